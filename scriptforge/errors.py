@@ -1,0 +1,80 @@
+"""Everything that can go wrong and be explained.
+
+    ScriptforgeError            exit 1   the work failed
+    ├── UsageError              exit 2   the request was wrong
+    ├── CorpusError                      a card, a download or an input file
+    ├── DatasetError                     a prepared dataset
+    ├── RunError                         a run folder, its weights or checkpoints
+    └── TrainingError                    training itself: NaN, memory, too little text
+
+Domain code raises these and never prints or exits; `scriptforge.cli` turns one into two lines on
+stderr (what is wrong, what to do) and the exit code.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ScriptforgeError(Exception):
+    """A failure that a person can understand and act upon.
+
+    Args:
+        message: one line that says what is wrong.
+        hint: one line that says what to do about it.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ScriptforgeError):
+    """The request names something that does not exist or contradicts itself."""
+
+    exit_code = 2
+
+
+class CorpusError(ScriptforgeError):
+    """A card, a download or an input file cannot be used."""
+
+
+class DatasetError(ScriptforgeError):
+    """A prepared dataset is missing, damaged or of another format."""
+
+
+class RunError(ScriptforgeError):
+    """A run folder, its weights or its checkpoints are missing or damaged."""
+
+
+class TrainingError(ScriptforgeError):
+    """Training cannot start or cannot go on."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names most like `name`, best first; case does not count."""
+    by_folded = {other.casefold(): other for other in known}
+    matches = difflib.get_close_matches(name.casefold(), by_folded, n=count, cutoff=0.6)
+    return [by_folded[match] for match in matches]
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is not among the known ones, with the nearest suggested.
+
+    Args:
+        what: the kind of thing named, in the singular: "corpus", "setting".
+        name: what was asked for.
+        known: every name that would have been accepted.
+    """
+    known = list(known)
+    close = nearest(name, known)
+    if close:
+        hint = f"Did you mean {' or '.join(close)}?"
+    elif known:
+        hint = f"Known: {', '.join(sorted(known)[:20])}{' …' if len(known) > 20 else ''}."
+    else:
+        hint = "There is none yet."
+    return UsageError(f"There is no {what} named “{name}”.", hint)
