@@ -1,0 +1,9 @@
+"""The command line: one file a command, each of which parses, calls one function and renders.
+
+    app.py        the table of commands, and the edge where failures become lines and exit codes
+    output.py     what reaches the terminal, and how
+    options.py    the options that several commands share
+
+Only this room prints, exits or reads the terminal. Its modules import nothing heavy at the top: a command
+imports what it works with inside its body.
+"""

@@ -3,10 +3,15 @@
 The flat view, a sequence of `Element`s in which a heading opens a scene, is what parsers yield,
 vocabularies encode and decoders emit; the nested view, `Script`, is what people and writers think in.
 Both hold the same things and convert without loss.
+
+`normalise` says what a tidy element is; whatever reads scripts yields tidy elements only. This module
+knows nothing of how a script is laid out in a file.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["heading", "action", "dialogue", "transition"]
@@ -76,6 +81,49 @@ class Script:
             if number or scene.heading:
                 yield Element("heading", scene.heading)
             yield from scene.elements
+
+
+_CONTINUED = re.compile(r"\(\s*cont(?:['’´`]?d|inued|inuing)?\.?\s*(?:\)|$)", re.IGNORECASE)
+_NOT_IN_NAMES = str.maketrans("_:：", "   ")
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def normalise(element: Element) -> Element | None:
+    """The element in normal form, which is what every reader yields and every writer can write.
+
+    In normal form a text has no leading or trailing white space, breaks lines with `\\n` alone, and each of
+    its lines is stripped and not blank. A heading may be empty; nothing else is. A speaker is a name on one
+    line, words parted by single spaces, without colons and underscores. What a cue adds in brackets opens
+    the text, `JERRY (O.S.)` saying `Hi.` becoming JERRY saying `(O.S.) Hi.`, and `(CONT'D)` is dropped.
+    Dialogue without a speaker is action. Normalising twice changes nothing.
+
+    Args:
+        element: any element, its text and speaker as printed.
+
+    Returns:
+        The normal form, or None where nothing is left of the element.
+    """
+    kind, text, speaker = element.kind, element.text, ""
+    if kind == "dialogue":
+        speaker, aside = _split_cue(element.speaker)
+        kind = "dialogue" if speaker else "action"
+        text = f"{aside} {text}" if aside else text
+    text = _strip_lines(text)
+    return Element(kind, text, speaker) if text or kind == "heading" else None
+
+
+def _strip_lines(text: str) -> str:
+    lines = map(str.strip, text.replace(_BYTE_ORDER_MARK, "").splitlines())
+    return "\n".join(filter(None, lines))
+
+
+@lru_cache(maxsize=4096)
+def _split_cue(printed: str) -> tuple[str, str]:
+    """The name in a printed cue, and what the cue adds to it in brackets."""
+    cue = " ".join(printed.replace(_BYTE_ORDER_MARK, "").translate(_NOT_IN_NAMES).split())
+    cue = _CONTINUED.sub("", cue).strip()
+    name, bracket, aside = cue.partition("(")
+    return (name.strip(), bracket + aside) if aside.endswith(")") else (cue, "")
 
 
 def speaker_key(name: str) -> str:

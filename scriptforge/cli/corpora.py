@@ -1,0 +1,56 @@
+"""`scriptforge corpora`: the corpora that can be prepared by name."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
+from scriptforge.cli.output import Output, facts, table
+
+if TYPE_CHECKING:
+    from scriptforge.corpus.cards import Card
+
+
+def corpora(
+    name: Annotated[str | None, typer.Argument(help="Show this one's whole card.")] = None,
+    workspace: WorkspacePath = None,
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the corpora that can be prepared by name, built-in and your own."""
+    from scriptforge.corpus.cards import load_cards
+    from scriptforge.workspace import Workspace
+
+    output = Output(as_json, quiet)
+    loaded = load_cards(Workspace.find(workspace).cards)
+    if name is not None:
+        card = loaded.card(name)
+        output.result(_document(card), lambda: facts(_facts(card)))
+        return
+    for problem in loaded.problems:
+        output.warn(problem.message)
+    cards = list(loaded.cards.values())
+    output.result(
+        [_document(card) for card in cards],
+        lambda: table(
+            {"name": "left", "title": "left", "level": "left", "licence": "left"},
+            [(card.name, card.title, card.level, card.licence) for card in cards],
+        ),
+    )
+
+
+def _document(card: "Card") -> dict[str, object]:
+    return card.model_dump(mode="json", exclude_none=True)
+
+
+def _facts(card: "Card") -> list[tuple[str, str]]:
+    return [(key, text) for key, value in _document(card).items() if (text := _text(value))]
+
+
+def _text(value: object) -> str:
+    """A value of a card for people: lists joined, tables as `key: value`."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {text}" for key, inner in value.items() if (text := _text(inner)))
+    if isinstance(value, list):
+        return ", ".join(_text(inner) for inner in value)
+    return str(value)

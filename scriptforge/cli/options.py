@@ -1,0 +1,26 @@
+"""The options that several commands share, as annotations for their parameters."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_PANEL = "Common options"
+
+WorkspacePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        metavar="PATH",
+        help="The folder of data, runs and your own corpora, instead of $SCRIPTFORGE_WORKSPACE or this one.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print the result and nothing else.", rich_help_panel=_PANEL),
+]
+AsJSON = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as one JSON document.", rich_help_panel=_PANEL),
+]

@@ -1,0 +1,218 @@
+"""What reaches the terminal: the result on stdout, everything else on stderr.
+
+Colour and progress are for terminals alone; `NO_COLOR`, `--quiet` and `--json` silence them. This module
+knows nothing of what a command does, and imports rich only when there is something to draw.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+# C0 but tab and newline, DEL and C1, lone surrogates, and what turns the reading direction or ends a line.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_TOKEN = re.compile(r"\bhf_\w{4,}")
+_UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
+
+
+def safe(text: str) -> str:
+    """Text from elsewhere, made harmless for a terminal; tabs and newlines stay.
+
+    Control characters become their visible pictures (␛ for ESC), and the characters that turn the reading
+    direction become �. Brackets need no care: nothing here reads markup.
+    """
+    return _UNSAFE.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "�"
+
+
+def discreet(text: str) -> str:
+    """A message without what is nobody's business: the home folder becomes `~`, an access token `hf_…`."""
+    home = os.path.expanduser("~").rstrip(os.sep)
+    if home:
+        text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
+    return _TOKEN.sub("hf_…", text)
+
+
+class Progress(Protocol):
+    """Told how far a piece of work has come."""
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """Takes a step.
+
+        Args:
+            what: the work, as a person would name it: "Reading scripts".
+            done: the units finished, from 0.
+            total: the units there are; None where nobody knows.
+        """
+
+
+def table(
+    columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Sequence[str]]
+) -> "RenderableType":
+    """Rows under headings.
+
+    Args:
+        columns: each heading, with the side its cells lean to.
+        rows: the cells; they may hold foreign text.
+    """
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading, side in columns.items():
+        drawn.add_column(heading, justify=side, overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(safe, row))
+    return drawn
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> "RenderableType":
+    """One thing's facts, a line each: its name, then the fact, which may hold foreign text."""
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    drawn.add_column(style="bold", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, fact in pairs:
+        drawn.add_row(safe(name), safe(fact))
+    return drawn
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command puts what it has to say.
+
+    Args:
+        as_json: print the result as JSON, and no notes or progress.
+        quiet: print the result, and no notes or progress.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def result(self, data: Any, render: "Callable[[], RenderableType]") -> None:
+        """Prints what the command was asked for: `data` as JSON, or what `render` makes of it.
+
+        Args:
+            data: the JSON document; its keys keep their order.
+            render: called for people only. A string is printed as it is, save that a terminal gets it
+                `safe`; anything else is drawn by rich.
+        """
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+            return
+        rendered = render()
+        if isinstance(rendered, str):
+            self.stream([rendered, "\n"])
+        else:
+            self._console(sys.stdout).print(rendered)
+
+    def stream(self, chunks: Iterable[str]) -> None:
+        """Prints a text piece by piece as it comes; a terminal gets it `safe`, a pipe untouched."""
+        for chunk in chunks:
+            sys.stdout.write(safe(chunk) if sys.stdout.isatty() else chunk)
+            sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Tells a person something beside the result."""
+        if not self._is_silent:
+            typer.echo(_message(text), err=True)
+
+    def warn(self, text: str) -> None:
+        """Tells of something that went wrong without stopping the work; never silenced."""
+        typer.echo(f"{self._styled('Warning:', typer.colors.YELLOW)} {_message(text)}", err=True)
+
+    def error(self, message: str, hint: str) -> None:
+        """Tells in two lines what stopped the work and what to do; never silenced."""
+        typer.echo(f"{self._styled('Error:', typer.colors.RED)} {_message(_one_line(message))}", err=True)
+        typer.echo(_message(_one_line(hint)), err=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Yields a callback that shows work going on: bars on a terminal, a line for each work elsewhere."""
+        if self._is_silent:
+            yield lambda what, done, total: None
+        elif _is_terminal(sys.stderr):
+            with self._bars() as bars:
+                yield bars
+        else:
+            yield self._lines()
+
+    @contextmanager
+    def _bars(self) -> Iterator[Progress]:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Bars(*columns, console=self._console(sys.stderr)) as bars:
+            tasks: dict[str, Any] = {}
+
+            def advance(what: str, done: int, total: int | None) -> None:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(safe(what), total=total)
+                bars.update(tasks[what], completed=done, total=total)
+
+            yield advance
+
+    def _lines(self) -> Progress:
+        begun: set[str] = set()
+
+        def announce(what: str, done: int, total: int | None) -> None:
+            if what not in begun:
+                begun.add(what)
+                self.note(f"{what} …")
+
+        return announce
+
+    @property
+    def _is_silent(self) -> bool:
+        return self.as_json or self.quiet
+
+    def _styled(self, text: str, colour: str) -> str:
+        return typer.style(text, fg=colour, bold=True) if _is_colourful(sys.stderr) else text
+
+    def _console(self, stream: TextIO) -> "Console":
+        from rich.console import Console
+
+        return Console(
+            file=stream,
+            force_terminal=_is_terminal(stream),
+            no_color=not _is_colourful(stream) or self.quiet,
+            width=None if _is_terminal(stream) else _UNBOUNDED,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _is_colourful(stream: TextIO) -> bool:
+    return _is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def _message(text: str) -> str:
+    return safe(discreet(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,183 @@
+"""The settings of a training: what they are called, what they may be, and where their values come from.
+
+Fitted to the corpus < preset < TOML file < flag: each source only names what it wants to change. The
+resolved `Settings` are saved with the run. Knows nothing of torch.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from scriptforge.errors import UsageError, unknown_name
+
+Preset = Literal["classroom", "fast", "best"]
+Accelerator = Literal["cpu", "cuda", "mps"]
+
+
+class Settings(BaseModel):
+    """Everything that shapes a training, apart from the dataset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arch: Literal["lstm"] = Field("lstm", description="Architecture of the model.")
+    layers: int = Field(1, ge=1, le=4, description="Recurrent layers, one above the other.")
+    hidden_size: int = Field(384, ge=1, le=65_536, description="Units in each recurrent layer.")
+    embedding_size: int = Field(64, ge=1, le=65_536, description="Units of a token's embedding.")
+    tied: bool = Field(False, description="Whether the head's weight is the embedding.")
+    dropout_input: float = Field(0.0, ge=0, lt=1, description="Share of embedding units dropped.")
+    dropout_between: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between layers.")
+    dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
+
+    batch_size: int = Field(16, ge=1, le=65_536, description="Streams read side by side.")
+    sequence_length: int = Field(64, ge=1, le=65_536, description="Tokens a step reads on each stream.")
+    optimizer: Literal["adamw", "adam"] = Field("adamw", description="Optimizer.")
+    learning_rate: float = Field(5e-3, gt=0, le=10, description="Peak learning rate.")
+    warmup: float = Field(0.02, ge=0, lt=1, description="Share of the training in which the rate rises.")
+    final_learning_rate: float = Field(
+        0.02, ge=0, le=1, description="Rate at the end as a share of the peak; the fall is linear."
+    )
+    beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the gradient's running mean.")
+    beta2: float = Field(0.99, ge=0, lt=1, description="Decay of the squared gradient's running mean.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Decoupled weight decay (adamw).")
+    gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+
+    epochs: float | None = Field(None, gt=0, description="How many times the text is read.")
+    minutes: float | None = Field(None, gt=0, description="How long to train, validations included.")
+    validations: int = Field(10, ge=1, le=10_000, description="Validations during the training.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many validations without a better one."
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="Arithmetic of the model.")
+    seed: int = Field(1, ge=0, lt=2**63, description="Seed of weights and dropout.")
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> "Settings":
+        if (self.epochs is None) == (self.minutes is None):
+            raise ValueError("exactly one of epochs and minutes must be given")
+        return self
+
+
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "classroom": {
+        "layers": 2,
+        "embedding_size": 463,
+        "hidden_size": 512,
+        "dropout_between": 0.5,
+        "batch_size": 256,
+        "sequence_length": 10,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "warmup": 0.0,
+        "final_learning_rate": 1.0,
+        "beta2": 0.999,
+        "weight_decay": 0.0,
+        "epochs": 5,
+    },
+    "fast": {"hidden_size": 256, "dropout_input": 0.0, "dropout_output": 0.1, "learning_rate": 8e-3},
+    "best": {"hidden_size": 640, "dropout_input": 0.2, "dropout_output": 0.4, "learning_rate": 4e-3},
+}
+"""What a preset changes. `classroom` is the course project's recipe."""
+
+
+def fitted(
+    tokens: int, vocabulary_size: int, minutes: float | None, accelerator: Accelerator
+) -> dict[str, Any]:
+    """Settings that suit a corpus, the time there is, and the device.
+
+    On a CPU, small batches and high rates do most in a given time: one layer, 16 streams of 64 tokens.
+    The less text there is, the smaller the model and the stronger its dropout.
+
+    Args:
+        tokens: tokens in the training split.
+        vocabulary_size: V.
+        minutes: the time there is, or None where epochs decide.
+        accelerator: what will compute.
+    """
+    large_vocabulary = vocabulary_size > 600
+    if tokens < 100_000:
+        hidden_size, dropout = 256, 0.3
+    elif accelerator == "cpu" and (minutes is None or minutes < 5):
+        hidden_size, dropout = 384, 0.1
+    else:
+        hidden_size, dropout = 512, 0.25
+    if accelerator != "cpu":
+        hidden_size *= 2
+    return {
+        "hidden_size": hidden_size,
+        "embedding_size": hidden_size if large_vocabulary else 64,
+        "tied": large_vocabulary,
+        "dropout_input": dropout if large_vocabulary else 0.0,
+        "dropout_output": dropout,
+        "batch_size": 8 if tokens < 100_000 else 16 if accelerator == "cpu" else 64,
+        "sequence_length": max(1, min(64 if accelerator == "cpu" else 128, tokens // 16)),
+        "learning_rate": 5e-3 if accelerator == "cpu" else 3e-3,
+        "precision": "fp32" if accelerator != "cuda" else "fp16",
+    }
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings that a TOML file names.
+
+    Raises:
+        UsageError: the file is missing or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", "Check the path after --config."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} is not TOML: {error}.", "Write one setting a line, such as: hidden_size = 512"
+        ) from error
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """The key and value of `--set key=value`; the value is read as TOML, else taken as text.
+
+    Raises:
+        UsageError: there is no `=` in it.
+    """
+    key, equals, value = assignment.partition("=")
+    if not equals:
+        raise UsageError(f"“{assignment}” sets nothing.", "Write --set KEY=VALUE, such as --set layers=2")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def resolve(*sources: Mapping[str, Any]) -> Settings:
+    """Settings from several sources, the later ones stronger.
+
+    `epochs` and `minutes` exclude each other: a source that names one takes the other back.
+
+    Raises:
+        UsageError: a key is unknown or a value out of bounds.
+    """
+    merged: dict[str, Any] = {}
+    for source in sources:
+        for key in source:
+            if key not in Settings.model_fields:
+                raise unknown_name("setting", key, Settings.model_fields)
+        if "epochs" in source:
+            merged.pop("minutes", None)
+        if "minutes" in source:
+            merged.pop("epochs", None)
+        merged.update(source)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+        raise UsageError(
+            f"{name}: {problem}, not {first['input']!r}."
+            if name
+            else f"{problem.removeprefix('value error, ')}.",
+            f"{name}: {Settings.model_fields[name].description}" if name else "Give --epochs or --minutes.",
+        ) from error

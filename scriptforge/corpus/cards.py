@@ -1,0 +1,227 @@
+"""Cards: what scriptforge knows of a corpus before it has it, one TOML file each.
+
+A card says where the files are, how they are laid out and who owns the words. It knows nothing of how
+files are fetched or read. The cards that ship with the package stand in `corpora/`; a folder of one's own
+adds to them and may replace them.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, ValidationError
+
+from scriptforge.corpus.locations import LocalPath, Names, PinnedLocation, StrictModel
+from scriptforge.errors import CorpusError, unknown_name
+
+Place: TypeAlias = tuple[int | str, ...]
+
+_NAME = re.compile(r"\w[\w.-]*")
+_TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\s-]+?)\s*\]")
+_KEY = re.compile(r"\s*([\w-]+)\s*=")
+_TOML_LINE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
+
+_WORDS = {
+    "missing": "it is missing",
+    "extra_forbidden": "a card has no such key",
+}
+
+
+class ColumnRoles(StrictModel):
+    """Which column of a table holds what.
+
+    Attributes:
+        speaker: who says the line.
+        line: what is said.
+        document: the columns that together name the script a line belongs to.
+        title: the script's title.
+        script: a whole script in one cell.
+        turns: a list of turns in one cell.
+        text: plain text in one cell.
+    """
+
+    speaker: str | None = None
+    line: str | None = None
+    document: Names = ()
+    title: str | None = None
+    script: str | None = None
+    turns: str | None = None
+    text: str | None = None
+
+
+class Card(StrictModel):
+    """One corpus.
+
+    Attributes:
+        name: the card file's name without `.toml`.
+        title: the name for people.
+        description: one or two sentences on what it is and what is peculiar about it.
+        source: where its files are.
+        format: the name of a screenplay format; None lets the reader detect it.
+        columns: what a table's columns hold; None lets the reader guess.
+        sort: the columns by whose values all rows together are put in order.
+        licence: what the source states, as an SPDX id where it is one.
+        rights: one sentence on who owns the words.
+        language: a BCP 47 tag.
+        cast: speakers worth naming when generating.
+        level: the level that suits it.
+        vocabulary_size: the number of tokens that suits it at that level.
+    """
+
+    name: str
+    title: str = Field(min_length=1)
+    description: str = Field(min_length=1)
+    source: PinnedLocation
+    format: str | None = None
+    columns: ColumnRoles | None = None
+    sort: Names = ()
+    licence: str = Field(min_length=1)
+    rights: str = Field(min_length=1)
+    language: str = Field(min_length=2)
+    cast: Names = ()
+    level: Literal["word", "bpe", "char"]
+    vocabulary_size: int | None = Field(default=None, ge=2)
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Every card that could be read, and what is wrong with the others.
+
+    Attributes:
+        cards: by name, in the order of their names.
+        broken: the problem of each card that could not be read, by name.
+    """
+
+    cards: Mapping[str, Card]
+    broken: Mapping[str, CorpusError]
+
+    @property
+    def problems(self) -> list[CorpusError]:
+        """What is wrong with the cards that could not be read."""
+        return list(self.broken.values())
+
+    def card(self, name: str) -> Card:
+        """The card of that name.
+
+        Raises:
+            CorpusError: that card cannot be read.
+            UsageError: there is none; the nearest names are suggested.
+        """
+        if name in self.broken:
+            raise self.broken[name]
+        if name not in self.cards:
+            raise unknown_name("corpus", name, self.cards)
+        return self.cards[name]
+
+
+def builtin_cards_path() -> Path:
+    """The folder of the cards that ship with the package, installed or in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "corpora"
+    return installed if installed.is_dir() else package.parent / "corpora"
+
+
+def load_cards(own: Path | None = None) -> Cards:
+    """All cards: those that ship with the package, then those of a folder of one's own.
+
+    Args:
+        own: a folder of cards, which add to the built-in ones and replace those of the same name;
+            it need not exist.
+    """
+    cards: dict[str, Card] = {}
+    broken: dict[str, CorpusError] = {}
+    for folder in [builtin_cards_path(), *([own] if own else [])]:
+        for path in sorted(folder.glob("*.toml")):
+            cards.pop(path.stem, None)
+            broken.pop(path.stem, None)
+            try:
+                cards[path.stem] = read_card(path)
+            except CorpusError as problem:
+                broken[path.stem] = problem
+    return Cards(dict(sorted(cards.items())), dict(sorted(broken.items())))
+
+
+def read_card(path: Path) -> Card:
+    """Reads one card; a `path` in its source is taken from the card's own folder.
+
+    Raises:
+        CorpusError: the file is not a card; the message names the file and the line.
+    """
+    if not _NAME.fullmatch(path.stem):
+        raise CorpusError(
+            f"{path}: “{path.stem}” cannot be the name of a corpus.",
+            "Name the file with letters, digits, dots, dashes and underscores.",
+        )
+    text, document = _parse(path)
+    if "name" in document:
+        raise _problem(path, _line_of(text, ("name",)), "“name” is not a key of a card: its file names it")
+    try:
+        card = Card.model_validate({**document, "name": path.stem})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = _without_tag(first["loc"])
+        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in place)
+        words = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise _problem(path, _line_of(text, place), f"“{key}”: {words[0].lower()}{words[1:]}") from None
+    if isinstance(card.source, LocalPath):
+        source = LocalPath(path=path.parent.resolve() / card.source.path)
+        return card.model_copy(update={"source": source})
+    return card
+
+
+def _parse(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text("utf-8")
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = _TOML_LINE.fullmatch(str(error))
+        if place:
+            raise _problem(path, int(place[2]), place[1]) from None
+        raise _problem(path, max(1, len(text.splitlines())), str(error)) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise _problem(path, line, "the file is not UTF-8 text") from None
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}.", "Check the file.") from None
+
+
+def _problem(path: Path, line: int, words: str) -> CorpusError:
+    return CorpusError(
+        f"{path}, line {line}: {words}.",
+        "Correct the card, or remove it; the README in the folder of built-in cards shows how one is written.",
+    )
+
+
+def _without_tag(location: Place) -> Place:
+    """A place as the file has it: validation puts the variant of `source` that it chose into the path."""
+    return location[:1] + location[2:] if location[:1] == ("source",) else location
+
+
+def _line_of(text: str, location: Place) -> int:
+    """The line, from 1, on which a key stands, or else the innermost table that should have it."""
+    best, shared_most = 1, 0
+    for number, place in _places(text):
+        shared = 0
+        while shared < min(len(place), len(location)) and place[shared] == location[shared]:
+            shared += 1
+        if shared == len(place) and shared > shared_most:
+            best, shared_most = number, shared
+    return best
+
+
+def _places(text: str) -> Iterator[tuple[int, Place]]:
+    """Each line that opens a table or gives a key, with the path of that table or key."""
+    table: Place = ()
+    counts: dict[Place, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _TABLE.match(line):
+            table = tuple(part.strip() for part in header[2].split("."))
+            if header[1] == "[[":
+                counts[table] = counts.get(table, -1) + 1
+                table = (*table, counts[table])
+            yield number, table
+        elif key := _KEY.match(line):
+            yield number, (*table, key[1])

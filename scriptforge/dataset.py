@@ -1,0 +1,120 @@
+"""A prepared dataset on disk: what it is made of, and its ids, memory-mapped."""
+
+import json
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scriptforge.errors import DatasetError
+from scriptforge.vocabulary import Level, Vocabulary
+from scriptforge.workspace import DatasetFolder
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class SplitDescription(BaseModel):
+    """How much one split holds.
+
+    `unknown` counts the tokens that are `<unk>` and `unknown_characters` the characters of the words that
+    they stand for; both are zero except at word level.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    documents: Count
+    lines: Count
+    characters: Count
+    tokens: Count
+    unknown: Count = 0
+    unknown_characters: Count = 0
+
+
+class Member(BaseModel):
+    """One speaker of the cast."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speaker: str
+    lines: Count
+    words: Count
+
+
+class Description(BaseModel):
+    """What `dataset.json` says.
+
+    Attributes:
+        origin: where the text came from: card, address, revision or hash, licence and rights.
+        alphabet: how many different characters the training split has.
+        unparsed_share: share of the characters that the format did not know and that became action.
+        fingerprint: changes when a token of any split, or the vocabulary, does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = 1
+    name: str
+    created: str
+    origin: dict[str, Any]
+    text_format: str
+    level: Level
+    plain: bool
+    lower: bool
+    vocabulary_size: Count
+    alphabet: Count
+    documents: Count
+    split_by: str
+    unparsed_share: float
+    cast: list[Member]
+    splits: dict[str, SplitDescription]
+    fingerprint: str
+    notes: list[str] = []
+
+
+class Dataset:
+    """A dataset opened for reading."""
+
+    def __init__(self, folder: DatasetFolder) -> None:
+        """Opens a dataset folder.
+
+        Raises:
+            DatasetError: the folder is damaged or was made by another version.
+        """
+        self.folder = folder
+        try:
+            self.description = Description.model_validate(
+                json.loads(folder.description.read_text(encoding="utf-8"))
+            )
+        except (OSError, ValueError, ValidationError) as error:
+            raise DatasetError(
+                f"Dataset “{folder.name}” cannot be read: its dataset.json is missing or damaged.",
+                "Prepare it again with --force.",
+            ) from error
+        self.vocabulary = Vocabulary.load(folder.tokenizer)
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.folder.name
+
+    def ids(self, split: str) -> NDArray[np.unsignedinteger]:
+        """The token ids of a split, in order, memory-mapped and read-only.
+
+        Raises:
+            DatasetError: the file is missing, damaged or not the one that was prepared.
+        """
+        path = self.folder.ids(split)
+        try:
+            ids: NDArray[np.unsignedinteger] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DatasetError(
+                f"{path.name} of dataset “{self.name}” is missing or damaged.",
+                "Prepare it again with --force.",
+            ) from error
+        if ids.ndim != 1 or len(ids) != self.description.splits[split].tokens:
+            raise DatasetError(
+                f"{path.name} of dataset “{self.name}” does not hold what dataset.json says.",
+                "Prepare it again with --force.",
+            )
+        return ids

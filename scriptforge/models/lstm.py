@@ -1,0 +1,98 @@
+"""The LSTM language model: embedding, one to four layers, a linear head that may share the embedding.
+
+Shape letters: B streams, T steps, V vocabulary, E embedding, H hidden, L layers.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from scriptforge.models.protocol import State
+
+Size = Annotated[int, Field(ge=1, le=65_536)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class LSTMConfig:
+    """Sizes and dropout of an `LSTM`.
+
+    Attributes:
+        vocabulary_size: V.
+        embedding_size: E.
+        hidden_size: H.
+        layers: L.
+        dropout_input: share of embedding units dropped before the first layer.
+        dropout_between: share of units dropped between layers.
+        dropout_output: share of units dropped before the head.
+        tied: whether the head's weight is the embedding (Press and Wolf 2017, arXiv:1608.05859). Where
+            E and H differ, a projection stands between.
+    """
+
+    vocabulary_size: Annotated[int, Field(ge=2, le=4_194_304)]
+    embedding_size: Size
+    hidden_size: Size
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
+    dropout_input: Share = 0.0
+    dropout_between: Share = 0.0
+    dropout_output: Share = 0.0
+    tied: bool = False
+    arch: Literal["lstm"] = "lstm"
+
+
+class LSTM(nn.Module):
+    """An LSTM over token ids (Hochreiter and Schmidhuber 1997), `nn.LSTM` underneath."""
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__()
+        self.config = config
+        projected = config.tied and config.embedding_size != config.hidden_size
+        head_size = config.embedding_size if projected else config.hidden_size
+        self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
+        self.recurrent = nn.LSTM(
+            config.embedding_size,
+            config.hidden_size,
+            config.layers,
+            batch_first=True,
+            dropout=config.dropout_between if config.layers > 1 else 0.0,
+        )
+        self.projection = nn.Linear(config.hidden_size, head_size, bias=False) if projected else nn.Identity()
+        self.head = nn.Linear(head_size, config.vocabulary_size)
+        if config.tied:
+            self.head.weight = self.embedding.weight
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Small uniform embeddings and head; forget gates open (Jozefowicz et al. 2015)."""
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        nn.init.uniform_(self.head.weight, -0.1, 0.1)
+        nn.init.zeros_(self.head.bias)
+        hidden = self.config.hidden_size
+        for layer in range(self.config.layers):
+            with torch.no_grad():
+                getattr(self.recurrent, f"bias_ih_l{layer}")[hidden : 2 * hidden].fill_(1.0)
+                getattr(self.recurrent, f"bias_hh_l{layer}")[hidden : 2 * hidden].zero_()
+
+    def initial_state(self, streams: int) -> State:
+        """Zero hidden and cell states, each (L, streams, H)."""
+        shape = (self.config.layers, streams, self.config.hidden_size)
+        zeros_LBH = self.head.bias.new_zeros(shape)
+        return zeros_LBH, zeros_LBH.clone()
+
+    def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.__call__`."""
+        config = self.config
+        input_BTE = F.dropout(self.embedding(ids_BT), config.dropout_input, self.training)
+        output_BTH, (hidden_LBH, cell_LBH) = self.recurrent(input_BTE, (state[0], state[1]))
+        output_BTH = F.dropout(output_BTH, config.dropout_output, self.training)
+        logits_BTV: Tensor = self.head(self.projection(output_BTH))
+        return logits_BTV, (hidden_LBH, cell_LBH)
+
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.loss`."""
+        logits_BTV, state = self(ids_BT, state)
+        return F.cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten()), state

@@ -1,0 +1,63 @@
+"""What every model offers.
+
+Shape letters: B streams, T steps, V vocabulary.
+"""
+
+from typing import Any, Protocol, TypeAlias
+
+from torch import Tensor
+
+State: TypeAlias = tuple[Tensor, ...]
+"""All that a model remembers of the text before; tensors whose second dimension is B."""
+
+
+class ModelConfig(Protocol):
+    """The sizes of a model: a frozen dataclass that round-trips through JSON."""
+
+    @property
+    def arch(self) -> str:
+        """The architecture's name, a key of `scriptforge.models.ARCHITECTURES`."""
+        ...
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """A model that reads tokens in order and says, after each, what may come next."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The sizes it was built from."""
+        ...
+
+    def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads T tokens on each of B streams.
+
+        Args:
+            ids_BT: token ids, int64, in 0 … V-1.
+            state: as `initial_state` or the previous call returned it.
+
+        Returns:
+            `logits_BTV`, whose row t scores the token after `ids_BT[:, t]`, and the state after step T.
+        """
+        ...
+
+    def initial_state(self, streams: int) -> State:
+        """The state of `streams` streams that have read nothing, on the model's device."""
+        ...
+
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """The mean cross-entropy in nats per token, and the state after step T."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Named weights."""
+        ...
+
+
+def detach(state: State) -> State:
+    """The same numbers, cut off from the graph that made them: where back-propagation through time ends."""
+    return tuple(tensor.detach() for tensor in state)

@@ -1,0 +1,28 @@
+"""Which device computes."""
+
+from typing import Literal
+
+import torch
+
+from scriptforge.config import Accelerator
+from scriptforge.errors import UsageError
+
+Choice = Literal["auto", "cpu", "gpu"]
+
+
+def choose_device(choice: Choice) -> Accelerator:
+    """The device for a choice; `auto` takes a CUDA GPU where there is one, else the CPU.
+
+    Raises:
+        UsageError: a GPU is asked for and there is none.
+    """
+    if choice != "cpu" and torch.cuda.is_available():
+        return "cuda"
+    if choice == "gpu":
+        if torch.backends.mps.is_available():
+            return "mps"
+        raise UsageError(
+            "There is no GPU that PyTorch can use here.",
+            "Train on the CPU (leave --gpu out: small models train well there); scriptforge doctor says more.",
+        )
+    return "cpu"

@@ -1,0 +1,42 @@
+"""How far a training is and what its learning rate is there."""
+
+from dataclasses import dataclass
+
+from scriptforge.config import Settings
+
+
+@dataclass(frozen=True)
+class Leg:
+    """The part of a training between two requests: `train`, or `train --resume --epochs 20` after it.
+
+    Attributes:
+        first_step: the optimizer step at which the leg began.
+        first_second: the training time at which it began.
+        steps: how long it is in steps, or None where time decides.
+        seconds: how long it is in seconds, or None where steps decide.
+    """
+
+    first_step: int
+    first_second: float
+    steps: int | None
+    seconds: float | None
+
+    def progress(self, step: int, second: float) -> float:
+        """The share of the leg that is done, 0 … 1."""
+        if self.steps is not None:
+            return min(1.0, (step - self.first_step) / self.steps)
+        assert self.seconds is not None
+        return min(1.0, (second - self.first_second) / self.seconds)
+
+
+def learning_rate(progress: float, settings: Settings) -> float:
+    """A linear rise during `warmup`, then a linear fall to `final_learning_rate` of the peak.
+
+    Args:
+        progress: the share of the leg that is done, 0 … 1.
+        settings: the peak and both ends.
+    """
+    if progress < settings.warmup:
+        return settings.learning_rate * max(progress / settings.warmup, 0.01)
+    fall = (progress - settings.warmup) / (1 - settings.warmup)
+    return settings.learning_rate * (1 - fall * (1 - settings.final_learning_rate))

@@ -1,0 +1,357 @@
+"""Where datasets and runs live, what the files inside them are called, and how a file gets there whole.
+
+Nothing else in the package knows a file name of these folders, or writes into them other than through
+`atomic_write`, `atomic_file` and `atomic_folder`.
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from scriptforge.errors import DatasetError, RunError, ScriptforgeError, UsageError, unknown_name
+
+WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
+SPLITS = ("train", "validation", "test")
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NAME = re.compile(r"[\w][\w.-]{0,63}")
+_CHECKPOINT = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """`data/NAME/`: a prepared dataset on disk."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.path.name
+
+    @property
+    def description(self) -> Path:
+        """Provenance, level, split sizes and cast; written last, so a folder that has it is whole."""
+        return self.path / "dataset.json"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The vocabulary."""
+        return self.path / "tokenizer.json"
+
+    @property
+    def scripts(self) -> Path:
+        """The parsed text, element by element, with its document."""
+        return self.path / "scripts.parquet"
+
+    def ids(self, split: str) -> Path:
+        """The token ids of one of `SPLITS`."""
+        return self.path / f"{split}.npy"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs/NAME/`: one training on disk."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        """Everything about the model and its training that is not a tensor."""
+        return self.path / "config.json"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The dataset's vocabulary, copied so that the run stands alone."""
+        return self.path / "tokenizer.json"
+
+    @property
+    def weights(self) -> Path:
+        """The best weights."""
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object for each validation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.path / "README.md"
+
+    @property
+    def samples(self) -> Path:
+        """A script generated at each validation."""
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """The checkpoint taken after `step` optimizer steps."""
+        return self.checkpoints / f"step-{step:08d}"
+
+    def checkpoint_steps(self) -> list[int]:
+        """The steps of which a checkpoint stands, newest first."""
+        if not self.checkpoints.is_dir():
+            return []
+        found = (_CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
+        return sorted((int(match[1]) for match in found if match), reverse=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run for one training process.
+
+        Raises:
+            RunError: another process is training this run.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        holder = self.path / ".lock.json"
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"Run “{self.name}” is being trained by process {_read_holder(holder)}.",
+                "Wait for it, stop it, or train under another name with --name.",
+            ) from None
+        try:
+            atomic_write(holder, json.dumps({"process": os.getpid()}))
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+
+def _read_holder(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["process"])
+    except (OSError, ValueError, KeyError):
+        return "(unknown)"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds `data/`, `runs/` and a person's own `corpora/`."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, chosen: Path | None = None) -> "Workspace":
+        """The workspace asked for, else that of the environment, else the current directory."""
+        return cls((chosen or Path(os.environ.get(WORKSPACE_VARIABLE) or ".")).expanduser())
+
+    @property
+    def cards(self) -> Path:
+        """The person's own cards."""
+        return self.root / "corpora"
+
+    def datasets(self) -> list[DatasetFolder]:
+        """Every whole dataset, the latest first."""
+        folders = [DatasetFolder(path) for path in _folders(self.root / "data")]
+        return _latest_first([folder for folder in folders if folder.description.is_file()])
+
+    def runs(self) -> list[RunFolder]:
+        """Every run, the latest first."""
+        folders = [RunFolder(path) for path in _folders(self.root / "runs")]
+        return _latest_first([folder for folder in folders if folder.config.is_file()])
+
+    def new_dataset(self, name: str) -> DatasetFolder:
+        """The folder for a dataset of this name, whether or not it exists."""
+        return DatasetFolder(self.root / "data" / _checked_name(name))
+
+    def new_run(self, name: str) -> RunFolder:
+        """The folder for a run of this name, whether or not it exists."""
+        return RunFolder(self.root / "runs" / _checked_name(name))
+
+    def dataset(self, name: str | None = None) -> DatasetFolder:
+        """The dataset named, or the latest.
+
+        Raises:
+            UsageError: no such dataset.
+            DatasetError: none at all.
+        """
+        datasets = self.datasets()
+        if not datasets:
+            raise DatasetError(
+                "There is no prepared dataset here yet.", "Make one: scriptforge prepare seinfeld"
+            )
+        if name is None:
+            return datasets[0]
+        for folder in datasets:
+            if folder.name == name:
+                return folder
+        raise unknown_name("dataset", name, (folder.name for folder in datasets))
+
+    def run(self, name: str | None = None) -> RunFolder:
+        """The run named (by name, or by the path of its folder), or the latest.
+
+        Raises:
+            UsageError: no such run.
+            RunError: none at all.
+        """
+        if name is not None and RunFolder(Path(name)).config.is_file():
+            return RunFolder(Path(name).resolve())
+        runs = self.runs()
+        if name is None and runs:
+            return runs[0]
+        for folder in runs:
+            if folder.name == name:
+                return folder
+        if not runs:
+            raise RunError("There is no run here yet.", "Train one: scriptforge train")
+        raise unknown_name("run", str(name), (folder.name for folder in runs))
+
+    def free_run_name(self, stem: str) -> str:
+        """`stem`, or `stem-2`, `stem-3`, … if that run exists."""
+        taken = {path.name for path in _folders(self.root / "runs")}
+        number = 1
+        while (name := stem if number == 1 else f"{stem}-{number}") in taken:
+            number += 1
+        return name
+
+
+Folder = TypeVar("Folder", DatasetFolder, RunFolder)
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in sorted(parent.iterdir()) if path.is_dir()] if parent.is_dir() else []
+
+
+def _latest_first(folders: list[Folder]) -> list[Folder]:
+    def created(folder: Folder) -> str:
+        path = folder.description if isinstance(folder, DatasetFolder) else folder.config
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8")).get("created", ""))
+        except (OSError, ValueError, AttributeError):
+            return ""
+
+    return sorted(folders, key=created, reverse=True)
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"“{name}” cannot be the name of a folder.",
+            "Use up to 64 letters, digits, dots, dashes and underscores.",
+        )
+    return name
+
+
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Writes a file so that its name holds either the old content or the new, even after a power cut."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` that takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        with _full_disk_explained():
+            yield temporary
+            _sync_file(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `path` that takes its place, whole, when the block ends well.
+
+    An existing folder of that name is replaced; if the block fails it is left as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        with _full_disk_explained():
+            yield temporary
+            for file in temporary.iterdir():
+                _sync_file(file)
+            _sync_folder(temporary)
+        temporary.chmod(0o755)
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+            path.replace(old / path.name)
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Deletes what a killed process left half-written in a folder that only the caller writes to."""
+    for path in _folders(parent):
+        if path.name.startswith(".") and path.suffix in (".tmp", ".old"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _full_disk_explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_ERRORS:
+            raise ScriptforgeError(
+                f"The disk took no more: {error.strerror}.",
+                "Free some space and run the same command again; what was there before is untouched.",
+            ) from error
+        raise
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_json(path: Path) -> Any:
+    """Parses a JSON file of a workspace folder.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(
+            f"{path.parent.name}/{path.name} cannot be read: {type(error).__name__}.",
+            "The folder is damaged: restore it from a copy, or make it anew.",
+        ) from error
