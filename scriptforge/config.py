@@ -174,10 +174,10 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if not name:
+            raise UsageError("A training has one length.", "Give either epochs or minutes.") from error
         problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
         raise UsageError(
-            f"{name}: {problem}, not {first['input']!r}."
-            if name
-            else f"{problem.removeprefix('value error, ')}.",
-            f"{name}: {Settings.model_fields[name].description}" if name else "Give --epochs or --minutes.",
+            f"{name}: {problem}, not {first['input']!r}.",
+            f"{name}: {Settings.model_fields[name].description}",
         ) from error

@@ -1,7 +1,7 @@
 """A prepared dataset on disk: what it is made of, and its ids, memory-mapped."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scriptforge.errors import DatasetError
 from scriptforge.vocabulary import Level, Vocabulary
-from scriptforge.workspace import DatasetFolder
+from scriptforge.workspace import SPLITS, DatasetFolder
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -41,6 +41,28 @@ class Member(BaseModel):
     words: Count
 
 
+class Division(BaseModel):
+    """Which text is in which split.
+
+    Attributes:
+        by: by whole documents, or by contiguous blocks.
+        documents: by document: the split of each, by number.
+        boundaries: by block: the characters, over the whole corpus, at which validation and test begin.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: Literal["document", "block"]
+    documents: tuple[str, ...] = ()
+    boundaries: tuple[int, ...] = ()
+
+    def split_of(self, document: int, character: int) -> str:
+        """The split of what begins at a character of the corpus and belongs to a document."""
+        if self.by == "document":
+            return self.documents[document]
+        return SPLITS[sum(character >= boundary for boundary in self.boundaries)]
+
+
 class Description(BaseModel):
     """What `dataset.json` says.
 
@@ -64,7 +86,7 @@ class Description(BaseModel):
     vocabulary_size: Count
     alphabet: Count
     documents: Count
-    split_by: str
+    division: Division
     unparsed_share: float
     cast: list[Member]
     splits: dict[str, SplitDescription]

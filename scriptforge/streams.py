@@ -43,7 +43,7 @@ class Streams:
         return len(self._ids) / self.tokens_per_step
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """`ids_BT` and, one token later, `targets_BT`, both int64, of step 0, 1, 2, …"""
+        """`ids_BT` and, one token later, `targets_BT`, both int64, of one step, counted from 0."""
         advance = step * (len(self._offsets_T1) - 1)
         window_BT1 = self._ids[(self._starts_B1 + advance + self._offsets_T1) % len(self._ids)]
         window = torch.from_numpy(window_BT1.astype(np.int64))

@@ -1,6 +1,7 @@
 """The command line: one file a command, each of which parses, calls one function and renders.
 
-    app.py        the table of commands, and the edge where failures become lines and exit codes
+    app.py        the table of commands
+    edge.py       where whatever stops the work becomes two lines and an exit code
     output.py     what reaches the terminal, and how
     options.py    the options that several commands share
 

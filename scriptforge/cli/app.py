@@ -1,21 +1,11 @@
-"""The command line as a whole: its commands, and the edge where every failure becomes lines and an exit code.
+"""The command line as a whole: every command under its heading, and the way from arguments to one of them.
 
-    0     done
-    1     failed; also: whoever read the output stopped reading
-    2     the request was wrong
-    130   interrupted by Ctrl-C
-    143   asked to stop by SIGTERM
-
-A command may let everything fly: no other place catches a failure in order to print it.
+A command is a plain function in a module of its own name; `COMMANDS` makes it one.
 """
 
-import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable
-from io import TextIOWrapper
-from types import FrameType
+from itertools import chain
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -24,23 +14,43 @@ from typer.main import get_command
 
 from scriptforge.cli.corpora import corpora
 from scriptforge.cli.doctor import doctor
-from scriptforge.cli.output import Output, discreet, safe
+from scriptforge.cli.edge import conclude, explained
 from scriptforge.cli.runs import runs
-from scriptforge.errors import ScriptforgeError, unknown_name
+from scriptforge.errors import unknown_name
 
-DEBUG_VARIABLE = "SCRIPTFORGE_DEBUG"
-
-PANELS: dict[str, list[Callable[..., None]]] = {
+COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Begin": [corpora],
     "Look around": [runs, doctor],
 }
 """Every command, under the heading it has in `--help`, in the order of a beginner's day."""
 
 
-class Commands(TyperGroup):
-    """The commands, which suggests the nearest name for a mistyped one."""
+def main() -> NoReturn:
+    """Runs the command line that the process was started with, and exits."""
+    conclude(lambda: _invoke(sys.argv[1:]))
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line, as `main` does, within this process.
+
+    Args:
+        arguments: the words after `scriptforge`.
+
+    Returns:
+        The exit code.
+    """
+    return explained(lambda: _invoke(arguments))
+
+
+def _invoke(arguments: list[str]) -> None:
+    with get_command(app).make_context("scriptforge", arguments) as context:
+        context.command.invoke(context)
+
+
+class Commands(TyperGroup):
+    """All commands: listed under their headings, and a mistyped name answered with the nearest."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name.
 
         Raises:
@@ -50,17 +60,29 @@ class Commands(TyperGroup):
             raise unknown_name("command", cmd_name, self.commands)
         return self.commands[cmd_name]
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the commands into the help, heading by heading."""
+        width = max(map(len, self.commands))
+        for heading, functions in COMMANDS.items():
+            with formatter.section(heading):
+                names = [function.__name__ for function in functions]
+                formatter.write_dl([(f"{name:{width}}", _summary(self.commands[name])) for name in names])
+
+
+def _summary(command: Any) -> str:
+    """The first paragraph of a command's help."""
+    return str(command.help).partition("\n\n")[0]
+
 
 app = typer.Typer(
     cls=Commands,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # help drawn by rich would take as long again to import as all else
 )
-for panel, functions in PANELS.items():
-    for function in functions:
-        app.command(rich_help_panel=panel)(function)
+for function in chain.from_iterable(COMMANDS.values()):
+    app.command()(function)
 
 
 def _print_version(is_asked: bool) -> None:
@@ -82,89 +104,3 @@ def _scriptforge(
     """Turn scripts into a small language model on a laptop, and write new ones in the same voice."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-def main() -> NoReturn:
-    """Runs the command line that the process was started with, and exits."""
-    signal.signal(signal.SIGTERM, _stop)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
-
-
-def run(arguments: list[str]) -> int:
-    """Runs one command line and explains whatever stops it.
-
-    Args:
-        arguments: the words after `scriptforge`.
-
-    Returns:
-        The exit code.
-    """
-    try:
-        with get_command(app).make_context("scriptforge", arguments) as context:
-            context.command.invoke(context)
-        sys.stdout.flush()
-        return 0
-    except typer.Exit as request:
-        return request.exit_code
-    except BaseException as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            typer.echo(safe(discreet(traceback.format_exc())), err=True)
-        return _explain(error)
-
-
-def _explain(error: BaseException) -> int:
-    """Tells a person what stopped the work.
-
-    Returns:
-        The exit code.
-    """
-    output = Output()
-    match error:
-        case ScriptforgeError():
-            output.error(error.message, error.hint)
-            return error.exit_code
-        case typer.TyperException():
-            output.error(error.format_message(), _hint(error))
-            return error.exit_code
-        case KeyboardInterrupt() | typer.Abort():
-            output.warn("Interrupted.")
-            return 130
-        case SystemExit():
-            output.warn("Stopped.")
-            return error.code if isinstance(error.code, int) else 1
-        case BrokenPipeError():
-            _discard_output()
-            return 1
-        case OSError(filename=str() | bytes() as path):
-            output.error(
-                f"{error.strerror}: {os.fsdecode(path)}",
-                "Check that the path is right and that you may read and write there.",
-            )
-            return 1
-        case _:
-            output.error(
-                f"Something went wrong that should not: {type(error).__name__}: {error}",
-                f"Set {DEBUG_VARIABLE}=1 and run it again to see where; please report what it prints.",
-            )
-            return 1
-
-
-def _hint(error: typer.TyperException) -> str:
-    """What to do about a command line that cannot be read."""
-    close = getattr(error, "possibilities", None)
-    if close:
-        return f"Did you mean {' or '.join(close)}?"
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "scriptforge"
-    return f"See {command} --help"
-
-
-def _discard_output() -> None:
-    """Sends to nowhere what is still to be written, so that the interpreter's last flush does not fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)

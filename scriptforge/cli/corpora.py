@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def corpora(
-    name: Annotated[str | None, typer.Argument(help="Show this one's whole card.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this one's whole card.")] = None,
     workspace: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,

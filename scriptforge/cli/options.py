@@ -5,22 +5,19 @@ from typing import Annotated
 
 import typer
 
-_PANEL = "Common options"
-
 WorkspacePath = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
         metavar="PATH",
         help="The folder of data, runs and your own corpora, instead of $SCRIPTFORGE_WORKSPACE or this one.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print the result and nothing else.", rich_help_panel=_PANEL),
+    typer.Option("--quiet", "-q", help="Print the result and nothing else."),
 ]
 AsJSON = Annotated[
     bool,
-    typer.Option("--json", help="Print the result as one JSON document.", rich_help_panel=_PANEL),
+    typer.Option("--json", help="Print the result as one JSON document."),
 ]

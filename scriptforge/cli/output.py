@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+    from scriptforge.corpus.progress import Progress
 
 # C0 but tab and newline, DEL and C1, lone surrogates, and what turns the reading direction or ends a line.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -40,28 +42,13 @@ def _picture(match: re.Match[str]) -> str:
 
 def discreet(text: str) -> str:
     """A message without what is nobody's business: the home folder becomes `~`, an access token `hf_…`."""
-    home = os.path.expanduser("~").rstrip(os.sep)
+    home = os.environ.get("HOME", "").rstrip(os.sep)
     if home:
         text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
     return _TOKEN.sub("hf_…", text)
 
 
-class Progress(Protocol):
-    """Told how far a piece of work has come."""
-
-    def __call__(self, what: str, done: int, total: int | None) -> None:
-        """Takes a step.
-
-        Args:
-            what: the work, as a person would name it: "Reading scripts".
-            done: the units finished, from 0.
-            total: the units there are; None where nobody knows.
-        """
-
-
-def table(
-    columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Sequence[str]]
-) -> "RenderableType":
+def table(columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Sequence[str]]) -> "RenderableType":
     """Rows under headings.
 
     Args:
@@ -140,7 +127,7 @@ class Output:
         typer.echo(_message(_one_line(hint)), err=True)
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
+    def progress(self) -> "Iterator[Progress]":
         """Yields a callback that shows work going on: bars on a terminal, a line for each work elsewhere."""
         if self._is_silent:
             yield lambda what, done, total: None
@@ -151,14 +138,14 @@ class Output:
             yield self._lines()
 
     @contextmanager
-    def _bars(self) -> Iterator[Progress]:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    def _bars(self) -> "Iterator[Progress]":
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
 
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
         )
         with Bars(*columns, console=self._console(sys.stderr)) as bars:
@@ -171,7 +158,7 @@ class Output:
 
             yield advance
 
-    def _lines(self) -> Progress:
+    def _lines(self) -> "Progress":
         begun: set[str] = set()
 
         def announce(what: str, done: int, total: int | None) -> None:

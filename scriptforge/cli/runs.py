@@ -4,11 +4,22 @@ Each run's `config.json` is read key by key and not as this version's `RunDescri
 the runs of other versions too, and without waiting for torch.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, table
 from scriptforge.errors import RunError
+
+_COLUMNS: dict[str, Literal["left", "right"]] = {
+    "run": "left",
+    "corpus": "left",
+    "level": "left",
+    "parameters": "right",
+    "nats/char": "right",
+    "bits/char": "right",
+    "seconds": "right",
+    "created": "left",
+}
 
 
 def runs(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
@@ -43,6 +54,23 @@ def _summary(config: dict[str, Any]) -> dict[str, Any]:
         "seconds": _figure(result.get("seconds")),
         "created": str(config["created"]),
     }
+
+
+def _cells(run: dict[str, Any]) -> list[str]:
+    return [
+        run["run"],
+        run["dataset"],
+        f"{run['level']}, plain" if run["plain"] else run["level"],
+        f"{run['parameters']:,}",
+        _rounded(run["nats_per_character"], 3),
+        _rounded(run["bits_per_character"], 3),
+        _rounded(run["seconds"], 0),
+        run["created"],
+    ]
+
+
+def _rounded(figure: float | None, digits: int) -> str:
+    return "–" if figure is None else f"{figure:.{digits}f}"
 
 
 def _figure(value: Any) -> float | None:

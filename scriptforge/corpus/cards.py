@@ -191,7 +191,7 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
 def _problem(path: Path, line: int, words: str) -> CorpusError:
     return CorpusError(
         f"{path}, line {line}: {words}.",
-        "Correct the card, or remove it; the README in the folder of built-in cards shows how one is written.",
+        "Correct the card or remove it; corpora/README.md shows how one is written.",
     )
 
 

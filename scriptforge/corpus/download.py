@@ -1,14 +1,14 @@
 """Files on the web, brought into a cache under the SHA-256 of their bytes.
 
 A file that is in the cache is checked and used; the network is not touched again. A file that does not
-hash to what was promised is never kept.
+hash to what was promised is never kept. The connection is the Hub client's, which knows proxies and
+certificates; no token is sent.
 """
 
 import hashlib
 import re
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,12 +16,13 @@ from scriptforge.corpus import network
 from scriptforge.corpus.decoding import digest
 from scriptforge.corpus.files import quiet_datasets
 from scriptforge.corpus.locations import WebFile
-from scriptforge.corpus.progress import Progress, watching
+from scriptforge.corpus.progress import Progress
 from scriptforge.errors import CorpusError
 from scriptforge.workspace import atomic_write
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
+_CHUNK = 1 << 16
 
 
 def download(file: WebFile, progress: Progress) -> Path:
@@ -39,12 +40,12 @@ def download(file: WebFile, progress: Progress) -> Path:
         return kept
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=cache) as incoming:
-        arrived = _retrieve(file.url, name, Path(incoming), progress)
-        sha256 = digest(arrived)
+        arrived = Path(incoming) / name
+        sha256 = _retrieve(file.url, arrived, progress)
         if file.sha256 and sha256 != file.sha256:
             raise CorpusError(
-                f"“{name}” is not the file that its card promises: SHA-256 {sha256}, not {file.sha256}.",
-                "The file at that address has changed or was damaged on the way: try again, or use --from PATH.",
+                f"“{name}” is not the file that was promised: its SHA-256 is {sha256}, not {file.sha256}.",
+                "It has changed at its source or was damaged on the way: try again, or use --from PATH.",
             )
         kept = cache / sha256 / name
         kept.parent.mkdir(exist_ok=True)
@@ -54,60 +55,55 @@ def download(file: WebFile, progress: Progress) -> Path:
     return kept
 
 
-def _retrieve(url: str, name: str, folder: Path, progress: Progress) -> Path:
-    """Downloads into an empty folder, trying again where that may help."""
-    import aiohttp
+def _retrieve(url: str, path: Path, progress: Progress) -> str:
+    """Downloads to a path, trying again where that may help, and gives the SHA-256."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
 
-    datasets = quiet_datasets()
-    timeout = aiohttp.ClientTimeout(
-        total=None, sock_connect=network.TIMEOUT_SECONDS, sock_read=network.TIMEOUT_SECONDS
-    )
-    options = {"client_kwargs": {"timeout": timeout}}
-    settings = datasets.DownloadConfig(
-        cache_dir=folder,
-        disable_tqdm=True,
-        storage_options={"http": options, "https": options},
-    )
-    with watching(folder, name, None, progress):
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return Path(datasets.DownloadManager(download_config=settings).download(url))
-            except datasets.utils.file_utils.huggingface_hub.errors.OfflineModeIsEnabled:
-                raise network.offline(f"“{name}”") from None
-            except (OSError, TimeoutError, aiohttp.ClientError) as error:
-                problem, may_pass = _diagnosis(name, error)
-                if attempt == _ATTEMPTS or not may_pass:
-                    raise problem from error
-                time.sleep(_PAUSE_SECONDS * attempt)
+    what = f"“{path.name}” on {urlsplit(url).hostname}"
+    for attempt in range(1, _ATTEMPTS + 1):
+        last = attempt == _ATTEMPTS
+        try:
+            return _receive(url, path, progress)
+        except OfflineModeIsEnabled:
+            raise network.offline(what) from None
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if last or status < 500:
+                raise network.refused(what, status) from error
+        except httpx.TimeoutException as error:
+            raise network.timed_out(what) from error
+        except (httpx.ProxyError, httpx.ConnectError, httpx.InvalidURL) as error:
+            raise network.unreachable(what, str(error)) from error
+        except httpx.HTTPError as error:
+            if last:
+                raise network.unreachable(what, f"the connection broke ({error})") from error
+        time.sleep(_PAUSE_SECONDS * attempt)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _diagnosis(name: str, error: BaseException) -> tuple[CorpusError, bool]:
-    """The problem behind an exception, and whether it may pass by itself.
+def _receive(url: str, path: Path, progress: Progress) -> str:
+    """One attempt: writes the response to a path and gives its SHA-256."""
+    from huggingface_hub.utils import get_session
 
-    The client wraps what happened in `FileNotFoundError`, so the causes are looked through.
-    """
-    import aiohttp
-
-    what = f"“{name}”"
-    for cause in _causes(error):
-        if isinstance(cause, aiohttp.ClientResponseError):
-            return network.refused(what, cause.status), cause.status >= 500 or cause.status == 429
-        if isinstance(cause, TimeoutError):
-            return network.timed_out(what), False
-        if isinstance(cause, aiohttp.ClientPayloadError):
-            return network.unreachable(what, "the connection broke before the file was complete"), True
-        if isinstance(cause, aiohttp.ClientError):
-            return network.unreachable(what, str(cause) or type(cause).__name__), False
-    if isinstance(error, FileNotFoundError):
-        return network.refused(what, 404), False
-    return network.unreachable(what, str(error) or type(error).__name__), True
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error:
-        yield error
-        error = error.__cause__
+    sha256 = hashlib.sha256()
+    request = get_session().stream(
+        "GET",
+        url,
+        headers={"Accept-Encoding": "identity"},
+        follow_redirects=True,
+        timeout=network.TIMEOUT_SECONDS,
+    )
+    with request as response, path.open("wb") as file:
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length", 0)) or None
+        done = 0
+        for chunk in response.iter_bytes(_CHUNK):
+            file.write(chunk)
+            sha256.update(chunk)
+            done += len(chunk)
+            progress(path.name, done, total)
+    return sha256.hexdigest()
 
 
 def _file_name(url: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,15 +130,20 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
     if isinstance(value, int | float):
         return ((0, value, ""),)
     parts = _DIGITS.split(str(value))
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part)
+    return tuple(
+        (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part
+    )
 
 
 def quiet_datasets() -> Any:
-    """Hugging Face Datasets, with its bars, log lines and download counting off."""
+    """Hugging Face Datasets, with the bars and log lines of both clients and the download counting off."""
     import datasets
+    from huggingface_hub.utils import disable_progress_bars, logging
 
+    disable_progress_bars()
+    logging.set_verbosity(CRITICAL)
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    datasets.logging.set_verbosity(CRITICAL)
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
     return datasets
 

@@ -91,6 +91,7 @@ def _existing(path: Path) -> LocalPath:
     close = nearest(absolute.name, neighbours)
     raise CorpusError(
         f"There is no file or folder “{path}”.",
-        f"Did you mean {' or '.join(str(path.parent / name) for name in close)}?" if close else
-        "Check the path; `scriptforge corpora` lists the corpora that need none.",
+        f"Did you mean {' or '.join(str(path.parent / name) for name in close)}?"
+        if close
+        else "Check the path; `scriptforge corpora` lists the corpora that need none.",
     )

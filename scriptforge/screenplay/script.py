@@ -20,11 +20,11 @@ KINDS: tuple[Kind, ...] = ("heading", "action", "dialogue", "transition")
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One line of a script.
+    r"""One line of a script.
 
     Attributes:
         kind: what the line is.
-        text: what it says, without the speaker. A line break inside (verse) is `\\n`; there is no
+        text: what it says, without the speaker. A line break inside (verse) is `\n`; there is no
             leading or trailing white space. Parentheticals stay in the text: `(to Anna) No.`
         speaker: who says it, as printed; empty unless the kind is dialogue.
     """
@@ -89,9 +89,9 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 def normalise(element: Element) -> Element | None:
-    """The element in normal form, which is what every reader yields and every writer can write.
+    r"""The element in normal form, which is what every reader yields and every writer can write.
 
-    In normal form a text has no leading or trailing white space, breaks lines with `\\n` alone, and each of
+    In normal form a text has no leading or trailing white space, breaks lines with `\n` alone, and each of
     its lines is stripped and not blank. A heading may be empty; nothing else is. A speaker is a name on one
     line, words parted by single spaces, without colons and underscores. What a cue adds in brackets opens
     the text, `JERRY (O.S.)` saying `Hi.` becoming JERRY saying `(O.S.) Hi.`, and `(CONT'D)` is dropped.

@@ -10,7 +10,6 @@ from generators of their own.
 
 import hashlib
 import json
-import math
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -55,7 +54,7 @@ class TrainingState:
     history: list[dict[str, Any]] = field(default_factory=list)
     loss_sum: float = 0.0
     loss_count: int = 0
-    last_loss: float = math.nan
+    last_loss: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,6 @@ def choose_device(choice: Choice) -> Accelerator:
             return "mps"
         raise UsageError(
             "There is no GPU that PyTorch can use here.",
-            "Train on the CPU (leave --gpu out: small models train well there); scriptforge doctor says more.",
+            "Leave --gpu out: small models train well on the CPU. scriptforge doctor says more.",
         )
     return "cpu"

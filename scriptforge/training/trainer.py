@@ -236,7 +236,7 @@ class _Training:
         if not math.isfinite(nats) or (self.accelerate.scaler is None and not math.isfinite(norm)):
             raise TrainingError(
                 f"The loss became infinite or undefined at step {self.state.step + 1}.",
-                f"Try a lower rate, such as --set learning_rate={rate / 3:.1g}; the checkpoints before are whole.",
+                f"Try a lower rate, such as --set learning_rate={rate / 3:.1g}; earlier checkpoints are kept.",
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -430,7 +430,7 @@ def _streams(dataset: Dataset, settings: Settings) -> Streams:
         raise TrainingError(
             f"Dataset “{dataset.name}” is too small: {len(ids)} tokens to train on, "
             f"{len(dataset.ids('validation'))} to validate on.",
-            f"Give it more text, or shorter sequences than {settings.sequence_length}: --set sequence_length=8",
+            "Give it more text, or shorter sequences: --set sequence_length=8",
         )
     return Streams(ids, settings.batch_size, settings.sequence_length)
 
@@ -455,7 +455,7 @@ def _memory_explained() -> Iterator[None]:
             raise
         raise TrainingError(
             "There is not enough memory for this model and batch.",
-            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; earlier checkpoints are whole.",
+            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; earlier checkpoints are kept.",
         ) from error
 
 

@@ -1,0 +1,7 @@
+"""Words, pieces of words or characters as token ids: the door is `Vocabulary`."""
+
+from scriptforge.vocabulary.levels import LEVELS, Level
+from scriptforge.vocabulary.stream import TextStream
+from scriptforge.vocabulary.vocabulary import Encoded, Vocabulary
+
+__all__ = ["LEVELS", "Encoded", "Level", "TextStream", "Vocabulary"]

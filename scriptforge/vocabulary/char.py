@@ -1,25 +1,29 @@
 """The char level: every character seen in training is a token, and any other is spelled in UTF-8 bytes.
 
-A BPE model without merges does both: it takes a text apart into characters and falls back to byte tokens for
-those it does not know. Only the bytes that can occur have a token: an ASCII character not seen, the
-lead bytes of two to four and the continuation bytes. Exact for every text, knows nothing of scripts.
+It is byte-pair encoding whose merges are not learned: they put the bytes of each character together and stop
+there. (Falling back to byte tokens, as the library also can, turns a whole run of them into `�` for one byte
+amiss, so that text streamed and text decoded at once would differ.) Exact for every text; knows nothing of
+scripts.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from tokenizers import Tokenizer, decoders, models, normalizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from scriptforge.errors import UsageError
 
-# The Unicode Standard, table 3-7: the bytes of well-formed UTF-8 beyond ASCII.
-_CONTINUATION_BYTES = range(0x80, 0xC0)
-_LEAD_BYTES = range(0xC2, 0xF5)
+_BYTE_SIGNS = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
 def untrained(*, lower: bool) -> Tokenizer:
     """The pipeline with an empty model."""
-    return _pipeline(models.BPE(vocab={}, merges=[], byte_fallback=True), lower=lower)
+    tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))
+    if lower:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = _BYTE_SIGNS
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
 
 
 def train(
@@ -35,32 +39,37 @@ def train(
         lower: whether to read everything in lower case.
 
     Raises:
-        UsageError: if `size` leaves no room for characters.
+        UsageError: if `size` leaves no room for the bytes.
     """
+    tokens = [*reserved, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    if size is not None and size < len(tokens):
+        raise UsageError(
+            f"A char vocabulary of {size} tokens is too small: bytes and layout take {len(tokens)}.",
+            f"Ask for {len(tokens)} or more, or name no size.",
+        )
+    ids = {token: id_ for id_, token in enumerate(tokens)}
+    merges: list[tuple[str, str]] = []
+    for character in _frequent_characters(texts, min_count, lower):
+        for start, byte in _steps(character):
+            if start + byte not in ids and (size is None or len(ids) < size):
+                ids[start + byte] = len(ids)
+                merges.append((start, byte))
+    tokenizer = untrained(lower=lower)
+    tokenizer.model = models.BPE(vocab=ids, merges=merges)
+    return tokenizer
+
+
+def _frequent_characters(texts: Iterable[str], min_count: int, lower: bool) -> list[str]:
     normalizer = normalizers.Lowercase()
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(normalizer.normalize_str(text) if lower else text)
     by_count = sorted(counts, key=lambda character: (-counts[character], character))
-    frequent = [character for character in by_count if counts[character] >= min_count]
-    ascii_seen = [character for character in frequent if character.isascii()]
-    others = [character for character in frequent if not character.isascii()]
-    spelled = [code for code in range(0x80) if chr(code) not in set(ascii_seen)]
-    bytes_ = [f"<0x{code:02X}>" for code in (*spelled, *_CONTINUATION_BYTES, *_LEAD_BYTES)]
-    fixed = [*reserved, *bytes_, *ascii_seen]
-    if size is not None and size < len(fixed):
-        raise UsageError(
-            f"A char vocabulary of {size} tokens is too small: bytes and layout take {len(fixed)}.",
-            f"Ask for {len(fixed)} or more, or name no size.",
-        )
-    room = None if size is None else size - len(fixed)
-    vocabulary = {token: id_ for id_, token in enumerate([*fixed, *others[:room]])}
-    return _pipeline(models.BPE(vocab=vocabulary, merges=[], byte_fallback=True), lower=lower)
+    return [character for character in by_count if counts[character] >= min_count]
 
 
-def _pipeline(model: models.BPE, *, lower: bool) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    if lower:
-        tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    return tokenizer
+def _steps(character: str) -> Iterator[tuple[str, str]]:
+    """How a character is put together from byte signs: what there is so far, and the next byte."""
+    [(signs, _)] = _BYTE_SIGNS.pre_tokenize_str(character)
+    for length in range(1, len(signs)):
+        yield signs[:length], signs[length]

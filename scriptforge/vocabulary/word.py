@@ -57,7 +57,7 @@ _TOKEN = "|".join(
 # Spaces at an edge, in a run, before what takes none before it and after what takes none after it.
 _UNUSUAL_SPACE = rf"\A | \z|(?<= ) | (?= )| (?=[{_CLOSING}]|{_BREAK})|(?<=[{_OPENING}]|{_BREAK}) "
 
-# Places without a space where the mark before them, or the one after them, would have it; a run of dashes is one.
+# Places without a space where the mark before or after them would have one; a run of dashes is one mark.
 _MISSING_SPACE = "|".join(
     (
         rf'(?<=[{_CLOSING}"])(?=[^\s{_CLOSING}{SPACE}])',

@@ -15,6 +15,7 @@ below it. Lines that the margins wrapped are joined again. What pages bring alon
 """
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -36,53 +37,57 @@ class _Line(NamedTuple):
 
 
 class _Margins(NamedTuple):
-    """The columns at which the kinds of lines usually begin."""
+    """The columns at which action, dialogue and cues usually begin; dialogue may stand below action."""
 
     action: int
     dialogue: int
     cue: int
 
-    def is_cue(self, line: _Line) -> bool:
+    @property
+    def dialogue_is_indented(self) -> bool:
+        return self.action < self.dialogue
+
+    def is_at_cue(self, line: _Line) -> bool:
         return line.column > (self.dialogue + self.cue) / 2
 
-    def is_dialogue(self, line: _Line) -> bool:
-        return line.column > (self.action + self.dialogue) / 2
+    def is_at_action(self, line: _Line) -> bool:
+        return self.dialogue_is_indented and line.column <= (self.action + self.dialogue) / 2
 
 
-_NO_MARGINS = _Margins(0, 0, 0)
-"""For a text without a single cue: everything stands at the margin of action."""
+_NO_CUES = _Margins(0, 0, sys.maxsize)
 
 
 def recognise(head: Sequence[str]) -> Evidence:
     """Weighs how many cues stand further in than their dialogue, and how many lines keep to the margins."""
-    head_blocks = list(_blocks(head))
-    margins = _find_margins(head_blocks)
-    lines = [line for block in head_blocks for line in block]
+    paragraphs = list(_paragraphs(head))
+    margins = _find_margins(paragraphs)
+    lines = [line for paragraph in paragraphs for line in paragraph]
     kept = sum(line.column in margins for line in lines)
-    cues = [block for block in head_blocks if _second_line(block) and block[0].text.isupper()]
-    indented = sum(_is_indented_cue(block) for block in cues)
+    cues = sum(paragraph[0].text.isupper() and len(paragraph) > 1 for paragraph in paragraphs)
+    indented = sum(_dialogue_column(paragraph) is not None for paragraph in paragraphs)
     reason = (
         f"{percentage(kept, len(lines))} of {len(lines):,} lines begin at column {margins.action} (action), "
         f"{margins.dialogue} (dialogue) or {margins.cue} (cue)"
     )
-    return Evidence(kept * indented / (len(lines) * len(cues)) if cues else 0.0, reason)
+    return Evidence(kept / len(lines) * indented / cues if indented else 0.0, reason)
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yields speeches and paragraphs of action, each joined to one line."""
     head, lines = peek(lines)
-    margins = _find_margins(list(_blocks(head)))
-    cue = ""
-    for block in _blocks(lines):
-        for speaker, texts in _speeches(block, margins, cue):
-            cue = speaker
-            yield _parse_speech(speaker, texts) if speaker else _parse_paragraph(texts)
+    margins = _find_margins(_paragraphs(head))
+    speaking = ""
+    for paragraph in _paragraphs(lines):
+        for cue, run in _runs(paragraph, margins, speaking):
+            yield _parse_speech(cue, run, margins) if cue else _parse_action(run, margins)
+        speaking = cue if margins.dialogue_is_indented else ""
 
 
-def _blocks(lines: Iterable[str]) -> Iterator[list[_Line]]:
-    """The paragraphs, without what belongs to the page."""
+def _paragraphs(lines: Iterable[str]) -> Iterator[list[_Line]]:
+    """The runs of lines between blank lines, without what belongs to the page."""
     for block in blocks(lines):
-        kept = [_Line(_column(line), line.strip()) for line in block if not _FURNITURE.fullmatch(line.strip())]
+        stripped = [_Line(_column(line), line.strip()) for line in block]
+        kept = [line for line in stripped if not _FURNITURE.fullmatch(line.text)]
         if kept and not (len(kept) == 1 and _PAGE_NUMBER.fullmatch(kept[0].text)):
             yield kept
 
@@ -92,11 +97,82 @@ def _column(line: str) -> int:
     return len(indent.expandtabs())
 
 
-def _find_margins(head_blocks: Iterable[Sequence[_Line]]) -> _Margins:
+def _find_margins(paragraphs: Iterable[Sequence[_Line]]) -> _Margins:
     columns: Counter[int] = Counter()
     pairs: Counter[tuple[int, int]] = Counter()
-    for block in head_blocks:
-        columns.update(line.column for line in block)
-        if _is_indented_cue(block):
-            pairs[block[0].column, _second_line(block)[0].column] += 1
-"""
+    for paragraph in paragraphs:
+        columns.update(line.column for line in paragraph)
+        dialogue = _dialogue_column(paragraph)
+        if dialogue is not None:
+            pairs[dialogue, paragraph[0].column] += 1
+    if not pairs:
+        return _NO_CUES
+    (dialogue, cue), _ = pairs.most_common(1)[0]
+    action = max(
+        (column for column in columns if column < dialogue), key=columns.__getitem__, default=dialogue
+    )
+    return _Margins(action, dialogue, cue)
+
+
+def _dialogue_column(paragraph: Sequence[_Line]) -> int | None:
+    """The column of the dialogue, if the paragraph is a cue in capitals and dialogue further out."""
+    cue = paragraph[0]
+    spoken = (line.column for line in paragraph[1:] if not line.text.startswith("("))
+    column = next(spoken, cue.column)
+    return column if column < cue.column and cue.text.isupper() else None
+
+
+def _runs(paragraph: Sequence[_Line], margins: _Margins, cue: str) -> Iterator[tuple[str, list[_Line]]]:
+    """Parts a paragraph where a cue opens a speech or action ends one.
+
+    Args:
+        paragraph: the lines.
+        margins: where the kinds of lines begin.
+        cue: that of the speech before the paragraph, which may go on after a blank line; or empty.
+
+    Yields:
+        The cue, empty for action, and the lines, that of the cue included.
+    """
+    run: list[_Line] = []
+    for line in paragraph:
+        opens = _is_cue(line, margins)
+        ends = cue and (margins.is_at_action(line) or is_transition(line.text))
+        if opens or ends:
+            if run:
+                yield cue, run
+            cue, run = line.text if opens else "", []
+        run.append(line)
+    yield cue, run
+
+
+def _is_cue(line: _Line, margins: _Margins) -> bool:
+    return (
+        margins.is_at_cue(line)
+        and (line.text.isupper() or line.column == margins.cue)
+        and is_name(line.text.partition("(")[0].strip())
+        and not is_transition(line.text)
+    )
+
+
+def _parse_speech(cue: str, run: Sequence[_Line], margins: _Margins) -> Parsed:
+    spoken = " ".join(line.text for line in run if not _is_cue(line, margins))
+    if spoken:
+        return Parsed(Element("dialogue", spoken, cue))
+    return Parsed(Element("action", cue), understood=False)
+
+
+def _parse_action(run: Sequence[_Line], margins: _Margins) -> Parsed:
+    text = " ".join(line.text for line in run)
+    if is_transition(text):
+        return Parsed(Element("transition", text))
+    if len(run) == 1 and (is_scene_heading(text) or _is_caption(text)):
+        return Parsed(Element("heading", text))
+    stray = margins.dialogue_is_indented and not margins.is_at_action(run[0])
+    return Parsed(Element("action", text), understood=not stray)
+
+
+def _is_caption(text: str) -> bool:
+    return text.isupper() and len(text) <= _LONGEST_HEADING and text[-1] not in ".!?:\"'"
+
+
+FORMAT = Format("indented", "a screenplay whose action, dialogue and cues stand on margins", recognise, parse)

@@ -14,8 +14,10 @@ _TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLAC
 _LONGEST_TRANSITION = 60
 _LONGEST_NAME = 40
 _MOST_WORDS_IN_A_NAME = 5
+_QUOTES = "\"'“‘„«"
 _SENTENCE_WORDS = frozenset(
-    "i i'm im you we he she it it's they is are was were am have has had said says say asked told".split()
+    ["i", "i'm", "im", "you", "we", "he", "she", "it", "it's", "they", "is", "are", "was", "were", "am"]
+    + ["have", "has", "had", "said", "says", "say", "asked", "told"]
 )
 
 
@@ -45,6 +47,7 @@ def is_name(text: str) -> bool:
         0 < len(text) <= _LONGEST_NAME
         and len(words) <= _MOST_WORDS_IN_A_NAME
         and any(map(str.isalpha, text))
+        and (text[0].isalnum() or text[0] in _QUOTES)
         and not any(mark in text for mark in "!?;")
         and (len(words) == 1 or _SENTENCE_WORDS.isdisjoint(word.casefold() for word in words))
     )

@@ -1,0 +1,52 @@
+# make demo    the whole way on the corpus that ships with the package; needs nothing but Python
+# make test    the tests
+# make check   style, types and the order of the rooms
+# make bench   the benchmarks
+# make docs    the reference pages, made from the code
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# The first Python on the path that is new enough and can make an environment; override with PYTHON=…
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+
+.PHONY: demo test check bench docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/ready
+	$(BIN)/scriptforge demo
+
+test: $(VENV)/ready-to-develop
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/ready-to-develop
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/ready-to-develop
+	@if [ -d tests/benchmarks ]; then $(BIN)/python -m pytest tests/benchmarks; \
+	else echo "There are no benchmarks yet."; fi
+
+docs: $(VENV)/ready-to-develop
+	$(BIN)/python docs/reference.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@python="$(PYTHON)"; if [ -z "$$python" ]; then \
+		echo "scriptforge needs Python 3.11 or newer, with its venv module; name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; fi; \
+	echo "Installing scriptforge into $(VENV) with $$python; the first time takes a few minutes." >&2; \
+	"$$python" -m venv --clear $(VENV)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/ready-to-develop: $(VENV)/ready
+	$(PIP) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,41 @@
+"""`scriptforge doctor`: what this machine offers, what is missing, and what to do about it."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
+from scriptforge.cli.output import Output, discreet, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from scriptforge.doctor import Finding
+
+_MARKS = {"ok": "ok", "advice": "hint", "unusable": "broken"}
+
+
+def doctor(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
+    """Look at this machine: versions, memory, accelerator, disk, caches and login."""
+    from dataclasses import asdict
+
+    from scriptforge.doctor import examine, is_usable
+    from scriptforge.workspace import Workspace
+
+    output = Output(as_json, quiet)
+    findings = list(examine(Workspace.find(workspace)))
+    usable = is_usable(findings)
+    document = {"usable": usable, "findings": [asdict(finding) for finding in findings]}
+    output.result(document, lambda: _drawn(findings))
+    if not usable:
+        raise typer.Exit(1)
+
+
+def _drawn(findings: "list[Finding]") -> "RenderableType":
+    return table(
+        {"check": "left", "": "left", "found": "left", "what to do": "left"},
+        [
+            (finding.check, _MARKS[finding.state], discreet(finding.found), finding.remedy or "")
+            for finding in findings
+        ],
+    )

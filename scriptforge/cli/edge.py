@@ -1,0 +1,104 @@
+"""The edge: the one place where whatever stops the work becomes a line or two on stderr and an exit code.
+
+    0     done
+    1     failed; also when the reader of the output went away
+    2     the request was wrong
+    130   interrupted by Ctrl-C
+    143   asked to stop by SIGTERM
+
+Commands let everything fly. SIGTERM reaches them as `SystemExit`, Ctrl-C as `KeyboardInterrupt`; what must
+be saved is saved on the way out. The edge knows nothing of the commands.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from io import TextIOWrapper
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from scriptforge.cli.output import Output
+from scriptforge.errors import ScriptforgeError
+
+DEBUG_VARIABLE = "SCRIPTFORGE_DEBUG"
+
+
+def conclude(work: Callable[[], None]) -> NoReturn:
+    """Does the one work of this process and exits; SIGTERM stops it as an exit would."""
+    signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(explained(work))
+
+
+def explained(work: Callable[[], None]) -> int:
+    """Does a work and explains whatever stops it.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        return _finished(work)
+    except BaseException as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            Output().note(traceback.format_exc())
+        return _explain(error)
+
+
+def _finished(work: Callable[[], None]) -> int:
+    code = 0
+    try:
+        work()
+    except typer.Exit as request:
+        code = request.exit_code
+    sys.stdout.flush()
+    return code
+
+
+def _explain(error: BaseException) -> int:
+    match error:
+        case SystemExit(code=int() as code):
+            return code
+        case KeyboardInterrupt() | typer.Abort():
+            Output().warn("Interrupted.")
+            return 130
+        case BrokenPipeError():
+            _discard_output()
+            return 1
+        case ScriptforgeError():
+            Output().error(error.message, error.hint)
+            return error.exit_code
+        case typer.TyperException():
+            Output().error(*_usage_problem(error))
+            return error.exit_code
+        case OSError(filename=str() | bytes() as path):
+            problem = f"{error.strerror}: {os.fsdecode(path)}"
+            Output().error(problem, "Check that the path is right and that you may read and write there.")
+            return 1
+    Output().error(
+        f"This should not have happened: {type(error).__name__}: {error}",
+        f"Run it again with {DEBUG_VARIABLE}=1 to see where, and report what it prints.",
+    )
+    return 1
+
+
+def _usage_problem(error: typer.TyperException) -> tuple[str, str]:
+    """What is wrong with a command line that cannot be read, and what to do about it."""
+    if close := getattr(error, "possibilities", None):
+        return error.message, f"Did you mean {' or '.join(close)}?"
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "scriptforge"
+    return error.format_message(), f"See {command} --help"
+
+
+def _discard_output() -> None:
+    """Sends to nowhere what is still to be written, so that the interpreter's last flush does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

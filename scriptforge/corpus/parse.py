@@ -1,0 +1,143 @@
+"""From files to numbered pieces of text, counting what they hold on the way."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+
+from scriptforge.corpus.cards import ColumnRoles
+from scriptforge.corpus.fetch import Fetched
+from scriptforge.corpus.files import TableFile, TextFile
+from scriptforge.corpus.pieces import PLAIN, Piece
+from scriptforge.corpus.sources import Source
+from scriptforge.screenplay.formats.table import Columns, documents, guess_columns
+from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.writing import rendered_length, write
+
+LONGEST_PIECE = 10_000
+"""Characters. Longer paragraphs and lines are taken apart at a space, so that no piece fills the memory."""
+
+_PIECE = re.compile(rf".{{1,{LONGEST_PIECE}}}(?:\s|$)|.{{{LONGEST_PIECE}}}", re.DOTALL)
+
+
+@dataclass
+class Parsing:
+    """What was found while parsing; complete when all pieces have been taken.
+
+    Attributes:
+        sizes: characters of each document, in order.
+        pieces: how many there are.
+        characters: characters that a screenplay format was applied to.
+        unparsed: those of them that it did not know and that became action.
+        reasons: the formats met, each with the reason given for the first file in it.
+    """
+
+    sizes: list[int] = field(default_factory=list)
+    pieces: int = 0
+    characters: int = 0
+    unparsed: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text_format(self) -> str:
+        """The names of the formats met."""
+        return ", ".join(self.reasons)
+
+    @property
+    def unparsed_share(self) -> float:
+        """The share of characters that no rule knew, 0 … 1."""
+        return self.unparsed / self.characters if self.characters else 0.0
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each format, saying why it was taken."""
+        return [f"Read as {name}: {reason}" for name, reason in self.reasons.items() if reason]
+
+
+def parse(source: Source, fetched: Fetched, plain: bool, parsing: Parsing) -> Iterator[Piece]:
+    """The pieces of all files, in order.
+
+    Args:
+        source: what was asked for; its card may name format and columns.
+        fetched: the files.
+        plain: whether to take texts as they stand.
+        parsing: filled on the way.
+    """
+    for file in fetched.files:
+        for title, pieces in _documents(source, file, plain, parsing):
+            number = len(parsing.sizes)
+            parsing.sizes.append(0)
+            for element in pieces:
+                characters = len(element) if isinstance(element, str) else rendered_length(element)
+                parsing.sizes[number] += characters
+                parsing.pieces += 1
+                yield _piece(number, title, element, characters)
+            if not parsing.sizes[number]:
+                parsing.sizes.pop()
+
+
+def _piece(number: int, title: str, element: Element | str, characters: int) -> Piece:
+    if isinstance(element, str):
+        return Piece(number, title, PLAIN, "", element, characters)
+    return Piece(number, title, element.kind, element.speaker, element.text, characters)
+
+
+def _documents(
+    source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing
+) -> Iterator[tuple[str, Iterator[Element | str]]]:
+    """The documents of one file: title and elements, or stretches of plain text."""
+    if isinstance(file, TableFile):
+        parsing.reasons.setdefault("table", f"Its columns are {', '.join(file.columns)}.")
+        roles = source.card.columns if source.card else None
+        columns = _columns(roles) if roles else guess_columns(file.columns)
+        if plain and (column := columns.script or columns.text):
+            for number, row in enumerate(file.rows(), start=1):
+                yield str(number), _stretches(str(row[column]).splitlines(keepends=True))
+            return
+        for title, elements in documents(file.rows(), columns):
+            yield title, _stretches(_lines(elements)) if plain else _bounded(elements)
+    elif plain:
+        parsing.reasons.setdefault("plain", "")
+        yield PurePath(file.name).stem, _stretches(file.lines())
+    else:
+        reading = read(file.lines(), source.card.format if source.card else None)
+        parsing.reasons.setdefault(reading.format, reading.reason)
+        yield reading.title or PurePath(file.name).stem, _bounded(reading)
+        parsing.characters += reading.characters
+        parsing.unparsed += reading.unparsed
+
+
+def _columns(roles: ColumnRoles) -> Columns:
+    return Columns(**roles.model_dump(exclude_none=True))
+
+
+def _bounded(elements: Iterable[Element]) -> Iterator[Element]:
+    for element in elements:
+        if len(element.text) <= LONGEST_PIECE:
+            yield element
+        else:
+            parts = (part.strip() for part in _PIECE.findall(element.text))
+            yield from (replace(element, text=part) for part in parts if part)
+
+
+def _lines(elements: Iterable[Element]) -> Iterator[str]:
+    return (f"{line}\n" for line in write(elements))
+
+
+def _stretches(lines: Iterable[str]) -> Iterator[str]:
+    """Paragraphs with the blank lines after them, exactly as they stand."""
+    paragraph: list[str] = []
+    ended = False
+    for line in lines:
+        if paragraph and ended and line.strip("\n"):
+            yield from _parts("".join(paragraph))
+            paragraph = []
+        paragraph.append(line)
+        ended = not line.strip("\n")
+    if paragraph:
+        yield from _parts("".join(paragraph))
+
+
+def _parts(text: str) -> list[str]:
+    return _PIECE.findall(text) if len(text) > LONGEST_PIECE else [text]

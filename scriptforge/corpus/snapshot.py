@@ -1,0 +1,164 @@
+"""Datasets on the Hub, brought here file by file at one exact commit.
+
+The commit is settled first and the files asked for by it, so that what is read is what is recorded; loading
+a repository by name would silently take another commit when there is no network.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from scriptforge.corpus import network
+from scriptforge.corpus.files import natural_key, quiet_datasets
+from scriptforge.corpus.locations import FULL_REVISION, HubDataset
+from scriptforge.corpus.progress import Progress, watching
+from scriptforge.errors import CorpusError
+
+_PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
+_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
+_SPLITS = ("train", "validation", "valid", "val", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Files of a dataset repository on this machine.
+
+    Attributes:
+        revision: the commit they are from, 40 hexadecimal digits.
+        folder: where they are.
+        files: their paths inside the repository, in the order in which they are read.
+    """
+
+    revision: str
+    folder: Path
+    files: tuple[str, ...]
+
+
+def take_snapshot(dataset: HubDataset, progress: Progress) -> Snapshot:
+    """The dataset's files on this machine, downloaded unless they already are here.
+
+    Raises:
+        CorpusError: they cannot be had; who is to blame and what to do is in the message.
+    """
+    quiet_datasets()
+    if re.fullmatch(FULL_REVISION, dataset.revision or ""):
+        kept = _kept(dataset, str(dataset.revision))
+        if kept:
+            return kept
+    return _downloaded(dataset, progress)
+
+
+def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
+    """The snapshot if all of it is in the cache; the network is not asked."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    for extensions in _PREFERRED:
+        patterns = list(dataset.files) or [f"*{extension}" for extension in extensions]
+        try:
+            folder = Path(
+                snapshot_download(
+                    dataset.hub,
+                    repo_type="dataset",
+                    revision=revision,
+                    allow_patterns=patterns,
+                    local_files_only=True,
+                )
+            )
+        except LocalEntryNotFoundError:
+            return None
+        present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        files = dataset.files or _chosen(path for path in present if path.endswith(extensions))
+        if files and set(files) <= set(present):
+            return Snapshot(revision, folder, files)
+    return None
+
+
+def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+    from huggingface_hub.utils import httpx
+
+    what = f"The Hub dataset {dataset.hub}"
+    try:
+        info = HfApi().dataset_info(
+            dataset.hub, revision=dataset.revision, timeout=network.TIMEOUT_SECONDS, files_metadata=True
+        )
+        sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+        files = dataset.files or _chosen(sizes)
+        _require(files, sizes, what)
+        total = sum(sizes[file] for file in files) or None
+        with watching(_cache_folder(dataset), dataset.hub, total, progress):
+            folder = snapshot_download(
+                dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
+            )
+        return Snapshot(str(info.sha), Path(folder), files)
+    except OfflineModeIsEnabled:
+        raise network.offline(what) from None
+    except GatedRepoError as error:
+        raise CorpusError(
+            f"{what} is gated: its owner wants to know who reads it ({error.response.status_code}).",
+            "Accept the conditions on the dataset's page, then log in with `hf auth login`.",
+        ) from error
+    except RevisionNotFoundError as error:
+        raise CorpusError(
+            f"{what} has no revision “{dataset.revision}”.", "Check it, or leave it out to take the newest."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CorpusError(
+            f"{what} does not exist, or is private ({error.response.status_code}).",
+            "Check the spelling; for a private one, log in with `hf auth login`.",
+        ) from error
+    except HfHubHTTPError as error:
+        raise network.refused(what, error.response.status_code) from error
+    except httpx.TimeoutException as error:
+        raise network.timed_out(what) from error
+    except (LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+        cause = error.__cause__ or error
+        raise network.unreachable(what, str(cause) or type(cause).__name__) from error
+
+
+def _cache_folder(dataset: HubDataset) -> Path:
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=dataset.hub, repo_type="dataset") / "blobs"
+
+
+def _require(files: tuple[str, ...], present: Iterable[str], what: str) -> None:
+    if not files:
+        raise CorpusError(
+            f"{what} has no table and no text.",
+            "Datasets that consist of a loading script, images or sound cannot be read.",
+        )
+    missing = [file for file in files if file not in present]
+    if missing:
+        raise CorpusError(f"{what} has no file “{missing[0]}”.", "Correct “files” in the card.")
+
+
+def _chosen(paths: Iterable[str]) -> tuple[str, ...]:
+    """The files worth reading: of the most telling kind that there is, training split first."""
+    visible = [path for path in paths if not any(part.startswith(".") for part in path.split("/"))]
+    for extensions in _PREFERRED:
+        chosen = [
+            path
+            for path in visible
+            if path.endswith(extensions) and PurePosixPath(path).name not in _DESCRIPTIONS
+        ]
+        if chosen:
+            return tuple(sorted(chosen, key=_reading_order))
+    return ()
+
+
+def _reading_order(path: str) -> tuple[object, ...]:
+    words = re.split(r"[^a-z]+", path.lower())
+    rank = next((number for number, split in enumerate(_SPLITS) if split in words), len(_SPLITS))
+    return rank, natural_key(path)

@@ -1,0 +1,163 @@
+"""What this machine offers to scriptforge, and what is missing: facts with a remedy each.
+
+Nothing here reaches a network, changes a file that stays, or says what an access token is. It knows
+nothing of how findings are shown.
+"""
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+from scriptforge.workspace import Workspace
+
+GIBIBYTE = 2**30
+NEEDED_MEMORY = 2 * GIBIBYTE  # Python with torch and datasets, a small model, its optimizer
+NEEDED_DISK = GIBIBYTE  # a corpus, its dataset and a few runs with checkpoints
+
+_DISTRIBUTION = "scriptforge-lm"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact about the machine.
+
+    Attributes:
+        check: what was looked at: "memory".
+        found: what was found, in a few words.
+        state: "ok"; "advice" where something could be better; "unusable" where nothing will work.
+        remedy: what to do, unless all is well.
+    """
+
+    check: str
+    found: str
+    state: Literal["ok", "advice", "unusable"] = "ok"
+    remedy: str | None = None
+
+
+def examine(workspace: Workspace) -> Iterator[Finding]:
+    """Looks at everything that scriptforge stands on, one finding after the other."""
+    yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield from _packages()
+    yield Finding("cores", str(_cores()))
+    yield _memory()
+    yield _accelerator()
+    yield _workspace(workspace.root)
+    yield from _caches()
+    yield _login()
+
+
+def _packages() -> Iterator[Finding]:
+    yield _package(_DISTRIBUTION)
+    for requirement in requires(_DISTRIBUTION) or []:
+        if "extra ==" not in requirement:
+            yield _package(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, version(name))
+    except PackageNotFoundError:
+        return Finding(name, "not installed", "unusable", f"pip install {name}")
+
+
+def _cores() -> int:
+    """The processor cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS or Windows
+        return os.cpu_count() or 1
+
+
+def _memory() -> Finding:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return Finding("memory", "unknown here")
+    if total < NEEDED_MEMORY:
+        return Finding("memory", _size(total), "advice", "Train small models: --set hidden_size=128")
+    return Finding("memory", _size(total))
+
+
+def _accelerator() -> Finding:
+    try:
+        import torch
+    except Exception as error:  # a broken build raises OSError, ImportError and others
+        return Finding(
+            "accelerator",
+            f"torch cannot be imported: {type(error).__name__}",
+            "unusable",
+            "Install it again: pip install --force-reinstall torch",
+        )
+    if torch.cuda.is_available():
+        return Finding("accelerator", f"cuda: {torch.cuda.get_device_name()}")
+    if torch.backends.mps.is_available():
+        return Finding("accelerator", "mps")
+    return Finding("accelerator", f"none; the CPU works with {torch.get_num_threads()} threads")
+
+
+def _workspace(root: Path) -> Finding:
+    try:
+        with tempfile.TemporaryFile(dir=root):
+            free = shutil.disk_usage(root).free
+    except OSError as error:
+        return Finding(
+            "workspace",
+            f"{root}: {error.strerror}",
+            "unusable",
+            "Make it, or name another folder: --workspace PATH",
+        )
+    found = f"{root.resolve()}, {_size(free)} free"
+    if free < NEEDED_DISK:
+        return Finding(
+            "workspace", found, "advice", "Free some space, or name another folder: --workspace PATH"
+        )
+    return Finding("workspace", found)
+
+
+def _caches() -> Iterator[Finding]:
+    """Where what was downloaded lies; `datasets` is not asked, since importing it takes seconds."""
+    from huggingface_hub import constants
+
+    datasets = os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME) / "datasets"
+    for check, folder in (("hub cache", Path(constants.HF_HUB_CACHE)), ("datasets cache", Path(datasets))):
+        yield Finding(check, f"{folder}, {_size(_size_of(folder))}")
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of the files under a folder; links are not followed."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _login() -> Finding:
+    """Whether there is an access token for the Hub, and where; in the order in which the client looks."""
+    from huggingface_hub import constants
+
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if os.environ.get(name, "").strip():
+            return Finding("hub login", f"a token in {name}")
+    file = Path(constants.HF_TOKEN_PATH)
+    if file.is_file() and file.read_text(encoding="utf-8", errors="replace").strip():
+        return Finding("hub login", f"a token in {file}")
+    return Finding("hub login", "none", "advice", "Only gated corpora and sharing need it: hf auth login")
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit that fits."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def is_usable(findings: Iterable[Finding]) -> bool:
+    """Whether scriptforge can work at all."""
+    return all(finding.state != "unusable" for finding in findings)

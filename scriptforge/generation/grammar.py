@@ -1,0 +1,216 @@
+"""Which tokens may come next, so that whatever a model writes is a script, or a plain text in lines.
+
+A grammar is two tables over places and tokens: what may come at a place, and at which place one is after a
+token. Both are made once from a vocabulary; a step is then one look-up for all lanes. A further constraint,
+such as a cast, is one more mask on top of `Grammar.forbidden`. Knows nothing of models and sampling.
+
+Shape letters: B lanes, P places, V vocabulary.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scriptforge.vocabulary import Vocabulary
+
+NAME_LIMIT = 40
+"""Tokens after which a spelled name is brought to its end."""
+
+TEXT_LIMIT = 2_000
+"""Tokens after which a text is brought to its end: more than the longest monologue has characters."""
+
+BLANK_LIMIT = 40
+"""Tokens of white space after which a plain text must say something."""
+
+_NOT_IN_NAMES = frozenset(":：_()\n")
+_UNWRITABLE = frozenset({"Cc", "Zl", "Zp"})
+
+
+class Place(IntEnum):
+    """Where a lane is; what may come depends on nothing else but a length."""
+
+    OPENING = 0
+    """Before a kind token, at the start of a script."""
+    HEADING = 1
+    """After `<heading>`, where text may follow but need not."""
+    NAME_START = 2
+    NAME = 3
+    TEXT_START = 4
+    """Where a line of text must say something: after a kind token, `<says>` or a line break."""
+    TEXT = 5
+    BLANK = 6
+    """On a line of plain text that says nothing yet."""
+    LINE = 7
+    """On a line of plain text that says something."""
+
+
+_LIMITS = {
+    **dict.fromkeys(Place, TEXT_LIMIT),
+    Place.NAME_START: NAME_LIMIT,
+    Place.NAME: NAME_LIMIT,
+    Place.BLANK: BLANK_LIMIT,
+}
+
+
+class Position(NamedTuple):
+    """How far each lane has come.
+
+    Attributes:
+        places_B: a `Place` each.
+        lengths_B: tokens since the name or the text began; in plain text, since the line or the gap did.
+    """
+
+    places_B: Tensor
+    lengths_B: Tensor
+
+
+class Grammar:
+    """The rules as tables.
+
+    Args:
+        allowed_PV: what may come at a place.
+        closing_PV: what brings a name or text that has grown too long nearer to its end; of every row
+            something is allowed.
+        next_PV: the place after a token, whether or not the token is allowed.
+        resets_PV: where lengths are counted anew.
+        device: where the lanes are.
+    """
+
+    def __init__(
+        self,
+        allowed_PV: NDArray[np.bool_],
+        closing_PV: NDArray[np.bool_],
+        next_PV: NDArray[np.int64],
+        resets_PV: NDArray[np.bool_],
+        device: torch.device,
+    ) -> None:
+        forbidden_2PV = ~np.concatenate([allowed_PV, allowed_PV & closing_PV])
+        self._forbidden_2PV = torch.from_numpy(forbidden_2PV).to(device)
+        self._next_PV = torch.from_numpy(next_PV).to(device)
+        self._goes_on_PV = torch.from_numpy(~resets_PV).to(device)
+        self._limits_P = torch.tensor([_LIMITS[place] for place in Place], device=device)
+
+    def start(self, lanes: int) -> Position:
+        """Where lanes are that have read nothing; an `<end>` should come first."""
+        zeros_B = torch.zeros(lanes, dtype=torch.int64, device=self._limits_P.device)
+        return Position(zeros_B, zeros_B)
+
+    def forbidden(self, position: Position) -> Tensor:
+        """What must not come now: `forbidden_BV`, true where forbidden, of which no row is true throughout."""
+        is_long_B = position.lengths_B >= self._limits_P[position.places_B]
+        return self._forbidden_2PV[position.places_B + is_long_B * len(Place)]
+
+    def advance(self, position: Position, ids_B: Tensor) -> Position:
+        """The position after one more token on each lane, which need not be an allowed one."""
+        lengths_B = (position.lengths_B + 1) * self._goes_on_PV[position.places_B, ids_B]
+        return Position(self._next_PV[position.places_B, ids_B], lengths_B)
+
+
+def build_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
+    """The grammar of the scripts, or of the plain texts, that a vocabulary was made for."""
+    return _plain_grammar(vocabulary, device) if vocabulary.plain else _script_grammar(vocabulary, device)
+
+
+def speaker_mask(vocabulary: Vocabulary, device: torch.device) -> Tensor:
+    """Everything but the tokens of speakers, `forbidden_V`: for a line whose speaker must be drawn."""
+    forbidden_V = torch.ones(vocabulary.size, dtype=torch.bool, device=device)
+    forbidden_V[list(vocabulary.speakers.values())] = False
+    return forbidden_V
+
+
+def _script_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
+    """Elements in normal form: none without text but headings, and no blank line within one.
+
+    Bytes that are no whole character count as ink.
+    """
+    texts = _texts(vocabulary)
+    text_V = _text_tokens(vocabulary) & _mask(_is_writable(text) for text in texts)
+    inked_V = text_V & _mask(not text[:1].isspace() for text in texts)
+    nameable_V = text_V & _mask(_NOT_IN_NAMES.isdisjoint(text) for text in texts)
+    breaking_V = _mask(text.rstrip(" ").endswith("\n") for text in texts)
+
+    says_V, end_V = _only(vocabulary, vocabulary.says), _only(vocabulary, vocabulary.end)
+    cues = [vocabulary.cue, *vocabulary.speakers.values()]
+    kinds_V = _only(vocabulary, vocabulary.heading, vocabulary.action, vocabulary.transition, *cues)
+
+    allowed_PV = np.zeros((len(Place), vocabulary.size), dtype=np.bool_)
+    allowed_PV[Place.OPENING] = kinds_V
+    allowed_PV[Place.HEADING] = inked_V | kinds_V
+    allowed_PV[Place.NAME_START] = inked_V & nameable_V
+    allowed_PV[Place.NAME] = nameable_V | says_V
+    allowed_PV[Place.TEXT_START] = inked_V
+    allowed_PV[Place.TEXT] = text_V | kinds_V | end_V
+
+    closing_PV = np.ones_like(allowed_PV)
+    closing_PV[Place.NAME] = says_V
+    closing_PV[Place.TEXT_START] = ~breaking_V
+    closing_PV[Place.TEXT] = kinds_V | end_V
+
+    next_PV = np.full(allowed_PV.shape, Place.TEXT, dtype=np.int64)
+    next_PV[:, breaking_V | ~vocabulary.is_text] = Place.TEXT_START
+    next_PV[[Place.NAME_START, Place.NAME]] = np.where(vocabulary.is_text, Place.NAME, Place.TEXT_START)
+    next_PV[:, vocabulary.heading] = Place.HEADING
+    next_PV[:, vocabulary.cue] = Place.NAME_START
+    next_PV[:, vocabulary.end] = Place.OPENING
+
+    resets_PV = np.broadcast_to(~vocabulary.is_text, allowed_PV.shape)
+    return Grammar(allowed_PV, closing_PV, next_PV, resets_PV, device)
+
+
+def _plain_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
+    """Any text, in lines that end some time and gaps that do, too."""
+    texts = _texts(vocabulary)
+    end_V = _only(vocabulary, vocabulary.end)
+    breaks_V = end_V | _mask("\n" in text for text in texts)
+    speaks_V = _mask(bool(text.rpartition("\n")[2].strip()) for text in texts)
+
+    allowed_PV = np.zeros((len(Place), vocabulary.size), dtype=np.bool_)
+    allowed_PV[[Place.BLANK, Place.LINE]] = _text_tokens(vocabulary) | end_V
+
+    closing_PV = np.ones_like(allowed_PV)
+    closing_PV[Place.BLANK] = speaks_V
+    closing_PV[Place.LINE] = breaks_V
+
+    next_PV = np.full(allowed_PV.shape, Place.BLANK, dtype=np.int64)
+    next_PV[Place.LINE, ~breaks_V] = Place.LINE
+    next_PV[:, speaks_V] = Place.LINE
+
+    resets_PV = (next_PV != np.arange(len(Place))[:, None]) | (breaks_V & speaks_V)
+    return Grammar(allowed_PV, closing_PV, next_PV, resets_PV, device)
+
+
+def _texts(vocabulary: Vocabulary) -> list[str]:
+    """What each token says by itself; layout tokens say nothing."""
+    return [vocabulary.decode([id_]) for id_ in range(vocabulary.size)]
+
+
+def _text_tokens(vocabulary: Vocabulary) -> NDArray[np.bool_]:
+    """The tokens of text that are known words."""
+    text_V = vocabulary.is_text.copy()
+    if vocabulary.unknown is not None:
+        text_V[vocabulary.unknown] = False
+    return text_V
+
+
+def _is_writable(text: str) -> bool:
+    """Whether a token of text can stand in an element: no control characters, and no line of spaces."""
+    has_blank_line = any(not line.strip() for line in text.split("\n")[1:-1])
+    return not has_blank_line and all(
+        character == "\n" or unicodedata.category(character) not in _UNWRITABLE for character in text
+    )
+
+
+def _mask(values: Iterable[bool]) -> NDArray[np.bool_]:
+    return np.fromiter(values, dtype=np.bool_)
+
+
+def _only(vocabulary: Vocabulary, *ids: int) -> NDArray[np.bool_]:
+    mask_V = np.zeros(vocabulary.size, dtype=np.bool_)
+    mask_V[list(ids)] = True
+    return mask_V

@@ -1,0 +1,304 @@
+"""`Vocabulary`: between text or script elements and token ids, at any level.
+
+A trained `tokenizers.Tokenizer` and nothing beside it: everything here is told from `tokenizer.json`. One
+thing is not in that file: that text which happens to contain `<action>` is text. The library keeps that
+setting out of it, so `Vocabulary` makes it; other programs that load the file ask for it themselves
+(`split_special_tokens=True` in transformers). Knows nothing of torch, datasets or models.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tokenizers import Tokenizer
+
+from scriptforge.errors import DatasetError, nearest
+from scriptforge.screenplay.script import Element, Kind, speaker_key
+from scriptforge.vocabulary import file, levels
+from scriptforge.vocabulary.layout import (
+    ACTION,
+    CUE,
+    END,
+    HEADING,
+    SAYS,
+    TRANSITION,
+    UNKNOWN,
+    cue_name,
+    layout_tokens,
+)
+from scriptforge.vocabulary.levels import Level
+from scriptforge.vocabulary.stream import TextStream
+from scriptforge.vocabulary.word import MARKS
+
+_BLOCK = 8192  # texts encoded at once: enough for the threads, little in memory
+
+_KIND_TOKENS: dict[Kind, str] = {"heading": HEADING, "action": ACTION, "transition": TRANSITION}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Ids, and what they leave out.
+
+    Attributes:
+        ids: shape (tokens,), of the smallest unsigned type that holds the vocabulary.
+        unknown_count: how many of them are `<unk>`.
+        unknown_characters: characters in the words that these stand for.
+    """
+
+    ids: NDArray[np.unsignedinteger[Any]]
+    unknown_count: int
+    unknown_characters: int
+
+
+class Vocabulary:
+    """What a model reads and writes, and how that is text.
+
+    Args:
+        tokenizer: a trained pipeline of one of the levels, with the layout tokens at its first ids.
+        level: which level.
+        lower: whether it reads everything in lower case.
+        layout: the layout tokens, in the order of their ids.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, level: Level, lower: bool, layout: Sequence[str]) -> None:
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+        self._layout = {token: id_ for id_, token in enumerate(layout)}
+        self.level: Level = level
+        self.lower = lower
+        self.size: int = tokenizer.get_vocab_size()
+        self.dtype: np.dtype[np.unsignedinteger[Any]] = np.min_scalar_type(self.size - 1)
+        self.plain = HEADING not in self._layout
+        self.end = self._layout[END]
+        self.unknown: int | None = tokenizer.token_to_id(UNKNOWN) if level == "word" else None
+        self.speakers: dict[str, int] = {
+            name: id_ for token, id_ in self._layout.items() if (name := cue_name(token)) is not None
+        }
+        self._openings: dict[int, tuple[Kind, str]] = {
+            **{self._layout[token]: (kind, "") for kind, token in _KIND_TOKENS.items() if not self.plain},
+            **{id_: ("dialogue", name) for name, id_ in self.speakers.items()},
+        }
+        self._ids_by_key = {speaker_key(name): id_ for name, id_ in self.speakers.items()}
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str],
+        level: Level,
+        *,
+        size: int | None = None,
+        min_count: int = 1,
+        lower: bool = False,
+        speakers: Sequence[str] = (),
+        plain: bool = False,
+    ) -> Self:
+        """Learns a vocabulary from the training text.
+
+        Args:
+            texts: the text in pieces, lines or elements. The names of speakers without a token of their
+                own are text, too.
+            level: what a token is.
+            size: tokens in all. None gives every word or character a token, and bpe 2,000.
+            min_count: how often a word, character or pair must occur to have a token.
+            lower: whether to read everything in lower case.
+            speakers: display names that get a token of their own.
+            plain: whether the text is not laid out as a script; there is only `<end>` between documents then.
+
+        Raises:
+            UsageError: if `size` is too small for the level.
+        """
+        layout = layout_tokens(speakers, plain=plain)
+        tokenizer = levels.train(texts, level, layout, size=size, min_count=min_count, lower=lower)
+        return cls(tokenizer, level, lower, layout)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads a vocabulary that `save` wrote.
+
+        Raises:
+            DatasetError: if the file is missing, damaged or not one of ours.
+        """
+        return cls(*file.read(path))
+
+    def save(self, path: Path) -> None:
+        """Writes `tokenizer.json`."""
+        path.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tokenizer as JSON with sorted keys: the same for vocabularies that are the same."""
+        document = json.loads(self._tokenizer.to_str())
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def heading(self) -> int:
+        """The id that opens a heading."""
+        return self._layout_id(HEADING)
+
+    @property
+    def action(self) -> int:
+        """The id that opens an action."""
+        return self._layout_id(ACTION)
+
+    @property
+    def transition(self) -> int:
+        """The id that opens a transition."""
+        return self._layout_id(TRANSITION)
+
+    @property
+    def cue(self) -> int:
+        """The id that opens the name of a speaker without a token of their own."""
+        return self._layout_id(CUE)
+
+    @property
+    def says(self) -> int:
+        """The id between such a name and what is said."""
+        return self._layout_id(SAYS)
+
+    @cached_property
+    def is_text(self) -> NDArray[np.bool_]:
+        """Which ids are text, `<unk>` included, and which are layout; shape (size,)."""
+        return np.arange(self.size) >= len(self._layout)
+
+    def speaker_id(self, name: str) -> int | None:
+        """The id of a speaker's own token, however the name is spelled; None if there is none."""
+        return self._ids_by_key.get(speaker_key(name))
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text; no layout token is ever among them."""
+        return self._tokenizer.encode(text).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of many texts, in parallel."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
+
+    def encode_texts(self, texts: Iterable[str]) -> Encoded:
+        """The ids of a long text that comes in pieces, such as lines with their line breaks.
+
+        Args:
+            texts: the pieces, whose ids follow each other without a gap.
+        """
+        return self._encode_pieces(((), text) for text in texts)
+
+    def encode_elements(self, elements: Iterable[Element]) -> Encoded:
+        """The ids of script elements as they are laid out, without an `<end>`.
+
+        Raises:
+            DatasetError: if the vocabulary is plain.
+        """
+        return self._encode_pieces(chain.from_iterable(map(self._pieces, elements)))
+
+    def decode(self, ids: ArrayLike) -> str:
+        """The text of ids, shape (tokens,); layout tokens leave no trace in it."""
+        return self._tokenizer.decode(np.asarray(ids, dtype=np.int64).tolist())
+
+    def decode_elements(self, ids: ArrayLike) -> list[Element]:
+        """The elements that ids lay out.
+
+        Any ids are read: an element that breaks off is given as far as it goes, and text before the first
+        kind token or after an `<end>` is an action.
+
+        Args:
+            ids: shape (tokens,).
+        """
+        ids_T = np.asarray(ids, dtype=np.int64)
+        openings = np.flatnonzero(ids_T < len(self._layout))
+        head, *pieces = np.split(ids_T, openings)
+        texts = self._tokenizer.decode_batch([head.tolist(), *(piece[1:].tolist() for piece in pieces)])
+        return self._elements_of(zip([self.end, *ids_T[openings].tolist()], texts, strict=True))
+
+    def text_stream(self) -> TextStream:
+        """A decoder for the text of one element, or of a plain text, that takes one id at a time."""
+        return TextStream(self._tokenizer)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of a text that have no token, each once, in order; none but at word level."""
+        return list(dict.fromkeys(text[start:stop] for start, stop in self._unknown_spans([text])))
+
+    def suggest(self, word: str) -> list[str]:
+        """Known words like one that is not, nearest first; none but at word level."""
+        return nearest(word, self._words)
+
+    @cached_property
+    def _words(self) -> list[str]:
+        if self.level != "word":
+            return []
+        first = len(self._layout) + 1 + len(MARKS)
+        ids = self._tokenizer.get_vocab()
+        return sorted(ids, key=ids.__getitem__)[first:]
+
+    def _layout_id(self, token: str) -> int:
+        if self.plain:
+            raise DatasetError(
+                f"This vocabulary is plain and has no {token} token.",
+                "Prepare the dataset without --plain to work with script elements.",
+            )
+        return self._layout[token]
+
+    def _pieces(self, element: Element) -> Iterator[tuple[tuple[int], str]]:
+        """An element as layout ids, each with the text after it."""
+        if element.kind != "dialogue":
+            yield (self._layout_id(_KIND_TOKENS[element.kind]),), element.text
+        elif (speaker := self.speaker_id(element.speaker)) is not None:
+            yield (speaker,), element.text
+        else:
+            yield (self.cue,), element.speaker
+            yield (self.says,), element.text
+
+    def _elements_of(self, pieces: Iterable[tuple[int, str]]) -> list[Element]:
+        """What `_pieces` took apart, from a whole sequence of pieces."""
+        cue, says = self._layout.get(CUE), self._layout.get(SAYS)
+        elements: list[Element] = []
+        before = None
+        for opening, text in pieces:
+            if opening == says and before == cue:
+                elements[-1] = replace(elements[-1], text=text)
+            elif opening == cue:
+                elements.append(Element("dialogue", "", text))
+            elif opening in self._openings:
+                kind, speaker = self._openings[opening]
+                elements.append(Element(kind, text, speaker))
+            elif text:
+                elements.append(Element("action", text))
+            before = opening
+        return elements
+
+    def _encode_pieces(self, pieces: Iterable[tuple[Sequence[int], str]]) -> Encoded:
+        pieces = iter(pieces)
+        blocks: list[Encoded] = []
+        while block := list(islice(pieces, _BLOCK)):
+            blocks.append(self._encode_block(block))
+        empty = np.empty(0, self.dtype)
+        return Encoded(
+            np.concatenate([empty, *(block.ids for block in blocks)]),
+            sum(block.unknown_count for block in blocks),
+            sum(block.unknown_characters for block in blocks),
+        )
+
+    def _encode_block(self, pieces: list[tuple[Sequence[int], str]]) -> Encoded:
+        texts = [text for _, text in pieces]
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        runs = ((opening, encoding.ids) for (opening, _), encoding in zip(pieces, encodings, strict=True))
+        ids = np.fromiter(chain.from_iterable(chain.from_iterable(runs)), self.dtype)
+        if self.unknown is None or not (ids == self.unknown).any():
+            return Encoded(ids, 0, 0)
+        rows = zip(texts, encodings, strict=True)
+        spans = self._unknown_spans([text for text, encoding in rows if self.unknown in encoding.ids])
+        return Encoded(ids, len(spans), sum(stop - start for start, stop in spans))
+
+    def _unknown_spans(self, texts: list[str]) -> list[tuple[int, int]]:
+        """Where in their texts the words without a token stand, as starts and stops in characters."""
+        return [
+            span
+            for encoding in self._tokenizer.encode_batch(texts)  # the fast way does not keep track of places
+            for id_, span in zip(encoding.ids, encoding.offsets, strict=True)
+            if id_ == self.unknown
+        ]

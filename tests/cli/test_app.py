@@ -1,0 +1,114 @@
+import re
+import subprocess
+import sys
+from itertools import chain
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+import scriptforge
+from scriptforge.cli.app import COMMANDS, run
+
+HEAVY = {
+    "accelerate",
+    "datasets",
+    "huggingface_hub",
+    "numpy",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "tokenizers",
+    "torch",
+    "transformers",
+}
+
+
+@pytest.mark.parametrize("command", ["corpora", "runs", "doctor"])
+def test_help_of_a_command(
+    command: str, snapshot: SnapshotAssertion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, "--help"]) == 0
+    assert capsys.readouterr().out == snapshot
+
+
+def test_help_names_every_command_in_order_and_on_one_line_or_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run([]) == run(["--help"]) == run(["-h"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    names = [function.__name__ for function in chain.from_iterable(COMMANDS.values())]
+    listed = re.findall(r"^  ([a-z]+) +\S", out, flags=re.MULTILINE)
+    assert [name for name in listed if name in names] == names * 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctr"],
+        ["runs", "--jsn"],
+        ["runs", "-z"],
+        ["runs", "surplus"],
+        ["runs", "--workspace"],
+        ["corpora", "no-such-corpus-anywhere-here"],
+        ["--versoin"],
+        ["do\x1b[31mctor-of-another-kind"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_two_lines_and_2(
+    arguments: list[str], snapshot: SnapshotAssertion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 2
+    assert "\x1b" not in captured.err
+    assert captured.err.splitlines()[0] == snapshot
+
+
+def test_the_nearest_names_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["corproa"])
+    run(["runs", "--worksapce", "x"])
+    assert capsys.readouterr().err.splitlines() == [
+        "Error: There is no command named “corproa”.",
+        "Did you mean corpora?",
+        "Error: No such option: --worksapce",
+        "Did you mean --workspace?",
+    ]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"scriptforge {scriptforge.__version__}\n"
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules loaded in a fresh process once `code` has run."""
+    program = (
+        f"import sys\n{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import scriptforge", "from scriptforge.cli.app import run; assert run(['--help']) == 0"],
+    ids=["import", "help"],
+)
+def test_nothing_heavy_is_imported_for(code: str) -> None:
+    assert modules_after(code).isdisjoint(HEAVY)
+
+
+def test_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scriptforge", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"scriptforge {scriptforge.__version__}\n"
+
+
+def test_every_public_name_can_be_had() -> None:
+    assert all(getattr(scriptforge, name) is not None for name in dir(scriptforge))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = scriptforge.nothing  # type: ignore[attr-defined]

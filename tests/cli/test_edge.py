@@ -1,0 +1,125 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from scriptforge.cli.edge import explained
+from scriptforge.errors import RunError, UsageError
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def work() -> None:
+        raise error
+
+    return work
+
+
+def test_work_that_ends_well_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert explained(lambda: None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "lines"),
+    [
+        (RunError("No run.", "Train one."), 1, ["Error: No run.", "Train one."]),
+        (UsageError("No such thing.", "Choose another."), 2, ["Error: No such thing.", "Choose another."]),
+        (RunError("In\ntwo\x1b[31m lines.", "So\nis this."), 1, ["Error: In two␛[31m lines.", "So is this."]),
+        (KeyboardInterrupt(), 130, ["Warning: Interrupted."]),
+        (typer.Exit(3), 3, []),
+        (SystemExit(143), 143, []),
+        (
+            PermissionError(13, "Permission denied", "/there"),
+            1,
+            [
+                "Error: Permission denied: /there",
+                "Check that the path is right and that you may read and write there.",
+            ],
+        ),
+        (
+            ZeroDivisionError("division by zero"),
+            1,
+            [
+                "Error: This should not have happened: ZeroDivisionError: division by zero",
+                "Run it again with SCRIPTFORGE_DEBUG=1 to see where, and report what it prints.",
+            ],
+        ),
+    ],
+)
+def test_failures_become_lines_and_codes(
+    error: BaseException, code: int, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explained(raising(error)) == code
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == lines
+    assert captured.out == ""
+
+
+def test_home_and_token_stay_private(own_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    explained(raising(ValueError(f"{own_home}/scripts with hf_abcdefghij and {own_home}body")))
+    assert f"~/scripts with hf_… and {own_home}body" in capsys.readouterr().err
+
+
+def test_traceback_comes_only_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SCRIPTFORGE_DEBUG", "1")
+    assert explained(raising(ValueError("hf_abcdefghij"))) == 1
+    captured = capsys.readouterr().err
+    assert captured.startswith("Traceback")
+    assert "hf_abcdefghij" not in captured
+
+
+def start(code: str) -> subprocess.Popen[str]:
+    """A process that does `code` as its one work and says on stdout when it has begun."""
+    program = f"""
+import time
+from scriptforge.cli.edge import conclude
+def work():
+    {code}
+conclude(work)
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_let_the_work_save_and_give_its_code(number: signal.Signals, code: int) -> None:
+    with start("""
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        print("saved")""") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert out == "saved\n"
+    assert process.returncode == code
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_reader_that_goes_away_is_no_drama(flush: bool) -> None:
+    with start(f"time.sleep(0.3); print('x' * 10, flush={flush})") as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+    assert err == ""
+    assert process.returncode == 1
+
+
+def test_output_that_the_terminal_cannot_encode_is_escaped() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    program = "from scriptforge.cli.edge import conclude; conclude(lambda: print('caf\\u00e9'))"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert re.fullmatch(r"caf\\xe9\n", done.stdout)
+    assert done.returncode == 0

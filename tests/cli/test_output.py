@@ -1,0 +1,129 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scriptforge.cli.output import Output, discreet, facts, safe, table
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("JERRY: Hello — naïve 東京 🎬", "JERRY: Hello — naïve 東京 🎬"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("\x1b[31mred\x1b]0;title\x07", "␛[31mred␛]0;title␇"),
+        ("over\rwritten\b\x7f\x00", "over␍written␈␡␀"),
+        ("\x9b31mC1", "�31mC1"),
+        ("user\u202egnp.exe\u2066x\u200f", "user�gnp.exe�x�"),
+        ("half a pair: \ud800", "half a pair: �"),
+    ],
+)
+def test_safe_shows_what_would_act(foreign: str, shown: str) -> None:
+    assert safe(foreign) == shown
+
+
+@given(st.text(st.characters()))
+def test_safe_text_is_printable_and_stays_as_it_is(text: str) -> None:
+    made_safe = safe(text)
+    assert safe(made_safe) == made_safe
+    made_safe.encode()
+    assert not any(
+        ord(character) < 32 or 127 <= ord(character) < 160
+        for character in made_safe
+        if character not in "\n\t"
+    )
+
+
+def test_discreet_hides_token_and_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert discreet("/home/ada/x /home/adam hf_0123456789") == "~/x /home/adam hf_…"
+
+
+def test_json_keeps_order_and_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True).result({"text": "naïve\x1b", "again": [1]}, lambda: "never drawn")
+    out = capsys.readouterr().out
+    assert out.startswith('{\n  "text": "naïve\\u001b",')
+    assert json.loads(out) == {"text": "naïve\x1b", "again": [1]}
+
+
+@pytest.mark.parametrize("output", [Output(), Output(quiet=True)])
+def test_text_reaches_a_pipe_untouched(output: Output, capsys: pytest.CaptureFixture[str]) -> None:
+    output.result({}, lambda: "raw\x1b[0m text")
+    assert capsys.readouterr().out == "raw\x1b[0m text\n"
+
+
+def test_tables_in_a_pipe_are_whole_and_read_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 300
+    Output().result([], lambda: table({"name": "left", "size": "right"}, [("[red]a[/red] :smile:", long)]))
+    Output().result({}, lambda: facts([("name", "[b]\x1b[1m")]))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == f"[red]a[/red] :smile:  {long}"
+    assert lines[2] == "name  [b]␛[1m"
+
+
+@pytest.mark.parametrize(
+    ("output", "noted"),
+    [(Output(), ["a note", "Reading …", "Counting …"]), (Output(True), []), (Output(False, True), [])],
+)
+def test_notes_and_progress_keep_to_stderr_and_can_be_silenced(
+    output: Output, noted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.note("a note")
+    with output.progress() as progress:
+        progress("Reading", 0, None)
+        progress("Reading", 10, 10)
+        progress("Counting", 1, 2)
+    output.warn("a warning")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [*noted, "Warning: a warning"]
+
+
+def on_a_terminal(code: str, **environment: str) -> str:
+    """What a terminal receives from a process that runs `code` with an `output`."""
+    controller, terminal = pty.openpty()
+    program = f"from scriptforge.cli.output import Output, table\noutput = Output()\n{code}"
+    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=terminal,
+        stderr=terminal,
+        env={**inherited, "TERM": "xterm", **environment},
+    )
+    os.close(terminal)
+    received = b""
+    try:
+        while chunk := os.read(controller, 4096):
+            received += chunk
+    except OSError:  # Linux says so when the other end has closed
+        pass
+    os.close(controller)
+    assert process.wait(20) == 0
+    return received.decode()
+
+
+def test_a_terminal_gets_colour_and_only_safe_text() -> None:
+    received = on_a_terminal(r"output.warn('w'); output.stream(['\x1b]0;evil\x07'])")
+    assert "\x1b[" in received.splitlines()[0]
+    assert received.splitlines()[1] == "␛]0;evil␇"
+
+
+def test_no_color_and_dumb_terminals_are_heeded() -> None:
+    drawing = "output.warn('w'); output.result([], lambda: table({'name': 'left'}, [('a',)]))"
+    assert "\x1b[3" not in on_a_terminal(drawing, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(drawing, TERM="dumb")
+
+
+def test_a_terminal_sees_bars() -> None:
+    received = on_a_terminal(r"""
+with output.progress() as progress:
+    progress('Reading \x1b[bold]scripts', 1, 2)
+    progress('Reading \x1b[bold]scripts', 2, 2)
+""")
+    assert "Reading ␛[bold]scripts" in received
+    assert "100%" in received

@@ -1,0 +1,204 @@
+"""Vocabulary through its doors: what goes in comes out, at every level."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scriptforge.errors import DatasetError, UsageError
+from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary import LEVELS, Level, Vocabulary
+
+SPEAKERS = ("JERRY", "Mrs. O'Brien", "C-3PO", "老王", "<end>", "a>b", "<cue:X>", "<says>", "R2 <D2>")
+
+ELEMENTS = [
+    Element("heading", "INT. DINER - NIGHT"),
+    Element("action", "The door opens. Nobody's there..."),
+    Element("dialogue", 'Hello, "friend"! It\'s two-thirds -- no?', "JERRY"),
+    Element("dialogue", "(softly) Verse one,\nverse two.", "Mrs. O'Brien"),
+    Element("dialogue", "Beep.", "C-3PO"),
+    Element("dialogue", "你好。", "老王"),
+    Element("dialogue", "Who am I?", "A Rare-Bird"),
+    Element("transition", "CUT TO:"),
+]
+TEXTS = [element.text for element in ELEMENTS] + ["A Rare-Bird"]
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+line = texts.map(str.strip).filter(bool)
+element = st.one_of(
+    st.builds(Element, st.sampled_from(["heading", "action", "transition"]), line),
+    st.builds(Element, st.just("dialogue"), line, st.one_of(st.sampled_from(SPEAKERS), line)),
+)
+
+
+def trained(level: Level, **settings: object) -> Vocabulary:
+    return Vocabulary.train(TEXTS, level, size=400 if level == "bpe" else None, speakers=SPEAKERS, **settings)
+
+
+VOCABULARIES = {level: trained(level) for level in LEVELS}
+
+
+@pytest.fixture(params=LEVELS)
+def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
+    return VOCABULARIES[request.param]
+
+
+def with_own_names(elements: list[Element], vocabulary: Vocabulary) -> list[Element]:
+    """A speaker with a token comes back under the display name."""
+    names = {id_: name for name, id_ in vocabulary.speakers.items()}
+    own = [names.get(vocabulary.speaker_id(element.speaker), element.speaker) for element in elements]
+    return [Element(e.kind, e.text, name) for e, name in zip(elements, own, strict=True)]
+
+
+@pytest.mark.parametrize("level", ["bpe", "char"])
+@given(text=texts)
+def test_any_text_comes_back(level: Level, text: str) -> None:
+    vocabulary = VOCABULARIES[level]
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+
+
+@pytest.mark.parametrize("level", ["bpe", "char"])
+@given(elements=st.lists(element))
+def test_any_elements_come_back(level: Level, elements: list[Element]) -> None:
+    vocabulary = VOCABULARIES[level]
+    encoded = vocabulary.encode_elements(elements)
+    assert vocabulary.decode_elements(encoded.ids) == with_own_names(elements, vocabulary)
+    assert encoded.unknown_count == encoded.unknown_characters == 0
+
+
+@settings(max_examples=50)
+@given(elements=st.lists(element, min_size=1))
+def test_elements_of_known_words_come_back(elements: list[Element]) -> None:
+    kept = str.maketrans("‿␣", "__")  # the two signs that the word level keeps for itself
+    elements = [Element(e.kind, e.text.translate(kept), e.speaker.translate(kept)) for e in elements]
+    known = [text for element in elements for text in (element.text, element.speaker)]
+    vocabulary = Vocabulary.train(known, "word", speakers=SPEAKERS)
+    encoded = vocabulary.encode_elements(elements)
+    assert vocabulary.decode_elements(encoded.ids) == with_own_names(elements, vocabulary)
+    assert encoded.unknown_count == 0
+
+
+def test_a_script_comes_back_and_costs_one_token_a_line(vocabulary: Vocabulary) -> None:
+    ids = vocabulary.encode_elements(ELEMENTS).ids
+    assert vocabulary.decode_elements(ids) == ELEMENTS
+    layout = ids[~vocabulary.is_text[ids]].tolist()
+    own = [vocabulary.speakers[name] for name in ("JERRY", "Mrs. O'Brien", "C-3PO", "老王")]
+    spelled = [vocabulary.cue, vocabulary.says]
+    assert layout == [vocabulary.heading, vocabulary.action, *own, *spelled, vocabulary.transition]
+
+
+def test_ids_have_the_smallest_type_that_fits(vocabulary: Vocabulary) -> None:
+    ids = vocabulary.encode_elements(ELEMENTS).ids
+    assert ids.dtype == vocabulary.dtype == (np.uint8 if vocabulary.size <= 256 else np.uint16)
+
+
+def test_no_elements_are_no_ids(vocabulary: Vocabulary) -> None:
+    assert vocabulary.encode_elements([]).ids.shape == (0,)
+    assert vocabulary.decode_elements([]) == []
+    assert vocabulary.decode([]) == ""
+
+
+def test_an_element_that_breaks_off_is_given_as_far_as_it_goes(vocabulary: Vocabulary) -> None:
+    ids = vocabulary.encode_elements(ELEMENTS[6:7]).ids.tolist()
+    says = ids.index(vocabulary.says)
+    assert vocabulary.decode_elements(ids[:1]) == [Element("dialogue", "", "")]
+    assert vocabulary.decode_elements(ids[:says]) == [Element("dialogue", "", "A Rare-Bird")]
+    assert vocabulary.decode_elements(ids[: says + 1]) == [Element("dialogue", "", "A Rare-Bird")]
+
+
+def test_text_without_a_kind_is_an_action(vocabulary: Vocabulary) -> None:
+    hello = vocabulary.encode("Hello")
+    ids = [
+        *hello,
+        vocabulary.heading,
+        *hello,
+        vocabulary.end,
+        *hello,
+        vocabulary.says,
+        *hello,
+        vocabulary.end,
+    ]
+    kinds = [element.kind for element in vocabulary.decode_elements(ids)]
+    assert kinds == ["action", "heading", "action", "action"]
+
+
+@given(data=st.data())
+def test_any_ids_are_read(data: st.DataObject) -> None:
+    vocabulary = VOCABULARIES[data.draw(st.sampled_from(LEVELS))]
+    ids = data.draw(st.lists(st.integers(0, vocabulary.size - 1)))
+    assert all(isinstance(element, Element) for element in vocabulary.decode_elements(ids))
+
+
+def test_long_sequences_are_encoded_in_order(vocabulary: Vocabulary) -> None:
+    many = ELEMENTS * 1500
+    assert vocabulary.decode_elements(vocabulary.encode_elements(iter(many)).ids) == many
+
+
+def test_pieces_of_a_text_follow_each_other(vocabulary: Vocabulary) -> None:
+    lines = ["Nobody's there...\n", "\n", "Beep. Hello,\n", "friend!"]
+    assert vocabulary.decode(vocabulary.encode_texts(lines).ids) == "".join(lines)
+
+
+def test_a_batch_is_its_texts(vocabulary: Vocabulary) -> None:
+    assert vocabulary.encode_batch(TEXTS) == [vocabulary.encode(text) for text in TEXTS]
+
+
+LAYOUT_LOOKALIKES = "say <action> or <cue:JERRY> then <end>, <says> and <unk>, <cue>"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_text_that_looks_like_layout_is_text(level: Level, tmp_path: Path) -> None:
+    vocabulary = Vocabulary.train([LAYOUT_LOOKALIKES], level, speakers=SPEAKERS)
+    vocabulary.save(tmp_path / "tokenizer.json")
+    for each in (vocabulary, Vocabulary.load(tmp_path / "tokenizer.json")):
+        ids = each.encode(LAYOUT_LOOKALIKES)
+        assert each.is_text[ids].all()
+        assert each.unknown not in ids
+        assert each.decode(ids) == LAYOUT_LOOKALIKES
+
+
+def test_speakers_are_found_however_they_are_spelled(vocabulary: Vocabulary) -> None:
+    assert vocabulary.speaker_id("jerry") == vocabulary.speakers["JERRY"]
+    assert vocabulary.speaker_id(" MRS.  o'brien ") == vocabulary.speakers["Mrs. O'Brien"]
+    assert vocabulary.speaker_id("Newman") is None
+    assert tuple(vocabulary.speakers) == SPEAKERS
+
+
+def test_two_spellings_of_a_speaker_share_a_token() -> None:
+    vocabulary = Vocabulary.train(TEXTS, "char", speakers=["Jerry", "JERRY", "George"])
+    assert list(vocabulary.speakers) == ["Jerry", "George"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_lower_reads_everything_in_lower_case(level: Level) -> None:
+    vocabulary = trained(level, lower=True)
+    assert vocabulary.decode(vocabulary.encode("The DOOR opens.")) == "the door opens."
+    [element] = vocabulary.decode_elements(vocabulary.encode_elements(ELEMENTS[2:3]).ids)
+    assert (element.speaker, element.text) == ("JERRY", ELEMENTS[2].text.lower())
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_plain_vocabulary_has_no_layout_but_the_end(level: Level) -> None:
+    vocabulary = Vocabulary.train(TEXTS, level, plain=True)
+    assert vocabulary.plain
+    assert np.flatnonzero(~vocabulary.is_text).tolist() == [vocabulary.end]
+    with pytest.raises(DatasetError, match="plain"):
+        vocabulary.encode_elements(ELEMENTS)
+    ids = vocabulary.encode_texts(["Hello,", "Beep."]).ids
+    assert [element.kind for element in vocabulary.decode_elements(ids)] == ["action"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_size_holds_or_is_refused(level: Level) -> None:
+    text = [" ".join(f"{chr(0x4E00 + n)}{n}" for n in range(500))]
+    assert Vocabulary.train(text, level, size=320).size == 320
+    with pytest.raises(UsageError, match="too small"):
+        Vocabulary.train(text, level, size=20)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_training_twice_gives_the_same(level: Level) -> None:
+    assert trained(level).fingerprint == VOCABULARIES[level].fingerprint
+    assert trained(level, lower=True).fingerprint != VOCABULARIES[level].fingerprint
