@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, build, config_from_json
 from scriptforge.vocabulary import Level, Vocabulary
@@ -71,6 +72,18 @@ class RunDescription(BaseModel):
     def save(self, folder: RunFolder) -> None:
         """Writes `config.json`."""
         atomic_write(folder.config, self.model_dump_json(indent=2) + "\n")
+
+    def refuse_other_dataset(self, dataset: Dataset) -> None:
+        """Lets only the dataset pass that the run was trained on.
+
+        Raises:
+            RunError: it is another one, or was prepared anew in another way.
+        """
+        if self.dataset.fingerprint != dataset.description.fingerprint:
+            raise RunError(
+                f"Dataset “{dataset.name}” is not what run “{self.name}” was trained on.",
+                "Prepare it as it was then, or train a new run on it.",
+            )
 
     @classmethod
     def load(cls, folder: RunFolder) -> "RunDescription":

@@ -220,6 +220,19 @@ class Workspace:
             raise RunError("There is no run here yet.", "Train one: scriptforge train")
         raise unknown_name("run", str(name), (folder.name for folder in runs))
 
+    def refuse_overwriting(self, folder: "DatasetFolder | RunFolder", force: bool) -> None:
+        """Lets only `--force` replace something.
+
+        Raises:
+            UsageError: the folder exists and `force` is false.
+        """
+        if folder.path.exists() and not force:
+            what = "dataset" if isinstance(folder, DatasetFolder) else "run"
+            raise UsageError(
+                f"There is a {what} named “{folder.name}” already.",
+                "Replace it with --force, or choose another name with --name.",
+            )
+
     def free_run_name(self, stem: str) -> str:
         """`stem`, or `stem-2`, `stem-3`, … if that run exists."""
         taken = {path.name for path in _folders(self.root / "runs")}

@@ -13,14 +13,20 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from scriptforge.cli.corpora import corpora
+from scriptforge.cli.demo import demo
 from scriptforge.cli.doctor import doctor
+from scriptforge.cli.evaluate import evaluate
+from scriptforge.cli.generate import generate
 from scriptforge.cli.edge import conclude, explained
+from scriptforge.cli.prepare import prepare
 from scriptforge.cli.runs import runs
+from scriptforge.cli.train import train
 from scriptforge.errors import unknown_name
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
-    "Begin": [corpora],
-    "Look around": [runs, doctor],
+    "Begin": [demo, corpora, prepare],
+    "Train and write": [train, generate],
+    "Look around": [evaluate, runs, doctor],
 }
 """Every command, under the heading it has in `--help`, in the order of a beginner's day."""
 

@@ -40,7 +40,7 @@ def corpora(
 
 
 def _document(card: "Card") -> dict[str, object]:
-    return card.model_dump(mode="json", exclude_none=True)
+    return card.model_dump(mode="json", exclude_none=True, warnings=False)
 
 
 def _facts(card: "Card") -> list[tuple[str, str]]:

@@ -21,3 +21,7 @@ AsJSON = Annotated[
     bool,
     typer.Option("--json", help="Print the result as one JSON document."),
 ]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace what has this name already."),
+]

@@ -104,7 +104,7 @@ class Output:
         if isinstance(rendered, str):
             self.stream([rendered, "\n"])
         else:
-            self._console(sys.stdout).print(rendered)
+            self._draw(rendered)
 
     def stream(self, chunks: Iterable[str]) -> None:
         """Prints a text piece by piece as it comes; a terminal gets it `safe`, a pipe untouched."""
@@ -131,7 +131,7 @@ class Output:
         """Yields a callback that shows work going on: bars on a terminal, a line for each work elsewhere."""
         if self._is_silent:
             yield lambda what, done, total: None
-        elif _is_terminal(sys.stderr):
+        elif self.is_live:
             with self._bars() as bars:
                 yield bars
         else:
@@ -148,7 +148,7 @@ class Output:
             TaskProgressColumn(),
             TimeElapsedColumn(),
         )
-        with Bars(*columns, console=self._console(sys.stderr)) as bars:
+        with Bars(*columns, console=self.error_console()) as bars:
             tasks: dict[str, Any] = {}
 
             def advance(what: str, done: int, total: int | None) -> None:
@@ -167,6 +167,23 @@ class Output:
                 self.note(f"{what} …")
 
         return announce
+
+    def _draw(self, drawing: "RenderableType") -> None:
+        """Draws on stdout; in a pipe, without the blanks that fill a line up to the widest one."""
+        console = self._console(sys.stdout)
+        with console.capture() as capture:
+            console.print(drawing)
+        lines = capture.get().splitlines()
+        sys.stdout.writelines((line if console.is_terminal else line.rstrip()) + "\n" for line in lines)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody watches a terminal and wants to see work going on."""
+        return not self._is_silent and _is_terminal(sys.stderr)
+
+    def error_console(self) -> "Console":
+        """A console on stderr, for what draws itself anew as work goes on."""
+        return self._console(sys.stderr)
 
     @property
     def _is_silent(self) -> bool:

@@ -37,7 +37,7 @@ def runs(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet 
             output.warn(f"{folder.name}/config.json is not one that scriptforge writes.")
     if not rows:
         output.note("There is no run here yet. Train one: scriptforge train")
-    output.result(rows, lambda: table(_COLUMNS, map(_cells, rows)) if rows else "")
+    output.result(rows, lambda: table(_COLUMNS, map(_cells, rows)))
 
 
 def _summary(config: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _cells(run: dict[str, Any]) -> list[str]:
         _rounded(run["nats_per_character"], 3),
         _rounded(run["bits_per_character"], 3),
         _rounded(run["seconds"], 0),
-        run["created"],
+        run["created"][:16].replace("T", " "),
     ]
 
 

@@ -136,7 +136,11 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
 
 
 def quiet_datasets() -> Any:
-    """Hugging Face Datasets, with the bars and log lines of both clients and the download counting off."""
+    """Hugging Face Datasets, silent, and without what reading files does not need.
+
+    Off are the bars and log lines of both clients, the counting of downloads over the network, and torch,
+    which a stream would otherwise import to offer itself to a data loader.
+    """
     import datasets
     from huggingface_hub.utils import disable_progress_bars, logging
 
@@ -145,6 +149,7 @@ def quiet_datasets() -> Any:
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(CRITICAL)
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
+    datasets.config.TORCH_AVAILABLE = False
     return datasets
 
 

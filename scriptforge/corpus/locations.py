@@ -47,7 +47,7 @@ class HubDataset(StrictModel):
         files: the files to take, in this order; none named means all its tables, else all its texts.
     """
 
-    hub: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    hub: str = Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$")
     revision: str | None = Field(default=None, min_length=1)
     files: Names = ()
 

@@ -5,6 +5,7 @@ trained on the training split; last the parsed text is read back and its ids are
 """
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -32,6 +33,7 @@ SPEAKER_MIN_LINES = 10
 """A speaker with fewer lines in the training split spells their name instead of having a token."""
 
 SPEAKERS_AT_MOST = 200
+_BPE_SIZES = ((300_000, 1000), (10_000_000, 2000), (math.inf, 4000))
 _BLOCK = 4096
 
 
@@ -54,6 +56,31 @@ class Options:
     lower: bool = False
     plain: bool = False
     shares: Shares = field(default_factory=Shares)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What suits a corpus."""
+
+    level: Level
+    vocabulary_size: int | None
+
+
+def recommended(source: Source, fetched: Fetched, level: Level | None = None) -> Recommendation:
+    """The level and vocabulary size that suit a corpus: its card's, else by its size.
+
+    Args:
+        source: what was asked for.
+        fetched: its files.
+        level: the level, where it is settled already.
+    """
+    card = source.card
+    if card and level in (None, card.level):
+        return Recommendation(card.level, card.vocabulary_size)
+    if level in ("word", "char"):
+        return Recommendation(level, None)
+    size = sum(file.size for file in fetched.origin.files)
+    return Recommendation("bpe", next(tokens for limit, tokens in _BPE_SIZES if size < limit))
 
 
 @dataclass

@@ -51,14 +51,14 @@ def take_snapshot(dataset: HubDataset, progress: Progress) -> Snapshot:
 
 def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
     """The snapshot if all of it is in the cache; the network is not asked."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     for extensions in _PREFERRED:
         patterns = list(dataset.files) or [f"*{extension}" for extension in extensions]
         try:
             folder = Path(
-                snapshot_download(
+                HfApi().snapshot_download(
                     dataset.hub,
                     repo_type="dataset",
                     revision=revision,
@@ -76,10 +76,11 @@ def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
 
 
 def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -89,7 +90,8 @@ def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
 
     what = f"The Hub dataset {dataset.hub}"
     try:
-        info = HfApi().dataset_info(
+        api = HfApi()
+        info = api.dataset_info(
             dataset.hub, revision=dataset.revision, timeout=network.TIMEOUT_SECONDS, files_metadata=True
         )
         sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
@@ -97,10 +99,14 @@ def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
         _require(files, sizes, what)
         total = sum(sizes[file] for file in files) or None
         with watching(_cache_folder(dataset), dataset.hub, total, progress):
-            folder = snapshot_download(
+            folder = api.snapshot_download(
                 dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
             )
         return Snapshot(str(info.sha), Path(folder), files)
+    except HFValidationError as error:
+        raise CorpusError(
+            f"{what} cannot exist: the Hub allows no such name.", "Check the spelling."
+        ) from error
     except OfflineModeIsEnabled:
         raise network.offline(what) from None
     except GatedRepoError as error:

@@ -59,15 +59,15 @@ _LIMITS = {
 
 
 class Position(NamedTuple):
-    """How far each lane has come.
+    """How far each of B lanes has come.
 
     Attributes:
-        places_B: a `Place` each.
-        lengths_B: tokens since the name or the text began; in plain text, since the line or the gap did.
+        places: shape (B,), a `Place` each.
+        lengths: shape (B,), tokens since the name or the text began; in plain text, since the line or the gap did.
     """
 
-    places_B: Tensor
-    lengths_B: Tensor
+    places: Tensor
+    lengths: Tensor
 
 
 class Grammar:
@@ -102,26 +102,19 @@ class Grammar:
         return Position(zeros_B, zeros_B)
 
     def forbidden(self, position: Position) -> Tensor:
-        """What must not come now: `forbidden_BV`, true where forbidden, of which no row is true throughout."""
-        is_long_B = position.lengths_B >= self._limits_P[position.places_B]
-        return self._forbidden_2PV[position.places_B + is_long_B * len(Place)]
+        """What must not come now: `forbidden_BV`, true where forbidden; each lane has something left."""
+        is_long_B = position.lengths >= self._limits_P[position.places]
+        return self._forbidden_2PV[position.places + is_long_B * len(Place)]
 
     def advance(self, position: Position, ids_B: Tensor) -> Position:
         """The position after one more token on each lane, which need not be an allowed one."""
-        lengths_B = (position.lengths_B + 1) * self._goes_on_PV[position.places_B, ids_B]
-        return Position(self._next_PV[position.places_B, ids_B], lengths_B)
+        lengths_B = (position.lengths + 1) * self._goes_on_PV[position.places, ids_B]
+        return Position(self._next_PV[position.places, ids_B], lengths_B)
 
 
 def build_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
     """The grammar of the scripts, or of the plain texts, that a vocabulary was made for."""
     return _plain_grammar(vocabulary, device) if vocabulary.plain else _script_grammar(vocabulary, device)
-
-
-def speaker_mask(vocabulary: Vocabulary, device: torch.device) -> Tensor:
-    """Everything but the tokens of speakers, `forbidden_V`: for a line whose speaker must be drawn."""
-    forbidden_V = torch.ones(vocabulary.size, dtype=torch.bool, device=device)
-    forbidden_V[list(vocabulary.speakers.values())] = False
-    return forbidden_V
 
 
 def _script_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:

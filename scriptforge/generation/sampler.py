@@ -248,8 +248,8 @@ class Sampler:
     def remember(self, ids: Sequence[int]) -> None:
         """Takes a prompt, common to all lanes, into what must not be repeated."""
         if self._remembers:
-            for ids_1 in torch.tensor(ids[-MEMORY:], device=self._is_text_V.device).split(1):
-                self._remember(ids_1.expand(len(self._history_BW)))
+            for id_ in ids[-MEMORY:]:
+                self._remember(self._history_BW.new_full((len(self._history_BW),), id_))
 
     def _pick(self, logits_BV: Tensor) -> Tensor:
         """Draws by inverting the cumulative distribution at one uniform number a lane."""

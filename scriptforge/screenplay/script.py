@@ -107,7 +107,7 @@ def normalise(element: Element) -> Element | None:
     if kind == "dialogue":
         speaker, aside = _split_cue(element.speaker)
         kind = "dialogue" if speaker else "action"
-        text = f"{aside} {text}" if aside else text
+        text = f"{aside} {text.lstrip()}" if aside else text
     text = _strip_lines(text)
     return Element(kind, text, speaker) if text or kind == "heading" else None
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, TrainingError
-from scriptforge.evaluation import Extent, evaluate, stream_figures
+from scriptforge.evaluation import evaluate_split, extent, stream_figures
 from scriptforge.generation import Request, generate
 from scriptforge.models import State, build, config_from_json
 from scriptforge.models.protocol import detach
@@ -118,11 +118,7 @@ def resume(
     """
     with folder.lock():
         description = RunDescription.load(folder)
-        if description.dataset.fingerprint != dataset.description.fingerprint:
-            raise RunError(
-                f"Dataset “{dataset.name}” is not what run “{folder.name}” was trained on.",
-                "Prepare it as it was then, or train a new run on it.",
-            )
+        description.refuse_other_dataset(dataset)
         checkpoint, skipped = newest_checkpoint(folder)
         state, identity = read_progress(checkpoint)
         settings = Settings.model_validate(description.settings)
@@ -159,7 +155,6 @@ class _Training:
         self.settings = settings
         self.folder = folder
         self.should_stop = should_stop
-        self.validation_ids = dataset.ids("validation")
         self.streams = _streams(dataset, settings)
         self.accelerate = Accelerate(
             cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
@@ -236,7 +231,7 @@ class _Training:
         if not math.isfinite(nats) or (self.accelerate.scaler is None and not math.isfinite(norm)):
             raise TrainingError(
                 f"The loss became infinite or undefined at step {self.state.step + 1}.",
-                f"Try a lower rate, such as --set learning_rate={rate / 3:.1g}; earlier checkpoints are kept.",
+                f"Try a lower rate, such as --set learning_rate={rate / 3:.1g}; the checkpoints stay.",
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -265,7 +260,11 @@ class _Training:
         state = self.state
         self.model.eval()
         figures = stream_figures(
-            self.model, self.validation_ids, self._extent(), self._first, lanes=VALIDATION_LANES
+            self.model,
+            self.dataset.ids("validation"),
+            extent(self.dataset, "validation"),
+            self.dataset.vocabulary.end,
+            lanes=VALIDATION_LANES,
         )
         is_best = all(figures.nats_per_token < row["nats_per_token"] for row in state.history)
         if is_best:
@@ -299,15 +298,6 @@ class _Training:
         request = Request(length=SAMPLE_TOKENS, seed=self.settings.seed)
         return generate(self.model, self.dataset.vocabulary, request)[0].text
 
-    def _extent(self) -> Extent:
-        description = self.dataset.description
-        split = description.splits["validation"]
-        return Extent(split.characters, split.unknown, split.unknown_characters, description.alphabet)
-
-    @property
-    def _first(self) -> int:
-        return self.dataset.vocabulary.end
-
     def is_over(self) -> bool:
         """Whether the leg is done, or patience with it."""
         state = self.state
@@ -338,7 +328,7 @@ class _Training:
         load_weights(self.model, self.folder.weights)
         self.model.eval()
         best = min(state.history, key=lambda row: row["nats_per_token"])
-        evaluation = evaluate(self.model, self.validation_ids, self._extent(), self._first)
+        evaluation = evaluate_split(self.model, self.dataset, "validation")
         words = verdict(
             [row["training_nats_per_token"] for row in state.history],
             [row["nats_per_token"] for row in state.history],
@@ -436,7 +426,7 @@ def _streams(dataset: Dataset, settings: Settings) -> Streams:
 
 
 def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+    kinds: dict[str, type[torch.optim.Adam]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
     return kinds[settings.optimizer](
         model.parameters(),
         lr=settings.learning_rate,
@@ -455,7 +445,7 @@ def _memory_explained() -> Iterator[None]:
             raise
         raise TrainingError(
             "There is not enough memory for this model and batch.",
-            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; earlier checkpoints are kept.",
+            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; the checkpoints stay.",
         ) from error
 
 

@@ -61,7 +61,7 @@ def test_tables_in_a_pipe_are_whole_and_read_no_markup(capsys: pytest.CaptureFix
     long = "x" * 300
     Output().result([], lambda: table({"name": "left", "size": "right"}, [("[red]a[/red] :smile:", long)]))
     Output().result({}, lambda: facts([("name", "[b]\x1b[1m")]))
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
     assert lines[1] == f"[red]a[/red] :smile:  {long}"
     assert lines[2] == "name  [b]␛[1m"
 

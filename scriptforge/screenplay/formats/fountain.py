@@ -64,11 +64,9 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     for number, paragraph in enumerate(_paragraphs(_without_boneyards(lines))):
         if number == 0 and _is_title_page(paragraph):
             continue
-        lines_kept = _cut("\n".join(paragraph), "[[", "]]").split("\n")
-        while lines_kept and not lines_kept[0].strip():
-            del lines_kept[0]
-        if lines_kept:
-            yield from map(Parsed, _parse_paragraph(lines_kept))
+        text = _cut("\n".join(paragraph), "[[", "]]").strip()
+        if text:
+            yield from map(Parsed, _parse_paragraph(text.split("\n")))
 
 
 def _without_boneyards(lines: Iterable[str]) -> Iterator[str]:
@@ -85,7 +83,7 @@ def _without_boneyards(lines: Iterable[str]) -> Iterator[str]:
         held = [text] if "/*" in text else []
         if text.strip() and not held:
             yield from text.split("\n")
-    yield from "\n".join(held).split("\n")
+    yield from "\n".join(held).splitlines()
 
 
 def _cut(text: str, opening: str, closing: str) -> str:

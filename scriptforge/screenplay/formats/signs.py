@@ -15,10 +15,10 @@ _LONGEST_TRANSITION = 60
 _LONGEST_NAME = 40
 _MOST_WORDS_IN_A_NAME = 5
 _QUOTES = "\"'“‘„«"
-_SENTENCE_WORDS = frozenset(
-    ["i", "i'm", "im", "you", "we", "he", "she", "it", "it's", "they", "is", "are", "was", "were", "am"]
-    + ["have", "has", "had", "said", "says", "say", "asked", "told"]
-)
+_SENTENCE_WORDS = frozenset({
+    "i", "i'm", "im", "you", "we", "he", "she", "it", "it's", "they", "is", "are", "was", "were", "am",
+    "have", "has", "had", "said", "says", "say", "asked", "told",
+})  # fmt: skip
 
 
 def is_scene_heading(line: str) -> bool:

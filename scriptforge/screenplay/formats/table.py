@@ -17,17 +17,10 @@ from scriptforge.screenplay.script import Element, normalise
 
 Row = Mapping[str, object]
 
+# The names people give to columns, the likeliest first, in lower case and without punctuation.
 _SPEAKER = (
-    "speaker",
-    "character",
-    "charactername",
-    "speakername",
-    "player",
-    "name",
-    "role",
-    "person",
-    "from",
-)
+    "speaker", "character", "charactername", "speakername", "player", "name", "role", "person", "from",
+)  # fmt: skip
 _LINE = (
     "line", "linetext", "dialogue", "dialog", "dialouge", "playerline", "text", "content", "utterance",
     "spokenwords", "rawtext", "quote", "value",

@@ -1,0 +1,62 @@
+"""`scriptforge demo`: the whole way on the corpus that ships with the package."""
+
+from typing import Annotated
+
+import typer
+
+from scriptforge.cli.interrupts import Interrupts
+from scriptforge.cli.options import Quiet, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.train import follow, resolve_settings
+
+NAME = "demo"
+LINES = 24
+SEED = 1
+_NEXT = """
+That was a small model after a short training. Next:
+  scriptforge generate --prime walt      the same model, another page
+  scriptforge prepare my-script.txt      your own text; scriptforge corpora lists others
+  scriptforge train --minutes 5          a better model of it"""
+
+
+def demo(
+    minutes: Annotated[float, typer.Option(metavar="M", help="How long to train.")] = 0.7,
+    workspace: WorkspacePath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Prepare, train and generate on the built-in sitcom, in about a minute."""
+    from scriptforge.corpus.cards import load_cards
+    from scriptforge.corpus.fetch import fetch
+    from scriptforge.corpus.prepare import Options, prepare, recommended
+    from scriptforge.corpus.sources import find_source
+    from scriptforge.dataset import Dataset
+    from scriptforge.generation import Request, stream
+    from scriptforge.run import Run
+    from scriptforge.training.devices import choose_device
+    from scriptforge.training.trainer import start
+    from scriptforge.workspace import Workspace
+
+    output = Output(quiet=quiet)
+    place = Workspace.find(workspace)
+    folder = place.new_dataset(NAME)
+    if not folder.description.is_file():
+        output.note("1. Prepare: ten episodes of “Exact Change”, a sitcom about a toll bridge.")
+        source = find_source(NAME, load_cards())
+        fetched = fetch(source)
+        chosen = recommended(source, fetched)
+        prepare(source, fetched, Options(chosen.level, chosen.vocabulary_size), folder)
+    dataset = Dataset(folder)
+    accelerator = choose_device("auto")
+    settings = resolve_settings(dataset, None, {"minutes": minutes}, accelerator)
+    run = place.new_run(place.free_run_name(NAME))
+    output.note(
+        f"2. Train for {minutes * 60:.0f} seconds on {dataset.description.splits['train'].lines:,} lines."
+    )
+    with Interrupts() as interrupts:
+        finished = follow(start(dataset, settings, run, accelerator, interrupts.requested), output)
+    if finished is None:
+        raise typer.Exit(interrupts.exit_code)
+    output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")
+    trained = Run(run)
+    output.stream(stream(trained.model, trained.vocabulary, Request(lines=LINES, seed=SEED)))
+    output.note(_NEXT)

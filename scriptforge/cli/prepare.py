@@ -1,0 +1,125 @@
+"""`scriptforge prepare`: from a corpus to a dataset."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
+from scriptforge.cli.output import Output, facts
+
+if TYPE_CHECKING:
+    from scriptforge.dataset import Description
+
+_CAST_SHOWN = 12
+
+
+class LevelChoice(StrEnum):
+    """How text becomes tokens."""
+
+    word = "word"
+    bpe = "bpe"
+    char = "char"
+
+
+def prepare(
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            metavar="[CORPUS]",
+            help="A card's name, a file or folder, hf:OWNER/NAME, or an https address.",
+            show_default=True,
+        ),
+    ] = "demo",
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PATH", help="Read this file or folder instead of fetching the card's."
+        ),
+    ] = None,
+    level: Annotated[
+        LevelChoice | None, typer.Option(help="What a token is; the card or the size decides if left out.")
+    ] = None,
+    vocabulary_size: Annotated[
+        int | None, typer.Option("--vocab-size", min=2, metavar="N", help="Tokens in the vocabulary.")
+    ] = None,
+    min_count: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Words that occur less often become <unk>.")
+    ] = 1,
+    lower: Annotated[bool, typer.Option("--lower", help="Read everything in lower case.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Take the text as it stands, not as a script.")
+    ] = False,
+    validation: Annotated[float, typer.Option(metavar="SHARE", help="Share held out to validate on.")] = 0.05,
+    test: Annotated[float, typer.Option(metavar="SHARE", help="Share held out to test on.")] = 0.05,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the dataset, instead of the corpus's.")
+    ] = None,
+    force: Force = False,
+    workspace: WorkspacePath = None,
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a dataset of a corpus: fetch, parse, split, learn the vocabulary, tokenise."""
+    from scriptforge.corpus.cards import load_cards
+    from scriptforge.corpus.fetch import fetch
+    from scriptforge.corpus.prepare import Options, recommended
+    from scriptforge.corpus.prepare import prepare as prepare_dataset
+    from scriptforge.corpus.sources import find_source
+    from scriptforge.corpus.split import Shares
+    from scriptforge.workspace import Workspace
+
+    output = Output(as_json, quiet)
+    place = Workspace.find(workspace)
+    shares = Shares(validation, test)
+    source = find_source(corpus, load_cards(place.cards), path=path)
+    folder = place.new_dataset(name or source.name)
+    place.refuse_overwriting(folder, force)
+    with output.progress() as progress:
+        fetched = fetch(source, progress=progress)
+        chosen = recommended(source, fetched, level.value if level else None)
+        options = Options(
+            level=chosen.level,
+            vocabulary_size=vocabulary_size or chosen.vocabulary_size,
+            min_count=min_count,
+            lower=lower,
+            plain=plain,
+            shares=shares,
+        )
+        description = prepare_dataset(source, fetched, options, folder, progress)
+    for line in description.notes:
+        output.note(line)
+    output.result(description.model_dump(mode="json"), lambda: facts(_facts(description)))
+    output.note(f"Next: scriptforge train {folder.name}")
+
+
+def _facts(description: "Description") -> list[tuple[str, str]]:
+    splits = description.splits
+    tokens = sum(split.tokens for split in splits.values())
+    characters = sum(split.characters for split in splits.values())
+    unknown = sum(split.unknown for split in splits.values())
+    return [
+        ("dataset", description.name),
+        ("format", description.text_format),
+        ("documents", f"{description.documents:,}, split by {description.division.by}"),
+        ("lines", f"{sum(split.lines for split in splits.values()):,}"),
+        ("cast", _cast(description)),
+        ("tokens", f"{tokens:,}"),
+        ("vocabulary", f"{description.vocabulary_size:,} at {description.level} level"),
+        ("unknown", f"{100 * unknown / tokens:.2f} %"),
+        ("characters per token", f"{characters / tokens:.2f}"),
+        ("not understood", f"{100 * description.unparsed_share:.1f} % of the text, kept as action"),
+        *(
+            (name, f"{split.tokens:,} tokens, {split.lines:,} lines, {split.characters:,} characters")
+            for name, split in splits.items()
+        ),
+    ]
+
+
+def _cast(description: "Description") -> str:
+    if not description.cast:
+        return "–"
+    shown = ", ".join(f"{member.speaker} {member.lines:,}" for member in description.cast[:_CAST_SHOWN])
+    more = len(description.cast) - _CAST_SHOWN
+    return f"{shown}, and {more:,} more" if more > 0 else shown

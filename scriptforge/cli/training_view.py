@@ -1,0 +1,126 @@
+"""What a person sees while a model trains: a live bar with a curve, or a line a validation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Protocol
+
+from scriptforge.cli.output import Output
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+    from scriptforge.training.reports import Progress, Report, Started, Validated
+
+CURVE_WIDTH = 60
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+class TrainingView(Protocol):
+    """Something that shows reports."""
+
+    def show(self, report: "Report") -> None:
+        """Shows one report."""
+        ...
+
+
+@contextmanager
+def training_view(output: Output) -> "Iterator[TrainingView]":
+    """The view that suits the output: live on a terminal, lines on a pipe, nothing when silent."""
+    if not output.is_live:
+        yield _Lines(output)
+        return
+    from rich.live import Live
+
+    with Live(console=output.error_console(), refresh_per_second=8, transient=True) as live:
+        yield _Screen(output, live)
+
+
+def validation_line(report: "Validated") -> str:
+    """One validation in one line."""
+    figures = report.figures
+    return (
+        f"step {report.step:,} · epoch {report.epochs:.2f} · {clock(report.seconds)} · "
+        f"training {report.training_nats_per_token:.3f} · "
+        f"validation {figures.nats_per_token:.3f} nats/token, "
+        f"perplexity {figures.perplexity:.1f}, {figures.nats_per_character:.3f} nats/char, "
+        f"{figures.bits_per_character:.3f} bits/char{' · best' if report.is_best else ''}"
+    )
+
+
+def clock(seconds: float) -> str:
+    """A span of time as people write it: 1:05, 2:03:04."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def sparkline(values: list[float], width: int) -> str:
+    """The course of some values in one line of blocks, the means of neighbours where there are many."""
+    if not values:
+        return ""
+    count = min(width, len(values))
+    edges = [len(values) * number // count for number in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    low, high = min(means), max(means)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
+
+
+def _start_line(report: "Started") -> str:
+    begins = "goes on" if report.step else "begins"
+    return f"Run “{report.run}” {begins}: {report.parameters:,} parameters on {report.device}."
+
+
+class _Lines:
+    """A line for the start and for each validation."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def show(self, report: "Report") -> None:
+        from scriptforge.training.reports import Interrupted, Started, Validated
+
+        match report:
+            case Started():
+                self._output.note(_start_line(report))
+                for note in report.notes:
+                    self._output.warn(note)
+            case Validated():
+                self._output.note(validation_line(report))
+            case Interrupted():
+                self._output.note(f"Stopped at step {report.step:,}; go on with scriptforge train --resume")
+
+
+class _Screen(_Lines):
+    """The same lines, and below them a bar, the speed and the loss so far."""
+
+    def __init__(self, output: Output, live: "Live") -> None:
+        super().__init__(output)
+        self._live = live
+        self._losses: list[float] = []
+
+    def show(self, report: "Report") -> None:
+        from scriptforge.training.reports import Progress
+
+        if isinstance(report, Progress):
+            self._losses.append(report.nats_per_token)
+            self._live.update(self._panel(report))
+        else:
+            super().show(report)
+
+    def _panel(self, report: "Progress") -> "Group":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        remaining = report.seconds * (1 - report.progress) / max(report.progress, 1e-6)
+        return Group(
+            ProgressBar(total=1.0, completed=report.progress, width=CURVE_WIDTH),
+            Text(
+                f"{report.progress:4.0%} · {clock(remaining)} to go · epoch {report.epochs:.2f} · "
+                f"{report.tokens_per_second:,.0f} tokens/s · loss {report.nats_per_token:.3f}"
+            ),
+            Text(sparkline(self._losses, CURVE_WIDTH), style="cyan"),
+        )

@@ -1,0 +1,195 @@
+"""Ids back into text, as they come: what has been written so far, and what may be shown of it.
+
+What is shown is never taken back, and joins to what the screenplay's writer makes of the elements. Knows
+nothing of models.
+"""
+
+from dataclasses import replace
+from typing import Protocol
+
+from scriptforge.screenplay.formats.name_line import CONTINUATION
+from scriptforge.screenplay.script import Element, normalise
+from scriptforge.screenplay.writing import render_line
+from scriptforge.vocabulary import Vocabulary
+
+
+class Transcript(Protocol):
+    """What one lane has written."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines are finished: elements in a script, lines that are not blank in plain text."""
+        ...
+
+    @property
+    def is_between_lines(self) -> bool:
+        """Whether all that was shown ends with a finished line, and no further one has begun."""
+        ...
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """The finished elements, in normal form; none in plain text."""
+        ...
+
+    def push(self, id_: int) -> str:
+        """Takes the next id and gives the text that can now be shown, which may be empty."""
+        ...
+
+
+def new_transcript(vocabulary: Vocabulary) -> Transcript:
+    """An empty transcript for the kind of text that the vocabulary was made for."""
+    return PlainTranscript(vocabulary) if vocabulary.plain else ScriptTranscript(vocabulary)
+
+
+class ScriptTranscript:
+    """Elements, one `name: text` a line; an `<end>` is not seen."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._openings: dict[int, Element] = {
+            vocabulary.heading: Element("heading", ""),
+            vocabulary.action: Element("action", ""),
+            vocabulary.transition: Element("transition", ""),
+            **{id_: Element("dialogue", "", name) for name, id_ in vocabulary.speakers.items()},
+        }
+        self._elements: list[Element] = []
+        self._open(None)
+
+    @property
+    def lines(self) -> int:
+        """See `Transcript.lines`."""
+        return len(self._elements)
+
+    @property
+    def is_between_lines(self) -> bool:
+        """See `Transcript.is_between_lines`."""
+        return not self._name and (self._draft is None or not self._draft.has_text)
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """See `Transcript.elements`."""
+        return tuple(self._elements)
+
+    def push(self, id_: int) -> str:
+        """See `Transcript.push`."""
+        if self._vocabulary.is_text[id_]:
+            return self._extend(self._stream.push(id_))
+        shown = self._extend(self._stream.finish())
+        if id_ == self._vocabulary.says:
+            self._open(Element("dialogue", "", self._name))
+            return shown
+        shown += self._close()
+        self._open(self._openings.get(id_))
+        return shown
+
+    def _open(self, opening: Element | None) -> None:
+        """Begins an element, or the name of one where its speaker is not known yet."""
+        self._draft = _Draft(opening) if opening else None
+        self._name = ""
+        self._stream = self._vocabulary.text_stream()
+
+    def _extend(self, text: str) -> str:
+        if self._draft is None:
+            self._name += text
+            return ""
+        return self._draft.extend(text)
+
+    def _close(self) -> str:
+        element = self._draft and self._draft.element
+        if not self._draft or not element:
+            return ""
+        gap = "\n" if element.kind == "heading" and self._elements else ""
+        self._elements.append(element)
+        return f"{gap}{self._draft.show()}\n"
+
+
+class _Draft:
+    """An element in the making, and how much of it has been shown.
+
+    Args:
+        opening: the element before it has any text.
+    """
+
+    def __init__(self, opening: Element) -> None:
+        self._opening = opening
+        self._text = ""
+        self._shown = ""
+        self.element = normalise(opening)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether anything but white space has come."""
+        return bool(self.element and self.element.text)
+
+    def extend(self, text: str) -> str:
+        """Adds to the text, and gives what may now be shown."""
+        if not text:
+            return ""
+        self._text += text
+        self.element = normalise(replace(self._opening, text=self._text))
+        return self.show() if self._shown or self._is_settled() else ""
+
+    def show(self) -> str:
+        """What has not been shown of the element as it stands."""
+        if self.element is None:
+            return ""
+        said = self.element.text.replace("\n", f"\n{CONTINUATION}")
+        news = said[len(self._shown) :] if self._shown else render_line(self.element)
+        self._shown = said
+        return news
+
+    def _is_settled(self) -> bool:
+        """Whether the layout's opening is certain: for dialogue, once it cannot be a transition, `GO TO:`.
+
+        Other kinds are mostly short, and shown when they are whole.
+        """
+        if self.element is None or self.element.kind != "dialogue":
+            return False
+        first_line, line_break, _ = self.element.text.partition("\n")
+        return bool(line_break) or any(map(str.islower, first_line))
+
+
+class PlainTranscript:
+    """Text as it is; an `<end>` is seen as the line break that it implies, if any.
+
+    Blank lines and white space at the start of a line are shown when something follows them.
+    """
+
+    elements: tuple[Element, ...] = ()
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._stream = vocabulary.text_stream()
+        self._held = ""
+        self._is_line_open = False
+        self.lines = 0
+
+    @property
+    def is_between_lines(self) -> bool:
+        """See `Transcript.is_between_lines`."""
+        return not self._is_line_open
+
+    def push(self, id_: int) -> str:
+        """See `Transcript.push`."""
+        if id_ != self._vocabulary.end:
+            return self._show(self._stream.push(id_))
+        shown = self._show(self._stream.finish())
+        self._stream = self._vocabulary.text_stream()
+        return shown + self._show("\n" if self._is_line_open else "")
+
+    def _show(self, text: str) -> str:
+        """Adds to the text, and gives it up to its last line break after something, or to its end."""
+        self._held += text
+        ink = len(self._held.rstrip())
+        if not ink and not self._is_line_open:
+            return ""
+        line_end = self._held.find("\n", ink) + 1
+        shown = self._held[: line_end or None]
+        self._held = self._held[len(shown) :]
+        ended = shown.split("\n")[:-1]
+        blank = [not line.strip() for line in ended]
+        if ended and self._is_line_open:
+            blank[0] = False
+        self.lines += blank.count(False)
+        self._is_line_open = not line_end
+        return shown

@@ -1,0 +1,80 @@
+"""The plain-text writer, and the law that reading gives back what was written."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.script import KINDS, Element, normalise
+from scriptforge.screenplay.writing import render_line, rendered_length, write
+
+PHRASES = [
+    "jerry", "so i said", "INT. DINER", "CUT TO:", "FADE OUT.", "setting", "(aside)", "[setting: diner]",
+    "9: 15", "http://example.org", "!", ".", "..", ">", "@", ":", "：", "\n", "    ", "C-3PO", "我", "\x85",
+]  # fmt: skip
+texts = st.text(max_size=40) | st.lists(st.sampled_from(PHRASES), max_size=5).map("".join)
+normal_elements = (
+    st.builds(Element, st.sampled_from(KINDS), texts, texts)
+    .map(normalise)
+    .filter(lambda element: element is not None)
+)
+
+
+@given(st.lists(normal_elements, max_size=8))
+@example([Element("heading", ""), Element("heading", ""), Element("action", "!")])
+@example([Element("dialogue", "15 dollars", "MAN 2"), Element("dialogue", "//", "http")])
+def test_reading_gives_back_what_was_written(elements: list[Element]) -> None:
+    assert list(read(write(elements), format="name-line")) == elements
+
+
+@given(st.lists(normal_elements, max_size=8))
+def test_rendered_lengths_add_up_to_the_length_of_the_text(elements: list[Element]) -> None:
+    text = "".join(line + "\n" for line in write(elements))
+    blank_at_the_start = bool(elements) and elements[0].kind == "heading"
+    assert sum(map(rendered_length, elements)) == len(text) + blank_at_the_start
+
+
+def test_the_layout_is_one_element_a_line() -> None:
+    elements = [
+        Element("heading", "INT. DINER - NIGHT"),
+        Element("dialogue", "(aside) Soup?", "Jerry"),
+        Element("action", "They wait."),
+        Element("dialogue", "O soup,\nO bowl.", "Poet"),
+        Element("transition", "CUT TO:"),
+        Element("heading", ""),
+    ]
+    assert list(write(elements)) == [
+        "INT. DINER - NIGHT",
+        "Jerry: (aside) Soup?",
+        "They wait.",
+        "Poet: O soup,",
+        "    O bowl.",
+        "CUT TO:",
+        "",
+        ".",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("element", "line"),
+    [
+        (Element("action", "jerry: not a line"), "!jerry: not a line"),
+        (Element("action", "INT. is an abbreviation"), "!INT. is an abbreviation"),
+        (Element("action", "!"), "!"),
+        (Element("action", "!!"), "! !!"),
+        (Element("heading", "The diner"), ".The diner"),
+        (Element("heading", ".38"), ". .38"),
+        (Element("transition", "Later"), ">Later"),
+        (Element("dialogue", "Hi.", "so i said"), "@so i said: Hi."),
+        (Element("dialogue", "Hi.", "GROUPIE #1"), "GROUPIE #1: Hi."),
+        (Element("dialogue", "Hi.", "JERRY & ELAINE"), "JERRY & ELAINE: Hi."),
+        (Element("dialogue", "Hi.", "9"), "@9: Hi."),
+    ],
+)
+def test_a_line_is_marked_only_where_it_would_be_misread(element: Element, line: str) -> None:
+    assert render_line(element) == line
+
+
+def test_elements_are_written_as_they_come() -> None:
+    lines = write(Element("dialogue", str(number), "COUNTER") for number in iter(int, 1))
+    assert next(lines) == "COUNTER: 0"

@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from scriptforge.cli.app import run
+from scriptforge.doctor import Finding, examine
+from scriptforge.workspace import Workspace
+
+
+def found(workspace: Path) -> dict[str, Finding]:
+    return {finding.check: finding for finding in examine(Workspace(workspace))}
+
+
+def test_the_machine_that_runs_the_tests_is_usable(workspace_path: Path) -> None:
+    findings = found(workspace_path)
+    assert {"python", "torch", "datasets", "cores", "memory", "accelerator", "workspace"} <= findings.keys()
+    assert {finding.state for finding in findings.values()} <= {"ok", "advice"}
+    assert all(finding.remedy for finding in findings.values() if finding.state != "ok")
+
+
+def test_a_token_is_placed_but_never_shown(
+    workspace_path: Path,
+    own_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert found(workspace_path)["hub login"].remedy
+    monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
+    assert run(["doctor", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "a token in HF_TOKEN" in out
+    assert "verysecret" not in out
+
+
+def test_a_workspace_that_cannot_be_written_is_unusable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "nowhere"
+    assert found(missing)["workspace"].state == "unusable"
+    assert run(["doctor", "--json", "--workspace", str(missing)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["usable"] is False
+
+
+def test_people_get_a_table(workspace_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines()[0].split() == ["check", "found", "what", "to", "do"]
+
+
+def test_caches_are_measured(workspace_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = own_home / "tables"
+    (cache / "deep").mkdir(parents=True)
+    (cache / "deep" / "table.arrow").write_bytes(b"x" * 5000)
+    (cache / "link").symlink_to(cache / "deep" / "table.arrow")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(cache))
+    assert found(workspace_path)["datasets cache"].found == f"{cache}, 5 KiB"
