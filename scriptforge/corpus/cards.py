@@ -5,17 +5,19 @@ files are fetched or read. The cards that ship with the package stand in `corpor
 adds to them and may replace them.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from scriptforge.corpus.locations import LocalPath, Names, PinnedLocation, StrictModel
 from scriptforge.errors import CorpusError, unknown_name
+from scriptforge.screenplay.formats import FORMATS
 
 Place: TypeAlias = tuple[int | str, ...]
 
@@ -52,6 +54,13 @@ class ColumnRoles(StrictModel):
     text: str | None = None
 
 
+def _known_format(name: str) -> str:
+    known = [format.name for format in FORMATS]
+    if name not in known:
+        raise ValueError(f"there is no format “{name}”; known are {', '.join(known)}")
+    return name
+
+
 class Card(StrictModel):
     """One corpus.
 
@@ -75,7 +84,7 @@ class Card(StrictModel):
     title: str = Field(min_length=1)
     description: str = Field(min_length=1)
     source: PinnedLocation
-    format: str | None = None
+    format: Annotated[str, AfterValidator(_known_format)] | None = None
     columns: ColumnRoles | None = None
     sort: Names = ()
     licence: str = Field(min_length=1)
@@ -159,7 +168,7 @@ def read_card(path: Path) -> Card:
     if "name" in document:
         raise _problem(path, _line_of(text, ("name",)), "“name” is not a key of a card: its file names it")
     try:
-        card = Card.model_validate({**document, "name": path.stem})
+        card = Card.model_validate_json(json.dumps({**document, "name": path.stem}, default=str))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = _without_tag(first["loc"])

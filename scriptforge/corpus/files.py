@@ -7,6 +7,7 @@ A text gives lines and a table gives rows, each as often as it is asked; neither
 import csv
 import glob
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -99,7 +100,8 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
     first = next(tables(), None)
     if first is None:
         raise CorpusError(f"“{name}” has no rows.", "Give a table with a script in it.")
-    return TableFile(name, tuple(first.column_names), partial(_rows, tables))
+    has_nuls = examination is not None and examination.nuls > 0
+    return TableFile(name, tuple(first.column_names), partial(_rows, tables, has_nuls=has_nuls))
 
 
 def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...]) -> TableFile:
@@ -160,12 +162,31 @@ def _stream(path: Path, name: str, builder: str, size: int, **options: Any) -> I
         rows = datasets.load_dataset(
             builder, data_files=[glob.escape(str(path))], split="train", streaming=True, **options
         )
-        yield from rows.with_format("arrow").iter(batch_size=size)
-    except (datasets.exceptions.DatasetsError, ValueError, OSError, TypeError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        tables = rows.with_format("arrow").iter(batch_size=size)
+        while (table := _next_unless_lossy(tables)) is not None:
+            yield table
+    except (
+        Warning,
+        datasets.exceptions.DatasetsError,
+        ValueError,
+        OSError,
+        TypeError,
+        KeyError,
+    ) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CorpusError(
             f"“{name}” cannot be read as {builder}: {reason}.", "Open the file and correct it there."
         ) from error
+
+
+def _next_unless_lossy(tables: Iterator["pyarrow.Table"]) -> "pyarrow.Table | None":
+    """The next table, if there is one; that a row has cells too many is an error and not a warning."""
+    from pandas.errors import ParserWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", ParserWarning)
+        return next(tables, None)
 
 
 def _lines(tables: Callable[[], Iterator["pyarrow.Table"]], has_nuls: bool) -> Iterator[str]:
@@ -174,9 +195,14 @@ def _lines(tables: Callable[[], Iterator["pyarrow.Table"]], has_nuls: bool) -> I
         yield from (line.replace("\0", "") for line in lines) if has_nuls else lines
 
 
-def _rows(tables: Callable[[], Iterator["pyarrow.Table"]]) -> Iterator[Row]:
+def _rows(tables: Callable[[], Iterator["pyarrow.Table"]], has_nuls: bool) -> Iterator[Row]:
     for table in tables():
-        yield from table.to_pylist()
+        rows: list[Row] = table.to_pylist()
+        yield from map(_without_nuls, rows) if has_nuls else rows
+
+
+def _without_nuls(row: Row) -> Row:
+    return {key: cell.replace("\0", "") if isinstance(cell, str) else cell for key, cell in row.items()}
 
 
 def _sorted_rows(tables: Sequence[TableFile], columns: tuple[str, ...]) -> Iterator[Row]:
@@ -188,11 +214,10 @@ def _sorted_rows(tables: Sequence[TableFile], columns: tuple[str, ...]) -> Itera
 def _csv_options(path: Path, encoding: str) -> Row:
     """Reads every cell as the text that stands there: no number, date or missing value is guessed."""
     datasets = quiet_datasets()
-    with path.open(encoding=encoding, newline="") as file:
-        header = file.readline()
+    with path.open(encoding=encoding) as file:
+        header = next((line for line in file if line.strip()), "")
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)
-    with path.open(encoding=encoding, newline="") as file:
-        names = _unique(next(csv.reader(file, delimiter=delimiter)))
+    names = _unique(next(csv.reader([header], delimiter=delimiter)))
     return {
         "sep": delimiter,
         "header": 0,

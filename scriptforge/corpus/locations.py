@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 FULL_REVISION = r"[0-9a-f]{40}"
 
-Names: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
+Names: TypeAlias = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
 class StrictModel(BaseModel):
@@ -35,7 +35,7 @@ class WebFile(StrictModel):
 class WebFiles(StrictModel):
     """Files on the web, in the order in which they are read."""
 
-    files: Annotated[tuple[WebFile, ...], Field(strict=False, min_length=1)]
+    files: tuple[WebFile, ...] = Field(min_length=1)
 
 
 class HubDataset(StrictModel):
@@ -55,7 +55,7 @@ class HubDataset(StrictModel):
 class LocalPath(StrictModel):
     """A file or a folder on this machine."""
 
-    path: Annotated[Path, Field(strict=False)]
+    path: Path
 
 
 Location: TypeAlias = WebFiles | HubDataset | LocalPath

@@ -52,7 +52,7 @@ def take_snapshot(dataset: HubDataset, progress: Progress) -> Snapshot:
 def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
     """The snapshot if all of it is in the cache; the network is not asked."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     for extensions in _PREFERRED:
         patterns = list(dataset.files) or [f"*{extension}" for extension in extensions]
@@ -66,7 +66,7 @@ def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
                     local_files_only=True,
                 )
             )
-        except LocalEntryNotFoundError:
+        except (LocalEntryNotFoundError, HFValidationError):
             return None
         present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         files = dataset.files or _chosen(path for path in present if path.endswith(extensions))

@@ -63,7 +63,7 @@ class Position(NamedTuple):
 
     Attributes:
         places: shape (B,), a `Place` each.
-        lengths: shape (B,), tokens since the name or the text began; in plain text, since the line or the gap did.
+        lengths: shape (B,), tokens since the name or text began; in plain text, since the line or gap did.
     """
 
     places: Tensor

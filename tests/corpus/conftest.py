@@ -13,6 +13,7 @@ from loopback import Web
 def web(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     """The server, with both clients' caches empty and the Hub at its address."""
     server = Web()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
     template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

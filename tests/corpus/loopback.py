@@ -19,6 +19,8 @@ class Web:
         self.files: dict[str, bytes] = {}
         self.statuses: dict[str, int] = {}
         self.broken_off: set[str] = set()
+        self.silent: set[str] = set()
+        self.stopped = threading.Event()
         self.repositories: dict[str, tuple[str, dict[str, bytes]]] = {}
         self.gated: dict[str, int] = {}
         self.asked: list[str] = []
@@ -34,6 +36,7 @@ class Web:
         return revision
 
     def stop(self) -> None:
+        self.stopped.set()
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -51,6 +54,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         def _reply(self, with_body: bool) -> None:
             path = unquote(urlsplit(self.path).path)
             web.asked.append(path)
+            if path in web.silent:
+                web.stopped.wait(10)
+                return
             status, headers, body = _response(web, path)
             self.send_response(status)
             for key, value in {"Content-Length": str(len(body)), **headers}.items():

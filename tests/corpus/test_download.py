@@ -6,6 +6,7 @@ import huggingface_hub.constants
 import pytest
 from loopback import Web
 
+from scriptforge.corpus import network
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TextFile
 from scriptforge.corpus.locations import WebFile, WebFiles
@@ -106,6 +107,13 @@ def test_each_refusal_has_its_own_words(web: Web, status: int, words: str, attem
 def test_a_server_that_is_not_there_is_said_to_be_unreachable(web: Web) -> None:
     web.stop()
     with pytest.raises(CorpusError, match="cannot be reached"):
+        fetch(source(WebFile(url=f"{web.address}/show.txt")))
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "TIMEOUT_SECONDS", 0.2)
+    web.silent.add("/show.txt")
+    with pytest.raises(CorpusError, match="did not answer"):
         fetch(source(WebFile(url=f"{web.address}/show.txt")))
 
 

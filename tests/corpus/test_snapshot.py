@@ -6,6 +6,7 @@ import pyarrow.parquet
 import pytest
 from loopback import Web
 
+from scriptforge.corpus import network
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TableFile
 from scriptforge.corpus.locations import HubDataset
@@ -88,6 +89,13 @@ def test_a_hub_in_trouble_is_not_our_fault(web: Web, status: int, words: str) ->
         fetch_hub("owner/show")
 
 
+def test_a_hub_that_says_nothing_is_not_waited_for(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "TIMEOUT_SECONDS", 0.2)
+    web.silent.add("/api/datasets/owner/show")
+    with pytest.raises(CorpusError, match="did not answer"):
+        fetch_hub("owner/show")
+
+
 def test_offline_means_that_nothing_is_asked(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(CorpusError, match="HF_HUB_OFFLINE"):
@@ -107,6 +115,7 @@ def test_a_file_that_the_dataset_lacks_is_named(web: Web) -> None:
         fetch_hub("owner/show", files=("season.csv",))
 
 
-def test_a_name_that_the_hub_forbids(web: Web) -> None:
+@pytest.mark.parametrize("revision", [None, "0" * 40])
+def test_a_name_that_the_hub_forbids(web: Web, revision: str | None) -> None:
     with pytest.raises(CorpusError, match="no such name"):
-        fetch_hub("owner/a--b")
+        fetch_hub("owner/a--b", revision)

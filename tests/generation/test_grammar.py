@@ -1,0 +1,116 @@
+"""The grammar lets through what it should, at any level, whatever a model would like to write."""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+import torch
+
+from scriptforge.generation.grammar import BLANK_LIMIT, NAME_LIMIT, TEXT_LIMIT, Position, build_grammar
+from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary import LEVELS, Vocabulary
+
+CPU = torch.device("cpu")
+
+
+def allowed_after(vocabulary: Vocabulary, ids: Iterable[int]) -> set[int]:
+    """What may come after an `<end>` and ids, each of which must itself have been allowed."""
+    grammar = build_grammar(vocabulary, CPU)
+    position = grammar.advance(grammar.start(1), torch.tensor([vocabulary.end]))
+    for id_ in ids:
+        assert not grammar.forbidden(position)[0, id_]
+        position = grammar.advance(position, torch.tensor([id_]))
+    return set((~grammar.forbidden(position)[0]).nonzero().flatten().tolist())
+
+
+def kinds(vocabulary: Vocabulary) -> set[int]:
+    openings = {vocabulary.heading, vocabulary.action, vocabulary.transition, vocabulary.cue}
+    return openings | set(vocabulary.speakers.values())
+
+
+def test_a_script_opens_with_a_kind(vocabulary: Vocabulary) -> None:
+    assert allowed_after(vocabulary, []) == kinds(vocabulary)
+
+
+def test_a_cue_is_followed_by_text_that_says_something(vocabulary: Vocabulary) -> None:
+    allowed = allowed_after(vocabulary, [vocabulary.speakers["Jerry"]])
+    assert all(vocabulary.is_text[id_] and vocabulary.decode([id_]).strip() for id_ in allowed)
+    assert set(vocabulary.encode("what")[:1]) <= allowed
+
+
+def test_after_text_anything_may_come_but_says_and_unknown(vocabulary: Vocabulary) -> None:
+    allowed = allowed_after(vocabulary, [vocabulary.action, *vocabulary.encode("what")])
+    assert kinds(vocabulary) | {vocabulary.end} <= allowed
+    assert vocabulary.says not in allowed
+    assert vocabulary.unknown not in allowed
+    assert set(vocabulary.encode("a\nb")[1:2]) <= allowed
+
+
+def test_a_line_break_is_followed_by_text(vocabulary: Vocabulary) -> None:
+    allowed = allowed_after(vocabulary, [vocabulary.action, *vocabulary.encode("verse\n")])
+    assert all(vocabulary.decode([id_]).strip() for id_ in allowed)
+
+
+def test_only_a_heading_may_be_empty(vocabulary: Vocabulary) -> None:
+    allowed = allowed_after(vocabulary, [vocabulary.heading])
+    assert kinds(vocabulary) <= allowed
+    assert vocabulary.end not in allowed
+
+
+def test_a_spelled_name_is_ended_by_says_once_it_is_not_empty(vocabulary: Vocabulary) -> None:
+    ids = [vocabulary.cue]
+    assert vocabulary.says not in allowed_after(vocabulary, ids)
+    named = allowed_after(vocabulary, [*ids, *vocabulary.encode("newman")])
+    assert vocabulary.says in named
+    assert not named & (kinds(vocabulary) | {vocabulary.end})
+    assert not any(set(":\n") & set(vocabulary.decode([id_])) for id_ in named)
+
+
+def test_elements_of_the_corpus_are_allowed(
+    vocabulary: Vocabulary, script_elements: tuple[Element, ...]
+) -> None:
+    ids = vocabulary.encode_elements(script_elements).ids.tolist()
+    assert vocabulary.end in allowed_after(vocabulary, [*ids])
+
+
+@pytest.mark.parametrize(("opening", "limit"), [("cue", NAME_LIMIT), ("action", TEXT_LIMIT)])
+def test_what_grows_too_long_is_ended(vocabulary: Vocabulary, opening: str, limit: int) -> None:
+    ids = [getattr(vocabulary, opening), *vocabulary.encode("verse")[:1] * limit]
+    expected = {vocabulary.says} if opening == "cue" else kinds(vocabulary) | {vocabulary.end}
+    assert allowed_after(vocabulary, ids) == expected
+
+
+def test_plain_text_may_be_anything_known(plain_vocabulary: Vocabulary) -> None:
+    allowed = allowed_after(plain_vocabulary, [*plain_vocabulary.encode("what\n")])
+    assert allowed == set(range(plain_vocabulary.size)) - {plain_vocabulary.unknown}
+
+
+def test_plain_gaps_and_lines_end_some_time(plain_vocabulary: Vocabulary) -> None:
+    line_break = plain_vocabulary.encode("\n")
+    gap = allowed_after(plain_vocabulary, [*line_break * BLANK_LIMIT])
+    assert all(plain_vocabulary.decode([id_]).strip() for id_ in gap)
+    words = plain_vocabulary.encode("verse")[:1] * (TEXT_LIMIT + 1)
+    line = allowed_after(plain_vocabulary, [*words])
+    assert all(id_ == plain_vocabulary.end or "\n" in plain_vocabulary.decode([id_]) for id_ in line)
+
+
+def test_no_position_is_a_dead_end(vocabulary: Vocabulary, plain_vocabulary: Vocabulary) -> None:
+    for each, start in ((vocabulary, range(6)), (plain_vocabulary, range(6, 8))):
+        grammar = build_grammar(each, CPU)
+        for length in (0, TEXT_LIMIT):
+            places = torch.tensor(list(start))
+            forbidden_BV = grammar.forbidden(Position(places, torch.full_like(places, length)))
+            assert not forbidden_BV.all(-1).any()
+
+
+def test_lanes_go_their_own_ways(vocabulary_of: Callable[[str], Vocabulary]) -> None:
+    for level in LEVELS:
+        vocabulary = vocabulary_of(level)
+        grammar = build_grammar(vocabulary, CPU)
+        position = grammar.start(2)
+        for ids in ([vocabulary.end] * 2, [vocabulary.cue, vocabulary.action]):
+            position = grammar.advance(position, torch.tensor(ids))
+        word = vocabulary.encode("newman")[0]
+        position = grammar.advance(position, torch.tensor([word, word]))
+        first_V, second_V = ~grammar.forbidden(position)
+        assert first_V[vocabulary.says]
+        assert not second_V[vocabulary.says]

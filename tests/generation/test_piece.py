@@ -1,0 +1,150 @@
+"""Whole pieces from models that know nothing: form comes from the grammar alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from scriptforge.errors import UsageError
+from scriptforge.generation import Request, SamplingOptions, generate, stream
+from scriptforge.models import LSTM
+from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.writing import write
+from scriptforge.vocabulary import Level, Vocabulary
+
+Make = Callable[[Vocabulary], LSTM]
+
+WILD = SamplingOptions(temperature=1, min_p=0)
+
+
+@pytest.mark.parametrize("sampling", [WILD, SamplingOptions(top_p=0.9, repetition_penalty=1.3)])
+def test_what_is_written_reads_back_the_same(
+    vocabulary: Vocabulary, untrained_model: Make, sampling: SamplingOptions
+) -> None:
+    request = Request(lines=4, count=50, sampling=sampling)
+    for piece in generate(untrained_model(vocabulary), vocabulary, request):
+        assert len(piece.elements) == 4
+        assert piece.text == "".join(f"{line}\n" for line in write(piece.elements))
+        assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
+
+
+@pytest.mark.parametrize("prime", ["", "elaine: what is", "what is", "jerry: no\njerry: no", "newman: hello"])
+def test_the_stream_joins_to_the_piece(vocabulary: Vocabulary, untrained_model: Make, prime: str) -> None:
+    model = untrained_model(vocabulary)
+    request = Request(prime=prime, lines=3, seed=5, sampling=WILD)
+    (piece,) = generate(model, vocabulary, request)
+    assert "".join(stream(model, vocabulary, request)) == piece.text
+    assert len(piece.elements) == 3
+
+
+def test_the_plain_stream_joins_to_the_piece(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
+    model = untrained_model(plain_vocabulary)
+    request = Request(prime="what is ", lines=3, seed=5, sampling=WILD)
+    (piece,) = generate(model, plain_vocabulary, request)
+    assert "".join(stream(model, plain_vocabulary, request)) == piece.text
+    assert piece.elements == ()
+    assert len([line for line in piece.text.split("\n") if line.strip()]) == 3
+    assert piece.text.startswith("what is")
+    assert piece.text.endswith("\n")
+
+
+def test_the_same_request_gives_the_same_text(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    model = untrained_model(vocabulary)
+    request = Request(prime="elaine", lines=2, count=3, seed=11, sampling=WILD)
+    pieces = generate(model, vocabulary, request)
+    assert generate(model, vocabulary, request) == pieces
+    assert [piece.seed for piece in pieces] == [11, 12, 13]
+    assert len({piece.text for piece in pieces}) == 3
+    assert generate(model, vocabulary, replace(request, seed=12, count=1)) == pieces[1:2]
+
+
+@pytest.mark.parametrize(
+    ("prime", "opening"),
+    [
+        ("elaine", "ELAINE: "),
+        ("elaine: what is ", "ELAINE: what is"),
+        ("newman: hello", "newman: hello"),
+        ("jerry: hello\nelaine: no", "Jerry: hello\nELAINE: no"),
+        ("elaine: verse\n    two", "ELAINE: verse\n    two"),
+    ],
+)
+def test_the_text_opens_with_the_prime(
+    vocabulary: Vocabulary, untrained_model: Make, prime: str, opening: str
+) -> None:
+    for piece in generate(untrained_model(vocabulary), vocabulary, Request(prime=prime, lines=2, count=8)):
+        assert piece.text.removeprefix("@").startswith(opening)
+        assert "is  " not in piece.text[: len(opening) + 2]
+
+
+def test_words_alone_are_said_by_one_of_the_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    pieces = generate(
+        untrained_model(vocabulary), vocabulary, Request(prime="what is", lines=1, count=12, sampling=WILD)
+    )
+    assert len({piece.elements[0].speaker for piece in pieces} & set(vocabulary.speakers)) > 1
+    assert all(piece.elements[0].text.startswith("what is") for piece in pieces)
+
+
+@pytest.mark.parametrize("length", [1, 60])
+def test_a_length_is_reached_and_the_line_finished(
+    vocabulary: Vocabulary, untrained_model: Make, length: int
+) -> None:
+    model = untrained_model(vocabulary)
+    steps: list[object] = []
+    model.register_forward_hook(lambda *step: steps.append(step))
+    (piece,) = generate(model, vocabulary, Request(length=length, sampling=WILD))
+    assert len(steps) >= length
+    assert piece.elements
+    assert piece.text.endswith("\n")
+
+
+def test_lines_of_the_prime_count_and_all_are_kept(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    request = Request(prime="jerry: no\njerry: hello\nwhat is", lines=2)
+    (piece,) = generate(untrained_model(vocabulary), vocabulary, request)
+    assert len(piece.elements) == 3
+    assert piece.elements[2].text.startswith("what is")
+
+
+def test_a_new_script_begins_where_one_ends(
+    vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make
+) -> None:
+    vocabulary = vocabulary_of("char")
+    model = untrained_model(vocabulary)
+    with torch.no_grad():
+        model.head.bias[vocabulary.end] = 20
+    (piece,) = generate(model, vocabulary, Request(lines=5, sampling=WILD))
+    assert [len(element.text) for element in piece.elements] == [1] * 5
+    assert "<end>" not in piece.text
+
+
+def test_a_model_that_never_ends_a_line_is_made_to(
+    vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make
+) -> None:
+    vocabulary = vocabulary_of("bpe")
+    model = untrained_model(vocabulary)
+    with torch.no_grad():
+        model.head.bias[~torch.from_numpy(vocabulary.is_text)] = -50
+    (piece,) = generate(model, vocabulary, Request(lines=1))
+    assert len(piece.elements) == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"lines": 0}, {"length": 0}, {"count": 0}, {"seed": -1}, {"seed": 2**63}, {"lines": 3, "length": 3}],
+)
+def test_impossible_requests_are_explained(settings: dict[str, int]) -> None:
+    with pytest.raises(UsageError) as raised:
+        Request(**settings)
+    assert raised.value.hint
+
+
+def test_generating_leaves_no_trace_in_torch(
+    vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make
+) -> None:
+    vocabulary = vocabulary_of("word")
+    model = untrained_model(vocabulary)
+    state, onednn = torch.get_rng_state(), torch.backends.mkldnn.enabled
+    for _ in stream(model, vocabulary, Request(lines=1)):
+        assert not torch.is_inference_mode_enabled()
+    assert torch.backends.mkldnn.enabled == onednn
+    assert torch.equal(torch.get_rng_state(), state)

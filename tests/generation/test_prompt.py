@@ -1,0 +1,119 @@
+"""What people type to begin a script, and what the model reads."""
+
+from collections.abc import Callable
+
+import pytest
+
+from scriptforge.errors import UsageError
+from scriptforge.generation.prompt import build_prompt
+from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary import Level, Vocabulary
+
+
+def says(speaker: str, text: str) -> Element:
+    return Element("dialogue", text, speaker)
+
+
+@pytest.mark.parametrize(
+    ("prime", "elements"),
+    [
+        ("", []),
+        (" \n ", []),
+        ("ELAINE", [says("ELAINE", "")]),
+        ("elaine", [says("ELAINE", "")]),
+        ("Elaine:", [says("ELAINE", "")]),
+        ("elaine : ", [says("ELAINE", "")]),
+        ("uncle_leo", [says("Uncle Leo", "")]),
+        ("elaine: what is", [says("ELAINE", "what is")]),
+        ("elaine: what is ", [says("ELAINE", "what is")]),
+        ("ELAINE: (softly) no", [says("ELAINE", "(softly) no")]),
+        ("jerry: hello\nelaine: what", [says("Jerry", "hello"), says("ELAINE", "what")]),
+        ("jerry: hello\n\nelaine", [says("Jerry", "hello"), says("ELAINE", "")]),
+        ("elaine: verse one,\n    verse", [says("ELAINE", "verse one,\nverse")]),
+        ("newman: hello", [says("newman", "hello")]),
+        ("newman:", [says("newman", "")]),
+        ("(the door", None),
+        ("(the door opens)", [Element("action", "(the door opens)")]),
+        ("!what is", [Element("action", "what is")]),
+        ("INT. DINER - NIGHT", [Element("heading", "INT. DINER - NIGHT")]),
+        ("CUT TO:", [Element("transition", "CUT TO:")]),
+    ],
+)
+def test_a_prime_becomes_elements_of_which_the_last_is_open(
+    vocabulary: Vocabulary, prime: str, elements: list[Element] | None
+) -> None:
+    prompt = build_prompt(prime, vocabulary)
+    assert prompt.ids[0] == vocabulary.end
+    if elements is None:
+        assert vocabulary.decode(prompt.line) == prime
+    else:
+        assert not prompt.cues
+        assert vocabulary.decode_elements(prompt.ids[1:]) == elements
+
+
+@pytest.mark.parametrize("words", ["what is", "hello", "no! who"])
+def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary, words: str) -> None:
+    prompt = build_prompt(f"jerry: hello\n{words} ", vocabulary)
+    assert vocabulary.decode_elements(prompt.ids[1:]) == [says("Jerry", "hello")]
+    assert prompt.cues == tuple(vocabulary.speakers.values())
+    assert vocabulary.decode(prompt.line) == words
+
+
+def test_without_a_cast_words_alone_are_action() -> None:
+    vocabulary = Vocabulary.train(["what is this?"], "char")
+    prompt = build_prompt("what is", vocabulary)
+    assert vocabulary.decode_elements(prompt.ids[1:]) == [Element("action", "what is")]
+
+
+@pytest.mark.parametrize("prime", ["elane", "Elane:", "jery", "jerry: hello\nelane"])
+def test_a_misspelled_name_is_told(vocabulary: Vocabulary, prime: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        build_prompt(prime, vocabulary)
+    assert ("ELAINE" if "lane" in prime else "Jerry") in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("prime", "unknown", "suggested"),
+    [
+        ("elaine: whta is", "whta", "what"),
+        ("whta is", "whta", "what"),
+        ("helo", "helo", "hello"),
+        ("xylophone", "xylophone", "train at"),
+        ("kramer: hello", "kramer", "Jerry"),
+        ("elane: hello", "elane", "ELAINE"),
+        ("jerry: xyz\nelaine: what", "xyz", "train at"),
+    ],
+)
+def test_unknown_words_are_told(
+    vocabulary_of: Callable[[Level], Vocabulary], prime: str, unknown: str, suggested: str
+) -> None:
+    with pytest.raises(UsageError, match=unknown) as raised:
+        build_prompt(prime, vocabulary_of("word"))
+    assert suggested in raised.value.hint
+
+
+@pytest.mark.parametrize("level", ["bpe", "char"])
+def test_pieces_of_words_spell_anything(vocabulary_of: Callable[[Level], Vocabulary], level: Level) -> None:
+    vocabulary = vocabulary_of(level)
+    prompt = build_prompt("老王: 你好, xylophone 🎷", vocabulary)
+    assert vocabulary.decode_elements(prompt.ids[1:]) == [says("老王", "你好, xylophone 🎷")]
+
+
+def test_a_word_of_the_corpus_is_no_misspelled_name() -> None:
+    vocabulary = Vocabulary.train(["merry"], "word", speakers=["Jerry"])
+    assert vocabulary.decode(build_prompt("merry", vocabulary).line) == "merry"
+
+
+def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
+    prompt = build_prompt("elane\n what ", plain_vocabulary) if plain_vocabulary.level != "word" else None
+    if prompt:
+        assert plain_vocabulary.decode(prompt.ids) == "elane\n what "
+    assert plain_vocabulary.decode(build_prompt("what is\n", plain_vocabulary).ids) == "what is\n"
+    assert build_prompt("", plain_vocabulary).ids == (plain_vocabulary.end,)
+
+
+def test_a_plain_word_that_is_unknown_is_told() -> None:
+    vocabulary = Vocabulary.train(["what is this?"], "word", plain=True)
+    with pytest.raises(UsageError, match="whta") as raised:
+        build_prompt("whta is", vocabulary)
+    assert "what" in raised.value.hint
