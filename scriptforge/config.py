@@ -20,7 +20,7 @@ Accelerator = Literal["cpu", "cuda", "mps"]
 class Settings(BaseModel):
     """Everything that shapes a training, apart from the dataset."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     arch: Literal["lstm"] = Field("lstm", description="Architecture of the model.")
     layers: int = Field(1, ge=1, le=4, description="Recurrent layers, one above the other.")
@@ -30,6 +30,10 @@ class Settings(BaseModel):
     dropout_input: float = Field(0.0, ge=0, lt=1, description="Share of embedding units dropped.")
     dropout_between: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between layers.")
     dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
+
+    forgetting: float = Field(
+        0.01, ge=0, le=1, description="Chance, each step, that a stream starts again from a zero state."
+    )
 
     batch_size: int = Field(16, ge=1, le=65_536, description="Streams read side by side.")
     sequence_length: int = Field(64, ge=1, le=65_536, description="Tokens a step reads on each stream.")
@@ -66,6 +70,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "embedding_size": 463,
         "hidden_size": 512,
         "dropout_between": 0.5,
+        "forgetting": 0.0,
         "batch_size": 256,
         "sequence_length": 10,
         "optimizer": "adam",

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, build, config_from_json
@@ -64,7 +65,7 @@ class RunDescription(BaseModel):
     created: str
     dataset: TrainedOn
     model: dict[str, Any]
-    settings: dict[str, Any]
+    settings: Settings
     parameters: int
     versions: dict[str, str]
     result: Result | None = None

@@ -25,6 +25,7 @@ SPLITS = ("train", "validation", "test")
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAME = re.compile(r"[\w][\w.-]{0,63}")
+_LEFTOVER = re.compile(r"\..+\.(tmp|old)|\.tmp\w+")  # the second kind is what safetensors writes into first
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 
 
@@ -224,9 +225,9 @@ class Workspace:
         """Lets only `--force` replace something.
 
         Raises:
-            UsageError: the folder exists and `force` is false.
+            UsageError: the folder holds something and `force` is false.
         """
-        if folder.path.exists() and not force:
+        if _holds_something(folder.path) and not force:
             what = "dataset" if isinstance(folder, DatasetFolder) else "run"
             raise UsageError(
                 f"There is a {what} named “{folder.name}” already.",
@@ -235,7 +236,7 @@ class Workspace:
 
     def free_run_name(self, stem: str) -> str:
         """`stem`, or `stem-2`, `stem-3`, … if that run exists."""
-        taken = {path.name for path in _folders(self.root / "runs")}
+        taken = {path.name for path in _folders(self.root / "runs") if _holds_something(path)}
         number = 1
         while (name := stem if number == 1 else f"{stem}-{number}") in taken:
             number += 1
@@ -246,7 +247,17 @@ Folder = TypeVar("Folder", DatasetFolder, RunFolder)
 
 
 def _folders(parent: Path) -> list[Path]:
-    return [path for path in sorted(parent.iterdir()) if path.is_dir()] if parent.is_dir() else []
+    """The folders in one, without those in the making."""
+    return [path for path in _visible(parent) if path.is_dir()] if parent.is_dir() else []
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether something stands there; a lock alone, left by a training that could not begin, does not count."""
+    return bool(_visible(path)) if path.is_dir() else path.exists()
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _latest_first(folders: list[Folder]) -> list[Folder]:
@@ -279,7 +290,7 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` that takes its place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -323,9 +334,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def remove_leftovers(parent: Path) -> None:
     """Deletes what a killed process left half-written in a folder that only the caller writes to."""
-    for path in _folders(parent):
-        if path.name.startswith(".") and path.suffix in (".tmp", ".old"):
+    for path in parent.glob(".*") if parent.is_dir() else ():
+        if not _LEFTOVER.fullmatch(path.name):
+            continue
+        if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

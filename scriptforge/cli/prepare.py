@@ -45,8 +45,9 @@ def prepare(
         int | None, typer.Option("--vocab-size", min=2, metavar="N", help="Tokens in the vocabulary.")
     ] = None,
     min_count: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Words that occur less often become <unk>.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, metavar="N", help="Words that occur less often become <unk>; 2 at word level."),
+    ] = None,
     lower: Annotated[bool, typer.Option("--lower", help="Read everything in lower case.")] = False,
     plain: Annotated[
         bool, typer.Option("--plain", help="Take the text as it stands, not as a script.")
@@ -82,7 +83,7 @@ def prepare(
         options = Options(
             level=chosen.level,
             vocabulary_size=vocabulary_size or chosen.vocabulary_size,
-            min_count=min_count,
+            min_count=min_count or chosen.min_count,
             lower=lower,
             plain=plain,
             shares=shares,

@@ -98,7 +98,7 @@ def train(
             reports = _start(place, name, run_name, accelerator, preset, chosen, force, interrupts)
         finished = follow(reports, output)
         if finished is None:
-            raise typer.Exit(interrupts.exit_code)
+            raise typer.Exit(interrupts.exit_code if interrupts.requested() else 0)
     output.result(_document(finished), lambda: facts(_facts(finished, preset)))
     output.note(f"Next: scriptforge generate {finished.run}")
 
@@ -114,12 +114,14 @@ def _start(
     interrupts: Interrupts,
 ) -> "Iterator[Report]":
     from scriptforge.dataset import Dataset
+    from scriptforge.training.processes import is_first_process
     from scriptforge.training.trainer import start
 
     dataset = Dataset(place.dataset(dataset_name))
     settings = resolve_settings(dataset, preset.value if preset else None, chosen, accelerator)
     folder = place.new_run(run_name or place.free_run_name(dataset.name))
-    place.refuse_overwriting(folder, force)
+    if is_first_process():
+        place.refuse_overwriting(folder, force)
     return start(dataset, settings, folder, accelerator, interrupts.requested)
 
 
@@ -143,6 +145,7 @@ def _resume(
     chosen: dict[str, Any],
     interrupts: Interrupts,
 ) -> "Iterator[Report]":
+    from scriptforge.config import resolve
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
     from scriptforge.run import RunDescription
@@ -155,14 +158,20 @@ def _resume(
             "Give only --epochs or --minutes with --resume, or train a new run.",
         )
     folder = place.run(run_name)
-    dataset = Dataset(place.dataset(RunDescription.load(folder).dataset.name))
-    return resume(
-        dataset, folder, accelerator, chosen.get("epochs"), chosen.get("minutes"), interrupts.requested
-    )
+    description = RunDescription.load(folder)
+    dataset = Dataset(place.dataset(description.dataset.name))
+    if not chosen:
+        return resume(dataset, folder, accelerator, should_stop=interrupts.requested)
+    more = resolve(description.settings.model_dump(), chosen)
+    return resume(dataset, folder, accelerator, more.epochs, more.minutes, interrupts.requested)
 
 
 def follow(reports: "Iterator[Report]", output: Output) -> "Finished | None":
-    """Shows a training as it goes; returns its end, or None if it was interrupted."""
+    """Shows a training as it goes.
+
+    Returns:
+        Its end, or None if it was interrupted or another process reports.
+    """
     from scriptforge.training.reports import Finished
 
     with training_view(output) as view:

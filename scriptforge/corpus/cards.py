@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from scriptforge.corpus.locations import LocalPath, Names, PinnedLocation, StrictModel
 from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.formats import FORMATS
+from scriptforge.screenplay.formats.table import Columns
 
 Place: TypeAlias = tuple[int | str, ...]
 
@@ -29,29 +30,8 @@ _TOML_LINE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 _WORDS = {
     "missing": "it is missing",
     "extra_forbidden": "a card has no such key",
+    "unexpected_keyword_argument": "a column has no such role",
 }
-
-
-class ColumnRoles(StrictModel):
-    """Which column of a table holds what.
-
-    Attributes:
-        speaker: who says the line.
-        line: what is said.
-        document: the columns that together name the script a line belongs to.
-        title: the script's title.
-        script: a whole script in one cell.
-        turns: a list of turns in one cell.
-        text: plain text in one cell.
-    """
-
-    speaker: str | None = None
-    line: str | None = None
-    document: Names = ()
-    title: str | None = None
-    script: str | None = None
-    turns: str | None = None
-    text: str | None = None
 
 
 def _known_format(name: str) -> str:
@@ -85,7 +65,7 @@ class Card(StrictModel):
     description: str = Field(min_length=1)
     source: PinnedLocation
     format: Annotated[str, AfterValidator(_known_format)] | None = None
-    columns: ColumnRoles | None = None
+    columns: Columns | None = None
     sort: Names = ()
     licence: str = Field(min_length=1)
     rights: str = Field(min_length=1)

@@ -69,7 +69,7 @@ def _pinned(dataset: HubDataset) -> HubDataset:
 
 def _variant(location: Any) -> str:
     """Which location the table of a card means, by the key that only that one has."""
-    keys = location if isinstance(location, dict) else {}
+    keys = location if isinstance(location, dict) else vars(location)
     return next((key for key in ("hub", "path") if key in keys), "files")
 
 

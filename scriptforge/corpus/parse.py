@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from scriptforge.corpus.cards import ColumnRoles
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.files import TableFile, TextFile
 from scriptforge.corpus.pieces import PLAIN, Piece
 from scriptforge.corpus.sources import Source
-from scriptforge.screenplay.formats.table import Columns, documents, guess_columns
+from scriptforge.screenplay.formats.table import documents, guess_columns
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.writing import rendered_length, write
@@ -90,7 +89,7 @@ def _documents(
     if isinstance(file, TableFile):
         parsing.reasons.setdefault("table", f"Its columns are {', '.join(file.columns)}.")
         roles = source.card.columns if source.card else None
-        columns = _columns(roles) if roles else guess_columns(file.columns)
+        columns = roles or guess_columns(file.columns)
         if plain and (column := columns.script or columns.text):
             for number, row in enumerate(file.rows(), start=1):
                 yield str(number), _stretches(str(row[column]).splitlines(keepends=True))
@@ -108,10 +107,6 @@ def _documents(
         parsing.unparsed += reading.unparsed
 
 
-def _columns(roles: ColumnRoles) -> Columns:
-    return Columns(**roles.model_dump(exclude_none=True))
-
-
 def _bounded(elements: Iterable[Element]) -> Iterator[Element]:
     for element in elements:
         if len(element.text) <= LONGEST_PIECE:
@@ -126,13 +121,15 @@ def _lines(elements: Iterable[Element]) -> Iterator[str]:
 
 
 def _stretches(lines: Iterable[str]) -> Iterator[str]:
-    """Paragraphs with the blank lines after them, exactly as they stand."""
+    """Paragraphs with the blank lines after them, exactly as they stand; long ones in several stretches."""
     paragraph: list[str] = []
+    size = 0
     ended = False
     for line in lines:
-        if paragraph and ended and line.strip("\n"):
+        size += len(line)
+        if paragraph and (size > LONGEST_PIECE or (ended and line.strip("\n"))):
             yield from _parts("".join(paragraph))
-            paragraph = []
+            paragraph, size = [], len(line)
         paragraph.append(line)
         ended = not line.strip("\n")
     if paragraph:

@@ -63,7 +63,12 @@ class Recommendation:
     """What suits a corpus."""
 
     level: Level
-    vocabulary_size: int | None
+    vocabulary_size: int | None = None
+
+    @property
+    def min_count(self) -> int:
+        """2 at word level: a model learns how likely an unknown word is from the words seen but once."""
+        return 2 if self.level == "word" else 1
 
 
 def recommended(source: Source, fetched: Fetched, level: Level | None = None) -> Recommendation:
@@ -78,7 +83,7 @@ def recommended(source: Source, fetched: Fetched, level: Level | None = None) ->
     if card and level in (None, card.level):
         return Recommendation(card.level, card.vocabulary_size)
     if level in ("word", "char"):
-        return Recommendation(level, None)
+        return Recommendation(level)
     size = sum(file.size for file in fetched.origin.files)
     return Recommendation("bpe", next(tokens for limit, tokens in _BPE_SIZES if size < limit))
 

@@ -34,6 +34,12 @@ class Shares:
                 "Validation must be above 0 and both together at most 0.5: --validation 0.1 --test 0",
             )
 
+    @property
+    def by_split(self) -> dict[str, float]:
+        """The share of every split, that of training being the rest."""
+        train = 1 - self.validation - self.test
+        return {"train": train, "validation": self.validation, "test": self.test}
+
 
 def divide(sizes: Sequence[int], shares: Shares) -> Division:
     """Divides a corpus, by document where each split then gets half to twice what it should.
@@ -49,16 +55,17 @@ def _by_document(sizes: Sequence[int], shares: Shares) -> Division | None:
     order = list(range(len(sizes)))
     random.Random(_SHUFFLE_SEED).shuffle(order)
     splits = ["train"] * len(sizes)
-    for split, share in (("validation", shares.validation), ("test", shares.test)):
-        wanted = share * sum(sizes)
-        taken = 0
-        while order and taken + sizes[order[-1]] / 2 < wanted:
+    wanted = {split: share * sum(sizes) for split, share in shares.by_split.items()}
+    taken = dict.fromkeys(wanted, 0)
+    for split in ("validation", "test"):
+        while order and taken[split] + sizes[order[-1]] / 2 < wanted[split]:
             document = order.pop()
             splits[document] = split
-            taken += sizes[document]
-        if not wanted / 2 <= taken <= wanted * 2:
-            return None
-    return Division(by="document", documents=tuple(splits))
+            taken[split] += sizes[document]
+    taken["train"] = sum(sizes[document] for document in order)
+    if all(wanted[split] / 2 <= taken[split] <= wanted[split] * 2 for split in wanted):
+        return Division(by="document", documents=tuple(splits))
+    return None
 
 
 def _by_block(characters: int, shares: Shares) -> Division:

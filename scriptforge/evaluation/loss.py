@@ -1,8 +1,8 @@
 """Loss of a split in nats per token and per character, under two protocols.
 
 `stream` carries the recurrent state through the split in order. `cold_256` reads independent windows of
-256 tokens from a zero state. Every token is predicted, the first of the split (or window) from the token
-that ends a script.
+256 tokens from a zero state. Every token is predicted from the one before it: the first of a window from
+the last of the window before, the first of the split from the token that ends a script.
 
 Per character, so that levels compare: the total is divided by the characters of the text that the tokens
 stand for, and an unknown word costs its `<unk>` plus (length + 1) · ln(size of the alphabet), which is
@@ -25,6 +25,7 @@ COLD_WINDOW = 256
 _COLD_BATCH = 64
 _LARGEST_LOGITS = 2**24
 _IGNORED = -100
+_LARGEST_EXPONENT = 700  # a perplexity is a number, also in JSON, whatever the loss
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Figures:
         """Figures from the total negative log-likelihood of `tokens` tokens, in nats."""
         per_token = nats / tokens
         per_character = (nats + extent.spelling_nats) / max(extent.characters, 1)
-        perplexity = math.exp(per_token) if per_token < 700 else math.inf
+        perplexity = math.exp(min(per_token, _LARGEST_EXPONENT))
         return cls(per_token, perplexity, per_character, per_character / math.log(2))
 
 

@@ -194,6 +194,7 @@ class Dice:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._rolls_BR = torch.empty(len(seeds), _ROLLS)
         self._next = _ROLLS
 
     def roll(self) -> Tensor:

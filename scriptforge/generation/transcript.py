@@ -139,11 +139,12 @@ class _Draft:
         return news
 
     def _is_settled(self) -> bool:
-        """Whether the layout's opening is certain: for dialogue, once it cannot be a transition, `GO TO:`.
+        """Whether the writer would lay out the beginning in the same way, whatever follows.
 
-        Other kinds are mostly short, and shown when they are whole.
+        A line in capitals may still turn out to look like a transition, `JERRY: GO TO:`, and one that opens
+        with a bracket to close with one. Kinds other than dialogue are short, and shown when they are whole.
         """
-        if self.element is None or self.element.kind != "dialogue":
+        if not self.element or self.element.kind != "dialogue" or self.element.speaker.startswith("["):
             return False
         first_line, line_break, _ = self.element.text.partition("\n")
         return bool(line_break) or any(map(str.islower, first_line))

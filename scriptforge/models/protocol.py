@@ -5,6 +5,7 @@ Shape letters: B streams, T steps, V vocabulary.
 
 from typing import Any, Protocol, TypeAlias
 
+import torch
 from torch import Tensor
 
 State: TypeAlias = tuple[Tensor, ...]
@@ -61,3 +62,14 @@ class LanguageModel(Protocol):
 def detach(state: State) -> State:
     """The same numbers, cut off from the graph that made them: where back-propagation through time ends."""
     return tuple(tensor.detach() for tensor in state)
+
+
+def forget(state: State, chance: float) -> State:
+    """The state with some streams, each by `chance`, as if they had read nothing.
+
+    A model that always goes on from somewhere never learns to begin; this is what a prompt asks of it.
+    """
+    if not chance:
+        return state
+    keeps_1B1 = (torch.rand(state[0].shape[1], device=state[0].device) >= chance)[None, :, None]
+    return tuple(tensor * keeps_1B1 for tensor in state)

@@ -11,7 +11,7 @@ from generators of their own.
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ class Moment:
     Attributes:
         model: its weights.
         optimizer: its moments.
-        recurrent: the state carried from batch to batch.
+        recurrent: the state carried from batch to batch, of all processes.
+        generators: the states of the generators that dropout draws from, one row for each process.
         progress: where the training is.
         scaler: the gradient scaler's state, empty unless the precision is fp16.
     """
@@ -72,6 +73,7 @@ class Moment:
     model: LanguageModel
     optimizer: torch.optim.Optimizer
     recurrent: State
+    generators: Tensor
     progress: TrainingState
     scaler: dict[str, Any]
 
@@ -82,14 +84,11 @@ def save_checkpoint(folder: RunFolder, moment: Moment, identity: dict[str, Any])
     Args:
         folder: the run.
         moment: what to keep.
-        identity: what must be the same for the training to go on the same: the dataset's fingerprint,
-            settings, threads, versions.
+        identity: what must be the same on this machine for the training to go on the same.
     """
     tensors, scalars = _flatten_optimizer(moment.optimizer)
     tensors |= {f"recurrent.{index}": tensor for index, tensor in enumerate(moment.recurrent)}
-    tensors["generator.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["generator.cuda"] = torch.cuda.get_rng_state()
+    tensors["generators"] = moment.generators
     state = {
         "progress": asdict(moment.progress),
         "optimizer": scalars,
@@ -111,7 +110,8 @@ def newest_checkpoint(folder: RunFolder) -> tuple[Path, list[str]]:
     Raises:
         RunError: there is none.
     """
-    remove_leftovers(folder.checkpoints)
+    for parent in (folder.path, folder.samples, folder.checkpoints):
+        remove_leftovers(parent)
     skipped: list[str] = []
     for step in folder.checkpoint_steps():
         path = folder.checkpoint(step)
@@ -131,12 +131,12 @@ def read_progress(path: Path) -> tuple[TrainingState, dict[str, Any]]:
     return TrainingState(leg=Leg(**progress.pop("leg")), **progress), state["identity"]
 
 
-def restore(path: Path, moment: Moment) -> tuple[State, dict[str, Any]]:
-    """Fills model and optimizer, sets torch's generators, and returns recurrent state and scaler state.
+def restore(path: Path, moment: Moment) -> Moment:
+    """Fills model and optimizer, and returns the moment that was saved.
 
     Args:
         path: a checkpoint that verifies.
-        moment: a model and optimizer of the same shapes, and a recurrent state for its device.
+        moment: a model, an optimizer and a recurrent state of the same shapes, on the right device.
 
     Raises:
         RunError: the checkpoint belongs to another model.
@@ -146,11 +146,12 @@ def restore(path: Path, moment: Moment) -> tuple[State, dict[str, Any]]:
     load_weights(moment.model, path / WEIGHTS)
     tensors = load_file(path / TENSORS)
     _restore_optimizer(moment.optimizer, tensors, state["optimizer"])
-    recurrent = tuple(tensors[f"recurrent.{index}"].to(device) for index in range(len(moment.recurrent)))
-    torch.set_rng_state(tensors["generator.cpu"])
-    if torch.cuda.is_available() and "generator.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["generator.cuda"])
-    return recurrent, state["scaler"]
+    return replace(
+        moment,
+        recurrent=tuple(tensors[f"recurrent.{index}"].to(device) for index in range(len(moment.recurrent))),
+        generators=tensors["generators"],
+        scaler=state["scaler"],
+    )
 
 
 def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -190,5 +191,5 @@ def _verifies(path: Path) -> bool:
         return {WEIGHTS, TENSORS, STATE} <= set(manifest) and all(
             _digest(path / name) == digest for name, digest in manifest.items()
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, AttributeError):  # the last two: JSON, but of another shape
         return False

@@ -13,24 +13,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator as Accelerate
-from torch import Tensor, nn
 
 from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
-from scriptforge.errors import RunError, TrainingError
+from scriptforge.errors import RunError, TrainingError, UsageError
 from scriptforge.evaluation import evaluate_split, extent, stream_figures
 from scriptforge.generation import Request, generate
-from scriptforge.models import State, build, config_from_json
-from scriptforge.models.protocol import detach
-from scriptforge.run import Result, RunDescription, TrainedOn, load_weights, save_weights
-from scriptforge.streams import Streams
+from scriptforge.models import build, config_from_json
+from scriptforge.models.protocol import detach, forget
+from scriptforge.run import Result, RunDescription, load_weights, save_weights
 from scriptforge.training.checkpoint import (
     Moment,
     TrainingState,
@@ -39,28 +35,20 @@ from scriptforge.training.checkpoint import (
     restore,
     save_checkpoint,
 )
+from scriptforge.training.clock import Clock
+from scriptforge.training.processes import Processes, is_first_process
 from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
 from scriptforge.training.schedule import Leg, learning_rate
+from scriptforge.training.setup import LossOfStep, describe_run, optimizer_of, streams_of
 from scriptforge.training.verdict import verdict
 from scriptforge.workspace import RunFolder, atomic_write
 
 VALIDATION_LANES = 16
+SHORTEST_LANE = 2048
 SAMPLE_TOKENS = 200
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_REPORTS = 0.25
 _MEMORY_WORDS = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
-
-
-class _LossOfStep(nn.Module):
-    """A model's loss as a `forward`, so that Accelerate can wrap it for mixed precision and processes."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        loss: tuple[Tensor, State] = self.model.loss(ids_BT, targets_BT, state)  # type: ignore[operator]
-        return loss
 
 
 def start(
@@ -83,13 +71,10 @@ def start(
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
-    with folder.lock():
-        _clear(folder)
-        description = _describe(dataset, settings, folder)
+    with _writing(folder):
+        description = describe_run(dataset, settings, folder)
         training = _Training(dataset, description, settings, folder, device, should_stop)
-        training.state = TrainingState(leg=training.new_leg(settings.epochs, settings.minutes))
-        description.save(folder)
-        shutil.copyfile(dataset.folder.tokenizer, folder.tokenizer)
+        training.begin()
         yield from training.run(())
 
 
@@ -116,7 +101,7 @@ def resume(
         RunError: no checkpoint verifies, the dataset changed, or another process is training this run.
         TrainingError: as in `start`.
     """
-    with folder.lock():
+    with _writing(folder):
         description = RunDescription.load(folder)
         description.refuse_other_dataset(dataset)
         checkpoint, skipped = newest_checkpoint(folder)
@@ -124,6 +109,7 @@ def resume(
         settings = Settings.model_validate(description.settings)
         training = _Training(dataset, description, settings, folder, device, should_stop)
         training.state = state
+        differences = _differences(identity, training.identity())
         training.restore(checkpoint)
         if epochs is not None or minutes is not None:
             state.leg = training.new_leg(epochs, minutes)
@@ -132,7 +118,7 @@ def resume(
                 f"Run “{folder.name}” has finished.",
                 f"Go on for more: scriptforge train --resume {folder.name} --epochs 5",
             )
-        notes = [*skipped, *_differences(identity, training.identity())]
+        notes = [*skipped, *differences]
         yield from training.run(tuple(notes))
 
 
@@ -155,16 +141,29 @@ class _Training:
         self.settings = settings
         self.folder = folder
         self.should_stop = should_stop
-        self.streams = _streams(dataset, settings)
         self.accelerate = Accelerate(
             cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
         )
+        self.processes = Processes(self.accelerate)
+        self.streams = streams_of(dataset, settings, self.processes.index, self.processes.count)
         torch.manual_seed(settings.seed)
         with _memory_explained():
             self.model = build(config_from_json(description.model)).to(self.accelerate.device)
-            optimizer = _optimizer(self.model, settings)
-            self.loss_of_step, self.optimizer = self.accelerate.prepare(_LossOfStep(self.model), optimizer)
+            optimizer = optimizer_of(self.model, settings)
+            self.loss_of_step, self.optimizer = self.accelerate.prepare(LossOfStep(self.model), optimizer)
             self.recurrent = self.model.initial_state(settings.batch_size)
+        torch.manual_seed(settings.seed + self.processes.index)
+        self.clock = Clock()
+        self._saved_second = 0.0
+        self._is_impatient = False
+
+    def begin(self) -> None:
+        """Sets out on a new run, whose folder is emptied."""
+        self.state = TrainingState(leg=self.new_leg(self.settings.epochs, self.settings.minutes))
+        if self.processes.is_first:
+            _clear(self.folder)
+            self.description.save(self.folder)
+            shutil.copyfile(self.dataset.folder.tokenizer, self.folder.tokenizer)
 
     def new_leg(self, epochs: float | None, minutes: float | None) -> Leg:
         """A leg from where the training stands."""
@@ -180,40 +179,50 @@ class _Training:
         return {
             "threads": torch.get_num_threads(),
             "device": self.accelerate.device.type,
+            "processes": self.processes.count,
             "torch": torch.__version__,
         }
 
     def restore(self, checkpoint: Path) -> None:
         """Takes everything that a step changes from a checkpoint."""
-        self.recurrent, scaler = restore(checkpoint, self._moment())
+        moment = restore(checkpoint, self._moment())
+        self.recurrent = self.processes.own_state(moment.recurrent)
+        self.processes.set_generator(moment.generators)
         if self.accelerate.scaler is not None:
-            self.accelerate.scaler.load_state_dict(scaler)
+            self.accelerate.scaler.load_state_dict(moment.scaler)
+        self._saved_second = self.state.seconds
+        self._is_impatient = self._has_lost_patience()
 
     def run(self, notes: tuple[str, ...]) -> Iterator[Report]:
-        """Trains to the end of the leg."""
+        """Trains to the end of the leg; only the first process yields anything."""
         state, leg = self.state, self.state.leg
-        yield Started(
-            self.folder.name, self.description.parameters, self.accelerate.device.type, state.step, notes
-        )
-        self._clock = _Clock(state.seconds)
+        parameters, device = self.description.parameters, self.accelerate.device.type
+        if self.processes.is_first:
+            yield Started(self.folder.name, parameters, device, state.step, notes)
+        self.clock = Clock(state.seconds)
         while not self.is_over():
             progress = leg.progress(state.step, state.seconds)
             self._step(learning_rate(progress, self.settings))
-            state.seconds = self._clock.seconds()
+            state.seconds, should_stop = self.processes.agree(self.clock.seconds(), self.should_stop())
             reached = leg.progress(state.step, state.seconds)
-            if int(reached * self.settings.validations) > int(progress * self.settings.validations):
-                yield self._validate()
-                state.seconds = self._clock.seconds()
+            if _marks(reached, self.settings) > _marks(progress, self.settings):
+                if self.processes.is_first:
+                    yield self._validate()
+                state.seconds, self._is_impatient = self.processes.agree(
+                    self.clock.seconds(), self._has_lost_patience()
+                )
                 self._save()
-            elif self._clock.is_due("checkpoint", _SECONDS_BETWEEN_CHECKPOINTS):
+            elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
-            if self._clock.is_due("report", _SECONDS_BETWEEN_REPORTS):
+            if self.processes.is_first and self.clock.rings(_SECONDS_BETWEEN_REPORTS):
                 yield self._progress(reached)
-            if self.should_stop():
+            if should_stop:
                 self._save()
-                yield Interrupted(state.step)
+                if self.processes.is_first:
+                    yield Interrupted(state.step)
                 return
-        yield self._finish()
+        if self.processes.is_first:
+            yield self._finish()
 
     def _step(self, rate: float) -> None:
         """One optimizer step on the batch that the step's number says."""
@@ -235,7 +244,7 @@ class _Training:
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.recurrent = detach(recurrent)
+        self.recurrent = forget(detach(recurrent), self.settings.forgetting)
         self.state.step += 1
         self.state.step_seconds += time.perf_counter() - began
         self.state.loss_sum += nats
@@ -259,12 +268,13 @@ class _Training:
         """Reads the validation split, keeps the weights if they are the best, and writes a sample."""
         state = self.state
         self.model.eval()
+        validation = self.dataset.ids("validation")
         figures = stream_figures(
             self.model,
-            self.dataset.ids("validation"),
+            validation,
             extent(self.dataset, "validation"),
             self.dataset.vocabulary.end,
-            lanes=VALIDATION_LANES,
+            lanes=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
         )
         is_best = all(figures.nats_per_token < row["nats_per_token"] for row in state.history)
         if is_best:
@@ -272,7 +282,7 @@ class _Training:
         validated = Validated(
             step=state.step,
             epochs=state.step / self.streams.steps_per_epoch,
-            seconds=self._clock.seconds(),
+            seconds=self.clock.seconds(),
             training_nats_per_token=state.loss_sum / state.loss_count,
             figures=figures,
             is_best=is_best,
@@ -301,9 +311,9 @@ class _Training:
     def is_over(self) -> bool:
         """Whether the leg is done, or patience with it."""
         state = self.state
-        return state.leg.progress(state.step, state.seconds) >= 1 or self._is_out_of_patience()
+        return state.leg.progress(state.step, state.seconds) >= 1 or self._is_impatient
 
-    def _is_out_of_patience(self) -> bool:
+    def _has_lost_patience(self) -> bool:
         """Whether the last `patience` validations of this leg were all without a better one."""
         patience = self.settings.patience
         rows = [row["is_best"] for row in self.state.history if row["step"] > self.state.leg.first_step]
@@ -314,13 +324,17 @@ class _Training:
         return Moment(
             model=self.model,
             optimizer=self.optimizer.optimizer,
-            recurrent=self.recurrent,
+            recurrent=self.processes.gather_state(self.recurrent),
+            generators=self.processes.gather_generators(),
             progress=self.state,
             scaler=scaler.state_dict() if scaler is not None else {},
         )
 
     def _save(self) -> None:
-        save_checkpoint(self.folder, self._moment(), self.identity())
+        moment = self._moment()
+        if self.processes.is_first:
+            save_checkpoint(self.folder, moment, self.identity())
+        self._saved_second = self.state.seconds
 
     def _finish(self) -> Finished:
         """Evaluates the best weights exactly and writes the result into the run's config."""
@@ -352,23 +366,19 @@ class _Training:
         )
 
 
-class _Clock:
-    """Training time, which goes on across interruptions, and what is due by it."""
+@contextmanager
+def _writing(folder: RunFolder) -> Iterator[None]:
+    """Holds the run, in the process that writes to it."""
+    if not is_first_process():
+        yield
+        return
+    with folder.lock():
+        yield
 
-    def __init__(self, seconds_before: float) -> None:
-        self._began = time.perf_counter() - seconds_before
-        self._last: dict[str, float] = {}
 
-    def seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def is_due(self, what: str, interval: float) -> bool:
-        """Whether `interval` seconds passed since this was last true (or first asked) of `what`."""
-        now = time.perf_counter()
-        if now - self._last.setdefault(what, now) < interval:
-            return False
-        self._last[what] = now
-        return True
+def _marks(progress: float, settings: Settings) -> int:
+    """How many validations are due at some progress."""
+    return int(progress * settings.validations)
 
 
 def _clear(folder: RunFolder) -> None:
@@ -378,62 +388,6 @@ def _clear(folder: RunFolder) -> None:
             shutil.rmtree(path)
         elif not path.name.startswith("."):
             path.unlink()
-
-
-def _describe(dataset: Dataset, settings: Settings, folder: RunFolder) -> RunDescription:
-    about = dataset.description
-    model = {
-        "arch": settings.arch,
-        "vocabulary_size": dataset.vocabulary.size,
-        "embedding_size": settings.embedding_size,
-        "hidden_size": settings.hidden_size,
-        "layers": settings.layers,
-        "dropout_input": settings.dropout_input,
-        "dropout_between": settings.dropout_between,
-        "dropout_output": settings.dropout_output,
-        "tied": settings.tied,
-    }
-    with torch.device("meta"):
-        parameters = sum(tensor.numel() for tensor in build(config_from_json(model)).parameters())
-    return RunDescription(
-        name=folder.name,
-        created=datetime.now(UTC).isoformat(timespec="microseconds"),
-        dataset=TrainedOn(
-            name=dataset.name,
-            origin=about.origin,
-            level=about.level,
-            plain=about.plain,
-            lower=about.lower,
-            alphabet=about.alphabet,
-            fingerprint=about.fingerprint,
-        ),
-        model=model,
-        settings=settings.model_dump(),
-        parameters=parameters,
-        versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
-    )
-
-
-def _streams(dataset: Dataset, settings: Settings) -> Streams:
-    ids = dataset.ids("train")
-    if len(ids) <= settings.sequence_length or not len(dataset.ids("validation")):
-        raise TrainingError(
-            f"Dataset “{dataset.name}” is too small: {len(ids)} tokens to train on, "
-            f"{len(dataset.ids('validation'))} to validate on.",
-            "Give it more text, or shorter sequences: --set sequence_length=8",
-        )
-    return Streams(ids, settings.batch_size, settings.sequence_length)
-
-
-def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    kinds: dict[str, type[torch.optim.Adam]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-    return kinds[settings.optimizer](
-        model.parameters(),
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
 
 
 @contextmanager
@@ -450,9 +404,18 @@ def _memory_explained() -> Iterator[None]:
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """A line for whatever may make the resumed training differ in the last bits."""
+    """A line for whatever may make the resumed training differ in the last bits.
+
+    Raises:
+        UsageError: the number of processes is another one, so that the streams do not fit.
+    """
+    if before["processes"] != now["processes"]:
+        raise UsageError(
+            f"The run was trained by {before['processes']} process(es), not {now['processes']}.",
+            "Go on with as many processes as before.",
+        )
     return [
-        f"{name} was {before.get(name)} and is {now[name]}: the result may differ in the last bits."
+        f"{name} was {before[name]} and is {now[name]}: the result may differ in the last bits."
         for name in now
-        if before.get(name) != now[name]
+        if before[name] != now[name]
     ]

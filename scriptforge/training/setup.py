@@ -1,0 +1,91 @@
+"""What a training begins with: the run's description, its streams and its optimizer."""
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import torch
+from torch import Tensor, nn
+
+from scriptforge.config import Settings
+from scriptforge.dataset import Dataset
+from scriptforge.errors import TrainingError
+from scriptforge.models import State, build, config_from_json
+from scriptforge.run import RunDescription, TrainedOn
+from scriptforge.streams import Streams
+from scriptforge.workspace import RunFolder
+
+
+class LossOfStep(nn.Module):
+    """A model's loss as a `forward`, so that Accelerate can wrap it for mixed precision and processes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.loss`."""
+        loss: tuple[Tensor, State] = self.model.loss(ids_BT, targets_BT, state)  # type: ignore[operator]
+        return loss
+
+
+def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> RunDescription:
+    """What `config.json` says of a run that begins."""
+    about = dataset.description
+    model = {
+        "arch": settings.arch,
+        "vocabulary_size": dataset.vocabulary.size,
+        "embedding_size": settings.embedding_size,
+        "hidden_size": settings.hidden_size,
+        "layers": settings.layers,
+        "dropout_input": settings.dropout_input,
+        "dropout_between": settings.dropout_between,
+        "dropout_output": settings.dropout_output,
+        "tied": settings.tied,
+    }
+    with torch.device("meta"):
+        parameters = sum(tensor.numel() for tensor in build(config_from_json(model)).parameters())
+    return RunDescription(
+        name=folder.name,
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        dataset=TrainedOn(
+            name=dataset.name,
+            origin=about.origin,
+            level=about.level,
+            plain=about.plain,
+            lower=about.lower,
+            alphabet=about.alphabet,
+            fingerprint=about.fingerprint,
+        ),
+        model=model,
+        settings=settings.model_dump(),
+        parameters=parameters,
+        versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
+    )
+
+
+def streams_of(dataset: Dataset, settings: Settings, index: int, count: int) -> Streams:
+    """The streams that process `index` of `count` reads.
+
+    Raises:
+        TrainingError: there is too little text for one sequence, or none to validate on.
+    """
+    ids = dataset.ids("train")
+    held_out = len(dataset.ids("validation"))
+    if len(ids) <= settings.sequence_length or not held_out:
+        raise TrainingError(
+            f"Dataset “{dataset.name}” is too small: {len(ids)} tokens to train on, {held_out} held out.",
+            "Give it more text, or shorter sequences: --set sequence_length=8",
+        )
+    return Streams(ids, settings.batch_size, settings.sequence_length, (index, count))
+
+
+def optimizer_of(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """The optimizer that the settings name."""
+    kinds: dict[str, type[torch.optim.Adam]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+    return kinds[settings.optimizer](
+        model.parameters(),
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
