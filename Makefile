@@ -20,7 +20,7 @@ demo: $(VENV)/ready
 	$(BIN)/scriptforge demo
 
 test: $(VENV)/ready-to-develop
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: $(VENV)/ready-to-develop
 	$(BIN)/ruff check

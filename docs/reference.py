@@ -12,9 +12,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields
 from inspect import getdoc
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,14 +26,15 @@ from scriptforge.cli.app import COMMANDS, run
 from scriptforge.cli.train import DEFAULT_MINUTES
 from scriptforge.config import PRESETS, Settings, fitted
 from scriptforge.corpus.cards import Card, load_cards
-from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile
+from scriptforge.corpus.locations import HubDataset, LocalPath, StrictModel, WebFile
 from scriptforge.generation import SamplingOptions
+from scriptforge.generation.sampler import MEMORY
 from scriptforge.screenplay.formats import FORMATS
 from scriptforge.screenplay.formats.table import Columns, documents, guess_columns
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
 from scriptforge.training import checkpoint
-from scriptforge.workspace import WORKSPACE_VARIABLE, DatasetFolder, RunFolder, Workspace
+from scriptforge.workspace import SPLITS, WORKSPACE_VARIABLE, DatasetFolder, RunFolder, Workspace
 
 PAGES = Path(__file__).parent / "reference"
 NOTICE = "<!-- Made from the code by docs/reference.py; `make docs` writes it anew. -->"
@@ -199,7 +200,6 @@ METRICS = {
     "is_best": "whether these weights were kept",
 }
 DOCUMENTS = {
-    "prepare": DATASET,
     "train": {
         "run": "name of the run",
         "best": "of the best weights on the validation split, as `evaluate`",
@@ -213,7 +213,7 @@ DOCUMENTS = {
         "run": "name of the run",
         "seed": "what makes this script again",
         "text": "the script, laid out in lines",
-        "elements[].kind": "`heading`, `action`, `dialogue` or `transition`; no elements where the text is plain",
+        "elements[].kind": "`heading`, `action`, `dialogue` or `transition`; plain text has no elements",
         "elements[].text": "what the line says, without the speaker",
         "elements[].speaker": "who says it; empty unless the kind is dialogue",
     },
@@ -260,8 +260,7 @@ DOCUMENTS = {
 
 NOTES = {
     "generate": "With `-n` greater than 1 it is a list of such documents.",
-    "corpora demo": "Without a name it is a list of such documents. Keys that a card leaves out are left out.",
-    "prepare": "The same as `dataset.json`.",
+    "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",
 }
 PARQUET = {
     "document": "number of the document, from 0",
@@ -328,6 +327,7 @@ class Trial:
             }.items()
         }
         self.dataset = Workspace(root).dataset()
+        self.description = json.loads(self.dataset.description.read_text(encoding="utf-8"))
         self.run = Workspace(root).run()
 
 
@@ -357,12 +357,15 @@ def settings() -> str:
         (f"`{key}`", *_kind_and_range(schema[key]), _default(key, schema[key], every_fitted), f.description)
         for key, f in Settings.model_fields.items()
     ]
+    effects = {
+        name: words.replace("`MEMORY`", str(MEMORY)) for name, words in _attributes(SamplingOptions).items()
+    }
     changed = [key for key in Settings.model_fields if any(key in preset for preset in PRESETS.values())]
     return _page(
         "Settings",
         "What shapes a training. `--set KEY=VALUE` changes one, `--config FILE.toml` several, one a line; "
         "`--epochs`, `--minutes`, `--patience` and `--arch` are short for their settings. "
-        "Each of these is stronger than the one before it: fitted to the corpus, preset, file, flag, `--set`.",
+        "Each of these is stronger than the one before: fitted to the corpus, preset, file, flag, `--set`.",
         _table(("setting", "type", "range", "default", "what it is"), rows),
         "Exactly one of `epochs` and `minutes` is set; naming one takes the other back.",
         "## Presets",
@@ -372,8 +375,8 @@ def settings() -> str:
             ((f"`{key}`", *(_cell(preset.get(key)) for preset in PRESETS.values())) for key in changed),
         ),
         "## Fitted to the corpus",
-        "Little text is less than 100,000 tokens to train on; char stands for any vocabulary of 600 tokens or "
-        "fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. With "
+        "Little text is less than 100,000 tokens to train on; char stands for any vocabulary of 600 tokens "
+        "or fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. With "
         "`--epochs` the settings for 3 minutes apply. On Apple's GPU the precision is fp32.",
         _table(
             ("setting", *suited),
@@ -385,7 +388,7 @@ def settings() -> str:
         _table(
             ("option", "default", "what it does"),
             (
-                (f"`--{field.name.replace('_', '-')}`", _cell(field.default), _attributes(SamplingOptions)[field.name])
+                (f"`--{field.name.replace('_', '-')}`", _cell(field.default), effects[field.name])
                 for field in fields(SamplingOptions)
             ),
         ),
@@ -403,7 +406,13 @@ def formats() -> str:
         text = re.sub("(?m)^ {8}", "", EXAMPLES[each.name])
         reading = read(text.splitlines())
         assert reading.format == each.name, f"the example of {each.name} is read as {reading.format}"
-        parts += [f"## {each.name}", f"```text\n{text}```", f"{reading.reason}", _elements(reading)]
+        reason = f"{reading.reason[0].lower()}{reading.reason[1:]}"
+        parts += [
+            f"## {each.name}",
+            f"```text\n{text}```",
+            f"Why it is taken for this format: {reason}",
+            _elements(reading),
+        ]
         if reading.title:
             parts.append(f"The title is “{reading.title}”.")
     header = list(TABLE_EXAMPLE[0])
@@ -414,7 +423,7 @@ def formats() -> str:
         "are recognised by the names that people usually give them, or named by the card.",
         _table(header, (list(row.values()) for row in TABLE_EXAMPLE)),
         "Recognised: "
-        + ", ".join(f"{role} is {_column(name)}" for role, name in vars_of(found).items() if name)
+        + ", ".join(f"{role} is {_column(name)}" for role, name in asdict(found).items() if name)
         + ".",
     ]
     parts += [f"Document “{name}”:\n\n{_elements(lines)}" for name, lines in documents(TABLE_EXAMPLE, found)]
@@ -437,17 +446,12 @@ def cards() -> str:
                 for key, words in keys.items()
             ),
         ),
-        "`[source]` is one of three: a path, `[[source.files]]` on the web, or a dataset on the Hub.",
-        *(
-            _table((heading, ""), ((f"`{key}`", words) for key, words in _attributes(kind).items()))
-            for heading, kind in {
-                "a path": LocalPath,
-                "each of the files": WebFile,
-                "a dataset on the Hub": HubDataset,
-                "`[columns]` of a table": Columns,
-            }.items()
-            if _attributes(kind)
-        ),
+        "`[source]` is one of these three:",
+        _table(("a file or folder", ""), _described(LocalPath)),
+        _table(("each of `[[source.files]]`, on the web", ""), _described(WebFile)),
+        _table(("a dataset on the Hub", ""), _described(HubDataset)),
+        "Roles of columns in `[columns]`, for tables:",
+        _table(("role", "what its column holds"), _rows(_attributes(Columns))),
         "## Built-in cards",
         _table(
             ("name", "title", "level", "vocabulary", "licence", "rights"),
@@ -464,7 +468,11 @@ def json_documents(trial: Trial) -> str:
     parts = [
         "What commands print with `--json`: one document on stdout, and nothing beside it but warnings and "
         "errors on stderr. A dot leads into a table, `[]` into a list.",
+        "## prepare",
+        "What [`dataset.json`](folders.md#datasetjson) holds.",
     ]
+    if trial.documents["prepare"] != trial.description:
+        raise SystemExit("prepare --json prints something else than dataset.json holds")
     for command, meanings in DOCUMENTS.items():
         parts += [f"## {command}", _keys(trial.documents[command], meanings)]
         if command in NOTES:
@@ -483,14 +491,14 @@ def folders(trial: Trial) -> str:
     return _page(
         "Folders",
         "A workspace is a folder: the current one, or that of `--workspace`, or that of "
-        f"`{WORKSPACE_VARIABLE}`. Weights and other tensors are safetensors, ids are NumPy arrays, everything "
-        "else is text.",
+        f"`{WORKSPACE_VARIABLE}`. Weights and other tensors are safetensors, ids are NumPy arrays, parsed "
+        "text is parquet, and everything else is JSON or plain text.",
         "```text\ncorpora/NAME.toml   cards of your own\ndata/NAME/          datasets\n"
         "runs/NAME/          runs\n```",
         "## A dataset: `data/NAME/`",
         _files(trial.dataset),
         "### dataset.json",
-        _keys(json.loads(trial.dataset.description.read_text(encoding="utf-8")), DATASET),
+        _keys(trial.description, DATASET),
         "### scripts.parquet",
         _keys(columns, PARQUET, with_types=False),
         "## A run: `runs/NAME/`",
@@ -501,7 +509,7 @@ def folders(trial: Trial) -> str:
         _keys(config, CONFIG),
         "### metrics.jsonl",
         _keys(metrics, METRICS),
-        f"### A checkpoint: `checkpoints/{trial.run.checkpoint(step).name}/`",
+        "### A checkpoint: `checkpoints/step-STEP/`",
         "The two newest are kept.",
         _table(
             ("file", "what is in it"),
@@ -510,10 +518,18 @@ def folders(trial: Trial) -> str:
     )
 
 
+def _described(kind: type[StrictModel]) -> Iterable[tuple[str, str]]:
+    """The keys of one kind of source; a kind with a single key says what it is itself."""
+    return _rows(_attributes(kind) or dict.fromkeys(kind.model_fields, _first_line(kind)))
+
+
 def exit_codes() -> str:
     """Exit codes, the kinds of error, and the variables of the environment."""
     codes = re.findall(r"^ {4}(\d+)\s+(.+)$", edge.__doc__ or "", flags=re.MULTILINE)
-    kinds = [errors.ScriptforgeError, *errors.ScriptforgeError.__subclasses__()]
+    kinds: list[type[errors.ScriptforgeError]] = [
+        errors.ScriptforgeError,
+        *errors.ScriptforgeError.__subclasses__(),
+    ]
     return _page(
         "Exit codes, errors and environment",
         _table(("exit code", "meaning"), codes),
@@ -524,14 +540,8 @@ def exit_codes() -> str:
             ((f"`{kind.__name__}`", str(kind.exit_code), _first_line(kind)) for kind in kinds),
         ),
         "## Environment",
-        _table(("variable", "what it does"), ((f"`{name}`", words) for name, words in VARIABLES.items())),
+        _table(("variable", "what it does"), _rows(VARIABLES)),
     )
-
-
-def vars_of(columns: Columns) -> dict[str, Any]:
-    """The roles of columns by name."""
-    assert is_dataclass(columns)
-    return {field.name: getattr(columns, field.name) for field in fields(columns)}
 
 
 def _printed(arguments: list[str]) -> str:
@@ -566,6 +576,8 @@ def _cell(value: object) -> str:
             return str(value).lower()
         case float():
             return f"{value:g}"
+        case int():
+            return f"{value:,}"
         case _:
             return str(value)
 
@@ -612,8 +624,15 @@ def _default(key: str, schema: Mapping[str, Any], every_fitted: Sequence[str]) -
 def _attributes(kind: type) -> dict[str, str]:
     """The `Attributes:` of a docstring, by name."""
     section = re.search(r"^Attributes:\n((?: {4}.*\n?|\n)+)", getdoc(kind) or "", flags=re.MULTILINE)
-    entries = re.findall(r"^ {4}(\w+): ((?:.*\n?)(?: {8}.*\n?)*)", section[1] if section else "", re.MULTILINE)
-    return {name: " ".join(words.split()) for name, words in entries}
+    entries = re.findall(
+        r"^ {4}(\w+): ((?:.*\n?)(?: {8}.*\n?)*)", section[1] if section else "", re.MULTILINE
+    )
+    return {name: _without_none(" ".join(words.split())).rstrip(".") for name, words in entries}
+
+
+def _without_none(words: str) -> str:
+    """Words for those who write TOML, where a key that is None is left out."""
+    return re.sub(r"\bNone\b", "leaving it out", words)
 
 
 def _first_line(thing: object) -> str:
@@ -630,7 +649,7 @@ def _keys(document: Any, meanings: Mapping[str, str], with_types: bool = True) -
     if missing:
         raise SystemExit(f"A key without a meaning, or a meaning without a key: {', '.join(sorted(missing))}")
     if not with_types:
-        return _table(("column", "what it is"), ((f"`{key}`", words) for key, words in meanings.items()))
+        return _table(("column", "what it is"), _rows(meanings))
     rows = ((f"`{key}`", kinds[key], words) for key, words in meanings.items())
     return _table(("key", "type", "what it is"), rows)
 
@@ -671,7 +690,7 @@ def _files(folder: DatasetFolder | RunFolder) -> str:
         for name, member in vars(kind).items()
         if isinstance(member, property) and isinstance(getattr(folder, name), Path)
     }
-    said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in ("train", "validation", "test")}
+    said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in SPLITS}
     there = {path.name for path in folder.path.iterdir() if not path.name.startswith(".")}
     return _table(("name", "what is in it"), _explained(there, {n: w for n, w in said.items() if n in there}))
 
@@ -679,6 +698,10 @@ def _files(folder: DatasetFolder | RunFolder) -> str:
 def _explained(names: set[str], meanings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if names != set(meanings):
         raise SystemExit(f"A file without a meaning, or the reverse: {names ^ set(meanings)}")
+    return _rows(meanings)
+
+
+def _rows(meanings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     return ((f"`{name}`", words) for name, words in meanings.items())
 
 
