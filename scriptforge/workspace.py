@@ -252,7 +252,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _holds_something(path: Path) -> bool:
-    """Whether something stands there; a lock alone, left by a training that could not begin, does not count."""
+    """Whether something stands there; a lock, left by a training that could not begin, does not count."""
     return bool(_visible(path)) if path.is_dir() else path.exists()
 
 

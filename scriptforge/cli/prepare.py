@@ -25,13 +25,12 @@ class LevelChoice(StrEnum):
 
 def prepare(
     corpus: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="[CORPUS]",
-            help="A card's name, a file or folder, hf:OWNER/NAME, or an https address.",
-            show_default=True,
+            help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out.",
         ),
-    ] = "demo",
+    ] = None,
     path: Annotated[
         Path | None,
         typer.Option(
@@ -74,7 +73,11 @@ def prepare(
     output = Output(as_json, quiet)
     place = Workspace.find(workspace)
     shares = Shares(validation, test)
-    source = find_source(corpus, load_cards(place.cards), path=path)
+    cards = load_cards(place.cards)
+    if corpus is None:
+        source = find_source(str(path) if path else "demo", cards)
+    else:
+        source = find_source(corpus, cards, path=path)
     folder = place.new_dataset(name or source.name)
     place.refuse_overwriting(folder, force)
     with output.progress() as progress:

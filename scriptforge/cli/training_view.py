@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from scriptforge.cli.output import Output
 
 if TYPE_CHECKING:
-    from rich.console import Group
     from rich.live import Live
+    from rich.table import Table
 
     from scriptforge.training.reports import Progress, Report, Started, Validated
 
@@ -110,17 +110,18 @@ class _Screen(_Lines):
         else:
             super().show(report)
 
-    def _panel(self, report: "Progress") -> "Group":
-        from rich.console import Group
+    def _panel(self, report: "Progress") -> "Table":
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         remaining = report.seconds * (1 - report.progress) / max(report.progress, 1e-6)
-        return Group(
-            ProgressBar(total=1.0, completed=report.progress, width=CURVE_WIDTH),
-            Text(
-                f"{report.progress:4.0%} · {clock(remaining)} to go · epoch {report.epochs:.2f} · "
-                f"{report.tokens_per_second:,.0f} tokens/s · loss {report.nats_per_token:.3f}"
-            ),
-            Text(sparkline(self._losses, CURVE_WIDTH), style="cyan"),
+        figures = (
+            f"{report.progress:4.0%} · {clock(remaining)} to go · epoch {report.epochs:.2f} · "
+            f"{report.tokens_per_second:,.0f} tokens/s · loss {report.nats_per_token:.3f}"
         )
+        panel = Table.grid()
+        panel.add_row(ProgressBar(total=1.0, completed=report.progress, width=CURVE_WIDTH))
+        panel.add_row(Text(figures))
+        panel.add_row(Text(sparkline(self._losses, CURVE_WIDTH), style="cyan"))
+        return panel

@@ -15,6 +15,8 @@ from scriptforge.corpus.locations import HubDataset, LocalPath, Location, WebFil
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+_LONGEST_NAME = 60
 _FILE_LIKE = re.compile(r"[\\/]|\.\w{2,8}$")
 
 
@@ -57,7 +59,7 @@ def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:
         return Source(text, card.source, card)
     if text and (Path(text).expanduser().exists() or _FILE_LIKE.search(text)):
         location = _existing(Path(text))
-        return Source(location.path.stem or "corpus", location)
+        return Source(_dataset_name(location.path.stem), location)
     raise unknown_name("corpus", text, cards.cards)
 
 
@@ -70,7 +72,7 @@ def _hub_source(text: str) -> Source:
             f"“{text}” does not name a dataset on the Hub.",
             "Write hf:OWNER/NAME, or hf:OWNER/NAME@REVISION.",
         ) from None
-    return Source(name.partition("/")[2], dataset)
+    return Source(_dataset_name(name.partition("/")[2]), dataset)
 
 
 def _web_source(text: str) -> Source:
@@ -79,7 +81,12 @@ def _web_source(text: str) -> Source:
         name = Path(unquote(urlsplit(text).path)).stem
     except ValueError:
         raise UsageError(f"“{text}” is not a web address.", "Write it whole: https://HOST/PATH.") from None
-    return Source(name or "corpus", WebFiles(files=(address,)))
+    return Source(_dataset_name(name), WebFiles(files=(address,)))
+
+
+def _dataset_name(stem: str) -> str:
+    """What to call a dataset made of a file or a repository of this name: a name that a folder can have."""
+    return _NOT_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME] or "corpus"
 
 
 def _existing(path: Path) -> LocalPath:

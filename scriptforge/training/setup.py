@@ -57,7 +57,7 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
             fingerprint=about.fingerprint,
         ),
         model=model,
-        settings=settings.model_dump(),
+        settings=settings,
         parameters=parameters,
         versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
     )

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator as Accelerate
+from accelerate.state import AcceleratorState
 
 from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
@@ -63,7 +64,7 @@ def start(
     Args:
         dataset: what to train on.
         settings: resolved settings.
-        folder: the run's folder; what it held before is removed.
+        folder: the run's folder; what it held before is removed once the new model stands.
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
 
@@ -71,7 +72,7 @@ def start(
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
-    with _writing(folder):
+    with _writing(folder), _memory_explained():
         description = describe_run(dataset, settings, folder)
         training = _Training(dataset, description, settings, folder, device, should_stop)
         training.begin()
@@ -101,18 +102,17 @@ def resume(
         RunError: no checkpoint verifies, the dataset changed, or another process is training this run.
         TrainingError: as in `start`.
     """
-    with _writing(folder):
+    with _writing(folder), _memory_explained():
         description = RunDescription.load(folder)
         description.refuse_other_dataset(dataset)
         checkpoint, skipped = newest_checkpoint(folder)
         state, identity = read_progress(checkpoint)
-        settings = Settings.model_validate(description.settings)
-        training = _Training(dataset, description, settings, folder, device, should_stop)
+        training = _Training(dataset, description, description.settings, folder, device, should_stop)
         training.state = state
         differences = _differences(identity, training.identity())
         training.restore(checkpoint)
         if epochs is not None or minutes is not None:
-            state.leg = training.new_leg(epochs, minutes)
+            training.begin_leg(epochs, minutes)
         elif training.is_over() and description.result is not None:
             raise RunError(
                 f"Run “{folder.name}” has finished.",
@@ -141,17 +141,17 @@ class _Training:
         self.settings = settings
         self.folder = folder
         self.should_stop = should_stop
+        AcceleratorState._reset_state(reset_partial_state=True)  # else the process's first training decides
         self.accelerate = Accelerate(
             cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
         )
         self.processes = Processes(self.accelerate)
         self.streams = streams_of(dataset, settings, self.processes.index, self.processes.count)
         torch.manual_seed(settings.seed)
-        with _memory_explained():
-            self.model = build(config_from_json(description.model)).to(self.accelerate.device)
-            optimizer = optimizer_of(self.model, settings)
-            self.loss_of_step, self.optimizer = self.accelerate.prepare(LossOfStep(self.model), optimizer)
-            self.recurrent = self.model.initial_state(settings.batch_size)
+        self.model = build(config_from_json(description.model)).to(self.accelerate.device)
+        optimizer = optimizer_of(self.model, settings)
+        self.loss_of_step, self.optimizer = self.accelerate.prepare(LossOfStep(self.model), optimizer)
+        self.recurrent = self.model.initial_state(settings.batch_size)
         torch.manual_seed(settings.seed + self.processes.index)
         self.clock = Clock()
         self._saved_second = 0.0
@@ -159,20 +159,29 @@ class _Training:
 
     def begin(self) -> None:
         """Sets out on a new run, whose folder is emptied."""
-        self.state = TrainingState(leg=self.new_leg(self.settings.epochs, self.settings.minutes))
+        self.state = TrainingState(leg=self._leg(self.settings.epochs, self.settings.minutes))
         if self.processes.is_first:
             _clear(self.folder)
-            self.description.save(self.folder)
-            shutil.copyfile(self.dataset.folder.tokenizer, self.folder.tokenizer)
+            atomic_write(self.folder.tokenizer, self.dataset.folder.tokenizer.read_bytes())
+        self._write_beginning()
 
-    def new_leg(self, epochs: float | None, minutes: float | None) -> Leg:
-        """A leg from where the training stands."""
-        state = getattr(self, "state", None)
-        step, second = (state.step, state.seconds) if state else (0, 0.0)
+    def begin_leg(self, epochs: float | None, minutes: float | None) -> None:
+        """Sets out for a new end, from where the training stands."""
+        self.state.leg = self._leg(epochs, minutes, self.state.step, self.state.seconds)
+        self._is_impatient = False
+        self._write_beginning()
+
+    def _leg(self, epochs: float | None, minutes: float | None, step: int = 0, second: float = 0.0) -> Leg:
         if epochs is not None:
             return Leg(step, second, max(1, round(epochs * self.streams.steps_per_epoch)), None)
         assert minutes is not None
         return Leg(step, second, None, minutes * 60)
+
+    def _write_beginning(self) -> None:
+        """Writes down that there is something to do, so that a kill at any later moment loses no request."""
+        if self.processes.is_first:
+            self.description.model_copy(update={"result": None}).save(self.folder)
+        self._save()
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a resumed training to be the same."""
@@ -232,16 +241,12 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        with _memory_explained():
-            loss, recurrent = self.loss_of_step(ids_BT.to(device), targets_BT.to(device), self.recurrent)
-            self.accelerate.backward(loss)
-            norm = self.accelerate.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
+        loss, recurrent = self.loss_of_step(ids_BT.to(device), targets_BT.to(device), self.recurrent)
+        self.accelerate.backward(loss)
+        norm = self.accelerate.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
         nats = loss.item()
         if not math.isfinite(nats) or (self.accelerate.scaler is None and not math.isfinite(norm)):
-            raise TrainingError(
-                f"The loss became infinite or undefined at step {self.state.step + 1}.",
-                f"Try a lower rate, such as --set learning_rate={rate / 3:.1g}; the checkpoints stay.",
-            )
+            raise self._divergence()
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.recurrent = forget(detach(recurrent), self.settings.forgetting)
@@ -276,6 +281,7 @@ class _Training:
             self.dataset.vocabulary.end,
             lanes=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
         )
+        self._check_numbers(figures.nats_per_token)
         is_best = all(figures.nats_per_token < row["nats_per_token"] for row in state.history)
         if is_best:
             save_weights(self.model, self.folder.weights)
@@ -330,7 +336,21 @@ class _Training:
             scaler=scaler.state_dict() if scaler is not None else {},
         )
 
+    def _check_numbers(self, nats: float = 0.0) -> None:
+        """Refuses to keep weights, or a loss, that are not finite numbers."""
+        are_finite = all(bool(each.isfinite().all()) for each in self.model.parameters())
+        if not (are_finite and math.isfinite(nats)):
+            raise self._divergence()
+
+    def _divergence(self) -> TrainingError:
+        return TrainingError(
+            f"The loss became infinite or undefined after step {self.state.step}.",
+            f"Try a lower rate: --set learning_rate={self.settings.learning_rate / 3:.1g}; "
+            "the checkpoints from before stay.",
+        )
+
     def _save(self) -> None:
+        self._check_numbers()
         moment = self._moment()
         if self.processes.is_first:
             save_checkpoint(self.folder, moment, self.identity())
