@@ -154,13 +154,15 @@ def load_weights(model: LanguageModel, path: Path) -> None:
     """Fills a model with weights of its own shape.
 
     Raises:
-        RunError: the file is damaged or belongs to another model.
+        RunError: the file is damaged, belongs to another model, or holds what is no number.
     """
     assert isinstance(model, nn.Module)
     try:
         load_model(model, path)
     except (SafetensorError, OSError, RuntimeError) as error:
         raise _damaged(path) from error
+    if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
+        raise _damaged(path)
 
 
 def _damaged(path: Path) -> RunError:

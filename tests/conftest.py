@@ -2,10 +2,24 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from scriptforge.dataset import Dataset
+    from scriptforge.workspace import RunFolder
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are fastest so, the more so side by side
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what takes minutes, unless `-m` speaks of it."""
+    if "slow" not in config.getoption("-m"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +51,34 @@ def shared_corpora() -> Path:
     if not path.is_dir():
         pytest.skip("the real corpora are not at ../shared/corpora")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A play of 400 lines in a file."""
+    from tiny import comedy
+
+    path = tmp_path_factory.mktemp("corpus") / "harbour.txt"
+    path.write_text(comedy(400), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_text: Path, tmp_path_factory: pytest.TempPathFactory) -> "Dataset":
+    """The play as a dataset, at the word level."""
+    from tiny import prepared
+
+    return prepared(tiny_text, tmp_path_factory.mktemp("workspace") / "data" / "harbour")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_dataset: "Dataset") -> "RunFolder":
+    """A run of two epochs on the play, in the dataset's workspace."""
+    from tiny import finish, small
+
+    from scriptforge.training.trainer import start
+    from scriptforge.workspace import RunFolder
+
+    folder = RunFolder(tiny_dataset.folder.path.parent.parent / "runs" / "harbour")
+    finish(start(tiny_dataset, small(), folder, "cpu"))
+    return folder

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 class IdsWriter:
     """Appends ids to a one-dimensional `.npy` file, whose header gets the length when it is closed.
 
-    NumPy pads the header so that the length can grow in place.
+    NumPy pads the header so that the length can grow in place. As a context, it lets go of the file at the
+    end, complete or not.
 
     Args:
         path: the file to create.
@@ -26,6 +27,12 @@ class IdsWriter:
         self.count = 0
         self._write_header()
         self._data_start = self._file.tell()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def append(self, ids: NDArray[np.unsignedinteger[Any]]) -> None:
         """Adds ids at the end."""

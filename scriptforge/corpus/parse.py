@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import PurePath
 
 from scriptforge.corpus.fetch import Fetched
-from scriptforge.corpus.files import TableFile, TextFile
+from scriptforge.corpus.files import Row, TableFile, TextFile
 from scriptforge.corpus.pieces import PLAIN, Piece
 from scriptforge.corpus.sources import Source
 from scriptforge.screenplay.formats.table import documents, guess_columns
@@ -91,8 +93,7 @@ def _documents(
         roles = source.card.columns if source.card else None
         columns = roles or guess_columns(file.columns)
         if plain and (column := columns.script or columns.text):
-            for number, row in enumerate(file.rows(), start=1):
-                yield str(number), _stretches(str(row[column]).splitlines(keepends=True))
+            yield from _plain_documents(file.rows(), column)
             return
         for title, elements in documents(file.rows(), columns):
             yield title, _stretches(_lines(elements)) if plain else _bounded(elements)
@@ -105,6 +106,15 @@ def _documents(
         yield reading.title or PurePath(file.name).stem, _bounded(reading)
         parsing.characters += reading.characters
         parsing.unparsed += reading.unparsed
+
+
+def _plain_documents(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Iterator[str]]]:
+    """Cells as they stand: one of several lines is a document, and single lines in a row are one together."""
+    cells = ("" if row[column] is None else str(row[column]) for row in rows)
+    numbered = ((number if "\n" in cell.strip() else 0, cell) for number, cell in enumerate(cells, start=1))
+    for title, (number, group) in enumerate(groupby(numbered, key=itemgetter(0)), start=1):
+        texts = (cell if number or cell.endswith("\n") else f"{cell}\n" for _, cell in group)
+        yield str(title), _stretches(line for text in texts for line in text.splitlines(keepends=True))
 
 
 def _bounded(elements: Iterable[Element]) -> Iterator[Element]:

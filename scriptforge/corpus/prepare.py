@@ -6,8 +6,8 @@ trained on the training split; last the parsed text is read back and its ids are
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby, islice
@@ -95,6 +95,26 @@ class _Split:
     documents: set[int] = field(default_factory=set)
     lines: int = 0
     characters: int = 0
+    unknown: int = 0
+    unknown_characters: int = 0
+
+    def add(self, pieces: list[Piece], encoded: Encoded) -> None:
+        """Counts some pieces, all of one document."""
+        self.lines += sum(piece.lines for piece in pieces)
+        self.characters += sum(piece.characters for piece in pieces)
+        self.unknown += encoded.unknown_count
+        self.unknown_characters += encoded.unknown_characters
+
+    def description(self, tokens: int) -> SplitDescription:
+        """What `dataset.json` says of the split."""
+        return SplitDescription(
+            documents=len(self.documents),
+            lines=self.lines,
+            characters=self.characters,
+            tokens=tokens,
+            unknown=self.unknown,
+            unknown_characters=self.unknown_characters,
+        )
 
 
 @dataclass
@@ -237,10 +257,21 @@ def _write_ids(
     Returns:
         What each split holds, and the fingerprint of vocabulary and ids.
     """
-    writers = {split: IdsWriter(draft.ids(split), vocabulary.dtype) for split in SPLITS}
     seen = {split: _Split() for split in SPLITS}
-    unknown: Counter[str] = Counter()
-    unknown_characters: Counter[str] = Counter()
+    digest = hashlib.sha256(vocabulary.fingerprint.encode())
+    with ExitStack() as files:
+        writers = {
+            split: files.enter_context(IdsWriter(draft.ids(split), vocabulary.dtype)) for split in SPLITS
+        }
+        _tokenise(read, vocabulary, writers, seen)
+        for writer in writers.values():
+            digest.update(writer.close().encode())
+    return {split: seen[split].description(writers[split].count) for split in SPLITS}, digest.hexdigest()
+
+
+def _tokenise(
+    read: _Reader, vocabulary: Vocabulary, writers: dict[str, IdsWriter], seen: dict[str, _Split]
+) -> None:
     end = np.array([vocabulary.end], vocabulary.dtype)
     for (split, document), pieces in groupby(
         read("Tokenising"), key=lambda placed: (placed[0], placed[1].document)
@@ -251,26 +282,8 @@ def _write_ids(
         while block := [piece for _, piece in islice(pieces, _BLOCK)]:
             encoded = _encode(vocabulary, block)
             writers[split].append(encoded.ids)
-            seen[split].lines += sum(piece.lines for piece in block)
-            seen[split].characters += sum(piece.characters for piece in block)
-            unknown[split] += encoded.unknown_count
-            unknown_characters[split] += encoded.unknown_characters
+            seen[split].add(block, encoded)
     writers["train"].append(end)
-    digest = hashlib.sha256(vocabulary.fingerprint.encode())
-    for writer in writers.values():
-        digest.update(writer.close().encode())
-    descriptions = {
-        split: SplitDescription(
-            documents=len(seen[split].documents),
-            lines=seen[split].lines,
-            characters=seen[split].characters,
-            tokens=writers[split].count,
-            unknown=unknown[split],
-            unknown_characters=unknown_characters[split],
-        )
-        for split in SPLITS
-    }
-    return descriptions, digest.hexdigest()
 
 
 def _encode(vocabulary: Vocabulary, block: list[Piece]) -> Encoded:

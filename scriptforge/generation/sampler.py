@@ -30,6 +30,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "no_repeat_ngram": (0, 32),
 }
 _COLDEST = 1e-3
+_LARGEST = 1e30  # a model gone wrong scores with infinities and what is no number; draws go on all the same
 _ROLLS = 256
 _FIRST_LOOK = 128
 
@@ -233,7 +234,8 @@ class Sampler:
         Returns:
             ids_B: int64, of which none is forbidden.
         """
-        logits_BV = logits_BV.float().masked_fill(forbidden_BV, -math.inf)
+        logits_BV = logits_BV.float().nan_to_num(0.0, _LARGEST, -_LARGEST)
+        logits_BV = logits_BV.masked_fill(forbidden_BV, -math.inf)
         if self._remembers:
             logits_BV = self._discourage_repetition(logits_BV)
         if self._options.temperature < _COLDEST:

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scriptforge.corpus.pieces import PLAIN, Piece, read_pieces, write_pieces
+from scriptforge.screenplay.script import KINDS, Element
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+pieces = st.builds(
+    Piece,
+    document=st.integers(0, 2**31 - 1),
+    title=texts,
+    kind=st.sampled_from((*KINDS, PLAIN)),
+    speaker=texts,
+    text=texts,
+    characters=st.integers(0, 2**31 - 1),
+)
+
+
+@settings(max_examples=30)
+@given(written=st.lists(pieces, max_size=20))
+def test_what_was_written_is_read(written: list[Piece], tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path_factory.mktemp("pieces") / "scripts.parquet"
+    write_pieces(path, written)
+    assert list(read_pieces(path)) == written
+
+
+def test_more_than_a_block(tmp_path: Path) -> None:
+    count = 20_000
+    write_pieces(tmp_path / "p", (Piece(0, "", PLAIN, "", str(number), 5) for number in range(count)))
+    assert [piece.text for piece in read_pieces(tmp_path / "p")] == [str(number) for number in range(count)]
+
+
+@given(texts, st.integers(0, 30))
+def test_cutting_loses_nothing(text: str, place: int) -> None:
+    whole = Piece(3, "title", PLAIN, "", text, len(text))
+    head, tail = whole.cut(min(place, len(text)))
+    assert head.text + tail.text == text
+    assert (head.characters, tail.characters) == (len(head.text), len(tail.text))
+    assert (tail.document, tail.title, tail.kind) == (3, "title", PLAIN)
+
+
+def test_lines_of_a_stretch_and_of_an_element() -> None:
+    counted = [Piece(0, "", PLAIN, "", text, 0).lines for text in ("a", "a\n", "a\nb", "a\n\nb\n\n")]
+    assert counted == [1, 1, 2, 4]
+    assert Piece(0, "", "dialogue", "ANN", "a\nb", 0).lines == 1
+
+
+def test_a_piece_of_a_script_is_an_element() -> None:
+    assert Piece(0, "", "dialogue", "ANN", "No.", 9).element == Element("dialogue", "No.", "ANN")

@@ -1,0 +1,64 @@
+"""What the pages refer to: links that lead somewhere, commands that can be typed, pages that can be found."""
+
+import re
+import shlex
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from scriptforge.cli.app import app
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+OWN_PAGES = [page for page in PAGES if page.parent.name != "reference"]
+
+
+def named(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text("utf-8")):
+        linked = page.parent / target if target else page
+        assert linked.exists(), f"{target} is not there"
+        if anchor:
+            assert anchor in _anchors(linked), f"{target} has no heading #{anchor}"
+
+
+@pytest.mark.parametrize("page", OWN_PAGES, ids=named)
+def test_commands_can_be_typed(page: Path) -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for line in _command_lines(page.read_text("utf-8")):
+        _, name, *arguments = shlex.split(line, comments=True)
+        if name.islower() and not name.startswith("-"):  # neither `scriptforge COMMAND` nor an option
+            assert name in commands, line
+            commands[name].make_context(name, arguments)
+
+
+def test_every_page_can_be_found() -> None:
+    linked = chain.from_iterable(_links(page) for page in OWN_PAGES)
+    reference = _links(REPOSITORY / "docs" / "reference" / "README.md")
+    found = {REPOSITORY / "README.md", *linked, *reference}
+    assert [named(page) for page in PAGES if page not in found] == []
+
+
+def _links(page: Path) -> set[Path]:
+    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text("utf-8"))
+    return {(page.parent / target).resolve() for target in targets}
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub turns them into anchors."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _command_lines(markdown: str) -> list[str]:
+    """Command lines in blocks, alone or at the end of a pipe, and in running text."""
+    blocks = "".join(re.findall(r"^```(?:sh|console)\n(.*?)^```$", markdown, flags=re.MULTILINE | re.DOTALL))
+    in_blocks = re.findall(r"^(?:\$ )?(?:.* \| )?(scriptforge .+)$", blocks, flags=re.MULTILINE)
+    in_text = re.findall(r"`(scriptforge [^`]+)`", markdown)
+    return [line.partition(" > ")[0] for line in in_blocks] + in_text

@@ -1,0 +1,57 @@
+"""The real command, as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "scriptforge")
+
+
+def scriptforge(
+    *words: str | Path, workspace: Path, stdin: str | None = None, memory: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs one command to its end.
+
+    Args:
+        words: what follows `scriptforge`.
+        workspace: where it runs.
+        stdin: what is piped in; nothing, from nowhere, if None.
+        memory: bytes of address space it may have.
+    """
+    command = (*COMMAND, *map(str, words))
+    if memory is not None:
+        command = ("sh", "-c", f'ulimit -v {memory // 1024}; exec "$@"', "sh", *command)
+    source = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
+    return subprocess.run(
+        command, cwd=workspace, env=_environment(), capture_output=True, text=True, timeout=300, **source
+    )  # type: ignore[call-overload,no-any-return]
+
+
+def begin(*words: str | Path, workspace: Path) -> subprocess.Popen[str]:
+    """Begins a command and waits for the first line on its stderr."""
+    process = subprocess.Popen(
+        (*COMMAND, *map(str, words)),
+        cwd=workspace,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.first_line = process.stderr.readline()  # type: ignore[attr-defined]
+    return process
+
+
+def end(process: subprocess.Popen[str], *signals: signal.Signals) -> tuple[int, str]:
+    """Sends signals, waits for the end, and gives exit code and the rest of stderr."""
+    for number in signals:
+        process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}

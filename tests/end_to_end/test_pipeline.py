@@ -1,0 +1,80 @@
+"""From a text to new scripts, through real commands; what their JSON promises."""
+
+import json
+import re
+from pathlib import Path
+
+from command import scriptforge
+from conftest import Stage
+
+FIGURES = {"nats_per_token", "perplexity", "nats_per_character", "bits_per_character"}
+EVALUATION = {"run", "split", "tokens", "characters", "stream", "cold_256"}
+
+
+def test_prepare_says_what_dataset_json_says(stage: Stage) -> None:
+    written = json.loads((stage.path / "data" / "harbour" / "dataset.json").read_text(encoding="utf-8"))
+    assert stage.prepared == written
+    assert stage.prepared["splits"].keys() == {"train", "validation", "test"}
+    assert {path.name for path in (stage.path / "data" / "harbour").iterdir()} == {
+        "dataset.json", "tokenizer.json", "scripts.parquet", "train.npy", "validation.npy", "test.npy",
+    }  # fmt: skip
+
+
+def test_train_says_how_good_the_best_is(stage: Stage) -> None:
+    assert stage.trained.keys() >= {"run", "best", "seconds", "tokens_per_second", "verdict"}
+    assert stage.trained["run"] == stage.trained["best"]["run"] == "play"
+    assert stage.trained["best"].keys() == EVALUATION
+    run = stage.path / "runs" / "play"
+    files = {path.name for path in run.iterdir() if not path.name.startswith(".")}
+    assert files >= {
+        "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples", "checkpoints",
+    }  # fmt: skip
+    result = json.loads((run / "config.json").read_text())["result"]
+    assert {**result["best"], "run": "play", "split": "validation"} == stage.trained["best"]
+
+
+def test_evaluate(stage: Stage) -> None:
+    done = scriptforge("evaluate", "play", "--split", "validation", "--json", workspace=stage.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document.keys() == EVALUATION
+    assert document["stream"].keys() == document["cold_256"].keys() == FIGURES
+    assert document == stage.trained["best"]
+
+
+def test_the_same_seed_gives_the_same_script(stage: Stage) -> None:
+    words = ("generate", "--seed", "7", "--lines", "6", "--prime", "elaine")
+    printed = scriptforge(*words, workspace=stage.path)
+    told = scriptforge(*words, "--json", workspace=stage.path)
+    assert printed.returncode == told.returncode == 0
+    assert printed.stderr == told.stderr == ""
+    document = json.loads(told.stdout)
+    assert document.keys() == {"run", "seed", "text", "elements"}
+    assert (document["run"], document["seed"]) == ("play", 7)
+    assert printed.stdout == document["text"]
+    assert printed.stdout.startswith("ELAINE: ")
+    assert len(document["elements"]) == 6
+    assert document["elements"][0]["speaker"] == "ELAINE"
+    assert all(element.keys() == {"kind", "speaker", "text"} for element in document["elements"])
+
+
+def test_several_scripts_go_into_a_folder_after_a_piped_prime(stage: Stage, tmp_path: Path) -> None:
+    words = ("generate", "play", "-n", "3", "--seed", "5", "--lines", "4", "-o", tmp_path / "new")
+    done = scriptforge(*words, workspace=stage.path, stdin="Bo: My aunt\n")
+    assert (done.returncode, done.stdout) == (0, "")
+    files = sorted((tmp_path / "new").iterdir())
+    assert [re.findall(r"\d+", file.name) for file in files] == [["5"], ["6"], ["7"]]
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    assert all(text.startswith("Bo: My aunt") for text in texts)
+    assert len(set(texts)) == 3
+    assert done.stderr.count("seed") == 3 + 3  # once in each name, once beside it
+    again = scriptforge(*words, workspace=stage.path, stdin="Bo: My aunt\n")
+    assert again.returncode == 2
+    assert "already" in again.stderr and "--force" in again.stderr
+
+
+def test_a_script_from_another_folder(stage: Stage, tmp_path: Path) -> None:
+    run = stage.path / "runs" / "play"
+    done = scriptforge("generate", run, "--lines", "3", "-n", "2", "--json", workspace=tmp_path)
+    assert done.returncode == 0
+    assert [document["seed"] for document in json.loads(done.stdout)] == [1, 2]

@@ -1,0 +1,114 @@
+import json
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from tiny import naive_nats
+
+from scriptforge.evaluation import Extent, Figures, evaluate, stream_figures
+from scriptforge.models import build
+from scriptforge.models.lstm import LSTM, LSTMConfig
+
+END = 3
+KNOWN = Extent(characters=1000, unknown=0, unknown_characters=0, alphabet=40)
+
+
+@pytest.fixture(scope="module")
+def model() -> LSTM:
+    """A model whose probabilities are far from even."""
+    torch.manual_seed(0)
+    model = build(LSTMConfig(vocabulary_size=13, embedding_size=4, hidden_size=6)).eval()
+    with torch.no_grad():
+        model.head.weight.mul_(30)
+    return model
+
+
+def text(length: int) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 13, length, dtype=np.uint8)
+
+
+def test_figures_by_hand() -> None:
+    figures = Figures.of(20.0, 10, Extent(characters=40, unknown=2, unknown_characters=7, alphabet=26))
+    assert figures.nats_per_token == 2.0
+    assert figures.perplexity == pytest.approx(7.38905609893065)
+    assert figures.nats_per_character == pytest.approx((20 + 9 * math.log(26)) / 40)
+    assert figures.bits_per_character == pytest.approx((20 + 9 * math.log(26)) / 40 / math.log(2))
+
+
+def test_an_unknown_word_costs_its_spelling() -> None:
+    spelled = Extent(characters=40, unknown=1, unknown_characters=5, alphabet=64)
+    assert spelled.spelling_nats == pytest.approx(6 * math.log(64))
+    assert Extent(40, 0, 0, 64).spelling_nats == 0
+    assert Extent(0, 0, 0, 0).spelling_nats == 0
+
+
+def test_even_odds_are_the_logarithm_of_the_choices() -> None:
+    figures = Figures.of(100 * math.log(2), 100, Extent(100, 0, 0, 2))
+    assert figures.perplexity == pytest.approx(2)
+    assert figures.bits_per_character == pytest.approx(1)
+
+
+def test_a_hopeless_loss_is_still_valid_json() -> None:
+    document = json.dumps(asdict(Figures.of(1e9, 10, KNOWN)))
+    assert "Infinity" not in document
+
+
+@pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 700])
+def test_stream_reads_token_by_token(model: LSTM, length: int) -> None:
+    ids = text(length)
+    figures = evaluate(model, ids, KNOWN, END).stream
+    assert figures.nats_per_token * length == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
+    assert figures.nats_per_character == pytest.approx(figures.nats_per_token * length / 1000)
+
+
+@pytest.mark.parametrize("length", [1, 255, 256, 257, 700])
+def test_cold_256_reads_windows_from_a_zero_state(model: LSTM, length: int) -> None:
+    ids = text(length).tolist()
+    nats = sum(
+        naive_nats(model, ids[begin : begin + 256], ids[begin - 1] if begin else END)
+        for begin in range(0, length, 256)
+    )
+    evaluation = evaluate(model, text(length), KNOWN, END)
+    assert evaluation.cold_256.nats_per_token * length == pytest.approx(nats, rel=1e-5)
+    assert (evaluation.tokens, evaluation.characters) == (length, 1000)
+
+
+@torch.no_grad()
+def test_more_cold_windows_than_are_read_at_once(model: LSTM) -> None:
+    length = 256 * 70 + 3
+    ids = text(length).tolist()
+    begins = range(0, length, 256)
+    inputs = [[ids[begin - 1] if begin else END, *ids[begin : begin + 255]] for begin in begins]
+    nats = 0.0
+    for window, begin in zip(inputs, begins, strict=True):
+        target = torch.tensor(ids[begin : begin + 256])
+        logits_BTV, _ = model(torch.tensor([window[: len(target)]]), model.initial_state(1))
+        nats -= float(logits_BTV[0].double().log_softmax(-1).gather(-1, target[:, None]).sum())
+    assert evaluate(model, text(length), KNOWN, END).cold_256.nats_per_token * length == pytest.approx(nats)
+
+
+def test_one_lane_is_exact_and_more_begin_cold(model: LSTM) -> None:
+    ids = text(100)
+    exact = evaluate(model, ids, KNOWN, END).stream
+    assert stream_figures(model, ids, KNOWN, END, lanes=1) == exact
+    parts = np.array_split(ids, 4)
+    firsts = [END, *(int(part[-1]) for part in parts)]
+    nats = sum(naive_nats(model, part.tolist(), first) for part, first in zip(parts, firsts, strict=False))
+    in_lanes = stream_figures(model, ids, KNOWN, END, lanes=4)
+    assert in_lanes.nats_per_token * 100 == pytest.approx(nats, rel=1e-5)
+
+
+def test_lanes_need_not_fit(model: LSTM) -> None:
+    for length, lanes in ((1, 16), (7, 16), (10, 4)):
+        figures = stream_figures(model, text(length), KNOWN, END, lanes=lanes)
+        assert math.isfinite(figures.nats_per_token)
+
+
+def test_a_huge_vocabulary_is_read_in_short_parts() -> None:
+    torch.manual_seed(0)
+    model = build(LSTMConfig(vocabulary_size=2**20, embedding_size=1, hidden_size=1)).eval()
+    ids = np.arange(40, dtype=np.uint32)
+    figures = stream_figures(model, ids, KNOWN, END)
+    assert figures.nats_per_token * 40 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)

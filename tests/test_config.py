@@ -1,0 +1,171 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scriptforge.config import (
+    PRESETS,
+    Settings,
+    fitted,
+    parse_assignment,
+    read_settings_file,
+    resolve,
+)
+from scriptforge.errors import UsageError
+
+CHANGED: dict[str, Any] = {
+    "arch": "lstm",
+    "layers": 2,
+    "hidden_size": 100,
+    "embedding_size": 50,
+    "tied": True,
+    "dropout_input": 0.1,
+    "dropout_between": 0.2,
+    "dropout_output": 0.3,
+    "batch_size": 3,
+    "sequence_length": 7,
+    "forgetting": 0.5,
+    "optimizer": "adam",
+    "learning_rate": 0.001,
+    "warmup": 0.1,
+    "final_learning_rate": 0.5,
+    "beta1": 0.8,
+    "beta2": 0.95,
+    "weight_decay": 0.1,
+    "gradient_clip": 0.5,
+    "epochs": 2.5,
+    "minutes": 1.5,
+    "validations": 4,
+    "patience": 2,
+    "precision": "bf16",
+    "seed": 7,
+}
+
+
+def test_every_setting_is_tried_here() -> None:
+    assert CHANGED.keys() == Settings.model_fields.keys()
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize("key", CHANGED)
+def test_every_setting_can_be_set(key: str) -> None:
+    value = CHANGED[key]
+    written = str(value).lower() if isinstance(value, bool) else value
+    settings = resolve({"epochs": 1}, dict([parse_assignment(f"{key}={written}")]))
+    assert getattr(settings, key) == value
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("layers=2", ("layers", 2)),
+        (" layers = 2 ", ("layers", 2)),
+        ("learning_rate=1e-3", ("learning_rate", 0.001)),
+        ("tied=true", ("tied", True)),
+        ("optimizer=adam", ("optimizer", "adam")),
+        ('optimizer="adam"', ("optimizer", "adam")),
+        ("seed=", ("seed", "")),
+        ("a=b=c", ("a", "b=c")),
+    ],
+)
+def test_an_assignment(assignment: str, expected: tuple[str, Any]) -> None:
+    assert parse_assignment(assignment) == expected
+
+
+def test_an_assignment_of_nothing() -> None:
+    with pytest.raises(UsageError, match="“layers” sets nothing") as caught:
+        parse_assignment("layers")
+    assert "KEY=VALUE" in caught.value.hint
+
+
+class TestResolving:
+    def test_later_sources_are_stronger(self) -> None:
+        settings = resolve({"hidden_size": 1, "layers": 1, "epochs": 1}, {"hidden_size": 2}, {"layers": 3})
+        assert (settings.hidden_size, settings.layers) == (2, 3)
+
+    def test_a_length_takes_the_other_back(self) -> None:
+        assert resolve({"minutes": 3}, {"epochs": 5}).minutes is None
+        assert resolve({"epochs": 5}, {"minutes": 3}).epochs is None
+
+    def test_what_was_resolved_resolves_to_itself(self) -> None:
+        settings = resolve({"epochs": 5}, PRESETS["best"])
+        assert resolve(settings.model_dump()) == settings
+        assert resolve(settings.model_dump(), {"minutes": 2}).epochs is None
+
+    @pytest.mark.parametrize("lengths", [{}, {"epochs": 1, "minutes": 1}])
+    def test_there_is_one_length(self, lengths: dict[str, int]) -> None:
+        with pytest.raises(UsageError, match="one length"):
+            resolve(lengths)
+
+    def test_an_unknown_setting_brings_the_nearest(self) -> None:
+        with pytest.raises(UsageError, match="no setting named “hiden_size”") as caught:
+            resolve({"hiden_size": 100})
+        assert "hidden_size" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("hidden_size", 0),
+            ("hidden_size", 65_537),
+            ("hidden_size", 1.5),
+            ("hidden_size", "many"),
+            ("layers", 5),
+            ("dropout_output", 1),
+            ("learning_rate", 0),
+            ("learning_rate", math.nan),
+            ("gradient_clip", math.inf),
+            ("epochs", math.inf),
+            ("epochs", -1),
+            ("minutes", 0),
+            ("minutes", math.inf),
+            ("optimizer", "sgd"),
+            ("seed", 2**63),
+        ],
+    )
+    def test_out_of_bounds(self, key: str, value: Any) -> None:
+        with pytest.raises(UsageError, match=f"^{key}: ") as caught:
+            resolve({"epochs": 1}, {key: value})
+        assert "\n" not in caught.value.message
+        assert caught.value.hint.startswith(f"{key}: ")
+
+
+@given(
+    tokens=st.integers(1, 10**9),
+    vocabulary_size=st.integers(2, 10**5),
+    minutes=st.none() | st.floats(0.01, 1e4),
+    accelerator=st.sampled_from(("cpu", "cuda", "mps")),
+)
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+def test_whatever_the_corpus_and_device_settings_are_found(
+    preset: Any, tokens: int, vocabulary_size: int, minutes: float | None, accelerator: Any
+) -> None:
+    settings = resolve(
+        fitted(tokens, vocabulary_size, minutes, accelerator), {"minutes": 3}, PRESETS.get(preset, {})
+    )
+    assert settings.epochs is None or preset == "classroom"
+    assert settings.sequence_length <= max(1, tokens) or preset == "classroom"
+
+
+class TestSettingsFile:
+    def test_reading(self, tmp_path: Path) -> None:
+        path = tmp_path / "settings.toml"
+        path.write_text('hidden_size = 512\noptimizer = "adam"\n')
+        assert read_settings_file(path) == {"hidden_size": 512, "optimizer": "adam"}
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="cannot be read: No such file"):
+            read_settings_file(tmp_path / "missing.toml")
+
+    @pytest.mark.parametrize("content", [b"hidden_size 512", b"\xff\xfe", b"a = 1\na = 2\n"])
+    def test_not_toml(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "settings.toml"
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="is not TOML") as caught:
+            read_settings_file(path)
+        assert "one setting a line" in caught.value.hint

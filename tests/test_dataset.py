@@ -1,0 +1,76 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scriptforge.dataset import Dataset, Division
+from scriptforge.errors import DatasetError
+from scriptforge.workspace import SPLITS, DatasetFolder
+
+
+@pytest.fixture
+def folder(tiny_dataset: Dataset, tmp_path: Path) -> DatasetFolder:
+    """A copy to damage."""
+    return DatasetFolder(shutil.copytree(tiny_dataset.folder.path, tmp_path / "harbour"))
+
+
+def test_ids_are_mapped_and_cannot_be_changed(tiny_dataset: Dataset) -> None:
+    for split in SPLITS:
+        ids = tiny_dataset.ids(split)
+        assert isinstance(ids, np.memmap)
+        assert len(ids) == tiny_dataset.description.splits[split].tokens
+        assert ids.max() < tiny_dataset.vocabulary.size == tiny_dataset.description.vocabulary_size
+        with pytest.raises(ValueError, match="read-only"):
+            ids[0] = 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 1', b"[]", b"\xff"])
+def test_a_damaged_description(folder: DatasetFolder, content: bytes) -> None:
+    folder.description.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"dataset\.json is missing or damaged") as caught:
+        Dataset(folder)
+    assert "--force" in caught.value.hint
+
+
+def test_a_description_with_more_in_it_is_of_another_version(folder: DatasetFolder) -> None:
+    description = json.loads(folder.description.read_text())
+    folder.description.write_text(json.dumps({**description, "loader": "somewhere.load"}))
+    with pytest.raises(DatasetError):
+        Dataset(folder)
+
+
+def test_a_missing_vocabulary(folder: DatasetFolder) -> None:
+    folder.tokenizer.unlink()
+    with pytest.raises(DatasetError):
+        Dataset(folder)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "longer", "pickled", "square"])
+def test_damaged_ids(folder: DatasetFolder, damage: str) -> None:
+    path = folder.ids("train")
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "pickled":
+        np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    elif damage == "square":
+        np.save(path, np.zeros((2, 2), np.uint8))
+    elif damage == "longer":
+        np.save(path, np.append(np.load(path), 0))
+    else:
+        path.write_bytes({"empty": b"", "cut": content[: len(content) // 2]}[damage])
+    with pytest.raises(DatasetError, match=r"train\.npy of dataset “harbour”") as caught:
+        Dataset(folder).ids("train")
+    assert "--force" in caught.value.hint
+
+
+def test_which_split_a_piece_is_in() -> None:
+    blocks = Division(by="block", boundaries=(10, 15))
+    characters = (0, 9, 10, 14, 15, 99)
+    assert [blocks.split_of(0, character) for character in characters] == [
+        "train", "train", "validation", "validation", "test", "test",
+    ]  # fmt: skip
+    documents = Division(by="document", documents=("train", "test"))
+    assert documents.split_of(1, 0) == "test"

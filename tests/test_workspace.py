@@ -1,0 +1,252 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scriptforge.errors import DatasetError, RunError, ScriptforgeError, UsageError
+from scriptforge.workspace import (
+    RunFolder,
+    Workspace,
+    atomic_file,
+    atomic_folder,
+    atomic_write,
+    read_json,
+    remove_leftovers,
+)
+
+
+def make_run(workspace: Workspace, name: str, created: str = "2026") -> RunFolder:
+    folder = workspace.new_run(name)
+    atomic_write(folder.config, json.dumps({"created": created}))
+    return folder
+
+
+def make_dataset(workspace: Workspace, name: str, created: str = "2026") -> None:
+    atomic_write(workspace.new_dataset(name).description, json.dumps({"created": created}))
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestFinding:
+    def test_the_choice_wins_over_the_environment_and_that_over_here(
+        self, workspace_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert Workspace.find().root.resolve() == workspace_path.resolve()
+        monkeypatch.setenv("SCRIPTFORGE_WORKSPACE", "~/plays")
+        assert Workspace.find().root == Path.home() / "plays"
+        assert Workspace.find(workspace_path / "other").root == workspace_path / "other"
+
+    def test_the_latest_is_the_one_created_last(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        for name, created in (("b", "2026-02"), ("a", "2026-03"), ("c", "2026-01")):
+            make_run(workspace, name, created)
+            make_dataset(workspace, name, created)
+        assert workspace.run().name == workspace.dataset().name == "a"
+        assert [run.name for run in workspace.runs()] == ["a", "b", "c"]
+
+    def test_a_damaged_description_comes_last(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        make_run(workspace, "good")
+        for name, content in (("list", "[]"), ("torn", '{"created": "20')):
+            atomic_write(workspace.new_run(name).config, content)
+        assert workspace.run().name == "good"
+        assert len(workspace.runs()) == 3
+
+    def test_nothing_there(self, workspace_path: Path) -> None:
+        with pytest.raises(RunError, match="no run here") as no_run:
+            Workspace(workspace_path).run()
+        with pytest.raises(DatasetError, match="no prepared dataset") as no_dataset:
+            Workspace(workspace_path).dataset("demo")
+        assert "train" in no_run.value.hint and "prepare" in no_dataset.value.hint
+
+    def test_an_unknown_name_brings_the_nearest(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        make_run(workspace, "seinfeld")
+        make_dataset(workspace, "seinfeld")
+        for find in (workspace.run, workspace.dataset):
+            with pytest.raises(UsageError, match="seinfled") as caught:
+                find("seinfled")
+            assert caught.value.hint == "Did you mean seinfeld?"
+
+    def test_a_run_may_be_named_by_its_folder(self, workspace_path: Path) -> None:
+        folder = make_run(Workspace(workspace_path / "elsewhere"), "old")
+        assert Workspace(workspace_path).run("elsewhere/runs/old").path == folder.path.resolve()
+
+    def test_what_is_in_the_making_is_not_there(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        make_dataset(workspace, "whole")
+        with atomic_folder(workspace.new_dataset("made").path) as temporary:
+            (temporary / "dataset.json").write_text('{"created": "2027"}')
+            assert [folder.name for folder in workspace.datasets()] == ["whole"]
+        assert workspace.dataset().name == "made"
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["a", "My.Run-2_b", "Ünïcode", "9", "x" * 64])
+    def test_good_ones(self, name: str) -> None:
+        assert Workspace(Path("w")).new_run(name).path == Path("w/runs") / name
+
+    @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", ".hidden", "a b", "-x", "x" * 65, "a\n"])
+    def test_bad_ones(self, name: str) -> None:
+        for make in (Workspace(Path("w")).new_run, Workspace(Path("w")).new_dataset):
+            with pytest.raises(UsageError, match="cannot be the name"):
+                make(name)
+
+    def test_a_free_name_counts_on(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        names = []
+        for _ in range(3):
+            names.append(workspace.free_run_name("demo"))
+            make_run(workspace, names[-1])
+        assert names == ["demo", "demo-2", "demo-3"]
+
+    def test_only_force_replaces(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        workspace.refuse_overwriting(workspace.new_run("demo"), force=False)
+        folder = make_run(workspace, "demo")
+        with pytest.raises(UsageError, match="named “demo” already") as caught:
+            workspace.refuse_overwriting(folder, force=False)
+        assert "--force" in caught.value.hint
+        workspace.refuse_overwriting(folder, force=True)
+
+    def test_a_training_that_could_not_begin_takes_no_name(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        folder = workspace.new_run("demo")
+        with folder.lock():
+            pass
+        workspace.refuse_overwriting(folder, force=False)
+        assert workspace.free_run_name("demo") == "demo"
+
+
+class TestAtomicWriting:
+    def test_a_failure_leaves_the_old_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        atomic_write(path, "old")
+        with pytest.raises(ZeroDivisionError), atomic_file(path) as temporary:
+            temporary.write_text("half of the n")
+            raise ZeroDivisionError
+        assert path.read_text() == "old"
+        assert names_in(tmp_path) == ["file"]
+
+    def test_others_may_read_what_is_written(self, tmp_path: Path) -> None:
+        atomic_write(tmp_path / "file", b"\xff")
+        with atomic_folder(tmp_path / "folder") as temporary:
+            (temporary / "inner").touch(mode=0o600)
+        modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder", "folder/inner")]
+        assert modes == [0o644, 0o755, 0o644]
+
+    def test_a_folder_takes_the_place_of_the_old_one_whole(self, tmp_path: Path) -> None:
+        for content in ("old", "new"):
+            with atomic_folder(tmp_path / "data") as temporary:
+                (temporary / content).touch()
+        assert names_in(tmp_path / "data") == ["new"]
+        assert names_in(tmp_path) == ["data"]
+
+    def test_a_failure_leaves_the_old_folder(self, tmp_path: Path) -> None:
+        with atomic_folder(tmp_path / "data") as temporary:
+            (temporary / "old").touch()
+        with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "data") as temporary:
+            (temporary / "new").touch()
+            raise KeyboardInterrupt
+        assert names_in(tmp_path / "data") == ["old"]
+        assert names_in(tmp_path) == ["data"]
+
+    def test_a_full_disk_is_explained(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(ScriptforgeError, match="disk took no more") as caught,
+            atomic_file(tmp_path / "file"),
+        ):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        assert "untouched" in caught.value.hint
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_a_really_full_disk_is_explained(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(ScriptforgeError, match="disk took no more"),
+            atomic_file(tmp_path / "file"),
+            Path("/dev/full").open("w") as full,
+        ):
+            full.write("x" * 10_000)
+
+    def test_other_failures_stay_what_they_are(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "file") as temporary:
+            temporary.unlink()
+
+    def test_a_kill_leaves_the_old_and_something_to_remove(self, tmp_path: Path) -> None:
+        atomic_write(tmp_path / "file", "old")
+        (tmp_path / ".lock").touch()
+        program = f"""
+import os, signal
+from pathlib import Path
+from scriptforge.workspace import atomic_file, atomic_folder
+parent = Path({str(tmp_path)!r})
+with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as file:
+    (folder / "inner").write_text("half")
+    file.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+        assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL
+        assert (tmp_path / "file").read_text() == "old"
+        assert len(names_in(tmp_path)) == 4
+        remove_leftovers(tmp_path)
+        assert names_in(tmp_path) == [".lock", "file"]
+
+    def test_nowhere_is_nothing_to_remove(self, tmp_path: Path) -> None:
+        remove_leftovers(tmp_path / "missing")
+
+
+class TestLock:
+    def test_a_second_process_is_told_who_holds_the_run(self, tmp_path: Path) -> None:
+        run = RunFolder(tmp_path / "runs" / "demo")
+        program = f"""
+import sys
+from pathlib import Path
+from scriptforge.workspace import RunFolder
+with RunFolder(Path({str(run.path)!r})).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-c", program], **pipes) as holder:  # type: ignore[call-overload]
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(RunError, match=f"trained by process {holder.pid}") as caught, run.lock():
+                pass
+            assert "--name" in caught.value.hint
+            holder.kill()
+        with run.lock():
+            pass
+
+    def test_it_is_free_again_after_a_failure(self, tmp_path: Path) -> None:
+        run = RunFolder(tmp_path / "demo")
+        with pytest.raises(ZeroDivisionError), run.lock():
+            raise ZeroDivisionError
+        with run.lock():
+            assert json.loads((run.path / ".lock.json").read_text()) == {"process": os.getpid()}
+        assert names_in(run.path) == [".lock"]
+
+
+def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert run.checkpoint_steps() == []
+    for step in (7, 123_456_789, 40):
+        run.checkpoint(step).mkdir(parents=True)
+    for name in (".step-00000099.x.tmp", "step-1", "step-0000004x", "notes"):
+        (run.checkpoints / name).mkdir()
+    assert run.checkpoint_steps() == [123_456_789, 40, 7]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[" * 100_000])
+def test_json_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "demo" / "config.json"
+    path.parent.mkdir()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RunError, match=r"demo/config\.json cannot be read"):
+        read_json(path)

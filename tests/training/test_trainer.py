@@ -1,0 +1,249 @@
+import json
+import time
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import comedy, finish, prepared, small
+
+from scriptforge.config import Settings
+from scriptforge.corpus.split import Shares
+from scriptforge.dataset import Dataset
+from scriptforge.errors import RunError, TrainingError
+from scriptforge.evaluation import evaluate_split
+from scriptforge.run import Run, RunDescription
+from scriptforge.training.checkpoint import newest_checkpoint
+from scriptforge.training.reports import Finished, Interrupted, Progress, Started, Validated
+from scriptforge.training.trainer import resume, start
+from scriptforge.workspace import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "runs" / "play")
+
+
+def validations_of(dataset: Dataset, folder: RunFolder, settings: Settings) -> list[Validated]:
+    return [each for each in start(dataset, settings, folder, "cpu") if isinstance(each, Validated)]
+
+
+def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> None:
+    text = tmp_path / "play.txt"
+    text.write_text(comedy(8))
+    dataset = prepared(text, tmp_path / "data", shares=Shares(0.2, 0))
+    settings = small(
+        hidden_size=64,
+        embedding_size=32,
+        dropout_input=0,
+        dropout_output=0,
+        forgetting=0,
+        learning_rate=0.03,
+        epochs=200,
+    )
+    finished = finish(start(dataset, settings, folder, "cpu"))
+    assert finished.training_nats_per_token < 0.05
+    assert finished.verdict.startswith("Memorising")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adam"},
+        {"layers": 2, "dropout_between": 0.3},
+        {"tied": True},
+        {"tied": True, "embedding_size": 16},
+        {"precision": "bf16"},
+        {"batch_size": 64, "sequence_length": 3},
+        {"batch_size": 1, "sequence_length": 1, "epochs": 0.02},
+        {"epochs": 1e-9},
+    ],
+    ids=str,
+)
+def test_every_kind_of_training_ends_well(
+    tiny_dataset: Dataset, folder: RunFolder, changes: dict[str, object]
+) -> None:
+    finished = finish(start(tiny_dataset, small(**{"epochs": 0.5} | changes), folder, "cpu"))
+    assert evaluate_split(Run(folder).model, tiny_dataset, "validation") == finished.best
+
+
+def test_reports_come_in_order(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    reports = list(start(tiny_dataset, small(), folder, "cpu"))
+    first, *middle, last = reports
+    assert isinstance(first, Started) and isinstance(last, Finished)
+    assert (first.step, first.device, first.notes) == (0, "cpu", ())
+    validations = [report for report in middle if isinstance(report, Validated)]
+    assert len(validations) == 5
+    tokens = tiny_dataset.description.splits["train"].tokens
+    assert validations[-1].step == round(2 * tokens / (4 * 16))
+    assert validations[-1].epochs == pytest.approx(2, abs=0.02)
+    assert all(a.step < b.step and a.seconds < b.seconds for a, b in pairwise(validations))
+    assert validations[-1].training_nats_per_token < validations[0].training_nats_per_token
+    assert all(0 < report.progress <= 1 for report in middle if isinstance(report, Progress))
+
+
+def test_the_best_weights_are_kept(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    validations = validations_of(tiny_dataset, folder, small(learning_rate=0.5, epochs=4, dropout_output=0))
+    losses = [report.figures.nats_per_token for report in validations]
+    best = min(validations, key=lambda report: report.figures.nats_per_token)
+    assert [report.is_best for report in validations] == [
+        loss < min(losses[:number], default=float("inf")) for number, loss in enumerate(losses)
+    ]
+    result = RunDescription.load(folder).result
+    assert result is not None and result.step == best.step
+    kept = evaluate_split(Run(folder).model, tiny_dataset, "validation")
+    assert kept.stream.nats_per_token == pytest.approx(min(losses), rel=0.02)
+
+
+def test_metrics_and_samples_are_written(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    validations = validations_of(tiny_dataset, folder, small())
+    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    assert [(row["step"], row["nats_per_token"], row["is_best"]) for row in rows] == [
+        (report.step, report.figures.nats_per_token, report.is_best) for report in validations
+    ]
+    samples = sorted(folder.samples.iterdir())
+    assert [path.read_text(encoding="utf-8") for path in samples] == [report.sample for report in validations]
+
+
+def test_the_same_seed_gives_the_same_weights(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    weights = []
+    for number, seed in enumerate((1, 1, 2)):
+        folder = RunFolder(tmp_path / str(number))
+        finish(start(tiny_dataset, small(seed=seed), folder, "cpu"))
+        weights.append(folder.weights.read_bytes())
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_minutes_end_on_time(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    began = time.perf_counter()
+    finished = finish(start(tiny_dataset, small(minutes=0.02), folder, "cpu"))
+    assert 1.2 <= finished.seconds < 2.5
+    assert time.perf_counter() - began < 6
+
+
+def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    hopeless = small(epochs=40, validations=40, patience=2, learning_rate=1.0, warmup=0)
+    validations = validations_of(tiny_dataset, folder, hopeless)
+    assert len(validations) < 40
+    assert [report.is_best for report in validations[-2:]] == [False, False]
+    more = list(resume(tiny_dataset, folder, "cpu", epochs=2))
+    assert sum(isinstance(report, Validated) for report in more) > 2
+
+
+class TestDivergence:
+    hostile = small(epochs=10, validations=100, learning_rate=10, weight_decay=1, warmup=0)
+
+    def test_it_ends_with_an_error_and_healthy_checkpoints(
+        self, tiny_dataset: Dataset, folder: RunFolder
+    ) -> None:
+        with pytest.raises(TrainingError, match="infinite or undefined after step") as caught:
+            validations_of(tiny_dataset, folder, self.hostile)
+        assert "learning_rate=3" in caught.value.hint
+        checkpoint, skipped = newest_checkpoint(folder)
+        assert not skipped
+        for weights in (checkpoint / "model.safetensors", folder.weights):
+            assert all(tensor.isfinite().all() for tensor in load_file(weights).values())
+        assert "Infinity" not in folder.metrics.read_text()
+
+    def test_nothing_that_is_no_number_is_saved_on_request(
+        self, tiny_dataset: Dataset, folder: RunFolder
+    ) -> None:
+        """Whatever step a person stops at, the last one before the loss shows it included."""
+        settings = self.hostile.model_copy(update={"validations": 1})
+        asked = 0
+
+        def at_step(stop: int) -> bool:
+            nonlocal asked
+            asked += 1
+            return asked == stop
+
+        with pytest.raises(TrainingError):
+            list(start(tiny_dataset, settings, folder, "cpu", partial(at_step, -1)))
+        last = asked
+        for stop in range(last - 3, last + 1):
+            asked = 0
+            with suppress(TrainingError):
+                list(start(tiny_dataset, settings, folder, "cpu", partial(at_step, stop)))
+            checkpoint, _ = newest_checkpoint(folder)
+            weights = load_file(checkpoint / "model.safetensors")
+            assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+class TestTooLittleText:
+    def test_shorter_than_a_sequence(self, tmp_path: Path, folder: RunFolder) -> None:
+        text = tmp_path / "play.txt"
+        text.write_text(comedy(5))
+        dataset = prepared(text, tmp_path / "data", shares=Shares(0.3, 0))
+        with pytest.raises(TrainingError, match=r"too small: \d+ tokens to train on") as caught:
+            list(start(dataset, small(sequence_length=1000), folder, "cpu"))
+        assert "sequence_length" in caught.value.hint
+
+    def test_shorter_than_a_batch_is_enough(self, tmp_path: Path, folder: RunFolder) -> None:
+        text = tmp_path / "play.txt"
+        text.write_text(comedy(5))
+        dataset = prepared(text, tmp_path / "data", shares=Shares(0.3, 0))
+        finish(start(dataset, small(batch_size=500, sequence_length=8), folder, "cpu"))
+
+    def test_nothing_of_the_run_before_is_lost(
+        self, tiny_dataset: Dataset, tiny_text: Path, tmp_path: Path, folder: RunFolder
+    ) -> None:
+        finish(start(tiny_dataset, small(epochs=0.2), folder, "cpu"))
+        with pytest.raises(TrainingError):
+            list(start(tiny_dataset, small(sequence_length=60_000), folder, "cpu"))
+        assert Run(folder).description.settings.sequence_length == 16
+        assert newest_checkpoint(folder)
+
+
+def test_what_a_run_of_this_name_held_is_removed(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    finish(start(tiny_dataset, small(), folder, "cpu"))
+    before = {path.name for path in folder.samples.iterdir()}
+    finish(start(tiny_dataset, small(epochs=0.3), folder, "cpu"))
+    assert before.isdisjoint(path.name for path in folder.samples.iterdir())
+    assert len(folder.metrics.read_text().splitlines()) == 5
+
+
+def test_stopping_saves_where_it_is(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    asked = iter([False] * 6 + [True])
+    *_, last = start(tiny_dataset, small(), folder, "cpu", lambda: next(asked))
+    assert last == Interrupted(step=7)
+    assert folder.checkpoint_steps()[0] == 7
+    first, *_ = resume(tiny_dataset, folder, "cpu")
+    assert isinstance(first, Started) and first.step == 7
+
+
+def test_a_changed_dataset_is_refused(
+    tiny_dataset: Dataset, tiny_text: Path, folder: RunFolder, tmp_path: Path
+) -> None:
+    finish(start(tiny_dataset, small(epochs=0.2), folder, "cpu"))
+    other = prepared(tiny_text, tmp_path / "data", lower=True)
+    with pytest.raises(RunError, match="not what run “play” was trained on"):
+        list(resume(other, folder, "cpu"))
+
+
+def test_two_trainings_cannot_write_to_one_run(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    first = start(tiny_dataset, small(), folder, "cpu")
+    next(first)
+    with pytest.raises(RunError, match="is being trained by process"):
+        list(resume(tiny_dataset, folder, "cpu"))
+    first.close()
+    finish(resume(tiny_dataset, folder, "cpu"))
+
+
+def test_other_threads_are_mentioned(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    finish(start(tiny_dataset, small(epochs=0.2), folder, "cpu"))
+    state = newest_checkpoint(folder)[0] / "state.json"
+    threads = json.loads(state.read_text())["identity"]["threads"]
+    torch.set_num_threads(threads + 1)
+    try:
+        reports = resume(tiny_dataset, folder, "cpu", epochs=0.1)
+        first = next(reports)
+        reports.close()
+    finally:
+        torch.set_num_threads(threads)
+    assert isinstance(first, Started)
+    assert first.notes == (
+        f"threads was {threads} and is {threads + 1}: the result may differ in the last bits.",
+    )
