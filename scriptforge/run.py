@@ -7,7 +7,6 @@ of the machine that made them.
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
@@ -124,9 +123,7 @@ class Run:
                 f"Run “{folder.name}” has a vocabulary of another size than its model.",
                 "The folder is damaged: restore it from a copy, or train the model again.",
             )
-        with torch.device("meta"):
-            shapes = {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
-        _check_weights(folder.weights, shapes)
+        _check_weights(folder.weights, config.weight_shapes())
         self.model = build(config)
         load_weights(self.model, folder.weights)
         self.model.to(device).eval()
@@ -139,7 +136,7 @@ def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise _damaged(path) from error
-    if any(shapes.get(name) != shape for name, shape in found.items()):
+    if found != shapes:
         raise _damaged(path)
 
 

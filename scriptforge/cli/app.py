@@ -3,6 +3,7 @@
 A command is a plain function in a module of its own name; `COMMANDS` makes it one.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from itertools import chain
@@ -23,6 +24,13 @@ from scriptforge.cli.runs import runs
 from scriptforge.cli.train import train
 from scriptforge.errors import unknown_name
 
+THREAD_SPINS = "3000"
+"""How long torch's threads wait for each other before they sleep.
+
+By default they spin far longer, which gains nothing on an idle machine; on a busy one, with other programs on
+the same cores, training comes almost to a halt.
+"""
+
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Begin": [demo, corpora, prepare],
     "Train and write": [train, generate],
@@ -33,6 +41,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
 
 def main() -> NoReturn:
     """Runs the command line that the process was started with, and exits."""
+    os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)
     conclude(lambda: _invoke(sys.argv[1:]))
 
 

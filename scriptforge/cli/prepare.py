@@ -113,7 +113,10 @@ def _facts(description: "Description") -> list[tuple[str, str]]:
         ("vocabulary", f"{description.vocabulary_size:,} at {description.level} level"),
         ("unknown", f"{100 * unknown / tokens:.2f} %"),
         ("characters per token", f"{characters / tokens:.2f}"),
-        ("not understood", f"{100 * description.unparsed_share:.1f} % of the text, kept as action"),
+        (
+            "kept as action",
+            f"{100 * description.unparsed_share:.1f} % of the text, for which no rule was found",
+        ),
         *(
             (name, f"{split.tokens:,} tokens, {split.lines:,} lines, {split.characters:,} characters")
             for name, split in splits.items()

@@ -43,6 +43,26 @@ class LSTMConfig:
     tied: bool = False
     arch: Literal["lstm"] = "lstm"
 
+    @property
+    def is_projected(self) -> bool:
+        """Whether a projection stands between the last layer and a tied head."""
+        return self.tied and self.embedding_size != self.hidden_size
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The name and shape of every weight that such a model has, a shared one once."""
+        vocabulary, embedding, hidden = self.vocabulary_size, self.embedding_size, self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, embedding)}
+        for layer in range(self.layers):
+            shapes[f"recurrent.weight_ih_l{layer}"] = (4 * hidden, hidden if layer else embedding)
+            shapes[f"recurrent.weight_hh_l{layer}"] = (4 * hidden, hidden)
+            shapes[f"recurrent.bias_ih_l{layer}"] = (4 * hidden,)
+            shapes[f"recurrent.bias_hh_l{layer}"] = (4 * hidden,)
+        if self.is_projected:
+            shapes["projection.weight"] = (embedding, hidden)
+        if not self.tied:
+            shapes["head.weight"] = (vocabulary, hidden)
+        return {**shapes, "head.bias": (vocabulary,)}
+
 
 class LSTM(nn.Module):
     """An LSTM over token ids (Hochreiter and Schmidhuber 1997), `nn.LSTM` underneath."""
@@ -50,8 +70,7 @@ class LSTM(nn.Module):
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
         self.config = config
-        projected = config.tied and config.embedding_size != config.hidden_size
-        head_size = config.embedding_size if projected else config.hidden_size
+        head_size = config.embedding_size if config.tied else config.hidden_size
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
         self.recurrent = nn.LSTM(
             config.embedding_size,
@@ -60,7 +79,9 @@ class LSTM(nn.Module):
             batch_first=True,
             dropout=config.dropout_between if config.layers > 1 else 0.0,
         )
-        self.projection = nn.Linear(config.hidden_size, head_size, bias=False) if projected else nn.Identity()
+        self.projection = (
+            nn.Linear(config.hidden_size, head_size, bias=False) if config.is_projected else nn.Identity()
+        )
         self.head = nn.Linear(head_size, config.vocabulary_size)
         if config.tied:
             self.head.weight = self.embedding.weight

@@ -25,6 +25,10 @@ class ModelConfig(Protocol):
         """V."""
         ...
 
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The name and shape of every weight, a shared one once: known before anything is built."""
+        ...
+
 
 class LanguageModel(Protocol):
     """A model that reads tokens in order and says, after each, what may come next."""

@@ -1,5 +1,6 @@
 """What a training begins with: the run's description, its streams and its optimizer."""
 
+import math
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError
-from scriptforge.models import State, build, config_from_json
+from scriptforge.models import State, config_from_json
 from scriptforge.run import RunDescription, TrainedOn
 from scriptforge.streams import Streams
 from scriptforge.workspace import RunFolder
@@ -42,8 +43,7 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
         "dropout_output": settings.dropout_output,
         "tied": settings.tied,
     }
-    with torch.device("meta"):
-        parameters = sum(tensor.numel() for tensor in build(config_from_json(model)).parameters())
+    shapes = config_from_json(model).weight_shapes().values()
     return RunDescription(
         name=folder.name,
         created=datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -58,7 +58,7 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
         ),
         model=model,
         settings=settings,
-        parameters=parameters,
+        parameters=sum(math.prod(shape) for shape in shapes),
         versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
     )
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-_WORTH_MENTIONING = 0.01
+_NOTICEABLE = 0.01
+_YOUNG_GAP = 0.05
 _MEMORISED_GAP = 0.25
 
 
@@ -15,7 +16,7 @@ def verdict(training: Sequence[float], validation: Sequence[float]) -> str:
     """
     best = min(validation)
     gap = (best - training[-1]) / best
-    if validation[-1] > best * (1 + _WORTH_MENTIONING):
+    if validation[-1] > best * (1 + _NOTICEABLE):
         return (
             "Memorising: validation grew worse again after its best, which was kept. "
             "Try fewer epochs, more dropout (--set dropout_output=0.5), or more text."
@@ -25,7 +26,9 @@ def verdict(training: Sequence[float], validation: Sequence[float]) -> str:
             "Close to memorising: the model knows its training text far better than new text. "
             "Try more dropout (--set dropout_output=0.5) or more text; more epochs will not help."
         )
-    middle = validation[len(validation) // 2]
-    if len(validation) > 1 and (middle - best) / best > _WORTH_MENTIONING and gap < _MEMORISED_GAP / 2:
-        return "Still improving: validation was falling to the end. Try twice the time."
+    if gap < _YOUNG_GAP:
+        return (
+            "Still improving: the model does as well on new text as on its training text. "
+            "Try twice the time: scriptforge train --resume goes on, with --minutes or --epochs."
+        )
     return "Good: validation has settled. For more, try --preset best, or more text."

@@ -4,9 +4,24 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 COMMAND = (sys.executable, "-m", "scriptforge")
+SMALL = (
+    "--set=hidden_size=16", "--set=embedding_size=8", "--set=batch_size=4", "--set=sequence_length=16",
+)  # fmt: skip
+"""Settings of a training that takes a second or two."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A workspace, and what the commands that filled it said."""
+
+    path: Path
+    prepared: dict[str, Any]
+    trained: dict[str, Any]
 
 
 def scriptforge(

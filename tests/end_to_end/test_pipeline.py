@@ -4,8 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from command import scriptforge
-from conftest import Stage
+from command import Stage, scriptforge
 
 FIGURES = {"nats_per_token", "perplexity", "nats_per_character", "bits_per_character"}
 EVALUATION = {"run", "split", "tokens", "characters", "stream", "cold_256"}

@@ -28,7 +28,7 @@ def recognise(head: Sequence[str]) -> Evidence:
     """Weighs how many paragraphs are scene headings, cued dialogue or transitions."""
     paragraphs = list(_paragraphs(head))
     firsts = [paragraph[0].strip() for paragraph in paragraphs]
-    headings = sum(map(is_scene_heading, firsts))
+    headings = sum(len(paragraph) == 1 and is_scene_heading(paragraph[0].strip()) for paragraph in paragraphs)
     speeches = sum(_is_speech(paragraph) for paragraph in paragraphs)
     transitions = sum(map(is_transition, firsts))
     share = (headings + speeches + transitions) / max(len(paragraphs), 1)

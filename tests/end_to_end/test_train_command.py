@@ -1,0 +1,202 @@
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from command import SMALL, Stage, begin, end, scriptforge
+from safetensors.torch import load_file
+
+from scriptforge.cli.app import run
+from scriptforge.training.checkpoint import newest_checkpoint
+from scriptforge.workspace import RunFolder
+
+GIGABYTE = 2**30
+
+
+@pytest.fixture
+def refused(stage: Stage, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """Runs a `train` that fails within this process; gives the exit code and the two lines on stderr."""
+
+    def train(*words: str) -> tuple[int, str, str]:
+        code = run(["train", *words, "--quiet", "--workspace", str(stage.path)])
+        out, err = capsys.readouterr()
+        assert out == ""
+        problem, hint = err.splitlines()
+        assert problem.startswith("Error: ")
+        return code, problem, hint
+
+    return train
+
+
+class TestWrongUsage:
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+    def test_a_gpu_where_there_is_none(self, refused) -> None:  # type: ignore[no-untyped-def]
+        code, problem, hint = refused("--gpu")
+        assert code == 2 and "no GPU" in problem and "--gpu" in hint
+
+    def test_an_unknown_setting(self, refused) -> None:  # type: ignore[no-untyped-def]
+        code, problem, hint = refused("--set", "hiden_size=3")
+        assert code == 2 and "“hiden_size”" in problem and "hidden_size" in hint
+
+    @pytest.mark.parametrize(
+        ("words", "part"),
+        [
+            (["--set", "layers=9"], "layers: "),
+            (["--set", "epochs=inf"], "epochs: "),
+            (["--epochs", "inf"], "epochs: "),
+            (["--epochs", "1", "--minutes", "1"], "exclude each other"),
+            (["--epochs", "1", "--set", "minutes=1"], "one length"),
+            (["--config", "missing.toml"], "cannot be read"),
+            (["--arch", "lsmt"], "arch: "),
+            (["--name", "../elsewhere"], "cannot be the name"),
+            (["harbor"], "no dataset named “harbor”"),
+            (["play", "--resume", "--set", "hidden_size=3"], "keeps its settings"),
+            (["play", "--resume", "--epochs", "-1"], "epochs: "),
+            (["play", "--resume", "--minutes", "-1"], "minutes: "),
+            (["play", "--resume", "--set", "epochs=many"], "epochs: "),
+            (["plya", "--resume"], "no run named “plya”"),
+            (["--name", "play"], "named “play” already"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_it_is_two_lines_and_2(self, refused, words: list[str], part: str) -> None:  # type: ignore[no-untyped-def]
+        code, problem, _ = refused(*words)
+        assert code == 2 and part in problem
+
+
+class TestFailing:
+    def test_a_finished_run(self, refused) -> None:  # type: ignore[no-untyped-def]
+        code, problem, hint = refused("play", "--resume")
+        assert code == 1 and "has finished" in problem and "--epochs" in hint
+
+    def test_too_little_text(self, refused, stage: Stage) -> None:  # type: ignore[no-untyped-def]
+        words = ("harbour", "--name", "short", "--set", "sequence_length=60000")
+        code, problem, hint = refused(*words)
+        assert code == 1 and "too small" in problem and "sequence_length" in hint
+        assert refused(*words)[0] == 1, "the name is not taken by the failure"
+
+    def test_divergence(self, refused, stage: Stage) -> None:  # type: ignore[no-untyped-def]
+        hostile = ("learning_rate=10", "weight_decay=1", "warmup=0", "validations=100")
+        code, problem, hint = refused(
+            "--name", "wild", "--epochs", "10", *SMALL, *(f"--set={each}" for each in hostile)
+        )
+        assert code == 1 and "infinite or undefined" in problem and "--set learning_rate=3" in hint
+        checkpoint, skipped = newest_checkpoint(RunFolder(stage.path / "runs" / "wild"))
+        assert not skipped
+        tensors = load_file(checkpoint / "model.safetensors")
+        assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+    def test_out_of_memory(self, stage: Stage) -> None:
+        """A model of 130 gigabytes, with `--force` on a run that must stay as it is."""
+        folder = RunFolder(stage.path / "runs" / "play")
+        before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+        done = scriptforge(
+            "train", "--name", "play", "--force", "--epochs", "1",
+            "--set", "hidden_size=65536", "--set", "embedding_size=65536",
+            workspace=stage.path, memory=12 * GIGABYTE,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (1, "")
+        problem, hint = done.stderr.splitlines()
+        assert problem == "Error: There is not enough memory for this model and batch."
+        assert "batch_size" in hint
+        assert all(
+            path.read_bytes() == content for path, content in before.items() if path.name != ".lock.json"
+        )
+
+
+def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = {
+        "layers": 2, "hidden_size": 12, "embedding_size": 6, "tied": True, "dropout_input": 0.1,
+        "dropout_between": 0.2, "dropout_output": 0.3, "batch_size": 3, "sequence_length": 7,
+        "forgetting": 0.5, "optimizer": "adam", "learning_rate": 0.001, "warmup": 0.1,
+        "final_learning_rate": 0.5, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1, "gradient_clip": 0.5,
+        "epochs": 0.1, "validations": 1, "patience": 2, "precision": "bf16", "seed": 7, "arch": "lstm",
+    }  # fmt: skip
+    words = [f"--set={key}={json.dumps(value)}" for key, value in chosen.items()]
+    assert run(["train", "--name", "set", *words, "--quiet", "--workspace", str(stage.path)]) == 0
+    config = json.loads((stage.path / "runs" / "set" / "config.json").read_text())
+    assert config["settings"] == {**chosen, "minutes": None}
+    assert (config["model"]["hidden_size"], config["model"]["tied"]) == (12, True)
+    capsys.readouterr()
+
+
+def test_a_file_gives_way_to_a_flag_and_that_to_set(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text('epochs = 9\nhidden_size = 9\noptimizer = "adam"\n')
+    words = ["--config", str(tmp_path / "mine.toml"), "--epochs", "0.1", *SMALL, "--preset", "best"]
+    assert run(["train", "--name", "mine", *words, "--quiet", "--workspace", str(stage.path)]) == 0
+    settings = json.loads((stage.path / "runs" / "mine" / "config.json").read_text())["settings"]
+    assert (settings["epochs"], settings["hidden_size"], settings["optimizer"]) == (0.1, 16, "adam")
+    assert settings["dropout_output"] == 0.4
+    capsys.readouterr()
+
+
+class TestInterrupting:
+    @pytest.fixture
+    def training(self, stage: Stage, request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+        """A training without an end in sight."""
+        name = re.sub(r"\W+", "-", request.node.name)
+        process = begin("train", "harbour", "--minutes", "10", "--name", name, *SMALL, workspace=stage.path)
+        yield process, RunFolder(stage.path / "runs" / name)
+        process.kill()
+        process.communicate()
+
+    def test_ctrl_c_saves_and_the_run_goes_on(self, training, refused, stage: Stage) -> None:  # type: ignore[no-untyped-def]
+        process, folder = training
+        time.sleep(0.5)
+        code, problem, hint = refused(folder.name, "--resume")
+        assert code == 1 and f"is being trained by process {process.pid}." in problem and "--name" in hint
+        code, errors = end(process, signal.SIGINT)
+        assert code == 130
+        step = folder.checkpoint_steps()[0]
+        assert step > 0
+        assert errors.splitlines()[-1] == f"Stopped at step {step:,}; go on with scriptforge train --resume"
+        gone_on = scriptforge("train", "--resume", folder.name, "--epochs", "0.1", workspace=stage.path)
+        assert gone_on.returncode == 0 and "goes on" in gone_on.stderr
+
+    def test_sigterm_saves_too(self, training) -> None:  # type: ignore[no-untyped-def]
+        process, folder = training
+        time.sleep(0.5)
+        code, errors = end(process, signal.SIGTERM)
+        assert code == 143 and "Stopped at step" in errors
+        assert folder.checkpoint_steps()[0] > 0
+
+    def test_asking_twice_leaves_at_once(self, stage: Stage) -> None:
+        """In the middle of a step that takes seconds."""
+        process = begin(
+            "train", "harbour", "--minutes", "10", "--name", "slow", "--set=hidden_size=64",
+            "--set=batch_size=32", "--set=sequence_length=3000", workspace=stage.path,
+        )  # fmt: skip
+        folder = RunFolder(stage.path / "runs" / "slow")
+        time.sleep(0.2)
+        code, errors = end(process, signal.SIGINT, signal.SIGTERM)
+        assert code == 143
+        assert "Stopped" not in errors and "Traceback" not in errors
+        assert folder.checkpoint_steps() == [0]
+        with folder.lock():
+            pass
+
+
+def test_commands_are_processes_that_end_when_the_reader_goes_away(stage: Stage) -> None:
+    generating = begin_generating(stage)
+    assert generating.stdout is not None
+    generating.stdout.read(10)
+    generating.stdout.close()
+    assert generating.stderr is not None
+    assert generating.wait(timeout=60) == 1
+    assert generating.stderr.read() == ""
+    generating.stderr.close()
+
+
+def begin_generating(stage: Stage) -> subprocess.Popen[str]:
+    import sys
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "scriptforge", "generate", "play", "--lines", "100000"],
+        cwd=stage.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
