@@ -103,13 +103,13 @@ def fitted(
     """
     large_vocabulary = vocabulary_size > 600
     if tokens < 100_000:
-        hidden_size, dropout = 256, 0.3
+        hidden_size, dropout, learning_rate = 256, 0.4, 1e-2
     elif accelerator == "cpu" and (minutes is None or minutes < 5):
-        hidden_size, dropout = 384, 0.1
+        hidden_size, dropout, learning_rate = 384, 0.1, 5e-3
     else:
-        hidden_size, dropout = 512, 0.25
+        hidden_size, dropout, learning_rate = 512, 0.25, 5e-3
     if accelerator != "cpu":
-        hidden_size *= 2
+        hidden_size, learning_rate = 2 * hidden_size, learning_rate * 0.6
     return {
         "hidden_size": hidden_size,
         "embedding_size": hidden_size if large_vocabulary else 64,
@@ -118,7 +118,7 @@ def fitted(
         "dropout_output": dropout,
         "batch_size": 8 if tokens < 100_000 else 16 if accelerator == "cpu" else 64,
         "sequence_length": max(1, min(64 if accelerator == "cpu" else 128, tokens // 16)),
-        "learning_rate": 5e-3 if accelerator == "cpu" else 3e-3,
+        "learning_rate": learning_rate,
         "precision": "fp32" if accelerator != "cuda" else "fp16",
     }
 

@@ -1,0 +1,171 @@
+"""Trainings that are killed at any moment, and gone on with, end in the same bits as one that never was.
+
+The kills are SIGKILL on real processes. Weights, recurrent state and generators all matter here: the model
+has dropout in every place and forgets now and then.
+"""
+
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from command import SMALL, begin, end, scriptforge
+from tiny import comedy
+
+from scriptforge.workspace import RunFolder
+
+NAME = "play"
+SETTINGS = (
+    *SMALL, "--set=layers=2", "--set=dropout_input=0.1", "--set=dropout_between=0.2",
+    "--set=dropout_output=0.2", "--set=validations=12",
+)  # fmt: skip
+TRAIN = ("train", "harbour", "--name", NAME, "--epochs", "3", *SETTINGS)
+RESUME = ("train", "--resume", NAME)
+MORE = (*RESUME, "--epochs", "2")
+_ON_SAVING = re.compile(r"\.step-.*\.tmp")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A training that nothing interrupted.
+
+    Attributes:
+        workspace: where it ran.
+        seconds: from its first word to its end.
+        left: what it left.
+    """
+
+    workspace: Path
+    seconds: float
+    left: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    workspace = tmp_path_factory.mktemp("uninterrupted")
+    (workspace / "harbour.txt").write_text(comedy(600), encoding="utf-8")
+    assert scriptforge("prepare", "harbour.txt", "--level", "word", workspace=workspace).returncode == 0
+    seconds = run_to_the_end(workspace, *TRAIN)
+    return Reference(workspace, seconds, remains(workspace))
+
+
+@pytest.fixture(scope="module")
+def longer(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """Two epochs more, not interrupted either."""
+    workspace = tmp_path_factory.mktemp("longer") / "workspace"
+    shutil.copytree(reference.workspace, workspace)
+    seconds = run_to_the_end(workspace, *MORE)
+    return Reference(workspace, seconds, remains(workspace))
+
+
+@pytest.fixture
+def workspace(reference: Reference, tmp_path: Path) -> Iterator[Path]:
+    """A workspace with the same dataset and no run, removed after use."""
+    shutil.copytree(reference.workspace / "data", tmp_path / "data")
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+def remains(workspace: Path) -> dict[str, bytes]:
+    """All bytes that must be the same: the best weights, the last checkpoint, what was measured and said."""
+    folder = RunFolder(workspace / "runs" / NAME)
+    last = folder.checkpoint(folder.checkpoint_steps()[0])
+    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    timeless = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+    return {
+        "best": folder.weights.read_bytes(),
+        "metrics": json.dumps(timeless).encode(),
+        "step": last.name.encode(),
+        **{path.name: path.read_bytes() for path in last.glob("*.safetensors")},
+        **{path.name: path.read_bytes() for path in folder.samples.iterdir()},
+    }
+
+
+def run_to_the_end(workspace: Path, *words: str) -> float:
+    """Trains without interruption; gives the seconds from the first word on stderr."""
+    process = begin(*words, workspace=workspace)
+    began = time.perf_counter()
+    code, errors = end(process)
+    assert code == 0, errors
+    return time.perf_counter() - began
+
+
+def kill(workspace: Path, words: tuple[str, ...], seconds: float, while_saving: bool = False) -> str:
+    """Begins a training and kills it.
+
+    Args:
+        workspace: where.
+        words: the command.
+        seconds: how long after its first word.
+        while_saving: whether to wait from then on for a checkpoint that is being written.
+
+    Returns:
+        What was there to be seen: `at 1.23 s`, `while saving`, or `too late` where the training had ended.
+    """
+    process = begin(*words, workspace=workspace)
+    checkpoints = workspace / "runs" / NAME / "checkpoints"
+    with process:
+        deadline = time.perf_counter() + seconds
+        while time.perf_counter() < deadline and process.poll() is None:
+            time.sleep(0.001)
+        while while_saving and process.poll() is None and not is_saving(checkpoints):
+            pass
+        process.kill()
+        process.communicate()
+    if process.returncode != -signal.SIGKILL:
+        return "too late"
+    return "while saving" if is_saving(checkpoints) else f"at {seconds:.2f} s"
+
+
+def is_saving(checkpoints: Path) -> bool:
+    return any(_ON_SAVING.fullmatch(path.name) for path in checkpoints.iterdir())
+
+
+def go_on(workspace: Path) -> None:
+    """Resumes to the end; a run that had reached it says so."""
+    done: subprocess.CompletedProcess[str] = scriptforge(*RESUME, workspace=workspace)
+    assert done.returncode == 0 or "has finished" in done.stderr, done.stderr
+
+
+def test_three_kills(reference: Reference, workspace: Path) -> None:
+    """In the first fifth; then, later, in the middle of a save; then somewhere in the rest."""
+    first, second, third = (random.random() * reference.seconds * share for share in (0.2, 0.2, 0.4))
+    seen = [
+        kill(workspace, TRAIN, first),
+        kill(workspace, RESUME, second, while_saving=True),
+        kill(workspace, RESUME, third),
+    ]
+    go_on(workspace)
+    assert remains(workspace) == reference.left, f"killed {seen}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", range(30))
+def test_thirty_trainings_killed_at_random(
+    reference: Reference,
+    longer: Reference,
+    workspace: Path,
+    trial: int,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each is killed somewhere in 0 … 100 % of its duration, every third one in the middle of a save.
+
+    From the 21st on, the kill comes within `--resume --epochs 2` on a finished run.
+    """
+    words, expected = (TRAIN, reference) if trial < 20 else (MORE, longer)
+    if words is MORE:
+        run_to_the_end(workspace, *TRAIN)
+    share = random.Random(trial).random()
+    seen = kill(workspace, words, share * expected.seconds, while_saving=trial % 3 == 2)
+    record_property("planned", f"{share:.0%} of {expected.seconds:.1f} s")
+    record_property("killed", seen)
+    record_property("newest checkpoint", RunFolder(workspace / "runs" / NAME).checkpoint_steps()[0])
+    go_on(workspace)
+    assert remains(workspace) == expected.left
