@@ -32,7 +32,7 @@ class Settings(BaseModel):
     dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
 
     forgetting: float = Field(
-        0.01, ge=0, le=1, description="Chance, each step, that a stream starts again from a zero state."
+        0.03, ge=0, le=1, description="Chance, each step, that a stream begins anew, as after `<end>`."
     )
 
     batch_size: int = Field(16, ge=1, le=65_536, description="Streams read side by side.")
@@ -70,7 +70,6 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "embedding_size": 463,
         "hidden_size": 512,
         "dropout_between": 0.5,
-        "forgetting": 0.0,
         "batch_size": 256,
         "sequence_length": 10,
         "optimizer": "adam",

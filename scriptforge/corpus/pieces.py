@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import pyarrow
@@ -13,7 +12,8 @@ from scriptforge.screenplay.script import Element
 PLAIN = "text"
 """The kind of a stretch of plain text."""
 
-_ROWS = 8192
+_PIECES = 8192
+_CHARACTERS = 1_000_000
 _SCHEMA = pyarrow.schema(
     [
         ("document", pyarrow.int32()),
@@ -62,11 +62,24 @@ class Piece:
         return Element(self.kind, self.text, self.speaker)  # type: ignore[arg-type]
 
 
+def blocks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Pieces in blocks: enough of them to be worth the work, few enough characters to take little memory."""
+    block: list[Piece] = []
+    characters = 0
+    for piece in pieces:
+        block.append(piece)
+        characters += len(piece.text)
+        if len(block) == _PIECES or characters > _CHARACTERS:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block
+
+
 def write_pieces(path: Path, pieces: Iterable[Piece]) -> None:
     """Writes all pieces, a block at a time."""
-    iterator = iter(pieces)
     with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
-        while block := list(islice(iterator, _ROWS)):
+        for block in blocks(pieces):
             columns = {name: [getattr(piece, name) for piece in block] for name in _SCHEMA.names}
             writer.write_table(pyarrow.table(columns, _SCHEMA))
 
@@ -74,5 +87,6 @@ def write_pieces(path: Path, pieces: Iterable[Piece]) -> None:
 def read_pieces(path: Path) -> Iterator[Piece]:
     """The pieces in the order in which they were written."""
     with pyarrow.parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(_ROWS):
-            yield from map(Piece, *(column.to_pylist() for column in batch.columns))
+        for number in range(file.num_row_groups):
+            block = file.read_row_group(number)
+            yield from map(Piece, *(column.to_pylist() for column in block.columns))

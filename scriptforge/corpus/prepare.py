@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.ids import IdsWriter
 from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.corpus.pieces import PLAIN, Piece, read_pieces, write_pieces
+from scriptforge.corpus.pieces import PLAIN, Piece, blocks, read_pieces, write_pieces
 from scriptforge.corpus.progress import Progress, untold
 from scriptforge.corpus.sources import Source
 from scriptforge.corpus.split import Shares, divide
@@ -34,7 +34,7 @@ SPEAKER_MIN_LINES = 10
 
 SPEAKERS_AT_MOST = 200
 _BPE_SIZES = ((300_000, 1000), (10_000_000, 2000), (math.inf, 4000))
-_BLOCK = 4096
+_PIECES_BETWEEN_REPORTS = 4096
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class _Reader:
     def __call__(self, doing: str) -> Iterator[tuple[str, Piece]]:
         position = 0
         for number, piece in enumerate(read_pieces(self.path)):
-            if number % _BLOCK == 0:
+            if number % _PIECES_BETWEEN_REPORTS == 0:
                 self.progress(doing, number, self.total)
             for part in self._cut(piece, position):
                 yield self.division.split_of(part.document, position), part
@@ -209,7 +209,7 @@ def _cast(scripts: Path, plain: bool) -> list[Member]:
 
 def _told(pieces: Iterable[Piece], progress: Progress) -> Iterator[Piece]:
     for number, piece in enumerate(pieces):
-        if number % _BLOCK == 0:
+        if number % _PIECES_BETWEEN_REPORTS == 0:
             progress("Reading", number, None)
         yield piece
 
@@ -279,7 +279,7 @@ def _tokenise(
         if seen[split].documents:
             writers[split].append(end)
         seen[split].documents.add(document)
-        while block := [piece for _, piece in islice(pieces, _BLOCK)]:
+        for block in blocks(piece for _, piece in pieces):
             encoded = _encode(vocabulary, block)
             writers[split].append(encoded.ids)
             seen[split].add(block, encoded)

@@ -5,7 +5,6 @@ Shape letters: B streams, T steps, V vocabulary.
 
 from typing import Any, Protocol, TypeAlias
 
-import torch
 from torch import Tensor
 
 State: TypeAlias = tuple[Tensor, ...]
@@ -68,12 +67,19 @@ def detach(state: State) -> State:
     return tuple(tensor.detach() for tensor in state)
 
 
-def forget(state: State, chance: float) -> State:
-    """The state with some streams, each by `chance`, as if they had read nothing.
+def begin_anew(ids_BT: Tensor, state: State, begins_B: Tensor, first: int) -> tuple[Tensor, State]:
+    """Lets some streams read their next tokens as if they had read nothing before.
 
-    A model that always goes on from somewhere never learns to begin; this is what a prompt asks of it.
+    A model that always goes on from somewhere never learns to begin: it may come to rely on a state that it
+    never leaves, and write nonsense from a zero one. Yet that is where every prompt finds it.
+
+    Args:
+        ids_BT: the tokens about to be read.
+        state: what the streams remember.
+        begins_B: which streams begin anew, as booleans.
+        first: the token with which a text begins; it stands in for the first one of those streams.
     """
-    if not chance:
-        return state
-    keeps_1B1 = (torch.rand(state[0].shape[1], device=state[0].device) >= chance)[None, :, None]
-    return tuple(tensor * keeps_1B1 for tensor in state)
+    keeps_1B1 = ~begins_B[None, :, None]
+    ids_BT = ids_BT.clone()
+    ids_BT[begins_B, 0] = first
+    return ids_BT, tuple(tensor * keeps_1B1 for tensor in state)

@@ -26,7 +26,7 @@ from scriptforge.errors import RunError, TrainingError, UsageError
 from scriptforge.evaluation import evaluate_split, extent, stream_figures
 from scriptforge.generation import Request, generate
 from scriptforge.models import build, config_from_json
-from scriptforge.models.protocol import detach, forget
+from scriptforge.models.protocol import begin_anew, detach
 from scriptforge.run import Result, RunDescription, load_weights, save_weights
 from scriptforge.training.checkpoint import (
     Moment,
@@ -241,7 +241,11 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        loss, recurrent = self.loss_of_step(ids_BT.to(device), targets_BT.to(device), self.recurrent)
+        begins_B = torch.rand(len(ids_BT)) < (self.settings.forgetting if self.state.step else 1)
+        ids_BT, before = begin_anew(
+            ids_BT.to(device), self.recurrent, begins_B.to(device), self.dataset.vocabulary.end
+        )
+        loss, recurrent = self.loss_of_step(ids_BT, targets_BT.to(device), before)
         self.accelerate.backward(loss)
         norm = self.accelerate.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
         nats = loss.item()
@@ -249,7 +253,7 @@ class _Training:
             raise self._divergence()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.recurrent = forget(detach(recurrent), self.settings.forgetting)
+        self.recurrent = detach(recurrent)
         self.state.step += 1
         self.state.step_seconds += time.perf_counter() - began
         self.state.loss_sum += nats

@@ -2,7 +2,7 @@ import torch
 
 from scriptforge.models import build
 from scriptforge.models.lstm import LSTMConfig
-from scriptforge.models.protocol import detach, forget
+from scriptforge.models.protocol import begin_anew, detach
 
 
 def test_back_propagation_ends_at_detach() -> None:
@@ -13,17 +13,20 @@ def test_back_propagation_ends_at_detach() -> None:
     assert state[0].requires_grad and not cut[0].requires_grad
 
 
-def test_a_stream_forgets_all_or_nothing() -> None:
-    torch.manual_seed(0)
-    state = tuple(torch.rand(2, 1000, 3) + 1 for _ in range(2))
-    hidden_LBH, cell_LBH = forget(state, 0.25)
-    forgot_B = (hidden_LBH == 0).all(dim=(0, 2))
-    assert 200 < forgot_B.sum() < 300
-    assert torch.equal((cell_LBH == 0).any(dim=(0, 2)), forgot_B)
-    assert torch.equal(hidden_LBH[:, ~forgot_B], state[0][:, ~forgot_B])
+def test_a_stream_that_begins_anew_remembers_nothing_and_reads_the_beginning() -> None:
+    ids_BT = torch.tensor([[1, 2], [3, 4], [5, 6]])
+    state = (torch.rand(2, 3, 4) + 1, torch.rand(2, 3, 4) + 1)
+    begins_B = torch.tensor([False, True, False])
+    new_ids_BT, new_state = begin_anew(ids_BT, state, begins_B, first=9)
+    assert new_ids_BT.tolist() == [[1, 2], [9, 4], [5, 6]]
+    assert ids_BT.tolist() == [[1, 2], [3, 4], [5, 6]]
+    for before, after in zip(state, new_state, strict=True):
+        assert not after[:, 1].any()
+        assert torch.equal(after[:, [0, 2]], before[:, [0, 2]])
 
 
-def test_never_and_always_forgetting() -> None:
-    state = (torch.rand(1, 4, 2) + 1,)
-    assert torch.equal(forget(state, 0.0)[0], state[0])
-    assert not forget(state, 1.0)[0].any()
+def test_without_a_beginning_nothing_changes() -> None:
+    ids_BT, state = torch.tensor([[1, 2]]), (torch.rand(1, 1, 4),)
+    new_ids_BT, new_state = begin_anew(ids_BT, state, torch.tensor([False]), first=9)
+    assert torch.equal(new_ids_BT, ids_BT)
+    assert torch.equal(new_state[0], state[0])
