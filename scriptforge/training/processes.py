@@ -6,9 +6,10 @@ reports, and what it says of the time is what counts for all.
 Shape letters: B streams of one process, P processes.
 """
 
+import os
+
 import torch
 from accelerate import Accelerator as Accelerate
-from accelerate import PartialState
 from accelerate.utils import broadcast, gather
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from scriptforge.models import State
 
 def is_first_process() -> bool:
     """Whether this process is the one that writes and reports; true of a process by itself."""
-    return bool(PartialState().is_main_process)
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 class Processes:
@@ -63,9 +64,10 @@ class Processes:
 
     def set_generator(self, states: Tensor) -> None:
         """Takes this process's row of what `gather_generators` gave."""
+        own = states[self.index].clone()  # torch reads a state from where its storage begins
         if self._device.type == "cuda":
-            torch.cuda.set_rng_state(states[self.index], self._device)
+            torch.cuda.set_rng_state(own, self._device)
         elif self._device.type == "mps":
-            torch.mps.set_rng_state(states[self.index])
+            torch.mps.set_rng_state(own)
         else:
-            torch.set_rng_state(states[self.index])
+            torch.set_rng_state(own)

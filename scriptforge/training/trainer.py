@@ -141,7 +141,7 @@ class _Training:
         self.settings = settings
         self.folder = folder
         self.should_stop = should_stop
-        AcceleratorState._reset_state(reset_partial_state=True)  # else the process's first training decides
+        AcceleratorState._reset_state(reset_partial_state=True)  # else the first training decides for all
         self.accelerate = Accelerate(
             cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
         )
