@@ -12,6 +12,7 @@ from scriptforge.cli.train import follow, resolve_settings
 NAME = "demo"
 LINES = 24
 SEED = 1
+TEMPERATURE = 0.6
 _NEXT = """
 That was a small model after a short training. Next:
   scriptforge generate --prime walt      the same model, another page
@@ -30,7 +31,7 @@ def demo(
     from scriptforge.corpus.prepare import Options, prepare, recommended
     from scriptforge.corpus.sources import find_source
     from scriptforge.dataset import Dataset
-    from scriptforge.generation import Request, stream
+    from scriptforge.generation import Request, SamplingOptions, stream
     from scriptforge.run import Run
     from scriptforge.training.devices import choose_device
     from scriptforge.training.trainer import start
@@ -58,5 +59,6 @@ def demo(
         raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")
     trained = Run(run)
-    output.stream(stream(trained.model, trained.vocabulary, Request(lines=LINES, seed=SEED)))
+    request = Request(lines=LINES, seed=SEED, sampling=SamplingOptions(temperature=TEMPERATURE))
+    output.stream(stream(trained.model, trained.vocabulary, request))
     output.note(_NEXT)
