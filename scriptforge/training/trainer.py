@@ -241,10 +241,9 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        begins_B = torch.rand(len(ids_BT)) < (self.settings.forgetting if self.state.step else 1)
-        ids_BT, before = begin_anew(
-            ids_BT.to(device), self.recurrent, begins_B.to(device), self.dataset.vocabulary.end
-        )
+        forgetting = self.settings.forgetting if self.state.step else 1
+        begins_B = torch.rand(len(ids_BT), device=device) < forgetting
+        ids_BT, before = begin_anew(ids_BT.to(device), self.recurrent, begins_B, self.dataset.vocabulary.end)
         loss, recurrent = self.loss_of_step(ids_BT, targets_BT.to(device), before)
         self.accelerate.backward(loss)
         norm = self.accelerate.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)

@@ -2,9 +2,11 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
-from command import Stage, scriptforge
+import pytest
+from command import COMMAND, Stage, scriptforge
 
 FIGURES = {"nats_per_token", "perplexity", "nats_per_character", "bits_per_character"}
 EVALUATION = {"run", "split", "tokens", "characters", "stream", "cold_256"}
@@ -77,3 +79,30 @@ def test_a_script_from_another_folder(stage: Stage, tmp_path: Path) -> None:
     done = scriptforge("generate", run, "--lines", "3", "-n", "2", "--json", workspace=tmp_path)
     assert done.returncode == 0
     assert [document["seed"] for document in json.loads(done.stdout)] == [1, 2]
+
+
+def test_generating_ends_when_the_reader_goes_away(stage: Stage) -> None:
+    """`scriptforge generate | head -1`."""
+    generating = subprocess.Popen(
+        [*COMMAND, "generate", "play", "--lines", "100000"],
+        cwd=stage.path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert generating.stdout is not None and generating.stderr is not None
+    generating.stdout.read(10)
+    generating.stdout.close()
+    assert generating.wait(timeout=60) == 1
+    assert generating.stderr.read() == ""
+    generating.stderr.close()
+
+
+@pytest.mark.slow
+def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
+    done = scriptforge("demo", workspace=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line[:2] for line in done.stderr.splitlines() if re.match(r"\d\. ", line)] == ["1.", "2.", "3."]
+    assert len(done.stdout.splitlines()) >= 24
+    assert (tmp_path / "runs" / "demo" / "model.safetensors").is_file()

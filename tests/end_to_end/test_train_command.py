@@ -1,7 +1,6 @@
 import json
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -146,7 +145,9 @@ class TestInterrupting:
         process.kill()
         process.communicate()
 
-    def test_ctrl_c_saves_and_the_run_goes_on(self, training, refused, stage: Stage) -> None:  # type: ignore[no-untyped-def]
+    def test_ctrl_c_saves_and_the_run_goes_on(  # type: ignore[no-untyped-def]
+        self, training, refused, stage: Stage, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         process, folder = training
         time.sleep(0.5)
         code, problem, hint = refused(folder.name, "--resume")
@@ -156,8 +157,9 @@ class TestInterrupting:
         step = folder.checkpoint_steps()[0]
         assert step > 0
         assert errors.splitlines()[-1] == f"Stopped at step {step:,}; go on with scriptforge train --resume"
-        gone_on = scriptforge("train", "--resume", folder.name, "--epochs", "0.1", workspace=stage.path)
-        assert gone_on.returncode == 0 and "goes on" in gone_on.stderr
+        words = ["train", "--resume", folder.name, "--epochs", "0.1", "--workspace", str(stage.path)]
+        assert run(words) == 0
+        assert f"Run “{folder.name}” goes on" in capsys.readouterr().err
 
     def test_sigterm_saves_too(self, training) -> None:  # type: ignore[no-untyped-def]
         process, folder = training
@@ -180,23 +182,3 @@ class TestInterrupting:
         assert folder.checkpoint_steps() == [0]
         with folder.lock():
             pass
-
-
-def test_commands_are_processes_that_end_when_the_reader_goes_away(stage: Stage) -> None:
-    generating = begin_generating(stage)
-    assert generating.stdout is not None
-    generating.stdout.read(10)
-    generating.stdout.close()
-    assert generating.stderr is not None
-    assert generating.wait(timeout=60) == 1
-    assert generating.stderr.read() == ""
-    generating.stderr.close()
-
-
-def begin_generating(stage: Stage) -> subprocess.Popen[str]:
-    import sys
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "scriptforge", "generate", "play", "--lines", "100000"],
-        cwd=stage.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
