@@ -32,7 +32,10 @@ class Settings(BaseModel):
     dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
 
     forgetting: float = Field(
-        0.03, ge=0, le=1, description="Chance, each step, that a stream begins anew, as after `<end>`."
+        0.03,
+        ge=0,
+        le=1,
+        description="Chance, each step, that a stream begins anew, half the time after `<end>`.",
     )
 
     batch_size: int = Field(16, ge=1, le=65_536, description="Streams read side by side.")

@@ -67,7 +67,9 @@ def detach(state: State) -> State:
     return tuple(tensor.detach() for tensor in state)
 
 
-def begin_anew(ids_BT: Tensor, state: State, begins_B: Tensor, first: int) -> tuple[Tensor, State]:
+def begin_anew(
+    ids_BT: Tensor, state: State, begins_B: Tensor, opens_B: Tensor, first: int
+) -> tuple[Tensor, State]:
     """Lets some streams read their next tokens as if they had read nothing before.
 
     A model that always goes on from somewhere never learns to begin: it may come to rely on a state that it
@@ -77,9 +79,11 @@ def begin_anew(ids_BT: Tensor, state: State, begins_B: Tensor, first: int) -> tu
         ids_BT: the tokens about to be read.
         state: what the streams remember.
         begins_B: which streams begin anew, as booleans.
-        first: the token with which a text begins; it stands in for the first one of those streams.
+        opens_B: which streams read `first` in place of their first token, as at the start of a text; the
+            others begin in the middle of one.
+        first: the token with which a text begins.
     """
     keeps_1B1 = ~begins_B[None, :, None]
     ids_BT = ids_BT.clone()
-    ids_BT[begins_B, 0] = first
+    ids_BT[opens_B, 0] = first
     return ids_BT, tuple(tensor * keeps_1B1 for tensor in state)

@@ -242,8 +242,14 @@ class _Training:
             group["lr"] = rate
         self.model.train()
         forgetting = self.settings.forgetting if self.state.step else 1
-        begins_B = torch.rand(len(ids_BT), device=device) < forgetting
-        ids_BT, before = begin_anew(ids_BT.to(device), self.recurrent, begins_B, self.dataset.vocabulary.end)
+        drawn_B = torch.rand(len(ids_BT), device=device)
+        ids_BT, before = begin_anew(
+            ids_BT.to(device),
+            self.recurrent,
+            begins_B=drawn_B < forgetting,
+            opens_B=drawn_B < forgetting / 2,
+            first=self.dataset.vocabulary.end,
+        )
         loss, recurrent = self.loss_of_step(ids_BT, targets_BT.to(device), before)
         self.accelerate.backward(loss)
         norm = self.accelerate.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)

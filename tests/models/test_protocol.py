@@ -16,17 +16,17 @@ def test_back_propagation_ends_at_detach() -> None:
 def test_a_stream_that_begins_anew_remembers_nothing_and_reads_the_beginning() -> None:
     ids_BT = torch.tensor([[1, 2], [3, 4], [5, 6]])
     state = (torch.rand(2, 3, 4) + 1, torch.rand(2, 3, 4) + 1)
-    begins_B = torch.tensor([False, True, False])
-    new_ids_BT, new_state = begin_anew(ids_BT, state, begins_B, first=9)
+    begins_B, opens_B = torch.tensor([False, True, True]), torch.tensor([False, True, False])
+    new_ids_BT, new_state = begin_anew(ids_BT, state, begins_B, opens_B, first=9)
     assert new_ids_BT.tolist() == [[1, 2], [9, 4], [5, 6]]
     assert ids_BT.tolist() == [[1, 2], [3, 4], [5, 6]]
     for before, after in zip(state, new_state, strict=True):
-        assert not after[:, 1].any()
-        assert torch.equal(after[:, [0, 2]], before[:, [0, 2]])
+        assert not after[:, 1:].any()
+        assert torch.equal(after[:, 0], before[:, 0])
 
 
 def test_without_a_beginning_nothing_changes() -> None:
     ids_BT, state = torch.tensor([[1, 2]]), (torch.rand(1, 1, 4),)
-    new_ids_BT, new_state = begin_anew(ids_BT, state, torch.tensor([False]), first=9)
+    new_ids_BT, new_state = begin_anew(ids_BT, state, torch.tensor([False]), torch.tensor([False]), 9)
     assert torch.equal(new_ids_BT, ids_BT)
     assert torch.equal(new_state[0], state[0])
