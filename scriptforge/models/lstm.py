@@ -88,8 +88,10 @@ class LSTM(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Small uniform embeddings and head; forget gates open (Jozefowicz et al. 2015)."""
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        """Small uniform head, which a tied embedding shares; forget gates open (Jozefowicz et al. 2015).
+
+        An embedding of its own keeps the unit normal values of `nn.Embedding`; smaller ones learn slower.
+        """
         nn.init.uniform_(self.head.weight, -0.1, 0.1)
         nn.init.zeros_(self.head.bias)
         hidden = self.config.hidden_size
