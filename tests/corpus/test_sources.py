@@ -24,7 +24,7 @@ def test_a_card_wins_over_a_folder_of_that_name(workspace_path: Path) -> None:
 def test_a_path_is_made_absolute(workspace_path: Path) -> None:
     (workspace_path / "My Show.txt").write_text("A: Hello.\n")
     source = find_source("My Show.txt", load_cards())
-    assert source == Source("My Show", LocalPath(path=workspace_path / "My Show.txt"))
+    assert source == Source("My-Show", LocalPath(path=workspace_path / "My Show.txt"))
 
 
 @pytest.mark.parametrize(("text", "revision"), [("hf:owner/name", None), ("hf:owner/name@v1.0", "v1.0")])
@@ -34,7 +34,7 @@ def test_a_hub_id_may_carry_a_revision(text: str, revision: str | None) -> None:
 
 def test_an_address_is_one_file() -> None:
     url = "https://example.org/my%20show.txt?raw=1"
-    assert find_source(url, load_cards()) == Source("my show", WebFiles(files=(WebFile(url=url),)))
+    assert find_source(url, load_cards()) == Source("my-show", WebFiles(files=(WebFile(url=url),)))
 
 
 def test_a_file_of_ones_own_stands_in_for_a_download(workspace_path: Path) -> None:
