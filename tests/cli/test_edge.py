@@ -79,7 +79,8 @@ def test_traceback_comes_only_when_asked_for(
 def start(code: str) -> subprocess.Popen[str]:
     """A process that does `code` as its one work and says on stdout when it has begun."""
     program = f"""
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from scriptforge.cli.edge import conclude
 def work():
     {code}
