@@ -1,6 +1,7 @@
-"""A prepared dataset on disk: what it is made of, and its ids, memory-mapped."""
+"""A prepared dataset on disk: what it is made of, its text piece by piece, and its ids, memory-mapped."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scriptforge.errors import DatasetError
+from scriptforge.pieces import PLAIN, Piece, read_pieces
 from scriptforge.vocabulary import Level, Vocabulary
 from scriptforge.workspace import SPLITS, DatasetFolder
 
@@ -61,6 +63,26 @@ class Division(BaseModel):
         if self.by == "document":
             return self.documents[document]
         return SPLITS[sum(character >= boundary for boundary in self.boundaries)]
+
+    def divide(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
+        """All pieces of the corpus, in order, each with its split.
+
+        Plain text is cut at the very character where a split ends; an element stays whole.
+        """
+        position = 0
+        for piece in pieces:
+            for part in self._cut(piece, position):
+                yield self.split_of(part.document, position), part
+                position += part.characters
+
+    def _cut(self, piece: Piece, position: int) -> Iterator[Piece]:
+        if piece.kind == PLAIN:
+            for boundary in self.boundaries:
+                if position < boundary < position + piece.characters:
+                    head, piece = piece.cut(boundary - position)
+                    yield head
+                    position = boundary
+        yield piece
 
 
 class Description(BaseModel):
@@ -119,6 +141,22 @@ class Dataset:
     def name(self) -> str:
         """The dataset's name."""
         return self.folder.name
+
+    def pieces(self, split: str) -> Iterator[Piece]:
+        """The text of a split, in order.
+
+        Raises:
+            DatasetError: the text is missing or damaged.
+        """
+        try:
+            for part_of, piece in self.description.division.divide(read_pieces(self.folder.scripts)):
+                if part_of == split:
+                    yield piece
+        except (OSError, ValueError) as error:
+            raise DatasetError(
+                f"{self.folder.scripts.name} of dataset “{self.name}” is missing or damaged.",
+                "Prepare it again with --force.",
+            ) from error
 
     def ids(self, split: str) -> NDArray[np.unsignedinteger]:
         """The token ids of a split, in order, memory-mapped and read-only.

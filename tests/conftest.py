@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from scriptforge.dataset import Dataset
     from scriptforge.workspace import RunFolder
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are fastest so, the more so side by side
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile("steady")  # `--hypothesis-profile explore` looks for what nobody has thought of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -9,12 +9,12 @@ from pathlib import PurePath
 
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.files import Row, TableFile, TextFile
-from scriptforge.corpus.pieces import PLAIN, Piece
 from scriptforge.corpus.sources import Source
+from scriptforge.pieces import PLAIN, Piece
+from scriptforge.screenplay.formats.name_line import rendered_length, write
 from scriptforge.screenplay.formats.table import documents, guess_columns
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
-from scriptforge.screenplay.writing import rendered_length, write
 
 LONGEST_PIECE = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no piece fills the memory."""

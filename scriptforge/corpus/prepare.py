@@ -18,12 +18,12 @@ import numpy as np
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.ids import IdsWriter
 from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.corpus.pieces import PLAIN, Piece, blocks, read_pieces, write_pieces
 from scriptforge.corpus.progress import Progress, untold
 from scriptforge.corpus.sources import Source
 from scriptforge.corpus.split import Shares, divide
 from scriptforge.dataset import Description, Division, Member, SplitDescription
 from scriptforge.errors import CorpusError
+from scriptforge.pieces import Piece, blocks, read_pieces, write_pieces
 from scriptforge.screenplay.cast import cast
 from scriptforge.screenplay.script import Element, speaker_key
 from scriptforge.vocabulary import Encoded, Level, Vocabulary
@@ -127,24 +127,11 @@ class _Reader:
     total: int
 
     def __call__(self, doing: str) -> Iterator[tuple[str, Piece]]:
-        position = 0
-        for number, piece in enumerate(read_pieces(self.path)):
+        for number, placed in enumerate(self.division.divide(read_pieces(self.path))):
             if number % _PIECES_BETWEEN_REPORTS == 0:
                 self.progress(doing, number, self.total)
-            for part in self._cut(piece, position):
-                yield self.division.split_of(part.document, position), part
-                position += part.characters
+            yield placed
         self.progress(doing, self.total, self.total)
-
-    def _cut(self, piece: Piece, position: int) -> Iterator[Piece]:
-        """Plain text is cut at the very character where a split ends; an element stays whole."""
-        if piece.kind == PLAIN:
-            for boundary in self.division.boundaries:
-                if position < boundary < position + piece.characters:
-                    head, piece = piece.cut(boundary - position)
-                    yield head
-                    position = boundary
-        yield piece
 
 
 def prepare(

@@ -7,9 +7,8 @@ nothing of models.
 from dataclasses import replace
 from typing import Protocol
 
-from scriptforge.screenplay.formats.name_line import CONTINUATION
+from scriptforge.screenplay.formats.name_line import CONTINUATION, render_line
 from scriptforge.screenplay.script import Element, normalise
-from scriptforge.screenplay.writing import render_line
 from scriptforge.vocabulary import Vocabulary
 
 

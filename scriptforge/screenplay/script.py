@@ -85,17 +85,18 @@ class Script:
 
 _CONTINUED = re.compile(r"\(\s*cont(?:['’´`]?d|inued|inuing)?\.?\s*(?:\)|$)", re.IGNORECASE)
 _NOT_IN_NAMES = str.maketrans("_:：", "   ")
-_BYTE_ORDER_MARK = "\ufeff"
+_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+"""Control characters that are no line breaks, lone surrogates, and the byte-order mark on either side."""
 
 
 def normalise(element: Element) -> Element | None:
     r"""The element in normal form, which is what every reader yields and every writer can write.
 
-    In normal form a text has no leading or trailing white space, breaks lines with `\n` alone, and each of
-    its lines is stripped and not blank. A heading may be empty; nothing else is. A speaker is a name on one
-    line, words parted by single spaces, without colons and underscores. What a cue adds in brackets opens
-    the text, `JERRY (O.S.)` saying `Hi.` becoming JERRY saying `(O.S.) Hi.`, and `(CONT'D)` is dropped.
-    Dialogue without a speaker is action. Normalising twice changes nothing.
+    In normal form a text has no control characters, no leading or trailing white space, breaks lines with
+    `\n` alone, and each of its lines is stripped and not blank. A heading may be empty; nothing else is. A
+    speaker is a name on one line, words parted by single spaces, without colons and underscores. What a cue
+    adds in brackets opens the text, `JERRY (O.S.)` saying `Hi.` becoming JERRY saying `(O.S.) Hi.`, and
+    `(CONT'D)` is dropped. Dialogue without a speaker is action. Normalising twice changes nothing.
 
     Args:
         element: any element, its text and speaker as printed.
@@ -113,14 +114,19 @@ def normalise(element: Element) -> Element | None:
 
 
 def _strip_lines(text: str) -> str:
-    lines = map(str.strip, text.replace(_BYTE_ORDER_MARK, "").splitlines())
+    lines = map(str.strip, _visible(text).splitlines())
     return "\n".join(filter(None, lines))
+
+
+def _visible(text: str) -> str:
+    """The text without invisible characters, and with a space for each tab."""
+    return _INVISIBLE.sub("", text).replace("\t", " ")
 
 
 @lru_cache(maxsize=4096)
 def _split_cue(printed: str) -> tuple[str, str]:
     """The name in a printed cue, and what the cue adds to it in brackets."""
-    cue = " ".join(printed.replace(_BYTE_ORDER_MARK, "").translate(_NOT_IN_NAMES).split())
+    cue = " ".join(_visible(printed).translate(_NOT_IN_NAMES).split())
     cue = _CONTINUED.sub("", cue).strip()
     name, bracket, aside = cue.partition("(")
     return (name.strip(), bracket + aside) if aside.endswith(")") else (cue, "")

@@ -14,9 +14,9 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, UsageError
+from scriptforge.screenplay.formats.name_line import write
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
-from scriptforge.screenplay.writing import write
 from scriptforge.workspace import SPLITS, DatasetFolder
 
 LAST_TENTH = Shares(0.1, 0)
@@ -53,7 +53,7 @@ class TestPlain:
         assert len(dataset.ids("test")) == 0
 
     @pytest.mark.parametrize("level", ["char", "bpe"])
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(
         text=st.text(st.sampled_from("aä🎭<e \t\n\v\f\x85\u2028\ufeff"), min_size=40, max_size=400).filter(
             lambda text: text.strip() and text[0] != "\ufeff"

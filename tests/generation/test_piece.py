@@ -9,8 +9,8 @@ import torch
 from scriptforge.errors import UsageError
 from scriptforge.generation import Request, SamplingOptions, generate, stream
 from scriptforge.models import LSTM
+from scriptforge.screenplay.formats.name_line import write
 from scriptforge.screenplay.reading import read
-from scriptforge.screenplay.writing import write
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], LSTM]

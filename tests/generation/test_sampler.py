@@ -53,14 +53,14 @@ def draws(options: SamplingOptions, logits_V: Tensor, seed: int, count: int) -> 
 
 
 @given(logits_of_two_lanes, st.integers(1, 400))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_top_k_keeps_the_k_likeliest(logits_BV: Tensor, k: int) -> None:
     ranked = [sorted(range(300), key=lane.__getitem__, reverse=True) for lane in logits_BV.tolist()]
     assert kept(keep_top_k(logits_BV, k)) == [set(ids[:k]) for ids in ranked]
 
 
 @given(logits_of_two_lanes, shares)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_top_p_keeps_the_fewest_that_reach_the_mass(logits_BV: Tensor, mass: float) -> None:
     expected = []
     for probabilities in logits_BV.softmax(-1).tolist():
@@ -70,7 +70,7 @@ def test_top_p_keeps_the_fewest_that_reach_the_mass(logits_BV: Tensor, mass: flo
 
 
 @given(logits_of_two_lanes, shares)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_typical_keeps_those_nearest_to_the_expected_surprise(logits_BV: Tensor, mass: float) -> None:
     expected = []
     for probabilities in logits_BV.softmax(-1).tolist():
@@ -82,7 +82,7 @@ def test_typical_keeps_those_nearest_to_the_expected_surprise(logits_BV: Tensor,
 
 
 @given(logits_of_two_lanes, shares)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_min_p_keeps_a_share_of_the_likeliest(logits_BV: Tensor, share: float) -> None:
     expected = [
         {id_ for id_, p in enumerate(lane) if p >= share * max(lane)}
@@ -109,7 +109,7 @@ def test_repetition_is_penalised_whatever_the_sign() -> None:
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.integers(1, 4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ngrams_are_not_completed_twice(said: list[int], n: int) -> None:
     history_BW = torch.tensor([[9] * (16 - len(said)) + said])
     begun = said[len(said) - n + 1 :]
@@ -132,7 +132,7 @@ def test_ngrams_are_not_completed_twice(said: list[int], n: int) -> None:
         no_repeat_ngram=st.integers(0, 3),
     ),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_is_drawn_is_never_forbidden(
     logits: list[float], allowed: set[int], options: SamplingOptions
 ) -> None:

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scriptforge.generation.transcript import Transcript, new_transcript
+from scriptforge.screenplay.formats.name_line import write
 from scriptforge.screenplay.script import Element, normalise
-from scriptforge.screenplay.writing import write
 from scriptforge.vocabulary import LEVELS, Vocabulary
 
 SPEAKERS = ("Jerry", "[aside", "Cop 2", "setting", "INT.")
@@ -26,7 +26,7 @@ def shown(transcript: Transcript, ids: list[int]) -> list[str]:
 
 
 @given(elements, st.sampled_from(VOCABULARIES))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_script_is_shown_as_the_writer_lays_it_out(script: list[Element], vocabulary: Vocabulary) -> None:
     tidy = [element for element in map(normalise, script) if element]
     transcript = new_transcript(vocabulary)
@@ -55,7 +55,7 @@ def test_an_element_of_nothing_but_space_leaves_no_trace(vocabulary: Vocabulary)
 
 
 @given(st.text(st.sampled_from("ab \n"), max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_plain_text_is_shown_as_it_is_up_to_its_last_blank(text: str) -> None:
     vocabulary = Vocabulary.train(["ab \n"], "char", plain=True)
     transcript = new_transcript(vocabulary)

@@ -8,8 +8,9 @@
         four spaces                 one more line of the element above
     !text  .text  >text  @name: t   action, heading, transition, dialogue, whatever they look like
 
-Blank lines part elements; more of them than usual part scenes. `parse_line` is the whole grammar of a line,
-and the writer asks it how a line will be read.
+Blank lines part elements; more of them than usual part scenes. `parse_line` is the whole grammar of a line.
+What is written is marked only where it would read back as something else; to know that, writing asks
+`parse_line`.
 """
 
 import re
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, peek, percentage
 from scriptforge.screenplay.formats.signs import is_bracketed, is_name, is_scene_heading, is_transition
-from scriptforge.screenplay.script import Element, Kind
+from scriptforge.screenplay.script import Element, Kind, Script, normalise
 
 CONTINUATION = "    "
 """What opens a further line of an element."""
@@ -118,6 +119,49 @@ def _gaps_and_lines(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
             goes_on = not line.startswith(CONTINUATION)
     if element:
         yield gap, element
+
+
+def write(elements: Iterable[Element]) -> Iterator[str]:
+    """Lays out elements in normal form.
+
+    Args:
+        elements: a script, or as much of it as has come so far.
+
+    Yields:
+        Lines without line ends; a heading has a blank line before it, except at the very start.
+    """
+    for number, element in enumerate(elements):
+        if number and element.kind == "heading":
+            yield ""
+        yield from render_line(element).split("\n")
+
+
+def write_script(script: Script) -> Iterator[str]:
+    """Lays out a script, whose title has no place here."""
+    yield from write(script.elements)
+
+
+def render_line(element: Element) -> str:
+    """One element as it is written, without the blank line before a heading and without a line end.
+
+    Each line break in the text starts another line, indented by four spaces.
+    """
+    first, *more = element.text.split("\n")
+    return f"\n{CONTINUATION}".join([_render_first_line(element, first), *more])
+
+
+def rendered_length(element: Element) -> int:
+    """How many characters the element adds to a script: its lines, their ends, a heading's blank line."""
+    return len(render_line(element)) + (2 if element.kind == "heading" else 1)
+
+
+def _render_first_line(element: Element, text: str) -> str:
+    plain = f"{element.speaker}: {text}" if element.kind == "dialogue" else text
+    wanted = Element(element.kind, text, element.speaker)
+    if plain and normalise(parse_line(plain).element) == wanted:
+        return plain
+    mark = MARKS[element.kind]
+    return f"{mark} {plain}" if plain.startswith(mark) else mark + plain
 
 
 FORMAT = Format("name-line", "one line an element, dialogue as `name: text`", recognise, parse)

@@ -1,23 +1,13 @@
-"""The plain-text writer, and the law that reading gives back what was written."""
+"""Writing `name: text`, and the law that reading gives back what was written."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scripts import normal_elements
 
+from scriptforge.screenplay.formats.name_line import render_line, rendered_length, write
 from scriptforge.screenplay.reading import read
-from scriptforge.screenplay.script import KINDS, Element, normalise
-from scriptforge.screenplay.writing import render_line, rendered_length, write
-
-PHRASES = [
-    "jerry", "so i said", "INT. DINER", "CUT TO:", "FADE OUT.", "setting", "(aside)", "[setting: diner]",
-    "9: 15", "http://example.org", "!", ".", "..", ">", "@", ":", "：", "\n", "    ", "C-3PO", "我", "\x85",
-]  # fmt: skip
-texts = st.text(max_size=40) | st.lists(st.sampled_from(PHRASES), max_size=5).map("".join)
-normal_elements = (
-    st.builds(Element, st.sampled_from(KINDS), texts, texts)
-    .map(normalise)
-    .filter(lambda element: element is not None)
-)
+from scriptforge.screenplay.script import Element
 
 
 @given(st.lists(normal_elements, max_size=8))
