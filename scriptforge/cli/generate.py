@@ -1,9 +1,6 @@
 """`scriptforge generate`: from a run to new scripts."""
 
-import os
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +8,16 @@ import typer
 
 from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
 from scriptforge.cli.output import Output
+from scriptforge.cli.prime import read_prime
+from scriptforge.cli.script_files import FormatChoice, chosen_format, laid_out, write_files
 
 if TYPE_CHECKING:
-    from scriptforge.generation import Piece
+    from scriptforge.generation import Casting, Piece, Request
+    from scriptforge.generation.sitting import Sitting
+    from scriptforge.run import Run
 
 DEFAULT_LINES = 20
-_PIPE_PATIENCE = 0.1  # seconds
+DEFAULT_SEED = 1
 
 
 def generate(
@@ -31,6 +32,21 @@ def generate(
             help="How it begins: a speaker, `speaker: words`, or words; - reads standard input.",
         ),
     ] = None,
+    scene: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The scene it opens in: “INT. DINER - NIGHT”.")
+    ] = None,
+    cast: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these speak, whatever the model would like.")
+    ] = None,
+    next_speaker: Annotated[
+        str | None, typer.Option("--next", metavar="NAME", help="Who speaks next.")
+    ] = None,
+    no_stage_directions: Annotated[
+        bool, typer.Option("--no-stage-directions", help="No actions, and no asides in brackets.")
+    ] = False,
+    source: Annotated[
+        str | None, typer.Option(metavar="CORPUS", help="Of a mixed model, the corpus to write like.")
+    ] = None,
     length: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="About so many tokens, to the end of a line.")
     ] = None,
@@ -38,6 +54,7 @@ def generate(
         int | None,
         typer.Option(min=1, metavar="N", help=f"So many lines; {DEFAULT_LINES} if neither is given."),
     ] = None,
+    turns: Annotated[int | None, typer.Option(min=1, metavar="N", help="So many lines of dialogue.")] = None,
     count: Annotated[
         int, typer.Option("-n", min=1, max=10_000, metavar="COUNT", help="So many scripts, from seed on.")
     ] = 1,
@@ -62,7 +79,31 @@ def generate(
     no_repeat_ngram: Annotated[
         int | None, typer.Option(metavar="N", help="Never say the same N tokens in a row twice.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed gives the same text.")] = 1,
+    max_copy: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Never copy more than N words in a row; 8 is usual."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say how much of it is copied from the training text.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="S", help=f"The same seed gives the same text; {DEFAULT_SEED} if left out."
+        ),
+    ] = None,
+    continued: Annotated[
+        Path | None,
+        typer.Option("--continue", metavar="FILE", help="Go on from a state saved with --save-state."),
+    ] = None,
+    saved: Annotated[
+        Path | None,
+        typer.Option("--save-state", metavar="FILE", help="Save where it ends, to go on another day."),
+    ] = None,
+    format: Annotated[
+        FormatChoice | None,
+        typer.Option(help="The layout; the suffix of -o, or txt, decides if left out."),
+    ] = None,
     path: Annotated[
         Path | None,
         typer.Option(
@@ -75,12 +116,16 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Write new scripts in the voice of a run."""
-    from scriptforge.generation import Request, SamplingOptions, stream
-    from scriptforge.generation import generate as generate_pieces
+    from scriptforge.generation import Casting, Request, SamplingOptions, Writing
+    from scriptforge.generation.sitting import save_sitting
+    from scriptforge.originality import index_training
     from scriptforge.run import Run
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
+    layout = chosen_format(format, path)
+    is_streamed = count == 1 and path is None and not as_json and layout == FormatChoice.txt.value
+    _refuse_contradictions(continued, saved, seed, count, layout if path is None else "")
     sampling: dict[str, Any] = {
         "temperature": temperature,
         "top_k": top_k,
@@ -90,63 +135,92 @@ def generate(
         "repetition_penalty": repetition_penalty,
         "no_repeat_ngram": no_repeat_ngram,
     }
+    names = tuple(name.strip() for name in (cast or "").split(",") if name.strip())
     request = Request(
         prime=read_prime(prime),
+        scene=scene or "",
+        source=source or "",
+        lines=DEFAULT_LINES if (lines, turns, length) == (None, None, None) else lines,
+        turns=turns,
         length=length,
-        lines=DEFAULT_LINES if length is None and lines is None else lines,
         count=count,
-        seed=seed,
+        seed=DEFAULT_SEED if seed is None else seed,
         sampling=SamplingOptions(**{key: value for key, value in sampling.items() if value is not None}),
+        casting=Casting(names, next_speaker or "", not no_stage_directions),
+        max_copy=max_copy,
     )
-    trained = Run(Workspace.find(workspace).run(run))
-    if count == 1 and path is None and not as_json:
-        output.stream(stream(trained.model, trained.vocabulary, request))
-        return
-    pieces = generate_pieces(trained.model, trained.vocabulary, request)
-    if path is not None:
-        for file, piece in _files(path, trained.folder.name, pieces, count > 1):
-            _write(file, piece.text, force)
-            output.note(f"{file} (seed {piece.seed})")
-    documents = [_document(trained.folder.name, piece) for piece in pieces]
-    if as_json or path is None:
-        output.result(documents if count > 1 else documents[0], lambda: _joined(pieces))
+    place = Workspace.find(workspace)
+    trained = Run(place.run(run))
+    _check_cast(request.casting, trained)
+    request, after = _opened(continued, request, trained)
+    dataset = trained.open_dataset(place) if max_copy or check else None
+    index = index_training(dataset) if dataset else None
+    writing = Writing(trained.model, trained.vocabulary, request, after=after, index=index)
+    if is_streamed:
+        output.stream(new for (new,) in writing if new)
+    else:
+        for _ in writing:
+            pass
+    if saved:
+        save_sitting(writing.pause(), saved, weights=trained.fingerprint, seed=request.seed)
+        output.note(f"Go on another day: scriptforge generate {trained.folder.name} --continue {saved}")
+    if writing.relaxed:
+        output.note(
+            f"{writing.relaxed} times more than {max_copy} words were copied: nothing else could come."
+        )
+    if not is_streamed:
+        texts = [laid_out(piece, layout, trained.vocabulary.plain) for piece in writing.pieces]
+        if path is not None:
+            for line in write_files(path, trained.folder.name, layout, writing.pieces, texts, force):
+                output.note(line)
+        documents = [_document(trained.folder.name, piece) for piece in writing.pieces]
+        if as_json or path is None:
+            output.result(documents if count > 1 else documents[0], lambda: "\n".join(texts).removesuffix("\n"))
 
 
-def read_prime(given: str | None) -> str:
-    """The prime of the option, or what is piped in where there is none, or all of stdin for `-`."""
-    if given == "-" or (given is None and _is_piped()):
-        return sys.stdin.read().strip("\r\n")
-    return given or ""
+def _refuse_contradictions(
+    continued: Path | None, saved: Path | None, seed: int | None, count: int, layout: str
+) -> None:
+    """Lets only pass what can be done.
 
+    Args:
+        continued: the state to go on from.
+        saved: where to save the state.
+        seed: asked for.
+        count: how many pieces.
+        layout: the format in which they are to be printed; empty if they go into files.
 
-def _is_piped() -> bool:
-    """Whether something waits on stdin; an open pipe in which nothing comes is not waited for."""
-    import select
-    import stat
-
-    try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode
-        if stat.S_ISREG(mode):
-            return True
-        return stat.S_ISFIFO(mode) and bool(select.select([sys.stdin], [], [], _PIPE_PATIENCE)[0])
-    except (OSError, ValueError):
-        return False
-
-
-def _files(path: Path, run: str, pieces: "list[Piece]", is_folder: bool) -> Iterator[tuple[Path, "Piece"]]:
-    """Each piece with the file it goes to; in a folder the seed is in the file's name."""
-    for piece in pieces:
-        in_folder = is_folder or path.is_dir()
-        yield (path / f"{run}-seed-{piece.seed}.txt" if in_folder else path), piece
-
-
-def _write(file: Path, text: str, force: bool) -> None:
+    Raises:
+        UsageError: two of them contradict each other.
+    """
     from scriptforge.errors import UsageError
-    from scriptforge.workspace import atomic_write
 
-    if file.exists() and not force:
-        raise UsageError(f"There is a file {file} already.", "Replace it with --force, or name another one.")
-    atomic_write(file, text)
+    if (continued or saved) and count > 1:
+        raise UsageError("Only one script can be gone on with.", "Leave -n out.")
+    if continued and seed is not None:
+        raise UsageError("What goes on has its seed already.", "Leave --seed out.")
+    if count > 1 and layout not in ("", FormatChoice.txt.value):
+        raise UsageError(
+            f"Several scripts do not fit into one {layout} document.", "Give a folder for them: -o FOLDER"
+        )
+
+
+def _check_cast(casting: "Casting", trained: "Run") -> None:
+    from scriptforge.generation.casting import check_known
+
+    names = [*casting.cast, *([casting.next_speaker] if casting.next_speaker else [])]
+    if not trained.vocabulary.plain:
+        check_known(names, trained.vocabulary, trained.description.dataset.cast)
+
+
+def _opened(continued: Path | None, request: "Request", trained: "Run") -> "tuple[Request, Sitting | None]":
+    """The state to go on from, if any, and the request with the seed that it began with."""
+    from scriptforge.generation.sitting import load_sitting
+
+    if continued is None:
+        return request, None
+    sitting, seed = load_sitting(continued, weights=trained.fingerprint)
+    return replace(request, seed=seed), sitting
 
 
 def _document(run: str, piece: "Piece") -> dict[str, Any]:
@@ -156,7 +230,3 @@ def _document(run: str, piece: "Piece") -> dict[str, Any]:
         "text": piece.text,
         "elements": [asdict(element) for element in piece.elements],
     }
-
-
-def _joined(pieces: "list[Piece]") -> str:
-    return "\n\n".join(piece.text.rstrip("\n") for piece in pieces)

@@ -1,39 +1,25 @@
 """The loop of generation: scores, a mask, a draw, and the drawn token is what the model reads next.
 
-Knows nothing of text: it takes ids and yields ids.
+Knows nothing of text: it takes ids and gives ids.
 
 Shape letters: B lanes, T steps, V vocabulary.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from scriptforge.generation.constraint import Constraint
 from scriptforge.generation.grammar import Grammar
 from scriptforge.generation.sampler import Sampler
+from scriptforge.generation.sitting import Sitting
 from scriptforge.models import LanguageModel
 
 _onednn = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What every lane starts with.
-
-    Attributes:
-        ids: read before anything is drawn; not empty.
-        cues: where not empty, the first token drawn is one of these, and `line` follows it.
-        line: ids that follow the drawn cue.
-    """
-
-    ids: tuple[int, ...]
-    cues: tuple[int, ...] = ()
-    line: tuple[int, ...] = ()
 
 
 class Decoder(Protocol):
@@ -46,6 +32,18 @@ class Decoder(Protocol):
 
     def read(self, ids_BT: Tensor) -> Tensor:
         """Reads T more tokens on each lane and scores what may come after them: `logits_BV`."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that it remembers of what it has read, by name."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on where another decoder of the same kind and as many lanes stood.
+
+        Raises:
+            ValueError or KeyError: the state is of another kind of decoder or model.
+        """
         ...
 
 
@@ -68,6 +66,17 @@ class ModelDecoder:
             logits_BTV, self._state = self._model(ids_BT, self._state)
         return logits_BTV[:, -1]
 
+    def state(self) -> dict[str, Tensor]:
+        """See `Decoder.state`."""
+        return {f"state.{number}": tensor for number, tensor in enumerate(self._state)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """See `Decoder.restore`."""
+        restored = tuple(state[name].to(self.device) for name in self.state())
+        if [tensor.shape for tensor in restored] != [tensor.shape for tensor in self._state]:
+            raise ValueError("the state has other sizes than the model")
+        self._state = restored
+
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
@@ -84,62 +93,110 @@ def _plain_kernels() -> Iterator[None]:
             torch.backends.mkldnn.enabled = enabled
 
 
-def decode(
-    decoder: Decoder, grammar: Grammar, sampler: Sampler, prompt: Prompt, lanes: int
-) -> Iterator[list[int]]:
-    """Goes on from a prompt for as long as it is asked to.
+class Loop:
+    """The loop itself, on B lanes; inference mode ends with each step, as a generator's would leak.
 
     Args:
         decoder: has read nothing yet.
         grammar: what may come next.
+        constraints: what else must not.
         sampler: draws it.
-        prompt: the same for all lanes.
         lanes: B.
-
-    Yields:
-        The next id of each lane, those of `prompt.line` included, those of `prompt.ids` not.
     """
-    loop = _Loop(decoder, grammar, sampler, lanes)
-    loop.give(prompt.ids)
-    if prompt.cues:
-        yield loop.draw(prompt.cues)
-        yield from ([id_] * lanes for id_ in prompt.line)
-        loop.give(prompt.line)
-    while True:
-        yield loop.draw()
 
-
-class _Loop:
-    """What is carried from step to step; inference mode ends with each, as a generator's would leak."""
-
-    def __init__(self, decoder: Decoder, grammar: Grammar, sampler: Sampler, lanes: int) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        grammar: Grammar,
+        constraints: Sequence[Constraint],
+        sampler: Sampler,
+        lanes: int,
+    ) -> None:
         self._decoder = decoder
         self._grammar = grammar
+        self._constraints = constraints
         self._sampler = sampler
         self._position = grammar.start(lanes)
+        self._history: list[list[int]] = []
         self._unread_BT = torch.empty((lanes, 0), dtype=torch.int64, device=decoder.device)
+        self._logits_BV = torch.empty((lanes, 0), device=decoder.device)
 
     @torch.inference_mode()
     def give(self, ids: Sequence[int]) -> None:
         """Takes ids that are given and not drawn; the model reads them with the next draw."""
-        self._sampler.remember(ids)
-        ids_1T = torch.tensor([ids], device=self._unread_BT.device)
-        ids_BT = ids_1T.expand(len(self._unread_BT), -1)
-        for ids_B in ids_BT.unbind(1):
-            self._position = self._grammar.advance(self._position, ids_B)
-        self._unread_BT = torch.cat([self._unread_BT, ids_BT], dim=1)
+        lanes = len(self._unread_BT)
+        ids_T1 = torch.tensor(ids, dtype=torch.int64, device=self._unread_BT.device)[:, None]
+        ids_TB = ids_T1.expand(-1, lanes)
+        self._take(ids_TB)
+        self._unread_BT = torch.cat([self._unread_BT, ids_TB.T], dim=1)
 
     @torch.inference_mode()
     def draw(self, choices: Sequence[int] = ()) -> list[int]:
         """Reads what is unread and draws the next id of each lane, one of the choices if there are any."""
-        logits_BV = self._decoder.read(self._unread_BT)
+        self._read()
         forbidden_BV = self._grammar.forbidden(self._position)
+        for constraint in self._constraints:
+            forbidden_BV = constraint.forbid(forbidden_BV)
         if choices:
             excluded_BV = torch.ones_like(forbidden_BV)
             excluded_BV[:, list(choices)] = False
             forbidden_BV = forbidden_BV | excluded_BV
-        ids_B = self._sampler.draw(logits_BV, forbidden_BV)
+        ids_B = self._sampler.draw(self._logits_BV, forbidden_BV)
         self._position = self._grammar.advance(self._position, ids_B)
         self._unread_BT = ids_B[:, None]
         ids: list[int] = ids_B.tolist()
+        self._advance(ids)
         return ids
+
+    @torch.inference_mode()
+    def pause(self, *, take_back: bool) -> Sitting:
+        """Puts everything aside so that `resume` goes on as if there had been no pause.
+
+        Args:
+            take_back: whether the last draw is to be made again then, which must have been of tokens that
+                are no text.
+
+        Returns:
+            The state of all lanes; the loop itself is not to be used any more.
+        """
+        if take_back:
+            self._sampler.take_back()
+            self._history.pop()
+        else:
+            self._read()
+        return Sitting(
+            ids_TB=torch.tensor(self._history),
+            logits_BV=self._logits_BV,
+            sampler=self._sampler.state(),
+            decoder=self._decoder.state(),
+        )
+
+    @torch.inference_mode()
+    def resume(self, sitting: Sitting) -> None:
+        """Goes on from where another loop paused, before anything else is given or drawn.
+
+        Raises:
+            RuntimeError, ValueError or KeyError: the sitting is of another model, or damaged.
+        """
+        self._take(sitting.ids_TB)
+        self._sampler.restore(sitting.sampler)
+        self._decoder.restore(sitting.decoder)
+        self._logits_BV = sitting.logits_BV
+
+    def _read(self) -> None:
+        """Reads what is unread, after which the scores are those of what may come now."""
+        if self._unread_BT.shape[1]:
+            self._logits_BV = self._decoder.read(self._unread_BT)
+            self._unread_BT = self._unread_BT[:, :0]
+
+    def _take(self, ids_TB: Tensor) -> None:
+        """Follows ids that were not drawn just now."""
+        self._sampler.remember(ids_TB)
+        for ids_B in ids_TB:
+            self._position = self._grammar.advance(self._position, ids_B)
+            self._advance(ids_B.tolist())
+
+    def _advance(self, ids: list[int]) -> None:
+        self._history.append(ids)
+        for constraint in self._constraints:
+            constraint.advance(ids)

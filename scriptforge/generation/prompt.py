@@ -6,45 +6,102 @@ taken as it is. Knows nothing of models.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.decoder import Prompt
+from scriptforge.generation.casting import Casting, refuse_contradiction, tidy_name
+from scriptforge.generation.request import Request
 from scriptforge.screenplay.formats.name_line import parse_line
 from scriptforge.screenplay.formats.signs import is_name
 from scriptforge.screenplay.reading import read
-from scriptforge.screenplay.script import Element, speaker_key
+from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
 _MISSPELLED = 0.75
 """How alike a word must be to a name, from 0 to 1, to be taken for that name misspelled."""
 
 
-def build_prompt(prime: str, vocabulary: Vocabulary) -> Prompt:
-    """Turns a prime into ids; an `<end>` comes first, so that a script or text of its own begins.
+@dataclass(frozen=True)
+class Prompt:
+    """What every lane starts with.
+
+    Attributes:
+        ids: read before anything is drawn.
+        choices: where not empty, the first token drawn is one of these, and `line` follows it.
+        line: ids that follow the drawn token.
+    """
+
+    ids: tuple[int, ...]
+    choices: tuple[int, ...] = ()
+    line: tuple[int, ...] = ()
+
+
+def build_prompt(request: Request, vocabulary: Vocabulary, *, goes_on: bool = False) -> Prompt:
+    """Turns what a person typed into ids.
 
     Args:
-        prime: what a person typed, of any number of lines; empty for a script from nothing.
+        request: its prime may have any number of lines; empty for a script from nothing.
         vocabulary: the model's.
+        goes_on: whether the text before is there already; else an `<end>` comes first, so that a script or
+            text of its own begins.
 
     Raises:
-        UsageError: a name seems misspelled, or a word is not in the vocabulary.
+        UsageError: a name seems misspelled, a word is not in the vocabulary, somebody is to speak who is not
+            of the cast, or the model knows no scripts.
     """
+    opening = () if goes_on else (vocabulary.end,)
     if vocabulary.plain:
-        _check_words(prime, vocabulary)
-        return Prompt((vocabulary.end, *vocabulary.encode(prime)))
-    elements = list(read(prime.splitlines(), "name-line"))
-    if not elements:
-        return Prompt((vocabulary.end,))
-    last = elements.pop()
-    if _is_bare(last, prime):
-        cue = _cue_in(last.text, vocabulary)
-        if cue is None and vocabulary.speakers:
-            ids = _encode(elements, vocabulary)
-            _check_words(last.text, vocabulary)
-            return Prompt(ids, tuple(vocabulary.speakers.values()), tuple(vocabulary.encode(last.text)))
-        last = cue or last
-    return Prompt(_encode([*elements, last], vocabulary))
+        _refuse_script(request)
+        _check_words(request.prime, vocabulary)
+        return Prompt((*opening, *vocabulary.encode(request.prime)))
+    elements = list(read(request.prime.splitlines(), "name-line"))
+    prompt = _build_script_prompt(request, elements, vocabulary)
+    return replace(prompt, ids=(*opening, *prompt.ids))
+
+
+def _refuse_script(request: Request) -> None:
+    if request.asks_for_script:
+        raise UsageError(
+            f"This model writes plain text and cannot be asked for {request.asks_for_script}.",
+            "Prepare the corpus without --plain, and train a model on that.",
+        )
+
+
+def _build_script_prompt(request: Request, elements: list[Element], vocabulary: Vocabulary) -> Prompt:
+    """The prompt without its opening."""
+    casting = request.casting
+    scene = normalise(Element("heading", request.scene)) if request.scene.strip() else None
+    given = [*([scene] if scene else []), *elements]
+    choices: tuple[int, ...] = ()
+    line: tuple[int, ...] = ()
+    if elements and _is_bare(elements[-1], request.prime):
+        words = given.pop().text
+        if cue := _cue_in(words, vocabulary) or _sole_speaker(words, casting, vocabulary):
+            given.append(cue)
+        elif choices := _own_cues(casting, vocabulary):
+            _check_words(words, vocabulary)
+            line = tuple(vocabulary.encode(words))
+        else:
+            given.append(elements[-1])
+    elif scene and not elements:
+        choices = (vocabulary.action, vocabulary.cue, *vocabulary.speakers.values())
+    refuse_contradiction(casting, [*(element.speaker for element in given), casting.next_speaker])
+    return Prompt(_encode(given, vocabulary), choices, line)
+
+
+def _own_cues(casting: Casting, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The cue tokens of those who may speak."""
+    return tuple(id_ for name, id_ in vocabulary.speakers.items() if casting.admits(name))
+
+
+def _sole_speaker(words: str, casting: Casting, vocabulary: Vocabulary) -> Element | None:
+    """The line of a speaker without a token, where nobody but such may say it."""
+    name = casting.next_speaker or next(iter(casting.cast), "")
+    has_own_token = vocabulary.speaker_id(tidy_name(name)) is not None
+    if not name or has_own_token or (not casting.next_speaker and _own_cues(casting, vocabulary)):
+        return None
+    return Element("dialogue", words, tidy_name(name))
 
 
 def _is_bare(last: Element, prime: str) -> bool:
@@ -75,14 +132,13 @@ def _is_misspelled_name(word: str, vocabulary: Vocabulary) -> bool:
     return bool(difflib.get_close_matches(speaker_key(word), list(keys), cutoff=_MISSPELLED))
 
 
-def _encode(elements: Iterable[Element], vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The ids of elements after an `<end>`, where every word of them is known."""
-    elements = list(elements)
+def _encode(elements: Sequence[Element], vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The ids of elements of which every word is known."""
     for element in elements:
         if vocabulary.speaker_id(element.speaker) is None and vocabulary.unknown_words(element.speaker):
             raise unknown_name("speaker", element.speaker, vocabulary.speakers)
         _check_words(element.text, vocabulary)
-    return (vocabulary.end, *vocabulary.encode_elements(elements).ids.tolist())
+    return tuple(vocabulary.encode_elements(elements).ids.tolist())
 
 
 def _check_words(text: str, vocabulary: Vocabulary) -> None:

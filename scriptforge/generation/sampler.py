@@ -7,7 +7,7 @@ Shape letters: B lanes, V vocabulary, W remembered tokens.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TypeAlias
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from scriptforge.errors import UsageError
+from scriptforge.generation.dice import Dice
 
 MEMORY = 256
 """How many text tokens back repetition is looked for."""
@@ -31,7 +32,6 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _COLDEST = 1e-3
 _LARGEST = 1e30  # a model gone wrong scores with infinities and what is no number; draws go on all the same
-_ROLLS = 256
 _FIRST_LOOK = 128
 
 Filter: TypeAlias = Callable[[Tensor], Tensor]
@@ -186,27 +186,6 @@ def _marked(ids_BN: Tensor, logits_BV: Tensor) -> Tensor:
     return marks.scatter_(1, ids_BN, True)[:, :size]
 
 
-class Dice:
-    """A stream of uniform numbers for each lane, which its seed alone decides.
-
-    Args:
-        seeds: one for each of the B lanes.
-    """
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._rolls_BR = torch.empty(len(seeds), _ROLLS)
-        self._next = _ROLLS
-
-    def roll(self) -> Tensor:
-        """The next number of each lane, `(B, 1)` in 0 ≤ x < 1."""
-        if self._next == _ROLLS:
-            self._rolls_BR = torch.stack([torch.rand(_ROLLS, generator=each) for each in self._generators])
-            self._next = 0
-        self._next += 1
-        return self._rolls_BR[:, self._next - 1 : self._next]
-
-
 class Sampler:
     """Draws one token a step for each of B lanes, and remembers what repetition is measured against.
 
@@ -248,11 +227,24 @@ class Sampler:
             self._remember(ids_B)
         return ids_B
 
-    def remember(self, ids: Sequence[int]) -> None:
-        """Takes a prompt, common to all lanes, into what must not be repeated."""
+    def take_back(self) -> None:
+        """Lets the last draw, which must have been of tokens that are no text, be made again."""
+        if self._options.temperature >= _COLDEST:
+            self._dice.take_back()
+
+    def state(self) -> dict[str, Tensor]:
+        """What `restore` needs for the same draws to come; what was drawn is to be remembered anew."""
+        return self._dice.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on drawing where another sampler of as many lanes stood."""
+        self._dice.restore(state)
+
+    def remember(self, ids_TB: Tensor) -> None:
+        """Takes T ids of each lane that were not drawn into what must not be repeated."""
         if self._remembers:
-            for id_ in ids[-MEMORY:]:
-                self._remember(self._history_BW.new_full((len(self._history_BW),), id_))
+            for ids_B in ids_TB:
+                self._remember(ids_B)
 
     def _pick(self, logits_BV: Tensor) -> Tensor:
         """Draws by inverting the cumulative distribution at one uniform number a lane."""

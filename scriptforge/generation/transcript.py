@@ -21,6 +21,11 @@ class Transcript(Protocol):
         ...
 
     @property
+    def turns(self) -> int:
+        """How many of them are dialogue; none in plain text."""
+        ...
+
+    @property
     def is_between_lines(self) -> bool:
         """Whether all that was shown ends with a finished line, and no further one has begun."""
         ...
@@ -58,6 +63,11 @@ class ScriptTranscript:
     def lines(self) -> int:
         """See `Transcript.lines`."""
         return len(self._elements)
+
+    @property
+    def turns(self) -> int:
+        """See `Transcript.turns`."""
+        return sum(element.kind == "dialogue" for element in self._elements)
 
     @property
     def is_between_lines(self) -> bool:
@@ -156,6 +166,7 @@ class PlainTranscript:
     """
 
     elements: tuple[Element, ...] = ()
+    turns = 0
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary

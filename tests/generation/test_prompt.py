@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from scriptforge.errors import UsageError
+from scriptforge.generation import Request
 from scriptforge.generation.prompt import build_prompt
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Level, Vocabulary
@@ -42,33 +43,33 @@ def says(speaker: str, text: str) -> Element:
 def test_a_prime_becomes_elements_of_which_the_last_is_open(
     vocabulary: Vocabulary, prime: str, elements: list[Element] | None
 ) -> None:
-    prompt = build_prompt(prime, vocabulary)
+    prompt = build_prompt(Request(prime=prime), vocabulary)
     assert prompt.ids[0] == vocabulary.end
     if elements is None:
         assert vocabulary.decode(prompt.line) == prime
     else:
-        assert not prompt.cues
+        assert not prompt.choices
         assert vocabulary.decode_elements(prompt.ids[1:]) == elements
 
 
 @pytest.mark.parametrize("words", ["what is", "hello", "no! who"])
 def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary, words: str) -> None:
-    prompt = build_prompt(f"jerry: hello\n{words} ", vocabulary)
+    prompt = build_prompt(Request(prime=f"jerry: hello\n{words} "), vocabulary)
     assert vocabulary.decode_elements(prompt.ids[1:]) == [says("Jerry", "hello")]
-    assert prompt.cues == tuple(vocabulary.speakers.values())
+    assert prompt.choices == tuple(vocabulary.speakers.values())
     assert vocabulary.decode(prompt.line) == words
 
 
 def test_without_a_cast_words_alone_are_action() -> None:
     vocabulary = Vocabulary.train(["what is this?"], "char")
-    prompt = build_prompt("what is", vocabulary)
+    prompt = build_prompt(Request(prime="what is"), vocabulary)
     assert vocabulary.decode_elements(prompt.ids[1:]) == [Element("action", "what is")]
 
 
 @pytest.mark.parametrize("prime", ["elane", "Elane:", "jery", "jerry: hello\nelane"])
 def test_a_misspelled_name_is_told(vocabulary: Vocabulary, prime: str) -> None:
     with pytest.raises(UsageError) as raised:
-        build_prompt(prime, vocabulary)
+        build_prompt(Request(prime=prime), vocabulary)
     assert ("ELAINE" if "lane" in prime else "Jerry") in raised.value.hint
 
 
@@ -88,32 +89,31 @@ def test_unknown_words_are_told(
     vocabulary_of: Callable[[Level], Vocabulary], prime: str, unknown: str, suggested: str
 ) -> None:
     with pytest.raises(UsageError, match=unknown) as raised:
-        build_prompt(prime, vocabulary_of("word"))
+        build_prompt(Request(prime=prime), vocabulary_of("word"))
     assert suggested in raised.value.hint
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_pieces_of_words_spell_anything(vocabulary_of: Callable[[Level], Vocabulary], level: Level) -> None:
     vocabulary = vocabulary_of(level)
-    prompt = build_prompt("老王: 你好, xylophone 🎷", vocabulary)
+    prompt = build_prompt(Request(prime="老王: 你好, xylophone 🎷"), vocabulary)
     assert vocabulary.decode_elements(prompt.ids[1:]) == [says("老王", "你好, xylophone 🎷")]
 
 
 def test_a_word_of_the_corpus_is_no_misspelled_name() -> None:
     vocabulary = Vocabulary.train(["merry"], "word", speakers=["Jerry"])
-    assert vocabulary.decode(build_prompt("merry", vocabulary).line) == "merry"
+    assert vocabulary.decode(build_prompt(Request(prime="merry"), vocabulary).line) == "merry"
 
 
 def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
-    prompt = build_prompt("elane\n what ", plain_vocabulary) if plain_vocabulary.level != "word" else None
-    if prompt:
-        assert plain_vocabulary.decode(prompt.ids) == "elane\n what "
-    assert plain_vocabulary.decode(build_prompt("what is\n", plain_vocabulary).ids) == "what is\n"
-    assert build_prompt("", plain_vocabulary).ids == (plain_vocabulary.end,)
+    for prime in ("", "what is\n", *(["elane\n what "] if plain_vocabulary.level != "word" else [])):
+        end, *ids = build_prompt(Request(prime=prime), plain_vocabulary).ids
+        assert end == plain_vocabulary.end
+        assert plain_vocabulary.decode(ids) == prime
 
 
 def test_a_plain_word_that_is_unknown_is_told() -> None:
     vocabulary = Vocabulary.train(["what is this?"], "word", plain=True)
     with pytest.raises(UsageError, match="whta") as raised:
-        build_prompt("whta is", vocabulary)
+        build_prompt(Request(prime="whta is"), vocabulary)
     assert "what" in raised.value.hint

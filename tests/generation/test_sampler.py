@@ -178,7 +178,7 @@ def test_a_prompt_counts_as_said_and_is_forgotten_in_time() -> None:
     logits_BV, nothing_BV = torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2, dtype=torch.bool)
     for prompt, expected in (([1], 0), ([1] + [0] * MEMORY, 1)):
         sampler = Sampler(options, [0], torch.ones(2, dtype=torch.bool))
-        sampler.remember(prompt)
+        sampler.remember(torch.tensor(prompt)[:, None])
         assert int(sampler.draw(logits_BV, nothing_BV)) == expected
 
 

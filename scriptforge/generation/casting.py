@@ -1,0 +1,201 @@
+"""Casting: who may speak, who speaks next, and whether there are stage directions.
+
+A cue is a single token where a speaker has one of their own; the name of any other is spelled after the
+generic cue, and then only tokens that spell a name of the cast may come. Knows nothing of models.
+
+Shape letters: B lanes, V vocabulary.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scriptforge.errors import UsageError, unknown_name
+from scriptforge.generation.grammar import NAME_LIMIT
+from scriptforge.screenplay.script import Element, normalise, speaker_key
+from scriptforge.vocabulary import Vocabulary
+
+_OPENING_BRACKETS = "([{（［"
+
+
+@dataclass(frozen=True)
+class Casting:
+    """What a person settles about the cast.
+
+    Attributes:
+        cast: names of those who may speak; empty for everybody.
+        next_speaker: who speaks first of all that is drawn; empty leaves it to the model.
+        stage_directions: whether there may be actions, and asides in brackets.
+    """
+
+    cast: tuple[str, ...] = ()
+    next_speaker: str = ""
+    stage_directions: bool = True
+
+    def __bool__(self) -> bool:
+        return bool(self.cast or self.next_speaker or not self.stage_directions)
+
+    def admits(self, speaker: str) -> bool:
+        """Whether a speaker, however spelled, is of the cast."""
+        return not self.cast or speaker_key(speaker) in map(speaker_key, self.cast)
+
+
+def tidy_name(printed: str) -> str:
+    """The name in a cue as a person may type it: `Jerry (O.S.)` is Jerry."""
+    element = normalise(Element("dialogue", "-", printed))
+    return element.speaker if element else ""
+
+
+def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[str]) -> None:
+    """Lets only names pass that somebody of the cast has.
+
+    Args:
+        names: as typed.
+        vocabulary: knows the speakers that have a token of their own.
+        others: the names of those who have none.
+
+    Raises:
+        UsageError: nobody has one of the names; the nearest are suggested, or the cast is listed.
+    """
+    known = {speaker_key(name): name for name in (*vocabulary.speakers, *others)}
+    for name in names:
+        if speaker_key(tidy_name(name)) not in known:
+            raise unknown_name("speaker", name, known.values())
+
+
+class Cast:
+    """A casting as a constraint on B lanes.
+
+    Args:
+        casting: what is settled.
+        vocabulary: for scripts.
+        lanes: B.
+        device: where masks are.
+
+    Raises:
+        UsageError: a name cannot be spelled in the vocabulary's tokens.
+    """
+
+    def __init__(self, casting: Casting, vocabulary: Vocabulary, lanes: int, device: torch.device) -> None:
+        self._vocabulary = vocabulary
+        self._unwanted_V = _unwanted(casting, vocabulary).to(device)
+        everybody = _Roster(casting.cast, vocabulary, device)
+        first = _Roster([casting.next_speaker], vocabulary, device) if casting.next_speaker else everybody
+        self._lanes = [_Lane(first, everybody) for _ in range(lanes)]
+        self._cues = frozenset({vocabulary.cue, *vocabulary.speakers.values()})
+        self._is_drawing = False
+
+    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+        """See `Constraint.forbid`."""
+        self._is_drawing = True
+        forbidden_BV = forbidden_BV | self._unwanted_V
+        for number, lane in enumerate(self._lanes):
+            if lane.spelled is None:
+                forbidden_BV[number] |= lane.roster.outsiders_V
+            elif lane.roster.is_closed:
+                forbidden_BV[number] = lane.roster.forbidden_after(lane.spelled)
+        return forbidden_BV
+
+    def advance(self, ids: Sequence[int]) -> None:
+        """See `Constraint.advance`; what comes before the first draw was given, and is nobody's turn."""
+        if not self._is_drawing:
+            return
+        for lane, id_ in zip(self._lanes, ids, strict=True):
+            if id_ == self._vocabulary.cue:
+                lane.spelled = ()
+            elif id_ == self._vocabulary.says or id_ in self._cues:
+                lane.spelled = None
+                lane.roster = lane.everybody
+            elif lane.spelled is not None:
+                lane.spelled += (id_,)
+
+
+class _Roster:
+    """Those who may speak, as masks.
+
+    Args:
+        names: who; nobody named means that everybody may.
+        vocabulary: for scripts.
+        device: where masks are.
+    """
+
+    def __init__(self, names: Iterable[str], vocabulary: Vocabulary, device: torch.device) -> None:
+        names = [tidy_name(name) for name in names]
+        self.is_closed = bool(names)
+        own = {vocabulary.speaker_id(name) for name in names} - {None}
+        self._spellings = [
+            (*_spell(name, vocabulary), vocabulary.says)
+            for name in names
+            if vocabulary.speaker_id(name) is None
+        ]
+        self._size = vocabulary.size
+        self._device = device
+        self._forbidden: dict[tuple[int, ...], Tensor] = {}
+        self.outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+        if self.is_closed:
+            self.outsiders_V[list(set(vocabulary.speakers.values()) - own)] = True
+            self.outsiders_V[vocabulary.cue] = not self._spellings
+        self.outsiders_V = self.outsiders_V.to(device)
+
+    def forbidden_after(self, spelled: tuple[int, ...]) -> Tensor:
+        """What must not come after the beginning of a name: `forbidden_V`."""
+        if spelled not in self._forbidden:
+            length = len(spelled)
+            goes_on = [ids[length] for ids in self._spellings if ids[:length] == spelled]
+            forbidden_V = torch.ones(self._size, dtype=torch.bool)
+            forbidden_V[goes_on] = False
+            self._forbidden[spelled] = forbidden_V.to(self._device)
+        return self._forbidden[spelled]
+
+
+@dataclass
+class _Lane:
+    """How far one lane is.
+
+    Attributes:
+        roster: who may speak now.
+        everybody: who may speak once somebody has spoken.
+        spelled: the ids of the name that is being spelled; None between names.
+    """
+
+    roster: _Roster
+    everybody: _Roster
+    spelled: tuple[int, ...] | None = None
+
+
+def _spell(name: str, vocabulary: Vocabulary) -> list[int]:
+    ids = vocabulary.encode(name)
+    if vocabulary.unknown in ids or not 0 < len(ids) <= NAME_LIMIT:
+        raise unknown_name("speaker", name, vocabulary.speakers)
+    return ids
+
+
+def _unwanted(casting: Casting, vocabulary: Vocabulary) -> Tensor:
+    """The tokens that never come: those of stage directions, where there are none."""
+    unwanted_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+    if not casting.stage_directions:
+        for id_ in range(vocabulary.size):
+            text = vocabulary.decode([id_])
+            unwanted_V[id_] = any(bracket in text for bracket in _OPENING_BRACKETS)
+        unwanted_V[vocabulary.action] = True
+    return unwanted_V
+
+
+def refuse_contradiction(casting: Casting, speakers: Iterable[str]) -> None:
+    """Lets only those speak who are of the cast.
+
+    Args:
+        casting: what is settled.
+        speakers: who speaks in the prime, and who is to speak next.
+
+    Raises:
+        UsageError: one of them is not of the cast.
+    """
+    for speaker in filter(None, speakers):
+        if not casting.admits(tidy_name(speaker)):
+            raise UsageError(
+                f"“{speaker}” is to speak, but is not of the cast asked for.",
+                f"Add the name: --cast {','.join([*casting.cast, speaker])}",
+            )

@@ -1,0 +1,229 @@
+"""Text from a model: pieces in the making, and the two ways to have them, whole or as they come.
+
+Knows nothing of training, files or the command line.
+
+Shape letters: B lanes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from scriptforge.errors import RunError
+from scriptforge.generation.casting import Cast
+from scriptforge.generation.constraint import Constraint
+from scriptforge.generation.decoder import Decoder, Loop, ModelDecoder
+from scriptforge.generation.grammar import build_grammar
+from scriptforge.generation.prompt import build_prompt
+from scriptforge.generation.request import DEFAULT_LINES, Request
+from scriptforge.generation.sampler import Sampler
+from scriptforge.generation.sitting import Sitting
+from scriptforge.generation.transcript import new_transcript
+from scriptforge.models import LanguageModel
+from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One text that a model wrote.
+
+    Attributes:
+        seed: what would make it again.
+        text: laid out in lines, each with its line end.
+        elements: the same as a script; none where the text is plain.
+    """
+
+    seed: int
+    text: str
+    elements: tuple[Element, ...]
+
+
+def generate(
+    model: LanguageModel, vocabulary: Vocabulary, request: Request, index: Any | None = None
+) -> list[Piece]:
+    """Writes the pieces asked for, all at once; the same request gives the same text.
+
+    Args:
+        model: in evaluation mode.
+        vocabulary: the one it was trained with.
+        request: what to write.
+        index: of the training text, where `request.max_copy` asks for it.
+
+    Raises:
+        UsageError: the request does not suit the model; see `build_prompt`.
+    """
+    writing = Writing(model, vocabulary, request, index=index)
+    for _ in writing:
+        pass
+    return writing.pieces
+
+
+def stream(model: LanguageModel, vocabulary: Vocabulary, request: Request) -> Iterator[str]:
+    """Writes the one piece asked for, and gives its text as it comes; nothing given is taken back.
+
+    Args:
+        model: in evaluation mode.
+        vocabulary: the one it was trained with.
+        request: what to write.
+
+    Raises:
+        UsageError: the request does not suit the model; see `build_prompt`.
+    """
+    return (news for (news,) in Writing(model, vocabulary, request) if news)
+
+
+class Writing:
+    """Pieces in the making: going through it writes them, and yields what is new on each of B lanes.
+
+    Args:
+        model: in evaluation mode.
+        vocabulary: the one it was trained with.
+        request: what to write; B is its `count`.
+        after: where an earlier writing of one piece paused; its dice are thrown on, and the seed of the
+            request is its name alone.
+        index: of the training text, where `request.max_copy` asks for it.
+
+    Raises:
+        UsageError: the request does not suit the model; see `build_prompt`.
+        RunError: `after` is of another model.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        vocabulary: Vocabulary,
+        request: Request,
+        *,
+        after: Sitting | None = None,
+        index: Any | None = None,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._seeds = range(request.seed, request.seed + request.count)
+        self._prompt = build_prompt(request, vocabulary, goes_on=after is not None)
+        self._lanes = [_Lane(request, vocabulary) for _ in self._seeds]
+        decoder = _decoder(model, vocabulary, request)
+        self._copying: Any = (
+            _copy_limit(index, request.max_copy, vocabulary, request.count)
+            if index and request.max_copy
+            else None
+        )
+        self._loop = Loop(
+            decoder,
+            build_grammar(vocabulary, decoder.device),
+            self._constraints(request, decoder.device),
+            Sampler(request.sampling, self._seeds, torch.from_numpy(vocabulary.is_text).to(decoder.device)),
+            request.count,
+        )
+        if after:
+            self._resume(after)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        ids = self._prompt.ids
+        self._loop.give(ids)
+        yield [lane.begin(ids) for lane in self._lanes]
+        if self._prompt.choices:
+            line = self._prompt.line
+            drawn = self._loop.draw(self._prompt.choices)
+            self._loop.give(line)
+            yield [lane.begin((id_, *line)) for lane, id_ in zip(self._lanes, drawn, strict=True)]
+        while not all(lane.is_finished for lane in self._lanes):
+            drawn = self._loop.draw()
+            yield [lane.push(id_) for lane, id_ in zip(self._lanes, drawn, strict=True)]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The pieces, once they are written."""
+        return [lane.piece(seed) for lane, seed in zip(self._lanes, self._seeds, strict=True)]
+
+    @property
+    def relaxed(self) -> int:
+        """How often more had to be copied than was asked for, since nothing else could come."""
+        return self._copying.relaxed if self._copying else 0
+
+    def pause(self) -> Sitting:
+        """Puts the one piece that was written aside; a writing `after` it goes on without a seam."""
+        (lane,) = self._lanes
+        return self._loop.pause(take_back=not self._vocabulary.is_text[lane.latest])
+
+    def _resume(self, sitting: Sitting) -> None:
+        (lane,) = self._lanes
+        try:
+            if sitting.logits_BV.shape != (1, self._vocabulary.size):
+                raise ValueError("the scores are not of this vocabulary")
+            self._loop.resume(sitting)
+            lane.resume(sitting.ids_TB[:, 0].tolist())
+        except (RuntimeError, ValueError, KeyError, IndexError) as error:
+            raise RunError(
+                "The saved state does not fit this model.", "Save it again with --save-state."
+            ) from error
+
+    def _constraints(self, request: Request, device: torch.device) -> list[Constraint]:
+        constraints: list[Constraint] = [self._copying] if self._copying else []
+        if request.casting:
+            constraints.append(Cast(request.casting, self._vocabulary, request.count, device))
+        return constraints
+
+
+def _copy_limit(*given: Any) -> Any:
+    from scriptforge.generation.copying import CopyLimit
+
+    return CopyLimit(*given)
+
+
+def _decoder(model: LanguageModel, vocabulary: Vocabulary, request: Request) -> Decoder:
+    if request.cache:
+        from scriptforge.generation.cache import CachedDecoder
+
+        return CachedDecoder(model, request.count, request.cache, torch.from_numpy(vocabulary.is_text))
+    return ModelDecoder(model, request.count)
+
+
+class _Lane:
+    """One piece in the making, and whether it is as long as it was to be."""
+
+    def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
+        self._length = request.length or 1
+        self._turns = request.turns or 0
+        is_sized = request.length or request.turns or request.lines
+        self._lines = (request.lines or 1) if is_sized else DEFAULT_LINES
+        self._end = vocabulary.end
+        self._transcript = new_transcript(vocabulary)
+        self._past_lines = self._past_turns = self._drawn = 0
+        self._text: list[str] = []
+        self.latest = vocabulary.end
+        self.is_finished = False
+
+    def piece(self, seed: int) -> Piece:
+        """What was written, but for what was resumed from."""
+        return Piece(seed, "".join(self._text), self._transcript.elements[self._past_lines :])
+
+    def resume(self, ids: Sequence[int]) -> None:
+        """Takes what was written and shown before, up to the end of a line."""
+        for id_ in (*ids, self._end):
+            self._transcript.push(id_)
+        self._past_lines, self._past_turns = self._transcript.lines, self._transcript.turns
+
+    def begin(self, ids: Sequence[int]) -> str:
+        """Takes ids that were given, and gives the text they are."""
+        news = "".join(map(self._transcript.push, ids))
+        self._text.append(news)
+        return news
+
+    def push(self, id_: int) -> str:
+        """Takes an id that was drawn, and gives the text that can now be shown."""
+        if self.is_finished:
+            return ""
+        self.latest = id_
+        self._drawn += 1
+        news = self._transcript.push(id_)
+        self._text.append(news)
+        self.is_finished = (
+            self._transcript.is_between_lines
+            and self._transcript.lines - self._past_lines >= self._lines
+            and self._transcript.turns - self._past_turns >= self._turns
+            and self._drawn >= self._length
+        )
+        return news

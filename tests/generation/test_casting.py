@@ -1,0 +1,134 @@
+"""Who speaks: a cast is obeyed by models that know nothing, at every level."""
+
+from collections.abc import Callable
+
+import pytest
+
+from scriptforge.errors import UsageError
+from scriptforge.generation import Casting, Request, SamplingOptions, generate
+from scriptforge.generation.casting import check_known
+from scriptforge.models import LSTM
+from scriptforge.screenplay.script import speaker_key
+from scriptforge.vocabulary import Level, Vocabulary
+
+Make = Callable[[Vocabulary], LSTM]
+
+WILD = SamplingOptions(temperature=1.5, min_p=0)
+
+
+def speakers(vocabulary: Vocabulary, make: Make, **asked: object) -> list[list[str]]:
+    """Who speaks, in order, in each of some pieces."""
+    request = Request(**{"turns": 6, "count": 20, "sampling": WILD} | asked)  # type: ignore[arg-type]
+    pieces = generate(make(vocabulary), vocabulary, request)
+    return [
+        [speaker_key(element.speaker) for element in piece.elements if element.kind == "dialogue"]
+        for piece in pieces
+    ]
+
+
+@pytest.mark.parametrize(
+    "cast",
+    [
+        ("jerry", "Elaine"),
+        ("uncle leo",),
+        ("ELAINE (O.S.)", "Cop_2"),
+        ("newman",),  # has no token of his own
+        ("newman", "Jerry", "what"),
+    ],
+)
+def test_nobody_but_the_cast_ever_speaks(
+    vocabulary: Vocabulary, untrained_model: Make, cast: tuple[str, ...]
+) -> None:
+    expected = {speaker_key(name.partition("(")[0]) for name in cast}
+    spoke = {name for piece in speakers(vocabulary, untrained_model, casting=Casting(cast)) for name in piece}
+    assert spoke == expected
+
+
+@pytest.mark.parametrize("name", ["elaine", "newman"])
+def test_who_is_next_is_next_and_then_anybody_may_be(
+    vocabulary: Vocabulary, untrained_model: Make, name: str
+) -> None:
+    pieces = speakers(vocabulary, untrained_model, casting=Casting(next_speaker=name))
+    assert {piece[0] for piece in pieces} == {name}
+    assert len({name for piece in pieces for name in piece[1:]}) > 1
+
+
+def test_who_is_next_comes_after_the_prime(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    casting = Casting(("jerry", "elaine", "cop 2"), "cop 2")
+    for piece in speakers(vocabulary, untrained_model, prime="jerry: no\nelaine: hello", casting=casting):
+        assert piece[:3] == ["jerry", "elaine", "cop 2"]
+
+
+@pytest.mark.parametrize("name", ["cop 2", "newman"])
+def test_words_alone_are_said_by_the_cast(vocabulary: Vocabulary, untrained_model: Make, name: str) -> None:
+    for piece in speakers(vocabulary, untrained_model, prime="what is", casting=Casting((name,))):
+        assert set(piece) == {name}
+
+
+def test_so_many_turns_come(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    assert {len(piece) for piece in speakers(vocabulary, untrained_model, turns=3)} == {3}
+
+
+def test_without_stage_directions_there_are_no_actions_and_no_asides(
+    vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    casting = Casting(stage_directions=False)
+    for piece in generate(
+        untrained_model(vocabulary), vocabulary, Request(lines=10, count=20, sampling=WILD, casting=casting)
+    ):
+        assert all(element.kind != "action" for element in piece.elements)
+        assert not any(mark in element.text for element in piece.elements for mark in "([")
+
+
+@pytest.mark.parametrize("prime", ["", "elaine: hello"])
+def test_a_scene_is_the_heading_and_something_happens_in_it(
+    vocabulary: Vocabulary, untrained_model: Make, prime: str
+) -> None:
+    request = Request(scene="INT. DINER - NIGHT", prime=prime, lines=3, count=10, sampling=WILD)
+    for piece in generate(untrained_model(vocabulary), vocabulary, request):
+        first, second, *_ = piece.elements
+        assert (first.kind, first.text) == ("heading", "INT. DINER - NIGHT")
+        assert second.kind != "heading"
+
+
+def test_the_same_seed_gives_each_lane_the_same_text_however_many_lanes_there_are(
+    vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    casting = Casting(("newman", "jerry"), "newman", stage_directions=False)
+    many = Request(lines=3, count=4, seed=7, sampling=WILD, casting=casting)
+    pieces = generate(untrained_model(vocabulary), vocabulary, many)
+    alone = Request(lines=3, seed=9, sampling=WILD, casting=casting)
+    assert generate(untrained_model(vocabulary), vocabulary, alone) == pieces[2:3]
+
+
+def test_a_primed_speaker_must_be_of_the_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    for asked in (
+        {"prime": "elaine: hello", "casting": Casting(("jerry",))},
+        {"casting": Casting(("jerry",), "elaine")},
+    ):
+        with pytest.raises(UsageError, match="not of the cast") as refused:
+            speakers(vocabulary, untrained_model, **asked)
+        assert "--cast jerry,elaine" in refused.value.hint.lower()
+
+
+def test_a_plain_model_has_no_cast(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
+    with pytest.raises(UsageError, match="plain text"):
+        speakers(plain_vocabulary, untrained_model, turns=None, casting=Casting(("jerry",)))
+
+
+def test_a_name_must_be_spelt_in_known_words(
+    vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make
+) -> None:
+    with pytest.raises(UsageError, match="xylophone"):
+        speakers(vocabulary_of("word"), untrained_model, casting=Casting(("xylophone",)))
+
+
+def test_names_are_checked_against_the_whole_cast(vocabulary: Vocabulary) -> None:
+    check_known(["JERRY (O.S.)", "newman", "uncle_leo"], vocabulary, ["Newman"])
+    with pytest.raises(UsageError, match="“Jery”") as refused:
+        check_known(["Jery"], vocabulary, ["Newman"])
+    assert "Jerry" in refused.value.hint
+    with pytest.raises(UsageError) as refused:
+        check_known(["Godot"], vocabulary, ["Newman"])
+    assert "Newman" in refused.value.hint
+    assert "Jerry" in refused.value.hint
