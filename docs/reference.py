@@ -156,6 +156,7 @@ DATASET = {
     "cast[].speaker": "name in its commonest spelling",
     "cast[].lines": "how many lines of dialogue",
     "cast[].words": "how many words in them",
+    "cast[].source": "whose cast, in a mix that keeps casts apart; else null",
     "splits.train": "what the training split holds: the same keys as `splits.validation`",
     "splits.validation.documents": "documents that are in it, whole or in part",
     "splits.validation.lines": "elements, or lines of plain text",
@@ -163,7 +164,9 @@ DATASET = {
     "splits.validation.tokens": "token ids",
     "splits.validation.unknown": "how many of them are `<unk>`; 0 but at word level",
     "splits.validation.unknown_characters": "characters of the words that these stand for",
-    "splits.test": "what the test split holds: the same keys",
+    "splits.test": "what the test split holds: the same keys; in a mix, text that is repeated counts again",
+    "sources[]": "the corpora of a mix, of which `origin` and `division` are null: of each `name`, `weight`, "
+    "and its own `origin`, `text_format`, `documents`, `division`, `unparsed_share` and `splits`; else empty",
     "fingerprint": "changes when a token of any split, or the vocabulary, does",
     "notes[]": "what a person was told while it was prepared",
 }
@@ -173,6 +176,8 @@ CONFIG = {
     "created": "when, in UTC",
     "dataset.name": "the dataset it was trained on",
     **{f"dataset.{key}": meaning for key, meaning in ORIGIN.items()},
+    "dataset.sources[]": "the corpora of a mix, of which `dataset.origin` is null: of each `name`, `weight` "
+    "and `origin`; else empty",
     "dataset.level": "its level",
     "dataset.plain": "whether its text was taken as it stands",
     "dataset.lower": "whether it was read in lower case",
@@ -259,6 +264,8 @@ DOCUMENTS = {
 """For each command that knows `--json`, the keys of its document and what they mean."""
 
 NOTES = {
+    "evaluate": "Of a mix there is also `sources`: by the name of each of its corpora `tokens`, "
+    "`characters`, `stream` and `cold_256`, as here for all of them together.",
     "generate": "With `-n` greater than 1 it is a list of such documents.",
     "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",
 }
@@ -269,6 +276,7 @@ PARQUET = {
     "speaker": "who says it; empty unless the kind is dialogue",
     "text": "what it says",
     "characters": "characters that it stands for, its name and line end included",
+    "source": "name of the corpus that it is from",
 }
 CHECKPOINT = {
     checkpoint.WEIGHTS: "The model's weights.",

@@ -1,7 +1,9 @@
 """A prepared dataset on disk: what it is made of, its text piece by piece, and its ids, memory-mapped."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -34,21 +36,22 @@ class SplitDescription(BaseModel):
 
 
 class Member(BaseModel):
-    """One speaker of the cast."""
+    """One speaker of the cast; `source` says whose, where a mix keeps the casts of its sources apart."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     speaker: str
     lines: Count
     words: Count
+    source: str | None = None
 
 
 class Division(BaseModel):
-    """Which text is in which split.
+    """Which text of a corpus is in which split.
 
     Attributes:
         by: by whole documents, or by contiguous blocks.
-        documents: by document: the split of each, by number.
+        documents: by document: the split of each, by its place in the corpus.
         boundaries: by block: the characters, over the whole corpus, at which validation and test begin.
     """
 
@@ -67,12 +70,15 @@ class Division(BaseModel):
     def divide(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
         """All pieces of the corpus, in order, each with its split.
 
-        Plain text is cut at the very character where a split ends; an element stays whole.
+        Plain text is cut at the very character where a split ends; an element stays whole. In a mix the first
+        document has any number.
         """
         position = 0
+        first_document: int | None = None
         for piece in pieces:
+            first_document = piece.document if first_document is None else first_document
             for part in self._cut(piece, position):
-                yield self.split_of(part.document, position), part
+                yield self.split_of(part.document - first_document, position), part
                 position += part.characters
 
     def _cut(self, piece: Piece, position: int) -> Iterator[Piece]:
@@ -85,13 +91,47 @@ class Division(BaseModel):
         yield piece
 
 
+def divide_sources(pieces: Iterable[Piece], divisions: Mapping[str, Division]) -> Iterator[tuple[str, Piece]]:
+    """All pieces of several corpora, one corpus after the other, each with its split.
+
+    Args:
+        pieces: of all corpora.
+        divisions: of each corpus, by name.
+    """
+    for source, own in groupby(pieces, key=attrgetter("source")):
+        yield from divisions[source].divide(own)
+
+
+class SourceDescription(BaseModel):
+    """One corpus of a mix; what has the name of an attribute of `Description` means the same.
+
+    Attributes:
+        name: what the mix calls it.
+        weight: how often its training text occurs in the mix.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    weight: float
+    origin: dict[str, Any]
+    text_format: str
+    documents: Count
+    division: Division
+    unparsed_share: float
+    splits: dict[str, SplitDescription]
+
+
 class Description(BaseModel):
     """What `dataset.json` says.
 
     Attributes:
-        origin: where the text came from: card, address, revision or hash, licence and rights.
+        origin: where the text came from: card, address, revision or hash, licence and rights; None of a mix.
         alphabet: how many different characters the training split has.
+        division: which text is in which split; None of a mix.
         unparsed_share: share of the characters that the format did not know and that became action.
+        splits: what the ids of each split stand for; in a mix, text that is repeated counts again.
+        sources: the corpora of a mix, in their order, with an origin and a division each; else empty.
         fingerprint: changes when a token of any split, or the vocabulary, does.
     """
 
@@ -100,7 +140,7 @@ class Description(BaseModel):
     format: int = 1
     name: str
     created: str
-    origin: dict[str, Any]
+    origin: dict[str, Any] | None
     text_format: str
     level: Level
     plain: bool
@@ -108,12 +148,19 @@ class Description(BaseModel):
     vocabulary_size: Count
     alphabet: Count
     documents: Count
-    division: Division
+    division: Division | None
     unparsed_share: float
     cast: list[Member]
     splits: dict[str, SplitDescription]
+    sources: list[SourceDescription] = []
     fingerprint: str
     notes: list[str] = []
+
+    def divide(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
+        """All pieces of the dataset, in order, each with its split."""
+        if self.division is not None:
+            return self.division.divide(pieces)
+        return divide_sources(pieces, {source.name: source.division for source in self.sources})
 
 
 class Dataset:
@@ -143,13 +190,13 @@ class Dataset:
         return self.folder.name
 
     def pieces(self, split: str) -> Iterator[Piece]:
-        """The text of a split, in order.
+        """The text of a split, in order; that of a mix source by source, each piece once whatever its weight.
 
         Raises:
             DatasetError: the text is missing or damaged.
         """
         try:
-            for part_of, piece in self.description.division.divide(read_pieces(self.folder.scripts)):
+            for part_of, piece in self.description.divide(read_pieces(self.folder.scripts)):
                 if part_of == split:
                     yield piece
         except (OSError, ValueError) as error:
@@ -178,3 +225,21 @@ class Dataset:
                 "Prepare it again with --force.",
             )
         return ids
+
+    def ids_by_source(self, split: str) -> dict[str, NDArray[np.unsignedinteger]]:
+        """The token ids of a held-out split, those of each source of a mix apart.
+
+        Of a corpus alone they are all together, under the dataset's name.
+
+        Args:
+            split: `validation` or `test`, where source follows source; in `train` they are mingled.
+
+        Raises:
+            DatasetError: as of `ids`.
+        """
+        ids = self.ids(split)
+        if not self.description.sources:
+            return {self.name: ids}
+        tokens = [source.splits[split].tokens for source in self.description.sources]
+        parts = np.split(ids, np.cumsum(tokens)[:-1])
+        return {source.name: part for source, part in zip(self.description.sources, parts, strict=True)}

@@ -22,6 +22,7 @@ _SCHEMA = pyarrow.schema(
         ("speaker", pyarrow.string()),
         ("text", pyarrow.large_string()),
         ("characters", pyarrow.int32()),
+        ("source", pyarrow.string()),
     ]
 )
 
@@ -37,6 +38,7 @@ class Piece:
         speaker: as of `Element`.
         text: what it says; of a plain text, exactly as it stands there.
         characters: how many it stands for: of a plain text its own, of an element those of its rendering.
+        source: the name of the corpus that it is from.
     """
 
     document: int
@@ -45,6 +47,7 @@ class Piece:
     speaker: str
     text: str
     characters: int
+    source: str = ""
 
     @property
     def lines(self) -> int:

@@ -4,6 +4,8 @@
 of the machine that made them.
 """
 
+import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,37 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, build, config_from_json
 from scriptforge.vocabulary import Level, Vocabulary
-from scriptforge.workspace import RunFolder, atomic_file, atomic_write, read_json
+from scriptforge.workspace import RunFolder, Workspace, atomic_file, atomic_write, read_json
 
 
-class TrainedOn(BaseModel):
-    """The dataset that a run was trained on, as far as its user needs to know it."""
+class TrainedOnSource(BaseModel):
+    """One corpus of a mix that a run was trained on; as of `scriptforge.dataset.SourceDescription`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    weight: float
     origin: dict[str, Any]
+
+
+class TrainedOn(BaseModel):
+    """The dataset that a run was trained on, as far as its user needs to know it.
+
+    Attributes:
+        origin: where its text came from; None of a mix, whose `sources` have one each.
+        cast: everybody who speaks in it, most lines first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    origin: dict[str, Any] | None
+    sources: list[TrainedOnSource] = []
     level: Level
     plain: bool
     lower: bool
     alphabet: int
+    cast: list[str] = []
     fingerprint: str
 
 
@@ -127,6 +146,23 @@ class Run:
         self.model = build(config)
         load_weights(self.model, folder.weights)
         self.model.to(device).eval()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights file: another for every training, and for every further validation."""
+        with self.folder.weights.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def open_dataset(self, place: Workspace) -> Dataset:
+        """The dataset that the run was trained on.
+
+        Raises:
+            DatasetError: it is not in this workspace.
+            RunError: what has its name there was prepared in another way.
+        """
+        dataset = Dataset(place.dataset(self.description.dataset.name))
+        self.description.refuse_other_dataset(dataset)
+        return dataset
 
 
 def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:

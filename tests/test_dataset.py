@@ -41,6 +41,17 @@ def test_a_description_with_more_in_it_is_of_another_version(folder: DatasetFold
         Dataset(folder)
 
 
+def test_a_description_from_before_there_were_mixes(folder: DatasetFolder) -> None:
+    description = json.loads(folder.description.read_text())
+    del description["sources"]
+    for member in description["cast"]:
+        del member["source"]
+    folder.description.write_text(json.dumps(description))
+    dataset = Dataset(folder)
+    assert dataset.description.sources == []
+    assert sum(piece.lines for piece in dataset.pieces("test")) == dataset.description.splits["test"].lines
+
+
 def test_a_missing_vocabulary(folder: DatasetFolder) -> None:
     folder.tokenizer.unlink()
     with pytest.raises(DatasetError):

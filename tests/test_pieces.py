@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pyarrow.parquet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ pieces = st.builds(
     speaker=texts,
     text=texts,
     characters=st.integers(0, 2**31 - 1),
+    source=texts,
 )
 
 
@@ -24,6 +26,13 @@ def test_what_was_written_is_read(written: list[Piece], tmp_path_factory) -> Non
     path = tmp_path_factory.mktemp("pieces") / "scripts.parquet"
     write_pieces(path, written)
     assert list(read_pieces(path)) == written
+
+
+def test_a_file_from_before_pieces_knew_their_source_is_read(tmp_path: Path) -> None:
+    write_pieces(tmp_path / "p", [Piece(0, "", PLAIN, "", "Hm.", 3, "harbour")])
+    table = pyarrow.parquet.read_table(tmp_path / "p").drop_columns("source")
+    pyarrow.parquet.write_table(table, tmp_path / "p")
+    assert list(read_pieces(tmp_path / "p")) == [Piece(0, "", PLAIN, "", "Hm.", 3)]
 
 
 def test_more_than_a_block(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Small things to test with: a comedy without end, datasets made of it, settings of a model of 16 units."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 from scriptforge.config import Settings, resolve
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.prepare import Options, prepare
-from scriptforge.corpus.sources import find_source
+from scriptforge.corpus.prepare import Options, prepare, prepare_mix
+from scriptforge.corpus.sources import find_source, find_sources
 from scriptforge.dataset import Dataset
 from scriptforge.training.reports import Finished, Report
 from scriptforge.workspace import DatasetFolder
@@ -38,6 +38,14 @@ def prepared(source: Path, folder: Path, **options: Any) -> Dataset:
     """A dataset of a file or folder, at the word level unless the options say otherwise."""
     found = find_source(str(source), load_cards())
     prepare(found, fetch(found), Options(**{"level": "word", **options}), DatasetFolder(folder))
+    return Dataset(DatasetFolder(folder))
+
+
+def mixed(corpora: Sequence[str], folder: Path, **options: Any) -> Dataset:
+    """A dataset of files or folders, each perhaps with a weight; at the char level unless told otherwise."""
+    sources = find_sources(corpora, load_cards())
+    fetched = [(source, fetch(source)) for source in sources]
+    prepare_mix(fetched, Options(**{"level": "char", **options}), DatasetFolder(folder))
     return Dataset(DatasetFolder(folder))
 
 

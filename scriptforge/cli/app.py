@@ -19,6 +19,8 @@ from scriptforge.cli.doctor import doctor
 from scriptforge.cli.edge import conclude, explained
 from scriptforge.cli.evaluate import evaluate
 from scriptforge.cli.generate import generate
+from scriptforge.cli.inspect import inspect
+from scriptforge.cli.originality import originality
 from scriptforge.cli.prepare import prepare
 from scriptforge.cli.runs import runs
 from scriptforge.cli.train import train
@@ -32,9 +34,9 @@ the same cores, training comes almost to a halt.
 """
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
-    "Begin": [demo, corpora, prepare],
+    "Begin": [demo, corpora, inspect, prepare],
     "Train and write": [train, generate],
-    "Look around": [evaluate, runs, doctor],
+    "Look around": [evaluate, originality, runs, doctor],
 }
 """Every command, under the heading it has in `--help`, in the order of a beginner's day."""
 

@@ -1,5 +1,6 @@
 """`scriptforge evaluate`: how well a run knows text that it was not trained on."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,8 @@ from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, table
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from scriptforge.evaluation import Evaluation, Figures
 
 
@@ -32,7 +35,7 @@ def evaluate(
 ) -> None:
     """Measure a run's loss on held-out text, in nats per token and per character."""
     from scriptforge.dataset import Dataset
-    from scriptforge.evaluation import evaluate_split
+    from scriptforge.evaluation import evaluate_sources, extent, together
     from scriptforge.run import Run
     from scriptforge.workspace import Workspace
 
@@ -40,9 +43,13 @@ def evaluate(
     trained = Run(place.run(run))
     dataset = Dataset(place.dataset(trained.description.dataset.name))
     trained.description.refuse_other_dataset(dataset)
-    evaluation = evaluate_split(trained.model, dataset, split.value)
+    by_source = evaluate_sources(trained.model, dataset, split.value)
+    evaluation = together(by_source.values(), extent(dataset, split.value))
     document = {"run": trained.folder.name, "split": split.value, **asdict(evaluation)}
-    Output(as_json, quiet).result(document, lambda: table(_COLUMNS, _rows(evaluation)))
+    sources = by_source if dataset.description.sources else {}
+    if sources:
+        document["sources"] = {source: asdict(each) for source, each in sources.items()}
+    Output(as_json, quiet).result(document, lambda: _table(evaluation, sources))
 
 
 _COLUMNS: Any = {
@@ -52,6 +59,15 @@ _COLUMNS: Any = {
     "nats/char": "right",
     "bits/char": "right",
 }
+
+
+def _table(evaluation: "Evaluation", sources: Mapping[str, "Evaluation"]) -> "RenderableType":
+    """The figures of the split, and below them those of each source of a mix."""
+    if not sources:
+        return table(_COLUMNS, _rows(evaluation))
+    parts = {"all": evaluation, **sources}
+    rows = ([source, *row] for source, each in parts.items() for row in _rows(each))
+    return table({"source": "left", **_COLUMNS}, rows)
 
 
 def _rows(evaluation: "Evaluation") -> list[list[str]]:

@@ -12,8 +12,10 @@ from scriptforge.cli.prime import read_prime
 from scriptforge.cli.script_files import FormatChoice, chosen_format, laid_out, write_files
 
 if TYPE_CHECKING:
+    from scriptforge.dataset import Dataset
     from scriptforge.generation import Casting, Piece, Request
     from scriptforge.generation.sitting import Sitting
+    from scriptforge.originality import Index, Report
     from scriptforge.run import Run
 
 DEFAULT_LINES = 20
@@ -79,6 +81,12 @@ def generate(
     no_repeat_ngram: Annotated[
         int | None, typer.Option(metavar="N", help="Never say the same N tokens in a row twice.")
     ] = None,
+    cache: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="How much of the probability goes to what has appeared; 0.2 is usual."
+        ),
+    ] = None,
     max_copy: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Never copy more than N words in a row; 8 is usual."),
@@ -116,9 +124,10 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Write new scripts in the voice of a run."""
-    from scriptforge.generation import Casting, Request, SamplingOptions, Writing
+    from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
     from scriptforge.generation.sitting import save_sitting
     from scriptforge.originality import index_training
+    from scriptforge.originality.view import summary_words
     from scriptforge.run import Run
     from scriptforge.workspace import Workspace
 
@@ -147,6 +156,7 @@ def generate(
         seed=DEFAULT_SEED if seed is None else seed,
         sampling=SamplingOptions(**{key: value for key, value in sampling.items() if value is not None}),
         casting=Casting(names, next_speaker or "", not no_stage_directions),
+        cache=CacheOptions(cache) if cache else None,
         max_copy=max_copy,
     )
     place = Workspace.find(workspace)
@@ -168,14 +178,19 @@ def generate(
         output.note(
             f"{writing.relaxed} times more than {max_copy} words were copied: nothing else could come."
         )
+    reports = _examined(writing.pieces, dataset, index) if check and dataset and index else []
     if not is_streamed:
         texts = [laid_out(piece, layout, trained.vocabulary.plain) for piece in writing.pieces]
         if path is not None:
             for line in write_files(path, trained.folder.name, layout, writing.pieces, texts, force):
                 output.note(line)
-        documents = [_document(trained.folder.name, piece) for piece in writing.pieces]
+        documents = _documents(trained.folder.name, writing.pieces, reports)
         if as_json or path is None:
-            output.result(documents if count > 1 else documents[0], lambda: "\n".join(texts).removesuffix("\n"))
+            output.result(
+                documents if count > 1 else documents[0], lambda: "\n".join(texts).removesuffix("\n")
+            )
+    for piece, report in zip(writing.pieces, reports, strict=False):
+        output.note(f"Seed {piece.seed}: {summary_words(report)}.")
 
 
 def _refuse_contradictions(
@@ -223,10 +238,29 @@ def _opened(continued: Path | None, request: "Request", trained: "Run") -> "tupl
     return replace(request, seed=seed), sitting
 
 
-def _document(run: str, piece: "Piece") -> dict[str, Any]:
-    return {
-        "run": run,
-        "seed": piece.seed,
-        "text": piece.text,
-        "elements": [asdict(element) for element in piece.elements],
-    }
+def _examined(pieces: "list[Piece]", dataset: "Dataset", index: "Index") -> "list[Report]":
+    """How much of each piece is copied, beside what people copy."""
+    from scriptforge.originality import Text, examine, held_out, lines_of_script, lines_of_text
+
+    people = Text(held_out(dataset), index)
+    return [
+        examine(
+            lines_of_script(piece.elements) if piece.elements else lines_of_text(piece.text), index, people
+        )
+        for piece in pieces
+    ]
+
+
+def _documents(run: str, pieces: "list[Piece]", reports: "list[Report]") -> list[dict[str, Any]]:
+    documents = [
+        {
+            "run": run,
+            "seed": piece.seed,
+            "text": piece.text,
+            "elements": [asdict(element) for element in piece.elements],
+        }
+        for piece in pieces
+    ]
+    for document, report in zip(documents, reports, strict=False):
+        document["originality"] = report.document()
+    return documents

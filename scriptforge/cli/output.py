@@ -77,6 +77,25 @@ def facts(pairs: Iterable[tuple[str, str]]) -> "RenderableType":
     return drawn
 
 
+def lines(texts: Iterable[str]) -> "RenderableType":
+    """Texts, a line each, which may be foreign; a line break inside one is kept."""
+    from rich.text import Text
+
+    return Text("\n").join(Text(safe(text), overflow="fold") for text in texts)
+
+
+def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
+    """Drawings under one another, each under its heading, with a blank line between; `""` is no heading."""
+    from rich.console import Group
+    from rich.text import Text
+
+    drawn: list[RenderableType] = []
+    for heading, part in parts.items():
+        drawn += [""] if drawn else []
+        drawn += [Text(heading, style="bold"), part] if heading else [part]
+    return Group(*drawn)
+
+
 @dataclass(frozen=True)
 class Output:
     """Where a command puts what it has to say.

@@ -1,5 +1,6 @@
-"""`scriptforge prepare`: from a corpus to a dataset."""
+"""`scriptforge prepare`: from a corpus, or a mix of several, to a dataset."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, facts
 
 if TYPE_CHECKING:
-    from scriptforge.dataset import Description
+    from scriptforge.dataset import Description, SourceDescription
 
 _CAST_SHOWN = 12
 
@@ -24,17 +25,26 @@ class LevelChoice(StrEnum):
 
 
 def prepare(
-    corpus: Annotated[
-        str | None,
+    corpora: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[CORPUS]",
-            help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out.",
+            metavar="[CORPUS[=WEIGHT]]...",
+            help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out. "
+            "Several are mixed: with a weight of 2, the text of one is read twice.",
         ),
     ] = None,
     path: Annotated[
         Path | None,
         typer.Option(
             "--from", metavar="PATH", help="Read this file or folder instead of fetching the card's."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROLE=COLUMN,…",
+            help="What a table's columns hold, if their names do not say: speaker=Character,line=Line,"
+            "document=Season+Episode.",
         ),
     ] = None,
     level: Annotated[
@@ -51,6 +61,9 @@ def prepare(
     plain: Annotated[
         bool, typer.Option("--plain", help="Take the text as it stands, not as a script.")
     ] = False,
+    merge_casts: Annotated[
+        bool, typer.Option("--merge-casts", help="In a mix, take speakers of one name for one speaker.")
+    ] = False,
     validation: Annotated[float, typer.Option(metavar="SHARE", help="Share held out to validate on.")] = 0.05,
     test: Annotated[float, typer.Option(metavar="SHARE", help="Share held out to test on.")] = 0.05,
     name: Annotated[
@@ -61,28 +74,30 @@ def prepare(
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a dataset of a corpus: fetch, parse, split, learn the vocabulary, tokenise."""
+    """Make a dataset of a corpus, or of several: fetch, parse, split, learn the vocabulary, tokenise."""
     from scriptforge.corpus.cards import load_cards
     from scriptforge.corpus.fetch import fetch
-    from scriptforge.corpus.prepare import Options, recommended
-    from scriptforge.corpus.prepare import prepare as prepare_dataset
-    from scriptforge.corpus.sources import find_source
+    from scriptforge.corpus.prepare import Options, prepare_mix, recommended_for_mix
+    from scriptforge.corpus.sources import find_source, find_sources, mix_name
     from scriptforge.corpus.split import Shares
+    from scriptforge.screenplay.formats.table import parse_columns
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
     place = Workspace.find(workspace)
     shares = Shares(validation, test)
     cards = load_cards(place.cards)
-    if corpus is None:
-        source = find_source(str(path) if path else "demo", cards)
+    if corpora:
+        sources = find_sources(corpora, cards, path=path)
     else:
-        source = find_source(corpus, cards, path=path)
-    folder = place.new_dataset(name or source.name)
+        sources = [find_source(str(path) if path else "demo", cards)]
+    if columns:
+        sources = [replace(source, columns=parse_columns(columns)) for source in sources]
+    folder = place.new_dataset(name or mix_name(sources))
     place.refuse_overwriting(folder, force)
     with output.progress() as progress:
-        fetched = fetch(source, progress=progress)
-        chosen = recommended(source, fetched, level.value if level else None)
+        fetched = [(source, fetch(source, progress=progress)) for source in sources]
+        chosen = recommended_for_mix(fetched, level.value if level else None)
         options = Options(
             level=chosen.level,
             vocabulary_size=vocabulary_size or chosen.vocabulary_size,
@@ -90,8 +105,9 @@ def prepare(
             lower=lower,
             plain=plain,
             shares=shares,
+            merge_casts=merge_casts,
         )
-        description = prepare_dataset(source, fetched, options, folder, progress)
+        description = prepare_mix(fetched, options, folder, progress)
     for line in description.notes:
         output.note(line)
     output.result(description.model_dump(mode="json"), lambda: facts(_facts(description)))
@@ -106,7 +122,7 @@ def _facts(description: "Description") -> list[tuple[str, str]]:
     return [
         ("dataset", description.name),
         ("format", description.text_format),
-        ("documents", f"{description.documents:,}, split by {description.division.by}"),
+        ("documents", _documents(description)),
         ("lines", f"{sum(split.lines for split in splits.values()):,}"),
         ("cast", _cast(description)),
         ("tokens", f"{tokens:,}"),
@@ -121,12 +137,26 @@ def _facts(description: "Description") -> list[tuple[str, str]]:
             (name, f"{split.tokens:,} tokens, {split.lines:,} lines, {split.characters:,} characters")
             for name, split in splits.items()
         ),
+        *((f"of {source.name}", _source(source)) for source in description.sources),
     ]
+
+
+def _documents(description: "Description | SourceDescription") -> str:
+    how = f", split by {description.division.by}" if description.division else ""
+    return f"{description.documents:,}{how}"
+
+
+def _source(source: "SourceDescription") -> str:
+    held = ", ".join(f"{name} {split.tokens:,}" for name, split in source.splits.items())
+    return f"weight {source.weight:g}; documents: {_documents(source)}; tokens: {held}"
 
 
 def _cast(description: "Description") -> str:
     if not description.cast:
         return "–"
-    shown = ", ".join(f"{member.speaker} {member.lines:,}" for member in description.cast[:_CAST_SHOWN])
+    shown = ", ".join(
+        f"{member.speaker} {member.lines:,}{f' ({member.source})' if member.source else ''}"
+        for member in description.cast[:_CAST_SHOWN]
+    )
     more = len(description.cast) - _CAST_SHOWN
     return f"{shown}, and {more:,} more" if more > 0 else shown

@@ -5,6 +5,7 @@ The file is read in chunks, so its size does not matter. Nothing here knows what
 
 import codecs
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,13 @@ _ENCODING_NAMES = {
     "cp1252": "Windows-1252",
     "latin-1": "Latin-1",
 }
+_DECLARATION = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([\w.-]{1,40})["']""")
+_DECLARABLE = re.compile(
+    r"iso8859-(?!1$)\d+|cp(?!1252$)\d{3,4}|koi8-[rtu]|mac-\w+|shift_jis\w*|euc_\w+|gb\w+|big5\w*"
+)
+"""Codecs that are worth knowing of; what is declared as Latin-1 is as often Windows-1252."""
+
+_HEAD = 256
 _SIGNATURES = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
@@ -56,6 +64,7 @@ class Examination:
         nuls: NUL characters in the text.
         crlfs: line ends of two characters, carriage return and line feed.
         crs: line ends of a carriage return alone.
+        longest_line: bytes between two line feeds, the text being taken as UTF-8, at most.
     """
 
     sha256: str
@@ -64,12 +73,13 @@ class Examination:
     nuls: int
     crlfs: int
     crs: int
+    longest_line: int
 
     def note(self, name: str) -> str | None:
         """One line on what differs from plain UTF-8 with line feeds, or None."""
         oddities = []
-        if self.encoding in _ENCODING_NAMES:
-            oddities.append(f"read as {_ENCODING_NAMES[self.encoding]}")
+        if self.encoding != "utf-8":
+            oddities.append(f"read as {_ENCODING_NAMES.get(self.encoding, self.encoding)}")
         if self.nuls:
             oddities.append(f"{self.nuls:,} NUL {'bytes' if self.nuls > 1 else 'byte'} removed")
         if self.crlfs:
@@ -93,9 +103,10 @@ def examine(path: Path, name: str) -> Examination:
         raise CorpusError(f"“{name}” is not a file.", "Give a text file, a table or a folder of them.")
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(_HEAD)
         _refuse_signature(head, name)
-        scan = _Scan(next((codec for mark, codec in _MARKS.items() if head.startswith(mark)), None))
+        marked = next((codec for mark, codec in _MARKS.items() if head.startswith(mark)), None)
+        scan = _Scan(marked, _declared(head))
         for chunk in _chunks(path):
             scan.add(chunk)
         return scan.examination(name)
@@ -116,14 +127,19 @@ class _Scan:
 
     Args:
         marked: the codec that a byte-order mark names, or None.
+        declared: the codec that the text itself names, or None; it counts where the text is not UTF-8.
     """
 
-    def __init__(self, marked: str | None) -> None:
+    def __init__(self, marked: str | None, declared: str | None) -> None:
         self.marked = marked
+        self.declared = declared
         self.wide = codecs.getincrementaldecoder(marked)() if marked in ("utf-16", "utf-32") else None
-        self.utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
+        self.possible = {
+            codec: codecs.getincrementaldecoder(codec)() for codec in ("utf-8", declared) if codec is not None
+        }
         self.sha256 = hashlib.sha256()
         self.size = self.nuls = self.controls = self.crs = self.crlfs = 0
+        self.longest_line = self.begun_line = 0
         self.blank = True
         self.undefined_in_cp1252 = False
         self.ends_in_cr = False
@@ -141,8 +157,9 @@ class _Scan:
         self.crs += chunk.count(b"\r")
         self.crlfs += chunk.count(b"\r\n") + (self.ends_in_cr and chunk.startswith(b"\n"))
         self.ends_in_cr = chunk.endswith(b"\r")
+        self._measure_lines(chunk)
         self.blank = self.blank and not chunk.strip(_BLANK)
-        self._try_utf8(chunk)
+        self._try(chunk)
         self.undefined_in_cp1252 |= any(byte in chunk for byte in _UNDEFINED_IN_CP1252)
 
     def examination(self, name: str) -> Examination:
@@ -154,7 +171,7 @@ class _Scan:
         if self.blank:
             what = "holds nothing but white space" if self.size else "is empty"
             raise CorpusError(f"“{name}” {what}.", "Give a file with a script in it.")
-        self._try_utf8(b"", final=True)
+        self._try(b"", final=True)
         return Examination(
             sha256=self.sha256.hexdigest(),
             size=self.size,
@@ -162,21 +179,41 @@ class _Scan:
             nuls=self.nuls,
             crlfs=self.crlfs,
             crs=self.crs - self.crlfs,
+            longest_line=self.longest_line,
         )
 
-    def _try_utf8(self, chunk: bytes, final: bool = False) -> None:
-        if self.utf8:
+    def _measure_lines(self, chunk: bytes) -> None:
+        first, *further = map(len, chunk.split(b"\n"))
+        self.begun_line += first
+        self.longest_line = max(self.longest_line, self.begun_line, *further)
+        if further:
+            self.begun_line = further[-1]
+
+    def _try(self, chunk: bytes, final: bool = False) -> None:
+        for codec, decoder in list(self.possible.items()):
             try:
-                self.utf8.decode(chunk, final)
+                decoder.decode(chunk, final)
             except UnicodeDecodeError:
-                self.utf8 = None
+                del self.possible[codec]
 
     def _encoding(self) -> str:
         if self.wide and self.marked:
             return self.marked
-        if self.utf8:
+        if "utf-8" in self.possible:
             return self.marked or "utf-8"
+        if self.declared in self.possible:
+            return self.declared
         return "latin-1" if self.undefined_in_cp1252 else "cp1252"
+
+
+def _declared(head: bytes) -> str | None:
+    """The codec that an XML declaration names, if there is one that decodes some text."""
+    declaration = _DECLARATION.match(head)
+    try:
+        codec = codecs.lookup(declaration[1].decode()).name if declaration else ""
+    except LookupError:
+        return None
+    return codec if _DECLARABLE.fullmatch(codec) else None
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ What is inside the files, scripts or otherwise, is not this module's business.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -71,6 +71,10 @@ class Origin(BaseModel):
     revision: str | None = None
     files: tuple[OriginFile, ...] = ()
 
+    def without(self, names: Container[str]) -> "Origin":
+        """The origin of what is left when the files of these names are not used."""
+        return self.model_copy(update={"files": tuple(one for one in self.files if one.name not in names)})
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -80,11 +84,14 @@ class Fetched:
         origin: what to record of it.
         files: the texts and tables, in reading order.
         notes: what a person should know, one line each: encodings, files left out.
+        is_folder: whether they are what somebody's folder holds, so that those which turn out to be broken
+            are left out, too.
     """
 
     origin: Origin
     files: tuple[TextFile | TableFile, ...]
     notes: tuple[str, ...]
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,8 @@ def fetch(source: Source, *, progress: Progress = untold) -> Fetched:
         revision=revision,
         files=records,
     )
-    return Fetched(origin, tuple(files), tuple(notes))
+    is_folder = isinstance(source.location, LocalPath) and source.location.path.is_dir()
+    return Fetched(origin, tuple(files), tuple(notes), is_folder and not (card and card.sort))
 
 
 def _downloaded(address: WebFile, progress: Progress) -> _Place:
@@ -185,8 +193,15 @@ def _places(folder: Path) -> Iterator[_Place]:
 def _open(place: _Place) -> _Opened:
     """Opens one file as what its name says it is."""
     _refuse_chained(place)
+    if not place.path.is_file():
+        raise CorpusError(f"“{place.name}” is not a file.", "Give a text, a table or a folder of them.")
     if place.path.suffix.lower() == ".parquet":
-        record = OriginFile(name=place.name, sha256=digest(place.path), size=place.path.stat().st_size)
+        try:
+            record = OriginFile(name=place.name, sha256=digest(place.path), size=place.path.stat().st_size)
+        except OSError as error:
+            raise CorpusError(
+                f"“{place.name}” cannot be read: {error.strerror}.", "Check the file."
+            ) from None
         return _Opened(open_table(place.path, place.name, None), record, None)
     examination = examine(place.path, place.name)
     file = (open_table if is_table(place.path) else open_text)(place.path, place.name, examination)

@@ -1,7 +1,8 @@
 """Files that lie on this machine, opened through Hugging Face Datasets and read as a stream.
 
 A text gives lines and a table gives rows, each as often as it is asked; neither is ever whole in memory
-(a JSON file that is one long list is the exception), and nothing is copied into a cache.
+(a JSON file that is one document is the exception), and nothing is copied into a cache. Datasets takes lines
+whole, and does not say where a JSON file is broken: very long lines and JSON are read without it.
 """
 
 import csv
@@ -11,11 +12,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scriptforge.corpus.decoding import Examination
+from scriptforge.corpus.json_file import json_rows
 from scriptforge.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -25,6 +28,10 @@ _BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".
 _LINES_AT_ONCE = 4096
 _ROWS_AT_ONCE = 1024
 _CHUNK = 1 << 20
+_LONGEST_LINE = 1 << 16
+"""Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
+
+_LONGEST_CELL = 1 << 30
 _DIGITS = re.compile(r"(\d+)")
 
 Row = dict[str, Any]
@@ -36,8 +43,9 @@ class TextFile:
 
     Attributes:
         name: what to call it.
-        lines: opens it and gives its lines, each with its line feed, which only the last may lack;
-            joined they are the text. May be called again.
+        lines: opens it and gives its lines, each with its line feed, which only the last may lack, and a
+            very long line in parts, of which only its last has it; joined they are the text. May be called
+            again.
     """
 
     name: str
@@ -66,6 +74,9 @@ def is_table(path: Path) -> bool:
 
 def open_text(path: Path, name: str, examination: Examination) -> TextFile:
     """A text file, decoded as its examination says and rid of NUL characters."""
+    has_nuls = examination.nuls > 0
+    if examination.longest_line > _LONGEST_LINE:
+        return TextFile(name, partial(_lines_in_parts, path, examination.encoding, has_nuls))
     tables = partial(
         _stream,
         path,
@@ -76,7 +87,7 @@ def open_text(path: Path, name: str, examination: Examination) -> TextFile:
         keep_linebreaks=True,
         chunksize=_CHUNK,
     )
-    return TextFile(name, partial(_lines, tables, has_nuls=examination.nuls > 0))
+    return TextFile(name, partial(_lines, tables, has_nuls=has_nuls))
 
 
 def open_table(path: Path, name: str, examination: Examination | None) -> TableFile:
@@ -91,17 +102,23 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
         CorpusError: it cannot be read as such a table or has no rows.
     """
     builder = _BUILDERS[path.suffix.lower()]
-    options: Row = {}
-    if builder == "csv" and examination:
-        options = _csv_options(path, examination.encoding)
-    elif builder == "json" and examination:
-        options = {"encoding": _json_encoding(name, examination.encoding), "chunksize": _CHUNK}
+    if builder == "json" and examination:
+        rows = partial(json_rows, path, name, examination.encoding)
+        columns = dict.fromkeys(column for row in islice(rows(), _ROWS_AT_ONCE) for column in row)
+        if not columns:
+            raise _without_rows(name)
+        return TableFile(name, tuple(columns), partial(_filled, rows, columns))
+    options = _csv_options(path, name, examination.encoding) if examination else {}
     tables = partial(_stream, path, name, builder, _ROWS_AT_ONCE, **options)
     first = next(tables(), None)
     if first is None:
-        raise CorpusError(f"“{name}” has no rows.", "Give a table with a script in it.")
+        raise _without_rows(name)
     has_nuls = examination is not None and examination.nuls > 0
     return TableFile(name, tuple(first.column_names), partial(_rows, tables, has_nuls=has_nuls))
+
+
+def _without_rows(name: str) -> CorpusError:
+    return CorpusError(f"“{name}” has no rows.", "Give a table with a script in it.")
 
 
 def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...]) -> TableFile:
@@ -173,10 +190,22 @@ def _stream(path: Path, name: str, builder: str, size: int, **options: Any) -> I
         TypeError,
         KeyError,
     ) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CorpusError(
-            f"“{name}” cannot be read as {builder}: {reason}.", "Open the file and correct it there."
+            f"“{name}” cannot be read as {builder}: {_reason(error, path, options)}.",
+            "Open the file and correct it there.",
         ) from error
+
+
+def _reason(error: BaseException, path: Path, options: Row) -> str:
+    """What is wrong with a file, as a clause; in a CSV, the first row that has cells too many."""
+    if "sep" in options:
+        with path.open(encoding=options["encoding"], newline="") as file:
+            rows = csv.reader(file, delimiter=options["sep"], skipinitialspace=options["skipinitialspace"])
+            names = options["column_names"]
+            ragged = next((row for row in rows if len(row) > len(names) and any(row[len(names) :])), None)
+            if ragged:
+                return f"line {rows.line_num:,} has {len(ragged)} cells, and there are {len(names)} columns"
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _next_unless_lossy(tables: Iterator["pyarrow.Table"]) -> "pyarrow.Table | None":
@@ -187,6 +216,29 @@ def _next_unless_lossy(tables: Iterator["pyarrow.Table"]) -> "pyarrow.Table | No
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", ParserWarning)
         return next(tables, None)
+
+
+def _lines_in_parts(path: Path, encoding: str, has_nuls: bool) -> Iterator[str]:
+    """The lines of a text, a long one taken apart behind spaces where it has any."""
+    begun = ""
+    with path.open(encoding=encoding) as file:
+        while line := file.readline(_LONGEST_LINE):
+            begun += line.replace("\0", "") if has_nuls else line
+            if begun.endswith("\n"):
+                end = len(begun)
+            elif len(begun) < _LONGEST_LINE:
+                continue
+            else:
+                end = begun.rfind(" ") + 1 or len(begun)
+            yield begun[:end]
+            begun = begun[end:]
+    if begun:
+        yield begun
+
+
+def _filled(rows: Callable[[], Iterator[Row]], columns: Row) -> Iterator[Row]:
+    """The rows, those that lack a column with nothing in it."""
+    return (columns | row for row in rows())
 
 
 def _lines(tables: Callable[[], Iterator["pyarrow.Table"]], has_nuls: bool) -> Iterator[str]:
@@ -211,19 +263,27 @@ def _sorted_rows(tables: Sequence[TableFile], columns: tuple[str, ...]) -> Itera
     yield from rows
 
 
-def _csv_options(path: Path, encoding: str) -> Row:
+def _csv_options(path: Path, name: str, encoding: str) -> Row:
     """Reads every cell as the text that stands there: no number, date or missing value is guessed."""
     datasets = quiet_datasets()
     with path.open(encoding=encoding) as file:
-        header = next((line for line in file if line.strip()), "")
+        header = next((line for line in iter(partial(file.readline, _LONGEST_LINE), "") if line.strip()), "")
+    if len(header) >= _LONGEST_LINE:
+        raise CorpusError(
+            f"“{name}” is no table: its first line has more than {_LONGEST_LINE:,} characters.",
+            "Name it .txt if it is a text.",
+        )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)
-    names = _unique(next(csv.reader([header], delimiter=delimiter)))
+    csv.field_size_limit(_LONGEST_CELL)
+    with path.open(encoding=encoding, newline="") as file:
+        names = _unique(next(filter(any, csv.reader(file, delimiter=delimiter, skipinitialspace=True)), []))
     return {
         "sep": delimiter,
         "header": 0,
         "column_names": names,
         "index_col": False,
         "keep_default_na": False,
+        "skipinitialspace": f"{delimiter} " in header,
         "encoding": encoding,
         "features": datasets.Features({name: datasets.Value("string") for name in names}),
     }
@@ -236,9 +296,3 @@ def _unique(header: list[str]) -> list[str]:
         name = cell.replace("\0", "").strip() or f"column {number}"
         names.append(f"{name} {number}" if name in names else name)
     return names
-
-
-def _json_encoding(name: str, encoding: str) -> str:
-    if encoding not in ("utf-8", "utf-8-sig"):
-        raise CorpusError(f"“{name}” is JSON but not UTF-8.", "Save it as UTF-8.")
-    return encoding

@@ -1,24 +1,35 @@
-"""From files to numbered pieces of text, counting what they hold on the way."""
+"""From files to numbered pieces of text, counting what they hold on the way.
+
+A folder may hold files that only turn out to be broken while they are parsed. Such a file is left out whole:
+a script that stops in the middle of a scene would teach a model to stop there. So that none of its pieces has
+been given when the break is met, the pieces of a file in a folder are held back until its end, on disk where
+they are many. A file that was asked for by itself, or that a card lists, must be whole.
+"""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.files import Row, TableFile, TextFile
 from scriptforge.corpus.sources import Source
-from scriptforge.pieces import PLAIN, Piece
+from scriptforge.errors import CorpusError
+from scriptforge.pieces import PLAIN, Piece, blocks, read_pieces, write_pieces
+from scriptforge.screenplay.formats.format import BrokenScript
 from scriptforge.screenplay.formats.name_line import rendered_length, write
-from scriptforge.screenplay.formats.table import documents, guess_columns
+from scriptforge.screenplay.formats.table import choose_columns, documents
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
 
 LONGEST_PIECE = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no piece fills the memory."""
 
+_EXAMPLES = 6
 _PIECE = re.compile(rf".{{1,{LONGEST_PIECE}}}(?:\s|$)|.{{{LONGEST_PIECE}}}", re.DOTALL)
 
 
@@ -31,14 +42,20 @@ class Parsing:
         pieces: how many there are.
         characters: characters that a screenplay format was applied to.
         unparsed: those of them that it did not know and that became action.
+        unparsed_examples: a few different ones of the texts that became action so.
         reasons: the formats met, each with the reason given for the first file in it.
+        files: how many files are in each of these formats.
+        left_out: what is wrong with each file of a folder that had to be left out, by its name.
     """
 
     sizes: list[int] = field(default_factory=list)
     pieces: int = 0
     characters: int = 0
     unparsed: int = 0
+    unparsed_examples: list[str] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    files: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, CorpusError] = field(default_factory=dict)
 
     @property
     def text_format(self) -> str:
@@ -51,9 +68,32 @@ class Parsing:
         return self.unparsed / self.characters if self.characters else 0.0
 
     @property
+    def problems(self) -> list[str]:
+        """A line for each file that was left out."""
+        return [f"left out: {problem.message}" for problem in self.left_out.values()]
+
+    @property
     def notes(self) -> list[str]:
-        """A line for each format, saying why it was taken."""
-        return [f"Read as {name}: {reason}" for name, reason in self.reasons.items() if reason]
+        """A line for each format, saying why it was taken, and one for each file that was left out."""
+        formats = [f"Read as {name}: {reason}" for name, reason in self.reasons.items() if reason]
+        return formats + self.problems
+
+    def met(self, format: str, reason: str) -> None:
+        """Counts one more file of a format."""
+        self.files[format] += 1
+        self.reasons.setdefault(format, reason)
+
+    def add(self, other: "Parsing") -> None:
+        """Takes in what was found in further files."""
+        self.sizes += other.sizes
+        self.pieces += other.pieces
+        self.characters += other.characters
+        self.unparsed += other.unparsed
+        examples = dict.fromkeys(self.unparsed_examples + other.unparsed_examples)
+        self.unparsed_examples = list(examples)[:_EXAMPLES]
+        for format, reason in other.reasons.items():
+            self.reasons.setdefault(format, reason)
+        self.files += other.files
 
 
 def parse(source: Source, fetched: Fetched, plain: bool, parsing: Parsing) -> Iterator[Piece]:
@@ -63,9 +103,33 @@ def parse(source: Source, fetched: Fetched, plain: bool, parsing: Parsing) -> It
         source: what was asked for; its card may name format and columns.
         fetched: the files.
         plain: whether to take texts as they stand.
-        parsing: filled on the way.
+        parsing: filled on the way, file by file.
+
+    Raises:
+        CorpusError: a file that must be whole is broken, or all files of a folder are.
+        UsageError: there is no format of that name.
     """
     for file in fetched.files:
+        found = Parsing()
+        pieces = _pieces(source, file, plain, found, first=len(parsing.sizes))
+        try:
+            yield from _held(pieces) if fetched.is_folder else pieces
+        except CorpusError as problem:
+            if not fetched.is_folder:
+                raise
+            parsing.left_out[file.name] = problem
+        else:
+            parsing.add(found)
+    if parsing.left_out and len(parsing.left_out) == len(fetched.files):
+        first = next(iter(parsing.left_out.values()))
+        raise CorpusError(f"Nothing in “{source.name}” can be read: {first.message}", first.hint)
+
+
+def _pieces(
+    source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing, first: int
+) -> Iterator[Piece]:
+    """The pieces of one file, its documents numbered from `first`; what goes wrong names the file."""
+    try:
         for title, pieces in _documents(source, file, plain, parsing):
             number = len(parsing.sizes)
             parsing.sizes.append(0)
@@ -73,9 +137,32 @@ def parse(source: Source, fetched: Fetched, plain: bool, parsing: Parsing) -> It
                 characters = len(element) if isinstance(element, str) else rendered_length(element)
                 parsing.sizes[number] += characters
                 parsing.pieces += 1
-                yield _piece(number, title, element, characters)
+                yield _piece(first + number, title, element, characters)
             if not parsing.sizes[number]:
                 parsing.sizes.pop()
+    except CorpusError as problem:
+        raise _naming(file.name, problem) from problem
+
+
+def _naming(name: str, problem: CorpusError) -> CorpusError:
+    """The same problem, said so that the file of this name is named."""
+    if isinstance(problem, BrokenScript):
+        return problem.named(name)
+    message = problem.message if f"“{name}”" in problem.message else f"“{name}”: {problem.message}"
+    return CorpusError(message, problem.hint)
+
+
+def _held(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, none of them before the last has come; more than a block of them wait on disk."""
+    rest = blocks(pieces)
+    begun = list(islice(rest, 2))
+    if len(begun) < 2:
+        yield from chain.from_iterable(begun)
+        return
+    with TemporaryDirectory(prefix="scriptforge-") as folder:
+        path = Path(folder) / "pieces.parquet"
+        write_pieces(path, chain.from_iterable(chain(begun, rest)))
+        yield from read_pieces(path)
 
 
 def _piece(number: int, title: str, element: Element | str, characters: int) -> Piece:
@@ -89,23 +176,25 @@ def _documents(
 ) -> Iterator[tuple[str, Iterator[Element | str]]]:
     """The documents of one file: title and elements, or stretches of plain text."""
     if isinstance(file, TableFile):
-        parsing.reasons.setdefault("table", f"Its columns are {', '.join(file.columns)}.")
-        roles = source.card.columns if source.card else None
-        columns = roles or guess_columns(file.columns)
+        parsing.met("table", f"Its columns are {', '.join(file.columns)}.")
+        said = source.columns or (source.card.columns if source.card else None)
+        columns = choose_columns(file.columns, said)
         if plain and (column := columns.script or columns.text):
             yield from _plain_documents(file.rows(), column)
             return
         for title, elements in documents(file.rows(), columns):
             yield title, _stretches(_lines(elements)) if plain else _bounded(elements)
     elif plain:
-        parsing.reasons.setdefault("plain", "")
+        parsing.met("plain", "")
         yield PurePath(file.name).stem, _stretches(file.lines())
     else:
-        reading = read(file.lines(), source.card.format if source.card else None)
-        parsing.reasons.setdefault(reading.format, reading.reason)
+        known = source.format or (source.card.format if source.card else None)
+        reading = read(file.lines(), known, PurePath(file.name).suffix)
+        parsing.met(reading.format, reading.reason)
         yield reading.title or PurePath(file.name).stem, _bounded(reading)
         parsing.characters += reading.characters
         parsing.unparsed += reading.unparsed
+        parsing.unparsed_examples += reading.unparsed_examples
 
 
 def _plain_documents(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Iterator[str]]]:

@@ -1,10 +1,12 @@
 """What the word CORPUS on the command line means: a card, a file or folder, a Hub dataset or an address.
 
-Nothing is read or fetched here; a source only says where to look and what is known beforehand.
+Several make a mix, in which each may have a weight: `seinfeld=2`. Nothing is read or fetched here; a source
+only says where to look and what is known beforehand.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,10 +15,12 @@ from pydantic import ValidationError
 from scriptforge.corpus.cards import Card, Cards
 from scriptforge.corpus.locations import HubDataset, LocalPath, Location, WebFile, WebFiles
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
+from scriptforge.screenplay.formats.table import Columns
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 60
+_LARGEST_WEIGHT = 100
 _FILE_LIKE = re.compile(r"[\\/]|\.\w{2,8}$")
 
 
@@ -28,11 +32,89 @@ class Source:
         name: what to call a dataset made of it.
         location: where its files are.
         card: what is known of it; None for a path, an address or a Hub id.
+        weight: how often its training text occurs in a mix; above 0.
+        columns: what a person says of the columns of its tables, instead of what the card says.
+        format: the name of the format that a person says its texts are in, instead of what the card says.
     """
 
     name: str
     location: Location
     card: Card | None = None
+    weight: float = 1.0
+    columns: Columns | None = None
+    format: str | None = None
+
+
+def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None) -> list[Source]:
+    """Finds out what one or several CORPUS arguments mean; several may each have a weight.
+
+    Where two are called the same, the second is called `NAME-2`.
+
+    Args:
+        texts: each as of `find_source`, or that and `=WEIGHT`. What exists as a path is no weight.
+        cards: the known cards.
+        path: as of `find_source`, where there is one corpus.
+
+    Raises:
+        UsageError: one of them means nothing, is named twice or has a weight that cannot be, or the only one
+            has a weight, or a path stands in for several.
+        CorpusError: as of `find_source`.
+    """
+    if path is not None and len(texts) > 1:
+        raise UsageError(
+            f"--from names the files of one corpus, and there are {len(texts)}.",
+            f"Give the path itself in place of a name: scriptforge prepare {path} {texts[-1]}",
+        )
+    sources: list[Source] = []
+    for text, weight in map(_split_weight, texts):
+        source = find_source(text, cards, path=path)
+        if any(source.location == other.location for other in sources):
+            raise UsageError(f"“{text}” is named twice.", f"Name it once, with a weight: {text}=2")
+        name = _free_name(source.name, [other.name for other in sources])
+        sources.append(replace(source, name=name, weight=1.0 if weight is None else weight))
+    if len(sources) == 1 and sources[0].weight != 1:
+        raise UsageError(
+            f"“{sources[0].name}” has a weight, but there is nothing to weigh it against.",
+            "Leave the weight out, or name another corpus beside it.",
+        )
+    return sources
+
+
+def mix_name(sources: Sequence[Source]) -> str:
+    """What to call a dataset made of these corpora, or of one, where nobody says."""
+    first, *others = (source.name for source in sources)
+    return "_".join([first, *others])[:_LONGEST_NAME] if others else first
+
+
+def _split_weight(text: str) -> tuple[str, float | None]:
+    """A corpus and its weight, if it has one.
+
+    Raises:
+        UsageError: the weight is a number that cannot be one.
+    """
+    corpus, equals, number = text.rpartition("=")
+    is_query = _WEB.match(corpus) and "?" in corpus
+    if not equals or is_query or Path(text).expanduser().exists():
+        return text, None
+    try:
+        weight = float(number)
+    except ValueError:
+        return text, None
+    if not 0 < weight <= _LARGEST_WEIGHT:
+        raise UsageError(
+            f"“{text}” asks for a weight of {number}, which cannot be.",
+            f"A weight is above 0 and at most {_LARGEST_WEIGHT}: {corpus}=2 or {corpus}=0.5",
+        )
+    return corpus, weight
+
+
+def _free_name(stem: str, taken: Sequence[str]) -> str:
+    """`stem`, or `stem-2`, `stem-3`, … if that is taken."""
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
 
 
 def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:

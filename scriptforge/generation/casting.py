@@ -84,7 +84,7 @@ class Cast:
         everybody = _Roster(casting.cast, vocabulary, device)
         first = _Roster([casting.next_speaker], vocabulary, device) if casting.next_speaker else everybody
         self._lanes = [_Lane(first, everybody) for _ in range(lanes)]
-        self._cues = frozenset({vocabulary.cue, *vocabulary.speakers.values()})
+        self._cues = frozenset(voice.id for voice in vocabulary.voices)
         self._is_drawing = False
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
@@ -124,18 +124,18 @@ class _Roster:
     def __init__(self, names: Iterable[str], vocabulary: Vocabulary, device: torch.device) -> None:
         names = [tidy_name(name) for name in names]
         self.is_closed = bool(names)
-        own = {vocabulary.speaker_id(name) for name in names} - {None}
+        own = {voice.id for name in names for voice in vocabulary.voices_named(name)}
         self._spellings = [
             (*_spell(name, vocabulary), vocabulary.says)
             for name in names
-            if vocabulary.speaker_id(name) is None
+            if not vocabulary.voices_named(name)
         ]
         self._size = vocabulary.size
         self._device = device
         self._forbidden: dict[tuple[int, ...], Tensor] = {}
         self.outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
         if self.is_closed:
-            self.outsiders_V[list(set(vocabulary.speakers.values()) - own)] = True
+            self.outsiders_V[[voice.id for voice in vocabulary.voices if voice.id not in own]] = True
             self.outsiders_V[vocabulary.cue] = not self._spellings
         self.outsiders_V = self.outsiders_V.to(device)
 
@@ -199,3 +199,52 @@ def refuse_contradiction(casting: Casting, speakers: Iterable[str]) -> None:
                 f"“{speaker}” is to speak, but is not of the cast asked for.",
                 f"Add the name: --cast {','.join([*casting.cast, speaker])}",
             )
+
+
+def own_cues(casting: Casting, source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The cue tokens of those who may speak; in a mix, those of a source, or of any."""
+    return tuple(
+        voice.id
+        for voice in vocabulary.voices
+        if casting.admits(voice.name) and (source is None or voice.source in (None, source))
+    )
+
+
+def find_sources(
+    wanted: str | None, speakers: Sequence[str], casting: Casting, vocabulary: Vocabulary
+) -> list[str]:
+    """The sources of a mix in which all may speak who are to; none where there is no mix.
+
+    Args:
+        wanted: the only source to look at.
+        speakers: who speaks in the prime.
+        casting: somebody of its cast, and who is next, must speak.
+        vocabulary: for scripts.
+
+    Raises:
+        UsageError: there is no such source, or they do not speak there.
+    """
+    if wanted and not vocabulary.sources:
+        raise UsageError(
+            "This model was trained on one corpus, and writes like no other.", "Leave --source out."
+        )
+    if wanted and wanted not in vocabulary.sources:
+        raise unknown_name("source", wanted, vocabulary.sources)
+    named = [*speakers, *([casting.next_speaker] if casting.next_speaker else [])]
+    found = [
+        source
+        for source in ([wanted] if wanted else vocabulary.sources)
+        if all(_may_speak(name, source, vocabulary) for name in named)
+        and (not casting.cast or any(_may_speak(name, source, vocabulary) for name in casting.cast))
+    ]
+    if vocabulary.sources and not found:
+        who = ", ".join(dict.fromkeys([*named, *casting.cast]))
+        where = f"the scripts of {wanted}" if wanted else "any one corpus of this mix"
+        raise UsageError(f"{who} do not speak in {where}.", "Choose a cast from one corpus.")
+    return found
+
+
+def _may_speak(name: str, source: str, vocabulary: Vocabulary) -> bool:
+    """Whether a speaker may come in a source: one without a token may come anywhere."""
+    voices = vocabulary.voices_named(tidy_name(name))
+    return not voices or any(voice.source in (None, source) for voice in voices)

@@ -62,7 +62,7 @@ class ModelDecoder:
 
     def read(self, ids_BT: Tensor) -> Tensor:
         """See `Decoder.read`."""
-        with _plain_kernels():
+        with plain_kernels():
             logits_BTV, self._state = self._model(ids_BT, self._state)
         return logits_BTV[:, -1]
 
@@ -79,7 +79,7 @@ class ModelDecoder:
 
 
 @contextmanager
-def _plain_kernels() -> Iterator[None]:
+def plain_kernels() -> Iterator[None]:
     """Turns oneDNN off meanwhile: it repacks all weights at every call, four times the work of one step.
 
     The switch belongs to the process, hence the lock: without it, one thread could restore what another set.

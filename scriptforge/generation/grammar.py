@@ -1,10 +1,12 @@
 """Which tokens may come next, so that whatever a model writes is a script, or a plain text in lines.
 
 A grammar is two tables over places and tokens: what may come at a place, and at which place one is after a
-token. Both are made once from a vocabulary; a step is then one look-up for all lanes. A further constraint,
-such as a cast, is one more mask on top of `Grammar.forbidden`. Knows nothing of models and sampling.
+token. Both are made once from a vocabulary; a step is then one look-up for all lanes. In a mix there is a set
+of places for each source, so that where a lane is tells whose script it writes; it stays with that source.
+A further constraint, such as a cast, is one more mask on top of `Grammar.forbidden`. Knows nothing of models
+and sampling.
 
-Shape letters: B lanes, P places, V vocabulary.
+Shape letters: B lanes, P places, S sources and none, V vocabulary.
 """
 
 import unicodedata
@@ -48,6 +50,8 @@ class Place(IntEnum):
     """On a line of plain text that says nothing yet."""
     LINE = 7
     """On a line of plain text that says something."""
+    SOURCE = 8
+    """Before a source token, where a script of a mix begins."""
 
 
 _LIMITS = {
@@ -62,7 +66,7 @@ class Position(NamedTuple):
     """How far each of B lanes has come.
 
     Attributes:
-        places: shape (B,), a `Place` each.
+        places: shape (B,), a `Place` each; in a mix, further on by `len(Place)` for each source.
         lengths: shape (B,), tokens since the name or text began; in plain text, since the line or gap did.
     """
 
@@ -70,31 +74,38 @@ class Position(NamedTuple):
     lengths: Tensor
 
 
-class Grammar:
-    """The rules as tables.
+class Rules(NamedTuple):
+    """What a grammar looks up; P is the number of places.
 
-    Args:
+    Attributes:
         allowed_PV: what may come at a place.
         closing_PV: what brings a name or text that has grown too long nearer to its end; of every row
             something is allowed.
         next_PV: the place after a token, whether or not the token is allowed.
         resets_PV: where lengths are counted anew.
+    """
+
+    allowed_PV: NDArray[np.bool_]
+    closing_PV: NDArray[np.bool_]
+    next_PV: NDArray[np.int64]
+    resets_PV: NDArray[np.bool_]
+
+
+class Grammar:
+    """The rules as tables.
+
+    Args:
+        rules: for every `Place`, or for every `Place` of several sources.
         device: where the lanes are.
     """
 
-    def __init__(
-        self,
-        allowed_PV: NDArray[np.bool_],
-        closing_PV: NDArray[np.bool_],
-        next_PV: NDArray[np.int64],
-        resets_PV: NDArray[np.bool_],
-        device: torch.device,
-    ) -> None:
-        forbidden_2PV = ~np.concatenate([allowed_PV, allowed_PV & closing_PV])
+    def __init__(self, rules: Rules, device: torch.device) -> None:
+        forbidden_2PV = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
         self._forbidden_2PV = torch.from_numpy(forbidden_2PV).to(device)
-        self._next_PV = torch.from_numpy(next_PV).to(device)
-        self._goes_on_PV = torch.from_numpy(~resets_PV).to(device)
-        self._limits_P = torch.tensor([_LIMITS[place] for place in Place], device=device)
+        self._next_PV = torch.from_numpy(rules.next_PV).to(device)
+        self._goes_on_PV = torch.from_numpy(~rules.resets_PV).to(device)
+        limits = [_LIMITS[place] for place in Place]
+        self._limits_P = torch.tensor(limits * (len(rules.next_PV) // len(Place)), device=device)
 
     def start(self, lanes: int) -> Position:
         """Where lanes are that have read nothing; an `<end>` should come first."""
@@ -104,7 +115,7 @@ class Grammar:
     def forbidden(self, position: Position) -> Tensor:
         """What must not come now: `forbidden_BV`, true where forbidden; each lane has something left."""
         is_long_B = position.lengths >= self._limits_P[position.places]
-        return self._forbidden_2PV[position.places + is_long_B * len(Place)]
+        return self._forbidden_2PV[position.places + is_long_B * len(self._limits_P)]
 
     def advance(self, position: Position, ids_B: Tensor) -> Position:
         """The position after one more token on each lane, which need not be an allowed one."""
@@ -114,10 +125,13 @@ class Grammar:
 
 def build_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
     """The grammar of the scripts, or of the plain texts, that a vocabulary was made for."""
-    return _plain_grammar(vocabulary, device) if vocabulary.plain else _script_grammar(vocabulary, device)
+    if vocabulary.plain:
+        return Grammar(_plain_rules(vocabulary), device)
+    rules = _script_rules(vocabulary)
+    return Grammar(_rules_by_source(rules, vocabulary) if vocabulary.sources else rules, device)
 
 
-def _script_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
+def _script_rules(vocabulary: Vocabulary) -> Rules:
     """Elements in normal form: none without text but headings, and no blank line within one.
 
     Bytes that are no whole character count as ink.
@@ -129,7 +143,7 @@ def _script_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
     breaking_V = _mask(text.rstrip(" ").endswith("\n") for text in texts)
 
     says_V, end_V = _only(vocabulary, vocabulary.says), _only(vocabulary, vocabulary.end)
-    cues = [vocabulary.cue, *vocabulary.speakers.values()]
+    cues = [vocabulary.cue, *(voice.id for voice in vocabulary.voices)]
     kinds_V = _only(vocabulary, vocabulary.heading, vocabulary.action, vocabulary.transition, *cues)
 
     allowed_PV = np.zeros((len(Place), vocabulary.size), dtype=np.bool_)
@@ -153,10 +167,35 @@ def _script_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
     next_PV[:, vocabulary.end] = Place.OPENING
 
     resets_PV = np.broadcast_to(~vocabulary.is_text, allowed_PV.shape)
-    return Grammar(allowed_PV, closing_PV, next_PV, resets_PV, device)
+    return Rules(allowed_PV, closing_PV, next_PV, resets_PV)
 
 
-def _plain_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
+def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
+    """The rules of a mix: those for scripts, once for lanes without a source and once for each source.
+
+    A script begins with a source token: with any on a lane without a source, else with that of its own. It
+    then has the speakers of that source, and those who may come anywhere.
+    """
+    copies = len(vocabulary.sources) + 1
+    allowed_SPV = np.repeat(rules.allowed_PV[None], copies, axis=0)
+    next_SPV = np.repeat(rules.next_PV[None], copies, axis=0)
+    allowed_SPV[0, Place.SOURCE] = _only(vocabulary, *vocabulary.sources.values())
+    next_SPV[:, :, vocabulary.end] = Place.SOURCE
+    next_SPV += np.arange(copies)[:, None, None] * len(Place)
+    for number, (source, id_) in enumerate(vocabulary.sources.items(), 1):
+        strangers = [voice.id for voice in vocabulary.voices if voice.source not in (None, source)]
+        allowed_SPV[number][:, strangers] = False
+        allowed_SPV[number, Place.SOURCE] = _only(vocabulary, id_)
+        next_SPV[:, :, id_] = number * len(Place) + Place.OPENING
+    return Rules(
+        allowed_SPV.reshape(-1, vocabulary.size),
+        np.tile(rules.closing_PV, (copies, 1)),
+        next_SPV.reshape(-1, vocabulary.size),
+        np.tile(rules.resets_PV, (copies, 1)),
+    )
+
+
+def _plain_rules(vocabulary: Vocabulary) -> Rules:
     """Any text, in lines that end some time and gaps that do, too."""
     texts = _texts(vocabulary)
     end_V = _only(vocabulary, vocabulary.end)
@@ -175,7 +214,7 @@ def _plain_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
     next_PV[:, speaks_V] = Place.LINE
 
     resets_PV = (next_PV != np.arange(len(Place))[:, None]) | (breaks_V & speaks_V)
-    return Grammar(allowed_PV, closing_PV, next_PV, resets_PV, device)
+    return Rules(allowed_PV, closing_PV, next_PV, resets_PV)
 
 
 def _texts(vocabulary: Vocabulary) -> list[str]:

@@ -6,11 +6,18 @@ taken as it is. Knows nothing of models.
 """
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.casting import Casting, refuse_contradiction, tidy_name
+from scriptforge.generation.casting import (
+    Casting,
+    find_sources,
+    own_cues,
+    refuse_contradiction,
+    tidy_name,
+)
 from scriptforge.generation.request import Request
 from scriptforge.screenplay.formats.name_line import parse_line
 from scriptforge.screenplay.formats.signs import is_name
@@ -23,21 +30,26 @@ _MISSPELLED = 0.75
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """What every lane starts with.
-
-    Attributes:
-        ids: read before anything is drawn.
-        choices: where not empty, the first token drawn is one of these, and `line` follows it.
-        line: ids that follow the drawn token.
-    """
+class Given:
+    """Ids that a lane takes as they are."""
 
     ids: tuple[int, ...]
-    choices: tuple[int, ...] = ()
-    line: tuple[int, ...] = ()
 
 
-def build_prompt(request: Request, vocabulary: Vocabulary, *, goes_on: bool = False) -> Prompt:
+@dataclass(frozen=True)
+class Drawn:
+    """One id, which the model draws from these."""
+
+    choices: tuple[int, ...]
+
+
+Prompt: TypeAlias = list[Given | Drawn]
+"""What every lane starts with, part by part."""
+
+
+def build_prompt(
+    request: Request, vocabulary: Vocabulary, *, goes_on: bool = False, source: str | None = None
+) -> Prompt:
     """Turns what a person typed into ids.
 
     Args:
@@ -45,19 +57,65 @@ def build_prompt(request: Request, vocabulary: Vocabulary, *, goes_on: bool = Fa
         vocabulary: the model's.
         goes_on: whether the text before is there already; else an `<end>` comes first, so that a script or
             text of its own begins.
+        source: in a mix, the corpus that the text before is written like.
 
     Raises:
         UsageError: a name seems misspelled, a word is not in the vocabulary, somebody is to speak who is not
-            of the cast, or the model knows no scripts.
+            of the cast or not of the source, or the model knows no scripts.
     """
-    opening = () if goes_on else (vocabulary.end,)
+    opening: Prompt = [] if goes_on else [Given((vocabulary.end,))]
     if vocabulary.plain:
         _refuse_script(request)
         _check_words(request.prime, vocabulary)
-        return Prompt((*opening, *vocabulary.encode(request.prime)))
+        return [*opening, Given(tuple(vocabulary.encode(request.prime)))]
+    casting = request.casting
     elements = list(read(request.prime.splitlines(), "name-line"))
-    prompt = _build_script_prompt(request, elements, vocabulary)
-    return replace(prompt, ids=(*opening, *prompt.ids))
+    words = elements.pop().text if elements and _is_bare(elements[-1], request.prime) else ""
+    if words and (cue := _cue_in(words, vocabulary) or _sole_speaker(words, casting, vocabulary)):
+        elements.append(cue)
+        words = ""
+    speakers = [element.speaker for element in elements if element.speaker]
+    refuse_contradiction(casting, [*speakers, casting.next_speaker])
+    wanted = source if goes_on else request.source
+    candidates = find_sources(wanted or None, speakers, casting, vocabulary)
+    if request.source and request.source not in candidates:
+        raise UsageError(
+            f"What goes on is written like “{source}”, not like “{request.source}”.", "Leave --source out."
+        )
+    if vocabulary.sources and not goes_on:
+        settled = candidates[:1] if elements or words else candidates
+        opening.append(_choice([vocabulary.sources[candidate] for candidate in settled]))
+    source = candidates[0] if candidates else None
+    scene = _scene(request)
+    parts = [*opening, *_script_parts([*scene, *elements], words, casting, source, vocabulary)]
+    if scene and not elements and not words:
+        parts.append(Drawn((vocabulary.action, vocabulary.cue, *own_cues(casting, source, vocabulary))))
+    return parts
+
+
+def _script_parts(
+    elements: list[Element], words: str, casting: Casting, source: str | None, vocabulary: Vocabulary
+) -> Iterator[Given | Drawn]:
+    """The elements, and words that somebody says who is to be drawn."""
+    speakers = own_cues(casting, source, vocabulary)
+    if words and not speakers:
+        elements = [*elements, Element("action", words)]
+        words = ""
+    yield Given(_encode(elements, source, vocabulary))
+    if words:
+        _check_words(words, vocabulary)
+        yield _choice(speakers)
+        yield Given(tuple(vocabulary.encode(words)))
+
+
+def _choice(ids: Sequence[int]) -> Given | Drawn:
+    return Given(tuple(ids)) if len(ids) == 1 else Drawn(tuple(ids))
+
+
+def _scene(request: Request) -> list[Element]:
+    """The heading asked for, if any."""
+    element = normalise(Element("heading", request.scene))
+    return [element] if element and element.text else []
 
 
 def _refuse_script(request: Request) -> None:
@@ -68,40 +126,13 @@ def _refuse_script(request: Request) -> None:
         )
 
 
-def _build_script_prompt(request: Request, elements: list[Element], vocabulary: Vocabulary) -> Prompt:
-    """The prompt without its opening."""
-    casting = request.casting
-    scene = normalise(Element("heading", request.scene)) if request.scene.strip() else None
-    given = [*([scene] if scene else []), *elements]
-    choices: tuple[int, ...] = ()
-    line: tuple[int, ...] = ()
-    if elements and _is_bare(elements[-1], request.prime):
-        words = given.pop().text
-        if cue := _cue_in(words, vocabulary) or _sole_speaker(words, casting, vocabulary):
-            given.append(cue)
-        elif choices := _own_cues(casting, vocabulary):
-            _check_words(words, vocabulary)
-            line = tuple(vocabulary.encode(words))
-        else:
-            given.append(elements[-1])
-    elif scene and not elements:
-        choices = (vocabulary.action, vocabulary.cue, *vocabulary.speakers.values())
-    refuse_contradiction(casting, [*(element.speaker for element in given), casting.next_speaker])
-    return Prompt(_encode(given, vocabulary), choices, line)
-
-
-def _own_cues(casting: Casting, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The cue tokens of those who may speak."""
-    return tuple(id_ for name, id_ in vocabulary.speakers.items() if casting.admits(name))
-
-
 def _sole_speaker(words: str, casting: Casting, vocabulary: Vocabulary) -> Element | None:
     """The line of a speaker without a token, where nobody but such may say it."""
-    name = casting.next_speaker or next(iter(casting.cast), "")
-    has_own_token = vocabulary.speaker_id(tidy_name(name)) is not None
-    if not name or has_own_token or (not casting.next_speaker and _own_cues(casting, vocabulary)):
+    name = tidy_name(casting.next_speaker or next(iter(casting.cast), ""))
+    has_token = bool(vocabulary.voices_named(name))
+    if not name or has_token or (not casting.next_speaker and own_cues(casting, None, vocabulary)):
         return None
-    return Element("dialogue", words, tidy_name(name))
+    return Element("dialogue", words, name)
 
 
 def _is_bare(last: Element, prime: str) -> bool:
@@ -132,13 +163,13 @@ def _is_misspelled_name(word: str, vocabulary: Vocabulary) -> bool:
     return bool(difflib.get_close_matches(speaker_key(word), list(keys), cutoff=_MISSPELLED))
 
 
-def _encode(elements: Sequence[Element], vocabulary: Vocabulary) -> tuple[int, ...]:
+def _encode(elements: Sequence[Element], source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
     """The ids of elements of which every word is known."""
     for element in elements:
         if vocabulary.speaker_id(element.speaker) is None and vocabulary.unknown_words(element.speaker):
             raise unknown_name("speaker", element.speaker, vocabulary.speakers)
         _check_words(element.text, vocabulary)
-    return tuple(vocabulary.encode_elements(elements).ids.tolist())
+    return tuple(vocabulary.encode_elements(elements, source).ids.tolist())
 
 
 def _check_words(text: str, vocabulary: Vocabulary) -> None:

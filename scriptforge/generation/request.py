@@ -1,14 +1,11 @@
 """What is asked of a model: one frozen description of a piece or of many."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
+from scriptforge.generation.cache import CacheOptions
 from scriptforge.generation.casting import Casting
 from scriptforge.generation.sampler import SamplingOptions
-
-if TYPE_CHECKING:
-    from scriptforge.generation.cache import CacheOptions
 
 DEFAULT_LINES = 20
 _MOST_SEEDS = 2**63
@@ -48,7 +45,7 @@ class Request:
     seed: int = 0
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     casting: Casting = field(default_factory=Casting)
-    cache: "CacheOptions | None" = None
+    cache: CacheOptions | None = None
     max_copy: int | None = None
 
     def __post_init__(self) -> None:

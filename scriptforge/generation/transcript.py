@@ -54,7 +54,7 @@ class ScriptTranscript:
             vocabulary.heading: Element("heading", ""),
             vocabulary.action: Element("action", ""),
             vocabulary.transition: Element("transition", ""),
-            **{id_: Element("dialogue", "", name) for name, id_ in vocabulary.speakers.items()},
+            **{voice.id: Element("dialogue", "", voice.name) for voice in vocabulary.voices},
         }
         self._elements: list[Element] = []
         self._open(None)

@@ -7,21 +7,23 @@ Shape letters: B lanes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from scriptforge.errors import RunError
+from scriptforge.generation.cache import CachedDecoder
 from scriptforge.generation.casting import Cast
 from scriptforge.generation.constraint import Constraint
+from scriptforge.generation.copying import CopyLimit
 from scriptforge.generation.decoder import Decoder, Loop, ModelDecoder
 from scriptforge.generation.grammar import build_grammar
-from scriptforge.generation.prompt import build_prompt
+from scriptforge.generation.prompt import Given, build_prompt
 from scriptforge.generation.request import DEFAULT_LINES, Request
 from scriptforge.generation.sampler import Sampler
 from scriptforge.generation.sitting import Sitting
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models import LanguageModel
+from scriptforge.originality import Index
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
 
@@ -42,7 +44,7 @@ class Piece:
 
 
 def generate(
-    model: LanguageModel, vocabulary: Vocabulary, request: Request, index: Any | None = None
+    model: LanguageModel, vocabulary: Vocabulary, request: Request, index: Index | None = None
 ) -> list[Piece]:
     """Writes the pieces asked for, all at once; the same request gives the same text.
 
@@ -98,15 +100,17 @@ class Writing:
         request: Request,
         *,
         after: Sitting | None = None,
-        index: Any | None = None,
+        index: Index | None = None,
     ) -> None:
         self._vocabulary = vocabulary
         self._seeds = range(request.seed, request.seed + request.count)
-        self._prompt = build_prompt(request, vocabulary, goes_on=after is not None)
+        self._prompt = build_prompt(
+            request, vocabulary, goes_on=after is not None, source=_source_of(after, vocabulary)
+        )
         self._lanes = [_Lane(request, vocabulary) for _ in self._seeds]
         decoder = _decoder(model, vocabulary, request)
-        self._copying: Any = (
-            _copy_limit(index, request.max_copy, vocabulary, request.count)
+        self._copying = (
+            CopyLimit(index, vocabulary, request.max_copy, request.count)
             if index and request.max_copy
             else None
         )
@@ -121,14 +125,13 @@ class Writing:
             self._resume(after)
 
     def __iter__(self) -> Iterator[list[str]]:
-        ids = self._prompt.ids
-        self._loop.give(ids)
-        yield [lane.begin(ids) for lane in self._lanes]
-        if self._prompt.choices:
-            line = self._prompt.line
-            drawn = self._loop.draw(self._prompt.choices)
-            self._loop.give(line)
-            yield [lane.begin((id_, *line)) for lane, id_ in zip(self._lanes, drawn, strict=True)]
+        for part in self._prompt:
+            if isinstance(part, Given):
+                self._loop.give(part.ids)
+                yield [lane.begin(part.ids) for lane in self._lanes]
+            else:
+                drawn = self._loop.draw(part.choices)
+                yield [lane.begin([id_]) for lane, id_ in zip(self._lanes, drawn, strict=True)]
         while not all(lane.is_finished for lane in self._lanes):
             drawn = self._loop.draw()
             yield [lane.push(id_) for lane, id_ in zip(self._lanes, drawn, strict=True)]
@@ -157,7 +160,8 @@ class Writing:
             lane.resume(sitting.ids_TB[:, 0].tolist())
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             raise RunError(
-                "The saved state does not fit this model.", "Save it again with --save-state."
+                "The saved state does not fit what is asked of this model.",
+                "Ask for the same --cache as then, or begin anew and save with --save-state.",
             ) from error
 
     def _constraints(self, request: Request, device: torch.device) -> list[Constraint]:
@@ -167,17 +171,16 @@ class Writing:
         return constraints
 
 
-def _copy_limit(*given: Any) -> Any:
-    from scriptforge.generation.copying import CopyLimit
-
-    return CopyLimit(*given)
+def _source_of(sitting: Sitting | None, vocabulary: Vocabulary) -> str | None:
+    """In a mix, the corpus that the text of a sitting is written like."""
+    by_id = {id_: source for source, id_ in vocabulary.sources.items()}
+    ids = sitting.ids_TB[:, 0].tolist() if sitting else []
+    return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
 def _decoder(model: LanguageModel, vocabulary: Vocabulary, request: Request) -> Decoder:
     if request.cache:
-        from scriptforge.generation.cache import CachedDecoder
-
-        return CachedDecoder(model, request.count, request.cache, torch.from_numpy(vocabulary.is_text))
+        return CachedDecoder(model, request.count, request.cache, vocabulary.end)
     return ModelDecoder(model, request.count)
 
 

@@ -48,6 +48,11 @@ class LSTMConfig:
         """Whether a projection stands between the last layer and a tied head."""
         return self.tied and self.embedding_size != self.hidden_size
 
+    @property
+    def feature_size(self) -> int:
+        """See `ModelConfig.feature_size`: the size of the last layer."""
+        return self.hidden_size
+
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """The name and shape of every weight that such a model has, a shared one once."""
         vocabulary, embedding, hidden = self.vocabulary_size, self.embedding_size, self.hidden_size
@@ -108,12 +113,21 @@ class LSTM(nn.Module):
 
     def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """See `LanguageModel.__call__`."""
+        features_BTH, state = self.features(ids_BT, state)
+        return self.score(features_BTH), state
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`: the output of the last layer."""
         config = self.config
         input_BTE = F.dropout(self.embedding(ids_BT), config.dropout_input, self.training)
         output_BTH, (hidden_LBH, cell_LBH) = self.recurrent(input_BTE, (state[0], state[1]))
-        output_BTH = F.dropout(output_BTH, config.dropout_output, self.training)
-        logits_BTV: Tensor = self.head(self.projection(output_BTH))
-        return logits_BTV, (hidden_LBH, cell_LBH)
+        features_BTH = F.dropout(output_BTH, config.dropout_output, self.training)
+        return features_BTH, (hidden_LBH, cell_LBH)
+
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """See `LanguageModel.score`."""
+        logits_BTV: Tensor = self.head(self.projection(features_BTH))
+        return logits_BTV
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """See `LanguageModel.loss`."""

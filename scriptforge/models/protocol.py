@@ -1,6 +1,6 @@
 """What every model offers.
 
-Shape letters: B streams, T steps, V vocabulary.
+Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
 
 from typing import Any, Protocol, TypeAlias
@@ -24,6 +24,11 @@ class ModelConfig(Protocol):
         """V."""
         ...
 
+    @property
+    def feature_size(self) -> int:
+        """H, how many numbers `LanguageModel.features` gives for a token."""
+        ...
+
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """The name and shape of every weight, a shared one once: known before anything is built."""
         ...
@@ -38,7 +43,7 @@ class LanguageModel(Protocol):
         ...
 
     def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Reads T tokens on each of B streams.
+        """Reads T tokens on each of B streams: `score` of what `features` gives.
 
         Args:
             ids_BT: token ids, int64, in 0 … V-1.
@@ -47,6 +52,22 @@ class LanguageModel(Protocol):
         Returns:
             `logits_BTV`, whose row t scores the token after `ids_BT[:, t]`, and the state after step T.
         """
+        ...
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads T tokens on each of B streams, and shows what it makes of them before it scores.
+
+        Args:
+            ids_BT: as in `__call__`.
+            state: as in `__call__`.
+
+        Returns:
+            `features_BTH`, whose row t sums up the text up to `ids_BT[:, t]`, and the state after step T.
+        """
+        ...
+
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """What may come next, `logits_BTV`, told from features alone; they may be any of those given."""
         ...
 
     def initial_state(self, streams: int) -> State:

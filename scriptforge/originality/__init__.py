@@ -1,1 +1,27 @@
-"""How much of a text is copied from the training text, and from where."""
+"""How much of a text is copied from the training text, and from where.
+
+`index_training` makes the index of a dataset's training text; `examine` compares a text with it, beside
+held-out text that people wrote.
+"""
+
+from scriptforge.originality.datasets import held_out, index_training
+from scriptforge.originality.index import Index, Place
+from scriptforge.originality.lines import Line, lines_of_pieces, lines_of_script, lines_of_text
+from scriptforge.originality.report import People, Report, examine
+from scriptforge.originality.text import Copy, Text
+
+__all__ = [
+    "Copy",
+    "Index",
+    "Line",
+    "People",
+    "Place",
+    "Report",
+    "Text",
+    "examine",
+    "held_out",
+    "index_training",
+    "lines_of_pieces",
+    "lines_of_script",
+    "lines_of_text",
+]

@@ -10,6 +10,8 @@ from scriptforge.screenplay.formats import FORMATS
 from scriptforge.screenplay.formats.format import Format, peek
 from scriptforge.screenplay.script import Element, normalise
 
+_EXAMPLES = 3
+
 
 class Reading:
     """A script being read: elements in normal form, which can be gone through once.
@@ -20,6 +22,7 @@ class Reading:
         title: the script's title; empty where the format has no place for one.
         characters: how many characters of text and speakers were read so far.
         unparsed: how many of them the format did not know and kept as action.
+        unparsed_examples: the first few different ones of the texts kept so.
     """
 
     def __init__(self, format: Format, reason: str, title: str, lines: Iterable[str]) -> None:
@@ -28,6 +31,7 @@ class Reading:
         self.title = title
         self.characters = 0
         self.unparsed = 0
+        self.unparsed_examples: list[str] = []
         self._elements = self._normalised(format, lines)
 
     def __iter__(self) -> Iterator[Element]:
@@ -47,32 +51,41 @@ class Reading:
             self.characters += length
             if not understood:
                 self.unparsed += length
+                if len(self.unparsed_examples) < _EXAMPLES and element.text not in self.unparsed_examples:
+                    self.unparsed_examples.append(element.text)
             yield element
 
 
-def read(lines: Iterable[str], format: str | None = None) -> Reading:
+def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> Reading:
     """Starts reading a script, in the format that explains most of its first lines.
 
     Args:
         lines: the text, in lines or in any other pieces that end where lines end.
         format: the name of the format, where it is known.
+        suffix: what the name of the file ends in, `.fdx`: it decides where it belongs to a format.
 
     Returns:
-        The reading, of which only the first lines have been taken.
+        The reading, of which only the first lines have been taken. Going through it raises `BrokenScript`
+        where the text is not what its format promises.
 
     Raises:
         UsageError: there is no format of that name.
     """
     head, lines = peek(_single_lines(lines))
-    if format is None:
+    promised = next((each for each in FORMATS if each.suffix and each.suffix == suffix.lower()), None)
+    if format is not None:
+        chosen = _find_format(format)
+        reason = "the format was asked for"
+    elif promised:
+        chosen = promised
+        reason = f"the file's name ends in {chosen.suffix}"
+    else:
         evidence, chosen = max(
             ((candidate.recognise(head), candidate) for candidate in FORMATS), key=lambda pair: pair[0].score
         )
         reason = evidence.reason
-    else:
-        chosen = _find_format(format)
-        reason = "the format was asked for"
-    return Reading(chosen, reason[0].upper() + reason[1:] + ".", chosen.title(head), lines)
+    beginning, lines = peek(lines, chosen.title_within)
+    return Reading(chosen, reason[0].upper() + reason[1:] + ".", chosen.title(beginning), lines)
 
 
 def _find_format(name: str) -> Format:

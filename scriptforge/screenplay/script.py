@@ -75,10 +75,11 @@ class Script:
     def elements(self) -> Iterator[Element]:
         """The flat view: every element, each scene's heading before its body.
 
-        Only the first scene may lack a heading element, and does so when its heading is empty.
+        Only the first scene may lack a heading element, and does so when its heading is empty and its body
+        is not.
         """
         for number, scene in enumerate(self.scenes):
-            if number or scene.heading:
+            if number or scene.heading or not scene.elements:
                 yield Element("heading", scene.heading)
             yield from scene.elements
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
-from scriptforge.screenplay.formats import name_line
+from scriptforge.screenplay.formats import fdx, fountain, html, json_document, name_line
 from scriptforge.screenplay.script import Script
 
 Writer: TypeAlias = Callable[[Script], Iterator[str]]
@@ -15,6 +15,10 @@ Writer: TypeAlias = Callable[[Script], Iterator[str]]
 
 WRITERS: dict[str, Writer] = {
     "txt": name_line.write_script,
+    "fountain": fountain.write,
+    "fdx": fdx.write,
+    "json": json_document.write,
+    "html": html.write,
 }
 """By the suffix of the files they make, which is also what the formats are called on the command line."""
 

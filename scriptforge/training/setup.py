@@ -11,7 +11,7 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError
 from scriptforge.models import State, config_from_json
-from scriptforge.run import RunDescription, TrainedOn
+from scriptforge.run import RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.streams import Streams
 from scriptforge.workspace import RunFolder
 
@@ -50,10 +50,15 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
         dataset=TrainedOn(
             name=dataset.name,
             origin=about.origin,
+            sources=[
+                TrainedOnSource(name=source.name, weight=source.weight, origin=source.origin)
+                for source in about.sources
+            ],
             level=about.level,
             plain=about.plain,
             lower=about.lower,
             alphabet=about.alphabet,
+            cast=[member.speaker for member in about.cast],
             fingerprint=about.fingerprint,
         ),
         model=model,

@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from scriptforge.errors import DatasetError
-from scriptforge.vocabulary.layout import cue_name, layout_tokens
+from scriptforge.vocabulary.layout import layout_tokens, sources_in, voices_in
 from scriptforge.vocabulary.levels import LEVELS, Level, untrained
 
 _HINT = "Prepare the dataset again, or fetch the run again."
@@ -63,8 +63,11 @@ def _layout_of(document: dict[str, Any]) -> list[str]:
     if sorted(ids.values()) != list(range(len(ids))):
         raise ValueError("its ids have gaps")
     layout = [entry["content"] for entry in document["added_tokens"]]
-    speakers = [name for name in map(cue_name, layout) if name is not None]
-    if layout != layout_tokens(speakers, plain=len(layout) == 1):
+    speakers: list[str] = []
+    sources: dict[str, list[str]] = {source: [] for source in sources_in(layout)}
+    for voice in voices_in(layout):
+        (speakers if voice.source is None else sources[voice.source]).append(voice.name)
+    if layout != layout_tokens(speakers, plain=len(layout) == 1, sources=sources):
         raise ValueError("its layout tokens are foreign ones")
     if document["added_tokens"] != [_entry(id_, token) for id_, token in enumerate(layout)]:
         raise ValueError("its layout tokens are not special")

@@ -1,10 +1,11 @@
 """The tokens that lay a script out: what each is called, and in which order they head a vocabulary.
 
-They take the first ids of every vocabulary, so that everything from some id on is text. Knows nothing of
-tokenizers.
+They take the first ids of every vocabulary, so that everything from some id on is text. In a mix of several
+sources, each script opens with the token of its source. Knows nothing of tokenizers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from scriptforge.screenplay.script import speaker_key
 
@@ -17,33 +18,90 @@ SAYS = "<says>"
 UNKNOWN = "<unk>"
 
 _CUE_OF = "<cue:"
+_SOURCE_OF = "<source:"
 
 
-def cue_token(name: str) -> str:
-    """The token that opens a line of the speaker whose display name is `name`."""
-    return f"{_CUE_OF}{name}>"
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A speaker with a token of their own.
 
-
-def cue_name(token: str) -> str | None:
-    """The display name in a cue token; None if it is another token.
-
-    Only the two ends are looked at, so a name may hold any character, `<` and `>` included.
+    Attributes:
+        id: the token's.
+        name: the display name.
+        source: in a mix, the one source whose scripts this speaker is in, where others have a namesake;
+            None for a speaker who may come anywhere.
     """
-    if token.startswith(_CUE_OF) and token.endswith(">"):
-        return token.removeprefix(_CUE_OF)[:-1]
-    return None
+
+    id: int
+    name: str
+    source: str | None = None
 
 
-def layout_tokens(speakers: Iterable[str], *, plain: bool) -> list[str]:
+def source_token(source: str) -> str:
+    """The token that opens a script of a source, in a mix."""
+    return f"{_SOURCE_OF}{source}>"
+
+
+def cue_token(name: str, source: str | None = None) -> str:
+    """The token that opens a line of a speaker.
+
+    Args:
+        name: the display name.
+        source: as of `Voice`; names of sources and speakers hold no colon, which parts them.
+    """
+    return f"{_CUE_OF}{name}>" if source is None else f"{_CUE_OF}{source}:{name}>"
+
+
+def sources_in(layout: Sequence[str]) -> dict[str, int]:
+    """The sources that have a token among the layout tokens, each with its id; none but in a mix."""
+    inner = (_between(_SOURCE_OF, token) for token in layout)
+    return {source: id_ for id_, source in enumerate(inner) if source is not None}
+
+
+def voices_in(layout: Sequence[str]) -> tuple[Voice, ...]:
+    """The speakers that have a token among the layout tokens, in the order of their ids."""
+    sources = sources_in(layout)
+    inner = (_between(_CUE_OF, token) for token in layout)
+    return tuple(_voice(id_, name, sources) for id_, name in enumerate(inner) if name is not None)
+
+
+def layout_tokens(
+    speakers: Iterable[str], *, plain: bool, sources: Mapping[str, Iterable[str]] | None = None
+) -> list[str]:
     """All layout tokens of a vocabulary, in the order of their ids.
 
     Args:
         speakers: display names, the first of several spellings being kept.
         plain: whether the text is not laid out, so that `<end>` between documents is all there is.
+        sources: in a mix, the names of the sources, each with the display names of speakers who are in its
+            scripts alone.
     """
     if plain:
         return [END]
+    sources = sources or {}
+    return [
+        *(END, HEADING, ACTION, TRANSITION, CUE, SAYS),
+        *map(source_token, sources),
+        *map(cue_token, _once(speakers)),
+        *(cue_token(name, source) for source, own in sources.items() for name in _once(own)),
+    ]
+
+
+def _once(speakers: Iterable[str]) -> Iterable[str]:
     names: dict[str, str] = {}
     for name in speakers:
         names.setdefault(speaker_key(name), name)
-    return [END, HEADING, ACTION, TRANSITION, CUE, SAYS, *map(cue_token, names.values())]
+    return names.values()
+
+
+def _between(opening: str, token: str) -> str | None:
+    """What a token holds between its opening and its last bracket; None if it opens in another way.
+
+    Only the two ends are looked at, so a name may hold any character, `<` and `>` included.
+    """
+    return token.removeprefix(opening)[:-1] if token.startswith(opening) and token.endswith(">") else None
+
+
+def _voice(id_: int, name: str, sources: Mapping[str, int]) -> Voice:
+    source, colon, own_name = name.partition(":")
+    return Voice(id_, own_name, source) if colon and source in sources else Voice(id_, name)

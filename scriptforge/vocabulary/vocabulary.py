@@ -8,7 +8,7 @@ setting out of it, so `Vocabulary` makes it; other programs that load the file a
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
@@ -30,8 +30,10 @@ from scriptforge.vocabulary.layout import (
     SAYS,
     TRANSITION,
     UNKNOWN,
-    cue_name,
+    Voice,
     layout_tokens,
+    sources_in,
+    voices_in,
 )
 from scriptforge.vocabulary.levels import Level
 from scriptforge.vocabulary.stream import TextStream
@@ -65,6 +67,11 @@ class Vocabulary:
         level: which level.
         lower: whether it reads everything in lower case.
         layout: the layout tokens, in the order of their ids.
+
+    Attributes:
+        voices: the speakers that have a token of their own, in the order of their ids.
+        speakers: the same by display name, each with its id; of namesakes in a mix, the first.
+        sources: the sources of a mix, each with the id of the token that opens its scripts; else empty.
     """
 
     def __init__(self, tokenizer: Tokenizer, level: Level, lower: bool, layout: Sequence[str]) -> None:
@@ -78,14 +85,17 @@ class Vocabulary:
         self.plain = HEADING not in self._layout
         self.end = self._layout[END]
         self.unknown: int | None = tokenizer.token_to_id(UNKNOWN) if level == "word" else None
-        self.speakers: dict[str, int] = {
-            name: id_ for token, id_ in self._layout.items() if (name := cue_name(token)) is not None
-        }
+        self.sources: dict[str, int] = sources_in(layout)
+        self.voices: tuple[Voice, ...] = voices_in(layout)
+        self.speakers: dict[str, int] = {}
+        self._voices_by_key: dict[str, list[Voice]] = {}
+        for voice in self.voices:
+            self.speakers.setdefault(voice.name, voice.id)
+            self._voices_by_key.setdefault(speaker_key(voice.name), []).append(voice)
         self._openings: dict[int, tuple[Kind, str]] = {
             **{self._layout[token]: (kind, "") for kind, token in _KIND_TOKENS.items() if not self.plain},
-            **{id_: ("dialogue", name) for name, id_ in self.speakers.items()},
+            **{voice.id: ("dialogue", voice.name) for voice in self.voices},
         }
-        self._ids_by_key = {speaker_key(name): id_ for name, id_ in self.speakers.items()}
 
     @classmethod
     def train(
@@ -98,6 +108,7 @@ class Vocabulary:
         lower: bool = False,
         speakers: Sequence[str] = (),
         plain: bool = False,
+        sources: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
         """Learns a vocabulary from the training text.
 
@@ -110,11 +121,13 @@ class Vocabulary:
             lower: whether to read everything in lower case.
             speakers: display names that get a token of their own.
             plain: whether the text is not laid out as a script; there is only `<end>` between documents then.
+            sources: in a mix, the names of the sources, each with the display names of speakers who get a
+                token for its scripts alone.
 
         Raises:
             UsageError: if `size` is too small for the level.
         """
-        layout = layout_tokens(speakers, plain=plain)
+        layout = layout_tokens(speakers, plain=plain, sources=sources)
         tokenizer = levels.train(texts, level, layout, size=size, min_count=min_count, lower=lower)
         return cls(tokenizer, level, lower, layout)
 
@@ -168,9 +181,19 @@ class Vocabulary:
         """Which ids are text, `<unk>` included, and which are layout; shape (size,)."""
         return np.arange(self.size) >= len(self._layout)
 
-    def speaker_id(self, name: str) -> int | None:
-        """The id of a speaker's own token, however the name is spelled; None if there is none."""
-        return self._ids_by_key.get(speaker_key(name))
+    def voices_named(self, name: str) -> list[Voice]:
+        """Those with a token who have a name, however it is spelled: in a mix there may be several."""
+        return self._voices_by_key.get(speaker_key(name), [])
+
+    def speaker_id(self, name: str, source: str | None = None) -> int | None:
+        """The id of a speaker's own token, however the name is spelled; None if there is none.
+
+        Args:
+            name: the speaker's.
+            source: in a mix, whose script it is; None finds the first speaker of that name.
+        """
+        known = self.voices_named(name)
+        return next((voice.id for voice in known if source is None or voice.source in (None, source)), None)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; no layout token is ever among them."""
@@ -188,13 +211,17 @@ class Vocabulary:
         """
         return self._encode_pieces(((), text) for text in texts)
 
-    def encode_elements(self, elements: Iterable[Element]) -> Encoded:
-        """The ids of script elements as they are laid out, without an `<end>`.
+    def encode_elements(self, elements: Iterable[Element], source: str | None = None) -> Encoded:
+        """The ids of script elements as they are laid out, without what opens and ends a script.
+
+        Args:
+            elements: in their order.
+            source: in a mix, whose script it is, so that speakers are told from their namesakes.
 
         Raises:
             DatasetError: if the vocabulary is plain.
         """
-        return self._encode_pieces(chain.from_iterable(map(self._pieces, elements)))
+        return self._encode_pieces(piece for element in elements for piece in self._pieces(element, source))
 
     def decode(self, ids: ArrayLike) -> str:
         """The text of ids, shape (tokens,); layout tokens leave no trace in it."""
@@ -243,11 +270,11 @@ class Vocabulary:
             )
         return self._layout[token]
 
-    def _pieces(self, element: Element) -> Iterator[tuple[tuple[int], str]]:
+    def _pieces(self, element: Element, source: str | None) -> Iterator[tuple[tuple[int], str]]:
         """An element as layout ids, each with the text after it."""
         if element.kind != "dialogue":
             yield (self._layout_id(_KIND_TOKENS[element.kind]),), element.text
-        elif (speaker := self.speaker_id(element.speaker)) is not None:
+        elif (speaker := self.speaker_id(element.speaker, source)) is not None:
             yield (speaker,), element.text
         else:
             yield (self.cue,), element.speaker

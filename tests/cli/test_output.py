@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.cli.output import Output, discreet, facts, safe, table
+from scriptforge.cli.output import Output, discreet, facts, lines, safe, sections, table
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,12 @@ def test_json_keeps_order_and_characters(capsys: pytest.CaptureFixture[str]) -> 
 def test_text_reaches_a_pipe_untouched(output: Output, capsys: pytest.CaptureFixture[str]) -> None:
     output.result({}, lambda: "raw\x1b[0m text")
     assert capsys.readouterr().out == "raw\x1b[0m text\n"
+
+
+def test_sections_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = {"": facts([("lines", "2")]), "Sample": lines(["Bo: [b]Hm.\x1b[0m", "", "    four spaces"])}
+    Output().result({}, lambda: sections(parts))
+    assert capsys.readouterr().out == "lines  2\n\nSample\nBo: [b]Hm.␛[0m\n\n    four spaces\n"
 
 
 def test_tables_in_a_pipe_are_whole_and_read_no_markup(capsys: pytest.CaptureFixture[str]) -> None:

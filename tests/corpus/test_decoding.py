@@ -27,6 +27,13 @@ def examination(tmp_path: Path, content: bytes) -> Examination:
         ("JERRY: Hello.\n".encode("utf-32"), "utf-32"),
         ("JERRY: “Café”\n".encode("cp1252"), "cp1252"),
         (b"JERRY: caf\xe9 \x81\n", "latin-1"),
+        ('<?xml version="1.0" encoding="UTF-16"?><a>é</a>'.encode(), "utf-8"),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?><a>é</a>'.encode("latin-1"), "cp1252"),
+        ("<?xml version='1.0' encoding='windows-1251'?><a>чай</a>".encode("cp1251"), "cp1251"),
+        ('<?xml version="1.0" encoding="Shift_JIS"?><a>お茶</a>'.encode("shift_jis"), "shift_jis"),
+        ('<?xml version="1.0" encoding="EUC-JP"?><a>\xe9</a>'.encode("latin-1"), "cp1252"),
+        ('<?xml version="1.0" encoding="klingon"?><a>\xe9</a>'.encode("latin-1"), "cp1252"),
+        ('<?xml version="1.0" encoding="unicode_escape"?><a>\xe9</a>'.encode("latin-1"), "cp1252"),
     ],
 )
 def test_finds_the_encoding(tmp_path: Path, content: bytes, encoding: str) -> None:
@@ -42,6 +49,11 @@ def test_a_character_may_lie_across_chunks(tmp_path: Path) -> None:
 def test_a_line_end_may_lie_across_chunks(tmp_path: Path) -> None:
     found = examination(tmp_path, b"a" * ((1 << 20) - 1) + b"\r\nb\r\n")
     assert (found.crlfs, found.crs) == (2, 0)
+
+
+def test_another_encoding_is_read_and_noted(tmp_path: Path) -> None:
+    found = examination(tmp_path, "<?xml version='1.0' encoding='KOI8-R'?><a>чай</a>".encode("koi8-r"))
+    assert found.note("tea.xml") == "tea.xml: read as koi8-r"
 
 
 def test_counts_size_and_hash_of_the_bytes_as_they_are(tmp_path: Path) -> None:

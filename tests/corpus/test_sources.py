@@ -4,7 +4,7 @@ import pytest
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile, WebFiles
-from scriptforge.corpus.sources import Source, find_source
+from scriptforge.corpus.sources import Source, find_source, find_sources, mix_name
 from scriptforge.errors import CorpusError, UsageError
 
 
@@ -67,3 +67,69 @@ def test_a_missing_path_suggests_its_neighbour(workspace_path: Path) -> None:
 def test_a_malformed_place_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         find_source(text, load_cards())
+
+
+class TestSeveral:
+    @pytest.fixture(autouse=True)
+    def plays(self, workspace_path: Path) -> None:
+        for name in ("a/play.txt", "b/play.txt", "season=2/1.txt", "x=y.txt", "other.txt"):
+            (workspace_path / name).parent.mkdir(exist_ok=True)
+            (workspace_path / name).write_text(f"A: I am {name}.\n")
+
+    def weights(self, *texts: str) -> dict[str, float]:
+        return {source.name: source.weight for source in find_sources(texts, load_cards())}
+
+    def test_each_may_have_a_weight(self) -> None:
+        found = self.weights("seinfeld=2", "south-park", "a/play.txt=0.5", "hf:owner/name=1.5")
+        assert found == {"seinfeld": 2, "south-park": 1, "play": 0.5, "name": 1.5}
+
+    def test_what_is_no_number_belongs_to_the_name(self) -> None:
+        assert self.weights("x=y.txt", "other.txt") == {"x-y": 1, "other": 1}
+        assert self.weights("x=y.txt=3", "other.txt") == {"x-y": 3, "other": 1}
+
+    def test_what_exists_is_no_weight(self) -> None:
+        assert self.weights("season=2") == {"season-2": 1}
+        assert self.weights("season=2=3", "other.txt") == {"season-2": 3, "other": 1}
+
+    def test_a_query_of_an_address_is_no_weight(self) -> None:
+        assert self.weights("https://example.org/play.txt?id=5", "other.txt") == {"play": 1, "other": 1}
+        assert self.weights("https://example.org/play.txt=5", "other.txt") == {"play": 5, "other": 1}
+
+    @pytest.mark.parametrize("number", ["0", "-1", "nan", "1e9", "inf", "0.0", "100.5"])
+    def test_a_weight_that_cannot_be(self, number: str) -> None:
+        with pytest.raises(UsageError, match="weight") as caught:
+            find_sources([f"seinfeld={number}", "other.txt"], load_cards())
+        assert "seinfeld=2" in caught.value.hint
+
+    def test_a_weight_needs_something_to_weigh_against(self) -> None:
+        with pytest.raises(UsageError, match=r"“seinfeld” has a weight"):
+            find_sources(["seinfeld=2"], load_cards())
+
+    @pytest.mark.parametrize("twice", [("seinfeld", "seinfeld=2"), ("a/play.txt", "./a/../a/play.txt")])
+    def test_nothing_is_named_twice(self, twice: tuple[str, str]) -> None:
+        with pytest.raises(UsageError, match="named twice"):
+            find_sources(twice, load_cards())
+
+    def test_two_files_of_one_name(self) -> None:
+        assert self.weights("a/play.txt", "b/play.txt=2") == {"play": 1, "play-2": 2}
+
+    def test_a_path_cannot_stand_in_for_several(self) -> None:
+        with pytest.raises(UsageError, match="--from"):
+            find_sources(["seinfeld", "south-park"], load_cards(), path=Path("other.txt"))
+
+    def test_one_alone_is_as_ever(self) -> None:
+        cards = load_cards()
+        assert find_sources(["seinfeld"], cards) == [find_source("seinfeld", cards)]
+        assert find_sources(["seinfeld"], cards, path=Path("other.txt")) == [
+            find_source("seinfeld", cards, path=Path("other.txt"))
+        ]
+
+    def test_an_unknown_name_with_a_weight_is_said_without_it(self) -> None:
+        with pytest.raises(UsageError, match=r"no corpus named “seinfold”"):
+            find_sources(["seinfold=2", "other.txt"], load_cards())
+
+    def test_a_mix_is_named_after_its_corpora(self) -> None:
+        cards = load_cards()
+        assert mix_name(find_sources(["seinfeld=2", "a/play.txt"], cards)) == "seinfeld_play"
+        assert mix_name(find_sources(["seinfeld"], cards)) == "seinfeld"
+        assert len(mix_name(find_sources(list(cards.cards), cards))) <= 64

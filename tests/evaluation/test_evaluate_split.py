@@ -2,12 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import comedy, naive_nats, prepared
+import torch
+from tiny import comedy, mixed, naive_nats, prepared
 
 from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
-from scriptforge.evaluation import evaluate_split, extent
+from scriptforge.evaluation import Evaluation, evaluate_sources, evaluate_split, extent
+from scriptforge.models import LSTM, LSTMConfig
 from scriptforge.run import Run
 from scriptforge.workspace import RunFolder
 
@@ -41,3 +43,60 @@ def test_an_empty_split_is_said_to_be_empty(tiny_run: RunFolder, tiny_text: Path
     with pytest.raises(DatasetError, match=r"test split .* is empty") as caught:
         evaluate_split(Run(tiny_run).model, dataset, "test")
     assert "--test" in caught.value.hint
+
+
+class TestMix:
+    @pytest.fixture(params=[False, True], ids=["script", "plain"])
+    def mix(self, request: pytest.FixtureRequest, workspace_path: Path) -> Dataset:
+        (workspace_path / "harbour.txt").write_text(comedy(200))
+        (workspace_path / "bridge.txt").write_text(comedy(120, seed=1) + "Kit: Xylophone.\n")
+        corpora = ["harbour.txt=2", "bridge.txt"]
+        return mixed(corpora, workspace_path / "data" / "mix", level="word", plain=request.param)
+
+    @pytest.fixture
+    def model(self, mix: Dataset) -> LSTM:
+        torch.manual_seed(1)
+        sizes = {"vocabulary_size": mix.vocabulary.size, "embedding_size": 8, "hidden_size": 16}
+        return LSTM(LSTMConfig(**sizes)).eval()
+
+    @pytest.mark.parametrize("split", ["validation", "test"])
+    def test_each_source_is_read_from_the_end_of_a_script(
+        self, mix: Dataset, model: LSTM, split: str
+    ) -> None:
+        evaluations = evaluate_sources(model, mix, split)
+        assert list(evaluations) == ["harbour", "bridge"]
+        for source in mix.description.sources:
+            ids = mix.ids_by_source(split)[source.name].tolist()
+            evaluation = evaluations[source.name]
+            nats = naive_nats(model, ids, mix.vocabulary.end)
+            assert evaluation.tokens == source.splits[split].tokens == len(ids)
+            assert evaluation.characters == source.splits[split].characters
+            assert evaluation.stream.nats_per_token == pytest.approx(nats / len(ids), rel=1e-5)
+
+    @pytest.mark.parametrize("split", ["validation", "test"])
+    def test_the_split_is_its_sources_taken_together(self, mix: Dataset, model: LSTM, split: str) -> None:
+        whole = evaluate_split(model, mix, split)
+        parts = list(evaluate_sources(model, mix, split).values())
+        described = mix.description.splits[split]
+        assert (whole.tokens, whole.characters) == (described.tokens, described.characters)
+        for protocol in ("stream", "cold_256"):
+            for unit, weight in {"nats_per_token": "tokens", "bits_per_character": "characters"}.items():
+                assert figure(whole, protocol, unit) * getattr(whole, weight) == pytest.approx(
+                    sum(figure(part, protocol, unit) * getattr(part, weight) for part in parts), rel=1e-9
+                )
+
+    def test_an_empty_split_is_said_to_be_empty(self, mix: Dataset, model: LSTM, tmp_path: Path) -> None:
+        dataset = mixed(["harbour.txt", "bridge.txt"], tmp_path / "data" / "untested", shares=Shares(0.1, 0))
+        with pytest.raises(DatasetError, match=r"test split .* is empty"):
+            evaluate_sources(model, dataset, "test")
+
+
+def figure(evaluation: Evaluation, protocol: str, unit: str) -> float:
+    return float(getattr(getattr(evaluation, protocol), unit))
+
+
+def test_a_corpus_alone_is_its_own_source(tiny_run: RunFolder, tiny_dataset: Dataset) -> None:
+    model = Run(tiny_run).model
+    assert evaluate_sources(model, tiny_dataset, "test") == {
+        "harbour": evaluate_split(model, tiny_dataset, "test")
+    }

@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterable
 import pytest
 import torch
 
-from scriptforge.generation.grammar import BLANK_LIMIT, NAME_LIMIT, TEXT_LIMIT, Position, build_grammar
+from scriptforge.generation.grammar import (
+    BLANK_LIMIT,
+    NAME_LIMIT,
+    TEXT_LIMIT,
+    Place,
+    Position,
+    build_grammar,
+)
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Vocabulary
 
@@ -114,3 +121,55 @@ def test_lanes_go_their_own_ways(vocabulary_of: Callable[[str], Vocabulary]) -> 
         first_V, second_V = ~grammar.forbidden(position)
         assert first_V[vocabulary.says]
         assert not second_V[vocabulary.says]
+
+
+class TestMix:
+    """Two sources that both have a Jerry, and one speaker who may come anywhere."""
+
+    @pytest.fixture(params=LEVELS)
+    def mix(self, request: pytest.FixtureRequest) -> Vocabulary:
+        sources = {"diner": ["Jerry"], "bridge": ["Jerry", "Bo"]}
+        return Vocabulary.train(["what now? verse"], request.param, speakers=["Dee"], sources=sources)
+
+    def opened(self, mix: Vocabulary, source: str) -> set[int]:
+        """The kinds and cues that may open a line of a source."""
+        own = {voice.id for voice in mix.voices if voice.source in (None, source)}
+        return {mix.heading, mix.action, mix.transition, mix.cue} | own
+
+    def test_a_script_begins_with_exactly_one_source(self, mix: Vocabulary) -> None:
+        assert allowed_after(mix, []) == set(mix.sources.values())
+        for source, id_ in mix.sources.items():
+            assert allowed_after(mix, [id_]) == self.opened(mix, source)
+
+    def test_only_the_speakers_of_the_source_may_follow(self, mix: Vocabulary) -> None:
+        words = mix.encode("what")
+        for source, id_ in mix.sources.items():
+            cue = mix.speaker_id("Jerry", source)
+            assert cue is not None
+            for ids in ([cue, *words], [mix.cue, *words, mix.says, *words], [mix.heading, *words]):
+                allowed = {id_ for id_ in allowed_after(mix, [id_, *ids]) if not mix.is_text[id_]}
+                assert allowed - {mix.end} == self.opened(mix, source)
+
+    def test_a_lane_stays_with_its_source(self, mix: Vocabulary) -> None:
+        source = mix.sources["bridge"]
+        assert allowed_after(mix, [source, mix.action, *mix.encode("what"), mix.end]) == {source}
+
+    def test_no_text_is_a_source(self, mix: Vocabulary) -> None:
+        ids = [mix.sources["diner"], mix.action, *mix.encode("what")]
+        for length in range(1, len(ids) + 1):
+            assert not allowed_after(mix, ids[:length]) & set(mix.sources.values())
+
+    @pytest.mark.parametrize(("opening", "limit"), [("cue", NAME_LIMIT), ("action", TEXT_LIMIT)])
+    def test_what_grows_too_long_is_ended(self, mix: Vocabulary, opening: str, limit: int) -> None:
+        ids = [mix.sources["bridge"], getattr(mix, opening), *mix.encode("verse")[:1] * limit]
+        expected = {mix.says} if opening == "cue" else self.opened(mix, "bridge") | {mix.end}
+        assert allowed_after(mix, ids) == expected
+
+    def test_no_position_is_a_dead_end(self, mix: Vocabulary) -> None:
+        grammar = build_grammar(mix, CPU)
+        size = len(Place)
+        reachable = (*range(6), Place.SOURCE)
+        for length in (0, TEXT_LIMIT):
+            places = torch.tensor([number * size + place for number in range(3) for place in reachable])
+            forbidden_BV = grammar.forbidden(Position(places, torch.full_like(places, length)))
+            assert not forbidden_BV.all(-1).any()

@@ -6,9 +6,16 @@ import pytest
 
 from scriptforge.errors import UsageError
 from scriptforge.generation import Request
-from scriptforge.generation.prompt import build_prompt
+from scriptforge.generation.prompt import Drawn, Given, Prompt, build_prompt
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Level, Vocabulary
+
+
+def ids(parts: Prompt) -> list[int]:
+    """The ids of parts that are all given."""
+    given = [part for part in parts if isinstance(part, Given)]
+    assert given == parts
+    return [id_ for part in given for id_ in part.ids]
 
 
 def says(speaker: str, text: str) -> Element:
@@ -43,27 +50,27 @@ def says(speaker: str, text: str) -> Element:
 def test_a_prime_becomes_elements_of_which_the_last_is_open(
     vocabulary: Vocabulary, prime: str, elements: list[Element] | None
 ) -> None:
-    prompt = build_prompt(Request(prime=prime), vocabulary)
-    assert prompt.ids[0] == vocabulary.end
+    opening, *parts = build_prompt(Request(prime=prime), vocabulary)
+    assert opening == Given((vocabulary.end,))
     if elements is None:
-        assert vocabulary.decode(prompt.line) == prime
+        assert vocabulary.decode(ids(parts[-1:])) == prime
     else:
-        assert not prompt.choices
-        assert vocabulary.decode_elements(prompt.ids[1:]) == elements
+        assert vocabulary.decode_elements(ids(parts)) == elements
 
 
 @pytest.mark.parametrize("words", ["what is", "hello", "no! who"])
 def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary, words: str) -> None:
-    prompt = build_prompt(Request(prime=f"jerry: hello\n{words} "), vocabulary)
-    assert vocabulary.decode_elements(prompt.ids[1:]) == [says("Jerry", "hello")]
-    assert prompt.choices == tuple(vocabulary.speakers.values())
-    assert vocabulary.decode(prompt.line) == words
+    request = Request(prime=f"jerry: hello\n{words} ")
+    before, speaker, line = build_prompt(request, vocabulary)[1:]
+    assert vocabulary.decode_elements(ids([before])) == [says("Jerry", "hello")]
+    assert speaker == Drawn(tuple(vocabulary.speakers.values()))
+    assert vocabulary.decode(ids([line])) == words
 
 
 def test_without_a_cast_words_alone_are_action() -> None:
     vocabulary = Vocabulary.train(["what is this?"], "char")
-    prompt = build_prompt(Request(prime="what is"), vocabulary)
-    assert vocabulary.decode_elements(prompt.ids[1:]) == [Element("action", "what is")]
+    parts = build_prompt(Request(prime="what is"), vocabulary)
+    assert vocabulary.decode_elements(ids(parts[1:])) == [Element("action", "what is")]
 
 
 @pytest.mark.parametrize("prime", ["elane", "Elane:", "jery", "jerry: hello\nelane"])
@@ -96,20 +103,20 @@ def test_unknown_words_are_told(
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_pieces_of_words_spell_anything(vocabulary_of: Callable[[Level], Vocabulary], level: Level) -> None:
     vocabulary = vocabulary_of(level)
-    prompt = build_prompt(Request(prime="老王: 你好, xylophone 🎷"), vocabulary)
-    assert vocabulary.decode_elements(prompt.ids[1:]) == [says("老王", "你好, xylophone 🎷")]
+    parts = build_prompt(Request(prime="老王: 你好, xylophone 🎷"), vocabulary)
+    assert vocabulary.decode_elements(ids(parts[1:])) == [says("老王", "你好, xylophone 🎷")]
 
 
 def test_a_word_of_the_corpus_is_no_misspelled_name() -> None:
     vocabulary = Vocabulary.train(["merry"], "word", speakers=["Jerry"])
-    assert vocabulary.decode(build_prompt(Request(prime="merry"), vocabulary).line) == "merry"
+    assert vocabulary.decode(ids(build_prompt(Request(prime="merry"), vocabulary)[-1:])) == "merry"
 
 
 def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
     for prime in ("", "what is\n", *(["elane\n what "] if plain_vocabulary.level != "word" else [])):
-        end, *ids = build_prompt(Request(prime=prime), plain_vocabulary).ids
+        end, *rest = ids(build_prompt(Request(prime=prime), plain_vocabulary))
         assert end == plain_vocabulary.end
-        assert plain_vocabulary.decode(ids) == prime
+        assert plain_vocabulary.decode(rest) == prime
 
 
 def test_a_plain_word_that_is_unknown_is_told() -> None:

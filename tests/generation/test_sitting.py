@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from scriptforge.errors import RunError
-from scriptforge.generation import Casting, Request, SamplingOptions, Writing
+from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
 from scriptforge.generation.sitting import Sitting, load_sitting, save_sitting
 from scriptforge.models import LSTM
 from scriptforge.vocabulary import Vocabulary
@@ -64,6 +64,21 @@ def test_two_sittings_of_plain_text_equal_one(
     sitting = sitting_of(first, tmp_path / "s.safetensors")
     second = Writing(model, plain_vocabulary, Request(lines=4, sampling=sampling), after=sitting)
     assert text + write(second) == write(one)
+
+
+def test_two_sittings_with_a_cache_equal_one(
+    vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
+) -> None:
+    model = untrained_model(vocabulary)
+    asked = {"seed": 2, "sampling": SAMPLINGS["wild"], "cache": CacheOptions(weight=0.5, window=50)}
+    one = Writing(model, vocabulary, Request(lines=9, **asked))  # type: ignore[arg-type]
+    first = Writing(model, vocabulary, Request(lines=5, **asked))  # type: ignore[arg-type]
+    text = write(first)
+    sitting = sitting_of(first, tmp_path / "s.safetensors")
+    second = Writing(model, vocabulary, Request(lines=4, **asked), after=sitting)  # type: ignore[arg-type]
+    assert text + write(second) == write(one)
+    with pytest.raises(RunError, match="does not fit"):
+        Writing(model, vocabulary, Request(lines=4, cache=CacheOptions(window=40)), after=sitting)
 
 
 def test_three_sittings_equal_one(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> None:

@@ -23,6 +23,22 @@ def parse(*lines: str) -> list[Element]:
         ("Zoë: Hi.", "Zoë", "Hi."),
         ("小明：你好。", "小明", "你好。"),
         ("@so i said: hey", "so i said", "hey"),
+        ("@McCLANE: Hi.", "McCLANE", "Hi."),
+        ("JERRY (cont'd): Hi.", "JERRY", "Hi."),
+        ("HOMER_(CONT'D: Hi.", "HOMER", "Hi."),
+        ("BILL (O.S.) (tired): Hi.", "BILL", "(O.S.) (tired) Hi."),
+        ("jerry [on the phone]: Hi.", "jerry", "[on the phone] Hi."),
+        ("小明（旁白）：你好。", "小明", "（旁白） 你好。"),
+        ("Núñez: Hi.", "Núñez", "Hi."),
+        ("2ND COP: At 9:15.", "2ND COP", "At 9:15."),
+        ("MAN IN HAT: Hi.", "MAN IN HAT", "Hi."),
+        ("DR. VAN NOSTRAND: Hi.", "DR. VAN NOSTRAND", "Hi."),
+        ("VOICE ON P.A.: Hi.", "VOICE ON P.A.", "Hi."),
+        ("JERRY: https://example.org/tea: tea", "JERRY", "https://example.org/tea: tea"),
+        ("[12:03] jerry: hi", "jerry", "hi"),
+        ("[12:03:59 PM] jerry (aside): hi", "jerry", "(aside) hi"),
+        ("00:12:03 jerry: hi", "jerry", "hi"),
+        ("[12:03] <jerry_s> hi: there", "jerry s", "hi: there"),
     ],
 )
 def test_a_cue_and_its_line(line: str, speaker: str, text: str) -> None:
@@ -43,6 +59,14 @@ def test_a_cue_and_its_line(line: str, speaker: str, text: str) -> None:
         "[applause]",
         "!jerry: hi.",
         "Nothing of note",
+        "at 9:15 jerry: hi",
+        "Note: this was typed by hand",
+        "Written by: A. Nobody",
+        "C:\\tea\\pot",
+        "[12:03]",
+        "[12:03] * jerry waves",
+        "[12:03] we said: hi",
+        "我们说，好：不好",
     ],
 )
 def test_what_is_no_cue_is_action(line: str) -> None:
@@ -58,6 +82,8 @@ def test_what_is_no_cue_is_action(line: str) -> None:
         ("setting: the diner", "the diner"),
         ("[cut to: the diner]", "the diner"),
         (".the diner", "the diner"),
+        ("ACT ONE", "ACT ONE"),
+        ("Scene 2: the diner", "Scene 2: the diner"),
         (".", ""),
     ],
 )
@@ -72,10 +98,46 @@ def test_transitions(line: str, transition: str) -> None:
     assert parse(line) == [Element("transition", transition)]
 
 
-def test_stage_directions_are_understood() -> None:
-    reading = read(["jerry: hi.", "(he leaves)"])
+@pytest.mark.parametrize("line", ["(he leaves)", "[applause].", "*sighs*", "♪ la ♪", "Note: he left."])
+def test_what_is_marked_as_no_speech_is_understood(line: str) -> None:
+    reading = read(["jerry: hi.", line])
     assert len(list(reading)) == 2
     assert reading.unparsed == 0
+
+
+def test_a_line_that_nothing_marks_may_be_anything_and_counts_as_not_understood() -> None:
+    reading = read(["jerry: hi.", "george: hi.", "he leaves", "jerry: oh."])
+    assert list(reading)[2] == Element("action", "he leaves")
+    assert reading.unparsed == len("he leaves")
+
+
+def test_a_line_right_below_a_speech_is_the_rest_of_it_where_blank_lines_part_speeches() -> None:
+    lines = [
+        "jerry: o soup,",
+        "o bowl,",
+        "(he sighs)",
+        "",
+        "george: no.",
+        "",
+        "a silence",
+        "",
+        "jerry: o",
+        "soup",
+    ]
+    assert parse(*lines) == [
+        Element("dialogue", "o soup, o bowl,", "jerry"),
+        Element("action", "(he sighs)"),
+        Element("dialogue", "no.", "george"),
+        Element("action", "a silence"),
+        Element("dialogue", "o soup", "jerry"),
+    ]
+
+
+def test_names_that_never_come_again_are_a_list_and_no_cast() -> None:
+    recipe = ["Flour: much", "Milk: some", "Eggs: two", "Salt: a pinch", "Pan: hot"]
+    assert read(recipe).format == "prose"
+    assert read([*recipe, "Milk: more"]).format == "name-line"
+    assert read(recipe[:3]).format == "name-line"
 
 
 def test_indented_lines_belong_to_the_line_above() -> None:

@@ -1,13 +1,19 @@
 """Writing `name: text`, and the law that reading gives back what was written."""
 
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scripts import normal_elements
+from scripts import normal_elements, scripts
 
+from scriptforge.screenplay import writing
 from scriptforge.screenplay.formats.name_line import render_line, rendered_length, write
+from scriptforge.screenplay.formats.table import documents, guess_columns
 from scriptforge.screenplay.reading import read
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import Element, Script
 
 
 @given(st.lists(normal_elements, max_size=8))
@@ -15,6 +21,34 @@ from scriptforge.screenplay.script import Element
 @example([Element("dialogue", "15 dollars", "MAN 2"), Element("dialogue", "//", "http")])
 def test_reading_gives_back_what_was_written(elements: list[Element]) -> None:
     assert list(read(write(elements), format="name-line")) == elements
+
+
+@given(scripts)
+def test_a_script_comes_back_but_for_its_title(script: Script) -> None:
+    text = writing.write(script, "txt")
+    assert Script.from_elements(script.title, read([text], format="name-line")) == script
+
+
+def real_scripts(corpora: Path) -> Iterator[Script]:
+    for path in sorted(corpora.glob("*.txt")):
+        with path.open(encoding="utf-8") as lines:
+            yield Script.from_elements(path.stem, read(lines))
+    for path in sorted(corpora.glob("southpark/*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file)
+            for title, elements in documents(rows, guess_columns(rows.fieldnames or ())):
+                yield Script.from_elements(title, elements)
+
+
+def test_every_real_script_comes_back_and_is_known_for_what_it_is(shared_corpora: Path) -> None:
+    count = 0
+    for script in real_scripts(shared_corpora):
+        lines = writing.write(script, "txt").splitlines(keepends=True)
+        reading = read(lines)
+        assert reading.format == "name-line", script.title
+        assert Script.from_elements(script.title, reading) == script, script.title
+        count += 1
+    assert count > 60
 
 
 @given(st.lists(normal_elements, max_size=8))

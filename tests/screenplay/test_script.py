@@ -1,8 +1,9 @@
 """What an element in normal form is, and the two views of a script."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from scripts import scripts
 
 from scriptforge.screenplay.script import KINDS, Element, Scene, Script, normalise, speaker_key
 
@@ -63,6 +64,12 @@ def test_scenes_begin_at_headings() -> None:
         Scene("", ()),
     )
     assert tuple(script.elements) == elements
+
+
+@given(scripts)
+@example(Script("", (Scene("", ()),)))
+def test_both_views_of_a_script_hold_the_same(script: Script) -> None:
+    assert Script.from_elements(script.title, script.elements) == script
 
 
 def test_case_and_underscores_do_not_make_another_speaker() -> None:

@@ -1,3 +1,5 @@
+import pytest
+
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
 
@@ -29,3 +31,42 @@ def test_speeches_keep_their_verse() -> None:
         Element("action", "[Exit ANNA]"),
     ]
     assert reading.unparsed == len("ANNA:")
+
+
+def test_where_blank_lines_part_nothing_every_name_opens_a_speech() -> None:
+    lines = ["ANNA:", "Tea,", "perhaps?", "BEN:", "No.", "", "ANNA:", "Oh.", "BEN:", "Well."]
+    assert list(read(lines)) == [
+        Element("dialogue", "Tea,\nperhaps?", "ANNA"),
+        Element("dialogue", "No.", "BEN"),
+        Element("dialogue", "Oh.", "ANNA"),
+        Element("dialogue", "Well.", "BEN"),
+    ]
+
+
+def test_where_they_do_a_line_with_a_colon_is_verse() -> None:
+    lines = ["ANNA:", "Hear me:", "tea.", "", "BEN:", "I hear:", "", "ANNA:", "Oh."]
+    assert [element.text for element in read(lines)] == ["Hear me:\ntea.", "I hear:", "Oh."]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("ACT I", "heading"),
+        ("SCENE II. A kitchen.", "heading"),
+        ("Act 3", "heading"),
+        ("EPILOGUE", "heading"),
+        ("Re-enter BEN", "action"),
+        ("Flourish. Exeunt", "action"),
+        ("(He drinks.)", "action"),
+    ],
+)
+def test_what_is_no_speech(line: str, kind: str) -> None:
+    reading = read(["ANNA:", "Tea.", "", line, "", "BEN:", "No."], format="shakespeare")
+    assert [element.kind for element in reading] == ["dialogue", kind, "dialogue"]
+    assert reading.unparsed == 0
+
+
+def test_a_stanza_without_a_name_is_not_understood() -> None:
+    reading = read(["ANNA:", "Tea.", "", "More tea."], format="shakespeare")
+    assert list(reading)[1] == Element("action", "More tea.")
+    assert reading.unparsed == len("More tea.")

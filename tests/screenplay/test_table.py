@@ -1,15 +1,24 @@
 """Scripts from rows."""
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from scripts import scripts
 
-from scriptforge.errors import CorpusError
+from scriptforge.errors import CorpusError, UsageError
 from scriptforge.screenplay.cast import cast
-from scriptforge.screenplay.formats.table import Columns, documents, guess_columns
-from scriptforge.screenplay.script import Element, speaker_key
+from scriptforge.screenplay.formats.table import (
+    Columns,
+    choose_columns,
+    documents,
+    guess_columns,
+    parse_columns,
+)
+from scriptforge.screenplay.script import Element, Script, speaker_key
 
 
 def read_all(rows: list[dict[str, object]], columns: Columns) -> list[tuple[str, list[Element]]]:
@@ -35,21 +44,65 @@ def read_all(rows: list[dict[str, object]], columns: Columns) -> list[tuple[str,
         (["Name", "Script"], Columns(title="Name", script="Script")),
         (["conversations"], Columns(turns="conversations")),
         (["TEXT", "METADATA", "SOURCE"], Columns(text="TEXT")),
+        (["kind", "speaker", "text"], Columns(speaker="speaker", line="text", kind="kind")),
+        (["title", "elements"], Columns(turns="elements", title="title")),
+        (["run", "seed", "text", "elements"], Columns(turns="elements")),
+        (["meta", "data"], Columns(turns="data")),
+        (["Speaker", "Line", "Data"], Columns(speaker="Speaker", line="Line")),
     ],
 )
 def test_usual_names_of_columns_are_recognised(names: list[str], columns: Columns) -> None:
     assert guess_columns(names) == columns
 
 
-def test_columns_that_say_nothing_are_named_in_the_error() -> None:
-    with pytest.raises(CorpusError, match="colour, weight"):
-        guess_columns(["colour", "weight"])
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [(["colour", "weight"], "the lines of a script"), (["Season", "Line"], "the speaker of its lines")],
+)
+def test_columns_that_say_too_little_are_named_in_the_error(names: list[str], missing: str) -> None:
+    with pytest.raises(CorpusError, match=f"{missing}; its columns are {', '.join(names)}") as raised:
+        guess_columns(names)
+    assert "--columns speaker=" in raised.value.hint
 
 
-def test_a_column_that_is_not_there_is_an_error() -> None:
+def test_what_is_said_of_columns_wins_over_their_names() -> None:
+    said = Columns(speaker="From", line="what said", document=("season", "NO."))
+    names = ["speaker", "line", "From", "What-Said", "Season", "No."]
+    assert choose_columns(names, said) == Columns(
+        speaker="From", line="What-Said", document=("Season", "No.")
+    )
+    assert choose_columns(names) == guess_columns(names)
+
+
+@pytest.mark.parametrize(
+    "said", [Columns(speaker="Who", line="line"), Columns(line="line", document=("Who",))]
+)
+def test_a_column_that_is_not_there_is_an_error(said: Columns) -> None:
     with pytest.raises(CorpusError, match="Who") as raised:
-        read_all([{"speaker": "A", "line": "Hi."}], Columns(speaker="Who", line="line"))
+        choose_columns(["speaker", "line"], said)
     assert "speaker, line" in raised.value.hint
+
+
+def test_columns_are_said_as_roles() -> None:
+    assert parse_columns("speaker=Character, line=Line said,document=Season+Episode") == Columns(
+        speaker="Character", line="Line said", document=("Season", "Episode")
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("speker=Who,line=What", "speaker, line, kind, document, title, script, turns, text"),
+        ("speaker", "speaker=COLUMN"),
+        ("speaker=,line=What", "speaker=COLUMN"),
+        ("speaker=Who", "line, script, turns, text"),
+        ("", "speaker, line, kind, document, title, script, turns, text"),
+    ],
+)
+def test_roles_that_cannot_be_are_errors_that_name_those_that_can(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_columns(text)
+    assert hint in raised.value.hint
 
 
 def test_consecutive_rows_of_one_document_belong_together() -> None:
@@ -97,6 +150,86 @@ def test_text_comes_in_lines_or_in_documents() -> None:
     plays: list[dict[str, object]] = [{"text": "anna: Tea?\nben: No."}, {"text": "anna: Yes?\nben: Yes."}]
     assert [len(elements) for _, elements in read_all(lines, Columns(text="text"))] == [2]
     assert [len(elements) for _, elements in read_all(plays, Columns(text="text"))] == [2, 2]
+
+
+NASTY_NAMES = [
+    "C-3PO", "GROUPIE #1", "McCLANE", "Mrs. O'Brien", "JERRY & ELAINE", "ZOË", "Núñez", "小明", "2ND COP",
+    "MAN IN HAT", "DR. VAN NOSTRAND", "VOICE ON P.A.", "Note",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NASTY_NAMES)
+@pytest.mark.parametrize("text", ["At 9:15.", "https://example.org: no", "Note: this", "你好。", "JERRY: hi"])
+def test_in_a_row_a_name_is_a_name_and_a_text_a_text(name: str, text: str) -> None:
+    rows: list[dict[str, object]] = [{"speaker": name, "line": text}]
+    assert read_all(rows, guess_columns(rows[0])) == [("1", [Element("dialogue", text, name)])]
+
+
+@given(scripts)
+def test_elements_come_back_from_rows_and_from_documents(script: Script) -> None:
+    elements = list(script.elements)
+    rows: list[dict[str, object]] = [
+        {"kind": element.kind, "speaker": element.speaker, "text": element.text} for element in elements
+    ]
+    document = json.loads(json.dumps({"title": "Tea", "elements": rows}))
+    expected = [("1", elements)] if elements else []
+    assert read_all(rows, guess_columns(["kind", "speaker", "text"])) == expected
+    assert read_all([document], guess_columns(document)) == [("Tea", elements)]
+
+
+def test_a_kind_that_there_is_not_is_dialogue() -> None:
+    rows: list[dict[str, object]] = [
+        {"kind": "Heading", "speaker": "", "text": "INT. KITCHEN"},
+        {"kind": "speech", "speaker": "ANNA", "text": "Tea?"},
+        {"kind": None, "speaker": "", "text": "Rain."},
+    ]
+    assert read_all(rows, guess_columns(rows[0])) == [
+        (
+            "1",
+            [
+                Element("heading", "INT. KITCHEN"),
+                Element("dialogue", "Tea?", "ANNA"),
+                Element("action", "Rain."),
+            ],
+        )
+    ]
+
+
+TEA = [Element("dialogue", "Tea?", "ANNA"), Element("dialogue", "No.", "BEN")]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        [{"role": "ANNA", "content": "Tea?"}, {"role": "BEN", "content": "No."}],
+        {"character": ["ANNA", "BEN"], "line": ["Tea?", "No."]},
+        ["ANNA: Tea?", "BEN: No."],
+        "ANNA: Tea?\nBEN: No.",
+        '[{"role": "ANNA", "content": "Tea?"}, {"role": "BEN", "content": "No."}]',
+        [{"speaker": "ANNA", "text": "Tea?", "kind": "dialogue"}, {"speaker": "BEN", "text": "No."}],
+        [None, {"speaker": "ANNA", "text": "Tea?"}, {"text": None}, {"speaker": "BEN", "text": "No."}],
+    ],
+)
+def test_turns_come_in_many_shapes(cell: object) -> None:
+    assert read_all([{"turns": cell}], Columns(turns="turns")) == [("1", TEA)]
+    if not isinstance(cell, str):
+        assert read_all([{"title": "T", "script": cell}], guess_columns(["title", "script"])) == [("T", TEA)]
+
+
+@pytest.mark.parametrize("cell", [None, "", [], {}, 5, [5], [[]]])
+def test_a_cell_without_turns_is_empty(cell: object) -> None:
+    assert read_all([{"turns": cell}], Columns(turns="turns")) == [("1", [])]
+
+
+def test_turns_may_lie_in_scenes() -> None:
+    scenes = [
+        {"heading": "INT. KITCHEN", "lines": [{"speaker": "ANNA", "line": "Tea?"}]},
+        {"lines": [{"speaker": "BEN", "line": "No."}]},
+    ]
+    row: dict[str, object] = {"title": "Tea", "scenes": scenes}
+    assert read_all([row], guess_columns(row)) == [
+        ("Tea", [Element("heading", "INT. KITCHEN"), TEA[0], Element("heading", ""), TEA[1]])
+    ]
 
 
 def test_south_park_has_the_cast_that_its_table_has(shared_corpora: Path) -> None:

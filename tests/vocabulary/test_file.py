@@ -145,3 +145,45 @@ def test_merges_of_tokens_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     document["model"]["merges"].append(["nowhere", "to be found"])
     path.write_text(json.dumps(document), encoding="utf-8")
     assert_refused(path)
+
+
+def add_an_unknown_source(document: dict[str, Any]) -> None:
+    rename(document, "<cue:b:JERRY>", "<cue:c:JERRY>")
+
+
+def put_a_source_after_a_cue(document: dict[str, Any]) -> None:
+    tokens = document["added_tokens"]
+    tokens[7]["content"], tokens[8]["content"] = tokens[8]["content"], tokens[7]["content"]
+
+
+def name_a_source_twice(document: dict[str, Any]) -> None:
+    rename(document, "<source:b>", "<source:a>")
+
+
+def name_a_speaker_twice(document: dict[str, Any]) -> None:
+    rename(document, "<cue:a:Bo>", "<cue:a:jerry>")
+
+
+def rename(document: dict[str, Any], old: str, new: str) -> None:
+    """Gives a layout token another name, wherever it stands."""
+    ids = document["model"]["vocab"]
+    ids[new] = ids.pop(old)
+    for entry in document["added_tokens"]:
+        entry["content"] = new if entry["content"] == old else entry["content"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [add_an_unknown_source, put_a_source_after_a_cue, name_a_source_twice, name_a_speaker_twice],
+)
+def test_a_mix_with_anything_foreign_is_refused(
+    damage: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    sources = {"a": ["JERRY", "Bo"], "b": ["JERRY"]}
+    Vocabulary.train(TEXTS, "char", speakers=["Dee"], sources=sources).save(path)
+    assert Vocabulary.load(path).sources == {"a": 6, "b": 7}
+    document = json.loads(path.read_text(encoding="utf-8"))
+    damage(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert_refused(path)

@@ -202,3 +202,48 @@ def test_size_holds_or_is_refused(level: Level) -> None:
 def test_training_twice_gives_the_same(level: Level) -> None:
     assert trained(level).fingerprint == VOCABULARIES[level].fingerprint
     assert trained(level, lower=True).fingerprint != VOCABULARIES[level].fingerprint
+
+
+class TestMix:
+    """A vocabulary of two sources that both have a Jerry."""
+
+    LINE = Element("dialogue", "hello", "Jerry")
+
+    @pytest.fixture(params=LEVELS)
+    def mix(self, request: pytest.FixtureRequest, tmp_path: Path) -> Vocabulary:
+        sources = {"diner": ["Jerry", "Bo"], "bridge-2.0": ["JERRY"], "moon": []}
+        trained = Vocabulary.train(["hello", "CUT TO:"], request.param, speakers=["Dee"], sources=sources)
+        trained.save(tmp_path / "tokenizer.json")
+        return Vocabulary.load(tmp_path / "tokenizer.json")
+
+    def test_sources_and_voices_have_tokens(self, mix: Vocabulary) -> None:
+        assert list(mix.sources) == ["diner", "bridge-2.0", "moon"]
+        assert [(voice.name, voice.source) for voice in mix.voices] == [
+            ("Dee", None), ("Jerry", "diner"), ("Bo", "diner"), ("JERRY", "bridge-2.0"),
+        ]  # fmt: skip
+        ids = [*mix.sources.values(), *(voice.id for voice in mix.voices)]
+        assert ids == list(range(ids[0], ids[0] + 7)) and not mix.is_text[ids].any()
+        assert [voice.name for voice in mix.voices_named("jerry")] == ["Jerry", "JERRY"]
+        assert mix.voices_named("Newman") == []
+
+    def test_a_speaker_is_found_in_a_source(self, mix: Vocabulary) -> None:
+        dee, jerry, bo, other_jerry = (voice.id for voice in mix.voices)
+        assert [mix.speaker_id("jerry", source) for source in mix.sources] == [jerry, other_jerry, None]
+        assert [mix.speaker_id("dee", source) for source in mix.sources] == [dee] * 3
+        assert [mix.speaker_id(name) for name in ("jerry", "bo", "newman")] == [jerry, bo, None]
+        assert mix.speakers["Jerry"] == jerry
+
+    def test_lines_are_laid_out_for_their_source(self, mix: Vocabulary) -> None:
+        first = {source: mix.encode_elements([self.LINE], source).ids[0] for source in mix.sources}
+        assert first["diner"] == mix.voices[1].id and first["bridge-2.0"] == mix.voices[3].id
+        assert first["moon"] == mix.cue
+
+    def test_source_tokens_leave_no_trace_in_elements(self, mix: Vocabulary) -> None:
+        line = mix.encode_elements([self.LINE], "bridge-2.0").ids.tolist()
+        ids = [mix.end, mix.sources["bridge-2.0"], *line, mix.end, mix.sources["moon"]]
+        assert mix.decode_elements(ids) == [Element("dialogue", "hello", "JERRY")]
+
+
+def test_a_name_with_a_colon_is_no_source() -> None:
+    vocabulary = Vocabulary.train(TEXTS, "char", speakers=["diner:Jerry"])
+    assert [(voice.name, voice.source) for voice in vocabulary.voices] == [("diner:Jerry", None)]

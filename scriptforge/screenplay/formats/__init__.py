@@ -1,9 +1,11 @@
 """The formats that scripts come in, one module each. A new one is a module and a line here."""
 
-from scriptforge.screenplay.formats import fountain, indented, name_line, prose, shakespeare
+from scriptforge.screenplay.formats import fdx, fountain, indented, name_line, prose, shakespeare, xml_play
 from scriptforge.screenplay.formats.format import Format
 
 FORMATS: tuple[Format, ...] = (
+    fdx.FORMAT,
+    xml_play.FORMAT,
     name_line.FORMAT,
     shakespeare.FORMAT,
     indented.FORMAT,

@@ -8,10 +8,28 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
 
+from scriptforge.errors import CorpusError
 from scriptforge.screenplay.script import Element
 
 HEAD_LINES = 2000
 """Lines from which a format is recognised: an episode or two, read in a few milliseconds."""
+
+
+class BrokenScript(CorpusError):  # noqa: N818 (it names the script)
+    """A text that is not what its format promises. Formats do not know files: who does, names the file.
+
+    Args:
+        what: goes on from the name of the file, without a full stop: "breaks off in line 12".
+        hint: one line that says what to do about it.
+    """
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"The script {what}.", hint)
+        self.what = what
+
+    def named(self, name: str) -> CorpusError:
+        """The same, said of the file of this name."""
+        return CorpusError(f"“{name}” {self.what}.", self.hint)
 
 
 class Parsed(NamedTuple):
@@ -51,8 +69,11 @@ class Format:
         name: what people call it on the command line.
         description: one line that shows what it looks like.
         recognise: weighs the first lines of a text.
-        parse: turns lines, without their line ends, into elements as they come.
+        parse: turns lines, without their line ends, into elements as they come. A format that can be broken
+            raises `BrokenScript` where it is; any other keeps as action what it does not know.
         title: finds the script's title in the first lines; empty where the format has no place for one.
+        title_within: how many first lines `title` is given, which are held in memory.
+        suffix: what the names of its files end in, if everything that is named so has to be in it.
     """
 
     name: str
@@ -60,12 +81,14 @@ class Format:
     recognise: Callable[[Sequence[str]], Evidence]
     parse: Callable[[Iterable[str]], Iterator[Parsed]]
     title: Callable[[Sequence[str]], str] = _no_title
+    title_within: int = HEAD_LINES
+    suffix: str = ""
 
 
-def peek(lines: Iterable[str]) -> tuple[list[str], Iterator[str]]:
-    """The first `HEAD_LINES` lines, and an iterator over all lines, those included."""
+def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iterator[str]]:
+    """The first `count` lines, and an iterator over all lines, those included."""
     rest = iter(lines)
-    head = list(islice(rest, HEAD_LINES))
+    head = list(islice(rest, count))
     return head, chain(head, rest)
 
 

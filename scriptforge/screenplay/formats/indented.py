@@ -10,23 +10,41 @@
             Cristo?
 
 The margins are found in the text itself: a cue is a line in capitals that stands further in than the line
-below it. Lines that the margins wrapped are joined again. What pages bring along, their numbers and
-`(CONTINUED)` and `(MORE)`, is dropped.
+below it. Lines that the margins wrapped are joined again, and so is a speech that a blank line or a page
+parts: `JERRY (CONT'D)` right after JERRY is the rest of it. What pages and drafts bring along is dropped:
+page numbers, `(CONTINUED)` and `(MORE)`, scene numbers at both margins, asterisks that mark a revision.
 """
 
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, peek, percentage
-from scriptforge.screenplay.formats.signs import blocks, is_name, is_scene_heading, is_transition
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.formats.signs import (
+    blocks,
+    is_act_heading,
+    is_in_capitals,
+    is_name,
+    is_scene_heading,
+    is_transition,
+)
+from scriptforge.screenplay.script import Element, normalise, speaker_key
 
-_FURNITURE = re.compile(r"\(?CONTINUED\)?:?(?: ?\(\d{1,4}\))?|\(MORE\)|MORE")
-_PAGE_NUMBER = re.compile(r"-? ?\d{1,4} ?-?\.?")
+_NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
+_NUMBERED = re.compile(rf"(?:(?P<left>{_NUMBER})\s+)?(?P<text>\S.*?)(?:\s{{2,}}(?P<right>{_NUMBER}))?")
+_REVISED = re.compile(r"(\S.*?)\s{2,}\*{1,3}")
+_FURNITURE = re.compile(
+    r"\(?CONTINUED\)?:?(?: ?\(\d{1,4}\))?|-*\((?:more|MORE|More|continued|Continued)\)-*|\*"
+)
+_PAGE_NUMBER = re.compile(r"(?:(?i:page|pg\.|p\.) ?)?-? ?\d{1,4}[A-Z]? ?-?\.?")
+_CONTINUED = re.compile(r"\(\s*cont", re.IGNORECASE)
 _LONGEST_HEADING = 60
+_LONGEST_SPEECH = 100_000
+_WIDEST_LINE = 250
+"""Characters. A wider line is no line of a page and has neither numbers nor marks beside it."""
 
 
 class _Line(NamedTuple):
@@ -57,44 +75,118 @@ class _Margins(NamedTuple):
 _NO_CUES = _Margins(0, 0, sys.maxsize)
 
 
+@dataclass(slots=True)
+class _Speech:
+    """What somebody says, as far as it has been read."""
+
+    cue: str
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+        self.size += len(line)
+
+    def goes_on_under(self, cue: str) -> bool:
+        """Whether a further cue says that the same speaker goes on in the same way."""
+        speaker, aside = _split_cue(self.cue)
+        same, added = _split_cue(cue)
+        is_same = speaker_key(speaker) == speaker_key(same) and added in ("", aside)
+        return is_same and _CONTINUED.search(cue) is not None and self.size < _LONGEST_SPEECH
+
+    @property
+    def parsed(self) -> Parsed:
+        if self.lines:
+            return Parsed(Element("dialogue", " ".join(self.lines), self.cue))
+        return Parsed(Element("action", self.cue), understood=False)
+
+
+def _split_cue(cue: str) -> tuple[str, str]:
+    """The name in a printed cue, and what stands in brackets behind it but for `(CONT'D)`."""
+    element = normalise(Element("dialogue", ":", cue))
+    return (element.speaker, element.text.removesuffix(":")) if element else ("", "")
+
+
 def recognise(head: Sequence[str]) -> Evidence:
     """Weighs how many cues stand further in than their dialogue, and how many lines keep to the margins."""
-    paragraphs = list(_paragraphs(head))
+    paragraphs = list(_paragraphs(head, _NO_CUES))
     margins = _find_margins(paragraphs)
+    if margins == _NO_CUES:
+        return Evidence(0.0, "no name in capitals stands further in than the line below it")
     lines = [line for paragraph in paragraphs for line in paragraph]
     kept = sum(line.column in margins for line in lines)
-    cues = sum(paragraph[0].text.isupper() and len(paragraph) > 1 for paragraph in paragraphs)
+    cues = sum(_may_be_cue(paragraph[0].text) and len(paragraph) > 1 for paragraph in paragraphs)
     indented = sum(_dialogue_column(paragraph) is not None for paragraph in paragraphs)
-    reason = (
-        f"{percentage(kept, len(lines))} of {len(lines):,} lines begin at column {margins.action} (action), "
-        f"{margins.dialogue} (dialogue) or {margins.cue} (cue)"
+    columns = (
+        f"{margins.action} (action), {margins.dialogue} (dialogue) or {margins.cue} (cue)"
+        if margins.dialogue_is_indented
+        else f"{margins.dialogue} (action and dialogue) or {margins.cue} (cue)"
     )
-    return Evidence(kept / len(lines) * indented / cues if indented else 0.0, reason)
+    reason = f"{percentage(kept, len(lines))} of {len(lines):,} lines begin at column {columns}"
+    return Evidence(kept / len(lines) * indented / cues, reason)
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yields speeches and paragraphs of action, each joined to one line."""
     head, lines = peek(lines)
-    margins = _find_margins(_paragraphs(head))
-    speaking = ""
-    for paragraph in _paragraphs(lines):
-        for cue, run in _runs(paragraph, margins, speaking):
-            yield _parse_speech(cue, run, margins) if cue else _parse_action(run, margins)
-        speaking = cue if margins.dialogue_is_indented else ""
+    margins = _find_margins(_paragraphs(head, _NO_CUES))
+    speech: _Speech | None = None
+    for paragraph in _paragraphs(lines, margins):
+        is_open = speech is not None and margins.dialogue_is_indented and speech.size < _LONGEST_SPEECH
+        action: list[_Line] = []
+        for line in paragraph:
+            if _is_cue(line, margins):
+                if action:
+                    yield _parse_action(action, margins)
+                    action = []
+                if not (speech and speech.goes_on_under(line.text)):
+                    if speech:
+                        yield speech.parsed
+                    speech = _Speech(line.text)
+                is_open = True
+            elif speech and is_open and not (margins.is_at_action(line) or is_transition(line.text)):
+                speech.add(line.text)
+            else:
+                if speech:
+                    yield speech.parsed
+                    speech = None
+                action.append(line)
+        if action:
+            yield _parse_action(action, margins)
+    if speech:
+        yield speech.parsed
 
 
-def _paragraphs(lines: Iterable[str]) -> Iterator[list[_Line]]:
+def _paragraphs(lines: Iterable[str], margins: _Margins) -> Iterator[list[_Line]]:
     """The runs of lines between blank lines, without what belongs to the page."""
     for block in blocks(lines):
-        stripped = [_Line(_column(line), line.strip()) for line in block]
-        kept = [line for line in stripped if not _FURNITURE.fullmatch(line.text)]
-        if kept and not (len(kept) == 1 and _PAGE_NUMBER.fullmatch(kept[0].text)):
-            yield kept
+        kept = [line for line in map(_without_marks, block) if not _FURNITURE.fullmatch(line.text)]
+        text = [line for line in kept if not _is_page_number(line, margins, is_alone=len(kept) == 1)]
+        if text:
+            yield text
 
 
-def _column(line: str) -> int:
-    indent = line[: len(line) - len(line.lstrip())]
-    return len(indent.expandtabs())
+def _without_marks(printed: str) -> _Line:
+    """A line without the numbers and asterisks that stand beside its text."""
+    line = printed.expandtabs()
+    text = line.strip()
+    column = len(line.rstrip()) - len(text)
+    if len(text) > _WIDEST_LINE:
+        return _Line(column, text)
+    revised = _REVISED.fullmatch(text)
+    text = revised[1] if revised else text
+    numbered = _NUMBERED.fullmatch(text)
+    if numbered and (numbered["left"] or numbered["right"]):
+        bare = numbered["text"]
+        if numbered["left"] == numbered["right"] or is_scene_heading(bare) or _FURNITURE.fullmatch(bare):
+            return _Line(column + numbered.start("text"), bare)
+    return _Line(column, text)
+
+
+def _is_page_number(line: _Line, margins: _Margins, is_alone: bool) -> bool:
+    """Whether a line is a number between blank lines, or one that stands where no text does."""
+    is_beside = margins != _NO_CUES and all(abs(line.column - margin) > 1 for margin in margins)
+    return (is_alone or is_beside) and _PAGE_NUMBER.fullmatch(line.text) is not None
 
 
 def _find_margins(paragraphs: Iterable[Sequence[_Line]]) -> _Margins:
@@ -119,53 +211,32 @@ def _dialogue_column(paragraph: Sequence[_Line]) -> int | None:
     cue = paragraph[0]
     spoken = (line.column for line in paragraph[1:] if not line.text.startswith("("))
     column = next(spoken, cue.column)
-    return column if column < cue.column and cue.text.isupper() else None
-
-
-def _runs(paragraph: Sequence[_Line], margins: _Margins, cue: str) -> Iterator[tuple[str, list[_Line]]]:
-    """Parts a paragraph where a cue opens a speech or action ends one.
-
-    Args:
-        paragraph: the lines.
-        margins: where the kinds of lines begin.
-        cue: that of the speech before the paragraph, which may go on after a blank line; or empty.
-
-    Yields:
-        The cue, empty for action, and the lines, that of the cue included.
-    """
-    run: list[_Line] = []
-    for line in paragraph:
-        opens = _is_cue(line, margins)
-        ends = cue and (margins.is_at_action(line) or is_transition(line.text))
-        if opens or ends:
-            if run:
-                yield cue, run
-            cue, run = line.text if opens else "", []
-        run.append(line)
-    yield cue, run
+    return column if column < cue.column and _may_be_cue(cue.text) else None
 
 
 def _is_cue(line: _Line, margins: _Margins) -> bool:
     return (
         margins.is_at_cue(line)
-        and (line.text.isupper() or line.column == margins.cue)
-        and is_name(line.text.partition("(")[0].strip())
+        and (_may_be_cue(line.text) or (line.column == margins.cue and is_name(_name(line.text))))
         and not is_transition(line.text)
+        and not is_scene_heading(line.text)
     )
 
 
-def _parse_speech(cue: str, run: Sequence[_Line], margins: _Margins) -> Parsed:
-    spoken = " ".join(line.text for line in run if not _is_cue(line, margins))
-    if spoken:
-        return Parsed(Element("dialogue", spoken, cue))
-    return Parsed(Element("action", cue), understood=False)
+def _may_be_cue(text: str) -> bool:
+    name = _name(text)
+    return is_name(name) and is_in_capitals(name)
+
+
+def _name(cue: str) -> str:
+    return cue.partition("(")[0].strip()
 
 
 def _parse_action(run: Sequence[_Line], margins: _Margins) -> Parsed:
     text = " ".join(line.text for line in run)
     if is_transition(text):
         return Parsed(Element("transition", text))
-    if len(run) == 1 and (is_scene_heading(text) or _is_caption(text)):
+    if len(run) == 1 and (is_scene_heading(text) or is_act_heading(text) or _is_caption(text)):
         return Parsed(Element("heading", text))
     stray = margins.dialogue_is_indented and not margins.is_at_action(run[0])
     return Parsed(Element("action", text), understood=not stray)

@@ -1,25 +1,36 @@
 """One element a line, `name: text`: how transcripts are kept, and the layout that we write ourselves.
 
-    INT. DINER - NIGHT              a scene heading as screenplays write it; also `[setting: diner]`
+    INT. DINER - NIGHT              a scene heading as screenplays write it; also `[setting: diner]`, `ACT I`
     jerry: text                     dialogue; the name may be `Uncle Leo` or `Uncle_Leo`
     jerry (aside): text             dialogue whose text is `(aside) text`
-    (he leaves)                     action; so is every other line
+    [12:03] jerry: text             dialogue; when it was said is dropped. Chats write `[12:03] <jerry> text`
+    (he leaves)                     action; so is every other line, and `Note: text`
     CUT TO:                         transition
         four spaces                 one more line of the element above
     !text  .text  >text  @name: t   action, heading, transition, dialogue, whatever they look like
 
-Blank lines part elements; more of them than usual part scenes. `parse_line` is the whole grammar of a line.
-What is written is marked only where it would read back as something else; to know that, writing asks
+Blank lines part elements; more of them than usual part scenes. Where most speeches have a blank line above
+them, they are wrapped, and a line right below one is the rest of it. `parse_line` is the whole grammar of a
+line. What is written is marked only where it would read back as something else; to know that, writing asks
 `parse_line`.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, peek, percentage
-from scriptforge.screenplay.formats.signs import is_bracketed, is_name, is_scene_heading, is_transition
-from scriptforge.screenplay.script import Element, Kind, Script, normalise
+from scriptforge.screenplay.formats.signs import (
+    is_act_heading,
+    is_bracketed,
+    is_label,
+    is_name,
+    is_scene_heading,
+    is_transition,
+)
+from scriptforge.screenplay.script import Element, Kind, Script, normalise, speaker_key
 
 CONTINUATION = "    "
 """What opens a further line of an element."""
@@ -28,10 +39,37 @@ MARKS: dict[Kind, str] = {"action": "!", "heading": ".", "transition": ">", "dia
 """What forces a line to be of a kind; all but the dialogue's are Fountain's own, and that one nearly so."""
 
 _KINDS_BY_MARK = {mark: kind for kind, mark in MARKS.items()}
-_CUE = re.compile(r"([^:：()]{1,60})(\([^()]{1,200}\))?\s?[:：](?!//)(?=.)")
+_ASIDE = r"(?:\([^()]{1,200}\)|\[[^\[\]]{1,200}\]|（[^（）]{1,200}）)"
+_CUE = re.compile(
+    rf"(?P<name>[^:：()\[\]（）]{{1,60}})(?P<asides>(?:{_ASIDE}\s?){{0,3}}|\(cont['’]?d?)\s?[:：](?!//|\\)(?=.)",
+    re.IGNORECASE,
+)
 _FORCED_CUE = re.compile(r"([^:：]+)[:：](?=.)")
+_TIME = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,3})?)?"
+_STAMP = re.compile(rf"(?:\[{_TIME}(?: ?[AaPp]\.?[Mm]\.?)?\]|\({_TIME}\)|\d{{1,2}}:\d\d:\d\d)\s+(?=\S)")
+_NICKNAME = re.compile(r"<[@+ ]?([^<>\s]{1,40})>\s+(?=\S)")
 _TIME_OF_DAY = re.compile(r"\d[:：]\s?[0-5]\d(?!\d)")
 _PLACE = re.compile(r"(\[)?(?:setting|location|scene|cut to)\s?:(?P<place>.+?)(?(1)\]\.?)", re.IGNORECASE)
+_FEWEST_CUES_OF_A_LIST = 5
+_SCORE_OF_A_LIST = 0.1
+_LONGEST_ELEMENT = 100_000
+
+
+class _Printed(NamedTuple):
+    """The lines of one element, stripped, and how many blank lines part it from the one before."""
+
+    gap: int
+    lines: list[str]
+
+    @property
+    def parsed(self) -> Parsed:
+        """What it is."""
+        parsed = parse_line(self.lines[0])
+        if len(self.lines) == 1:
+            return parsed
+        element = parsed.element
+        text = "\n".join([element.text, *self.lines[1:]])
+        return Parsed(Element(element.kind, text, element.speaker), parsed.understood)
 
 
 def parse_line(line: str) -> Parsed:
@@ -43,7 +81,7 @@ def parse_line(line: str) -> Parsed:
     forced = _parse_forced(line)
     if forced:
         return Parsed(forced)
-    if is_scene_heading(line):
+    if is_scene_heading(line) or is_act_heading(line):
         return Parsed(Element("heading", line))
     place = _PLACE.fullmatch(line)
     if place:
@@ -52,10 +90,7 @@ def parse_line(line: str) -> Parsed:
         return Parsed(Element("action", line))
     if is_transition(line):
         return Parsed(Element("transition", line))
-    cue = _CUE.match(line)
-    if cue and is_name(cue[1].strip()) and not _TIME_OF_DAY.match(line, cue.end() - 2):
-        return Parsed(Element("dialogue", line[cue.end() :], line[: cue.end() - 1]))
-    return Parsed(Element("action", line), understood=False)
+    return _parse_cued(line) or Parsed(Element("action", line), understood=False)
 
 
 def _parse_forced(line: str) -> Element | None:
@@ -68,57 +103,113 @@ def _parse_forced(line: str) -> Element | None:
     return Element(kind, text) if kind and text else None
 
 
+def _parse_cued(line: str) -> Parsed | None:
+    """The dialogue of a line that opens with a name, or the action of one that opens with a label."""
+    stamp = _STAMP.match(line)
+    start = stamp.end() if stamp else 0
+    if stamp and (nickname := _NICKNAME.match(line, start)):
+        return Parsed(Element("dialogue", line[nickname.end() :], nickname[1]))
+    cue = _CUE.match(line, start)
+    if not cue or _TIME_OF_DAY.match(line, cue.end() - 2):
+        return None
+    name, asides, text = cue["name"].strip(), cue["asides"], line[cue.end() :]
+    if is_label(name):
+        return Parsed(Element("action", line))
+    if not is_name(name):
+        return None
+    if asides.startswith("("):
+        return Parsed(Element("dialogue", text, name + asides))
+    return Parsed(Element("dialogue", f"{asides.strip()} {text.lstrip()}", name))
+
+
 def recognise(head: Sequence[str]) -> Evidence:
-    """Weighs how many of the lines the grammar knows, if there is dialogue among them."""
-    parsed = [parse_line(lines[0]) for _, lines in _gaps_and_lines(head)]
+    """Weighs how many of the lines the grammar knows, if there is dialogue among them.
+
+    A name that opens a line is not yet a speaker: where nobody speaks twice in several lines, they are a list
+    of ingredients or facts.
+    """
+    lines = [printed.lines[0] for printed in _elements(head, _is_wrapped(head))]
+    parsed = [parse_line(line) for line in lines]
     cues = [element.speaker for element, _ in parsed if element.kind == "dialogue"]
-    joined_by_underscores = sum("_" in cue for cue in cues) > len(cues) / 2
-    looks = "`Full_Name: text`" if joined_by_underscores else "`name: text`"
-    reason = f"{percentage(len(cues), len(parsed))} of {len(parsed):,} lines are {looks}"
-    understood = sum(item.understood for item in parsed)
-    return Evidence(understood / len(parsed) if cues else 0.0, reason)
+    if not cues:
+        return Evidence(0.0, "no line is `name: text`")
+    if len(cues) >= _FEWEST_CUES_OF_A_LIST and len(set(map(speaker_key, cues))) == len(cues):
+        return Evidence(_SCORE_OF_A_LIST, "its lines are `name: text`, but no name opens two of them")
+    unit = "lines are" if len(lines) == sum(map(bool, map(str.strip, head))) else "paragraphs open with"
+    reason = f"{percentage(len(cues), len(lines))} of {len(lines):,} {unit} {_looks(lines, cues)}"
+    return Evidence(sum(item.understood for item in parsed) / len(parsed), reason)
+
+
+def _looks(lines: Sequence[str], cues: Sequence[str]) -> str:
+    """What most lines of dialogue look like."""
+    half = len(cues) / 2
+    stamped = [line for line in lines if _STAMP.match(line)]
+    if len(stamped) > half:
+        is_chat = sum("<" in line for line in stamped) > half
+        return "`[time] <name> text`" if is_chat else "`[time] name: text`"
+    return "`Full_Name: text`" if sum("_" in cue for cue in cues) > half else "`name: text`"
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yields an element for each line, and a heading without text where a bigger gap parts scenes."""
     head, lines = peek(lines)
-    usual_gap = _usual_gap(head)
-    for gap, (first, *more) in _gaps_and_lines(lines):
-        parsed = parse_line(first)
-        element = parsed.element
-        if gap > usual_gap and element.kind != "heading":
+    is_wrapped = _is_wrapped(head)
+    usual_gap = _usual_gap(head, is_wrapped)
+    for printed in _elements(lines, is_wrapped):
+        parsed = printed.parsed
+        if printed.gap > usual_gap and parsed.element.kind != "heading":
             yield Parsed(Element("heading", ""))
-        if more:
-            text = "\n".join([element.text, *more])
-            parsed = Parsed(Element(element.kind, text, element.speaker), parsed.understood)
         yield parsed
 
 
-def _usual_gap(head: Sequence[str]) -> int:
+def _is_wrapped(head: Sequence[str]) -> bool:
+    """Whether a blank line stands above most lines of dialogue, but for those right below a heading."""
+    gaps = [
+        printed.gap
+        for above, printed in pairwise(_elements(head, is_wrapped=False))
+        if parse_line(printed.lines[0]).element.kind == "dialogue"
+        and parse_line(above.lines[0]).element.kind != "heading"
+    ]
+    return sum(map(bool, gaps)) > len(gaps) / 2
+
+
+def _usual_gap(head: Sequence[str], is_wrapped: bool) -> int:
     """How many blank lines part two elements of one scene at most."""
-    gaps = Counter(gap for gap, _ in _gaps_and_lines(head))
+    gaps = Counter(printed.gap for printed in _elements(head, is_wrapped))
     return max(1, gaps.most_common(1)[0][0]) if gaps else 1
 
 
-def _gaps_and_lines(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """The lines of each element, stripped, and how many blank lines part it from the one before."""
+def _elements(lines: Iterable[str], is_wrapped: bool) -> Iterator[_Printed]:
+    """Gathers the lines of each element.
+
+    Args:
+        lines: the text.
+        is_wrapped: whether a line without cue that stands right below dialogue is the rest of it.
+    """
     element: list[str] = []
-    gap = blank = 0
+    gap = blank = size = 0
     goes_on = False
     for line in lines:
         text = line.strip()
+        size += len(text)
         if not text:
             blank += 1
-        elif goes_on and not blank and line.startswith(CONTINUATION):
+        elif goes_on and not blank and size < _LONGEST_ELEMENT and line.startswith(CONTINUATION):
             element.append(text)
+        elif element and not blank and is_wrapped and size < _LONGEST_ELEMENT and _is_rest(element[0], text):
+            element[-1] = f"{element[-1]} {text}"
         else:
             if element:
-                yield gap, element
+                yield _Printed(gap, element)
                 gap = blank
-            element, blank = [text], 0
+            element, blank, size = [text], 0, len(text)
             goes_on = not line.startswith(CONTINUATION)
     if element:
-        yield gap, element
+        yield _Printed(gap, element)
+
+
+def _is_rest(first: str, line: str) -> bool:
+    return not parse_line(line).understood and parse_line(first).element.kind == "dialogue"
 
 
 def write(elements: Iterable[Element]) -> Iterator[str]:

@@ -4,23 +4,24 @@
     Before we proceed any further,
     hear me speak.
 
-The lines of a speech are verse and stay lines.
+The lines of a speech are verse and stay lines. Where names stand in the midst of blocks rather than above
+them, blank lines part nothing, and every `NAME:` opens a speech.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, percentage
-from scriptforge.screenplay.formats.signs import blocks, is_bracketed, is_name
+from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, peek, percentage
+from scriptforge.screenplay.formats.signs import blocks, is_act_heading, is_bracketed, is_name
 from scriptforge.screenplay.script import Element
 
-_HEADING = re.compile(r"(?:(?:ACT|SCENE|Act|Scene)\s+(?:[IVXLC]+|\d+)\b|(?:PROLOGUE|EPILOGUE)\b)")
-_STAGE_DIRECTION = re.compile(r"(?:Re-?)?[Ee](?:nter|xit|xeunt)\b")
+_STAGE_DIRECTION = re.compile(r"(?:Re-?)?[Ee](?:nter|xit|xeunt)\b|(?:Alarum|Flourish|Sennet)s?\b")
 
 
 def recognise(head: Sequence[str]) -> Evidence:
     """Weighs how many paragraphs open with a name on a line of its own."""
-    paragraphs = list(blocks(head))
+    split = _splitter(head)
+    paragraphs = [paragraph for block in blocks(head) for paragraph in split(block)]
     speeches = sum(map(_is_speech, paragraphs))
     reason = f"{percentage(speeches, len(paragraphs))} of {len(paragraphs):,} paragraphs open with `NAME:`"
     return Evidence(speeches / len(paragraphs) if paragraphs else 0.0, reason)
@@ -28,21 +29,48 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yields an element for each paragraph."""
+    head, lines = peek(lines)
+    split = _splitter(head)
     for block in blocks(lines):
-        if _is_speech(block):
-            yield Parsed(Element("dialogue", "\n".join(block[1:]), block[0]))
-        else:
-            yield _parse_other(block)
+        for paragraph in split(block):
+            if _is_speech(paragraph):
+                yield Parsed(Element("dialogue", "\n".join(paragraph[1:]), paragraph[0]))
+            else:
+                yield _parse_other(paragraph)
 
 
-def _is_speech(block: Sequence[str]) -> bool:
-    cue = block[0].strip()
-    return len(block) > 1 and cue.endswith(":") and is_name(cue[:-1].strip())
+def _splitter(head: Sequence[str]) -> Callable[[list[str]], Iterable[list[str]]]:
+    """How a block is taken apart: at each name where half of them stand inside of blocks, else not at all."""
+    places = [number for block in blocks(head) for number, line in enumerate(block) if _is_cue(line)]
+    return _at_cues if 2 * sum(map(bool, places)) >= len(places) > 0 else _whole
 
 
-def _parse_other(block: Sequence[str]) -> Parsed:
-    text = "\n".join(block).strip()
-    if _HEADING.match(text):
+def _at_cues(block: list[str]) -> Iterator[list[str]]:
+    paragraph: list[str] = []
+    for line in block:
+        if paragraph and _is_cue(line):
+            yield paragraph
+            paragraph = []
+        paragraph.append(line)
+    yield paragraph
+
+
+def _whole(block: list[str]) -> Iterable[list[str]]:
+    return (block,)
+
+
+def _is_cue(line: str) -> bool:
+    cue = line.strip()
+    return cue.endswith((":", "：")) and is_name(cue[:-1].strip())
+
+
+def _is_speech(paragraph: Sequence[str]) -> bool:
+    return len(paragraph) > 1 and _is_cue(paragraph[0])
+
+
+def _parse_other(paragraph: Sequence[str]) -> Parsed:
+    text = "\n".join(paragraph).strip()
+    if is_act_heading(text):
         return Parsed(Element("heading", text))
     return Parsed(Element("action", text), is_bracketed(text) or _STAGE_DIRECTION.match(text) is not None)
 

@@ -10,11 +10,27 @@ from functools import lru_cache
 _SCENE_HEADING = re.compile(
     r"(?:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.?\s|(?i:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.|(?:INTERIOR|EXTERIOR)\b"
 )
+_ACT_HEADING = re.compile(
+    r"(?:ACT|SCENE|Act|Scene)\s+(?:[IVXLC]+|\d{1,3}|(?i:one|two|three|four|five|six|seven|eight|nine|ten))"
+    r"(?:\s*[.:,;(–—-].*)?|(?:PROLOGUE|EPILOGUE|TEASER|COLD OPEN)\b[.:]?",
+    re.DOTALL,
+)
+_LABEL = re.compile(
+    r"(?:(?:editor|author|transcriber)['’]s )?notes?|n\.?b\.?|todo|title|warning|disclaimer"
+    r"|(?:written|directed|produced|created|edited|story|teleplay|screenplay|transcribed|transcript) by",
+    re.IGNORECASE,
+)
 _TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLACK")
 _LONGEST_TRANSITION = 60
 _LONGEST_NAME = 40
 _MOST_WORDS_IN_A_NAME = 5
+_NOT_IN_NAMES = frozenset("!?;！？；。，")
 _QUOTES = "\"'“‘„«"
+_BRACKETS = frozenset(
+    {("(", ")"), ("[", "]"), ("{", "}"), ("（", "）"), ("【", "】"), ("*", "*"), ("♪", "♪")}
+)
+_LONGEST_BLOCK = 1_000_000
+"""Characters. A text without blank lines is taken apart here, so that it never fills the memory."""
 _SENTENCE_WORDS = frozenset({
     "i", "i'm", "im", "you", "we", "he", "she", "it", "it's", "they", "is", "are", "was", "were", "am",
     "have", "has", "had", "said", "says", "say", "asked", "told",
@@ -24,6 +40,11 @@ _SENTENCE_WORDS = frozenset({
 def is_scene_heading(line: str) -> bool:
     """Whether a stripped line opens a scene: `INT. DINER`, `EXTERIOR  STREET`."""
     return _SCENE_HEADING.match(line) is not None
+
+
+def is_act_heading(text: str) -> bool:
+    """Whether stripped text is the number of an act or scene: `ACT I`, `Scene 2: the diner`, `PROLOGUE`."""
+    return _ACT_HEADING.fullmatch(text) is not None
 
 
 def is_transition(line: str) -> bool:
@@ -39,8 +60,8 @@ def is_transition(line: str) -> bool:
 def is_name(text: str) -> bool:
     """Whether a few words may be a speaker's name, and not the beginning of a sentence.
 
-    `uncle leo` and `GROUPIE #1` may be; `so i said` and `9` may not. The words that give a sentence away
-    are English; in other languages length alone decides.
+    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9` and `Note` may not. The words that give a sentence
+    away are English; in other languages length and punctuation decide.
     """
     words = text.split()
     return (
@@ -48,24 +69,39 @@ def is_name(text: str) -> bool:
         and len(words) <= _MOST_WORDS_IN_A_NAME
         and any(map(str.isalpha, text))
         and (text[0].isalnum() or text[0] in _QUOTES)
-        and not any(mark in text for mark in "!?;")
+        and _NOT_IN_NAMES.isdisjoint(text)
         and (len(words) == 1 or _SENTENCE_WORDS.isdisjoint(word.casefold() for word in words))
+        and not is_label(text)
     )
 
 
+def is_label(text: str) -> bool:
+    """Whether a few words announce a remark or a credit and not a speaker: `Note`, `Written by`."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def is_in_capitals(text: str) -> bool:
+    """Whether text has letters and none of them is small; letters without case count as capitals: `小明`."""
+    return any(map(str.isalpha, text)) and not any(map(str.islower, text))
+
+
 def is_bracketed(line: str) -> bool:
-    """Whether a stripped line stands in brackets from end to end: `(he leaves)`, `[applause]`."""
-    return (line[0], line[-1]) in (("(", ")"), ("[", "]"))
+    """Whether a stripped line stands in brackets from end to end: `(he leaves)`, `[applause].`, `*sighs*`."""
+    bare = line.rstrip(".") or line
+    return len(bare) > 1 and (bare[0], bare[-1]) in _BRACKETS
 
 
 def blocks(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The runs of lines between blank lines, as they stand."""
+    """The runs of lines between blank lines, as they stand; one of a million characters is taken apart."""
     block: list[str] = []
+    size = 0
     for line in lines:
-        if line.strip():
-            block.append(line)
-        elif block:
+        is_blank = not line.strip()
+        if block and (is_blank or size > _LONGEST_BLOCK):
             yield block
-            block = []
+            block, size = [], 0
+        if not is_blank:
+            block.append(line)
+            size += len(line)
     if block:
         yield block

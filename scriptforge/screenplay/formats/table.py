@@ -1,19 +1,22 @@
 """Scripts kept in rows: CSV, JSON, parquet, data sets on the Hub.
 
-Rows come in four shapes: a line of dialogue in each, with its speaker; a whole script in each; a list of
-turns in each; or a piece of one long text in each. `Columns` says which, by the roles it gives to columns.
+Rows come in four shapes: an element in each, which is dialogue unless a column for the kind says otherwise; a
+whole script in each; a list of turns in each, a turn being an element again; or a piece of one long text in
+each. `Columns` says which, by the roles it gives to columns.
 
 This module knows nothing of files; a row is a mapping from column names to cells.
 """
 
+import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby
 
-from scriptforge.errors import CorpusError
+from scriptforge.errors import UsageError
+from scriptforge.screenplay.formats.format import BrokenScript
 from scriptforge.screenplay.reading import read
-from scriptforge.screenplay.script import Element, normalise
+from scriptforge.screenplay.script import KINDS, Element, Kind, normalise
 
 Row = Mapping[str, object]
 
@@ -25,14 +28,19 @@ _LINE = (
     "line", "linetext", "dialogue", "dialog", "dialouge", "playerline", "text", "content", "utterance",
     "spokenwords", "rawtext", "quote", "value",
 )  # fmt: skip
+_KIND = ("kind", "elementkind", "elementtype")
 _DOCUMENT = (
     "show", "series", "play", "movie", "movieid", "film", "season", "seasonno", "seasonnumber", "episode",
     "episodeno", "episodenumber", "episodeid", "title",
 )  # fmt: skip
 _TITLE = ("title", "episodetitle", "episodename", "movie", "film", "play", "name")
 _SCRIPT = ("script", "screenplay", "transcript", "teleplay")
-_TURNS = ("conversations", "conversation", "turns", "messages")
+_TURNS = ("elements", "conversations", "conversation", "turns", "messages", "scenes")
+_ROWS = ("lines", "rows", "data", "dialogues", "utterances")
 _TEXT = ("text", "content")
+_HEADING = ("heading", "setting", "location", "title", "scene")
+
+_HOW_TO_MAP = "Say what they hold, as in --columns speaker=COLUMN,line=COLUMN, or --columns script=COLUMN."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +48,85 @@ class Columns:
     """Which column plays which role; an empty name means that none does.
 
     The first of `turns`, `script` and `text` that is given decides the shape of the rows; without any of them
-    a row is a line.
+    a row is an element.
 
     Attributes:
         speaker: who says a row's line; a row without speaker is action.
         line: what is said.
+        kind: what the line is: `heading`, `action`, `transition`, or else dialogue.
         document: the columns that together name the document a row belongs to.
         title: the title of a row's script or turns.
         script: a whole script, laid out in any format.
-        turns: a list of mappings, each a speaker and a line.
+        turns: a list of mappings, each a speaker and a line, and a kind where there is one.
         text: a piece of text: a document where it has several lines, else one line of a document.
     """
 
     speaker: str = ""
     line: str = ""
+    kind: str = ""
     document: tuple[str, ...] = ()
     title: str = ""
     script: str = ""
     turns: str = ""
     text: str = ""
+
+
+_ROLES = tuple(field.name for field in fields(Columns))
+
+
+def parse_columns(text: str) -> Columns:
+    """Reads what a person says of columns: `speaker=Character,line=Line,document=Season+Episode`.
+
+    Args:
+        text: roles and the columns that play them; several columns name a document, joined by `+`.
+
+    Raises:
+        UsageError: there is no such role, or nothing to play it.
+    """
+    roles: dict[str, str] = {}
+    for part in text.split(","):
+        role, equals, column = (side.strip() for side in part.partition("="))
+        if role not in _ROLES:
+            raise UsageError(
+                f"A column cannot be the “{role}” of a script.", f"The roles are {', '.join(_ROLES)}."
+            )
+        if not equals or not column:
+            raise UsageError(f"No column is named for “{role}”.", f"Write {role}=COLUMN.")
+        roles[role] = column
+    document = tuple(column.strip() for column in roles.pop("document", "").split("+") if column.strip())
+    columns = Columns(document=document, **roles)
+    if not (columns.line or columns.script or columns.turns or columns.text):
+        raise UsageError(
+            "No column is said to hold the lines.", "Name one of these: line, script, turns, text."
+        )
+    return columns
+
+
+def choose_columns(names: Iterable[str], said: Columns | None = None) -> Columns:
+    """Finds out which columns play which roles.
+
+    Args:
+        names: the columns there are.
+        said: what a card or a person says of them, where case and punctuation do not count either; None to
+            guess by the names that people usually give them.
+
+    Raises:
+        BrokenScript: a column is not there, or no name says where the lines are.
+    """
+    names = list(names)
+    if said is None:
+        return guess_columns(names)
+    by_key = {_key(name): name for name in names}
+
+    def found(name: str) -> str:
+        if not name or name in names:
+            return name
+        if _key(name) in by_key:
+            return by_key[_key(name)]
+        raise BrokenScript(f"has no column “{name}”", f"Its columns are {_listed(names)}.")
+
+    single = {role: found(getattr(said, role)) for role in _ROLES if role != "document"}
+    return replace(said, document=tuple(map(found, said.document)), **single)
 
 
 def guess_columns(names: Iterable[str]) -> Columns:
@@ -68,7 +136,7 @@ def guess_columns(names: Iterable[str]) -> Columns:
         names: the columns there are; case and punctuation do not count.
 
     Raises:
-        CorpusError: no name says where the lines are.
+        BrokenScript: no name says where the lines are.
     """
     names = list(names)
     by_key = {_key(name): name for name in names}
@@ -76,14 +144,21 @@ def guess_columns(names: Iterable[str]) -> Columns:
     if turns := _first(by_key, _TURNS):
         return Columns(turns=turns, title=title)
     if speaker and line:
-        return Columns(speaker, line, tuple(by_key[key] for key in _DOCUMENT if key in by_key))
+        return Columns(
+            speaker=speaker,
+            line=line,
+            kind=_first(by_key, _KIND),
+            document=tuple(by_key[key] for key in _DOCUMENT if key in by_key),
+        )
     if script := _first(by_key, _SCRIPT):
         return Columns(script=script, title=title)
+    if turns := _first(by_key, _ROWS):
+        return Columns(turns=turns, title=title)
     if text := _first(by_key, _TEXT):
         return Columns(text=text)
-    raise CorpusError(
-        f"None of the columns is known to hold lines: {', '.join(names) or 'there is no column'}.",
-        "Say which column is the speaker and which the line, or which holds whole scripts.",
+    what = "the speaker of its lines" if line else "the lines of a script"
+    raise BrokenScript(
+        f"has no column that is known to hold {what}; its columns are {_listed(names)}", _HOW_TO_MAP
     )
 
 
@@ -97,11 +172,7 @@ def documents(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iter
     Yields:
         The name of a document, its number where nothing names it, and its elements in normal form. These
         come from the rows themselves: go through them before the next document.
-
-    Raises:
-        CorpusError: the rows lack one of the columns.
     """
-    rows = _with_columns(rows, columns)
     if columns.turns:
         yield from _documents_of_turns(rows, columns)
     elif columns.script:
@@ -112,35 +183,62 @@ def documents(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iter
         yield from _documents_of_lines(rows, columns)
 
 
-def _with_columns(rows: Iterable[Row], columns: Columns) -> Iterator[Row]:
-    """The rows, once the first of them has been seen to have the columns."""
-    single = (columns.speaker, columns.line, columns.title, columns.script, columns.turns, columns.text)
-    rows = iter(rows)
-    for first in rows:
-        missing = [name for name in (*single, *columns.document) if name and name not in first]
-        if missing:
-            raise CorpusError(f"The rows have no column “{missing[0]}”.", f"They have {', '.join(first)}.")
-        yield first
-        yield from rows
-
-
 def _documents_of_turns(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
     for number, row in enumerate(rows, start=1):
-        yield _cell(row, columns.title) or str(number), _turns(row[columns.turns])
-
-
-def _turns(cell: object) -> Iterator[Element]:
-    turns = cell if isinstance(cell, Iterable) and not isinstance(cell, str | Mapping) else ()
-    for turn in turns:
-        if isinstance(turn, Mapping):
-            by_key = {_key(name): name for name in turn}
-            yield from _line(turn, _first(by_key, _SPEAKER), _first(by_key, _LINE))
+        yield _cell(row, columns.title) or str(number), _contents(_from_json(row.get(columns.turns)))
 
 
 def _documents_of_scripts(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
     for number, row in enumerate(rows, start=1):
+        cell = row.get(columns.script)
+        if isinstance(cell, list | dict):
+            yield _cell(row, columns.title) or str(number), _contents(cell)
+            continue
         reading = read([_cell(row, columns.script)])
         yield _cell(row, columns.title) or reading.title or str(number), iter(reading)
+
+
+def _from_json(cell: object) -> object:
+    """A cell, taken for what its text says where that is a list."""
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        try:
+            return json.loads(cell, strict=False)
+        except (ValueError, RecursionError):
+            return cell
+    return cell
+
+
+def _contents(cell: object) -> Iterator[Element]:
+    """The elements in a cell, whatever it is: turns, scenes of turns, lines, or a script as text."""
+    if isinstance(cell, str):
+        yield from read([cell])
+    elif isinstance(cell, Mapping):
+        yield from _contents(_mappings(cell))
+    elif isinstance(cell, Sequence) and cell and all(isinstance(turn, str | None) for turn in cell):
+        yield from read(str(line) for line in cell if line)
+    elif isinstance(cell, Sequence):
+        for turn in cell:
+            if isinstance(turn, Mapping):
+                yield from _turn(turn)
+
+
+def _turn(turn: Row) -> Iterator[Element]:
+    """The elements in a turn, which is an element itself or a scene."""
+    by_key = {_key(name): name for name in turn}
+    inner = _first(by_key, (*_TURNS, *_ROWS))
+    if inner and isinstance(turn[inner], list | dict):
+        yield Element("heading", _text(_cell(turn, _first(by_key, _HEADING))))
+        yield from _contents(turn[inner])
+    else:
+        yield from _element(turn, _first(by_key, _SPEAKER), _first(by_key, _LINE), _first(by_key, _KIND))
+
+
+def _mappings(columns: Mapping[str, object]) -> list[dict[str, object]]:
+    """Lists under names as a list of mappings; a mapping of single cells is one of these."""
+    lists = {name: cell for name, cell in columns.items() if isinstance(cell, list)}
+    if not lists:
+        return [dict(columns)]
+    return [dict(zip(lists, cells, strict=False)) for cells in zip(*lists.values(), strict=False)]
 
 
 def _documents_of_text(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
@@ -158,15 +256,22 @@ def _documents_of_lines(rows: Iterable[Row], columns: Columns) -> Iterator[tuple
         return ", ".join(f"{column} {_cell(row, column)}" for column in columns.document)
 
     for number, (document, group) in enumerate(groupby(rows, key=name), start=1):
-        lines = (_line(row, columns.speaker, columns.line) for row in group)
-        yield document or str(number), chain.from_iterable(lines)
+        elements = (_element(row, columns.speaker, columns.line, columns.kind) for row in group)
+        yield document or str(number), chain.from_iterable(elements)
 
 
-def _line(row: Row, speaker: str, line: str) -> Iterator[Element]:
+def _element(row: Row, speaker: str, line: str, kind: str) -> Iterator[Element]:
     """The element in a row; none where the row says nothing."""
-    element = normalise(Element("dialogue", _cell(row, line), _cell(row, speaker)))
+    printed = _cell(row, kind).strip().casefold()
+    known: Kind = printed if printed in KINDS else "dialogue"
+    element = normalise(Element(known, _cell(row, line), _cell(row, speaker)))
     if element:
         yield element
+
+
+def _text(printed: str) -> str:
+    heading = normalise(Element("heading", printed))
+    return heading.text if heading else ""
 
 
 def _cell(row: Row, column: str) -> str:
@@ -182,3 +287,7 @@ def _key(name: str) -> str:
 
 def _first(by_key: Mapping[str, str], keys: Iterable[str]) -> str:
     return next((by_key[key] for key in keys if key in by_key), "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,143 @@
+"""`scriptforge inspect`: what a file or folder parses to, before anything is made of it."""
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
+from scriptforge.cli.output import Output, facts, lines, sections, table
+
+if TYPE_CHECKING:
+    from scriptforge.corpus.inspection import Duplicates, Inspection, Place, Speaker
+
+_CAST_SHOWN = 20
+_SHOWN = 10
+_WIDTH = 120
+
+
+def inspect(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="A file or folder; also a card's name, hf:OWNER/NAME, or an https address.",
+        ),
+    ],
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The format of the texts, which is recognised if left out."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROLE=COLUMN,…",
+            help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
+        ),
+    ] = None,
+    workspace: WorkspacePath = None,
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what a text parses to: format, scenes, cast, repeats, problems and a sample."""
+    from scriptforge.corpus import inspection
+    from scriptforge.corpus.cards import load_cards
+    from scriptforge.corpus.fetch import fetch
+    from scriptforge.corpus.sources import find_source
+    from scriptforge.screenplay.formats.table import parse_columns
+    from scriptforge.workspace import Workspace
+
+    output = Output(as_json, quiet)
+    source = replace(
+        find_source(path, load_cards(Workspace.find(workspace).cards)),
+        format=format,
+        columns=parse_columns(columns) if columns else None,
+    )
+    with output.progress() as progress:
+        found = inspection.inspect(source, fetch(source, progress=progress), progress)
+    output.result(asdict(found), lambda: _drawn(found))
+
+
+def _drawn(found: "Inspection") -> Any:
+    """All sections that have something to say."""
+    parts: dict[str, Any] = {"": facts(_facts(found))}
+    if found.cast:
+        parts[_heading("Cast", len(found.cast), _CAST_SHOWN)] = _cast(found)
+    if found.close_names:
+        parts[_heading("Names one letter apart", len(found.close_names), _SHOWN)] = _close_names(found)
+    if found.unparsed:
+        parts["Kept as action, for example"] = lines(map(_cut, found.unparsed))
+    if repeats := _repeats(found.duplicates, found.documents > 1):
+        parts["Repeated, for example"] = lines(repeats)
+    if found.problems:
+        parts[_heading("Problems", len(found.problems), _SHOWN)] = lines(found.problems[:_SHOWN])
+    parts["Sample"] = lines(map(_cut, found.sample))
+    return sections(parts)
+
+
+def _facts(found: "Inspection") -> list[tuple[str, str]]:
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in found.lines.items() if count)
+    repeats = found.duplicates
+    return [
+        *(("format", f"{_files(met.name, met.files)}. {met.reason}") for met in found.formats),
+        ("documents", f"{found.documents:,}"),
+        ("scenes", f"{found.scenes:,}"),
+        ("lines", f"{sum(found.lines.values()):,}: {kinds}"),
+        ("words", f"{found.words:,}"),
+        ("kept as action", f"{100 * found.unparsed_share:.1f} % of the text, for which no rule was found"),
+        (
+            "repeated",
+            f"documents {repeats.documents.count:,}, scenes {repeats.scenes.count:,}, "
+            f"long lines {repeats.lines.count:,}",
+        ),
+    ]
+
+
+def _files(format: str, count: int) -> str:
+    return format if count == 1 else f"{format}, {count:,} files"
+
+
+def _cast(found: "Inspection") -> Any:
+    shown = found.cast[:_CAST_SHOWN]
+    has_spellings = any(len(member.spellings) > 1 for member in shown)
+    columns: dict[str, Any] = {"speaker": "left", "lines": "right", "words": "right", "first": "left"}
+    if has_spellings:
+        columns["also spelt"] = "left"
+    return table(columns, [_row(member, found.documents > 1, has_spellings) for member in shown])
+
+
+def _row(member: "Speaker", in_many: bool, has_spellings: bool) -> list[str]:
+    row = [member.speaker, f"{member.lines:,}", f"{member.words:,}", _place(member.first, in_many)]
+    return [*row, ", ".join(member.spellings[1:])] if has_spellings else row
+
+
+def _close_names(found: "Inspection") -> Any:
+    return table(
+        {"speaker": "left", "lines": "right", "may be": "left"},
+        [(close.speaker, f"{close.lines:,}", close.close_to) for close in found.close_names[:_SHOWN]],
+    )
+
+
+def _place(place: "Place", in_many: bool) -> str:
+    return f"{_cut(place.document, 50)}, line {place.line:,}" if in_many else f"line {place.line:,}"
+
+
+def _repeats(duplicates: "Duplicates", in_many: bool) -> list[str]:
+    sorts = {"document": duplicates.documents, "scene": duplicates.scenes, "line": duplicates.lines}
+    return [
+        f"{sort}, {repeat.times:,} times: “{_cut(repeat.text, 70)}” "
+        f"({_place(repeat.first, in_many)}; {_place(repeat.again, in_many)})"
+        for sort, repeats in sorts.items()
+        for repeat in repeats.examples
+    ]
+
+
+def _heading(name: str, count: int, shown: int) -> str:
+    return f"{name}, {shown:,} of {count:,}" if count > shown else name
+
+
+def _cut(text: str, width: int = _WIDTH) -> str:
+    """A text on one line, cut where it is longer than wide."""
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    line = indent + " ".join(text.split())
+    return line if len(line) <= width else line[: width - 2].rstrip() + " …"

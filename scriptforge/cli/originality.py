@@ -1,0 +1,160 @@
+"""`scriptforge originality`: how much of a text is copied from what a run was trained on."""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
+from scriptforge.cli.output import Output, safe, table
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.text import Text
+
+    from scriptforge.originality import Line, Report
+    from scriptforge.originality.view import Segment
+
+STDIN = "-"
+
+_STYLES = ("black on #fdf0b4", "black on #fbd28a", "black on #f7a77c", "black on #ee8080")
+"""How copies are coloured, one style for each band of lengths."""
+
+
+def originality(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="The text, in any format that can be read; - reads stdin."),
+    ],
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Whose training text may have been copied; the latest if left out."),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="PATH", help="Write the marked text to a web page instead."),
+    ] = None,
+    force: Force = False,
+    workspace: WorkspacePath = None,
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what a text has copied from a run's training text, beside what people copy."""
+    from scriptforge.dataset import Dataset
+    from scriptforge.originality import Text, examine, held_out, index_training
+    from scriptforge.originality.page import render_page
+    from scriptforge.run import RunDescription
+    from scriptforge.workspace import Workspace, atomic_write
+
+    output = Output(as_json, quiet)
+    if page is not None:
+        _refuse_replacing(page, force)
+    place = Workspace.find(workspace)
+    folder = place.run(run)
+    description = RunDescription.load(folder)
+    dataset = Dataset(place.dataset(description.dataset.name))
+    description.refuse_other_dataset(dataset)
+    lines = _read(file, dataset.description.plain)
+    index = index_training(dataset)
+    report = examine(lines, index, Text(held_out(dataset), index))
+    if page is not None:
+        atomic_write(page, render_page(report, _name(file)))
+        output.note(f"{page} shows the text with what is copied marked.")
+    is_shown = page is None
+    output.result({"run": folder.name, **report.document()}, lambda: _drawn(report, is_shown))
+
+
+def _refuse_replacing(page: Path, force: bool) -> None:
+    from scriptforge.errors import UsageError
+
+    if page.exists() and not force:
+        raise UsageError(f"There is a file {page} already.", "Replace it with --force, or name another one.")
+
+
+def _name(file: str) -> str:
+    return "standard input" if file == STDIN else Path(file).name
+
+
+def _read(file: str, plain: bool) -> "list[Line]":
+    """The lines of a file, or of what is piped in, which is read as a file would be.
+
+    Args:
+        file: a path, or `STDIN`.
+        plain: whether to take the text as it stands, and not as a script.
+    """
+    if file != STDIN:
+        return _parsed(file, plain)
+    with TemporaryDirectory(prefix="scriptforge-") as folder:
+        piped = Path(folder) / "standard input"
+        piped.write_bytes(sys.stdin.buffer.read())
+        return _parsed(str(piped), plain)
+
+
+def _parsed(file: str, plain: bool) -> "list[Line]":
+    from scriptforge.corpus.cards import Cards
+    from scriptforge.corpus.fetch import fetch
+    from scriptforge.corpus.parse import Parsing, parse
+    from scriptforge.corpus.sources import find_source
+    from scriptforge.originality import lines_of_pieces
+
+    path = Path(file).expanduser()
+    source = find_source(str(path) if path.is_absolute() else f"./{path}", Cards({}, {}))
+    return list(lines_of_pieces(parse(source, fetch(source), plain, Parsing())))
+
+
+def _drawn(report: "Report", is_shown: bool) -> "RenderableType":
+    """The figures, and the text with what is copied marked where it is to be shown."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from scriptforge.originality.view import comparison_words, figure_rows
+
+    columns: Any = {"": "left", "this text": "right", "human": "right"}
+    figures = table(columns, figure_rows(report))
+    comparison = Text(comparison_words(report))
+    parts: list[RenderableType] = ["", _MarkedText(report)] if is_shown else []
+    return Group(figures, "", comparison, *parts)
+
+
+class _MarkedText:
+    """The text on a terminal: what is copied in colour, or in brackets where there is none."""
+
+    def __init__(self, report: "Report") -> None:
+        self._report = report
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.text import Text
+
+        from scriptforge.originality.view import marked_lines, sources_named
+
+        is_colourful = not console.no_color
+        yield _legend(is_colourful)
+        yield ""
+        for line, segments in marked_lines(self._report):
+            speaker = (f"{safe(line.speaker)}: ", "bold") if line.speaker else ""
+            yield Text.assemble(speaker, *(_drawn_segment(each, is_colourful) for each in segments))
+            for words in sources_named(segments):
+                yield Text(f"    ↑ {safe(words)}", style="dim")
+
+
+def _legend(is_colourful: bool) -> "Text":
+    from rich.text import Text
+
+    from scriptforge.originality.view import BANDS, band_names
+
+    if not is_colourful:
+        return Text(f"⟦Also in the training text⟧, {BANDS[0]} words or more in a row")
+    names = (Text(f" {name} ", style=style) for name, style in zip(band_names(), _STYLES, strict=True))
+    return Text("Also in the training text: ").append_text(Text(" ").join(names))
+
+
+def _drawn_segment(segment: "Segment", is_colourful: bool) -> tuple[str, str]:
+    """The text of a segment and its style."""
+    from scriptforge.originality.view import band
+
+    text = safe(segment.text)
+    if segment.copy is None:
+        return text, ""
+    return (text, _STYLES[band(segment.copy)]) if is_colourful else (f"⟦{text}⟧", "")

@@ -1,0 +1,390 @@
+"""What a corpus parses to, and what somebody should know of it before a model is trained on it.
+
+All is found in one pass over the text. What stays in memory are counts, the names of documents and speakers,
+a few examples, and a hash for each document, scene and long line, by which repeats are found. Nothing is
+written.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+
+from scriptforge.corpus.fetch import Fetched
+from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.progress import Progress, untold
+from scriptforge.corpus.sources import Source
+from scriptforge.pieces import Piece
+from scriptforge.screenplay.cast import CastMember, cast
+from scriptforge.screenplay.formats.name_line import write
+from scriptforge.screenplay.script import KINDS, Element, Kind, speaker_key
+
+SAMPLE_LINES = 12
+LONG_LINE_WORDS = 12
+"""From so many words on, a line that is said twice is likely to have been copied and not said again."""
+
+LONG_SCENE_WORDS = 20
+EXAMPLES = 5
+_REPEATED_TEXTS_KEPT = 200
+_SHORTEST_CLOSE_NAME = 4
+_PIECES_BETWEEN_REPORTS = 4096
+
+
+@dataclass(frozen=True)
+class FormatMet:
+    """A format that files are in.
+
+    Attributes:
+        name: the format's name; `table` for rows.
+        files: how many files are in it.
+        reason: why the first of them was taken to be.
+    """
+
+    name: str
+    files: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line in a document.
+
+    Attributes:
+        document: the document's title.
+        line: its number among the document's elements, from 1.
+    """
+
+    document: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One of the cast.
+
+    Attributes:
+        speaker: the name in its commonest spelling.
+        lines: how many lines of dialogue are theirs.
+        words: how many words those have.
+        first: their first line.
+        spellings: all spellings of the name that count as one, the commonest first.
+    """
+
+    speaker: str
+    lines: int
+    words: int
+    first: Place
+    spellings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CloseNames:
+    """Two speakers whose names are one letter apart, which one of them may owe to a slip.
+
+    Attributes:
+        speaker: who has fewer lines.
+        lines: how many these are.
+        close_to: the other.
+    """
+
+    speaker: str
+    lines: int
+    close_to: str
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Something that is there more than once.
+
+    Attributes:
+        text: a document's title, a scene's heading or first line, a line.
+        times: how often it is there, the first time included.
+        first: where it begins for the first time.
+        again: where it begins for the second time.
+    """
+
+    text: str
+    times: int
+    first: Place
+    again: Place
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What is there more than once, of one sort.
+
+    Attributes:
+        count: how many say again what an earlier one has said.
+        examples: a few that are repeated, those first that are there most often.
+    """
+
+    count: int
+    examples: tuple[Repeat, ...]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """What is repeated, whatever the case and the spacing; it leaks from training to validation.
+
+    Attributes:
+        documents: whole documents.
+        scenes: scenes of at least `LONG_SCENE_WORDS` words, whatever their headings.
+        lines: dialogue and action of at least `LONG_LINE_WORDS` words, whoever says it.
+    """
+
+    documents: Repeats
+    scenes: Repeats
+    lines: Repeats
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        format: the names of the formats met, joined by commas.
+        formats: the same one by one.
+        documents: how many there are.
+        scenes: how many there are; what stands before a document's first heading is one.
+        lines: how many elements of each kind.
+        words: all words, headings included and speakers not.
+        cast: who speaks, most lines first.
+        close_names: speakers that may be one and the same.
+        unparsed_share: the share of the characters for which the format had no rule, 0 … 1.
+        unparsed: a few of the lines that became action for that reason.
+        duplicates: what is there more than once.
+        problems: files left out, encodings and the like, one line each.
+        sample: the first lines as `name: text`.
+    """
+
+    format: str
+    formats: tuple[FormatMet, ...]
+    documents: int
+    scenes: int
+    lines: dict[Kind, int]
+    words: int
+    cast: tuple[Speaker, ...]
+    close_names: tuple[CloseNames, ...]
+    unparsed_share: float
+    unparsed: tuple[str, ...]
+    duplicates: Duplicates
+    problems: tuple[str, ...]
+    sample: tuple[str, ...]
+
+
+def inspect(source: Source, fetched: Fetched, progress: Progress = untold) -> Inspection:
+    """Parses a corpus and says what is in it.
+
+    Args:
+        source: what was asked for.
+        fetched: its files.
+        progress: told how many lines have been read.
+
+    Raises:
+        CorpusError: nothing can be read, or a file that was asked for by itself cannot.
+        UsageError: there is no format of that name.
+    """
+    parsing = Parsing()
+    tally = _Tally()
+    pieces = parse(source, fetched, plain=False, parsing=parsing)
+    members = cast(tally.elements(_told(pieces, progress)))
+    return Inspection(
+        format=parsing.text_format,
+        formats=tuple(FormatMet(name, parsing.files[name], why) for name, why in parsing.reasons.items()),
+        documents=len(tally.documents.starts),
+        scenes=tally.scene_count,
+        lines={kind: tally.kinds[kind] for kind in KINDS},
+        words=tally.words,
+        cast=tuple(_speaker(member, tally.documents) for member in members),
+        close_names=tuple(_close_names(members)),
+        unparsed_share=parsing.unparsed_share,
+        unparsed=tuple(parsing.unparsed_examples),
+        duplicates=tally.duplicates,
+        problems=(*fetched.notes, *parsing.problems),
+        sample=tuple(islice(write(tally.beginning), SAMPLE_LINES)),
+    )
+
+
+def _told(pieces: Iterable[Piece], progress: Progress) -> Iterator[Piece]:
+    for number, piece in enumerate(pieces):
+        if number % _PIECES_BETWEEN_REPORTS == 0:
+            progress("Reading", number, None)
+        yield piece
+
+
+def _speaker(member: CastMember, documents: "_Documents") -> Speaker:
+    first = documents.place(member.first)
+    return Speaker(member.speaker, member.lines, member.words, first, member.spellings)
+
+
+class _Documents:
+    """Where each document begins: elements are numbered from 0 throughout the corpus."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.titles: list[str] = []
+
+    def begin(self, title: str, start: int) -> None:
+        self.titles.append(title)
+        self.starts.append(start)
+
+    def place(self, number: int) -> Place:
+        document = bisect_right(self.starts, number) - 1
+        return Place(self.titles[document], number - self.starts[document] + 1)
+
+
+class _Repetition:
+    """Finds out, by hashes, which of many things of one sort have been there before."""
+
+    def __init__(self, documents: _Documents) -> None:
+        self._documents = documents
+        self._firsts: dict[int, int] = {}
+        self._repeats: Counter[int] = Counter()
+        self._examples: dict[int, tuple[str, int]] = {}
+
+    def add(self, hash_: int, text: str, number: int) -> None:
+        """Takes in one more thing.
+
+        Args:
+            hash_: of all that makes it the same as another.
+            text: what to call it.
+            number: of its first element.
+        """
+        first = self._firsts.setdefault(hash_, number)
+        if first == number:
+            return
+        self._repeats[first] += 1
+        if len(self._examples) < _REPEATED_TEXTS_KEPT:
+            self._examples.setdefault(first, (text, number))
+
+    @property
+    def found(self) -> Repeats:
+        often = sorted(self._examples, key=lambda first: (-self._repeats[first], first))[:EXAMPLES]
+        place = self._documents.place
+        examples = [
+            Repeat(text, self._repeats[first] + 1, place(first), place(again))
+            for first in often
+            for text, again in [self._examples[first]]
+        ]
+        return Repeats(self._repeats.total(), tuple(examples))
+
+
+class _Stretch:
+    """A document or scene that is being read: what it is made of, as a hash, and how long it is."""
+
+    def __init__(self, text: str, number: int) -> None:
+        self.text = text
+        self.number = number
+        self.hash = self.words = 0
+
+    def add(self, element_hash: int, words: int) -> None:
+        self.hash = hash((self.hash, element_hash))
+        self.words += words
+
+
+class _Tally:
+    """Counts pieces as they pass.
+
+    Attributes:
+        documents: those met so far.
+        scene_count: how many scenes.
+        kinds: how many elements of each kind.
+        words: in all their texts.
+        beginning: the first elements.
+    """
+
+    def __init__(self) -> None:
+        self.documents = _Documents()
+        self.scene_count = self.words = 0
+        self.kinds: Counter[Kind] = Counter()
+        self.beginning: list[Element] = []
+        self._same_documents = _Repetition(self.documents)
+        self._same_scenes = _Repetition(self.documents)
+        self._same_lines = _Repetition(self.documents)
+        self._document: _Stretch | None = None
+        self._scene: _Stretch | None = None
+
+    @property
+    def duplicates(self) -> Duplicates:
+        """What was there more than once."""
+        return Duplicates(self._same_documents.found, self._same_scenes.found, self._same_lines.found)
+
+    def elements(self, pieces: Iterable[Piece]) -> Iterator[Element]:
+        """Passes the elements on, each when it has been counted."""
+        document = -1
+        for number, piece in enumerate(pieces):
+            if piece.document != document:
+                document = piece.document
+                self._end_document()
+                self.documents.begin(piece.title, number)
+                self._document = _Stretch(piece.title, number)
+            element = piece.element
+            self._count(element, number)
+            yield element
+        self._end_document()
+
+    def _count(self, element: Element, number: int) -> None:
+        words = element.text.split()
+        self.kinds[element.kind] += 1
+        self.words += len(words)
+        if len(self.beginning) < SAMPLE_LINES:
+            self.beginning.append(element)
+        if self._scene is None or element.kind == "heading":
+            self._end_scene()
+            self._scene = _Stretch(element.text, number)
+        said = " ".join(words).casefold()
+        same = hash((element.kind, speaker_key(element.speaker), said))
+        if self._document:
+            self._document.add(same, len(words))
+        if element.kind == "heading":
+            return
+        self._scene.text = self._scene.text or element.text
+        self._scene.add(same, len(words))
+        if len(words) >= LONG_LINE_WORDS:
+            self._same_lines.add(hash(said), element.text, number)
+
+    def _end_document(self) -> None:
+        self._end_scene()
+        if self._document:
+            self._same_documents.add(self._document.hash, self._document.text, self._document.number)
+        self._document = None
+
+    def _end_scene(self) -> None:
+        if self._scene:
+            self.scene_count += 1
+            if self._scene.words >= LONG_SCENE_WORDS:
+                self._same_scenes.add(self._scene.hash, self._scene.text, self._scene.number)
+        self._scene = None
+
+
+def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
+    """Pairs of names one letter apart, of which one has a fifth of the other's lines or fewer.
+
+    Two names one letter apart have in common what is left of them without some one letter, so that not every
+    name has to be compared with every other.
+    """
+    sharing: defaultdict[str, list[int]] = defaultdict(list)
+    keys = [speaker_key(member.speaker) for member in members]
+    for number, key in enumerate(keys):
+        if len(key) >= _SHORTEST_CLOSE_NAME:
+            for rest in {key, *(key[:index] + key[index + 1 :] for index in range(len(key)))}:
+                sharing[rest].append(number)
+    pairs = {pair for numbers in sharing.values() for pair in combinations(numbers, 2)}
+    for more, fewer in sorted(pairs):
+        often, seldom = members[more], members[fewer]
+        if seldom.lines * 5 <= often.lines and _may_be_a_slip(keys[more], keys[fewer]):
+            yield CloseNames(seldom.speaker, seldom.lines, often.speaker)
+
+
+def _may_be_a_slip(one: str, other: str) -> bool:
+    """Whether names that share all but one letter are one letter apart: added, left out, mistaken or swapped.
+
+    Numbers tell people apart: MAN 1 and MAN 2 are two.
+    """
+    if list(filter(str.isdigit, one)) != list(filter(str.isdigit, other)):
+        return False
+    if len(one) != len(other):
+        return True
+    differing = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
+    return len(differing) == 1 or (len(differing) == 2 and differing[0] == differing[1][::-1])

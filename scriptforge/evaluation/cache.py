@@ -1,0 +1,118 @@
+"""The `stream` figures of a model with a neural cache beside it: `stream_cached`.
+
+The protocol is that of `stream`; in addition, the model sees again what it has read of the same document.
+At each `<end>` the cache is emptied, so that no text is made easier by its neighbours, and where a split is
+a block of one long document, by no more than the last W tokens. What a token costs is its probability under
+the whole mixture, which adds up to 1 over the vocabulary.
+
+Shape letters: T steps, N tokens, K tokens that a chunk may look back on, V vocabulary, H features.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scriptforge.dataset import Dataset
+from scriptforge.errors import DatasetError
+from scriptforge.evaluation.loss import Figures
+from scriptforge.evaluation.split import extent
+from scriptforge.generation.cache import CacheOptions, attention, directions, mix
+from scriptforge.models import LanguageModel
+
+_CHUNK = 256
+
+
+def evaluate_cached(
+    model: LanguageModel, dataset: Dataset, split: str, options: CacheOptions | None = None
+) -> Figures:
+    """Evaluates a model and a cache on a whole split, each source of a mix by itself.
+
+    Args:
+        model: in evaluation mode, with the dataset's vocabulary.
+        dataset: the one it was trained on.
+        split: `validation` or `test`.
+        options: how strongly the past counts; the defaults unless given. Whoever looks for better ones looks
+            on `validation`.
+
+    Raises:
+        DatasetError: the split is empty.
+    """
+    options = options or CacheOptions()
+    tokens = len(dataset.ids(split))
+    if not tokens:
+        raise DatasetError(
+            f"The {split} split of dataset “{dataset.name}” is empty.",
+            f"Prepare it with --{split} 0.05, or evaluate another split.",
+        )
+    nats = sum(
+        cached_nats(model, ids, dataset.vocabulary.end, options)
+        for ids in dataset.ids_by_source(split).values()
+    )
+    return Figures.of(nats, tokens, extent(dataset, split))
+
+
+@torch.inference_mode()
+def cached_nats(
+    model: LanguageModel, ids_N: NDArray[np.unsignedinteger], end: int, options: CacheOptions
+) -> float:
+    """The negative log-likelihood of a text in nats, each token predicted by the model and the cache.
+
+    A chunk of steps is a product of matrices: the features of the chunk with those of the W tokens before.
+
+    Args:
+        model: in evaluation mode.
+        ids_N: the text, which is read after an `end`.
+        end: the token at which a script ends and the cache forgets it.
+        options: how strongly the past counts.
+    """
+    state = model.initial_state(1)
+    past = _Past(model.config.feature_size, options.window, state[0].device)
+    before, document = end, 0
+    nats = 0.0
+    for start in range(0, len(ids_N), _CHUNK):
+        targets_T = torch.from_numpy(ids_N[start : start + _CHUNK].astype(np.int64)).to(state[0].device)
+        ids_T = torch.cat([targets_T.new_tensor([before]), targets_T[:-1]])
+        documents_T = document + (ids_T == end).cumsum(0)
+        features_1TH, state = model.features(ids_T[None], state)
+        logarithms_TV = model.score(features_1TH)[0].float().log_softmax(-1)
+        past.add(directions(features_1TH[0]), targets_T, documents_T)
+        cached_T, sees_anything_T = past.expected(targets_T, options.flatness)
+        logarithms_T = logarithms_TV.gather(-1, targets_T[:, None])[:, 0]
+        nats -= float(mix(logarithms_T, cached_T, sees_anything_T, options.weight).double().sum())
+        before, document = int(targets_T[-1]), int(documents_T[-1])
+    return nats
+
+
+class _Past:
+    """The last chunk of a text and the W positions before it: what came, after which features, and where.
+
+    Args:
+        size: H.
+        window: W.
+        device: of the features.
+    """
+
+    def __init__(self, size: int, window: int, device: torch.device) -> None:
+        self._window = window
+        self._keys_KH = torch.empty(0, size, device=device)
+        self._values_K = torch.empty(0, dtype=torch.int64, device=device)
+        self._documents_K = self._values_K.clone()
+
+    def add(self, keys_TH: Tensor, values_T: Tensor, documents_T: Tensor) -> None:
+        """Takes the next chunk, and lets go of what no step of it may look back on."""
+        window = self._window
+        self._keys_KH = torch.cat([self._keys_KH[-window:], keys_TH])
+        self._values_K = torch.cat([self._values_K[-window:], values_T])
+        self._documents_K = torch.cat([self._documents_K[-window:], documents_T])
+
+    def expected(self, targets_T: Tensor, flatness: float) -> tuple[Tensor, Tensor]:
+        """The cache's probability of each token of the chunk, and whether anything was remembered then."""
+        steps, kept = len(targets_T), len(self._values_K)
+        positions_K = torch.arange(kept, device=targets_T.device)
+        ages_TK = positions_K[-steps:, None] - positions_K
+        visible_TK = (ages_TK > 0) & (ages_TK <= self._window)
+        visible_TK &= self._documents_K[-steps:, None] == self._documents_K
+        shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, flatness)
+        cached_T = (shares_TK * (targets_T[:, None] == self._values_K)).sum(-1)
+        return cached_T, visible_TK.any(-1)

@@ -1,0 +1,225 @@
+"""Final Draft's files, `.fdx`: XML in which every paragraph says what it is.
+
+    <Paragraph Type="Character"><Text>ANNA (O.S.)</Text></Paragraph>
+    <Paragraph Type="Parenthetical"><Text>(softly)</Text></Paragraph>
+    <Paragraph Type="Dialogue"><Text>Tea</Text><Text Style="Italic">, now?</Text></Paragraph>
+
+A cue and what is said under it are one element: a parenthetical that opens the speech stands before it,
+`(softly) Tea, now?`, one further on has a line of its own. Two who speak at once speak one after the other.
+Notes, summaries and omitted scenes are left out. What is written is checked by reading it back, as in
+`name_line`.
+
+The readers that are to be had take only the first `Text` of a paragraph, skip dual dialogue and the title
+page, and hold the whole file in memory; hence this one.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, takewhile
+from typing import NamedTuple
+from xml.etree.ElementTree import Element as Node
+from xml.sax.saxutils import escape
+
+from scriptforge.screenplay.formats.format import BrokenScript, Evidence, Format, Parsed, peek
+from scriptforge.screenplay.formats.signs import is_bracketed
+from scriptforge.screenplay.formats.xml import pull, root
+from scriptforge.screenplay.script import Element, Kind, Script, normalise
+
+TITLE_WITHIN = 200_000
+"""Lines. The title page stands behind the script; five times a long film is read up to there."""
+
+_ROOT = "finaldraft"
+_CONTENT = (_ROOT, "content")
+_LEFT_OUT = frozenset({"scriptnote", "sceneproperties", "omittedscene", "headerandfooter"})
+
+_CUE, _PARENTHETICAL = "character", "parenthetical"
+_SPOKEN = frozenset({_PARENTHETICAL, "dialogue", "lyrics", "singing"})
+_KINDS: dict[str, Kind] = {
+    "scene heading": "heading",
+    "new act": "heading",
+    "transition": "transition",
+    "action": "action",
+    "general": "action",
+    "shot": "action",
+    "cast list": "action",
+    "end of act": "action",
+}
+_FURNITURE = re.compile(r"\((?:more|continued)\)", re.IGNORECASE)
+
+_TYPES: dict[Kind, str] = {"heading": "Scene Heading", "action": "Action", "transition": "Transition"}
+_CUE_EXTENSION = re.compile(r"(\((?:V\.? ?O|O\.? ?[SC])\.?\)) ")
+_OPENING_PARENTHETICAL = re.compile(r"(\([^()\n]+\)) ")
+_PARENTHETICAL_LINE = re.compile(r"\([^()]+\)")
+
+
+class _Paragraph(NamedTuple):
+    """A paragraph of the file.
+
+    Attributes:
+        type: what Final Draft says it is, in lower case; empty where it says nothing.
+        text: all its runs together.
+    """
+
+    type: str
+    text: str
+
+
+def recognise(head: Sequence[str]) -> Evidence:
+    """Looks at the outermost element."""
+    if root(head) == _ROOT:
+        return Evidence(1.0, "it is a Final Draft document")
+    return Evidence(0.0, "there is no <FinalDraft> at its beginning")
+
+
+def title(head: Sequence[str]) -> str:
+    """The first paragraph on the title page that is not blank; empty where there is none."""
+    try:
+        for path, node in pull(_from_title_page(head), {"paragraph"}, _LEFT_OUT):
+            words = _text(node).split()
+            if words and path and path[0] == "titlepage":
+                return " ".join(words)
+    except BrokenScript:
+        pass  # going through the script says where; and beyond the title page this is no document of its own
+    return ""
+
+
+def _from_title_page(lines: Iterable[str]) -> Iterator[str]:
+    """The text from the beginning of the title page; no text inside of XML looks like a tag."""
+    rest = iter(lines)
+    for line in rest:
+        _, tag, behind = line.partition("<TitlePage")
+        if tag:
+            yield tag + behind
+            yield from rest
+
+
+def parse(lines: Iterable[str]) -> Iterator[Parsed]:
+    """Yields an element for each speech and each other paragraph."""
+    head, lines = peek(lines)
+    name = root(head)
+    if name not in (_ROOT, ""):
+        raise BrokenScript(
+            f"is not Final Draft's XML: it begins with <{name}>", "Export it from Final Draft as .fdx anew."
+        )
+    for run in _runs(_paragraphs(lines)):
+        yield _parse_run(run)
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[_Paragraph]:
+    """The paragraphs of the script itself, those of dual dialogue one after the other."""
+    for path, node in pull(lines, {"paragraph"}, _LEFT_OUT):
+        if path[:2] != _CONTENT or node.tag != "paragraph":
+            continue
+        for one in [node, *node.iterfind("dualdialogue/paragraph")]:
+            paragraph = _Paragraph(one.get("Type", "").lower(), _text(one))
+            is_wrapper = not paragraph.text and one.find("dualdialogue") is not None
+            if not is_wrapper:
+                yield paragraph
+
+
+def _text(node: Node) -> str:
+    """The text of all runs of a paragraph, however they are styled."""
+    return "".join(piece for run in node.iterfind("text") for piece in run.itertext())
+
+
+def _runs(paragraphs: Iterable[_Paragraph]) -> Iterator[list[_Paragraph]]:
+    """Gathers a cue and all that is said under it; any other paragraph stands alone."""
+    run: list[_Paragraph] = []
+    for paragraph in paragraphs:
+        if run and not (run[0].type == _CUE and paragraph.type in _SPOKEN):
+            yield run
+            run = []
+        run.append(paragraph)
+    if run:
+        yield run
+
+
+def _parse_run(run: Sequence[_Paragraph]) -> Parsed:
+    first, *spoken = run
+    if spoken:
+        return Parsed(Element("dialogue", _join(spoken), first.text))
+    kind = _KINDS.get(first.type)
+    return Parsed(Element(kind or "action", first.text), understood=kind is not None)
+
+
+def _join(spoken: Iterable[_Paragraph]) -> str:
+    """What is said, a line for each paragraph, except behind parentheticals that open the speech."""
+    said = [paragraph for paragraph in map(_tidy, spoken) if paragraph.text]
+    opening = [text for _, text in takewhile(_is_parenthetical, said)]
+    return " ".join([*opening, "\n".join(text for _, text in said[len(opening) :])])
+
+
+def _tidy(paragraph: _Paragraph) -> _Paragraph:
+    """The paragraph without white space around it; a parenthetical has brackets, and none says `(MORE)`."""
+    text = paragraph.text.strip()
+    if _is_parenthetical(paragraph) and text:
+        text = text if is_bracketed(text) else f"({text})"
+        text = "" if _FURNITURE.fullmatch(text) else text
+    return _Paragraph(paragraph.type, text)
+
+
+def _is_parenthetical(paragraph: _Paragraph) -> bool:
+    return paragraph.type == _PARENTHETICAL
+
+
+def write(script: Script) -> Iterator[str]:
+    """Lays out a script as a Final Draft document.
+
+    Args:
+        script: its elements in normal form.
+
+    Yields:
+        Lines without line ends.
+    """
+    yield '<?xml version="1.0" encoding="UTF-8" standalone="no" ?>'
+    yield '<FinalDraft DocumentType="Script" Template="No" Version="5">'
+    yield "  <Content>"
+    for element in script.elements:
+        for paragraph in _lay_out(element):
+            yield from _render(paragraph.text, f'Type="{paragraph.type}"')
+    yield "  </Content>"
+    title = normalise(Element("heading", script.title))
+    if title and title.text:
+        yield "  <TitlePage>"
+        yield "  <Content>"
+        yield from _render(" ".join(title.text.split()), 'Alignment="Center"')
+        yield "  </Content>"
+        yield "  </TitlePage>"
+    yield "</FinalDraft>"
+
+
+def _render(text: str, attributes: str) -> list[str]:
+    return f"    <Paragraph {attributes}><Text>{escape(text)}</Text></Paragraph>".split("\n")
+
+
+def _lay_out(element: Element) -> list[_Paragraph]:
+    """The paragraphs that read back as the element, parentheticals in their own where that can be."""
+    if element.kind != "dialogue":
+        return [_Paragraph(_TYPES[element.kind], element.text)]
+    paragraphs = list(_lay_out_speech(element.speaker, element.text))
+    read_back = _parse_run([paragraph._replace(type=paragraph.type.lower()) for paragraph in paragraphs])
+    if normalise(read_back.element) == element:
+        return paragraphs
+    return [_Paragraph("Character", element.speaker), _Paragraph("Dialogue", element.text)]
+
+
+def _lay_out_speech(speaker: str, text: str) -> Iterator[_Paragraph]:
+    if extension := _CUE_EXTENSION.match(text):
+        speaker = f"{speaker} {extension[1]}"
+        text = text[extension.end() :]
+    yield _Paragraph("Character", speaker)
+    while opening := _OPENING_PARENTHETICAL.match(text):
+        yield _Paragraph("Parenthetical", opening[1])
+        text = text[opening.end() :]
+    for is_aside, lines in groupby(text.split("\n"), key=_is_aside):
+        if is_aside:
+            yield from (_Paragraph("Parenthetical", line) for line in lines)
+        else:
+            yield _Paragraph("Dialogue", "\n".join(lines))
+
+
+def _is_aside(line: str) -> bool:
+    return _PARENTHETICAL_LINE.fullmatch(line) is not None
+
+
+FORMAT = Format("fdx", "Final Draft's XML", recognise, parse, title, TITLE_WITHIN, ".fdx")

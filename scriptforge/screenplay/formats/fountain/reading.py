@@ -1,0 +1,167 @@
+"""Reading Fountain: comments are cut from the lines, lines gathered to paragraphs, and paragraphs parsed.
+
+A format of its own is only what a paragraph is; the package says what it looks like.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, percentage
+from scriptforge.screenplay.formats.fountain.comments import FORCED_BLANK, without_comments
+from scriptforge.screenplay.formats.fountain.marks import set_aside, without_marks
+from scriptforge.screenplay.formats.signs import is_act_heading, is_scene_heading, is_transition
+from scriptforge.screenplay.script import Element
+
+_KEY = re.compile(r"[^\W\d_][\w -]{0,40}:")
+_TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|date|contact|copyright):", re.I)
+_SCENE_NUMBER = re.compile(r"[\w.-]+")
+_DROPPED = re.compile(r"#|=(?!=)|={3,}$")
+_LONGEST_PARAGRAPH = 1_000_000
+"""Characters. A text without blank lines is taken apart here, so that it never fills the memory."""
+
+
+def recognise(head: Sequence[str]) -> Evidence:
+    """Weighs how many paragraphs are scene headings, cued dialogue or transitions."""
+    paragraphs = list(_paragraphs(head))
+    firsts = [paragraph[0].strip() for paragraph in paragraphs]
+    headings = sum(len(paragraph) == 1 and is_scene_heading(paragraph[0].strip()) for paragraph in paragraphs)
+    speeches = sum(
+        _is_speech(paragraph) and not is_act_heading(paragraph[0].strip()) for paragraph in paragraphs
+    )
+    transitions = sum(map(is_transition, firsts))
+    share = (headings + speeches + transitions) / max(len(paragraphs), 1)
+    if title(head):
+        return Evidence(max(share, 0.8), "it opens with a title page")
+    reason = (
+        f"{percentage(speeches, len(paragraphs))} of {len(paragraphs):,} paragraphs are a cue and its "
+        f"dialogue, and {headings} are scene headings"
+    )
+    return Evidence(max(share, 0.5) if headings and speeches else share, reason)
+
+
+def title(head: Sequence[str]) -> str:
+    """The title on the title page, on one line; empty where there is no such page."""
+    page = next(_paragraphs(head), [])
+    if not _is_title_page(page):
+        return ""
+    words: list[str] = []
+    under_title = False
+    for line in page:
+        key, colon, value = line.partition(":")
+        if not line[0].isspace() and colon:
+            under_title = key.strip().casefold() == "title"
+        else:
+            value = line
+        if under_title:
+            words.append(without_marks(value.strip()))
+    return " ".join(words).strip()
+
+
+def parse(lines: Iterable[str]) -> Iterator[Parsed]:
+    """Yields the elements of each paragraph; the title page is left to `title`."""
+    for number, paragraph in enumerate(_paragraphs(lines)):
+        if number > 0 or not _is_title_page(paragraph):
+            yield from map(Parsed, _parse_paragraph([line.strip() for line in paragraph]))
+
+
+def is_parenthetical(line: str) -> bool:
+    """Whether a line of dialogue, stripped and without marks, says how the others are said."""
+    return line.startswith("(") and line.endswith(")")
+
+
+def has_scene_number(heading: str) -> bool:
+    """Whether a stripped heading ends in what is taken for the number of the scene."""
+    return len(_without_scene_number(heading)) < len(heading)
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The runs of lines between blank lines, without comments and with escaped signs set aside."""
+    paragraph: list[str] = []
+    size = 0
+    is_speech = False
+    for line in map(set_aside, without_comments(lines)):
+        is_blank = not line.strip()
+        if paragraph and (size > _LONGEST_PARAGRAPH or (is_blank and not (is_speech and line == FORCED_BLANK))):
+            yield paragraph
+            paragraph, size, is_speech = [], 0, False
+        if paragraph or not is_blank:
+            paragraph.append(line)
+            size += len(line)
+            if len(paragraph) == 2:
+                is_speech = _is_speech(paragraph)
+    if paragraph:
+        yield paragraph
+
+
+def _is_title_page(paragraph: Sequence[str]) -> bool:
+    return (
+        bool(paragraph)
+        and _KEY.match(paragraph[0]) is not None
+        and any(map(_TITLE_PAGE_KEY.match, paragraph))
+    )
+
+
+def _is_speech(paragraph: Sequence[str]) -> bool:
+    return len(paragraph) > 1 and _cue(paragraph[0].strip()) != ""
+
+
+def _cue(line: str) -> str:
+    """The cue on a stripped line, without what forces or pairs it; empty where the line is no cue."""
+    cue = line.removesuffix("^").strip()
+    if cue.startswith("@"):
+        return cue[1:].strip()
+    in_capitals = cue.partition("(")[0].strip().isupper()
+    is_other = cue.startswith(("!", ".", ">", "#", "=", "~")) or cue.endswith(":") or is_scene_heading(cue)
+    return cue if in_capitals and not is_other and not is_transition(cue) else ""
+
+
+def _parse_paragraph(paragraph: Sequence[str]) -> Iterator[Element]:
+    if _is_speech(paragraph):
+        cue, *spoken = paragraph
+        yield Element("dialogue", _join_speech(spoken), without_marks(_cue(cue)))
+        return
+    for kind, elements in groupby(map(_parse_line, paragraph), key=attrgetter("kind")):
+        yield Element(kind, "\n".join(element.text for element in elements))
+
+
+def _join_speech(lines: Iterable[str]) -> str:
+    joined: list[str] = []
+    above = ""
+    for printed in lines:
+        line = without_marks(printed.removeprefix("~").strip())
+        is_aside = line and above and (is_parenthetical(line) or is_parenthetical(above))
+        joined += [" " if is_aside else "\n", line]
+        above = line
+    return "".join(joined)
+
+
+def _parse_line(line: str) -> Element:
+    """What a stripped line outside dialogue is; one that is dropped is action without text."""
+    if _DROPPED.match(line):
+        return Element("action", "")
+    mark, forced = line[0], without_marks(line[1:])
+    if mark == ">" and line.endswith("<"):
+        return Element("action", without_marks(line[1:-1]))
+    if mark == ">":
+        return Element("transition", forced)
+    if mark in "!~@":
+        return Element("action", forced)
+    if mark == "." and not line.startswith(".."):
+        return Element("heading", without_marks(_without_scene_number(line[1:])))
+    if is_scene_heading(line):
+        return Element("heading", without_marks(_without_scene_number(line)))
+    return Element("transition" if is_transition(line) else "action", without_marks(line))
+
+
+def _without_scene_number(heading: str) -> str:
+    if not heading.endswith("#"):
+        return heading
+    text, sign, number = heading[:-1].rpartition("#")
+    return text.rstrip() if sign and _SCENE_NUMBER.fullmatch(number) else heading
+
+
+FORMAT = Format(
+    "fountain", "Fountain, the plain-text markup of screenplays", recognise, parse, title, suffix=".fountain"
+)

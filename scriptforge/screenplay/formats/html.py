@@ -1,0 +1,146 @@
+"""A script as one page of HTML, to read on a screen and to print as screenplays are printed.
+
+On paper it has the margins that the trade expects: twelve-point typewriter type, ten characters to the inch
+and six lines, a page being a minute or so. A title has a page of its own, the other pages have numbers, and
+no cue stands at the foot of a page without its dialogue. A parenthetical that opens a speech or has a line to
+itself stands between cue and dialogue, `(O.S.)` and `(V.O.)` beside the name.
+
+Nothing in the page is asked of anybody else: there is no script, font, image or link, and the page forbids
+the browser all of that. Text is only ever text. The page is for eyes; nothing here reads it back.
+"""
+
+import re
+from collections.abc import Iterator
+from html import escape
+from itertools import groupby
+
+from scriptforge.screenplay.script import Element, Scene, Script, normalise
+
+_UNTITLED = "Script"
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""What turns the reading direction of the text behind it. Marks that turn nothing by themselves may stay."""
+
+_CUE_EXTENSION = re.compile(r"(\((?:V\.? ?O|O\.? ?[SC])\.?\)) ")
+_OPENING_PARENTHETICAL = re.compile(r"(\([^()\n]+\)) (?=\S)")
+_PARENTHETICAL_LINE = re.compile(r"\([^()]+\)")
+
+_STYLE = """\
+:root { color-scheme: light dark; --desk: #e6e3db; --paper: #fdfcf9; --ink: #1c1b19; }
+@media (prefers-color-scheme: dark) { :root { --desk: #0f0f10; --paper: #1b1b1d; --ink: #e3e1db; } }
+* { box-sizing: border-box; margin: 0; padding: 0; }
+body {
+  background: var(--desk); color: var(--ink);
+  font: 12pt/1.25 "Courier Prime", "Courier Final Draft", Courier, "Courier New", "Nimbus Mono PS",
+    "Liberation Mono", monospace;
+  -webkit-text-size-adjust: 100%; text-size-adjust: 100%;
+}
+h1, h2, p { font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; orphans: 2; widows: 2; }
+.script { max-width: 85ch; margin: 2rem auto; padding: 6rem 10ch 6rem 15ch; background: var(--paper); }
+.title-page { padding: 8rem 0 14rem; text-align: center; text-decoration: underline; }
+.scene + .scene { margin-top: 2em; }
+.scene + .scene:not(:has(.heading))::before { content: "* * *"; display: block; text-align: center; }
+.action, .speech, .transition { margin-top: 1em; }
+.heading, .cue, .transition { text-transform: uppercase; }
+.heading, .cue { break-after: avoid; }
+.cue { margin-inline-start: 22ch; }
+.parenthetical { margin-inline-start: 16ch; max-width: 25ch; padding-inline-start: 1ch; text-indent: -1ch; }
+.parenthetical:not(:last-child) { break-after: avoid; }
+.dialogue { margin-inline-start: 10ch; max-width: 35ch; }
+.transition { text-align: end; break-before: avoid; }
+@media screen and (max-width: 52rem) {
+  .script { margin: 0; max-width: none; min-height: 100vh; padding: 3rem 6vw; font-size: 11pt; }
+  .title-page { padding: 3rem 0 6rem; }
+  .cue { margin-inline-start: 30%; }
+  .parenthetical { margin-inline-start: 18%; max-width: 64%; }
+  .dialogue { margin-inline-start: 8%; max-width: 84%; }
+}
+@page {
+  margin: 1in 1in 1in 1.5in;
+  @top-right { content: counter(page) "."; font: 12pt/1 Courier, "Courier New", monospace; }
+}
+@page :first { @top-right { content: none; } }
+@page title { margin: 1in; counter-increment: page 0; }
+@media print {
+  :root { color-scheme: light; --desk: white; --paper: white; --ink: black; }
+  body { line-height: 1; }
+  .script { max-width: none; margin: 0; padding: 0; }
+  .title-page { padding: 3in 0 0; page: title; break-after: page; }
+}"""
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def write(script: Script) -> Iterator[str]:
+    """Lays out a script as a page.
+
+    Args:
+        script: its elements in normal form.
+
+    Yields:
+        Lines without line ends.
+    """
+    tidy = normalise(Element("heading", script.title))
+    title = " ".join(tidy.text.split()) if tidy else ""
+    yield "<!doctype html>"
+    yield "<html>"
+    yield "<head>"
+    yield '<meta charset="utf-8">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{_text(title or _UNTITLED)}</title>"
+    yield "<style>"
+    yield from _STYLE.split("\n")
+    yield "</style>"
+    yield "</head>"
+    yield "<body>"
+    yield '<main class="script">'
+    if title:
+        yield f'<header class="title-page"><h1 dir="auto">{_text(title)}</h1></header>'
+    for scene in script.scenes:
+        yield from _render_scene(scene)
+    yield "</main>"
+    yield "</body>"
+    yield "</html>"
+
+
+def _render_scene(scene: Scene) -> Iterator[str]:
+    yield '<section class="scene">'
+    if scene.heading:
+        yield _block("h2", "heading", scene.heading)
+    for element in scene.elements:
+        if element.kind == "dialogue":
+            yield from _render_speech(element)
+        else:
+            yield _block("p", element.kind, element.text)
+    yield "</section>"
+
+
+def _render_speech(element: Element) -> Iterator[str]:
+    cue, text = element.speaker, element.text
+    if extension := _CUE_EXTENSION.match(text):
+        cue, text = f"{cue} {extension[1]}", text[extension.end() :]
+    yield '<div class="speech">'
+    yield _block("p", "cue", cue)
+    while opening := _OPENING_PARENTHETICAL.match(text):
+        yield _block("p", "parenthetical", opening[1])
+        text = text[opening.end() :]
+    for is_aside, lines in groupby(text.split("\n"), key=_is_aside):
+        if is_aside:
+            yield from (_block("p", "parenthetical", line) for line in lines)
+        else:
+            yield _block("p", "dialogue", "\n".join(lines))
+    yield "</div>"
+
+
+def _is_aside(line: str) -> bool:
+    return _PARENTHETICAL_LINE.fullmatch(line) is not None
+
+
+def _block(tag: str, name: str, text: str) -> str:
+    lines = "<br>".join(map(_text, text.split("\n")))
+    return f'<{tag} class="{name}" dir="auto">{lines}</{tag}>'
+
+
+def _text(text: str) -> str:
+    """Text that stays text, and keeps to its own direction."""
+    return escape(_TURNING.sub("\ufffd", text))

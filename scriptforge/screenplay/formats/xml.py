@@ -1,0 +1,231 @@
+"""XML, pulled apart while it arrives: only the elements somebody wants are ever built.
+
+Text in, small trees out; what stands around them is passed through and forgotten, so that a file may be of
+any size. Entities cannot be declared, so nothing expands and no other file is opened; a DOCTYPE that names a
+grammar passes, and the grammar is not fetched. The encoding that a file declares is ignored, since the text
+is decoded already. This module knows no vocabulary of tags.
+"""
+
+import re
+from collections.abc import Container, Iterable, Iterator
+from html.entities import entitydefs
+from itertools import chain
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.parsers.expat import ErrorString, errors
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import XMLParser
+
+from scriptforge.screenplay.formats.format import BrokenScript
+
+DEEPEST = 200
+"""Elements within elements; no script nests a tenth as deep."""
+
+_CHARACTERS_AT_ONCE = 1 << 14
+_AT_THE_END = {
+    errors.codes[reason]
+    for reason in (
+        errors.XML_ERROR_NO_ELEMENTS,
+        errors.XML_ERROR_UNCLOSED_TOKEN,
+        errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+}
+"""What parsers say of a document that breaks off."""
+
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+class Found(NamedTuple):
+    """An element that was wanted, or text that stands loose.
+
+    Attributes:
+        path: the names of the elements around it, the outermost first.
+        element: the element with all that is in it. Text outside the wanted elements comes as an element
+            of the name it stands in, with nothing but that text.
+    """
+
+    path: tuple[str, ...]
+    element: Element
+
+
+def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] = ()) -> Iterator[Found]:
+    """Yields the outermost wanted elements of a document, each when it closes.
+
+    Names are without namespaces and in lower case, here and in what is found.
+
+    Args:
+        lines: the document, decoded, without line ends.
+        wanted: the names of the elements to build.
+        ignored: names of elements that are left out with all that is in them, inside wanted ones too.
+
+    Raises:
+        BrokenScript: the text is no XML, is damaged or cut off, declares entities, or nests too deep. What
+            was found before has been given.
+    """
+    builder = _Builder(wanted, ignored)
+    parser = _Parser(builder)
+    for text in chain(_chunks(lines, builder), [None]):
+        problem = parser.feed(text)
+        yield from builder.taken()
+        if problem:
+            raise problem
+
+
+def root(lines: Iterable[str]) -> str:
+    """The name of the outermost element; empty where the text does not begin as XML does."""
+    builder = _Builder((), ())
+    parser = _Parser(builder)
+    for text in chain(_chunks(lines, builder), [None]):
+        if parser.feed(text) or builder.root:
+            break
+    return builder.root
+
+
+def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
+    """The text in stretches that grow while nothing comes of them.
+
+    Older parsers begin anew at every stretch of a tag or comment that does not end.
+    """
+    held: list[str] = []
+    size, limit, seen = 0, _CHARACTERS_AT_ONCE, 0
+    for line in lines:
+        held.append(line)
+        size += len(line) + 1
+        if size >= limit:
+            yield _NOT_IN_XML.sub("", "\n".join([*held, ""]))
+            limit = 2 * limit if builder.events == seen else _CHARACTERS_AT_ONCE
+            held, size, seen = [], 0, builder.events
+    yield _NOT_IN_XML.sub("", "\n".join(held))
+
+
+class _Builder:
+    """What a parser reports to; it keeps the names of open elements and builds what is wanted."""
+
+    def __init__(self, wanted: Container[str], ignored: Container[str]) -> None:
+        self.root = ""
+        self.open: list[str] = []
+        self.events = 0
+        self._wanted = wanted
+        self._ignored = ignored
+        self._found: list[Found] = []
+        self._loose: list[str] = []
+        self._tree: TreeBuilder | None = None
+        self._tree_depth = 0
+        self._ignored_depth = 0
+
+    def taken(self) -> list[Found]:
+        """What was found since this was asked last."""
+        found, self._found = self._found, []
+        return found
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.events += 1
+        self._end_loose_text()
+        printed = tag.rpartition("}")[2]
+        name = printed.lower()
+        self.root = self.root or name
+        self.open.append(printed)
+        if len(self.open) > DEEPEST:
+            raise _TooDeepError
+        if self._ignored_depth:
+            return
+        if name in self._ignored:
+            self._ignored_depth = len(self.open)
+            return
+        if self._tree is None and name in self._wanted:
+            self._tree, self._tree_depth = TreeBuilder(), len(self.open)
+        if self._tree is not None:
+            self._tree.start(name, attributes)
+
+    def data(self, text: str) -> None:
+        self.events += 1
+        if self._ignored_depth:
+            return
+        if self._tree is not None:
+            self._tree.data(text)
+        else:
+            self._loose.append(text)
+
+    def end(self, tag: str) -> None:
+        self.events += 1
+        self._end_loose_text()
+        depth = len(self.open)
+        name = self.open.pop().lower()
+        if self._ignored_depth:
+            if self._ignored_depth == depth:
+                self._ignored_depth = 0
+        elif self._tree is not None:
+            self._tree.end(name)
+            if self._tree_depth == depth:
+                self._find(self.open, self._tree.close())
+                self._tree = None
+
+    def close(self) -> None:
+        """The parser's last word; all was taken before."""
+
+    def _end_loose_text(self) -> None:
+        if not self._loose:
+            return
+        text, self._loose = "".join(self._loose), []
+        if text.strip():
+            element = Element(self.open[-1].lower())
+            element.text = text
+            self._find(self.open[:-1], element)
+
+    def _find(self, around: Iterable[str], element: Element) -> None:
+        self._found.append(Found(tuple(map(str.lower, around)), element))
+
+
+class _TooDeepError(Exception):
+    """Elements are nested more deeply than `DEEPEST`."""
+
+
+class _Parser:
+    """Feeds a builder, and says what is wrong in words for people instead of raising."""
+
+    def __init__(self, builder: _Builder) -> None:
+        self._builder = builder
+        self._parser: Any = XMLParser(target=builder)
+        # Entities of a grammar that is not fetched: those that HTML shares with TEI and its kin are known.
+        self._parser.entity.update(entitydefs)
+
+    def feed(self, text: str | None) -> BrokenScript | None:
+        """Parses some more text, or with None the end; newer parsers may keep text back until then.
+
+        Returns:
+            What is wrong with the text, if anything is; nothing can be fed then.
+        """
+        try:
+            if text is None:
+                self._parser.close()
+            else:
+                self._parser.feed(text)
+        except ParseError as error:
+            return self._explain(error)
+        except DefusedXmlException:
+            line = self._parser.parser.CurrentLineNumber
+            return BrokenScript(
+                f"declares entities of its own in line {line}, which may hide an attack and are not read",
+                "Remove the <!ENTITY …> declarations if you trust the file.",
+            )
+        except _TooDeepError:
+            return BrokenScript(
+                f"nests its elements more than {DEEPEST} deep, as no script does", "Export it anew."
+            )
+        return None
+
+    def _explain(self, error: ParseError) -> BrokenScript:
+        line = error.position[0]
+        if not self._builder.root:
+            return BrokenScript(
+                f"is not XML: there is no element up to line {line}",
+                "Export the script anew, or give it the suffix of the format that it is in.",
+            )
+        if error.code not in _AT_THE_END:
+            reason = ErrorString(error.code)
+            return BrokenScript(f"is damaged XML: {reason} in line {line}", "Save or export it anew.")
+        unclosed = f": <{self._builder.open[-1]}> is not closed" if self._builder.open else ""
+        return BrokenScript(
+            f"breaks off in line {line}{unclosed}", "Its end is missing: save, export or download it anew."
+        )

@@ -1,0 +1,111 @@
+"""A mix of two small corpora and the demo, through the real commands."""
+
+import json
+from typing import Any
+
+import pytest
+from command import SMALL, Stage, scriptforge
+from tiny import comedy
+
+from scriptforge.generation import Request, SamplingOptions, generate
+from scriptforge.run import Run
+from scriptforge.screenplay.reading import read
+from scriptforge.workspace import RunFolder
+
+FIGURES = ("nats_per_token", "perplexity", "nats_per_character", "bits_per_character")
+
+
+@pytest.fixture(scope="module")
+def mix(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """`prepare harbour.txt=2 tales demo`, and a training on it."""
+    path = tmp_path_factory.mktemp("mix")
+    (path / "harbour.txt").write_text(comedy(200))
+    (path / "tales").mkdir()
+    for number in range(12):
+        play = comedy(25, seed=number + 1).replace("Mrs Ash:", "Pia:")
+        (path / "tales" / f"{number}.txt").write_text(play)
+    told = ("--level", "word", "--name", "mix", "--json")
+    prepared = scriptforge("prepare", "harbour.txt=2", "tales", "demo", *told, workspace=path)
+    settings = ("--epochs", "0.5", *SMALL, "--set=validations=2", "--json")
+    trained = scriptforge("train", "mix", "--name", "run", *settings, workspace=path)
+    for done in (prepared, trained):
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return Stage(path, json.loads(prepared.stdout), json.loads(trained.stdout))
+
+
+def test_the_dataset_says_what_it_is_a_mix_of(mix: Stage) -> None:
+    assert [(each["name"], each["weight"]) for each in mix.prepared["sources"]] == [
+        ("harbour", 2), ("tales", 1), ("demo", 1),
+    ]  # fmt: skip
+    assert mix.prepared["sources"][2]["origin"]["licence"] == "Apache-2.0"
+    config = json.loads((mix.path / "runs" / "run" / "config.json").read_text())
+    assert [each["name"] for each in config["dataset"]["sources"]] == ["harbour", "tales", "demo"]
+    assert config["dataset"]["sources"][2]["origin"]["card"] == "demo"
+
+
+def test_evaluate_tells_of_each_source(mix: Stage) -> None:
+    done = scriptforge("evaluate", "run", "--split", "validation", "--json", workspace=mix.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document.keys() == {"run", "split", "tokens", "characters", "stream", "cold_256", "sources"}
+    assert document["sources"].keys() == {"harbour", "tales", "demo"}
+    for protocol in ("stream", "cold_256"):
+        nats = sum(each["tokens"] * each[protocol]["nats_per_token"] for each in document["sources"].values())
+        assert document[protocol]["nats_per_token"] == pytest.approx(nats / document["tokens"], rel=1e-12)
+        assert document[protocol].keys() == set(FIGURES)
+    best = {key: value for key, value in document.items() if key != "sources"}
+    assert best == mix.trained["best"]
+
+
+def test_people_see_a_row_for_each_source(mix: Stage) -> None:
+    printed = scriptforge("evaluate", "run", workspace=mix.path).stdout.splitlines()
+    assert printed[0].split()[:2] == ["source", "protocol"]
+    assert [line.split()[:2] for line in printed[1:]] == [
+        [source, protocol]
+        for source in ("all", "harbour", "tales", "demo")
+        for protocol in ("stream", "cold-256")
+    ]
+
+
+def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
+    run = Run(RunFolder(mix.path / "runs" / "run"))
+    apart = {voice.name for voice in run.vocabulary.voices if voice.source}
+    assert apart == {"ELAINE", "Bo"}
+    sampling = SamplingOptions(temperature=1, min_p=0)
+    request = Request(lines=8, count=40, seed=3, sampling=sampling)
+    for piece in generate(run.model, run.vocabulary, request):
+        assert len(piece.elements) == 8
+        assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
+
+
+def test_generate_writes_from_a_mix(mix: Stage) -> None:
+    done = scriptforge("generate", "run", "--lines", "5", "--seed", "2", "--json", workspace=mix.path)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["elements"]) == 5
+
+
+def test_people_see_what_each_source_has(mix: Stage) -> None:
+    done = scriptforge("prepare", "harbour.txt=2", "tales", workspace=mix.path)
+    assert done.returncode == 0
+    assert "dataset               harbour_tales" in done.stdout
+    assert "of harbour            weight 2; documents: 1, split by block" in done.stdout
+    assert "of tales              weight 1; documents: 12, split by document" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "problem"),
+    [
+        (("harbour.txt=nan", "tales"), 2, "a weight of nan"),
+        (("demo", "tales", "--from", "harbour.txt"), 2, "--from names the files of one corpus"),
+        (("harbour.txt", "note.txt"), 1, "“note” is too short"),
+    ],
+)
+def test_what_cannot_be_mixed_is_said_in_two_lines(
+    mix: Stage, words: tuple[str, ...], code: int, problem: str
+) -> None:
+    (mix.path / "note.txt").write_text("Bo: Hm.\n")
+    done = scriptforge("prepare", *words, "--name", "never", "--quiet", workspace=mix.path)
+    assert (done.returncode, done.stdout) == (code, "")
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("Error: ") and problem in error and hint
+    assert not (mix.path / "data" / "never").exists()

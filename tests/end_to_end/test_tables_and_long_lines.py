@@ -1,0 +1,103 @@
+"""`prepare`, where only the whole can be tried: several tables, columns that must be said, long lines."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+from command import scriptforge
+
+MEGABYTE = 2**20
+_MEASURE = """
+import resource, sys
+from scriptforge.cli.app import run
+assert run(sys.argv[1:]) == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+_PROBE = (sys.executable, "-c", _MEASURE)
+_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def prepare(workspace: Path, *words: str | Path) -> dict[str, Any]:
+    done = scriptforge("prepare", *words, "--json", "--level", "char", "--quiet", workspace=workspace)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def test_south_park_has_the_cast_that_its_tables_have(shared_corpora: Path, tmp_path: Path) -> None:
+    description = prepare(tmp_path, shared_corpora / "southpark")
+    tables = [
+        pandas.read_csv(path, dtype=str, keep_default_na=False)
+        for path in sorted((shared_corpora / "southpark").glob("Season-*.csv"))
+    ]
+    rows = pandas.concat(tables)
+    rows = rows[rows["Line"].str.strip() != ""]
+    names = rows["Character"].str.replace(r"\s*\(.*\)$", "", regex=True).str.replace("_", " ")
+    expected = names.str.split().str.join(" ").str.casefold().value_counts().to_dict()
+    found = {member["speaker"].casefold(): member["lines"] for member in description["cast"]}
+    assert len(tables) == 4
+    assert found == expected
+    assert description["documents"] == len(rows[["Season", "Episode"]].drop_duplicates())
+
+
+@pytest.fixture
+def unnamed(tmp_path: Path) -> Path:
+    """A table whose columns say nothing by their names."""
+    rows = "".join(f"ANNA,Tea number {number}?,1,{number // 50}\n" for number in range(300))
+    (tmp_path / "tea.csv").write_text("Who,What,Season,Part\n" + rows)
+    return tmp_path
+
+
+def test_columns_may_be_said(unnamed: Path) -> None:
+    description = prepare(unnamed, "tea.csv", "--columns", "speaker=who,line=What,document=Season+Part")
+    assert [(member["speaker"], member["lines"]) for member in description["cast"]] == [("ANNA", 300)]
+    assert description["documents"] == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error", "hint"),
+    [
+        ((), 1, "“tea.csv” has no column that is known", "--columns speaker=COLUMN"),
+        (("--columns", "speaker=Who,line=Wat"), 1, "“tea.csv” has no column “Wat”", "Who, What, Season"),
+        (("--columns", "speker=Who"), 2, "“speker”", "speaker, line, kind, document"),
+    ],
+)
+def test_columns_that_are_not_known_are_named(
+    unnamed: Path, words: tuple[str, ...], code: int, error: str, hint: str
+) -> None:
+    done = scriptforge("prepare", "tea.csv", "--quiet", *words, workspace=unnamed)
+    assert (done.returncode, done.stdout) == (code, "")
+    first, second = done.stderr.splitlines()
+    assert error in first and hint in second
+
+
+def peak(workspace: Path, megabytes: int, *words: str) -> int:
+    """The most bytes that `prepare` held at once on a text of one line."""
+    draw = random.Random(0)
+    vocabulary = [f"word{number}" for number in range(3000)]
+    with (workspace / "line.txt").open("w") as file:
+        while file.tell() < megabytes * MEGABYTE:
+            file.write(" ".join(draw.choices(vocabulary, k=20_000)) + " ")
+    done = subprocess.run(
+        [*_PROBE, "prepare", "line.txt", "--quiet", "--force", "--level", "char", *words],
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stderr) * _UNIT
+
+
+def test_a_long_line_takes_no_more_memory_the_longer_it_is(tmp_path: Path) -> None:
+    small, large = (peak(tmp_path, megabytes, "--plain") for megabytes in (1, 8))
+    assert large - small < 40 * MEGABYTE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("--plain",)], ids=["script", "plain"])
+def test_a_line_of_two_hundred_megabytes(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert peak(tmp_path, 200, *words) < 1500 * MEGABYTE

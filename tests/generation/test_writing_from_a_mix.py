@@ -1,0 +1,36 @@
+"""Scripts from a model of a mix: whatever it would like to write, each is of one source."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from scriptforge.generation import Request, SamplingOptions, generate
+from scriptforge.models import LSTM
+from scriptforge.screenplay.reading import read
+from scriptforge.vocabulary import LEVELS, Vocabulary
+
+TEXTS = ["what now?\n", "hello, newman.\n", "(softly) no!"]
+SOURCES = {"diner": ["Jerry", "Elaine"], "bridge": ["JERRY", "Walt"]}
+WILD = SamplingOptions(temperature=1, min_p=0)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_script_has_the_speakers_of_one_source(
+    level: str, untrained_model: Callable[[Vocabulary], LSTM]
+) -> None:
+    vocabulary = Vocabulary.train(TEXTS, level, speakers=["Dee"], sources=SOURCES)  # type: ignore[arg-type]
+    model = untrained_model(vocabulary)
+    cues = [voice.id for voice in vocabulary.voices]
+    with torch.no_grad():  # speakers with a token, and scripts that end soon
+        model.head.bias[[*cues, vocabulary.end]] += 4
+    pieces = generate(model, vocabulary, Request(lines=12, count=60, sampling=WILD))
+    seen = set()
+    for piece in pieces:
+        assert len(piece.elements) == 12
+        assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
+        speakers = {element.speaker for element in piece.elements}
+        of = [source for source, names in SOURCES.items() if speakers & set(names)]
+        assert len(of) <= 1
+        seen |= speakers
+    assert seen >= {"Dee", *SOURCES["diner"], *SOURCES["bridge"]}
