@@ -157,14 +157,15 @@ DATASET = {
     "cast[].lines": "how many lines of dialogue",
     "cast[].words": "how many words in them",
     "cast[].source": "whose cast, in a mix that keeps casts apart; else null",
-    "splits.train": "what the training split holds: the same keys as `splits.validation`",
+    "splits.train": "what the training split holds, repeated text of a mix counted again: the same keys as "
+    "`splits.validation`",
     "splits.validation.documents": "documents that are in it, whole or in part",
     "splits.validation.lines": "elements, or lines of plain text",
     "splits.validation.characters": "characters of the text",
     "splits.validation.tokens": "token ids",
     "splits.validation.unknown": "how many of them are `<unk>`; 0 but at word level",
     "splits.validation.unknown_characters": "characters of the words that these stand for",
-    "splits.test": "what the test split holds: the same keys; in a mix, text that is repeated counts again",
+    "splits.test": "what the test split holds: the same keys",
     "sources[]": "the corpora of a mix, of which `origin` and `division` are null: of each `name`, `weight`, "
     "and its own `origin`, `text_format`, `documents`, `division`, `unparsed_share` and `splits`; else empty",
     "fingerprint": "changes when a token of any split, or the vocabulary, does",

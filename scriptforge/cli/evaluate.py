@@ -65,8 +65,8 @@ def _table(evaluation: "Evaluation", sources: Mapping[str, "Evaluation"]) -> "Re
     """The figures of the split, and below them those of each source of a mix."""
     if not sources:
         return table(_COLUMNS, _rows(evaluation))
-    parts = {"all": evaluation, **sources}
-    rows = ([source, *row] for source, each in parts.items() for row in _rows(each))
+    parts = [("all", evaluation), *sources.items()]
+    rows = ([source, *row] for source, each in parts for row in _rows(each))
     return table({"source": "left", **_COLUMNS}, rows)
 
 

@@ -4,8 +4,7 @@ Every passage that is trained on counts once, whatever weight repeats it: a word
 being read twice, and one that is never read must not have a token.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 from scriptforge.corpus.options import Options
@@ -18,24 +17,27 @@ SPEAKER_MIN_LINES = 10
 """A speaker with fewer lines in the training text spells their name instead of having a token."""
 
 SPEAKERS_AT_MOST = 200
+"""Of one cast."""
+
+_ONE_CAST = ""
 
 
 def train_vocabulary(text: ParsedText, options: Options) -> tuple[Vocabulary, int]:
     """A vocabulary of what is trained on, and how many different characters that has."""
     alphabet: set[str] = set()
     casts = _count(text, options, alphabet)
-    shared, own = _with_token(casts)
+    with_token = _with_token(casts)
     if options.plain or not text.is_mixed:
         sources = None
     else:
-        sources = {source: own.get(source, []) for source in text.weights}
+        sources = {source: with_token.get(source, []) for source in text.weights}
     vocabulary = Vocabulary.train(
-        _texts(text, shared, own),
+        _texts(text, with_token),
         options.level,
         size=options.vocabulary_size,
         min_count=options.min_count,
         lower=options.lower,
-        speakers=shared,
+        speakers=with_token.get(_ONE_CAST, []),
         plain=options.plain,
         sources=sources,
     )
@@ -43,7 +45,7 @@ def train_vocabulary(text: ParsedText, options: Options) -> tuple[Vocabulary, in
 
 
 def casts_apart(options: Options, text: ParsedText) -> bool:
-    """Whether namesakes of different sources are different people."""
+    """Whether each source has a cast of its own, of which nobody speaks in another."""
     return text.is_mixed and not options.merge_casts
 
 
@@ -56,36 +58,25 @@ def _count(text: ParsedText, options: Options, alphabet: set[str]) -> dict[str, 
             for piece in passage.pieces:
                 alphabet.update(piece.text.lower() if options.lower else piece.text)
                 if not options.plain:
-                    yield passage.source if apart else "", piece.element
+                    yield passage.source if apart else _ONE_CAST, piece.element
 
     grouped = groupby(spoken(), key=lambda each: each[0])
     return {source: cast(element for _, element in group) for source, group in grouped}
 
 
-def _with_token(casts: dict[str, list[CastMember]]) -> tuple[list[str], dict[str, list[str]]]:
-    """The speakers who get a token: those without a namesake in another cast, and by source the others."""
-    namesakes = Counter(speaker_key(member.speaker) for members in casts.values() for member in members)
-    heard = [
-        (source, member)
+def _with_token(casts: dict[str, list[CastMember]]) -> dict[str, list[str]]:
+    """Who gets a token, by cast: those most heard."""
+    return {
+        source: [member.speaker for member in members[:SPEAKERS_AT_MOST] if member.lines >= SPEAKER_MIN_LINES]
         for source, members in casts.items()
-        for member in members
-        if member.lines >= SPEAKER_MIN_LINES
-    ]
-    heard.sort(key=lambda each: (-each[1].lines, -each[1].words, each[1].speaker))
-    shared: list[str] = []
-    own: dict[str, list[str]] = {}
-    for source, member in heard[:SPEAKERS_AT_MOST]:
-        has_namesake = namesakes[speaker_key(member.speaker)] > 1
-        (own.setdefault(source, []) if has_namesake else shared).append(member.speaker)
-    return shared, own
+    }
 
 
-def _texts(text: ParsedText, shared: Iterable[str], own: dict[str, list[str]]) -> Iterator[str]:
+def _texts(text: ParsedText, with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """What is tokenised as text: what is said, and the names that have no token."""
-    everywhere = set(map(speaker_key, shared))
-    with_token = {source: everywhere | set(map(speaker_key, names)) for source, names in own.items()}
+    keys = {source: set(map(speaker_key, names)) for source, names in with_token.items()}
     for passage in text.training_passages("Learning the vocabulary"):
-        known = with_token.get(passage.source, everywhere)
+        known = keys.get(passage.source, keys.get(_ONE_CAST, set()))
         for piece in passage.pieces:
             yield piece.text
             if piece.speaker and speaker_key(piece.speaker) not in known:

@@ -17,6 +17,9 @@ from scriptforge.generation.grammar import NAME_LIMIT
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
+PATIENCE = 8
+"""Lines that nobody says after which somebody must, where a number of turns was asked for."""
+
 _OPENING_BRACKETS = "([{（［"
 
 
@@ -73,18 +76,31 @@ class Cast:
         vocabulary: for scripts.
         lanes: B.
         device: where masks are.
+        must_speak: whether somebody has to speak once `PATIENCE` is at its end; a model that would rather
+            describe for ever never comes to the end of its turns.
 
     Raises:
         UsageError: a name cannot be spelled in the vocabulary's tokens.
     """
 
-    def __init__(self, casting: Casting, vocabulary: Vocabulary, lanes: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        casting: Casting,
+        vocabulary: Vocabulary,
+        lanes: int,
+        device: torch.device,
+        *,
+        must_speak: bool = False,
+    ) -> None:
         self._vocabulary = vocabulary
         self._unwanted_V = _unwanted(casting, vocabulary).to(device)
         everybody = _Roster(casting.cast, vocabulary, device)
         first = _Roster([casting.next_speaker], vocabulary, device) if casting.next_speaker else everybody
         self._lanes = [_Lane(first, everybody) for _ in range(lanes)]
         self._cues = frozenset(voice.id for voice in vocabulary.voices)
+        self._unspoken = frozenset({vocabulary.heading, vocabulary.action, vocabulary.transition})
+        self._unspoken_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
+        self._unspoken_V[list(self._unspoken)] = must_speak
         self._is_drawing = False
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
@@ -94,6 +110,8 @@ class Cast:
         for number, lane in enumerate(self._lanes):
             if lane.spelled is None:
                 forbidden_BV[number] |= lane.roster.outsiders_V
+                if lane.silence >= PATIENCE:
+                    forbidden_BV[number] |= self._unspoken_V
             elif lane.roster.is_closed:
                 forbidden_BV[number] = lane.roster.forbidden_after(lane.spelled)
         return forbidden_BV
@@ -103,10 +121,13 @@ class Cast:
         if not self._is_drawing:
             return
         for lane, id_ in zip(self._lanes, ids, strict=True):
-            if id_ == self._vocabulary.cue:
+            if id_ in self._unspoken:
+                lane.silence += 1
+            elif id_ == self._vocabulary.cue:
                 lane.spelled = ()
             elif id_ == self._vocabulary.says or id_ in self._cues:
                 lane.spelled = None
+                lane.silence = 0
                 lane.roster = lane.everybody
             elif lane.spelled is not None:
                 lane.spelled += (id_,)
@@ -158,11 +179,13 @@ class _Lane:
         roster: who may speak now.
         everybody: who may speak once somebody has spoken.
         spelled: the ids of the name that is being spelled; None between names.
+        silence: how many lines there were since somebody spoke.
     """
 
     roster: _Roster
     everybody: _Roster
     spelled: tuple[int, ...] | None = None
+    silence: int = 0
 
 
 def _spell(name: str, vocabulary: Vocabulary) -> list[int]:

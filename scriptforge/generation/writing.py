@@ -166,8 +166,10 @@ class Writing:
 
     def _constraints(self, request: Request, device: torch.device) -> list[Constraint]:
         constraints: list[Constraint] = [self._copying] if self._copying else []
-        if request.casting:
-            constraints.append(Cast(request.casting, self._vocabulary, request.count, device))
+        must_speak = request.turns is not None
+        if request.casting or must_speak:
+            cast = Cast(request.casting, self._vocabulary, request.count, device, must_speak=must_speak)
+            constraints.append(cast)
         return constraints
 
 

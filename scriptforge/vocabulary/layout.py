@@ -28,8 +28,8 @@ class Voice:
     Attributes:
         id: the token's.
         name: the display name.
-        source: in a mix, the one source whose scripts this speaker is in, where others have a namesake;
-            None for a speaker who may come anywhere.
+        source: in a mix with casts apart, the one source whose scripts this speaker is in; None for a
+            speaker who may come anywhere.
     """
 
     id: int

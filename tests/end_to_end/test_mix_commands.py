@@ -69,13 +69,53 @@ def test_people_see_a_row_for_each_source(mix: Stage) -> None:
 
 def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
     run = Run(RunFolder(mix.path / "runs" / "run"))
-    apart = {voice.name for voice in run.vocabulary.voices if voice.source}
-    assert apart == {"ELAINE", "Bo"}
     sampling = SamplingOptions(temperature=1, min_p=0)
     request = Request(lines=8, count=40, seed=3, sampling=sampling)
     for piece in generate(run.model, run.vocabulary, request):
         assert len(piece.elements) == 8
         assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
+        assert set.intersection(
+            set(run.vocabulary.sources),
+            *(
+                {voice.source for voice in voices}
+                for element in piece.elements
+                if (voices := run.vocabulary.voices_named(element.speaker))
+            ),
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "speakers"),
+    [
+        (("--source", "demo"), {"MARGO", "WALT", "DEE", "OTIS", "PRU", "LEO"}),
+        (("--source", "harbour", "--prime", "bo: my aunt"), {"Bo", "ELAINE", "Mrs Ash"}),
+        (("--cast", "walt,elaine", "--prime", "walt"), {"WALT"}),
+        (("--cast", "bo,otis", "--source", "tales"), {"Bo"}),
+    ],
+)
+def test_one_may_say_whose_script_it_is(mix: Stage, words: tuple[str, ...], speakers: set[str]) -> None:
+    done = scriptforge("generate", "run", *words, "--turns", "8", "--json", workspace=mix.path)
+    assert done.returncode == 0, done.stderr
+    voices = Run(RunFolder(mix.path / "runs" / "run")).vocabulary
+    spoke = {element["speaker"] for element in json.loads(done.stdout)["elements"] if element["speaker"]}
+    assert {speaker for speaker in spoke if voices.voices_named(speaker)} <= speakers
+
+
+@pytest.mark.parametrize(
+    ("words", "problem", "hint"),
+    [
+        (("--source", "harbor"), "no source named “harbor”", "harbour"),
+        (("--source", "demo", "--prime", "bo: no"), "bo do not speak in the scripts of demo", "one corpus"),
+        (("--prime", "walt: no\nbo: yes"), "walt, bo do not speak in any one corpus", "one corpus"),
+    ],
+)
+def test_a_source_in_which_they_cannot_speak_is_refused(
+    mix: Stage, words: tuple[str, ...], problem: str, hint: str
+) -> None:
+    done = scriptforge("generate", "run", *words, workspace=mix.path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in done.stderr
+    assert hint in done.stderr
 
 
 def test_generate_writes_from_a_mix(mix: Stage) -> None:

@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scriptforge.errors import UsageError
 from scriptforge.generation.copying import CopyLimit
 from scriptforge.generation.grammar import build_grammar
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.originality import Index, examine, lines_of_script, lines_of_text
+from scriptforge.originality.words import fold
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 
@@ -32,7 +34,7 @@ TEXT = "".join(f"{element.speaker}: {element.text}\n\n" for element in PLAY)
 INDEX = Index(lines_of_script(PLAY))
 PLAIN_INDEX = Index(lines_of_text(TEXT))
 LANES = 2
-STEPS = 80
+STEPS = {"word": 60, "bpe": 120, "char": 200}
 
 
 def train(level: Level, *, plain: bool) -> Vocabulary:
@@ -78,7 +80,7 @@ class Copycat:
 
 
 def write(
-    vocabulary: Vocabulary, limit: CopyLimit | None, eagerness: float, seed: int, steps: int = STEPS
+    vocabulary: Vocabulary, limit: CopyLimit | None, eagerness: float, seed: int
 ) -> Iterator[str | tuple[Element, ...]]:
     """What copycats write on all lanes: elements of scripts, or plain texts."""
     training = vocabulary.encode(TEXT) if vocabulary.plain else vocabulary.encode_elements(PLAY).ids.tolist()
@@ -87,7 +89,7 @@ def write(
     transcripts = [new_transcript(vocabulary) for _ in range(LANES)]
     texts = [""] * LANES
     position = grammar.advance(grammar.start(LANES), torch.full((LANES,), vocabulary.end))
-    for _ in range(steps):
+    for _ in range(STEPS[vocabulary.level]):
         forbidden_BV = grammar.forbidden(position)
         if limit:
             forbidden_BV = limit.forbid(forbidden_BV)
@@ -112,13 +114,130 @@ def longest_copy(written: str | tuple[Element, ...]) -> int:
 
 @pytest.mark.parametrize("plain", [False, True], ids=["script", "plain"])
 @pytest.mark.parametrize("level", LEVELS)
-@given(
-    words=st.integers(1, 6), eagerness=st.sampled_from([0.0, 0.8, 0.98, 1.0]), seed=st.integers(0, 1_000_000)
-)
+@settings(max_examples=25)
+@given(words=st.integers(1, 6), eagerness=st.sampled_from([0.8, 0.98, 1.0]), seed=st.integers(0, 1_000_000))
 def test_no_copy_is_longer_than_the_limit(
     level: Level, plain: bool, words: int, eagerness: float, seed: int
 ) -> None:
     vocabulary = VOCABULARIES[level, plain]
     limit = CopyLimit(PLAIN_INDEX if plain else INDEX, vocabulary, words, LANES)
     longest = max(map(longest_copy, write(vocabulary, limit, eagerness, seed)))
-    assert longest <= words or limit.relaxed
+    assert longest <= words
+    assert not limit.relaxed
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["script", "plain"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_without_a_limit_copycats_copy(level: Level, plain: bool) -> None:
+    assert max(map(longest_copy, write(VOCABULARIES[level, plain], None, 1.0, 0))) > 8
+
+
+@pytest.fixture(params=LEVELS)
+def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
+    """A vocabulary for scripts that knows every word of the play."""
+    return VOCABULARIES[request.param, False]
+
+
+def forbidden_after(
+    vocabulary: Vocabulary, ids: Sequence[int], words: int, allowed: Sequence[int] = ()
+) -> tuple[set[int], int]:
+    """What the limit alone forbids after ids, and how often it was relaxed.
+
+    Args:
+        vocabulary: for scripts.
+        ids: what a lane has read.
+        words: the limit.
+        allowed: the only ids that the grammar allows; all if there are none.
+    """
+    limit = CopyLimit(INDEX, vocabulary, words, 1)
+    for id_ in ids:
+        limit.advance([id_])
+    before_1V = torch.full((1, vocabulary.size), bool(allowed))
+    before_1V[0, list(allowed)] = False
+    added_1V = limit.forbid(before_1V) & ~before_1V
+    return set(added_1V[0].nonzero().flatten().tolist()), limit.relaxed
+
+
+def said(vocabulary: Vocabulary, text: str) -> list[int]:
+    return [vocabulary.action, *vocabulary.encode(text)]
+
+
+def test_what_begins_the_copied_word_is_forbidden_and_nothing_else(vocabulary: Vocabulary) -> None:
+    ids = said(vocabulary, "Who? It is the")
+    before = {"word": [], "bpe": [], "char": vocabulary.encode(" ")}[vocabulary.level]
+    forbidden, relaxed = forbidden_after(vocabulary, [*ids, *before], 3)
+    texts = {vocabulary.decode([id_]) for id_ in forbidden}
+    assert texts
+    assert all("goose".startswith(fold(text).strip()) and fold(text).strip() for text in texts)
+    wanted = vocabulary.encode("x goose")[
+        1 if vocabulary.level == "word" else len(vocabulary.encode("x ")) - 1
+    ]
+    if vocabulary.level == "char":
+        wanted = vocabulary.encode("g")[0]
+    assert wanted in forbidden
+    assert not relaxed
+    assert forbidden_after(vocabulary, [*ids, *before], 4) == (set(), 0)
+
+
+def test_a_mask_far_from_any_copy_is_passed_on_as_it_is(vocabulary: Vocabulary) -> None:
+    limit = CopyLimit(INDEX, vocabulary, 8, 1)
+    forbidden_BV = torch.zeros(1, vocabulary.size, dtype=torch.bool)
+    for id_ in said(vocabulary, "It is the"):
+        limit.advance([id_])
+        assert limit.forbid(forbidden_BV) is forbidden_BV
+
+
+def test_speakers_names_are_no_words(vocabulary: Vocabulary) -> None:
+    name = [vocabulary.cue, *vocabulary.encode("goose")]
+    assert forbidden_after(vocabulary, [*said(vocabulary, "It is the"), *name], 3) == (set(), 0)
+    spoken = [*said(vocabulary, "It is"), *name, vocabulary.says, *vocabulary.encode("the\n")]
+    forbidden, _ = forbidden_after(vocabulary, spoken, 3)
+    assert {fold(vocabulary.decode([id_])).strip() for id_ in forbidden} >= {
+        "goose" if vocabulary.level == "word" else "g"
+    }
+
+
+def test_where_only_a_copy_can_come_it_comes_and_is_counted(vocabulary: Vocabulary) -> None:
+    ids = said(vocabulary, "It is the\n")
+    only = vocabulary.encode("goose")[:1]
+    assert forbidden_after(vocabulary, ids, 3, allowed=only) == (set(), 1)
+    assert forbidden_after(vocabulary, ids, 3, allowed=[*only, vocabulary.end]) == ({*only}, 0)
+
+
+def test_lanes_are_limited_each_for_itself(vocabulary: Vocabulary) -> None:
+    limit = CopyLimit(INDEX, vocabulary, 3, 2)
+    for ids in zip(said(vocabulary, "It is the\n"), said(vocabulary, "at at at\n" * 4), strict=False):
+        limit.advance(ids)
+    forbidden_BV = limit.forbid(torch.zeros(2, vocabulary.size, dtype=torch.bool))
+    assert forbidden_BV.any(-1).tolist() == [True, False]
+
+
+def test_a_prime_that_stops_within_a_word_does_not_become_a_copy() -> None:
+    vocabulary = VOCABULARIES["char", False]
+    forbidden, _ = forbidden_after(vocabulary, said(vocabulary, "It is the goo"), 3)
+    assert {vocabulary.decode([id_]) for id_ in forbidden} >= {"s"}
+    assert not forbidden & {vocabulary.end, *vocabulary.encode(" .t")}
+
+
+def test_a_copy_that_was_given_may_end_and_is_not_gone_on_with(vocabulary: Vocabulary) -> None:
+    ids = said(vocabulary, "It is the goose")
+    forbidden, _ = forbidden_after(vocabulary, ids, 3)
+    assert not forbidden & {vocabulary.end, vocabulary.action, *vocabulary.encode("?")}
+    forbidden, _ = forbidden_after(vocabulary, [*ids, *vocabulary.encode("\n")], 3)
+    assert vocabulary.encode("and")[0] in forbidden
+    assert vocabulary.encode("nobody")[0] not in forbidden
+
+
+def test_a_character_spelled_in_bytes_is_a_letter() -> None:
+    vocabulary = VOCABULARIES["char", False]
+    first, *rest = vocabulary.encode("ï")  # too rare to have a token
+    assert rest
+    ids = [*said(vocabulary, "straße, straße, na"), first]
+    forbidden, _ = forbidden_after(vocabulary, ids, 2)
+    assert rest[0] in forbidden  # which would make it naï…, a word begun by what was given
+    assert vocabulary.end not in forbidden
+
+
+def test_a_limit_of_nothing_is_refused(vocabulary: Vocabulary) -> None:
+    with pytest.raises(UsageError, match="0 copied words"):
+        CopyLimit(INDEX, vocabulary, 0, 1)

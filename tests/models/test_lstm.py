@@ -61,6 +61,17 @@ def test_streams_do_not_know_of_each_other_nor_of_what_comes(config: LSTMConfig)
 
 
 @every_config
+def test_scores_follow_from_features_alone(config: LSTMConfig) -> None:
+    model: LanguageModel = new_model(config)
+    logits_BTV, expected_state = model(ids(3, 4), model.initial_state(3))
+    features_BTH, state = model.features(ids(3, 4), model.initial_state(3))
+    assert features_BTH.shape == (3, 4, model.config.feature_size)
+    assert torch.equal(model.score(features_BTH), logits_BTV)
+    torch.testing.assert_close(model.score(features_BTH[1:, -1:]), logits_BTV[1:, -1:])
+    assert all(torch.equal(a, b) for a, b in zip(state, expected_state, strict=True))
+
+
+@every_config
 def test_loss_is_the_mean_cross_entropy(config: LSTMConfig) -> None:
     model = new_model(config)
     ids_BT, targets_BT = ids(2, 5), ids(2, 5).flip(0)

@@ -17,14 +17,14 @@ r"""Fountain, the plain-text markup of screenplays, read and written.
 
 Blank lines part elements. Lines of one kind without a blank line between them are one element of several
 lines; a line of two spaces is a blank one that does not end a speech. Read and dropped are boneyards `/* */`,
-notes `[[ ]]`, sections `#`, synopses `=`, page breaks `===`, the numbers of scenes, the rest of the title page,
-and all marks.
+notes `[[ ]]`, sections `#`, synopses `=`, page breaks `===`, the numbers of scenes, what else the title page
+says, and all marks.
 
 The readers that are to be had are not right on this, and two of the three hold the whole script in memory:
-screenplain takes a first line with a colon for a title page, writes forced headings in capitals, and knows
-neither songs nor `\_`; screenplay-tools leaves emphasis and escapes in the text, takes `ÉLODIE` for action and
-`.38` in dialogue for a heading, and loses all that follows an open boneyard; jouvence takes `R2D2` for action
-and an open boneyard is its end.
+screenplain takes a first line with a colon for a title page, puts headings in capitals, and knows neither
+songs nor `\_`; screenplay-tools leaves emphasis and escapes in the text, takes `ÉLODIE` for action and `.38`
+in dialogue for a heading, and loses all that follows an open boneyard; jouvence takes `R2D2` for action and
+does not come back from an open boneyard.
 
 Source: https://fountain.io/syntax
 """

@@ -12,14 +12,18 @@ _LONGEST_COMMENT = 1_000_000
 """Characters. What is longer is text: a mark that nobody closed must not hold all that follows in memory."""
 
 
-def without_comments(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without comments.
+def without_boneyards(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without boneyards.
 
-    A comment within a line leaves the rest of it, one over several lines joins what stands around it, and where
-    nothing stands around it the lines vanish. A comment that never ends is text.
+    A comment within a line leaves the rest of it, one over several lines joins what stands around it, and
+    where nothing stands around it the lines vanish. A comment that never ends is text.
     """
-    without_boneyards = _without(lines, "/*", "*/", lambda line: True)
-    return _without(without_boneyards, "[[", "]]", lambda line: bool(line.strip()) or line == FORCED_BLANK)
+    return _without(lines, "/*", "*/", lambda line: True)
+
+
+def without_notes(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without notes, which end before a blank line at the latest, and else as boneyards do."""
+    return _without(lines, "[[", "]]", lambda line: bool(line.strip()) or line == FORCED_BLANK)
 
 
 def _without(

@@ -69,8 +69,8 @@ def _remove(line: str, spans: list[tuple[int, int]]) -> str:
 def escape(line: str, where: str = "") -> str:
     r"""The line so that all its signs are read as what they are.
 
-    Asterisks and underscores are escaped wherever there are two of them on a line, though some of these are no
-    emphasis: programs differ in what they take for it.
+    Asterisks and underscores are escaped wherever there are two of them on a line, though some of these are
+    no emphasis: programs differ in what they take for it.
 
     Args:
         line: what is to be read.

@@ -1,6 +1,6 @@
 """Reading Fountain: comments are cut from the lines, lines gathered to paragraphs, and paragraphs parsed.
 
-A format of its own is only what a paragraph is; the package says what it looks like.
+What a paragraph is does not depend on those around it, but for the title page, which comes first.
 """
 
 import re
@@ -9,14 +9,15 @@ from itertools import groupby
 from operator import attrgetter
 
 from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, percentage
-from scriptforge.screenplay.formats.fountain.comments import FORCED_BLANK, without_comments
+from scriptforge.screenplay.formats.fountain.comments import FORCED_BLANK, without_boneyards, without_notes
 from scriptforge.screenplay.formats.fountain.marks import set_aside, without_marks
 from scriptforge.screenplay.formats.signs import is_act_heading, is_scene_heading, is_transition
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import Element, normalise
 
 _KEY = re.compile(r"[^\W\d_][\w -]{0,40}:")
 _TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|date|contact|copyright):", re.I)
 _SCENE_NUMBER = re.compile(r"[\w.-]+")
+_FORCING = ("!", ".", ">", "#", "=", "~")
 _DROPPED = re.compile(r"#|=(?!=)|={3,}$")
 _LONGEST_PARAGRAPH = 1_000_000
 """Characters. A text without blank lines is taken apart here, so that it never fills the memory."""
@@ -81,9 +82,10 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
     paragraph: list[str] = []
     size = 0
     is_speech = False
-    for line in map(set_aside, without_comments(lines)):
+    for line in without_notes(map(set_aside, without_boneyards(lines))):
         is_blank = not line.strip()
-        if paragraph and (size > _LONGEST_PARAGRAPH or (is_blank and not (is_speech and line == FORCED_BLANK))):
+        is_end = is_blank and not (is_speech and line == FORCED_BLANK)
+        if paragraph and (is_end or size > _LONGEST_PARAGRAPH):
             yield paragraph
             paragraph, size, is_speech = [], 0, False
         if paragraph or not is_blank:
@@ -108,19 +110,21 @@ def _is_speech(paragraph: Sequence[str]) -> bool:
 
 
 def _cue(line: str) -> str:
-    """The cue on a stripped line, without what forces or pairs it; empty where the line is no cue."""
-    cue = line.removesuffix("^").strip()
-    if cue.startswith("@"):
-        return cue[1:].strip()
-    in_capitals = cue.partition("(")[0].strip().isupper()
-    is_other = cue.startswith(("!", ".", ">", "#", "=", "~")) or cue.endswith(":") or is_scene_heading(cue)
-    return cue if in_capitals and not is_other and not is_transition(cue) else ""
+    """The cue on a stripped line, without its marks; empty where the line is no cue."""
+    marked = line.removesuffix("^").strip()
+    if marked.startswith("@"):
+        return without_marks(marked[1:]).strip()
+    cue = without_marks(marked)
+    is_in_capitals = cue.partition("(")[0].strip().isupper()
+    is_other = marked.startswith(_FORCING) or cue.endswith(":") or is_scene_heading(cue) or is_transition(cue)
+    return cue if is_in_capitals and not is_other else ""
 
 
 def _parse_paragraph(paragraph: Sequence[str]) -> Iterator[Element]:
     if _is_speech(paragraph):
-        cue, *spoken = paragraph
-        yield Element("dialogue", _join_speech(spoken), without_marks(_cue(cue)))
+        cue, spoken = _cue(paragraph[0]), _join_speech(paragraph[1:])
+        speech = Element("dialogue", spoken, cue)
+        yield speech if normalise(speech) else Element("action", cue)
         return
     for kind, elements in groupby(map(_parse_line, paragraph), key=attrgetter("kind")):
         yield Element(kind, "\n".join(element.text for element in elements))
@@ -141,7 +145,7 @@ def _parse_line(line: str) -> Element:
     """What a stripped line outside dialogue is; one that is dropped is action without text."""
     if _DROPPED.match(line):
         return Element("action", "")
-    mark, forced = line[0], without_marks(line[1:])
+    mark, forced = line[0], without_marks(line[1:]).strip()
     if mark == ">" and line.endswith("<"):
         return Element("action", without_marks(line[1:-1]))
     if mark == ">":
@@ -149,10 +153,11 @@ def _parse_line(line: str) -> Element:
     if mark in "!~@":
         return Element("action", forced)
     if mark == "." and not line.startswith(".."):
-        return Element("heading", without_marks(_without_scene_number(line[1:])))
-    if is_scene_heading(line):
-        return Element("heading", without_marks(_without_scene_number(line)))
-    return Element("transition" if is_transition(line) else "action", without_marks(line))
+        return Element("heading", _without_scene_number(forced))
+    text = without_marks(line)
+    if is_scene_heading(text):
+        return Element("heading", _without_scene_number(text))
+    return Element("transition" if is_transition(text) else "action", text)
 
 
 def _without_scene_number(heading: str) -> str:

@@ -17,7 +17,7 @@ _PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
 _PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
 _EXTENSION = re.compile(r"(\((?:(?i:V\.? ?O|O\.? ?[SC])\.?|PRE-?LAP|FILTERED|ON [A-Z]+)\)) (?=\S)")
 _PARENTHETICAL = re.compile(r"(?:^|(?<=[.!?…)\]\"'”’—–-] ))\([^()]*\)(?= \S)")
-"""What stands before a line of dialogue or between two sentences of it; other brackets are part of a sentence."""
+"""What stands before a line of dialogue or between two sentences; other brackets are part of a sentence."""
 
 
 def write(script: Script) -> Iterator[str]:
@@ -29,16 +29,25 @@ def write(script: Script) -> Iterator[str]:
     Yields:
         Lines without line ends.
     """
+    page = _title_page(script.title)
+    yield from page
     for number, paragraph in enumerate(_paragraphs(script)):
-        looks_like_title_page = number == 0 and not script.title and ":" in paragraph[0]
-        if number or looks_like_title_page:
+        would_be_title_page = number == 0 and ":" in paragraph[0]
+        if page or number or would_be_title_page:
             yield ""
         yield from paragraph
 
 
+def _title_page(title: str) -> list[str]:
+    """The lines of the page; none where there is no title."""
+    tidy = normalise(Element("heading", title))
+    first, *others = [escape(line) for line in tidy.text.split("\n")] if tidy else [""]
+    if others:
+        return ["Title:", *(f"    {line}" for line in (first, *others))]
+    return [f"Title: {first}"] if first else []
+
+
 def _paragraphs(script: Script) -> Iterator[list[str]]:
-    if script.title:
-        yield _title_page(script.title)
     scene = 1
     for number, element in enumerate(script.elements):
         if element.kind == "heading":
@@ -50,11 +59,6 @@ def _paragraphs(script: Script) -> Iterator[list[str]]:
             yield _action(element)
         else:
             yield _speech(element)
-
-
-def _title_page(title: str) -> list[str]:
-    lines = [escape(line.strip()) for line in title.splitlines()]
-    return [f"Title: {lines[0]}"] if len(lines) == 1 else ["Title:", *(f"    {line}" for line in lines)]
 
 
 def _heading(line: str, scene: int) -> str:

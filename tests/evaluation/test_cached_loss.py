@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import prepared
+
+from scriptforge.corpus.split import Shares
+from scriptforge.dataset import Dataset
+from scriptforge.errors import DatasetError
+from scriptforge.evaluation import evaluate_split
+from scriptforge.evaluation.cache import cached_nats, evaluate_cached
+from scriptforge.generation.cache import CachedDecoder, CacheOptions
+from scriptforge.models import build
+from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.run import Run
+from scriptforge.workspace import RunFolder
+
+END = 3
+
+
+@pytest.fixture(scope="module")
+def model() -> LSTM:
+    """A model whose probabilities and features are far from even."""
+    torch.manual_seed(0)
+    model = build(LSTMConfig(vocabulary_size=13, embedding_size=4, hidden_size=6)).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(4)
+    return model
+
+
+def text(length: int, *, ends: bool) -> np.ndarray:
+    """Random tokens, now and then an `end`, which also are what comes at the edges of chunks."""
+    ids = np.random.default_rng(2).integers(4, 13, length, dtype=np.uint8)
+    if ends:
+        ids[[place for place in (0, 1, 40, 254, 255, 256, 300, 511) if place < length]] = END
+    return ids
+
+
+def nats_one_by_one(model: LSTM, ids: np.ndarray, options: CacheOptions) -> float:
+    """What a decoder is surprised by, each token after it has read those before."""
+    decoder = CachedDecoder(model, 1, options, END)
+    nats = 0.0
+    for before, id_ in zip([END, *ids.tolist()[:-1]], ids.tolist(), strict=True):
+        logarithms_1V = decoder.read(torch.tensor([[before]]))
+        assert logarithms_1V.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+        nats -= float(logarithms_1V[0, id_])
+    return nats
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [CacheOptions(), CacheOptions(0.6, 5, 1), CacheOptions(0.5, 30, 100), CacheOptions(0.3, 0, 256)],
+)
+@pytest.mark.parametrize("length", [1, 2, 256, 257, 600])
+def test_a_text_costs_what_a_decoder_is_surprised_by(
+    model: LSTM, length: int, options: CacheOptions, ends: bool
+) -> None:
+    ids = text(length, ends=ends)
+    assert cached_nats(model, ids, END, options) == pytest.approx(
+        nats_one_by_one(model, ids, options), rel=1e-5
+    )
+
+
+def test_what_is_said_again_costs_less(model: LSTM) -> None:
+    once = text(100, ends=False)
+    twice = np.concatenate([once, once])
+    options = CacheOptions(weight=0.7, flatness=100, window=100)
+    first = cached_nats(model, once, END, options)
+    assert cached_nats(model, twice, END, options) - first < first / 2
+    apart = np.concatenate([once, [END], once]).astype(np.uint8)
+    assert cached_nats(model, apart, END, options) - first > first / 2
+
+
+def test_without_weight_the_figures_are_those_of_the_stream(
+    tiny_run: RunFolder, tiny_dataset: Dataset
+) -> None:
+    model = Run(tiny_run).model
+    figures = evaluate_cached(model, tiny_dataset, "test", CacheOptions(weight=0))
+    stream = evaluate_split(model, tiny_dataset, "test").stream
+    assert figures.nats_per_token == pytest.approx(stream.nats_per_token, rel=1e-5)
+    assert figures.bits_per_character == pytest.approx(stream.bits_per_character, rel=1e-5)
+
+
+def test_an_empty_split_is_said_to_be_empty(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
+    dataset = prepared(tiny_text, tmp_path / "data", shares=Shares(0.1, 0))
+    with pytest.raises(DatasetError, match=r"test split .* is empty") as caught:
+        evaluate_cached(Run(tiny_run).model, dataset, "test")
+    assert "--test" in caught.value.hint
