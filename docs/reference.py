@@ -25,7 +25,7 @@ from scriptforge.cli import edge
 from scriptforge.cli.app import COMMANDS, run
 from scriptforge.cli.train import DEFAULT_MINUTES
 from scriptforge.config import PRESETS, Settings, fitted
-from scriptforge.corpus.cards import Card, load_cards
+from scriptforge.corpus.cards import Card, builtin_cards_path, load_cards
 from scriptforge.corpus.locations import HubDataset, LocalPath, StrictModel, WebFile
 from scriptforge.generation import SamplingOptions
 from scriptforge.generation.sampler import MEMORY
@@ -33,6 +33,7 @@ from scriptforge.screenplay.formats import FORMATS
 from scriptforge.screenplay.formats.table import Columns, documents, guess_columns
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.writing import WRITERS
 from scriptforge.training import checkpoint
 from scriptforge.workspace import SPLITS, WORKSPACE_VARIABLE, DatasetFolder, RunFolder, Workspace
 
@@ -93,6 +94,28 @@ EXAMPLES = {
         Any cars?
 
         > CUT TO:
+        """,
+    "fdx": """\
+        <?xml version="1.0" encoding="UTF-8" standalone="no" ?>
+        <FinalDraft DocumentType="Script" Template="No" Version="5">
+        <Content>
+        <Paragraph Type="Scene Heading"><Text>INT. BOOTH ONE - MORNING</Text></Paragraph>
+        <Paragraph Type="Character"><Text>DEE (O.S.)</Text></Paragraph>
+        <Paragraph Type="Dialogue"><Text>Any </Text><Text Style="Bold">cars?</Text></Paragraph>
+        </Content>
+        </FinalDraft>
+        """,
+    "xml-play": """\
+        <PLAY>
+        <TITLE>The Bridge</TITLE>
+        <ACT><TITLE>ACT I</TITLE>
+        <SCENE><TITLE>SCENE I. A bridge.</TITLE>
+        <STAGEDIR>Enter a GOOSE</STAGEDIR>
+        <SPEECH><SPEAKER>First Keeper</SPEAKER>
+        <LINE>Who comes across the water at this hour,</LINE>
+        <LINE>And has he forty cents?</LINE></SPEECH>
+        </SCENE></ACT>
+        </PLAY>
         """,
     "prose": """\
         The bridge had been there
@@ -183,6 +206,7 @@ CONFIG = {
     "dataset.plain": "whether its text was taken as it stands",
     "dataset.lower": "whether it was read in lower case",
     "dataset.alphabet": "different characters in its training split",
+    "dataset.cast[]": "everybody who speaks in it, most lines first",
     "dataset.fingerprint": "the dataset's fingerprint, by which another one is refused",
     "model": "the sizes from which the model is built",
     "settings": "every setting, by the names of [settings.md](settings.md)",
@@ -222,6 +246,51 @@ DOCUMENTS = {
         "elements[].kind": "`heading`, `action`, `dialogue` or `transition`; plain text has no elements",
         "elements[].text": "what the line says, without the speaker",
         "elements[].speaker": "who says it; empty unless the kind is dialogue",
+    },
+    "inspect": {
+        "format": "the formats met, joined by commas",
+        "formats[].name": "a format; `table` for rows",
+        "formats[].files": "how many files are in it",
+        "formats[].reason": "why the first of them was taken to be",
+        "documents": "how many documents",
+        "scenes": "how many scenes; what stands before a document's first heading is one",
+        "lines": "how many elements of each kind",
+        "words": "all words, headings included and speakers not",
+        "cast[].speaker": "name in its commonest spelling",
+        "cast[].lines": "how many lines of dialogue",
+        "cast[].words": "how many words in them",
+        "cast[].first.document": "title of the document in which they speak first",
+        "cast[].first.line": "that line's number among the document's elements, from 1",
+        "cast[].spellings[]": "all spellings that count as one name, the commonest first",
+        "close_names[]": "pairs of names one letter apart, of each `speaker`, `lines` and `close_to`",
+        "unparsed_share": "share of the characters for which the format had no rule, 0 to 1",
+        "unparsed[]": "a few of the lines that became action for that reason",
+        "duplicates": "what is repeated among `documents`, `scenes` and long `lines`: of each a `count` and "
+        "`examples`",
+        "problems[]": "files left out, encodings and the like, one line each",
+        "sample[]": "the first lines as `name: text`",
+    },
+    "originality": {
+        "run": "name of the run",
+        "words": "words of the text",
+        "longest_copy.words": "words in the longest run that stands in the training text; 0 if none does",
+        "longest_copy.text": "those words as they stand in the text",
+        "longest_copy.source": "`document` and `line` of the training text in which they stand, or null",
+        "novelty.4": "share of sequences of 4 words that the training text does not have; null if the text "
+        "is too short",
+        "novelty.6": "the same of 6 words",
+        "novelty.8": "the same of 8 words",
+        "human.novelty.4": "mean of the same over windows of held-out script; `human` is null if nothing is "
+        "held out",
+        "human.novelty.6": "the same of 6 words",
+        "human.novelty.8": "the same of 8 words",
+        "human.longest_copy.words": "median, over the windows, of the words in the longest copy",
+        "human.longest_copy.most": "the longest copy of all windows, as `longest_copy`",
+        "human.windows": "how many windows",
+        "human.words": "words in each",
+        "copied_share": "share of the words that are in `copies`",
+        "copies[]": "every copy of 5 words or more: `words`, `text`, `source`, and `start` and `end`, each a "
+        "`line` from 1 and a `character` from 0; none overlaps another",
     },
     "evaluate": {
         "run": "name of the run",
@@ -267,7 +336,8 @@ DOCUMENTS = {
 NOTES = {
     "evaluate": "Of a mix there is also `sources`: by the name of each of its corpora `tokens`, "
     "`characters`, `stream` and `cold_256`, as here for all of them together.",
-    "generate": "With `-n` greater than 1 it is a list of such documents.",
+    "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
+    "`originality` too, which holds what [originality](#originality) says of it.",
     "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",
 }
 PARQUET = {
@@ -329,6 +399,8 @@ class Trial:
                 "prepare": "prepare demo",
                 "train": "train --cpu --epochs 0.02 --set hidden_size=8 --set validations=1",
                 "generate": "generate --lines 1",
+                "inspect": "inspect demo",
+                "originality": f"originality {next(builtin_cards_path().glob('demo/*.fountain'))}",
                 "evaluate": "evaluate",
                 "runs": "runs",
                 "corpora demo": "corpora demo",
@@ -436,6 +508,12 @@ def formats() -> str:
         + ".",
     ]
     parts += [f"Document “{name}”:\n\n{_elements(lines)}" for name, lines in documents(TABLE_EXAMPLE, found)]
+    parts += [
+        "## Written formats",
+        "What `generate --format` writes, and what the file's suffix is. Whatever is read back is the same "
+        "script; a page is for reading and printing alone.",
+        _table(("suffix", "how it is laid out"), ((f"`{each}`", _first_line(w)) for each, w in WRITERS.items())),
+    ]
     return _page("Formats", *parts)
 
 
@@ -669,7 +747,7 @@ def _flattened(value: Any, path: str, known: Mapping[str, str]) -> Iterator[tupl
         case dict() if path not in known:
             for key, inner in value.items():
                 yield from _flattened(inner, f"{path}.{key}" if path else key, known)
-        case list() if not any(isinstance(item, dict) for item in value):
+        case list() if f"{path}[]" in known or not any(isinstance(item, dict) for item in value):
             yield f"{path}[]", _type(value[0]) if value else "list"
         case list():
             yield from _flattened(value[0], f"{path}[]", known)

@@ -3,6 +3,7 @@
     ScriptforgeError            exit 1   the work failed
     ├── UsageError              exit 2   the request was wrong
     ├── CorpusError                      a card, a download or an input file
+    │   └── BrokenScript                 a text that is not what its format promises, in `screenplay`
     ├── DatasetError                     a prepared dataset
     ├── RunError                         a run folder, its weights or checkpoints
     └── TrainingError                    training itself: NaN, memory, too little text

@@ -104,6 +104,17 @@ class RunDescription(BaseModel):
                 "Prepare it as it was then, or train a new run on it.",
             )
 
+    def open_dataset(self, place: Workspace) -> Dataset:
+        """The dataset that the run was trained on.
+
+        Raises:
+            DatasetError: it is not in this workspace.
+            RunError: what has its name there was prepared in another way.
+        """
+        dataset = Dataset(place.dataset(self.dataset.name))
+        self.refuse_other_dataset(dataset)
+        return dataset
+
     @classmethod
     def load(cls, folder: RunFolder) -> "RunDescription":
         """Reads `config.json`.
@@ -152,17 +163,6 @@ class Run:
         """SHA-256 of the weights file: another for every training, and for every further validation."""
         with self.folder.weights.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-
-    def open_dataset(self, place: Workspace) -> Dataset:
-        """The dataset that the run was trained on.
-
-        Raises:
-            DatasetError: it is not in this workspace.
-            RunError: what has its name there was prepared in another way.
-        """
-        dataset = Dataset(place.dataset(self.description.dataset.name))
-        self.description.refuse_other_dataset(dataset)
-        return dataset
 
 
 def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:

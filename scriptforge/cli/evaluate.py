@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, table
+from scriptforge.cli.output import Output, sections, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.evaluation import Evaluation, Figures
+    from scriptforge.evaluation import Evaluation, Figures, Voice
 
 
 class SplitChoice(StrEnum):
@@ -29,27 +29,43 @@ def evaluate(
         typer.Argument(metavar="[RUN]", help="The run, by name or folder; the latest if left out."),
     ] = None,
     split: Annotated[SplitChoice, typer.Option(help="What to read.")] = SplitChoice.test,
+    cache: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Measure the stream once more with a cache, as of generate."),
+    ] = None,
+    voice: Annotated[
+        bool, typer.Option("--voice", help="Measure how often a classifier tells who says a line.")
+    ] = False,
     workspace: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run's loss on held-out text, in nats per token and per character."""
-    from scriptforge.dataset import Dataset
-    from scriptforge.evaluation import evaluate_sources, extent, together
+    from scriptforge.evaluation import evaluate_cached, evaluate_sources, extent, together, voice_of_run
+    from scriptforge.generation import CacheOptions
     from scriptforge.run import Run
     from scriptforge.workspace import Workspace
 
+    options = CacheOptions(cache) if cache is not None else None
     place = Workspace.find(workspace)
     trained = Run(place.run(run))
-    dataset = Dataset(place.dataset(trained.description.dataset.name))
-    trained.description.refuse_other_dataset(dataset)
+    dataset = trained.description.open_dataset(place)
     by_source = evaluate_sources(trained.model, dataset, split.value)
     evaluation = together(by_source.values(), extent(dataset, split.value))
     document = {"run": trained.folder.name, "split": split.value, **asdict(evaluation)}
     sources = by_source if dataset.description.sources else {}
     if sources:
         document["sources"] = {source: asdict(each) for source, each in sources.items()}
-    Output(as_json, quiet).result(document, lambda: _table(evaluation, sources))
+    parts: dict[str, RenderableType] = {"": _figures(evaluation, sources)}
+    if options:
+        cached = evaluate_cached(trained.model, dataset, split.value, options)
+        document["stream_cached"] = {**asdict(options), **asdict(cached)}
+        parts["With a cache"] = table(_COLUMNS, [_row("stream-cached", cached)])
+    if voice:
+        voices = voice_of_run(trained.model, dataset)
+        document["voice"] = asdict(voices)
+        parts["Voices: lines whose speaker is told from what they say"] = _voices(voices)
+    Output(as_json, quiet).result(document, lambda: sections(parts))
 
 
 _COLUMNS: Any = {
@@ -61,13 +77,29 @@ _COLUMNS: Any = {
 }
 
 
-def _table(evaluation: "Evaluation", sources: Mapping[str, "Evaluation"]) -> "RenderableType":
+def _figures(evaluation: "Evaluation", sources: Mapping[str, "Evaluation"]) -> "RenderableType":
     """The figures of the split, and below them those of each source of a mix."""
     if not sources:
         return table(_COLUMNS, _rows(evaluation))
     parts = [("all", evaluation), *sources.items()]
     rows = ([source, *row] for source, each in parts for row in _rows(each))
     return table({"source": "left", **_COLUMNS}, rows)
+
+
+def _voices(voice: "Voice") -> "RenderableType":
+    """How often speakers are told, on the whole and one by one; by guessing, and of people and the model."""
+    rows = [
+        ["all, each speaker counting the same", f"{100 * voice.chance:.1f} %"]
+        + [
+            f"{100 * each.balanced_accuracy:.1f} ± {100 * each.margin:.1f} %"
+            for each in (voice.held_out, voice.generated)
+        ]
+    ]
+    for speaker, recall in voice.held_out.speakers.items():
+        both = (recall, voice.generated.speakers[speaker])
+        rows.append([speaker, "", *(f"{100 * each.share:.0f} % of {each.lines:,}" for each in both)])
+    columns: Any = {"speaker": "left", "guessed": "right", "held out": "right", "generated": "right"}
+    return table(columns, rows)
 
 
 def _rows(evaluation: "Evaluation") -> list[list[str]]:

@@ -163,7 +163,7 @@ def generate(
     trained = Run(place.run(run))
     _check_cast(request.casting, trained)
     request, after = _opened(continued, request, trained)
-    dataset = trained.open_dataset(place) if max_copy or check else None
+    dataset = trained.description.open_dataset(place) if max_copy or check else None
     index = index_training(dataset) if dataset else None
     writing = Writing(trained.model, trained.vocabulary, request, after=after, index=index)
     if is_streamed:

@@ -42,7 +42,6 @@ def originality(
     quiet: Quiet = False,
 ) -> None:
     """Show what a text has copied from a run's training text, beside what people copy."""
-    from scriptforge.dataset import Dataset
     from scriptforge.originality import Text, examine, held_out, index_training
     from scriptforge.originality.page import render_page
     from scriptforge.run import RunDescription
@@ -53,9 +52,7 @@ def originality(
         _refuse_replacing(page, force)
     place = Workspace.find(workspace)
     folder = place.run(run)
-    description = RunDescription.load(folder)
-    dataset = Dataset(place.dataset(description.dataset.name))
-    description.refuse_other_dataset(dataset)
+    dataset = RunDescription.load(folder).open_dataset(place)
     lines = _read(file, dataset.description.plain)
     index = index_training(dataset)
     report = examine(lines, index, Text(held_out(dataset), index))

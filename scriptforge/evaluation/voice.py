@@ -5,23 +5,23 @@ words, weighed by how rare they are, under a linear model. It then names the spe
 of generated ones. If a model gives everybody the same voice, its lines are not told apart, while those of
 people are. The classifier sees texts alone, and neither the names nor the model.
 
-Casts are lopsided, and a model left to itself hardly lets those speak who have few lines. So it writes
-dialogues of two, everybody with everybody's neighbour in the list of speakers; and the figure to compare is
-the balanced accuracy, the mean over speakers of the share of their lines that are given to them.
+Casts are lopsided, and a model need not let everybody speak as often as people do. So the figure to compare
+is the balanced accuracy: the mean, over speakers, of the share of their lines that are given to them. Those
+who speak seldom are left out, since a model may hardly let them speak.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
-from scriptforge.generation import Casting, Request, generate
+from scriptforge.generation import Request, generate
 from scriptforge.models import LanguageModel
 from scriptforge.screenplay.script import Element, speaker_key
 
@@ -31,6 +31,9 @@ MOST_SPEAKERS = 10
 LEAST_TRAINING_LINES = 50
 """Lines that a speaker must have in the training split, to be learnt."""
 
+LEAST_PART = 0.1
+"""What a speaker must have of the training lines of who has the most, to be measured."""
+
 LEAST_HELD_OUT_LINES = 5
 """Lines that a speaker must have in the held-out text, to be measured."""
 
@@ -38,10 +41,11 @@ LEAST_WORDS = 4
 """Words that a line must have to count: nobody could say whose “Yeah.” it is."""
 
 GENERATED_LINES = 2560
-"""Lines of dialogue that a model writes to be measured, unless told otherwise."""
+"""Lines that a model writes to be measured, unless told otherwise."""
 
-_MOST_TRAINING_LINES = 2000  # of a speaker: more take longer, and tell no more
-_TURNS = 20
+_MOST_TRAINING_LINES = 4000  # of a speaker: more take longer, and tell little more
+_LINES_OF_A_PIECE = 40
+_PIECES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -95,69 +99,6 @@ class Voice:
     generated: Recognition
 
 
-class Listener:
-    """Somebody who has learnt who says what.
-
-    Who is told apart does not depend on any model, so that the models of one dataset compare. The same lines
-    make the same listener.
-
-    Args:
-        training: what the classifier learns from.
-        held_out: what people wrote beside that.
-
-    Raises:
-        DatasetError: fewer than two speakers say enough.
-    """
-
-    def __init__(self, training: Iterable[Element], held_out: Iterable[Element]) -> None:
-        said = list(_said(training))
-        learnt, self._held_out = _by_speaker(said), _by_speaker(_said(held_out))
-        self._keys = _told_apart(learnt, self._held_out)
-        spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(said)}
-        self.speakers = [spellings[key] for key in self._keys]
-        lessons = [_thinned(learnt[key]) for key in self._keys]
-        self._lines = sum(map(len, lessons))
-        self._classifier = _classifier(dict(zip(self.speakers, lessons, strict=True)))
-
-    def measure(self, generated: Iterable[Element]) -> Voice:
-        """Measures the voices in what a model wrote against those in what people did.
-
-        Raises:
-            DatasetError: nobody whom the listener knows says anything in it.
-        """
-        return Voice(
-            training_lines=self._lines,
-            chance=1 / len(self.speakers),
-            held_out=self._recognise(self._held_out),
-            generated=self._recognise(_by_speaker(_said(generated))),
-        )
-
-    def _recognise(self, texts: Mapping[str, Sequence[str]]) -> Recognition:
-        texts_of = {name: texts.get(key, ()) for name, key in zip(self.speakers, self._keys, strict=True)}
-        if not any(texts_of.values()):
-            raise DatasetError(
-                "None of those whose voices are known says anything in what was generated.",
-                "Train the model for longer, or let it write more lines.",
-            )
-        return _recognition(self._classifier, texts_of)
-
-
-def measure_voice(
-    training: Iterable[Element], held_out: Iterable[Element], generated: Iterable[Element]
-) -> Voice:
-    """Measures the voices in what a model wrote against those in what people did.
-
-    Args:
-        training: as of `Listener`.
-        held_out: as of `Listener`.
-        generated: what the model wrote.
-
-    Raises:
-        DatasetError: fewer than two speakers say enough, or none of them is in what was generated.
-    """
-    return Listener(training, held_out).measure(generated)
-
-
 def voice_of_run(
     model: LanguageModel, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0
 ) -> Voice:
@@ -168,11 +109,11 @@ def voice_of_run(
     Args:
         model: in evaluation mode, with the dataset's vocabulary.
         dataset: the one it was trained on.
-        lines: of dialogue that the model writes at least.
+        lines: about how many the model writes, in pieces of about forty.
         seed: of the first piece.
 
     Raises:
-        DatasetError: nobody speaks in the dataset, or too few say enough.
+        DatasetError: nobody speaks in the dataset, too few say enough, or the model lets none of them speak.
     """
     if dataset.description.plain:
         raise DatasetError(
@@ -180,23 +121,62 @@ def voice_of_run(
             "Prepare it without --plain to measure voices.",
         )
     held_out = chain(_elements(dataset, "validation"), _elements(dataset, "test"))
-    listener = Listener(_elements(dataset, "train"), held_out)
-    return listener.measure(_dialogues(model, dataset, listener.speakers, lines, seed))
+    return measure_voice(_elements(dataset, "train"), held_out, _written(model, dataset, lines, seed))
+
+
+def measure_voice(
+    training: Iterable[Element], held_out: Iterable[Element], generated: Iterable[Element]
+) -> Voice:
+    """Measures the voices in what a model wrote against those in what people did.
+
+    Who is told apart, and how, does not depend on what was generated, so that the models of one dataset
+    compare; the same lines give the same figures.
+
+    Args:
+        training: what the classifier learns from.
+        held_out: what people wrote beside that.
+        generated: what the model wrote; gone through last.
+
+    Raises:
+        DatasetError: fewer than two speakers say enough, or none of them is in what was generated.
+    """
+    said = list(_said(training))
+    spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(said)}
+    learnt, held = _by_speaker(said), _by_speaker(_said(held_out))
+    speakers = _told_apart(learnt, held)
+    lessons = {spellings[speaker]: _thinned(learnt[speaker]) for speaker in speakers}
+    classifier = _classifier(lessons)
+    written = _by_speaker(_said(generated))
+    if not any(written[speaker] for speaker in speakers):
+        raise DatasetError(
+            "None of those whose voices are known says anything in what was generated.",
+            "Train the model for longer, or let it write more lines.",
+        )
+    return Voice(
+        training_lines=sum(map(len, lessons.values())),
+        chance=1 / len(speakers),
+        held_out=_recognition(classifier, {spellings[speaker]: held[speaker] for speaker in speakers}),
+        generated=_recognition(classifier, {spellings[speaker]: written[speaker] for speaker in speakers}),
+    )
 
 
 def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
     return (piece.element for piece in dataset.pieces(split))
 
 
-def _dialogues(
-    model: LanguageModel, dataset: Dataset, speakers: Sequence[str], lines: int, seed: int
-) -> Iterator[Element]:
-    """What a model lets each speaker and the next say to each other, the last and the first included."""
-    pairs = list(pairwise([*speakers, speakers[0]] if len(speakers) > 2 else speakers))
-    count = math.ceil(lines / (len(pairs) * _TURNS))
-    for number, pair in enumerate(pairs):
-        request = Request(turns=_TURNS, count=count, seed=seed + number * count, casting=Casting(cast=pair))
-        for piece in generate(model, dataset.vocabulary, request):
+def _written(model: LanguageModel, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
+    """Elements that a model writes, in pieces of as many tokens as so many lines of the training text have.
+
+    Tokens and not lines, since a model in a bad way may hardly ever end one.
+    """
+    trained = dataset.description.splits["train"]
+    length = math.ceil(_LINES_OF_A_PIECE * trained.tokens / trained.lines)
+    wanted = math.ceil(lines / _LINES_OF_A_PIECE)
+    for first in range(0, wanted, _PIECES_AT_ONCE):
+        count = min(_PIECES_AT_ONCE, wanted - first)
+        for piece in generate(
+            model, dataset.vocabulary, Request(length=length, count=count, seed=seed + first)
+        ):
             yield from piece.elements
 
 
@@ -207,7 +187,7 @@ def _said(elements: Iterable[Element]) -> Iterator[tuple[str, str]]:
             yield element.speaker, element.text
 
 
-def _by_speaker(said: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
+def _by_speaker(said: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
     """The texts of each speaker, under the key that all spellings of a name share."""
     texts: defaultdict[str, list[str]] = defaultdict(list)
     for speaker, text in said:
@@ -215,16 +195,18 @@ def _by_speaker(said: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
     return texts
 
 
-def _told_apart(learnt: Mapping[str, list[str]], held_out: Mapping[str, list[str]]) -> list[str]:
+def _told_apart(learnt: defaultdict[str, list[str]], held_out: defaultdict[str, list[str]]) -> list[str]:
     """The speakers who say enough, most lines first.
 
     Raises:
         DatasetError: there are fewer than two.
     """
+    by_lines = sorted(learnt, key=lambda speaker: (-len(learnt[speaker]), speaker))
+    least = max(LEAST_TRAINING_LINES, LEAST_PART * max(map(len, learnt.values()), default=0))
     enough = [
         speaker
-        for speaker in sorted(learnt, key=lambda speaker: (-len(learnt[speaker]), speaker))
-        if len(learnt[speaker]) >= LEAST_TRAINING_LINES and len(held_out[speaker]) >= LEAST_HELD_OUT_LINES
+        for speaker in by_lines
+        if len(learnt[speaker]) >= least and len(held_out[speaker]) >= LEAST_HELD_OUT_LINES
     ]
     if len(enough) < 2:
         raise DatasetError(

@@ -17,14 +17,14 @@ Shape letters: B lanes, T steps, N remembered positions, W the most of them, V v
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scriptforge.errors import UsageError
 from scriptforge.generation.decoder import plain_kernels
+from scriptforge.generation.ranges import check_ranges
 from scriptforge.models import LanguageModel
 
 _RANGES: dict[str, tuple[float, float]] = {"weight": (0, 0.99), "flatness": (0, 1000), "window": (1, 65_536)}
@@ -53,14 +53,7 @@ class CacheOptions:
     window: int = 2000
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            low, high = _RANGES[field.name]
-            if not low <= value <= high:
-                raise UsageError(
-                    f"The cache's {field.name} must be between {low} and {high}, not {value}.",
-                    f"Leave it out for what suits most models: {field.default}.",
-                )
+        check_ranges(self, _RANGES, "The cache's")
 
 
 def directions(features: Tensor) -> Tensor:

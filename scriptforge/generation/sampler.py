@@ -8,15 +8,15 @@ Shape letters: B lanes, V vocabulary, W remembered tokens.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from scriptforge.errors import UsageError
 from scriptforge.generation.dice import Dice
+from scriptforge.generation.ranges import check_ranges
 
 MEMORY = 256
 """How many text tokens back repetition is looked for."""
@@ -67,14 +67,7 @@ class SamplingOptions:
     no_repeat_ngram: int = 0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            low, high = _RANGES[field.name]
-            if not low <= value <= high:
-                raise UsageError(
-                    f"The {field.name.replace('_', ' ')} must be between {low} and {high}, not {value}.",
-                    f"Leave it out for what suits most models: {field.default}.",
-                )
+        check_ranges(self, _RANGES, "The")
 
 
 def scale(logits_BV: Tensor, temperature: float) -> Tensor:

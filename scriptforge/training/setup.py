@@ -58,7 +58,7 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
             plain=about.plain,
             lower=about.lower,
             alphabet=about.alphabet,
-            cast=[member.speaker for member in about.cast],
+            cast=list(dict.fromkeys(member.speaker for member in about.cast)),
             fingerprint=about.fingerprint,
         ),
         model=model,

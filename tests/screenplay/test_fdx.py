@@ -97,7 +97,7 @@ mine.</Text>
 ELEMENTS = [
     Element("heading", "INT. HARBOUR OFFICE - NIGHT"),
     Element("action", "A kettle shrieks. Rain & wind."),
-    Element("dialogue", "(O.S.) (softly) Is that mine?\n(beat)\nIt was\nmine.", "ANNA"),
+    Element("dialogue", "(O.S.) (softly) Is that mine? (beat) It was\nmine.", "ANNA"),
     Element("dialogue", "No.", "BEN"),
     Element("dialogue", "O kettle!", "CARL"),
     Element("action", "CLOSE ON THE KETTLE"),
@@ -107,6 +107,49 @@ ELEMENTS = [
     Element("heading", "OMITTED"),
     Element("action", "END OF ACT TWO"),
     Element("action", "La la."),
+]
+
+
+KITCHEN = """\
+Title: Tea for Nobody
+
+INT. KITCHEN - DAY
+
+A kettle & two cups.
+
+ANNA (O.S.)
+(softly)
+Is it hot?
+(beat)
+(to the kettle)
+O kettle,
+O tea. Speak!
+(listens)
+No?
+
+@McHugh
+(coughs)
+\x20\x20
+It is (very) hot.
+So there. (He drinks.)
+
+BEN
+(laughs)
+
+> Later
+"""
+
+KITCHEN_ELEMENTS = [
+    Element("heading", "INT. KITCHEN - DAY"),
+    Element("action", "A kettle & two cups."),
+    Element(
+        "dialogue",
+        "(O.S.) (softly) Is it hot? (beat) (to the kettle) O kettle,\nO tea. Speak! (listens) No?",
+        "ANNA",
+    ),
+    Element("dialogue", "(coughs)\nIt is (very) hot.\nSo there. (He drinks.)", "McHugh"),
+    Element("dialogue", "(laughs)", "BEN"),
+    Element("transition", "Later"),
 ]
 
 
@@ -122,8 +165,8 @@ def elements(content: str) -> list[Element]:
     return list(read([document(content)], format="fdx"))
 
 
-def read_script(text: str) -> Script:
-    reading = read(text.splitlines(), format="fdx")
+def read_script(text: str, format: str = "fdx") -> Script:
+    reading = read(text.splitlines(), format=format)
     return Script.from_elements(reading.title, reading)
 
 
@@ -174,6 +217,29 @@ def test_dual_dialogue_is_found_without_a_paragraph_around_it() -> None:
         Element("dialogue", "Oh.", "ANNA"),
         Element("dialogue", "Oh.", "BEN"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "text"),
+    [
+        (["(softly)", "Tea?", "(beat)", "Now?"], "(softly) Tea? (beat) Now?"),
+        (["(softly)", "(to Ben)", "Tea?"], "(softly) (to Ben) Tea?"),
+        (["Tea?", "Now?"], "Tea?\nNow?"),
+        (["O tea,\nO cup.", "(beat)", "Now,\nnow?"], "O tea,\nO cup. (beat) Now,\nnow?"),
+        (["Tea?", "(he drinks)"], "Tea? (he drinks)"),
+        (["Tea?", "(softly,\n  to Ben)", "Now?"], "Tea? (softly, to Ben) Now?"),
+        (["(softly)\nTea?"], "(softly)\nTea?"),
+        (["Tea?", "(MORE)", "Now?"], "Tea?\nNow?"),
+    ],
+)
+def test_parentheticals_are_joined_by_spaces_and_dialogue_keeps_its_lines(
+    spoken: list[str], text: str
+) -> None:
+    content = "".join(
+        paragraph("Parenthetical" if said.startswith("(") and said.endswith(")") else "Dialogue", said)
+        for said in spoken
+    )
+    assert elements(paragraph("Character", "ANNA") + content) == [Element("dialogue", text, "ANNA")]
 
 
 def test_a_parenthetical_has_brackets_even_where_the_file_has_none() -> None:
@@ -251,7 +317,8 @@ def test_the_layout_is_a_paragraph_for_each_part() -> None:
         [
             Element("heading", "INT. KITCHEN"),
             Element("action", "Steam < smoke."),
-            Element("dialogue", "(O.S.) (softly) O tea,\nO cup.\n(beat)\nTea?", "ANNA"),
+            Element("dialogue", "(O.S.) (softly) O tea,\nO cup. (beat) Tea?", "ANNA"),
+            Element("dialogue", "(on phone) No. (beat)\nNo. (aside) (twice) No.", "CARL"),
             Element("dialogue", "(laughs)", "BEN"),
             Element("transition", "CUT TO:"),
             Element("heading", ""),
@@ -269,6 +336,13 @@ def test_the_layout_is_a_paragraph_for_each_part() -> None:
         "O cup.</Text></Paragraph>",
         '    <Paragraph Type="Parenthetical"><Text>(beat)</Text></Paragraph>',
         '    <Paragraph Type="Dialogue"><Text>Tea?</Text></Paragraph>',
+        '    <Paragraph Type="Character"><Text>CARL</Text></Paragraph>',
+        '    <Paragraph Type="Parenthetical"><Text>(on phone)</Text></Paragraph>',
+        '    <Paragraph Type="Dialogue"><Text>No. (beat)',
+        "No.</Text></Paragraph>",
+        '    <Paragraph Type="Parenthetical"><Text>(aside)</Text></Paragraph>',
+        '    <Paragraph Type="Parenthetical"><Text>(twice)</Text></Paragraph>',
+        '    <Paragraph Type="Dialogue"><Text>No.</Text></Paragraph>',
         '    <Paragraph Type="Character"><Text>BEN</Text></Paragraph>',
         '    <Paragraph Type="Parenthetical"><Text>(laughs)</Text></Paragraph>',
         '    <Paragraph Type="Transition"><Text>CUT TO:</Text></Paragraph>',
@@ -283,12 +357,41 @@ def test_the_layout_is_a_paragraph_for_each_part() -> None:
     ]
 
 
-@given(scripts)
+def test_a_script_from_fountain_comes_back_from_final_draft_as_it_was() -> None:
+    script = read_script(KITCHEN, "fountain")
+    assert list(script.elements) == KITCHEN_ELEMENTS
+    from_final_draft = read_script(write(script, "fdx"))
+    assert from_final_draft == script
+    assert write(from_final_draft, "fountain") == KITCHEN
+
+
+def test_a_script_from_final_draft_comes_back_from_fountain_as_it_was() -> None:
+    script = read_script(HARBOUR)
+    text = write(script, "fountain")
+    assert read_script(text, "fountain") == script
+    assert "ANNA (O.S.)\n(softly)\nIs that mine?\n(beat)\nIt was\nmine.\n\n" in text
+
+
+bracketed_texts = st.lists(
+    st.sampled_from(["(a)", "(b c)", "(MORE)", "(V.O.)", "(", ")", " ", "\n", ".", "?", "d", "E"]),
+    max_size=12,
+).map("".join)
+speeches = (
+    st.builds(Element, st.just("dialogue"), bracketed_texts, st.sampled_from(["ANNA", "Ben (", "C (V.O.)"]))
+    .map(normalise)
+    .filter(lambda element: element is not None)
+)
+bracketed_scripts = st.builds(Script.from_elements, st.just(""), st.lists(speeches, max_size=3))
+
+
+@given(scripts | bracketed_scripts)
 @example(Script.from_elements("", [Element("heading", "")]))
 @example(Script.from_elements("", [Element("dialogue", "(MORE)", "ANNA")]))
 @example(Script.from_elements("", [Element("dialogue", "(O.S.)", "ANNA")]))
 @example(Script.from_elements("", [Element("dialogue", "(V.O.) (a) (b)\n(c)\n(d) e", "ANNA (")]))
 @example(Script.from_elements("", [Element("dialogue", "(a)\nb (c)\n(d)", "ANNA")]))
+@example(Script.from_elements("", [Element("dialogue", "(a  b) c", "ANNA")]))
+@example(Script.from_elements("", [Element("dialogue", "No. (MORE) No.", "ANNA")]))
 @example(Script.from_elements("<![CDATA[", [Element("action", "]]> &amp; <!-- <TitlePage>")]))
 def test_reading_gives_back_what_was_written(script: Script) -> None:
     text = write(script, "fdx")

@@ -136,6 +136,15 @@ def test_every_element_is_what_it_is() -> None:
                 ("dialogue", "Ho, (not) ho.\nVerse."),
             ],
         ),
+        (
+            "Hi. (beat) Ho.\nNo. (leaves)",
+            [
+                ("cue", "DEE"),
+                ("dialogue", "Hi."),
+                ("parenthetical", "(beat)"),
+                ("dialogue", "Ho.\nNo. (leaves)"),
+            ],
+        ),
         ("(she nods)", [("cue", "DEE"), ("parenthetical", "(she nods)")]),
         ("(one) and (two)", [("cue", "DEE"), ("parenthetical", "(one)"), ("dialogue", "and (two)")]),
     ],

@@ -152,7 +152,7 @@ def speech(content: str) -> list[Element]:
 def test_bosaks_markup() -> None:
     reading = read(BOSAK.splitlines())
     assert (reading.format, reading.title) == ("xml-play", "The Tragedy of the Kettle")
-    assert reading.reason == "It is XML and has 2 speeches in its first 39 lines."
+    assert reading.reason == "It is XML, and 2 of its first 39 lines open a speech."
     assert list(reading) == BOSAK_ELEMENTS
     assert reading.unparsed_examples == ["A song."]
 

@@ -4,8 +4,8 @@
     <Paragraph Type="Parenthetical"><Text>(softly)</Text></Paragraph>
     <Paragraph Type="Dialogue"><Text>Tea</Text><Text Style="Italic">, now?</Text></Paragraph>
 
-A cue and what is said under it are one element: a parenthetical that opens the speech stands before it,
-`(softly) Tea, now?`, one further on has a line of its own. Two who speak at once speak one after the other.
+A cue and what is said under it are one element: a parenthetical is joined by spaces to what stands around it,
+`(O.S.) (softly) Tea, now?`, other paragraphs by line breaks. Two who speak at once speak one after the other.
 Notes, summaries and omitted scenes are left out. What is written is checked by reading it back, as in
 `name_line`.
 
@@ -15,13 +15,13 @@ page, and hold the whole file in memory; hence this one.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, takewhile
+from itertools import pairwise
 from typing import NamedTuple
 from xml.etree.ElementTree import Element as Node
 from xml.sax.saxutils import escape
 
 from scriptforge.screenplay.formats.format import BrokenScript, Evidence, Format, Parsed, peek
-from scriptforge.screenplay.formats.signs import is_bracketed
+from scriptforge.screenplay.formats.signs import is_bracketed, part_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.formats.xml import pull, root
 from scriptforge.screenplay.script import Element, Kind, Script, normalise
 
@@ -47,9 +47,6 @@ _KINDS: dict[str, Kind] = {
 _FURNITURE = re.compile(r"\((?:more|continued)\)", re.IGNORECASE)
 
 _TYPES: dict[Kind, str] = {"heading": "Scene Heading", "action": "Action", "transition": "Transition"}
-_CUE_EXTENSION = re.compile(r"(\((?:V\.? ?O|O\.? ?[SC])\.?\)) ")
-_OPENING_PARENTHETICAL = re.compile(r"(\([^()\n]+\)) ")
-_PARENTHETICAL_LINE = re.compile(r"\([^()]+\)")
 
 
 class _Paragraph(NamedTuple):
@@ -143,16 +140,20 @@ def _parse_run(run: Sequence[_Paragraph]) -> Parsed:
 
 
 def _join(spoken: Iterable[_Paragraph]) -> str:
-    """What is said, a line for each paragraph, except behind parentheticals that open the speech."""
+    """What is said, a line for each paragraph, but with spaces around parentheticals."""
     said = [paragraph for paragraph in map(_tidy, spoken) if paragraph.text]
-    opening = [text for _, text in takewhile(_is_parenthetical, said)]
-    return " ".join([*opening, "\n".join(text for _, text in said[len(opening) :])])
+    joined = [paragraph.text for paragraph in said[:1]]
+    for above, paragraph in pairwise(said):
+        is_aside = _is_parenthetical(above) or _is_parenthetical(paragraph)
+        joined += [" " if is_aside else "\n", paragraph.text]
+    return "".join(joined)
 
 
 def _tidy(paragraph: _Paragraph) -> _Paragraph:
-    """The paragraph without white space around it; a parenthetical has brackets, and none says `(MORE)`."""
+    """The paragraph without white space around it; a parenthetical is one line in brackets, not `(MORE)`."""
     text = paragraph.text.strip()
     if _is_parenthetical(paragraph) and text:
+        text = " ".join(text.split())
         text = text if is_bracketed(text) else f"({text})"
         text = "" if _FURNITURE.fullmatch(text) else text
     return _Paragraph(paragraph.type, text)
@@ -204,22 +205,10 @@ def _lay_out(element: Element) -> list[_Paragraph]:
 
 
 def _lay_out_speech(speaker: str, text: str) -> Iterator[_Paragraph]:
-    if extension := _CUE_EXTENSION.match(text):
-        speaker = f"{speaker} {extension[1]}"
-        text = text[extension.end() :]
-    yield _Paragraph("Character", speaker)
-    while opening := _OPENING_PARENTHETICAL.match(text):
-        yield _Paragraph("Parenthetical", opening[1])
-        text = text[opening.end() :]
-    for is_aside, lines in groupby(text.split("\n"), key=_is_aside):
-        if is_aside:
-            yield from (_Paragraph("Parenthetical", line) for line in lines)
-        else:
-            yield _Paragraph("Dialogue", "\n".join(lines))
-
-
-def _is_aside(line: str) -> bool:
-    return _PARENTHETICAL_LINE.fullmatch(line) is not None
+    extension, said = split_cue_extension(text)
+    yield _Paragraph("Character", f"{speaker} {extension}".rstrip())
+    for part in part_at_parentheticals(said):
+        yield _Paragraph("Parenthetical" if part.is_parenthetical else "Dialogue", part.text)
 
 
 FORMAT = Format("fdx", "Final Draft's XML", recognise, parse, title, TITLE_WITHIN, ".fdx")

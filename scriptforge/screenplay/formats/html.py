@@ -2,8 +2,8 @@
 
 On paper it has the margins that the trade expects: twelve-point typewriter type, ten characters to the inch
 and six lines, a page being a minute or so. A title has a page of its own, the other pages have numbers, and
-no cue stands at the foot of a page without its dialogue. A parenthetical that opens a speech or has a line to
-itself stands between cue and dialogue, `(O.S.)` and `(V.O.)` beside the name.
+no cue stands at the foot of a page without its dialogue. A parenthetical that opens a speech, stands between
+two sentences or has a line to itself is set on its own, `(O.S.)` and `(V.O.)` beside the name.
 
 Nothing in the page is asked of anybody else: there is no script, font, image or link, and the page forbids
 the browser all of that. Text is only ever text. The page is for eyes; nothing here reads it back.
@@ -13,16 +13,14 @@ import re
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
+from operator import attrgetter
 
+from scriptforge.screenplay.formats.signs import part_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Scene, Script, normalise
 
 _UNTITLED = "Script"
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """What turns the reading direction of the text behind it. Marks that turn nothing by themselves may stay."""
-
-_CUE_EXTENSION = re.compile(r"(\((?:V\.? ?O|O\.? ?[SC])\.?\)) ")
-_OPENING_PARENTHETICAL = re.compile(r"(\([^()\n]+\)) (?=\S)")
-_PARENTHETICAL_LINE = re.compile(r"\([^()]+\)")
 
 _STYLE = """\
 :root { color-scheme: light dark; --desk: #e6e3db; --paper: #fdfcf9; --ink: #1c1b19; }
@@ -116,24 +114,16 @@ def _render_scene(scene: Scene) -> Iterator[str]:
 
 
 def _render_speech(element: Element) -> Iterator[str]:
-    cue, text = element.speaker, element.text
-    if extension := _CUE_EXTENSION.match(text):
-        cue, text = f"{cue} {extension[1]}", text[extension.end() :]
+    extension, said = split_cue_extension(element.text)
+    parts = (part for line in said.split("\n") for part in part_at_parentheticals(line))
     yield '<div class="speech">'
-    yield _block("p", "cue", cue)
-    while opening := _OPENING_PARENTHETICAL.match(text):
-        yield _block("p", "parenthetical", opening[1])
-        text = text[opening.end() :]
-    for is_aside, lines in groupby(text.split("\n"), key=_is_aside):
-        if is_aside:
-            yield from (_block("p", "parenthetical", line) for line in lines)
+    yield _block("p", "cue", f"{element.speaker} {extension}".rstrip())
+    for is_parenthetical, run in groupby(parts, key=attrgetter("is_parenthetical")):
+        if is_parenthetical:
+            yield from (_block("p", "parenthetical", part.text) for part in run)
         else:
-            yield _block("p", "dialogue", "\n".join(lines))
+            yield _block("p", "dialogue", "\n".join(part.text for part in run))
     yield "</div>"
-
-
-def _is_aside(line: str) -> bool:
-    return _PARENTHETICAL_LINE.fullmatch(line) is not None
 
 
 def _block(tag: str, name: str, text: str) -> str:

@@ -6,6 +6,7 @@ They know a line without its surroundings; what surrounds it is the format's bus
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 _SCENE_HEADING = re.compile(
     r"(?:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.?\s|(?i:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.|(?:INTERIOR|EXTERIOR)\b"
@@ -20,6 +21,10 @@ _LABEL = re.compile(
     r"|(?:written|directed|produced|created|edited|story|teleplay|screenplay|transcribed|transcript) by",
     re.IGNORECASE,
 )
+_CUE_EXTENSION = re.compile(r"(\((?:(?i:V\.? ?O|O\.? ?[SC])\.?|PRE-?LAP|FILTERED|ON [A-Z]+)\)) (?=\S)")
+_PARENTHETICAL = re.compile(r"\([^()\n]+\)")
+_PARENTHETICAL_BEFORE = re.compile(rf"(?:^|(?<=[.!?…)\]\"'”’—–-] )){_PARENTHETICAL.pattern}(?= \S)")
+"""One that has text behind it, and before it nothing or the end of a sentence."""
 _TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLACK")
 _LONGEST_TRANSITION = 60
 _LONGEST_NAME = 40
@@ -89,6 +94,43 @@ def is_bracketed(line: str) -> bool:
     """Whether a stripped line stands in brackets from end to end: `(he leaves)`, `[applause].`, `*sighs*`."""
     bare = line.rstrip(".") or line
     return len(bare) > 1 and (bare[0], bare[-1]) in _BRACKETS
+
+
+def split_cue_extension(text: str) -> tuple[str, str]:
+    """What screenwriters print beside the name, and what is said: `(O.S.)` and `Tea?` of `(O.S.) Tea?`.
+
+    The first is empty where the text does not open so.
+    """
+    extension = _CUE_EXTENSION.match(text)
+    return (extension[1], text[extension.end() :]) if extension else ("", text)
+
+
+class Part(NamedTuple):
+    """A part of what is said.
+
+    Attributes:
+        text: the part, without the spaces that part it from the others.
+        is_parenthetical: whether it says how the others are said, and is not said itself.
+    """
+
+    text: str
+    is_parenthetical: bool
+
+
+def part_at_parentheticals(text: str) -> Iterator[Part]:
+    """Parts what is said at the spaces around parentheticals; joined by spaces the parts are the text again.
+
+    A parenthetical opens the text or stands between two sentences, `(softly) Tea? (beat) Now?`, or is all
+    there is. Other brackets are part of a sentence, and those beside a line break stay where they are.
+    """
+    position = 0
+    for match in _PARENTHETICAL_BEFORE.finditer(text):
+        if match.start() > position:
+            yield Part(text[position : match.start() - 1], is_parenthetical=False)
+        yield Part(match[0], is_parenthetical=True)
+        position = match.end() + 1
+    rest = text[position:]
+    yield Part(rest, _PARENTHETICAL.fullmatch(rest) is not None)
 
 
 def blocks(lines: Iterable[str]) -> Iterator[list[str]]:

@@ -50,7 +50,7 @@ def recognise(head: Sequence[str]) -> Evidence:
     if name in _TEI_ROOTS:
         return Evidence(1.0, "it is a TEI document")
     if speeches:
-        return Evidence(1.0, f"it is XML and has {speeches:,} speeches in its first {len(head):,} lines")
+        return Evidence(1.0, f"it is XML, and {speeches:,} of its first {len(head):,} lines open a speech")
     if name != "finaldraft" and _BEGINNING.match(next(filter(str.strip, head), "")):
         return Evidence(1.0, "it is XML")
     return Evidence(0.0, "it does not begin as XML does")

@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from scriptforge.screenplay.formats.fountain.comments import FORCED_BLANK
 from scriptforge.screenplay.formats.fountain.marks import escape
 from scriptforge.screenplay.formats.fountain.reading import has_scene_number, is_parenthetical, parse
+from scriptforge.screenplay.formats.signs import part_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Script, normalise
 
 _PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
 _PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
-_EXTENSION = re.compile(r"(\((?:(?i:V\.? ?O|O\.? ?[SC])\.?|PRE-?LAP|FILTERED|ON [A-Z]+)\)) (?=\S)")
-_PARENTHETICAL = re.compile(r"(?:^|(?<=[.!?…)\]\"'”’—–-] ))\([^()]*\)(?= \S)")
-"""What stands before a line of dialogue or between two sentences; other brackets are part of a sentence."""
 
 
 def write(script: Script) -> Iterator[str]:
@@ -101,9 +99,9 @@ def _cues(speaker: str, text: str) -> Iterator[tuple[str, str]]:
     """Ways to write a cue and what is left to be said under it, the plainest first."""
     name = escape(speaker, r"\^$")
     marks = ("", "@") if _PLAIN_CUE.fullmatch(speaker) else ("@",)
-    extension = _EXTENSION.match(text)
+    extension, rest = split_cue_extension(text)
     if extension:
-        yield from ((f"{mark}{name} {extension[1]}", text[extension.end() :]) for mark in marks)
+        yield from ((f"{mark}{name} {extension}", rest) for mark in marks)
     yield from ((f"{mark}{name}", text) for mark in marks)
 
 
@@ -111,23 +109,11 @@ def _spoken(text: str) -> Iterator[str]:
     """The lines of a speech, each parenthetical in one of its own."""
     above = ""
     for line in text.split("\n"):
-        first, *others = _part(line)
+        first, *others = (part.text for part in part_at_parentheticals(line))
         if above and (is_parenthetical(above) or is_parenthetical(first)):
             yield FORCED_BLANK
         yield from (escape(part, "^~") for part in (first, *others))
         above = others[-1] if others else first
-
-
-def _part(line: str) -> list[str]:
-    """A line of dialogue parted at the spaces around parentheticals."""
-    parts: list[str] = []
-    position = 0
-    for match in _PARENTHETICAL.finditer(line):
-        if match.start() > position:
-            parts.append(line[position : match.start() - 1])
-        parts.append(match[0])
-        position = match.end() + 1
-    return [*parts, line[position:]]
 
 
 def _reads_as(paragraph: list[str], element: Element) -> bool:
