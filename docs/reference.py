@@ -512,7 +512,10 @@ def formats() -> str:
         "## Written formats",
         "What `generate --format` writes, and what the file's suffix is. Whatever is read back is the same "
         "script; a page is for reading and printing alone.",
-        _table(("suffix", "how it is laid out"), ((f"`{each}`", _first_line(w)) for each, w in WRITERS.items())),
+        _table(
+            ("suffix", "how it is laid out"),
+            ((f"`{suffix}`", _first_line(writer)) for suffix, writer in WRITERS.items()),
+        ),
     ]
     return _page("Formats", *parts)
 

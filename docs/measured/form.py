@@ -37,7 +37,7 @@ from scriptforge.workspace import Workspace
 PAGE = Path(__file__).with_suffix(".md")
 COUNT = 10_000
 LANES = 250
-LINES = 8
+LINES = 5
 TRAININGS = {"barely trained": ("--minutes", "0.02"), "trained for a minute": ("--minutes", "1")}
 FORMATS = {"txt": "name-line", "fountain": "fountain", "fdx": "fdx"}
 SAMPLING = SamplingOptions(temperature=1, min_p=0)
@@ -137,13 +137,12 @@ class _NoGrammar:
         self._nothing_BV = torch.zeros(lanes, size, dtype=torch.bool)
 
     def start(self, lanes: int) -> Position:
-        zeros_B = torch.zeros(lanes, dtype=torch.int64)
-        return Position(zeros_B, zeros_B)
+        return Position([], [])
 
     def forbidden(self, position: Position) -> Tensor:
         return self._nothing_BV
 
-    def advance(self, position: Position, ids_B: Tensor) -> Position:
+    def advance(self, position: Position, ids: list[int]) -> Position:
         return position
 
 

@@ -35,8 +35,8 @@ _NOTHING = -1
 class CacheOptions:
     """How strongly what has appeared comes back.
 
-    With the defaults about as many words come back in what is written as in what people write. To know a
-    text, twice the weight is better: see `scriptforge.evaluation.cache`.
+    With the defaults about as many words come back in what is written as in what people write. To expect what
+    people write, twice the weight is better.
 
     Attributes:
         weight: λ, the cache's share of the probability, 0 to 0.99; 0 is off.

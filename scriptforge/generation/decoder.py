@@ -142,7 +142,6 @@ class Loop:
             excluded_BV[:, list(choices)] = False
             forbidden_BV = forbidden_BV | excluded_BV
         ids_B = self._sampler.draw(self._logits_BV, forbidden_BV)
-        self._position = self._grammar.advance(self._position, ids_B)
         self._unread_BT = ids_B[:, None]
         ids: list[int] = ids_B.tolist()
         self._advance(ids)
@@ -192,11 +191,11 @@ class Loop:
     def _take(self, ids_TB: Tensor) -> None:
         """Follows ids that were not drawn just now."""
         self._sampler.remember(ids_TB)
-        for ids_B in ids_TB:
-            self._position = self._grammar.advance(self._position, ids_B)
-            self._advance(ids_B.tolist())
+        for ids in ids_TB.tolist():
+            self._advance(ids)
 
     def _advance(self, ids: list[int]) -> None:
+        self._position = self._grammar.advance(self._position, ids)
         self._history.append(ids)
         for constraint in self._constraints:
             constraint.advance(ids)

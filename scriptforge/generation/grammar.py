@@ -10,7 +10,7 @@ Shape letters: B lanes, P places, S sources and none, V vocabulary.
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scriptforge.vocabulary import Vocabulary
+from scriptforge.vocabulary import Level, Vocabulary
 
 NAME_LIMIT = 40
 """Tokens after which a spelled name is brought to its end."""
 
-TEXT_LIMIT = 2_000
-"""Tokens after which a text is brought to its end: more than the longest monologue has characters."""
+TEXT_LIMITS: dict[Level, int] = {"word": 400, "bpe": 700, "char": 2_000}
+"""Tokens after which a text is brought to its end: more than the longest monologue has."""
 
 BLANK_LIMIT = 40
 """Tokens of white space after which a plain text must say something."""
@@ -54,24 +54,19 @@ class Place(IntEnum):
     """Before a source token, where a script of a mix begins."""
 
 
-_LIMITS = {
-    **dict.fromkeys(Place, TEXT_LIMIT),
-    Place.NAME_START: NAME_LIMIT,
-    Place.NAME: NAME_LIMIT,
-    Place.BLANK: BLANK_LIMIT,
-}
+_OTHER_LIMITS = {Place.NAME_START: NAME_LIMIT, Place.NAME: NAME_LIMIT, Place.BLANK: BLANK_LIMIT}
 
 
 class Position(NamedTuple):
-    """How far each of B lanes has come.
+    """How far each of B lanes has come: plain numbers, which for a few lanes are faster than tensors.
 
     Attributes:
-        places: shape (B,), a `Place` each; in a mix, further on by `len(Place)` for each source.
-        lengths: shape (B,), tokens since the name or text began; in plain text, since the line or gap did.
+        places: a `Place` each; in a mix, further on by `len(Place)` for each source.
+        lengths: tokens since the name or text began; in plain text, since the line or gap did.
     """
 
-    places: Tensor
-    lengths: Tensor
+    places: list[int]
+    lengths: list[int]
 
 
 class Rules(NamedTuple):
@@ -96,39 +91,47 @@ class Grammar:
 
     Args:
         rules: for every `Place`, or for every `Place` of several sources.
+        text_limit: tokens after which a text is brought to its end.
         device: where the lanes are.
     """
 
-    def __init__(self, rules: Rules, device: torch.device) -> None:
+    def __init__(self, rules: Rules, text_limit: int, device: torch.device) -> None:
         forbidden_2PV = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
         self._forbidden_2PV = torch.from_numpy(forbidden_2PV).to(device)
-        self._next_PV = torch.from_numpy(rules.next_PV).to(device)
-        self._goes_on_PV = torch.from_numpy(~rules.resets_PV).to(device)
-        limits = [_LIMITS[place] for place in Place]
-        self._limits_P = torch.tensor(limits * (len(rules.next_PV) // len(Place)), device=device)
+        self._next: list[list[int]] = rules.next_PV.tolist()
+        self._resets: list[list[bool]] = rules.resets_PV.tolist()
+        limits = [_OTHER_LIMITS.get(place, text_limit) for place in Place]
+        self._limits = limits * (len(self._next) // len(Place))
 
     def start(self, lanes: int) -> Position:
         """Where lanes are that have read nothing; an `<end>` should come first."""
-        zeros_B = torch.zeros(lanes, dtype=torch.int64, device=self._limits_P.device)
-        return Position(zeros_B, zeros_B)
+        return Position([Place.OPENING] * lanes, [0] * lanes)
 
     def forbidden(self, position: Position) -> Tensor:
         """What must not come now: `forbidden_BV`, true where forbidden; each lane has something left."""
-        is_long_B = position.lengths >= self._limits_P[position.places]
-        return self._forbidden_2PV[position.places + is_long_B * len(self._limits_P)]
+        rows = [
+            place + len(self._limits) if length >= self._limits[place] else place
+            for place, length in zip(position.places, position.lengths, strict=True)
+        ]
+        if len(rows) == 1:
+            return self._forbidden_2PV[rows[0] : rows[0] + 1]
+        return self._forbidden_2PV[rows]
 
-    def advance(self, position: Position, ids_B: Tensor) -> Position:
+    def advance(self, position: Position, ids: Sequence[int]) -> Position:
         """The position after one more token on each lane, which need not be an allowed one."""
-        lengths_B = (position.lengths + 1) * self._goes_on_PV[position.places, ids_B]
-        return Position(self._next_PV[position.places, ids_B], lengths_B)
+        here = list(zip(position.places, position.lengths, ids, strict=True))
+        return Position(
+            [self._next[place][id_] for place, _, id_ in here],
+            [0 if self._resets[place][id_] else length + 1 for place, length, id_ in here],
+        )
 
 
 def build_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
     """The grammar of the scripts, or of the plain texts, that a vocabulary was made for."""
-    if vocabulary.plain:
-        return Grammar(_plain_rules(vocabulary), device)
-    rules = _script_rules(vocabulary)
-    return Grammar(_rules_by_source(rules, vocabulary) if vocabulary.sources else rules, device)
+    rules = _plain_rules(vocabulary) if vocabulary.plain else _script_rules(vocabulary)
+    if vocabulary.sources:
+        rules = _rules_by_source(rules, vocabulary)
+    return Grammar(rules, TEXT_LIMITS[vocabulary.level], device)
 
 
 def _script_rules(vocabulary: Vocabulary) -> Rules:

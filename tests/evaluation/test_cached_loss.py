@@ -87,5 +87,5 @@ def test_without_weight_the_figures_are_those_of_the_stream(
 def test_an_empty_split_is_said_to_be_empty(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
     dataset = prepared(tiny_text, tmp_path / "data", shares=Shares(0.1, 0))
     with pytest.raises(DatasetError, match=r"test split .* is empty") as caught:
-        evaluate_cached(Run(tiny_run).model, dataset, "test")
+        evaluate_cached(Run(tiny_run).model, dataset, "test", CacheOptions())
     assert "--test" in caught.value.hint

@@ -88,14 +88,14 @@ def write(
     grammar = build_grammar(vocabulary, CPU)
     transcripts = [new_transcript(vocabulary) for _ in range(LANES)]
     texts = [""] * LANES
-    position = grammar.advance(grammar.start(LANES), torch.full((LANES,), vocabulary.end))
+    position = grammar.advance(grammar.start(LANES), [vocabulary.end] * LANES)
     for _ in range(STEPS[vocabulary.level]):
         forbidden_BV = grammar.forbidden(position)
         if limit:
             forbidden_BV = limit.forbid(forbidden_BV)
             assert not forbidden_BV.all(-1).any()
         ids = [copycat.draw(forbidden_V) for copycat, forbidden_V in zip(copycats, forbidden_BV, strict=True)]
-        position = grammar.advance(position, torch.tensor(ids))
+        position = grammar.advance(position, ids)
         if limit:
             limit.advance(ids)
         for lane, id_ in enumerate(ids):

@@ -8,7 +8,7 @@ import torch
 from scriptforge.generation.grammar import (
     BLANK_LIMIT,
     NAME_LIMIT,
-    TEXT_LIMIT,
+    TEXT_LIMITS,
     Place,
     Position,
     build_grammar,
@@ -22,10 +22,10 @@ CPU = torch.device("cpu")
 def allowed_after(vocabulary: Vocabulary, ids: Iterable[int]) -> set[int]:
     """What may come after an `<end>` and ids, each of which must itself have been allowed."""
     grammar = build_grammar(vocabulary, CPU)
-    position = grammar.advance(grammar.start(1), torch.tensor([vocabulary.end]))
+    position = grammar.advance(grammar.start(1), [vocabulary.end])
     for id_ in ids:
         assert not grammar.forbidden(position)[0, id_]
-        position = grammar.advance(position, torch.tensor([id_]))
+        position = grammar.advance(position, [id_])
     return set((~grammar.forbidden(position)[0]).nonzero().flatten().tolist())
 
 
@@ -79,8 +79,9 @@ def test_elements_of_the_corpus_are_allowed(
     assert vocabulary.end in allowed_after(vocabulary, [*ids])
 
 
-@pytest.mark.parametrize(("opening", "limit"), [("cue", NAME_LIMIT), ("action", TEXT_LIMIT)])
-def test_what_grows_too_long_is_ended(vocabulary: Vocabulary, opening: str, limit: int) -> None:
+@pytest.mark.parametrize("opening", ["cue", "action"])
+def test_what_grows_too_long_is_ended(vocabulary: Vocabulary, opening: str) -> None:
+    limit = NAME_LIMIT if opening == "cue" else TEXT_LIMITS[vocabulary.level]
     ids = [getattr(vocabulary, opening), *vocabulary.encode("verse")[:1] * limit]
     expected = {vocabulary.says} if opening == "cue" else kinds(vocabulary) | {vocabulary.end}
     assert allowed_after(vocabulary, ids) == expected
@@ -95,7 +96,7 @@ def test_plain_gaps_and_lines_end_some_time(plain_vocabulary: Vocabulary) -> Non
     line_break = plain_vocabulary.encode("\n")
     gap = allowed_after(plain_vocabulary, [*line_break * BLANK_LIMIT])
     assert all(plain_vocabulary.decode([id_]).strip() for id_ in gap)
-    words = plain_vocabulary.encode("verse")[:1] * (TEXT_LIMIT + 1)
+    words = plain_vocabulary.encode("verse")[:1] * (TEXT_LIMITS[plain_vocabulary.level] + 1)
     line = allowed_after(plain_vocabulary, [*words])
     assert all(id_ == plain_vocabulary.end or "\n" in plain_vocabulary.decode([id_]) for id_ in line)
 
@@ -103,9 +104,9 @@ def test_plain_gaps_and_lines_end_some_time(plain_vocabulary: Vocabulary) -> Non
 def test_no_position_is_a_dead_end(vocabulary: Vocabulary, plain_vocabulary: Vocabulary) -> None:
     for each, start in ((vocabulary, range(6)), (plain_vocabulary, range(6, 8))):
         grammar = build_grammar(each, CPU)
-        for length in (0, TEXT_LIMIT):
-            places = torch.tensor(list(start))
-            forbidden_BV = grammar.forbidden(Position(places, torch.full_like(places, length)))
+        for length in (0, TEXT_LIMITS[each.level]):
+            places = list(start)
+            forbidden_BV = grammar.forbidden(Position(places, [length] * len(places)))
             assert not forbidden_BV.all(-1).any()
 
 
@@ -115,9 +116,9 @@ def test_lanes_go_their_own_ways(vocabulary_of: Callable[[str], Vocabulary]) -> 
         grammar = build_grammar(vocabulary, CPU)
         position = grammar.start(2)
         for ids in ([vocabulary.end] * 2, [vocabulary.cue, vocabulary.action]):
-            position = grammar.advance(position, torch.tensor(ids))
+            position = grammar.advance(position, ids)
         word = vocabulary.encode("newman")[0]
-        position = grammar.advance(position, torch.tensor([word, word]))
+        position = grammar.advance(position, [word, word])
         first_V, second_V = ~grammar.forbidden(position)
         assert first_V[vocabulary.says]
         assert not second_V[vocabulary.says]
@@ -159,8 +160,9 @@ class TestMix:
         for length in range(1, len(ids) + 1):
             assert not allowed_after(mix, ids[:length]) & set(mix.sources.values())
 
-    @pytest.mark.parametrize(("opening", "limit"), [("cue", NAME_LIMIT), ("action", TEXT_LIMIT)])
-    def test_what_grows_too_long_is_ended(self, mix: Vocabulary, opening: str, limit: int) -> None:
+    @pytest.mark.parametrize("opening", ["cue", "action"])
+    def test_what_grows_too_long_is_ended(self, mix: Vocabulary, opening: str) -> None:
+        limit = NAME_LIMIT if opening == "cue" else TEXT_LIMITS[mix.level]
         ids = [mix.sources["bridge"], getattr(mix, opening), *mix.encode("verse")[:1] * limit]
         expected = {mix.says} if opening == "cue" else self.opened(mix, "bridge") | {mix.end}
         assert allowed_after(mix, ids) == expected
@@ -169,7 +171,7 @@ class TestMix:
         grammar = build_grammar(mix, CPU)
         size = len(Place)
         reachable = (*range(6), Place.SOURCE)
-        for length in (0, TEXT_LIMIT):
-            places = torch.tensor([number * size + place for number in range(3) for place in reachable])
-            forbidden_BV = grammar.forbidden(Position(places, torch.full_like(places, length)))
+        for length in (0, TEXT_LIMITS[mix.level]):
+            places = [number * size + place for number in range(3) for place in reachable]
+            forbidden_BV = grammar.forbidden(Position(places, [length] * len(places)))
             assert not forbidden_BV.all(-1).any()
