@@ -84,7 +84,8 @@ def generate(
     cache: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="How much of the probability goes to what has appeared; 0.2 is usual."
+            metavar="SHARE",
+            help="How strongly what has appeared comes back, from 0 to 0.99; 0.05 is a little.",
         ),
     ] = None,
     max_copy: Annotated[

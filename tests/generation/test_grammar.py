@@ -57,8 +57,10 @@ def test_a_line_break_is_followed_by_text(vocabulary: Vocabulary) -> None:
     assert all(vocabulary.decode([id_]).strip() for id_ in allowed)
 
 
-def test_only_a_heading_may_be_empty(vocabulary: Vocabulary) -> None:
-    allowed = allowed_after(vocabulary, [vocabulary.heading])
+def test_only_a_heading_between_scenes_may_be_empty(vocabulary: Vocabulary) -> None:
+    assert not allowed_after(vocabulary, [vocabulary.heading]) & kinds(vocabulary)
+    before = [vocabulary.action, *vocabulary.encode("verse")]
+    allowed = allowed_after(vocabulary, [*before, vocabulary.heading])
     assert kinds(vocabulary) <= allowed
     assert vocabulary.end not in allowed
 

@@ -11,6 +11,7 @@ from scriptforge.generation import Request, SamplingOptions, generate, stream
 from scriptforge.models import LSTM
 from scriptforge.screenplay.formats.name_line import write
 from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.script import Script
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], LSTM]
@@ -27,6 +28,7 @@ def test_what_is_written_reads_back_the_same(
         assert len(piece.elements) == 4
         assert piece.text == "".join(f"{line}\n" for line in write(piece.elements))
         assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
+        assert tuple(Script.from_elements("", piece.elements).elements) == piece.elements
 
 
 @pytest.mark.parametrize("prime", ["", "elaine: what is", "what is", "jerry: no\njerry: no", "newman: hello"])
