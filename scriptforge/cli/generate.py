@@ -85,7 +85,7 @@ def generate(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="How strongly what has appeared comes back, from 0 to 0.99; 0.05 is a little.",
+            help="How strongly what has appeared comes back, from 0 to 0.99; 0.1 is usual.",
         ),
     ] = None,
     max_copy: Annotated[

@@ -17,8 +17,16 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation.loss import Figures
 from scriptforge.evaluation.split import extent
-from scriptforge.generation.cache import CacheOptions, attention, directions, mix
+from scriptforge.generation.cache import (
+    CacheOptions,
+    attention,
+    directions,
+    mix,
+    sayable,
+    sayable_mass,
+)
 from scriptforge.models import LanguageModel
+from scriptforge.vocabulary import Vocabulary
 
 _CHUNK = 256
 
@@ -30,8 +38,8 @@ def evaluate_cached(model: LanguageModel, dataset: Dataset, split: str, options:
         model: in evaluation mode, with the dataset's vocabulary.
         dataset: the one it was trained on.
         split: `validation` or `test`.
-        options: how strongly the past counts. Whoever looks for better ones looks on `validation`; a weight of
-            0.2 was about the best there for several corpora, at every level.
+        options: how strongly the past counts. Whoever looks for better ones looks on `validation`, where a
+            weight of 0.2 was about the best for several corpora, at every level.
 
     Raises:
         DatasetError: the split is empty.
@@ -43,15 +51,14 @@ def evaluate_cached(model: LanguageModel, dataset: Dataset, split: str, options:
             f"Prepare it with --{split} 0.05, or evaluate another split.",
         )
     nats = sum(
-        cached_nats(model, ids, dataset.vocabulary.end, options)
-        for ids in dataset.ids_by_source(split).values()
+        cached_nats(model, ids, dataset.vocabulary, options) for ids in dataset.ids_by_source(split).values()
     )
     return Figures.of(nats, tokens, extent(dataset, split))
 
 
 @torch.inference_mode()
 def cached_nats(
-    model: LanguageModel, ids_N: NDArray[np.unsignedinteger], end: int, options: CacheOptions
+    model: LanguageModel, ids_N: NDArray[np.unsignedinteger], vocabulary: Vocabulary, options: CacheOptions
 ) -> float:
     """The negative log-likelihood of a text in nats, each token predicted by the model and the cache.
 
@@ -59,24 +66,29 @@ def cached_nats(
 
     Args:
         model: in evaluation mode.
-        ids_N: the text, which is read after an `end`.
-        end: the token at which a script ends and the cache forgets it.
+        ids_N: the text, which is read after an `<end>`.
+        vocabulary: the model's.
         options: how strongly the past counts.
     """
     state = model.initial_state(1)
-    past = _Past(model.config.feature_size, options.window, state[0].device)
-    before, document = end, 0
+    device = state[0].device
+    sayable_V = sayable(vocabulary, device)
+    past = _Past(model.config.feature_size, options.window, device)
+    before, document = vocabulary.end, 0
     nats = 0.0
     for start in range(0, len(ids_N), _CHUNK):
-        targets_T = torch.from_numpy(ids_N[start : start + _CHUNK].astype(np.int64)).to(state[0].device)
+        targets_T = torch.from_numpy(ids_N[start : start + _CHUNK].astype(np.int64)).to(device)
         ids_T = torch.cat([targets_T.new_tensor([before]), targets_T[:-1]])
-        documents_T = document + (ids_T == end).cumsum(0)
+        documents_T = document + (ids_T == vocabulary.end).cumsum(0)
         features_1TH, state = model.features(ids_T[None], state)
         logarithms_TV = model.score(features_1TH)[0].float().log_softmax(-1)
-        past.add(directions(features_1TH[0]), targets_T, documents_T)
+        sayable_T = sayable_V[targets_T]
+        past.add(directions(features_1TH[0]), targets_T, sayable_T, documents_T)
         cached_T, sees_anything_T = past.expected(targets_T, options.flatness)
+        cached_T *= sayable_mass(logarithms_TV, sayable_V)[:, 0]
         logarithms_T = logarithms_TV.gather(-1, targets_T[:, None])[:, 0]
-        nats -= float(mix(logarithms_T, cached_T, sees_anything_T, options.weight).double().sum())
+        mixed_T = mix(logarithms_T, cached_T, sees_anything_T & sayable_T, options.weight)
+        nats -= float(mixed_T.double().sum())
         before, document = int(targets_T[-1]), int(documents_T[-1])
     return nats
 
@@ -94,13 +106,15 @@ class _Past:
         self._window = window
         self._keys_KH = torch.empty(0, size, device=device)
         self._values_K = torch.empty(0, dtype=torch.int64, device=device)
+        self._sayable_K = torch.empty(0, dtype=torch.bool, device=device)
         self._documents_K = self._values_K.clone()
 
-    def add(self, keys_TH: Tensor, values_T: Tensor, documents_T: Tensor) -> None:
+    def add(self, keys_TH: Tensor, values_T: Tensor, sayable_T: Tensor, documents_T: Tensor) -> None:
         """Takes the next chunk, and lets go of what no step of it may look back on."""
         window = self._window
         self._keys_KH = torch.cat([self._keys_KH[-window:], keys_TH])
         self._values_K = torch.cat([self._values_K[-window:], values_T])
+        self._sayable_K = torch.cat([self._sayable_K[-window:], sayable_T])
         self._documents_K = torch.cat([self._documents_K[-window:], documents_T])
 
     def expected(self, targets_T: Tensor, flatness: float) -> tuple[Tensor, Tensor]:
@@ -108,7 +122,7 @@ class _Past:
         steps, kept = len(targets_T), len(self._values_K)
         positions_K = torch.arange(kept, device=targets_T.device)
         ages_TK = positions_K[-steps:, None] - positions_K
-        visible_TK = (ages_TK > 0) & (ages_TK <= self._window)
+        visible_TK = self._sayable_K & (ages_TK > 0) & (ages_TK <= self._window)
         visible_TK &= self._documents_K[-steps:, None] == self._documents_K
         shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, flatness)
         cached_T = (shares_TK * (targets_T[:, None] == self._values_K)).sum(-1)

@@ -3,14 +3,16 @@
 While a model reads, each position is kept with the features that it was predicted from and the token that
 came. Where the features are like those of a position long ago, what came then is likely to come again:
 
-    p(w) = (1 - λ) · p_model(w) + λ · p_cache(w)
+    p(w) = (1 - λ) · p_model(w) + λ · M · p_cache(w)
     p_cache(w) ∝ Σ_i exp(θ · cos(h, h_i)) · [w = x_i]        over the last W positions i
 
-It forgets everything at the token that ends a script. Nothing is learnt, and the weights stay as they are.
-Knows nothing of text.
+This is for cues and for tokens that say a letter or a digit; M is what the model gives to all of them. White
+space and punctuation are left to the model: brought back, they bring themselves back for ever. The cache
+forgets everything at the token that ends a script. Nothing is learnt, and the weights stay as they are.
 
 Source: Grave, Joulin and Usunier 2017, "Improving Neural Language Models with a Continuous Cache",
-arXiv:1612.04426; theirs takes the dot product in place of the cosine, which was worse on every corpus tried.
+arXiv:1612.04426; theirs is for all tokens, and has the dot product in place of the cosine, which was worse on
+every corpus tried.
 
 Shape letters: B lanes, T steps, N remembered positions, W the most of them, V vocabulary, H features.
 """
@@ -26,9 +28,11 @@ from torch import Tensor
 from scriptforge.generation.decoder import plain_kernels
 from scriptforge.generation.ranges import check_ranges
 from scriptforge.models import LanguageModel
+from scriptforge.vocabulary import Vocabulary
 
 _RANGES: dict[str, tuple[float, float]] = {"weight": (0, 0.99), "flatness": (0, 1000), "window": (1, 65_536)}
 _NOTHING = -1
+_BROKEN = "\ufffd"  # what bytes that are no whole character are decoded to
 
 
 @dataclass(frozen=True)
@@ -78,17 +82,37 @@ def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, flatness:
     return scores_TN.masked_fill(~visible_TN, -math.inf).softmax(-1).nan_to_num(0.0)
 
 
-def mix(logarithms: Tensor, cached: Tensor, sees_anything: Tensor, weight: float) -> Tensor:
+def mix(logarithms: Tensor, cached: Tensor, applies: Tensor, weight: float) -> Tensor:
     """The logarithm of the mixture of what the model and the cache expect.
 
     Args:
         logarithms: of the model's probabilities.
-        cached: the cache's probabilities of the same tokens.
-        sees_anything: where the cache remembers something; elsewhere the model alone is right.
+        cached: M times the cache's probabilities of the same tokens.
+        applies: where the cache speaks of a token and remembers anything; elsewhere the model alone is right.
         weight: λ.
     """
     mixed = torch.logaddexp(logarithms + math.log1p(-weight), (weight * cached).log())
-    return torch.where(sees_anything, mixed, logarithms)
+    return torch.where(applies, mixed, logarithms)
+
+
+def sayable(vocabulary: Vocabulary, device: torch.device) -> Tensor:
+    """The tokens that the cache speaks of, `sayable_V`; a part of a character may be one of a letter."""
+    says_something = (
+        not vocabulary.is_text[id_] or any(map(_is_sign_of_speech, vocabulary.decode([id_])))
+        for id_ in range(vocabulary.size)
+    )
+    sayable_V = torch.tensor(list(says_something), device=device)
+    sayable_V[vocabulary.end] = False
+    return sayable_V
+
+
+def sayable_mass(logarithms_BV: Tensor, sayable_V: Tensor) -> Tensor:
+    """M, what a model gives to all tokens that the cache speaks of: `mass_B1`, a probability."""
+    return (logarithms_BV.exp() * sayable_V).sum(-1, keepdim=True)
+
+
+def _is_sign_of_speech(character: str) -> bool:
+    return character.isalnum() or character == _BROKEN
 
 
 class CachedDecoder:
@@ -100,15 +124,18 @@ class CachedDecoder:
         model: in evaluation mode.
         lanes: B.
         options: how strongly the past counts.
-        end: the token at which a script ends and the cache forgets it.
+        vocabulary: the one that the model was trained with.
     """
 
-    def __init__(self, model: LanguageModel, lanes: int, options: CacheOptions, end: int) -> None:
+    def __init__(
+        self, model: LanguageModel, lanes: int, options: CacheOptions, vocabulary: Vocabulary
+    ) -> None:
         self._model = model
         self._options = options
-        self._end = end
+        self._end = vocabulary.end
         self._state = model.initial_state(lanes)
         self.device = self._state[0].device
+        self._sayable_V = sayable(vocabulary, self.device)
         size = model.config.feature_size
         self._keys_BWH = torch.zeros(lanes, options.window, size, device=self.device)
         self._values_BW = torch.full((lanes, options.window), _NOTHING, device=self.device)
@@ -163,7 +190,7 @@ class CachedDecoder:
         """Keeps each token with the features before it, and forgets all up to the last `end`."""
         ended_BT = (ids_BT == self._end).flip(1).cumsum(1).flip(1) > 0
         self._values_BW.masked_fill_(ended_BT[:, :1], _NOTHING)
-        values_BT = ids_BT.masked_fill(ended_BT, _NOTHING)
+        values_BT = ids_BT.masked_fill(ended_BT | ~self._sayable_V[ids_BT], _NOTHING)
         if not self._count:
             values_BT[:, 0] = _NOTHING  # which was not predicted from anything
         shifted_BTH = torch.cat([self._latest_B1H, keys_BTH[:, :-1]], dim=1)
@@ -180,4 +207,6 @@ class CachedDecoder:
         shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._options.flatness)
         cached_BV = torch.zeros_like(logarithms_BV)
         cached_BV.scatter_add_(1, values_BN.clamp(min=0), shares_B1N[:, 0])
-        return mix(logarithms_BV, cached_BV, visible_BN.any(1, keepdim=True), self._options.weight)
+        mass_B1 = sayable_mass(logarithms_BV, self._sayable_V)
+        applies_BV = visible_BN.any(1, keepdim=True) & self._sayable_V
+        return mix(logarithms_BV, mass_B1 * cached_BV, applies_BV, self._options.weight)

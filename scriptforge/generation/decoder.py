@@ -5,6 +5,7 @@ Knows nothing of text: it takes ids and gives ids.
 Shape letters: B lanes, T steps, V vocabulary.
 """
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -101,6 +102,7 @@ class Loop:
         grammar: what may come next.
         constraints: what else must not.
         sampler: draws it.
+        layout_size: how many tokens, the first ones of the vocabulary, are no text.
         lanes: B.
     """
 
@@ -110,12 +112,14 @@ class Loop:
         grammar: Grammar,
         constraints: Sequence[Constraint],
         sampler: Sampler,
+        layout_size: int,
         lanes: int,
     ) -> None:
         self._decoder = decoder
         self._grammar = grammar
         self._constraints = constraints
         self._sampler = sampler
+        self._layout_size = layout_size
         self._position = grammar.start(lanes)
         self._history: list[list[int]] = []
         self._unread_BT = torch.empty((lanes, 0), dtype=torch.int64, device=decoder.device)
@@ -134,14 +138,17 @@ class Loop:
     def draw(self, choices: Sequence[int] = ()) -> list[int]:
         """Reads what is unread and draws the next id of each lane, one of the choices if there are any."""
         self._read()
-        forbidden_BV = self._grammar.forbidden(self._position)
+        logits_BV = self._logits_BV
+        forbidden_BV = well_formed_BV = self._grammar.forbidden(self._position)
         for constraint in self._constraints:
             forbidden_BV = constraint.forbid(forbidden_BV)
+        if self._constraints:
+            logits_BV = keep_ends(logits_BV, well_formed_BV, forbidden_BV, self._layout_size)
         if choices:
             excluded_BV = torch.ones_like(forbidden_BV)
             excluded_BV[:, list(choices)] = False
             forbidden_BV = forbidden_BV | excluded_BV
-        ids_B = self._sampler.draw(self._logits_BV, forbidden_BV)
+        ids_B = self._sampler.draw(logits_BV, forbidden_BV)
         self._unread_BT = ids_B[:, None]
         ids: list[int] = ids_B.tolist()
         self._advance(ids)
@@ -199,3 +206,26 @@ class Loop:
         self._history.append(ids)
         for constraint in self._constraints:
             constraint.advance(ids)
+
+
+def keep_ends(logits_BV: Tensor, before_BV: Tensor, after_BV: Tensor, layout_size: int) -> Tensor:
+    """Gives the probability of layout tokens that constraints forbid to those that they allow.
+
+    A line ends where a layout token comes. If only one of a hundred speakers may speak next, lines should not
+    become a hundred times as long: whether a line ends is the model's business, who is next the constraint's.
+
+    Args:
+        logits_BV: the model's scores.
+        before_BV: what was forbidden without the constraints.
+        after_BV: what is forbidden with them.
+        layout_size: how many tokens, the first ones, are layout.
+
+    Returns:
+        Scores of which those of allowed layout tokens are raised.
+    """
+    layout_BL = logits_BV[:, :layout_size]
+    kept_BL = ~after_BV[:, :layout_size]
+    all_B1 = layout_BL.masked_fill(before_BV[:, :layout_size], -math.inf).logsumexp(-1, keepdim=True)
+    kept_B1 = layout_BL.masked_fill(~kept_BL, -math.inf).logsumexp(-1, keepdim=True)
+    raised_BL = torch.where(kept_BL, layout_BL + (all_B1 - kept_B1), layout_BL)
+    return torch.cat([raised_BL, logits_BV[:, layout_size:]], dim=1)

@@ -166,9 +166,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
     next_PV[:, breaking_V | ~vocabulary.is_text] = Place.TEXT_START
     next_PV[[Place.NAME_START, Place.NAME]] = np.where(vocabulary.is_text, Place.NAME, Place.TEXT_START)
     next_PV[:, vocabulary.heading] = Place.HEADING
-    next_PV[Place.OPENING, vocabulary.heading] = (
-        Place.TEXT_START
-    )  # an empty one parts scenes
+    next_PV[Place.OPENING, vocabulary.heading] = Place.TEXT_START  # an empty one parts scenes
     next_PV[:, vocabulary.cue] = Place.NAME_START
     next_PV[:, vocabulary.end] = Place.OPENING
 

@@ -119,6 +119,7 @@ class Writing:
             build_grammar(vocabulary, decoder.device),
             self._constraints(request, decoder.device),
             Sampler(request.sampling, self._seeds, torch.from_numpy(vocabulary.is_text).to(decoder.device)),
+            int((~vocabulary.is_text).sum()),
             request.count,
         )
         if after:
@@ -182,7 +183,7 @@ def _source_of(sitting: Sitting | None, vocabulary: Vocabulary) -> str | None:
 
 def _decoder(model: LanguageModel, vocabulary: Vocabulary, request: Request) -> Decoder:
     if request.cache:
-        return CachedDecoder(model, request.count, request.cache, vocabulary.end)
+        return CachedDecoder(model, request.count, request.cache, vocabulary)
     return ModelDecoder(model, request.count)
 
 

@@ -14,16 +14,19 @@ from scriptforge.generation.cache import CachedDecoder, CacheOptions
 from scriptforge.models import build
 from scriptforge.models.lstm import LSTM, LSTMConfig
 from scriptforge.run import Run
+from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder
 
-END = 3
+VOCABULARY = Vocabulary.train(["abcdefghi ."], "char", plain=True)
+SIZE, END = VOCABULARY.size, VOCABULARY.end
+SOME = np.array(VOCABULARY.encode("abcdefghi ."), dtype=np.uint16)
 
 
 @pytest.fixture(scope="module")
 def model() -> LSTM:
     """A model whose probabilities and features are far from even."""
     torch.manual_seed(0)
-    model = build(LSTMConfig(vocabulary_size=13, embedding_size=4, hidden_size=6)).eval()
+    model = build(LSTMConfig(vocabulary_size=SIZE, embedding_size=4, hidden_size=6)).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(4)
@@ -32,7 +35,7 @@ def model() -> LSTM:
 
 def text(length: int, *, ends: bool) -> np.ndarray:
     """Random tokens, now and then an `end`, which also are what comes at the edges of chunks."""
-    ids = np.random.default_rng(2).integers(4, 13, length, dtype=np.uint8)
+    ids = np.random.default_rng(2).choice(SOME, length)
     if ends:
         ids[[place for place in (0, 1, 40, 254, 255, 256, 300, 511) if place < length]] = END
     return ids
@@ -40,7 +43,7 @@ def text(length: int, *, ends: bool) -> np.ndarray:
 
 def nats_one_by_one(model: LSTM, ids: np.ndarray, options: CacheOptions) -> float:
     """What a decoder is surprised by, each token after it has read those before."""
-    decoder = CachedDecoder(model, 1, options, END)
+    decoder = CachedDecoder(model, 1, options, VOCABULARY)
     nats = 0.0
     for before, id_ in zip([END, *ids.tolist()[:-1]], ids.tolist(), strict=True):
         logarithms_1V = decoder.read(torch.tensor([[before]]))
@@ -59,7 +62,7 @@ def test_a_text_costs_what_a_decoder_is_surprised_by(
     model: LSTM, length: int, options: CacheOptions, ends: bool
 ) -> None:
     ids = text(length, ends=ends)
-    assert cached_nats(model, ids, END, options) == pytest.approx(
+    assert cached_nats(model, ids, VOCABULARY, options) == pytest.approx(
         nats_one_by_one(model, ids, options), rel=1e-5
     )
 
@@ -68,10 +71,10 @@ def test_what_is_said_again_costs_less(model: LSTM) -> None:
     once = text(100, ends=False)
     twice = np.concatenate([once, once])
     options = CacheOptions(weight=0.7, flatness=100, window=100)
-    first = cached_nats(model, once, END, options)
-    assert cached_nats(model, twice, END, options) - first < first / 2
-    apart = np.concatenate([once, [END], once]).astype(np.uint8)
-    assert cached_nats(model, apart, END, options) - first > first / 2
+    first = cached_nats(model, once, VOCABULARY, options)
+    assert cached_nats(model, twice, VOCABULARY, options) - first < first / 2
+    apart = np.concatenate([once, [END], once]).astype(np.uint16)
+    assert cached_nats(model, apart, VOCABULARY, options) - first > first / 2
 
 
 def test_without_weight_the_figures_are_those_of_the_stream(

@@ -1,6 +1,7 @@
 """The cache against its definition, written out word by word."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -8,12 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.cache import CachedDecoder, CacheOptions
+from scriptforge.generation.cache import CachedDecoder, CacheOptions, sayable
 from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.models import build
 from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.vocabulary import Level, Vocabulary
 
-SIZE, END = 11, 0
+VOCABULARY = Vocabulary.train(["abcdeé. ,"], "char", plain=True)
+SIZE, END = VOCABULARY.size, VOCABULARY.end
+LETTERS = [bool(re.search(r"[^\W_]|\ufffd", VOCABULARY.decode([id_]))) for id_ in range(SIZE)]
+A, B, C, D, DOT = VOCABULARY.encode("abcd.")
+SOME = [END, A, B, C, D, DOT, *VOCABULARY.encode(" ,é2"), SIZE // 2]
 OPTIONS = CacheOptions(weight=0.4, flatness=3, window=7)
 
 
@@ -29,7 +35,7 @@ def new_model(hidden_size: int = 6) -> LSTM:
 
 
 MODEL = new_model()
-texts = st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=30)
+texts = st.lists(st.sampled_from(SOME), min_size=1, max_size=30)
 
 
 @torch.no_grad()
@@ -39,16 +45,18 @@ def by_definition(ids: list[int], options: CacheOptions) -> list[float]:
     features = features_1TH[0].double()
     expected = MODEL.score(features_1TH)[0, -1].double().softmax(-1).tolist()
     begin = max((place for place, id_ in enumerate(ids) if id_ == END), default=0)
-    places = range(max(begin, len(ids) - 1 - options.window), len(ids) - 1)
+    near = range(max(begin, len(ids) - 1 - options.window), len(ids) - 1)
+    places = [place for place in near if LETTERS[ids[place + 1]]]
     if not places:
         return expected
     cached = [0.0] * SIZE
     for place in places:
         likeness = torch.cosine_similarity(features[place], features[-1], dim=0).item()
         cached[ids[place + 1]] += math.exp(options.flatness * likeness)
+    mass = sum(own for own, is_letter in zip(expected, LETTERS, strict=True) if is_letter)
     return [
-        (1 - options.weight) * own + options.weight * again / sum(cached)
-        for own, again in zip(expected, cached, strict=True)
+        (1 - options.weight) * own + options.weight * mass * again / sum(cached) if is_letter else own
+        for own, again, is_letter in zip(expected, cached, LETTERS, strict=True)
     ]
 
 
@@ -57,7 +65,7 @@ def by_definition(ids: list[int], options: CacheOptions) -> list[float]:
     st.builds(CacheOptions, weight=st.floats(0, 0.99), flatness=st.floats(0, 50), window=st.integers(1, 40)),
 )
 def test_scores_are_the_logarithms_of_the_mixture(ids: list[int], options: CacheOptions) -> None:
-    logits_BV = CachedDecoder(MODEL, 1, options, END).read(torch.tensor([ids]))
+    logits_BV = CachedDecoder(MODEL, 1, options, VOCABULARY).read(torch.tensor([ids]))
     assert logits_BV.exp().sum().item() == pytest.approx(1, abs=1e-5)
     assert logits_BV[0].exp().tolist() == pytest.approx(by_definition(ids, options), abs=1e-5)
 
@@ -65,54 +73,74 @@ def test_scores_are_the_logarithms_of_the_mixture(ids: list[int], options: Cache
 @given(texts, st.lists(st.integers(1, 29), max_size=4, unique=True).map(sorted))
 def test_reading_in_parts_is_reading_at_once(ids: list[int], cuts: list[int]) -> None:
     ids_1T = torch.tensor([ids])
-    whole_1V = CachedDecoder(MODEL, 1, OPTIONS, END).read(ids_1T)
-    decoder = CachedDecoder(MODEL, 1, OPTIONS, END)
+    whole_1V = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_1T)
+    decoder = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY)
     *_, last_1V = (decoder.read(part) for part in ids_1T.tensor_split(cuts, dim=1) if part.numel())
     torch.testing.assert_close(last_1V, whole_1V)
 
 
 def test_lanes_do_not_know_of_each_other() -> None:
-    ids_BT = torch.tensor([[END, 3, 4, 5, 3, 4], [END, 3, END, 5, 5, 5], [1, 2, 3, 4, 5, END]])
-    together = CachedDecoder(MODEL, 3, OPTIONS, END)
+    ids_BT = torch.tensor([[END, A, B, C, A, B], [END, A, END, C, C, C], [D, A, B, DOT, C, END]])
+    together = CachedDecoder(MODEL, 3, OPTIONS, VOCABULARY)
     together.read(ids_BT[:, :4])
     logits_BV = together.read(ids_BT[:, 4:])
     for lane, ids_T in enumerate(ids_BT):
-        alone_1V = CachedDecoder(MODEL, 1, OPTIONS, END).read(ids_T[None])
+        alone_1V = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_T[None])
         torch.testing.assert_close(logits_BV[lane : lane + 1], alone_1V)
 
 
 def test_what_came_before_comes_back() -> None:
-    ids_1T = torch.tensor([[END, 3, 9, 4, 5, 3]])
+    ids_1T = torch.tensor([[END, A, B, DOT, C, A]])
     alone = ModelDecoder(MODEL, 1).read(ids_1T).softmax(-1)
-    cached = CachedDecoder(MODEL, 1, CacheOptions(), END).read(ids_1T).exp()
-    assert cached[0, 9] > alone[0, 9]
-    assert cached[0, 7] < alone[0, 7]
+    cached = CachedDecoder(MODEL, 1, CacheOptions(), VOCABULARY).read(ids_1T).exp()
+    assert cached[0, B] > alone[0, B]
+    assert cached[0, D] < alone[0, D]
+
+
+def test_marks_and_ends_are_left_to_the_model() -> None:
+    ids_1T = torch.tensor([[END, A, DOT, B, DOT, A]])
+    alone = ModelDecoder(MODEL, 1).read(ids_1T).log_softmax(-1)
+    cached = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_1T)
+    assert torch.equal(cached[0, [DOT, END]], alone[0, [DOT, END]])
 
 
 def test_at_the_end_of_a_script_all_is_forgotten() -> None:
-    ids_1T = torch.tensor([[END, 3, 4, 5, 3, 4, END]])
+    ids_1T = torch.tensor([[END, A, B, C, A, B, END]])
     alone_1V = ModelDecoder(MODEL, 1).read(ids_1T).log_softmax(-1)
-    cached_1V = CachedDecoder(MODEL, 1, OPTIONS, END).read(ids_1T)
+    cached_1V = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_1T)
     torch.testing.assert_close(cached_1V, alone_1V)
+
+
+@pytest.mark.parametrize("level", ["word", "bpe", "char"])
+def test_cues_and_what_has_letters_may_come_back(level: Level) -> None:
+    texts = ['Is it 10 past? "No," said Zoë...', "Да."]
+    vocabulary = Vocabulary.train(texts, level, size=400 if level == "bpe" else None, speakers=["Bo"])
+    said = sayable(vocabulary, torch.device("cpu"))
+    assert said[vocabulary.speakers["Bo"]] and said[vocabulary.cue] and not said[vocabulary.end]
+    for word in ("10", "past", "Zoë", "Да"):
+        assert said[vocabulary.encode(word)].all()
+    for mark in ("?", "...", ",", '"'):
+        assert not said[vocabulary.encode(mark)].any()
 
 
 def test_a_token_that_cannot_come_again_keeps_its_finite_score() -> None:
     model = new_model()
     with torch.no_grad():
-        model.head.bias[8] = -500
-    logits_1V = CachedDecoder(model, 1, OPTIONS, END).read(torch.tensor([[END, 3, 4, 3]]))
+        model.head.bias[D] = -500
+    logits_1V = CachedDecoder(model, 1, OPTIONS, VOCABULARY).read(torch.tensor([[END, A, B, A]]))
     assert logits_1V.isfinite().all()
 
 
 @pytest.mark.parametrize("read", [0, 1, 5, 7, 8, 20])
 def test_a_restored_state_goes_on_in_the_same_bits(read: int) -> None:
-    ids_BT = torch.randint(0, SIZE, (2, read + 4), generator=torch.Generator().manual_seed(1))
-    decoder, other = (CachedDecoder(MODEL, 2, OPTIONS, END) for _ in range(2))
+    draws_BT = torch.randint(0, len(SOME), (2, read + 4), generator=torch.Generator().manual_seed(1))
+    ids_BT = torch.tensor(SOME)[draws_BT]
+    decoder, other = (CachedDecoder(MODEL, 2, OPTIONS, VOCABULARY) for _ in range(2))
     if read:
         decoder.read(ids_BT[:, :read])
     state = decoder.state()
     expected = [decoder.read(ids_B[:, None]) for ids_B in ids_BT[:, read:].unbind(1)]
-    other.read(torch.tensor([[1, 2, 3], [4, 5, 6]]))
+    other.read(torch.tensor([[A, B, C], [C, D, A]]))
     other.restore(state)
     assert all(
         torch.equal(other.read(ids_B[:, None]), logits_BV)
@@ -123,28 +151,28 @@ def test_a_restored_state_goes_on_in_the_same_bits(read: int) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        CachedDecoder(MODEL, 1, OPTIONS, END),
-        CachedDecoder(MODEL, 2, CacheOptions(window=3), END),
-        CachedDecoder(new_model(hidden_size=7), 2, OPTIONS, END),
+        CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY),
+        CachedDecoder(MODEL, 2, CacheOptions(window=3), VOCABULARY),
+        CachedDecoder(new_model(hidden_size=7), 2, OPTIONS, VOCABULARY),
         ModelDecoder(MODEL, 2),
     ],
     ids=["another number of lanes", "another window", "another model", "no cache"],
 )
 def test_a_state_of_another_kind_is_refused(other: CachedDecoder | ModelDecoder) -> None:
     other.read(torch.ones(len(other.state()["state.0"][0]), 9, dtype=torch.int64))
-    decoder = CachedDecoder(MODEL, 2, OPTIONS, END)
+    decoder = CachedDecoder(MODEL, 2, OPTIONS, VOCABULARY)
     with pytest.raises((ValueError, KeyError)):
         decoder.restore(other.state())
     torch.testing.assert_close(
-        decoder.read(torch.tensor([[END, 3], [END, 4]])),
-        CachedDecoder(MODEL, 2, OPTIONS, END).read(torch.tensor([[END, 3], [END, 4]])),
+        decoder.read(torch.tensor([[END, A], [END, B]])),
+        CachedDecoder(MODEL, 2, OPTIONS, VOCABULARY).read(torch.tensor([[END, A], [END, B]])),
     )
 
 
 @pytest.mark.parametrize("change", [{"cache.values": SIZE}, {"cache.values": -2}, {"cache.count": -1}])
 def test_a_damaged_state_is_refused(change: dict[str, int]) -> None:
-    decoder = CachedDecoder(MODEL, 1, OPTIONS, END)
-    decoder.read(torch.tensor([[END, 3, 4]]))
+    decoder = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY)
+    decoder.read(torch.tensor([[END, A, B]]))
     state = decoder.state()
     for name, value in change.items():
         state[name] = torch.full_like(state[name], value)

@@ -65,6 +65,16 @@ def test_words_alone_are_said_by_the_cast(vocabulary: Vocabulary, untrained_mode
         assert set(piece) == {name}
 
 
+def test_lines_grow_no_longer_for_a_small_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    def length(**asked: object) -> int:
+        request = Request(lines=4, count=60, sampling=WILD, **asked)  # type: ignore[arg-type]
+        pieces = generate(untrained_model(vocabulary), vocabulary, request)
+        return sum(len(element.text) for piece in pieces for element in piece.elements)
+
+    everybody = length(casting=Casting(("jerry", "elaine", "uncle leo", "cop 2")))
+    assert length(casting=Casting(("jerry",), stage_directions=False)) < 1.3 * everybody
+
+
 def test_so_many_turns_come(vocabulary: Vocabulary, untrained_model: Make) -> None:
     assert {len(piece) for piece in speakers(vocabulary, untrained_model, turns=3)} == {3}
 
