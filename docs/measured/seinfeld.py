@@ -35,7 +35,7 @@ MINUTES = 3
 LINES, PIECES = 40, 10
 MAX_COPY = 8
 CACHE_SHARES = (0.05, 0.1, 0.2)
-ROUNDS = 7
+ROUNDS = 15
 REQUESTS = {
     "temperature 0.5": Request(sampling=SamplingOptions(temperature=0.5)),
     "temperature 0.8, the default": Request(),
@@ -186,8 +186,9 @@ def cost(trained: Run, index: Index, without: Request, with_it: Request) -> floa
     seconds: dict[bool, list[float]] = {False: [], True: []}
     for number in range(2 * ROUNDS):
         request = replace(with_it if number % 2 else without, length=400, seed=number // 2)
+        writing = Writing(trained.model, trained.vocabulary, request, index=index)
         begun = time.perf_counter()
-        tokens = sum(1 for _ in Writing(trained.model, trained.vocabulary, request, index=index))
+        tokens = sum(1 for _ in writing)
         seconds[bool(number % 2)].append((time.perf_counter() - begun) / tokens)
     return statistics.median(seconds[True]) / statistics.median(seconds[False]) - 1
 

@@ -142,7 +142,7 @@ class Loop:
         forbidden_BV = well_formed_BV = self._grammar.forbidden(self._position)
         for constraint in self._constraints:
             forbidden_BV = constraint.forbid(forbidden_BV)
-        if self._constraints:
+        if forbidden_BV is not well_formed_BV:
             logits_BV = keep_ends(logits_BV, well_formed_BV, forbidden_BV, self._layout_size)
         if choices:
             excluded_BV = torch.ones_like(forbidden_BV)

@@ -98,10 +98,10 @@ class Grammar:
     def __init__(self, rules: Rules, text_limit: int, device: torch.device) -> None:
         forbidden_2PV = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
         self._forbidden_2PV = torch.from_numpy(forbidden_2PV).to(device)
-        self._next: list[list[int]] = rules.next_PV.tolist()
-        self._resets: list[list[bool]] = rules.resets_PV.tolist()
+        self._rows: list[Tensor] = list(self._forbidden_2PV[:, None])
+        self._steps: list[list[int]] = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).tolist()
         limits = [_OTHER_LIMITS.get(place, text_limit) for place in Place]
-        self._limits = limits * (len(self._next) // len(Place))
+        self._limits = limits * (len(self._steps) // len(Place))
 
     def start(self, lanes: int) -> Position:
         """Where lanes are that have read nothing; an `<end>` should come first."""
@@ -114,16 +114,17 @@ class Grammar:
             for place, length in zip(position.places, position.lengths, strict=True)
         ]
         if len(rows) == 1:
-            return self._forbidden_2PV[rows[0] : rows[0] + 1]
-        return self._forbidden_2PV[rows]
+            return self._rows[rows[0]]
+        return self._forbidden_2PV.index_select(0, torch.tensor(rows, device=self._forbidden_2PV.device))
 
     def advance(self, position: Position, ids: Sequence[int]) -> Position:
         """The position after one more token on each lane, which need not be an allowed one."""
-        here = list(zip(position.places, position.lengths, ids, strict=True))
-        return Position(
-            [self._next[place][id_] for place, _, id_ in here],
-            [0 if self._resets[place][id_] else length + 1 for place, length, id_ in here],
-        )
+        places, lengths = [], []
+        for place, length, id_ in zip(position.places, position.lengths, ids, strict=True):
+            step = self._steps[place][id_]  # the next place, as its complement where the length is reset
+            places.append(step if step >= 0 else ~step)
+            lengths.append(length + 1 if step >= 0 else 0)
+        return Position(places, lengths)
 
 
 def build_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
