@@ -98,8 +98,8 @@ def mix(logarithms: Tensor, cached: Tensor, applies: Tensor, weight: float) -> T
 def sayable(vocabulary: Vocabulary, device: torch.device) -> Tensor:
     """The tokens that the cache speaks of, `sayable_V`; a part of a character may be one of a letter."""
     says_something = (
-        not vocabulary.is_text[id_] or any(map(_is_sign_of_speech, vocabulary.decode([id_])))
-        for id_ in range(vocabulary.size)
+        not vocabulary.is_text[id_] or any(map(_is_sign_of_speech, text))
+        for id_, text in enumerate(vocabulary.token_texts)
     )
     sayable_V = torch.tensor(list(says_something), device=device)
     sayable_V[vocabulary.end] = False

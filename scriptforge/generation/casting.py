@@ -199,8 +199,7 @@ def _unwanted(casting: Casting, vocabulary: Vocabulary) -> Tensor:
     """The tokens that never come: those of stage directions, where there are none."""
     unwanted_V = torch.zeros(vocabulary.size, dtype=torch.bool)
     if not casting.stage_directions:
-        for id_ in range(vocabulary.size):
-            text = vocabulary.decode([id_])
+        for id_, text in enumerate(vocabulary.token_texts):
             unwanted_V[id_] = any(bracket in text for bracket in _OPENING_BRACKETS)
         unwanted_V[vocabulary.action] = True
     return unwanted_V

@@ -96,7 +96,7 @@ class _Tokens:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._texts = [vocabulary.decode([id_]) for id_ in range(vocabulary.size)]
+        self._texts = vocabulary.token_texts
         self.is_layout: list[bool] = (~vocabulary.is_text).tolist()
         self.forms = [self._form_alone(id_) for id_ in range(vocabulary.size)]
         counts = [len((form or "").split()) for form in self.forms]

@@ -140,7 +140,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
 
     Bytes that are no whole character count as ink.
     """
-    texts = _texts(vocabulary)
+    texts = vocabulary.token_texts
     text_V = _text_tokens(vocabulary) & _mask(_is_writable(text) for text in texts)
     inked_V = text_V & _mask(not text[:1].isspace() for text in texts)
     nameable_V = text_V & _mask(_NOT_IN_NAMES.isdisjoint(text) for text in texts)
@@ -202,7 +202,7 @@ def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
 
 def _plain_rules(vocabulary: Vocabulary) -> Rules:
     """Any text, in lines that end some time and gaps that do, too."""
-    texts = _texts(vocabulary)
+    texts = vocabulary.token_texts
     end_V = _only(vocabulary, vocabulary.end)
     breaks_V = end_V | _mask("\n" in text for text in texts)
     speaks_V = _mask(bool(text.rpartition("\n")[2].strip()) for text in texts)
@@ -220,11 +220,6 @@ def _plain_rules(vocabulary: Vocabulary) -> Rules:
 
     resets_PV = (next_PV != np.arange(len(Place))[:, None]) | (breaks_V & speaks_V)
     return Rules(allowed_PV, closing_PV, next_PV, resets_PV)
-
-
-def _texts(vocabulary: Vocabulary) -> list[str]:
-    """What each token says by itself; layout tokens say nothing."""
-    return [vocabulary.decode([id_]) for id_ in range(vocabulary.size)]
 
 
 def _text_tokens(vocabulary: Vocabulary) -> NDArray[np.bool_]:

@@ -181,6 +181,11 @@ class Vocabulary:
         """Which ids are text, `<unk>` included, and which are layout; shape (size,)."""
         return np.arange(self.size) >= len(self._layout)
 
+    @cached_property
+    def token_texts(self) -> list[str]:
+        """What each token says by itself, by id; layout tokens say nothing."""
+        return [self.decode([id_]) for id_ in range(self.size)]
+
     def voices_named(self, name: str) -> list[Voice]:
         """Those with a token who have a name, however it is spelled: in a mix there may be several."""
         return self._voices_by_key.get(speaker_key(name), [])
