@@ -1,6 +1,7 @@
 """A prepared dataset on disk: what it is made of, its text piece by piece, and its ids, memory-mapped."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
@@ -61,33 +62,38 @@ class Division(BaseModel):
     documents: tuple[str, ...] = ()
     boundaries: tuple[int, ...] = ()
 
-    def split_of(self, document: int, character: int) -> str:
-        """The split of what begins at a character of the corpus and belongs to a document."""
-        if self.by == "document":
-            return self.documents[document]
-        return SPLITS[sum(character >= boundary for boundary in self.boundaries)]
-
     def divide(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
         """All pieces of the corpus, in order, each with its split.
 
         Plain text is cut at the very character where a split ends; an element stays whole. In a mix the first
         document has any number.
         """
-        position = 0
-        first_document: int | None = None
+        return self._by_document(pieces) if self.by == "document" else self._by_block(pieces)
+
+    def _by_document(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
+        first: int | None = None
         for piece in pieces:
-            first_document = piece.document if first_document is None else first_document
-            for part in self._cut(piece, position):
-                yield self.split_of(part.document - first_document, position), part
+            first = piece.document if first is None else first
+            yield self.documents[piece.document - first], piece
+
+    def _by_block(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
+        blocks = iter(zip((*self.boundaries, math.inf), SPLITS, strict=True))
+        end, split = next(blocks)
+        position = 0
+        for piece in pieces:
+            is_cut = piece.kind == PLAIN and position + piece.characters > end
+            for part in self._cut(piece, position) if is_cut else (piece,):
+                while position >= end:
+                    end, split = next(blocks)
+                yield split, part
                 position += part.characters
 
     def _cut(self, piece: Piece, position: int) -> Iterator[Piece]:
-        if piece.kind == PLAIN:
-            for boundary in self.boundaries:
-                if position < boundary < position + piece.characters:
-                    head, piece = piece.cut(boundary - position)
-                    yield head
-                    position = boundary
+        for boundary in self.boundaries:
+            if position < boundary < position + piece.characters:
+                head, piece = piece.cut(boundary - position)
+                yield head
+                position = boundary
         yield piece
 
 

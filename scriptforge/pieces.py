@@ -1,8 +1,8 @@
 """`scripts.parquet`: the parsed text of a dataset, piece by piece, written and read in constant memory."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow
 import pyarrow.parquet
@@ -27,8 +27,7 @@ _SCHEMA = pyarrow.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """An element of a script, or a stretch of a plain text, and the document it belongs to.
 
     Attributes:
@@ -57,7 +56,7 @@ class Piece:
     def cut(self, character: int) -> tuple["Piece", "Piece"]:
         """What stands before a character of a plain text, and the rest."""
         head, tail = self.text[:character], self.text[character:]
-        return replace(self, text=head, characters=len(head)), replace(self, text=tail, characters=len(tail))
+        return self._replace(text=head, characters=len(head)), self._replace(text=tail, characters=len(tail))
 
     @property
     def element(self) -> Element:
@@ -83,8 +82,11 @@ def write_pieces(path: Path, pieces: Iterable[Piece]) -> None:
     """Writes all pieces, a block at a time."""
     with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         for block in blocks(pieces):
-            columns = {name: [getattr(piece, name) for piece in block] for name in _SCHEMA.names}
-            writer.write_table(pyarrow.table(columns, _SCHEMA))
+            values = zip(*block, strict=True)
+            columns = [
+                pyarrow.array(column, field.type) for field, column in zip(_SCHEMA, values, strict=True)
+            ]
+            writer.write_table(pyarrow.table(columns, schema=_SCHEMA))
 
 
 def read_pieces(path: Path) -> Iterator[Piece]:

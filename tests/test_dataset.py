@@ -7,6 +7,7 @@ import pytest
 
 from scriptforge.dataset import Dataset, Division
 from scriptforge.errors import DatasetError
+from scriptforge.pieces import PLAIN, Piece
 from scriptforge.workspace import SPLITS, DatasetFolder
 
 
@@ -78,10 +79,30 @@ def test_damaged_ids(folder: DatasetFolder, damage: str) -> None:
 
 
 def test_which_split_a_piece_is_in() -> None:
+    lengths = (9, 1, 4, 1, 84, 3)  # they begin at 0, 9, 10, 14, 15 and 99
+    lines = [Piece(0, "", "action", "", "", length) for length in lengths]
     blocks = Division(by="block", boundaries=(10, 15))
-    characters = (0, 9, 10, 14, 15, 99)
-    assert [blocks.split_of(0, character) for character in characters] == [
+    assert [split for split, _ in blocks.divide(lines)] == [
         "train", "train", "validation", "validation", "test", "test",
     ]  # fmt: skip
     documents = Division(by="document", documents=("train", "test"))
-    assert documents.split_of(1, 0) == "test"
+    pair = [line._replace(document=7 + number) for number, line in enumerate(lines[:2])]
+    assert [split for split, _ in documents.divide(pair)] == ["train", "test"]
+
+
+def test_an_element_stays_whole_and_plain_text_is_cut() -> None:
+    blocks = Division(by="block", boundaries=(2, 5))
+    element = Piece(0, "", "action", "", "abcdef", 6)
+    assert list(blocks.divide([element, element])) == [("train", element), ("test", element)]
+    text = element._replace(kind=PLAIN)
+    cut = [(split, piece.text, piece.characters) for split, piece in blocks.divide([text, text])]
+    assert cut == [("train", "ab", 2), ("validation", "cde", 3), ("test", "f", 1), ("test", "abcdef", 6)]
+
+
+def test_a_split_of_nothing_is_passed_over() -> None:
+    blocks = Division(by="block", boundaries=(2, 2))
+    text = Piece(0, "", PLAIN, "", "abcd", 4)
+    assert [(split, piece.text) for split, piece in blocks.divide([text])] == [
+        ("train", "ab"),
+        ("test", "cd"),
+    ]

@@ -96,7 +96,9 @@ class Parsing:
         self.files += other.files
 
 
-def parse(source: Source, fetched: Fetched, plain: bool, parsing: Parsing) -> Iterator[Piece]:
+def parse(
+    source: Source, fetched: Fetched, plain: bool, parsing: Parsing, first_document: int = 0
+) -> Iterator[Piece]:
     """The pieces of all files, in order.
 
     Args:
@@ -104,6 +106,7 @@ def parse(source: Source, fetched: Fetched, plain: bool, parsing: Parsing) -> It
         fetched: the files.
         plain: whether to take texts as they stand.
         parsing: filled on the way, file by file.
+        first_document: the number of the first document.
 
     Raises:
         CorpusError: a file that must be whole is broken, or all files of a folder are.
@@ -111,7 +114,7 @@ def parse(source: Source, fetched: Fetched, plain: bool, parsing: Parsing) -> It
     """
     for file in fetched.files:
         found = Parsing()
-        pieces = _pieces(source, file, plain, found, first=len(parsing.sizes))
+        pieces = _pieces(source, file, plain, found, first=first_document + len(parsing.sizes))
         try:
             yield from _held(pieces) if fetched.is_folder else pieces
         except CorpusError as problem:
@@ -137,7 +140,11 @@ def _pieces(
                 characters = len(element) if isinstance(element, str) else rendered_length(element)
                 parsing.sizes[number] += characters
                 parsing.pieces += 1
-                yield _piece(first + number, title, element, characters)
+                if isinstance(element, str):
+                    yield Piece(first + number, title, PLAIN, "", element, characters, source.name)
+                else:
+                    kind, text, speaker = element.kind, element.text, element.speaker
+                    yield Piece(first + number, title, kind, speaker, text, characters, source.name)
             if not parsing.sizes[number]:
                 parsing.sizes.pop()
     except CorpusError as problem:
@@ -163,12 +170,6 @@ def _held(pieces: Iterable[Piece]) -> Iterator[Piece]:
         path = Path(folder) / "pieces.parquet"
         write_pieces(path, chain.from_iterable(chain(begun, rest)))
         yield from read_pieces(path)
-
-
-def _piece(number: int, title: str, element: Element | str, characters: int) -> Piece:
-    if isinstance(element, str):
-        return Piece(number, title, PLAIN, "", element, characters)
-    return Piece(number, title, element.kind, element.speaker, element.text, characters)
 
 
 def _documents(

@@ -5,7 +5,6 @@ vocabulary learnt from what is trained on; last the parsed text is read back and
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from typing import Any
@@ -133,8 +132,7 @@ def _parsed(
     """The pieces of all corpora, their documents numbered from one to the next."""
     first_document = 0
     for (source, fetched), parsing in zip(corpora, parsings, strict=True):
-        for piece in parse(source, fetched, options.plain, parsing):
-            yield replace(piece, document=first_document + piece.document, source=source.name)
+        yield from parse(source, fetched, options.plain, parsing, first_document)
         first_document += len(parsing.sizes)
 
 

@@ -133,6 +133,7 @@ def _split_cue(printed: str) -> tuple[str, str]:
     return (name.strip(), bracket + aside) if aside.endswith(")") else (cue, "")
 
 
+@lru_cache(maxsize=4096)
 def speaker_key(name: str) -> str:
     """The form under which two spellings of a speaker's name are one: `Jerry` and `JERRY`."""
     return " ".join(name.replace("_", " ").split()).casefold()

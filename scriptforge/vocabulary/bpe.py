@@ -5,6 +5,7 @@ putting a space before each, so that `hello` at the start of a line and within o
 saved 0.8 % of the tokens of Seinfeld at 2,000, too little for a rule more. Knows nothing of scripts.
 """
 
+import re
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -12,6 +13,15 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from scriptforge.errors import UsageError
 
 DEFAULT_SIZE = 2000
+
+# White space as Unicode defines it, which is how the library reads `\s`; Python counts four controls more.
+_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_PART = re.compile(rf"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
+
+
+def parts(text: str) -> list[str]:
+    """Words, each with the white space before it: no token is within two of them."""
+    return _PART.findall(text)
 
 
 def untrained(*, lower: bool) -> Tokenizer:

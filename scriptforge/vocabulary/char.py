@@ -16,6 +16,11 @@ from scriptforge.errors import UsageError
 _BYTE_SIGNS = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
+def parts(text: str) -> list[str]:
+    """The characters of a text: what one becomes does not depend on its neighbours."""
+    return list(text)
+
+
 def untrained(*, lower: bool) -> Tokenizer:
     """The pipeline with an empty model."""
     tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))

@@ -1,6 +1,6 @@
 """The three levels at which text becomes tokens, by name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
 from tokenizers import AddedToken, Tokenizer
@@ -17,6 +17,12 @@ def untrained(level: Level, *, lower: bool) -> Tokenizer:
     """The pipeline of a level, with an empty model."""
     tokenizer: Tokenizer = _MODULES[level].untrained(lower=lower)
     return tokenizer
+
+
+def parts(level: Level) -> Callable[[str], list[str]]:
+    """What takes a text apart at the seams of a level: the ids of the parts, joined, are the text's."""
+    divide: Callable[[str], list[str]] = _MODULES[level].parts
+    return divide
 
 
 def train(

@@ -9,9 +9,8 @@ setting out of it, so `Vocabulary` makes it; other programs that load the file a
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import chain, islice
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +21,7 @@ from tokenizers import Tokenizer
 from scriptforge.errors import DatasetError, nearest
 from scriptforge.screenplay.script import Element, Kind, speaker_key
 from scriptforge.vocabulary import file, levels
+from scriptforge.vocabulary.encoding import Encoded, Encoder
 from scriptforge.vocabulary.layout import (
     ACTION,
     CUE,
@@ -39,24 +39,7 @@ from scriptforge.vocabulary.levels import Level
 from scriptforge.vocabulary.stream import TextStream
 from scriptforge.vocabulary.word import MARKS
 
-_BLOCK = 8192  # texts encoded at once: enough for the threads, little in memory
-
 _KIND_TOKENS: dict[Kind, str] = {"heading": HEADING, "action": ACTION, "transition": TRANSITION}
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Ids, and what they leave out.
-
-    Attributes:
-        ids: shape (tokens,), of the smallest unsigned type that holds the vocabulary.
-        unknown_count: how many of them are `<unk>`.
-        unknown_characters: characters in the words that these stand for.
-    """
-
-    ids: NDArray[np.unsignedinteger[Any]]
-    unknown_count: int
-    unknown_characters: int
 
 
 class Vocabulary:
@@ -96,6 +79,15 @@ class Vocabulary:
             **{self._layout[token]: (kind, "") for kind, token in _KIND_TOKENS.items() if not self.plain},
             **{voice.id: ("dialogue", voice.name) for voice in self.voices},
         }
+
+        self._before_text = lru_cache(maxsize=4096)(self._opening)
+        self._encoder = Encoder(
+            tokenizer,
+            levels.parts(level),
+            self.dtype,
+            reserved=len(self._layout),
+            unknown=self.unknown,
+        )
 
     @classmethod
     def train(
@@ -214,7 +206,7 @@ class Vocabulary:
         Args:
             texts: the pieces, whose ids follow each other without a gap.
         """
-        return self._encode_pieces(((), text) for text in texts)
+        return self._encoder.encode(texts)
 
     def encode_elements(self, elements: Iterable[Element], source: str | None = None) -> Encoded:
         """The ids of script elements as they are laid out, without what opens and ends a script.
@@ -226,7 +218,7 @@ class Vocabulary:
         Raises:
             DatasetError: if the vocabulary is plain.
         """
-        return self._encode_pieces(piece for element in elements for piece in self._pieces(element, source))
+        return self._encoder.encode(self._pieces(elements, source))
 
     def decode(self, ids: ArrayLike) -> str:
         """The text of ids, shape (tokens,); layout tokens leave no trace in it."""
@@ -253,7 +245,7 @@ class Vocabulary:
 
     def unknown_words(self, text: str) -> list[str]:
         """The words of a text that have no token, each once, in order; none but at word level."""
-        return list(dict.fromkeys(text[start:stop] for start, stop in self._unknown_spans([text])))
+        return list(dict.fromkeys(text[start:stop] for start, stop in self._encoder.unknown_spans(text)))
 
     def suggest(self, word: str) -> list[str]:
         """Known words like one that is not, nearest first; none but at word level."""
@@ -275,15 +267,18 @@ class Vocabulary:
             )
         return self._layout[token]
 
-    def _pieces(self, element: Element, source: str | None) -> Iterator[tuple[tuple[int], str]]:
-        """An element as layout ids, each with the text after it."""
-        if element.kind != "dialogue":
-            yield (self._layout_id(_KIND_TOKENS[element.kind]),), element.text
-        elif (speaker := self.speaker_id(element.speaker, source)) is not None:
-            yield (speaker,), element.text
-        else:
-            yield (self.cue,), element.speaker
-            yield (self.says,), element.text
+    def _pieces(self, elements: Iterable[Element], source: str | None) -> Iterator[str | int]:
+        """Elements as layout ids, each with the text after it."""
+        for element in elements:
+            yield from self._before_text(element.kind, element.speaker, source)
+            yield element.text
+
+    def _opening(self, kind: Kind, speaker: str, source: str | None) -> tuple[str | int, ...]:
+        """What precedes the text of an element."""
+        if kind != "dialogue":
+            return (self._layout_id(_KIND_TOKENS[kind]),)
+        id_ = self.speaker_id(speaker, source)
+        return (self.cue, speaker, self.says) if id_ is None else (id_,)
 
     def _elements_of(self, pieces: Iterable[tuple[int, str]]) -> list[Element]:
         """What `_pieces` took apart, from a whole sequence of pieces."""
@@ -302,35 +297,3 @@ class Vocabulary:
                 elements.append(Element("action", text))
             before = opening
         return elements
-
-    def _encode_pieces(self, pieces: Iterable[tuple[Sequence[int], str]]) -> Encoded:
-        pieces = iter(pieces)
-        blocks: list[Encoded] = []
-        while block := list(islice(pieces, _BLOCK)):
-            blocks.append(self._encode_block(block))
-        empty = np.empty(0, self.dtype)
-        return Encoded(
-            np.concatenate([empty, *(block.ids for block in blocks)]),
-            sum(block.unknown_count for block in blocks),
-            sum(block.unknown_characters for block in blocks),
-        )
-
-    def _encode_block(self, pieces: list[tuple[Sequence[int], str]]) -> Encoded:
-        texts = [text for _, text in pieces]
-        encodings = self._tokenizer.encode_batch_fast(texts)
-        runs = ((opening, encoding.ids) for (opening, _), encoding in zip(pieces, encodings, strict=True))
-        ids = np.fromiter(chain.from_iterable(chain.from_iterable(runs)), self.dtype)
-        if self.unknown is None or not (ids == self.unknown).any():
-            return Encoded(ids, 0, 0)
-        rows = zip(texts, encodings, strict=True)
-        spans = self._unknown_spans([text for text, encoding in rows if self.unknown in encoding.ids])
-        return Encoded(ids, len(spans), sum(stop - start for start, stop in spans))
-
-    def _unknown_spans(self, texts: list[str]) -> list[tuple[int, int]]:
-        """Where in their texts the words without a token stand, as starts and stops in characters."""
-        return [
-            span
-            for encoding in self._tokenizer.encode_batch(texts)  # the fast way does not keep track of places
-            for id_, span in zip(encoding.ids, encoding.offsets, strict=True)
-            if id_ == self.unknown
-        ]

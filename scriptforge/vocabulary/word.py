@@ -22,6 +22,7 @@ holds all of it. The two signs themselves cannot be kept where a text contains t
 marks so that no word can look like a layout token. A word not known is `<unk>`. Knows nothing of scripts.
 """
 
+import re
 from collections.abc import Iterable
 from itertools import product
 
@@ -70,6 +71,9 @@ _MISSING_SPACE = "|".join(
 # In decoding, spaces stand between all tokens: those that the habit of a mark or a sign takes away.
 _NO_SPACE = rf" (?=[{_CLOSING}]|{_BREAK})|(?<=[{_OPENING}]|{_BREAK}) | ?{JOIN} ?"
 
+# Spaces that no rule above takes for more or less than a space: one alone, where both sides want one.
+_SEAM = re.compile(rf" (?<=[^\s{_OPENING}] )(?=[^\s{_CLOSING}])")
+
 MARKS: tuple[str, ...] = (
     SPACE,
     *map("".join, product(("", SPACE), _CLOSING, ("", JOIN))),
@@ -78,6 +82,11 @@ MARKS: tuple[str, ...] = (
     *map("".join, product(("", SPACE), "\n", ("", SPACE))),
 )
 """The marks in all their variants, which every vocabulary of words knows."""
+
+
+def parts(text: str) -> list[str]:
+    """What stands between spaces that have no token, words with the marks at them."""
+    return _SEAM.split(text)
 
 
 def untrained(*, lower: bool) -> Tokenizer:

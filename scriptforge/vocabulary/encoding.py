@@ -1,0 +1,168 @@
+"""Encoding much text: what stands between two seams is encoded once and remembered.
+
+A seam is a place where every text may be taken apart without changing a token; each level knows its own. Most
+of what stands between two of them, a word with its marks or a character, has been met before. Then a
+text is looked up and not encoded, several times as fast as the library encodes it, and to the same ids. Knows
+nothing of levels, layout or files.
+"""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, count, islice
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+_BLOCK = 8192
+"""Pieces encoded at once: enough to be worth the arrays, little in memory."""
+
+_REMEMBERED = 1 << 23
+"""Characters of all parts that are remembered; each counts for more, since it takes memory by itself."""
+
+_COST_OF_A_PART = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Ids, and what they leave out.
+
+    Attributes:
+        ids: shape (tokens,), of the smallest unsigned type that holds the vocabulary.
+        unknown_count: how many of them are `<unk>`.
+        unknown_characters: characters in the words that these stand for.
+    """
+
+    ids: NDArray[np.unsignedinteger[Any]]
+    unknown_count: int
+    unknown_characters: int
+
+
+class Encoder:
+    """Turns long sequences of texts and ids into ids; several threads may share it.
+
+    Args:
+        tokenizer: what encodes.
+        parts: takes a text apart at its seams.
+        dtype: of the ids.
+        reserved: how many of the first ids may stand among the texts.
+        unknown: the id of words without a token, if there may be any.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        parts: Callable[[str], list[str]],
+        dtype: np.dtype[np.unsignedinteger[Any]],
+        *,
+        reserved: int,
+        unknown: int | None,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._parts = parts
+        self._dtype = dtype
+        self._reserved = reserved
+        self._unknown = unknown
+        self._lock = Lock()
+        # The fast way does not keep track of places, from which the characters of unknown words are counted.
+        self._encode_batch = tokenizer.encode_batch_fast if unknown is None else tokenizer.encode_batch
+        self._forget()
+
+    def encode(self, pieces: Iterable[str | int]) -> Encoded:
+        """The ids of texts and, where an id stands among them, that id."""
+        pieces = iter(pieces)
+        blocks: list[Encoded] = []
+        while block := list(islice(pieces, _BLOCK)):
+            with self._lock:
+                blocks.append(self._encode_block(block))
+        if len(blocks) == 1:
+            return blocks[0]
+        return Encoded(
+            np.concatenate([np.empty(0, self._dtype), *(block.ids for block in blocks)]),
+            sum(block.unknown_count for block in blocks),
+            sum(block.unknown_characters for block in blocks),
+        )
+
+    def unknown_spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the words without a token stand, as starts and stops in characters."""
+        return self._unknown_spans(self._tokenizer.encode(text))
+
+    def _unknown_spans(self, encoding: Encoding) -> list[tuple[int, int]]:
+        spans = zip(encoding.ids, encoding.offsets, strict=True)
+        return [span for id_, span in spans if id_ == self._unknown]
+
+    def _encode_block(self, block: Sequence[str | int]) -> Encoded:
+        parts: list[str | int] = []
+        for piece in block:
+            if isinstance(piece, str):
+                parts += self._parts(piece)
+            else:
+                parts.append(piece)
+        numbers = self._numbered(parts)
+        ids = self._joined(numbers)
+        if self._unknown is None:
+            return Encoded(ids, 0, 0)
+        characters = np.frombuffer(self._unknown_characters, np.int32)[numbers].sum()
+        return Encoded(ids, int(np.count_nonzero(ids == self._unknown)), int(characters))
+
+    def _joined(self, numbers: NDArray[np.int64]) -> NDArray[np.unsignedinteger[Any]]:
+        """The ids of parts, one after the other.
+
+        Args:
+            numbers: of the parts, shape (parts,).
+        """
+        bounds = np.frombuffer(self._bounds, np.int64)
+        starts = bounds[numbers]
+        lengths = bounds[numbers + 1] - starts
+        ends = lengths.cumsum()
+        places = np.repeat(starts - (ends - lengths), lengths)
+        places += np.arange(len(places))
+        ids: NDArray[np.unsignedinteger[Any]] = np.frombuffer(self._ids, np.uint32)[places].astype(
+            self._dtype
+        )
+        return ids
+
+    def _numbered(self, parts: Sequence[str | int]) -> NDArray[np.int64]:
+        """The numbers of parts, shape (parts,); those that have not been met are encoded."""
+        if self._cost > _REMEMBERED:
+            self._forget()
+        known = len(self._numbers)
+        numbers = np.fromiter(map(self._numbers.__getitem__, parts), np.int64, len(parts))
+        new = list(islice(reversed(self._numbers), len(self._numbers) - known))[::-1]
+        try:
+            self._learn(new)
+        except BaseException:  # they have numbers, and nothing that these stand for
+            self._forget()
+            raise
+        return numbers
+
+    def _learn(self, parts: list[str]) -> None:
+        """Encodes the parts that have the next numbers."""
+        if not parts:
+            return
+        encodings = self._encode_batch(parts)
+        ids = [encoding.ids for encoding in encodings]
+        ends = np.fromiter(map(len, ids), np.int64, len(ids)).cumsum() + len(self._ids)
+        self._bounds.extend(ends.tolist())
+        self._ids.extend(chain.from_iterable(ids))
+        self._cost += sum(map(len, parts)) + _COST_OF_A_PART * len(parts)
+        if self._unknown is not None:
+            self._unknown_characters.extend(map(self._count_unknown_characters, encodings, ids))
+
+    def _count_unknown_characters(self, encoding: Encoding, ids: list[int]) -> int:
+        if self._unknown not in ids:
+            return 0
+        return sum(stop - start for start, stop in self._unknown_spans(encoding))
+
+    def _forget(self) -> None:
+        """Knows the reserved ids, each a part by itself, and no text."""
+        self._numbers: defaultdict[Any, int] = defaultdict(count(self._reserved).__next__)
+        self._numbers.update((id_, id_) for id_ in range(self._reserved))
+        self._ids = array("I", range(self._reserved))
+        self._bounds = array("q", range(self._reserved + 1))
+        self._unknown_characters = array("i", bytes(4 * self._reserved))
+        self._cost = 0
