@@ -33,6 +33,9 @@ def evaluate(
         float | None,
         typer.Option(metavar="SHARE", help="Measure the stream once more with a cache, as of generate."),
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Measure the model as it is with generate --int8.")
+    ] = False,
     voice: Annotated[
         bool, typer.Option("--voice", help="Measure how often a classifier tells who says a line.")
     ] = False,
@@ -43,6 +46,7 @@ def evaluate(
     """Measure a run's loss on held-out text, in nats per token and per character."""
     from scriptforge.evaluation import evaluate_cached, evaluate_sources, extent, together, voice_of_run
     from scriptforge.generation import CacheOptions
+    from scriptforge.models import pack
     from scriptforge.run import Run
     from scriptforge.workspace import Workspace
 
@@ -50,19 +54,22 @@ def evaluate(
     place = Workspace.find(workspace)
     trained = Run(place.run(run))
     dataset = trained.description.open_dataset(place)
-    by_source = evaluate_sources(trained.model, dataset, split.value)
+    model = pack(trained.model, "int8") if int8 else trained.model
+    by_source = evaluate_sources(model, dataset, split.value)
     evaluation = together(by_source.values(), extent(dataset, split.value))
     document = {"run": trained.folder.name, "split": split.value, **asdict(evaluation)}
+    if int8:
+        document["int8"] = True
     sources = by_source if dataset.description.sources else {}
     if sources:
         document["sources"] = {source: asdict(each) for source, each in sources.items()}
     parts: dict[str, RenderableType] = {"": _figures(evaluation, sources)}
     if options:
-        cached = evaluate_cached(trained.model, dataset, split.value, options)
+        cached = evaluate_cached(model, dataset, split.value, options)
         document["stream_cached"] = {**asdict(options), **asdict(cached)}
         parts["With a cache"] = table(_COLUMNS, [_row("stream-cached", cached)])
     if voice:
-        voices = voice_of_run(trained.model, dataset)
+        voices = voice_of_run(model, dataset)
         document["voice"] = asdict(voices)
         parts["Voices: lines whose speaker is told from what they say"] = _voices(voices)
     Output(as_json, quiet).result(document, lambda: sections(parts))

@@ -25,7 +25,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scriptforge.generation.decoder import plain_kernels
 from scriptforge.generation.ranges import check_ranges
 from scriptforge.models import LanguageModel
 from scriptforge.vocabulary import Vocabulary
@@ -145,9 +144,8 @@ class CachedDecoder:
     @torch.inference_mode()
     def read(self, ids_BT: Tensor) -> Tensor:
         """See `Decoder.read`: `logits_BV` are the exact logarithms of the mixture, of which none is more."""
-        with plain_kernels():
-            features_BTH, self._state = self._model.features(ids_BT, self._state)
-            logits_BV = self._model.score(features_BTH[:, -1:])[:, 0]
+        features_BTH, self._state = self._model.features(ids_BT, self._state)
+        logits_BV = self._model.score(features_BTH[:, -1:])[:, 0]
         self._remember(ids_BT, directions(features_BTH))
         return self._mixed(logits_BV.float().log_softmax(-1))
 

@@ -6,9 +6,7 @@ Shape letters: B lanes, T steps, V vocabulary.
 """
 
 import math
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -19,8 +17,6 @@ from scriptforge.generation.grammar import Grammar
 from scriptforge.generation.sampler import Sampler
 from scriptforge.generation.sitting import Sitting
 from scriptforge.models import LanguageModel
-
-_onednn = threading.Lock()
 
 
 class Decoder(Protocol):
@@ -63,9 +59,8 @@ class ModelDecoder:
 
     def read(self, ids_BT: Tensor) -> Tensor:
         """See `Decoder.read`."""
-        with plain_kernels():
-            logits_BTV, self._state = self._model(ids_BT, self._state)
-        return logits_BTV[:, -1]
+        features_BTH, self._state = self._model.features(ids_BT, self._state)
+        return self._model.score(features_BTH[:, -1:])[:, 0]
 
     def state(self) -> dict[str, Tensor]:
         """See `Decoder.state`."""
@@ -79,23 +74,10 @@ class ModelDecoder:
         self._state = restored
 
 
-@contextmanager
-def plain_kernels() -> Iterator[None]:
-    """Turns oneDNN off meanwhile: it repacks all weights at every call, four times the work of one step.
-
-    The switch belongs to the process, hence the lock: without it, one thread could restore what another set.
-    """
-    with _onednn:
-        enabled = torch.backends.mkldnn.enabled
-        torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
-        try:
-            yield
-        finally:
-            torch.backends.mkldnn.enabled = enabled
-
-
 class Loop:
     """The loop itself, on B lanes; inference mode ends with each step, as a generator's would leak.
+
+    The decoder may be anywhere; what is done with its scores is done on the CPU.
 
     Args:
         decoder: has read nothing yet.
@@ -122,14 +104,14 @@ class Loop:
         self._layout_size = layout_size
         self._position = grammar.start(lanes)
         self._history: list[list[int]] = []
-        self._unread_BT = torch.empty((lanes, 0), dtype=torch.int64, device=decoder.device)
-        self._logits_BV = torch.empty((lanes, 0), device=decoder.device)
+        self._unread_BT = torch.empty((lanes, 0), dtype=torch.int64)
+        self._logits_BV = torch.empty((lanes, 0))
 
     @torch.inference_mode()
     def give(self, ids: Sequence[int]) -> None:
         """Takes ids that are given and not drawn; the model reads them with the next draw."""
         lanes = len(self._unread_BT)
-        ids_T1 = torch.tensor(ids, dtype=torch.int64, device=self._unread_BT.device)[:, None]
+        ids_T1 = torch.tensor(ids, dtype=torch.int64)[:, None]
         ids_TB = ids_T1.expand(-1, lanes)
         self._take(ids_TB)
         self._unread_BT = torch.cat([self._unread_BT, ids_TB.T], dim=1)
@@ -192,7 +174,7 @@ class Loop:
     def _read(self) -> None:
         """Reads what is unread, after which the scores are those of what may come now."""
         if self._unread_BT.shape[1]:
-            self._logits_BV = self._decoder.read(self._unread_BT)
+            self._logits_BV = self._decoder.read(self._unread_BT.to(self._decoder.device)).cpu()
             self._unread_BT = self._unread_BT[:, :0]
 
     def _take(self, ids_TB: Tensor) -> None:

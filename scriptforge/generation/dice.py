@@ -5,7 +5,9 @@ Shape letters: B lanes, R rolls.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _ROLLS = 256
@@ -23,7 +25,7 @@ class Dice:
         self._throw()
         self._next = 0
 
-    def roll(self) -> Tensor:
+    def roll(self) -> NDArray[np.float64]:
         """The next number of each lane, `(B, 1)` in 0 ≤ x < 1."""
         if self._next == _ROLLS:
             self._throw()
@@ -53,4 +55,5 @@ class Dice:
     def _throw(self) -> None:
         """Makes numbers for a while; one lane's never depend on how many lanes there are."""
         self._before = torch.stack([generator.get_state() for generator in self._generators])
-        self._rolls_BR = torch.stack([torch.rand(_ROLLS, generator=each) for each in self._generators])
+        rolls = [torch.rand(_ROLLS, generator=each) for each in self._generators]
+        self._rolls_BR = torch.stack(rolls).double().numpy()

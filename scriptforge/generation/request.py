@@ -30,6 +30,7 @@ class Request:
         casting: who may speak and who speaks next.
         cache: how strongly what has appeared comes back; None for not at all.
         max_copy: how many words in a row may be copied from the training text; None for any number.
+        int8: whether to multiply with eight bits: faster, and not quite what the model says.
 
     Raises:
         UsageError: a value is out of its range, or two contradict each other.
@@ -47,6 +48,7 @@ class Request:
     casting: Casting = field(default_factory=Casting)
     cache: CacheOptions | None = None
     max_copy: int | None = None
+    int8: bool = False
 
     def __post_init__(self) -> None:
         sizes = [name for name in ("lines", "turns", "length") if getattr(self, name) is not None]

@@ -1,18 +1,21 @@
 """Choosing the next token: each option is one small function from scores to scores, then one draw.
 
 A filter forbids a token by setting its score to minus infinity, and none ever forbids the last one left.
-Knows nothing of models, and of tokens only which are text.
+Of a large vocabulary it sees those tokens alone that it could leave. For so little work NumPy is faster than
+PyTorch. Knows nothing of models, and of tokens only which are text.
 
-Shape letters: B lanes, V vocabulary, W remembered tokens.
+Shape letters: B lanes, V vocabulary, N tokens looked at, W remembered tokens, R runs of tokens.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scriptforge.generation.dice import Dice
@@ -33,8 +36,15 @@ _RANGES: dict[str, tuple[float, float]] = {
 _COLDEST = 1e-3
 _LARGEST = 1e30  # a model gone wrong scores with infinities and what is no number; draws go on all the same
 _FIRST_LOOK = 128
+_SMALL = 1024  # tokens among which looking for the few that matter takes longer than looking at all
+_GROUP = 64
+_MOST_KEPT = 1 / 32  # of all tokens; to gather more takes longer than to look at all
+_LEAST_LOGARITHM = -1e4  # of a probability that is none
 
-Filter: TypeAlias = Callable[[Tensor], Tensor]
+Scores: TypeAlias = NDArray[np.floating[Any]]
+"""Scores of tokens on each lane, minus infinity where forbidden."""
+
+Filter: TypeAlias = Callable[[Scores], Scores]
 
 
 @dataclass(frozen=True)
@@ -70,113 +80,134 @@ class SamplingOptions:
         check_ranges(self, _RANGES, "The")
 
 
-def scale(logits_BV: Tensor, temperature: float) -> Tensor:
+def scale(scores_BN: Scores, temperature: float) -> Scores:
     """Divides by the temperature; the likeliest token gets 0.
 
     Source: Ackley, Hinton and Sejnowski 1985, "A Learning Algorithm for Boltzmann Machines".
     """
-    return (logits_BV - logits_BV.amax(-1, keepdim=True)) / temperature
+    scaled_BN: Scores = (scores_BN - scores_BN.max(-1, keepdims=True)) / np.float32(temperature)
+    return scaled_BN
 
 
-def keep_top_k(logits_BV: Tensor, k: int) -> Tensor:
+def keep_top_k(scores_BN: Scores, k: int) -> Scores:
     """Keeps the k likeliest tokens, and those as likely as the last of them.
 
     Source: Fan, Lewis and Dauphin 2018, arXiv:1805.04833.
     """
-    least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
-    return logits_BV.masked_fill(logits_BV < least_B1, -math.inf)
+    place = max(scores_BN.shape[-1] - k, 0)
+    least_B1 = np.partition(scores_BN, place)[:, place : place + 1]
+    return np.where(scores_BN < least_B1, -np.inf, scores_BN)
 
 
-def keep_top_p(logits_BV: Tensor, mass: float) -> Tensor:
+def keep_top_p(scores_BN: Scores, mass: float) -> Scores:
     """Keeps the fewest, likeliest tokens whose probabilities add up to `mass`.
 
     Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
     """
-    probabilities_BV = logits_BV.softmax(-1)
-    return _keep_best(logits_BV, probabilities_BV, probabilities_BV, mass)
+    return _keep_best(scores_BN, scores_BN, np.exp(_logarithms(scores_BN)), mass)
 
 
-def keep_typical(logits_BV: Tensor, mass: float) -> Tensor:
+def keep_typical(scores_BN: Scores, mass: float) -> Scores:
     """Keeps the tokens whose surprise is nearest to the expected one, up to a probability of `mass`.
 
     Source: Meister et al. 2023, "Locally Typical Sampling", arXiv:2202.00666.
     """
-    logarithms_BV = logits_BV.log_softmax(-1)
-    probabilities_BV = logarithms_BV.exp()
-    expected_B1 = torch.special.entr(probabilities_BV).sum(-1, keepdim=True)
-    typicality_BV = -(logarithms_BV + expected_B1).abs()
-    return _keep_best(logits_BV, typicality_BV, probabilities_BV, mass)
+    logarithms_BN = _logarithms(scores_BN)
+    probabilities_BN = np.exp(logarithms_BN)
+    surprises_BN = -np.maximum(logarithms_BN, _LEAST_LOGARITHM)
+    expected_B1 = (probabilities_BN * surprises_BN).sum(-1, keepdims=True)
+    return _keep_best(scores_BN, -np.abs(logarithms_BN + expected_B1), probabilities_BN, mass)
 
 
-def keep_min_p(logits_BV: Tensor, share: float) -> Tensor:
+def keep_min_p(scores_BN: Scores, share: float) -> Scores:
     """Keeps the tokens at least `share` times as likely as the likeliest.
 
     Source: Nguyen et al. 2024, "Turning Up the Heat: Min-p Sampling", arXiv:2407.01082.
     """
-    least_B1 = logits_BV.amax(-1, keepdim=True) + math.log(share)
-    return logits_BV.masked_fill(logits_BV < least_B1, -math.inf)
+    least_B1 = scores_BN.max(-1, keepdims=True) + np.float32(math.log(share))
+    return np.where(scores_BN < least_B1, -np.inf, scores_BN)
 
 
-def _keep_best(logits_BV: Tensor, scores_BV: Tensor, probabilities_BV: Tensor, mass: float) -> Tensor:
-    """Keeps tokens from the highest score down until their probability reaches `mass`, one at least.
+def _logarithms(scores_BN: Scores) -> Scores:
+    """The logarithms of the probabilities."""
+    scaled_BN = scores_BN - scores_BN.max(-1, keepdims=True)
+    logarithms_BN: Scores = scaled_BN - np.log(np.exp(scaled_BN).sum(-1, keepdims=True))
+    return logarithms_BN
+
+
+def _keep_best(scores_BN: Scores, values_BN: Scores, probabilities_BN: Scores, mass: float) -> Scores:
+    """Keeps tokens from the highest value down until their probability reaches `mass`, one at least.
 
     Looks at the best few first, and at more only where these do not suffice.
     """
-    size, looked = logits_BV.shape[-1], _FIRST_LOOK
+    size, looked = scores_BN.shape[-1], _FIRST_LOOK
     while True:
-        best_BK = scores_BV.topk(min(looked, size)).indices
-        reached_BK = probabilities_BV.gather(-1, best_BK).cumsum(-1)
-        if looked >= size or bool((reached_BK[:, -1] >= mass).all()):
+        best_BK = _best(values_BN, min(looked, size))
+        reached_BK = np.take_along_axis(probabilities_BN, best_BK, -1).cumsum(-1)
+        if looked >= size or (reached_BK[:, -1] >= mass).all():
             break
         looked *= 8
-    kept_BK = torch.ones_like(reached_BK, dtype=torch.bool)
+    kept_BK = np.ones(reached_BK.shape, dtype=np.bool_)
     kept_BK[:, 1:] = reached_BK[:, :-1] < mass
-    kept_BV = torch.zeros_like(logits_BV, dtype=torch.bool).scatter_(-1, best_BK, kept_BK)
-    return logits_BV.masked_fill(~kept_BV, -math.inf)
+    kept_BN = np.zeros(scores_BN.shape, dtype=np.bool_)
+    np.put_along_axis(kept_BN, best_BK, kept_BK, -1)
+    return np.where(kept_BN, scores_BN, -np.inf)
 
 
-def penalise_repetition(logits_BV: Tensor, history_BW: Tensor, penalty: float) -> Tensor:
+def _best(values_BN: Scores, count: int) -> NDArray[np.intp]:
+    """Where the greatest values are, the greatest first: `best_BK`."""
+    falling_BN = -values_BN
+    if count == values_BN.shape[-1]:
+        return falling_BN.argsort(-1, kind="stable")
+    best_BK = falling_BN.argpartition(count, -1)[:, :count]
+    order_BK = np.take_along_axis(falling_BN, best_BK, -1).argsort(-1)
+    return np.take_along_axis(best_BK, order_BK, -1)
+
+
+def penalise_repetition(scores_BV: Scores, history_BW: NDArray[np.int64], penalty: float) -> Scores:
     """Makes tokens that occur in the history less likely: positive scores divided, negative multiplied.
 
     Args:
-        logits_BV: scores.
+        scores_BV: scores.
         history_BW: ids in 0 … V, of which V stands for nothing.
         penalty: 1 or more.
 
     Source: Keskar et al. 2019, "CTRL", arXiv:1909.05858, for positive scores.
     """
-    occurred_BV = _marked(history_BW, logits_BV)
-    penalised_BV = torch.where(logits_BV > 0, logits_BV / penalty, logits_BV * penalty)
-    return torch.where(occurred_BV, penalised_BV, logits_BV)
+    occurring = _occurring(history_BW, scores_BV)
+    scores_N = scores_BV[occurring]
+    penalised_BV = scores_BV.copy()
+    penalised_BV[occurring] = np.where(scores_N > 0, scores_N / penalty, scores_N * penalty)
+    return penalised_BV
 
 
-def forbid_repeated_ngram(logits_BV: Tensor, history_BW: Tensor, n: int) -> Tensor:
+def forbid_repeated_ngram(scores_BV: Scores, history_BW: NDArray[np.int64], n: int) -> Scores:
     """Forbids each token that would complete a run of n tokens found in the history.
 
     Where that leaves a lane nothing, the lane is left as it was.
 
     Args:
-        logits_BV: scores.
+        scores_BV: scores.
         history_BW: ids in 0 … V, of which V stands for nothing; the latest last.
         n: tokens in a run, 1 or more.
 
     Source: Paulus, Xiong and Socher 2018, "A Deep Reinforced Model for Abstractive Summarization",
         arXiv:1705.04304.
     """
-    runs_BRn = history_BW.unfold(1, n, 1)
+    runs_BRn = np.lib.stride_tricks.sliding_window_view(history_BW, n, axis=1)
     begun_B1n = history_BW[:, None, history_BW.shape[1] - n + 1 :]
     matches_BR = (runs_BRn[:, :, :-1] == begun_B1n).all(-1)
-    completions_BR = runs_BRn[:, :, -1].masked_fill(~matches_BR, logits_BV.shape[-1])
-    filtered_BV = logits_BV.masked_fill(_marked(completions_BR, logits_BV), -math.inf)
-    stuck_B1 = (filtered_BV == -math.inf).all(-1, keepdim=True)
-    return torch.where(stuck_B1, logits_BV, filtered_BV)
+    completions_BR = np.where(matches_BR, runs_BRn[:, :, -1], scores_BV.shape[-1])
+    filtered_BV = scores_BV.copy()
+    filtered_BV[_occurring(completions_BR, scores_BV)] = -np.inf
+    is_stuck_B1 = filtered_BV.max(-1, keepdims=True) == -np.inf
+    return np.where(is_stuck_B1, scores_BV, filtered_BV) if is_stuck_B1.any() else filtered_BV
 
 
-def _marked(ids_BN: Tensor, logits_BV: Tensor) -> Tensor:
-    """Which of the V tokens occur among the ids, where an id of V stands for nothing."""
-    lanes, size = logits_BV.shape
-    marks = torch.zeros(lanes, size + 1, dtype=torch.bool, device=logits_BV.device)
-    return marks.scatter_(1, ids_BN, True)[:, :size]
+def _occurring(ids_BN: NDArray[np.int64], scores_BV: Scores) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Lanes and ids of what occurs on each lane, where an id of V stands for nothing."""
+    lanes, places = np.nonzero(ids_BN < scores_BV.shape[-1])
+    return lanes, ids_BN[lanes, places]
 
 
 class Sampler:
@@ -191,34 +222,32 @@ class Sampler:
     def __init__(self, options: SamplingOptions, seeds: Sequence[int], is_text_V: Tensor) -> None:
         self._options = options
         self._dice = Dice(seeds)
-        self._is_text_V = is_text_V
+        self._is_text_V = is_text_V.numpy()
         self._filters = _filters(options)
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
-        self._history_BW = torch.full((len(seeds), MEMORY), len(is_text_V), device=is_text_V.device)
+        self._history_BW = np.full((len(seeds), MEMORY), len(is_text_V))
 
     def draw(self, logits_BV: Tensor, forbidden_BV: Tensor) -> Tensor:
         """The next token of each lane.
 
         Args:
-            logits_BV: the model's scores.
+            logits_BV: the model's scores, on the CPU.
             forbidden_BV: tokens that must not come, true where forbidden; something is left in each lane.
 
         Returns:
             ids_B: int64, of which none is forbidden.
         """
-        logits_BV = logits_BV.float().nan_to_num(0.0, _LARGEST, -_LARGEST)
-        logits_BV = logits_BV.masked_fill(forbidden_BV, -math.inf)
+        scores_BV = _allowed(logits_BV.float().numpy(), forbidden_BV.numpy())
         if self._remembers:
-            logits_BV = self._discourage_repetition(logits_BV)
+            scores_BV = self._discourage_repetition(scores_BV)
         if self._options.temperature < _COLDEST:
-            ids_B = logits_BV.argmax(-1)
+            ids_B = scores_BV.argmax(-1)
         else:
-            for apply in self._filters:
-                logits_BV = apply(logits_BV)
-            ids_B = self._pick(logits_BV)
+            least_B1 = _least(scores_BV, self._options)
+            ids_B = self._pick(scores_BV) if least_B1 is None else self._pick_above(least_B1, scores_BV)
         if self._remembers:
             self._remember(ids_B)
-        return ids_B
+        return torch.from_numpy(ids_B)
 
     def take_back(self) -> None:
         """Lets the last draw, which must have been of tokens that are no text, be made again."""
@@ -236,32 +265,81 @@ class Sampler:
     def remember(self, ids_TB: Tensor) -> None:
         """Takes T ids of each lane that were not drawn into what must not be repeated."""
         if self._remembers:
-            for ids_B in ids_TB:
+            for ids_B in ids_TB.numpy():
                 self._remember(ids_B)
 
-    def _pick(self, logits_BV: Tensor) -> Tensor:
-        """Draws by inverting the cumulative distribution at one uniform number a lane."""
-        cumulative_BV = logits_BV.softmax(-1, dtype=torch.float64).cumsum(-1)
-        threshold_B1 = self._dice.roll().to(cumulative_BV) * cumulative_BV[:, -1:]
-        return torch.searchsorted(cumulative_BV, threshold_B1, right=True).squeeze(-1)
+    def _pick_above(self, least_B1: Scores, scores_BV: Scores) -> NDArray[np.int64]:
+        """Draws among the tokens whose scores are not below a least one; the others could not be kept."""
+        kept_BV = scores_BV >= least_B1
+        if len(scores_BV) == 1:
+            ids_N = np.flatnonzero(kept_BV)
+            return ids_N[self._pick(scores_BV[:, ids_N])]
+        lanes_N, ids_N = np.divmod(np.flatnonzero(kept_BV), scores_BV.shape[-1])
+        if len(ids_N) > _MOST_KEPT * scores_BV.size:
+            return self._pick(scores_BV)
+        counts_B = np.bincount(lanes_N, minlength=len(scores_BV))
+        places_N = np.arange(len(ids_N)) - np.repeat(counts_B.cumsum() - counts_B, counts_B)
+        ids_BN = np.zeros((len(scores_BV), counts_B.max()), dtype=np.int64)
+        ids_BN[lanes_N, places_N] = ids_N
+        scores_BN = np.full(ids_BN.shape, -np.inf, dtype=np.float32)
+        scores_BN[lanes_N, places_N] = scores_BV[lanes_N, ids_N]
+        return np.take_along_axis(ids_BN, self._pick(scores_BN)[:, None], -1)[:, 0]
 
-    def _discourage_repetition(self, logits_BV: Tensor) -> Tensor:
+    def _pick(self, scores_BN: Scores) -> NDArray[np.int64]:
+        """Filters, and draws by inverting the cumulative distribution at one uniform number a lane."""
+        for apply in self._filters:
+            scores_BN = apply(scores_BN)
+        cumulative_BN = torch.from_numpy(np.exp(scores_BN)).cumsum(-1, dtype=torch.float64).numpy()
+        threshold_B1 = self._dice.roll() * cumulative_BN[:, -1:]
+        places_B: NDArray[np.int64] = (cumulative_BN <= threshold_B1).sum(-1)
+        return places_B
+
+    def _discourage_repetition(self, scores_BV: Scores) -> Scores:
         if self._options.repetition_penalty != 1:
-            logits_BV = penalise_repetition(logits_BV, self._history_BW, self._options.repetition_penalty)
+            scores_BV = penalise_repetition(scores_BV, self._history_BW, self._options.repetition_penalty)
         if self._options.no_repeat_ngram:
-            logits_BV = forbid_repeated_ngram(logits_BV, self._history_BW, self._options.no_repeat_ngram)
-        return logits_BV
+            scores_BV = forbid_repeated_ngram(scores_BV, self._history_BW, self._options.no_repeat_ngram)
+        return scores_BV
 
-    def _remember(self, ids_B: Tensor) -> None:
-        longer_BW = torch.cat([self._history_BW[:, 1:], ids_B[:, None]], dim=1)
-        self._history_BW = torch.where(self._is_text_V[ids_B][:, None], longer_BW, self._history_BW)
+    def _remember(self, ids_B: NDArray[np.int64]) -> None:
+        said_B = np.flatnonzero(self._is_text_V[ids_B])
+        self._history_BW[said_B, :-1] = self._history_BW[said_B, 1:]
+        self._history_BW[said_B, -1] = ids_B[said_B]
+
+
+def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> Scores:
+    """The scores of what may come, as numbers even where a model went wrong."""
+    scores_BV = logits_BV.copy()
+    np.copyto(scores_BV, -np.inf, where=forbidden_BV)
+    if not np.isfinite(scores_BV.max(-1)).all():
+        scores_BV = np.nan_to_num(logits_BV, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
+        np.copyto(scores_BV, -np.inf, where=forbidden_BV)
+    return scores_BV
+
+
+def _least(scores_BV: Scores, options: SamplingOptions) -> Scores | None:
+    """A score below which the filters keep nothing, `least_B1`; None where looking at all is as well.
+
+    The k-th of the maxima of groups of tokens is at most the k-th of all. What is far below the likeliest is
+    not kept by `min_p`, nor is anything else changed by its going first, unless shares of all are asked for.
+    """
+    size, k = scores_BV.shape[-1], options.top_k
+    if size <= _SMALL:
+        return None
+    if 0 < k <= size // _GROUP:
+        groups_BGN = scores_BV[:, : size // _GROUP * _GROUP].reshape(len(scores_BV), _GROUP, -1)
+        return np.partition(groups_BGN.max(1), -k)[:, -k, None]
+    if options.min_p and options.top_p == options.typical == 1:
+        best_B1 = scores_BV.max(-1, keepdims=True)
+        below = 1.001 * options.temperature * math.log(options.min_p)  # a little more, as it is rounded
+        least_B1: Scores = best_B1 + np.float32(below) - np.float32(1e-6) * np.abs(best_B1)
+        return least_B1
+    return None
 
 
 def _filters(options: SamplingOptions) -> list[Filter]:
     """The functions that the options switch on, in the order of their use."""
-    filters: list[Filter] = []
-    if options.temperature != 1:
-        filters.append(partial(scale, temperature=options.temperature))
+    filters: list[Filter] = [partial(scale, temperature=options.temperature)]
     if options.top_k:
         filters.append(partial(keep_top_k, k=options.top_k))
     if options.top_p < 1:

@@ -22,10 +22,12 @@ from scriptforge.generation.request import DEFAULT_LINES, Request
 from scriptforge.generation.sampler import Sampler
 from scriptforge.generation.sitting import Sitting
 from scriptforge.generation.transcript import new_transcript
-from scriptforge.models import LanguageModel
+from scriptforge.models import LanguageModel, pack
 from scriptforge.originality import Index
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Writing:
             request, vocabulary, goes_on=after is not None, source=_source_of(after, vocabulary)
         )
         self._lanes = [_Lane(request, vocabulary) for _ in self._seeds]
-        decoder = _decoder(model, vocabulary, request)
+        decoder = _decoder(pack(model, "int8" if request.int8 else "fp32"), vocabulary, request)
         self._copying = (
             CopyLimit(index, vocabulary, request.max_copy, request.count)
             if index and request.max_copy
@@ -116,9 +118,9 @@ class Writing:
         )
         self._loop = Loop(
             decoder,
-            build_grammar(vocabulary, decoder.device),
-            self._constraints(request, decoder.device),
-            Sampler(request.sampling, self._seeds, torch.from_numpy(vocabulary.is_text).to(decoder.device)),
+            build_grammar(vocabulary, _CPU),
+            self._constraints(request),
+            Sampler(request.sampling, self._seeds, torch.from_numpy(vocabulary.is_text)),
             int((~vocabulary.is_text).sum()),
             request.count,
         )
@@ -165,11 +167,11 @@ class Writing:
                 "Ask for the same --cache as then, or begin anew and save with --save-state.",
             ) from error
 
-    def _constraints(self, request: Request, device: torch.device) -> list[Constraint]:
+    def _constraints(self, request: Request) -> list[Constraint]:
         constraints: list[Constraint] = [self._copying] if self._copying else []
         must_speak = request.turns is not None
         if request.casting or must_speak:
-            cast = Cast(request.casting, self._vocabulary, request.count, device, must_speak=must_speak)
+            cast = Cast(request.casting, self._vocabulary, request.count, _CPU, must_speak=must_speak)
             constraints.append(cast)
         return constraints
 

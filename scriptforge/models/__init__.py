@@ -14,9 +14,19 @@ from pydantic import ValidationError
 
 from scriptforge.errors import RunError, unknown_name
 from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.models.packed import Arithmetic, pack
 from scriptforge.models.protocol import LanguageModel, ModelConfig, State
 
-__all__ = ["ARCHITECTURES", "LanguageModel", "ModelConfig", "State", "build", "config_from_json"]
+__all__ = [
+    "ARCHITECTURES",
+    "Arithmetic",
+    "LanguageModel",
+    "ModelConfig",
+    "State",
+    "build",
+    "config_from_json",
+    "pack",
+]
 
 ARCHITECTURES: dict[str, tuple[type[LSTMConfig], Callable[[Any], LSTM]]] = {"lstm": (LSTMConfig, LSTM)}
 

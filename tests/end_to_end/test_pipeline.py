@@ -43,6 +43,18 @@ def test_evaluate(stage: Stage) -> None:
     assert document == stage.trained["best"]
 
 
+def test_eight_bits_are_measured_and_generate(stage: Stage) -> None:
+    words = ("evaluate", "play", "--split", "validation", "--int8", "--json")
+    document = json.loads(scriptforge(*words, workspace=stage.path).stdout)
+    assert document.pop("int8") is True
+    exact = stage.trained["best"]["stream"]["perplexity"]
+    assert document["stream"]["perplexity"] != exact
+    assert document["stream"]["perplexity"] == pytest.approx(exact, rel=0.01)
+    done = scriptforge("generate", "play", "--int8", "--lines", "4", "--json", workspace=stage.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["elements"]) == 4
+
+
 def test_the_same_seed_gives_the_same_script(stage: Stage) -> None:
     words = ("generate", "--seed", "7", "--lines", "6", "--prime", "elaine")
     printed = scriptforge(*words, workspace=stage.path)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scriptforge.errors import UsageError
+from scriptforge.generation.dice import Dice
 from scriptforge.generation.sampler import (
     MEMORY,
     Sampler,
     SamplingOptions,
+    Scores,
     forbid_repeated_ngram,
     keep_min_p,
     keep_top_k,
@@ -25,14 +28,18 @@ from scriptforge.generation.sampler import (
 
 AS_THE_MODEL_SAYS = SamplingOptions(temperature=1, min_p=0)
 
-logits_of_two_lanes = st.integers(0, 2**32).map(
-    lambda seed: 4 * torch.randn(2, 300, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+scores_of_two_lanes = st.integers(0, 2**32).map(
+    lambda seed: 4 * np.random.default_rng(seed).standard_normal((2, 300))
 )
 shares = st.floats(0.01, 0.99)
 
 
-def kept(logits_BV: Tensor) -> list[set[int]]:
-    return [{int(id_) for id_ in lane.isfinite().nonzero()} for lane in logits_BV]
+def kept(scores_BN: Scores) -> list[set[int]]:
+    return [set(np.flatnonzero(np.isfinite(lane)).tolist()) for lane in scores_BN]
+
+
+def softmax(scores_BN: Scores) -> list[list[float]]:
+    return torch.from_numpy(scores_BN).softmax(-1).tolist()  # type: ignore[no-any-return]
 
 
 def up_to_mass(ids: list[int], probabilities: list[float], mass: float) -> set[int]:
@@ -52,69 +59,63 @@ def draws(options: SamplingOptions, logits_V: Tensor, seed: int, count: int) -> 
     return [int(sampler.draw(logits_V[None], nothing)) for _ in range(count)]
 
 
-@given(logits_of_two_lanes, st.integers(1, 400))
+@given(scores_of_two_lanes, st.integers(1, 400))
 @settings(max_examples=30)
-def test_top_k_keeps_the_k_likeliest(logits_BV: Tensor, k: int) -> None:
-    ranked = [sorted(range(300), key=lane.__getitem__, reverse=True) for lane in logits_BV.tolist()]
-    assert kept(keep_top_k(logits_BV, k)) == [set(ids[:k]) for ids in ranked]
+def test_top_k_keeps_the_k_likeliest(scores_BN: Scores, k: int) -> None:
+    ranked = [sorted(range(300), key=lane.__getitem__, reverse=True) for lane in scores_BN.tolist()]
+    assert kept(keep_top_k(scores_BN, k)) == [set(ids[:k]) for ids in ranked]
 
 
-@given(logits_of_two_lanes, shares)
+@given(scores_of_two_lanes, shares)
 @settings(max_examples=30)
-def test_top_p_keeps_the_fewest_that_reach_the_mass(logits_BV: Tensor, mass: float) -> None:
+def test_top_p_keeps_the_fewest_that_reach_the_mass(scores_BN: Scores, mass: float) -> None:
     expected = []
-    for probabilities in logits_BV.softmax(-1).tolist():
+    for probabilities in softmax(scores_BN):
         ids = sorted(range(300), key=probabilities.__getitem__, reverse=True)
         expected.append(up_to_mass(ids, probabilities, mass))
-    assert kept(keep_top_p(logits_BV, mass)) == expected
+    assert kept(keep_top_p(scores_BN, mass)) == expected
 
 
-@given(logits_of_two_lanes, shares)
+@given(scores_of_two_lanes, shares)
 @settings(max_examples=30)
-def test_typical_keeps_those_nearest_to_the_expected_surprise(logits_BV: Tensor, mass: float) -> None:
+def test_typical_keeps_those_nearest_to_the_expected_surprise(scores_BN: Scores, mass: float) -> None:
     expected = []
-    for probabilities in logits_BV.softmax(-1).tolist():
+    for probabilities in softmax(scores_BN):
         surprise = [-math.log(p) for p in probabilities]
         entropy = sum(p * s for p, s in zip(probabilities, surprise, strict=True))
         ids = sorted(range(300), key=lambda id_: abs(surprise[id_] - entropy))
         expected.append(up_to_mass(ids, probabilities, mass))
-    assert kept(keep_typical(logits_BV, mass)) == expected
+    assert kept(keep_typical(scores_BN, mass)) == expected
 
 
-@given(logits_of_two_lanes, shares)
+@given(scores_of_two_lanes, shares)
 @settings(max_examples=30)
-def test_min_p_keeps_a_share_of_the_likeliest(logits_BV: Tensor, share: float) -> None:
-    expected = [
-        {id_ for id_, p in enumerate(lane) if p >= share * max(lane)}
-        for lane in logits_BV.softmax(-1).tolist()
-    ]
-    assert kept(keep_min_p(logits_BV, share)) == expected
+def test_min_p_keeps_a_share_of_the_likeliest(scores_BN: Scores, share: float) -> None:
+    expected = [{id_ for id_, p in enumerate(lane) if p >= share * max(lane)} for lane in softmax(scores_BN)]
+    assert kept(keep_min_p(scores_BN, share)) == expected
 
 
 def test_a_flat_distribution_is_looked_at_as_far_as_needed() -> None:
-    assert len(kept(keep_top_p(torch.zeros(1, 5000), 0.9))[0]) == pytest.approx(4500, abs=2)
+    assert len(kept(keep_top_p(np.zeros((1, 5000)), 0.9))[0]) == pytest.approx(4500, abs=2)
 
 
 def test_temperature_divides() -> None:
-    scaled_BV = scale(torch.tensor([[1.0, 3.0, 2.0]]), 0.5)
-    torch.testing.assert_close(scaled_BV, torch.tensor([[-4.0, 0.0, -2.0]]))
+    assert scale(np.array([[1.0, 3.0, 2.0]]), 0.5).tolist() == [[-4, 0, -2]]
 
 
 def test_repetition_is_penalised_whatever_the_sign() -> None:
-    logits_BV = torch.tensor([[2.0, -2.0, 2.0, -2.0]])
-    history_BW = torch.tensor([[4, 4, 0, 1]])
-    torch.testing.assert_close(
-        penalise_repetition(logits_BV, history_BW, 2), torch.tensor([[1.0, -4.0, 2.0, -2.0]])
-    )
+    scores_BV = np.array([[2.0, -2.0, 2.0, -2.0]])
+    history_BW = np.array([[4, 4, 0, 1]])
+    assert penalise_repetition(scores_BV, history_BW, 2).tolist() == [[1, -4, 2, -2]]
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.integers(1, 4))
 @settings(max_examples=100)
 def test_ngrams_are_not_completed_twice(said: list[int], n: int) -> None:
-    history_BW = torch.tensor([[9] * (16 - len(said)) + said])
+    history_BW = np.array([[9] * (16 - len(said)) + said])
     begun = said[len(said) - n + 1 :]
     seen = {said[i + n - 1] for i in range(len(said) - n + 1) if said[i : i + n - 1] == begun}
-    left = kept(forbid_repeated_ngram(torch.zeros(1, 9), history_BW, n))[0]
+    left = kept(forbid_repeated_ngram(np.zeros((1, 9)), history_BW, n))[0]
     assert left == set(range(9)) - seen
 
 
@@ -200,3 +201,56 @@ def test_options_out_of_range_are_explained(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=name.replace("_", " ")) as raised:
         SamplingOptions(**{name: value})
     assert raised.value.hint
+
+
+LARGE = 3000
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SamplingOptions(),
+        SamplingOptions(temperature=0.3, min_p=0.001),
+        SamplingOptions(temperature=1, min_p=0),
+        SamplingOptions(temperature=1.5, top_k=5, min_p=0),
+        SamplingOptions(top_k=40, top_p=0.9),
+        SamplingOptions(top_k=1000),
+        SamplingOptions(top_k=5, typical=0.5),
+        SamplingOptions(typical=0.8),
+    ],
+)
+def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: SamplingOptions) -> None:
+    torch.manual_seed(3)
+    logits_SBV = 3 * torch.randn(60, 3, LARGE)
+    forbidden_BV = torch.rand(3, LARGE) < 0.1
+    sampler = Sampler(options, [1, 2, 3], torch.ones(LARGE, dtype=torch.bool))
+    dice = Dice([1, 2, 3])
+    for logits_BV in logits_SBV:
+        scores_BV = logits_BV.masked_fill(forbidden_BV, -math.inf).numpy()
+        scores_BV = scale(scores_BV, options.temperature)
+        if options.top_k:
+            scores_BV = keep_top_k(scores_BV, options.top_k)
+        if options.top_p < 1:
+            scores_BV = keep_top_p(scores_BV, options.top_p)
+        if options.typical < 1:
+            scores_BV = keep_typical(scores_BV, options.typical)
+        if options.min_p:
+            scores_BV = keep_min_p(scores_BV, options.min_p)
+        cumulative_BV = torch.from_numpy(scores_BV).exp().cumsum(-1, dtype=torch.float64)
+        threshold_B1 = torch.from_numpy(dice.roll()) * cumulative_BV[:, -1:]
+        expected_B = torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0]
+        assert sampler.draw(logits_BV, forbidden_BV).tolist() == expected_B.tolist()
+
+
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_a_model_gone_wrong_still_gets_a_draw_of_what_may_come(size: int) -> None:
+    logits_BV = torch.zeros(3, size)
+    logits_BV[0, 4], logits_BV[1, 5] = math.nan, math.inf
+    logits_BV[2] = -math.inf
+    forbidden_BV = torch.ones(3, size, dtype=torch.bool)
+    forbidden_BV[:, 4:6] = False
+    sampler = Sampler(SamplingOptions(), [1, 2, 3], torch.ones(size, dtype=torch.bool))
+    for _ in range(20):
+        drawn = sampler.draw(logits_BV, forbidden_BV).tolist()
+        assert set(drawn) <= {4, 5}
+        assert drawn[1] == 5

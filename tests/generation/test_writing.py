@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scriptforge.errors import UsageError
-from scriptforge.generation import Request, SamplingOptions, generate, stream
+from scriptforge.generation import Request, SamplingOptions, Writing, generate, stream
 from scriptforge.models import LSTM
 from scriptforge.screenplay.formats.name_line import write
 from scriptforge.screenplay.reading import read
@@ -61,6 +61,17 @@ def test_the_same_request_gives_the_same_text(vocabulary: Vocabulary, untrained_
     assert generate(model, vocabulary, replace(request, seed=12, count=1)) == pieces[1:2]
 
 
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_eight_bits_write_the_same_text_however_many_lanes_there_are(
+    vocabulary: Vocabulary, untrained_model: Make, lanes: int
+) -> None:
+    model = untrained_model(vocabulary)
+    request = Request(lines=2, count=lanes, seed=4, sampling=WILD, int8=True)
+    pieces = generate(model, vocabulary, request)
+    assert generate(model, vocabulary, replace(request, count=1)) == pieces[:1]
+    assert all(len(piece.elements) == 2 for piece in pieces)
+
+
 @pytest.mark.parametrize(
     ("prime", "opening"),
     [
@@ -91,11 +102,9 @@ def test_words_alone_are_said_by_one_of_the_cast(vocabulary: Vocabulary, untrain
 def test_a_length_is_reached_and_the_line_finished(
     vocabulary: Vocabulary, untrained_model: Make, length: int
 ) -> None:
-    model = untrained_model(vocabulary)
-    steps: list[object] = []
-    model.register_forward_hook(lambda *step: steps.append(step))
-    (piece,) = generate(model, vocabulary, Request(length=length, sampling=WILD))
-    assert len(steps) >= length
+    writing = Writing(untrained_model(vocabulary), vocabulary, Request(length=length, sampling=WILD))
+    assert len(list(writing)) > length
+    (piece,) = writing.pieces
     assert piece.elements
     assert piece.text.endswith("\n")
 

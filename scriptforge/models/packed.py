@@ -1,0 +1,316 @@
+"""A model made ready for reading token by token: the same protocol, weights laid out for single steps.
+
+`nn.LSTM` is made for long texts. A step of one token spends its time on reading the weights, on repacking
+them, and on a dozen small operations a layer. The twin of a model that `pack` makes
+
+- keeps what a token adds to the first layer's gates, once that has been worked out,
+- joins the two weights of every further layer, so that a step is one product a layer,
+- packs weights once, in the way that suits the processor, and
+- may round them to eight bits, a quarter of what is to be read.
+
+Knows nothing of training: a twin has the weights that its model had when it was made.
+
+Shape letters: B streams, T steps, V vocabulary, E embedding, H hidden, G = 4H gates, L layers, N tokens; in a
+product, R rows, K inputs and M outputs.
+"""
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Literal, Protocol, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scriptforge.errors import UsageError
+from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.models.protocol import LanguageModel, State
+
+Arithmetic: TypeAlias = Literal["fp32", "int8"]
+"""How a twin multiplies: `fp32` as the model does, `int8` with weights and inputs rounded to eight bits."""
+
+_REMEMBERED_NUMBERS = 1 << 24
+_ENGINES = ("fbgemm", "qnnpack")  # for x86 and for ARM; what PyTorch has chosen by itself may be none
+_SMALLEST = 1e-30
+_HOW_ELSE = "Leave --int8 out: without it every machine reckons as exactly as it trains."
+
+_engine = threading.Lock()
+
+
+def pack(model: LanguageModel, arithmetic: Arithmetic = "fp32") -> LanguageModel:
+    """The twin of a model, which generates faster; with `fp32` it equals the model up to rounding.
+
+    Making one takes milliseconds. A twin stays as it is, and so does, with `fp32`, a model that is not on the
+    CPU or has no twin.
+
+    Args:
+        model: in evaluation mode.
+        arithmetic: how to multiply.
+
+    Raises:
+        UsageError: `int8` is not to be had on this machine or for this model.
+    """
+    if isinstance(model, PackedLSTM):
+        return model
+    if isinstance(model, LSTM) and model.head.weight.device.type == "cpu":
+        return PackedLSTM(model, arithmetic)
+    if arithmetic == "int8":
+        raise UsageError("Only a model on the CPU can be rounded to eight bits.", _HOW_ELSE)
+    return model
+
+
+class PackedLSTM:
+    """The twin of an `LSTM`.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        arithmetic: how to multiply.
+
+    Raises:
+        UsageError: this machine has no `int8`.
+    """
+
+    def __init__(self, model: LSTM, arithmetic: Arithmetic) -> None:
+        self.config: LSTMConfig = model.config
+        self._model = model
+        self._layers = range(self.config.layers)
+        product: Callable[[Tensor, Tensor | None], _Product] = _Exact if arithmetic == "fp32" else _Rounded
+        weights = dict(model.recurrent.state_dict())
+        biases = [weights[f"bias_ih_l{layer}"] + weights[f"bias_hh_l{layer}"] for layer in self._layers]
+        self._inputs = _Inputs(model.embedding.weight.detach(), weights["weight_ih_l0"], biases[0])
+        self._steps = [product(weights["weight_hh_l0"], None)]
+        for layer in self._layers[1:]:
+            joined_GK = torch.cat([weights[f"weight_ih_l{layer}"], weights[f"weight_hh_l{layer}"]], dim=1)
+            self._steps.append(product(joined_GK, biases[layer]))
+        head_VK = model.head.weight.detach()
+        self._projection: _Product | None = None
+        if self.config.is_projected:
+            projection_KH = model.get_parameter("projection.weight").detach()
+            if arithmetic == "int8":
+                head_VK = head_VK @ projection_KH  # what is projected may be of any size, and is not rounded
+            else:
+                self._projection = product(projection_KH, torch.zeros(len(projection_KH)))
+        self._head = product(head_VK, model.head.bias.detach())
+
+    def initial_state(self, streams: int) -> State:
+        """See `LanguageModel.initial_state`."""
+        return self._model.initial_state(streams)
+
+    def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.__call__`."""
+        features_BTH, state = self.features(ids_BT, state)
+        return self.score(features_BTH), state
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`."""
+        hidden, cells = list(state[0].unbind()), list(state[1].unbind())
+        features = []
+        for ids in ids_BT.T.tolist():
+            gates_BG = self._steps[0](hidden[0], self._inputs.rows(ids))
+            hidden[0], cells[0] = _cell(gates_BG, cells[0])
+            for layer in self._layers[1:]:
+                gates_BG = self._steps[layer](torch.cat([hidden[layer - 1], hidden[layer]], dim=1))
+                hidden[layer], cells[layer] = _cell(gates_BG, cells[layer])
+            features.append(hidden[-1])
+        return torch.stack(features, dim=1), (torch.stack(hidden), torch.stack(cells))
+
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """See `LanguageModel.score`."""
+        features_NH = features_BTH.flatten(0, -2)
+        if self._projection:
+            features_NH = self._projection(features_NH)
+        return self._head(features_NH).view(*features_BTH.shape[:-1], -1)
+
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.loss`; nothing can be learnt from it."""
+        logits_BTV, state = self(ids_BT, state)
+        return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten()), state
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `LanguageModel.state_dict`: the weights of the model itself."""
+        return self._model.state_dict()
+
+
+def _cell(gates_BG: Tensor, cell_BH: Tensor) -> tuple[Tensor, Tensor]:
+    """The hidden and the cell state after a step, from the sums before the gates.
+
+    Source: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", with forget gates (Gers et al. 2000).
+    """
+    new_BH = gates_BG.chunk(4, dim=1)[2].tanh()
+    enter_BH, keep_BH, _, show_BH = gates_BG.sigmoid_().chunk(4, dim=1)
+    cell_BH = (keep_BH * cell_BH).addcmul_(enter_BH, new_BH)
+    return cell_BH.tanh().mul_(show_BH), cell_BH
+
+
+class _Inputs:
+    """What tokens add to the gates of the first layer, kept for those that have come.
+
+    The most frequent tokens of a text soon come; so the memory goes to where it pays, and nothing is worked
+    out for tokens that never come.
+
+    Args:
+        embedding_VE: the embedding.
+        weight_GE: how the first layer weighs it.
+        bias_G: of the first layer.
+    """
+
+    def __init__(self, embedding_VE: Tensor, weight_GE: Tensor, bias_G: Tensor) -> None:
+        self._embedding_VE = embedding_VE
+        self._weight_GE = weight_GE
+        self._bias_G = bias_G
+        self._rows: dict[int, Tensor] = {}
+        self._most = _REMEMBERED_NUMBERS // len(bias_G)
+
+    def rows(self, ids: Sequence[int]) -> list[Tensor]:
+        """The row of each token, `row_G`."""
+        rows = self._rows
+        new = [id_ for id_ in dict.fromkeys(ids) if id_ not in rows]
+        if new:
+            new_NG = F.linear(self._embedding_VE[new], self._weight_GE, self._bias_G)
+            rows.update(zip(new, new_NG, strict=True))
+        found = [rows[id_] for id_ in ids]
+        while len(rows) > self._most:
+            rows.popitem()  # the one that came last
+        return found
+
+
+class _Product(Protocol):
+    """A matrix that vectors are multiplied with, a few at a time."""
+
+    def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
+        """The product of each input with its row added, if there are rows, or else the bias: `output_RM`."""
+        ...
+
+
+class _Exact:
+    """A product in fp32: one input by BLAS, several by oneDNN with weights packed once.
+
+    Args:
+        weight_MK: the matrix.
+        bias_M: what is added to each product; None where every call has rows.
+    """
+
+    def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
+        self._weight_MK = weight_MK
+        self._bias_M = bias_M
+        self._packed: Tensor | None = None
+
+    def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
+        """See `_Product.__call__`."""
+        added_M = rows[0] if rows else self._bias_M
+        if len(input_RK) == 1 and added_M is not None:
+            return torch.addmv(added_M, self._weight_MK, input_RK[0])[None]
+        return _added(self._several(input_RK), rows)
+
+    def _several(self, input_RK: Tensor) -> Tensor:
+        """The products with the bias, if there is one."""
+        if not _has_packed_fp32():
+            return F.linear(input_RK, self._weight_MK, self._bias_M)
+        operations = torch.ops.mkldnn
+        if self._packed is None:
+            self._packed = operations._reorder_linear_weight(self._weight_MK, len(input_RK))
+        output_RM: Tensor = operations._linear_pointwise(input_RK, self._packed, self._bias_M, "none", [], "")
+        return output_RM
+
+
+class _Rounded:
+    """A product of eight bits: every row of the matrix has a scale of its own, and all inputs have one.
+
+    All inputs are in -1 … 1, as hidden states are. So their scale is known, and no lane depends on those
+    beside it, nor a step on those read with it.
+
+    Args:
+        weight_MK: the matrix.
+        bias_M: as of `_Exact`.
+
+    Raises:
+        UsageError: this machine has no such product.
+    """
+
+    def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
+        engine = _engine_of_machine()
+        self._ends_12 = None if engine == "fbgemm" else torch.tensor([[-1.0, 1.0]])
+        if self._ends_12 is not None:
+            weight_MK = F.pad(weight_MK, (0, 2))
+        self._packed = _packed_int8(weight_MK, bias_M, engine)
+        self._is_narrow = not _has_wide_sums()
+
+    def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
+        """See `_Product.__call__`."""
+        return _added(self._multiplied(input_RK), rows)
+
+    def _multiplied(self, input_RK: Tensor) -> Tensor:
+        """The products with the bias, if there is one; an engine that measures a range is shown all of it."""
+        operations = torch.ops.quantized
+        output_RM: Tensor
+        if self._ends_12 is None:
+            scale, zero = (1 / 63, 64) if self._is_narrow else (1 / 127, 128)
+            multiply = operations.linear_with_input_q_dq_qweight_dq_output_fp32
+            output_RM = multiply(input_RK, scale, zero, self._packed)
+        else:
+            ended_RK = torch.cat([input_RK, self._ends_12.expand(len(input_RK), -1)], dim=1)
+            output_RM = operations.linear_dynamic(ended_RK, self._packed, self._is_narrow)
+        return output_RM
+
+
+def _added(output_RM: Tensor, rows: Sequence[Tensor]) -> Tensor:
+    """The outputs, each with its row added, if there are any."""
+    if not rows:
+        return output_RM
+    return output_RM.add_(rows[0] if len(rows) == 1 else torch.stack(list(rows)))
+
+
+# What follows knows PyTorch's operations that are not for everybody: another version may have others.
+
+
+@cache
+def _has_packed_fp32() -> bool:
+    """Whether there are products with weights packed by oneDNN: they are tried."""
+    try:
+        packed_22 = torch.ops.mkldnn._reorder_linear_weight(torch.eye(2), 2)
+        torch.ops.mkldnn._linear_pointwise(torch.eye(2), packed_22, None, "none", [], "")
+    except (AttributeError, RuntimeError):
+        return False
+    return True
+
+
+def _engine_of_machine() -> str:
+    """The engine for products of eight bits.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for engine in _ENGINES:
+        if engine in torch.backends.quantized.supported_engines:
+            return engine
+    raise UsageError("This machine's PyTorch cannot multiply with eight bits.", _HOW_ELSE)
+
+
+def _has_wide_sums() -> bool:
+    """Whether sums of products have 32 bits at once; else two products must fit into 16."""
+    is_known: Callable[[], bool] = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    return is_known()
+
+
+def _packed_int8(weight_MK: Tensor, bias_M: Tensor | None, engine: str) -> Any:
+    """A matrix rounded row by row, as an engine likes it; which one is a switch of the whole process.
+
+    Raises:
+        UsageError: this version of PyTorch cannot do it.
+    """
+    scales_M = weight_MK.abs().amax(1).clamp(min=_SMALLEST) / 127
+    with _engine, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one that some day this will be done otherwise
+        before = torch.backends.quantized.engine
+        try:
+            torch.backends.quantized.engine = engine
+            rounded_MK = torch.quantize_per_channel(
+                weight_MK, scales_M.double(), torch.zeros(len(scales_M), dtype=torch.int64), 0, torch.qint8
+            )
+            return torch.ops.quantized.linear_prepack(rounded_MK, bias_M)
+        except (AttributeError, RuntimeError) as error:
+            raise UsageError("This version of PyTorch cannot multiply with eight bits.", _HOW_ELSE) from error
+        finally:
+            torch.backends.quantized.engine = before

@@ -1,0 +1,177 @@
+"""A model's twin against the model itself."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scriptforge.errors import UsageError
+from scriptforge.models import Arithmetic, LanguageModel, build, pack
+from scriptforge.models.lstm import LSTM, LSTMConfig
+
+V = 11
+CONFIGS = {
+    "one layer": LSTMConfig(vocabulary_size=V, embedding_size=5, hidden_size=7),
+    "three layers": LSTMConfig(vocabulary_size=V, embedding_size=5, hidden_size=7, layers=3),
+    "tied": LSTMConfig(vocabulary_size=V, embedding_size=7, hidden_size=7, tied=True),
+    "tied with a projection": LSTMConfig(vocabulary_size=V, embedding_size=9, hidden_size=7, tied=True),
+}
+every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+every_arithmetic = pytest.mark.parametrize("arithmetic", ["fp32", "int8"])
+TOLERANCE = {"fp32": 1e-5, "int8": 0.05}
+
+
+def new_model(config: LSTMConfig) -> LSTM:
+    """A model whose weights are as large as those of a trained one."""
+    torch.manual_seed(0)
+    model = build(config).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.startswith(("recurrent", "projection")):
+                weight.mul_(2)
+        model.head.bias.uniform_(-1, 1)
+    return model
+
+
+def ids(*shape: int) -> torch.Tensor:
+    return torch.randint(0, V, shape, generator=torch.Generator().manual_seed(1))
+
+
+@every_config
+@every_arithmetic
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (5, 1), (3, 4)])
+def test_a_twin_reads_as_its_model_does(
+    config: LSTMConfig, arithmetic: Arithmetic, shape: tuple[int, int]
+) -> None:
+    model: LanguageModel = new_model(config)
+    twin = pack(model, arithmetic)
+    before = tuple(torch.rand_like(tensor) - 0.5 for tensor in model.initial_state(shape[0]))
+    kept = [tensor.clone() for tensor in before]
+    with torch.no_grad():
+        expected_BTV, expected_state = model(ids(*shape), before)
+    logits_BTV, state = twin(ids(*shape), before)
+    tolerance = TOLERANCE[arithmetic]
+    torch.testing.assert_close(logits_BTV, expected_BTV, atol=tolerance, rtol=0)
+    torch.testing.assert_close(state, expected_state, atol=tolerance, rtol=0)
+    assert all(torch.equal(a, b) for a, b in zip(before, kept, strict=True))
+
+
+@every_config
+@every_arithmetic
+@settings(max_examples=20)
+@given(cuts=st.lists(st.integers(1, 11), max_size=4, unique=True).map(sorted))
+def test_reading_in_parts_is_reading_at_once(
+    config: LSTMConfig, arithmetic: Arithmetic, cuts: list[int]
+) -> None:
+    twin = pack(new_model(config), arithmetic)
+    whole_BTV, end = twin(ids(2, 12), twin.initial_state(2))
+    state = twin.initial_state(2)
+    parts = []
+    for part_BT in ids(2, 12).tensor_split(cuts, dim=1):
+        logits_BTV, state = twin(part_BT, state)
+        parts.append(logits_BTV)
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole_BTV)
+    torch.testing.assert_close(state, end)
+
+
+@every_config
+def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: LSTMConfig) -> None:
+    twin = pack(new_model(config), "int8")
+    together_BTV, _ = twin(ids(4, 6), twin.initial_state(4))
+    alone_BTV, _ = twin(ids(4, 6)[1:2], twin.initial_state(1))
+    torch.testing.assert_close(together_BTV[1:2], alone_BTV)
+
+
+@every_config
+def test_eight_bits_hardly_change_what_a_model_expects(config: LSTMConfig) -> None:
+    model = new_model(config)
+    twin = pack(model, "int8")
+    ids_BT, targets_BT = ids(8, 40), ids(8, 40).flip(0)
+    with torch.no_grad():
+        loss, _ = model.loss(ids_BT, targets_BT, model.initial_state(8))
+    rounded, _ = twin.loss(ids_BT, targets_BT, twin.initial_state(8))
+    assert not torch.equal(rounded, loss)
+    assert math.exp(rounded) == pytest.approx(math.exp(loss), rel=0.01)
+
+
+@every_arithmetic
+def test_more_tokens_come_than_are_remembered(
+    arithmetic: Arithmetic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = new_model(CONFIGS["one layer"])
+    monkeypatch.setattr("scriptforge.models.packed._REMEMBERED_NUMBERS", 3 * 4 * 7)
+    twin = pack(model, arithmetic)
+    with torch.no_grad():
+        expected_BTV, _ = model(ids(3, 30), model.initial_state(3))
+    logits_BTV, _ = twin(ids(3, 30), twin.initial_state(3))
+    torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE[arithmetic], rtol=0)
+
+
+def test_what_is_packed_stays_as_it_is() -> None:
+    twin = pack(new_model(CONFIGS["one layer"]), "int8")
+    assert pack(twin) is twin
+
+
+def test_a_twin_has_the_weights_of_its_model() -> None:
+    model = new_model(CONFIGS["tied"])
+    assert pack(model).state_dict().keys() == model.state_dict().keys()
+    assert pack(model).config == model.config
+
+
+def test_packing_leaves_no_trace_in_torch() -> None:
+    engine = torch.backends.quantized.engine
+    pack(new_model(CONFIGS["one layer"]), "int8")
+    assert torch.backends.quantized.engine == engine
+
+
+@every_config
+def test_the_engine_of_other_processors_rounds_as_well(
+    config: LSTMConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "qnnpack" not in torch.backends.quantized.supported_engines:
+        pytest.skip("PyTorch has no QNNPACK here")
+    monkeypatch.setattr("scriptforge.models.packed._ENGINES", ("qnnpack",))
+    model = new_model(config)
+    twin = pack(model, "int8")
+    with torch.no_grad():
+        expected_BTV, _ = model(ids(3, 9), model.initial_state(3))
+    logits_BTV, _ = twin(ids(3, 9), twin.initial_state(3))
+    torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE["int8"], rtol=0)
+    alone_BTV, _ = twin(ids(3, 9)[1:2], twin.initial_state(1))
+    torch.testing.assert_close(logits_BTV[1:2], alone_BTV)
+
+
+def test_sums_that_must_stay_narrow_are_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scriptforge.models.packed._has_wide_sums", lambda: False)
+    model = new_model(CONFIGS["three layers"])
+    twin = pack(model, "int8")
+    with torch.no_grad():
+        expected_BTV, _ = model(ids(3, 9), model.initial_state(3))
+    logits_BTV, _ = twin(ids(3, 9), twin.initial_state(3))
+    torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE["int8"], rtol=0)
+
+
+def test_without_packed_products_several_lanes_are_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scriptforge.models.packed._has_packed_fp32", lambda: False)
+    model = new_model(CONFIGS["tied with a projection"])
+    twin = pack(model)
+    with torch.no_grad():
+        expected_BTV, _ = model(ids(3, 9), model.initial_state(3))
+    logits_BTV, _ = twin(ids(3, 9), twin.initial_state(3))
+    torch.testing.assert_close(logits_BTV, expected_BTV)
+
+
+def test_a_machine_without_eight_bits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scriptforge.models.packed._ENGINES", ())
+    with pytest.raises(UsageError, match="eight bits") as raised:
+        pack(new_model(CONFIGS["one layer"]), "int8")
+    assert "--int8" in raised.value.hint
+
+
+def test_a_model_elsewhere_than_on_the_cpu_generates_as_it_is() -> None:
+    model = new_model(CONFIGS["one layer"]).to("meta")
+    assert pack(model) is model
+    with pytest.raises(UsageError, match="CPU"):
+        pack(model, "int8")
