@@ -119,7 +119,7 @@ def test_forget_gates_begin_open() -> None:
         assert torch.equal(biases, torch.ones(7))
 
 
-@pytest.mark.parametrize("where", ["dropout_input", "dropout_between", "dropout_output"])
+@pytest.mark.parametrize("where", ["dropout_input", "dropout_between", "dropout_recurrent", "dropout_output"])
 def test_dropout_is_for_training_alone(where: str) -> None:
     model = new_model(replace(CONFIGS["three layers"], **{where: 0.5}))
     state = model.initial_state(2)

@@ -22,6 +22,7 @@ configs = st.builds(
     dropout_input=shares,
     dropout_between=shares,
     dropout_output=shares,
+    dropout_recurrent=shares,
     tied=st.booleans(),
 )
 GOOD: dict[str, Any] = asdict(LSTMConfig(vocabulary_size=11, embedding_size=5, hidden_size=7))
