@@ -15,6 +15,7 @@ from scriptforge.errors import UsageError, unknown_name
 
 Preset = Literal["classroom", "fast", "best"]
 Accelerator = Literal["cpu", "cuda", "mps"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Settings(BaseModel):
@@ -29,6 +30,9 @@ class Settings(BaseModel):
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")
     dropout_input: float = Field(0.0, ge=0, lt=1, description="Share of embedding units dropped.")
     dropout_between: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between layers.")
+    dropout_recurrent: float = Field(
+        0.0, ge=0, lt=1, description="Share of recurrent weights dropped for a sequence (DropConnect)."
+    )
     dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
 
     forgetting: float = Field(
@@ -37,18 +41,25 @@ class Settings(BaseModel):
         le=1,
         description="Chance, each step, that a stream begins anew, half the time after `<end>`.",
     )
+    head_samples: int = Field(
+        0, ge=0, description="Tokens scored beside the right ones while training; 0 scores all of them."
+    )
 
     batch_size: int = Field(16, ge=1, le=65_536, description="Streams read side by side.")
     sequence_length: int = Field(64, ge=1, le=65_536, description="Tokens a step reads on each stream.")
-    optimizer: Literal["adamw", "adam"] = Field("adamw", description="Optimizer.")
-    learning_rate: float = Field(5e-3, gt=0, le=10, description="Peak learning rate.")
+    optimizer: Literal["muon", "adamw", "adam"] = Field("muon", description="Optimizer.")
+    learning_rate: float = Field(5e-3, gt=0, le=10, description="Peak learning rate of adamw and adam.")
+    matrix_learning_rate: float = Field(
+        0.03, gt=0, le=10, description="Peak learning rate of the recurrent matrices (muon)."
+    )
+    momentum: float = Field(0.95, ge=0, lt=1, description="Decay of the matrices' running gradient (muon).")
     warmup: float = Field(0.02, ge=0, lt=1, description="Share of the training in which the rate rises.")
     final_learning_rate: float = Field(
         0.02, ge=0, le=1, description="Rate at the end as a share of the peak; the fall is linear."
     )
     beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the gradient's running mean.")
     beta2: float = Field(0.99, ge=0, lt=1, description="Decay of the squared gradient's running mean.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="Decoupled weight decay (adamw).")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Decoupled weight decay of what adamw changes.")
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
 
     epochs: float | None = Field(None, gt=0, description="How many times the text is read.")
@@ -57,7 +68,7 @@ class Settings(BaseModel):
     patience: int | None = Field(
         None, ge=1, description="Stop after so many validations without a better one."
     )
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="Arithmetic of the model.")
+    precision: Precision = Field("fp32", description="Arithmetic of the model.")
     seed: int = Field(1, ge=0, lt=2**63, description="Seed of weights and dropout.")
 
     @model_validator(mode="after")
@@ -87,47 +98,6 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "best": {"hidden_size": 640, "dropout_input": 0.2, "dropout_output": 0.4, "learning_rate": 4e-3},
 }
 """What a preset changes. `classroom` is the course project's recipe."""
-
-
-def fitted(
-    tokens: int, vocabulary_size: int, minutes: float | None, accelerator: Accelerator
-) -> dict[str, Any]:
-    """Settings that suit a corpus, the time there is, and the device.
-
-    On a CPU, one layer, small batches and high rates do most in a given time: the less time, the smaller.
-    Little text asks for strong dropout, and a short training for none.
-
-    Args:
-        tokens: tokens in the training split.
-        vocabulary_size: V.
-        minutes: the time there is, or None where epochs decide.
-        accelerator: what will compute.
-    """
-    large_vocabulary = vocabulary_size > 600
-    on_cpu = accelerator == "cpu"
-    hidden_size, dropout, batch_size, learning_rate = _recipe(tokens, minutes if on_cpu else None)
-    return {
-        "hidden_size": hidden_size if on_cpu else 2 * hidden_size,
-        "embedding_size": 64 if not large_vocabulary else hidden_size if on_cpu else 2 * hidden_size,
-        "tied": large_vocabulary,
-        "dropout_input": dropout if large_vocabulary else 0.0,
-        "dropout_output": dropout,
-        "batch_size": batch_size if on_cpu else 4 * batch_size,
-        "sequence_length": max(1, min(64 if on_cpu else 128, tokens // 16)),
-        "learning_rate": learning_rate if on_cpu else 0.6 * learning_rate,
-        "precision": "fp16" if accelerator == "cuda" else "fp32",
-    }
-
-
-def _recipe(tokens: int, minutes: float | None) -> tuple[int, float, int, float]:
-    """Hidden size, dropout, batch size and learning rate, as trials on two cores found them."""
-    if tokens < 100_000:
-        return 256, 0.4, 8, 1e-2
-    if minutes is not None and minutes < 4:
-        return 256, 0.0, 8, 8e-3
-    if minutes is None or minutes < 10:
-        return 384, 0.1, 16, 5e-3
-    return 512, 0.25, 16, 5e-3
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:

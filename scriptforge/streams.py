@@ -7,6 +7,8 @@ needs to say about the position, and no text is left over.
 Shape letters: B streams, T steps.
 """
 
+from copy import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -32,9 +34,10 @@ class Streams:
     ) -> None:
         rank, processes = share
         lanes = np.arange(rank * batch_size, (rank + 1) * batch_size)
-        self._ids = ids
-        self._starts_B1 = (lanes * len(ids) // (batch_size * processes))[:, None]
-        self._offsets_T1 = np.arange(sequence_length + 1)
+        self._ids: NDArray[np.unsignedinteger] | Tensor = ids
+        starts_B1 = (lanes * len(ids) // (batch_size * processes))[:, None]
+        self._places_BT1: NDArray[np.int64] | Tensor = starts_B1 + np.arange(sequence_length + 1)
+        self._sequence_length = sequence_length
         self.tokens_per_step = batch_size * processes * sequence_length
 
     @property
@@ -44,7 +47,14 @@ class Streams:
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """`ids_BT` and, one token later, `targets_BT`, both int64, of one step, counted from 0."""
-        advance = step * (len(self._offsets_T1) - 1)
-        window_BT1 = self._ids[(self._starts_B1 + advance + self._offsets_T1) % len(self._ids)]
-        window = torch.from_numpy(window_BT1.astype(np.int64))
+        advance = step * self._sequence_length
+        window_BT1 = self._ids[(self._places_BT1 + advance) % len(self._ids)]
+        window = torch.as_tensor(window_BT1).to(torch.int64)
         return window[:, :-1].contiguous(), window[:, 1:].contiguous()
+
+    def to(self, device: torch.device) -> "Streams":
+        """The same streams with all ids in the memory of a device, where batches are then cut out, too."""
+        moved = copy(self)
+        moved._ids = torch.from_numpy(np.asarray(self._ids).astype(np.int32)).to(device)
+        moved._places_BT1 = torch.as_tensor(self._places_BT1).to(device)
+        return moved

@@ -29,6 +29,17 @@ def test_a_lane_goes_on_where_it_stopped(ids: np.ndarray, batch_size: int, lengt
     assert torch.equal(inputs_BT[:, 0], targets_BT[:, -1])
 
 
+@given(texts, sizes, sizes, st.integers(0, 50))
+def test_ids_that_a_device_holds_give_the_same_batches(
+    ids: np.ndarray, batch_size: int, length: int, step: int
+) -> None:
+    streams = Streams(ids, batch_size, length)
+    moved = streams.to(torch.device("cpu"))
+    for ours, theirs in zip(streams.batch(step), moved.batch(step), strict=True):
+        assert torch.equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+
+
 @given(texts, sizes, sizes, st.integers(0, 50), st.integers(1, 4))
 def test_the_shares_of_processes_are_the_lanes_of_one(
     ids: np.ndarray, batch_size: int, length: int, step: int, processes: int

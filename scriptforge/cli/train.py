@@ -129,12 +129,14 @@ def resolve_settings(
     dataset: "Dataset", preset: "Preset | None", chosen: dict[str, Any], accelerator: "Accelerator"
 ) -> "Settings":
     """What suits dataset and device, changed by the preset, changed by what was chosen."""
-    from scriptforge.config import PRESETS, fitted, resolve
+    from scriptforge.config import PRESETS, resolve
+    from scriptforge.fitting import fitted
+    from scriptforge.training.machine import measure
 
     named = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, chosen
     lengths = [source for source in named if source.keys() & {"epochs", "minutes"}]
     tokens = dataset.description.splits["train"].tokens
-    suited = fitted(tokens, dataset.vocabulary.size, lengths[-1].get("minutes"), accelerator)
+    suited = fitted(tokens, dataset.vocabulary.size, lengths[-1].get("minutes"), measure(accelerator))
     return resolve(suited, *named)
 
 

@@ -3,18 +3,24 @@
 Shape letters: B streams, T steps, V vocabulary, E embedding, H hidden, L layers.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from scriptforge.models.cross_entropy import linear_cross_entropy
 from scriptforge.models.protocol import State
 
 Size = Annotated[int, Field(ge=1, le=65_536)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""The mean loss from features_NH, the head's weight_VH and bias_V, and targets_N."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -28,6 +34,8 @@ class LSTMConfig:
         layers: L.
         dropout_input: share of embedding units dropped before the first layer.
         dropout_between: share of units dropped between layers.
+        dropout_recurrent: share of the weights from a layer's state to itself that are dropped, the same
+            ones for all steps of a call (Merity et al. 2018, arXiv:1708.02182).
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding (Press and Wolf 2017, arXiv:1608.05859). Where
             E and H differ, a projection stands between.
@@ -39,6 +47,7 @@ class LSTMConfig:
     layers: Annotated[int, Field(ge=1, le=4)] = 1
     dropout_input: Share = 0.0
     dropout_between: Share = 0.0
+    dropout_recurrent: Share = 0.0
     dropout_output: Share = 0.0
     tied: bool = False
     arch: Literal["lstm"] = "lstm"
@@ -70,7 +79,13 @@ class LSTMConfig:
 
 
 class LSTM(nn.Module):
-    """An LSTM over token ids (Hochreiter and Schmidhuber 1997), `nn.LSTM` underneath."""
+    """An LSTM over token ids (Hochreiter and Schmidhuber 1997), `nn.LSTM` underneath.
+
+    Attributes:
+        cross_entropy: how the loss of the head is computed; all tokens are scored unless it is replaced.
+    """
+
+    cross_entropy: CrossEntropy
 
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
@@ -90,6 +105,7 @@ class LSTM(nn.Module):
         self.head = nn.Linear(head_size, config.vocabulary_size)
         if config.tied:
             self.head.weight = self.embedding.weight
+        self.cross_entropy = linear_cross_entropy
         self._initialise()
 
     def _initialise(self) -> None:
@@ -120,9 +136,19 @@ class LSTM(nn.Module):
         """See `LanguageModel.features`: the output of the last layer."""
         config = self.config
         input_BTE = F.dropout(self.embedding(ids_BT), config.dropout_input, self.training)
-        output_BTH, (hidden_LBH, cell_LBH) = self.recurrent(input_BTE, (state[0], state[1]))
+        output_BTH, (hidden_LBH, cell_LBH) = functional_call(
+            self.recurrent, self._thinned(), (input_BTE, (state[0], state[1]))
+        )
         features_BTH = F.dropout(output_BTH, config.dropout_output, self.training)
         return features_BTH, (hidden_LBH, cell_LBH)
+
+    def _thinned(self) -> dict[str, Tensor]:
+        """The recurrent weights, of which some are dropped while training."""
+        share = self.config.dropout_recurrent
+        if not (self.training and share):
+            return {}
+        weights = self.recurrent.named_parameters()
+        return {name: F.dropout(weight, share) for name, weight in weights if "weight_hh" in name}
 
     def score(self, features_BTH: Tensor) -> Tensor:
         """See `LanguageModel.score`."""
@@ -131,5 +157,6 @@ class LSTM(nn.Module):
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """See `LanguageModel.loss`."""
-        logits_BTV, state = self(ids_BT, state)
-        return F.cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten()), state
+        features_BTH, state = self.features(ids_BT, state)
+        features_NH = self.projection(features_BTH).flatten(0, 1)
+        return self.cross_entropy(features_NH, self.head.weight, self.head.bias, targets_BT.flatten()), state

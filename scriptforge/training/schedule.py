@@ -29,14 +29,14 @@ class Leg:
         return min(1.0, (second - self.first_second) / self.seconds)
 
 
-def learning_rate(progress: float, settings: Settings) -> float:
-    """A linear rise during `warmup`, then a linear fall to `final_learning_rate` of the peak.
+def share_of_peak(progress: float, settings: Settings) -> float:
+    """What every learning rate is, as a share of its peak: a linear rise during `warmup`, then a linear fall.
 
     Args:
         progress: the share of the leg that is done, 0 … 1.
-        settings: the peak and both ends.
+        settings: how long the rise is, and `final_learning_rate`, where the fall ends.
     """
     if progress < settings.warmup:
-        return settings.learning_rate * max(progress / settings.warmup, 0.01)
+        return max(progress / settings.warmup, 0.01)
     fall = (progress - settings.warmup) / (1 - settings.warmup)
-    return settings.learning_rate * (1 - fall * (1 - settings.final_learning_rate))
+    return 1 - fall * (1 - settings.final_learning_rate)

@@ -40,6 +40,7 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
         "layers": settings.layers,
         "dropout_input": settings.dropout_input,
         "dropout_between": settings.dropout_between,
+        "dropout_recurrent": settings.dropout_recurrent,
         "dropout_output": settings.dropout_output,
         "tied": settings.tied,
     }
@@ -82,15 +83,3 @@ def streams_of(dataset: Dataset, settings: Settings, index: int, count: int) -> 
             "Give it more text, or shorter sequences: --set sequence_length=8",
         )
     return Streams(ids, settings.batch_size, settings.sequence_length, (index, count))
-
-
-def optimizer_of(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """The optimizer that the settings name."""
-    kinds: dict[str, type[torch.optim.Adam]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-    return kinds[settings.optimizer](
-        model.parameters(),
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator as Accelerate
 from accelerate.state import AcceleratorState
+from torch import Tensor
 
 from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
@@ -26,6 +27,7 @@ from scriptforge.errors import RunError, TrainingError, UsageError
 from scriptforge.evaluation import evaluate_split, extent, stream_figures
 from scriptforge.generation import Request, generate
 from scriptforge.models import build, config_from_json
+from scriptforge.models.candidates import SampledCrossEntropy, token_counts
 from scriptforge.models.protocol import begin_anew, detach
 from scriptforge.run import Result, RunDescription, load_weights, save_weights
 from scriptforge.training.checkpoint import (
@@ -37,10 +39,11 @@ from scriptforge.training.checkpoint import (
     save_checkpoint,
 )
 from scriptforge.training.clock import Clock
+from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.processes import Processes, is_first_process
 from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
-from scriptforge.training.schedule import Leg, learning_rate
-from scriptforge.training.setup import LossOfStep, describe_run, optimizer_of, streams_of
+from scriptforge.training.schedule import Leg, share_of_peak
+from scriptforge.training.setup import LossOfStep, describe_run, streams_of
 from scriptforge.training.verdict import verdict
 from scriptforge.workspace import RunFolder, atomic_write
 
@@ -49,6 +52,7 @@ SHORTEST_LANE = 2048
 SAMPLE_TOKENS = 200
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_REPORTS = 0.25
+_UNREAD_AT_MOST = 128
 _MEMORY_WORDS = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
 
 
@@ -147,8 +151,14 @@ class _Training:
         )
         self.processes = Processes(self.accelerate)
         self.streams = streams_of(dataset, settings, self.processes.index, self.processes.count)
+        if self.accelerate.device.type == "cuda":
+            self.streams = self.streams.to(self.accelerate.device)
         torch.manual_seed(settings.seed)
-        self.model = build(config_from_json(description.model)).to(self.accelerate.device)
+        self.model = build(config_from_json(description.model))
+        if settings.head_samples:
+            counts_V = token_counts(dataset.ids("train"), dataset.vocabulary.size)
+            self.model.cross_entropy = SampledCrossEntropy(counts_V, settings.head_samples)
+        self.model.to(self.accelerate.device)
         optimizer = optimizer_of(self.model, settings)
         self.loss_of_step, self.optimizer = self.accelerate.prepare(LossOfStep(self.model), optimizer)
         self.recurrent = self.model.initial_state(settings.batch_size)
@@ -156,6 +166,7 @@ class _Training:
         self.clock = Clock()
         self._saved_second = 0.0
         self._is_impatient = False
+        self._unread: list[Tensor] = []  # loss and gradient norm of steps that nobody has looked at
 
     def begin(self) -> None:
         """Sets out on a new run, whose folder is emptied."""
@@ -211,7 +222,7 @@ class _Training:
         self.clock = Clock(state.seconds)
         while not self.is_over():
             progress = leg.progress(state.step, state.seconds)
-            self._step(learning_rate(progress, self.settings))
+            self._step(share_of_peak(progress, self.settings))
             state.seconds, should_stop = self.processes.agree(self.clock.seconds(), self.should_stop())
             reached = leg.progress(state.step, state.seconds)
             if _marks(reached, self.settings) > _marks(progress, self.settings):
@@ -233,13 +244,13 @@ class _Training:
         if self.processes.is_first:
             yield self._finish()
 
-    def _step(self, rate: float) -> None:
-        """One optimizer step on the batch that the step's number says."""
+    def _step(self, share: float) -> None:
+        """One optimizer step on the batch that the step's number says, at a share of the peak rates."""
         began = time.perf_counter()
         ids_BT, targets_BT = self.streams.batch(self.state.step)
         device = self.accelerate.device
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = group["peak"] * share
         self.model.train()
         forgetting = self.settings.forgetting if self.state.step else 1
         drawn_B = torch.rand(len(ids_BT), device=device)
@@ -253,18 +264,33 @@ class _Training:
         loss, recurrent = self.loss_of_step(ids_BT, targets_BT.to(device), before)
         self.accelerate.backward(loss)
         norm = self.accelerate.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
-        nats = loss.item()
-        if not math.isfinite(nats) or (self.accelerate.scaler is None and not math.isfinite(norm)):
-            raise self._divergence()
+        self._unread += [loss.detach(), norm.detach()]
+        if device.type == "cpu" or len(self._unread) > _UNREAD_AT_MOST:
+            self._read_losses()
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.recurrent = detach(recurrent)
         self.state.step += 1
         self.state.step_seconds += time.perf_counter() - began
-        self.state.loss_sum += nats
-        self.state.loss_count += 1
+
+    def _read_losses(self) -> None:
+        """Brings the losses since the last time to the host, for which a GPU has to be waited for.
+
+        Raises:
+            TrainingError: one of them, or a gradient, is not a finite number.
+        """
+        if not self._unread:
+            return
+        numbers = torch.stack(self._unread).tolist()
+        self._unread.clear()
+        losses, norms = numbers[::2], numbers[1::2]
+        if not all(map(math.isfinite, losses if self.accelerate.scaler is not None else losses + norms)):
+            raise self._divergence()
+        self.state.loss_sum += math.fsum(losses)
+        self.state.loss_count += len(losses)
 
     def _progress(self, progress: float) -> Progress:
+        self._read_losses()
         state = self.state
         return Progress(
             progress=progress,
@@ -280,6 +306,7 @@ class _Training:
 
     def _validate(self) -> Validated:
         """Reads the validation split, keeps the weights if they are the best, and writes a sample."""
+        self._read_losses()
         state = self.state
         self.model.eval()
         validation = self.dataset.ids("validation")
@@ -359,6 +386,7 @@ class _Training:
         )
 
     def _save(self) -> None:
+        self._read_losses()
         self._check_numbers()
         moment = self._moment()
         if self.processes.is_first:

@@ -3,27 +3,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.config import resolve
-from scriptforge.training.schedule import Leg, learning_rate
+from scriptforge.training.schedule import Leg, share_of_peak
 
-SETTINGS = resolve({"epochs": 1, "learning_rate": 1.0, "warmup": 0.2, "final_learning_rate": 0.1})
+SETTINGS = resolve({"epochs": 1, "warmup": 0.2, "final_learning_rate": 0.1})
 shares = st.floats(0, 1)
 
 
 @pytest.mark.parametrize(
-    ("progress", "rate"),
+    ("progress", "share"),
     [(0.0, 0.01), (0.1, 0.5), (0.2, 1.0), (0.6, 0.55), (1.0, 0.1)],
 )
-def test_it_rises_to_the_peak_and_falls_to_the_end(progress: float, rate: float) -> None:
-    assert learning_rate(progress, SETTINGS) == pytest.approx(rate)
+def test_it_rises_to_the_peak_and_falls_to_the_end(progress: float, share: float) -> None:
+    assert share_of_peak(progress, SETTINGS) == pytest.approx(share)
 
 
 @given(shares, shares)
 def test_it_has_one_peak(a: float, b: float) -> None:
     a, b = sorted((a, b))
     if b <= 0.2:
-        assert learning_rate(a, SETTINGS) <= learning_rate(b, SETTINGS)
+        assert share_of_peak(a, SETTINGS) <= share_of_peak(b, SETTINGS)
     elif a >= 0.2:
-        assert learning_rate(a, SETTINGS) >= learning_rate(b, SETTINGS)
+        assert share_of_peak(a, SETTINGS) >= share_of_peak(b, SETTINGS)
 
 
 @given(shares, st.floats(0, 1, exclude_max=True), shares)
@@ -31,13 +31,13 @@ def test_it_is_never_zero_before_the_end_nor_above_the_peak(
     progress: float, warmup: float, final: float
 ) -> None:
     settings = SETTINGS.model_copy(update={"warmup": warmup, "final_learning_rate": final})
-    rate = learning_rate(progress, settings)
-    assert min(0.01, final) * (1 - 1e-9) <= rate <= 1.0
+    share = share_of_peak(progress, settings)
+    assert min(0.01, final) * (1 - 1e-9) <= share <= 1.0
 
 
 def test_without_warmup_and_fall_it_is_constant() -> None:
     settings = SETTINGS.model_copy(update={"warmup": 0.0, "final_learning_rate": 1.0})
-    assert {learning_rate(step / 10, settings) for step in range(11)} == {1.0}
+    assert {share_of_peak(step / 10, settings) for step in range(11)} == {1.0}
 
 
 def test_a_leg_of_steps() -> None:

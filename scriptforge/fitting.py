@@ -1,0 +1,109 @@
+"""Settings that suit a corpus, a machine and the time there is. Knows nothing of torch.
+
+What can be computed in the time decides how large the model is, and how often the text is then read decides
+how much dropout it needs. The numbers come from trials on characters and BPE tokens, with texts of 60 KB to
+3.5 MB and trainings of one to twenty minutes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scriptforge.config import Accelerator, Precision
+
+_SIZES = (128, 192, 256, 384, 512, 640, 768, 896, 1024)
+_LARGE_VOCABULARY = 600
+_CHARACTER_EMBEDDING = 64
+_LITTLE_TEXT = 100_000
+_SIZE_FOR_LITTLE_TEXT = 256
+_DEFAULT_SIZE = 512
+_TOKENS_PER_WEIGHT = 2.0
+_SHARE_OF_STEPS = 0.7
+_DROPOUTS = ((2, 0.1), (6, 0.2), (12, 0.3))
+_MOST_DROPOUT = 0.4
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes, and how fast.
+
+    Attributes:
+        accelerator: the kind of device.
+        precision: the arithmetic that it trains in fastest.
+        operations_per_second: floating-point operations of a training, in that arithmetic.
+    """
+
+    accelerator: Accelerator
+    precision: Precision
+    operations_per_second: float
+
+
+def operations_per_token(vocabulary_size: int, embedding_size: int, hidden_size: int) -> int:
+    """Floating-point operations that an LSTM of one layer takes to learn from a token, forward and back.
+
+    Args:
+        vocabulary_size: V.
+        embedding_size: E.
+        hidden_size: H.
+    """
+    return 6 * _weights_in_products(vocabulary_size, embedding_size, hidden_size)
+
+
+def _weights_in_products(vocabulary_size: int, embedding_size: int, hidden_size: int) -> int:
+    return hidden_size * (4 * (embedding_size + hidden_size) + vocabulary_size)
+
+
+def fitted(tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine) -> dict[str, Any]:
+    """Settings that suit a corpus, the time there is, and the machine.
+
+    Args:
+        tokens: tokens in the training split.
+        vocabulary_size: V.
+        minutes: the time there is, or None where epochs decide.
+        machine: what will compute.
+    """
+    is_large = vocabulary_size > _LARGE_VOCABULARY
+    is_little = tokens < _LITTLE_TEXT
+    on_cpu = machine.accelerator == "cpu"
+    hidden_size, epochs = _size(tokens, vocabulary_size, minutes, machine)
+    dropout = _MOST_DROPOUT if is_little else _dropout(epochs)
+    batch_size = 16 if is_little else 32
+    return {
+        "hidden_size": hidden_size,
+        "embedding_size": hidden_size if is_large else _CHARACTER_EMBEDDING,
+        "tied": is_large,
+        "dropout_input": dropout if is_large else 0.0,
+        "dropout_output": dropout,
+        "batch_size": batch_size if on_cpu else 2 * batch_size,
+        "sequence_length": max(1, min(64 if on_cpu else 128, tokens // 16)),
+        "matrix_learning_rate": 0.02 if is_little else 0.03,
+        "precision": machine.precision,
+    }
+
+
+def _size(
+    tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine
+) -> tuple[int, float]:
+    """H, and how often the text can then be read: as large as still meets enough tokens for its weights."""
+    if minutes is None:
+        return _SIZE_FOR_LITTLE_TEXT if tokens < _LITTLE_TEXT else _DEFAULT_SIZE, 1.0
+    operations = minutes * 60 * _SHARE_OF_STEPS * machine.operations_per_second
+    is_large = vocabulary_size > _LARGE_VOCABULARY
+    largest = _SIZE_FOR_LITTLE_TEXT if tokens < _LITTLE_TEXT else _SIZES[-1]
+
+    def tokens_read(size: int) -> float:
+        embedding_size = size if is_large else _CHARACTER_EMBEDDING
+        return operations / operations_per_token(vocabulary_size, embedding_size, size)
+
+    def suits(size: int) -> bool:
+        embedding_size = size if is_large else _CHARACTER_EMBEDDING
+        weights = _weights_in_products(vocabulary_size, embedding_size, size)
+        return tokens_read(size) >= _TOKENS_PER_WEIGHT * weights
+
+    suitable = [size for size in _SIZES if size <= largest and suits(size)]
+    size = suitable[-1] if suitable else _SIZES[0]
+    return size, tokens_read(size) / tokens
+
+
+def _dropout(epochs: float) -> float:
+    """More where the text is read more often."""
+    return next((dropout for most, dropout in _DROPOUTS if epochs < most), _MOST_DROPOUT)

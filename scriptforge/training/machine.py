@@ -1,0 +1,58 @@
+"""How fast this machine trains, measured in a second or two: what the settings are fitted to."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+from scriptforge.config import Accelerator, Precision
+from scriptforge.fitting import Machine, operations_per_token
+from scriptforge.models import build, config_from_json
+
+_STREAMS, _STEPS = 32, 16
+_MODEL = {"arch": "lstm", "vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
+_HALF_FORMATS: dict[Accelerator, Precision] = {"cpu": "bf16", "cuda": "fp16"}
+_SECONDS = 0.5
+_WORTH_IT = 1.2
+
+
+def measure(accelerator: Accelerator) -> Machine:
+    """Times small training steps in full and in half precision, and takes what is clearly faster.
+
+    Few CPUs compute in half precision; on the others it is emulated, and slower.
+
+    Args:
+        accelerator: what will compute.
+    """
+    half = _HALF_FORMATS.get(accelerator)
+    steps = {precision: _step(accelerator, precision) for precision in ("fp32", half) if precision}
+    seconds: dict[Precision, list[float]] = {precision: [] for precision in steps}
+    for step in steps.values():
+        step()
+    began = time.perf_counter()
+    while time.perf_counter() - began < _SECONDS:
+        for precision, step in steps.items():
+            seconds[precision].append(step())
+    times = {precision: median(each) for precision, each in seconds.items()}
+    chosen: Precision = half if half and times["fp32"] > _WORTH_IT * times[half] else "fp32"
+    operations = operations_per_token(512, 128, 384) * _STREAMS * _STEPS
+    return Machine(accelerator, chosen, operations / times[chosen])
+
+
+def _step(accelerator: Accelerator, precision: Precision) -> Callable[[], float]:
+    """A function that makes one training step and says how long it took, in seconds."""
+    model = build(config_from_json(_MODEL)).to(accelerator)
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    ids_BT = torch.zeros((_STREAMS, _STEPS), dtype=torch.int64, device=accelerator)
+    state = model.initial_state(_STREAMS)
+
+    def step() -> float:
+        began = time.perf_counter()
+        with torch.autocast(accelerator, dtype, enabled=precision != "fp32"):
+            loss, _ = model.loss(ids_BT, ids_BT, state)
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss.item()
+        return time.perf_counter() - began
+
+    return step

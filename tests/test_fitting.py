@@ -1,0 +1,66 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scriptforge.config import PRESETS, resolve
+from scriptforge.fitting import Machine, fitted, operations_per_token
+
+LAPTOP = Machine("cpu", "fp32", 1e11)
+machines = st.builds(
+    Machine,
+    st.sampled_from(("cpu", "cuda", "mps")),
+    st.sampled_from(("fp32", "bf16", "fp16")),
+    st.floats(1e8, 1e15),
+)
+
+
+@given(
+    tokens=st.integers(1, 10**9),
+    vocabulary_size=st.integers(2, 10**5),
+    minutes=st.none() | st.floats(0.01, 1e4),
+    machine=machines,
+)
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+def test_whatever_the_corpus_and_machine_settings_are_found(
+    preset: Any, tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine
+) -> None:
+    suited = fitted(tokens, vocabulary_size, minutes, machine)
+    settings = resolve(suited, {"minutes": 3}, PRESETS.get(preset, {}))
+    assert settings.epochs is None or preset == "classroom"
+    assert settings.sequence_length <= max(1, tokens) or preset == "classroom"
+    assert settings.precision == machine.precision
+
+
+@given(st.floats(0.1, 100), st.floats(1, 100), st.sampled_from((70, 2000)))
+def test_more_time_or_a_faster_machine_never_makes_the_model_smaller(
+    minutes: float, factor: float, vocabulary_size: int
+) -> None:
+    def size(minutes: float, speed: float) -> int:
+        machine = Machine("cpu", "fp32", speed)
+        return int(fitted(1_000_000, vocabulary_size, minutes, machine)["hidden_size"])
+
+    usual = size(minutes, 1e11)
+    assert usual <= size(minutes * factor, 1e11) == size(minutes, 1e11 * factor)
+
+
+def test_a_text_that_is_read_often_meets_more_dropout() -> None:
+    shares = [fitted(tokens, 70, 5, LAPTOP)["dropout_output"] for tokens in (10**5, 10**6, 10**7)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > shares[-1]
+
+
+def test_a_small_text_gets_a_small_model_however_long_it_trains() -> None:
+    assert fitted(40_000, 1000, 600, LAPTOP)["hidden_size"] <= 512
+
+
+def test_a_large_vocabulary_shares_its_embedding_with_the_head() -> None:
+    assert fitted(10**6, 2000, 3, LAPTOP)["tied"]
+    assert not fitted(10**6, 70, 3, LAPTOP)["tied"]
+
+
+def test_operations_are_six_for_each_weight_that_a_token_is_multiplied_with() -> None:
+    assert operations_per_token(vocabulary_size=10, embedding_size=2, hidden_size=3) == 6 * (
+        4 * 3 * (2 + 3) + 10 * 3
+    )
