@@ -1,7 +1,7 @@
 # make demo    the whole way on the corpus that ships with the package; needs nothing but Python
 # make test    the tests
 # make check   style, types and the order of the rooms
-# make bench   the benchmarks
+# make bench   the benchmarks; ONLY=training makes one, CORPORA=FOLDER names the real corpora
 # make docs    the reference pages, made from the code
 
 VENV := .venv
@@ -29,11 +29,12 @@ check: $(VENV)/ready-to-develop
 	$(BIN)/lint-imports
 
 bench: $(VENV)/ready-to-develop
-	@if [ -d tests/benchmarks ]; then $(BIN)/python -m pytest tests/benchmarks; \
-	else echo "There are no benchmarks yet."; fi
+	PYTHONPATH=tests CORPORA="$(CORPORA)" $(BIN)/python -m benchmarks $(ONLY)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
 
 docs: $(VENV)/ready-to-develop
 	$(BIN)/python docs/reference.py
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

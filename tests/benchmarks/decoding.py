@@ -1,0 +1,195 @@
+"""How many words a second are written: the course's network, the course's way and ours, exact and rounded.
+
+The same sizes, and the same draw from the five likeliest words; the weights are random. Ours goes through the
+door that everybody uses, text and grammar included. Beside it, in the same rounds, the machine reads as many
+bytes as there are in the weights that a word needs.
+
+Shape letters: B lanes, T steps, V vocabulary, H hidden, L layers, K likeliest.
+"""
+
+import math
+import string
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+
+from benchmarks.harness import rate_of, turns
+from benchmarks.learners import SIZES, VOCABULARY_SIZE
+from benchmarks.machine import reading_weights
+from benchmarks.results import Comparison, Figure
+from scriptforge.classroom import RNN, TOP_K
+from scriptforge.classroom import generate as generate_as_taught
+from scriptforge.config import resolve
+from scriptforge.corpus.cards import load_cards
+from scriptforge.corpus.fetch import fetch
+from scriptforge.corpus.prepare import Options, prepare, recommended
+from scriptforge.corpus.sources import find_source
+from scriptforge.dataset import Dataset
+from scriptforge.evaluation import evaluate_split
+from scriptforge.generation import Request, SamplingOptions, Writing
+from scriptforge.models import build, pack
+from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.run import Run
+from scriptforge.training.trainer import start
+from scriptforge.vocabulary import Vocabulary
+from scriptforge.workspace import DatasetFolder, RunFolder
+
+ROUNDS = 9
+LANES = 32
+SAMPLING = SamplingOptions(temperature=1, top_k=TOP_K, min_p=0)
+TRAINING = {"minutes": 0.5, "hidden_size": 256}
+TAUGHT, PLAIN = "the course's loop", "nn.LSTM, state carried along"
+OURS, INT8 = "ours", "ours, --int8"
+MANY, MANY_INT8 = f"ours, {LANES} at once", f"ours, {LANES} at once, --int8"
+MACHINE = "reading as many bytes"
+
+
+def run() -> list[Comparison | Figure]:
+    """Words a second, the share of what reading weights allows, characters a second, and what int8 costs."""
+    return [*words(), characters(), perplexity()]
+
+
+def words() -> list[Comparison]:
+    """The course's network, with the vocabulary of the course's corpus."""
+    vocabulary = word_vocabulary(VOCABULARY_SIZE)
+    model = random_model(LSTMConfig(vocabulary.size, **SIZES))
+    megabytes = bytes_of_token(model.config) / 1e6
+    figures = turns(
+        {
+            TAUGHT: rate_of(lambda: taught(model, 40), 40),
+            PLAIN: rate_of(lambda: plain(model, 80), 80),
+            OURS: steps(Writing(model, vocabulary, request(1)), 400),
+            INT8: steps(Writing(model, vocabulary, request(1, int8=True)), 800),
+            MANY: steps(Writing(model, vocabulary, request(LANES)), 60, LANES),
+            MANY_INT8: steps(Writing(model, vocabulary, request(LANES, int8=True)), 100, LANES),
+            MACHINE: reading_weights(megabytes, columns=512, repetitions=60),
+        },
+        ROUNDS,
+    )
+    machine = figures.pop(MACHINE)
+    return [
+        Comparison(
+            title="writing with the course's network",
+            unit="words/s",
+            baseline=TAUGHT,
+            figures=figures,
+            answers={OURS: "G1", INT8: "G2", MANY: "G3"},
+        ),
+        Comparison(
+            title=f"reading weights, {megabytes:.0f} MB a word",
+            unit="GB/s",
+            baseline=MACHINE,
+            figures={OURS: [rate * megabytes / 1000 for rate in figures[OURS]], MACHINE: machine},
+            answers={OURS: "G4"},
+        ),
+    ]
+
+
+def characters() -> Comparison:
+    """One layer of 512 units that writes characters."""
+    vocabulary = Vocabulary.train([string.ascii_letters + " \n.,;:!?'-&$3"], "char", plain=True)
+    model = random_model(LSTMConfig(vocabulary.size, embedding_size=64, hidden_size=512))
+    contenders = {
+        PLAIN: rate_of(lambda: plain(model, 500), 500),
+        OURS: steps(Writing(model, vocabulary, request(1)), 2000),
+        INT8: steps(Writing(model, vocabulary, request(1, int8=True)), 3000),
+        MANY: steps(Writing(model, vocabulary, request(LANES)), 300, LANES),
+        MANY_INT8: steps(Writing(model, vocabulary, request(LANES, int8=True)), 400, LANES),
+    }
+    return Comparison(
+        title="writing with one layer of 512 units",
+        unit="characters/s",
+        baseline=PLAIN,
+        figures=turns(contenders, ROUNDS),
+        answers={OURS: "G5"},
+    )
+
+
+def perplexity() -> Figure:
+    """What eight bits do to a model that was trained for half a minute."""
+    with TemporaryDirectory() as folder:
+        source = find_source("demo", load_cards())
+        fetched = fetch(source)
+        chosen = recommended(source, fetched)
+        data = DatasetFolder(Path(folder) / "data" / "demo")
+        prepare(source, fetched, Options(chosen.level, chosen.vocabulary_size), data)
+        dataset = Dataset(data)
+        runs = RunFolder(Path(folder) / "runs" / "demo")
+        for _ in start(dataset, resolve(TRAINING), runs, "cpu"):
+            pass
+        model = Run(runs).model
+        exact, rounded = (
+            evaluate_split(each, dataset, "validation").stream for each in (model, pack(model, "int8"))
+        )
+    return Figure(
+        title="perplexity of a trained model with --int8, more than without",
+        unit="%",
+        value=100 * (rounded.perplexity / exact.perplexity - 1),
+    )
+
+
+def request(lanes: int, *, int8: bool = False) -> Request:
+    """A text without end on so many lanes."""
+    return Request(length=10**9, count=lanes, sampling=SAMPLING, int8=int8)
+
+
+def steps(writing: Writing, count: int, lanes: int = 1) -> Callable[[], float]:
+    """A contender: so many steps of a text that goes on, in tokens a second on all lanes."""
+    going = iter(writing)
+    return rate_of(lambda: last(islice(going, count)), count * lanes)
+
+
+def last(steps: Iterator[Sequence[str]]) -> Sequence[str]:
+    """The last of what comes."""
+    *_, final = steps
+    return final
+
+
+def taught(model: LSTM, count: int) -> None:
+    """Writes words as the course does, with the weights of a model of ours."""
+    sizes = (model.config.embedding_size, model.config.hidden_size, model.config.layers)
+    size = model.config.vocabulary_size
+    with torch.device("meta"):
+        network = RNN(size, size, *sizes)
+    network.embedding, network.lstm, network.fc = model.embedding, model.recurrent, model.head
+    generate_as_taught(network, 1, dict.fromkeys(range(size), "word"), {}, 0, count)
+
+
+@torch.inference_mode()
+def plain(model: LSTM, count: int) -> None:
+    """Writes tokens with PyTorch's layers as they are, the state carried from one to the next."""
+    id_11 = torch.zeros(1, 1, dtype=torch.int64)
+    state = model.recurrent(model.embedding(id_11))[1]
+    for _ in range(count):
+        output_11H, state = model.recurrent(model.embedding(id_11), state)
+        chances_1K, best_1K = F.softmax(model.head(output_11H[:, -1]), dim=1).topk(TOP_K)
+        id_11 = best_1K.gather(1, torch.multinomial(chances_1K, 1))
+
+
+def random_model(config: LSTMConfig) -> LSTM:
+    """An untrained model whose likeliest tokens change from step to step and are often frequent ones."""
+    torch.manual_seed(1)
+    model = build(config).eval()
+    with torch.no_grad():
+        model.head.weight.mul_(10)
+        model.head.bias.copy_(-torch.arange(1, config.vocabulary_size + 1).log() / 2)
+    return model
+
+
+def word_vocabulary(size: int) -> Vocabulary:
+    """A vocabulary of plain text with so many tokens."""
+    spelled = map("".join, product(string.ascii_lowercase, repeat=math.ceil(math.log(size, 26))))
+    entries = list(islice(spelled, size))
+    lines = [" ".join(entries[place : place + 10]) + "\n" for place in range(0, size, 10)]
+    return Vocabulary.train(lines, "word", size=size, plain=True)
+
+
+def bytes_of_token(config: LSTMConfig) -> int:
+    """How many bytes of weights a token needs: all that it is multiplied with, once its own part is known."""
+    known = {"embedding.weight", "recurrent.weight_ih_l0"}
+    shapes = (shape for name, shape in config.weight_shapes().items() if name not in known)
+    return 4 * sum(math.prod(shape) for shape in shapes)

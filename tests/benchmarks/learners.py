@@ -1,0 +1,205 @@
+"""Those that learn side by side: the course's recipe, steps away from it, and ours, on the same network.
+
+Each takes one step of its training at a time. The text is made up: ids in Zipf's proportions, as many kinds
+as the course's vocabulary has words. What is learnt from it does not matter here; what a step costs does.
+
+Shape letters: B streams or windows, T steps, V vocabulary, E embedding, H hidden, L layers.
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
+from scriptforge.config import PRESETS, resolve
+from scriptforge.models import build
+from scriptforge.models.candidates import SampledCrossEntropy, token_counts
+from scriptforge.models.lstm import LSTMConfig
+from scriptforge.models.protocol import begin_anew, detach
+from scriptforge.streams import Streams
+from scriptforge.training.optimizers import optimizer_of
+from scriptforge.training.setup import LossOfStep
+
+VOCABULARY_SIZE = 21_388
+"""V: the words of Seinfeld as the course counts them."""
+
+COURSE = resolve(PRESETS["classroom"])
+SIZES = {"embedding_size": COURSE.embedding_size, "hidden_size": COURSE.hidden_size, "layers": COURSE.layers}
+TEXT_LENGTH = 200_000
+
+
+class Learner(Protocol):
+    """One that learns."""
+
+    @property
+    def targets(self) -> int:
+        """How many tokens a step learns to expect."""
+        ...
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The first module that a token meets."""
+        ...
+
+    @property
+    def recurrent(self) -> nn.LSTM:
+        """The LSTM."""
+        ...
+
+    @property
+    def criterion(self) -> nn.Module:
+        """The module that ends in the loss."""
+        ...
+
+    def step(self) -> None:
+        """One step, from taking a batch to changing the weights."""
+        ...
+
+
+class Recipe:
+    """The course's: overlapping windows, all places scored, the last one learnt from."""
+
+    def __init__(self, network: type[RNN] = RNN) -> None:
+        sizes = (COURSE.embedding_size, COURSE.hidden_size, COURSE.layers, COURSE.dropout_between)
+        self.targets = COURSE.batch_size
+        self.network = network(VOCABULARY_SIZE, VOCABULARY_SIZE, *sizes)
+        self.embedding, self.recurrent = self.network.embedding, self.network.lstm
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=COURSE.learning_rate)
+        self.hidden = self.network.init_hidden(COURSE.batch_size)
+        self.batches = iter(batch_data(text().tolist(), COURSE.sequence_length, COURSE.batch_size))
+
+    def step(self) -> None:
+        """See `Learner.step`."""
+        inp_BT, target_B = next(self.batches)
+        _, self.hidden = forward_back_prop(
+            self.network, self.optimizer, self.criterion, inp_BT, target_B, self.hidden
+        )
+
+
+class LastPlaceRNN(RNN):
+    """The course's network, but scores are computed where they are used."""
+
+    def forward(self, nn_input: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
+        """See `RNN.forward`."""
+        output_BTH, hidden = self.lstm(self.embedding(nn_input), hidden)
+        scores_BV: Tensor = self.fc(output_BTH[:, -1])
+        return scores_BV, hidden
+
+
+class PlainStreams(nn.Module):
+    """`nn.LSTM` with the state carried along, every token learnt from, as most tutorials do it.
+
+    Args:
+        batch_size: B.
+        sequence_length: T.
+    """
+
+    def __init__(self, batch_size: int, sequence_length: int) -> None:
+        super().__init__()
+        self.targets = batch_size * sequence_length
+        self.embedding = nn.Embedding(VOCABULARY_SIZE, COURSE.embedding_size)
+        self.recurrent = nn.LSTM(
+            COURSE.embedding_size,
+            COURSE.hidden_size,
+            COURSE.layers,
+            batch_first=True,
+            dropout=COURSE.dropout_between,
+        )
+        self.head = nn.Linear(COURSE.hidden_size, VOCABULARY_SIZE)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=COURSE.learning_rate)
+        self.streams = steps_of(batch_size, sequence_length)
+        zeros_LBH = torch.zeros(COURSE.layers, batch_size, COURSE.hidden_size)
+        self.state: Hidden = (zeros_LBH, zeros_LBH)
+
+    def step(self) -> None:
+        """See `Learner.step`."""
+        ids_BT, targets_BT = next(self.streams)
+        self.optimizer.zero_grad()
+        output_BTH, (hidden_LBH, cell_LBH) = self.recurrent(self.embedding(ids_BT), self.state)
+        loss = self.criterion(self.head(output_BTH).flatten(0, 1), targets_BT.flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters(), COURSE.gradient_clip)
+        self.optimizer.step()
+        self.state = (hidden_LBH.detach(), cell_LBH.detach())
+
+
+class Ours:
+    """Model, optimizer, streams and step of scriptforge's training.
+
+    Args:
+        precision: `fp32`, or `bf16`, in which weights are kept in fp32 and multiplied in bf16.
+        samples: how many tokens are scored beside a batch's targets; all of the vocabulary with 0.
+    """
+
+    batch_size, sequence_length = 64, 64
+
+    def __init__(self, precision: str = "fp32", samples: int = 0) -> None:
+        lengths = {"batch_size": self.batch_size, "sequence_length": self.sequence_length}
+        self.settings = resolve(PRESETS["classroom"], lengths)
+        self.targets = self.batch_size * self.sequence_length
+        self.is_bf16 = precision == "bf16"
+        self.model = build(config())
+        self.embedding, self.recurrent = self.model.embedding, self.model.recurrent
+        self.criterion = LossOfStep(self.model)
+        if samples:
+            counts_V = token_counts(text(), VOCABULARY_SIZE)
+            self.model.cross_entropy = SampledCrossEntropy(counts_V, samples)
+        self.optimizer = optimizer_of(self.model, self.settings)
+        self.streams = steps_of(self.batch_size, self.sequence_length)
+        self.state = self.model.initial_state(self.batch_size)
+
+    def step(self) -> None:
+        """See `Learner.step`."""
+        ids_BT, targets_BT = next(self.streams)
+        drawn_B = torch.rand(self.batch_size)
+        begins_B, opens_B = drawn_B < self.settings.forgetting, drawn_B < self.settings.forgetting / 2
+        ids_BT, state = begin_anew(ids_BT, self.state, begins_B, opens_B, first=0)
+        with torch.autocast("cpu", torch.bfloat16) if self.is_bf16 else nullcontext():
+            loss, state = self.criterion(ids_BT, targets_BT, state)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.state = detach(state)
+
+
+def config() -> LSTMConfig:
+    """The course's network as a config of ours."""
+    return LSTMConfig(VOCABULARY_SIZE, dropout_between=COURSE.dropout_between, **SIZES)
+
+
+@cache
+def text() -> NDArray[np.uint16]:
+    """A text of ids in Zipf's proportions."""
+    weights_V = 1 / np.arange(1, VOCABULARY_SIZE + 1)
+    drawn = np.random.default_rng(1).choice(VOCABULARY_SIZE, TEXT_LENGTH, p=weights_V / weights_V.sum())
+    return drawn.astype(np.uint16)
+
+
+def steps_of(batch_size: int, sequence_length: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of the text's streams, without end."""
+    streams = Streams(text(), batch_size, sequence_length)
+    step = 0
+    while True:
+        yield streams.batch(step)
+        step += 1
+
+
+def products_of_token(config: LSTMConfig) -> dict[str, float]:
+    """How many FLOP a token takes in training: a multiplication and an addition for each weight, three times.
+
+    The first time forwards; the second for the gradient of what came in, the third for that of the weights.
+    """
+    sizes = {name: shape[0] * shape[1] for name, shape in config.weight_shapes().items() if len(shape) == 2}
+    return {
+        "recurrent": 6.0 * sum(size for name, size in sizes.items() if name.startswith("recurrent")),
+        "head": 6.0 * config.vocabulary_size * config.hidden_size,
+    }

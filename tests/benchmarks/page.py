@@ -1,0 +1,334 @@
+"""Writes `docs/benchmarks.md` and the figures of `docs/explanation/why-it-is-fast.md` from the results.
+
+    python -m benchmarks.page [FOLDER]
+
+No number on those pages is typed by hand; what was not measured says so. FOLDER stands for `docs/`.
+"""
+
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from benchmarks.chart import stacked_bars
+from benchmarks.results import (
+    RESULTS,
+    AnyResult,
+    Breakdown,
+    Comparison,
+    Figure,
+    Machine,
+    Report,
+    Training,
+    figure_text,
+    last_report,
+)
+
+Kind = TypeVar("Kind", Breakdown, Training)
+
+DOCS = RESULTS.parent
+NOTICE = "<!-- Written by `python -m benchmarks.page` from the results in docs/benchmarks/. -->"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+NOT_MEASURED = "not measured"
+CHART = Path("images") / "why-it-is-fast.svg"
+
+REPORTS = {
+    "machine": "The machine's limits",
+    "training": "Training",
+    "explanation": "What a target costs",
+    "decoding": "Generating",
+    "preparing": "Preparing",
+    "starting": "Starting",
+    "quality": "Quality",
+}
+"""The reports that the page shows, and their headings."""
+
+INTRODUCTION = f"""\
+What was asked for and what was seen. Contenders take turns in one process on one machine, and a ratio is the
+median of the ratios of the rounds. How to repeat it: `make bench`, or `make bench ONLY=training` for one of
+{", ".join(REPORTS)}.
+[Why it is fast](explanation/why-it-is-fast.md) says where the time goes.
+"""
+
+QUALITY = """\
+Nats per character on held-out text, stream / cold-256: the mean of the seeds, and from the best to the worst.
+Each row is trained with `--minutes` and no setting made by hand.
+
+"""
+
+
+class Goal(NamedTuple):
+    """A row of the table of goals.
+
+    Attributes:
+        row: its name.
+        what: what is counted.
+        must: what has to be reached.
+        stretch: what is aimed at.
+        seen: what a result says about it, as text.
+    """
+
+    row: str
+    what: str
+    must: str
+    stretch: str
+    seen: Callable[[AnyResult, str], str]
+
+
+def times(result: AnyResult, contender: str) -> str:
+    """How many times the baseline."""
+    assert isinstance(result, Comparison)
+    return f"{figure_text(result.ratio(contender))}×"
+
+
+def share(result: AnyResult, contender: str) -> str:
+    """Which share of the baseline."""
+    assert isinstance(result, Comparison)
+    return f"{100 * result.ratio(contender):.0f} %"
+
+
+def amount(result: AnyResult, contender: str) -> str:
+    """The figure itself, with its unit."""
+    if isinstance(result, Figure):
+        return f"{figure_text(result.value)} {result.unit}"
+    assert isinstance(result, Comparison)
+    return f"{figure_text(result.median(contender))} {result.unit}"
+
+
+GOALS = (
+    Goal("T1", "training the course's network, over the course's recipe", "≥ 10×", "≥ 14×", times),
+    Goal("T2", "the same, share of the machine's matrix products", "≥ 60 %", "≥ 75 %", share),
+    Goal("T3", "with a cheaper head, over the course's recipe", "≥ 20×", "≥ 30×", times),
+    Goal("G1", "generating with the course's network, fp32, over the course's loop", "≥ 4×", "≥ 6×", times),
+    Goal("G2", "the same with int8 weights", "≥ 10×", "≥ 15×", times),
+    Goal("G3", "32 scripts at once, in all", "≥ 25×", "≥ 40×", times),
+    Goal("G4", "share of the bandwidth's bound at G1", "≥ 60 %", "≥ 80 %", share),
+    Goal("G5", "1 × 512, characters, one script", "≥ 2,500 characters/s", "≥ 6,000", amount),
+    Goal("P1", "tokenising, over `tokenizers` alone", "≥ 80 %", "≥ 95 %", share),
+    Goal("P2", "peak memory preparing a long text; asked for 1 GB", "≤ 1.5 GB", "≤ 0.8 GB", amount),
+    Goal("U1", "`scriptforge --help` over `import typer`", "≤ 4×", "≤ 2.5×", times),
+)
+
+
+class Series(NamedTuple):
+    """A row of the table of quality: trainings with several seeds.
+
+    Attributes:
+        row: its name, `Training.series`.
+        what: what is trained and for how long.
+        must: what has to be reached, in nats per character.
+        stretch: what is aimed at.
+    """
+
+    row: str
+    what: str
+    must: str
+    stretch: str
+
+
+SERIES = (
+    Series("Q1", "tiny Shakespeare, characters, 145 s", "≤ 1.50 / 1.58", "≤ 1.48 / 1.54"),
+    Series("Q2", "the same, 6 minutes", "≤ 1.46 stream", "≤ 1.44"),
+    Series("Q3", "the same, 20 minutes", "≤ 1.445 / 1.4697", "≤ 1.41 / 1.44"),
+    Series("Q4", "Seinfeld, `--plain`, 6 minutes", "≤ 1.14 stream", "≤ 1.10"),
+    Series("H1", "tiny Shakespeare on a GPU, 30 s", "≤ 1.4697 stream", "≤ 1.42"),
+)
+
+GPU_SPEED = ("H2", "2 × 512, characters, on a GPU", "", "≥ 2,000,000 tokens/s")
+GPU_COURSE = ("H3", "5 epochs of the course's network on Seinfeld, on a GPU", "", "≤ 30 s")
+
+
+def main(folder: Path) -> None:
+    """Writes the pages."""
+    reports = {name: report for name in REPORTS if (report := last_report(name))}
+    (folder / "benchmarks.md").write_text(page(reports), encoding="utf-8")
+    explanation = folder / "explanation" / "why-it-is-fast.md"
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    explanation.parent.mkdir(parents=True, exist_ok=True)
+    text = (DOCS / "explanation" / "why-it-is-fast.md").read_text(encoding="utf-8")
+    breakdowns = of_kind(Breakdown, reports.get("explanation"))
+    if breakdowns:
+        (folder / CHART).write_text(stacked_bars(breakdowns[0]), encoding="utf-8")
+    explanation.write_text(with_figures(text, figures_of(breakdowns)), encoding="utf-8")
+
+
+def page(reports: dict[str, Report]) -> str:
+    """The page of all results."""
+    sections = [
+        f"# Benchmarks\n\n{NOTICE}\n",
+        INTRODUCTION,
+        "## Asked and seen\n\n" + goals_table(reports),
+        QUALITY + series_table(of_kind(Training, reports.get("quality"))),
+        chosen_table(of_kind(Training, reports.get("quality"))),
+        cheaper_head(of_kind(Training, reports.get("quality"))),
+        *(section(heading, reports.get(name)) for name, heading in REPORTS.items()),
+    ]
+    return "\n\n".join(part.strip("\n") for part in sections) + "\n"
+
+
+def goals_table(reports: dict[str, Report]) -> str:
+    """What was asked for, row by row, and each answer to it."""
+    rows = []
+    for goal in GOALS:
+        answers = [answer for report in reports.values() for answer in answers_to(goal, report)]
+        rows.append([goal.row, goal.what, goal.must, goal.stretch, "; ".join(answers) or NOT_MEASURED])
+    return table(("", "what", "must", "stretch", "seen"), rows, text_columns=5)
+
+
+def answers_to(goal: Goal, report: Report) -> Iterable[str]:
+    """What a report's results say about a goal."""
+    for result in report.results:
+        if isinstance(result, Comparison):
+            for contender, row in result.answers.items():
+                if row == goal.row:
+                    yield f"{goal.seen(result, contender)} ({result.title}: {contender})"
+        elif isinstance(result, Figure) and result.answers == goal.row:
+            yield f"{goal.seen(result, '')} ({result.title})"
+
+
+def series_table(trainings: Sequence[Training]) -> str:
+    """What trainings of a given time came to, the seeds together."""
+    rows = []
+    for series in SERIES:
+        of_row = [training for training in trainings if training.series == series.row]
+        seen = NOT_MEASURED
+        if of_row:
+            stream, cold = (
+                spread_text([figures["nats_per_character"] for figures in protocol])
+                for protocol in ([t.stream for t in of_row], [t.cold_256 for t in of_row])
+            )
+            seen = f"{stream} / {cold}"
+        seeds = ", ".join(str(training.seed) for training in of_row)
+        rows.append([series.row, series.what, series.must, series.stretch, seen, seeds])
+    rows.append([*GPU_SPEED, *speed_text([t for t in trainings if t.series == "H2"])])
+    rows.append([*GPU_COURSE, *seconds_text([t for t in trainings if t.series == "H3"])])
+    return table(("", "what", "must", "stretch", "seen", "seeds"), rows, text_columns=5)
+
+
+def speed_text(trainings: Sequence[Training]) -> tuple[str, str]:
+    """How fast the text was read, and the seeds."""
+    seen = [f"{figure_text(training.tokens_per_second)} tokens/s" for training in trainings]
+    return ", ".join(seen) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
+
+
+def seconds_text(trainings: Sequence[Training]) -> tuple[str, str]:
+    """How long the training took, and the seeds."""
+    seen = [f"{figure_text(training.seconds)} s" for training in trainings]
+    return ", ".join(seen) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
+
+
+def spread_text(values: Sequence[float]) -> str:
+    """The mean, and the least and greatest where there are several."""
+    spread = f" ({min(values):.4f} – {max(values):.4f})" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.4f}{spread}"
+
+
+def chosen_table(trainings: Sequence[Training]) -> str:
+    """Q5: what `--minutes` chose by itself, beside the best of what was set by hand."""
+    rows = []
+    of_row = sorted((t for t in trainings if t.series == "Q5"), key=_group)
+    for (corpus, asked), members in groupby(of_row, key=_group):
+        group = list(members)
+        chosen = [training for training in group if not training.changed]
+        by_hand = [training for training in group if training.changed]
+        if chosen and by_hand:
+            best = min(by_hand, key=_nats)
+            settings = ", ".join(f"{name} {value}" for name, value in best.changed.items())
+            over = _nats(chosen[0]) / _nats(best) - 1
+            figures = [f"{_nats(chosen[0]):.4f}", f"{_nats(best):.4f}", f"{100 * over:+.1f} %"]
+            rows.append(
+                [corpus, asked.partition("--minutes ")[2], *figures, f"{settings} (of {len(by_hand)})"]
+            )
+    text = (
+        "Q5: `--minutes` alone, beside the best of several settings made by hand; it must be\n"
+        "at most 2 % behind. Nats per character, stream."
+    )
+    if not rows:
+        return f"{text} Q5 is {NOT_MEASURED}."
+    return f"{text}\n\n" + table(("corpus", "minutes", "alone", "by hand", "", "the best by hand"), rows)
+
+
+def _group(training: Training) -> tuple[str, str]:
+    return training.corpus, " ".join(training.asked)
+
+
+def _nats(training: Training) -> float:
+    return training.stream["nats_per_character"]
+
+
+def cheaper_head(trainings: Sequence[Training]) -> str:
+    """T3: what a sampled head costs in perplexity after as many tokens."""
+    of_row = {t.changed["head_samples"]: t for t in trainings if t.series == "T3"}
+    text = "T3 may cost at most 1 % of validation perplexity after as many tokens:"
+    if 0 not in of_row or len(of_row) < 2:
+        return f"{text} {NOT_MEASURED}."
+    full = of_row.pop(0)
+    perplexity = full.stream["perplexity"]
+    costs = ", ".join(
+        f"{100 * (sampled.stream['perplexity'] / perplexity - 1):+.2f} % with {samples:,} words"
+        for samples, sampled in sorted(of_row.items())
+    )
+    return f"{text} {costs} (perplexity {perplexity:.2f} with all)."
+
+
+def section(heading: str, report: Report | None) -> str:
+    """A report's results under its heading."""
+    if report is None:
+        return f"## {heading}\n\n{NOT_MEASURED.capitalize()}."
+    trainings = [result for result in report.results if isinstance(result, Training)]
+    others = [result for result in report.results if not isinstance(result, Training)]
+    tables = [table(*result.table()) for result in others]
+    if trainings:
+        header, _ = trainings[0].table()
+        tables.append(table(header, [row for training in trainings for row in training.table()[1]]))
+    return "\n\n".join([f"## {heading}", machine_text(report.machine, report.measured), *tables])
+
+
+def machine_text(machine: Machine, measured: str) -> str:
+    """A sentence on where and when."""
+    versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
+    accelerator = machine.accelerator or "no GPU"
+    return (
+        f"Measured on {measured}: {machine.processor}; {', '.join(machine.features) or 'features unknown'}; "
+        f"{machine.cores} cores, {machine.threads} threads, {accelerator}.\n{versions}."
+    )
+
+
+def figures_of(breakdowns: Sequence[Breakdown]) -> str:
+    """The chart and the table of what a target costs."""
+    if not breakdowns:
+        return f"The figures are {NOT_MEASURED}."
+    breakdown = breakdowns[0]
+    names = list(breakdown.parts)
+    first, last = breakdown.whole(names[0]), breakdown.whole(names[-1])
+    return "\n\n".join(
+        [
+            f"![What a target costs, part by part](../{CHART.as_posix()})",
+            table(*breakdown.table()),
+            f"From {names[0]} to the last row a target's time falls to 1/{figure_text(first / last)}.",
+        ]
+    )
+
+
+def with_figures(text: str, figures: str) -> str:
+    """A page with the part between its two marks written anew."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
+
+
+def of_kind(kind: type[Kind], report: Report | None) -> list[Kind]:
+    """The results of one kind in a report, if there is one."""
+    return [result for result in report.results if isinstance(result, kind)] if report else []
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
+    """A table in Markdown, all columns after the first ones at the right."""
+    rule = ["---" if place < text_columns else "---:" for place in range(len(header))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *rows])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS)

@@ -1,0 +1,197 @@
+"""What preparing costs: its tokenising beside the library's alone, where the time goes, and the memory.
+
+Tokenising is the stage of `prepare` that makes files of ids out of the parsed text: it reads the text back,
+divides it, encodes it, counts it and writes. Beside it stands the library that does the encoding, on the very
+same strings, thousands at a time, with all cores and without keeping track of places (`encode_batch_fast`,
+the faster of its two ways), its ids thrown away. Both begin every round with nothing remembered.
+
+The text is Seinfeld's, `seinfeld.txt` in the folder that the variable CORPORA names or else as the card
+fetches it. The memory is that of a process of its own, on MEGABYTES of text, 60 if nothing is said: the same
+scripts again and again, each time with words that are new.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tokenizers import Tokenizer
+
+from benchmarks.harness import compare, rate_of
+from benchmarks.results import AnyResult, Breakdown, Comparison, Figure
+from scriptforge.corpus.cards import load_cards
+from scriptforge.corpus.fetch import Fetched, fetch
+from scriptforge.corpus.parsed import ParsedText
+from scriptforge.corpus.prepare import Options, prepare, recommended
+from scriptforge.corpus.progress import untold
+from scriptforge.corpus.sources import Source, find_source
+from scriptforge.corpus.tokenise import write_ids
+from scriptforge.dataset import Dataset
+from scriptforge.pieces import Piece, read_pieces
+from scriptforge.vocabulary import LEVELS, Level, Vocabulary
+from scriptforge.workspace import DatasetFolder
+
+ROUNDS = 5
+ROUNDS_OF_STAGES = 2
+LIBRARY, OURS = "tokenizers alone", "prepare"
+BATCH = 8192
+"""Strings that the library is given at once, enough for all cores."""
+
+WORDS_BETWEEN_NEW_ONES = 200
+CORPORA_VARIABLE, MEGABYTES_VARIABLE = "CORPORA", "MEGABYTES"
+MEGABYTE = 1_000_000
+
+PROBE = """
+import resource, sys
+from scriptforge.cli.app import run
+assert run(sys.argv[1:]) == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+BYTES_OF_A_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def run() -> list[AnyResult]:
+    """Tokenising and all stages at every level, with and without layout, and the most memory held."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        source = seinfeld()
+        fetched = fetch(source)
+        results: list[AnyResult] = []
+        stages: dict[str, dict[str, list[float]]] = {}
+        for plain in (False, True):
+            for level in LEVELS:
+                way = f"{level} level, {'plain' if plain else 'script'}"
+                stages[way] = stages_of(source, fetched, level, plain, folder / "data")
+                results.append(tokenising(way, Dataset(DatasetFolder(folder / "data"))))
+        results.append(Breakdown(title="preparing Seinfeld", unit="s", parts=stages))
+        megabytes = int(os.environ.get(MEGABYTES_VARIABLE, "60"))
+        long_text = folder / "long.txt"
+        write_long_text(fetched, long_text, megabytes * MEGABYTE)
+        for words in ([], ["--plain"]):
+            results.append(peak_memory(long_text, megabytes, words))
+    return results
+
+
+def seinfeld() -> Source:
+    """The corpus, from the folder of corpora or from the web."""
+    corpora = os.environ.get(CORPORA_VARIABLE)
+    path = Path(corpora) / "seinfeld.txt" if corpora else None
+    return find_source("seinfeld", load_cards(), path=path)
+
+
+def stages_of(
+    source: Source, fetched: Fetched, level: Level, plain: bool, folder: Path
+) -> dict[str, list[float]]:
+    """The seconds of each stage of preparing, a figure a round; the last dataset stays."""
+    suited = recommended(source, fetched, level)
+    options = Options(level, suited.vocabulary_size, suited.min_count, plain=plain)
+    stages: dict[str, list[float]] = {}
+    for _ in range(ROUNDS_OF_STAGES):
+        begun: dict[str, float] = {}
+
+        def notice(doing: str, done: int, total: int | None, begun: dict[str, float] = begun) -> None:
+            begun.setdefault(doing, time.perf_counter())
+
+        prepare(source, fetched, options, DatasetFolder(folder), notice)
+        ends = [*begun.values(), time.perf_counter()][1:]
+        for (stage, start), end in zip(begun.items(), ends, strict=True):
+            stages.setdefault(stage.lower(), []).append(end - start)
+    return stages
+
+
+def tokenising(way: str, dataset: Dataset) -> Comparison:
+    """The text of a dataset becoming files of ids, and only ids."""
+    folder, description = dataset.folder, dataset.description
+    assert description.division is not None
+    pieces = list(read_pieces(folder.scripts))
+    text = ParsedText(
+        path=folder.scripts,
+        weights={pieces[0].source: 1.0},
+        divisions={pieces[0].source: description.division},
+        sizes=sizes(pieces),
+        pieces=len(pieces),
+        progress=untold,
+    )
+    strings = list(strings_of(pieces, dataset.vocabulary))
+    characters = sum(map(len, strings))
+
+    def ours() -> float:
+        vocabulary = Vocabulary.load(folder.tokenizer)
+        return rate_of(lambda: write_ids(folder, text, vocabulary), characters / 1e6)()
+
+    def library() -> float:
+        tokenizer = Tokenizer.from_file(str(folder.tokenizer))
+        return rate_of(encoding(tokenizer, strings), characters / 1e6)()
+
+    return compare(
+        f"tokenising, {way}",
+        "million characters/s",
+        {LIBRARY: library, OURS: ours},
+        rounds=ROUNDS,
+        baseline=LIBRARY,
+        answers={OURS: "P1"},
+    )
+
+
+def sizes(pieces: Sequence[Piece]) -> list[int]:
+    """The characters of each document."""
+    found = [0] * (pieces[-1].document + 1)
+    for piece in pieces:
+        found[piece.document] += piece.characters
+    return found
+
+
+def strings_of(pieces: Sequence[Piece], vocabulary: Vocabulary) -> Iterator[str]:
+    """What is encoded as text: what is said, and the names that have no token."""
+    for piece in pieces:
+        if piece.kind == "dialogue" and vocabulary.speaker_id(piece.speaker) is None:
+            yield piece.speaker
+        yield piece.text
+
+
+def encoding(tokenizer: Tokenizer, strings: Sequence[str]) -> Callable[[], None]:
+    """The library's own work, and no more."""
+    tokenizer.encode_special_tokens = True
+
+    def encode() -> None:
+        for start in range(0, len(strings), BATCH):
+            tokenizer.encode_batch_fast(strings[start : start + BATCH])
+
+    return encode
+
+
+def write_long_text(fetched: Fetched, path: Path, size: int) -> None:
+    """The corpus over and over, until so many bytes are full; each copy has some words of its own."""
+    (corpus,) = fetched.files
+    words = "".join(corpus.lines()).split(" ")
+    with path.open("w", encoding="utf-8") as file:
+        copy = 0
+        while file.tell() < size:
+            changed = words.copy()
+            for place in random.Random(copy).sample(range(len(words)), len(words) // WORDS_BETWEEN_NEW_ONES):
+                changed[place] = f"{words[place]}{copy}"
+            file.write(" ".join(changed))
+            copy += 1
+        file.truncate(size)
+
+
+def peak_memory(text: Path, megabytes: int, words: Sequence[str]) -> Figure:
+    """The most that a process held while it prepared a text."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, "prepare", text.name, "--quiet", "--force", *words],
+        cwd=text.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    held = int(done.stderr.split()[-1]) * BYTES_OF_A_UNIT / MEGABYTE
+    return Figure(
+        title=" ".join([f"peak memory preparing a text of {megabytes:,} MB", *words]),
+        unit="MB",
+        value=held,
+        answers="P2",
+    )

@@ -1,0 +1,316 @@
+"""What was measured, and the files that keep it: numbers as they came, from which everything else is told.
+
+Knows nothing of how anything is measured.
+"""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
+"""The folder of the last results, a file for each benchmark; `docs/benchmarks.py` makes a page of them."""
+
+
+class Machine(BaseModel):
+    """What the figures were measured on, and with what; nothing that names a person or a place.
+
+    Attributes:
+        processor: its name.
+        features: what it can do that bears on speed.
+        cores: how many a process may use.
+        threads: how many torch uses.
+        accelerator: the name of a GPU, if there is one.
+        versions: of the system, Python and the libraries that compute.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    processor: str
+    features: list[str]
+    cores: int
+    threads: int
+    accelerator: str | None
+    versions: dict[str, str]
+
+    @classmethod
+    def here(cls) -> "Machine":
+        """This one."""
+        processor, flags = _processor()
+        return cls(
+            processor=processor,
+            features=[name for name in FEATURES if name in flags],
+            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            threads=torch.get_num_threads(),
+            accelerator=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            versions={
+                "scriptforge": version("scriptforge-lm"),
+                "torch": torch.__version__,
+                "tokenizers": version("tokenizers"),
+                "Python": platform.python_version(),
+                platform.system(): platform.release().partition("-")[0],
+            },
+        )
+
+
+FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+    "asimddp",
+    "i8mm",
+    "bf16",
+)
+"""What is looked for among the processor's features."""
+
+
+def _processor() -> tuple[str, set[str]]:
+    """The processor's name and features, as far as the system tells."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    family = f" (family {facts['cpu family']}, model {facts['model']})" if "cpu family" in facts else ""
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    return name + family, set(facts.get("flags", facts.get("Features", "")).split())
+
+
+class Result(BaseModel):
+    """Something measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+
+
+class Comparison(Result):
+    """What several contenders reached, round by round.
+
+    Attributes:
+        unit: what is counted, such as `tokens/s`.
+        baseline: the contender that the others are compared with.
+        figures: for each contender a figure a round, in the order of the rounds.
+        answers: which contender answers which row of the table of goals, such as `T1`.
+    """
+
+    kind: Literal["comparison"] = "comparison"
+    unit: str
+    baseline: str
+    figures: dict[str, list[float]]
+    answers: dict[str, str] = {}
+
+    def median(self, contender: str) -> float:
+        """The middle one of a contender's figures."""
+        return statistics.median(self.figures[contender])
+
+    def spread(self, contender: str) -> tuple[float, float]:
+        """The least and the greatest of a contender's figures."""
+        return min(self.figures[contender]), max(self.figures[contender])
+
+    def ratio(self, contender: str) -> float:
+        """How many times the baseline's figure: the median of the ratios of each round."""
+        pairs = zip(self.figures[contender], self.figures[self.baseline], strict=True)
+        return statistics.median(figure / against for figure, against in pairs)
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows, a row a contender."""
+        rows = []
+        for name in self.figures:
+            least, greatest = self.spread(name)
+            rows.append(
+                [
+                    name,
+                    figure_text(self.median(name)),
+                    f"{figure_text(least)} – {figure_text(greatest)}",
+                    f"{figure_text(self.ratio(name))}×",
+                ]
+            )
+        return [self.title, self.unit, "least – greatest", f"over {self.baseline}"], rows
+
+
+class Breakdown(Result):
+    """What the parts of some work cost each contender.
+
+    Attributes:
+        unit: what is counted, such as `ms`.
+        parts: for each contender and each part a figure a round; the same parts in the same order for all.
+    """
+
+    kind: Literal["breakdown"] = "breakdown"
+    unit: str
+    parts: dict[str, dict[str, list[float]]]
+
+    def medians(self, contender: str) -> dict[str, float]:
+        """The middle one of the figures of each part."""
+        return {part: statistics.median(figures) for part, figures in self.parts[contender].items()}
+
+    def whole(self, contender: str) -> float:
+        """All parts together."""
+        return sum(self.medians(contender).values())
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows, a row a contender."""
+        medians = {contender: self.medians(contender) for contender in self.parts}
+        rows = [
+            [contender, *map(figure_text, parts.values()), figure_text(sum(parts.values()))]
+            for contender, parts in medians.items()
+        ]
+        return [f"{self.title}, {self.unit}", *next(iter(medians.values())), "all"], rows
+
+
+class Figure(Result):
+    """One number that stands alone.
+
+    Attributes:
+        unit: what it counts.
+        value: the number.
+        answers: the row of the table of goals that it answers, if any.
+    """
+
+    kind: Literal["figure"] = "figure"
+    unit: str
+    value: float
+    answers: str | None = None
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and the one row."""
+        return ["", self.unit], [[self.title, figure_text(self.value)]]
+
+
+class Training(Result):
+    """What one training by the command line came to.
+
+    Attributes:
+        series: what it belongs to: a row of the table of goals, such as `Q1`.
+        corpus: what it was trained on.
+        asked: its length and other options, as the command line was given them.
+        changed: settings that were made by hand; all others were chosen by the command.
+        seed: of its weights.
+        seconds: how long it trained, validations included.
+        process_seconds: how long the command took, from its start to its end.
+        tokens_per_second: how fast the text was read.
+        stream: the figures of the validation split, the state carried through it, as `evaluate` names them.
+        cold_256: the same in windows of 256 tokens from a zero state.
+        settings: those that it had in the end, as the run's config.json names them.
+        measured: the day.
+        machine: where; a series may be continued elsewhere.
+    """
+
+    kind: Literal["training"] = "training"
+    series: str
+    corpus: str
+    asked: list[str]
+    changed: dict[str, Any]
+    seed: int
+    seconds: float
+    process_seconds: float
+    tokens_per_second: float
+    stream: dict[str, float]
+    cold_256: dict[str, float]
+    settings: dict[str, Any]
+    measured: str
+    machine: Machine
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        """What tells it from the other trainings."""
+        return self.series, self.corpus, str(self.asked), str(self.changed), self.seed
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and the one row."""
+        header = ["training", "seed", "seconds", "stream, nats/char", "cold-256, nats/char"]
+        figures = [f"{protocol['nats_per_character']:.4f}" for protocol in (self.stream, self.cold_256)]
+        return header, [[self.title, str(self.seed), f"{self.seconds:.0f}", *figures]]
+
+
+AnyResult = Annotated[Comparison | Breakdown | Figure | Training, Field(discriminator="kind")]
+
+
+class Report(BaseModel):
+    """What a benchmark measured, when, and on what machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    measured: str
+    machine: Machine
+    results: list[AnyResult]
+
+    @property
+    def path(self) -> Path:
+        """The file that holds the last report of this benchmark."""
+        return results_path(self.benchmark)
+
+    def save(self) -> None:
+        """Puts it in the place of the last one."""
+        self.path.parent.mkdir(exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        partial.replace(self.path)
+
+
+def report_of(benchmark: str, results: Sequence[AnyResult]) -> Report:
+    """A report of today, on this machine."""
+    return Report(
+        benchmark=benchmark,
+        measured=today(),
+        machine=Machine.here(),
+        results=list(results),
+    )
+
+
+def today() -> str:
+    """The date."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def results_path(benchmark: str) -> Path:
+    """The file that holds the last report of a benchmark."""
+    return RESULTS / f"{benchmark}.json"
+
+
+def last_report(benchmark: str) -> Report | None:
+    """The last report of a benchmark, if there is one."""
+    path = results_path(benchmark)
+    return Report.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def figure_text(value: float) -> str:
+    """A number with three digits that count, and thousands apart."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
+
+
+def printed(results: Sequence[AnyResult]) -> str:
+    """Tables for a terminal, one after the other; results with the same header share one."""
+    blocks: list[tuple[list[str], list[list[str]]]] = []
+    for result in results:
+        header, rows = result.table()
+        if blocks and blocks[-1][0] == header:
+            blocks[-1][1].extend(rows)
+        else:
+            blocks.append((header, list(rows)))
+    return "\n\n".join(_aligned(header, rows) for header, rows in blocks)
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in plain text, all but the first column at the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (header, *rows)
+    ]
+    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
