@@ -24,9 +24,10 @@ from scriptforge import errors
 from scriptforge.cli import edge
 from scriptforge.cli.app import COMMANDS, run
 from scriptforge.cli.train import DEFAULT_MINUTES
-from scriptforge.config import PRESETS, Settings, fitted
+from scriptforge.config import PRESETS, Settings
 from scriptforge.corpus.cards import Card, builtin_cards_path, load_cards
 from scriptforge.corpus.locations import HubDataset, LocalPath, StrictModel, WebFile
+from scriptforge.fitting import Machine, fitted
 from scriptforge.generation import SamplingOptions
 from scriptforge.generation.sampler import MEMORY
 from scriptforge.screenplay.formats import FORMATS
@@ -40,16 +41,17 @@ from scriptforge.workspace import SPLITS, WORKSPACE_VARIABLE, DatasetFolder, Run
 PAGES = Path(__file__).parent / "reference"
 NOTICE = "<!-- Made from the code by docs/reference.py; `make docs` writes it anew. -->"
 
+_LAPTOP, _GPU = Machine("cpu", "bf16", 2.4e11), Machine("cuda", "fp16", 2e13)
 FITTING_CASES = {
-    "little text": (50_000, 1000, 3.0, "cpu"),
-    "little text, char": (50_000, 300, 3.0, "cpu"),
-    "3 minutes": (1_000_000, 2000, 3.0, "cpu"),
-    "3 minutes, char": (1_000_000, 300, 3.0, "cpu"),
-    "5 minutes or more": (1_000_000, 2000, 5.0, "cpu"),
-    "5 minutes or more, char": (1_000_000, 300, 5.0, "cpu"),
-    "GPU": (1_000_000, 2000, 3.0, "cuda"),
+    "little text": (50_000, 1000, 3.0, _LAPTOP),
+    "little text, char": (50_000, 70, 3.0, _LAPTOP),
+    "1 minute": (1_000_000, 2000, 1.0, _LAPTOP),
+    "1 minute, char": (1_000_000, 70, 1.0, _LAPTOP),
+    "5 minutes": (1_000_000, 2000, 5.0, _LAPTOP),
+    "5 minutes, char": (1_000_000, 70, 5.0, _LAPTOP),
+    "5 minutes, GPU": (1_000_000, 2000, 5.0, _GPU),
 }
-"""Headings of the table of fitted settings: training tokens, vocabulary, minutes and accelerator."""
+"""Headings of the table of fitted settings: training tokens, vocabulary, minutes and machine."""
 
 EXAMPLES = {
     "name-line": """\
@@ -335,7 +337,8 @@ DOCUMENTS = {
 
 NOTES = {
     "evaluate": "Of a mix there is also `sources`: by the name of each of its corpora `tokens`, "
-    "`characters`, `stream` and `cold_256`, as here for all of them together.",
+    "`characters`, `stream` and `cold_256`, as here for all of them together. With `--int8` there is also "
+    "`int8`, which is true.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
     "`originality` too, which holds what [originality](#originality) says of it.",
     "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",
@@ -456,9 +459,13 @@ def settings() -> str:
             ((f"`{key}`", *(_cell(preset.get(key)) for preset in PRESETS.values())) for key in changed),
         ),
         "## Fitted to the corpus",
-        "Little text is less than 100,000 tokens to train on; char stands for any vocabulary of 600 tokens "
-        "or fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. With "
-        "`--epochs` the settings for 3 minutes apply. On Apple's GPU the precision is fp32.",
+        "Before a training the machine is measured for a second: which arithmetic it does fastest, and how "
+        "many operations. The more it can compute in the time there is, the larger the model; the more often "
+        "the text is then read, the more dropout. The table shows it for a million tokens of text, on two "
+        "cores that make 240 thousand million operations a second, and on a GPU that makes a hundred times "
+        "as many. Little text is less than 150,000 tokens to train on; char stands for any vocabulary of 600 "
+        "tokens or fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. "
+        "With `--epochs` the size does not depend on the machine.",
         _table(
             ("setting", *suited),
             ((f"`{key}`", *(_cell(case[key]) for case in suited.values())) for key in every_fitted),

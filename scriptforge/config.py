@@ -31,7 +31,10 @@ class Settings(BaseModel):
     dropout_input: float = Field(0.0, ge=0, lt=1, description="Share of embedding units dropped.")
     dropout_between: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between layers.")
     dropout_recurrent: float = Field(
-        0.0, ge=0, lt=1, description="Share of recurrent weights dropped for a sequence (DropConnect)."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of connections from unit to unit dropped for a sequence (DropConnect).",
     )
     dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
 

@@ -5,6 +5,7 @@ how much dropout it needs. The numbers come from trials on characters and BPE to
 3.5 MB and trainings of one to twenty minutes.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,14 @@ from scriptforge.config import Accelerator, Precision
 _SIZES = (128, 192, 256, 384, 512, 640, 768, 896, 1024)
 _LARGE_VOCABULARY = 600
 _CHARACTER_EMBEDDING = 64
-_LITTLE_TEXT = 100_000
+_LITTLE_TEXT = 150_000
 _SIZE_FOR_LITTLE_TEXT = 256
 _DEFAULT_SIZE = 512
-_TOKENS_PER_WEIGHT = 2.0
+_TOKENS_PER_WEIGHT = 1.5
+_WEIGHTS_PER_TOKEN_OF_TEXT = 3.5
 _SHARE_OF_STEPS = 0.7
-_DROPOUTS = ((2, 0.1), (6, 0.2), (12, 0.3))
-_MOST_DROPOUT = 0.4
+_DROPOUTS = ((1.5, 0.1, 0.0), (3, 0.2, 0.0), (8, 0.35, 0.2), (20, 0.45, 0.3), (math.inf, 0.5, 0.4))
+"""Below how many epochs: the share of units dropped, and of recurrent connections."""
 
 
 @dataclass(frozen=True)
@@ -65,30 +67,31 @@ def fitted(tokens: int, vocabulary_size: int, minutes: float | None, machine: Ma
     is_little = tokens < _LITTLE_TEXT
     on_cpu = machine.accelerator == "cpu"
     hidden_size, epochs = _size(tokens, vocabulary_size, minutes, machine)
-    dropout = _MOST_DROPOUT if is_little else _dropout(epochs)
+    dropout, dropout_recurrent = next(shares for most, *shares in _DROPOUTS if epochs <= most)
     batch_size = 16 if is_little else 32
     return {
         "hidden_size": hidden_size,
         "embedding_size": hidden_size if is_large else _CHARACTER_EMBEDDING,
         "tied": is_large,
         "dropout_input": dropout if is_large else 0.0,
+        "dropout_recurrent": dropout_recurrent,
         "dropout_output": dropout,
         "batch_size": batch_size if on_cpu else 2 * batch_size,
         "sequence_length": max(1, min(64 if on_cpu else 128, tokens // 16)),
-        "matrix_learning_rate": 0.02 if is_little else 0.03,
+        "learning_rate": (0.01 if is_little else 0.02) if is_large else 0.005,
+        "matrix_learning_rate": 0.01 if is_little else 0.03,
         "precision": machine.precision,
     }
 
 
-def _size(
-    tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine
-) -> tuple[int, float]:
+def _size(tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine) -> tuple[int, float]:
     """H, and how often the text can then be read: as large as still meets enough tokens for its weights."""
+    if tokens < _LITTLE_TEXT:
+        return _SIZE_FOR_LITTLE_TEXT, math.inf
     if minutes is None:
-        return _SIZE_FOR_LITTLE_TEXT if tokens < _LITTLE_TEXT else _DEFAULT_SIZE, 1.0
+        return _DEFAULT_SIZE, 1.0
     operations = minutes * 60 * _SHARE_OF_STEPS * machine.operations_per_second
     is_large = vocabulary_size > _LARGE_VOCABULARY
-    largest = _SIZE_FOR_LITTLE_TEXT if tokens < _LITTLE_TEXT else _SIZES[-1]
 
     def tokens_read(size: int) -> float:
         embedding_size = size if is_large else _CHARACTER_EMBEDDING
@@ -97,13 +100,9 @@ def _size(
     def suits(size: int) -> bool:
         embedding_size = size if is_large else _CHARACTER_EMBEDDING
         weights = _weights_in_products(vocabulary_size, embedding_size, size)
-        return tokens_read(size) >= _TOKENS_PER_WEIGHT * weights
+        is_learnable = tokens_read(size) >= _TOKENS_PER_WEIGHT * weights
+        return is_learnable and weights <= _WEIGHTS_PER_TOKEN_OF_TEXT * tokens
 
-    suitable = [size for size in _SIZES if size <= largest and suits(size)]
+    suitable = [size for size in _SIZES if suits(size)]
     size = suitable[-1] if suitable else _SIZES[0]
     return size, tokens_read(size) / tokens
-
-
-def _dropout(epochs: float) -> float:
-    """More where the text is read more often."""
-    return next((dropout for most, dropout in _DROPOUTS if epochs < most), _MOST_DROPOUT)

@@ -34,8 +34,8 @@ class LSTMConfig:
         layers: L.
         dropout_input: share of embedding units dropped before the first layer.
         dropout_between: share of units dropped between layers.
-        dropout_recurrent: share of the weights from a layer's state to itself that are dropped, the same
-            ones for all steps of a call (Merity et al. 2018, arXiv:1708.02182).
+        dropout_recurrent: share of a layer's connections from unit to unit that are dropped for all steps of
+            a call, in all four gates (DropConnect; Merity et al. 2018, arXiv:1708.02182).
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding (Press and Wolf 2017, arXiv:1608.05859). Where
             E and H differ, a projection stands between.
@@ -147,8 +147,12 @@ class LSTM(nn.Module):
         share = self.config.dropout_recurrent
         if not (self.training and share):
             return {}
-        weights = self.recurrent.named_parameters()
-        return {name: F.dropout(weight, share) for name, weight in weights if "weight_hh" in name}
+        all_HH = self.head.bias.new_ones(self.config.hidden_size, self.config.hidden_size)
+        return {
+            name: weight * F.dropout(all_HH, share).repeat(4, 1)
+            for name, weight in self.recurrent.named_parameters()
+            if "weight_hh" in name
+        }
 
     def score(self, features_BTH: Tensor) -> Tensor:
         """See `LanguageModel.score`."""

@@ -9,6 +9,7 @@ import torch
 from scriptforge.config import Accelerator, Precision
 from scriptforge.fitting import Machine, operations_per_token
 from scriptforge.models import build, config_from_json
+from scriptforge.training.memory import keep_freed_memory
 
 _STREAMS, _STEPS = 32, 16
 _MODEL = {"arch": "lstm", "vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
@@ -25,6 +26,7 @@ def measure(accelerator: Accelerator) -> Machine:
     Args:
         accelerator: what will compute.
     """
+    keep_freed_memory()
     half = _HALF_FORMATS.get(accelerator)
     steps = {precision: _step(accelerator, precision) for precision in ("fp32", half) if precision}
     seconds: dict[Precision, list[float]] = {precision: [] for precision in steps}

@@ -39,6 +39,7 @@ from scriptforge.training.checkpoint import (
     save_checkpoint,
 )
 from scriptforge.training.clock import Clock
+from scriptforge.training.memory import keep_freed_memory
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.processes import Processes, is_first_process
 from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
@@ -76,6 +77,7 @@ def start(
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
+    keep_freed_memory()
     with _writing(folder), _memory_explained():
         description = describe_run(dataset, settings, folder)
         training = _Training(dataset, description, settings, folder, device, should_stop)
@@ -106,6 +108,7 @@ def resume(
         RunError: no checkpoint verifies, the dataset changed, or another process is training this run.
         TrainingError: as in `start`.
     """
+    keep_freed_memory()
     with _writing(folder), _memory_explained():
         description = RunDescription.load(folder)
         description.refuse_other_dataset(dataset)
