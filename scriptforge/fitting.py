@@ -17,10 +17,17 @@ _CHARACTER_EMBEDDING = 64
 _LITTLE_TEXT = 150_000
 _SIZE_FOR_LITTLE_TEXT = 256
 _DEFAULT_SIZE = 512
-_TOKENS_PER_WEIGHT = 1.5
-_WEIGHTS_PER_TOKEN_OF_TEXT = 3.5
+_TOKENS_PER_WEIGHT = 2.0
+_MOST_WEIGHTS_PER_TOKEN = 1.5
 _SHARE_OF_STEPS = 0.7
-_DROPOUTS = ((1.5, 0.1, 0.0), (3, 0.2, 0.0), (8, 0.35, 0.2), (20, 0.45, 0.3), (math.inf, 0.5, 0.4))
+_DROPOUTS = (
+    (1.5, 0.1, 0.0),
+    (3, 0.2, 0.0),
+    (6, 0.25, 0.0),
+    (12, 0.3, 0.0),
+    (40, 0.4, 0.1),
+    (math.inf, 0.5, 0.4),
+)
 """Below how many epochs: the share of units dropped, and of recurrent connections."""
 
 
@@ -47,11 +54,11 @@ def operations_per_token(vocabulary_size: int, embedding_size: int, hidden_size:
         embedding_size: E.
         hidden_size: H.
     """
-    return 6 * _weights_in_products(vocabulary_size, embedding_size, hidden_size)
+    return 6 * (_recurrent_weights(embedding_size, hidden_size) + hidden_size * vocabulary_size)
 
 
-def _weights_in_products(vocabulary_size: int, embedding_size: int, hidden_size: int) -> int:
-    return hidden_size * (4 * (embedding_size + hidden_size) + vocabulary_size)
+def _recurrent_weights(embedding_size: int, hidden_size: int) -> int:
+    return 4 * hidden_size * (embedding_size + hidden_size)
 
 
 def fitted(tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def fitted(tokens: int, vocabulary_size: int, minutes: float | None, machine: Ma
     batch_size = 16 if is_little else 32
     return {
         "hidden_size": hidden_size,
-        "embedding_size": hidden_size if is_large else _CHARACTER_EMBEDDING,
+        "embedding_size": _embedding(vocabulary_size, hidden_size),
         "tied": is_large,
         "dropout_input": dropout if is_large else 0.0,
         "dropout_recurrent": dropout_recurrent,
@@ -85,24 +92,29 @@ def fitted(tokens: int, vocabulary_size: int, minutes: float | None, machine: Ma
 
 
 def _size(tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine) -> tuple[int, float]:
-    """H, and how often the text can then be read: as large as still meets enough tokens for its weights."""
+    """H, and how often the text can then be read.
+
+    The largest size whose recurrent weights still meet enough tokens, and are not too many for the text.
+    """
     if tokens < _LITTLE_TEXT:
         return _SIZE_FOR_LITTLE_TEXT, math.inf
     if minutes is None:
         return _DEFAULT_SIZE, 1.0
     operations = minutes * 60 * _SHARE_OF_STEPS * machine.operations_per_second
-    is_large = vocabulary_size > _LARGE_VOCABULARY
 
     def tokens_read(size: int) -> float:
-        embedding_size = size if is_large else _CHARACTER_EMBEDDING
-        return operations / operations_per_token(vocabulary_size, embedding_size, size)
+        return operations / operations_per_token(vocabulary_size, _embedding(vocabulary_size, size), size)
 
     def suits(size: int) -> bool:
-        embedding_size = size if is_large else _CHARACTER_EMBEDDING
-        weights = _weights_in_products(vocabulary_size, embedding_size, size)
-        is_learnable = tokens_read(size) >= _TOKENS_PER_WEIGHT * weights
-        return is_learnable and weights <= _WEIGHTS_PER_TOKEN_OF_TEXT * tokens
+        weights = _recurrent_weights(_embedding(vocabulary_size, size), size)
+        most = min(tokens_read(size) / _TOKENS_PER_WEIGHT, _MOST_WEIGHTS_PER_TOKEN * tokens)
+        return weights <= most
 
     suitable = [size for size in _SIZES if suits(size)]
     size = suitable[-1] if suitable else _SIZES[0]
     return size, tokens_read(size) / tokens
+
+
+def _embedding(vocabulary_size: int, hidden_size: int) -> int:
+    """E: one that the head of a large vocabulary can share, or a few numbers for a character."""
+    return hidden_size if vocabulary_size > _LARGE_VOCABULARY else _CHARACTER_EMBEDDING

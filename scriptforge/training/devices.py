@@ -26,3 +26,8 @@ def choose_device(choice: Choice) -> Accelerator:
             "Leave --gpu out: small models train well on the CPU. scriptforge doctor says more.",
         )
     return "cpu"
+
+
+def is_asynchronous(device: torch.device) -> bool:
+    """Whether the host goes on while the device computes, so that looking at a number means waiting for it."""
+    return device.type == "cuda"

@@ -39,6 +39,7 @@ from scriptforge.training.checkpoint import (
     save_checkpoint,
 )
 from scriptforge.training.clock import Clock
+from scriptforge.training.devices import is_asynchronous
 from scriptforge.training.memory import keep_freed_memory
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.processes import Processes, is_first_process
@@ -154,7 +155,8 @@ class _Training:
         )
         self.processes = Processes(self.accelerate)
         self.streams = streams_of(dataset, settings, self.processes.index, self.processes.count)
-        if self.accelerate.device.type == "cuda":
+        self._is_asynchronous = is_asynchronous(self.accelerate.device)
+        if self._is_asynchronous:
             self.streams = self.streams.to(self.accelerate.device)
         torch.manual_seed(settings.seed)
         self.model = build(config_from_json(description.model))
@@ -268,7 +270,7 @@ class _Training:
         self.accelerate.backward(loss)
         norm = self.accelerate.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
         self._unread += [loss.detach(), norm.detach()]
-        if device.type == "cpu" or len(self._unread) > _UNREAD_AT_MOST:
+        if not self._is_asynchronous or len(self._unread) >= _UNREAD_AT_MOST:
             self._read_losses()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -308,18 +310,23 @@ class _Training:
         return self.state.step * self.streams.tokens_per_step / max(self.state.step_seconds, 1e-9)
 
     def _validate(self) -> Validated:
-        """Reads the validation split, keeps the weights if they are the best, and writes a sample."""
+        """Reads the validation split, keeps the weights if they are the best, and writes a sample.
+
+        It is read in the arithmetic of the training, which is as fast and a little less exact; what is
+        said of the kept weights in the end is exact.
+        """
         self._read_losses()
         state = self.state
         self.model.eval()
         validation = self.dataset.ids("validation")
-        figures = stream_figures(
-            self.model,
-            validation,
-            extent(self.dataset, "validation"),
-            self.dataset.vocabulary.end,
-            lanes=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
-        )
+        with self.accelerate.autocast():
+            figures = stream_figures(
+                self.model,
+                validation,
+                extent(self.dataset, "validation"),
+                self.dataset.vocabulary.end,
+                lanes=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
+            )
         self._check_numbers(figures.nats_per_token)
         is_best = all(figures.nats_per_token < row["nats_per_token"] for row in state.history)
         if is_best:

@@ -111,7 +111,8 @@ def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixtu
     chosen = {
         "layers": 2, "hidden_size": 12, "embedding_size": 6, "tied": True, "dropout_input": 0.1,
         "dropout_between": 0.2, "dropout_output": 0.3, "batch_size": 3, "sequence_length": 7,
-        "forgetting": 0.5, "optimizer": "adam", "learning_rate": 0.001, "warmup": 0.1,
+        "dropout_recurrent": 0.25, "head_samples": 8, "forgetting": 0.5, "optimizer": "muon",
+        "learning_rate": 0.001, "matrix_learning_rate": 0.02, "momentum": 0.9, "warmup": 0.1,
         "final_learning_rate": 0.5, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1, "gradient_clip": 0.5,
         "epochs": 0.1, "validations": 1, "patience": 2, "precision": "bf16", "seed": 7, "arch": "lstm",
     }  # fmt: skip

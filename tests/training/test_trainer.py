@@ -117,6 +117,36 @@ def test_the_same_seed_gives_the_same_weights(tiny_dataset: Dataset, tmp_path: P
     assert weights[0] == weights[1] != weights[2]
 
 
+class TestADeviceThatIsNotWaitedFor:
+    """A GPU's way of training, taken by the CPU: only what says that the device is asynchronous is replaced."""
+
+    @pytest.fixture(autouse=True)
+    def asynchronous(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("scriptforge.training.trainer.is_asynchronous", lambda device: True)
+
+    def test_it_learns_the_same(
+        self, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        results = []
+        for name in ("late", "at once"):
+            folder = RunFolder(tmp_path / name)
+            validations = validations_of(tiny_dataset, folder, small(validations=2))
+            results.append(folder.weights.read_bytes())
+            losses = [validation.training_nats_per_token for validation in validations]
+            results.append(pytest.approx(losses) if name == "at once" else losses)
+            monkeypatch.undo()
+        assert results[:2] == results[2:]
+
+    def test_a_divergence_is_noticed_before_anything_is_kept(
+        self, tiny_dataset: Dataset, folder: RunFolder
+    ) -> None:
+        with pytest.raises(TrainingError, match="infinite or undefined"):
+            list(start(tiny_dataset, TestDivergence.hostile, folder, "cpu"))
+        checkpoint, _ = newest_checkpoint(folder)
+        tensors = load_file(checkpoint / "model.safetensors")
+        assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+
 def test_minutes_end_on_time(tiny_dataset: Dataset, folder: RunFolder) -> None:
     began = time.perf_counter()
     finished = finish(start(tiny_dataset, small(minutes=0.02), folder, "cpu"))
