@@ -29,5 +29,5 @@ def choose_device(choice: Choice) -> Accelerator:
 
 
 def is_asynchronous(device: torch.device) -> bool:
-    """Whether the host goes on while the device computes, so that looking at a number means waiting for it."""
+    """Whether the host goes on while the device computes: looking at a number then means waiting for it."""
     return device.type == "cuda"

@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_weights(tiny_dataset: Dataset, tmp_path: P
 
 
 class TestADeviceThatIsNotWaitedFor:
-    """A GPU's way of training, taken by the CPU: only what says that the device is asynchronous is replaced."""
+    """A GPU's way of training, taken by the CPU: only what says that the device is asynchronous differs."""
 
     @pytest.fixture(autouse=True)
     def asynchronous(self, monkeypatch: pytest.MonkeyPatch) -> None:
