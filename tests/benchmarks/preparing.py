@@ -47,11 +47,16 @@ MEGABYTE = 1_000_000
 
 PROBE = """
 import resource, sys
+from pathlib import Path
 from scriptforge.cli.app import run
 assert run(sys.argv[1:]) == 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+if sys.platform == "linux":
+    kilobytes = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+else:
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+print(kilobytes, file=sys.stderr)
 """
-BYTES_OF_A_UNIT = 1 if sys.platform == "darwin" else 1024
+"""On Linux, what `getrusage` says of a new process begins with what the one that started it held."""
 
 
 def run() -> list[AnyResult]:
@@ -188,7 +193,7 @@ def peak_memory(text: Path, megabytes: int, words: Sequence[str]) -> Figure:
         text=True,
         check=True,
     )
-    held = int(done.stderr.split()[-1]) * BYTES_OF_A_UNIT / MEGABYTE
+    held = int(done.stderr.split()[-1]) * 1024 / MEGABYTE
     return Figure(
         title=" ".join([f"peak memory preparing a text of {megabytes:,} MB", *words]),
         unit="MB",

@@ -43,7 +43,7 @@ def process(words: Sequence[str], folder: str) -> Callable[[], float]:
 
     def milliseconds() -> float:
         begun = time.perf_counter()
-        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(command, cwd=folder, capture_output=True, check=True)
         return 1000 * (time.perf_counter() - begun)
 
     return milliseconds
