@@ -53,7 +53,8 @@ assert run(sys.argv[1:]) == 0
 if sys.platform == "linux":
     kilobytes = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 else:
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+    units = 1024 if sys.platform == "darwin" else 1
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // units
 print(kilobytes, file=sys.stderr)
 """
 """On Linux, what `getrusage` says of a new process begins with what the one that started it held."""
