@@ -1,8 +1,7 @@
 """The optimizers that settings name.
 
-Muon is the one that does most in a short time: with it the demo corpora reach the same loss in less than
-half the tokens that AdamW needs. It changes matrices by an orthogonal step, and leaves everything else, the
-embedding and the head too, to AdamW.
+Muon is the one that does most in a short time; docs/explanation/the-recipe.md says how much. It changes the
+recurrent matrices by an orthogonal step, and leaves everything else, embedding and head too, to AdamW.
 
 Shape letters: G matrices of one size, M rows, N columns.
 """
