@@ -10,9 +10,10 @@ from scriptforge.config import Accelerator, Precision
 from scriptforge.fitting import Machine, operations_per_token
 from scriptforge.models import build, config_from_json
 from scriptforge.training.memory import keep_freed_memory
+from scriptforge.training.processes import of_first_process
 
 _STREAMS, _STEPS = 32, 16
-_MODEL = {"arch": "lstm", "vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
+_SIZES = {"vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
 _HALF_FORMATS: dict[Accelerator, Precision] = {"cpu": "bf16", "cuda": "fp16"}
 _SECONDS = 0.5
 _WORTH_IT = 1.2
@@ -21,7 +22,8 @@ _WORTH_IT = 1.2
 def measure(accelerator: Accelerator) -> Machine:
     """Times small training steps in full and in half precision, and takes what is clearly faster.
 
-    Few CPUs compute in half precision; on the others it is emulated, and slower.
+    Few CPUs compute in half precision; on the others it is emulated, and slower. Of several processes that
+    train together, all get what the first one measured.
 
     Args:
         accelerator: what will compute.
@@ -37,14 +39,15 @@ def measure(accelerator: Accelerator) -> Machine:
         for precision, step in steps.items():
             seconds[precision].append(step())
     times = {precision: median(each) for precision, each in seconds.items()}
-    chosen: Precision = half if half and times["fp32"] > _WORTH_IT * times[half] else "fp32"
-    operations = operations_per_token(512, 128, 384) * _STREAMS * _STEPS
-    return Machine(accelerator, chosen, operations / times[chosen])
+    chosen = half if half and times["fp32"] > _WORTH_IT * times[half] else "fp32"
+    operations = operations_per_token(**_SIZES) * _STREAMS * _STEPS
+    is_half, rate = of_first_process([float(chosen == half), operations / times[chosen]], accelerator)
+    return Machine(accelerator, half if half and is_half else "fp32", rate)
 
 
 def _step(accelerator: Accelerator, precision: Precision) -> Callable[[], float]:
     """A function that makes one training step and says how long it took, in seconds."""
-    model = build(config_from_json(_MODEL)).to(accelerator)
+    model = build(config_from_json({"arch": "lstm", **_SIZES})).to(accelerator)
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     ids_BT = torch.zeros((_STREAMS, _STEPS), dtype=torch.int64, device=accelerator)
     state = model.initial_state(_STREAMS)

@@ -7,18 +7,35 @@ Shape letters: B streams of one process, P processes.
 """
 
 import os
+from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator as Accelerate
+from accelerate import PartialState
 from accelerate.utils import broadcast, gather
 from torch import Tensor
 
+from scriptforge.config import Accelerator
 from scriptforge.models import State
 
 
 def is_first_process() -> bool:
     """Whether this process is the one that writes and reports; true of a process by itself."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def of_first_process(numbers: Sequence[float], accelerator: Accelerator) -> list[float]:
+    """What the first of several processes measured, told to all: they must agree before they train.
+
+    Args:
+        numbers: what this process measured; as many in every process.
+        accelerator: what will compute.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return list(numbers)
+    state = PartialState(cpu=accelerator == "cpu")
+    told: list[float] = broadcast(torch.tensor(numbers, dtype=torch.float32, device=state.device)).tolist()
+    return told
 
 
 class Processes:

@@ -10,26 +10,39 @@ from pathlib import Path
 import pytest
 
 
-def launch(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def launcher() -> list[str]:
+    """The command that starts two processes of whatever comes after it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        str(port),
-    ]
+    torchrun = [sys.executable, "-m", "torch.distributed.run"]
+    return [*torchrun, "--nproc_per_node", "2", "--master_port", str(port)]
+
+
+def launch(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*launcher, "-m", "scriptforge", *arguments, "--workspace", str(workspace)],
+        [*launcher(), "-m", "scriptforge", *arguments, "--workspace", str(workspace)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=120,
     )
+
+
+@pytest.mark.slow
+def test_all_processes_go_by_what_the_first_one_measured(tmp_path: Path) -> None:
+    measuring = tmp_path / "measuring.py"
+    measuring.write_text(
+        "import os\nfrom scriptforge.training.processes import of_first_process\n"
+        "told = of_first_process([3.0 + int(os.environ['RANK']), 1e12], 'cpu')\n"
+        "open(os.environ['RANK'], 'w').write(repr(told))\n"
+    )
+    done = subprocess.run(
+        [*launcher(), str(measuring)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    told = [json.loads((tmp_path / rank).read_text()) for rank in "01"]
+    assert told[0] == told[1] == pytest.approx([3.0, 1e12])
 
 
 @pytest.mark.slow
