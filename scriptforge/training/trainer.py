@@ -7,7 +7,6 @@ Shape letters: B streams, T steps.
 
 import json
 import math
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +39,7 @@ from scriptforge.training.checkpoint import (
 )
 from scriptforge.training.clock import Clock
 from scriptforge.training.devices import is_asynchronous
-from scriptforge.training.memory import keep_freed_memory
+from scriptforge.training.memory import keep_freed_memory, memory_explained
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.processes import Processes, is_first_process
 from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
@@ -55,7 +54,6 @@ SAMPLE_TOKENS = 200
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_REPORTS = 0.25
 _UNREAD_AT_MOST = 128
-_MEMORY_WORDS = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
 
 
 def start(
@@ -79,7 +77,7 @@ def start(
         RunError: another process is training this run.
     """
     keep_freed_memory()
-    with _writing(folder), _memory_explained():
+    with _writing(folder), memory_explained():
         description = describe_run(dataset, settings, folder)
         training = _Training(dataset, description, settings, folder, device, should_stop)
         training.begin()
@@ -110,7 +108,7 @@ def resume(
         TrainingError: as in `start`.
     """
     keep_freed_memory()
-    with _writing(folder), _memory_explained():
+    with _writing(folder), memory_explained():
         description = RunDescription.load(folder)
         description.refuse_other_dataset(dataset)
         checkpoint, skipped = newest_checkpoint(folder)
@@ -455,19 +453,6 @@ def _clear(folder: RunFolder) -> None:
             shutil.rmtree(path)
         elif not path.name.startswith("."):
             path.unlink()
-
-
-@contextmanager
-def _memory_explained() -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _MEMORY_WORDS.search(str(error)):
-            raise
-        raise TrainingError(
-            "There is not enough memory for this model and batch.",
-            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; the checkpoints stay.",
-        ) from error
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
