@@ -43,15 +43,15 @@ NOTICE = "<!-- Made from the code by docs/reference.py; `make docs` writes it an
 
 _LAPTOP, _GPU = Machine("cpu", "bf16", 2.4e11), Machine("cuda", "fp16", 2e13)
 FITTING_CASES = {
-    "little text": (50_000, 1000, 3.0, _LAPTOP),
-    "little text, char": (50_000, 70, 3.0, _LAPTOP),
-    "1 minute": (1_000_000, 2000, 1.0, _LAPTOP),
-    "1 minute, char": (1_000_000, 70, 1.0, _LAPTOP),
-    "5 minutes": (1_000_000, 2000, 5.0, _LAPTOP),
-    "5 minutes, char": (1_000_000, 70, 5.0, _LAPTOP),
-    "5 minutes, GPU": (1_000_000, 2000, 5.0, _GPU),
+    "little text": (50_000, 1000, _LAPTOP, 3.0),
+    "little text, char": (50_000, 70, _LAPTOP, 3.0),
+    "1 minute": (1_000_000, 2000, _LAPTOP, 1.0),
+    "1 minute, char": (1_000_000, 70, _LAPTOP, 1.0),
+    "5 minutes": (1_000_000, 2000, _LAPTOP, 5.0),
+    "5 minutes, char": (1_000_000, 70, _LAPTOP, 5.0),
+    "5 minutes, GPU": (1_000_000, 2000, _GPU, 5.0),
 }
-"""Headings of the table of fitted settings: training tokens, vocabulary, minutes and machine."""
+"""Headings of the table of fitted settings: training tokens, vocabulary, machine and minutes."""
 
 EXAMPLES = {
     "name-line": """\
@@ -435,7 +435,10 @@ def commands() -> str:
 def settings() -> str:
     """Every setting of a training, the presets, what is fitted, and the options of sampling."""
     schema = Settings.model_json_schema()["properties"]
-    suited = {heading: fitted(*case) for heading, case in FITTING_CASES.items()}  # type: ignore[arg-type]
+    suited = {
+        heading: fitted(tokens, size, machine, minutes=minutes)
+        for heading, (tokens, size, machine, minutes) in FITTING_CASES.items()
+    }
     every_fitted = list(next(iter(suited.values())))
     rows = [
         (f"`{key}`", *_kind_and_range(schema[key]), _default(key, schema[key], every_fitted), f.description)
@@ -465,7 +468,7 @@ def settings() -> str:
         "cores that make 240 thousand million operations a second, and on a GPU that makes a hundred times "
         "as many. Little text is less than 150,000 tokens to train on; char stands for any vocabulary of 600 "
         "tokens or fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. "
-        "With `--epochs` the size does not depend on the machine.",
+        "With `--epochs` the size does not depend on the machine, and the dropout follows from them.",
         _table(
             ("setting", *suited),
             ((f"`{key}`", *(_cell(case[key]) for case in suited.values())) for key in every_fitted),

@@ -54,19 +54,28 @@ def _recurrent_weights(embedding_size: int, hidden_size: int) -> int:
     return 4 * hidden_size * (embedding_size + hidden_size)
 
 
-def fitted(tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine) -> dict[str, Any]:
+def fitted(
+    tokens: int,
+    vocabulary_size: int,
+    machine: Machine,
+    *,
+    minutes: float | None = None,
+    epochs: float | None = None,
+) -> dict[str, Any]:
     """Settings that suit a corpus, the time there is, and the machine.
 
     Args:
         tokens: tokens in the training split.
         vocabulary_size: V.
-        minutes: the time there is, or None where epochs decide.
         machine: what will compute.
+        minutes: the time there is.
+        epochs: how often the text will be read, where that was asked for instead.
     """
     is_large = vocabulary_size > _LARGE_VOCABULARY
     is_little = tokens < _LITTLE_TEXT
     on_cpu = machine.accelerator == "cpu"
-    hidden_size, epochs = _size(tokens, vocabulary_size, minutes, machine)
+    hidden_size, reachable = _size(tokens, vocabulary_size, minutes, machine)
+    epochs = reachable if epochs is None else epochs
     dropout, dropout_recurrent = next(shares for most, *shares in _DROPOUTS if epochs <= most)
     batch_size = 16 if is_little else 32
     return {
@@ -92,7 +101,7 @@ def _size(tokens: int, vocabulary_size: int, minutes: float | None, machine: Mac
     if tokens < _LITTLE_TEXT:
         return _SIZE_FOR_LITTLE_TEXT, math.inf
     if minutes is None:
-        return _DEFAULT_SIZE, 1.0
+        return _DEFAULT_SIZE, math.inf
     operations = minutes * 60 * _SHARE_OF_STEPS * machine.operations_per_second
 
     def tokens_read(size: int) -> float:

@@ -26,7 +26,7 @@ machines = st.builds(
 def test_whatever_the_corpus_and_machine_settings_are_found(
     preset: Any, tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine
 ) -> None:
-    suited = fitted(tokens, vocabulary_size, minutes, machine)
+    suited = fitted(tokens, vocabulary_size, machine, minutes=minutes)
     settings = resolve(suited, {"minutes": 3}, PRESETS.get(preset, {}))
     assert settings.epochs is None or preset == "classroom"
     assert settings.sequence_length <= max(1, tokens) or preset == "classroom"
@@ -39,25 +39,40 @@ def test_more_time_or_a_faster_machine_never_makes_the_model_smaller(
 ) -> None:
     def size(minutes: float, speed: float) -> int:
         machine = Machine("cpu", "fp32", speed)
-        return int(fitted(1_000_000, vocabulary_size, minutes, machine)["hidden_size"])
+        return int(fitted(1_000_000, vocabulary_size, machine, minutes=minutes)["hidden_size"])
 
     usual = size(minutes, 1e11)
     assert usual <= size(minutes * factor, 1e11) == size(minutes, 1e11 * factor)
 
 
 def test_a_text_that_is_read_often_meets_more_dropout() -> None:
-    shares = [fitted(tokens, 70, 5, LAPTOP)["dropout_output"] for tokens in (10**5, 10**6, 10**7)]
+    shares = [fitted(tokens, 70, LAPTOP, minutes=5)["dropout_output"] for tokens in (10**5, 10**6, 10**7)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > shares[-1]
 
 
+def test_epochs_say_how_often_a_text_is_read() -> None:
+    once, often = (fitted(10**6, 70, LAPTOP, epochs=epochs) for epochs in (1, 30))
+    assert once["dropout_output"] < often["dropout_output"]
+    assert once["dropout_recurrent"] == 0 < often["dropout_recurrent"]
+    assert once["hidden_size"] == often["hidden_size"]
+
+
+def test_the_course_has_the_dropout_of_the_course() -> None:
+    suited = fitted(40_000, 1000, LAPTOP, epochs=5)
+    settings = resolve(suited, PRESETS["classroom"])
+    assert not settings.tied
+    assert settings.dropout_between == 0.5
+    assert settings.dropout_input == settings.dropout_recurrent == settings.dropout_output == 0
+
+
 def test_a_small_text_gets_a_small_model_however_long_it_trains() -> None:
-    assert fitted(40_000, 1000, 600, LAPTOP)["hidden_size"] <= 512
+    assert fitted(40_000, 1000, LAPTOP, minutes=600)["hidden_size"] <= 256
 
 
 def test_a_large_vocabulary_shares_its_embedding_with_the_head() -> None:
-    assert fitted(10**6, 2000, 3, LAPTOP)["tied"]
-    assert not fitted(10**6, 70, 3, LAPTOP)["tied"]
+    assert fitted(10**6, 2000, LAPTOP, minutes=3)["tied"]
+    assert not fitted(10**6, 70, LAPTOP, minutes=3)["tied"]
 
 
 def test_operations_are_six_for_each_weight_that_a_token_is_multiplied_with() -> None:

@@ -27,6 +27,7 @@ from scriptforge.generation import Piece, Request, SamplingOptions, generate
 from scriptforge.generation.decoder import Loop, ModelDecoder
 from scriptforge.generation.grammar import Grammar, Position, build_grammar
 from scriptforge.generation.sampler import Sampler
+from scriptforge.models import pack
 from scriptforge.run import Run
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Script
@@ -160,7 +161,7 @@ def cost(trained: Run, lanes: int) -> float:
 def time_steps(trained: Run, grammar: "Grammar | _NoGrammar", lanes: int) -> float:
     """Seconds of the processor that some steps take: other work on the machine counts less in them."""
     is_text_V = torch.from_numpy(trained.vocabulary.is_text)
-    decoder, sampler = ModelDecoder(trained.model, lanes), Sampler(SAMPLING, range(lanes), is_text_V)
+    decoder, sampler = ModelDecoder(pack(trained.model), lanes), Sampler(SAMPLING, range(lanes), is_text_V)
     loop = Loop(decoder, grammar, (), sampler, int((~is_text_V).sum()), lanes)  # type: ignore[arg-type]
     loop.give([trained.vocabulary.end])
     begun = time.process_time()

@@ -135,8 +135,9 @@ def resolve_settings(
 
     named = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, chosen
     lengths = [source for source in named if source.keys() & {"epochs", "minutes"}]
+    length = {key: lengths[-1].get(key) for key in ("epochs", "minutes")}
     tokens = dataset.description.splits["train"].tokens
-    suited = fitted(tokens, dataset.vocabulary.size, lengths[-1].get("minutes"), measure(accelerator))
+    suited = fitted(tokens, dataset.vocabulary.size, measure(accelerator), **length)
     return resolve(suited, *named)
 
 
