@@ -145,7 +145,7 @@ class CachedDecoder:
     def read(self, ids_BT: Tensor) -> Tensor:
         """See `Decoder.read`: `logits_BV` are the exact logarithms of the mixture, of which none is more."""
         features_BTH, self._state = self._model.features(ids_BT, self._state)
-        logits_BV = self._model.score(features_BTH[:, -1:])[:, 0]
+        logits_BV = self._model.score(features_BTH[:, -1])
         self._remember(ids_BT, directions(features_BTH))
         return self._mixed(logits_BV.float().log_softmax(-1))
 

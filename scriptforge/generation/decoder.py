@@ -60,7 +60,7 @@ class ModelDecoder:
     def read(self, ids_BT: Tensor) -> Tensor:
         """See `Decoder.read`."""
         features_BTH, self._state = self._model.features(ids_BT, self._state)
-        return self._model.score(features_BTH[:, -1:])[:, 0]
+        return self._model.score(features_BTH[:, -1])
 
     def state(self) -> dict[str, Tensor]:
         """See `Decoder.state`."""

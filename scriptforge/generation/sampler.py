@@ -289,7 +289,7 @@ class Sampler:
         """Filters, and draws by inverting the cumulative distribution at one uniform number a lane."""
         for apply in self._filters:
             scores_BN = apply(scores_BN)
-        cumulative_BN = torch.from_numpy(np.exp(scores_BN)).cumsum(-1, dtype=torch.float64).numpy()
+        cumulative_BN = np.exp(scores_BN).cumsum(-1, dtype=np.float64)
         threshold_B1 = self._dice.roll() * cumulative_BN[:, -1:]
         places_B: NDArray[np.int64] = (cumulative_BN <= threshold_B1).sum(-1)
         return places_B

@@ -67,7 +67,7 @@ class LanguageModel(Protocol):
         ...
 
     def score(self, features_BTH: Tensor) -> Tensor:
-        """What may come next, `logits_BTV`, told from features alone; they may be any of those given."""
+        """What may come next, `logits_BTV`, told from features alone; of any of those given, in any shape."""
         ...
 
     def initial_state(self, streams: int) -> State:
