@@ -104,7 +104,7 @@ HAND_TUNED: dict[str, tuple[dict[str, Any], ...]] = {
 }
 """What a patient person would try by hand, with little text and with much (Q5)."""
 
-HEAD_SAMPLES = 512
+HEAD_SAMPLES = (512, 2048, 4096)
 
 
 def tasks() -> Iterator[Task]:
@@ -123,7 +123,7 @@ def tasks() -> Iterator[Task]:
                 yield Task("Q5", corpus, ("--cpu", "--minutes", minutes), changed=changed)
     if "head_samples" in Settings.model_fields:
         course = ("--cpu", "--preset", "classroom", "--epochs", "1")
-        for samples in (0, HEAD_SAMPLES):
+        for samples in (0, *HEAD_SAMPLES):
             changed = {"batch_size": 64, "sequence_length": 64, "head_samples": samples}
             yield Task("T3", SEINFELD_WORDS, course, changed=changed)
     for seed in SEEDS:
@@ -151,11 +151,16 @@ def main() -> None:
     parser.add_argument("series", nargs="*", metavar="SERIES", help=f"of {', '.join(known)}; else all")
     parser.add_argument("--corpora", default=os.environ.get(CORPORA_VARIABLE), metavar="FOLDER")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="only these seeds")
+    parser.add_argument("--corpus", nargs="+", default=list(CORPORA), help="only on these corpora")
     parser.add_argument("--minutes", help="train for so long instead, to try things out; nothing is kept")
     parser.add_argument("--again", action="store_true", help="make those that were made before, too")
     options = parser.parse_args()
     asked = [
-        task for task in tasks() if task.series in (options.series or known) and task.seed in options.seeds
+        task
+        for task in tasks()
+        if task.series in (options.series or known)
+        and task.seed in options.seeds
+        and task.corpus in options.corpus
     ]
     if not asked:
         parser.error(f"nothing to train; the series are {', '.join(known)}")
