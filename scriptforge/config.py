@@ -21,7 +21,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 class Settings(BaseModel):
     """Everything that shapes a training, apart from the dataset."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     arch: Literal["lstm"] = Field("lstm", description="Architecture of the model.")
     layers: int = Field(1, ge=1, le=4, description="Recurrent layers, one above the other.")

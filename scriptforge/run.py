@@ -1,134 +1,30 @@
-"""A trained run: what its `config.json` says, and the model and vocabulary loaded from its folder.
+"""A trained run: the model and vocabulary loaded from its folder.
 
 `config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere; nothing in them tells
 of the machine that made them.
 """
 
 import hashlib
+import math
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from scriptforge.config import Settings
-from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, build, config_from_json
-from scriptforge.vocabulary import Level, Vocabulary
-from scriptforge.workspace import RunFolder, Workspace, atomic_file, atomic_write, read_json
+from scriptforge.run_description import RunDescription
+from scriptforge.vocabulary import Vocabulary
+from scriptforge.workspace import RunFolder, atomic_file
 
+LARGEST_VOCABULARY = 64_000_000
+LARGEST_WEIGHTS = 4_000_000_000
+LARGEST_HEADER = 1_000_000
+"""The most bytes that a tokenizer, the weights and the header of their file may have."""
 
-class TrainedOnSource(BaseModel):
-    """One corpus of a mix that a run was trained on; as of `scriptforge.dataset.SourceDescription`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    weight: float
-    origin: dict[str, Any]
-
-
-class TrainedOn(BaseModel):
-    """The dataset that a run was trained on, as far as its user needs to know it.
-
-    Attributes:
-        origin: where its text came from; None of a mix, whose `sources` have one each.
-        cast: everybody who speaks in it, most lines first.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    origin: dict[str, Any] | None
-    sources: list[TrainedOnSource] = []
-    level: Level
-    plain: bool
-    lower: bool
-    alphabet: int
-    cast: list[str] = []
-    fingerprint: str
-
-
-class Result(BaseModel):
-    """What came out of a training.
-
-    Attributes:
-        best: the best weights' `Evaluation` on the validation split, as JSON.
-        step: the optimizer step at which they stood.
-        seconds: training time, validations included.
-        tokens_per_second: over the steps alone.
-        verdict: one sentence on how it went and what to try.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    best: dict[str, Any]
-    step: int
-    seconds: float
-    tokens_per_second: float
-    verdict: str
-
-
-class RunDescription(BaseModel):
-    """What `config.json` says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = 1
-    name: str
-    created: str
-    dataset: TrainedOn
-    model: dict[str, Any]
-    settings: Settings
-    parameters: int
-    versions: dict[str, str]
-    result: Result | None = None
-
-    def save(self, folder: RunFolder) -> None:
-        """Writes `config.json`."""
-        atomic_write(folder.config, self.model_dump_json(indent=2) + "\n")
-
-    def refuse_other_dataset(self, dataset: Dataset) -> None:
-        """Lets only the dataset pass that the run was trained on.
-
-        Raises:
-            RunError: it is another one, or was prepared anew in another way.
-        """
-        if self.dataset.fingerprint != dataset.description.fingerprint:
-            raise RunError(
-                f"Dataset “{dataset.name}” is not what run “{self.name}” was trained on.",
-                "Prepare it as it was then, or train a new run on it.",
-            )
-
-    def open_dataset(self, place: Workspace) -> Dataset:
-        """The dataset that the run was trained on.
-
-        Raises:
-            DatasetError: it is not in this workspace.
-            RunError: what has its name there was prepared in another way.
-        """
-        dataset = Dataset(place.dataset(self.dataset.name))
-        self.refuse_other_dataset(dataset)
-        return dataset
-
-    @classmethod
-    def load(cls, folder: RunFolder) -> "RunDescription":
-        """Reads `config.json`.
-
-        Raises:
-            RunError: the file is missing, damaged or of another version.
-        """
-        try:
-            return cls.model_validate(read_json(folder.config))
-        except ValidationError as error:
-            raise RunError(
-                f"config.json of run “{folder.name}” is not one that this version writes.",
-                "Train the model again, or use the version of scriptforge that made it.",
-            ) from error
+_BYTES_OF_WEIGHT = 4
 
 
 class Run:
@@ -146,11 +42,15 @@ class Run:
                 f"Run “{folder.name}” has no weights yet.",
                 f"Let it reach its first validation: scriptforge train --resume {folder.name}",
             )
-        self.vocabulary = Vocabulary.load(folder.tokenizer)
         config = config_from_json(self.description.model)
-        if config.vocabulary_size != self.vocabulary.size:
+        _check_sizes(folder, weights_size(self.description))
+        self.vocabulary = Vocabulary.load(folder.tokenizer)
+        if (config.vocabulary_size, self.description.dataset.level) != (
+            self.vocabulary.size,
+            self.vocabulary.level,
+        ):
             raise RunError(
-                f"Run “{folder.name}” has a vocabulary of another size than its model.",
+                f"Run “{folder.name}” has a vocabulary of another size or level than its model.",
                 "The folder is damaged: restore it from a copy, or train the model again.",
             )
         _check_weights(folder.weights, config.weight_shapes())
@@ -165,14 +65,60 @@ class Run:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def weights_size(description: RunDescription) -> int:
+    """How many bytes the weights of a run have, going by its config alone.
+
+    Raises:
+        RunError: its config contradicts itself, or asks for more than a laptop can hold.
+    """
+    shapes = config_from_json(description.model).weight_shapes().values()
+    counted = sum(math.prod(shape) for shape in shapes)
+    if counted != description.parameters:
+        raise RunError(
+            f"config.json of run “{description.name}” says {description.parameters:,} weights;"
+            f" its sizes make {counted:,}.",
+            "Restore it from a copy, or train the model again.",
+        )
+    if counted * _BYTES_OF_WEIGHT > LARGEST_WEIGHTS:
+        raise RunError(
+            f"Run “{description.name}” asks for {counted * _BYTES_OF_WEIGHT / 1e9:,.0f} GB of weights.",
+            f"Up to {LARGEST_WEIGHTS / 1e9:.0f} GB can be used here.",
+        )
+    return counted * _BYTES_OF_WEIGHT
+
+
+def _check_sizes(folder: RunFolder, weights: int) -> None:
+    """Compares the sizes of files with what they may be, before anything is read that may be enormous.
+
+    Raises:
+        RunError: one is larger, or the weights smaller.
+    """
+    most = {folder.tokenizer: LARGEST_VOCABULARY, folder.weights: weights + LARGEST_HEADER}
+    for path, size in most.items():
+        if path.is_file() and path.stat().st_size > size:
+            raise RunError(
+                f"{path.name} of run “{folder.name}” has {path.stat().st_size:,} bytes, not up to {size:,}.",
+                "Restore it from a copy, or train the model again.",
+            )
+
+
 def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Compares the header of a weights file with what the config asks for, before memory is taken."""
+    """Compares the header of a weights file with what the config asks for, before memory is taken.
+
+    Raises:
+        RunError: it has other weights, or the file is damaged.
+    """
     try:
+        with path.open("rb") as raw:
+            if int.from_bytes(raw.read(8), "little") > LARGEST_HEADER:
+                raise _damaged(path)
         with safe_open(path, framework="pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            found = {name: tuple(each.get_shape()) for name, each in slices.items()}
+            kinds = {each.get_dtype() for each in slices.values()}
     except (SafetensorError, OSError) as error:
         raise _damaged(path) from error
-    if found != shapes:
+    if found != shapes or kinds != {"F32"}:
         raise _damaged(path)
 
 

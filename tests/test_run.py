@@ -10,7 +10,8 @@ from tiny import prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, ScriptforgeError
-from scriptforge.run import Run, RunDescription
+from scriptforge.run import Run
+from scriptforge.run_description import RunDescription
 from scriptforge.workspace import RunFolder
 
 
@@ -106,7 +107,7 @@ def test_weights_that_are_not_numbers(folder: RunFolder) -> None:
 def test_a_config_that_asks_for_a_huge_model_takes_no_memory(folder: RunFolder) -> None:
     model = json.loads(folder.config.read_text())["model"]
     change_config(folder, model={**model, "hidden_size": 65_536, "layers": 4})
-    with pytest.raises(RunError, match="another model"):
+    with pytest.raises(RunError, match="its sizes make 120,269,570,912"):
         Run(folder)
 
 

@@ -151,7 +151,7 @@ def _resume(
     from scriptforge.config import resolve
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
-    from scriptforge.run import RunDescription
+    from scriptforge.run_description import RunDescription
     from scriptforge.training.trainer import resume
 
     fixed = sorted(set(chosen) - {"epochs", "minutes"})

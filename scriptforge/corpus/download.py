@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from scriptforge.corpus import network
+from scriptforge import network
 from scriptforge.corpus.decoding import digest
 from scriptforge.corpus.files import quiet_datasets
-from scriptforge.corpus.locations import WebFile
-from scriptforge.corpus.progress import Progress
+from scriptforge.corpus.locations import OWN_FILE, WebFile
 from scriptforge.errors import CorpusError
+from scriptforge.progress import Progress
 from scriptforge.workspace import atomic_write
 
 _ATTEMPTS = 3
@@ -60,24 +60,24 @@ def _retrieve(url: str, path: Path, progress: Progress) -> str:
     from huggingface_hub.errors import OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 
-    what = f"“{path.name}” on {urlsplit(url).hostname}"
+    asked = network.Asked(f"“{path.name}” on {urlsplit(url).hostname}", CorpusError, instead=OWN_FILE)
     for attempt in range(1, _ATTEMPTS + 1):
         last = attempt == _ATTEMPTS
         try:
             return _receive(url, path, progress)
         except OfflineModeIsEnabled:
-            raise network.offline(what) from None
+            raise asked.offline() from None
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             if last or status < 500:
-                raise network.refused(what, status) from error
+                raise asked.refused(status) from error
         except httpx.TimeoutException as error:
-            raise network.timed_out(what) from error
+            raise asked.timed_out() from error
         except (httpx.ProxyError, httpx.ConnectError, httpx.InvalidURL) as error:
-            raise network.unreachable(what, str(error)) from error
+            raise asked.unreachable(str(error)) from error
         except httpx.HTTPError as error:
             if last:
-                raise network.unreachable(what, f"the connection broke ({error})") from error
+                raise asked.unreachable(f"the connection broke ({error})") from error
         time.sleep(_PAUSE_SECONDS * attempt)
     raise AssertionError("the last attempt returns or raises")
 

@@ -24,10 +24,10 @@ from scriptforge.corpus.files import (
     sorted_table,
 )
 from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile, WebFiles
-from scriptforge.corpus.progress import Progress, untold
 from scriptforge.corpus.snapshot import take_snapshot
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
+from scriptforge.progress import Progress, untold
 
 __all__ = ["Fetched", "Origin", "OriginFile", "TableFile", "TextFile", "fetch"]
 

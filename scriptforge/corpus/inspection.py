@@ -13,9 +13,9 @@ from itertools import combinations, islice
 
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.corpus.progress import Progress, untold
 from scriptforge.corpus.sources import Source
 from scriptforge.pieces import Piece
+from scriptforge.progress import Progress, untold
 from scriptforge.screenplay.cast import CastMember, cast
 from scriptforge.screenplay.formats.name_line import write
 from scriptforge.screenplay.script import KINDS, Element, Kind, speaker_key

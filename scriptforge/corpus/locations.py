@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 FULL_REVISION = r"[0-9a-f]{40}"
+OWN_FILE = "or give a file of your own with --from PATH"
+"""What else a person can do where nothing can be read."""
 
 Names: TypeAlias = tuple[Annotated[str, Field(min_length=1)], ...]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scriptforge.corpus.passages import Passage, Placed, cut_passages
-from scriptforge.corpus.progress import Progress
 from scriptforge.dataset import Division, divide_sources
 from scriptforge.pieces import read_pieces
+from scriptforge.progress import Progress
 
 PIECES_BETWEEN_REPORTS = 4096
 

@@ -13,7 +13,6 @@ from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.options import Options, Recommendation, recommended, recommended_for_mix
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.parsed import PIECES_BETWEEN_REPORTS, ParsedText
-from scriptforge.corpus.progress import Progress, untold
 from scriptforge.corpus.sources import Source
 from scriptforge.corpus.split import divide
 from scriptforge.corpus.tokenise import write_ids
@@ -21,6 +20,7 @@ from scriptforge.corpus.vocabulary_training import casts_apart, train_vocabulary
 from scriptforge.dataset import Description, Member, SourceDescription, SplitDescription
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.pieces import Piece, read_pieces, write_pieces
+from scriptforge.progress import Progress, untold
 from scriptforge.screenplay.cast import cast
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_folder, atomic_write
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from scriptforge.corpus import network
+from scriptforge import network
 from scriptforge.corpus.files import natural_key, quiet_datasets
-from scriptforge.corpus.locations import FULL_REVISION, HubDataset
-from scriptforge.corpus.progress import Progress, watching
+from scriptforge.corpus.locations import FULL_REVISION, OWN_FILE, HubDataset
 from scriptforge.errors import CorpusError
+from scriptforge.progress import Progress, watching
 
 _PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
@@ -77,19 +77,9 @@ def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
 
 def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-    from huggingface_hub.utils import httpx
 
     what = f"The Hub dataset {dataset.hub}"
-    try:
+    with network.Asked(what, CorpusError, instead=OWN_FILE).explained(dataset.revision):
         api = HfApi()
         info = api.dataset_info(
             dataset.hub, revision=dataset.revision, timeout=network.TIMEOUT_SECONDS, files_metadata=True
@@ -103,33 +93,6 @@ def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
                 dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
             )
         return Snapshot(str(info.sha), Path(folder), files)
-    except HFValidationError as error:
-        raise CorpusError(
-            f"{what} cannot exist: the Hub allows no such name.", "Check the spelling."
-        ) from error
-    except OfflineModeIsEnabled:
-        raise network.offline(what) from None
-    except GatedRepoError as error:
-        raise CorpusError(
-            f"{what} is gated: its owner wants to know who reads it ({error.response.status_code}).",
-            "Accept the conditions on the dataset's page, then log in with `hf auth login`.",
-        ) from error
-    except RevisionNotFoundError as error:
-        raise CorpusError(
-            f"{what} has no revision “{dataset.revision}”.", "Check it, or leave it out to take the newest."
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise CorpusError(
-            f"{what} does not exist, or is private ({error.response.status_code}).",
-            "Check the spelling; for a private one, log in with `hf auth login`.",
-        ) from error
-    except HfHubHTTPError as error:
-        raise network.refused(what, error.response.status_code) from error
-    except httpx.TimeoutException as error:
-        raise network.timed_out(what) from error
-    except (LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
-        cause = error.__cause__ or error
-        raise network.unreachable(what, str(cause) or type(cause).__name__) from error
 
 
 def _cache_folder(dataset: HubDataset) -> Path:

@@ -23,7 +23,7 @@ CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """The mean loss from features_NH, the head's weight_VH and bias_V, and targets_N."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class LSTMConfig:
     """Sizes and dropout of an `LSTM`.
 

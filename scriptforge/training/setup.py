@@ -11,7 +11,7 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError
 from scriptforge.models import State, config_from_json
-from scriptforge.run import RunDescription, TrainedOn, TrainedOnSource
+from scriptforge.run_description import RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.streams import Streams
 from scriptforge.workspace import RunFolder
 

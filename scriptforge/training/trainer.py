@@ -28,7 +28,8 @@ from scriptforge.generation import Request, generate
 from scriptforge.models import build, config_from_json
 from scriptforge.models.candidates import SampledCrossEntropy, token_counts
 from scriptforge.models.protocol import begin_anew, detach
-from scriptforge.run import Result, RunDescription, load_weights, save_weights
+from scriptforge.run import load_weights, save_weights
+from scriptforge.run_description import Result, RunDescription
 from scriptforge.training.checkpoint import (
     Moment,
     TrainingState,

@@ -27,11 +27,11 @@ from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.parsed import ParsedText
 from scriptforge.corpus.prepare import Options, prepare, recommended
-from scriptforge.corpus.progress import untold
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenise import write_ids
 from scriptforge.dataset import Dataset
 from scriptforge.pieces import Piece, read_pieces
+from scriptforge.progress import untold
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder
 

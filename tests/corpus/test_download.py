@@ -6,7 +6,7 @@ import huggingface_hub.constants
 import pytest
 from loopback import Web
 
-from scriptforge.corpus import network
+from scriptforge import network
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TextFile
 from scriptforge.corpus.locations import WebFile, WebFiles
@@ -89,10 +89,10 @@ def test_a_connection_that_breaks_is_tried_again_and_leaves_nothing(web: Web) ->
     ("status", "words", "attempts"),
     [
         (401, "asks for a login", 1),
-        (403, "may not be read by you", 1),
+        (403, "may not be used by you", 1),
         (404, "does not exist", 1),
         (418, "answered 418", 1),
-        (429, "too many requests", 1),
+        (429, "was asked too often", 1),
         (500, "the server failed", 3),
     ],
 )

@@ -6,7 +6,7 @@ import pyarrow.parquet
 import pytest
 from loopback import Web
 
-from scriptforge.corpus import network
+from scriptforge import network
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TableFile
 from scriptforge.corpus.locations import HubDataset
@@ -82,7 +82,7 @@ def test_a_gated_dataset_says_how_to_get_in(web: Web, status: int) -> None:
     assert "Accept the conditions" in caught.value.hint
 
 
-@pytest.mark.parametrize(("status", "words"), [(500, "the server failed"), (429, "too many requests")])
+@pytest.mark.parametrize(("status", "words"), [(500, "the server failed"), (429, "was asked too often")])
 def test_a_hub_in_trouble_is_not_our_fault(web: Web, status: int, words: str) -> None:
     web.statuses["/api/datasets/owner/show"] = status
     with pytest.raises(CorpusError, match=words):

@@ -15,7 +15,8 @@ from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, TrainingError
 from scriptforge.evaluation import evaluate_split
-from scriptforge.run import Run, RunDescription
+from scriptforge.run import Run
+from scriptforge.run_description import RunDescription
 from scriptforge.training.checkpoint import newest_checkpoint
 from scriptforge.training.reports import Finished, Interrupted, Progress, Started, Validated
 from scriptforge.training.trainer import resume, start

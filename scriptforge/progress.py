@@ -1,4 +1,4 @@
-"""How the corpus room tells that it is busy: a callback, and a watch on a folder that fills."""
+"""How work that waits for bytes tells that it is busy: a callback, and a watch on a folder that fills."""
 
 import threading
 from collections.abc import Callable, Iterator

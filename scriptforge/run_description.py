@@ -1,0 +1,198 @@
+"""What the `config.json` of a run says: a closed form, which a stranger may have filled in."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import TypedDict
+
+from scriptforge.config import Settings
+from scriptforge.dataset import Dataset
+from scriptforge.errors import RunError
+from scriptforge.vocabulary import Level
+from scriptforge.workspace import RunFolder, Workspace, atomic_write
+
+LARGEST_CONFIG = 4_000_000
+"""The most bytes that a config may have."""
+
+_FORMAT = 1
+
+_CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+_Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class OriginFileRecord(TypedDict):
+    """One file that the text is from; as of `scriptforge.corpus.fetch.OriginFile`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+
+    name: str
+    sha256: str
+    size: _Count
+    url: str | None
+
+
+class OriginRecord(TypedDict):
+    """Where text is from; as of `scriptforge.corpus.fetch.Origin`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+
+    card: str | None
+    licence: str | None
+    rights: str | None
+    hub: str | None
+    revision: str | None
+    files: list[OriginFileRecord]
+
+
+class TrainedOnSource(BaseModel):
+    """One corpus of a mix that a run was trained on; as of `scriptforge.dataset.SourceDescription`."""
+
+    model_config = _CLOSED
+
+    name: str
+    weight: _Figure
+    origin: OriginRecord
+
+
+class TrainedOn(BaseModel):
+    """The dataset that a run was trained on, as far as its user needs to know it.
+
+    Attributes:
+        origin: where its text came from; None of a mix, whose `sources` have one each.
+        cast: everybody who speaks in it, most lines first.
+    """
+
+    model_config = _CLOSED
+
+    name: str
+    origin: OriginRecord | None
+    sources: list[TrainedOnSource] = []
+    level: Level
+    plain: bool
+    lower: bool
+    alphabet: _Count
+    cast: list[str] = []
+    fingerprint: str
+
+
+class FiguresRecord(TypedDict):
+    """As of `scriptforge.evaluation.Figures`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+
+    nats_per_token: _Figure
+    perplexity: _Figure
+    nats_per_character: _Figure
+    bits_per_character: _Figure
+
+
+class EvaluationRecord(TypedDict):
+    """As of `scriptforge.evaluation.Evaluation`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+
+    tokens: _Count
+    characters: _Count
+    stream: FiguresRecord
+    cold_256: FiguresRecord
+
+
+class Result(BaseModel):
+    """What came out of a training.
+
+    Attributes:
+        best: the best weights' `Evaluation` on the validation split.
+        step: the optimizer step at which they stood.
+        seconds: training time, validations included.
+        tokens_per_second: over the steps alone.
+        verdict: one sentence on how it went and what to try.
+    """
+
+    model_config = _CLOSED
+
+    best: EvaluationRecord
+    step: _Count
+    seconds: _Figure
+    tokens_per_second: _Figure
+    verdict: str
+
+
+class RunDescription(BaseModel):
+    """What `config.json` says."""
+
+    model_config = _CLOSED
+
+    format: int = Field(_FORMAT, ge=_FORMAT, le=_FORMAT)
+    name: str
+    created: str
+    dataset: TrainedOn
+    model: dict[str, Any]
+    settings: Settings
+    parameters: _Count
+    versions: dict[str, str]
+    result: Result | None = None
+
+    def save(self, folder: RunFolder) -> None:
+        """Writes `config.json`."""
+        atomic_write(folder.config, self.model_dump_json(indent=2) + "\n")
+
+    def refuse_other_dataset(self, dataset: Dataset) -> None:
+        """Lets only the dataset pass that the run was trained on.
+
+        Raises:
+            RunError: it is another one, or was prepared anew in another way.
+        """
+        if self.dataset.fingerprint != dataset.description.fingerprint:
+            raise RunError(
+                f"Dataset “{dataset.name}” is not what run “{self.name}” was trained on.",
+                "Prepare it as it was then, or train a new run on it.",
+            )
+
+    def open_dataset(self, place: Workspace) -> Dataset:
+        """The dataset that the run was trained on.
+
+        Raises:
+            DatasetError: it is not in this workspace.
+            RunError: what has its name there was prepared in another way.
+        """
+        dataset = Dataset(place.dataset(self.dataset.name))
+        self.refuse_other_dataset(dataset)
+        return dataset
+
+    @classmethod
+    def load(cls, folder: RunFolder) -> "RunDescription":
+        """Reads `config.json`.
+
+        Raises:
+            RunError: the file is missing, damaged, enormous or of another version.
+        """
+        name = f"{folder.name}/{folder.config.name}"
+        try:
+            with folder.config.open("rb") as file:
+                content = file.read(LARGEST_CONFIG + 1)
+        except OSError as error:
+            raise RunError(
+                f"{name} cannot be read: {error.strerror}.",
+                "The folder is damaged: restore it from a copy, or make it anew.",
+            ) from error
+        try:
+            if len(content) > LARGEST_CONFIG:
+                raise ValueError("too large to be read")
+            return cls.model_validate_json(content)
+        except ValueError as error:
+            raise RunError(
+                f"config.json of run “{folder.name}” is not one that this version writes: {_reason(error)}.",
+                "Train the model again, or use the version of scriptforge that made it.",
+            ) from error
+
+
+def _reason(error: ValueError) -> str:
+    """What is wrong with a config, in a few words; nothing that it contains but names of keys we know."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return "it is not JSON"
+    place = ".".join(str(part) for part in first["loc"])[:80]
+    return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
