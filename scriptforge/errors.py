@@ -6,6 +6,7 @@
     │   └── BrokenScript                 a text that is not what its format promises, in `screenplay`
     ├── DatasetError                     a prepared dataset
     ├── RunError                         a run folder, its weights or checkpoints
+    ├── HubError                         a model on the Hub, or the way there
     └── TrainingError                    training itself: NaN, memory, too little text
 
 Domain code raises these and never prints or exits; `scriptforge.cli` turns one into two lines on
@@ -49,6 +50,10 @@ class DatasetError(ScriptforgeError):
 
 class RunError(ScriptforgeError):
     """A run folder, its weights or its checkpoints are missing or damaged."""
+
+
+class HubError(ScriptforgeError):
+    """A model on the Hub cannot be had, sent or trusted."""
 
 
 class TrainingError(ScriptforgeError):

@@ -97,6 +97,16 @@ class RunFolder:
         return self.path / "README.md"
 
     @property
+    def hub(self) -> Path:
+        """Of a run that was pulled, where it is from."""
+        return self.path / "hub.json"
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The names of the files without which a run cannot be used."""
+        return self.config.name, self.tokenizer.name, self.weights.name
+
+    @property
     def samples(self) -> Path:
         """A script generated at each validation."""
         return self.path / "samples"

@@ -22,6 +22,8 @@ from scriptforge.cli.generate import generate
 from scriptforge.cli.inspect import inspect
 from scriptforge.cli.originality import originality
 from scriptforge.cli.prepare import prepare
+from scriptforge.cli.pull import pull
+from scriptforge.cli.push import push
 from scriptforge.cli.runs import runs
 from scriptforge.cli.train import train
 from scriptforge.errors import unknown_name
@@ -36,6 +38,7 @@ the same cores, training comes almost to a halt.
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Begin": [demo, corpora, inspect, prepare],
     "Train and write": [train, generate],
+    "Share": [push, pull],
     "Look around": [evaluate, originality, runs, doctor],
 }
 """Every command, under the heading it has in `--help`, in the order of a beginner's day."""

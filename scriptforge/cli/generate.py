@@ -25,7 +25,10 @@ DEFAULT_SEED = 1
 def generate(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="The run, by name or folder; the latest if left out."),
+        typer.Argument(
+            metavar="[RUN]",
+            help="The run, by name or folder, or OWNER/NAME on the Hub; the latest if left out.",
+        ),
     ] = None,
     prime: Annotated[
         str | None,
@@ -130,6 +133,7 @@ def generate(
     """Write new scripts in the voice of a run."""
     from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
     from scriptforge.generation.sitting import save_sitting
+    from scriptforge.hub import find_run
     from scriptforge.originality import index_training
     from scriptforge.originality.view import summary_words
     from scriptforge.run import Run
@@ -165,7 +169,11 @@ def generate(
         int8=int8,
     )
     place = Workspace.find(workspace)
-    trained = Run(place.run(run))
+    with output.progress() as progress:
+        folder, notes = find_run(place, run, progress=progress)
+    for note in notes:
+        output.note(note)
+    trained = Run(folder)
     _check_cast(request.casting, trained)
     request, after = _opened(continued, request, trained)
     dataset = trained.description.open_dataset(place) if max_copy or check else None

@@ -1,0 +1,25 @@
+"""Models on the Hugging Face Hub: pushed from a run, and pulled into one that is safe to use.
+
+    arrival = pull(workspace, "owner/name")
+    sent = push(parcel(run, "owner/name"))
+
+Only files that this package writes are sent or taken. Nothing of a repository is used before it proves to be
+what its commit says and what this package would have written.
+"""
+
+from scriptforge.hub.card import model_card
+from scriptforge.hub.client import user_name
+from scriptforge.hub.pulling import Arrival, find_run, pull
+from scriptforge.hub.pushing import Parcel, Sent, parcel, push
+
+__all__ = [
+    "Arrival",
+    "Parcel",
+    "Sent",
+    "find_run",
+    "model_card",
+    "parcel",
+    "pull",
+    "push",
+    "user_name",
+]

@@ -1,0 +1,177 @@
+"""The model card: what a model is, for people who find it, and for the Hub that lists it."""
+
+from typing import TYPE_CHECKING, Any
+
+from scriptforge.run import Run
+from scriptforge.run_description import OriginRecord, RunDescription
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+_SAMPLE_LINES = 24
+_LANGUAGE_MODEL = "text-generation"
+_FENCE = "````"
+
+
+def model_card(run: Run, repository: str) -> str:
+    """The card of a run that has come to its end: metadata for the Hub, then Markdown for people.
+
+    Args:
+        run: whose card.
+        repository: where it will stand, `OWNER/NAME`.
+    """
+    about = run.description
+    parts = [
+        f"# {repository.partition('/')[2]}",
+        _what(about),
+        "## A sample",
+        _sample(run),
+        "## Use it",
+        _use(repository, about),
+        "## What it was trained on",
+        _training_text(about),
+        "## How good it is",
+        _figures(about),
+        "## How it was trained",
+        _training(about),
+        "## What it is not",
+        _limits(),
+    ]
+    return f"---\n{_metadata(about)}\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _metadata(about: RunDescription) -> str:
+    from huggingface_hub import ModelCardData
+
+    hubs = [origin["hub"] for origin in _origins(about).values() if origin["hub"]]
+    details: dict[str, Any] = {"datasets": hubs} if hubs else {}
+    data = ModelCardData(
+        library_name="scriptforge",
+        pipeline_tag=_LANGUAGE_MODEL,
+        tags=["scriptforge", "lstm", about.dataset.level, "scripts"],
+        model_name=about.name,
+        eval_results=_results(about),
+        **details,
+    )
+    return data.to_yaml()
+
+
+def _results(about: RunDescription) -> "list[EvalResult]":
+    from huggingface_hub import EvalResult
+
+    assert about.result
+    stream = about.result.best["stream"]
+    return [
+        EvalResult(
+            task_type=_LANGUAGE_MODEL,
+            dataset_type="scriptforge",
+            dataset_name=f"{about.dataset.name}, validation split",
+            metric_type=kind,
+            metric_name=name,
+            metric_value=round(value, 4),
+        )
+        for kind, name, value in (
+            ("perplexity", "perplexity per token", stream["perplexity"]),
+            ("bits_per_character", "bits per character", stream["bits_per_character"]),
+            ("nats_per_character", "nats per character", stream["nats_per_character"]),
+        )
+    ]
+
+
+def _origins(about: RunDescription) -> dict[str, OriginRecord]:
+    """Where the text of each corpus is from."""
+    if about.dataset.origin is not None:
+        return {about.dataset.name: about.dataset.origin}
+    return {source.name: source.origin for source in about.dataset.sources}
+
+
+def _what(about: RunDescription) -> str:
+    kind = "texts" if about.dataset.plain else "scripts"
+    names = _inline(" and ".join(_origins(about)))
+    return (
+        f"A small {str(about.model['arch']).upper()} language model that writes {kind} in the voice of"
+        f" *{names}*, one {_TOKENS[about.dataset.level]} at a time. It has"
+        f" {about.parameters:,} weights, and was made with `scriptforge`."
+    )
+
+
+_TOKENS = {"word": "word", "bpe": "piece of a word", "char": "character"}
+
+
+def _sample(run: Run) -> str:
+    """What the model wrote at its last validation, as it was written."""
+    samples = sorted(run.folder.samples.glob("*.txt")) if run.folder.samples.is_dir() else []
+    if not samples:
+        return "None was kept."
+    lines = samples[-1].read_text(encoding="utf-8").strip().split("\n")[:_SAMPLE_LINES]
+    return f"{_FENCE}text\n" + "\n".join(lines).replace(_FENCE, "'''") + f"\n{_FENCE}"
+
+
+def _use(repository: str, about: RunDescription) -> str:
+    speakers = about.dataset.cast[:1]
+    prime = f' --prime "{speakers[0].lower()}"' if speakers and speakers[0].isalpha() else ""
+    return f"```sh\npip install scriptforge-lm\nscriptforge generate {repository}{prime}\n```"
+
+
+def _training_text(about: RunDescription) -> str:
+    lines = []
+    for name, origin in _origins(about).items():
+        source = f"dataset [{origin['hub']}](https://huggingface.co/datasets/{origin['hub']})"
+        addresses = [file["url"] or file["name"] for file in origin["files"]]
+        place = source if origin["hub"] else ", ".join(map(_inline, addresses[:3])) or "a text of its maker's"
+        at = f" at `{origin['revision']}`" if origin["revision"] else ""
+        licence = _inline(origin["licence"] or "not stated")
+        rights = _inline(origin["rights"] or "not stated: those of whoever wrote the text")
+        lines.append(f"- **{_inline(name)}**: {place}{at}. Licence: {licence}. Rights: {rights}.")
+    if about.dataset.cast:
+        lines.append(f"- Speakers: {_inline(', '.join(about.dataset.cast[:12]))}.")
+    return "\n".join(lines)
+
+
+def _figures(about: RunDescription) -> str:
+    assert about.result
+    best = about.result.best
+    rows = [
+        f"| {name} | {figures['nats_per_character']:.4f} | {figures['bits_per_character']:.4f}"
+        f" | {figures['perplexity']:.2f} |"
+        for name, figures in (
+            ("read in order", best["stream"]),
+            ("256 tokens at a time", best["cold_256"]),
+        )
+    ]
+    return "\n".join(
+        [
+            f"On the validation split, {best['characters']:,} characters that it was not trained on:",
+            "",
+            "| | nats per character | bits per character | perplexity per token |",
+            "|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _training(about: RunDescription) -> str:
+    assert about.result
+    settings = about.settings
+    length = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.epochs:g} epochs"
+    return (
+        f"{settings.layers} x {settings.hidden_size} units, {settings.optimizer}, {settings.precision},"
+        f" batches of {settings.batch_size} x {settings.sequence_length} tokens, {length};"
+        f" {about.result.seconds:,.0f} seconds at {about.result.tokens_per_second:,.0f} tokens a second."
+        f" scriptforge {about.versions.get('scriptforge', '?')}, torch {about.versions.get('torch', '?')}."
+        " All settings are in `config.json`."
+    )
+
+
+def _limits() -> str:
+    return (
+        "It knows how such texts sound, and nothing of what they say: it is for play and for study. It can"
+        " repeat what it was trained on, word for word; `scriptforge originality` shows where. What it writes"
+        " may be as rude as its source."
+    )
+
+
+def _inline(text: str) -> str:
+    """Foreign text for one line of Markdown: no markup, no line break."""
+    escaped = "".join(f"\\{mark}" if mark in "\\`*_{}[]<>#|!~" else mark for mark in text)
+    return " ".join(escaped.split())

@@ -1,0 +1,150 @@
+"""A Hub that misbehaves: each time words and a remedy of their own, and nothing wrong is left behind."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from loopback_hub import TOKEN, Fault, Hub
+
+from scriptforge import network
+from scriptforge.errors import HubError
+from scriptforge.hub import parcel, pull, push
+from scriptforge.run import Run
+from scriptforge.workspace import RunFolder, Workspace
+
+REFUSALS = [
+    (401, {}, "asks for a login"),
+    (401, {"X-Error-Code": "RepoNotFound"}, "does not exist, or is private"),
+    (403, {}, "may not be used by you"),
+    (403, {"X-Error-Code": "GatedRepo"}, "is gated"),
+    (404, {"X-Error-Code": "RepoNotFound"}, "does not exist, or is private"),
+    (429, {"Retry-After": "0"}, "was asked too often"),
+    (500, {}, "the server failed"),
+    (503, {}, "the server failed"),
+]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def published(hub: Hub, tiny_run: RunFolder) -> Hub:
+    names = (*tiny_run.needed,)
+    hub.publish("model", "bob/harbour", {name: (tiny_run.path / name).read_bytes() for name in names})
+    return hub
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client waits for nothing between two tries, and not long for an answer."""
+    monkeypatch.setattr(network, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT", 0.3)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+
+def leftovers(place: Workspace) -> list[str]:
+    return sorted(path.name for path in (place.root / "runs").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", ["/api/models/", "/resolve/"])
+@pytest.mark.parametrize(("status", "headers", "words"), REFUSALS)
+def test_a_refused_pull_says_why(
+    published: Hub, place: Workspace, path: str, status: int, headers: dict[str, str], words: str
+) -> None:
+    published.misbehave(Fault(status=status, headers=headers), path=path)
+    with pytest.raises(HubError, match=words):
+        pull(place, "bob/harbour")
+    assert leftovers(place) == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(resets=True),
+        Fault(stalls=True),
+        Fault(keeps=0.5),
+        Fault(corrupts=True),
+        Fault(adds=7),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_what_breaks_on_the_way_is_not_kept_and_heals(
+    published: Hub, place: Workspace, fault: Fault, file: str
+) -> None:
+    published.misbehave(fault, method="GET", path=f"/{file}")
+    with pytest.raises(HubError):
+        pull(place, "bob/harbour")
+    assert leftovers(place) == []
+    published.behave()
+    assert pull(place, "bob/harbour").folder.weights.is_file()
+
+
+@pytest.mark.parametrize("path", ["/api/repos/create", "/preupload/", "/lfs/", "/commit/"])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(status=429), "was asked too often"),
+        (Fault(status=500), "the server failed"),
+        (Fault(resets=True), "cannot be reached"),
+    ],
+    ids=repr,
+)
+def test_a_push_that_fails_says_why_and_changes_nothing(
+    hub: Hub, tiny_run: RunFolder, path: str, fault: Fault, words: str
+) -> None:
+    hub.publish("model", "ann/harbour", {"README.md": b"# Mine"})
+    head = hub.repositories["model", "ann/harbour"].head
+    hub.misbehave(fault, path=path)
+    with pytest.raises(HubError, match=words):
+        push(parcel(Run(tiny_run), "ann/harbour"))
+    assert hub.repositories["model", "ann/harbour"].head == head
+    hub.behave()
+    assert push(parcel(Run(tiny_run), "ann/harbour")).is_new
+
+
+@pytest.mark.parametrize("path", ["/preupload/", "/commit/"])
+def test_who_may_not_write_is_told_so(hub: Hub, tiny_run: RunFolder, path: str) -> None:
+    hub.misbehave(Fault(status=403), path=path)
+    with pytest.raises(HubError, match="may not be used by you"):
+        push(parcel(Run(tiny_run), "ann/harbour"))
+
+
+def test_a_token_that_may_only_read_is_not_enough(
+    hub: Hub, tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.enrol("ann", "hf_onlyForReading", may_write=False)
+    monkeypatch.setenv("HF_TOKEN", "hf_onlyForReading")
+    with pytest.raises(HubError, match="may not be used by you"):
+        push(parcel(Run(tiny_run), "ann/harbour"))
+
+
+def test_a_commit_by_somebody_else_meanwhile_is_not_overwritten(hub: Hub, tiny_run: RunFolder) -> None:
+    hub.publish("model", "ann/harbour", {"README.md": b"# Mine"})
+    hub.misbehave(Fault(status=412), path="/commit/")
+    with pytest.raises(HubError, match="changed by somebody meanwhile"):
+        push(parcel(Run(tiny_run), "ann/harbour"))
+
+
+def test_the_token_goes_to_no_other_host(published: Hub, place: Workspace) -> None:
+    elsewhere = Hub()
+    try:
+        (repository,) = published.repositories.values()
+        weights = repository.files["model.safetensors"]
+        twin = elsewhere.publish("model", "bob/harbour", repository.files)
+        address = elsewhere.address.replace("127.0.0.1", "localhost")
+        moved = {
+            "Location": f"{address}/bob/harbour/resolve/{twin.head}/model.safetensors",
+            "X-Repo-Commit": repository.head,
+            "X-Linked-ETag": f'"{hashlib.sha256(weights).hexdigest()}"',
+            "X-Linked-Size": str(len(weights)),
+        }
+        published.misbehave(Fault(status=302, headers=moved), path="/model.safetensors")
+        assert pull(place, "bob/harbour").folder.weights.read_bytes() == weights
+        assert published.seen[-1].token == TOKEN
+        assert [seen.token for seen in elsewhere.seen] == [None]
+    finally:
+        elsewhere.stop()

@@ -1,0 +1,169 @@
+"""A model goes to the Hub and comes back."""
+
+import json
+from pathlib import Path
+
+import pytest
+from loopback_hub import Hub
+
+from scriptforge.errors import HubError, UsageError
+from scriptforge.generation import Request, generate
+from scriptforge.hub import find_run, parcel, pull, push, user_name
+from scriptforge.run import Run
+from scriptforge.workspace import RunFolder, Workspace
+
+FILES = {"README.md", "config.json", "model.safetensors", "tokenizer.json"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def pushed(hub: Hub, tiny_run: RunFolder) -> Hub:
+    push(parcel(Run(tiny_run), "ann/harbour"))
+    return hub
+
+
+def test_a_pushed_model_comes_back_with_the_same_bytes_and_writes_the_same(
+    pushed: Hub, tiny_run: RunFolder, place: Workspace
+) -> None:
+    arrival = pull(place, "ann/harbour")
+    assert arrival.folder.weights.read_bytes() == tiny_run.weights.read_bytes()
+    own, pulled = Run(tiny_run), Run(arrival.folder)
+    request = Request(seed=3, lines=5)
+    assert generate(own.model, own.vocabulary, request) == generate(pulled.model, pulled.vocabulary, request)
+
+
+def test_what_is_pushed_is_one_commit_of_four_files(pushed: Hub) -> None:
+    repository = pushed.repositories["model", "ann/harbour"]
+    assert set(repository.files) == FILES
+    assert [commit.message for commit in repository.history[1:]] == ["Push a model with scriptforge"]
+
+
+def test_pushing_again_changes_nothing_and_uploads_nothing(pushed: Hub, tiny_run: RunFolder) -> None:
+    head = pushed.repositories["model", "ann/harbour"].head
+    uploads = len(pushed.asked("PUT"))
+    sent = push(parcel(Run(tiny_run), "ann/harbour"))
+    assert (sent.commit, sent.is_new) == (head, False)
+    assert len(pushed.asked("PUT")) == uploads
+
+
+def test_other_files_of_a_repository_stay(hub: Hub, tiny_run: RunFolder) -> None:
+    hub.publish("model", "ann/harbour", {"notes.txt": b"mine"})
+    push(parcel(Run(tiny_run), "ann/harbour"))
+    assert set(hub.repositories["model", "ann/harbour"].files) == FILES | {"notes.txt"}
+
+
+def test_a_private_repository_is_for_its_owner(
+    hub: Hub, tiny_run: RunFolder, place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(parcel(Run(tiny_run), "ann/secret"), private=True)
+    monkeypatch.setenv("HF_TOKEN", "")
+    with pytest.raises(HubError, match="does not exist, or is private"):
+        pull(place, "ann/secret")
+
+
+def test_a_pull_request_leaves_the_main_branch_alone(pushed: Hub, tiny_run: RunFolder) -> None:
+    repository = pushed.repositories["model", "ann/harbour"]
+    head = repository.head
+    repository.commit("refs/heads/main", {"config.json": b"{}"}, "Break it")
+    sent = push(parcel(Run(tiny_run), "ann/harbour"), create_pr=True, message="Mend it")
+    assert sent.url.endswith("/ann/harbour/discussions/1")
+    assert repository.files["config.json"] == b"{}"
+    found = repository.find("refs/pr/1")
+    assert found and found.files["config.json"] != b"{}"
+    assert head != repository.head
+
+
+def test_the_name_is_the_users_own(hub: Hub) -> None:
+    assert user_name() == "ann"
+
+
+def test_nobody_pushes_without_a_login(
+    hub: Hub, tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(HubError, match="needs you to be known") as caught:
+        user_name()
+    assert "hf auth login" in caught.value.hint
+
+
+@pytest.mark.parametrize("id_", ["harbour", "ann/../bob", "ann/har bour", "/ann", "ann/x/y", "ann/ä"])
+def test_what_is_no_repository_is_refused(id_: str, place: Workspace) -> None:
+    with pytest.raises(UsageError, match="not the id of a repository"):
+        pull(place, id_)
+
+
+def test_an_older_commit_can_be_pulled_by_branch_tag_or_name(
+    pushed: Hub, place: Workspace, tiny_run: RunFolder
+) -> None:
+    repository = pushed.repositories["model", "ann/harbour"]
+    first = repository.head
+    repository.refs["refs/tags/v1"] = first
+    repository.commit("refs/heads/main", {"README.md": b"# New\n"}, "Say more")
+    assert pull(place, "ann/harbour", "v1").record.revision == first
+    assert pull(place, "ann/harbour", first).record.revision == first
+    assert pull(place, "ann/harbour").record.revision == repository.head
+    with pytest.raises(HubError, match="has no revision “v9”"):
+        pull(place, "ann/harbour", "v9")
+
+
+def test_a_change_since_the_last_time_is_said(pushed: Hub, place: Workspace) -> None:
+    assert pull(place, "ann/harbour").notes == ()
+    pushed.repositories["model", "ann/harbour"].commit("refs/heads/main", {"README.md": b"# New\n"}, "More")
+    (note,) = pull(place, "ann/harbour").notes
+    assert "ann/harbour has changed" in note
+
+
+def test_what_is_here_is_not_fetched_again(pushed: Hub, place: Workspace) -> None:
+    pull(place, "ann/harbour")
+    pushed.seen.clear()
+    pull(place, "ann/harbour")
+    assert [seen.path for seen in pushed.seen] == ["/api/models/ann/harbour"]
+
+
+def test_a_damaged_copy_is_fetched_again(pushed: Hub, place: Workspace) -> None:
+    folder = pull(place, "ann/harbour").folder
+    before = folder.weights.read_bytes()
+    folder.weights.write_bytes(before[:-1] + b"?")
+    assert pull(place, "ann/harbour").folder.weights.read_bytes() == before
+
+
+def test_only_files_of_a_run_are_taken(pushed: Hub, place: Workspace) -> None:
+    pushed.publish("model", "ann/harbour", {"evil.py": b"boom", "../up.txt": b"up"})
+    folder = pull(place, "ann/harbour").folder
+    assert {path.name for path in folder.path.iterdir()} == FILES | {"hub.json"}
+    assert not (folder.path.parent / "up.txt").exists()
+
+
+def test_a_model_can_be_used_by_its_name_on_the_hub_with_and_without_a_network(
+    pushed: Hub, place: Workspace
+) -> None:
+    folder, notes = find_run(place, "ann/harbour")
+    assert (folder.name, notes) == ("ann--harbour", [])
+    pushed.stop()
+    again, notes = find_run(place, "ann/harbour")
+    assert again == folder
+    assert "used as it was pulled" in notes[-1]
+
+
+def test_the_card_says_what_it_is_and_nothing_of_this_machine(
+    pushed: Hub, tiny_run: RunFolder, own_home: Path
+) -> None:
+    card = pushed.repositories["model", "ann/harbour"].files["README.md"].decode()
+    assert "library_name: scriptforge" in card
+    assert "scriptforge generate ann/harbour" in card
+    assert "model-index" in card
+    assert str(own_home) not in card
+    assert str(tiny_run.path.parent.parent) not in card
+    best = json.loads(tiny_run.config.read_text())["result"]["best"]["stream"]
+    assert f"{best['bits_per_character']:.4f}" in card
+
+
+def test_a_run_that_has_not_ended_is_not_pushed(hub: Hub, tiny_run: RunFolder, tmp_path: Path) -> None:
+    run = Run(tiny_run)
+    run.description = run.description.model_copy(update={"result": None})
+    with pytest.raises(HubError, match="still being trained"):
+        parcel(run, "ann/harbour")
