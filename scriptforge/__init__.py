@@ -2,7 +2,8 @@
 
     import scriptforge
 
-    workspace = scriptforge.Workspace.find()
+    model = scriptforge.load("owner/name")
+    print(model.generate("elaine:"))
 
 The names below are imported when they are first used, so `import scriptforge` costs nothing.
 """
@@ -12,16 +13,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scriptforge.errors import ScriptforgeError as ScriptforgeError
+    from scriptforge.model import Model as Model
+    from scriptforge.model import load as load
     from scriptforge.workspace import Workspace as Workspace
 
     __version__: str
 
 _HOMES = {
+    "Model": "scriptforge.model",
     "ScriptforgeError": "scriptforge.errors",
     "Workspace": "scriptforge.workspace",
+    "load": "scriptforge.model",
 }
 
-__all__ = ["ScriptforgeError", "Workspace", "__version__"]
+__all__ = ["Model", "ScriptforgeError", "Workspace", "__version__", "load"]
 
 
 def __getattr__(name: str) -> object:

@@ -4,7 +4,6 @@
 of the machine that made them.
 """
 
-import hashlib
 import math
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from scriptforge.digests import sha256_of
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, build, config_from_json
 from scriptforge.run_description import RunDescription
@@ -61,8 +61,7 @@ class Run:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the weights file: another for every training, and for every further validation."""
-        with self.folder.weights.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(self.folder.weights)
 
 
 def weights_size(description: RunDescription) -> int:

@@ -1,6 +1,7 @@
 """What every test stands on: a home and a workspace of its own, plain output, no network but loopback."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from loopback_hub import Hub
+
     from scriptforge.dataset import Dataset
     from scriptforge.workspace import RunFolder
 
@@ -40,6 +43,28 @@ def workspace_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace, which is also the current directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
+    """A Hub on which Ann is at home; this process and all that it starts are hers."""
+    import huggingface_hub
+    from loopback_hub import TOKEN, Hub
+
+    server = Hub()
+    server.enrol("ann", TOKEN)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HF_ENDPOINT", server.address)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    constants = huggingface_hub.constants  # read from the environment once, when it was imported
+    template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", server.address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(own_home / "hub"))
+    yield server
+    server.stop()
+    huggingface_hub.close_session()
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,10 @@ def prepare(
             "--from", metavar="PATH", help="Read this file or folder instead of fetching the card's."
         ),
     ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(metavar="REVISION", help="Of a corpus on the Hub, the commit, branch or tag to read."),
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option(
@@ -78,7 +82,7 @@ def prepare(
     from scriptforge.corpus.cards import load_cards
     from scriptforge.corpus.fetch import fetch
     from scriptforge.corpus.prepare import Options, prepare_mix, recommended_for_mix
-    from scriptforge.corpus.sources import find_source, find_sources, mix_name
+    from scriptforge.corpus.sources import at_revision, find_source, find_sources, mix_name
     from scriptforge.corpus.split import Shares
     from scriptforge.screenplay.formats.table import parse_columns
     from scriptforge.workspace import Workspace
@@ -91,6 +95,8 @@ def prepare(
         sources = find_sources(corpora, cards, path=path)
     else:
         sources = [find_source(str(path) if path else "demo", cards)]
+    if revision:
+        sources = [at_revision(source, revision) for source in sources]
     if columns:
         sources = [replace(source, columns=parse_columns(columns)) for source in sources]
     folder = place.new_dataset(name or mix_name(sources))

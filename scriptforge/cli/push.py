@@ -1,6 +1,6 @@
 """`scriptforge push`: from a run to a repository on the Hub."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,9 @@ def push(
         str | None, typer.Option(metavar="BRANCH", help="The branch to change, instead of the main one.")
     ] = None,
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="What the commit says.")] = None,
+    space: Annotated[
+        bool, typer.Option("--space", help="Make a page as well that runs it in the browser of its readers.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the files and the model card, and send nothing.")
     ] = False,
@@ -40,27 +43,37 @@ def push(
     quiet: Quiet = False,
 ) -> None:
     """Share a run on the Hugging Face Hub, with a model card that says what it is."""
-    from scriptforge.hub import parcel, user_name
+    from scriptforge.hub import parcel, space_parcel, user_name
     from scriptforge.hub import push as send
     from scriptforge.run import Run
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
     trained = Run(Workspace.find(workspace).run(run))
-    what = parcel(trained, repository or f"{user_name()}/{trained.folder.name}")
+    name = repository or f"{user_name()}/{trained.folder.name}"
+    parcels = [parcel(trained, name), *([space_parcel(trained, name)] if space else [])]
+    documents: list[dict[str, Any]] = [
+        {"repository": each.repository, "kind": each.kind, "files": each.sizes} for each in parcels
+    ]
     if dry_run:
-        document = {"repository": what.repository, "files": what.sizes, "card": what.card}
-        output.result(document, lambda: _contents(what))
+        for document, each in zip(documents, parcels, strict=True):
+            document["card"] = each.card
+        output.result(documents, lambda: sections(_contents(parcels)))
         return
-    sent = send(what, private=private, create_pr=create_pr, revision=revision, message=message)
-    if not sent.is_new:
-        output.note(f"Nothing has changed since commit {sent.commit}.")
-    document = {"repository": what.repository, "url": sent.url, "commit": sent.commit, "files": what.sizes}
-    output.result(document, lambda: sent.url)
-    output.note(f"Anybody can use it now: scriptforge generate {what.repository}")
+    for document, each in zip(documents, parcels, strict=True):
+        sent = send(each, private=private, create_pr=create_pr, revision=revision, message=message)
+        document.update(url=sent.url, commit=sent.commit)
+        if not sent.is_new:
+            output.note(f"Nothing has changed in the {each.kind} since commit {sent.commit}.")
+    output.result(documents, lambda: "\n".join(document["url"] for document in documents))
+    output.note(f"To use it: scriptforge generate {name}")
 
 
-def _contents(what: "Parcel") -> "RenderableType":
+def _contents(parcels: "list[Parcel]") -> "dict[str, RenderableType]":
     """What would be sent, for people."""
-    sizes = [(name, f"{size:,} bytes") for name, size in what.sizes.items()]
-    return sections({what.repository: facts(sizes), "README.md": lines(what.card.rstrip().split("\n"))})
+    parts: dict[str, RenderableType] = {}
+    for each in parcels:
+        title = f"The {each.kind} {each.repository}"
+        parts[title] = facts((name, f"{size:,} bytes") for name, size in each.sizes.items())
+        parts[f"{title}: README.md"] = lines(each.card.rstrip().split("\n"))
+    return parts

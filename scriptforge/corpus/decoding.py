@@ -116,12 +116,6 @@ def examine(path: Path, name: str) -> Examination:
         raise CorpusError(f"“{name}” cannot be read: {error.strerror}.", "Check the file.") from None
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class _Scan:
     """Counts over the bytes of a file, chunk by chunk; UTF-16 and UTF-32 are counted as UTF-8.
 

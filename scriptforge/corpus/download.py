@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from scriptforge import network
-from scriptforge.corpus.decoding import digest
 from scriptforge.corpus.files import quiet_datasets
 from scriptforge.corpus.locations import OWN_FILE, WebFile
+from scriptforge.digests import sha256_of
 from scriptforge.errors import CorpusError
 from scriptforge.progress import Progress
 from scriptforge.workspace import atomic_write
@@ -36,7 +36,7 @@ def download(file: WebFile, progress: Progress) -> Path:
     index = cache / "urls" / hashlib.sha256(file.url.encode()).hexdigest()
     promised = file.sha256 or (index.read_text() if index.is_file() else "")
     kept = cache / promised / name
-    if promised and kept.is_file() and digest(kept) == promised:
+    if promised and kept.is_file() and sha256_of(kept) == promised:
         return kept
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=cache) as incoming:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from scriptforge.corpus.decoding import digest, examine
+from scriptforge.corpus.decoding import examine
 from scriptforge.corpus.download import download
 from scriptforge.corpus.files import (
     TableFile,
@@ -26,6 +26,7 @@ from scriptforge.corpus.files import (
 from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile, WebFiles
 from scriptforge.corpus.snapshot import take_snapshot
 from scriptforge.corpus.sources import Source
+from scriptforge.digests import sha256_of
 from scriptforge.errors import CorpusError
 from scriptforge.progress import Progress, untold
 
@@ -197,7 +198,7 @@ def _open(place: _Place) -> _Opened:
         raise CorpusError(f"“{place.name}” is not a file.", "Give a text, a table or a folder of them.")
     if place.path.suffix.lower() == ".parquet":
         try:
-            record = OriginFile(name=place.name, sha256=digest(place.path), size=place.path.stat().st_size)
+            record = OriginFile(name=place.name, sha256=sha256_of(place.path), size=place.path.stat().st_size)
         except OSError as error:
             raise CorpusError(
                 f"“{place.name}” cannot be read: {error.strerror}.", "Check the file."

@@ -8,12 +8,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from scriptforge import network
 from scriptforge.corpus.files import natural_key, quiet_datasets
 from scriptforge.corpus.locations import FULL_REVISION, OWN_FILE, HubDataset
+from scriptforge.digests import is_as_promised
 from scriptforge.errors import CorpusError
 from scriptforge.progress import Progress, watching
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
 
 _PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
@@ -84,15 +89,29 @@ def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
         info = api.dataset_info(
             dataset.hub, revision=dataset.revision, timeout=network.TIMEOUT_SECONDS, files_metadata=True
         )
-        sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
-        files = dataset.files or _chosen(sizes)
-        _require(files, sizes, what)
-        total = sum(sizes[file] for file in files) or None
+        siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+        files = dataset.files or _chosen(siblings)
+        _require(files, siblings, what)
+        total = sum(siblings[file].size or 0 for file in files) or None
         with watching(_cache_folder(dataset), dataset.hub, total, progress):
             folder = api.snapshot_download(
                 dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
             )
-        return Snapshot(str(info.sha), Path(folder), files)
+    for file in files:
+        _verify(Path(folder) / file, siblings[file], what)
+    return Snapshot(str(info.sha), Path(folder), files)
+
+
+def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
+    """Takes a file out of the cache again that is not what its commit says; its size alone was looked at.
+
+    Raises:
+        CorpusError: it is such a one.
+    """
+    if not is_as_promised(path, sibling):
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
+        raise CorpusError(f"{what} did not come whole: “{sibling.rfilename}” was damaged.", "Try again.")
 
 
 def _cache_folder(dataset: HubDataset) -> Path:

@@ -80,6 +80,17 @@ def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None
     return sources
 
 
+def at_revision(source: Source, revision: str) -> Source:
+    """The same corpus at another commit, branch or tag of the Hub.
+
+    Raises:
+        UsageError: it is not on the Hub.
+    """
+    if not isinstance(source.location, HubDataset):
+        raise UsageError(f"“{source.name}” is not on the Hub and has no revisions.", "Leave --revision out.")
+    return replace(source, location=source.location.model_copy(update={"revision": revision}))
+
+
 def mix_name(sources: Sequence[Source]) -> str:
     """What to call a dataset made of these corpora, or of one, where nobody says."""
     first, *others = (source.name for source in sources)

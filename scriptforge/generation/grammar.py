@@ -78,12 +78,14 @@ class Rules(NamedTuple):
             something is allowed.
         next_PV: the place after a token, whether or not the token is allowed.
         resets_PV: where lengths are counted anew.
+        limits: the length at each place from which on only what closes it may come.
     """
 
     allowed_PV: NDArray[np.bool_]
     closing_PV: NDArray[np.bool_]
     next_PV: NDArray[np.int64]
     resets_PV: NDArray[np.bool_]
+    limits: list[int]
 
 
 class Grammar:
@@ -91,17 +93,15 @@ class Grammar:
 
     Args:
         rules: for every `Place`, or for every `Place` of several sources.
-        text_limit: tokens after which a text is brought to its end.
         device: where the lanes are.
     """
 
-    def __init__(self, rules: Rules, text_limit: int, device: torch.device) -> None:
+    def __init__(self, rules: Rules, device: torch.device) -> None:
         forbidden_2PV = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
         self._forbidden_2PV = torch.from_numpy(forbidden_2PV).to(device)
         self._rows: list[Tensor] = list(self._forbidden_2PV[:, None])
         self._steps: list[list[int]] = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).tolist()
-        limits = [_OTHER_LIMITS.get(place, text_limit) for place in Place]
-        self._limits = limits * (len(self._steps) // len(Place))
+        self._limits = rules.limits
 
     def start(self, lanes: int) -> Position:
         """Where lanes are that have read nothing; an `<end>` should come first."""
@@ -129,10 +129,17 @@ class Grammar:
 
 def build_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
     """The grammar of the scripts, or of the plain texts, that a vocabulary was made for."""
+    return Grammar(build_rules(vocabulary), device)
+
+
+def build_rules(vocabulary: Vocabulary) -> Rules:
+    """The rules of the scripts, or of the plain texts, that a vocabulary was made for."""
     rules = _plain_rules(vocabulary) if vocabulary.plain else _script_rules(vocabulary)
-    if vocabulary.sources:
-        rules = _rules_by_source(rules, vocabulary)
-    return Grammar(rules, TEXT_LIMITS[vocabulary.level], device)
+    return _rules_by_source(rules, vocabulary) if vocabulary.sources else rules
+
+
+def _limits(vocabulary: Vocabulary) -> list[int]:
+    return [_OTHER_LIMITS.get(place, TEXT_LIMITS[vocabulary.level]) for place in Place]
 
 
 def _script_rules(vocabulary: Vocabulary) -> Rules:
@@ -172,7 +179,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
     next_PV[:, vocabulary.end] = Place.OPENING
 
     resets_PV = np.broadcast_to(~vocabulary.is_text, allowed_PV.shape)
-    return Rules(allowed_PV, closing_PV, next_PV, resets_PV)
+    return Rules(allowed_PV, closing_PV, next_PV, resets_PV, _limits(vocabulary))
 
 
 def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
@@ -197,6 +204,7 @@ def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
         np.tile(rules.closing_PV, (copies, 1)),
         next_SPV.reshape(-1, vocabulary.size),
         np.tile(rules.resets_PV, (copies, 1)),
+        rules.limits * copies,
     )
 
 
@@ -219,7 +227,7 @@ def _plain_rules(vocabulary: Vocabulary) -> Rules:
     next_PV[:, speaks_V] = Place.LINE
 
     resets_PV = (next_PV != np.arange(len(Place))[:, None]) | (breaks_V & speaks_V)
-    return Rules(allowed_PV, closing_PV, next_PV, resets_PV)
+    return Rules(allowed_PV, closing_PV, next_PV, resets_PV, _limits(vocabulary))
 
 
 def _text_tokens(vocabulary: Vocabulary) -> NDArray[np.bool_]:

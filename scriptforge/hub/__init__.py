@@ -10,7 +10,7 @@ what its commit says and what this package would have written.
 from scriptforge.hub.card import model_card
 from scriptforge.hub.client import user_name
 from scriptforge.hub.pulling import Arrival, find_run, pull
-from scriptforge.hub.pushing import Parcel, Sent, parcel, push
+from scriptforge.hub.pushing import Parcel, Sent, parcel, push, space_parcel
 
 __all__ = [
     "Arrival",
@@ -21,5 +21,6 @@ __all__ = [
     "parcel",
     "pull",
     "push",
+    "space_parcel",
     "user_name",
 ]

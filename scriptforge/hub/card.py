@@ -23,7 +23,7 @@ def model_card(run: Run, repository: str) -> str:
     about = run.description
     parts = [
         f"# {repository.partition('/')[2]}",
-        _what(about),
+        summary(about),
         "## A sample",
         _sample(run),
         "## Use it",
@@ -85,7 +85,8 @@ def _origins(about: RunDescription) -> dict[str, OriginRecord]:
     return {source.name: source.origin for source in about.dataset.sources}
 
 
-def _what(about: RunDescription) -> str:
+def summary(about: RunDescription) -> str:
+    """What a model is, in two sentences."""
     kind = "texts" if about.dataset.plain else "scripts"
     names = _inline(" and ".join(_origins(about)))
     return (

@@ -4,18 +4,18 @@ The commit is settled first, and every file must have the size and the hash that
 arrives beside the run's place and is opened there; only a model that can be used takes the place.
 """
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scriptforge import network
+from scriptforge.digests import is_as_promised, sha256_of
 from scriptforge.errors import HubError
 from scriptforge.hub.client import REPOSITORY, checked_repository, client
 from scriptforge.network import Asked
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 _SHORT = 10
-_CHUNK = 1 << 20
 
 
 class Record(BaseModel):
@@ -120,17 +119,12 @@ class _Delivery:
                 "Ask its owner what it is: scriptforge writes no such file.",
             )
         client().hf_hub_download(self.repository, path.name, revision=self.commit, local_dir=self.folder.path)
-        sha256 = _digest(path, hashlib.sha256())
-        git = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-        promised, found = (
-            (offered.lfs.sha256, sha256) if offered.lfs else (offered.blob_id, _digest(path, git))
-        )
-        if promised != found:
+        if not is_as_promised(path, offered):
             raise HubError(
                 f"{path.name} of {self.repository} is not what its commit says: it was damaged on the way.",
                 "Pull it again.",
             )
-        return sha256
+        return sha256_of(path)
 
 
 def pull(
@@ -235,18 +229,10 @@ def _folder(place: Workspace, repository: str) -> RunFolder:
     return RunFolder(place.root / "runs" / repository.replace("/", "--"))
 
 
-def _digest(path: Path, algorithm: Any) -> str:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            algorithm.update(chunk)
-    return str(algorithm.hexdigest())
-
-
 def _is_whole(folder: RunFolder, record: Record) -> bool:
     """Whether a pulled run is as it came."""
     return all(
-        (folder.path / name).is_file()
-        and _digest(folder.path / name, hashlib.sha256()) == record.files.get(name)
+        (folder.path / name).is_file() and sha256_of(folder.path / name) == record.files.get(name)
         for name in folder.needed
     )
 

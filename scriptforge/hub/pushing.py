@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from scriptforge.errors import HubError
 from scriptforge.hub.card import model_card
 from scriptforge.hub.client import checked_repository, client
+from scriptforge.hub.space import space_files
 from scriptforge.network import Asked
 from scriptforge.run import Run
-from scriptforge.workspace import RunFolder
 
 _MAIN = "main"
+_CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,27 @@ class Parcel:
 
     Attributes:
         repository: where to.
-        files: the files of the run, by their names.
-        card: the model card, which is sent as well.
+        kind: whether that holds a model, or a Space, which is a page.
+        files: what is sent, by name.
     """
 
     repository: str
-    files: Mapping[str, Path]
-    card: str
+    kind: Literal["model", "space"]
+    files: Mapping[str, Path | bytes]
+
+    @property
+    def card(self) -> str:
+        """What the repository says of itself."""
+        card = self.files[_CARD]
+        return card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8")
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The bytes of each file, the card's included."""
-        sizes = {name: path.stat().st_size for name, path in self.files.items()}
-        return {**sizes, RunFolder(Path()).card.name: len(self.card.encode())}
+        """The bytes of each file."""
+        return {
+            name: len(content) if isinstance(content, bytes) else content.stat().st_size
+            for name, content in self.files.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,17 @@ def parcel(run: Run, repository: str) -> Parcel:
             f"Run “{run.folder.name}” is still being trained, or was stopped.",
             f"Let it come to its end: scriptforge train --resume {run.folder.name}",
         )
-    files = {name: run.folder.path / name for name in run.folder.needed}
-    return Parcel(repository, files, model_card(run, repository))
+    files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
+    return Parcel(repository, "model", {**files, _CARD: model_card(run, repository).encode()})
+
+
+def space_parcel(run: Run, repository: str) -> Parcel:
+    """Gathers the page that runs a model in a browser; it has the model's name.
+
+    Raises:
+        UsageError: that is no id of a repository.
+    """
+    return Parcel(checked_repository(repository), "space", space_files(run, repository))
 
 
 def push(
@@ -89,19 +108,21 @@ def push(
     """
     from huggingface_hub import CommitOperationAdd
 
-    api = client()
-    contents: dict[str, Path | bytes] = {**parcel.files, RunFolder(Path()).card.name: parcel.card.encode()}
-    with Asked(f"The repository {parcel.repository}", HubError).explained(revision):
+    api, kind = client(), parcel.kind
+    with Asked(f"The {kind} {parcel.repository}", HubError).explained(revision):
         if not create_pr:
-            api.create_repo(parcel.repository, private=private, exist_ok=True)
-        head = str(api.model_info(parcel.repository, revision=revision).sha)
+            sdk = "static" if kind == "space" else None
+            api.create_repo(parcel.repository, repo_type=kind, space_sdk=sdk, private=private, exist_ok=True)
+        head = str(api.repo_info(parcel.repository, repo_type=kind, revision=revision).sha)
         done = api.create_commit(
             parcel.repository,
-            [CommitOperationAdd(name, content) for name, content in contents.items()],
-            commit_message=message or "Push a model with scriptforge",
+            [CommitOperationAdd(name, content) for name, content in parcel.files.items()],
+            commit_message=message or f"Push a {kind} with scriptforge",
+            repo_type=kind,
             revision=revision or _MAIN,
             parent_commit=head,
             create_pr=create_pr,
         )
-    url = done.pr_url or f"{api.endpoint}/{parcel.repository}"
+    prefix = "spaces/" if kind == "space" else ""
+    url = done.pr_url or f"{api.endpoint}/{prefix}{parcel.repository}"
     return Sent(url, done.oid, done.oid != head)

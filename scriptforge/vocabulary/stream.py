@@ -4,6 +4,8 @@ The decoder that ships with the library does the same but cannot be told that no
 the last bytes of a text that stops within a character.
 """
 
+from collections.abc import Sequence
+
 from tokenizers import Tokenizer
 
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
@@ -17,10 +19,12 @@ class TextStream:
 
     Args:
         tokenizer: what to decode with.
+        token_texts: what each token says by itself, by id.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, token_texts: Sequence[str]) -> None:
         self._tokenizer = tokenizer
+        self._token_texts = token_texts
         self._said: list[int] = []  # the ids of the last piece: what precedes decides on the space
         self._kept: list[int] = []
 
@@ -38,6 +42,7 @@ class TextStream:
         return self._text_kept()
 
     def _text_kept(self) -> str:
-        before = self._tokenizer.decode(self._said)
+        is_one = len(self._said) == 1
+        before = self._token_texts[self._said[0]] if is_one else self._tokenizer.decode(self._said)
         text = self._tokenizer.decode(self._said + self._kept)
         return text[len(before) :]

@@ -241,7 +241,7 @@ class Vocabulary:
 
     def text_stream(self) -> TextStream:
         """A decoder for the text of one element, or of a plain text, that takes one id at a time."""
-        return TextStream(self._tokenizer)
+        return TextStream(self._tokenizer, self.token_texts)
 
     def unknown_words(self, text: str) -> list[str]:
         """The words of a text that have no token, each once, in order; none but at word level."""

@@ -15,7 +15,7 @@ from scriptforge.training.memory import keep_freed_memory
 
 ROUNDS = 9
 RECIPE, PLAIN = "the course's recipe", "nn.LSTM, streams of 32 × 35"
-SAMPLES = 512
+SAMPLES = 2048
 SAMPLED = f"ours, bf16, {SAMPLES:,} words sampled"
 OURS = {precision: f"ours, {precision}" for precision in ("fp32", "bf16")}
 MACHINE = {precision: f"matrix products, {precision}" for precision in OURS}

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.corpus.decoding import Examination, digest, examine
+from scriptforge.corpus.decoding import Examination, examine
+from scriptforge.digests import sha256_of
 from scriptforge.errors import CorpusError
 
 
@@ -60,7 +61,7 @@ def test_counts_size_and_hash_of_the_bytes_as_they_are(tmp_path: Path) -> None:
     content = codecs.BOM_UTF8 + b"JERRY: Hello.\r\n\0"
     found = examination(tmp_path, content)
     assert (found.size, found.nuls, found.crlfs) == (len(content), 1, 1)
-    assert found.sha256 == hashlib.sha256(content).hexdigest() == digest(tmp_path / "script.txt")
+    assert found.sha256 == hashlib.sha256(content).hexdigest() == sha256_of(tmp_path / "script.txt")
 
 
 def test_a_plain_file_needs_no_note(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import huggingface_hub.constants
 import pyarrow
 import pyarrow.parquet
 import pytest
-from loopback import Web
+from loopback_hub import Fault, Hub
 
 from scriptforge import network
 from scriptforge.corpus.fetch import Fetched, fetch
@@ -30,92 +30,106 @@ def lines_of(fetched: Fetched) -> list[str]:
     return [row["line"] for file in fetched.files if isinstance(file, TableFile) for row in file.rows()]
 
 
-def test_the_newest_commit_is_taken_and_recorded(web: Web) -> None:
-    revision = web.publish("owner/show", {"show.csv": CSV, "README.md": b"# Show\n"})
+def test_the_newest_commit_is_taken_and_recorded(hub: Hub) -> None:
+    revision = hub.publish("dataset", "owner/show", {"show.csv": CSV, "README.md": b"# Show\n"}).head
     fetched = fetch_hub("owner/show")
     assert lines_of(fetched) == ["Hello."]
     assert (fetched.origin.hub, fetched.origin.revision) == ("owner/show", revision)
     assert [file.name for file in fetched.origin.files] == ["show.csv"]
 
 
-def test_tables_are_read_training_split_first(web: Web) -> None:
+def test_tables_are_read_training_split_first(hub: Hub) -> None:
     files = {f"data/{split}-0.parquet": parquet(split) for split in ("test", "validation", "train")}
-    web.publish("owner/show", {**files, "notes.csv": CSV, "dataset_infos.json": b"{}"})
+    hub.publish("dataset", "owner/show", {**files, "notes.csv": CSV, "dataset_infos.json": b"{}"})
     assert lines_of(fetch_hub("owner/show")) == ["train", "validation", "test"]
 
 
-def test_the_files_of_a_card_are_read_in_its_order(web: Web) -> None:
-    revision = web.publish("owner/show", {"2.csv": b"line\ntwo\n", "1.csv": b"line\none\n", "3.csv": CSV})
+def test_the_files_of_a_card_are_read_in_its_order(hub: Hub) -> None:
+    revision = hub.publish(
+        "dataset", "owner/show", {"2.csv": b"line\ntwo\n", "1.csv": b"line\none\n", "3.csv": CSV}
+    ).head
     assert lines_of(fetch_hub("owner/show", revision, ("2.csv", "1.csv"))) == ["two", "one"]
-    assert not any(path.endswith("3.csv") for path in web.asked)
+    assert not any(seen.path.endswith("3.csv") for seen in hub.seen)
 
 
 @pytest.mark.parametrize("files", [(), ("show.csv",)])
-def test_a_pinned_commit_is_read_again_without_a_network(web: Web, files: tuple[str, ...]) -> None:
-    revision = web.publish("owner/show", {"show.csv": CSV, "other.txt": b"A: No.\n"})
+def test_a_pinned_commit_is_read_again_without_a_network(hub: Hub, files: tuple[str, ...]) -> None:
+    revision = hub.publish("dataset", "owner/show", {"show.csv": CSV, "other.txt": b"A: No.\n"}).head
     fetch_hub("owner/show", revision, files)
-    web.stop()
+    hub.stop()
     assert lines_of(fetch_hub("owner/show", revision, files)) == ["Hello."]
 
 
-def test_another_commit_is_never_taken_for_the_pinned_one(web: Web) -> None:
-    web.publish("owner/show", {"show.csv": CSV})
+def test_another_commit_is_never_taken_for_the_pinned_one(hub: Hub) -> None:
+    hub.publish("dataset", "owner/show", {"show.csv": CSV})
     fetch_hub("owner/show")
     with pytest.raises(CorpusError, match="no revision"):
         fetch_hub("owner/show", "0" * 40)
-    web.stop()
+    hub.stop()
     with pytest.raises(CorpusError, match="cannot be reached"):
         fetch_hub("owner/show", "0" * 40)
 
 
-def test_a_dataset_that_does_not_exist(web: Web) -> None:
+def test_a_dataset_that_does_not_exist(hub: Hub) -> None:
     with pytest.raises(CorpusError, match="does not exist, or is private"):
         fetch_hub("owner/nothing")
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_gated_dataset_says_how_to_get_in(web: Web, status: int) -> None:
-    web.publish("owner/show", {"show.csv": CSV})
-    web.gated["owner/show"] = status
+def test_a_gated_dataset_says_how_to_get_in(hub: Hub, status: int) -> None:
+    hub.publish("dataset", "owner/show", {"show.csv": CSV}, gated=status)
     with pytest.raises(CorpusError, match="is gated") as caught:
         fetch_hub("owner/show")
     assert "Accept the conditions" in caught.value.hint
 
 
 @pytest.mark.parametrize(("status", "words"), [(500, "the server failed"), (429, "was asked too often")])
-def test_a_hub_in_trouble_is_not_our_fault(web: Web, status: int, words: str) -> None:
-    web.statuses["/api/datasets/owner/show"] = status
+def test_a_hub_in_trouble_is_not_our_fault(hub: Hub, status: int, words: str) -> None:
+    hub.misbehave(Fault(status=status), path="/api/datasets/owner/show")
     with pytest.raises(CorpusError, match=words):
         fetch_hub("owner/show")
 
 
-def test_a_hub_that_says_nothing_is_not_waited_for(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "TIMEOUT_SECONDS", 0.2)
-    web.silent.add("/api/datasets/owner/show")
+    hub.misbehave(Fault(stalls=True), path="/api/datasets/owner/show")
     with pytest.raises(CorpusError, match="did not answer"):
         fetch_hub("owner/show")
 
 
-def test_offline_means_that_nothing_is_asked(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_means_that_nothing_is_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(CorpusError, match="HF_HUB_OFFLINE"):
         fetch_hub("owner/show")
-    assert web.asked == []
+    assert hub.seen == []
 
 
-def test_a_loading_script_is_not_a_dataset(web: Web) -> None:
-    web.publish("owner/show", {"show.py": b"print()\n"})
+def test_a_loading_script_is_not_a_dataset(hub: Hub) -> None:
+    hub.publish("dataset", "owner/show", {"show.py": b"print()\n"})
     with pytest.raises(CorpusError, match="no table and no text"):
         fetch_hub("owner/show")
 
 
-def test_a_file_that_the_dataset_lacks_is_named(web: Web) -> None:
-    web.publish("owner/show", {"show.csv": CSV})
+def test_a_file_that_the_dataset_lacks_is_named(hub: Hub) -> None:
+    hub.publish("dataset", "owner/show", {"show.csv": CSV})
     with pytest.raises(CorpusError, match=r"no file “season\.csv”"):
         fetch_hub("owner/show", files=("season.csv",))
 
 
 @pytest.mark.parametrize("revision", [None, "0" * 40])
-def test_a_name_that_the_hub_forbids(web: Web, revision: str | None) -> None:
+def test_a_name_that_the_hub_forbids(hub: Hub, revision: str | None) -> None:
     with pytest.raises(CorpusError, match="no such name"):
         fetch_hub("owner/a--b", revision)
+
+
+@pytest.mark.parametrize("fault", [Fault(corrupts=True), Fault(keeps=0.5), Fault(adds=3)], ids=repr)
+def test_a_file_damaged_on_the_way_is_not_kept_and_heals(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.publish("dataset", "owner/show", {"show.csv": CSV})
+    hub.misbehave(fault, method="GET", path="/show.csv")
+    with pytest.raises(CorpusError):
+        fetch_hub("owner/show")
+    hub.behave()
+    assert lines_of(fetch_hub("owner/show")) == ["Hello."]

@@ -6,24 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import Stage, begin, end, scriptforge
 from loopback_hub import TOKEN, Fault, Hub
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub that every process finds, with Ann logged in."""
-    server = Hub()
-    server.enrol("ann", TOKEN)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("HF_ENDPOINT", server.address)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -53,11 +40,23 @@ def test_a_model_need_not_be_pulled_before_it_is_used(pushed: Hub, stage: Stage,
 
 
 def test_a_dry_run_asks_nothing_and_shows_all(hub: Hub, stage: Stage) -> None:
-    done = scriptforge("push", "play", "--repo", "ann/other", "--dry-run", "--json", workspace=stage.path)
-    document = json.loads(done.stdout)
-    assert set(document["files"]) == {"README.md", "config.json", "model.safetensors", "tokenizer.json"}
-    assert document["files"]["README.md"] == len(document["card"].encode())
+    options = ("--repo", "ann/other", "--space", "--dry-run", "--json")
+    done = scriptforge("push", "play", *options, workspace=stage.path)
+    model, space = json.loads(done.stdout)
+    assert set(model["files"]) == {"README.md", "config.json", "model.safetensors", "tokenizer.json"}
+    assert {"index.html", "model.safetensors", "space.json"} < set(space["files"])
+    for document in (model, space):
+        assert document["files"]["README.md"] == len(document["card"].encode())
     assert hub.seen == []
+
+
+def test_a_space_is_made_beside_the_model(hub: Hub, stage: Stage) -> None:
+    done = scriptforge("push", "play", "--space", workspace=stage.path)
+    assert done.stdout == f"{hub.address}/ann/play\n{hub.address}/spaces/ann/play\n"
+    page = hub.repositories["space", "ann/play"]
+    assert page.sdk == "static"
+    assert b"sdk: static" in page.files["README.md"]
+    assert "index.html" in page.files
 
 
 def test_the_hubs_own_command_reads_what_was_pushed(pushed: Hub, stage: Stage, tmp_path: Path) -> None:
@@ -110,6 +109,25 @@ def test_what_cannot_be_had_is_said_in_two_lines(
     first, second = done.stderr.rstrip("\n").split("\n")[-2:]
     assert first == message
     assert second
+
+
+def test_a_corpus_is_read_at_one_commit(hub: Hub, tmp_path: Path) -> None:
+    lines = "".join(f"ANN,Line {number} is said.\n" for number in range(200))
+    first = hub.publish("dataset", "bob/show", {"show.csv": f"speaker,line\n{lines}".encode()}).head
+    hub.publish("dataset", "bob/show", {"show.csv": b"speaker,line\nBEA,Nothing else.\n"})
+    done = scriptforge("prepare", "hf:bob/show", "--revision", first, "--json", workspace=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["origin"]["revision"] == first
+    assert [member["speaker"] for member in document["cast"]] == ["ANN"]
+
+
+def test_only_what_is_on_the_hub_has_revisions(stage: Stage) -> None:
+    done = scriptforge("prepare", "harbour.txt", "--revision", "v1", "--force", workspace=stage.path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "Error: “harbour” is not on the Hub and has no revisions.",
+    )
 
 
 @pytest.mark.parametrize("debugged", [False, True])

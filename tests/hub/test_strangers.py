@@ -37,7 +37,7 @@ def test_no_hostile_model_is_let_in(hub: Hub, files: dict[str, bytes], tmp_path:
     assert caught.value.hint
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 300
-    assert not any(path.is_file() for path in (tmp_path / "runs").rglob("*"))
+    assert {path.suffix for path in (tmp_path / "runs").rglob("*")} <= {".lock"}
 
 
 PULL_ALL = """
@@ -59,11 +59,10 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells the peak of a process")
 def test_the_whole_zoo_costs_less_than_half_a_gigabyte(
-    hub: Hub, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, files: dict[str, bytes], tmp_path: Path
 ) -> None:
     for number, attempt in enumerate(ZOO.values()):
         hub.publish("model", f"eve/zoo-{number}", attempt(files))
-    monkeypatch.setenv("HF_ENDPOINT", hub.address)
     done = subprocess.run(
         [sys.executable, "-c", PULL_ALL, str(len(ZOO))], cwd=tmp_path, capture_output=True, text=True
     )

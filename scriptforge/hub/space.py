@@ -1,0 +1,123 @@
+"""A Space: a page that runs a model in the browser of whoever opens it, with no server behind it.
+
+The page needs the weights as they are, and one JSON document made here: the tokens, and the grammar as
+tables. The JavaScript in the folder beside this module reads both. Nothing is fetched from elsewhere, so
+what is made works on any static server.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriptforge.generation import SamplingOptions
+from scriptforge.generation.grammar import Place, build_rules
+from scriptforge.hub.card import summary
+from scriptforge.run import Run
+from scriptforge.vocabulary import Vocabulary
+
+_ASSETS = Path(__file__).with_name("space")
+
+
+def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
+    """All files of a Space, by name.
+
+    Args:
+        run: whose model it shows.
+        repository: the model's own, `OWNER/NAME`.
+    """
+    page = {path.name: path for path in sorted(_ASSETS.iterdir())}
+    about = json.dumps(space_document(run, repository), ensure_ascii=False, separators=(",", ":"))
+    return {
+        **page,
+        "space.json": about.encode(),
+        run.folder.weights.name: run.folder.weights,
+        "README.md": _card(repository).encode(),
+    }
+
+
+def space_document(run: Run, repository: str) -> dict[str, Any]:
+    """What the page has to know beside the weights."""
+    vocabulary = run.vocabulary
+    return {
+        "name": repository.partition("/")[2],
+        "description": summary(run.description),
+        "model": run.description.model,
+        "minimum": SamplingOptions().min_p,
+        **_layout(vocabulary),
+        **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
+        "grammar": _grammar(vocabulary),
+    }
+
+
+def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
+    """The tokens that are no text, and what each stands for."""
+    kinds = ("heading", "action", "transition", "says")
+    voices = [
+        {"id": voice.id, "name": voice.name, "source": vocabulary.sources.get(voice.source or "")}
+        for voice in vocabulary.voices
+    ]
+    return {
+        "plain": vocabulary.plain,
+        "mixed": bool(vocabulary.sources),
+        "layout": int((~vocabulary.is_text).sum()),
+        "end": vocabulary.end,
+        **({} if vocabulary.plain else {kind: getattr(vocabulary, kind) for kind in kinds}),
+        "voices": voices,
+    }
+
+
+def _tokens(document: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """The tokens by id, and how text becomes them, out of `tokenizer.json`."""
+    ids = document["model"]["vocab"]
+    about: dict[str, Any] = {
+        "level": vocabulary.level,
+        "lower": vocabulary.lower,
+        "tokens": sorted(ids, key=ids.__getitem__),
+    }
+    if vocabulary.level != "word":
+        return {**about, "merges": document["model"]["merges"]}
+    *_, unusual, missing = document["normalizer"]["normalizers"]
+    patterns = {
+        "unusual_space": unusual,
+        "missing_space": missing,
+        "token": document["pre_tokenizer"],
+        "no_space": document["decoder"]["decoders"][2],
+    }
+    return {**about, "patterns": {name: _script_pattern(part) for name, part in patterns.items()}}
+
+
+def _script_pattern(part: Mapping[str, Any]) -> str:
+    """A pattern of the tokenizer as JavaScript writes it."""
+    return str(part["pattern"]["Regex"]).replace(r"\A", "^").replace(r"\z", "$")
+
+
+def _grammar(vocabulary: Vocabulary) -> dict[str, Any]:
+    """The tables of the grammar: a bit for each place and token, and the place that comes after."""
+    rules = build_rules(vocabulary)
+    steps_PV = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).astype("<i2")
+    return {
+        "start": int(Place.OPENING),
+        "limits": rules.limits,
+        "allowed": _packed(np.packbits(rules.allowed_PV)),
+        "closing": _packed(np.packbits(rules.allowed_PV & rules.closing_PV)),
+        "next": _packed(steps_PV),
+    }
+
+
+def _packed(numbers: NDArray[Any]) -> str:
+    return base64.b64encode(numbers.tobytes()).decode()
+
+
+def _card(repository: str) -> str:
+    """The Space's own card: what the Hub needs to serve it, and where the model is from."""
+    name = repository.partition("/")[2]
+    return (
+        f"---\ntitle: {json.dumps(name)}\nsdk: static\napp_file: index.html\nmodels:\n- {repository}\n"
+        f"tags:\n- scriptforge\n---\n\nWrites scripts with [{name}](https://huggingface.co/{repository}),"
+        " in the browser of whoever opens it.\n"
+    )

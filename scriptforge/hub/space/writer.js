@@ -1,0 +1,161 @@
+// A script in the making: what may come, what is drawn, and what it says.
+
+/** A stream of numbers in 0 ≤ x < 1 that its seed alone decides (mulberry32). */
+export function dice(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+
+/** Which tokens may come next: the tables of the package's grammar, P places by V tokens. */
+export class Grammar {
+  constructor(tables, size) {
+    this.size = size;
+    this.limits = tables.limits;
+    this.allowed = bytesOf(tables.allowed);
+    this.closing = bytesOf(tables.closing);
+    this.next = new Int16Array(bytesOf(tables.next).buffer);
+    this.place = tables.start;
+    this.length = 0;
+  }
+
+  /** Whether a token may come now. */
+  allows(id) {
+    const bit = this.place * this.size + id;
+    const isSet = (bits) => (bits[bit >> 3] >> (7 - (bit & 7))) & 1;
+    return isSet(this.allowed) && (this.length < this.limits[this.place] || isSet(this.closing));
+  }
+
+  /** Takes the token that came; a place is kept as its complement where lengths begin anew. */
+  advance(id) {
+    const step = this.next[this.place * this.size + id];
+    this.place = step < 0 ? ~step : step;
+    this.length = step < 0 ? 0 : this.length + 1;
+  }
+}
+
+/** Draws a token among those allowed: the likeliest alone at temperature 0, else none below `minimum` of it. */
+export function draw(logits, isAllowed, temperature, minimum, roll) {
+  let best = -1;
+  for (let id = 0; id < logits.length; id++) {
+    if (isAllowed(id) && (best < 0 || logits[id] > logits[best])) best = id;
+  }
+  if (temperature === 0) return best;
+  const ids = [], weights = [];
+  let total = 0;
+  for (let id = 0; id < logits.length; id++) {
+    const weight = Math.exp((logits[id] - logits[best]) / temperature);
+    if (weight < minimum || !isAllowed(id)) continue;
+    ids.push(id);
+    weights.push(total += weight);
+  }
+  const mark = roll() * total;
+  return ids[weights.findIndex((weight) => weight > mark)];
+}
+
+/**
+ * Writes a script, and yields each element as it stands: {kind, speaker, text, isWhole}.
+ *
+ * `request`: speaker (one of `about.voices`, or null for anybody), words, lines, temperature, seed.
+ */
+export function* write(about, model, vocabulary, request) {
+  const writing = new Writing(about, model, vocabulary, request);
+  writing.begin();
+  let lines = 0;
+  while (lines < request.lines) {
+    const element = writing.go();
+    if (!element) continue;
+    lines = about.plain ? lineCount(element.text) : lines + element.isWhole;
+    yield { ...element, isWhole: element.isWhole || lines >= request.lines };
+  }
+}
+
+const lineCount = (text) => text.split("\n").slice(0, -1).filter((line) => line.trim()).length;
+
+class Writing {
+  constructor(about, model, vocabulary, request) {
+    Object.assign(this, { about, model, vocabulary, request });
+    this.grammar = new Grammar(about.grammar, about.tokens.length);
+    this.roll = dice(request.seed);
+    this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
+    this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
+    this.element = null;
+    this.ids = [];
+    model.forget();
+  }
+
+  /** Reads what is given: the end of what was before, who begins, and with which words. */
+  begin() {
+    const { about, request } = this;
+    const given = request.words ? this.vocabulary.encode(request.words) : [];
+    this.take(about.end);
+    if (about.mixed) this.take(request.speaker?.source ?? this.next(() => true));
+    if (about.plain) this.element = { kind: "plain", speaker: "" };
+    else if (request.speaker) this.take(request.speaker.id);
+    else if (given.length) this.take(this.next((id) => this.names.has(id)));
+    for (const id of given) this.take(id);
+  }
+
+  /** Draws a token, and gives the element that it ends, or the one that it adds to if that can be shown. */
+  go() {
+    const id = this.next(() => true);
+    if (this.about.plain) return this.goPlainly(id);
+    const finished = this.take(id);
+    if (finished) return { ...finished, isWhole: true };
+    const canShow = this.element?.speaker && this.ids.length;
+    return canShow ? { ...this.element, text: this.text(), isWhole: false } : null;
+  }
+
+  /** In plain text all is one element, and the end of a text is a line break. */
+  goPlainly(id) {
+    if (id !== this.about.end) {
+      this.take(id);
+    } else {
+      this.model.read(id);
+      this.grammar.advance(id);
+      this.ids.push(...this.vocabulary.encode("\n"));
+    }
+    return { kind: "plain", speaker: "", text: this.vocabulary.decode(this.ids), isWhole: false };
+  }
+
+  next(isWanted) {
+    const isAllowed = (id) => this.grammar.allows(id) && isWanted(id);
+    return draw(this.model.score(), isAllowed, this.request.temperature, this.about.minimum, this.roll);
+  }
+
+  /** Takes a token, and gives the element that it ends, if it ends one that says something. */
+  take(id) {
+    this.model.read(id);
+    this.grammar.advance(id);
+    if (id >= this.about.layout) {
+      this.ids.push(id);
+      return null;
+    }
+    if (id === this.about.says) {
+      this.element = { kind: "dialogue", speaker: this.text() };
+      this.ids = [];
+      return null;
+    }
+    const text = this.text();
+    const finished = this.element && text ? { ...this.element, text } : null;
+    this.element = this.opening(id);
+    this.ids = [];
+    return finished;
+  }
+
+  /** The element that a layout token opens; a name that is still to be spelled opens none yet. */
+  opening(id) {
+    if (this.names.has(id)) return { kind: "dialogue", speaker: this.names.get(id) };
+    return this.kinds[id] ? { kind: this.kinds[id], speaker: "" } : null;
+  }
+
+  text() {
+    return this.vocabulary.decode(this.ids).trim();
+  }
+}

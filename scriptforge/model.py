@@ -1,0 +1,90 @@
+"""A model in a program of one's own: load it, let it write, share it.
+
+import scriptforge
+
+model = scriptforge.load("owner/name")
+print(model.generate("elaine:", lines=12))
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scriptforge.generation import Casting, Request, SamplingOptions, generate
+from scriptforge.hub import Sent, find_run, parcel, push
+from scriptforge.run import Run
+from scriptforge.workspace import Workspace
+
+
+def load(name: str | None = None, *, workspace: Path | None = None) -> "Model":
+    """A trained model, by the name of its run, by its folder, or as `OWNER/NAME` on the Hub.
+
+    Args:
+        name: which one; None is the latest run.
+        workspace: the folder of runs; None is that of `SCRIPTFORGE_WORKSPACE`, or the current one.
+
+    Raises:
+        ScriptforgeError: there is none, or it cannot be used.
+    """
+    folder, _ = find_run(Workspace.find(workspace), name)
+    return Model(Run(folder))
+
+
+class Model:
+    """A trained model.
+
+    Args:
+        run: where it is from.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def generate(
+        self,
+        prime: str = "",
+        *,
+        lines: int | None = None,
+        turns: int | None = None,
+        length: int | None = None,
+        cast: Sequence[str] = (),
+        seed: int = 1,
+        **sampling: float,
+    ) -> str:
+        """Writes one script; the same arguments give the same text, and that of the command line.
+
+        Args:
+            prime: how it begins: a speaker, `speaker: words`, or words.
+            lines: so many lines. Where none of `lines`, `turns` and `length` is given, 20.
+            turns: so many lines of dialogue.
+            length: about so many tokens, to the end of a line.
+            cast: only these speak; anybody if empty.
+            seed: decides what is drawn.
+            sampling: as of `scriptforge.generation.SamplingOptions`: `temperature`, `top_p`, …
+
+        Raises:
+            UsageError: this model cannot write that, or a value is out of its range.
+        """
+        request = Request(
+            prime=prime,
+            lines=lines,
+            turns=turns,
+            length=length,
+            seed=seed,
+            sampling=SamplingOptions(**sampling),  # type: ignore[arg-type]  # its fields say which are whole
+            casting=Casting(tuple(cast)),
+        )
+        (piece,) = generate(self.run.model, self.run.vocabulary, request)
+        return piece.text
+
+    def push(self, repository: str, *, private: bool = False, create_pr: bool = False) -> Sent:
+        """Shares it on the Hub, as `scriptforge push` does.
+
+        Args:
+            repository: where to, `OWNER/NAME`.
+            private: if the repository is made now, whether for its owner alone.
+            create_pr: propose it in a pull request.
+
+        Raises:
+            HubError: it cannot be sent.
+        """
+        return push(parcel(self.run, repository), private=private, create_pr=create_pr)
