@@ -20,7 +20,7 @@ _DEFAULT_SIZE = 512
 _TOKENS_PER_WEIGHT = 2.0
 _MOST_WEIGHTS_PER_TOKEN = 1.5
 _SHARE_OF_STEPS = 0.7
-_DROPOUTS = ((1.5, 0.1, 0.0), (3, 0.2, 0.0), (12, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
+_DROPOUTS = ((3, 0.1, 0.0), (12, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
 """Below how many epochs: the share of units dropped, and of recurrent connections."""
 
 

@@ -49,6 +49,7 @@ def workspace_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
     """A Hub on which Ann is at home; this process and all that it starts are hers."""
     import huggingface_hub
+    from huggingface_hub import constants
     from loopback_hub import TOKEN, Hub
 
     server = Hub()
@@ -56,7 +57,6 @@ def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HF_ENDPOINT", server.address)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    constants = huggingface_hub.constants  # read from the environment once, when it was imported
     template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "ENDPOINT", server.address)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

@@ -239,7 +239,13 @@ def chosen_table(trainings: Sequence[Training]) -> str:
             over = _nats(chosen[0]) / _nats(best) - 1
             figures = [f"{_nats(chosen[0]):.4f}", f"{_nats(best):.4f}", f"{100 * over:+.1f} %"]
             rows.append(
-                [corpus, asked.partition("--minutes ")[2], *figures, f"{settings} (of {len(by_hand)})"]
+                [
+                    corpus,
+                    asked.partition("--minutes ")[2],
+                    str(chosen[0].machine.threads),
+                    *figures,
+                    f"{settings} (of {len(by_hand)})",
+                ]
             )
     text = (
         "Q5: `--minutes` alone, beside the best of several settings made by hand; it must be\n"
@@ -247,7 +253,9 @@ def chosen_table(trainings: Sequence[Training]) -> str:
     )
     if not rows:
         return f"{text} Q5 is {NOT_MEASURED}."
-    return f"{text}\n\n" + table(("corpus", "minutes", "alone", "by hand", "", "the best by hand"), rows)
+    return f"{text}\n\n" + table(
+        ("corpus", "minutes", "threads", "alone", "by hand", "", "the best by hand"), rows
+    )
 
 
 def _group(training: Training) -> tuple[str, str]:
