@@ -23,7 +23,7 @@ def model_card(run: Run, repository: str) -> str:
     about = run.description
     parts = [
         f"# {repository.partition('/')[2]}",
-        summary(about),
+        _inline(summary(about)),
         "## A sample",
         _sample(run),
         "## Use it",
@@ -88,11 +88,11 @@ def _origins(about: RunDescription) -> dict[str, OriginRecord]:
 def summary(about: RunDescription) -> str:
     """What a model is, in two sentences."""
     kind = "texts" if about.dataset.plain else "scripts"
-    names = _inline(" and ".join(_origins(about)))
+    names = " and ".join(_origins(about))
     return (
         f"A small {str(about.model['arch']).upper()} language model that writes {kind} in the voice of"
-        f" *{names}*, one {_TOKENS[about.dataset.level]} at a time. It has"
-        f" {about.parameters:,} weights, and was made with `scriptforge`."
+        f" {names}, one {_TOKENS[about.dataset.level]} at a time. It has"
+        f" {about.parameters:,} weights, and was made with scriptforge."
     )
 
 
@@ -121,8 +121,8 @@ def _training_text(about: RunDescription) -> str:
         addresses = [file["url"] or file["name"] for file in origin["files"]]
         place = source if origin["hub"] else ", ".join(map(_inline, addresses[:3])) or "a text of its maker's"
         at = f" at `{origin['revision']}`" if origin["revision"] else ""
-        licence = _inline(origin["licence"] or "not stated")
-        rights = _inline(origin["rights"] or "not stated: those of whoever wrote the text")
+        licence = _inline(origin["licence"] or "not stated").rstrip(".")
+        rights = _inline(origin["rights"] or "not stated: those of whoever wrote the text").rstrip(".")
         lines.append(f"- **{_inline(name)}**: {place}{at}. Licence: {licence}. Rights: {rights}.")
     if about.dataset.cast:
         lines.append(f"- Speakers: {_inline(', '.join(about.dataset.cast[:12]))}.")
