@@ -114,7 +114,7 @@ class Asked:
                 return self.offline()
             case LocalTokenNotFoundError():
                 return self.error(
-                    f"{self.what} needs you to be known to the Hub.",
+                    f"{self.what} needs a login, and nobody is logged in.",
                     "Log in with `hf auth login`, or set HF_TOKEN.",
                 )
             case GatedRepoError(response=response):

@@ -85,7 +85,7 @@ def test_nobody_pushes_without_a_login(
     hub: Hub, tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(HubError, match="needs you to be known") as caught:
+    with pytest.raises(HubError, match="nobody is logged in") as caught:
         user_name()
     assert "hf auth login" in caught.value.hint
 
