@@ -133,8 +133,8 @@ MEASURED = """
 import sys
 from scriptforge.cli.app import run
 code = run(sys.argv[1:])
-status = open("/proc/self/status").read()
-print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), file=sys.stderr)
+status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+print(int(status["VmHWM"].split()[0]) - int(status["RssFile"].split()[0]), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -193,7 +193,7 @@ def page(faults: list[list[str]], strangers: list[list[str]]) -> str:
             "## Models from strangers",
             "",
             f"**{refused} of {len(strangers)} hostile models were refused**, the slowest after {slowest:.1f}",
-            f"seconds, with {largest:.0f} MB of memory at most, Python and PyTorch included.",
+            f"seconds, with {largest:.0f} MB of memory at most, not counting libraries mapped from disk.",
             "",
             *table(["what a stranger tries", "what is said", "after", "memory", "refused"], strangers),
             "",
