@@ -154,6 +154,11 @@ def pull(
     notes = _changes(repository, before, owner, commit)
     if before and before.revision == commit and _is_whole(folder, before):
         return Arrival(folder, before, notes)
+    if before is None and folder.config.exists():
+        raise HubError(
+            f"There is a run “{folder.name}” here that is not one that was pulled.",
+            "Rename its folder, or pull into another workspace with --workspace.",
+        )
     with _place_to_arrive(folder) as arrived:
         delivery = _Delivery(
             repository, commit, arrived, {each.rfilename: each for each in about.siblings or []}

@@ -1,6 +1,7 @@
 """A model goes to the Hub and comes back."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ def test_a_damaged_copy_is_fetched_again(pushed: Hub, place: Workspace) -> None:
     before = folder.weights.read_bytes()
     folder.weights.write_bytes(before[:-1] + b"?")
     assert pull(place, "ann/harbour").folder.weights.read_bytes() == before
+
+
+def test_a_run_of_ones_own_is_never_replaced(pushed: Hub, place: Workspace, tiny_run: RunFolder) -> None:
+    own = place.root / "runs" / "ann--harbour"
+    shutil.copytree(tiny_run.path, own)
+    (own / "notes.txt").write_text("mine")
+    with pytest.raises(HubError, match="is not one that was pulled"):
+        pull(place, "ann/harbour")
+    assert (own / "notes.txt").read_text() == "mine"
 
 
 def test_only_files_of_a_run_are_taken(pushed: Hub, place: Workspace) -> None:
