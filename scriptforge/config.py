@@ -7,15 +7,16 @@ resolved `Settings` are saved with the run. Knows nothing of torch.
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from scriptforge.errors import UsageError, unknown_name
+from scriptforge.errors import UsageError, nearest, unknown_name
 
 Preset = Literal["classroom", "fast", "best"]
 Accelerator = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Architecture = Literal["lstm", "gru", "rnn", "lstm-attention", "transformer", "numpy-rnn"]
 
 
 class Settings(BaseModel):
@@ -23,18 +24,34 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    arch: Literal["lstm"] = Field("lstm", description="Architecture of the model.")
-    layers: int = Field(1, ge=1, le=4, description="Recurrent layers, one above the other.")
-    hidden_size: int = Field(384, ge=1, le=65_536, description="Units in each recurrent layer.")
-    embedding_size: int = Field(64, ge=1, le=65_536, description="Units of a token's embedding.")
+    arch: Architecture = Field("lstm", description="Architecture of the model.")
+    layers: int = Field(1, ge=1, le=8, description="Layers, one above the other.")
+    hidden_size: int = Field(384, ge=1, le=65_536, description="Units in each layer.")
+    embedding_size: int = Field(
+        64,
+        ge=1,
+        le=65_536,
+        description="Units of a token's embedding; a transformer's is hidden_size.",
+    )
+    heads: int | None = Field(
+        None, ge=1, le=1024, description="Attention heads (transformer); one for about 32 units if not set."
+    )
+    memory: int = Field(
+        128, ge=1, le=4096, description="Steps that attention looks back (lstm-attention, transformer)."
+    )
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")
     dropout_input: float = Field(0.0, ge=0, lt=1, description="Share of embedding units dropped.")
-    dropout_between: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between layers.")
+    dropout_between: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of units dropped between layers, or of what each layer of a transformer adds.",
+    )
     dropout_recurrent: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Share of connections from unit to unit dropped for a sequence (DropConnect).",
+        description="Share of recurrent connections dropped for a sequence (DropConnect).",
     )
     dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
 
@@ -50,10 +67,14 @@ class Settings(BaseModel):
 
     batch_size: int = Field(16, ge=1, le=65_536, description="Streams read side by side.")
     sequence_length: int = Field(64, ge=1, le=65_536, description="Tokens a step reads on each stream.")
-    optimizer: Literal["muon", "adamw", "adam"] = Field("muon", description="Optimizer.")
-    learning_rate: float = Field(5e-3, gt=0, le=10, description="Peak learning rate of adamw and adam.")
+    optimizer: Literal["muon", "adamw", "adam", "rmsprop", "adagrad"] = Field(
+        "muon", description="Optimizer."
+    )
+    learning_rate: float = Field(
+        5e-3, gt=0, le=10, description="Peak learning rate of all that takes no orthogonal step."
+    )
     matrix_learning_rate: float = Field(
-        0.03, gt=0, le=10, description="Peak learning rate of the recurrent matrices (muon)."
+        0.03, gt=0, le=10, description="Peak learning rate of the matrices between units (muon)."
     )
     momentum: float = Field(0.95, ge=0, lt=1, description="Decay of the matrices' running gradient (muon).")
     warmup: float = Field(0.02, ge=0, lt=1, description="Share of the training in which the rate rises.")
@@ -62,7 +83,12 @@ class Settings(BaseModel):
     )
     beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the gradient's running mean.")
     beta2: float = Field(0.99, ge=0, lt=1, description="Decay of the squared gradient's running mean.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="Decoupled weight decay of what adamw changes.")
+    weight_decay: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Weight decay of what takes no orthogonal step; decoupled with muon and adamw.",
+    )
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
 
     epochs: float | None = Field(None, gt=0, description="How many times the text is read.")
@@ -167,6 +193,12 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
             raise UsageError("A training has one length.", "Give either epochs or minutes.") from error
         problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
         raise UsageError(
-            f"{name}: {problem}, not {first['input']!r}.",
-            f"{name}: {Settings.model_fields[name].description}",
+            f"{name}: {problem}, not {first['input']!r}.", f"{name}: {_advice(name, first['input'])}"
         ) from error
+
+
+def _advice(name: str, value: Any) -> str:
+    """What to do about a wrong value of a setting: the choices that are like it, or what the setting is."""
+    field = Settings.model_fields[name]
+    close = nearest(str(value), map(str, get_args(field.annotation)))
+    return f"did you mean {' or '.join(close)}?" if close else str(field.description)

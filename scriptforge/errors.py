@@ -6,6 +6,7 @@
     │   └── BrokenScript                 a text that is not what its format promises, in `screenplay`
     ├── DatasetError                     a prepared dataset
     ├── RunError                         a run folder, its weights or checkpoints
+    ├── StudyError                       a search for better settings, or where it is kept
     ├── HubError                         a model on the Hub, or the way there
     └── TrainingError                    training itself: NaN, memory, too little text
 
@@ -50,6 +51,10 @@ class DatasetError(ScriptforgeError):
 
 class RunError(ScriptforgeError):
     """A run folder, its weights or its checkpoints are missing or damaged."""
+
+
+class StudyError(ScriptforgeError):
+    """A study cannot be kept where it should be, or is another one than was asked for."""
 
 
 class HubError(ScriptforgeError):

@@ -118,6 +118,24 @@ class Result(BaseModel):
     verdict: str
 
 
+class Parent(BaseModel):
+    """The run whose weights another one began with.
+
+    Attributes:
+        name: what it was called.
+        fingerprint: the SHA-256 of its weights.
+        repository: where on the Hub it was pulled from.
+        revision: its commit there.
+    """
+
+    model_config = _CLOSED
+
+    name: str
+    fingerprint: str
+    repository: str | None = None
+    revision: str | None = None
+
+
 class RunDescription(BaseModel):
     """What `config.json` says."""
 
@@ -131,6 +149,7 @@ class RunDescription(BaseModel):
     settings: Settings
     parameters: _Count
     versions: dict[str, str]
+    parent: Parent | None = None
     result: Result | None = None
 
     def save(self, folder: RunFolder) -> None:

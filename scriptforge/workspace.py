@@ -92,6 +92,16 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def curves(self) -> Path:
+        """The losses of all validations as a picture, where matplotlib is installed."""
+        return self.path / "curves.svg"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The log of a training with `--track tensorboard`."""
+        return self.path / "tensorboard"
+
+    @property
     def card(self) -> Path:
         """The model card."""
         return self.path / "README.md"
@@ -152,6 +162,47 @@ class RunFolder:
             lock.release()
 
 
+@dataclass(frozen=True)
+class StudyFolder:
+    """`studies/NAME/`: one search for better settings on disk."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def database(self) -> Path:
+        """Every trial, in SQLite, unless another storage was asked for."""
+        return self.path / "study.db"
+
+    @property
+    def trials(self) -> Path:
+        """The folder of trainings in progress; each is deleted when its trial ends."""
+        return self.path / "trials"
+
+    def trial(self, name: str) -> RunFolder:
+        """The training of one trial."""
+        return RunFolder(self.trials / name)
+
+    def dataset(self, origin: str, name: str) -> DatasetFolder:
+        """The text of the dataset of fingerprint `origin` at another level or with another vocabulary."""
+        return DatasetFolder(self.path / "data" / origin[:12] / name)
+
+    def picture(self, what: str, suffix: str) -> Path:
+        """A picture of the study: its history, or what mattered."""
+        return self.path / f"{what}{suffix}"
+
+    @contextmanager
+    def lock(self, what: str) -> Iterator[None]:
+        """Waits for its turn at something that one process of the study does at a time."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path / f".{what}.lock"):
+            yield
+
+
 def _read_holder(path: Path) -> str:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["process"])
@@ -161,7 +212,7 @@ def _read_holder(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that holds `data/`, `runs/` and a person's own `corpora/`."""
+    """The folder that holds `data/`, `runs/`, `studies/` and a person's own `corpora/`."""
 
     root: Path
 
@@ -192,6 +243,10 @@ class Workspace:
     def new_run(self, name: str) -> RunFolder:
         """The folder for a run of this name, whether or not it exists."""
         return RunFolder(self.root / "runs" / _checked_name(name))
+
+    def study(self, name: str) -> StudyFolder:
+        """The folder for a study of this name, whether or not it exists."""
+        return StudyFolder(self.root / "studies" / _checked_name(name))
 
     def dataset(self, name: str | None = None) -> DatasetFolder:
         """The dataset named, or the latest.

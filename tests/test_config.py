@@ -1,11 +1,12 @@
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from scriptforge.config import (
     PRESETS,
+    Architecture,
     Settings,
     parse_assignment,
     read_settings_file,
@@ -14,10 +15,12 @@ from scriptforge.config import (
 from scriptforge.errors import UsageError
 
 CHANGED: dict[str, Any] = {
-    "arch": "lstm",
+    "arch": "lstm-attention",
     "layers": 2,
     "hidden_size": 100,
     "embedding_size": 50,
+    "heads": 3,
+    "memory": 99,
     "tied": True,
     "dropout_input": 0.1,
     "dropout_between": 0.2,
@@ -116,7 +119,11 @@ class TestResolving:
             ("hidden_size", 65_537),
             ("hidden_size", 1.5),
             ("hidden_size", "many"),
-            ("layers", 5),
+            ("layers", 9),
+            ("memory", 0),
+            ("memory", 4097),
+            ("heads", 0),
+            ("arch", "lsmt"),
             ("dropout_output", 1),
             ("learning_rate", 0),
             ("learning_rate", math.nan),
@@ -134,6 +141,17 @@ class TestResolving:
             resolve({"epochs": 1}, {key: value})
         assert "\n" not in caught.value.message
         assert caught.value.hint.startswith(f"{key}: ")
+
+    def test_an_unknown_choice_brings_all_of_them_and_the_nearest(self) -> None:
+        with pytest.raises(UsageError) as caught:
+            resolve({"epochs": 1}, {"arch": "lstm-atention"})
+        assert all(f"'{arch}'" in caught.value.message for arch in get_args(Architecture))
+        assert caught.value.hint == "arch: did you mean lstm-attention?"
+
+    def test_a_choice_like_no_other_brings_what_the_setting_is(self) -> None:
+        with pytest.raises(UsageError) as caught:
+            resolve({"epochs": 1}, {"optimizer": 7})
+        assert caught.value.hint == "optimizer: Optimizer."
 
 
 class TestSettingsFile:

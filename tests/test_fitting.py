@@ -1,11 +1,12 @@
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.config import PRESETS, resolve
+from scriptforge.config import PRESETS, Architecture, resolve
 from scriptforge.fitting import Machine, fitted, operations_per_token
+from scriptforge.models import config_from_settings
 
 LAPTOP = Machine("cpu", "fp32", 1e11)
 machines = st.builds(
@@ -17,6 +18,7 @@ machines = st.builds(
 
 
 @given(
+    arch=st.sampled_from(get_args(Architecture)),
     tokens=st.integers(1, 10**9),
     vocabulary_size=st.integers(2, 10**5),
     minutes=st.none() | st.floats(0.01, 1e4),
@@ -24,22 +26,33 @@ machines = st.builds(
 )
 @pytest.mark.parametrize("preset", [None, *PRESETS])
 def test_whatever_the_corpus_and_machine_settings_are_found(
-    preset: Any, tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine
+    preset: Any,
+    arch: Architecture,
+    tokens: int,
+    vocabulary_size: int,
+    minutes: float | None,
+    machine: Machine,
 ) -> None:
-    suited = fitted(tokens, vocabulary_size, machine, minutes=minutes)
-    settings = resolve(suited, {"minutes": 3}, PRESETS.get(preset, {}))
+    suited = fitted(tokens, vocabulary_size, machine, arch=arch, minutes=minutes)
+    settings = resolve(suited, {"minutes": 3, "arch": arch}, PRESETS.get(preset, {}))
+    assert config_from_settings(settings, vocabulary_size).arch == arch
     assert settings.epochs is None or preset == "classroom"
     assert settings.sequence_length <= max(1, tokens) or preset == "classroom"
-    assert settings.precision == machine.precision
+    assert settings.precision == ("fp32" if arch == "numpy-rnn" else machine.precision)
 
 
-@given(st.floats(0.1, 100), st.floats(1, 100), st.sampled_from((70, 2000)))
+@given(
+    st.floats(0.1, 100),
+    st.floats(1, 100),
+    st.sampled_from((70, 2000)),
+    st.sampled_from(get_args(Architecture)),
+)
 def test_more_time_or_a_faster_machine_never_makes_the_model_smaller(
-    minutes: float, factor: float, vocabulary_size: int
+    minutes: float, factor: float, vocabulary_size: int, arch: Architecture
 ) -> None:
     def size(minutes: float, speed: float) -> int:
         machine = Machine("cpu", "fp32", speed)
-        return int(fitted(1_000_000, vocabulary_size, machine, minutes=minutes)["hidden_size"])
+        return int(fitted(1_000_000, vocabulary_size, machine, arch=arch, minutes=minutes)["hidden_size"])
 
     usual = size(minutes, 1e11)
     assert usual <= size(minutes * factor, 1e11) == size(minutes, 1e11 * factor)
@@ -49,6 +62,12 @@ def test_a_text_that_is_read_often_meets_more_dropout() -> None:
     shares = [fitted(tokens, 70, LAPTOP, minutes=5)["dropout_output"] for tokens in (10**5, 10**6, 10**7)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > shares[-1]
+
+
+def test_what_a_transformer_adds_is_dropped_now_and_then_where_a_text_is_read_often() -> None:
+    once, often = (fitted(10**6, 70, LAPTOP, arch="transformer", epochs=epochs) for epochs in (1, 30))
+    assert 0 < once["dropout_between"] < often["dropout_between"] < 0.3
+    assert fitted(10**6, 70, LAPTOP, epochs=30)["dropout_between"] == 0
 
 
 def test_epochs_say_how_often_a_text_is_read() -> None:

@@ -1,59 +1,105 @@
-"""`scriptforge runs`: the trainings of a workspace, with what came out of each.
+"""`scriptforge runs`: the trainings of a workspace with what came out of each, or some side by side."""
 
-Each run's `config.json` is read key by key and not as this version's `RunDescription`: a list should show
-the runs of other versions too, and without waiting for torch.
-"""
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from typing import Any, Literal
+import typer
 
 from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, table
+from scriptforge.cli.run_comparison import comparison
+from scriptforge.cli.training_view import clock
 from scriptforge.errors import RunError
+
+if TYPE_CHECKING:
+    from scriptforge.workspace import RunFolder
 
 _COLUMNS: dict[str, Literal["left", "right"]] = {
     "run": "left",
     "corpus": "left",
     "level": "left",
+    "arch": "left",
     "parameters": "right",
     "nats/char": "right",
     "bits/char": "right",
-    "seconds": "right",
+    "time": "right",
     "created": "left",
 }
 
 
-def runs(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
-    """List the runs, the latest first."""
-    from scriptforge.workspace import Workspace, read_json
+class Order(StrEnum):
+    """What a list of runs goes by."""
+
+    created = "created"
+    name = "name"
+    bits = "bits"
+    parameters = "parameters"
+    time = "time"
+
+
+_KEYS = {
+    Order.created: "created",
+    Order.name: "run",
+    Order.bits: "bits_per_character",
+    Order.parameters: "parameters",
+    Order.time: "seconds",
+}
+
+
+def runs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Compare these: settings, figures and curves."),
+    ] = None,
+    sort: Annotated[
+        Order | None, typer.Option(help="What the runs go by: the latest, or the least of something, first.")
+    ] = None,
+    workspace: WorkspacePath = None,
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the runs, the latest first, or put some side by side."""
+    from scriptforge.cli.run_records import run_details
+    from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    rows = []
-    for folder in Workspace.find(workspace).runs():
+    place = Workspace.find(workspace)
+    if names:
+        folders = dict.fromkeys(place.run(name) for name in names)
+        compared = _sorted(map(run_details, folders), sort)
+        for run in compared:
+            if not run["history"]:
+                output.note(f"{run['run']} has no metrics.jsonl, and so no curve.")
+        output.result(compared, lambda: comparison(compared))
+        return
+    listed = _sorted(_summaries(place.runs(), output), sort)
+    if not listed:
+        output.note("There is no run here yet. Train one: scriptforge train")
+    output.result(listed, lambda: table(_COLUMNS, map(_cells, listed)))
+
+
+def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:
+    """What the list says of each run; of a damaged one there is a warning."""
+    from scriptforge.cli.run_records import run_summary
+
+    for folder in folders:
         try:
-            rows.append({"run": folder.name, **_summary(read_json(folder.config))})
+            yield run_summary(folder)
         except RunError as problem:
             output.warn(problem.message)
-        except (KeyError, TypeError, ValueError):
-            output.warn(f"{folder.name}/config.json is not one that scriptforge writes.")
-    if not rows:
-        output.note("There is no run here yet. Train one: scriptforge train")
-    output.result(rows, lambda: table(_COLUMNS, map(_cells, rows)))
 
 
-def _summary(config: dict[str, Any]) -> dict[str, Any]:
-    """What the list says of a run; figures are None until the training has ended."""
-    result = config["result"] or {"best": {"stream": {}}}
-    stream = result["best"]["stream"]
-    return {
-        "dataset": str(config["dataset"]["name"]),
-        "level": str(config["dataset"]["level"]),
-        "plain": bool(config["dataset"]["plain"]),
-        "parameters": int(config["parameters"]),
-        "nats_per_character": _figure(stream.get("nats_per_character")),
-        "bits_per_character": _figure(stream.get("bits_per_character")),
-        "seconds": _figure(result.get("seconds")),
-        "created": str(config["created"]),
-    }
+def _sorted(records: Iterable[dict[str, Any]], order: Order | None) -> list[dict[str, Any]]:
+    """The records as they come, or in an order; those without the figure that it asks for are the last."""
+    if order is None:
+        return list(records)
+    key = _KEYS[order]
+
+    def rank(record: dict[str, Any]) -> tuple[bool, Any]:
+        return record[key] is None, record[key]
+
+    return sorted(records, key=rank, reverse=order is Order.created)
 
 
 def _cells(run: dict[str, Any]) -> list[str]:
@@ -61,17 +107,14 @@ def _cells(run: dict[str, Any]) -> list[str]:
         run["run"],
         run["dataset"],
         f"{run['level']}, plain" if run["plain"] else run["level"],
+        run["arch"] or "–",
         f"{run['parameters']:,}",
-        _rounded(run["nats_per_character"], 3),
-        _rounded(run["bits_per_character"], 3),
-        _rounded(run["seconds"], 0),
+        _rounded(run["nats_per_character"]),
+        _rounded(run["bits_per_character"]),
+        "–" if run["seconds"] is None else clock(run["seconds"]),
         run["created"][:16].replace("T", " "),
     ]
 
 
-def _rounded(figure: float | None, digits: int) -> str:
-    return "–" if figure is None else f"{figure:.{digits}f}"
-
-
-def _figure(value: Any) -> float | None:
-    return None if value is None else float(value)
+def _rounded(figure: float | None) -> str:
+    return "–" if figure is None else f"{figure:.3f}"

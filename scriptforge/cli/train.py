@@ -1,7 +1,7 @@
 """`scriptforge train`: from a dataset to a run, or on with one."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from scriptforge.config import Accelerator, Preset, Settings
     from scriptforge.dataset import Dataset
     from scriptforge.evaluation import Figures
+    from scriptforge.recording import Recorder
+    from scriptforge.run import Run
     from scriptforge.training.reports import Finished, Report
-    from scriptforge.workspace import Workspace
+    from scriptforge.workspace import RunFolder, Workspace
 
 DEFAULT_MINUTES = 3.0
 COURSE_GOAL = 3.5
@@ -30,6 +32,36 @@ class PresetChoice(StrEnum):
     classroom = "classroom"
     fast = "fast"
     best = "best"
+
+
+class TrackerChoice(StrEnum):
+    """Programs that show the logs of trainings."""
+
+    tensorboard = "tensorboard"
+    trackio = "trackio"
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What was asked of a new training.
+
+    Attributes:
+        dataset: its name; None is the latest.
+        run: what to call the run; None leaves it to the dataset's name.
+        parent: the run or repository with whose weights to begin.
+        preset: which group of settings to use.
+        chosen: settings named one by one.
+        accelerator: what computes.
+        force: whether to replace a run of that name.
+    """
+
+    dataset: str | None
+    run: str | None
+    parent: str | None
+    preset: PresetChoice | None
+    chosen: dict[str, Any]
+    accelerator: "Accelerator"
+    force: bool
 
 
 def train(
@@ -66,9 +98,16 @@ def train(
     run_name: Annotated[
         str | None, typer.Option("--name", metavar="RUN", help="Name of the run, instead of the dataset's.")
     ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, or of OWNER/NAME."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run from its last checkpoint.")
     ] = False,
+    track: Annotated[
+        TrackerChoice | None, typer.Option(help="Keep a log for this program beside what the run keeps.")
+    ] = None,
     force: Force = False,
     workspace: WorkspacePath = None,
     as_json: AsJSON = False,
@@ -77,6 +116,7 @@ def train(
     """Train a model on a dataset."""
     from scriptforge.config import parse_assignment, read_settings_file
     from scriptforge.errors import UsageError
+    from scriptforge.recording import recorders
     from scriptforge.training.devices import choose_device
     from scriptforge.workspace import Workspace
 
@@ -91,12 +131,15 @@ def train(
         **{key: value for key, value in flags.items() if value is not None},
         **dict(map(parse_assignment, assignments or [])),
     }
+    if resume and parent:
+        raise UsageError("A run that goes on has weights already.", "Leave --from or --resume out.")
     with Interrupts() as interrupts:
         if resume:
-            reports = _resume(place, name, accelerator, chosen, interrupts)
+            folder, reports = _resume(place, name, accelerator, chosen, interrupts)
         else:
-            reports = _start(place, name, run_name, accelerator, preset, chosen, force, interrupts)
-        finished = follow(reports, output)
+            wish = _Wish(name, run_name, parent, preset, chosen, accelerator, force)
+            folder, reports = _start(place, wish, output, interrupts)
+        finished = follow(reports, output, recorders(folder, track.value if track else None))
         if finished is None:
             raise typer.Exit(interrupts.exit_code if interrupts.requested() else 0)
     output.result(_document(finished), lambda: facts(_facts(finished, preset)))
@@ -104,40 +147,62 @@ def train(
 
 
 def _start(
-    place: "Workspace",
-    dataset_name: str | None,
-    run_name: str | None,
-    accelerator: "Accelerator",
-    preset: PresetChoice | None,
-    chosen: dict[str, Any],
-    force: bool,
-    interrupts: Interrupts,
-) -> "Iterator[Report]":
+    place: "Workspace", wish: _Wish, output: Output, interrupts: Interrupts
+) -> "tuple[RunFolder, Iterator[Report]]":
     from scriptforge.dataset import Dataset
     from scriptforge.training.processes import is_first_process
     from scriptforge.training.trainer import start
 
-    dataset = Dataset(place.dataset(dataset_name))
-    settings = resolve_settings(dataset, preset.value if preset else None, chosen, accelerator)
-    folder = place.new_run(run_name or place.free_run_name(dataset.name))
+    dataset = Dataset(place.dataset(wish.dataset))
+    parent = _parent(place, wish.parent, output)
+    preset: Preset | None = wish.preset.value if wish.preset else None
+    settings = resolve_settings(dataset, preset, wish.chosen, wish.accelerator, parent)
+    folder = place.new_run(wish.run or place.free_run_name(dataset.name))
     if is_first_process():
-        place.refuse_overwriting(folder, force)
-    return start(dataset, settings, folder, accelerator, interrupts.requested)
+        place.refuse_overwriting(folder, wish.force)
+    return folder, start(dataset, settings, folder, wish.accelerator, interrupts.requested, parent)
+
+
+def _parent(place: "Workspace", name: str | None, output: Output) -> "Run | None":
+    """The run with whose weights to begin, pulled if it is on the Hub."""
+    if name is None:
+        return None
+    from scriptforge.hub import find_run
+    from scriptforge.run import Run
+
+    with output.progress() as progress:
+        folder, notes = find_run(place, name, progress=progress)
+    for note in notes:
+        output.note(note)
+    return Run(folder)
 
 
 def resolve_settings(
-    dataset: "Dataset", preset: "Preset | None", chosen: dict[str, Any], accelerator: "Accelerator"
+    dataset: "Dataset",
+    preset: "Preset | None",
+    chosen: dict[str, Any],
+    accelerator: "Accelerator",
+    parent: "Run | None" = None,
 ) -> "Settings":
-    """What suits dataset and device, changed by the preset, changed by what was chosen."""
+    """What suits dataset and device, changed by the preset, by what a parent needs, by what was chosen."""
     from scriptforge.config import PRESETS, resolve
     from scriptforge.fitting import fitted
+    from scriptforge.models import refuse_foreign
+    from scriptforge.training.inheritance import inherited_settings
     from scriptforge.training.machine import measure
 
-    named = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, chosen
-    lengths = [source for source in named if source.keys() & {"epochs", "minutes"}]
-    length = {key: lengths[-1].get(key) for key in ("epochs", "minutes")}
-    tokens = dataset.description.splits["train"].tokens
-    suited = fitted(tokens, dataset.vocabulary.size, measure(accelerator), **length)
+    inherited = inherited_settings(parent.description, dataset, chosen) if parent else {}
+    named = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, inherited, chosen
+    asked = resolve(*named)
+    refuse_foreign(asked.arch, chosen)
+    suited = fitted(
+        dataset.description.splits["train"].tokens,
+        dataset.vocabulary.size,
+        measure(accelerator),
+        arch=asked.arch,
+        minutes=asked.minutes,
+        epochs=asked.epochs,
+    )
     return resolve(suited, *named)
 
 
@@ -147,7 +212,7 @@ def _resume(
     accelerator: "Accelerator",
     chosen: dict[str, Any],
     interrupts: Interrupts,
-) -> "Iterator[Report]":
+) -> "tuple[RunFolder, Iterator[Report]]":
     from scriptforge.config import resolve
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
@@ -164,24 +229,28 @@ def _resume(
     description = RunDescription.load(folder)
     dataset = Dataset(place.dataset(description.dataset.name))
     if not chosen:
-        return resume(dataset, folder, accelerator, should_stop=interrupts.requested)
+        return folder, resume(dataset, folder, accelerator, should_stop=interrupts.requested)
     more = resolve(description.settings.model_dump(), chosen)
-    return resume(dataset, folder, accelerator, more.epochs, more.minutes, interrupts.requested)
+    return folder, resume(dataset, folder, accelerator, more.epochs, more.minutes, interrupts.requested)
 
 
-def follow(reports: "Iterator[Report]", output: Output) -> "Finished | None":
-    """Shows a training as it goes.
+def follow(
+    reports: "Iterator[Report]", output: Output, recorders: "Sequence[Recorder]" = ()
+) -> "Finished | None":
+    """Shows a training as it goes, and lets recorders keep what it reports.
 
     Returns:
         Its end, or None if it was interrupted or another process reports.
     """
+    from scriptforge.recording import recording
     from scriptforge.training.reports import Finished
 
-    with training_view(output) as view:
+    with training_view(output) as view, recording(recorders, output.warn) as record:
         for report in reports:
+            view.show(report)
+            record(report)
             if isinstance(report, Finished):
                 return report
-            view.show(report)
     return None
 
 

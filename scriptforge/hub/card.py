@@ -48,7 +48,7 @@ def _metadata(about: RunDescription) -> str:
     data = ModelCardData(
         library_name="scriptforge",
         pipeline_tag=_LANGUAGE_MODEL,
-        tags=["scriptforge", "lstm", about.dataset.level, "scripts"],
+        tags=["scriptforge", str(about.model["arch"]), about.dataset.level, "scripts"],
         model_name=about.name,
         eval_results=_results(about),
         **details,

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.errors import HubError
 from scriptforge.generation import SamplingOptions
 from scriptforge.generation.grammar import Place, build_rules
 from scriptforge.hub.card import summary
 from scriptforge.run import Run
 from scriptforge.vocabulary import Vocabulary
 
+_ARCHITECTURE = "lstm"
 _ASSETS = Path(__file__).with_name("space")
 
 
@@ -29,7 +31,16 @@ def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
     Args:
         run: whose model it shows.
         repository: the model's own, `OWNER/NAME`.
+
+    Raises:
+        HubError: the page cannot run such a model.
     """
+    arch = run.description.model["arch"]
+    if arch != _ARCHITECTURE:
+        raise HubError(
+            f"A page can only run an {_ARCHITECTURE}; the architecture of run “{run.folder.name}” is {arch}.",
+            "Leave --space out: the model itself can be shared.",
+        )
     page = {path.name: path for path in sorted(_ASSETS.iterdir())}
     about = json.dumps(space_document(run, repository), ensure_ascii=False, separators=(",", ":"))
     return {

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scriptforge.errors import UsageError
-from scriptforge.models.lstm import LSTM, LSTMConfig
 from scriptforge.models.protocol import LanguageModel, State
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 
 Arithmetic: TypeAlias = Literal["fp32", "int8"]
 """How a twin multiplies: `fp32` as the model does, `int8` with weights and inputs rounded to eight bits."""
@@ -51,7 +51,7 @@ def pack(model: LanguageModel, arithmetic: Arithmetic = "fp32") -> LanguageModel
     """The twin of a model, which generates faster; with `fp32` it equals the model up to rounding.
 
     Making one takes milliseconds. A twin stays as it is, and so does, with `fp32`, a model that is not on the
-    CPU or has no twin.
+    CPU or no LSTM.
 
     Args:
         model: in evaluation mode.
@@ -62,15 +62,18 @@ def pack(model: LanguageModel, arithmetic: Arithmetic = "fp32") -> LanguageModel
     """
     if isinstance(model, PackedLSTM):
         return model
-    if isinstance(model, LSTM) and model.head.weight.device.type == "cpu":
-        return PackedLSTM(model, arithmetic)
-    if arithmetic == "int8":
-        raise UsageError("Only a model on the CPU can be rounded to eight bits.", _HOW_ELSE)
+    if isinstance(model, Recurrent) and model.config.arch == "lstm":
+        if model.head.weight.device.type == "cpu":
+            return PackedLSTM(model, arithmetic)
+        if arithmetic == "int8":
+            raise UsageError("Only a model on the CPU can be rounded to eight bits.", _HOW_ELSE)
+    elif arithmetic == "int8":
+        raise UsageError(f"Only an lstm can be rounded to eight bits, not a {model.config.arch}.", _HOW_ELSE)
     return model
 
 
 class PackedLSTM:
-    """The twin of an `LSTM`.
+    """The twin of a `Recurrent` that is an LSTM.
 
     Args:
         model: in evaluation mode, on the CPU.
@@ -80,8 +83,8 @@ class PackedLSTM:
         UsageError: this machine has no `int8`.
     """
 
-    def __init__(self, model: LSTM, arithmetic: Arithmetic) -> None:
-        self.config: LSTMConfig = model.config
+    def __init__(self, model: Recurrent, arithmetic: Arithmetic) -> None:
+        self.config: RecurrentConfig = model.config
         self._model = model
         self._layers = range(self.config.layers)
         product: Callable[[Tensor, Tensor | None], _Product] = _Exact if arithmetic == "fp32" else _Rounded

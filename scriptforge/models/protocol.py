@@ -3,16 +3,23 @@
 Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
 
-from typing import Any, Protocol, TypeAlias
+from abc import ABC, abstractmethod
+from dataclasses import Field
+from typing import Any, ClassVar, Protocol, TypeAlias
 
-from torch import Tensor
+from torch import Tensor, nn
 
 State: TypeAlias = tuple[Tensor, ...]
-"""All that a model remembers of the text before; tensors whose second dimension is B."""
+"""All that a model remembers of the text before: tensors of three dimensions, of which the second is B.
+
+Zeros, and only they, mean that nothing was read; so a mask lets streams forget.
+"""
 
 
 class ModelConfig(Protocol):
     """The sizes of a model: a frozen dataclass that round-trips through JSON."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def arch(self) -> str:
@@ -81,6 +88,37 @@ class LanguageModel(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """Named weights."""
         ...
+
+
+class TrainableModel(nn.Module, ABC):
+    """A `LanguageModel` that is a module: its weights can be learnt, saved, and moved to another device."""
+
+    config: ModelConfig
+
+    @abstractmethod
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`."""
+
+    @abstractmethod
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """See `LanguageModel.score`."""
+
+    @abstractmethod
+    def initial_state(self, streams: int) -> State:
+        """See `LanguageModel.initial_state`."""
+
+    @abstractmethod
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.loss`."""
+
+    def orthogonal_blocks(self) -> dict[str, int]:
+        """The matrices that map one space to another, and so may take orthogonal steps (`muon`).
+
+        Returns:
+            By the name of each weight, how many matrices of as many rows lie in it one below the other: a
+            gate each, or query, key and value. A model may have none.
+        """
+        return {}
 
 
 def detach(state: State) -> State:

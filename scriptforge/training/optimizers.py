@@ -1,70 +1,97 @@
 """The optimizers that settings name.
 
 Muon is the one that does most in a short time; docs/explanation/the-recipe.md says how much. It changes the
-recurrent matrices by an orthogonal step, and leaves everything else, embedding and head too, to AdamW.
+matrices that a model names by an orthogonal step, and leaves everything else, its embedding and head too, to
+AdamW.
 
 Shape letters: G matrices of one size, M rows, N columns.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.adamw import adamw
 
 from scriptforge.config import Settings
+from scriptforge.models import TrainableModel
+from scriptforge.models.numpy_rnn import LARGEST_GRADIENT
+from scriptforge.training.adagrad import Adagrad
 
 _STEPS = 5
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _SMALLEST = 1e-7
 _EPSILON = 1e-8
-_GATES = 4
 _HALF_FORMATS = ("bf16", "fp16")
 
 
-def optimizer_of(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def optimizer_of(model: TrainableModel, settings: Settings) -> torch.optim.Optimizer:
     """The optimizer that the settings name, over all weights of a model.
 
     Every group remembers its highest rate as `peak`, of which the schedule takes a share.
     """
-    betas = (settings.beta1, settings.beta2)
-    rate = settings.learning_rate
-    optimizer: torch.optim.Optimizer
-    if settings.optimizer == "muon":
-        matrices = [weight for name, weight in model.named_parameters() if _is_recurrent_matrix(name)]
-        chosen = set(matrices)
-        optimizer = Muon(
-            matrices,
-            [weight for weight in model.parameters() if weight not in chosen],
-            matrix_rate=settings.matrix_learning_rate,
-            rate=rate,
-            momentum=settings.momentum,
-            betas=betas,
-            weight_decay=settings.weight_decay,
-            precision=torch.bfloat16 if settings.precision in _HALF_FORMATS else torch.float32,
-        )
-    else:
-        kinds: dict[str, type[torch.optim.Adam]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-        optimizer = kinds[settings.optimizer](
-            model.parameters(), lr=rate, betas=betas, weight_decay=settings.weight_decay, fused=True
-        )
+    optimizer = _KINDS[settings.optimizer](model, settings)
     for group in optimizer.param_groups:
         group["peak"] = group["lr"]
     return optimizer
 
 
-def _is_recurrent_matrix(name: str) -> bool:
-    return "recurrent.weight" in name
+def _muon(model: TrainableModel, settings: Settings) -> "Muon":
+    blocks = model.orthogonal_blocks()
+    return Muon(
+        {weight: blocks[name] for name, weight in model.named_parameters() if name in blocks},
+        [weight for name, weight in model.named_parameters() if name not in blocks],
+        matrix_rate=settings.matrix_learning_rate,
+        rate=settings.learning_rate,
+        momentum=settings.momentum,
+        betas=(settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        precision=torch.bfloat16 if settings.precision in _HALF_FORMATS else torch.float32,
+    )
+
+
+def _adam(kind: type[torch.optim.Adam], model: TrainableModel, settings: Settings) -> torch.optim.Adam:
+    return kind(
+        model.parameters(),
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def _rmsprop(model: TrainableModel, settings: Settings) -> torch.optim.RMSprop:
+    return torch.optim.RMSprop(
+        model.parameters(),
+        lr=settings.learning_rate,
+        alpha=settings.beta2,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def _adagrad(model: TrainableModel, settings: Settings) -> Adagrad:
+    largest = LARGEST_GRADIENT / settings.sequence_length  # said of the sum over a sequence; ours is a mean
+    return Adagrad(model.parameters(), rate=settings.learning_rate, largest=largest)
+
+
+_KINDS: dict[str, Callable[[TrainableModel, Settings], torch.optim.Optimizer]] = {
+    "muon": _muon,
+    "adamw": partial(_adam, torch.optim.AdamW),
+    "adam": partial(_adam, torch.optim.Adam),
+    "rmsprop": _rmsprop,
+    "adagrad": _adagrad,
+}
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum made orthogonal for the recurrent matrices, decoupled Adam for the other weights.
+    """Momentum made orthogonal for some matrices, decoupled Adam for the other weights.
 
-    A recurrent matrix is four gates, one below the other, and each takes a step of its own.
+    A weight may be several matrices of one size, one below the other; each takes a step of its own.
 
     Args:
-        matrices: weights of (4·H, N), whose steps are made orthogonal.
+        matrices: weights of (G·M, N), whose steps are made orthogonal, and G of each.
         others: weights that AdamW changes.
         matrix_rate: the length of an orthogonal step: each of its singular values is about this.
         rate: AdamW's rate.
@@ -79,7 +106,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: Iterable[Tensor],
+        matrices: Mapping[Tensor, int],
         others: Iterable[Tensor],
         *,
         matrix_rate: float,
@@ -95,8 +122,8 @@ class Muon(torch.optim.Optimizer):
         self._precision = precision
         super().__init__(
             [
-                {"params": list(matrices), "lr": matrix_rate, "is_orthogonal": True},
-                {"params": list(others), "lr": rate, "is_orthogonal": False},
+                {"params": list(matrices), "lr": matrix_rate, "blocks": list(matrices.values())},
+                {"params": list(others), "lr": rate, "blocks": []},
             ],
             {},
         )
@@ -106,24 +133,24 @@ class Muon(torch.optim.Optimizer):
         """Changes every weight that has a gradient."""
         assert closure is None
         for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
-            if group["is_orthogonal"]:
-                for weight in weights:
-                    self._step_orthogonally(weight, group["lr"])
-            elif weights:
+            if group["blocks"]:
+                for weight, blocks in zip(group["params"], group["blocks"], strict=True):
+                    if weight.grad is not None:
+                        self._step_orthogonally(weight, blocks, group["lr"])
+            elif weights := [weight for weight in group["params"] if weight.grad is not None]:
                 self._step_by_adam(weights, group["lr"])
 
-    def _step_orthogonally(self, weight: Tensor, rate: float) -> None:
-        """One step of a matrix, along Nesterov's momentum made orthogonal gate by gate."""
+    def _step_orthogonally(self, weight: Tensor, blocks: int, rate: float) -> None:
+        """One step of a weight, along Nesterov's momentum made orthogonal block by block."""
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
         assert weight.grad is not None
         mean = state["momentum"].lerp_(weight.grad, 1 - self._momentum)
         ahead = weight.grad.lerp(mean, self._momentum)
-        gates_GMN = ahead.view(_GATES, -1, weight.shape[1]).to(self._precision)
-        rows, columns = gates_GMN.shape[1:]
-        step = orthogonalise(gates_GMN).reshape_as(weight).to(weight)
+        ahead_GMN = ahead.view(blocks, -1, weight.shape[1]).to(self._precision)
+        rows, columns = ahead_GMN.shape[1:]
+        step = orthogonalise(ahead_GMN).reshape_as(weight).to(weight)
         weight.add_(step, alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
     def _step_by_adam(self, weights: list[Tensor], rate: float) -> None:

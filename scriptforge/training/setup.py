@@ -1,6 +1,7 @@
 """What a training begins with: the run's description, its streams and its optimizer."""
 
 import math
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -9,8 +10,10 @@ from torch import Tensor, nn
 
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
-from scriptforge.errors import TrainingError
-from scriptforge.models import State, config_from_json
+from scriptforge.errors import TrainingError, UsageError
+from scriptforge.models import State, TrainableModel, config_from_settings
+from scriptforge.models.candidates import SampledCrossEntropy, token_counts
+from scriptforge.models.head import HeadedModel
 from scriptforge.run_description import RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.streams import Streams
 from scriptforge.workspace import RunFolder
@@ -30,21 +33,13 @@ class LossOfStep(nn.Module):
 
 
 def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> RunDescription:
-    """What `config.json` says of a run that begins."""
+    """What `config.json` says of a run that begins.
+
+    Raises:
+        UsageError: the settings of its model do not fit together.
+    """
     about = dataset.description
-    model = {
-        "arch": settings.arch,
-        "vocabulary_size": dataset.vocabulary.size,
-        "embedding_size": settings.embedding_size,
-        "hidden_size": settings.hidden_size,
-        "layers": settings.layers,
-        "dropout_input": settings.dropout_input,
-        "dropout_between": settings.dropout_between,
-        "dropout_recurrent": settings.dropout_recurrent,
-        "dropout_output": settings.dropout_output,
-        "tied": settings.tied,
-    }
-    shapes = config_from_json(model).weight_shapes().values()
+    config = config_from_settings(settings, dataset.vocabulary.size)
     return RunDescription(
         name=folder.name,
         created=datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -62,9 +57,9 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
             cast=list(dict.fromkeys(member.speaker for member in about.cast)),
             fingerprint=about.fingerprint,
         ),
-        model=model,
+        model={"arch": config.arch, **asdict(config)},
         settings=settings,
-        parameters=sum(math.prod(shape) for shape in shapes),
+        parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
         versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
     )
 
@@ -83,3 +78,15 @@ def streams_of(dataset: Dataset, settings: Settings, index: int, count: int) -> 
             "Give it more text, or shorter sequences: --set sequence_length=8",
         )
     return Streams(ids, settings.batch_size, settings.sequence_length, (index, count))
+
+
+def sample_head(model: TrainableModel, dataset: Dataset, samples: int) -> None:
+    """Lets a model score a sample of the tokens in training.
+
+    Raises:
+        UsageError: it has no head of which some rows could be left out.
+    """
+    if not isinstance(model, HeadedModel):
+        raise UsageError(f"A {model.config.arch} scores every token.", "Leave head_samples out.")
+    counts_V = token_counts(dataset.ids("train"), dataset.vocabulary.size)
+    model.cross_entropy = SampledCrossEntropy(counts_V, samples)

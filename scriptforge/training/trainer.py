@@ -26,9 +26,8 @@ from scriptforge.errors import RunError, TrainingError, UsageError
 from scriptforge.evaluation import evaluate_split, extent, stream_figures
 from scriptforge.generation import Request, generate
 from scriptforge.models import build, config_from_json
-from scriptforge.models.candidates import SampledCrossEntropy, token_counts
 from scriptforge.models.protocol import begin_anew, detach
-from scriptforge.run import load_weights, save_weights
+from scriptforge.run import Run, load_weights, save_weights
 from scriptforge.run_description import Result, RunDescription
 from scriptforge.training.checkpoint import (
     Moment,
@@ -40,12 +39,13 @@ from scriptforge.training.checkpoint import (
 )
 from scriptforge.training.clock import Clock
 from scriptforge.training.devices import is_asynchronous
+from scriptforge.training.inheritance import describe_parent, inherit
 from scriptforge.training.memory import keep_freed_memory, memory_explained
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.processes import Processes, is_first_process
 from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
 from scriptforge.training.schedule import Leg, share_of_peak
-from scriptforge.training.setup import LossOfStep, describe_run, streams_of
+from scriptforge.training.setup import LossOfStep, describe_run, sample_head, streams_of
 from scriptforge.training.verdict import verdict
 from scriptforge.workspace import RunFolder, atomic_write
 
@@ -63,6 +63,7 @@ def start(
     folder: RunFolder,
     device: Accelerator,
     should_stop: Callable[[], bool] = lambda: False,
+    parent: Run | None = None,
 ) -> Iterator[Report]:
     """Trains a new model.
 
@@ -72,6 +73,7 @@ def start(
         folder: the run's folder; what it held before is removed once the new model stands.
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
+        parent: the run whose weights it begins with; `inherited_settings` says what settings that takes.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
@@ -80,7 +82,11 @@ def start(
     keep_freed_memory()
     with _writing(folder), memory_explained():
         description = describe_run(dataset, settings, folder)
+        if parent is not None:
+            description = description.model_copy(update={"parent": describe_parent(parent)})
         training = _Training(dataset, description, settings, folder, device, should_stop)
+        if parent is not None:
+            inherit(training.model, dataset.vocabulary, parent)
         training.begin()
         yield from training.run(())
 
@@ -160,8 +166,7 @@ class _Training:
         torch.manual_seed(settings.seed)
         self.model = build(config_from_json(description.model))
         if settings.head_samples:
-            counts_V = token_counts(dataset.ids("train"), dataset.vocabulary.size)
-            self.model.cross_entropy = SampledCrossEntropy(counts_V, settings.head_samples)
+            sample_head(self.model, dataset, settings.head_samples)
         self.model.to(self.accelerate.device)
         optimizer = optimizer_of(self.model, settings)
         self.loss_of_step, self.optimizer = self.accelerate.prepare(LossOfStep(self.model), optimizer)

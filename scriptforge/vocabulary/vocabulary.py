@@ -174,6 +174,12 @@ class Vocabulary:
         return np.arange(self.size) >= len(self._layout)
 
     @cached_property
+    def tokens(self) -> list[str]:
+        """What each token is called in `tokenizer.json`, by id."""
+        ids = self._tokenizer.get_vocab()
+        return sorted(ids, key=ids.__getitem__)
+
+    @cached_property
     def token_texts(self) -> list[str]:
         """What each token says by itself, by id; layout tokens say nothing."""
         return [self.decode([id_]) for id_ in range(self.size)]
@@ -256,8 +262,7 @@ class Vocabulary:
         if self.level != "word":
             return []
         first = len(self._layout) + 1 + len(MARKS)
-        ids = self._tokenizer.get_vocab()
-        return sorted(ids, key=ids.__getitem__)[first:]
+        return self.tokens[first:]
 
     def _layout_id(self, token: str) -> int:
         if self.plain:

@@ -6,7 +6,16 @@ import os
 
 from scriptforge.cli.app import THREAD_SPINS
 
-BENCHMARKS = ("machine", "training", "explanation", "decoding", "preparing", "starting", "quality")
+BENCHMARKS = (
+    "machine",
+    "training",
+    "explanation",
+    "numpy_rnn",
+    "decoding",
+    "preparing",
+    "starting",
+    "quality",
+)
 """Every benchmark, in the order in which they run; each ends within five minutes."""
 
 

@@ -32,7 +32,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
 from scriptforge.generation import Request, SamplingOptions, Writing
 from scriptforge.models import build, pack
-from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.vocabulary import Vocabulary
@@ -56,7 +56,7 @@ def run() -> list[Comparison | Figure]:
 def words() -> list[Comparison]:
     """The course's network, with the vocabulary of the course's corpus."""
     vocabulary = word_vocabulary(VOCABULARY_SIZE)
-    model = random_model(LSTMConfig(vocabulary.size, **SIZES))
+    model = random_model(RecurrentConfig(vocabulary.size, **SIZES))
     megabytes = bytes_of_token(model.config) / 1e6
     figures = turns(
         {
@@ -92,7 +92,7 @@ def words() -> list[Comparison]:
 def characters() -> Comparison:
     """One layer of 512 units that writes characters."""
     vocabulary = Vocabulary.train([string.ascii_letters + " \n.,;:!?'-&$3"], "char", plain=True)
-    model = random_model(LSTMConfig(vocabulary.size, embedding_size=64, hidden_size=512))
+    model = random_model(RecurrentConfig(vocabulary.size, embedding_size=64, hidden_size=512))
     contenders = {
         PLAIN: rate_of(lambda: plain(model, 500), 500),
         OURS: steps(Writing(model, vocabulary, request(1)), 2000),
@@ -149,7 +149,7 @@ def last(steps: Iterator[Sequence[str]]) -> Sequence[str]:
     return final
 
 
-def taught(model: LSTM, count: int) -> None:
+def taught(model: Recurrent, count: int) -> None:
     """Writes words as the course does, with the weights of a model of ours."""
     sizes = (model.config.embedding_size, model.config.hidden_size, model.config.layers)
     size = model.config.vocabulary_size
@@ -160,7 +160,7 @@ def taught(model: LSTM, count: int) -> None:
 
 
 @torch.inference_mode()
-def plain(model: LSTM, count: int) -> None:
+def plain(model: Recurrent, count: int) -> None:
     """Writes tokens with PyTorch's layers as they are, the state carried from one to the next."""
     id_11 = torch.zeros(1, 1, dtype=torch.int64)
     state = model.recurrent(model.embedding(id_11))[1]
@@ -170,7 +170,7 @@ def plain(model: LSTM, count: int) -> None:
         id_11 = best_1K.gather(1, torch.multinomial(chances_1K, 1))
 
 
-def random_model(config: LSTMConfig) -> LSTM:
+def random_model(config: RecurrentConfig) -> Recurrent:
     """An untrained model whose likeliest tokens change from step to step and are often frequent ones."""
     torch.manual_seed(1)
     model = build(config).eval()
@@ -188,7 +188,7 @@ def word_vocabulary(size: int) -> Vocabulary:
     return Vocabulary.train(lines, "word", size=size, plain=True)
 
 
-def bytes_of_token(config: LSTMConfig) -> int:
+def bytes_of_token(config: RecurrentConfig) -> int:
     """How many bytes of weights a token needs: all that it is multiplied with, once its own part is known."""
     known = {"embedding.weight", "recurrent.weight_ih_l0"}
     shapes = (shape for name, shape in config.weight_shapes().items() if name not in known)

@@ -20,8 +20,8 @@ from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
 from scriptforge.config import PRESETS, resolve
 from scriptforge.models import build
 from scriptforge.models.candidates import SampledCrossEntropy, token_counts
-from scriptforge.models.lstm import LSTMConfig
 from scriptforge.models.protocol import begin_anew, detach
+from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.streams import Streams
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.setup import LossOfStep
@@ -171,9 +171,9 @@ class Ours:
         self.state = detach(state)
 
 
-def config() -> LSTMConfig:
+def config() -> RecurrentConfig:
     """The course's network as a config of ours."""
-    return LSTMConfig(VOCABULARY_SIZE, dropout_between=COURSE.dropout_between, **SIZES)
+    return RecurrentConfig(VOCABULARY_SIZE, dropout_between=COURSE.dropout_between, **SIZES)
 
 
 @cache
@@ -193,7 +193,7 @@ def steps_of(batch_size: int, sequence_length: int) -> Iterator[tuple[Tensor, Te
         step += 1
 
 
-def products_of_token(config: LSTMConfig) -> dict[str, float]:
+def products_of_token(config: RecurrentConfig) -> dict[str, float]:
     """How many FLOP a token takes in training: a multiplication and an addition for each weight, three times.
 
     The first time forwards; the second for the gradient of what came in, the third for that of the weights.

@@ -49,7 +49,7 @@ def test_help_names_every_command_in_order_and_on_one_line_or_more(
         (["do\x1b[31mctor-of-another-kind"], "There is no command named “do␛[31mctor-of-another-kind”."),
         (["--versoin"], "No such option: --versoin"),
         (["runs", "-z"], "No such option: -z"),
-        (["runs", "surplus"], "Got unexpected extra argument(s) (surplus)"),
+        (["doctor", "surplus"], "Got unexpected extra argument(s) (surplus)"),
         (["corpora", "nowhere-to-be-found"], "There is no corpus named “nowhere-to-be-found”."),
     ],
 )

@@ -1,11 +1,15 @@
 import json
+import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from scriptforge.cli.app import run
-from scriptforge.workspace import Workspace
+from scriptforge.workspace import RunFolder, Workspace
 
 
 def config(**changes: Any) -> dict[str, Any]:
@@ -20,9 +24,11 @@ def config(**changes: Any) -> dict[str, Any]:
         "name": "sitcom",
         "created": "2024-05-01T10:00:00+00:00",
         "dataset": {"name": "seinfeld", "level": "word", "plain": False},
+        "settings": {"arch": "lstm", "hidden_size": 384, "epochs": None, "minutes": 3.0},
         "parameters": 1234567,
         "result": {
-            "best": {"stream": figures},
+            "best": {"stream": figures, "cold_256": {**figures, "bits_per_character": 1.9}},
+            "step": 1520,
             "seconds": 61.7,
             "tokens_per_second": 9e4,
             "verdict": "Good.",
@@ -37,6 +43,26 @@ def write(root: Path, name: str, content: Any) -> None:
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
 
 
+def write_metrics(root: Path, name: str, bits: list[float]) -> None:
+    """A history in which a validation comes every ten seconds."""
+    lines = [
+        {
+            "step": 100 * number,
+            "epochs": number / 2,
+            "seconds": 10.0 * number,
+            "training_nats_per_token": 2.0 * each,
+            "nats_per_token": 2.1 * each,
+            "perplexity": math.exp(2.1 * each),
+            "nats_per_character": each * math.log(2),
+            "bits_per_character": each,
+            "is_best": each == min(bits[:number]),
+        }
+        for number, each in enumerate(bits, start=1)
+    ]
+    path = Workspace(root).new_run(name).metrics
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
 def rows(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     return [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
 
@@ -48,8 +74,8 @@ def test_lists_runs_with_their_figures_the_latest_first(
     write(workspace_path, "new", config())
     assert run(["runs"]) == 0
     assert rows(capsys) == [
-        ["new", "seinfeld", "word", "1,234,567", "1.250", "1.803", "62", "2024-05-01", "10:00"],
-        ["old", "seinfeld", "word", "1,234,567", "1.250", "1.803", "62", "2024-04-01", "10:00"],
+        ["new", "seinfeld", "word", "lstm", "1,234,567", "1.250", "1.803", "1:02", "2024-05-01", "10:00"],
+        ["old", "seinfeld", "word", "lstm", "1,234,567", "1.250", "1.803", "1:02", "2024-04-01", "10:00"],
     ]
 
 
@@ -58,7 +84,7 @@ def test_an_unfinished_run_has_no_figures_yet(
 ) -> None:
     write(workspace_path, "going", config(result=None))
     assert run(["runs"]) == 0
-    assert rows(capsys)[0][4:7] == ["–", "–", "–"]
+    assert rows(capsys)[0][5:8] == ["–", "–", "–"]
     assert run(["runs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["nats_per_character"] is None
 
@@ -72,6 +98,7 @@ def test_json_names_its_figures(workspace_path: Path, capsys: pytest.CaptureFixt
             "dataset": "seinfeld",
             "level": "word",
             "plain": False,
+            "arch": "lstm",
             "parameters": 1234567,
             "nats_per_character": 1.25,
             "bits_per_character": 1.8034,
@@ -104,3 +131,92 @@ def test_no_run_at_all(workspace_path: Path, capsys: pytest.CaptureFixture[str])
     assert err == "There is no run here yet. Train one: scriptforge train\n"
     assert run(["runs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("created", ["going", "small", "large"]),
+        ("name", ["going", "large", "small"]),
+        ("bits", ["large", "small", "going"]),
+        ("parameters", ["small", "going", "large"]),
+        ("time", ["small", "large", "going"]),
+    ],
+)
+def test_runs_in_an_order(
+    order: str, names: list[str], workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def result(bits: float, seconds: float) -> dict[str, Any]:
+        return {"best": {"stream": {"bits_per_character": bits}}, "seconds": seconds}
+
+    write(workspace_path, "large", config(parameters=9, created="2024-01", result=result(1.5, 90)))
+    write(workspace_path, "small", config(parameters=1, created="2024-02", result=result(2.5, 30)))
+    write(workspace_path, "going", config(parameters=5, created="2024-03", result=None))
+    assert run(["runs", "--sort", order, "--json"]) == 0
+    assert [row["run"] for row in json.loads(capsys.readouterr().out)] == names
+
+
+class TestComparing:
+    @pytest.fixture
+    def two(self, workspace_path: Path) -> Path:
+        """A run at word level, and a larger one at char level that is not finished."""
+        write(workspace_path, "first", config())
+        write_metrics(workspace_path, "first", [2.6, 2.1, 1.9, 1.81, 1.8034])
+        dataset = {"name": "seinfeld-char", "level": "char", "plain": True}
+        settings = {"arch": "lstm", "hidden_size": 640, "epochs": 5.0, "minutes": None}
+        write(workspace_path, "second", config(dataset=dataset, settings=settings, result=None))
+        write_metrics(workspace_path, "second", [2.4, 2.2, 2.1])
+        return workspace_path
+
+    def test_side_by_side(
+        self, two: Path, snapshot: SnapshotAssertion, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(["runs", "first", "second"]) == 0
+        out, err = capsys.readouterr()
+        assert out == snapshot
+        assert err == ""
+
+    def test_a_run_beside_itself_is_one(self, two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(["runs", "first", "first", "--json"]) == 0
+        assert [document["run"] for document in json.loads(capsys.readouterr().out)] == ["first"]
+
+    def test_json_has_settings_and_history(self, two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(["runs", "second", "first", "--json"]) == 0
+        second, first = json.loads(capsys.readouterr().out)
+        assert (first["run"], first["step"], first["settings"]["hidden_size"]) == ("first", 1520, 384)
+        assert first["best"]["cold_256"]["bits_per_character"] == 1.9
+        assert [row["bits_per_character"] for row in second["history"]] == [2.4, 2.2, 2.1]
+        assert second["best"] is second["verdict"] is second["seconds"] is None
+
+    def test_a_run_without_metrics_has_no_curve(self, two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write(two, "ann--harbour", config(settings=None, result={"best": {"stream": {}}}))
+        assert run(["runs", "ann--harbour", "first"]) == 0
+        out, err = capsys.readouterr()
+        assert err == "ann--harbour has no metrics.jsonl, and so no curve.\n"
+        assert "\nb first\n" in out
+        assert run(["runs", "ann--harbour"]) == 0
+        assert "over training time" not in capsys.readouterr().out
+
+    def test_an_unknown_name(self, two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(["runs", "first", "secnod"]) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            "Error: There is no run named “secnod”.",
+            "Did you mean second?",
+        ]
+
+    @pytest.mark.parametrize("name", ["config.json", "metrics.jsonl"])
+    def test_damage_is_said(self, name: str, two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (two / "runs" / "second" / name).write_text("[")
+        assert run(["runs", "first", "second"]) == 1
+        assert capsys.readouterr().err.startswith(f"Error: second/{name} cannot be read")
+
+
+@pytest.mark.parametrize("names", [[], ["harbour"]], ids=["list", "comparison"])
+def test_nobody_waits_for_torch(names: list[str], tiny_run: RunFolder) -> None:
+    words = ["runs", *names, "--workspace", str(tiny_run.path.parent.parent)]
+    program = (
+        "import sys; from scriptforge.cli.app import run; "
+        f"assert run({words}) == 0; assert {{'torch', 'numpy'}}.isdisjoint(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -115,11 +115,12 @@ def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixtu
         "learning_rate": 0.001, "matrix_learning_rate": 0.02, "momentum": 0.9, "warmup": 0.1,
         "final_learning_rate": 0.5, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1, "gradient_clip": 0.5,
         "epochs": 0.1, "validations": 1, "patience": 2, "precision": "bf16", "seed": 7, "arch": "lstm",
+        "memory": 99,
     }  # fmt: skip
     words = [f"--set={key}={json.dumps(value)}" for key, value in chosen.items()]
     assert run(["train", "--name", "set", *words, "--quiet", "--workspace", str(stage.path)]) == 0
     config = json.loads((stage.path / "runs" / "set" / "config.json").read_text())
-    assert config["settings"] == {**chosen, "minutes": None}
+    assert config["settings"] == {**chosen, "heads": None, "minutes": None}
     assert (config["model"]["hidden_size"], config["model"]["tied"]) == (12, True)
     capsys.readouterr()
 

@@ -12,7 +12,7 @@ from scriptforge.evaluation import evaluate_split
 from scriptforge.evaluation.cache import cached_nats, evaluate_cached
 from scriptforge.generation.cache import CachedDecoder, CacheOptions
 from scriptforge.models import build
-from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run import Run
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder
@@ -23,10 +23,10 @@ SOME = np.array(VOCABULARY.encode("abcdefghi ."), dtype=np.uint16)
 
 
 @pytest.fixture(scope="module")
-def model() -> LSTM:
+def model() -> Recurrent:
     """A model whose probabilities and features are far from even."""
     torch.manual_seed(0)
-    model = build(LSTMConfig(vocabulary_size=SIZE, embedding_size=4, hidden_size=6)).eval()
+    model = build(RecurrentConfig(vocabulary_size=SIZE, embedding_size=4, hidden_size=6)).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(4)
@@ -41,7 +41,7 @@ def text(length: int, *, ends: bool) -> np.ndarray:
     return ids
 
 
-def nats_one_by_one(model: LSTM, ids: np.ndarray, options: CacheOptions) -> float:
+def nats_one_by_one(model: Recurrent, ids: np.ndarray, options: CacheOptions) -> float:
     """What a decoder is surprised by, each token after it has read those before."""
     decoder = CachedDecoder(model, 1, options, VOCABULARY)
     nats = 0.0
@@ -59,7 +59,7 @@ def nats_one_by_one(model: LSTM, ids: np.ndarray, options: CacheOptions) -> floa
 )
 @pytest.mark.parametrize("length", [1, 2, 256, 257, 600])
 def test_a_text_costs_what_a_decoder_is_surprised_by(
-    model: LSTM, length: int, options: CacheOptions, ends: bool
+    model: Recurrent, length: int, options: CacheOptions, ends: bool
 ) -> None:
     ids = text(length, ends=ends)
     assert cached_nats(model, ids, VOCABULARY, options) == pytest.approx(
@@ -67,7 +67,7 @@ def test_a_text_costs_what_a_decoder_is_surprised_by(
     )
 
 
-def test_what_is_said_again_costs_less(model: LSTM) -> None:
+def test_what_is_said_again_costs_less(model: Recurrent) -> None:
     once = text(100, ends=False)
     twice = np.concatenate([once, once])
     options = CacheOptions(weight=0.7, flatness=100, window=100)

@@ -9,7 +9,7 @@ from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import Evaluation, evaluate_sources, evaluate_split, extent
-from scriptforge.models import LSTM, LSTMConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run import Run
 from scriptforge.workspace import RunFolder
 
@@ -54,14 +54,14 @@ class TestMix:
         return mixed(corpora, workspace_path / "data" / "mix", level="word", plain=request.param)
 
     @pytest.fixture
-    def model(self, mix: Dataset) -> LSTM:
+    def model(self, mix: Dataset) -> Recurrent:
         torch.manual_seed(1)
         sizes = {"vocabulary_size": mix.vocabulary.size, "embedding_size": 8, "hidden_size": 16}
-        return LSTM(LSTMConfig(**sizes)).eval()
+        return Recurrent(RecurrentConfig(**sizes)).eval()
 
     @pytest.mark.parametrize("split", ["validation", "test"])
     def test_each_source_is_read_from_the_end_of_a_script(
-        self, mix: Dataset, model: LSTM, split: str
+        self, mix: Dataset, model: Recurrent, split: str
     ) -> None:
         evaluations = evaluate_sources(model, mix, split)
         assert list(evaluations) == ["harbour", "bridge"]
@@ -74,7 +74,9 @@ class TestMix:
             assert evaluation.stream.nats_per_token == pytest.approx(nats / len(ids), rel=1e-5)
 
     @pytest.mark.parametrize("split", ["validation", "test"])
-    def test_the_split_is_its_sources_taken_together(self, mix: Dataset, model: LSTM, split: str) -> None:
+    def test_the_split_is_its_sources_taken_together(
+        self, mix: Dataset, model: Recurrent, split: str
+    ) -> None:
         whole = evaluate_split(model, mix, split)
         parts = list(evaluate_sources(model, mix, split).values())
         described = mix.description.splits[split]
@@ -85,7 +87,7 @@ class TestMix:
                     sum(figure(part, protocol, unit) * getattr(part, weight) for part in parts), rel=1e-9
                 )
 
-    def test_an_empty_split_is_said_to_be_empty(self, mix: Dataset, model: LSTM, tmp_path: Path) -> None:
+    def test_an_empty_split_is_said_to_be_empty(self, mix: Dataset, model: Recurrent, tmp_path: Path) -> None:
         dataset = mixed(["harbour.txt", "bridge.txt"], tmp_path / "data" / "untested", shares=Shares(0.1, 0))
         with pytest.raises(DatasetError, match=r"test split .* is empty"):
             evaluate_sources(model, dataset, "test")

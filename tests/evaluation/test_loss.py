@@ -9,17 +9,17 @@ from tiny import naive_nats
 
 from scriptforge.evaluation import Extent, Figures, evaluate, stream_figures
 from scriptforge.models import build
-from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 
 END = 3
 KNOWN = Extent(characters=1000, unknown=0, unknown_characters=0, alphabet=40)
 
 
 @pytest.fixture(scope="module")
-def model() -> LSTM:
+def model() -> Recurrent:
     """A model whose probabilities are far from even."""
     torch.manual_seed(0)
-    model = build(LSTMConfig(vocabulary_size=13, embedding_size=4, hidden_size=6)).eval()
+    model = build(RecurrentConfig(vocabulary_size=13, embedding_size=4, hidden_size=6)).eval()
     with torch.no_grad():
         model.head.weight.mul_(30)
     return model
@@ -56,7 +56,7 @@ def test_a_hopeless_loss_is_still_valid_json() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 700])
-def test_stream_reads_token_by_token(model: LSTM, length: int) -> None:
+def test_stream_reads_token_by_token(model: Recurrent, length: int) -> None:
     ids = text(length)
     figures = evaluate(model, ids, KNOWN, END).stream
     assert figures.nats_per_token * length == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
@@ -64,7 +64,7 @@ def test_stream_reads_token_by_token(model: LSTM, length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 255, 256, 257, 700])
-def test_cold_256_reads_windows_from_a_zero_state(model: LSTM, length: int) -> None:
+def test_cold_256_reads_windows_from_a_zero_state(model: Recurrent, length: int) -> None:
     ids = text(length).tolist()
     nats = sum(
         naive_nats(model, ids[begin : begin + 256], ids[begin - 1] if begin else END)
@@ -76,7 +76,7 @@ def test_cold_256_reads_windows_from_a_zero_state(model: LSTM, length: int) -> N
 
 
 @torch.no_grad()
-def test_more_cold_windows_than_are_read_at_once(model: LSTM) -> None:
+def test_more_cold_windows_than_are_read_at_once(model: Recurrent) -> None:
     length = 256 * 70 + 3
     ids = text(length).tolist()
     begins = range(0, length, 256)
@@ -89,7 +89,7 @@ def test_more_cold_windows_than_are_read_at_once(model: LSTM) -> None:
     assert evaluate(model, text(length), KNOWN, END).cold_256.nats_per_token * length == pytest.approx(nats)
 
 
-def test_one_lane_is_exact_and_more_begin_cold(model: LSTM) -> None:
+def test_one_lane_is_exact_and_more_begin_cold(model: Recurrent) -> None:
     ids = text(100)
     exact = evaluate(model, ids, KNOWN, END).stream
     assert stream_figures(model, ids, KNOWN, END, lanes=1) == exact
@@ -100,7 +100,7 @@ def test_one_lane_is_exact_and_more_begin_cold(model: LSTM) -> None:
     assert in_lanes.nats_per_token * 100 == pytest.approx(nats, rel=1e-5)
 
 
-def test_lanes_need_not_fit(model: LSTM) -> None:
+def test_lanes_need_not_fit(model: Recurrent) -> None:
     for length, lanes in ((1, 16), (7, 16), (10, 4)):
         figures = stream_figures(model, text(length), KNOWN, END, lanes=lanes)
         assert math.isfinite(figures.nats_per_token)
@@ -108,7 +108,7 @@ def test_lanes_need_not_fit(model: LSTM) -> None:
 
 def test_a_huge_vocabulary_is_read_in_short_parts() -> None:
     torch.manual_seed(0)
-    model = build(LSTMConfig(vocabulary_size=2**20, embedding_size=1, hidden_size=1)).eval()
+    model = build(RecurrentConfig(vocabulary_size=2**20, embedding_size=1, hidden_size=1)).eval()
     ids = np.arange(40, dtype=np.uint32)
     figures = stream_figures(model, ids, KNOWN, END)
     assert figures.nats_per_token * 40 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from scriptforge.models import LSTM, LSTMConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 
@@ -47,12 +47,12 @@ def vocabulary_of() -> Callable[[Level], Vocabulary]:
 
 
 @pytest.fixture(scope="session")
-def untrained_model() -> Callable[[Vocabulary], LSTM]:
+def untrained_model() -> Callable[[Vocabulary], Recurrent]:
     """Makes a tiny model that knows nothing; every call makes the same one."""
 
-    def make(vocabulary: Vocabulary) -> LSTM:
+    def make(vocabulary: Vocabulary) -> Recurrent:
         torch.manual_seed(1)
-        model = LSTM(LSTMConfig(vocabulary_size=vocabulary.size, embedding_size=8, hidden_size=16))
+        model = Recurrent(RecurrentConfig(vocabulary_size=vocabulary.size, embedding_size=8, hidden_size=16))
         return model.eval()
 
     return make

@@ -12,7 +12,7 @@ from scriptforge.errors import UsageError
 from scriptforge.generation.cache import CachedDecoder, CacheOptions, sayable
 from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.models import build
-from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.vocabulary import Level, Vocabulary
 
 VOCABULARY = Vocabulary.train(["abcdeé. ,"], "char", plain=True)
@@ -23,10 +23,10 @@ SOME = [END, A, B, C, D, DOT, *VOCABULARY.encode(" ,é2"), SIZE // 2]
 OPTIONS = CacheOptions(weight=0.4, flatness=3, window=7)
 
 
-def new_model(hidden_size: int = 6) -> LSTM:
+def new_model(hidden_size: int = 6) -> Recurrent:
     """A model whose probabilities and features are far from even."""
     torch.manual_seed(3)
-    config = LSTMConfig(vocabulary_size=SIZE, embedding_size=5, hidden_size=hidden_size)
+    config = RecurrentConfig(vocabulary_size=SIZE, embedding_size=5, hidden_size=hidden_size)
     model = build(config).eval()
     with torch.no_grad():
         for weight in model.parameters():

@@ -7,11 +7,11 @@ import pytest
 from scriptforge.errors import UsageError
 from scriptforge.generation import Casting, Request, SamplingOptions, generate
 from scriptforge.generation.casting import check_known
-from scriptforge.models import LSTM
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.screenplay.script import speaker_key
 from scriptforge.vocabulary import Level, Vocabulary
 
-Make = Callable[[Vocabulary], LSTM]
+Make = Callable[[Vocabulary], Recurrent]
 
 WILD = SamplingOptions(temperature=1.5, min_p=0)
 

@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from scriptforge.errors import RunError
 from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
 from scriptforge.generation.sitting import Sitting, load_sitting, save_sitting
-from scriptforge.models import LSTM
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.vocabulary import Vocabulary
 
-Make = Callable[[Vocabulary], LSTM]
+Make = Callable[[Vocabulary], Recurrent]
 
 SAMPLINGS = {
     "wild": SamplingOptions(temperature=1, min_p=0),

@@ -8,13 +8,13 @@ import torch
 
 from scriptforge.errors import UsageError
 from scriptforge.generation import Request, SamplingOptions, Writing, generate, stream
-from scriptforge.models import LSTM
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.screenplay.formats.name_line import write
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Script
 from scriptforge.vocabulary import Level, Vocabulary
 
-Make = Callable[[Vocabulary], LSTM]
+Make = Callable[[Vocabulary], Recurrent]
 
 WILD = SamplingOptions(temperature=1, min_p=0)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scriptforge.generation import Request, SamplingOptions, generate
-from scriptforge.models import LSTM
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.screenplay.reading import read
 from scriptforge.vocabulary import LEVELS, Vocabulary
 
@@ -17,7 +17,7 @@ WILD = SamplingOptions(temperature=1, min_p=0)
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_script_has_the_speakers_of_one_source(
-    level: str, untrained_model: Callable[[Vocabulary], LSTM]
+    level: str, untrained_model: Callable[[Vocabulary], Recurrent]
 ) -> None:
     vocabulary = Vocabulary.train(TEXTS, level, speakers=["Dee"], sources=SOURCES)  # type: ignore[arg-type]
     model = untrained_model(vocabulary)

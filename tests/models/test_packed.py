@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
 from scriptforge.models import Arithmetic, LanguageModel, build, pack
-from scriptforge.models.lstm import LSTM, LSTMConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 
 V = 11
 CONFIGS = {
-    "one layer": LSTMConfig(vocabulary_size=V, embedding_size=5, hidden_size=7),
-    "three layers": LSTMConfig(vocabulary_size=V, embedding_size=5, hidden_size=7, layers=3),
-    "tied": LSTMConfig(vocabulary_size=V, embedding_size=7, hidden_size=7, tied=True),
-    "tied with a projection": LSTMConfig(vocabulary_size=V, embedding_size=9, hidden_size=7, tied=True),
+    "one layer": RecurrentConfig(vocabulary_size=V, embedding_size=5, hidden_size=7),
+    "three layers": RecurrentConfig(vocabulary_size=V, embedding_size=5, hidden_size=7, layers=3),
+    "tied": RecurrentConfig(vocabulary_size=V, embedding_size=7, hidden_size=7, tied=True),
+    "tied with a projection": RecurrentConfig(vocabulary_size=V, embedding_size=9, hidden_size=7, tied=True),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 every_arithmetic = pytest.mark.parametrize("arithmetic", ["fp32", "int8"])
 TOLERANCE = {"fp32": 1e-5, "int8": 0.05}
 
 
-def new_model(config: LSTMConfig) -> LSTM:
+def new_model(config: RecurrentConfig) -> Recurrent:
     """A model whose weights are as large as those of a trained one."""
     torch.manual_seed(0)
     model = build(config).eval()
@@ -43,7 +43,7 @@ def ids(*shape: int) -> torch.Tensor:
 @every_arithmetic
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (5, 1), (3, 4)])
 def test_a_twin_reads_as_its_model_does(
-    config: LSTMConfig, arithmetic: Arithmetic, shape: tuple[int, int]
+    config: RecurrentConfig, arithmetic: Arithmetic, shape: tuple[int, int]
 ) -> None:
     model: LanguageModel = new_model(config)
     twin = pack(model, arithmetic)
@@ -63,7 +63,7 @@ def test_a_twin_reads_as_its_model_does(
 @settings(max_examples=20)
 @given(cuts=st.lists(st.integers(1, 11), max_size=4, unique=True).map(sorted))
 def test_reading_in_parts_is_reading_at_once(
-    config: LSTMConfig, arithmetic: Arithmetic, cuts: list[int]
+    config: RecurrentConfig, arithmetic: Arithmetic, cuts: list[int]
 ) -> None:
     twin = pack(new_model(config), arithmetic)
     whole_BTV, end = twin(ids(2, 12), twin.initial_state(2))
@@ -77,7 +77,7 @@ def test_reading_in_parts_is_reading_at_once(
 
 
 @every_config
-def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: LSTMConfig) -> None:
+def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: RecurrentConfig) -> None:
     twin = pack(new_model(config), "int8")
     together_BTV, _ = twin(ids(4, 6), twin.initial_state(4))
     alone_BTV, _ = twin(ids(4, 6)[1:2], twin.initial_state(1))
@@ -85,7 +85,7 @@ def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: LSTMConfig) ->
 
 
 @every_config
-def test_eight_bits_hardly_change_what_a_model_expects(config: LSTMConfig) -> None:
+def test_eight_bits_hardly_change_what_a_model_expects(config: RecurrentConfig) -> None:
     model = new_model(config)
     twin = pack(model, "int8")
     ids_BT, targets_BT = ids(8, 40), ids(8, 40).flip(0)
@@ -128,7 +128,7 @@ def test_packing_leaves_no_trace_in_torch() -> None:
 
 @every_config
 def test_the_engine_of_other_processors_rounds_as_well(
-    config: LSTMConfig, monkeypatch: pytest.MonkeyPatch
+    config: RecurrentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "qnnpack" not in torch.backends.quantized.supported_engines:
         pytest.skip("PyTorch has no QNNPACK here")

@@ -1,12 +1,12 @@
 import torch
 
 from scriptforge.models import build
-from scriptforge.models.lstm import LSTMConfig
 from scriptforge.models.protocol import begin_anew, detach
+from scriptforge.models.recurrent import RecurrentConfig
 
 
 def test_back_propagation_ends_at_detach() -> None:
-    model = build(LSTMConfig(vocabulary_size=5, embedding_size=3, hidden_size=4))
+    model = build(RecurrentConfig(vocabulary_size=5, embedding_size=3, hidden_size=4))
     _, state = model(torch.tensor([[1, 2]]), model.initial_state(1))
     cut = detach(state)
     assert all(torch.equal(a, b) for a, b in zip(cut, state, strict=True))

@@ -4,19 +4,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
 from scriptforge.config import Settings, resolve
-from scriptforge.models import build, config_from_json
+from scriptforge.models import TrainableModel, build, config_from_json
 from scriptforge.training.optimizers import optimizer_of, orthogonalise
 
 MODEL = {"arch": "lstm", "vocabulary_size": 12, "embedding_size": 6, "hidden_size": 8, "layers": 2}
 
 
-def model_and_gradients() -> nn.Module:
+def model_and_gradients(**changes: object) -> TrainableModel:
     """A model with a gradient in every weight, the same at each call."""
     torch.manual_seed(1)
-    model = build(config_from_json(MODEL))
+    model = build(config_from_json({**MODEL, **changes}))
     ids_BT = torch.randint(12, (3, 5))
     loss, _ = model.loss(ids_BT, ids_BT.roll(1, 1), model.initial_state(3))
     loss.backward()
@@ -78,7 +78,7 @@ def test_a_weight_without_gradient_stays_as_it_is() -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam"])
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam", "rmsprop"])
 def test_every_group_knows_its_highest_rate(optimizer: str) -> None:
     chosen = settings(optimizer=optimizer, learning_rate=0.25, matrix_learning_rate=0.125)
     peaks = {group["peak"] for group in optimizer_of(model_and_gradients(), chosen).param_groups}
@@ -101,3 +101,33 @@ def test_its_steps_lower_the_loss(precision: str) -> None:
         loss_of().backward()
         optimizer.step()
     assert loss_of().item() < first / 2
+
+
+@pytest.mark.parametrize(("arch", "gates"), [("lstm", 4), ("gru", 3), ("rnn", 1)])
+def test_blocks_of_a_weight_are_as_many_as_its_model_says(arch: str, gates: int) -> None:
+    """Each block changes as it would if the weight were that matrix alone."""
+    model = model_and_gradients(arch=arch)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    optimizer_of(model, settings(matrix_learning_rate=0.5, momentum=0)).step()
+    for name, weight in model.named_parameters():
+        if "recurrent.weight" in name:
+            assert weight.grad is not None
+            for block, gradient in zip(
+                (weight.detach() - before[name]).chunk(gates), weight.grad.chunk(gates), strict=True
+            ):
+                rows, columns = block.shape
+                step = orthogonalise(gradient[None])[0] * max(1.0, rows / columns) ** 0.5
+                torch.testing.assert_close(block, -0.5 * step, atol=1e-3, rtol=1e-3)
+
+
+def test_rmsprop_divides_by_the_root_of_the_mean_square() -> None:
+    model = model_and_gradients()
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    gradients = {name: weight.grad for name, weight in model.named_parameters()}
+    optimizer_of(model, settings(optimizer="rmsprop", beta2=0.75, weight_decay=0, learning_rate=0.1)).step()
+    for name, weight in model.named_parameters():
+        gradient = gradients[name]
+        assert gradient is not None
+        moves = gradient.abs() > 1e-4
+        expected = before[name] - 0.1 * gradient.sign() / 0.25**0.5
+        torch.testing.assert_close(weight.detach()[moves], expected[moves], atol=1e-3, rtol=1e-3)

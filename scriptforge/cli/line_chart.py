@@ -1,0 +1,150 @@
+"""Curves drawn with letters and dots, as wide as the terminal lets them be.
+
+Each curve has a letter of its own, which stands at its points, so that it can be told from the others without
+colour. Between the points its line is made of Braille dots, two by four in a cell. Knows nothing of what the
+curves mean.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+from scriptforge.cli.output import safe
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+WIDEST = 88
+ROWS = 13
+
+_ACROSS, _DOWN = 2, 4  # dots in a cell
+_DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # bits of a Braille cell, by column and row
+_BRAILLE = 0x2800
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_FEWEST_COLUMNS = 10
+_BETWEEN_LETTERS = 6
+_ROWS_A_TICK = 3
+_COLUMNS_A_TICK = 12
+_MOST_TICKS = 5
+
+Point: TypeAlias = tuple[float, float]
+_Dot: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points in a line.
+
+    Args:
+        letter: what marks its points.
+        name: what it is called; it may be foreign text.
+        points: at least one, from left to right and not left of 0.
+    """
+
+    letter: str
+    name: str
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """A drawing for rich: what the curves are called, the curves, and two axes, the lower one from 0.
+
+    Args:
+        curves: at least one.
+        label_x: a place on the lower axis in words.
+        label_y: a height in words.
+    """
+
+    curves: Sequence[Curve]
+    label_x: Callable[[float], str]
+    label_y: Callable[[float], str]
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """The lines of the drawing."""
+        from rich.text import Text
+
+        heights = [y for curve in self.curves for _, y in curve.points]
+        low, high = min(heights), max(heights)
+        ticks = {
+            row: self.label_y(high - (high - low) * row / (ROWS - 1)) for row in range(0, ROWS, _ROWS_A_TICK)
+        }
+        margin = max(map(len, ticks.values()))
+        columns = max(min(options.max_width, WIDEST) - margin - 2, _FEWEST_COLUMNS)
+        right = max(x for curve in self.curves for x, _ in curve.points)
+        canvas = _Canvas(columns, right, low, high)
+        coloured = list(zip(self.curves, cycle(_COLOURS), strict=False))
+        for curve, colour in coloured:
+            canvas.draw(curve.points, curve.letter, colour)
+        names = (Text(f"{curve.letter} {safe(curve.name)}", style=colour) for curve, colour in coloured)
+        yield Text("   ").join(names)
+        for row in range(ROWS):
+            axis = f"{ticks.get(row, ''):>{margin}} {'┤' if row in ticks else '│'}"
+            yield Text(axis) + canvas.line(row)
+        yield Text(f"{'':{margin}} └{'─' * columns}")
+        yield Text(f"{'':{margin}}  {self._lower_labels(right, columns)}")
+
+    def _lower_labels(self, right: float, columns: int) -> str:
+        """The labels of the lower axis, each under its place, the first and the last within the ends."""
+        count = min(max(columns // _COLUMNS_A_TICK, 2), _MOST_TICKS)
+        line = ""
+        for tick in range(count):
+            label = self.label_x(right * tick / (count - 1))
+            place = round((columns - 1) * tick / (count - 1)) - len(label) // 2
+            line = line.ljust(min(max(place, 0), columns - len(label))) + label
+        return line
+
+
+class _Canvas:
+    """Cells of dots and letters, of which the last drawn covers the earlier ones."""
+
+    def __init__(self, columns: int, right: float, low: float, high: float) -> None:
+        self._columns = columns
+        self._right, self._low, self._high = right, low, high
+        self._dots: dict[tuple[int, int], tuple[int, str]] = {}
+        self._letters: dict[tuple[int, int], tuple[str, str]] = {}
+
+    def draw(self, points: Sequence[Point], letter: str, style: str) -> None:
+        """Draws one curve: its line, and its letter at the last point and at others that are far enough."""
+        dots = [self._dot(point) for point in points]
+        for start, end in pairwise(dots):
+            for across, down in _line(start, end):
+                cell = down // _DOWN, across // _ACROSS
+                bits, _ = self._dots.get(cell, (0, style))
+                self._dots[cell] = bits | _DOTS[across % _ACROSS][down % _DOWN], style
+        nearest = self._columns + _BETWEEN_LETTERS
+        for across, down in reversed(dots):
+            column = across // _ACROSS
+            if nearest - column >= _BETWEEN_LETTERS:
+                self._letters[down // _DOWN, column] = letter, style
+                nearest = column
+
+    def line(self, row: int) -> "Text":
+        """One row of cells."""
+        from rich.text import Text
+
+        line = Text()
+        for column in range(self._columns):
+            if letter := self._letters.get((row, column)):
+                line.append(*letter)
+            elif dots := self._dots.get((row, column)):
+                line.append(chr(_BRAILLE + dots[0]), dots[1])
+            else:
+                line.append(" ")
+        return line
+
+    def _dot(self, point: Point) -> _Dot:
+        x, y = point
+        across = x / self._right if self._right else 0.0
+        down = (self._high - y) / (self._high - self._low) if self._high > self._low else 0.5
+        return round(across * (self._columns * _ACROSS - 1)), round(down * (ROWS * _DOWN - 1))
+
+
+def _line(start: _Dot, end: _Dot) -> Iterator[_Dot]:
+    """Every dot on the straight way from one to another."""
+    (x, y), (to_x, to_y) = start, end
+    steps = max(abs(to_x - x), abs(to_y - y), 1)
+    for step in range(steps + 1):
+        yield round(x + (to_x - x) * step / steps), round(y + (to_y - y) * step / steps)

@@ -1,0 +1,146 @@
+"""The network of `numpy_rnn.py` as a model like the others.
+
+PyTorch keeps its weights, NumPy does its arithmetic. A weight is one array with two names, a parameter here
+and a member of `Weights` there: optimizers, checkpoints and files know it, and nothing is copied on the way.
+
+Shape letters: B streams, T steps, V vocabulary, H hidden.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from scriptforge.errors import UsageError
+from scriptforge.models import numpy_rnn
+from scriptforge.models.numpy_rnn import Ids, Numbers, Weights
+from scriptforge.models.protocol import State, TrainableModel
+from scriptforge.models.sizes import CLOSED, Size, VocabularySize
+
+
+@dataclass(frozen=True, config=CLOSED)
+class NumPyRNNConfig:
+    """Sizes of a `NumPyRNN`.
+
+    Attributes:
+        vocabulary_size: V.
+        hidden_size: H.
+    """
+
+    vocabulary_size: VocabularySize
+    hidden_size: Size
+    arch: Literal["numpy-rnn"] = "numpy-rnn"
+
+    @property
+    def feature_size(self) -> int:
+        """See `ModelConfig.feature_size`: the size of the one layer."""
+        return self.hidden_size
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `ModelConfig.weight_shapes`: the members of `Weights`."""
+        vocabulary, hidden = self.vocabulary_size, self.hidden_size
+        return {
+            "input": (vocabulary, hidden),
+            "recurrent": (hidden, hidden),
+            "output": (hidden, vocabulary),
+            "hidden_bias": (hidden,),
+            "output_bias": (vocabulary,),
+        }
+
+
+class NumPyRNN(TrainableModel):
+    """A model that computes in NumPy, in the precision of its weights, on the CPU alone.
+
+    Only `loss` can be differentiated, and only in the weights: through a state nothing is propagated back.
+    """
+
+    def __init__(self, config: NumPyRNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        seed = int(torch.randint(2**63 - 1, ()))  # torch's generator decides, as for every other model
+        weights = numpy_rnn.new_weights(
+            config.vocabulary_size, config.hidden_size, np.random.default_rng(seed)
+        )
+        for name, array in weights._asdict().items():
+            self.register_parameter(name, nn.Parameter(torch.from_numpy(array)))
+
+    def initial_state(self, streams: int) -> State:
+        """A zero hidden state, (1, streams, H)."""
+        shape = (1, streams, self.config.feature_size)
+        return (torch.from_numpy(np.zeros(shape, self._weights().recurrent.dtype)),)
+
+    def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.__call__`."""
+        features_BTH, state = self.features(ids_BT, state)
+        return self.score(features_BTH), state
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`: what the units are."""
+        hidden_TBH = numpy_rnn.forward(self._weights(), _by_time(ids_BT), _array(state[0])[0])
+        return torch.from_numpy(hidden_TBH).transpose(0, 1), _as_state(hidden_TBH[-1])
+
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """See `LanguageModel.score`."""
+        *shape, hidden = features_BTH.shape
+        logits_NV = numpy_rnn.score(self._weights(), _array(features_BTH.reshape(-1, hidden)))
+        return torch.from_numpy(logits_NV).view(*shape, self.config.vocabulary_size)
+
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.loss`."""
+        nats, gradients, hidden_BH = numpy_rnn.learn(
+            self._weights(), _by_time(ids_BT), _by_time(targets_BT), _array(state[0])[0]
+        )
+        loss: Tensor = _KnownGradients.apply(nats, gradients, *self.parameters())  # type: ignore[no-untyped-call]
+        return loss, _as_state(hidden_BH)
+
+    def orthogonal_blocks(self) -> dict[str, int]:
+        """See `TrainableModel.orthogonal_blocks`."""
+        return {"recurrent": 1}
+
+    def _weights(self) -> Weights:
+        """The parameters under their other name.
+
+        Raises:
+            UsageError: they are not on the CPU.
+        """
+        parameters = list(self.parameters())
+        if any(parameter.device.type != "cpu" for parameter in parameters):
+            raise UsageError(
+                "The architecture numpy-rnn computes in NumPy, which knows no GPU.",
+                "Give --cpu; or train its sibling on the GPU: --arch rnn",
+            )
+        return Weights(*map(_array, parameters))
+
+
+class _KnownGradients(torch.autograd.Function):
+    """A number whose gradients were computed along with it; backward only scales them."""
+
+    @staticmethod
+    def forward(ctx: Any, value: float, gradients: Weights, *parameters: Tensor) -> Tensor:
+        """The number, which from now on depends on the parameters."""
+        ctx.gradients = gradients
+        return parameters[0].new_tensor(value)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what was made of the number."""
+        scale = float(grad)
+        return None, None, *(torch.from_numpy(gradient * scale) for gradient in ctx.gradients)
+
+
+def _array(tensor: Tensor) -> Numbers:
+    """The same numbers in the same memory."""
+    array: Numbers = tensor.detach().numpy()
+    return array
+
+
+def _by_time(ids_BT: Tensor) -> Ids:
+    """`ids_TB`, the streams of a step side by side."""
+    return np.ascontiguousarray(ids_BT.numpy().T)
+
+
+def _as_state(hidden_BH: Numbers) -> State:
+    """A copy with a layer's dimension, so that the steps before need not stay in memory."""
+    return (torch.from_numpy(hidden_BH[None].copy()),)

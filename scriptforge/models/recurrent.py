@@ -1,0 +1,173 @@
+"""Recurrent language models: an embedding, layers of LSTM, GRU or plain tanh units, a linear head.
+
+What `lstm_attention` has of an LSTM is here, too.
+
+Shape letters: B streams, T steps, E embedding, H hidden, L layers, G gates.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from scriptforge.models.head import HeadedModel, head_shapes
+from scriptforge.models.protocol import State
+from scriptforge.models.sizes import CLOSED, Layers, Share, Size, VocabularySize
+
+Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
+
+_NETWORKS: dict[Unit, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+@dataclass(frozen=True, config=CLOSED)
+class RecurrentConfig:
+    """Sizes and dropout of a `Recurrent`.
+
+    Attributes:
+        vocabulary_size: V.
+        embedding_size: E.
+        hidden_size: H.
+        layers: L.
+        dropout_input: share of embedding units dropped before the first layer.
+        dropout_between: share of units dropped between layers.
+        dropout_recurrent: share of a layer's connections from unit to unit that are dropped for all steps of
+            a call, in all gates alike (DropConnect; Merity et al. 2018, arXiv:1708.02182).
+        dropout_output: share of units dropped before the head.
+        tied: whether the head's weight is the embedding.
+        arch: the kind of unit.
+    """
+
+    vocabulary_size: VocabularySize
+    embedding_size: Size
+    hidden_size: Size
+    layers: Layers = 1
+    dropout_input: Share = 0.0
+    dropout_between: Share = 0.0
+    dropout_recurrent: Share = 0.0
+    dropout_output: Share = 0.0
+    tied: bool = False
+    arch: Unit = "lstm"
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether a projection stands between the last layer and a tied head."""
+        return self.tied and self.embedding_size != self.hidden_size
+
+    @property
+    def feature_size(self) -> int:
+        """See `ModelConfig.feature_size`: the size of the last layer."""
+        return self.hidden_size
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `ModelConfig.weight_shapes`."""
+        return {
+            **head_shapes(self.vocabulary_size, self.embedding_size, self.hidden_size, tied=self.tied),
+            **recurrent_shapes(self.arch, self.embedding_size, self.hidden_size, self.layers),
+        }
+
+
+class Recurrent(HeadedModel):
+    """A recurrent network over token ids, PyTorch's own underneath.
+
+    Source: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory"; Cho et al. 2014, arXiv:1406.1078, on
+        the GRU; Elman 1990, "Finding Structure in Time", on plain units.
+    """
+
+    def __init__(self, config: RecurrentConfig) -> None:
+        super().__init__()
+        self.config: RecurrentConfig = config
+        self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
+        self.recurrent = _NETWORKS[config.arch](
+            config.embedding_size,
+            config.hidden_size,
+            config.layers,
+            batch_first=True,
+            dropout=config.dropout_between if config.layers > 1 else 0.0,
+        )
+        self.add_head(tied=config.tied)
+        if config.arch == "lstm":
+            open_forget_gates(self.recurrent)
+
+    def initial_state(self, streams: int) -> State:
+        """Zero hidden states, of an LSTM cell states too, each (L, streams, H)."""
+        config = self.config
+        zeros_LBH = self.head.bias.new_zeros((config.layers, streams, config.hidden_size))
+        return (zeros_LBH, zeros_LBH.clone()) if config.arch == "lstm" else (zeros_LBH,)
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`: the output of the last layer."""
+        config = self.config
+        input_BTE = F.dropout(self.embedding(ids_BT), config.dropout_input, self.training)
+        output_BTH, state = read(self.recurrent, input_BTE, state, config.dropout_recurrent)
+        return F.dropout(output_BTH, config.dropout_output, self.training), state
+
+    def orthogonal_blocks(self) -> dict[str, int]:
+        """See `TrainableModel.orthogonal_blocks`: a block a gate."""
+        return recurrent_blocks(self.recurrent)
+
+
+def read(
+    network: nn.RNNBase, input_BTE: Tensor, state: State, dropout_recurrent: float
+) -> tuple[Tensor, State]:
+    """What a recurrent network makes of its input; while training, with some of its connections dropped.
+
+    Args:
+        network: `nn.LSTM`, `nn.GRU` or `nn.RNN`.
+        input_BTE: laid out as the network wants it.
+        state: one or two tensors of (L, B, H).
+        dropout_recurrent: share of each layer's connections from unit to unit that are dropped.
+
+    Returns:
+        The output of the last layer, and the state after the last step.
+    """
+    weights = _thinned(network, dropout_recurrent) if network.training and dropout_recurrent else {}
+    before: Tensor | State = state if isinstance(network, nn.LSTM) else state[0]
+    output_BTH, after = functional_call(network, weights, (input_BTE, before))
+    return output_BTH, after if isinstance(after, tuple) else (after,)
+
+
+def _thinned(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
+    """The weights from unit to unit, of which the same ones are dropped in every gate."""
+    weights = {name: weight for name, weight in network.named_parameters() if "weight_hh" in name}
+    all_HH = weights["weight_hh_l0"].new_ones(network.hidden_size, network.hidden_size)
+    return {
+        name: weight * F.dropout(all_HH, share).repeat(len(weight) // len(all_HH), 1)
+        for name, weight in weights.items()
+    }
+
+
+def open_forget_gates(network: nn.RNNBase) -> None:
+    """Lets an LSTM begin by remembering. Source: Jozefowicz et al. 2015."""
+    gate = slice(network.hidden_size, 2 * network.hidden_size)
+    parameters: dict[str, Any] = dict(network.named_parameters())
+    with torch.no_grad():
+        for layer in range(network.num_layers):
+            parameters[f"bias_ih_l{layer}"][gate].fill_(1.0)
+            parameters[f"bias_hh_l{layer}"][gate].zero_()
+
+
+def recurrent_shapes(
+    unit: Unit, embedding_size: int, hidden_size: int, layers: int
+) -> dict[str, tuple[int, ...]]:
+    """The name and shape of every weight of a network that its model has as `recurrent`."""
+    rows = _GATES[unit] * hidden_size
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(layers):
+        shapes[f"recurrent.weight_ih_l{layer}"] = (rows, hidden_size if layer else embedding_size)
+        shapes[f"recurrent.weight_hh_l{layer}"] = (rows, hidden_size)
+        shapes[f"recurrent.bias_ih_l{layer}"] = (rows,)
+        shapes[f"recurrent.bias_hh_l{layer}"] = (rows,)
+    return shapes
+
+
+def recurrent_blocks(network: nn.RNNBase) -> dict[str, int]:
+    """`TrainableModel.orthogonal_blocks` of a network that its model has as `recurrent`."""
+    return {
+        f"recurrent.{name}": len(weight) // network.hidden_size
+        for name, weight in network.named_parameters()
+        if name.startswith("weight")
+    }

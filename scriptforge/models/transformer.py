@@ -1,0 +1,184 @@
+"""A small transformer: layers that look back on a bounded memory, each followed by a wider layer.
+
+Shape letters: B streams, T steps, M memory, K = M + T, V vocabulary, H hidden, L layers.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from scriptforge.models.attention import (
+    STEPS_AT_ONCE,
+    Rotation,
+    attend,
+    filled_after,
+    mask_of,
+    read_in_pieces,
+    refuse_enormous,
+)
+from scriptforge.models.head import HeadedModel, head_shapes
+from scriptforge.models.protocol import State
+from scriptforge.models.sizes import CLOSED, Layers, Memory, Share, Size, VocabularySize
+
+_HEAD_SIZE = 32
+_WIDENING = 4
+
+
+@dataclass(frozen=True, config=CLOSED)
+class TransformerConfig:
+    """Sizes and dropout of a `Transformer`.
+
+    Attributes:
+        vocabulary_size: V.
+        hidden_size: H, of embedding and layers alike.
+        layers: L.
+        heads: how many parts of H attend each for themselves; None is one for every 32 units or so.
+        memory: M, how many steps before itself a step looks at in each layer.
+        dropout_input: share of embedding units dropped before the first layer.
+        dropout_between: share of units dropped of what each part of a layer adds.
+        dropout_output: share of units dropped before the head.
+        tied: whether the head's weight is the embedding.
+    """
+
+    vocabulary_size: VocabularySize
+    hidden_size: Size
+    layers: Layers = 1
+    heads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    memory: Memory = 128
+    dropout_input: Share = 0.0
+    dropout_between: Share = 0.0
+    dropout_output: Share = 0.0
+    tied: bool = False
+    arch: Literal["transformer"] = "transformer"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TransformerConfig":
+        heads = self.heads or 1
+        if self.hidden_size % (2 * heads):
+            raise ValueError(f"{heads} heads cannot share {self.hidden_size} units in even parts")
+        refuse_enormous(self.layers * self.memory, self.hidden_size)
+        return self
+
+    @property
+    def head_count(self) -> int:
+        """N: where nobody chose it, the most with even parts of at least 32 units."""
+        if self.heads is not None:
+            return self.heads
+        most = max(1, self.hidden_size // _HEAD_SIZE)
+        return next(heads for heads in range(most, 0, -1) if self.hidden_size % (2 * heads) == 0)
+
+    @property
+    def feature_size(self) -> int:
+        """See `ModelConfig.feature_size`."""
+        return self.hidden_size
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `ModelConfig.weight_shapes`."""
+        size = self.hidden_size
+        shapes = head_shapes(self.vocabulary_size, size, size, tied=self.tied)
+        for layer in range(self.layers):
+            shapes |= {
+                f"layers.{layer}.attention_norm.weight": (size,),
+                f"layers.{layer}.looking.weight": (3 * size, size),
+                f"layers.{layer}.found.weight": (size, size),
+                f"layers.{layer}.wide_norm.weight": (size,),
+                f"layers.{layer}.widening.weight": (_WIDENING * size, size),
+                f"layers.{layer}.narrowing.weight": (size, _WIDENING * size),
+            }
+        return {**shapes, "norm.weight": (size,)}
+
+
+class Transformer(HeadedModel):
+    """A decoder of layers that normalise what they read and add what they make of it.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745, on where to normalise;
+        Dai et al. 2019, arXiv:1901.02860, on what is remembered of the text before.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config: TransformerConfig = config
+        self.embedding = nn.Embedding(config.vocabulary_size, config.hidden_size)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.hidden_size, bias=False)
+        self.add_head(tied=config.tied)
+
+    def initial_state(self, streams: int) -> State:
+        """How much of the memory is filled, and the keys and values of each layer, (M, streams, 2H)."""
+        config = self.config
+        zero = self.head.bias.new_zeros
+        memories = (zero((config.memory, streams, 2 * config.hidden_size)) for _ in self.layers)
+        return zero((1, streams, 1)), *memories
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`: the normalised output of the last layer."""
+        return read_in_pieces(self._read, ids_BT, state)
+
+    def _read(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads at most `STEPS_AT_ONCE` steps: `features_TBH`, and the state after them."""
+        config = self.config
+        filled_1B1, *memories = state
+        mask_B1TK = mask_of(filled_1B1, len(ids_TB), config.memory)
+        stream_TBH = F.dropout(self.embedding(ids_TB), config.dropout_input, self.training)
+        after = []
+        for layer, memory_MBR in zip(self.layers, memories, strict=True):
+            stream_TBH, memory_MBR = layer(stream_TBH, memory_MBR, mask_B1TK)
+            after.append(memory_MBR)
+        features_TBH = F.dropout(self.norm(stream_TBH), config.dropout_output, self.training)
+        return features_TBH, (filled_after(filled_1B1, len(ids_TB), config.memory), *after)
+
+    def orthogonal_blocks(self) -> dict[str, int]:
+        """See `TrainableModel.orthogonal_blocks`: query, key and value are three."""
+        matrices = ((name, weight) for name, weight in self.layers.named_parameters() if weight.dim() == 2)
+        return {f"layers.{name}": 3 if "looking" in name else 1 for name, _ in matrices}
+
+
+class _Layer(nn.Module):
+    """Attention and a wider layer, each of which adds to what goes through."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self._heads = config.head_count
+        self._memory = config.memory
+        self._dropout = config.dropout_between
+        self.rotation = Rotation(size // self._heads, config.memory + STEPS_AT_ONCE)
+        self.attention_norm = nn.LayerNorm(size, bias=False)
+        self.looking = nn.Linear(size, 3 * size, bias=False)
+        self.found = nn.Linear(size, size, bias=False)
+        self.wide_norm = nn.LayerNorm(size, bias=False)
+        self.widening = nn.Linear(size, _WIDENING * size, bias=False)
+        self.narrowing = nn.Linear(_WIDENING * size, size, bias=False)
+        with torch.no_grad():
+            for last in (self.found, self.narrowing):
+                last.weight /= (2 * config.layers) ** 0.5
+
+    def forward(self, stream_TBH: Tensor, memory_MBR: Tensor, mask_B1TK: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes on to the next layer, and the memory after the last step.
+
+        Args:
+            stream_TBH: what comes from the layer before.
+            memory_MBR: the keys and values of earlier steps, side by side.
+            mask_B1TK: as of `mask_of`.
+        """
+        size = stream_TBH.shape[2]
+        query_TBH, new_TBR = self.looking(self.attention_norm(stream_TBH)).split([size, 2 * size], dim=2)
+        rows_KBR = torch.cat([memory_MBR, new_TBR.to(memory_MBR.dtype)])
+        keys_KBH, values_KBH = rows_KBR.chunk(2, dim=2)
+        found_TBH = attend(
+            self.rotation(query_TBH, self._memory),
+            self.rotation(keys_KBH),
+            values_KBH,
+            mask_B1TK,
+            self._heads,
+        )
+        stream_TBH = stream_TBH + self._thinned(self.found(found_TBH))
+        wide_TBW = F.gelu(self.widening(self.wide_norm(stream_TBH)))
+        return stream_TBH + self._thinned(self.narrowing(wide_TBW)), rows_KBR[-self._memory :]
+
+    def _thinned(self, added_TBH: Tensor) -> Tensor:
+        return F.dropout(added_TBH, self._dropout, self.training)

@@ -1,0 +1,152 @@
+"""Every architecture is trained, stopped, gone on with, kept, opened by another process, and shared."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from loopback_hub import Hub
+from safetensors.torch import load_file
+from tiny import finish, small
+
+import scriptforge
+from scriptforge.config import Architecture, Settings
+from scriptforge.dataset import Dataset
+from scriptforge.errors import HubError, UsageError
+from scriptforge.generation import Request, generate
+from scriptforge.hub import parcel, pull, push, space_parcel
+from scriptforge.models import pack
+from scriptforge.run import Run
+from scriptforge.training.reports import Validated
+from scriptforge.training.trainer import resume, start
+from scriptforge.workspace import RunFolder, Workspace
+
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+SIBLINGS = [arch for arch in ARCHITECTURES if arch != "lstm"]
+_OPEN_AND_WRITE = """
+import json, sys
+import scriptforge
+print(json.dumps([scriptforge.load(name).generate(lines=3, seed=5) for name in sys.argv[1:]]))
+"""
+
+
+def settings(arch: Architecture, **changes: Any) -> Settings:
+    dropout = {"dropout_between": 0.2, "dropout_recurrent": 0.2, "forgetting": 0.1}
+    return small(
+        **{"arch": arch, "layers": 2, "memory": 10, "epochs": 1, "validations": 3} | dropout | changes
+    )
+
+
+def left_by(folder: RunFolder) -> dict[str, bytes]:
+    """All bytes that must be the same."""
+    last = folder.checkpoint(folder.checkpoint_steps()[0])
+    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    losses = [[row["step"], row["nats_per_token"], row["training_nats_per_token"]] for row in rows]
+    return {
+        "best": folder.weights.read_bytes(),
+        "losses": json.dumps(losses).encode(),
+        **{path.name: path.read_bytes() for path in last.glob("*.safetensors")},
+        **{path.name: path.read_bytes() for path in folder.samples.iterdir()},
+    }
+
+
+@pytest.fixture(scope="module")
+def place(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with a run of every architecture, under its name."""
+    place = Workspace(tmp_path_factory.mktemp("architectures"))
+    for arch in ARCHITECTURES:
+        finish(start(tiny_dataset, settings(arch), place.new_run(arch), "cpu"))
+    return place
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_it_learns(place: Workspace, arch: Architecture) -> None:
+    first, *_, last = map(json.loads, place.run(arch).metrics.read_text().splitlines())
+    assert last["nats_per_token"] < first["nats_per_token"] - 0.2
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_stopped_and_gone_on_with_it_ends_in_the_same_bits(
+    tiny_dataset: Dataset, place: Workspace, arch: Architecture, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / arch)
+    answers = iter([False] * 9 + [True])
+    list(start(tiny_dataset, settings(arch), folder, "cpu", lambda: next(answers)))
+    stopped = load_file(folder.checkpoint(10) / "optimizer.safetensors")
+    assert any(tensor.any() for name, tensor in stopped.items() if name.startswith("recurrent."))
+    finish(resume(tiny_dataset, folder, "cpu"))
+    assert left_by(folder) == left_by(place.run(arch))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
+def test_optimizers_go_on_in_the_same_bits_too(tiny_dataset: Dataset, tmp_path: Path, optimizer: str) -> None:
+    chosen = settings("transformer", optimizer=optimizer, learning_rate=0.002, validations=1)
+    whole, parted = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parted")
+    finish(start(tiny_dataset, chosen, whole, "cpu"))
+    answers = iter([False] * 9 + [True])
+    list(start(tiny_dataset, chosen, parted, "cpu", lambda: next(answers)))
+    finish(resume(tiny_dataset, parted, "cpu"))
+    assert left_by(parted) == left_by(whole)
+
+
+def test_another_process_writes_the_same(place: Workspace) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _OPEN_AND_WRITE, *ARCHITECTURES],
+        cwd=place.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own = [scriptforge.load(arch, workspace=place.root).generate(lines=3, seed=5) for arch in ARCHITECTURES]
+    assert json.loads(done.stdout) == own
+    assert all(text.count("\n") >= 3 for text in own)
+
+
+@pytest.mark.parametrize("arch", SIBLINGS)
+def test_it_is_pushed_and_pulled(hub: Hub, place: Workspace, arch: Architecture, tmp_path: Path) -> None:
+    run = Run(place.run(arch))
+    card = parcel(run, f"ann/{arch}").card
+    assert f"- {arch}\n" in card and "- lstm\n" not in card
+    push(parcel(run, f"ann/{arch}"))
+    pulled = Run(pull(Workspace(tmp_path), f"ann/{arch}").folder)
+    request = Request(lines=2, seed=3)
+    assert generate(pulled.model, pulled.vocabulary, request) == generate(run.model, run.vocabulary, request)
+
+
+@pytest.mark.parametrize("arch", SIBLINGS)
+def test_it_has_no_page_and_no_eight_bits(place: Workspace, arch: Architecture) -> None:
+    run = Run(place.run(arch))
+    with pytest.raises(HubError, match=arch) as caught:
+        space_parcel(run, "ann/page")
+    assert "--space" in caught.value.hint
+    with pytest.raises(UsageError, match=arch) as refused:
+        pack(run.model, "int8")
+    assert "--int8" in refused.value.hint
+    assert pack(run.model) is run.model
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("changes", [{"precision": "bf16"}, {"tied": True, "layers": 1}], ids=str)
+def test_every_kind_of_training_ends_well(
+    tiny_dataset: Dataset, tmp_path: Path, arch: Architecture, changes: dict[str, Any]
+) -> None:
+    chosen = settings(arch, **{"epochs": 0.3, "validations": 1} | changes)
+    reports = list(start(tiny_dataset, chosen, RunFolder(tmp_path / "run"), "cpu"))
+    assert any(isinstance(report, Validated) for report in reports)
+
+
+@pytest.mark.parametrize("arch", ["lstm-attention", "transformer"])
+def test_steps_longer_than_the_memory(tiny_dataset: Dataset, tmp_path: Path, arch: Architecture) -> None:
+    chosen = settings(arch, memory=3, sequence_length=300, batch_size=2, epochs=0.3, validations=1)
+    finish(start(tiny_dataset, chosen, RunFolder(tmp_path / "run"), "cpu"))
+
+
+def test_settings_that_do_not_fit_together_leave_nothing_behind(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(UsageError, match="3 heads cannot share 16 units"):
+        list(start(tiny_dataset, settings("transformer", heads=3), folder, "cpu"))
+    assert not folder.config.exists()

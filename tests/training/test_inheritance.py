@@ -1,0 +1,95 @@
+"""A run that begins with another one's weights, though its vocabulary is another."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import comedy, finish, prepared, small
+
+from scriptforge.config import Settings
+from scriptforge.dataset import Dataset
+from scriptforge.errors import UsageError
+from scriptforge.models import ARCHITECTURES, TrainableModel, build
+from scriptforge.run import Run
+from scriptforge.run_description import RunDescription
+from scriptforge.training.inheritance import inherit, inherited_settings
+from scriptforge.training.trainer import start
+from scriptforge.vocabulary.counterparts import counterparts
+from scriptforge.workspace import RunFolder
+
+LATER = "ELAINE: The umbrella was hidden in the harbour.\n\nKIT: Zounds! My aunt has two boats.\n\n" * 60
+
+
+def settings(**changes: object) -> Settings:
+    return small(hidden_size=16, embedding_size=16, epochs=0.2, validations=1, **changes)
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Dataset:
+    path = tmp_path / "later.txt"
+    path.write_text(LATER + comedy(40, seed=5), encoding="utf-8")
+    return prepared(path, tmp_path / "data" / "later")
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def parent(request: pytest.FixtureRequest, tiny_dataset: Dataset, tmp_path: Path) -> Run:
+    folder = RunFolder(tmp_path / "runs" / "parent")
+    finish(start(tiny_dataset, settings(arch=request.param), folder, "cpu"))
+    return Run(folder)
+
+
+def heir_of(parent: Run, dataset: Dataset) -> TrainableModel:
+    model = build(replace(parent.model.config, vocabulary_size=dataset.vocabulary.size))  # type: ignore[type-var]
+    inherit(model, dataset.vocabulary, parent)
+    return model
+
+
+def test_a_model_of_the_same_vocabulary_is_the_same(parent: Run, tiny_dataset: Dataset) -> None:
+    heir = heir_of(parent, tiny_dataset).eval()
+    ids_BT = torch.from_numpy(tiny_dataset.ids("validation")[:64].astype("int64"))[None]
+    with torch.no_grad():
+        expected_BTV, _ = parent.model(ids_BT, parent.model.initial_state(1))
+        found_BTV, _ = heir(ids_BT, heir.initial_state(1))
+    assert torch.equal(found_BTV, expected_BTV)
+
+
+def test_known_tokens_are_scored_as_before_and_unknown_ones_as_their_mean(
+    parent: Run, later: Dataset
+) -> None:
+    heir = heir_of(parent, later).eval()
+    ids = counterparts(later.vocabulary, parent.vocabulary)
+    known = [(new, old[0]) for new, old in enumerate(ids) if len(old) == 1]
+    new_N, old_N = (torch.tensor(column) for column in zip(*known, strict=True))
+    with torch.no_grad():
+        expected_BTV, _ = parent.model(old_N[None, :40], parent.model.initial_state(1))
+        found_BTV, _ = heir(new_N[None, :40], heir.initial_state(1))
+    torch.testing.assert_close(found_BTV[..., new_N], expected_BTV[..., old_N])
+    unknown = [new for new, old in enumerate(ids) if not old]
+    mean_BT = expected_BTV.mean(-1)
+    torch.testing.assert_close(found_BTV[..., unknown[0]], mean_BT, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_that_begins_with_anothers_weights_says_so_and_can_be_resumed(
+    parent: Run, later: Dataset, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "runs" / "heir")
+    arch = parent.description.settings.arch
+    finish(start(later, settings(arch=arch), folder, "cpu", parent=parent))
+    record = RunDescription.load(folder).parent
+    assert record is not None
+    assert (record.name, record.fingerprint) == ("parent", parent.fingerprint)
+
+
+def test_another_architecture_size_or_level_is_refused(parent: Run, later: Dataset, tmp_path: Path) -> None:
+    about = parent.description
+    taken = inherited_settings(about, later, {"epochs": 3})
+    assert taken["arch"] == about.settings.arch
+    assert taken["hidden_size"] == 16
+    other = "rnn" if about.settings.arch != "rnn" else "gru"
+    for chosen in ({"arch": other}, {"hidden_size": 32}):
+        with pytest.raises(UsageError, match=r"Run “parent” has (arch|hidden_size) = "):
+            inherited_settings(about, later, chosen)
+    characters = prepared(tmp_path / "later.txt", tmp_path / "data" / "chars", level="char")
+    with pytest.raises(UsageError, match="word level"):
+        inherited_settings(about, characters, {})
