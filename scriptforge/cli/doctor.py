@@ -35,8 +35,5 @@ def doctor(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quie
 def _drawn(findings: "list[Finding]") -> "RenderableType":
     return table(
         {"check": "left", "": "left", "found": "left", "what to do": "left"},
-        [
-            (finding.check, _MARKS[finding.state], finding.found, finding.remedy or "")
-            for finding in findings
-        ],
+        [(finding.check, _MARKS[finding.state], finding.found, finding.remedy or "") for finding in findings],
     )

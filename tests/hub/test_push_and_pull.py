@@ -10,6 +10,7 @@ import pytest
 from loopback_hub import Hub
 from tiny import finish, prepared, small
 
+from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.hub import find_run, parcel, pull, push, user_name
@@ -175,6 +176,23 @@ def test_the_card_says_what_it_is_and_nothing_of_this_machine(
     assert str(tiny_run.path.parent.parent) not in card
     best = json.loads(tiny_run.config.read_text())["result"]["best"]["stream"]
     assert f"{best['bits_per_character']:.4f}" in card
+
+
+def test_the_card_shows_what_generate_writes(pushed: Hub, tiny_run: RunFolder) -> None:
+    card = pushed.repositories["model", "ann/harbour"].files["README.md"].decode()
+    sample = card.split("````text\n")[1].split("\n````")[0]
+    run = Run(tiny_run)
+    (piece,) = generate(run.model, run.vocabulary, Request())
+    assert piece.text.strip().startswith(sample[:200])
+    assert "novelty_8" not in card
+
+
+def test_the_card_says_how_much_is_copied_where_that_can_be_told(
+    tiny_run: RunFolder, tiny_dataset: Dataset
+) -> None:
+    card = parcel(Run(tiny_run), "ann/harbour", tiny_dataset).card
+    assert "| new sequences of 8 words |" in card
+    assert "type: novelty_8" in card
 
 
 def test_a_run_that_has_not_ended_is_not_pushed(hub: Hub, tiny_run: RunFolder, tmp_path: Path) -> None:
