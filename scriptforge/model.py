@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scriptforge.generation import Casting, Request, SamplingOptions, generate
-from scriptforge.hub import Sent, find_run, parcel, push
+from scriptforge.hub import Sent, dataset_at_hand, find_run, parcel, push
 from scriptforge.run import Run
 from scriptforge.workspace import Workspace
 
@@ -25,8 +25,9 @@ def load(name: str | None = None, *, workspace: Path | None = None) -> "Model":
     Raises:
         ScriptforgeError: there is none, or it cannot be used.
     """
-    folder, _ = find_run(Workspace.find(workspace), name)
-    return Model(Run(folder))
+    place = Workspace.find(workspace)
+    folder, _ = find_run(place, name)
+    return Model(Run(folder), place)
 
 
 class Model:
@@ -34,10 +35,12 @@ class Model:
 
     Args:
         run: where it is from.
+        workspace: where what it was trained on may be.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, workspace: Workspace) -> None:
         self.run = run
+        self._workspace = workspace
 
     def generate(
         self,
@@ -87,4 +90,5 @@ class Model:
         Raises:
             HubError: it cannot be sent.
         """
-        return push(parcel(self.run, repository), private=private, create_pr=create_pr)
+        parts = parcel(self.run, repository, dataset_at_hand(self.run, self._workspace))
+        return push(parts, private=private, create_pr=create_pr)

@@ -4,14 +4,36 @@ Knows the exceptions of the Hub's client and what they mean to a person; what is
 is, the asker says.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from json import JSONDecodeError
+from typing import Any
 
 from scriptforge.errors import ScriptforgeError
 
 TIMEOUT_SECONDS = 20
 """How long a server may say nothing before it counts as not answering."""
+
+_SENDING_TIMEOUT_SECONDS = 120  # on a slow line, much that counts as sent is still on its way
+
+
+def bound_waiting() -> None:
+    """Lets the Hub's client wait for no answer without end; of itself it does, or a minute for each try."""
+    from huggingface_hub import get_session
+
+    hooks = get_session().event_hooks["request"]
+    if _bound not in hooks:
+        hooks.append(_bound)
+
+
+def _bound(request: Any) -> None:
+    most = TIMEOUT_SECONDS if request.method in ("GET", "HEAD") else _SENDING_TIMEOUT_SECONDS
+    waits = request.extensions.get("timeout", {})
+    request.extensions["timeout"] = {
+        kind: min(most, math.inf if seconds is None else seconds) for kind, seconds in waits.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -136,6 +158,11 @@ class Asked:
                 return self.refused(response.status_code)
             case httpx.TimeoutException():
                 return self.timed_out()
+            case JSONDecodeError():
+                return self.error(
+                    f"{self.what} was answered with something else than the Hub says.",
+                    self._or("Try again; a proxy or the login page of a network may stand between"),
+                )
             case RuntimeError(__cause__=BaseException() as cause):  # an upload that failed
                 return self._problem(cause, revision)
             case LocalEntryNotFoundError(__cause__=BaseException() as cause):  # and it is not in the cache

@@ -107,6 +107,7 @@ class Result(BaseModel):
         seconds: training time, validations included.
         tokens_per_second: over the steps alone.
         verdict: one sentence on how it went and what to try.
+        hardware: what computed; empty in runs of earlier versions.
     """
 
     model_config = _CLOSED
@@ -116,6 +117,7 @@ class Result(BaseModel):
     seconds: _Figure
     tokens_per_second: _Figure
     verdict: str
+    hardware: str = ""
 
 
 class Parent(BaseModel):

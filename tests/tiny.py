@@ -34,8 +34,8 @@ def comedy(lines: int, seed: int = 0) -> str:
     return "".join(line() for _ in range(lines))
 
 
-def prepared(source: Path, folder: Path, **options: Any) -> Dataset:
-    """A dataset of a file or folder, at the word level unless the options say otherwise."""
+def prepared(source: Path | str, folder: Path, **options: Any) -> Dataset:
+    """A dataset of a corpus, at the word level unless the options say otherwise."""
     found = find_source(str(source), load_cards())
     prepare(found, fetch(found), Options(**{"level": "word", **options}), DatasetFolder(folder))
     return Dataset(DatasetFolder(folder))

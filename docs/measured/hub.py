@@ -102,6 +102,7 @@ def model(here: Path, hub: Hub) -> dict[str, bytes]:
 
 def fault_row(folder: Path, hub: Hub, operation: Operation, name: str) -> list[str]:
     """What a person hears of a fault, how soon, and whether all is well before and after."""
+    hub.repositories.pop(("model", "ann/play"), None)
     hub.misbehave(FAULTS[name], path=operation.path)
     with TemporaryDirectory(dir=folder) as place:
         begun = time.monotonic()

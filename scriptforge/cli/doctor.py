@@ -17,13 +17,14 @@ _MARKS = {"ok": "ok", "advice": "hint", "unusable": "broken"}
 
 def doctor(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
     """Look at this machine: versions, memory, accelerator, disk, caches and login."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from scriptforge.doctor import examine, is_usable
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    findings = list(examine(Workspace.find(workspace)))
+    found = examine(Workspace.find(workspace))
+    findings = [replace(finding, found=discreet(finding.found)) for finding in found]
     usable = is_usable(findings)
     document = {"usable": usable, "findings": [asdict(finding) for finding in findings]}
     output.result(document, lambda: _drawn(findings))
@@ -34,8 +35,5 @@ def doctor(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quie
 def _drawn(findings: "list[Finding]") -> "RenderableType":
     return table(
         {"check": "left", "": "left", "found": "left", "what to do": "left"},
-        [
-            (finding.check, _MARKS[finding.state], discreet(finding.found), finding.remedy or "")
-            for finding in findings
-        ],
+        [(finding.check, _MARKS[finding.state], finding.found, finding.remedy or "") for finding in findings],
     )

@@ -42,7 +42,7 @@ def inspect(
     """Show what a text parses to: format, scenes, cast, repeats, problems and a sample."""
     from scriptforge.corpus import inspection
     from scriptforge.corpus.cards import load_cards
-    from scriptforge.corpus.fetch import fetch
+    from scriptforge.corpus.fetch import expect_table, fetch
     from scriptforge.corpus.sources import find_source
     from scriptforge.screenplay.formats.table import parse_columns
     from scriptforge.workspace import Workspace
@@ -54,7 +54,10 @@ def inspect(
         columns=parse_columns(columns) if columns else None,
     )
     with output.progress() as progress:
-        found = inspection.inspect(source, fetch(source, progress=progress), progress)
+        fetched = fetch(source, progress=progress)
+        if columns:
+            expect_table([fetched])
+        found = inspection.inspect(source, fetched, progress)
     output.result(asdict(found), lambda: _drawn(found))
 
 

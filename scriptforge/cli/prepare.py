@@ -80,7 +80,7 @@ def prepare(
 ) -> None:
     """Make a dataset of a corpus, or of several: fetch, parse, split, learn the vocabulary, tokenise."""
     from scriptforge.corpus.cards import load_cards
-    from scriptforge.corpus.fetch import fetch
+    from scriptforge.corpus.fetch import expect_table, fetch
     from scriptforge.corpus.prepare import Options, prepare_mix, recommended_for_mix
     from scriptforge.corpus.sources import at_revision, find_source, find_sources, mix_name
     from scriptforge.corpus.split import Shares
@@ -103,6 +103,8 @@ def prepare(
     place.refuse_overwriting(folder, force)
     with output.progress() as progress:
         fetched = [(source, fetch(source, progress=progress)) for source in sources]
+        if columns:
+            expect_table(corpus for _, corpus in fetched)
         chosen = recommended_for_mix(fetched, level.value if level else None)
         options = Options(
             level=chosen.level,

@@ -43,15 +43,19 @@ def push(
     quiet: Quiet = False,
 ) -> None:
     """Share a run on the Hugging Face Hub, with a model card that says what it is."""
-    from scriptforge.hub import parcel, space_parcel, user_name
+    from scriptforge.hub import dataset_at_hand, parcel, space_parcel, user_name
     from scriptforge.hub import push as send
     from scriptforge.run import Run
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    trained = Run(Workspace.find(workspace).run(run))
+    place = Workspace.find(workspace)
+    trained = Run(place.run(run))
     name = repository or f"{user_name()}/{trained.folder.name}"
-    parcels = [parcel(trained, name), *([space_parcel(trained, name)] if space else [])]
+    dataset = dataset_at_hand(trained, place)
+    if dataset is None:
+        output.note("What it was trained on is not here, so its card does not say how much it copies.")
+    parcels = [parcel(trained, name, dataset), *([space_parcel(trained, name)] if space else [])]
     documents: list[dict[str, Any]] = [
         {"repository": each.repository, "kind": each.kind, "files": each.sizes} for each in parcels
     ]

@@ -5,7 +5,7 @@ What is inside the files, scripts or otherwise, is not this module's business.
 """
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -27,10 +27,10 @@ from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile, WebFile
 from scriptforge.corpus.snapshot import take_snapshot
 from scriptforge.corpus.sources import Source
 from scriptforge.digests import sha256_of
-from scriptforge.errors import CorpusError
+from scriptforge.errors import CorpusError, UsageError
 from scriptforge.progress import Progress, untold
 
-__all__ = ["Fetched", "Origin", "OriginFile", "TableFile", "TextFile", "fetch"]
+__all__ = ["Fetched", "Origin", "OriginFile", "TableFile", "TextFile", "expect_table", "fetch"]
 
 
 class OriginFile(BaseModel):
@@ -153,6 +153,20 @@ def fetch(source: Source, *, progress: Progress = untold) -> Fetched:
     )
     is_folder = isinstance(source.location, LocalPath) and source.location.path.is_dir()
     return Fetched(origin, tuple(files), tuple(notes), is_folder and not (card and card.sort))
+
+
+def expect_table(corpora: Iterable[Fetched]) -> None:
+    """Lets what was fetched pass if what a person says of columns can be meant for some of it.
+
+    Raises:
+        UsageError: there is no table among the files.
+    """
+    files = [file for fetched in corpora for file in fetched.files]
+    if not any(isinstance(file, TableFile) for file in files):
+        raise UsageError(
+            f"“{files[0].name}” is a text, which has no columns.",
+            "Leave --columns out; `scriptforge inspect` shows how a file is read.",
+        )
 
 
 def _downloaded(address: WebFile, progress: Progress) -> _Place:

@@ -108,7 +108,7 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
         if not columns:
             raise _without_rows(name)
         return TableFile(name, tuple(columns), partial(_filled, rows, columns))
-    options = _csv_options(path, name, examination.encoding) if examination else {}
+    options = _csv_options(path, name, examination.encoding) if examination else {"batch_size": _ROWS_AT_ONCE}
     tables = partial(_stream, path, name, builder, _ROWS_AT_ONCE, **options)
     first = next(tables(), None)
     if first is None:

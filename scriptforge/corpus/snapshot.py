@@ -47,6 +47,7 @@ def take_snapshot(dataset: HubDataset, progress: Progress) -> Snapshot:
         CorpusError: they cannot be had; who is to blame and what to do is in the message.
     """
     quiet_datasets()
+    network.bound_waiting()
     if re.fullmatch(FULL_REVISION, dataset.revision or ""):
         kept = _kept(dataset, str(dataset.revision))
         if kept:

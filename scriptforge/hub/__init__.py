@@ -7,17 +7,17 @@ Only files that this package writes are sent or taken. Nothing of a repository i
 what its commit says and what this package would have written.
 """
 
-from scriptforge.hub.card import model_card
 from scriptforge.hub.client import user_name
 from scriptforge.hub.pulling import Arrival, find_run, pull
 from scriptforge.hub.pushing import Parcel, Sent, parcel, push, space_parcel
+from scriptforge.hub.specimen import dataset_at_hand
 
 __all__ = [
     "Arrival",
     "Parcel",
     "Sent",
+    "dataset_at_hand",
     "find_run",
-    "model_card",
     "parcel",
     "pull",
     "push",

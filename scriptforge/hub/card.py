@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from scriptforge.hub.specimen import Specimen
+from scriptforge.originality import Report
+from scriptforge.originality.view import figure_rows
 from scriptforge.run import Run
 from scriptforge.run_description import OriginRecord, RunDescription
 
@@ -13,34 +16,36 @@ _LANGUAGE_MODEL = "text-generation"
 _FENCE = "````"
 
 
-def model_card(run: Run, repository: str) -> str:
+def model_card(run: Run, repository: str, specimen: Specimen) -> str:
     """The card of a run that has come to its end: metadata for the Hub, then Markdown for people.
 
     Args:
         run: whose card.
         repository: where it will stand, `OWNER/NAME`.
+        specimen: what it writes.
     """
-    about = run.description
+    about, report = run.description, specimen.report
     parts = [
         f"# {repository.partition('/')[2]}",
         _inline(summary(about)),
         "## A sample",
-        _sample(run),
+        _sample(specimen.text, repository),
         "## Use it",
         _use(repository, about),
         "## What it was trained on",
         _training_text(about),
         "## How good it is",
         _figures(about),
+        *(("## How much it copies", _originality(report)) if report else ()),
         "## How it was trained",
         _training(about),
         "## What it is not",
         _limits(),
     ]
-    return f"---\n{_metadata(about)}\n---\n\n" + "\n\n".join(parts) + "\n"
+    return f"---\n{_metadata(about, report)}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _metadata(about: RunDescription) -> str:
+def _metadata(about: RunDescription, report: Report | None) -> str:
     from huggingface_hub import ModelCardData
 
     hubs = [origin["hub"] for origin in _origins(about).values() if origin["hub"]]
@@ -50,17 +55,27 @@ def _metadata(about: RunDescription) -> str:
         pipeline_tag=_LANGUAGE_MODEL,
         tags=["scriptforge", str(about.model["arch"]), about.dataset.level, "scripts"],
         model_name=about.name,
-        eval_results=_results(about),
+        eval_results=_results(about, report),
         **details,
     )
     return data.to_yaml()
 
 
-def _results(about: RunDescription) -> "list[EvalResult]":
+def _results(about: RunDescription, report: Report | None) -> "list[EvalResult]":
     from huggingface_hub import EvalResult
 
     assert about.result
     stream = about.result.best["stream"]
+    figures: list[tuple[str, str, float | None]] = [
+        ("perplexity", "perplexity per token", stream["perplexity"]),
+        ("bits_per_character", "bits per character", stream["bits_per_character"]),
+        ("nats_per_character", "nats per character", stream["nats_per_character"]),
+    ]
+    if report:
+        figures += [
+            (f"novelty_{words}", f"share of new sequences of {words} words", share)
+            for words, share in report.novelty.items()
+        ]
     return [
         EvalResult(
             task_type=_LANGUAGE_MODEL,
@@ -70,11 +85,8 @@ def _results(about: RunDescription) -> "list[EvalResult]":
             metric_name=name,
             metric_value=round(value, 4),
         )
-        for kind, name, value in (
-            ("perplexity", "perplexity per token", stream["perplexity"]),
-            ("bits_per_character", "bits per character", stream["bits_per_character"]),
-            ("nats_per_character", "nats per character", stream["nats_per_character"]),
-        )
+        for kind, name, value in figures
+        if value is not None
     ]
 
 
@@ -99,13 +111,11 @@ def summary(about: RunDescription) -> str:
 _TOKENS = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
 
-def _sample(run: Run) -> str:
-    """What the model wrote at its last validation, as it was written."""
-    samples = sorted(run.folder.samples.glob("*.txt")) if run.folder.samples.is_dir() else []
-    if not samples:
-        return "None was kept."
-    lines = samples[-1].read_text(encoding="utf-8").strip().split("\n")[:_SAMPLE_LINES]
-    return f"{_FENCE}text\n" + "\n".join(lines).replace(_FENCE, "'''") + f"\n{_FENCE}"
+def _sample(text: str, repository: str) -> str:
+    """How what it wrote begins, as it was written."""
+    lines = text.strip().split("\n")[:_SAMPLE_LINES]
+    sample = "\n".join(lines).replace(_FENCE, "'''")
+    return f"`scriptforge generate {repository}` begins so:\n\n{_FENCE}text\n{sample}\n{_FENCE}"
 
 
 def _use(repository: str, about: RunDescription) -> str:
@@ -151,14 +161,30 @@ def _figures(about: RunDescription) -> str:
     )
 
 
+def _originality(report: Report) -> str:
+    rows = [f"| {name} | {own} | {human} |" for name, own, human in figure_rows(report)]
+    return "\n".join(
+        [
+            f"Of {report.words:,} words that it wrote, compared with its training text; beside them as many"
+            " that people wrote and that it was not trained on:",
+            "",
+            "| | this model | people |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
+
+
 def _training(about: RunDescription) -> str:
     assert about.result
     settings = about.settings
     length = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.epochs:g} epochs"
+    hardware = f" on {_inline(about.result.hardware)}" if about.result.hardware else ""
     return (
         f"{settings.layers} x {settings.hidden_size} units, {settings.optimizer}, {settings.precision},"
         f" batches of {settings.batch_size} x {settings.sequence_length} tokens, {length};"
-        f" {about.result.seconds:,.0f} seconds at {about.result.tokens_per_second:,.0f} tokens a second."
+        f" {about.result.seconds:,.0f} seconds at {about.result.tokens_per_second:,.0f} tokens a second"
+        f"{hardware}."
         f" scriptforge {about.versions.get('scriptforge', '?')}, torch {about.versions.get('torch', '?')}."
         " All settings are in `config.json`."
     )

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from scriptforge.errors import HubError, UsageError
-from scriptforge.network import Asked
+from scriptforge.network import Asked, bound_waiting
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -19,6 +19,7 @@ def client() -> "HfApi":
     from huggingface_hub import HfApi
     from huggingface_hub.utils import disable_progress_bars, logging
 
+    bound_waiting()
     disable_progress_bars()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return HfApi(library_name="scriptforge", library_version=version("scriptforge-lm"))

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError
 from scriptforge.hub.card import model_card
 from scriptforge.hub.client import checked_repository, client
 from scriptforge.hub.space import space_files
+from scriptforge.hub.specimen import write_specimen
 from scriptforge.network import Asked
 from scriptforge.run import Run
 
@@ -60,10 +62,16 @@ class Sent:
     is_new: bool
 
 
-def parcel(run: Run, repository: str) -> Parcel:
+def parcel(run: Run, repository: str, dataset: Dataset | None = None) -> Parcel:
     """Gathers what is to be sent of a run, which was opened and so is sound.
 
+    Args:
+        run: what to send.
+        repository: where to.
+        dataset: what it was trained on, so that its card can say how much it copies; None leaves that out.
+
     Raises:
+        DatasetError: the dataset's text is missing or damaged.
         UsageError: that is no id of a repository.
         HubError: the run's training has not come to an end yet.
     """
@@ -74,7 +82,8 @@ def parcel(run: Run, repository: str) -> Parcel:
             f"Let it come to its end: scriptforge train --resume {run.folder.name}",
         )
     files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
-    return Parcel(repository, "model", {**files, _CARD: model_card(run, repository).encode()})
+    card = model_card(run, repository, write_specimen(run, dataset))
+    return Parcel(repository, "model", {**files, _CARD: card.encode()})
 
 
 def space_parcel(run: Run, repository: str) -> Parcel:

@@ -1,5 +1,6 @@
 """Which device computes."""
 
+import platform
 from typing import Literal
 
 import torch
@@ -31,3 +32,13 @@ def choose_device(choice: Choice) -> Accelerator:
 def is_asynchronous(device: torch.device) -> bool:
     """Whether the host goes on while the device computes: looking at a number then means waiting for it."""
     return device.type == "cuda"
+
+
+def hardware(device: torch.device) -> str:
+    """What computes, in words that are true of many machines."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "the GPU of an Apple computer"
+    threads = torch.get_num_threads()
+    return f"{threads} {'thread' if threads == 1 else 'threads'} of a CPU ({platform.machine()})"

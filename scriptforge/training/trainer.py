@@ -38,7 +38,7 @@ from scriptforge.training.checkpoint import (
     save_checkpoint,
 )
 from scriptforge.training.clock import Clock
-from scriptforge.training.devices import is_asynchronous
+from scriptforge.training.devices import hardware, is_asynchronous
 from scriptforge.training.inheritance import describe_parent, inherit
 from scriptforge.training.memory import keep_freed_memory, memory_explained
 from scriptforge.training.optimizers import optimizer_of
@@ -424,6 +424,7 @@ class _Training:
             seconds=state.seconds,
             tokens_per_second=self._tokens_per_second(),
             verdict=words,
+            hardware=hardware(self.accelerate.device),
         )
         self.description.model_copy(update={"result": result}).save(self.folder)
         return Finished(

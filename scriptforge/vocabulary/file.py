@@ -27,18 +27,19 @@ def read(path: Path) -> tuple[Tokenizer, Level, bool, list[str]]:
     Raises:
         DatasetError: if the file is missing, damaged or foreign.
     """
+    name = f"{path.parent.name}/{path.name}"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}.", _HINT) from error
+        raise DatasetError(f"{name} cannot be read: {error.strerror}.", _HINT) from error
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path} is damaged: it is not JSON.", _HINT) from error
+        raise DatasetError(f"{name} is damaged: it is not JSON.", _HINT) from error
     try:
         level, lower = _pipeline_of(document)
         layout = _layout_of(document)
         tokenizer = Tokenizer.from_str(json.dumps(document))
     except Exception as error:  # of many kinds, tokenizers raising bare ones
-        raise DatasetError(f"{path} is not a vocabulary that scriptforge wrote.", _HINT) from error
+        raise DatasetError(f"{name} is not a vocabulary that scriptforge wrote.", _HINT) from error
     return tokenizer, level, lower, layout
 
 

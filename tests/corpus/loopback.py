@@ -1,11 +1,12 @@
 """A small web server on this machine."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
 
+from loopback_hub.serving import Served
 
-class Web:
+
+class Web(Served):
     """What the server has, how it misbehaves, and what it was asked."""
 
     def __init__(self) -> None:
@@ -13,19 +14,8 @@ class Web:
         self.statuses: dict[str, int] = {}
         self.broken_off: set[str] = set()
         self.silent: set[str] = set()
-        self.stopped = threading.Event()
         self.asked: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-
-    def stop(self) -> None:
-        self.stopped.set()
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
+        super().__init__(_handler(self))
 
 
 def _handler(web: Web) -> type[BaseHTTPRequestHandler]:

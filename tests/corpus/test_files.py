@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from scriptforge.corpus.decoding import examine
@@ -86,6 +88,13 @@ def test_keys_that_lack_in_a_row_of_json_are_empty(tmp_path: Path) -> None:
     table = table_of(tmp_path, "tea.jsonl", b'{"a": 1}\n{"b": 2}\n')
     assert table.columns == ("a", "b")
     assert list(table.rows()) == [{"a": 1, "b": None}, {"a": None, "b": 2}]
+
+
+def test_a_parquet_file_without_rows_is_named(tmp_path: Path) -> None:
+    nothing = pa.array([], pa.string())
+    pq.write_table(pa.table({"speaker": nothing, "line": nothing}), tmp_path / "tea.parquet")
+    with pytest.raises(CorpusError, match="has no rows"):
+        open_table(tmp_path / "tea.parquet", "tea.parquet", None)
 
 
 @pytest.mark.parametrize(

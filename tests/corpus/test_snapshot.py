@@ -1,10 +1,13 @@
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import pyarrow
 import pyarrow.parquet
 import pytest
 from loopback_hub import Fault, Hub
+from tiny import prepared
 
 from scriptforge import network
 from scriptforge.corpus.fetch import Fetched, fetch
@@ -16,9 +19,16 @@ from scriptforge.errors import CorpusError
 CSV = b"speaker,line\nA,Hello.\n"
 
 
+SCRIPT = "ANN: Tea?\n\nBEN: No.\n\n" * 50
+
+
 def parquet(*lines: str) -> bytes:
+    return table({"line": list(lines)})
+
+
+def table(columns: dict[str, list[Any]]) -> bytes:
     buffer = BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table({"line": list(lines)}), buffer)
+    pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
     return buffer.getvalue()
 
 
@@ -50,6 +60,34 @@ def test_the_files_of_a_card_are_read_in_its_order(hub: Hub) -> None:
     ).head
     assert lines_of(fetch_hub("owner/show", revision, ("2.csv", "1.csv"))) == ["two", "one"]
     assert not any(seen.path.endswith("3.csv") for seen in hub.seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("show.parquet", table({"title": ["One"] * 4, "script": [SCRIPT] * 4})),
+        ("show.parquet", table({"speaker": ["ANN", "BEN"] * 200, "line": ["Tea?", "No."] * 200})),
+        (
+            "show.parquet",
+            table(
+                {
+                    "conversations": [[{"role": "ANN", "content": "Tea?"}, {"role": "BEN", "content": "No."}]]
+                    * 200
+                }
+            ),
+        ),
+        ("show.parquet", table({"text": [SCRIPT * 4]})),
+        ("show.csv", b"speaker,line\n" + b"ANN,Tea?\nBEN,No.\n" * 200),
+        ("show.jsonl", b'{"speaker": "ANN", "line": "Tea?"}\n{"speaker": "BEN", "line": "No."}\n' * 200),
+        ("show.txt", SCRIPT.encode() * 4),
+    ],
+)
+def test_a_repository_of_any_usual_shape_is_a_script(
+    hub: Hub, tmp_path: Path, name: str, content: bytes
+) -> None:
+    hub.publish("dataset", "owner/show", {name: content})
+    dataset = prepared("hf:owner/show", tmp_path / "data" / "show")
+    assert {member.speaker for member in dataset.description.cast} == {"ANN", "BEN"}
 
 
 @pytest.mark.parametrize("files", [(), ("show.csv",)])

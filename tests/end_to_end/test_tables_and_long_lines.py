@@ -75,6 +75,14 @@ def test_columns_that_are_not_known_are_named(
     assert error in first and hint in second
 
 
+@pytest.mark.parametrize("command", ["prepare", "inspect"])
+def test_a_text_has_no_columns(workspace_path: Path, command: str) -> None:
+    (workspace_path / "tea.txt").write_text("ANNA: Tea?\n\n" * 300, encoding="utf-8")
+    done = scriptforge(command, "tea.txt", "--columns", "line=What", "--quiet", workspace=workspace_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "Error: “tea.txt” is a text, which has no columns."
+
+
 def peak(workspace: Path, megabytes: int, *words: str) -> int:
     """The most bytes that `prepare` held at once on a text of one line."""
     draw = random.Random(0)

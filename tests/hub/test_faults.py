@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from loopback_hub import TOKEN, Fault, Hub
@@ -105,6 +106,28 @@ def test_a_push_that_fails_says_why_and_changes_nothing(
     assert hub.repositories["model", "ann/harbour"].head == head
     hub.behave()
     assert push(parcel(Run(tiny_run), "ann/harbour")).is_new
+
+
+@pytest.mark.parametrize("fault", [Fault(adds=9), Fault(corrupts=True)], ids=repr)
+@pytest.mark.parametrize("path", ["/api/repos/create", "/api/models/", "/lfs/objects/batch", "/preupload/"])
+def test_an_answer_that_is_not_the_hubs_is_said_to_be_none(
+    hub: Hub, tiny_run: RunFolder, place: Workspace, fault: Fault, path: str
+) -> None:
+    hub.publish("model", "ann/harbour", {"README.md": b"# Mine"})
+    hub.misbehave(fault, path=path)
+    with pytest.raises(HubError, match="answered with something else than the Hub says"):
+        push(parcel(Run(tiny_run), "ann/harbour"))
+    if path == "/api/models/":
+        with pytest.raises(HubError, match="answered with something else than the Hub says"):
+            pull(place, "ann/harbour")
+
+
+def test_a_silent_hub_is_waited_for_but_not_for_long(published: Hub, place: Workspace) -> None:
+    published.misbehave(Fault(stalls=True), method="HEAD", path="/resolve/")
+    begun = monotonic()
+    with pytest.raises(HubError, match="did not answer"):
+        pull(place, "bob/harbour")
+    assert monotonic() - begun < 30  # of itself the client waits a minute for each of five tries
 
 
 @pytest.mark.parametrize("path", ["/preupload/", "/commit/"])

@@ -2,15 +2,21 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from loopback_hub import Hub
+from tiny import finish, prepared, small
 
+from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.hub import find_run, parcel, pull, push, user_name
 from scriptforge.run import Run
+from scriptforge.training.trainer import start
+from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace
 
 FILES = {"README.md", "config.json", "model.safetensors", "tokenizer.json"}
@@ -172,8 +178,53 @@ def test_the_card_says_what_it_is_and_nothing_of_this_machine(
     assert f"{best['bits_per_character']:.4f}" in card
 
 
+def test_the_card_shows_what_generate_writes(pushed: Hub, tiny_run: RunFolder) -> None:
+    card = pushed.repositories["model", "ann/harbour"].files["README.md"].decode()
+    sample = card.split("````text\n")[1].split("\n````")[0]
+    run = Run(tiny_run)
+    (piece,) = generate(run.model, run.vocabulary, Request())
+    assert piece.text.strip().startswith(sample[:200])
+    assert "novelty_8" not in card
+
+
+def test_the_card_says_how_much_is_copied_where_that_can_be_told(
+    tiny_run: RunFolder, tiny_dataset: Dataset
+) -> None:
+    card = parcel(Run(tiny_run), "ann/harbour", tiny_dataset).card
+    assert "| new sequences of 8 words |" in card
+    assert "type: novelty_8" in card
+
+
 def test_a_run_that_has_not_ended_is_not_pushed(hub: Hub, tiny_run: RunFolder, tmp_path: Path) -> None:
     run = Run(tiny_run)
     run.description = run.description.model_copy(update={"result": None})
     with pytest.raises(HubError, match="still being trained"):
         parcel(run, "ann/harbour")
+
+
+READS_IN_TRANSFORMERS = """
+import json, sys
+from transformers import PreTrainedTokenizerFast
+said = sys.argv[1]
+for repository in sys.argv[2:]:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(repository)
+    ids = tokenizer(said)["input_ids"]
+    print(json.dumps([ids, tokenizer.decode(ids)]))
+"""
+
+
+def test_transformers_reads_the_vocabulary_of_a_pushed_model(
+    hub: Hub, tiny_text: Path, tmp_path: Path
+) -> None:
+    said = "My aunt hid the last ticket in the rain!"
+    expected = []
+    levels: tuple[Level, ...] = ("word", "bpe", "char")
+    for level in levels:
+        dataset = prepared(tiny_text, tmp_path / "data" / level, level=level)
+        folder = RunFolder(tmp_path / "runs" / level)
+        finish(start(dataset, small(epochs=0.1), folder, "cpu"))
+        push(parcel(Run(folder), f"ann/{level}"))
+        expected.append([dataset.vocabulary.encode(said), said])
+    command = [sys.executable, "-c", READS_IN_TRANSFORMERS, said, *(f"ann/{level}" for level in levels)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == expected
