@@ -305,6 +305,7 @@ DOCUMENTS = {
         "[].dataset": "the dataset it was trained on",
         "[].level": "its level",
         "[].plain": "whether its text was taken as it stands",
+        "[].arch": "architecture of the model, or null where the run does not say",
         "[].parameters": "trainable numbers in the model",
         "[].nats_per_character": "of the best weights on the validation split; null until training has ended",
         "[].bits_per_character": "the same in bits",

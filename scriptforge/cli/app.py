@@ -26,6 +26,7 @@ from scriptforge.cli.pull import pull
 from scriptforge.cli.push import push
 from scriptforge.cli.runs import runs
 from scriptforge.cli.train import train
+from scriptforge.cli.tune import tune
 from scriptforge.errors import unknown_name
 
 THREAD_SPINS = "3000"
@@ -37,7 +38,7 @@ the same cores, training comes almost to a halt.
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Begin": [demo, corpora, inspect, prepare],
-    "Train and write": [train, generate],
+    "Train and write": [train, tune, generate],
     "Share": [push, pull],
     "Look around": [evaluate, originality, runs, doctor],
 }

@@ -32,6 +32,7 @@ def demo(
     from scriptforge.corpus.sources import find_source
     from scriptforge.dataset import Dataset
     from scriptforge.generation import Request, SamplingOptions, stream
+    from scriptforge.recording import recorders
     from scriptforge.run import Run
     from scriptforge.training.devices import choose_device
     from scriptforge.training.trainer import start
@@ -54,7 +55,8 @@ def demo(
         f"2. Train for {minutes * 60:.0f} seconds on {dataset.description.splits['train'].lines:,} lines."
     )
     with Interrupts() as interrupts:
-        finished = follow(start(dataset, settings, run, accelerator, interrupts.requested), output)
+        reports = start(dataset, settings, run, accelerator, interrupts.requested)
+        finished = follow(reports, output, recorders(run))
     if finished is None:
         raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")

@@ -1,0 +1,240 @@
+"""`scriptforge tune`: a search for settings that suit a dataset better than those that `train` chooses."""
+
+import math
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scriptforge.cli.interrupts import Interrupts
+from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
+from scriptforge.cli.output import Output, facts, sections, table
+from scriptforge.cli.train import DEFAULT_MINUTES, follow
+from scriptforge.cli.tuning_view import bits, in_short, trial_table, tuning_view
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from scriptforge.training.reports import Finished
+    from scriptforge.tuning.outcome import Outcome
+    from scriptforge.tuning.study import Plan, Study
+    from scriptforge.workspace import RunFolder, Workspace
+
+
+class PrunerChoice(StrEnum):
+    """How trials without prospects are found."""
+
+    median = "median"
+    hyperband = "hyperband"
+    none = "none"
+
+
+def tune(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[DATASET]", help="The dataset; the latest if left out.")
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many trials the study is to have in the end.")
+    ] = 20,
+    seconds: Annotated[float, typer.Option(metavar="S", help="How long each trial trains.")] = 30.0,
+    space_file: Annotated[
+        Path | None,
+        typer.Option("--space", metavar="FILE.toml", help="What trials may choose, and from what."),
+    ] = None,
+    print_space: Annotated[
+        bool,
+        typer.Option("--print-space", help="Print the space that is searched by default, to begin with."),
+    ] = False,
+    pruner: Annotated[
+        PrunerChoice, typer.Option(help="How trials without prospects are found and ended early.")
+    ] = PrunerChoice.median,
+    study_name: Annotated[
+        str | None,
+        typer.Option("--study", metavar="NAME", help="Name of the study, instead of the dataset's."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where the study is kept, instead of a file in its folder: sqlite:///FILE, or "
+            "postgresql://USER@HOST/DATABASE for several machines.",
+        ),
+    ] = None,
+    best: Annotated[bool, typer.Option("--best", help="Then train a run with the best settings.")] = False,
+    epochs: Annotated[
+        float | None, typer.Option(metavar="N", help="With --best, read the text so many times.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="With --best, train for so long; 3 minutes by default.")
+    ] = None,
+    run_name: Annotated[
+        str | None, typer.Option("--name", metavar="RUN", help="With --best, name of the run.")
+    ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw how it went and what mattered into the study's folder.")
+    ] = False,
+    gpu: Annotated[
+        bool | None, typer.Option("--gpu/--cpu", help="What computes; a GPU if there is one when left out.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training.")
+    ] = 1,
+    workspace: WorkspacePath = None,
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for settings that suit a dataset better than those that train chooses by itself.
+
+    The same command goes on with a study until it has as many trials as asked for. Several processes may work
+    on one study.
+    """
+    from scriptforge.dataset import Dataset
+    from scriptforge.errors import UsageError
+    from scriptforge.tuning.outcome import outcome_of
+    from scriptforge.tuning.pictures import draw_pictures, require_matplotlib
+    from scriptforge.tuning.study import open_study
+    from scriptforge.workspace import Workspace
+
+    output = Output(as_json, quiet)
+    if print_space:
+        _print_space(output)
+        return
+    length = {key: value for key, value in (("epochs", epochs), ("minutes", minutes)) if value is not None}
+    if not best and (length or run_name):
+        raise UsageError("--epochs, --minutes and --name are for the run of --best.", "Add --best.")
+    if len(length) > 1:
+        raise UsageError("--epochs and --minutes exclude each other.", "Give one of them.")
+    if plot:
+        require_matplotlib()
+    place = Workspace.find(workspace)
+    plan = _plan(trials, seconds, space_file, pruner, gpu, seed)
+    dataset = Dataset(place.dataset(name))
+    run = _new_run(place, run_name or place.free_run_name(dataset.name)) if best else None
+    folder = place.study(study_name or dataset.name)
+    with Interrupts() as interrupts:
+        with open_study(folder, storage, dataset, plan) as study:
+            _search(study, output, interrupts)
+            outcome = outcome_of(study)
+        if plot:
+            for path in draw_pictures(folder, outcome.records, outcome.importance):
+                output.note(f"Drawn: {path}")
+        document = _document(dataset.name, outcome)
+        if run:
+            finished = _train(
+                outcome, length or {"minutes": DEFAULT_MINUTES}, place, run, plan, output, interrupts
+            )
+            document["run"] = finished.run
+            document["trained"] = asdict(finished.best)
+    output.result(document, lambda: _drawn(document, outcome))
+
+
+def _print_space(output: Output) -> None:
+    from scriptforge.tuning.space import DEFAULT_SPACE
+
+    output.stream([DEFAULT_SPACE])
+
+
+def _plan(
+    trials: int,
+    seconds: float,
+    space_file: Path | None,
+    pruner: PrunerChoice,
+    gpu: bool | None,
+    seed: int,
+) -> "Plan":
+    from scriptforge.errors import UsageError
+    from scriptforge.training.devices import choose_device
+    from scriptforge.tuning.space import Space
+    from scriptforge.tuning.study import Plan
+
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise UsageError(f"No training lasts {seconds:g} seconds.", "Give a number above 0: --seconds 30")
+    return Plan(
+        trials=trials,
+        seconds=seconds,
+        space=Space.read(space_file) if space_file else Space.default(),
+        pruner=pruner.value,
+        accelerator=choose_device("auto" if gpu is None else "gpu" if gpu else "cpu"),
+        seed=seed,
+    )
+
+
+def _new_run(place: "Workspace", name: str) -> "RunFolder":
+    folder = place.new_run(name)
+    place.refuse_overwriting(folder, force=False)
+    return folder
+
+
+def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
+    """Searches to the end, or leaves when asked to."""
+    from scriptforge.tuning.search import search
+
+    with tuning_view(output, study.records(), study.plan.trials) as tell:
+        search(study, tell, interrupts.requested)
+    if interrupts.requested():
+        output.note(f"Stopped; the same command goes on with study “{study.name}”.")
+        raise typer.Exit(interrupts.exit_code)
+
+
+def _train(
+    outcome: "Outcome",
+    length: dict[str, float],
+    place: "Workspace",
+    run: "RunFolder",
+    plan: "Plan",
+    output: Output,
+    interrupts: Interrupts,
+) -> "Finished":
+    """Trains a run with the best settings."""
+    from scriptforge.training.trainer import start
+    from scriptforge.tuning.variants import adopted
+
+    settings = outcome.settings_for(length)
+    reports = start(adopted(outcome.dataset, place), settings, run, plan.accelerator, interrupts.requested)
+    finished = follow(reports, output)
+    if finished is None:
+        raise typer.Exit(interrupts.exit_code)
+    return finished
+
+
+def _document(dataset_name: str, outcome: "Outcome") -> dict[str, Any]:
+    return {
+        "study": outcome.study,
+        "dataset": dataset_name,
+        "trials": [asdict(record) for record in outcome.records],
+        "best": asdict(outcome.best),
+        "default_bits_per_character": outcome.default,
+        "importance": dict(outcome.importance),
+    }
+
+
+def _drawn(document: dict[str, Any], outcome: "Outcome") -> "RenderableType":
+    parts: dict[str, RenderableType] = {
+        "": facts(_facts(document, outcome)),
+        "Trials": trial_table(outcome.records, outcome.best),
+    }
+    if outcome.importance:
+        rows = [[name, f"{share:.0%}"] for name, share in outcome.importance.items()]
+        parts["What mattered"] = table({"choice": "left", "share": "right"}, rows)
+    return sections(parts)
+
+
+def _facts(document: dict[str, Any], outcome: "Outcome") -> list[tuple[str, str]]:
+    counted = [record.state for record in outcome.records if record.state != "repeated"]
+    kinds = ", ".join(f"{counted.count(state)} {state}" for state in dict.fromkeys(counted))
+    rows = [
+        ("study", outcome.study),
+        ("dataset", document["dataset"]),
+        ("trials", f"{len(counted)}: {kinds}"),
+        ("best", f"{bits(outcome.best)} bits/char, trial {outcome.best.number}"),
+        ("its choices", in_short(outcome.best.settings)),
+    ]
+    if outcome.default is not None:
+        gain = 1 - (outcome.best.bits_per_character or 0.0) / outcome.default
+        rows.append(("train by itself", f"{outcome.default:.4f} bits/char; the best needs {gain:.1%} less"))
+    if "run" in document:
+        figure = document["trained"]["stream"]["bits_per_character"]
+        rows.append(("run", f"{document['run']}: {figure:.4f} bits/char on {outcome.dataset.name}"))
+    return rows

@@ -1,0 +1,246 @@
+"""The search space: which settings a trial may choose, and from what.
+
+Each entry is a list of choices, a range, or a plain value that every trial has. What has no entry is left as
+`train` would have it. Beside the settings of a training there are `level` and, for the levels that have one,
+the size of the vocabulary. What means nothing beside the other choices is not drawn.
+"""
+
+import json
+import tomllib
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scriptforge.config import Settings, resolve
+from scriptforge.errors import UsageError, unknown_name
+from scriptforge.tuning.entries import Asked, Choices, Drawn, Entry, Fixed, Range
+from scriptforge.vocabulary import Level
+from scriptforge.vocabulary.levels import LEVELS
+
+LEVEL = "level"
+SIZES: Mapping[Level, str] = {"bpe": "bpe_vocabulary_size", "word": "word_vocabulary_size"}
+"""What the size of the vocabulary is called at the levels where it can be chosen."""
+
+DEFAULT_SPACE = """\
+# What `scriptforge tune` draws the settings of a trial from.
+#
+#   hidden_size = {choices = [256, 384, 512]}                    one of these
+#   hidden_size = {low = 128, high = 768, step = 64}             from low to high, in steps
+#   learning_rate = {low = 1e-3, high = 2e-2, log = true}        evenly on a logarithmic scale
+#   hidden_size = 512                                            the same for every trial
+#
+# Every setting of `scriptforge train` can stand here but those of a training's length. One that does not is
+# left as `train` would have it.
+
+level = {choices = ["bpe", "word", "char"]}
+bpe_vocabulary_size = {choices = [500, 1000, 2000, 4000]}
+word_vocabulary_size = {choices = [2000, 5000, 10000, 20000]}
+
+hidden_size = {low = 128, high = 1024, step = 64}
+layers = {choices = [1, 2]}
+batch_size = {choices = [8, 16, 32, 64]}
+sequence_length = {low = 16, high = 128, step = 16}
+
+learning_rate = {low = 1e-3, high = 4e-2, log = true}
+matrix_learning_rate = {low = 5e-3, high = 6e-2, log = true}
+
+dropout_input = {low = 0.0, high = 0.5, step = 0.05}
+dropout_between = {low = 0.0, high = 0.5, step = 0.05}
+dropout_recurrent = {low = 0.0, high = 0.5, step = 0.05}
+dropout_output = {low = 0.0, high = 0.6, step = 0.05}
+"""
+
+_OF_THE_STUDY = {
+    "epochs": "--seconds says how long a trial is.",
+    "minutes": "--seconds says how long a trial is.",
+    "validations": "Every trial has as many, so that they can be compared.",
+    "patience": "Trials without prospects are ended anyway: --pruner says how.",
+    "seed": "--seed is that of every trial.",
+}
+_VOCABULARY_SETTINGS = (LEVEL, *SIZES.values())
+_ONLY_WITH: Mapping[str, tuple[str, Container[Any]]] = {
+    **{size: (LEVEL, (level,)) for level, size in SIZES.items()},
+    "dropout_between": ("layers", range(2, 1_000)),
+    "matrix_learning_rate": ("optimizer", ("muon",)),
+    "momentum": ("optimizer", ("muon",)),
+}
+"""What means something only where something else has one of some values."""
+
+_RANGE_KEYS = ("low", "high", "log", "step")
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space that has been checked.
+
+    Attributes:
+        entries: by the name of what is chosen.
+    """
+
+    entries: Mapping[str, Entry]
+
+    @classmethod
+    def default(cls) -> "Space":
+        """What is searched when nobody says."""
+        return cls.parsed(tomllib.loads(DEFAULT_SPACE))
+
+    @classmethod
+    def read(cls, path: Path) -> "Space":
+        """The space that a TOML file describes.
+
+        Raises:
+            UsageError: the file is missing or not TOML, or an entry is none.
+        """
+        try:
+            return cls.parsed(tomllib.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error.strerror}.", "Check the path after --space."
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{path} is not TOML: {error}.", "Begin with what scriptforge tune --print-space prints."
+            ) from error
+
+    @classmethod
+    def parsed(cls, document: Mapping[str, Any]) -> "Space":
+        """The space of a TOML document.
+
+        Raises:
+            UsageError: an entry is none, or there is nothing to search.
+        """
+        space = cls({name: _entry(name, value) for name, value in document.items()})
+        if not space.drawn:
+            raise UsageError(
+                "The search space leaves nothing to search.",
+                "Let a setting have choices or a range: hidden_size = {choices = [256, 512]}",
+            )
+        return space
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What every trial has."""
+        return {name: entry.value for name, entry in self.entries.items() if isinstance(entry, Fixed)}
+
+    @property
+    def drawn(self) -> dict[str, Drawn]:
+        """What trials differ in."""
+        return {name: entry for name, entry in self.entries.items() if not isinstance(entry, Fixed)}
+
+    @property
+    def text(self) -> str:
+        """The space in one line, the same for spaces that are the same."""
+        return json.dumps({name: repr(entry) for name, entry in self.entries.items()}, sort_keys=True)
+
+    def offered(self, choices: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of some choices that a trial could draw."""
+        return {
+            name: choices[name]
+            for name, entry in self.drawn.items()
+            if name in choices and choices[name] in entry
+        }
+
+    def draw(self, trial: Asked, level: Level) -> dict[str, Any]:
+        """The choices of one trial, what is fixed included.
+
+        Args:
+            trial: what draws.
+            level: that of the dataset, where the space names none.
+        """
+        chosen = {LEVEL: level, **self.fixed}
+        for name, entry in sorted(self.drawn.items(), key=lambda each: each[0] in _ONLY_WITH):
+            if means_something(name, chosen):
+                chosen[name] = entry.draw(name, trial)
+        return {name: chosen[name] for name in self.entries if means_something(name, chosen)}
+
+
+def means_something(name: str, choices: Mapping[str, Any]) -> bool:
+    """Whether a choice makes a difference beside others, such as the size of a vocabulary at a level."""
+    other, values = _ONLY_WITH.get(name, (name, ()))
+    return name not in _ONLY_WITH or other not in choices or choices[other] in values
+
+
+def training_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a trial's choices that are settings of its training, and not of its dataset."""
+    return {name: value for name, value in chosen.items() if name not in _VOCABULARY_SETTINGS}
+
+
+def _entry(name: str, value: Any) -> Entry:
+    """One entry of a TOML document, checked.
+
+    Raises:
+        UsageError: it is none.
+    """
+    known = [*Settings.model_fields, *_VOCABULARY_SETTINGS]
+    if name not in known:
+        raise unknown_name("setting", name, [key for key in known if key not in _OF_THE_STUDY])
+    if name in _OF_THE_STUDY:
+        raise UsageError(f"{name} cannot be searched.", _OF_THE_STUDY[name])
+    if not isinstance(value, dict):
+        _check_value(name, value)
+        return Fixed(value)
+    return _choices(name, value) if "choices" in value else _range(name, value)
+
+
+def _choices(name: str, table: Mapping[str, Any]) -> Choices:
+    if others := sorted(set(table) - {"choices"}):
+        raise UsageError(f"{name}: choices and {others[0]} exclude each other.", "Give one of them.")
+    values = table["choices"]
+    if not isinstance(values, list) or not values:
+        raise UsageError(
+            f"{name}: there are no choices.", f"List them: {name} = {{choices = [VALUE, VALUE]}}"
+        )
+    for value in values:
+        _check_value(name, value)
+    return Choices(tuple(dict.fromkeys(values)))
+
+
+def _range(name: str, table: Mapping[str, Any]) -> Range:
+    for key in table:
+        if key not in _RANGE_KEYS:
+            raise unknown_name("key of an entry", key, ["choices", *_RANGE_KEYS])
+    if missing := {"low", "high"} - set(table):
+        raise UsageError(
+            f"{name}: {missing.pop()} is missing.", f"Write {name} = {{low = NUMBER, high = NUMBER}}"
+        )
+    low, high, step, log = table["low"], table["high"], table.get("step"), table.get("log", False)
+    for number in (low, high):
+        _check_value(name, number)
+    if not all(_is_number(number) for number in (low, high, 1 if step is None else step)):
+        raise UsageError(
+            f"{name}: only numbers have a range.", f"List choices: {name} = {{choices = [VALUE, VALUE]}}"
+        )
+    if not isinstance(log, bool):
+        raise UsageError(f"{name}: log is {log!r}.", "Write log = true, or leave it out.")
+    found = Range(low, high, log, step) if _is_whole(name) else Range(float(low), float(high), log, step)
+    found.check(name)
+    if found.is_whole and isinstance(step, float):
+        raise UsageError(f"{name}: a step of {step} leaves the whole numbers.", "Give a whole step.")
+    return found
+
+
+def _check_value(name: str, value: Any) -> None:
+    """Lets only values pass that the setting can have.
+
+    Raises:
+        UsageError: it cannot have this one.
+    """
+    if name == LEVEL:
+        if value not in LEVELS:
+            raise UsageError(f"level: there is no level {value!r}.", f"Levels: {', '.join(LEVELS)}.")
+    elif name in SIZES.values():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 2:
+            raise UsageError(
+                f"{name}: {value!r} is not a number of tokens.", "Give a whole number from 2 on."
+            )
+    else:
+        resolve({"epochs": 1}, {name: value})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(name: str) -> bool:
+    return name in SIZES.values() or Settings.model_fields[name].annotation is int

@@ -1,0 +1,135 @@
+"""Where studies are kept: an SQLite file or a PostgreSQL server, and what goes wrong with either, in words.
+
+Processes that work on a trial give a sign of life every few seconds. Where it stays away the trial counts as
+dead, and whoever begins a trial next says so. No password is ever part of a message.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from scriptforge.errors import StudyError, UsageError
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+    from sqlalchemy import URL
+
+INSTALL = "Install what it needs: pip install 'scriptforge-lm[tune]'"
+
+_SECONDS_BETWEEN_SIGNS = 2
+_SECONDS_UNTIL_DEAD = 15
+_SECONDS_FOR_A_LOCK = 60
+_SECONDS_TO_CONNECT = 10
+_FORMS = "Give --storage sqlite:///FILE or --storage postgresql://USER@HOST/DATABASE"
+_REMEDIES = {
+    "sqlite": "Name a file, in a folder that exists, that you may write to: --storage sqlite:///FILE",
+    "postgresql": "Check that the server runs, and that host, database, user and password are right.",
+}
+_CONNECTIONS: dict[str, dict[str, Any]] = {
+    "sqlite": {"timeout": _SECONDS_FOR_A_LOCK},
+    "postgresql": {"connect_timeout": _SECONDS_TO_CONNECT},
+}
+
+
+class Storage:
+    """A place for studies that can be reached.
+
+    Args:
+        address: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
+        when_dead: told of every trial whose process gave no sign of life any more.
+
+    Raises:
+        UsageError: there can be no study at such an address.
+        StudyError: the address cannot be reached, or what it needs is not installed.
+    """
+
+    def __init__(self, address: str, when_dead: "Callable[[Study, FrozenTrial], None]") -> None:
+        self._url = _parsed(address)
+        with self.explained():
+            self.backend = self._opened(when_dead)
+
+    @property
+    def name(self) -> str:
+        """The address as it may be shown."""
+        return self._url.set(query={}).render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.backend.remove_session()
+        self.backend.engine.dispose()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turns the errors of a database into ours.
+
+        Raises:
+            StudyError: the storage failed.
+        """
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (StorageInternalError, SQLAlchemyError) as error:
+            raise StudyError(
+                f"The study cannot be kept at {self.name}: {self._reason(error)}.",
+                _REMEDIES[self._url.get_backend_name()],
+            ) from error
+
+    def _opened(self, when_dead: "Callable[[Study, FrozenTrial], None]") -> "RDBStorage":
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        backend = self._url.get_backend_name()
+        try:
+            return optuna.storages.RDBStorage(
+                self._url.render_as_string(hide_password=False),
+                engine_kwargs={"connect_args": _CONNECTIONS[backend], "pool_pre_ping": True},
+                heartbeat_interval=_SECONDS_BETWEEN_SIGNS,
+                grace_period=_SECONDS_UNTIL_DEAD,
+                heartbeat_stale_trial_callback=when_dead,
+            )
+        except ImportError as error:
+            raise StudyError(
+                f"There is no driver here for {self.name}.", "Install one: pip install 'psycopg[binary]'"
+            ) from error
+        except RuntimeError as error:
+            raise StudyError(
+                f"{self.name} was made by a version of Optuna that this one does not read.",
+                "Use the version of Optuna that made it, or another storage.",
+            ) from error
+
+    def _reason(self, error: Exception) -> str:
+        """What the database itself says, in one line and without the password."""
+        known = error.__cause__ if error.__cause__ is not None else error
+        said = " ".join(str(getattr(known, "orig", None) or known).split()).rstrip(".")
+        password = self._url.password
+        return said.replace(str(password), "***") if password else said
+
+
+def _parsed(address: str) -> "URL":
+    """The address, if it is one of a storage.
+
+    Raises:
+        UsageError: it is none.
+        StudyError: Optuna is missing, which brings what reads an address.
+    """
+    try:
+        import optuna  # noqa: F401
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+    except ImportError as error:
+        raise StudyError("Optuna is not installed here.", INSTALL) from error
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise UsageError("What --storage gives is not the address of a database.", _FORMS) from None
+    if url.get_backend_name() not in _REMEDIES:
+        raise UsageError(f"No study can be kept in “{url.get_backend_name()}”.", _FORMS)
+    if not url.database or url.database == ":memory:":
+        raise UsageError("What --storage gives names no database.", _FORMS)
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url

@@ -1,0 +1,69 @@
+"""The dataset of a study at every level, and with every vocabulary, that its trials ask for."""
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from scriptforge.corpus.relevel import relevel
+from scriptforge.dataset import Dataset
+from scriptforge.errors import UsageError
+from scriptforge.tuning.space import LEVEL, SIZES
+from scriptforge.vocabulary import Level
+from scriptforge.workspace import DatasetFolder, StudyFolder, Workspace, atomic_folder
+
+_LONGEST_NAME = 48
+
+
+class Variants:
+    """Datasets of one text; each is made when it is first asked for, by one process.
+
+    Args:
+        dataset: the study's own.
+        folder: where the others are kept.
+    """
+
+    def __init__(self, dataset: Dataset, folder: StudyFolder) -> None:
+        self.own = dataset
+        self._folder = folder
+
+    def suiting(self, chosen: Mapping[str, Any]) -> Dataset:
+        """The dataset at the level, and with the vocabulary, that a trial chose.
+
+        Raises:
+            UsageError: the vocabulary is too small for the level.
+            DatasetError: the dataset's parsed text is missing or damaged.
+        """
+        about = self.own.description
+        level: Level = chosen.get(LEVEL, about.level)
+        size: int | None = chosen.get(SIZES.get(level, ""))
+        if level == about.level and size in (None, about.vocabulary_size):
+            return self.own
+        name = "-".join([self.own.name[:_LONGEST_NAME], level, *([str(size)] if size else [])])
+        folder = self._folder.dataset(about.fingerprint, name)
+        with self._folder.lock(name):
+            if not folder.description.is_file():
+                relevel(self.own, level, size, folder)
+        return Dataset(folder)
+
+
+def adopted(dataset: Dataset, place: Workspace) -> Dataset:
+    """A dataset of a study among those of the workspace, where the runs trained on it look for it.
+
+    Args:
+        dataset: one of `Variants`, or one that is in the workspace already.
+        place: the workspace.
+
+    Raises:
+        UsageError: another dataset there has its name.
+    """
+    folder: DatasetFolder = place.new_dataset(dataset.name)
+    if not folder.description.is_file():
+        with atomic_folder(folder.path) as temporary:
+            shutil.copytree(dataset.folder.path, temporary, dirs_exist_ok=True)
+    there = Dataset(folder)
+    if there.description.fingerprint != dataset.description.fingerprint:
+        raise UsageError(
+            f"There is another dataset named “{dataset.name}” already.",
+            f"Move data/{dataset.name} away, and run the same command again.",
+        )
+    return there

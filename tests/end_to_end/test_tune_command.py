@@ -1,0 +1,160 @@
+"""The real command: several processes at one study, one that is killed, one that is interrupted."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Stage, begin, end, scriptforge
+
+from scriptforge.cli.app import run
+
+SPACE = """\
+hidden_size = 16
+embedding_size = 8
+tied = false
+batch_size = 4
+sequence_length = 16
+learning_rate = {low = 1e-3, high = 3e-2, log = true}
+"""
+SHORT = ("--space", "space.toml", "--seconds", "0.1")
+
+
+@pytest.fixture
+def place(stage: Stage, tmp_path: Path) -> Path:
+    """A workspace with the stage's dataset and a small space."""
+    (tmp_path / "data").symlink_to(stage.path / "data")
+    (tmp_path / "space.toml").write_text(SPACE)
+    return tmp_path
+
+
+def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def states(found: dict[str, Any]) -> list[str]:
+    return [trial["state"] for trial in found["trials"]]
+
+
+def test_from_search_to_run(place: Path) -> None:
+    words = ("tune", "harbour", "--trials", "3", *SHORT)
+    found = document(
+        scriptforge(
+            *words, "--plot", "--best", "--epochs", "0.2", "--name", "best", "--json", workspace=place
+        )
+    )
+    assert list(found) == [
+        "study", "dataset", "trials", "best", "default_bits_per_character", "importance", "run", "trained",
+    ]  # fmt: skip
+    assert (found["study"], found["dataset"], found["run"]) == ("harbour", "harbour", "best")
+    assert found["trials"][0]["is_default"]
+    assert found["default_bits_per_character"] == found["trials"][0]["bits_per_character"]
+    assert found["best"]["bits_per_character"] <= found["default_bits_per_character"]
+    config = json.loads((place / "runs" / "best" / "config.json").read_text())
+    assert config["settings"]["learning_rate"] == found["best"]["settings"]["learning_rate"]
+    assert (config["settings"]["epochs"], config["settings"]["minutes"]) == (0.2, None)
+    assert config["settings"]["validations"] == 10
+    assert (place / "studies" / "harbour" / "history.svg").is_file()
+
+    again = scriptforge(*words, workspace=place)
+    assert again.returncode == 0
+    assert re.search(r"^best +[\d.]+ bits/char, trial \d$", again.stdout, flags=re.MULTILINE)
+    assert "Trial" not in again.stderr, "there was nothing left to do"
+
+
+def test_interrupted_and_gone_on_with(place: Path) -> None:
+    words = ("tune", "--trials", "1", "--space", "space.toml", "--seconds", "2", "--json")
+    process = begin(*words[:-1], workspace=place)
+    time.sleep(1)
+    code, errors = end(process, signal.SIGINT)
+    assert code == 130 and "the same command goes on" in errors.splitlines()[-1]
+    found = document(scriptforge(*words, workspace=place))
+    assert sorted(states(found)) == ["complete", "repeated"]
+    assert found["trials"][0]["reason"] == "interrupted"
+
+
+def test_two_processes_of_which_one_is_killed(place: Path) -> None:
+    """The one that stays does the trial of the other one again, once its signs of life have stayed away."""
+    database = place / "shared.db"
+    words = (
+        "tune",
+        "--trials",
+        "4",
+        "--space",
+        "space.toml",
+        "--seconds",
+        "3",
+        "--storage",
+        f"sqlite:///{database}",
+    )
+    stays = begin(*words, workspace=place)
+    killed = begin(*words, workspace=place)
+    time.sleep(0.5)
+    killed.kill()
+    killed.communicate()
+    code, errors = end(stays)
+    assert code == 0, errors
+    found = document(scriptforge(*words, "--json", workspace=place))
+    assert states(found).count("complete") == 4 and states(found).count("repeated") == 1
+    repeated = next(trial for trial in found["trials"] if trial["state"] == "repeated")
+    assert repeated["reason"] == "its process died"
+    settings = [trial["settings"] for trial in found["trials"] if trial["state"] == "complete"]
+    assert not repeated["settings"] or repeated["settings"] in settings
+    assert not list((place / "studies" / "harbour" / "trials").iterdir())
+
+
+def test_the_space_is_printed_for_editing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tune", "--print-space"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "" and "hidden_size = {low" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (["nowhere"], 2, "no dataset named “nowhere”"),
+        (["--seconds", "0"], 2, "lasts 0 seconds"),
+        (["--seconds", "inf"], 2, "lasts inf seconds"),
+        (["--trials", "0"], 2, "--trials"),
+        (["--pruner", "shears"], 2, "--pruner"),
+        (["--space", "missing.toml"], 2, "cannot be read"),
+        (["--minutes", "3"], 2, "are for the run of --best"),
+        (["--best", "--minutes", "3", "--epochs", "3"], 2, "exclude each other"),
+        (["--best", "--name", "../elsewhere"], 2, "cannot be the name"),
+        (["--study", "../elsewhere"], 2, "cannot be the name"),
+        (["--storage", "nonsense"], 2, "not the address"),
+        (["--storage", "sqlite:////nowhere/at/all.db"], 1, "unable to open database file"),
+    ],
+)
+def test_wrong_usage_is_two_lines(
+    place: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, part: str
+) -> None:
+    assert run(["tune", *words, "--quiet", "--workspace", str(place)]) == code
+    out, err = capsys.readouterr()
+    problem, hint = err.splitlines()
+    assert out == "" and problem.startswith("Error: ") and part in problem and hint
+
+
+def test_a_server_that_is_not_there(place: Path) -> None:
+    address = "postgresql://ann:open-sesame@127.0.0.1:1/plays"
+    done = scriptforge("tune", *SHORT, "--storage", address, workspace=place)
+    problem, hint = done.stderr.splitlines()
+    assert done.returncode == 1 and "postgresql+psycopg://ann:***@127.0.0.1:1/plays" in problem
+    assert "server runs" in hint or "psycopg" in hint
+    assert "open-sesame" not in done.stderr
+
+
+def test_without_optuna(place: Path) -> None:
+    (place / "optuna.py").write_text("raise ImportError('hidden')")
+    done = scriptforge("tune", *SHORT, workspace=place)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Error: Optuna is not installed here.",
+        "Install what it needs: pip install 'scriptforge-lm[tune]'",
+    ]

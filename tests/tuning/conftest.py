@@ -1,0 +1,17 @@
+"""A search space of models so small that a trial takes a fraction of a second."""
+
+import pytest
+
+SMALL_SPACE = """\
+hidden_size = {choices = [8, 12, 16]}
+embedding_size = 8
+tied = false
+batch_size = 4
+sequence_length = 16
+learning_rate = {low = 1e-3, high = 3e-2, log = true}
+"""
+
+
+@pytest.fixture
+def small_space() -> str:
+    return SMALL_SPACE

@@ -1,0 +1,271 @@
+"""Searches in this process, with trials of a tenth of a second."""
+
+import math
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState, create_trial
+from tiny import prepared
+
+from scriptforge.dataset import Dataset
+from scriptforge.errors import StudyError, TrainingError, UsageError
+from scriptforge.tuning.outcome import outcome_of
+from scriptforge.tuning.pictures import draw_pictures
+from scriptforge.tuning.reports import Ended, Preparing, SearchReport, Training
+from scriptforge.tuning.search import search
+from scriptforge.tuning.space import Space
+from scriptforge.tuning.study import Plan, Study, open_study
+from scriptforge.tuning.variants import adopted
+from scriptforge.workspace import StudyFolder, Workspace
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder(tmp_path / "studies" / "harbour")
+
+
+@pytest.fixture
+def plan(small_space: str) -> Plan:
+    space = Space.parsed(tomllib.loads(small_space))
+    return Plan(trials=3, seconds=0.1, space=space, pruner="none", accelerator="cpu", seed=1)
+
+
+def with_space(plan: Plan, more: str, **changes: Any) -> Plan:
+    entries = {**plan.space.entries, **Space.parsed(tomllib.loads(more)).entries}
+    return replace(plan, space=Space(entries), **changes)
+
+
+def heard(study: Study, should_stop: Callable[[], bool] = lambda: False) -> list[SearchReport]:
+    reports: list[SearchReport] = []
+    search(study, reports.append, should_stop)
+    return reports
+
+
+class TestTrials:
+    def test_the_first_is_what_train_does_and_the_best_wins(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        with open_study(folder, None, tiny_dataset, plan) as study:
+            reports = heard(study)
+            outcome = outcome_of(study)
+            first = study.settings_of(outcome.records[0])
+        assert [type(report) for report in reports if not isinstance(report, Training)] == [
+            Preparing,
+            Ended,
+        ] * 3
+        assert [record.is_default for record in outcome.records] == [True, False, False]
+        assert first["hidden_size"] == outcome.records[0].settings["hidden_size"] == 256, "though not offered"
+        assert first["embedding_size"] == 8, "what is fixed holds for it, too"
+        figures = [record.bits_per_character for record in outcome.records]
+        assert outcome.best.bits_per_character == min(figure for figure in figures if figure is not None)
+        assert outcome.default == figures[0]
+        assert not list(folder.trials.iterdir()), "no training is kept"
+
+    def test_the_same_seed_tries_the_same(self, tmp_path: Path, tiny_dataset: Dataset, plan: Plan) -> None:
+        chosen = []
+        for name in ("one", "two"):
+            with open_study(StudyFolder(tmp_path / name), None, tiny_dataset, plan) as study:
+                heard(study)
+                chosen.append([record.settings for record in study.records()])
+        assert chosen[0] == chosen[1]
+
+    def test_a_level_that_is_drawn_becomes_a_dataset_of_the_same_split(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, tmp_path: Path
+    ) -> None:
+        fixed = with_space(plan, 'level = "char"\nlayers = {choices = [1]}')
+        with open_study(folder, None, tiny_dataset, fixed) as study:
+            heard(study)
+            outcome = outcome_of(study)
+        assert outcome.dataset.name == "harbour-char"
+        assert outcome.dataset.description.division == tiny_dataset.description.division
+        place = Workspace(tmp_path)
+        assert adopted(outcome.dataset, place).folder == place.dataset("harbour-char")
+        assert adopted(outcome.dataset, place).name == "harbour-char", "it is there already"
+
+    def test_the_name_of_another_dataset_is_not_taken(self, tiny_dataset: Dataset, tmp_path: Path) -> None:
+        (tmp_path / "other.txt").write_text("A: hello\n\nB: hello\n\n" * 200)
+        prepared(tmp_path / "other.txt", tmp_path / "data" / "harbour")
+        with pytest.raises(UsageError, match="another dataset named “harbour”"):
+            adopted(tiny_dataset, Workspace(tmp_path))
+
+    def test_trials_that_fail_do_not_end_the_search(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        wild = with_space(
+            plan, "sequence_length = {choices = [60000, 16]}\nlayers = {choices = [1]}", trials=6
+        )
+        with open_study(folder, None, tiny_dataset, wild) as study:
+            heard(study)
+            records = study.records()
+        states = {record.settings["sequence_length"]: record.state for record in records[1:]}
+        assert states == {60000: "failed", 16: "complete"}
+        failed = next(record for record in records if record.state == "failed")
+        assert failed.bits_per_character is None and "too small" in str(failed.reason)
+
+    def test_all_fail(self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan) -> None:
+        hopeless = with_space(plan, "sequence_length = 60000\nlayers = {choices = [1]}")
+        with open_study(folder, None, tiny_dataset, hopeless) as study:
+            heard(study)
+            with pytest.raises(
+                TrainingError, match=r"No trial of study “harbour” came to its end: .*too small"
+            ):
+                outcome_of(study)
+
+    def test_divergence_is_a_failure_with_a_reason(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        hostile = (
+            "learning_rate = 10\nweight_decay = 1\nwarmup = 0\nfinal_learning_rate = 1\n"
+            "sequence_length = 4\nhidden_size = 16\nlayers = {choices = [1]}"
+        )
+        with open_study(
+            folder, None, tiny_dataset, with_space(plan, hostile, seconds=2.0, trials=1)
+        ) as study:
+            heard(study)
+            [record] = study.records()
+        assert record.state == "failed" and "infinite or undefined" in str(record.reason)
+
+    @pytest.mark.parametrize(("pruner", "trials"), [("median", 9), ("hyperband", 8)])
+    def test_trials_without_prospects_are_pruned(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, pruner: Any, trials: int
+    ) -> None:
+        many = with_space(
+            plan, "learning_rate = {choices = [1e-9, 0.01]}\nmatrix_learning_rate = 1e-9\nhidden_size = 16",
+            trials=trials, pruner=pruner, seconds=0.6,
+        )  # fmt: skip
+        with open_study(folder, None, tiny_dataset, many) as study:
+            heard(study)
+            outcome = outcome_of(study)
+        pruned = [record for record in outcome.records if record.state == "pruned"]
+        assert pruned and all(math.isfinite(record.bits_per_character or math.nan) for record in pruned)
+        assert outcome.best.settings["learning_rate"] == 0.01
+        pictures = draw_pictures(folder, outcome.records, {"learning_rate": 0.75, "hidden_size": 0.25})
+        assert [path.name for path in pictures] == [
+            "history.svg", "history.png", "importance.svg", "importance.png"
+        ]  # fmt: skip
+        assert all(path.stat().st_size > 1000 for path in pictures)
+
+
+class TestGoingOn:
+    def test_to_more_trials(self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan) -> None:
+        for trials in (2, 2, 4):
+            with open_study(folder, None, tiny_dataset, replace(plan, trials=trials)) as study:
+                heard(study)
+                assert len(study.records()) == trials
+
+    def test_an_interrupted_trial_is_repeated_and_does_not_count(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        with open_study(folder, None, tiny_dataset, plan) as study:
+            reports: list[SearchReport] = []
+            search(study, reports.append, lambda: bool(reports))
+            assert study.counts() == (0, 0)
+            heard(study)
+            records = study.records()
+        assert sorted(record.state for record in records) == [*["complete"] * 3, "repeated"]
+        repeated = next(record for record in records if record.state == "repeated")
+        others = [record for record in records if record.is_default and record is not repeated]
+        assert repeated.is_default and repeated.reason == "interrupted"
+        assert [other.settings for other in others] == [repeated.settings]
+
+    @pytest.mark.parametrize(("deaths", "state"), [(0, "repeated"), (1, "failed")])
+    def test_a_trial_whose_process_died_at_once(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, deaths: int, state: str
+    ) -> None:
+        """It is repeated, unless another process had died at it before."""
+        long_ago = datetime.now() - timedelta(hours=1)
+        with open_study(folder, None, tiny_dataset, plan) as study:
+            dead = create_trial(state=TrialState.RUNNING, user_attrs={"deaths": deaths})
+            dead.datetime_start = long_ago
+            study.backend.add_trial(dead)
+            assert study.counts() == (0, 1)
+            study.give_up_dead()
+            [record] = study.records()
+        assert (record.state, record.reason) == (state, "its process died")
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            ({"seconds": 0.2}, "trials of 0.1 seconds, not of 0.2"),
+            ({"space": Space.default()}, "another search space"),
+        ],
+    )
+    def test_only_with_the_same(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, change: dict[str, Any], problem: str
+    ) -> None:
+        with open_study(folder, None, tiny_dataset, plan):
+            pass
+        with (
+            pytest.raises(UsageError, match=problem) as caught,
+            open_study(folder, None, tiny_dataset, replace(plan, **change)),
+        ):
+            pass
+        assert "--study NAME" in caught.value.hint
+
+    def test_only_with_the_same_dataset(
+        self, folder: StudyFolder, tiny_dataset: Dataset, tiny_text: Path, tmp_path: Path, plan: Plan
+    ) -> None:
+        with open_study(folder, None, tiny_dataset, plan):
+            pass
+        other = prepared(tiny_text, tmp_path / "harbour", level="char")
+        with pytest.raises(UsageError, match="another dataset"), open_study(folder, None, other, plan):
+            pass
+
+
+class TestStorage:
+    @pytest.mark.parametrize(
+        ("address", "problem"),
+        [
+            ("nonsense", "not the address of a database"),
+            ("postgresql://ann:secret@host:port/x", "not the address of a database"),
+            ("redis://ann:secret@host/0", "No study can be kept in “redis”"),
+            ("sqlite://", "names no database"),
+            ("sqlite:///:memory:", "names no database"),
+            ("postgresql://ann:secret@host", "names no database"),
+        ],
+    )
+    def test_no_address(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, address: str, problem: str
+    ) -> None:
+        with pytest.raises(UsageError) as caught, open_study(folder, address, tiny_dataset, plan):
+            pass
+        assert problem in caught.value.message and "sqlite:///FILE" in caught.value.hint
+        assert "secret" not in caught.value.message + caught.value.hint
+
+    def test_a_folder_that_is_not_there(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, tmp_path: Path
+    ) -> None:
+        address = f"sqlite:///{tmp_path}/nowhere/study.db"
+        with (
+            pytest.raises(StudyError, match="unable to open database file") as caught,
+            open_study(folder, address, tiny_dataset, plan),
+        ):
+            pass
+        assert "folder that exists" in caught.value.hint
+
+    def test_a_file_that_is_no_database(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, tmp_path: Path
+    ) -> None:
+        (tmp_path / "text.db").write_text("no database at all " * 100)
+        with (
+            pytest.raises(StudyError, match="file is not a database"),
+            open_study(folder, f"sqlite:///{tmp_path}/text.db", tiny_dataset, plan),
+        ):
+            pass
+
+    def test_a_file_that_may_only_be_read(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, tmp_path: Path
+    ) -> None:
+        address = f"sqlite:///file:{tmp_path}/study.db?uri=true"
+        with open_study(folder, address, tiny_dataset, plan):
+            pass
+        with (
+            pytest.raises(StudyError, match="readonly database"),
+            open_study(folder, address + "&mode=ro", tiny_dataset, replace(plan, seconds=0.1)) as study,
+        ):
+            heard(study)
