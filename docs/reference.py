@@ -214,11 +214,13 @@ CONFIG = {
     "settings": "every setting, by the names of [settings.md](settings.md)",
     "parameters": "trainable numbers in the model",
     "versions": "of scriptforge and torch",
+    "parent": "the run that `--from` named: `name`, `fingerprint` of its weights, `repository`, `revision`; or null",
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",
     "result.seconds": "training time, validations included",
     "result.tokens_per_second": "over the steps alone",
     "result.verdict": "one sentence on how it went and what to try",
+    "result.hardware": "what computed; empty in runs of earlier versions",
 }
 METRICS = {
     "step": "optimizer steps so far",
@@ -312,6 +314,20 @@ DOCUMENTS = {
         "[].seconds": "training time; null until training has ended",
         "[].created": "when, in UTC",
     },
+    "tune": {
+        "study": "name of the study",
+        "dataset": "the dataset it is about",
+        "trials[].number": "of the trial, from 0",
+        "trials[].state": "`running`, `complete`, `pruned`, `failed` or `repeated`",
+        "trials[].bits_per_character": "on the validation split, the last that is known; null before the first",
+        "trials[].settings": "what was chosen for it",
+        "trials[].seconds": "how long it took",
+        "trials[].is_default": "whether it is what `train` would do",
+        "trials[].reason": "why it was ended or failed; null otherwise",
+        "best": "the best of the complete trials, as one of `trials`",
+        "default_bits_per_character": "those of the default trial",
+        "importance": "how much each choice decided, as shares by name; empty for few trials",
+    },
     "corpora demo": {
         "name": "the card's name",
         "title": "the name for people",
@@ -342,6 +358,9 @@ NOTES = {
     "`int8`, which is true.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
     "`originality` too, which holds what [originality](#originality) says of it.",
+    "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `verdict`, `settings` and "
+    "`history`, whose rows are those of [metrics.jsonl](folders.md#metricsjsonl).",
+    "tune": "With `--best` there are also `run`, its name, and `trained`, as `train` prints it.",
     "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",
 }
 PARQUET = {
@@ -407,6 +426,7 @@ class Trial:
                 "originality": f"originality {next(builtin_cards_path().glob('demo/*.fountain'))}",
                 "evaluate": "evaluate",
                 "runs": "runs",
+                "tune": "tune --trials 1 --seconds 0.1 --cpu",
                 "corpora demo": "corpora demo",
                 "doctor": "doctor",
             }.items()
@@ -595,7 +615,7 @@ def folders(trial: Trial) -> str:
         f"`{WORKSPACE_VARIABLE}`. Weights and other tensors are safetensors, ids are NumPy arrays, parsed "
         "text is parquet, and everything else is JSON or plain text.",
         "```text\ncorpora/NAME.toml   cards of your own\ndata/NAME/          datasets\n"
-        "runs/NAME/          runs\n```",
+        "runs/NAME/          runs\nstudies/NAME/       searches of `scriptforge tune`\n```",
         "## A dataset: `data/NAME/`",
         _files(trial.dataset),
         "### dataset.json",

@@ -165,6 +165,7 @@ def page(reports: dict[str, Report]) -> str:
         QUALITY + series_table(of_kind(Training, reports.get("quality"))),
         chosen_table(of_kind(Training, reports.get("quality"))),
         cheaper_head(of_kind(Training, reports.get("quality"))),
+        architectures_table(of_kind(Training, reports.get("quality"))),
         *(section(heading, reports.get(name)) for name, heading in REPORTS.items()),
     ]
     return "\n\n".join(part.strip("\n") for part in sections) + "\n"
@@ -281,6 +282,38 @@ def cheaper_head(trainings: Sequence[Training]) -> str:
         for samples, sampled in sorted(of_row.items())
     )
     return f"{text} {costs} (perplexity {perplexity:.2f} with all)."
+
+
+def architectures_table(trainings: Sequence[Training]) -> str:
+    """What each architecture comes to in the same time, with what suits it."""
+    text = (
+        "Architectures: tiny Shakespeare, characters, 145 s each, no setting made by hand;\n"
+        "`python -m benchmarks.quality A`. Bits per character, stream and cold-256."
+    )
+    of_row = [training for training in trainings if training.series == "A"]
+    if not of_row:
+        return f"{text} {NOT_MEASURED.capitalize()}."
+    rows = [
+        [
+            training.settings["arch"],
+            f"{training.parameters:,}",
+            *(f"{figures['bits_per_character']:.4f}" for figures in (training.stream, training.cold_256)),
+            f"{training.tokens_per_second:,.0f}",
+            f"{training.written_per_second:,.0f}",
+            str(training.machine.threads),
+        ]
+        for training in sorted(of_row, key=_nats)
+    ]
+    heads = (
+        "",
+        "parameters",
+        "stream",
+        "cold-256",
+        "learnt, characters/s",
+        "written, characters/s",
+        "threads",
+    )
+    return f"{text}\n\n" + table(heads, rows)
 
 
 def section(heading: str, report: Report | None) -> str:

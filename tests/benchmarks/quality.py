@@ -1,6 +1,6 @@
 """What a training comes to in a given time: real commands on real corpora, judged on held-out text.
 
-    python -m benchmarks.quality Q1 --corpora FOLDER        one series: Q1 Q2 Q3 Q4 Q5 T3 H1 H2 H3
+    python -m benchmarks.quality Q1 --corpora FOLDER        one series: Q1 Q2 Q3 Q4 Q5 T3 A H1 H2 H3
     python -m benchmarks.quality Q1 --seeds 1               a part of one
 
 A training is written down as soon as it ends, and one that was written down is not made again: a series that
@@ -12,16 +12,18 @@ those of the cards, as `biglebowski.txt`, `seinfeld.txt` and `tinyshakespeare.tx
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from benchmarks.results import AnyResult, Machine, Training, last_report, printed, report_of, today
-from scriptforge.config import Settings
+from scriptforge.config import Architecture, Settings
+from scriptforge.workspace import RunFolder
 
 CORPORA_VARIABLE = "CORPORA"
 
@@ -105,6 +107,9 @@ HAND_TUNED: dict[str, tuple[dict[str, Any], ...]] = {
 """What a patient person would try by hand, with little text and with much (Q5)."""
 
 HEAD_SAMPLES = (512, 2048, 4096)
+ARCHITECTURES = "A"
+"""The series that compares architectures."""
+WRITTEN_CHARACTERS, WRITINGS = 2000, 5
 
 
 def tasks() -> Iterator[Task]:
@@ -126,6 +131,8 @@ def tasks() -> Iterator[Task]:
         for samples in (0, *HEAD_SAMPLES):
             changed = {"batch_size": 64, "sequence_length": 64, "head_samples": samples}
             yield Task("T3", SEINFELD_WORDS, course, changed=changed)
+    for arch in get_args(Architecture):
+        yield Task(ARCHITECTURES, SHAKESPEARE, ("--cpu", "--arch", arch, "--minutes", NANOGPT_MINUTES))
     for seed in SEEDS:
         yield Task("H1", SHAKESPEARE, ("--gpu", "--minutes", "0.5"), seed)
     yield Task("H2", SHAKESPEARE, ("--gpu", "--epochs", "20"), changed={"layers": 2, "hidden_size": 512})
@@ -215,9 +222,8 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
         )
     )
     taken = time.perf_counter() - begun
-    described = json.loads(
-        (Path(workspace) / "runs" / "measured" / "config.json").read_text(encoding="utf-8")
-    )
+    folder = RunFolder(Path(workspace) / "runs" / "measured")
+    described = json.loads(folder.config.read_text(encoding="utf-8"))
     return Training(
         title=task.title,
         series=task.series,
@@ -231,9 +237,26 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
         stream=result["best"]["stream"],
         cold_256=result["best"]["cold_256"],
         settings=described["settings"],
+        parameters=described["parameters"],
+        written_per_second=writing_speed(folder) if task.series == ARCHITECTURES else None,
         measured=today(),
         machine=Machine.here(),
     )
+
+
+def writing_speed(folder: RunFolder) -> float:
+    """Characters that a model writes in a second: the median of several texts of one length."""
+    from scriptforge.generation import Request, generate
+    from scriptforge.run import Run
+
+    run = Run(folder)
+
+    def write(seed: int) -> float:
+        begun = time.perf_counter()
+        (piece,) = generate(run.model, run.vocabulary, Request(length=WRITTEN_CHARACTERS, seed=seed))
+        return len(piece.text) / (time.perf_counter() - begun)
+
+    return statistics.median(write(seed) for seed in range(WRITINGS))
 
 
 def scriptforge(*words: str, workspace: str) -> str:

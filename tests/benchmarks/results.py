@@ -201,6 +201,8 @@ class Training(Result):
         stream: the figures of the validation split, the state carried through it, as `evaluate` names them.
         cold_256: the same in windows of 256 tokens from a zero state.
         settings: those that it had in the end, as the run's config.json names them.
+        parameters: how many numbers were learnt; None where nobody asked.
+        written_per_second: characters that the model then writes in a second; None where nobody asked.
         measured: the day.
         machine: where; a series may be continued elsewhere.
     """
@@ -217,6 +219,8 @@ class Training(Result):
     stream: dict[str, float]
     cold_256: dict[str, float]
     settings: dict[str, Any]
+    parameters: int | None = None
+    written_per_second: float | None = None
     measured: str
     machine: Machine
 

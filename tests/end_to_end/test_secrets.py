@@ -18,9 +18,15 @@ SESSIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "prepare": (("hf:bob/show",), ("hf:bob/nothing",), ("harbour.txt",), ("broken.parquet",)),
     "train": (
         ("harbour", "--epochs", "0.1", *SMALL),
-        ("--resume", "play", "--epochs", "0.1"),
+        ("--resume", "play", "--epochs", "0.1", "--track", "tensorboard"),
+        ("harbour", "--from", "bob/play", "--epochs", "0.1"),
         ("harbour", "--set", "hidden_size=none"),
         ("harbour", "--config", "broken.toml"),
+    ),
+    "tune": (
+        ("harbour", "--trials", "1", "--seconds", "0.1", "--space", "space.toml"),
+        ("harbour", "--storage", "postgresql://ann:hf_canaryOfAnnWhoMayWrite@127.0.0.1:1/plays"),
+        ("harbour", "--storage", "sqlite:///nowhere/at/all.db"),
     ),
     "generate": (("play", "--lines", "2"), ("bob/play", "--lines", "2"), ("bob/nothing",), ("broken",)),
     "push": (("play",), ("play", "--space"), ("play", "--repo", "bob/play"), ("broken",)),
@@ -41,6 +47,7 @@ def workspace(hub: Hub, stage: Stage, tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(stage.path, path)
     shutil.copytree(path / "runs" / "play", path / "runs" / "broken")
     (path / "runs" / "broken" / "config.json").write_text("{", encoding="utf-8")
+    (path / "space.toml").write_text("hidden_size = 16\nembedding_size = 8\n", encoding="utf-8")
     (path / "broken.toml").write_text("= nothing", encoding="utf-8")
     (path / "broken.parquet").write_bytes(b"PAR1 and no more")
     names = ("config.json", "tokenizer.json", "model.safetensors")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from command import SMALL, Stage, begin, end, scriptforge
 from safetensors.torch import load_file
+from tiny import comedy
 
 from scriptforge.cli.app import run
 from scriptforge.training.checkpoint import newest_checkpoint
@@ -59,6 +60,13 @@ class TestWrongUsage:
             (["play", "--resume", "--set", "epochs=many"], "epochs: "),
             (["plya", "--resume"], "no run named “plya”"),
             (["--name", "play"], "named “play” already"),
+            (["--arch", "rnn", "--set", "heads=2"], "architecture rnn has no heads"),
+            (["--arch", "numpy-rnn", "--set", "head_samples=9"], "scores every token"),
+            (["--arch", "numpy-rnn", "--set", "layers=2"], "architecture numpy-rnn has no layers"),
+            (["--from", "plya"], "no run named “plya”"),
+            (["--from", "play", "--resume"], "has weights already"),
+            (["--from", "play", "--arch", "transformer"], "“play” has arch = lstm, not transformer"),
+            (["--from", "play", "--set", "hidden_size=32"], "“play” has hidden_size = 16, not 32"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
@@ -105,6 +113,21 @@ class TestFailing:
         assert all(
             path.read_bytes() == content for path, content in before.items() if path.name != ".lock.json"
         )
+
+
+def test_a_run_begins_with_the_weights_of_another_one(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(stage.path / "runs")
+    (tmp_path / "later.txt").write_text(comedy(60, seed=7) + "KIT: A heron!\n\n" * 60, encoding="utf-8")
+    scriptforge("prepare", "later.txt", "--level", "word", workspace=tmp_path)
+    words = ("train", "later", "--from", "play", "--epochs", "1", "--set=validations=1", "--json")
+    done = scriptforge(*words, "--name", "heir", workspace=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "runs" / "heir" / "config.json").read_text())
+    assert config["parent"]["name"] == "play"
+    assert config["settings"]["hidden_size"] == 16
+    anew = scriptforge(*words[:2], *words[4:], "--name", "anew", *SMALL, workspace=tmp_path)
+    figures = [json.loads(each.stdout)["best"]["stream"]["bits_per_character"] for each in (done, anew)]
+    assert figures[0] < figures[1]
 
 
 def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

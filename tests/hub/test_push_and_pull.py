@@ -15,6 +15,7 @@ from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.hub import find_run, parcel, pull, push, user_name
 from scriptforge.run import Run
+from scriptforge.training.inheritance import inherited_settings
 from scriptforge.training.trainer import start
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace
@@ -193,6 +194,18 @@ def test_the_card_says_how_much_is_copied_where_that_can_be_told(
     card = parcel(Run(tiny_run), "ann/harbour", tiny_dataset).card
     assert "| new sequences of 8 words |" in card
     assert "type: novelty_8" in card
+
+
+def test_the_card_names_the_model_that_it_began_with(
+    pushed: Hub, place: Workspace, tiny_dataset: Dataset
+) -> None:
+    parent = Run(pull(place, "ann/harbour").folder)
+    folder = RunFolder(place.root / "runs" / "heir")
+    settings = small(epochs=0.1, **inherited_settings(parent.description, tiny_dataset, {}))
+    finish(start(tiny_dataset, settings, folder, "cpu", parent=parent))
+    card = parcel(Run(folder), "ann/heir").card
+    assert "base_model: ann/harbour" in card
+    assert f"weights of ann/harbour at {pushed.repositories['model', 'ann/harbour'].head}" in card
 
 
 def test_a_run_that_has_not_ended_is_not_pushed(hub: Hub, tiny_run: RunFolder, tmp_path: Path) -> None:
