@@ -214,7 +214,7 @@ CONFIG = {
     "settings": "every setting, by the names of [settings.md](settings.md)",
     "parameters": "trainable numbers in the model",
     "versions": "of scriptforge and torch",
-    "parent": "the run that `--from` named: `name`, `fingerprint` of its weights, `repository`, `revision`; or null",
+    "parent": "the run of `--from`: `name`, `fingerprint` of its weights, `repository`, `revision`; or null",
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",
     "result.seconds": "training time, validations included",
@@ -319,7 +319,7 @@ DOCUMENTS = {
         "dataset": "the dataset it is about",
         "trials[].number": "of the trial, from 0",
         "trials[].state": "`running`, `complete`, `pruned`, `failed` or `repeated`",
-        "trials[].bits_per_character": "on the validation split, the last that is known; null before the first",
+        "trials[].bits_per_character": "on the validation split, the last known; null before the first",
         "trials[].settings": "what was chosen for it",
         "trials[].seconds": "how long it took",
         "trials[].is_default": "whether it is what `train` would do",
@@ -358,8 +358,8 @@ NOTES = {
     "`int8`, which is true.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
     "`originality` too, which holds what [originality](#originality) says of it.",
-    "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `verdict`, `settings` and "
-    "`history`, whose rows are those of [metrics.jsonl](folders.md#metricsjsonl).",
+    "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `verdict`, `settings` "
+    "and `history`, whose rows are those of [metrics.jsonl](folders.md#metricsjsonl).",
     "tune": "With `--best` there are also `run`, its name, and `trained`, as `train` prints it.",
     "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",
 }
