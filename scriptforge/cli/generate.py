@@ -253,15 +253,10 @@ def _opened(continued: Path | None, request: "Request", trained: "Run") -> "tupl
 
 def _examined(pieces: "list[Piece]", dataset: "Dataset", index: "Index") -> "list[Report]":
     """How much of each piece is copied, beside what people copy."""
-    from scriptforge.originality import Text, examine, held_out, lines_of_script, lines_of_text
+    from scriptforge.originality import Text, examine, held_out
 
     people = Text(held_out(dataset), index)
-    return [
-        examine(
-            lines_of_script(piece.elements) if piece.elements else lines_of_text(piece.text), index, people
-        )
-        for piece in pieces
-    ]
+    return [examine(piece.lines, index, people) for piece in pieces]
 
 
 def _documents(run: str, pieces: "list[Piece]", reports: "list[Report]") -> list[dict[str, Any]]:

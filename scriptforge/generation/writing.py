@@ -23,7 +23,7 @@ from scriptforge.generation.sampler import Sampler
 from scriptforge.generation.sitting import Sitting
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models import LanguageModel, pack
-from scriptforge.originality import Index
+from scriptforge.originality import Index, Line, lines_of_script, lines_of_text
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
 
@@ -43,6 +43,11 @@ class Piece:
     seed: int
     text: str
     elements: tuple[Element, ...]
+
+    @property
+    def lines(self) -> Iterator[Line]:
+        """Its lines, as originality examines them."""
+        return lines_of_script(self.elements) if self.elements else lines_of_text(self.text)
 
 
 def generate(

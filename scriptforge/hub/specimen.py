@@ -1,21 +1,11 @@
 """What a model writes when nothing is asked of it, and how much of that it has copied."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, RunError
 from scriptforge.generation import Request, generate
-from scriptforge.originality import (
-    Line,
-    Report,
-    Text,
-    examine,
-    held_out,
-    index_training,
-    lines_of_script,
-    lines_of_text,
-)
+from scriptforge.originality import Report, Text, examine, held_out, index_training
 from scriptforge.run import Run
 from scriptforge.workspace import Workspace
 
@@ -48,9 +38,8 @@ def write_specimen(run: Run, dataset: Dataset | None) -> Specimen:
     (piece,) = generate(run.model, run.vocabulary, Request(lines=_LINES))
     if dataset is None:
         return Specimen(piece.text, None)
-    lines: Iterable[Line] = lines_of_script(piece.elements) if piece.elements else lines_of_text(piece.text)
     index = index_training(dataset)
-    return Specimen(piece.text, examine(lines, index, Text(held_out(dataset), index)))
+    return Specimen(piece.text, examine(piece.lines, index, Text(held_out(dataset), index)))
 
 
 def dataset_at_hand(run: Run, place: Workspace) -> Dataset | None:
