@@ -137,8 +137,8 @@ def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixtu
         "dropout_recurrent": 0.25, "head_samples": 8, "forgetting": 0.5, "optimizer": "muon",
         "learning_rate": 0.001, "matrix_learning_rate": 0.02, "momentum": 0.9, "warmup": 0.1,
         "final_learning_rate": 0.5, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1, "gradient_clip": 0.5,
-        "epochs": 0.1, "validations": 1, "patience": 2, "precision": "bf16", "seed": 7, "arch": "lstm",
-        "memory": 99,
+        "epochs": 0.1, "validations": 1, "patience": 2, "precision": "bf16", "seed": 7,
+        "arch": "lstm-attention", "memory": 9,
     }  # fmt: skip
     words = [f"--set={key}={json.dumps(value)}" for key, value in chosen.items()]
     assert run(["train", "--name", "set", *words, "--quiet", "--workspace", str(stage.path)]) == 0
