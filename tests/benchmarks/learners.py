@@ -29,7 +29,8 @@ from scriptforge.training.setup import LossOfStep
 VOCABULARY_SIZE = 21_388
 """V: the words of Seinfeld as the course counts them."""
 
-COURSE = resolve(PRESETS["classroom"])
+COURSE = resolve(PRESETS["classroom"], {"batch_size": 256})
+"""The course's recipe, whose batches are of windows."""
 SIZES = {"embedding_size": COURSE.embedding_size, "hidden_size": COURSE.hidden_size, "layers": COURSE.layers}
 TEXT_LENGTH = 200_000
 

@@ -154,6 +154,12 @@ ZOO: dict[str, Change] = {
     "a size with four hundred digits": model(hidden_size=10**400),
     "a share of 150 %": model(dropout_output=1.5),
     "an architecture that is a command": model(arch="os.system"),
+    "an attention that remembers a billion steps": model(arch="lstm-attention", memory=10**9),
+    "an attention that remembers gigabytes": model(arch="lstm-attention", memory=4096, hidden_size=65_536),
+    "heads that do not fit": config(
+        model={"arch": "transformer", "vocabulary_size": 1500, "hidden_size": 16, "layers": 1, "heads": 7}
+    ),
+    "sizes of another architecture": model(arch="numpy-rnn"),
     "more weights than there is memory in the house": changed(CONFIG, huge),
     "sizes that contradict the count of weights": model(hidden_size=4096),
     "a count of weights that contradicts the sizes": config(parameters=1),
