@@ -74,7 +74,7 @@ class _Kind:
 _TRANSFORMER_LAYERS = 4
 _KINDS: dict[Architecture, _Kind] = {
     "lstm": _Kind(gates=4),
-    "gru": _Kind(gates=3, speed=0.5, boldness=2.0),
+    "gru": _Kind(gates=3, speed=0.5),
     "rnn": _Kind(gates=1, speed=0.3),
     "lstm-attention": _Kind(gates=4, squares=2, speed=0.8, settings={"memory": 128}),
     "transformer": _Kind(
