@@ -19,6 +19,7 @@ from scriptforge.cli.train import COURSE_GOAL
 from scriptforge.training.machine import measure
 
 PAGE = Path(__file__).with_suffix(".md")
+AS_THE_COURSE_DOES = ("--plain", "--level", "word", "--lower", "--min-count", "1")
 COURSE_SECONDS = 1800
 TRIALS, TRIAL_SECONDS = 20, 30
 PARENT_MINUTES, MINUTES = "3", "1"
@@ -79,7 +80,7 @@ class Place:
 
 def course(place: Place) -> None:
     """The course's recipe on words, for half an hour at most, and three scripts of what came of it."""
-    place.prepare("seinfeld", "seinfeld.txt", "--level", "word", "--name", "seinfeld-words")
+    place.prepare("seinfeld", "seinfeld.txt", *AS_THE_COURSE_DOES, "--name", "seinfeld-words")
     place.train("seinfeld-words", "classroom", "--preset", "classroom", seconds=COURSE_SECONDS)
     if not (place.path / "scripts").is_dir():
         place.run("generate", "classroom", "-n", "3", "-o", "scripts")
@@ -146,7 +147,8 @@ def course_section(place: Place) -> list[str]:
     return [
         "## The course's recipe on Seinfeld",
         "",
-        "`scriptforge train --preset classroom` on words: two layers of 512 units, an embedding of 463,",
+        "`scriptforge train --preset classroom` on the words of the plain text, line ends among them, as the",
+        "course counts them: two layers of 512 units, an embedding of 463,",
         f"{settings['batch_size']} streams read {settings['sequence_length']} words a step, Adam at 0.001.",
         "",
         f"**After {last['epochs']:.1f} of 5 epochs, in {last['seconds'] / 60:.0f} minutes, training loss is"
