@@ -56,7 +56,7 @@ def test_eight_bits_are_measured_and_generate(stage: Stage) -> None:
 
 
 def test_the_same_seed_gives_the_same_script(stage: Stage) -> None:
-    words = ("generate", "--seed", "7", "--lines", "6", "--prime", "elaine")
+    words = ("generate", "play", "--seed", "7", "--lines", "6", "--prime", "elaine")
     printed = scriptforge(*words, workspace=stage.path)
     told = scriptforge(*words, "--json", workspace=stage.path)
     assert printed.returncode == told.returncode == 0
