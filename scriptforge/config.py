@@ -136,8 +136,13 @@ The course learns from the last word of each of 256 windows, and so from 256 wor
 word of a sequence is learnt: 26 sequences of ten make as many, and an epoch has as many steps."""
 
 
-def read_settings_file(path: Path) -> dict[str, Any]:
-    """The settings that a TOML file names.
+def read_toml(path: Path, option: str, hint: str) -> dict[str, Any]:
+    """A TOML file that a person wrote.
+
+    Args:
+        path: the file.
+        option: what named it, such as `--config`.
+        hint: what to do if it is not TOML.
 
     Raises:
         UsageError: the file is missing or not TOML.
@@ -146,12 +151,19 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", "Check the path after --config."
+            f"{path} cannot be read: {error.strerror}.", f"Check the path after {option}."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} is not TOML: {error}.", "Write one setting a line, such as: hidden_size = 512"
-        ) from error
+        raise UsageError(f"{path} is not TOML: {error}.", hint) from error
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings that a TOML file names.
+
+    Raises:
+        UsageError: the file is missing or not TOML.
+    """
+    return read_toml(path, "--config", "Write one setting a line, such as: hidden_size = 512")
 
 
 def parse_assignment(assignment: str) -> tuple[str, Any]:

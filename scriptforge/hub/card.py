@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from scriptforge.config import Architecture
 from scriptforge.hub.specimen import Specimen
 from scriptforge.originality import Report
 from scriptforge.originality.view import figure_rows
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 _SAMPLE_LINES = 24
 _LANGUAGE_MODEL = "text-generation"
 _FENCE = "````"
+_ARCHITECTURES: dict[Architecture, str] = {
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn": "RNN",
+    "lstm-attention": "LSTM-with-attention",
+    "transformer": "transformer",
+    "numpy-rnn": "RNN",
+}
 
 
 def model_card(run: Run, repository: str, specimen: Specimen) -> str:
@@ -104,7 +113,7 @@ def summary(about: RunDescription) -> str:
     kind = "texts" if about.dataset.plain else "scripts"
     names = " and ".join(_origins(about))
     return (
-        f"A small {str(about.model['arch']).upper()} language model that writes {kind} in the voice of"
+        f"A small {_ARCHITECTURES[about.settings.arch]} language model that writes {kind} in the voice of"
         f" {names}, one {_TOKENS[about.dataset.level]} at a time. It has"
         f" {about.parameters:,} weights, and was made with scriptforge."
     )

@@ -14,7 +14,7 @@ from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State, TrainableModel, config_from_settings
 from scriptforge.models.candidates import SampledCrossEntropy, token_counts
 from scriptforge.models.head import HeadedModel
-from scriptforge.run_description import RunDescription, TrainedOn, TrainedOnSource
+from scriptforge.run_description import Parent, RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.streams import Streams
 from scriptforge.workspace import RunFolder
 
@@ -32,7 +32,9 @@ class LossOfStep(nn.Module):
         return loss
 
 
-def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> RunDescription:
+def describe_run(
+    dataset: Dataset, settings: Settings, folder: RunFolder, parent: Parent | None
+) -> RunDescription:
     """What `config.json` says of a run that begins.
 
     Raises:
@@ -61,6 +63,7 @@ def describe_run(dataset: Dataset, settings: Settings, folder: RunFolder) -> Run
         settings=settings,
         parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
         versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
+        parent=parent,
     )
 
 

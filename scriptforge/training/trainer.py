@@ -81,9 +81,7 @@ def start(
     """
     keep_freed_memory()
     with _writing(folder), memory_explained():
-        description = describe_run(dataset, settings, folder)
-        if parent is not None:
-            description = description.model_copy(update={"parent": describe_parent(parent)})
+        description = describe_run(dataset, settings, folder, describe_parent(parent) if parent else None)
         training = _Training(dataset, description, settings, folder, device, should_stop)
         if parent is not None:
             inherit(training.model, dataset.vocabulary, parent)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scriptforge.config import Settings, resolve
+from scriptforge.config import Settings, read_toml, resolve
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.tuning.entries import Asked, Choices, Drawn, Entry, Fixed, Range
 from scriptforge.vocabulary import Level
@@ -92,16 +92,8 @@ class Space:
         Raises:
             UsageError: the file is missing or not TOML, or an entry is none.
         """
-        try:
-            return cls.parsed(tomllib.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be read: {error.strerror}.", "Check the path after --space."
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"{path} is not TOML: {error}.", "Begin with what scriptforge tune --print-space prints."
-            ) from error
+        hint = "Begin with what scriptforge tune --print-space prints."
+        return cls.parsed(read_toml(path, "--space", hint))
 
     @classmethod
     def parsed(cls, document: Mapping[str, Any]) -> "Space":
