@@ -33,7 +33,7 @@ bench: $(VENV)/ready-to-develop
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
 
 docs: $(VENV)/ready-to-develop
-	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/making
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
 
 clean:

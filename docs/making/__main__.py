@@ -1,0 +1,52 @@
+"""Makes `docs/reference/` from the code, so that it cannot say anything else than the code does.
+
+    python docs/making [FOLDER]
+
+Options, settings, formats and cards are read from where they are declared; the keys of the JSON documents and
+the files of the folders from a small dataset and run that are made on the way and thrown away. What a key
+means is said in `meanings.py`; a key without a meaning, or a meaning without a key, is an error.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from declared import cards, commands, exit_codes, formats, settings
+from pages import page
+from written import Trial, folders, json_documents
+
+PAGES = Path(__file__).parent.parent / "reference"
+NOTICE = "<!-- Made from the code by docs/making; `make docs` writes it anew. -->"
+
+
+def main() -> None:
+    """Writes the pages into the folder named, or into `docs/reference`."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["COLUMNS"] = "80"
+    with TemporaryDirectory() as name:
+        trial = Trial(Path(name))
+        pages = {
+            "commands": commands(),
+            "settings": settings(),
+            "formats": formats(),
+            "cards": cards(),
+            "json": json_documents(trial),
+            "folders": folders(trial),
+            "exit-codes": exit_codes(),
+        }
+    pages["README"] = contents(pages)
+    for name, text in pages.items():
+        (folder / f"{name}.md").write_text(f"{NOTICE}\n\n{text}", encoding="utf-8")
+
+
+def contents(pages: Mapping[str, str]) -> str:
+    """The list of the other pages by their headings."""
+    lines = (f"- [{text.partition(chr(10))[0].lstrip('# ')}]({name}.md)" for name, text in pages.items())
+    return page("Reference", "Made from the code, so it says what the code does.", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""The pages that are read from where things are declared: commands, settings, formats, cards, errors."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from examples import EXAMPLES, FITTING_CASES, TABLE_EXAMPLE
+from meanings import VARIABLES
+from pages import attributes, cell, first_line, page, quoted_rows, table
+from printing import printed
+
+from scriptforge import errors
+from scriptforge.cli import edge
+from scriptforge.cli.app import COMMANDS
+from scriptforge.cli.train import DEFAULT_MINUTES
+from scriptforge.config import PRESETS, Settings
+from scriptforge.corpus.cards import Card, load_cards
+from scriptforge.corpus.locations import HubDataset, LocalPath, StrictModel, WebFile
+from scriptforge.fitting import fitted
+from scriptforge.generation import SamplingOptions
+from scriptforge.generation.sampler import MEMORY
+from scriptforge.screenplay.formats import FORMATS
+from scriptforge.screenplay.formats.table import Columns, documents, guess_columns
+from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.writing import WRITERS
+
+
+def commands() -> str:
+    """Every command's help."""
+    parts = ["What `scriptforge COMMAND --help` says. `scriptforge --version` prints the version."]
+    for heading, functions in COMMANDS.items():
+        parts.append(f"## {heading}")
+        for function in functions:
+            help_text = printed([function.__name__, "--help"]).strip()
+            parts.append(f"### {function.__name__}\n\n```text\n{help_text}\n```")
+    return page("Commands", *parts)
+
+
+def settings() -> str:
+    """Every setting of a training, the presets, what is fitted, and the options of sampling."""
+    schema = Settings.model_json_schema()["properties"]
+    suited = {
+        heading: fitted(tokens, size, machine, minutes=minutes)
+        for heading, (tokens, size, machine, minutes) in FITTING_CASES.items()
+    }
+    every_fitted = list(next(iter(suited.values())))
+    rows = [
+        (f"`{key}`", *_kind_and_range(schema[key]), _default(key, schema[key], every_fitted), f.description)
+        for key, f in Settings.model_fields.items()
+    ]
+    effects = {
+        name: words.replace("`MEMORY`", str(MEMORY)) for name, words in attributes(SamplingOptions).items()
+    }
+    changed = [key for key in Settings.model_fields if any(key in preset for preset in PRESETS.values())]
+    return page(
+        "Settings",
+        "What shapes a training. `--set KEY=VALUE` changes one, `--config FILE.toml` several, one a line; "
+        "`--epochs`, `--minutes`, `--patience` and `--arch` are short for their settings. "
+        "Each of these is stronger than the one before: fitted to the corpus, preset, file, flag, `--set`.",
+        table(("setting", "type", "range", "default", "what it is"), rows),
+        "Exactly one of `epochs` and `minutes` is set; naming one takes the other back.",
+        "## Presets",
+        "What `--preset` changes; a setting it does not name stays as it is.",
+        table(
+            ("setting", *PRESETS),
+            ((f"`{key}`", *(cell(preset.get(key)) for preset in PRESETS.values())) for key in changed),
+        ),
+        "## Fitted to the corpus",
+        "Before a training the machine is measured for a second: which arithmetic it does fastest, and how "
+        "many operations. The more it can compute in the time there is, the larger the model; the more often "
+        "the text is then read, the more dropout. The table shows it for a million tokens of text, on two "
+        "cores that make 240 thousand million operations a second, and on a GPU that makes a hundred times "
+        "as many. Little text is less than 150,000 tokens to train on; char stands for any vocabulary of 600 "
+        "tokens or fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. "
+        "With `--epochs` the size does not depend on the machine, and the dropout follows from them.",
+        table(
+            ("setting", *suited),
+            ((f"`{key}`", *(cell(case[key]) for case in suited.values())) for key in every_fitted),
+        ),
+        "## Sampling",
+        "The options of `generate` that decide how bold it is. They are applied in this order: repetition, "
+        "temperature, top-k, top-p, typical, min-p.",
+        table(
+            ("option", "default", "what it does"),
+            (
+                (f"`--{field.name.replace('_', '-')}`", cell(field.default), effects[field.name])
+                for field in fields(SamplingOptions)
+            ),
+        ),
+    )
+
+
+def formats() -> str:
+    """Every format with an example, and what the reader makes of it."""
+    parts = [
+        "A text is read in the format that explains most of its first lines, or in the one that its card "
+        "names. What a format has no rule for is kept as action. Each example here was read by the reader.",
+        table(("format", "what it looks like"), ((f"`{each.name}`", each.description) for each in FORMATS)),
+    ]
+    for each in FORMATS:
+        text = re.sub("(?m)^ {8}", "", EXAMPLES[each.name])
+        reading = read(text.splitlines())
+        assert reading.format == each.name, f"the example of {each.name} is read as {reading.format}"
+        reason = f"{reading.reason[0].lower()}{reading.reason[1:]}"
+        parts += [
+            f"## {each.name}",
+            f"```text\n{text}```",
+            f"Why it is taken for this format: {reason}",
+            _elements(reading),
+        ]
+        if reading.title:
+            parts.append(f"The title is “{reading.title}”.")
+    header = list(TABLE_EXAMPLE[0])
+    found = guess_columns(header)
+    parts += [
+        "## Tables",
+        "Files named `.csv`, `.tsv`, `.json`, `.jsonl` and `.parquet`, and datasets on the Hub. The columns "
+        "are recognised by the names that people usually give them, or named by the card.",
+        table(header, (list(row.values()) for row in TABLE_EXAMPLE)),
+        "Recognised: "
+        + ", ".join(f"{role} is {_column(name)}" for role, name in asdict(found).items() if name)
+        + ".",
+    ]
+    parts += [f"Document “{name}”:\n\n{_elements(lines)}" for name, lines in documents(TABLE_EXAMPLE, found)]
+    parts += [
+        "## Written formats",
+        "What `generate --format` writes, and what the file's suffix is. Whatever is read back is the same "
+        "script; a page is for reading and printing alone.",
+        table(
+            ("suffix", "how it is laid out"),
+            ((f"`{suffix}`", first_line(writer)) for suffix, writer in WRITERS.items()),
+        ),
+    ]
+    return page("Formats", *parts)
+
+
+def cards() -> str:
+    """The keys of a card and the cards that are built in."""
+    known = load_cards()
+    keys = {key: words for key, words in attributes(Card).items() if key != "name"}
+    return page(
+        "Cards",
+        "A card says what is known of a corpus before it is fetched: a TOML file in the folder `corpora/` of "
+        "the workspace, whose name without `.toml` is the corpus's. "
+        "[Write a card](../how-to/write-a-card.md) shows one.",
+        table(
+            ("key", "must be there", "what it is"),
+            (
+                (f"`{key}`", "yes" if Card.model_fields[key].is_required() else "", words)
+                for key, words in keys.items()
+            ),
+        ),
+        "`[source]` is one of these three:",
+        table(("a file or folder", ""), _described(LocalPath)),
+        table(("each of `[[source.files]]`, on the web", ""), _described(WebFile)),
+        table(("a dataset on the Hub", ""), _described(HubDataset)),
+        "Roles of columns in `[columns]`, for tables:",
+        table(("role", "what its column holds"), quoted_rows(attributes(Columns))),
+        "## Built-in cards",
+        table(
+            ("name", "title", "level", "vocabulary", "licence", "rights"),
+            (
+                (f"`{c.name}`", c.title, c.level, cell(c.vocabulary_size), c.licence, c.rights)
+                for c in known.cards.values()
+            ),
+        ),
+    )
+
+
+def exit_codes() -> str:
+    """Exit codes, the kinds of error, and the variables of the environment."""
+    codes = re.findall(r"^ {4}(\d+)\s+(.+)$", edge.__doc__ or "", flags=re.MULTILINE)
+    kinds: list[type[errors.ScriptforgeError]] = [
+        errors.ScriptforgeError,
+        *errors.ScriptforgeError.__subclasses__(),
+    ]
+    return page(
+        "Exit codes, errors and environment",
+        table(("exit code", "meaning"), codes),
+        "An error is two lines on stderr: what is wrong, and what to do. From Python it is an exception with "
+        "`message` and `hint`.",
+        table(
+            ("exception", "exit code", "meaning"),
+            ((f"`{kind.__name__}`", str(kind.exit_code), first_line(kind)) for kind in kinds),
+        ),
+        "## Environment",
+        table(("variable", "what it does"), quoted_rows(VARIABLES)),
+    )
+
+
+def _described(kind: type[StrictModel]) -> Iterable[tuple[str, str]]:
+    """The keys of one kind of source; a kind with a single key says what it is itself."""
+    return quoted_rows(attributes(kind) or dict.fromkeys(kind.model_fields, first_line(kind)))
+
+
+def _column(name: object) -> str:
+    return " and ".join(name) if isinstance(name, tuple) else str(name)
+
+
+def _elements(elements: Iterable[Element]) -> str:
+    rows = ((each.kind, each.speaker, each.text.replace("\n", " ⏎ ")) for each in elements)
+    return table(("kind", "speaker", "text"), rows)
+
+
+def _kind_and_range(schema: Mapping[str, Any]) -> tuple[str, str]:
+    """A setting's type and what it may be, from its JSON schema."""
+    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    [kind] = kinds
+    choices = kind.get("enum", [kind["const"]] if "const" in kind else [])
+    if choices:
+        return "text", ", ".join(f"`{choice}`" for choice in choices)
+    names = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
+    bounds = {
+        "minimum": "from {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "to {}",
+        "exclusiveMaximum": "below {}",
+    }
+    spoken = [words.format(_bound(kind[key])) for key, words in bounds.items() if key in kind]
+    return names[kind["type"]], " ".join(spoken)
+
+
+def _bound(value: float) -> str:
+    return "2⁶³" if value == 2**63 else f"{value:,g}" if value < 1e6 else f"{value:g}"
+
+
+def _default(key: str, schema: Mapping[str, Any], every_fitted: Sequence[str]) -> str:
+    if key in every_fitted:
+        return "fitted"
+    if key == "minutes":
+        return f"{DEFAULT_MINUTES:g}"
+    return cell(schema.get("default")) or "none"

@@ -1,0 +1,96 @@
+"""Small texts in every format, and the cases that the fitted settings are shown for."""
+
+from scriptforge.fitting import Machine
+
+_LAPTOP, _GPU = Machine("cpu", "bf16", 2.4e11), Machine("cuda", "fp16", 2e13)
+FITTING_CASES = {
+    "little text": (50_000, 1000, _LAPTOP, 3.0),
+    "little text, char": (50_000, 70, _LAPTOP, 3.0),
+    "1 minute": (1_000_000, 2000, _LAPTOP, 1.0),
+    "1 minute, char": (1_000_000, 70, _LAPTOP, 1.0),
+    "5 minutes": (1_000_000, 2000, _LAPTOP, 5.0),
+    "5 minutes, char": (1_000_000, 70, _LAPTOP, 5.0),
+    "5 minutes, GPU": (1_000_000, 2000, _GPU, 5.0),
+}
+"""Headings of the table of fitted settings: training tokens, vocabulary, machine and minutes."""
+
+EXAMPLES = {
+    "name-line": """\
+        INT. BOOTH ONE - MORNING
+        walt: Any cars?
+        dee (from the other booth): Not one.
+        (Walt looks at the clock.)
+        CUT TO:
+        """,
+    "shakespeare": """\
+        SCENE I. A bridge.
+
+        First Keeper:
+        Who comes across the water at this hour,
+        And has he forty cents?
+
+        Enter a GOOSE
+        """,
+    "indented": """\
+        INT. BOOTH ONE - MORNING
+
+        Walt sits at the window. There
+        are no cars.
+
+                            DEE
+                      (leaning out)
+                Any cars? I thought
+                I heard one.
+
+                            WALT
+                That was me.
+        """,
+    "fountain": """\
+        Title: Exact Change
+
+        INT. BOOTH ONE - MORNING
+
+        Walt sits at the window. [[How old is he?]]
+
+        DEE (O.S.)
+        (hopeful)
+        Any cars?
+
+        > CUT TO:
+        """,
+    "fdx": """\
+        <?xml version="1.0" encoding="UTF-8" standalone="no" ?>
+        <FinalDraft DocumentType="Script" Template="No" Version="5">
+        <Content>
+        <Paragraph Type="Scene Heading"><Text>INT. BOOTH ONE - MORNING</Text></Paragraph>
+        <Paragraph Type="Character"><Text>DEE (O.S.)</Text></Paragraph>
+        <Paragraph Type="Dialogue"><Text>Any </Text><Text Style="Bold">cars?</Text></Paragraph>
+        </Content>
+        </FinalDraft>
+        """,
+    "xml-play": """\
+        <PLAY>
+        <TITLE>The Bridge</TITLE>
+        <ACT><TITLE>ACT I</TITLE>
+        <SCENE><TITLE>SCENE I. A bridge.</TITLE>
+        <STAGEDIR>Enter a GOOSE</STAGEDIR>
+        <SPEECH><SPEAKER>First Keeper</SPEAKER>
+        <LINE>Who comes across the water at this hour,</LINE>
+        <LINE>And has he forty cents?</LINE></SPEECH>
+        </SCENE></ACT>
+        </PLAY>
+        """,
+    "prose": """\
+        The bridge had been there
+        longer than the river.
+
+        Nobody had paid since Tuesday.
+        """,
+}
+"""For each format, a text in it."""
+
+TABLE_EXAMPLE = (
+    {"Season": "1", "Episode": "1", "Character": "Walt", "Line": "Any cars?"},
+    {"Season": "1", "Episode": "1", "Character": "Dee", "Line": "Not one."},
+    {"Season": "1", "Episode": "2", "Character": "Walt", "Line": "Forty cents."},
+)

@@ -1,0 +1,16 @@
+"""What a command prints."""
+
+import io
+from contextlib import redirect_stderr, redirect_stdout
+
+from scriptforge.cli.app import run
+
+
+def printed(arguments: list[str]) -> str:
+    """What a command line prints on stdout; it must succeed."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run(arguments)
+    if code:
+        raise SystemExit(f"scriptforge {' '.join(arguments)} ended with {code}:\n{err.getvalue()}")
+    return out.getvalue()

@@ -1,0 +1,29 @@
+"""Where datasets and runs live, what the files inside them are called, and how a file gets there whole.
+
+Nothing else in the package knows a file name of these folders, or writes into them other than through
+`atomic_write`, `atomic_file` and `atomic_folder`.
+"""
+
+from scriptforge.workspace.atomic import (
+    atomic_file,
+    atomic_folder,
+    atomic_write,
+    read_json,
+    remove_leftovers,
+)
+from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
+from scriptforge.workspace.workspace import WORKSPACE_VARIABLE, Workspace
+
+__all__ = [
+    "SPLITS",
+    "WORKSPACE_VARIABLE",
+    "DatasetFolder",
+    "RunFolder",
+    "StudyFolder",
+    "Workspace",
+    "atomic_file",
+    "atomic_folder",
+    "atomic_write",
+    "read_json",
+    "remove_leftovers",
+]
