@@ -13,7 +13,6 @@ from printing import printed
 from scriptforge import errors
 from scriptforge.cli import edge
 from scriptforge.cli.app import COMMANDS
-from scriptforge.cli.train import DEFAULT_MINUTES
 from scriptforge.config import PRESETS, Settings
 from scriptforge.corpus.cards import Card, load_cards
 from scriptforge.corpus.locations import HubDataset, LocalPath, StrictModel, WebFile
@@ -25,6 +24,7 @@ from scriptforge.screenplay.formats.table import Columns, documents, guess_colum
 from scriptforge.screenplay.reading import read
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.writing import WRITERS
+from scriptforge.training.recipe import DEFAULT_MINUTES
 
 
 def commands() -> str:

@@ -7,7 +7,7 @@ import typer
 from scriptforge.cli.interrupts import Interrupts
 from scriptforge.cli.options import Quiet, WorkspacePath
 from scriptforge.cli.output import Output
-from scriptforge.cli.train import follow, resolve_settings
+from scriptforge.cli.training_view import follow
 
 NAME = "demo"
 LINES = 24
@@ -35,6 +35,7 @@ def demo(
     from scriptforge.recording import recorders
     from scriptforge.run import Run
     from scriptforge.training.devices import choose_device
+    from scriptforge.training.recipe import choose_settings
     from scriptforge.training.trainer import start
     from scriptforge.workspace import Workspace
 
@@ -49,7 +50,7 @@ def demo(
         prepare(source, fetched, Options(chosen.level, chosen.vocabulary_size), folder)
     dataset = Dataset(folder)
     accelerator = choose_device("auto")
-    settings = resolve_settings(dataset, None, {"minutes": minutes}, accelerator)
+    settings = choose_settings(dataset, {"minutes": minutes}, accelerator)
     run = place.new_run(place.free_run_name(NAME))
     output.note(
         f"2. Train for {minutes * 60:.0f} seconds on {dataset.description.splits['train'].lines:,} lines."

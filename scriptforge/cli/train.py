@@ -1,6 +1,6 @@
 """`scriptforge train`: from a dataset to a run, or on with one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,18 +11,15 @@ import typer
 from scriptforge.cli.interrupts import Interrupts
 from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, facts
-from scriptforge.cli.training_view import clock, training_view
+from scriptforge.cli.training_view import clock, follow
 
 if TYPE_CHECKING:
-    from scriptforge.config import Accelerator, Preset, Settings
-    from scriptforge.dataset import Dataset
+    from scriptforge.config import Accelerator, Preset
     from scriptforge.evaluation import Figures
-    from scriptforge.recording import Recorder
     from scriptforge.run import Run
     from scriptforge.training.reports import Finished, Report
     from scriptforge.workspace import RunFolder, Workspace
 
-DEFAULT_MINUTES = 3.0
 COURSE_GOAL = 3.5
 
 
@@ -151,12 +148,13 @@ def _start(
 ) -> "tuple[RunFolder, Iterator[Report]]":
     from scriptforge.dataset import Dataset
     from scriptforge.training.processes import is_first_process
+    from scriptforge.training.recipe import choose_settings
     from scriptforge.training.trainer import start
 
     dataset = Dataset(place.dataset(wish.dataset))
     parent = _parent(place, wish.parent, output)
     preset: Preset | None = wish.preset.value if wish.preset else None
-    settings = resolve_settings(dataset, preset, wish.chosen, wish.accelerator, parent)
+    settings = choose_settings(dataset, wish.chosen, wish.accelerator, preset, parent)
     folder = place.new_run(wish.run or place.free_run_name(dataset.name))
     if is_first_process():
         place.refuse_overwriting(folder, wish.force)
@@ -175,35 +173,6 @@ def _parent(place: "Workspace", name: str | None, output: Output) -> "Run | None
     for note in notes:
         output.note(note)
     return Run(folder)
-
-
-def resolve_settings(
-    dataset: "Dataset",
-    preset: "Preset | None",
-    chosen: dict[str, Any],
-    accelerator: "Accelerator",
-    parent: "Run | None" = None,
-) -> "Settings":
-    """What suits dataset and device, changed by the preset, by what a parent needs, by what was chosen."""
-    from scriptforge.config import PRESETS, resolve
-    from scriptforge.fitting import fitted
-    from scriptforge.models import refuse_foreign
-    from scriptforge.training.inheritance import inherited_settings
-    from scriptforge.training.machine import measure
-
-    inherited = inherited_settings(parent.description, dataset, chosen) if parent else {}
-    named = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, inherited, chosen
-    asked = resolve(*named)
-    refuse_foreign(asked.arch, chosen)
-    suited = fitted(
-        dataset.description.splits["train"].tokens,
-        dataset.vocabulary.size,
-        measure(accelerator),
-        arch=asked.arch,
-        minutes=asked.minutes,
-        epochs=asked.epochs,
-    )
-    return resolve(suited, *named)
 
 
 def _resume(
@@ -232,26 +201,6 @@ def _resume(
         return folder, resume(dataset, folder, accelerator, should_stop=interrupts.requested)
     more = resolve(description.settings.model_dump(), chosen)
     return folder, resume(dataset, folder, accelerator, more.epochs, more.minutes, interrupts.requested)
-
-
-def follow(
-    reports: "Iterator[Report]", output: Output, recorders: "Sequence[Recorder]" = ()
-) -> "Finished | None":
-    """Shows a training as it goes, and lets recorders keep what it reports.
-
-    Returns:
-        Its end, or None if it was interrupted or another process reports.
-    """
-    from scriptforge.recording import recording
-    from scriptforge.training.reports import Finished
-
-    with training_view(output) as view, recording(recorders, output.warn) as record:
-        for report in reports:
-            view.show(report)
-            record(report)
-            if isinstance(report, Finished):
-                return report
-    return None
 
 
 def _document(finished: "Finished") -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a person sees while a model trains: a live bar with a curve, or a line a validation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from scriptforge.training.reports import Progress, Report, Started, Validated
+    from scriptforge.recording import Recorder
+    from scriptforge.training.reports import Finished, Progress, Report, Started, Validated
 
 CURVE_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -23,6 +24,26 @@ class TrainingView(Protocol):
     def show(self, report: "Report") -> None:
         """Shows one report."""
         ...
+
+
+def follow(
+    reports: "Iterator[Report]", output: Output, recorders: "Sequence[Recorder]" = ()
+) -> "Finished | None":
+    """Shows a training as it goes, and lets recorders keep what it reports.
+
+    Returns:
+        Its end, or None if it was interrupted or another process reports.
+    """
+    from scriptforge.recording import recording
+    from scriptforge.training.reports import Finished
+
+    with training_view(output) as view, recording(recorders, output.warn) as record:
+        for report in reports:
+            view.show(report)
+            record(report)
+            if isinstance(report, Finished):
+                return report
+    return None
 
 
 @contextmanager

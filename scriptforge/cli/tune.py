@@ -11,7 +11,7 @@ import typer
 from scriptforge.cli.interrupts import Interrupts
 from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, facts, sections, table
-from scriptforge.cli.train import DEFAULT_MINUTES, follow
+from scriptforge.cli.training_view import follow
 from scriptforge.cli.tuning_view import bits, in_short, trial_table, tuning_view
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def tune(
     """
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
+    from scriptforge.training.recipe import DEFAULT_MINUTES
     from scriptforge.tuning.outcome import outcome_of
     from scriptforge.tuning.pictures import draw_pictures, require_matplotlib
     from scriptforge.tuning.study import open_study

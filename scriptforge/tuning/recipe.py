@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scriptforge.config import Settings, resolve
+from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
-from scriptforge.fitting import Machine, fitted
+from scriptforge.fitting import Machine
+from scriptforge.training.recipe import fit_settings
 from scriptforge.tuning.space import LEVEL, SIZES, Space, means_something, training_settings
 
 VALIDATIONS = 5
@@ -26,14 +27,8 @@ def trial_settings(
     Raises:
         UsageError: the choices do not go together.
     """
-    own = training_settings(chosen)
-    tokens = dataset.description.splits["train"].tokens
     length = {"minutes": seconds / 60, "validations": VALIDATIONS, "seed": seed}
-    arch = resolve(length, own).arch
-    suited = fitted(tokens, dataset.vocabulary.size, machine, arch=arch, minutes=seconds / 60)
-    if suited["tied"] and "hidden_size" in own:
-        suited["embedding_size"] = own["hidden_size"]
-    return resolve(suited, length, own)
+    return fit_settings(dataset, machine, length, training_settings(chosen))
 
 
 def default_choices(dataset: Dataset, space: Space, settings: Settings) -> dict[str, Any]:

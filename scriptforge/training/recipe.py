@@ -1,0 +1,65 @@
+"""The settings of a training: those that suit text, machine and time, changed by what was asked for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scriptforge.config import PRESETS, Accelerator, Preset, Settings, resolve
+from scriptforge.dataset import Dataset
+from scriptforge.fitting import Machine, fitted
+from scriptforge.models import refuse_foreign
+from scriptforge.run import Run
+from scriptforge.training.inheritance import inherited_settings
+from scriptforge.training.machine import measure
+
+DEFAULT_MINUTES = 3.0
+
+
+def choose_settings(
+    dataset: Dataset,
+    chosen: dict[str, Any],
+    accelerator: Accelerator,
+    preset: Preset | None = None,
+    parent: Run | None = None,
+) -> Settings:
+    """The settings of a new training; the machine is measured for them.
+
+    Args:
+        dataset: what it trains on.
+        chosen: the settings that a person named.
+        accelerator: what computes.
+        preset: which group of settings to begin with.
+        parent: the run with whose weights to begin.
+
+    Raises:
+        UsageError: the choices do not go together, with the architecture, or with the parent.
+    """
+    inherited = inherited_settings(parent.description, dataset, chosen) if parent else {}
+    asked = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, inherited, chosen
+    refuse_foreign(resolve(*asked).arch, chosen)
+    return fit_settings(dataset, measure(accelerator), *asked)
+
+
+def fit_settings(dataset: Dataset, machine: Machine, *asked: Mapping[str, Any]) -> Settings:
+    """What suits a dataset and a machine, changed by what was asked for.
+
+    Args:
+        dataset: what to train on.
+        machine: what computes.
+        asked: settings from several sources, the later ones stronger. Where the head is the embedding, its
+            size goes with `hidden_size`.
+
+    Raises:
+        UsageError: a key is unknown or a value out of bounds.
+    """
+    known = resolve(*asked)
+    suited = fitted(
+        dataset.description.splits["train"].tokens,
+        dataset.vocabulary.size,
+        machine,
+        arch=known.arch,
+        minutes=known.minutes,
+        epochs=known.epochs,
+    )
+    if suited["tied"] and any("hidden_size" in source for source in asked):
+        suited["embedding_size"] = known.hidden_size
+    return resolve(suited, *asked)
