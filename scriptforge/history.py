@@ -1,11 +1,12 @@
 """The validations of a training, as `metrics.jsonl` has them. Knows nothing of torch."""
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from scriptforge.errors import RunError
-from scriptforge.workspace import RunFolder
+from scriptforge.workspace import RunFolder, atomic_write
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Validation:
     nats_per_character: float
     bits_per_character: float
     is_best: bool
+
+
+def write_history(folder: RunFolder, validations: Iterable[Validation]) -> None:
+    """Writes every validation of a run, one a line."""
+    atomic_write(folder.metrics, "".join(json.dumps(asdict(each)) + "\n" for each in validations))
 
 
 def read_history(folder: RunFolder) -> list[Validation]:

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
+    from scriptforge.history import Validation
     from scriptforge.recording import Recorder
-    from scriptforge.training.reports import Finished, Progress, Report, Started, Validated
+    from scriptforge.training.reports import Finished, Progress, Report, Started
 
 CURVE_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -58,15 +59,14 @@ def training_view(output: Output) -> "Iterator[TrainingView]":
         yield _Screen(output, live)
 
 
-def validation_line(report: "Validated") -> str:
+def validation_line(validation: "Validation") -> str:
     """One validation in one line."""
-    figures = report.figures
     return (
-        f"step {report.step:,} · epoch {report.epochs:.2f} · {clock(report.seconds)} · "
-        f"training {report.training_nats_per_token:.3f} · "
-        f"validation {figures.nats_per_token:.3f} nats/token, "
-        f"perplexity {figures.perplexity:.1f}, {figures.nats_per_character:.3f} nats/char, "
-        f"{figures.bits_per_character:.3f} bits/char{' · best' if report.is_best else ''}"
+        f"step {validation.step:,} · epoch {validation.epochs:.2f} · {clock(validation.seconds)} · "
+        f"training {validation.training_nats_per_token:.3f} · "
+        f"validation {validation.nats_per_token:.3f} nats/token, "
+        f"perplexity {validation.perplexity:.1f}, {validation.nats_per_character:.3f} nats/char, "
+        f"{validation.bits_per_character:.3f} bits/char{' · best' if validation.is_best else ''}"
     )
 
 
@@ -109,7 +109,7 @@ class _Lines:
                 for note in report.notes:
                     self._output.warn(note)
             case Validated():
-                self._output.note(validation_line(report))
+                self._output.note(validation_line(report.validation))
             case Interrupted():
                 self._output.note(f"Stopped at step {report.step:,}; go on with scriptforge train --resume")
 

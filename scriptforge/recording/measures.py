@@ -1,13 +1,13 @@
 """What a tracker's log says of a training, under which names; nothing of the machine or of who trains."""
 
-from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
 from scriptforge.config import Settings
 from scriptforge.errors import UsageError
+from scriptforge.history import Validation
 from scriptforge.run_description import RunDescription
-from scriptforge.training.reports import Progress, Validated
+from scriptforge.training.reports import Progress
 from scriptforge.training.schedule import share_of_peak
 
 
@@ -33,10 +33,15 @@ def figures_of_progress(report: Progress, settings: Settings) -> dict[str, float
     }
 
 
-def figures_of_validation(report: Validated) -> dict[str, float]:
+def figures_of_validation(validation: Validation) -> dict[str, float]:
     """The figures of a validation, by their names in the log."""
-    validation = {f"validation/{name}": figure for name, figure in asdict(report.figures).items()}
-    return {"training/nats_per_token": report.training_nats_per_token, **validation}
+    return {
+        "training/nats_per_token": validation.training_nats_per_token,
+        "validation/nats_per_token": validation.nats_per_token,
+        "validation/perplexity": validation.perplexity,
+        "validation/nats_per_character": validation.nats_per_character,
+        "validation/bits_per_character": validation.bits_per_character,
+    }
 
 
 def imported(module: str, tracker: str) -> Any:

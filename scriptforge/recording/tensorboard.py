@@ -41,8 +41,9 @@ class TensorBoard:
             case Progress():
                 self._add(figures_of_progress(report, self._description.settings), report.step)
             case Validated():
-                self._add(figures_of_validation(report), report.step)
-                self._writer.add_text("sample", _as_it_stands(report.sample), report.step)
+                step = report.validation.step
+                self._add(figures_of_validation(report.validation), step)
+                self._writer.add_text("sample", _as_it_stands(report.sample), step)
                 self._writer.flush()
 
     def close(self) -> None:

@@ -54,7 +54,8 @@ class Trackio:
                     self._write()
             case Validated():
                 sample = {"_type": self._markdown, "_value": f"```text\n{report.sample}\n```"}
-                self._add({**figures_of_validation(report), "sample": sample}, report.step)
+                figures = figures_of_validation(report.validation)
+                self._add({**figures, "sample": sample}, report.validation.step)
                 self._write()
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scriptforge.errors import RunError
+from scriptforge.history import Validation
 from scriptforge.models import LanguageModel, State
 from scriptforge.run import load_weights, save_weights
 from scriptforge.training.schedule import Leg
@@ -41,7 +42,7 @@ class TrainingState:
         seconds: training time.
         step_seconds: time spent in steps alone.
         leg: what the present request asked for.
-        history: a row for each validation, as in `metrics.jsonl`.
+        history: every validation.
         loss_sum: training losses added up since the last validation.
         loss_count: how many were added.
         last_loss: their mean up to the last validation.
@@ -51,7 +52,7 @@ class TrainingState:
     step: int = 0
     seconds: float = 0.0
     step_seconds: float = 0.0
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Validation] = field(default_factory=list)
     loss_sum: float = 0.0
     loss_count: int = 0
     last_loss: float = 0.0
@@ -128,7 +129,9 @@ def read_progress(path: Path) -> tuple[TrainingState, dict[str, Any]]:
     """Where the training was when the checkpoint was made, and the identity it was saved with."""
     state = json.loads((path / STATE).read_text(encoding="utf-8"))
     progress = dict(state["progress"])
-    return TrainingState(leg=Leg(**progress.pop("leg")), **progress), state["identity"]
+    leg = Leg(**progress.pop("leg"))
+    history = [Validation(**row) for row in progress.pop("history")]
+    return TrainingState(leg, history=history, **progress), state["identity"]
 
 
 def restore(path: Path, moment: Moment) -> Moment:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scriptforge.evaluation import Evaluation, Figures
+from scriptforge.evaluation import Evaluation
+from scriptforge.history import Validation
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,11 @@ class Validated:
     """The validation split was read.
 
     Attributes:
-        step: optimizer steps so far.
-        epochs: how many times the text was read.
-        seconds: training time so far.
-        training_nats_per_token: training loss since the last validation.
-        figures: the validation loss.
-        is_best: whether these weights were kept.
+        validation: what came of it.
         sample: a short script written by the model as it stands.
     """
 
-    step: int
-    epochs: float
-    seconds: float
-    training_nats_per_token: float
-    figures: Figures
-    is_best: bool
+    validation: Validation
     sample: str
 
 

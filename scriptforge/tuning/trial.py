@@ -76,7 +76,7 @@ def _judged(reports: "Generator[Report]", trial: "Trial", tell: Tell) -> float:
             case Progress():
                 tell(Training(trial.number, report.progress, bits))
             case Validated():
-                bits = report.figures.bits_per_character
+                bits = report.validation.bits_per_character
                 validations += 1
                 trial.report(bits, validations)
                 if validations < VALIDATIONS and trial.should_prune():

@@ -1,5 +1,6 @@
 import json
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -15,10 +16,11 @@ from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, TrainingError
 from scriptforge.evaluation import evaluate_split
+from scriptforge.history import Validation
 from scriptforge.run import Run
 from scriptforge.run_description import RunDescription
 from scriptforge.training.checkpoint import newest_checkpoint
-from scriptforge.training.reports import Finished, Interrupted, Progress, Started, Validated
+from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
 
@@ -28,8 +30,12 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "runs" / "play")
 
 
-def validations_of(dataset: Dataset, folder: RunFolder, settings: Settings) -> list[Validated]:
-    return [each for each in start(dataset, settings, folder, "cpu") if isinstance(each, Validated)]
+def validations_of(dataset: Dataset, folder: RunFolder, settings: Settings) -> list[Validation]:
+    return [each.validation for each in validated(start(dataset, settings, folder, "cpu"))]
+
+
+def validated(reports: Iterable[Report]) -> list[Validated]:
+    return [report for report in reports if isinstance(report, Validated)]
 
 
 def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> None:
@@ -76,7 +82,7 @@ def test_reports_come_in_order(tiny_dataset: Dataset, folder: RunFolder) -> None
     first, *middle, last = reports
     assert isinstance(first, Started) and isinstance(last, Finished)
     assert (first.step, first.device, first.notes) == (0, "cpu", ())
-    validations = [report for report in middle if isinstance(report, Validated)]
+    validations = [report.validation for report in validated(middle)]
     assert len(validations) == 5
     tokens = tiny_dataset.description.splits["train"].tokens
     assert validations[-1].step == round(2 * tokens / (4 * 16))
@@ -88,9 +94,9 @@ def test_reports_come_in_order(tiny_dataset: Dataset, folder: RunFolder) -> None
 
 def test_the_best_weights_are_kept(tiny_dataset: Dataset, folder: RunFolder) -> None:
     validations = validations_of(tiny_dataset, folder, small(learning_rate=0.5, epochs=4, dropout_output=0))
-    losses = [report.figures.nats_per_token for report in validations]
-    best = min(validations, key=lambda report: report.figures.nats_per_token)
-    assert [report.is_best for report in validations] == [
+    losses = [validation.nats_per_token for validation in validations]
+    best = min(validations, key=lambda validation: validation.nats_per_token)
+    assert [validation.is_best for validation in validations] == [
         loss < min(losses[:number], default=float("inf")) for number, loss in enumerate(losses)
     ]
     result = RunDescription.load(folder).result
@@ -100,13 +106,13 @@ def test_the_best_weights_are_kept(tiny_dataset: Dataset, folder: RunFolder) -> 
 
 
 def test_metrics_and_samples_are_written(tiny_dataset: Dataset, folder: RunFolder) -> None:
-    validations = validations_of(tiny_dataset, folder, small())
+    reports = validated(start(tiny_dataset, small(), folder, "cpu"))
     rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
     assert [(row["step"], row["nats_per_token"], row["is_best"]) for row in rows] == [
-        (report.step, report.figures.nats_per_token, report.is_best) for report in validations
+        (each.step, each.nats_per_token, each.is_best) for each in (report.validation for report in reports)
     ]
     samples = sorted(folder.samples.iterdir())
-    assert [path.read_text(encoding="utf-8") for path in samples] == [report.sample for report in validations]
+    assert [path.read_text(encoding="utf-8") for path in samples] == [report.sample for report in reports]
 
 
 def test_the_same_seed_gives_the_same_weights(tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -123,7 +129,7 @@ class TestADeviceThatIsNotWaitedFor:
 
     @pytest.fixture(autouse=True)
     def asynchronous(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("scriptforge.training.trainer.is_asynchronous", lambda device: True)
+        monkeypatch.setattr("scriptforge.training.stepper.is_asynchronous", lambda device: True)
 
     def test_it_learns_the_same(
         self, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,9 +165,9 @@ def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, fol
     hopeless = small(epochs=40, validations=40, patience=2, learning_rate=1.0, warmup=0)
     validations = validations_of(tiny_dataset, folder, hopeless)
     assert len(validations) < 40
-    assert [report.is_best for report in validations[-2:]] == [False, False]
+    assert [validation.is_best for validation in validations[-2:]] == [False, False]
     more = list(resume(tiny_dataset, folder, "cpu", epochs=2))
-    assert sum(isinstance(report, Validated) for report in more) > 2
+    assert len(validated(more)) > 2
 
 
 class TestDivergence:

@@ -1,0 +1,183 @@
+"""One step of a training after the other: the model, its optimizer, and the streams that they read.
+
+Shape letters: B streams, T steps.
+"""
+
+import math
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator as Accelerate
+from accelerate.state import AcceleratorState
+from torch import Tensor
+
+from scriptforge.config import Accelerator, Settings
+from scriptforge.dataset import Dataset
+from scriptforge.errors import TrainingError
+from scriptforge.models import ModelConfig, build
+from scriptforge.models.protocol import begin_anew, detach
+from scriptforge.training.checkpoint import Moment, TrainingState, restore
+from scriptforge.training.devices import is_asynchronous
+from scriptforge.training.optimizers import optimizer_of
+from scriptforge.training.processes import Processes
+from scriptforge.training.setup import LossOfStep, sample_head, streams_of
+
+_UNREAD_AT_MOST = 128
+
+
+class Stepper:
+    """Model, optimizer, streams, and the state that is carried from batch to batch, in this process.
+
+    Args:
+        dataset: what is read.
+        config: the model, whose weights are drawn from the settings' seed.
+        settings: resolved settings.
+        device: what computes.
+
+    Attributes:
+        model: the model.
+        streams: what it reads.
+        device: where it stands.
+        processes: this process among those that train together.
+    """
+
+    def __init__(
+        self, dataset: Dataset, config: ModelConfig, settings: Settings, device: Accelerator
+    ) -> None:
+        AcceleratorState._reset_state(reset_partial_state=True)  # else the first training decides for all
+        self._accelerate = Accelerate(
+            cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
+        )
+        self._settings = settings
+        self._opening_token = dataset.vocabulary.end
+        self.device: torch.device = self._accelerate.device
+        self.processes = Processes(self._accelerate)
+        self.streams = streams_of(dataset, settings, self.processes.index, self.processes.count)
+        self._is_asynchronous = is_asynchronous(self.device)
+        if self._is_asynchronous:
+            self.streams = self.streams.to(self.device)
+        torch.manual_seed(settings.seed)
+        self.model = build(config)
+        if settings.head_samples:
+            sample_head(self.model, dataset, settings.head_samples)
+        self.model.to(self.device)
+        self._loss_of_step, self._optimizer = self._accelerate.prepare(
+            LossOfStep(self.model), optimizer_of(self.model, settings)
+        )
+        self._recurrent = self.model.initial_state(settings.batch_size)
+        torch.manual_seed(settings.seed + self.processes.index)
+        self._unread: list[Tensor] = []  # loss and gradient norm of steps that nobody has looked at
+
+    def step(self, state: TrainingState, share: float) -> None:
+        """One optimizer step on the batch that the step's number says, at a share of the peak rates.
+
+        Raises:
+            TrainingError: the loss or a gradient is not a finite number.
+        """
+        began = time.perf_counter()
+        ids_BT, targets_BT = self.streams.batch(state.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * share
+        self.model.train()
+        forgetting = self._settings.forgetting if state.step else 1
+        drawn_B = torch.rand(len(ids_BT), device=self.device)
+        ids_BT, before = begin_anew(
+            ids_BT.to(self.device),
+            self._recurrent,
+            begins_B=drawn_B < forgetting,
+            opens_B=drawn_B < forgetting / 2,
+            first=self._opening_token,
+        )
+        loss, recurrent = self._loss_of_step(ids_BT, targets_BT.to(self.device), before)
+        self._accelerate.backward(loss)
+        norm = self._accelerate.clip_grad_norm_(self.model.parameters(), self._settings.gradient_clip)
+        self._unread += [loss.detach(), norm.detach()]
+        if not self._is_asynchronous or len(self._unread) >= _UNREAD_AT_MOST:
+            self.read_losses(state)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._recurrent = detach(recurrent)
+        state.step += 1
+        state.step_seconds += time.perf_counter() - began
+
+    def read_losses(self, state: TrainingState) -> None:
+        """Brings the losses since the last time to the host, for which a GPU has to be waited for.
+
+        Raises:
+            TrainingError: one of them, or a gradient, is not a finite number.
+        """
+        if not self._unread:
+            return
+        numbers = torch.stack(self._unread).tolist()
+        self._unread.clear()
+        losses, norms = numbers[::2], numbers[1::2]
+        if not all(map(math.isfinite, losses if self._accelerate.scaler is not None else losses + norms)):
+            raise self._divergence(state)
+        state.loss_sum += math.fsum(losses)
+        state.loss_count += len(losses)
+
+    def check_numbers(self, state: TrainingState, nats: float = 0.0) -> None:
+        """Refuses to keep weights, or a loss, that are not finite numbers.
+
+        Raises:
+            TrainingError: one of them is not.
+        """
+        are_finite = all(bool(each.isfinite().all()) for each in self.model.parameters())
+        if not (are_finite and math.isfinite(nats)):
+            raise self._divergence(state)
+
+    def _divergence(self, state: TrainingState) -> TrainingError:
+        return TrainingError(
+            f"The loss became infinite or undefined after step {state.step}.",
+            f"Try a lower rate: --set learning_rate={self._settings.learning_rate / 3:.1g}; "
+            "the checkpoints from before stay.",
+        )
+
+    def tokens_per_second(self, state: TrainingState) -> float:
+        """How fast the steps were, without all that is done between them."""
+        return state.step * self.streams.tokens_per_step / max(state.step_seconds, 1e-9)
+
+    def epochs(self, state: TrainingState) -> float:
+        """How many times the text was read."""
+        return state.step / self.streams.steps_per_epoch
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The arithmetic of the training, for reading with the model between two steps."""
+        context: AbstractContextManager[None] = self._accelerate.autocast()
+        return context
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a resumed training to be the same."""
+        return {
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+            "processes": self.processes.count,
+            "torch": torch.__version__,
+        }
+
+    def moment(self, state: TrainingState) -> Moment:
+        """Everything that a step changes, as it stands."""
+        scaler = self._accelerate.scaler
+        return Moment(
+            model=self.model,
+            optimizer=self._optimizer.optimizer,
+            recurrent=self.processes.gather_state(self._recurrent),
+            generators=self.processes.gather_generators(),
+            progress=state,
+            scaler=scaler.state_dict() if scaler is not None else {},
+        )
+
+    def restore(self, checkpoint: Path, state: TrainingState) -> None:
+        """Takes everything that a step changes from a checkpoint.
+
+        Raises:
+            RunError: it belongs to another model.
+        """
+        moment = restore(checkpoint, self.moment(state))
+        self._recurrent = self.processes.own_state(moment.recurrent)
+        self.processes.set_generator(moment.generators)
+        if self._accelerate.scaler is not None:
+            self._accelerate.scaler.load_state_dict(moment.scaler)
