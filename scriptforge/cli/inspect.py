@@ -9,7 +9,7 @@ from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, facts, lines, sections, table
 
 if TYPE_CHECKING:
-    from scriptforge.corpus.inspection import Duplicates, Inspection, Place, Speaker
+    from scriptforge.corpus.findings import Duplicates, Inspection, Place, Speaker
 
 _CAST_SHOWN = 20
 _SHOWN = 10

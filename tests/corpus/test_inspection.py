@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tiny import comedy, prepared
 
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.inspection import CloseNames, FormatMet, Inspection, Place, inspect
+from scriptforge.corpus.findings import CloseNames, FormatMet, Inspection, Place
+from scriptforge.corpus.inspection import inspect
 from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError, UsageError
