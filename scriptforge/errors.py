@@ -15,8 +15,11 @@ stderr (what is wrong, what to do) and the exit code.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import ClassVar
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 class ScriptforgeError(Exception):
@@ -66,10 +69,14 @@ class TrainingError(ScriptforgeError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names most like `name`, best first; case does not count."""
-    by_folded = {other.casefold(): other for other in known}
-    matches = difflib.get_close_matches(name.casefold(), by_folded, n=count, cutoff=0.6)
-    return [by_folded[match] for match in matches]
+    """The known names most like `name`, or with a word most like it, best first; case does not count."""
+    by_spelling: dict[str, list[str]] = {}
+    for other in known:
+        folded = other.casefold()
+        for spelling in {folded, *_WORD.findall(folded)}:
+            by_spelling.setdefault(spelling, []).append(other)
+    matches = difflib.get_close_matches(name.casefold(), by_spelling, n=count, cutoff=0.6)
+    return list(dict.fromkeys(other for match in matches for other in by_spelling[match]))[:count]
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
