@@ -5,9 +5,11 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import postgresql
 import pytest
 from command import Stage, begin, end, scriptforge
 
@@ -79,20 +81,21 @@ def test_interrupted_and_gone_on_with(place: Path) -> None:
     assert found["trials"][0]["reason"] == "interrupted"
 
 
-def test_two_processes_of_which_one_is_killed(place: Path) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'shared.db'}"
+        return
+    if not postgresql.program("initdb"):
+        pytest.skip("PostgreSQL is not installed")
+    with postgresql.server() as address:
+        yield address
+
+
+def test_two_processes_of_which_one_is_killed(place: Path, storage: str) -> None:
     """The one that stays does the trial of the other one again, once its signs of life have stayed away."""
-    database = place / "shared.db"
-    words = (
-        "tune",
-        "--trials",
-        "4",
-        "--space",
-        "space.toml",
-        "--seconds",
-        "3",
-        "--storage",
-        f"sqlite:///{database}",
-    )
+    words = ("tune", "--trials", "4", "--space", "space.toml", "--seconds", "3", "--storage", storage)
     stays = begin(*words, workspace=place)
     killed = begin(*words, workspace=place)
     time.sleep(0.5)
