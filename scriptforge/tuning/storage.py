@@ -54,7 +54,8 @@ class Storage:
     @property
     def name(self) -> str:
         """The address as it may be shown."""
-        return self._url.set(query={}).render_as_string(hide_password=True)
+        plain = self._url.set(drivername=self._url.get_backend_name(), query={})
+        return plain.render_as_string(hide_password=True)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -94,9 +95,7 @@ class Storage:
                 heartbeat_stale_trial_callback=when_dead,
             )
         except ImportError as error:
-            raise StudyError(
-                f"There is no driver here for {self.name}.", "Install one: pip install 'psycopg[binary]'"
-            ) from error
+            raise StudyError(f"There is no driver here for {self.name}.", INSTALL) from error
         except RuntimeError as error:
             raise StudyError(
                 f"{self.name} was made by a version of Optuna that this one does not read.",
