@@ -103,7 +103,7 @@ class Transformer(HeadedModel):
         super().__init__()
         self.config: TransformerConfig = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.hidden_size)
-        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden_size, bias=False)
         self.add_head(tied=config.tied)
 
@@ -137,16 +137,16 @@ class Transformer(HeadedModel):
         return {f"layers.{name}": 3 if "looking" in name else 1 for name, _ in matrices}
 
 
-class _Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """Attention and a wider layer, each of which adds to what goes through."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         size = config.hidden_size
-        self._heads = config.head_count
-        self._memory = config.memory
+        self.heads = config.head_count
+        self.memory = config.memory
         self._dropout = config.dropout_between
-        self.rotation = Rotation(size // self._heads, config.memory + STEPS_AT_ONCE)
+        self.rotation = Rotation(size // self.heads, config.memory + STEPS_AT_ONCE)
         self.attention_norm = nn.LayerNorm(size, bias=False)
         self.looking = nn.Linear(size, 3 * size, bias=False)
         self.found = nn.Linear(size, size, bias=False)
@@ -170,15 +170,15 @@ class _Layer(nn.Module):
         rows_KBR = torch.cat([memory_MBR, new_TBR.to(memory_MBR.dtype)])
         keys_KBH, values_KBH = rows_KBR.chunk(2, dim=2)
         found_TBH = attend(
-            self.rotation(query_TBH, self._memory),
+            self.rotation(query_TBH, self.memory),
             self.rotation(keys_KBH),
             values_KBH,
             mask_B1TK,
-            self._heads,
+            self.heads,
         )
         stream_TBH = stream_TBH + self._thinned(self.found(found_TBH))
         wide_TBW = F.gelu(self.widening(self.wide_norm(stream_TBH)))
-        return stream_TBH + self._thinned(self.narrowing(wide_TBW)), rows_KBR[-self._memory :]
+        return stream_TBH + self._thinned(self.narrowing(wide_TBW)), rows_KBR[-self.memory :]
 
     def _thinned(self, added_TBH: Tensor) -> Tensor:
         return F.dropout(added_TBH, self._dropout, self.training)

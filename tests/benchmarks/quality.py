@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, get_args
@@ -131,8 +132,8 @@ def tasks() -> Iterator[Task]:
         for samples in (0, *HEAD_SAMPLES):
             changed = {"batch_size": 64, "sequence_length": 64, "head_samples": samples}
             yield Task("T3", SEINFELD_WORDS, course, changed=changed)
-    for arch in get_args(Architecture):
-        yield Task(ARCHITECTURES, SHAKESPEARE, ("--cpu", "--arch", arch, "--minutes", NANOGPT_MINUTES))
+    for seed, arch in product(SEEDS, get_args(Architecture)):
+        yield Task(ARCHITECTURES, SHAKESPEARE, ("--cpu", "--arch", arch, "--minutes", NANOGPT_MINUTES), seed)
     for seed in SEEDS:
         yield Task("H1", SHAKESPEARE, ("--gpu", "--minutes", "0.5"), seed)
     yield Task("H2", SHAKESPEARE, ("--gpu", "--epochs", "20"), changed={"layers": 2, "hidden_size": 512})

@@ -7,47 +7,88 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scriptforge.config import Architecture, resolve
 from scriptforge.errors import UsageError
-from scriptforge.models import Arithmetic, LanguageModel, build, pack
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.models import (
+    Arithmetic,
+    LanguageModel,
+    ModelConfig,
+    State,
+    build,
+    config_from_settings,
+    pack,
+)
+from scriptforge.models.head import HeadedModel
+from scriptforge.models.lstm_attention import LSTMAttentionConfig
+from scriptforge.models.numpy_bridge import NumPyRNNConfig
+from scriptforge.models.recurrent import RecurrentConfig
+from scriptforge.models.transformer import TransformerConfig
 
 V = 11
-CONFIGS = {
-    "one layer": RecurrentConfig(vocabulary_size=V, embedding_size=5, hidden_size=7),
-    "three layers": RecurrentConfig(vocabulary_size=V, embedding_size=5, hidden_size=7, layers=3),
-    "tied": RecurrentConfig(vocabulary_size=V, embedding_size=7, hidden_size=7, tied=True),
-    "tied with a projection": RecurrentConfig(vocabulary_size=V, embedding_size=9, hidden_size=7, tied=True),
+SIZES = {"vocabulary_size": V, "embedding_size": 5, "hidden_size": 7}
+RECURRENT = {
+    "one layer": RecurrentConfig(**SIZES),
+    "three layers": RecurrentConfig(**SIZES, layers=3),
+    "tied": RecurrentConfig(**{**SIZES, "embedding_size": 7}, tied=True),
+    "tied with a projection": RecurrentConfig(**{**SIZES, "embedding_size": 9}, tied=True),
+    "gru": RecurrentConfig(**SIZES, layers=3, arch="gru"),
+    "rnn": RecurrentConfig(**SIZES, layers=3, arch="rnn"),
 }
-every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+ATTENTIVE = {
+    "lstm-attention": LSTMAttentionConfig(**SIZES, memory=4),
+    "lstm-attention, tied, two layers": LSTMAttentionConfig(
+        **{**SIZES, "embedding_size": 9}, memory=4, layers=2, tied=True
+    ),
+    "transformer": TransformerConfig(vocabulary_size=V, hidden_size=8, memory=4),
+    "transformer, two heads, three layers": TransformerConfig(
+        vocabulary_size=V, hidden_size=12, memory=4, heads=2, layers=3, tied=True
+    ),
+}
+CONFIGS: dict[str, ModelConfig] = {**RECURRENT, **ATTENTIVE}
+CASES = [
+    *(pytest.param(config, "fp32", id=f"{name}, fp32") for name, config in CONFIGS.items()),
+    *(pytest.param(config, "int8", id=f"{name}, int8") for name, config in RECURRENT.items()),
+]
+every_case = pytest.mark.parametrize(("config", "arithmetic"), CASES)
+every_recurrent = pytest.mark.parametrize("config", RECURRENT.values(), ids=RECURRENT.keys())
 every_arithmetic = pytest.mark.parametrize("arithmetic", ["fp32", "int8"])
 TOLERANCE = {"fp32": 1e-5, "int8": 0.05}
 
 
-def new_model(config: RecurrentConfig) -> Recurrent:
+def new_model(config: ModelConfig) -> HeadedModel:
     """A model whose weights are as large as those of a trained one."""
     torch.manual_seed(0)
     model = build(config).eval()
+    assert isinstance(model, HeadedModel)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if name.startswith(("recurrent", "projection")):
+            if not name.startswith(("embedding", "head")):
                 weight.mul_(2)
         model.head.bias.uniform_(-1, 1)
     return model
+
+
+def state_after(model: LanguageModel, lanes: int) -> State:
+    """A state that a text has led to, another one on each lane."""
+    with torch.no_grad():
+        _, state = model.features(ids(lanes, 3).flip(0), model.initial_state(lanes))
+    return state
 
 
 def ids(*shape: int) -> torch.Tensor:
     return torch.randint(0, V, shape, generator=torch.Generator().manual_seed(1))
 
 
-@every_config
-@every_arithmetic
+@every_case
+@pytest.mark.parametrize("begins", [True, False])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (5, 1), (3, 4)])
 def test_a_twin_reads_as_its_model_does(
-    config: RecurrentConfig, arithmetic: Arithmetic, shape: tuple[int, int]
+    config: ModelConfig, arithmetic: Arithmetic, shape: tuple[int, int], begins: bool
 ) -> None:
     model: LanguageModel = new_model(config)
     twin = pack(model, arithmetic)
-    before = tuple(torch.rand_like(tensor) - 0.5 for tensor in model.initial_state(shape[0]))
+    assert twin is not model
+    before = model.initial_state(shape[0]) if begins else state_after(model, shape[0])
     kept = [tensor.clone() for tensor in before]
     with torch.no_grad():
         expected_BTV, expected_state = model(ids(*shape), before)
@@ -58,12 +99,11 @@ def test_a_twin_reads_as_its_model_does(
     assert all(torch.equal(a, b) for a, b in zip(before, kept, strict=True))
 
 
-@every_config
-@every_arithmetic
+@every_case
 @settings(max_examples=20)
-@given(cuts=st.lists(st.integers(1, 11), max_size=4, unique=True).map(sorted))
+@given(cuts=st.lists(st.integers(1, 11), max_size=11, unique=True).map(sorted))
 def test_reading_in_parts_is_reading_at_once(
-    config: RecurrentConfig, arithmetic: Arithmetic, cuts: list[int]
+    config: ModelConfig, arithmetic: Arithmetic, cuts: list[int]
 ) -> None:
     twin = pack(new_model(config), arithmetic)
     whole_BTV, end = twin(ids(2, 12), twin.initial_state(2))
@@ -76,7 +116,7 @@ def test_reading_in_parts_is_reading_at_once(
     torch.testing.assert_close(state, end)
 
 
-@every_config
+@every_recurrent
 def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: RecurrentConfig) -> None:
     twin = pack(new_model(config), "int8")
     together_BTV, _ = twin(ids(4, 6), twin.initial_state(4))
@@ -84,7 +124,7 @@ def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: RecurrentConfi
     torch.testing.assert_close(together_BTV[1:2], alone_BTV)
 
 
-@every_config
+@every_recurrent
 def test_eight_bits_hardly_change_what_a_model_expects(config: RecurrentConfig) -> None:
     model = new_model(config)
     twin = pack(model, "int8")
@@ -101,7 +141,7 @@ def test_more_tokens_come_than_are_remembered(
     arithmetic: Arithmetic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = new_model(CONFIGS["one layer"])
-    monkeypatch.setattr("scriptforge.models.packed._REMEMBERED_NUMBERS", 3 * 4 * 7)
+    monkeypatch.setattr("scriptforge.models.packed.recurrent._REMEMBERED_NUMBERS", 3 * 4 * 7)
     twin = pack(model, arithmetic)
     with torch.no_grad():
         expected_BTV, _ = model(ids(3, 30), model.initial_state(3))
@@ -109,9 +149,23 @@ def test_more_tokens_come_than_are_remembered(
     torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE[arithmetic], rtol=0)
 
 
-def test_what_is_packed_stays_as_it_is() -> None:
-    twin = pack(new_model(CONFIGS["one layer"]), "int8")
+@pytest.mark.parametrize("name", ["one layer", "lstm-attention", "transformer"])
+def test_what_is_packed_stays_as_it_is(name: str) -> None:
+    twin = pack(new_model(CONFIGS[name]))
     assert pack(twin) is twin
+
+
+def test_what_has_no_twin_generates_as_it_is() -> None:
+    model = build(NumPyRNNConfig(vocabulary_size=V, hidden_size=7)).eval()
+    assert pack(model) is model
+
+
+@pytest.mark.parametrize("arch", ["lstm-attention", "transformer", "numpy-rnn"])
+def test_others_are_not_rounded(arch: Architecture) -> None:
+    config = config_from_settings(resolve({"arch": arch, "hidden_size": 8, "epochs": 1}), V)
+    with pytest.raises(UsageError, match=f"not {arch}") as raised:
+        pack(build(config).eval(), "int8")
+    assert "--int8" in raised.value.hint
 
 
 def test_a_twin_has_the_weights_of_its_model() -> None:
@@ -126,13 +180,13 @@ def test_packing_leaves_no_trace_in_torch() -> None:
     assert torch.backends.quantized.engine == engine
 
 
-@every_config
+@every_recurrent
 def test_the_engine_of_other_processors_rounds_as_well(
     config: RecurrentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "qnnpack" not in torch.backends.quantized.supported_engines:
         pytest.skip("PyTorch has no QNNPACK here")
-    monkeypatch.setattr("scriptforge.models.packed._ENGINES", ("qnnpack",))
+    monkeypatch.setattr("scriptforge.models.packed.products._ENGINES", ("qnnpack",))
     model = new_model(config)
     twin = pack(model, "int8")
     with torch.no_grad():
@@ -144,7 +198,7 @@ def test_the_engine_of_other_processors_rounds_as_well(
 
 
 def test_sums_that_must_stay_narrow_are_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scriptforge.models.packed._has_wide_sums", lambda: False)
+    monkeypatch.setattr("scriptforge.models.packed.products._has_wide_sums", lambda: False)
     model = new_model(CONFIGS["three layers"])
     twin = pack(model, "int8")
     with torch.no_grad():
@@ -154,7 +208,7 @@ def test_sums_that_must_stay_narrow_are_as_good(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_packed_products_several_lanes_are_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scriptforge.models.packed._has_packed_fp32", lambda: False)
+    monkeypatch.setattr("scriptforge.models.packed.products._has_packed_fp32", lambda: False)
     model = new_model(CONFIGS["tied with a projection"])
     twin = pack(model)
     with torch.no_grad():
@@ -164,7 +218,7 @@ def test_without_packed_products_several_lanes_are_as_exact(monkeypatch: pytest.
 
 
 def test_a_machine_without_eight_bits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scriptforge.models.packed._ENGINES", ())
+    monkeypatch.setattr("scriptforge.models.packed.products._ENGINES", ())
     with pytest.raises(UsageError, match="eight bits") as raised:
         pack(new_model(CONFIGS["one layer"]), "int8")
     assert "--int8" in raised.value.hint

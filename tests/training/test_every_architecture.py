@@ -17,7 +17,6 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.hub import parcel, pull, push, space_parcel
-from scriptforge.models import pack
 from scriptforge.run import Run
 from scriptforge.training.reports import Validated
 from scriptforge.training.trainer import resume, start
@@ -116,15 +115,17 @@ def test_it_is_pushed_and_pulled(hub: Hub, place: Workspace, arch: Architecture,
 
 
 @pytest.mark.parametrize("arch", SIBLINGS)
-def test_it_has_no_page_and_no_eight_bits(place: Workspace, arch: Architecture) -> None:
-    run = Run(place.run(arch))
+def test_it_has_no_page(place: Workspace, arch: Architecture) -> None:
     with pytest.raises(HubError, match=arch) as caught:
-        space_parcel(run, "ann/page")
+        space_parcel(Run(place.run(arch)), "ann/page")
     assert "--space" in caught.value.hint
-    with pytest.raises(UsageError, match=arch) as refused:
-        pack(run.model, "int8")
-    assert "--int8" in refused.value.hint
-    assert pack(run.model) is run.model
+
+
+@pytest.mark.parametrize("arch", ["gru", "rnn"])
+def test_it_writes_with_eight_bits(place: Workspace, arch: Architecture) -> None:
+    run = Run(place.run(arch))
+    (piece,) = generate(run.model, run.vocabulary, Request(lines=3, seed=5, int8=True))
+    assert len(piece.elements) == 3
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

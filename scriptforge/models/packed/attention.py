@@ -1,0 +1,152 @@
+"""The twins of models that look back.
+
+One token at a time, attention is a few small products; what takes the time is the number of calls. So a
+step is written out in NumPy, but for the products with weights. A text of several tokens, such as a prompt,
+is read by the model itself, which does that best.
+
+Shape letters: B streams, T steps, M memory, K = M + 1 rows that can be looked at, H hidden, N heads, D
+numbers of a head.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scriptforge.models.lstm_attention import LSTMAttention
+from scriptforge.models.packed.products import Product, product_of
+from scriptforge.models.packed.recurrent import Layers, Numbers
+from scriptforge.models.packed.twin import Twin
+from scriptforge.models.protocol import State
+from scriptforge.models.transformer import Transformer, TransformerLayer
+
+
+class PackedLSTMAttention(Twin):
+    """The twin of an `LSTMAttention`."""
+
+    def __init__(self, model: LSTMAttention) -> None:
+        super().__init__(model, "fp32")
+        self._layers = Layers(model.embedding.weight.detach(), model.recurrent, "fp32")
+        self._norm = model.norm
+        self._looking = _linear(model.looking)
+        self._found = _linear(model.found)
+
+    @torch.no_grad()
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`."""
+        if ids_BT.shape[1] > 1:
+            return self._model.features(ids_BT, state)
+        *carried, filled_1B1, memory_MBH = state
+        output_B1H, after = self._layers.read(ids_BT, tuple(carried))
+        own_BH = _normal(output_B1H[:, 0], self._norm)
+        rows_KBH = np.concatenate([memory_MBH.numpy(), own_BH.numpy()[None]])
+        scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._looking(own_BH).numpy(), rows_KBH)[:, None]
+        scores_B1K *= own_BH.shape[1] ** -0.5
+        found_B1H = weighed(rows_KBH[:, :, None], scores_B1K, empty_rows(filled_1B1, len(memory_MBH)))
+        features_BH = own_BH + self._found(torch.from_numpy(found_B1H[:, 0]))
+        filled_1B1 = (filled_1B1 + 1).clamp(max=len(memory_MBH))
+        return features_BH[:, None], (*after, filled_1B1, torch.from_numpy(rows_KBH[1:]))
+
+
+class PackedTransformer(Twin):
+    """The twin of a `Transformer`."""
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__(model, "fp32")
+        self._embedding = model.embedding
+        self._layers = [_Layer(layer) for layer in model.layers if isinstance(layer, TransformerLayer)]
+        self._norm = model.norm
+
+    @torch.no_grad()
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`."""
+        if ids_BT.shape[1] > 1:
+            return self._model.features(ids_BT, state)
+        filled_1B1, *memories = state
+        empty_BK = empty_rows(filled_1B1, len(memories[0]))
+        stream_BH = self._embedding(ids_BT[:, 0])
+        after = []
+        for layer, memory_MBR in zip(self._layers, memories, strict=True):
+            stream_BH, rows_MBR = layer.step(stream_BH, memory_MBR.numpy(), empty_BK)
+            after.append(torch.from_numpy(rows_MBR))
+        filled_1B1 = (filled_1B1 + 1).clamp(max=len(memories[0]))
+        return _normal(stream_BH, self._norm)[:, None], (filled_1B1, *after)
+
+
+class _Layer:
+    """A layer of a transformer."""
+
+    def __init__(self, layer: TransformerLayer) -> None:
+        self._heads = layer.heads
+        self._attention_norm, self._wide_norm = layer.attention_norm, layer.wide_norm
+        self._looking, self._found = _linear(layer.looking), _linear(layer.found)
+        self._widening, self._narrowing = _linear(layer.widening), _linear(layer.narrowing)
+        rotation, rows, size = layer.rotation, layer.memory + 1, layer.found.in_features
+        cosine_KD, sine_KD = (
+            table[:rows].flip(0).numpy() for table in (rotation.cosine_KD, rotation.sine_KD)
+        )
+        self._cosine_K1H = np.tile(cosine_KD, 2 * self._heads)[:, None]
+        self._sine_K1H = np.tile(np.concatenate([-sine_KD, sine_KD], axis=1), self._heads)[:, None]
+        self._other_half_H = np.arange(size).reshape(self._heads, 2, -1)[:, ::-1].reshape(size)
+
+    def step(
+        self, stream_BH: Tensor, memory_MBR: Numbers, empty_BK: Numbers | None
+    ) -> tuple[Tensor, Numbers]:
+        """See `TransformerLayer.forward`, of one step."""
+        streams, size = stream_BH.shape
+        looked_BC = self._looking(_normal(stream_BH, self._attention_norm)).numpy()
+        rows_KBR = np.concatenate([memory_MBR, looked_BC[None, :, size:]])
+        keys_KBND, values_KBND, turned_KBND = (
+            part_KBH.reshape(len(rows_KBR), streams, self._heads, -1)
+            for part_KBH in (rows_KBR[:, :, :size], rows_KBR[:, :, size:], self._turned(looked_BC[:, :size]))
+        )
+        scores_BNK: Numbers = np.einsum("kbnd,kbnd->bnk", turned_KBND, keys_KBND)
+        scores_BNK *= keys_KBND.shape[-1] ** -0.5
+        found_BND = weighed(values_KBND, scores_BNK, empty_BK)
+        stream_BH = stream_BH + self._found(torch.from_numpy(found_BND.reshape(streams, size)))
+        wide_BW = F.gelu(self._widening(_normal(stream_BH, self._wide_norm)))
+        return stream_BH + self._narrowing(wide_BW), rows_KBR[1:]
+
+    def _turned(self, query_BH: Numbers) -> Numbers:
+        """The query as each row has to see it, `turned_KBH`.
+
+        See `Rotation`: only the distance counts, so the query may be turned by all of it, and no key at all.
+        """
+        turned_KBH: Numbers = self._cosine_K1H * query_BH
+        turned_KBH += self._sine_K1H * query_BH[:, self._other_half_H]
+        return turned_KBH
+
+
+def weighed(values_KBND: Numbers, scores_BNK: Numbers, empty_BK: Numbers | None) -> Numbers:
+    """The values of all rows, weighed by the softmax of their scores: `found_BND`.
+
+    Args:
+        values_KBND: what is found in each row.
+        scores_BNK: how well it fits what is looked for; used up.
+        empty_BK: as of `empty_rows`.
+    """
+    if empty_BK is not None:
+        scores_BNK += empty_BK[:, None]
+    scores_BNK -= scores_BNK.max(axis=-1, keepdims=True)
+    weights_BNK = np.exp(scores_BNK, out=scores_BNK)
+    weights_BNK /= weights_BNK.sum(axis=-1, keepdims=True)
+    found_BND: Numbers = (weights_BNK[:, :, None] @ values_KBND.transpose(1, 2, 0, 3))[:, :, 0]
+    return found_BND
+
+
+def empty_rows(filled_1B1: Tensor, memory: int) -> Numbers | None:
+    """What is added to the scores of rows, minus infinity for those that are empty; None if none is."""
+    filled_B1 = filled_1B1[0].numpy()
+    if filled_B1.min() >= memory:
+        return None
+    is_empty_BK = np.arange(memory + 1) < memory - filled_B1
+    return np.where(is_empty_BK, -np.inf, 0).astype(np.float32)
+
+
+def _linear(layer: nn.Linear) -> Product:
+    weight_MK = layer.weight.detach()
+    return product_of(weight_MK, weight_MK.new_zeros(len(weight_MK)), "fp32")
+
+
+def _normal(input_BH: Tensor, norm: nn.LayerNorm) -> Tensor:
+    return F.layer_norm(input_BH, norm.normalized_shape, norm.weight, norm.bias, norm.eps)

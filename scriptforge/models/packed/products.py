@@ -1,0 +1,195 @@
+"""Products of a matrix with a few vectors at a time, exact or with eight bits.
+
+Shape letters: in a product, R rows, K inputs and M outputs.
+"""
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Literal, Protocol, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scriptforge.errors import UsageError
+
+Arithmetic: TypeAlias = Literal["fp32", "int8"]
+"""How a twin multiplies: `fp32` as the model does, `int8` with weights and inputs rounded to eight bits."""
+
+HOW_ELSE = "Leave --int8 out: without it every machine reckons as exactly as it trains."
+
+_ENGINES = ("fbgemm", "qnnpack")  # for x86 and for ARM; what PyTorch has chosen by itself may be none
+_SMALLEST = 1e-30
+
+_engine = threading.Lock()
+
+
+class Product(Protocol):
+    """A matrix that vectors are multiplied with, a few at a time."""
+
+    def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
+        """The product of each input with its row added, if there are rows, or else the bias: `output_RM`."""
+        ...
+
+
+def product_of(weight_MK: Tensor, bias_M: Tensor | None, arithmetic: Arithmetic) -> Product:
+    """A matrix made ready to be multiplied with.
+
+    Args:
+        weight_MK: the matrix.
+        bias_M: what is added to each product; None where every call has rows.
+        arithmetic: how to multiply; with `int8` all inputs must be in -1 … 1.
+
+    Raises:
+        UsageError: this machine has no `int8`.
+    """
+    return _Exact(weight_MK, bias_M) if arithmetic == "fp32" else _Rounded(weight_MK, bias_M)
+
+
+class _Exact:
+    """A product in fp32: one input by BLAS, several by oneDNN with weights packed once.
+
+    Args:
+        weight_MK: the matrix.
+        bias_M: what is added to each product; None where every call has rows.
+    """
+
+    def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
+        self._weight_MK = weight_MK
+        self._bias_M = bias_M
+        self._packed: Tensor | None = None
+
+    def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
+        """See `Product.__call__`."""
+        added_M = rows[0] if rows else self._bias_M
+        if len(input_RK) == 1 and added_M is not None:
+            return torch.addmv(added_M, self._weight_MK, input_RK[0])[None]
+        return _added(self._several(input_RK), rows)
+
+    def _several(self, input_RK: Tensor) -> Tensor:
+        """The products with the bias, if there is one."""
+        if not _has_packed_fp32():
+            return F.linear(input_RK, self._weight_MK, self._bias_M)
+        operations = torch.ops.mkldnn
+        if self._packed is None:
+            self._packed = operations._reorder_linear_weight.default(self._weight_MK, len(input_RK))
+        multiply = operations._linear_pointwise.default
+        output_RM: Tensor = multiply(input_RK, self._packed, self._bias_M, "none", [], "")
+        return output_RM
+
+
+class _Rounded:
+    """A product of eight bits: every row of the matrix has a scale of its own, and all inputs have one.
+
+    All inputs are in -1 … 1, as hidden states are. So their scale is known, and no lane depends on those
+    beside it, nor a step on those read with it.
+
+    Args:
+        weight_MK: the matrix.
+        bias_M: as of `_Exact`.
+
+    Raises:
+        UsageError: this machine has no such product.
+    """
+
+    def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
+        engine = _engine_of_machine()
+        is_measured = engine != "fbgemm"
+        packed = _packed_int8(F.pad(weight_MK, (0, 2)) if is_measured else weight_MK, bias_M, engine)
+        self._multiply = _measured_product(packed) if is_measured else _told_product(packed)
+
+    def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
+        """See `Product.__call__`."""
+        return _added(self._multiply(input_RK), rows)
+
+
+def _added(output_RM: Tensor, rows: Sequence[Tensor]) -> Tensor:
+    """The outputs, each with its row added, if there are any."""
+    if not rows:
+        return output_RM
+    return output_RM.add_(rows[0] if len(rows) == 1 else torch.stack(list(rows)))
+
+
+# What follows knows PyTorch's operations that are not for everybody: another version may have others.
+
+
+@cache
+def _has_packed_fp32() -> bool:
+    """Whether there are products with weights packed by oneDNN: they are tried."""
+    try:
+        packed_22 = torch.ops.mkldnn._reorder_linear_weight(torch.eye(2), 2)
+        torch.ops.mkldnn._linear_pointwise(torch.eye(2), packed_22, None, "none", [], "")
+    except (AttributeError, RuntimeError):
+        return False
+    return True
+
+
+def _engine_of_machine() -> str:
+    """The engine for products of eight bits.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for engine in _ENGINES:
+        if engine in torch.backends.quantized.supported_engines:
+            return engine
+    raise UsageError("This machine's PyTorch cannot multiply with eight bits.", HOW_ELSE)
+
+
+def _has_wide_sums() -> bool:
+    """Whether sums of products have 32 bits at once; else two products must fit into 16."""
+    is_known: Callable[[], bool] = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    return is_known()
+
+
+def _told_product(packed: Any) -> Callable[[Tensor], Tensor]:
+    """The product of eight bits of an engine that is told the scale of its inputs.
+
+    What is below an operation's own door is called: the door looks through all that comes for what only a
+    compiler passes, which takes as long as a small product.
+    """
+    multiply = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default._op
+    scale, zero = (1 / 127, 128) if _has_wide_sums() else (1 / 63, 64)
+    return lambda input_RK: multiply(input_RK, scale, zero, packed)
+
+
+def _measured_product(packed: Any) -> Callable[[Tensor], Tensor]:
+    """The product of eight bits of an engine that measures the range of its inputs: it is shown all of it.
+
+    Args:
+        packed: a matrix with two columns of zeros at its end.
+    """
+    multiply = torch.ops.quantized.linear_dynamic.default._op
+    is_narrow = not _has_wide_sums()
+    ends_12 = torch.tensor([[-1.0, 1.0]])
+
+    def product(input_RK: Tensor) -> Tensor:
+        ended_RK = torch.cat([input_RK, ends_12.expand(len(input_RK), -1)], dim=1)
+        output_RM: Tensor = multiply(ended_RK, packed, is_narrow)
+        return output_RM
+
+    return product
+
+
+def _packed_int8(weight_MK: Tensor, bias_M: Tensor | None, engine: str) -> Any:
+    """A matrix rounded row by row, as an engine likes it; which one is a switch of the whole process.
+
+    Raises:
+        UsageError: this version of PyTorch cannot do it.
+    """
+    scales_M = weight_MK.abs().amax(1).clamp(min=_SMALLEST) / 127
+    with _engine, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one that some day this will be done otherwise
+        before = torch.backends.quantized.engine
+        try:
+            torch.backends.quantized.engine = engine
+            rounded_MK = torch.quantize_per_channel(
+                weight_MK, scales_M.double(), torch.zeros(len(scales_M), dtype=torch.int64), 0, torch.qint8
+            )
+            return torch.ops.quantized.linear_prepack(rounded_MK, bias_M)
+        except (AttributeError, RuntimeError) as error:
+            raise UsageError("This version of PyTorch cannot multiply with eight bits.", HOW_ELSE) from error
+        finally:
+            torch.backends.quantized.engine = before
