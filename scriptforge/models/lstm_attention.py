@@ -11,12 +11,12 @@ Shape letters: B streams, T steps, M memory, K = M + T, V vocabulary, E embeddin
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from scriptforge.models.attention import attend, filled_after, mask_of, read_in_pieces, refuse_enormous
+from scriptforge.models.dropout import dropout
 from scriptforge.models.head import HeadedModel, head_shapes
 from scriptforge.models.protocol import State
 from scriptforge.models.recurrent import open_forget_gates, read, recurrent_blocks, recurrent_shapes
@@ -110,7 +110,7 @@ class LSTMAttention(HeadedModel):
         """Reads at most `STEPS_AT_ONCE` steps: `features_TBH`, and the state after them."""
         config, memory = self.config, self.config.memory
         hidden_LBH, cell_LBH, filled_1B1, memory_MBH = state
-        input_TBE = F.dropout(self.embedding(ids_TB), config.dropout_input, self.training)
+        input_TBE = dropout(self.embedding(ids_TB), config.dropout_input, self.training)
         output_TBH, carried = read(
             self.recurrent, input_TBE, (hidden_LBH, cell_LBH), config.dropout_recurrent
         )
@@ -118,7 +118,7 @@ class LSTMAttention(HeadedModel):
         rows_KBH = torch.cat([memory_MBH, own_TBH.to(memory_MBH.dtype)])
         mask_B1TK = mask_of(filled_1B1, len(ids_TB), memory)
         found_TBH = self.found(attend(self.looking(own_TBH), rows_KBH, rows_KBH, mask_B1TK, heads=1))
-        features_TBH = F.dropout(own_TBH + found_TBH, config.dropout_output, self.training)
+        features_TBH = dropout(own_TBH + found_TBH, config.dropout_output, self.training)
         return features_TBH, (*carried, filled_after(filled_1B1, len(ids_TB), memory), rows_KBH[-memory:])
 
     def orthogonal_blocks(self) -> dict[str, int]:

@@ -8,11 +8,11 @@ Shape letters: B streams, T steps, E embedding, H hidden, L layers, G gates.
 from typing import Any, Literal, TypeAlias
 
 import torch
-import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from scriptforge.models.dropout import dropout
 from scriptforge.models.head import HeadedModel, head_shapes
 from scriptforge.models.protocol import State
 from scriptforge.models.sizes import CLOSED, Layers, Share, Size, VocabularySize
@@ -101,9 +101,9 @@ class Recurrent(HeadedModel):
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """See `LanguageModel.features`: the output of the last layer."""
         config = self.config
-        input_BTE = F.dropout(self.embedding(ids_BT), config.dropout_input, self.training)
+        input_BTE = dropout(self.embedding(ids_BT), config.dropout_input, self.training)
         output_BTH, state = read(self.recurrent, input_BTE, state, config.dropout_recurrent)
-        return F.dropout(output_BTH, config.dropout_output, self.training), state
+        return dropout(output_BTH, config.dropout_output, self.training), state
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """See `TrainableModel.orthogonal_blocks`: a block a gate."""
@@ -135,7 +135,7 @@ def _thinned(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
     weights = {name: weight for name, weight in network.named_parameters() if "weight_hh" in name}
     all_HH = weights["weight_hh_l0"].new_ones(network.hidden_size, network.hidden_size)
     return {
-        name: weight * F.dropout(all_HH, share).repeat(len(weight) // len(all_HH), 1)
+        name: weight * dropout(all_HH, share, is_training=True).repeat(len(weight) // len(all_HH), 1)
         for name, weight in weights.items()
     }
 

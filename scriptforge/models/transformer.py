@@ -20,6 +20,7 @@ from scriptforge.models.attention import (
     read_in_pieces,
     refuse_enormous,
 )
+from scriptforge.models.dropout import dropout
 from scriptforge.models.head import HeadedModel, head_shapes
 from scriptforge.models.protocol import State
 from scriptforge.models.sizes import CLOSED, Layers, Memory, Share, Size, VocabularySize
@@ -123,12 +124,12 @@ class Transformer(HeadedModel):
         config = self.config
         filled_1B1, *memories = state
         mask_B1TK = mask_of(filled_1B1, len(ids_TB), config.memory)
-        stream_TBH = F.dropout(self.embedding(ids_TB), config.dropout_input, self.training)
+        stream_TBH = dropout(self.embedding(ids_TB), config.dropout_input, self.training)
         after = []
         for layer, memory_MBR in zip(self.layers, memories, strict=True):
             stream_TBH, memory_MBR = layer(stream_TBH, memory_MBR, mask_B1TK)
             after.append(memory_MBR)
-        features_TBH = F.dropout(self.norm(stream_TBH), config.dropout_output, self.training)
+        features_TBH = dropout(self.norm(stream_TBH), config.dropout_output, self.training)
         return features_TBH, (filled_after(filled_1B1, len(ids_TB), config.memory), *after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
@@ -181,4 +182,4 @@ class TransformerLayer(nn.Module):
         return stream_TBH + self._thinned(self.narrowing(wide_TBW)), rows_KBR[-self.memory :]
 
     def _thinned(self, added_TBH: Tensor) -> Tensor:
-        return F.dropout(added_TBH, self._dropout, self.training)
+        return dropout(added_TBH, self._dropout, self.training)
