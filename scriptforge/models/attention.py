@@ -131,11 +131,8 @@ class Rotation(nn.Module):
     def forward(self, rows_KBE: Tensor, first: int = 0) -> Tensor:
         """The rows turned, of which the first one stands at place `first`."""
         places = slice(first, first + len(rows_KBE))
-        cosine_K11D, sine_K11D = self.cosine_KD[places, None, None], self.sine_KD[places, None, None]
-        head_size = 2 * self.cosine_KD.shape[1]
-        left_KBND, right_KBND = rows_KBE.view(*rows_KBE.shape[:2], -1, head_size).chunk(2, dim=3)
-        turned = (
-            left_KBND * cosine_K11D - right_KBND * sine_K11D,
-            right_KBND * cosine_K11D + left_KBND * sine_K11D,
-        )
-        return torch.cat(turned, dim=3).flatten(2)
+        cosine_KD, sine_KD = self.cosine_KD[places], self.sine_KD[places]
+        both_halves_K112D = torch.stack([-sine_KD, sine_KD], dim=1)[:, None, None]
+        rows_KBN2D = rows_KBE.view(*rows_KBE.shape[:2], -1, 2, cosine_KD.shape[1])
+        across_KBN2D = rows_KBN2D.flip(3) * both_halves_K112D
+        return torch.addcmul(across_KBN2D, rows_KBN2D, cosine_KD[:, None, None, None]).flatten(2)

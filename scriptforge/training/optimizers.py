@@ -134,24 +134,34 @@ class Muon(torch.optim.Optimizer):
         assert closure is None
         for group in self.param_groups:
             if group["blocks"]:
-                for weight, blocks in zip(group["params"], group["blocks"], strict=True):
-                    if weight.grad is not None:
-                        self._step_orthogonally(weight, blocks, group["lr"])
+                matrices = zip(group["params"], group["blocks"], strict=True)
+                self._step_orthogonally(
+                    {weight: blocks for weight, blocks in matrices if weight.grad is not None}, group["lr"]
+                )
             elif weights := [weight for weight in group["params"] if weight.grad is not None]:
                 self._step_by_adam(weights, group["lr"])
 
-    def _step_orthogonally(self, weight: Tensor, blocks: int, rate: float) -> None:
-        """One step of a weight, along Nesterov's momentum made orthogonal block by block."""
+    def _step_orthogonally(self, matrices: Mapping[Tensor, int], rate: float) -> None:
+        """One step of each weight, block by block; blocks of one size are made orthogonal together."""
+        of_size: dict[torch.Size, dict[Tensor, Tensor]] = {}
+        for weight, blocks in matrices.items():
+            ahead_GMN = self._ahead(weight).view(blocks, -1, weight.shape[1]).to(self._precision)
+            of_size.setdefault(ahead_GMN.shape[1:], {})[weight] = ahead_GMN
+        for (rows, columns), ahead in of_size.items():
+            length = rate * max(1.0, rows / columns) ** 0.5
+            steps_GMN = orthogonalise(torch.cat(list(ahead.values())))
+            counts = [len(ahead_GMN) for ahead_GMN in ahead.values()]
+            for weight, step_GMN in zip(ahead, torch.split(steps_GMN, counts), strict=True):
+                weight.add_(step_GMN.reshape_as(weight).to(weight), alpha=-length)
+
+    def _ahead(self, weight: Tensor) -> Tensor:
+        """Nesterov's momentum: the running mean of the gradient, and a look ahead."""
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
         assert weight.grad is not None
         mean = state["momentum"].lerp_(weight.grad, 1 - self._momentum)
-        ahead = weight.grad.lerp(mean, self._momentum)
-        ahead_GMN = ahead.view(blocks, -1, weight.shape[1]).to(self._precision)
-        rows, columns = ahead_GMN.shape[1:]
-        step = orthogonalise(ahead_GMN).reshape_as(weight).to(weight)
-        weight.add_(step, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+        return weight.grad.lerp(mean, self._momentum)
 
     def _step_by_adam(self, weights: list[Tensor], rate: float) -> None:
         states: list[dict[str, Any]] = [self.state[weight] for weight in weights]
