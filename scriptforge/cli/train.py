@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scriptforge.workspace import RunFolder, Workspace
 
 COURSE_GOAL = 3.5
+_LEFT_TO_STUDENTS = ("batch_size", "sequence_length", "epochs")
 
 
 class PresetChoice(StrEnum):
@@ -128,8 +129,10 @@ def train(
         **{key: value for key, value in flags.items() if value is not None},
         **dict(map(parse_assignment, assignments or [])),
     }
-    if resume and parent:
-        raise UsageError("A run that goes on has weights already.", "Leave --from or --resume out.")
+    if resume:
+        _refuse_what_a_new_run_takes(
+            {"--from": parent, "--preset": preset, "--name": run_name, "--force": force}
+        )
     with Interrupts() as interrupts:
         if resume:
             folder, reports = _resume(place, name, accelerator, chosen, interrupts)
@@ -139,8 +142,19 @@ def train(
         finished = follow(reports, output, recorders(folder, track.value if track else None))
         if finished is None:
             raise typer.Exit(interrupts.exit_code if interrupts.requested() else 0)
-    output.result(_document(finished), lambda: facts(_facts(finished, preset)))
+    output.result(_document(finished), lambda: facts(_facts(finished, folder)))
     output.note(f"Next: scriptforge generate {finished.run}")
+
+
+def _refuse_what_a_new_run_takes(given: dict[str, Any]) -> None:
+    from scriptforge.errors import UsageError
+
+    for flag, value in given.items():
+        if value:
+            raise UsageError(
+                f"--resume goes on with a run as it is, and {flag} is for a new one.",
+                f"Leave {flag} or --resume out.",
+            )
 
 
 def _start(
@@ -215,7 +229,7 @@ def _document(finished: "Finished") -> dict[str, Any]:
     }
 
 
-def _facts(finished: "Finished", preset: PresetChoice | None) -> list[tuple[str, str]]:
+def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
     stream, cold = finished.best.stream, finished.best.cold_256
     rows = [
         ("run", finished.run),
@@ -225,11 +239,21 @@ def _facts(finished: "Finished", preset: PresetChoice | None) -> list[tuple[str,
         ("time", f"{clock(finished.seconds)}, {finished.tokens_per_second:,.0f} tokens/s"),
         ("verdict", finished.verdict),
     ]
-    if preset is PresetChoice.classroom:
+    if _is_the_course_s(folder):
         loss = finished.training_nats_per_token
         goal = f"{loss:.3f} nats/token; the course asks for below {COURSE_GOAL}"
         rows.insert(2, ("training", f"{goal}: {'reached' if loss < COURSE_GOAL else 'not reached'}"))
     return rows
+
+
+def _is_the_course_s(folder: "RunFolder") -> bool:
+    """Whether a run has the network of the preset `classroom`, and its rates."""
+    from scriptforge.config import PRESETS
+    from scriptforge.run_description import RunDescription
+
+    settings = RunDescription.load(folder).settings
+    own = {key: value for key, value in PRESETS["classroom"].items() if key not in _LEFT_TO_STUDENTS}
+    return settings.model_dump(include=set(own)) == own
 
 
 def _figures(figures: "Figures") -> str:

@@ -64,7 +64,10 @@ class TestWrongUsage:
             (["--arch", "numpy-rnn", "--set", "head_samples=9"], "scores every token"),
             (["--arch", "numpy-rnn", "--set", "layers=2"], "architecture numpy-rnn has no layers"),
             (["--from", "plya"], "no run named “plya”"),
-            (["--from", "play", "--resume"], "has weights already"),
+            (["--from", "play", "--resume"], "--from is for a new one"),
+            (["play", "--resume", "--preset", "best"], "--preset is for a new one"),
+            (["play", "--resume", "--name", "other"], "--name is for a new one"),
+            (["play", "--resume", "--force"], "--force is for a new one"),
             (["--from", "play", "--arch", "transformer"], "“play” has arch = lstm, not transformer"),
             (["--from", "play", "--set", "hidden_size=32"], "“play” has hidden_size = 16, not 32"),
         ],
@@ -113,6 +116,18 @@ class TestFailing:
         assert all(
             path.read_bytes() == content for path, content in before.items() if path.name != ".lock.json"
         )
+
+
+def test_the_goal_of_the_course_is_shown_whenever_its_network_was_trained(
+    stage: Stage, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(stage.path / "data")
+    short = ("--epochs", "0.01")
+    begun = scriptforge("train", "--preset", "classroom", "--name", "course", *short, workspace=tmp_path)
+    gone_on_with = scriptforge("train", "course", "--resume", *short, workspace=tmp_path)
+    other = scriptforge("train", "--name", "other", *SMALL, *short, workspace=tmp_path)
+    goal = "the course asks for below 3.5: not reached"
+    assert [goal in done.stdout for done in (begun, gone_on_with, other)] == [True, True, False]
 
 
 def test_a_run_begins_with_the_weights_of_another_one(stage: Stage, tmp_path: Path) -> None:
