@@ -239,14 +239,14 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
         ("time", f"{clock(finished.seconds)}, {finished.tokens_per_second:,.0f} tokens/s"),
         ("verdict", finished.verdict),
     ]
-    if _is_the_course_s(folder):
+    if _is_course_run(folder):
         loss = finished.training_nats_per_token
         goal = f"{loss:.3f} nats/token; the course asks for below {COURSE_GOAL}"
         rows.insert(2, ("training", f"{goal}: {'reached' if loss < COURSE_GOAL else 'not reached'}"))
     return rows
 
 
-def _is_the_course_s(folder: "RunFolder") -> bool:
+def _is_course_run(folder: "RunFolder") -> bool:
     """Whether a run has the network of the preset `classroom`, and its rates."""
     from scriptforge.config import PRESETS
     from scriptforge.run_description import RunDescription
