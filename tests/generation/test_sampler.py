@@ -12,10 +12,7 @@ from torch import Tensor
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.dice import Dice
-from scriptforge.generation.sampler import (
-    MEMORY,
-    Sampler,
-    SamplingOptions,
+from scriptforge.generation.filters import (
     Scores,
     forbid_repeated_ngram,
     keep_min_p,
@@ -25,6 +22,7 @@ from scriptforge.generation.sampler import (
     penalise_repetition,
     scale,
 )
+from scriptforge.generation.sampler import MEMORY, Sampler, SamplingOptions
 
 AS_THE_MODEL_SAYS = SamplingOptions(temperature=1, min_p=0)
 
