@@ -74,20 +74,27 @@ class Storage:
 
         try:
             yield
-        except (StorageInternalError, SQLAlchemyError) as error:
+        except (StorageInternalError, SQLAlchemyError, AssertionError) as error:
+            failure: BaseException | None = error
+            while isinstance(failure, AssertionError):  # Optuna's, when a trial that ends cannot be written
+                failure = failure.__context__
+            if not isinstance(failure, StorageInternalError | SQLAlchemyError):
+                raise
             raise StudyError(
-                f"The study cannot be kept at {self.name}: {self._reason(error)}.",
+                f"The study cannot be kept at {self.name}: {self._reason(failure)}.",
                 _REMEDIES[self._url.get_backend_name()],
             ) from error
 
     def _opened(self, when_dead: "Callable[[Study, FrozenTrial], None]") -> "RDBStorage":
         import optuna
 
+        from scriptforge.tuning.patient_storage import PatientStorage
+
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         backend = self._url.get_backend_name()
         try:
-            return optuna.storages.RDBStorage(
+            return PatientStorage(
                 self._url.render_as_string(hide_password=False),
                 engine_kwargs={"connect_args": _CONNECTIONS[backend], "pool_pre_ping": True},
                 heartbeat_interval=_SECONDS_BETWEEN_SIGNS,
@@ -102,7 +109,7 @@ class Storage:
                 "Use the version of Optuna that made it, or another storage.",
             ) from error
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         """What the database itself says, in one line and without the password."""
         known = error.__cause__ if error.__cause__ is not None else error
         said = " ".join(str(getattr(known, "orig", None) or known).split()).rstrip(".")

@@ -113,6 +113,18 @@ def test_two_processes_of_which_one_is_killed(place: Path, storage: str) -> None
     assert not list((place / "studies" / "harbour" / "trials").iterdir())
 
 
+def test_a_storage_that_is_lost_ends_the_search_in_two_lines(place: Path) -> None:
+    database = place / "shared.db"
+    words = ("tune", "--trials", "2", "--space", "space.toml", "--seconds", "5")
+    process = begin(*words, "--storage", f"sqlite:///{database}", workspace=place)
+    time.sleep(1)
+    database.unlink()
+    code, errors = end(process)
+    *_, problem, hint = errors.splitlines()
+    assert code == 1 and "Traceback" not in errors
+    assert problem.startswith("Error: The study cannot be kept at sqlite:///") and hint
+
+
 def test_the_space_is_printed_for_editing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tune", "--print-space"]) == 0
     printed = capsys.readouterr()
