@@ -12,7 +12,7 @@ from scriptforge.cli.training_view import follow
 NAME = "demo"
 LINES = 24
 SEED = 1
-TEMPERATURE = 0.6
+TEMPERATURE, REPETITION_PENALTY = 0.7, 1.1  # bolder it loses words, and colder it says the same again
 _NEXT = """
 That was a small model after a short training. Next:
   scriptforge generate --prime walt      the same model, another page
@@ -62,6 +62,7 @@ def demo(
         raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")
     trained = Run(run)
-    request = Request(lines=LINES, seed=SEED, sampling=SamplingOptions(temperature=TEMPERATURE))
+    sampling = SamplingOptions(temperature=TEMPERATURE, repetition_penalty=REPETITION_PENALTY)
+    request = Request(lines=LINES, seed=SEED, sampling=sampling)
     output.stream(stream(trained.model, trained.vocabulary, request))
     output.note(_NEXT)
