@@ -89,7 +89,7 @@ def course(place: Place) -> None:
 
 
 def tuning(place: Place) -> None:
-    """A search on Seinfeld; then what it found and what `train` does by itself, with new seeds, in turns."""
+    """A search on Seinfeld; then its best and what `train` does by itself, three seeds of each in turns."""
     place.prepare("seinfeld", "seinfeld.txt")
     if not (place.path / "tune.json").is_file():
         words = ("tune", "seinfeld", "--trials", str(TRIALS), "--seconds", str(TRIAL_SECONDS))

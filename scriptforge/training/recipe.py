@@ -60,6 +60,7 @@ def fit_settings(dataset: Dataset, machine: Machine, *asked: Mapping[str, Any]) 
         minutes=known.minutes,
         epochs=known.epochs,
     )
-    if suited["tied"] and any("hidden_size" in source for source in asked):
-        suited["embedding_size"] = known.hidden_size
-    return resolve(suited, *asked)
+    settings = resolve(suited, *asked)
+    if settings.tied and any("hidden_size" in source for source in asked):
+        return resolve(suited, {"embedding_size": settings.hidden_size}, *asked)
+    return settings

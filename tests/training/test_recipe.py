@@ -3,7 +3,7 @@
 import pytest
 from tiny import prepared
 
-from scriptforge.config import PRESETS
+from scriptforge.config import PRESETS, Preset
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.fitting import Machine
@@ -31,14 +31,25 @@ def test_embedding_that_is_the_head_goes_with_the_size_asked_for(many_words: Dat
 
 
 @pytest.mark.parametrize("preset", ["fast", "best"])
-def test_presets_name_the_size_of_both(many_words: Dataset, preset: str) -> None:
-    settings = fit_settings(many_words, MACHINE, WHOLE_TIME, PRESETS[preset])  # type: ignore[index]
-    assert settings.embedding_size == settings.hidden_size == PRESETS[preset]["hidden_size"]  # type: ignore[index]
+def test_presets_name_the_size_of_both(many_words: Dataset, preset: Preset) -> None:
+    settings = fit_settings(many_words, MACHINE, WHOLE_TIME, PRESETS[preset])
+    assert settings.embedding_size == settings.hidden_size == PRESETS[preset]["hidden_size"]
 
 
 def test_embedding_asked_for_is_taken(many_words: Dataset) -> None:
     settings = fit_settings(many_words, MACHINE, WHOLE_TIME, {"hidden_size": 96, "embedding_size": 48})
     assert (settings.hidden_size, settings.embedding_size) == (96, 48)
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_what_counts_is_whether_the_head_is_the_embedding_in_the_end(
+    many_words: Dataset, tiny_dataset: Dataset, is_tied: bool
+) -> None:
+    fitted_otherwise = tiny_dataset if is_tied else many_words
+    as_fitted = fit_settings(fitted_otherwise, MACHINE, WHOLE_TIME)
+    assert as_fitted.tied != is_tied
+    settings = fit_settings(fitted_otherwise, MACHINE, WHOLE_TIME, {"hidden_size": 96, "tied": is_tied})
+    assert settings.embedding_size == (96 if is_tied else as_fitted.embedding_size)
 
 
 def test_embedding_of_few_tokens_does_not_go_with_the_size(tiny_dataset: Dataset) -> None:
