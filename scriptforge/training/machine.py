@@ -30,6 +30,8 @@ def measure(accelerator: Accelerator) -> Machine:
     """
     keep_freed_memory()
     half = _HALF_FORMATS.get(accelerator)
+    if half and not is_supported(half, accelerator):
+        half = None
     steps = {precision: _step(accelerator, precision) for precision in ("fp32", half) if precision}
     seconds: dict[Precision, list[float]] = {precision: [] for precision in steps}
     for step in steps.values():
@@ -43,6 +45,25 @@ def measure(accelerator: Accelerator) -> Machine:
     operations = operations_per_token(**_SIZES) * _STREAMS * _STEPS
     is_half, rate = of_first_process([float(chosen == half), operations / times[chosen]], accelerator)
     return Machine(accelerator, half if half and is_half else "fp32", rate)
+
+
+def is_supported(precision: Precision, accelerator: Accelerator) -> bool:
+    """Return whether a device has kernels for an LSTM in a precision.
+
+    PyTorch's LSTM on the CPU has none in bf16 where the processor lacks AVX-512, as most laptops' do: it
+    raises an error, where other operations convert and go on.
+
+    Args:
+        precision: the arithmetic.
+        accelerator: what will compute.
+    """
+    if precision == "fp32":
+        return True
+    try:
+        _step(accelerator, precision)()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _step(accelerator: Accelerator, precision: Precision) -> Callable[[], float]:

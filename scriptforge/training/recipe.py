@@ -5,11 +5,12 @@ from typing import Any
 
 from scriptforge.config import PRESETS, Accelerator, Preset, Settings, resolve
 from scriptforge.dataset import Dataset
+from scriptforge.errors import UsageError
 from scriptforge.fitting import Machine, fitted
 from scriptforge.models import refuse_foreign
 from scriptforge.run import Run
 from scriptforge.training.inheritance import inherited_settings
-from scriptforge.training.machine import measure
+from scriptforge.training.machine import is_supported, measure
 
 DEFAULT_MINUTES = 3.0
 
@@ -35,7 +36,12 @@ def choose_settings(
     """
     inherited = inherited_settings(parent.description, dataset, chosen) if parent else {}
     asked = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, inherited, chosen
-    refuse_foreign(resolve(*asked).arch, chosen)
+    known = resolve(*asked)
+    refuse_foreign(known.arch, chosen)
+    if not is_supported(known.precision, accelerator):
+        raise UsageError(
+            f"This machine cannot train in {known.precision}.", "Leave precision out, or set precision=fp32."
+        )
     return fit_settings(dataset, measure(accelerator), *asked)
 
 
