@@ -55,13 +55,13 @@ class Settings(BaseModel):
     )
     dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
 
-    forgetting: float = Field(
+    reset_probability: float = Field(
         0.03,
         ge=0,
         le=1,
         description="Chance, each step, that a stream begins anew, half the time after `<end>`.",
     )
-    head_samples: int = Field(
+    sampled_softmax: int = Field(
         0, ge=0, description="Tokens scored beside the right ones while training; 0 scores all of them."
     )
 

@@ -106,7 +106,7 @@ class Result(BaseModel):
         step: the optimizer step at which they stood.
         seconds: training time, validations included.
         tokens_per_second: over the steps alone.
-        verdict: one sentence on how it went and what to try.
+        diagnosis: one sentence on how it went and what to try.
         hardware: what computed; empty in runs of earlier versions.
     """
 
@@ -116,11 +116,11 @@ class Result(BaseModel):
     step: _Count
     seconds: _Figure
     tokens_per_second: _Figure
-    verdict: str
+    diagnosis: str
     hardware: str = ""
 
 
-class Parent(BaseModel):
+class InitFrom(BaseModel):
     """The run whose weights another one began with.
 
     Attributes:
@@ -151,7 +151,7 @@ class RunDescription(BaseModel):
     settings: Settings
     parameters: _Count
     versions: dict[str, str]
-    parent: Parent | None = None
+    init_from: InitFrom | None = None
     result: Result | None = None
 
     def save(self, folder: RunFolder) -> None:

@@ -84,12 +84,12 @@ CONFIG = {
     "settings": "every setting, by the names of [settings.md](settings.md)",
     "parameters": "trainable numbers in the model",
     "versions": "of scriptforge and torch",
-    "parent": "the run of `--from`: `name`, `fingerprint` of its weights, `repository`, `revision`; or null",
+    "init_from": "the run of `--from`: `name`, `fingerprint` of its weights, `repository`, `revision`; or null",
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",
     "result.seconds": "training time, validations included",
     "result.tokens_per_second": "over the steps alone",
-    "result.verdict": "one sentence on how it went and what to try",
+    "result.diagnosis": "one sentence on how it went and what to try",
     "result.hardware": "what computed; empty in runs of earlier versions",
 }
 METRICS = {
@@ -111,7 +111,7 @@ DOCUMENTS = {
         "seconds": "training time, validations included",
         "tokens_per_second": "over the steps alone",
         "training_nats_per_token": "training loss before the last validation",
-        "verdict": "one sentence on how it went and what to try",
+        "diagnosis": "one sentence on how it went and what to try",
     },
     "generate": {
         "run": "name of the run",
@@ -228,7 +228,7 @@ NOTES = {
     "`int8`, which is true.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
     "`originality` too, which holds what [originality](#originality) says of it.",
-    "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `verdict`, `settings` "
+    "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `diagnosis`, `settings` "
     "and `history`, whose rows are those of [metrics.jsonl](folders.md#metricsjsonl).",
     "tune": "With `--best` there are also `run`, its name, and `trained`, as `train` prints it.",
     "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",

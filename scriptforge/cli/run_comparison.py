@@ -89,5 +89,5 @@ _WHAT_CAME_OUT: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "best at step": _known("step", "{:,}".format),
     "time": _known("seconds", clock),
     "tokens/s": _known("tokens_per_second", "{:,.0f}".format),
-    "verdict": _known("verdict", lambda words: words.partition(":")[0]),
+    "diagnosis": _known("diagnosis", lambda words: words.partition(":")[0]),
 }

@@ -34,7 +34,7 @@ def run_details(folder: RunFolder) -> dict[str, Any]:
         "best": result.get("best"),
         "step": result.get("step"),
         "tokens_per_second": result.get("tokens_per_second"),
-        "verdict": result.get("verdict"),
+        "diagnosis": result.get("diagnosis"),
         "settings": _settings(config),
         "history": [asdict(validation) for validation in read_history(folder)],
     }

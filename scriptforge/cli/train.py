@@ -46,7 +46,7 @@ class _Wish:
     Attributes:
         dataset: its name; None is the latest.
         run: what to call the run; None leaves it to the dataset's name.
-        parent: the run or repository with whose weights to begin.
+        init_from: the run or repository with whose weights to begin.
         preset: which group of settings to use.
         chosen: settings named one by one.
         accelerator: what computes.
@@ -55,7 +55,7 @@ class _Wish:
 
     dataset: str | None
     run: str | None
-    parent: str | None
+    init_from: str | None
     preset: PresetChoice | None
     chosen: dict[str, Any]
     accelerator: "Accelerator"
@@ -96,7 +96,7 @@ def train(
     run_name: Annotated[
         str | None, typer.Option("--name", metavar="RUN", help="Name of the run, instead of the dataset's.")
     ] = None,
-    parent: Annotated[
+    init_from: Annotated[
         str | None,
         typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, or of OWNER/NAME."),
     ] = None,
@@ -131,13 +131,13 @@ def train(
     }
     if resume:
         _refuse_what_a_new_run_takes(
-            {"--from": parent, "--preset": preset, "--name": run_name, "--force": force}
+            {"--from": init_from, "--preset": preset, "--name": run_name, "--force": force}
         )
     with Interrupts() as interrupts:
         if resume:
             folder, reports = _resume(place, name, accelerator, chosen, interrupts)
         else:
-            wish = _Wish(name, run_name, parent, preset, chosen, accelerator, force)
+            wish = _Wish(name, run_name, init_from, preset, chosen, accelerator, force)
             folder, reports = _start(place, wish, output, interrupts)
         finished = follow(reports, output, recorders(folder, track.value if track else None))
         if finished is None:
@@ -166,16 +166,16 @@ def _start(
     from scriptforge.training.trainer import start
 
     dataset = Dataset(place.dataset(wish.dataset))
-    parent = _parent(place, wish.parent, output)
+    init_from = _init_from(place, wish.init_from, output)
     preset: Preset | None = wish.preset.value if wish.preset else None
-    settings = choose_settings(dataset, wish.chosen, wish.accelerator, preset, parent)
+    settings = choose_settings(dataset, wish.chosen, wish.accelerator, preset, init_from)
     folder = place.new_run(wish.run or place.free_run_name(dataset.name))
     if is_first_process():
         place.refuse_overwriting(folder, wish.force)
-    return folder, start(dataset, settings, folder, wish.accelerator, interrupts.requested, parent)
+    return folder, start(dataset, settings, folder, wish.accelerator, interrupts.requested, init_from)
 
 
-def _parent(place: "Workspace", name: str | None, output: Output) -> "Run | None":
+def _init_from(place: "Workspace", name: str | None, output: Output) -> "Run | None":
     """The run with whose weights to begin, pulled if it is on the Hub."""
     if name is None:
         return None
@@ -225,7 +225,7 @@ def _document(finished: "Finished") -> dict[str, Any]:
         "seconds": finished.seconds,
         "tokens_per_second": finished.tokens_per_second,
         "training_nats_per_token": finished.training_nats_per_token,
-        "verdict": finished.verdict,
+        "diagnosis": finished.diagnosis,
     }
 
 
@@ -237,7 +237,7 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
         ("validation", _figures(stream)),
         ("cold-256", _figures(cold)),
         ("time", f"{clock(finished.seconds)}, {finished.tokens_per_second:,.0f} tokens/s"),
-        ("verdict", finished.verdict),
+        ("diagnosis", finished.diagnosis),
     ]
     if _is_course_run(folder):
         loss = finished.training_nats_per_token

@@ -84,7 +84,7 @@ def cached_nats(
         logarithms_TV = model.score(features_1TH)[0].float().log_softmax(-1)
         sayable_T = sayable_V[targets_T]
         past.add(directions(features_1TH[0]), targets_T, sayable_T, documents_T)
-        cached_T, sees_anything_T = past.expected(targets_T, options.flatness)
+        cached_T, sees_anything_T = past.expected(targets_T, options.sharpness)
         cached_T *= sayable_mass(logarithms_TV, sayable_V)[:, 0]
         logarithms_T = logarithms_TV.gather(-1, targets_T[:, None])[:, 0]
         mixed_T = mix(logarithms_T, cached_T, sees_anything_T & sayable_T, options.weight)
@@ -117,13 +117,13 @@ class _Past:
         self._sayable_K = torch.cat([self._sayable_K[-window:], sayable_T])
         self._documents_K = torch.cat([self._documents_K[-window:], documents_T])
 
-    def expected(self, targets_T: Tensor, flatness: float) -> tuple[Tensor, Tensor]:
+    def expected(self, targets_T: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:
         """The cache's probability of each token of the chunk, and whether anything was remembered then."""
         steps, kept = len(targets_T), len(self._values_K)
         positions_K = torch.arange(kept, device=targets_T.device)
         ages_TK = positions_K[-steps:, None] - positions_K
         visible_TK = self._sayable_K & (ages_TK > 0) & (ages_TK <= self._window)
         visible_TK &= self._documents_K[-steps:, None] == self._documents_K
-        shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, flatness)
+        shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, sharpness)
         cached_T = (shares_TK * (targets_T[:, None] == self._values_K)).sum(-1)
         return cached_T, visible_TK.any(-1)

@@ -29,7 +29,7 @@ from scriptforge.generation.ranges import check_ranges
 from scriptforge.models import LanguageModel
 from scriptforge.vocabulary import Vocabulary
 
-_RANGES: dict[str, tuple[float, float]] = {"weight": (0, 0.99), "flatness": (0, 1000), "window": (1, 65_536)}
+_RANGES: dict[str, tuple[float, float]] = {"weight": (0, 0.99), "sharpness": (0, 1000), "window": (1, 65_536)}
 _NOTHING = -1
 _BROKEN = "\ufffd"  # what bytes that are no whole character are decoded to
 
@@ -43,7 +43,7 @@ class CacheOptions:
 
     Attributes:
         weight: λ, the cache's share of the probability, 0 to 0.99; 0 is off.
-        flatness: θ, how alike two places must be: at 0 every position counts the same, the higher the more
+        sharpness: θ, how alike two places must be: at 0 every position counts the same, the higher the more
             only the likest count; 0 to 1000.
         window: W, how many tokens back it remembers, 1 to 65,536.
 
@@ -52,7 +52,7 @@ class CacheOptions:
     """
 
     weight: float = 0.1
-    flatness: float = 12.0
+    sharpness: float = 12.0
     window: int = 2000
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ def directions(features: Tensor) -> Tensor:
     return F.normalize(features.float(), dim=-1)
 
 
-def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, flatness: float) -> Tensor:
+def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, sharpness: float) -> Tensor:
     """How much each remembered position counts at each step.
 
     Args:
@@ -72,12 +72,12 @@ def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, flatness:
             may have further dimensions in front.
         keys_NH: directions of those that the remembered tokens were predicted from.
         visible_TN: which positions a step may look at.
-        flatness: θ.
+        sharpness: θ.
 
     Returns:
         `shares_TN`: each row adds up to 1, or to 0 where a step sees nothing.
     """
-    scores_TN = flatness * (queries_TH @ keys_NH.mT)
+    scores_TN = sharpness * (queries_TH @ keys_NH.mT)
     return scores_TN.masked_fill(~visible_TN, -math.inf).softmax(-1).nan_to_num(0.0)
 
 
@@ -202,7 +202,7 @@ class CachedDecoder:
     def _mixed(self, logarithms_BV: Tensor) -> Tensor:
         keys_BNH, values_BN = self._keys_BWH[:, : self._used], self._values_BW[:, : self._used]
         visible_BN = values_BN != _NOTHING
-        shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._options.flatness)
+        shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._options.sharpness)
         cached_BV = torch.zeros_like(logarithms_BV)
         cached_BV.scatter_add_(1, values_BN.clamp(min=0), shares_B1N[:, 0])
         mass_B1 = sayable_mass(logarithms_BV, self._sayable_V)

@@ -16,7 +16,7 @@ from torch import Tensor
 from scriptforge.errors import RunError
 from scriptforge.workspace import atomic_file
 
-_FORMAT = "scriptforge sitting 1"
+_FORMAT = "scriptforge decoding state 1"
 _PARTS = ("sampler", "decoder")
 
 

@@ -7,7 +7,7 @@ from scriptforge.hub.specimen import Specimen
 from scriptforge.originality import Report
 from scriptforge.originality.view import figure_rows
 from scriptforge.run import Run
-from scriptforge.run_description import OriginRecord, Parent, RunDescription
+from scriptforge.run_description import InitFrom, OriginRecord, RunDescription
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -59,8 +59,8 @@ def _metadata(about: RunDescription, report: Report | None) -> str:
 
     hubs = [origin["hub"] for origin in _origins(about).values() if origin["hub"]]
     details: dict[str, Any] = {"datasets": hubs} if hubs else {}
-    if about.parent and about.parent.repository:
-        details["base_model"] = about.parent.repository
+    if about.init_from and about.init_from.repository:
+        details["base_model"] = about.init_from.repository
     data = ModelCardData(
         library_name="scriptforge",
         pipeline_tag=_LANGUAGE_MODEL,
@@ -190,22 +190,24 @@ def _training(about: RunDescription) -> str:
     assert about.result
     settings = about.settings
     length = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.epochs:g} epochs"
-    parent = f" It began with the weights of {_inline(_parent(about.parent))}." if about.parent else ""
+    init_from = (
+        f" It began with the weights of {_inline(_init_from(about.init_from))}." if about.init_from else ""
+    )
     hardware = f" on {_inline(about.result.hardware)}" if about.result.hardware else ""
     return (
         f"{settings.layers} x {settings.hidden_size} units, {settings.optimizer}, {settings.precision},"
         f" batches of {settings.batch_size} x {settings.sequence_length} tokens, {length};"
         f" {about.result.seconds:,.0f} seconds at {about.result.tokens_per_second:,.0f} tokens a second"
-        f"{hardware}.{parent}"
+        f"{hardware}.{init_from}"
         f" scriptforge {about.versions.get('scriptforge', '?')}, torch {about.versions.get('torch', '?')}."
         " All settings are in `config.json`."
     )
 
 
-def _parent(parent: Parent) -> str:
-    if parent.repository is None:
-        return parent.name
-    return f"{parent.repository} at {parent.revision}" if parent.revision else parent.repository
+def _init_from(init_from: InitFrom) -> str:
+    if init_from.repository is None:
+        return init_from.name
+    return f"{init_from.repository} at {init_from.revision}" if init_from.revision else init_from.repository
 
 
 def _limits() -> str:

@@ -70,8 +70,8 @@ class LSTMAttentionConfig:
             **recurrent_shapes("lstm", self.embedding_size, size, self.layers),
             "norm.weight": (size,),
             "norm.bias": (size,),
-            "looking.weight": (size, size),
-            "found.weight": (size, size),
+            "q_proj.weight": (size, size),
+            "out_proj.weight": (size, size),
         }
 
 
@@ -90,8 +90,8 @@ class LSTMAttention(HeadedModel):
             dropout=config.dropout_between if config.layers > 1 else 0.0,
         )
         self.norm = nn.LayerNorm(size)
-        self.looking = nn.Linear(size, size, bias=False)
-        self.found = nn.Linear(size, size, bias=False)
+        self.q_proj = nn.Linear(size, size, bias=False)
+        self.out_proj = nn.Linear(size, size, bias=False)
         self.add_head(tied=config.tied)
         open_forget_gates(self.recurrent)
 
@@ -117,10 +117,10 @@ class LSTMAttention(HeadedModel):
         own_TBH = self.norm(output_TBH)
         rows_KBH = torch.cat([memory_MBH, own_TBH.to(memory_MBH.dtype)])
         mask_B1TK = mask_of(filled_1B1, len(ids_TB), memory)
-        found_TBH = self.found(attend(self.looking(own_TBH), rows_KBH, rows_KBH, mask_B1TK, heads=1))
+        found_TBH = self.out_proj(attend(self.q_proj(own_TBH), rows_KBH, rows_KBH, mask_B1TK, heads=1))
         features_TBH = dropout(own_TBH + found_TBH, config.dropout_output, self.training)
         return features_TBH, (*carried, filled_after(filled_1B1, len(ids_TB), memory), rows_KBH[-memory:])
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """See `TrainableModel.orthogonal_blocks`: a block a gate."""
-        return {**recurrent_blocks(self.recurrent), "looking.weight": 1, "found.weight": 1}
+        return {**recurrent_blocks(self.recurrent), "q_proj.weight": 1, "out_proj.weight": 1}

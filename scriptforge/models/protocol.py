@@ -126,8 +126,8 @@ def detach(state: State) -> State:
     return tuple(tensor.detach() for tensor in state)
 
 
-def begin_anew(
-    ids_BT: Tensor, state: State, begins_B: Tensor, opens_B: Tensor, first: int
+def reset_state(
+    ids_BT: Tensor, state: State, resets_B: Tensor, opens_B: Tensor, first: int
 ) -> tuple[Tensor, State]:
     """Lets some streams read their next tokens as if they had read nothing before.
 
@@ -137,12 +137,12 @@ def begin_anew(
     Args:
         ids_BT: the tokens about to be read.
         state: what the streams remember.
-        begins_B: which streams begin anew, as booleans.
+        resets_B: which streams begin anew, as booleans.
         opens_B: which streams read `first` in place of their first token, as at the start of a text; the
             others begin in the middle of one.
         first: the token with which a text begins.
     """
-    keeps_1B1 = ~begins_B[None, :, None]
+    keeps_1B1 = ~resets_B[None, :, None]
     ids_BT = ids_BT.clone()
     ids_BT[opens_B, 0] = first
     return ids_BT, tuple(tensor * keeps_1B1 for tensor in state)

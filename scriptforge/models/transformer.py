@@ -84,11 +84,11 @@ class TransformerConfig:
         for layer in range(self.layers):
             shapes |= {
                 f"layers.{layer}.attention_norm.weight": (size,),
-                f"layers.{layer}.looking.weight": (3 * size, size),
-                f"layers.{layer}.found.weight": (size, size),
+                f"layers.{layer}.qkv_proj.weight": (3 * size, size),
+                f"layers.{layer}.out_proj.weight": (size, size),
                 f"layers.{layer}.wide_norm.weight": (size,),
-                f"layers.{layer}.widening.weight": (_WIDENING * size, size),
-                f"layers.{layer}.narrowing.weight": (size, _WIDENING * size),
+                f"layers.{layer}.up_proj.weight": (_WIDENING * size, size),
+                f"layers.{layer}.down_proj.weight": (size, _WIDENING * size),
             }
         return {**shapes, "norm.weight": (size,)}
 
@@ -135,7 +135,7 @@ class Transformer(HeadedModel):
     def orthogonal_blocks(self) -> dict[str, int]:
         """See `TrainableModel.orthogonal_blocks`: query, key and value are three."""
         matrices = ((name, weight) for name, weight in self.layers.named_parameters() if weight.dim() == 2)
-        return {f"layers.{name}": 3 if "looking" in name else 1 for name, _ in matrices}
+        return {f"layers.{name}": 3 if "qkv_proj" in name else 1 for name, _ in matrices}
 
 
 class TransformerLayer(nn.Module):
@@ -149,13 +149,13 @@ class TransformerLayer(nn.Module):
         self._dropout = config.dropout_between
         self.rotation = Rotation(size // self.heads, config.memory + STEPS_AT_ONCE)
         self.attention_norm = nn.LayerNorm(size, bias=False)
-        self.looking = nn.Linear(size, 3 * size, bias=False)
-        self.found = nn.Linear(size, size, bias=False)
+        self.qkv_proj = nn.Linear(size, 3 * size, bias=False)
+        self.out_proj = nn.Linear(size, size, bias=False)
         self.wide_norm = nn.LayerNorm(size, bias=False)
-        self.widening = nn.Linear(size, _WIDENING * size, bias=False)
-        self.narrowing = nn.Linear(_WIDENING * size, size, bias=False)
+        self.up_proj = nn.Linear(size, _WIDENING * size, bias=False)
+        self.down_proj = nn.Linear(_WIDENING * size, size, bias=False)
         with torch.no_grad():
-            for last in (self.found, self.narrowing):
+            for last in (self.out_proj, self.down_proj):
                 last.weight /= (2 * config.layers) ** 0.5
 
     def forward(self, stream_TBH: Tensor, memory_MBR: Tensor, mask_B1TK: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,7 +167,7 @@ class TransformerLayer(nn.Module):
             mask_B1TK: as of `mask_of`.
         """
         size = stream_TBH.shape[2]
-        query_TBH, new_TBR = self.looking(self.attention_norm(stream_TBH)).split([size, 2 * size], dim=2)
+        query_TBH, new_TBR = self.qkv_proj(self.attention_norm(stream_TBH)).split([size, 2 * size], dim=2)
         rows_KBR = torch.cat([memory_MBR, new_TBR.to(memory_MBR.dtype)])
         keys_KBH, values_KBH = rows_KBR.chunk(2, dim=2)
         found_TBH = attend(
@@ -177,9 +177,9 @@ class TransformerLayer(nn.Module):
             mask_B1TK,
             self.heads,
         )
-        stream_TBH = stream_TBH + self._thinned(self.found(found_TBH))
-        wide_TBW = F.gelu(self.widening(self.wide_norm(stream_TBH)))
-        return stream_TBH + self._thinned(self.narrowing(wide_TBW)), rows_KBR[-self.memory :]
+        stream_TBH = stream_TBH + self._thinned(self.out_proj(found_TBH))
+        wide_TBW = F.gelu(self.up_proj(self.wide_norm(stream_TBH)))
+        return stream_TBH + self._thinned(self.down_proj(wide_TBW)), rows_KBR[-self.memory :]
 
     def _thinned(self, added_TBH: Tensor) -> Tensor:
         return dropout(added_TBH, self._dropout, self.training)

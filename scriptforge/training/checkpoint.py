@@ -23,7 +23,7 @@ from scriptforge.errors import RunError
 from scriptforge.history import Validation
 from scriptforge.models import LanguageModel, State
 from scriptforge.run import load_weights, save_weights
-from scriptforge.training.schedule import Leg
+from scriptforge.training.schedule import TrainingSegment
 from scriptforge.workspace import RunFolder, atomic_folder, atomic_write, remove_leftovers
 
 WEIGHTS = "model.safetensors"
@@ -41,14 +41,14 @@ class TrainingState:
         step: optimizer steps made; with `Streams` this is the position in the text, too.
         seconds: training time.
         step_seconds: time spent in steps alone.
-        leg: what the present request asked for.
+        segment: what the present request asked for.
         history: every validation.
         loss_sum: training losses added up since the last validation.
         loss_count: how many were added.
         last_loss: their mean up to the last validation.
     """
 
-    leg: Leg
+    segment: TrainingSegment
     step: int = 0
     seconds: float = 0.0
     step_seconds: float = 0.0
@@ -129,9 +129,9 @@ def read_progress(path: Path) -> tuple[TrainingState, dict[str, Any]]:
     """Where the training was when the checkpoint was made, and the identity it was saved with."""
     state = json.loads((path / STATE).read_text(encoding="utf-8"))
     progress = dict(state["progress"])
-    leg = Leg(**progress.pop("leg"))
+    segment = TrainingSegment(**progress.pop("segment"))
     history = [Validation(**row) for row in progress.pop("history")]
-    return TrainingState(leg, history=history, **progress), state["identity"]
+    return TrainingState(segment, history=history, **progress), state["identity"]
 
 
 def restore(path: Path, moment: Moment) -> Moment:

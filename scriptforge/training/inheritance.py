@@ -17,7 +17,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.models import ModelConfig, TrainableModel, config_from_json
 from scriptforge.run import Run
-from scriptforge.run_description import Parent, RunDescription
+from scriptforge.run_description import InitFrom, RunDescription
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.counterparts import counterparts
 from scriptforge.workspace import read_json
@@ -26,30 +26,30 @@ _OWN = ("arch", "vocabulary_size")
 _DROPOUT = "dropout"
 
 
-def inherited_settings(parent: RunDescription, dataset: Dataset, chosen: dict[str, Any]) -> dict[str, Any]:
+def inherited_settings(init_from: RunDescription, dataset: Dataset, chosen: dict[str, Any]) -> dict[str, Any]:
     """The settings that a run must have to begin with another one's weights: its architecture and sizes.
 
     Args:
-        parent: the other run.
+        init_from: the other run.
         dataset: what the new one is trained on.
         chosen: the settings that a person asks for.
 
     Raises:
         UsageError: the run reads tokens of another level, or what is chosen is not as it is there.
     """
-    if parent.dataset.level != dataset.description.level:
+    if init_from.dataset.level != dataset.description.level:
         raise UsageError(
-            f"Run “{parent.name}” is of the {parent.dataset.level} level, dataset “{dataset.name}” of the"
+            f"Run “{init_from.name}” is of the {init_from.dataset.level} level, dataset “{dataset.name}” of the"
             f" {dataset.description.level} level.",
-            f"Prepare the dataset again with --level {parent.dataset.level}.",
+            f"Prepare the dataset again with --level {init_from.dataset.level}.",
         )
-    config = config_from_json(parent.model)
+    config = config_from_json(init_from.model)
     sizes = {key: value for key, value in asdict(config).items() if _is_fixed(key)}
     settings = {"arch": config.arch, **sizes}
     for key, value in settings.items():
         if chosen.get(key, value) != value:
             raise UsageError(
-                f"Run “{parent.name}” has {key} = {value}, not {chosen[key]}.",
+                f"Run “{init_from.name}” has {key} = {value}, not {chosen[key]}.",
                 f"Leave {key} out to begin with its weights, or --from to begin without.",
             )
     return settings
@@ -59,18 +59,18 @@ def _is_fixed(key: str) -> bool:
     return key not in _OWN and not key.startswith(_DROPOUT)
 
 
-def describe_parent(parent: Run) -> Parent:
+def describe_init_from(init_from: Run) -> InitFrom:
     """What a run that begins with another one's weights keeps of it."""
-    record = read_json(parent.folder.hub) if parent.folder.hub.is_file() else {}
-    return Parent(
-        name=parent.folder.name,
-        fingerprint=parent.fingerprint,
+    record = read_json(init_from.folder.hub) if init_from.folder.hub.is_file() else {}
+    return InitFrom(
+        name=init_from.folder.name,
+        fingerprint=init_from.fingerprint,
         repository=record.get("repository"),
         revision=record.get("revision"),
     )
 
 
-def inherit(model: TrainableModel, vocabulary: Vocabulary, parent: Run) -> None:
+def inherit(model: TrainableModel, vocabulary: Vocabulary, init_from: Run) -> None:
     """Gives a new model the weights of a trained one of the same sizes.
 
     A token that both vocabularies have keeps its rows. Another one gets the mean of its `counterparts`', or
@@ -79,12 +79,12 @@ def inherit(model: TrainableModel, vocabulary: Vocabulary, parent: Run) -> None:
     Args:
         model: the new one; its weights are replaced.
         vocabulary: the new model's.
-        parent: the trained one.
+        init_from: the trained one.
     """
-    assert isinstance(parent.model, TrainableModel)
-    old_ids = counterparts(vocabulary, parent.vocabulary)
+    assert isinstance(init_from.model, TrainableModel)
+    old_ids = counterparts(vocabulary, init_from.vocabulary)
     axes = _axes_of_tokens(model.config)
-    weights = dict(parent.model.named_parameters())
+    weights = dict(init_from.model.named_parameters())
     with torch.no_grad():
         for name, weight in model.named_parameters():
             old = weights[name].detach()

@@ -20,7 +20,7 @@ def choose_settings(
     chosen: dict[str, Any],
     accelerator: Accelerator,
     preset: Preset | None = None,
-    parent: Run | None = None,
+    init_from: Run | None = None,
 ) -> Settings:
     """The settings of a new training; the machine is measured for them.
 
@@ -29,12 +29,12 @@ def choose_settings(
         chosen: the settings that a person named.
         accelerator: what computes.
         preset: which group of settings to begin with.
-        parent: the run with whose weights to begin.
+        init_from: the run with whose weights to begin.
 
     Raises:
-        UsageError: the choices do not go together, with the architecture, or with the parent.
+        UsageError: the choices do not go together, with the architecture, or with the init_from.
     """
-    inherited = inherited_settings(parent.description, dataset, chosen) if parent else {}
+    inherited = inherited_settings(init_from.description, dataset, chosen) if init_from else {}
     asked = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, inherited, chosen
     known = resolve(*asked)
     refuse_foreign(known.arch, chosen)

@@ -78,7 +78,7 @@ class Finished:
         seconds: training time.
         tokens_per_second: over the steps alone.
         training_nats_per_token: training loss at the end.
-        verdict: how it went and what to try, in words.
+        diagnosis: how it went and what to try, in words.
     """
 
     run: str
@@ -87,7 +87,7 @@ class Finished:
     seconds: float
     tokens_per_second: float
     training_nats_per_token: float
-    verdict: str
+    diagnosis: str
 
 
 Report: TypeAlias = Started | Progress | Validated | Interrupted | Finished

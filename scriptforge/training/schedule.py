@@ -6,11 +6,11 @@ from scriptforge.config import Settings
 
 
 @dataclass(frozen=True)
-class Leg:
+class TrainingSegment:
     """The part of a training between two requests: `train`, or `train --resume --epochs 20` after it.
 
     Attributes:
-        first_step: the optimizer step at which the leg began.
+        first_step: the optimizer step at which the segment began.
         first_second: the training time at which it began.
         steps: how long it is in steps, or None where time decides.
         seconds: how long it is in seconds, or None where steps decide.
@@ -22,7 +22,7 @@ class Leg:
     seconds: float | None
 
     def progress(self, step: int, second: float) -> float:
-        """The share of the leg that is done, 0 … 1."""
+        """The share of the segment that is done, 0 … 1."""
         if self.steps is not None:
             return min(1.0, (step - self.first_step) / self.steps)
         assert self.seconds is not None
@@ -33,7 +33,7 @@ def share_of_peak(progress: float, settings: Settings) -> float:
     """What every learning rate is, as a share of its peak: a linear rise during `warmup`, then a linear fall.
 
     Args:
-        progress: the share of the leg that is done, 0 … 1.
+        progress: the share of the segment that is done, 0 … 1.
         settings: how long the rise is, and `final_learning_rate`, where the fall ends.
     """
     if progress < settings.warmup:

@@ -14,7 +14,7 @@ from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State, TrainableModel, config_from_settings
 from scriptforge.models.candidates import SampledCrossEntropy, token_counts
 from scriptforge.models.head import HeadedModel
-from scriptforge.run_description import Parent, RunDescription, TrainedOn, TrainedOnSource
+from scriptforge.run_description import InitFrom, RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.streams import Streams
 from scriptforge.workspace import RunFolder
 
@@ -33,7 +33,7 @@ class LossOfStep(nn.Module):
 
 
 def describe_run(
-    dataset: Dataset, settings: Settings, folder: RunFolder, parent: Parent | None
+    dataset: Dataset, settings: Settings, folder: RunFolder, init_from: InitFrom | None
 ) -> RunDescription:
     """What `config.json` says of a run that begins.
 
@@ -63,7 +63,7 @@ def describe_run(
         settings=settings,
         parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
         versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
-        parent=parent,
+        init_from=init_from,
     )
 
 
@@ -90,6 +90,6 @@ def sample_head(model: TrainableModel, dataset: Dataset, samples: int) -> None:
         UsageError: it has no head of which some rows could be left out.
     """
     if not isinstance(model, HeadedModel):
-        raise UsageError(f"A {model.config.arch} scores every token.", "Leave head_samples out.")
+        raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
     counts_V = token_counts(dataset.ids("train"), dataset.vocabulary.size)
     model.cross_entropy = SampledCrossEntropy(counts_V, samples)

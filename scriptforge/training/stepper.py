@@ -18,7 +18,7 @@ from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError
 from scriptforge.models import ModelConfig, build
-from scriptforge.models.protocol import begin_anew, detach
+from scriptforge.models.protocol import detach, reset_state
 from scriptforge.training.checkpoint import Moment, TrainingState, restore
 from scriptforge.training.devices import is_asynchronous
 from scriptforge.training.optimizers import optimizer_of
@@ -61,8 +61,8 @@ class Stepper:
             self.streams = self.streams.to(self.device)
         torch.manual_seed(settings.seed)
         self.model = build(config)
-        if settings.head_samples:
-            sample_head(self.model, dataset, settings.head_samples)
+        if settings.sampled_softmax:
+            sample_head(self.model, dataset, settings.sampled_softmax)
         self.model.to(self.device)
         self._loss_of_step, self._optimizer = self._accelerate.prepare(
             LossOfStep(self.model), optimizer_of(self.model, settings)
@@ -82,13 +82,13 @@ class Stepper:
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * share
         self.model.train()
-        forgetting = self._settings.forgetting if state.step else 1
+        reset_probability = self._settings.reset_probability if state.step else 1
         drawn_B = torch.rand(len(ids_BT), device=self.device)
-        ids_BT, before = begin_anew(
+        ids_BT, before = reset_state(
             ids_BT.to(self.device),
             self._recurrent,
-            begins_B=drawn_B < forgetting,
-            opens_B=drawn_B < forgetting / 2,
+            resets_B=drawn_B < reset_probability,
+            opens_B=drawn_B < reset_probability / 2,
             first=self._opening_token,
         )
         loss, recurrent = self._loss_of_step(ids_BT, targets_BT.to(self.device), before)

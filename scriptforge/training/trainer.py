@@ -22,14 +22,14 @@ from scriptforge.run_description import Result, RunDescription
 from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_progress, save_checkpoint
 from scriptforge.training.clock import Clock
 from scriptforge.training.devices import hardware
-from scriptforge.training.inheritance import describe_parent, inherit
+from scriptforge.training.inheritance import describe_init_from, inherit
 from scriptforge.training.memory import keep_freed_memory, memory_explained
 from scriptforge.training.processes import is_first_process
 from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
-from scriptforge.training.schedule import Leg, share_of_peak
+from scriptforge.training.schedule import TrainingSegment, share_of_peak
 from scriptforge.training.setup import describe_run
 from scriptforge.training.stepper import Stepper
-from scriptforge.training.verdict import verdict
+from scriptforge.training.verdict import diagnosis
 from scriptforge.workspace import RunFolder, atomic_write
 
 VALIDATION_LANES = 16
@@ -45,7 +45,7 @@ def start(
     folder: RunFolder,
     device: Accelerator,
     should_stop: Callable[[], bool] = lambda: False,
-    parent: Run | None = None,
+    init_from: Run | None = None,
 ) -> Iterator[Report]:
     """Trains a new model.
 
@@ -55,7 +55,7 @@ def start(
         folder: the run's folder; what it held before is removed once the new model stands.
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
-        parent: the run whose weights it begins with; `inherited_settings` says what settings that takes.
+        init_from: the run whose weights it begins with; `inherited_settings` says what settings that takes.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
@@ -63,10 +63,12 @@ def start(
     """
     keep_freed_memory()
     with _writing(folder), memory_explained():
-        description = describe_run(dataset, settings, folder, describe_parent(parent) if parent else None)
+        description = describe_run(
+            dataset, settings, folder, describe_init_from(init_from) if init_from else None
+        )
         training = _Training(dataset, description, folder, device, should_stop)
-        if parent is not None:
-            inherit(training.stepper.model, dataset.vocabulary, parent)
+        if init_from is not None:
+            inherit(training.stepper.model, dataset.vocabulary, init_from)
         training.begin()
         yield from training.run(())
 
@@ -104,7 +106,7 @@ def resume(
         differences = _differences(identity, training.stepper.identity())
         training.go_on(checkpoint, state)
         if epochs is not None or minutes is not None:
-            training.begin_leg(epochs, minutes)
+            training.begin_segment(epochs, minutes)
         elif training.is_over() and description.result is not None:
             raise RunError(
                 f"Run “{folder.name}” has finished.",
@@ -140,7 +142,7 @@ class _Training:
 
     def begin(self) -> None:
         """Sets out on a new run, whose folder is emptied."""
-        self.state = TrainingState(leg=self._leg(self.settings.epochs, self.settings.minutes))
+        self.state = TrainingState(segment=self._segment(self.settings.epochs, self.settings.minutes))
         if self.processes.is_first:
             _clear(self.folder)
             atomic_write(self.folder.tokenizer, self.dataset.folder.tokenizer.read_bytes())
@@ -153,17 +155,21 @@ class _Training:
         self._saved_second = state.seconds
         self._is_impatient = self._has_lost_patience()
 
-    def begin_leg(self, epochs: float | None, minutes: float | None) -> None:
+    def begin_segment(self, epochs: float | None, minutes: float | None) -> None:
         """Sets out for a new end, from where the training stands."""
-        self.state.leg = self._leg(epochs, minutes, self.state.step, self.state.seconds)
+        self.state.segment = self._segment(epochs, minutes, self.state.step, self.state.seconds)
         self._is_impatient = False
         self._write_beginning()
 
-    def _leg(self, epochs: float | None, minutes: float | None, step: int = 0, second: float = 0.0) -> Leg:
+    def _segment(
+        self, epochs: float | None, minutes: float | None, step: int = 0, second: float = 0.0
+    ) -> TrainingSegment:
         if epochs is not None:
-            return Leg(step, second, max(1, round(epochs * self.stepper.streams.steps_per_epoch)), None)
+            return TrainingSegment(
+                step, second, max(1, round(epochs * self.stepper.streams.steps_per_epoch)), None
+            )
         assert minutes is not None
-        return Leg(step, second, None, minutes * 60)
+        return TrainingSegment(step, second, None, minutes * 60)
 
     def _write_beginning(self) -> None:
         """Writes down that there is something to do, so that a kill at any later moment loses no request."""
@@ -172,17 +178,17 @@ class _Training:
         self._save()
 
     def run(self, notes: tuple[str, ...]) -> Iterator[Report]:
-        """Trains to the end of the leg; only the first process yields anything."""
-        state, leg = self.state, self.state.leg
+        """Trains to the end of the segment; only the first process yields anything."""
+        state, segment = self.state, self.state.segment
         if self.processes.is_first:
             device = self.stepper.device.type
             yield Started(self.folder.name, self.description.parameters, device, state.step, notes)
         self.clock = Clock(state.seconds)
         while not self.is_over():
-            progress = leg.progress(state.step, state.seconds)
+            progress = segment.progress(state.step, state.seconds)
             self.stepper.step(state, share_of_peak(progress, self.settings))
             state.seconds, should_stop = self.processes.agree(self.clock.seconds(), self.should_stop())
-            reached = leg.progress(state.step, state.seconds)
+            reached = segment.progress(state.step, state.seconds)
             if _marks(reached, self.settings) > _marks(progress, self.settings):
                 if self.processes.is_first:
                     yield self._validate()
@@ -260,14 +266,14 @@ class _Training:
         return generate(self.stepper.model, self.dataset.vocabulary, request)[0].text
 
     def is_over(self) -> bool:
-        """Whether the leg is done, or patience with it."""
+        """Whether the segment is done, or patience with it."""
         state = self.state
-        return state.leg.progress(state.step, state.seconds) >= 1 or self._is_impatient
+        return state.segment.progress(state.step, state.seconds) >= 1 or self._is_impatient
 
     def _has_lost_patience(self) -> bool:
-        """Whether the last `patience` validations of this leg were all without a better one."""
+        """Whether the last `patience` validations of this segment were all without a better one."""
         patience = self.settings.patience
-        were_best = [each.is_best for each in self.state.history if each.step > self.state.leg.first_step]
+        were_best = [each.is_best for each in self.state.history if each.step > self.state.segment.first_step]
         return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
 
     def _save(self) -> None:
@@ -291,7 +297,7 @@ class _Training:
             step=best.step,
             seconds=state.seconds,
             tokens_per_second=stepper.tokens_per_second(state),
-            verdict=verdict(
+            diagnosis=diagnosis(
                 [each.training_nats_per_token for each in state.history],
                 [each.nats_per_token for each in state.history],
             ),
@@ -305,7 +311,7 @@ class _Training:
             seconds=result.seconds,
             tokens_per_second=result.tokens_per_second,
             training_nats_per_token=state.last_loss,
-            verdict=result.verdict,
+            diagnosis=result.diagnosis,
         )
 
 

@@ -7,7 +7,7 @@ _YOUNG_GAP = 0.05
 _MEMORISED_GAP = 0.25
 
 
-def verdict(training: Sequence[float], validation: Sequence[float]) -> str:
+def diagnosis(training: Sequence[float], validation: Sequence[float]) -> str:
     """Judges a training by its losses.
 
     Args:

@@ -20,7 +20,7 @@ from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
 from scriptforge.config import PRESETS, resolve
 from scriptforge.models import build
 from scriptforge.models.candidates import SampledCrossEntropy, token_counts
-from scriptforge.models.protocol import begin_anew, detach
+from scriptforge.models.protocol import detach, reset_state
 from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.streams import Streams
 from scriptforge.training.optimizers import optimizer_of
@@ -161,8 +161,11 @@ class Ours:
         """See `Learner.step`."""
         ids_BT, targets_BT = next(self.streams)
         drawn_B = torch.rand(self.batch_size)
-        begins_B, opens_B = drawn_B < self.settings.forgetting, drawn_B < self.settings.forgetting / 2
-        ids_BT, state = begin_anew(ids_BT, self.state, begins_B, opens_B, first=0)
+        resets_B, opens_B = (
+            drawn_B < self.settings.reset_probability,
+            drawn_B < self.settings.reset_probability / 2,
+        )
+        ids_BT, state = reset_state(ids_BT, self.state, resets_B, opens_B, first=0)
         with torch.autocast("cpu", torch.bfloat16) if self.is_bf16 else nullcontext():
             loss, state = self.criterion(ids_BT, targets_BT, state)
         loss.backward()

@@ -271,7 +271,7 @@ def _nats(training: Training) -> float:
 
 def cheaper_head(trainings: Sequence[Training]) -> str:
     """T3: what a sampled head costs in perplexity after as many tokens."""
-    of_row = {t.changed["head_samples"]: t for t in trainings if t.series == "T3"}
+    of_row = {t.changed["sampled_softmax"]: t for t in trainings if t.series == "T3"}
     text = "T3 may cost at most 1 % of validation perplexity after as many tokens:"
     if 0 not in of_row or len(of_row) < 2:
         return f"{text} {NOT_MEASURED}."

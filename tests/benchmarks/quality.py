@@ -127,10 +127,10 @@ def tasks() -> Iterator[Task]:
         for corpus, amount in AMOUNTS.items():
             for changed in ({}, *HAND_TUNED[amount]):
                 yield Task("Q5", corpus, ("--cpu", "--minutes", minutes), changed=changed)
-    if "head_samples" in Settings.model_fields:
+    if "sampled_softmax" in Settings.model_fields:
         course = ("--cpu", "--preset", "classroom", "--epochs", "1")
         for samples in (0, *HEAD_SAMPLES):
-            changed = {"batch_size": 64, "sequence_length": 64, "head_samples": samples}
+            changed = {"batch_size": 64, "sequence_length": 64, "sampled_softmax": samples}
             yield Task("T3", SEINFELD_WORDS, course, changed=changed)
     for seed, arch in product(SEEDS, get_args(Architecture)):
         yield Task(ARCHITECTURES, SHAKESPEARE, ("--cpu", "--arch", arch, "--minutes", NANOGPT_MINUTES), seed)

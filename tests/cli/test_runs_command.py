@@ -31,7 +31,7 @@ def config(**changes: Any) -> dict[str, Any]:
             "step": 1520,
             "seconds": 61.7,
             "tokens_per_second": 9e4,
-            "verdict": "Good.",
+            "diagnosis": "Good.",
         },
         **changes,
     }
@@ -186,7 +186,7 @@ class TestComparing:
         assert (first["run"], first["step"], first["settings"]["hidden_size"]) == ("first", 1520, 384)
         assert first["best"]["cold_256"]["bits_per_character"] == 1.9
         assert [row["bits_per_character"] for row in second["history"]] == [2.4, 2.2, 2.1]
-        assert second["best"] is second["verdict"] is second["seconds"] is None
+        assert second["best"] is second["diagnosis"] is second["seconds"] is None
 
     def test_a_run_without_metrics_has_no_curve(self, two: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write(two, "ann--harbour", config(settings=None, result={"best": {"stream": {}}}))

@@ -22,7 +22,7 @@ def test_prepare_says_what_dataset_json_says(stage: Stage) -> None:
 
 
 def test_train_says_how_good_the_best_is(stage: Stage) -> None:
-    assert stage.trained.keys() >= {"run", "best", "seconds", "tokens_per_second", "verdict"}
+    assert stage.trained.keys() >= {"run", "best", "seconds", "tokens_per_second", "diagnosis"}
     assert stage.trained["run"] == stage.trained["best"]["run"] == "play"
     assert stage.trained["best"].keys() == EVALUATION
     run = stage.path / "runs" / "play"

@@ -61,7 +61,7 @@ class TestWrongUsage:
             (["plya", "--resume"], "no run named “plya”"),
             (["--name", "play"], "named “play” already"),
             (["--arch", "rnn", "--set", "heads=2"], "architecture rnn has no heads"),
-            (["--arch", "numpy-rnn", "--set", "head_samples=9"], "scores every token"),
+            (["--arch", "numpy-rnn", "--set", "sampled_softmax=9"], "scores every token"),
             (["--arch", "numpy-rnn", "--set", "layers=2"], "architecture numpy-rnn has no layers"),
             (["--from", "plya"], "no run named “plya”"),
             (["--from", "play", "--resume"], "--from is for a new one"),
@@ -138,7 +138,7 @@ def test_a_run_begins_with_the_weights_of_another_one(stage: Stage, tmp_path: Pa
     done = scriptforge(*words, "--name", "heir", workspace=tmp_path)
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "runs" / "heir" / "config.json").read_text())
-    assert config["parent"]["name"] == "play"
+    assert config["init_from"]["name"] == "play"
     assert config["settings"]["hidden_size"] == 16
     anew = scriptforge(*words[:2], *words[4:], "--name", "anew", *SMALL, workspace=tmp_path)
     figures = [json.loads(each.stdout)["best"]["stream"]["bits_per_character"] for each in (done, anew)]
@@ -149,7 +149,7 @@ def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixtu
     chosen = {
         "layers": 2, "hidden_size": 12, "embedding_size": 6, "tied": True, "dropout_input": 0.1,
         "dropout_between": 0.2, "dropout_output": 0.3, "batch_size": 3, "sequence_length": 7,
-        "dropout_recurrent": 0.25, "head_samples": 8, "forgetting": 0.5, "optimizer": "muon",
+        "dropout_recurrent": 0.25, "sampled_softmax": 8, "reset_probability": 0.5, "optimizer": "muon",
         "learning_rate": 0.001, "matrix_learning_rate": 0.02, "momentum": 0.9, "warmup": 0.1,
         "final_learning_rate": 0.5, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1, "gradient_clip": 0.5,
         "epochs": 0.1, "validations": 1, "patience": 2, "precision": "bf16", "seed": 7,

@@ -70,7 +70,7 @@ def test_a_text_costs_what_a_decoder_is_surprised_by(
 def test_what_is_said_again_costs_less(model: Recurrent) -> None:
     once = text(100, ends=False)
     twice = np.concatenate([once, once])
-    options = CacheOptions(weight=0.7, flatness=100, window=100)
+    options = CacheOptions(weight=0.7, sharpness=100, window=100)
     first = cached_nats(model, once, VOCABULARY, options)
     assert cached_nats(model, twice, VOCABULARY, options) - first < first / 2
     apart = np.concatenate([once, [END], once]).astype(np.uint16)

@@ -20,7 +20,7 @@ SIZE, END = VOCABULARY.size, VOCABULARY.end
 LETTERS = [bool(re.search(r"[^\W_]|\ufffd", VOCABULARY.decode([id_]))) for id_ in range(SIZE)]
 A, B, C, D, DOT = VOCABULARY.encode("abcd.")
 SOME = [END, A, B, C, D, DOT, *VOCABULARY.encode(" ,é2"), SIZE // 2]
-OPTIONS = CacheOptions(weight=0.4, flatness=3, window=7)
+OPTIONS = CacheOptions(weight=0.4, sharpness=3, window=7)
 
 
 def new_model(hidden_size: int = 6) -> Recurrent:
@@ -52,7 +52,7 @@ def by_definition(ids: list[int], options: CacheOptions) -> list[float]:
     cached = [0.0] * SIZE
     for place in places:
         likeness = torch.cosine_similarity(features[place], features[-1], dim=0).item()
-        cached[ids[place + 1]] += math.exp(options.flatness * likeness)
+        cached[ids[place + 1]] += math.exp(options.sharpness * likeness)
     mass = sum(own for own, is_letter in zip(expected, LETTERS, strict=True) if is_letter)
     return [
         (1 - options.weight) * own + options.weight * mass * again / sum(cached) if is_letter else own
@@ -62,7 +62,7 @@ def by_definition(ids: list[int], options: CacheOptions) -> list[float]:
 
 @given(
     texts,
-    st.builds(CacheOptions, weight=st.floats(0, 0.99), flatness=st.floats(0, 50), window=st.integers(1, 40)),
+    st.builds(CacheOptions, weight=st.floats(0, 0.99), sharpness=st.floats(0, 50), window=st.integers(1, 40)),
 )
 def test_scores_are_the_logarithms_of_the_mixture(ids: list[int], options: CacheOptions) -> None:
     logits_BV = CachedDecoder(MODEL, 1, options, VOCABULARY).read(torch.tensor([ids]))
@@ -186,8 +186,8 @@ def test_a_damaged_state_is_refused(change: dict[str, int]) -> None:
         ("weight", -0.1),
         ("weight", 1.0),
         ("weight", math.nan),
-        ("flatness", -1),
-        ("flatness", math.inf),
+        ("sharpness", -1),
+        ("sharpness", math.inf),
         ("window", 0),
         ("window", 10**9),
     ],

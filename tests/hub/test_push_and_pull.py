@@ -202,7 +202,7 @@ def test_the_card_names_the_model_that_it_began_with(
     parent = Run(pull(place, "ann/harbour").folder)
     folder = RunFolder(place.root / "runs" / "heir")
     settings = small(epochs=0.1, **inherited_settings(parent.description, tiny_dataset, {}))
-    finish(start(tiny_dataset, settings, folder, "cpu", parent=parent))
+    finish(start(tiny_dataset, settings, folder, "cpu", init_from=parent))
     card = parcel(Run(folder), "ann/heir").card
     assert "base_model: ann/harbour" in card
     assert f"weights of ann/harbour at {pushed.repositories['model', 'ann/harbour'].head}" in card

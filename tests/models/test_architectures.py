@@ -23,7 +23,7 @@ from scriptforge.models import (
     build,
     config_from_settings,
 )
-from scriptforge.models.protocol import begin_anew
+from scriptforge.models.protocol import reset_state
 
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 every_architecture = pytest.mark.parametrize("arch", CONFIGS)
@@ -103,7 +103,7 @@ def test_a_stream_that_begins_anew_reads_as_if_nothing_had_been(
     ids_BT = ids(3, first + second)
     _, state = model(ids_BT[:, :first], model.initial_state(3))
     none_B = torch.zeros(3, dtype=torch.bool)
-    rest_BT, state = begin_anew(ids_BT[:, first:], state, torch.tensor(begins), none_B, first=0)
+    rest_BT, state = reset_state(ids_BT[:, first:], state, torch.tensor(begins), none_B, first=0)
     logits_BTV, _ = model(rest_BT, state)
     for stream, begins_anew in enumerate(begins):
         read_BT = ids_BT[stream : stream + 1, first if begins_anew else 0 :]

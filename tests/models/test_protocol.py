@@ -1,7 +1,7 @@
 import torch
 
 from scriptforge.models import build
-from scriptforge.models.protocol import begin_anew, detach
+from scriptforge.models.protocol import detach, reset_state
 from scriptforge.models.recurrent import RecurrentConfig
 
 
@@ -16,8 +16,8 @@ def test_back_propagation_ends_at_detach() -> None:
 def test_a_stream_that_begins_anew_remembers_nothing_and_reads_the_beginning() -> None:
     ids_BT = torch.tensor([[1, 2], [3, 4], [5, 6]])
     state = (torch.rand(2, 3, 4) + 1, torch.rand(2, 3, 4) + 1)
-    begins_B, opens_B = torch.tensor([False, True, True]), torch.tensor([False, True, False])
-    new_ids_BT, new_state = begin_anew(ids_BT, state, begins_B, opens_B, first=9)
+    resets_B, opens_B = torch.tensor([False, True, True]), torch.tensor([False, True, False])
+    new_ids_BT, new_state = reset_state(ids_BT, state, resets_B, opens_B, first=9)
     assert new_ids_BT.tolist() == [[1, 2], [9, 4], [5, 6]]
     assert ids_BT.tolist() == [[1, 2], [3, 4], [5, 6]]
     for before, after in zip(state, new_state, strict=True):
@@ -27,6 +27,6 @@ def test_a_stream_that_begins_anew_remembers_nothing_and_reads_the_beginning() -
 
 def test_without_a_beginning_nothing_changes() -> None:
     ids_BT, state = torch.tensor([[1, 2]]), (torch.rand(1, 1, 4),)
-    new_ids_BT, new_state = begin_anew(ids_BT, state, torch.tensor([False]), torch.tensor([False]), 9)
+    new_ids_BT, new_state = reset_state(ids_BT, state, torch.tensor([False]), torch.tensor([False]), 9)
     assert torch.equal(new_ids_BT, ids_BT)
     assert torch.equal(new_state[0], state[0])

@@ -10,7 +10,7 @@ from scriptforge.errors import UsageError
 from scriptforge.models.numpy_bridge import NumPyRNN, NumPyRNNConfig
 from scriptforge.training.adagrad import Adagrad
 from scriptforge.training.checkpoint import Moment, TrainingState, newest_checkpoint, restore, save_checkpoint
-from scriptforge.training.schedule import Leg
+from scriptforge.training.schedule import TrainingSegment
 from scriptforge.workspace import RunFolder
 
 IDS_BT = torch.randint(9, (4, 60), generator=torch.Generator().manual_seed(1))
@@ -24,7 +24,7 @@ def new_moment(largest: float = 0.05) -> Moment:
         optimizer=Adagrad(model.parameters(), rate=0.1, largest=largest),
         recurrent=model.initial_state(4),
         generators=torch.zeros(1),
-        progress=TrainingState(leg=Leg(0, 0.0, 5, None), step=5),
+        progress=TrainingState(segment=TrainingSegment(0, 0.0, 5, None), step=5),
         scaler={},
     )
 

@@ -18,7 +18,7 @@ from scriptforge.training.reports import Started
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
 
-SETTINGS = small(layers=2, dropout_between=0.2, forgetting=0.1)
+SETTINGS = small(layers=2, dropout_between=0.2, reset_probability=0.1)
 
 
 def stop_after(calls: int) -> Callable[[], bool]:

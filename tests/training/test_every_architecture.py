@@ -32,7 +32,7 @@ print(json.dumps([scriptforge.load(name).generate(lines=3, seed=5) for name in s
 
 
 def settings(arch: Architecture, **changes: Any) -> Settings:
-    dropout = {"dropout_between": 0.2, "dropout_recurrent": 0.2, "forgetting": 0.1}
+    dropout = {"dropout_between": 0.2, "dropout_recurrent": 0.2, "reset_probability": 0.1}
     return small(
         **{"arch": arch, "layers": 2, "memory": 10, "epochs": 1, "validations": 3} | dropout | changes
     )

@@ -33,36 +33,36 @@ def later(tmp_path: Path) -> Dataset:
 
 
 @pytest.fixture(params=ARCHITECTURES)
-def parent(request: pytest.FixtureRequest, tiny_dataset: Dataset, tmp_path: Path) -> Run:
+def init_from(request: pytest.FixtureRequest, tiny_dataset: Dataset, tmp_path: Path) -> Run:
     folder = RunFolder(tmp_path / "runs" / "parent")
     finish(start(tiny_dataset, settings(arch=request.param), folder, "cpu"))
     return Run(folder)
 
 
-def heir_of(parent: Run, dataset: Dataset) -> TrainableModel:
-    model = build(replace(parent.model.config, vocabulary_size=dataset.vocabulary.size))  # type: ignore[type-var]
-    inherit(model, dataset.vocabulary, parent)
+def heir_of(init_from: Run, dataset: Dataset) -> TrainableModel:
+    model = build(replace(init_from.model.config, vocabulary_size=dataset.vocabulary.size))  # type: ignore[type-var]
+    inherit(model, dataset.vocabulary, init_from)
     return model
 
 
-def test_a_model_of_the_same_vocabulary_is_the_same(parent: Run, tiny_dataset: Dataset) -> None:
-    heir = heir_of(parent, tiny_dataset).eval()
+def test_a_model_of_the_same_vocabulary_is_the_same(init_from: Run, tiny_dataset: Dataset) -> None:
+    heir = heir_of(init_from, tiny_dataset).eval()
     ids_BT = torch.from_numpy(tiny_dataset.ids("validation")[:64].astype("int64"))[None]
     with torch.no_grad():
-        expected_BTV, _ = parent.model(ids_BT, parent.model.initial_state(1))
+        expected_BTV, _ = init_from.model(ids_BT, init_from.model.initial_state(1))
         found_BTV, _ = heir(ids_BT, heir.initial_state(1))
     assert torch.equal(found_BTV, expected_BTV)
 
 
 def test_known_tokens_are_scored_as_before_and_unknown_ones_as_their_mean(
-    parent: Run, later: Dataset
+    init_from: Run, later: Dataset
 ) -> None:
-    heir = heir_of(parent, later).eval()
-    ids = counterparts(later.vocabulary, parent.vocabulary)
+    heir = heir_of(init_from, later).eval()
+    ids = counterparts(later.vocabulary, init_from.vocabulary)
     known = [(new, old[0]) for new, old in enumerate(ids) if len(old) == 1]
     new_N, old_N = (torch.tensor(column) for column in zip(*known, strict=True))
     with torch.no_grad():
-        expected_BTV, _ = parent.model(old_N[None, :40], parent.model.initial_state(1))
+        expected_BTV, _ = init_from.model(old_N[None, :40], init_from.model.initial_state(1))
         found_BTV, _ = heir(new_N[None, :40], heir.initial_state(1))
     torch.testing.assert_close(found_BTV[..., new_N], expected_BTV[..., old_N])
     unknown = [new for new, old in enumerate(ids) if not old]
@@ -71,18 +71,20 @@ def test_known_tokens_are_scored_as_before_and_unknown_ones_as_their_mean(
 
 
 def test_a_run_that_begins_with_anothers_weights_says_so_and_can_be_resumed(
-    parent: Run, later: Dataset, tmp_path: Path
+    init_from: Run, later: Dataset, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path / "runs" / "heir")
-    arch = parent.description.settings.arch
-    finish(start(later, settings(arch=arch), folder, "cpu", parent=parent))
-    record = RunDescription.load(folder).parent
+    arch = init_from.description.settings.arch
+    finish(start(later, settings(arch=arch), folder, "cpu", init_from=init_from))
+    record = RunDescription.load(folder).init_from
     assert record is not None
-    assert (record.name, record.fingerprint) == ("parent", parent.fingerprint)
+    assert (record.name, record.fingerprint) == ("parent", init_from.fingerprint)
 
 
-def test_another_architecture_size_or_level_is_refused(parent: Run, later: Dataset, tmp_path: Path) -> None:
-    about = parent.description
+def test_another_architecture_size_or_level_is_refused(
+    init_from: Run, later: Dataset, tmp_path: Path
+) -> None:
+    about = init_from.description
     taken = inherited_settings(about, later, {"epochs": 3})
     assert taken["arch"] == about.settings.arch
     assert taken["hidden_size"] == 16

@@ -52,7 +52,7 @@ def test_two_processes_train_one_model_and_go_on_with_it(tmp_path: Path) -> None
     small = ["--set", "hidden_size=8", "--set", "embedding_size=8", "--set", "validations=1"]
     first = launch(tmp_path, "train", "demo", "--cpu", "--name", "two", "--epochs", "1", *small)
     assert first.returncode == 0, first.stderr
-    assert first.stdout.count("verdict") == 1
+    assert first.stdout.count("diagnosis") == 1
     rows = (tmp_path / "runs/two/metrics.jsonl").read_text().splitlines()
     steps, epochs = json.loads(rows[0])["step"], json.loads(rows[0])["epochs"]
     tokens = json.loads((tmp_path / "data/demo/dataset.json").read_text())["splits"]["train"]["tokens"]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.config import resolve
-from scriptforge.training.schedule import Leg, share_of_peak
+from scriptforge.training.schedule import TrainingSegment, share_of_peak
 
 SETTINGS = resolve({"epochs": 1, "warmup": 0.2, "final_learning_rate": 0.1})
 shares = st.floats(0, 1)
@@ -41,10 +41,10 @@ def test_without_warmup_and_fall_it_is_constant() -> None:
 
 
 def test_a_leg_of_steps() -> None:
-    leg = Leg(first_step=100, first_second=7.0, steps=50, seconds=None)
-    assert [leg.progress(step, 99.0) for step in (100, 125, 150, 151)] == [0.0, 0.5, 1.0, 1.0]
+    segment = TrainingSegment(first_step=100, first_second=7.0, steps=50, seconds=None)
+    assert [segment.progress(step, 99.0) for step in (100, 125, 150, 151)] == [0.0, 0.5, 1.0, 1.0]
 
 
 def test_a_leg_of_seconds() -> None:
-    leg = Leg(first_step=100, first_second=7.0, steps=None, seconds=10.0)
-    assert [leg.progress(0, second) for second in (7.0, 12.0, 17.0, 18.0)] == [0.0, 0.5, 1.0, 1.0]
+    segment = TrainingSegment(first_step=100, first_second=7.0, steps=None, seconds=10.0)
+    assert [segment.progress(0, second) for second in (7.0, 12.0, 17.0, 18.0)] == [0.0, 0.5, 1.0, 1.0]

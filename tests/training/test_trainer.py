@@ -47,13 +47,13 @@ def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> Non
         embedding_size=32,
         dropout_input=0,
         dropout_output=0,
-        forgetting=0,
+        reset_probability=0,
         learning_rate=0.03,
         epochs=200,
     )
     finished = finish(start(dataset, settings, folder, "cpu"))
     assert finished.training_nats_per_token < 0.05
-    assert finished.verdict.startswith("Memorising")
+    assert finished.diagnosis.startswith("Memorising")
 
 
 @pytest.mark.parametrize(

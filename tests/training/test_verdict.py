@@ -1,6 +1,6 @@
 import pytest
 
-from scriptforge.training.verdict import verdict
+from scriptforge.training.verdict import diagnosis
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,6 @@ from scriptforge.training.verdict import verdict
     ],
 )
 def test_what_the_curves_say(training: list[float], validation: list[float], begins: str) -> None:
-    words = verdict(training, validation)
+    words = diagnosis(training, validation)
     assert words.startswith(begins)
     assert "\n" not in words

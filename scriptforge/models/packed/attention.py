@@ -28,8 +28,8 @@ class PackedLSTMAttention(Twin):
         super().__init__(model, "fp32")
         self._layers = Layers(model.embedding.weight.detach(), model.recurrent, "fp32")
         self._norm = model.norm
-        self._looking = _linear(model.looking)
-        self._found = _linear(model.found)
+        self._q_proj = _linear(model.q_proj)
+        self._out_proj = _linear(model.out_proj)
 
     @torch.no_grad()
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
@@ -40,10 +40,10 @@ class PackedLSTMAttention(Twin):
         output_B1H, after = self._layers.read(ids_BT, tuple(carried))
         own_BH = _normal(output_B1H[:, 0], self._norm)
         rows_KBH = np.concatenate([memory_MBH.numpy(), own_BH.numpy()[None]])
-        scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._looking(own_BH).numpy(), rows_KBH)[:, None]
+        scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._q_proj(own_BH).numpy(), rows_KBH)[:, None]
         scores_B1K *= own_BH.shape[1] ** -0.5
         found_B1H = weighed(rows_KBH[:, :, None], scores_B1K, empty_rows(filled_1B1, len(memory_MBH)))
-        features_BH = own_BH + self._found(torch.from_numpy(found_B1H[:, 0]))
+        features_BH = own_BH + self._out_proj(torch.from_numpy(found_B1H[:, 0]))
         filled_1B1 = (filled_1B1 + 1).clamp(max=len(memory_MBH))
         return features_BH[:, None], (*after, filled_1B1, torch.from_numpy(rows_KBH[1:]))
 
@@ -79,9 +79,9 @@ class _Layer:
     def __init__(self, layer: TransformerLayer) -> None:
         self._heads = layer.heads
         self._attention_norm, self._wide_norm = layer.attention_norm, layer.wide_norm
-        self._looking, self._found = _linear(layer.looking), _linear(layer.found)
-        self._widening, self._narrowing = _linear(layer.widening), _linear(layer.narrowing)
-        rotation, rows, size = layer.rotation, layer.memory + 1, layer.found.in_features
+        self._qkv_proj, self._out_proj = _linear(layer.qkv_proj), _linear(layer.out_proj)
+        self._up_proj, self._down_proj = _linear(layer.up_proj), _linear(layer.down_proj)
+        rotation, rows, size = layer.rotation, layer.memory + 1, layer.out_proj.in_features
         cosine_KD, sine_KD = (
             table[:rows].flip(0).numpy() for table in (rotation.cosine_KD, rotation.sine_KD)
         )
@@ -94,7 +94,7 @@ class _Layer:
     ) -> tuple[Tensor, Numbers]:
         """See `TransformerLayer.forward`, of one step."""
         streams, size = stream_BH.shape
-        looked_BC = self._looking(_normal(stream_BH, self._attention_norm)).numpy()
+        looked_BC = self._qkv_proj(_normal(stream_BH, self._attention_norm)).numpy()
         rows_KBR = np.concatenate([memory_MBR, looked_BC[None, :, size:]])
         keys_KBND, values_KBND, turned_KBND = (
             part_KBH.reshape(len(rows_KBR), streams, self._heads, -1)
@@ -103,9 +103,9 @@ class _Layer:
         scores_BNK: Numbers = np.einsum("kbnd,kbnd->bnk", turned_KBND, keys_KBND)
         scores_BNK *= keys_KBND.shape[-1] ** -0.5
         found_BND = weighed(values_KBND, scores_BNK, empty_BK)
-        stream_BH = stream_BH + self._found(torch.from_numpy(found_BND.reshape(streams, size)))
-        wide_BW = F.gelu(self._widening(_normal(stream_BH, self._wide_norm)))
-        return stream_BH + self._narrowing(wide_BW), rows_KBR[1:]
+        stream_BH = stream_BH + self._out_proj(torch.from_numpy(found_BND.reshape(streams, size)))
+        wide_BW = F.gelu(self._up_proj(_normal(stream_BH, self._wide_norm)))
+        return stream_BH + self._down_proj(wide_BW), rows_KBR[1:]
 
     def _turned(self, query_BH: Numbers) -> Numbers:
         """The query as each row has to see it, `turned_KBH`.
