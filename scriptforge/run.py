@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from scriptforge.digests import sha256_of
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, build, config_from_json
+from scriptforge.net.client import sha256_of
 from scriptforge.run_description import RunDescription
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, atomic_file

@@ -19,11 +19,9 @@ from scriptforge.corpus.locations import HubDataset, LocalPath, StrictModel, Web
 from scriptforge.fitting import fitted
 from scriptforge.generation import SamplingOptions
 from scriptforge.generation.sampler import MEMORY
-from scriptforge.screenplay.formats import FORMATS
-from scriptforge.screenplay.formats.table import Columns, documents, guess_columns
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import FORMATS, WRITERS, read
 from scriptforge.screenplay.script import Element
-from scriptforge.screenplay.writing import WRITERS
+from scriptforge.screenplay.table import Columns, documents, guess_columns
 from scriptforge.training.recipe import DEFAULT_MINUTES
 
 

@@ -29,9 +29,8 @@ from scriptforge.generation.grammar import Grammar, Position, build_grammar
 from scriptforge.generation.sampler import Sampler
 from scriptforge.models import pack
 from scriptforge.run import Run
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read, write
 from scriptforge.screenplay.script import Script
-from scriptforge.screenplay.writing import write
 from scriptforge.vocabulary import LEVELS
 from scriptforge.workspace import Workspace
 

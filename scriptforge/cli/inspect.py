@@ -44,7 +44,7 @@ def inspect(
     from scriptforge.corpus.cards import load_cards
     from scriptforge.corpus.fetch import expect_table, fetch
     from scriptforge.corpus.sources import find_source
-    from scriptforge.screenplay.formats.table import parse_columns
+    from scriptforge.screenplay.table import parse_columns
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)

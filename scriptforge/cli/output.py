@@ -18,7 +18,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from scriptforge.progress import Progress
+    from scriptforge.net.client import Progress
 
 # C0 but tab and newline, DEL and C1, lone surrogates, and what turns the reading direction or ends a line.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")

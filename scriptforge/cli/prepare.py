@@ -84,7 +84,7 @@ def prepare(
     from scriptforge.corpus.prepare import Options, prepare_mix, recommended_for_mix
     from scriptforge.corpus.sources import at_revision, find_source, find_sources, mix_name
     from scriptforge.corpus.split import Shares
-    from scriptforge.screenplay.formats.table import parse_columns
+    from scriptforge.screenplay.table import parse_columns
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)

@@ -39,8 +39,8 @@ def laid_out(piece: "Piece", format: str, is_plain: bool) -> str:
         UsageError: plain text is asked for as a script.
     """
     from scriptforge.errors import UsageError
+    from scriptforge.screenplay.formats import write
     from scriptforge.screenplay.script import Script
-    from scriptforge.screenplay.writing import write
 
     if format == FormatChoice.txt.value:
         return piece.text

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from scriptforge.corpus.locations import LocalPath, Names, PinnedLocation, StrictModel
 from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.formats import FORMATS
-from scriptforge.screenplay.formats.table import Columns
+from scriptforge.screenplay.table import Columns
 
 Place: TypeAlias = tuple[int | str, ...]
 

@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from scriptforge import network
 from scriptforge.corpus.files import quiet_datasets
 from scriptforge.corpus.locations import OWN_FILE, WebFile
-from scriptforge.digests import sha256_of
 from scriptforge.errors import CorpusError
-from scriptforge.progress import Progress
+from scriptforge.net import errors as network
+from scriptforge.net.client import Progress, sha256_of
 from scriptforge.workspace import atomic_write
 
 _ATTEMPTS = 3

@@ -26,9 +26,8 @@ from scriptforge.corpus.files import (
 from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile, WebFiles
 from scriptforge.corpus.snapshot import take_snapshot
 from scriptforge.corpus.sources import Source
-from scriptforge.digests import sha256_of
 from scriptforge.errors import CorpusError, UsageError
-from scriptforge.progress import Progress, untold
+from scriptforge.net.client import Progress, sha256_of, untold
 
 __all__ = ["Fetched", "Origin", "OriginFile", "TableFile", "TextFile", "expect_table", "fetch"]
 

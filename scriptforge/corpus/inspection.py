@@ -22,11 +22,10 @@ from scriptforge.corpus.findings import (
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.repetition import Documents, Repetition
 from scriptforge.corpus.sources import Source
+from scriptforge.net.client import Progress, untold
 from scriptforge.pieces import Piece
-from scriptforge.progress import Progress, untold
-from scriptforge.screenplay.cast import CastMember, cast
-from scriptforge.screenplay.formats.name_line import write
-from scriptforge.screenplay.script import KINDS, Element, Kind, speaker_key
+from scriptforge.screenplay.name_line import write
+from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
 
 SAMPLE_LINES = 12
 _SHORTEST_CLOSE_NAME = 4

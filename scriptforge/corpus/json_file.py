@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from scriptforge.errors import CorpusError
-from scriptforge.screenplay.formats.format import BrokenScript
-from scriptforge.screenplay.formats.table import guess_columns
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.table import guess_columns
 
 Row = dict[str, Any]
 

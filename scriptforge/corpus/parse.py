@@ -20,11 +20,11 @@ from scriptforge.corpus.files import Row, TableFile, TextFile
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
 from scriptforge.pieces import PLAIN, Piece, blocks, read_pieces, write_pieces
-from scriptforge.screenplay.formats.format import BrokenScript
-from scriptforge.screenplay.formats.name_line import rendered_length, write
-from scriptforge.screenplay.formats.table import choose_columns, documents
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.name_line import rendered_length, write
 from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.table import choose_columns, documents
 
 LONGEST_PIECE = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no piece fills the memory."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from scriptforge.corpus.passages import Passage, Placed, cut_passages
 from scriptforge.dataset import Division, divide_sources
+from scriptforge.net.client import Progress
 from scriptforge.pieces import read_pieces
-from scriptforge.progress import Progress
 
 PIECES_BETWEEN_REPORTS = 4096
 

@@ -19,9 +19,9 @@ from scriptforge.corpus.tokenise import write_ids
 from scriptforge.corpus.vocabulary_training import casts_apart, train_vocabulary
 from scriptforge.dataset import Description, Member, SourceDescription, SplitDescription
 from scriptforge.errors import CorpusError, UsageError
+from scriptforge.net.client import Progress, untold
 from scriptforge.pieces import Piece, read_pieces, write_pieces
-from scriptforge.progress import Progress, untold
-from scriptforge.screenplay.cast import cast
+from scriptforge.screenplay.script import cast
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_folder, atomic_write
 
 __all__ = ["Options", "Recommendation", "prepare", "prepare_mix", "recommended", "recommended_for_mix"]

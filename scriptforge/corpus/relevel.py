@@ -12,8 +12,8 @@ from scriptforge.corpus.tokenise import write_ids
 from scriptforge.corpus.vocabulary_training import train_vocabulary
 from scriptforge.dataset import Dataset, Description, Division, SplitDescription
 from scriptforge.errors import DatasetError
+from scriptforge.net.client import untold
 from scriptforge.pieces import read_pieces
-from scriptforge.progress import untold
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_folder, atomic_write
 

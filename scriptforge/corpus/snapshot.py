@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from scriptforge import network
 from scriptforge.corpus.files import natural_key, quiet_datasets
 from scriptforge.corpus.locations import FULL_REVISION, OWN_FILE, HubDataset
-from scriptforge.digests import is_as_promised
 from scriptforge.errors import CorpusError
-from scriptforge.progress import Progress, watching
+from scriptforge.net import errors as network
+from scriptforge.net.client import Progress, is_as_promised, watching
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from scriptforge.corpus.cards import Card, Cards
 from scriptforge.corpus.locations import HubDataset, LocalPath, Location, WebFile, WebFiles
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
-from scriptforge.screenplay.formats.table import Columns
+from scriptforge.screenplay.table import Columns
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")

@@ -9,8 +9,7 @@ from itertools import groupby
 
 from scriptforge.corpus.options import Options
 from scriptforge.corpus.parsed import ParsedText
-from scriptforge.screenplay.cast import CastMember, cast
-from scriptforge.screenplay.script import Element, speaker_key
+from scriptforge.screenplay.script import CastMember, Element, cast, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
 SPEAKER_MIN_LINES = 10

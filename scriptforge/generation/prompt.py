@@ -19,9 +19,9 @@ from scriptforge.generation.casting import (
     tidy_name,
 )
 from scriptforge.generation.request import Request
-from scriptforge.screenplay.formats.name_line import parse_line
-from scriptforge.screenplay.formats.signs import is_name
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.line_heuristics import is_name
+from scriptforge.screenplay.name_line import parse_line
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 

@@ -7,7 +7,7 @@ nothing of models.
 from dataclasses import replace
 from typing import Protocol
 
-from scriptforge.screenplay.formats.name_line import CONTINUATION, render_line
+from scriptforge.screenplay.name_line import CONTINUATION, render_line
 from scriptforge.screenplay.script import Element, normalise
 from scriptforge.vocabulary import Vocabulary
 

@@ -7,10 +7,10 @@ Only files that this package writes are sent or taken. Nothing of a repository i
 what its commit says and what this package would have written.
 """
 
-from scriptforge.hub.client import user_name
 from scriptforge.hub.pulling import Arrival, find_run, pull
 from scriptforge.hub.pushing import Parcel, Sent, parcel, push, space_parcel
 from scriptforge.hub.specimen import dataset_at_hand
+from scriptforge.net.client import user_name
 
 __all__ = [
     "Arrival",

@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from scriptforge import network
-from scriptforge.digests import is_as_promised, sha256_of
 from scriptforge.errors import HubError
-from scriptforge.hub.client import REPOSITORY, checked_repository, client
-from scriptforge.network import Asked
-from scriptforge.progress import Progress, untold, watching
+from scriptforge.net import errors as network
+from scriptforge.net.client import (
+    REPOSITORY,
+    Progress,
+    checked_repository,
+    client,
+    is_as_promised,
+    sha256_of,
+    untold,
+    watching,
+)
+from scriptforge.net.errors import Asked
 from scriptforge.run import LARGEST_HEADER, LARGEST_VOCABULARY, Run, weights_size
 from scriptforge.run_description import LARGEST_CONFIG, RunDescription
 from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write

@@ -8,10 +8,10 @@ from typing import Literal
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError
 from scriptforge.hub.card import model_card
-from scriptforge.hub.client import checked_repository, client
 from scriptforge.hub.space import space_files
 from scriptforge.hub.specimen import write_specimen
-from scriptforge.network import Asked
+from scriptforge.net.client import checked_repository, client
+from scriptforge.net.errors import Asked
 from scriptforge.run import Run
 
 _MAIN = "main"

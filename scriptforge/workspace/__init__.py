@@ -4,15 +4,21 @@ Nothing else in the package knows a file name of these folders, or writes into t
 `atomic_write`, `atomic_file` and `atomic_folder`.
 """
 
-from scriptforge.workspace.atomic import (
+from scriptforge.workspace.files import (
     atomic_file,
     atomic_folder,
     atomic_write,
     read_json,
     remove_leftovers,
 )
-from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
-from scriptforge.workspace.workspace import WORKSPACE_VARIABLE, Workspace
+from scriptforge.workspace.folders import (
+    SPLITS,
+    WORKSPACE_VARIABLE,
+    DatasetFolder,
+    RunFolder,
+    StudyFolder,
+    Workspace,
+)
 
 __all__ = [
     "SPLITS",

@@ -30,8 +30,8 @@ from scriptforge.corpus.prepare import Options, prepare, recommended
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenise import write_ids
 from scriptforge.dataset import Dataset
+from scriptforge.net.client import untold
 from scriptforge.pieces import Piece, read_pieces
-from scriptforge.progress import untold
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.corpus.decoding import Examination, examine
-from scriptforge.digests import sha256_of
 from scriptforge.errors import CorpusError
+from scriptforge.net.client import sha256_of
 
 
 def examination(tmp_path: Path, content: bytes) -> Examination:

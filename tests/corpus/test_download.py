@@ -6,12 +6,12 @@ import huggingface_hub.constants
 import pytest
 from loopback import Web
 
-from scriptforge import network
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TextFile
 from scriptforge.corpus.locations import WebFile, WebFiles
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
+from scriptforge.net import errors as network
 
 SCRIPT = b"A: Hello.\nB: And you.\n" * 5000
 SHA256 = hashlib.sha256(SCRIPT).hexdigest()

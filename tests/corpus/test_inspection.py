@@ -19,8 +19,8 @@ from scriptforge.corpus.inspection import inspect
 from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError, UsageError
-from scriptforge.screenplay.formats.name_line import write
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Script
 
 FERRY = """\

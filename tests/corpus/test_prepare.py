@@ -14,8 +14,8 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, UsageError
-from scriptforge.screenplay.formats.name_line import write
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Element
 from scriptforge.workspace import SPLITS, DatasetFolder
 

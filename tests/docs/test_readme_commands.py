@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from scriptforge.corpus.cards import builtin_cards_path
-from scriptforge.screenplay.formats.name_line import write
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.name_line import write
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 MINUTES = "0.01"

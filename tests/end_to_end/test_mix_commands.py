@@ -9,7 +9,7 @@ from tiny import comedy
 
 from scriptforge.generation import Request, SamplingOptions, generate
 from scriptforge.run import Run
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
 from scriptforge.workspace import RunFolder
 
 FIGURES = ("nats_per_token", "perplexity", "nats_per_character", "bits_per_character")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scriptforge.generation.transcript import Transcript, new_transcript
-from scriptforge.screenplay.formats.name_line import write
+from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Element, normalise
 from scriptforge.vocabulary import LEVELS, Vocabulary
 

@@ -9,8 +9,8 @@ import torch
 from scriptforge.errors import UsageError
 from scriptforge.generation import Request, SamplingOptions, Writing, generate, stream
 from scriptforge.models.recurrent import Recurrent
-from scriptforge.screenplay.formats.name_line import write
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Script
 from scriptforge.vocabulary import Level, Vocabulary
 

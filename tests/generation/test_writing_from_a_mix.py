@@ -7,7 +7,7 @@ import torch
 
 from scriptforge.generation import Request, SamplingOptions, generate
 from scriptforge.models.recurrent import Recurrent
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
 from scriptforge.vocabulary import LEVELS, Vocabulary
 
 TEXTS = ["what now?\n", "hello, newman.\n", "(softly) no!"]

@@ -7,9 +7,9 @@ from time import monotonic
 import pytest
 from loopback_hub import TOKEN, Fault, Hub
 
-from scriptforge import network
 from scriptforge.errors import HubError
 from scriptforge.hub import parcel, pull, push
+from scriptforge.net import errors as network
 from scriptforge.run import Run
 from scriptforge.workspace import RunFolder, Workspace
 

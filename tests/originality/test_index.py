@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.originality import Index, Place, lines_of_script
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
 
 Texts = Sequence[Sequence[str]]
 RUNS = st.lists(st.sampled_from("abcd"), max_size=12)

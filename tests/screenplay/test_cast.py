@@ -1,5 +1,4 @@
-from scriptforge.screenplay.cast import CastMember, cast
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import CastMember, Element, cast
 
 
 def test_the_cast_has_who_speaks_most_first_in_their_commonest_spelling() -> None:

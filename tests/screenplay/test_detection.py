@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scriptforge.screenplay.formats.table import Columns, guess_columns
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.script import Element, normalise
+from scriptforge.screenplay.table import Columns, guess_columns
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").iterdir())
 

@@ -17,10 +17,9 @@ from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
 from scriptforge.pieces import Piece
-from scriptforge.screenplay.formats.format import BrokenScript
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.formats import read, write
 from scriptforge.screenplay.script import Element, Script, normalise
-from scriptforge.screenplay.writing import write
 
 HARBOUR = """\
 <?xml version="1.0" encoding="UTF-8" standalone="no" ?>

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.screenplay.cast import cast
-from scriptforge.screenplay.reading import read
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.script import Element, cast
 
 DEMO = Path(__file__).resolve().parents[2] / "corpora" / "demo"
 

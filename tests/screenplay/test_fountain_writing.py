@@ -16,10 +16,9 @@ from screenplay_tools.fountain.parser import Parser as ScreenplayTools
 from screenplay_tools.screenplay import ElementType
 from scripts import scripts
 
-from scriptforge.screenplay.formats import fountain
-from scriptforge.screenplay.formats.table import documents, guess_columns
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import fountain, read
 from scriptforge.screenplay.script import KINDS, Element, Scene, Script, normalise
+from scriptforge.screenplay.table import documents, guess_columns
 
 DEMO = Path(__file__).resolve().parents[2] / "corpora" / "demo"
 CORPORA = ["biglebowski.txt", "moes_tavern.txt", "seinfeld.txt", "tinyshakespeare.txt"]

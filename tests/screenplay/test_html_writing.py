@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scripts import scripts
 
+from scriptforge.screenplay.formats import write
 from scriptforge.screenplay.script import KINDS, Element, Script, normalise
-from scriptforge.screenplay.writing import write
 
 EXPECTED = {
     "html": [set()],

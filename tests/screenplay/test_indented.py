@@ -1,6 +1,6 @@
 import pytest
 
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.script import Element
 
 SCREENPLAY = """\

@@ -10,9 +10,9 @@ from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
-from scriptforge.screenplay.formats.table import documents, guess_columns
+from scriptforge.screenplay.formats import write
 from scriptforge.screenplay.script import Element, Script
-from scriptforge.screenplay.writing import write
+from scriptforge.screenplay.table import documents, guess_columns
 
 SOUP = Script.from_elements(
     "The Soup “of” Café",

@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scripts import normal_elements, scripts
 
-from scriptforge.screenplay import writing
-from scriptforge.screenplay.formats.name_line import render_line, rendered_length, write
-from scriptforge.screenplay.formats.table import documents, guess_columns
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay import formats as writing
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.name_line import render_line, rendered_length, write
 from scriptforge.screenplay.script import Element, Script
+from scriptforge.screenplay.table import documents, guess_columns
 
 
 @given(st.lists(normal_elements, max_size=8))

@@ -10,10 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
-from scriptforge.screenplay.cast import cast
-from scriptforge.screenplay.formats import FORMATS
-from scriptforge.screenplay.reading import read
-from scriptforge.screenplay.script import Element, normalise
+from scriptforge.screenplay.formats import FORMATS, read
+from scriptforge.screenplay.script import Element, cast, normalise
 
 TRANSCRIPT = ["anna: tea?\n", "\n", "ben: no.\n", "\n", "anna (hurt): oh.\n"]
 PLAY = ["ANNA:\n", "Tea,\n", "perhaps?\n", "\n", "BEN:\n", "No.\n"]

@@ -10,15 +10,14 @@ from hypothesis import given
 from scripts import scripts
 
 from scriptforge.errors import CorpusError, UsageError
-from scriptforge.screenplay.cast import cast
-from scriptforge.screenplay.formats.table import (
+from scriptforge.screenplay.script import Element, Script, cast, speaker_key
+from scriptforge.screenplay.table import (
     Columns,
     choose_columns,
     documents,
     guess_columns,
     parse_columns,
 )
-from scriptforge.screenplay.script import Element, Script, speaker_key
 
 
 def read_all(rows: list[dict[str, object]], columns: Columns) -> list[tuple[str, list[Element]]]:

@@ -5,9 +5,9 @@ from itertools import chain, repeat
 
 import pytest
 
-from scriptforge.screenplay.formats.format import BrokenScript
-from scriptforge.screenplay.formats.xml import DEEPEST, pull, root
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.xml_stream import DEEPEST, pull, root
 
 LAUGHS = [
     '<?xml version="1.0"?>',

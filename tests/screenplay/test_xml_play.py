@@ -12,8 +12,8 @@ from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
-from scriptforge.screenplay.formats.format import BrokenScript
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.script import Element, normalise
 
 BOSAK = """\

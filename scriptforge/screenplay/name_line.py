@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, peek, percentage
-from scriptforge.screenplay.formats.signs import (
+from scriptforge.screenplay.format import Evidence, Format, Parsed, peek, percentage
+from scriptforge.screenplay.line_heuristics import (
     is_act_heading,
     is_bracketed,
     is_label,

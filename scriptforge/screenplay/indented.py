@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scriptforge.screenplay.formats.format import Evidence, Format, Parsed, peek, percentage
-from scriptforge.screenplay.formats.signs import (
+from scriptforge.screenplay.format import Evidence, Format, Parsed, peek, percentage
+from scriptforge.screenplay.line_heuristics import (
     blocks,
     is_act_heading,
     is_in_capitals,

@@ -7,15 +7,28 @@ two sentences or has a line to itself is set on its own, `(O.S.)` and `(V.O.)` b
 
 Nothing in the page is asked of anybody else: there is no script, font, image or link, and the page forbids
 the browser all of that. Text is only ever text. The page is for eyes; nothing here reads it back.
+
+One script as one JSON document, for other programs.
+
+    {
+      "title": "Exact Change",
+      "elements": [
+        {"kind": "dialogue", "speaker": "DEE", "text": "Any cars?"}
+      ]
+    }
+
+An element has a line of its own, so that two drafts can be compared line by line. Reading is the table's
+business: the elements are turns.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 from operator import attrgetter
 
-from scriptforge.screenplay.formats.signs import part_at_parentheticals, split_cue_extension
+from scriptforge.screenplay.line_heuristics import part_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Scene, Script, normalise
 
 _UNTITLED = "Script"
@@ -68,7 +81,7 @@ h1, h2, p { font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; orpha
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def write(script: Script) -> Iterator[str]:
+def write_html(script: Script) -> Iterator[str]:
     """Lays out a script as a page.
 
     Args:
@@ -134,3 +147,33 @@ def _block(tag: str, name: str, text: str) -> str:
 def _text(text: str) -> str:
     """Text that stays text, and keeps to its own direction."""
     return escape(_TURNING.sub("\ufffd", text))
+
+
+def write_json(script: Script) -> Iterator[str]:
+    """Lays out a script as JSON.
+
+    Args:
+        script: its elements in normal form.
+
+    Yields:
+        Lines without line ends.
+    """
+    yield "{"
+    yield f'  "title": {_json(script.title)},'
+    elements = [f"    {_render(element)}" for element in script.elements]
+    if not elements:
+        yield '  "elements": []'
+    else:
+        yield '  "elements": ['
+        yield from (f"{element}," for element in elements[:-1])
+        yield elements[-1]
+        yield "  ]"
+    yield "}"
+
+
+def _render(element: Element) -> str:
+    return _json({"kind": element.kind, "speaker": element.speaker, "text": element.text})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

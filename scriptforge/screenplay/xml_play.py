@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile, zip_longest
 from xml.etree.ElementTree import Element as Node
 
-from scriptforge.screenplay.formats.format import BrokenScript, Evidence, Format, Parsed
-from scriptforge.screenplay.formats.signs import is_bracketed
-from scriptforge.screenplay.formats.xml import Found, pull, root
+from scriptforge.screenplay.format import BrokenScript, Evidence, Format, Parsed
+from scriptforge.screenplay.line_heuristics import is_bracketed
 from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.xml_stream import Found, pull, root
 
 _TEI_ROOTS = frozenset({"tei", "tei.2", "teicorpus", "teicorpus.2"})
 _BEGINNING = re.compile(r"\s*<(?:\?xml\s|!doctype\s)", re.IGNORECASE)

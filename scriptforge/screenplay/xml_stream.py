@@ -17,7 +17,7 @@ from xml.parsers.expat import ErrorString, errors
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import XMLParser
 
-from scriptforge.screenplay.formats.format import BrokenScript
+from scriptforge.screenplay.format import BrokenScript
 
 DEEPEST = 200
 """Elements within elements; no script nests a tenth as deep."""

@@ -1,14 +1,47 @@
-"""Reading a script: lines in, elements out, whatever the format.
+"""The formats that scripts come in: detect and read one, and write a script in one.
 
-This module knows neither where the lines come from nor what any format looks like.
+A format is a module of this room and an entry in `FORMATS`; a writer is an entry in `WRITERS`. This module
+knows neither where lines come from nor what any format looks like.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
-from scriptforge.screenplay.formats import FORMATS
-from scriptforge.screenplay.formats.format import Format, peek
-from scriptforge.screenplay.script import Element, normalise
+from scriptforge.screenplay import (
+    export,
+    final_draft,
+    fountain,
+    indented,
+    name_line,
+    plain_layouts,
+    xml_play,
+)
+from scriptforge.screenplay.format import Format, peek
+from scriptforge.screenplay.script import Element, Script, normalise
+
+FORMATS: tuple[Format, ...] = (
+    final_draft.FORMAT,
+    xml_play.FORMAT,
+    name_line.FORMAT,
+    plain_layouts.SHAKESPEARE,
+    indented.FORMAT,
+    fountain.FORMAT,
+    plain_layouts.PROSE,
+)
+"""In the order in which they are shown, and preferred when their evidence is equal."""
+
+Writer: TypeAlias = Callable[[Script], Iterator[str]]
+"""Lays out a script in lines without line ends."""
+
+WRITERS: dict[str, Writer] = {
+    "txt": name_line.write_script,
+    "fountain": fountain.write,
+    "fdx": final_draft.write,
+    "json": export.write_json,
+    "html": export.write_html,
+}
+"""By the suffix of the files they make, which is also what the formats are called on the command line."""
 
 _EXAMPLES = 3
 
@@ -99,3 +132,18 @@ def _single_lines(pieces: Iterable[str]) -> Iterator[str]:
     """The lines without line ends, whichever of the line ends that Unicode knows, or byte-order marks."""
     for piece in pieces:
         yield from piece.removeprefix("\ufeff").splitlines() or ("",)
+
+
+def write(script: Script, format: str) -> str:
+    """A script as the text of a file.
+
+    Args:
+        script: its elements in normal form.
+        format: a key of `WRITERS`.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if format not in WRITERS:
+        raise unknown_name("format", format, WRITERS)
+    return "".join(f"{line}\n" for line in WRITERS[format](script))

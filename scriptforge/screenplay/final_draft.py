@@ -20,10 +20,10 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element as Node
 from xml.sax.saxutils import escape
 
-from scriptforge.screenplay.formats.format import BrokenScript, Evidence, Format, Parsed, peek
-from scriptforge.screenplay.formats.signs import is_bracketed, part_at_parentheticals, split_cue_extension
-from scriptforge.screenplay.formats.xml import pull, root
+from scriptforge.screenplay.format import BrokenScript, Evidence, Format, Parsed, peek
+from scriptforge.screenplay.line_heuristics import is_bracketed, part_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Kind, Script, normalise
+from scriptforge.screenplay.xml_stream import pull, root
 
 TITLE_WITHIN = 200_000
 """Lines. The title page stands behind the script; five times a long film is read up to there."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby
 
 from scriptforge.errors import UsageError
-from scriptforge.screenplay.formats.format import BrokenScript
-from scriptforge.screenplay.reading import read
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.script import KINDS, Element, Kind, normalise
 
 Row = Mapping[str, object]

@@ -1,0 +1,325 @@
+r"""Fountain, the plain-text markup of screenplays, read and written.
+
+    Title: Tea for Two
+
+    INT. KITCHEN - DAY #1A#         a heading; what stands between number signs is the scene's number
+    .THE KETTLE                     a heading, whatever it looks like
+    Steam *rises*.                  action; emphasis is `*italic*` `**bold**` `***both***` `_underlined_`
+    !INT. is short for it.          action, whatever it looks like
+    > THE END <                     action in the middle of the line
+    ~ La, la.                       what is sung, and the same in dialogue
+    ANNA (O.S.)                     a cue, if there is a line below it; `ANNA ^` speaks at the same time
+    @McCLANE                        a cue, whatever it looks like
+    (softly)                        in dialogue a parenthetical, joined by spaces to what stands around it
+    CUT TO:                         a transition
+    > Later                         a transition, whatever it looks like
+    \*  \_  \[  \~  \^  \<          the sign itself, where it would be a mark
+
+Blank lines part elements. Lines of one kind without a blank line between them are one element of several
+lines; a line of two spaces is a blank one that does not end a speech. Read and dropped are boneyards `/* */`,
+notes `[[ ]]`, sections `#`, synopses `=`, page breaks `===`, the numbers of scenes, what else the title page
+says, and all marks.
+
+The readers that are to be had are not right on this, and two of the three hold the whole script in memory:
+screenplain takes a first line with a colon for a title page, puts headings in capitals, and knows neither
+songs nor `\_`; screenplay-tools leaves emphasis and escapes in the text, takes `ÉLODIE` for action and `.38`
+in dialogue for a heading, and loses all that follows an open boneyard; jouvence takes `R2D2` for action and
+does not come back from an open boneyard.
+
+Source: https://fountain.io/syntax
+
+Reading Fountain: comments are cut from the lines, lines gathered to paragraphs, and paragraphs parsed.
+
+What a paragraph is does not depend on those around it, but for the title page, which comes first.
+
+Writing Fountain: each element as screenwriters type it, marked only where it would be misread.
+
+The writer asks the reader: what is written is read, and forced where something else comes of it. Beyond that
+it keeps to what other programs read: plain are only headings, transitions and cues that Fountain's own
+description knows.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from scriptforge.screenplay.format import Evidence, Format, Parsed, percentage
+from scriptforge.screenplay.fountain_markup import (
+    FORCED_BLANK,
+    escape,
+    set_aside,
+    without_boneyards,
+    without_marks,
+    without_notes,
+)
+from scriptforge.screenplay.line_heuristics import (
+    is_act_heading,
+    is_scene_heading,
+    is_transition,
+    part_at_parentheticals,
+    split_cue_extension,
+)
+from scriptforge.screenplay.script import Element, Script, normalise
+
+_KEY = re.compile(r"[^\W\d_][\w -]{0,40}:")
+_TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|date|contact|copyright):", re.I)
+_SCENE_NUMBER = re.compile(r"[\w.-]+")
+_FORCING = ("!", ".", ">", "#", "=", "~")
+_DROPPED = re.compile(r"#|=(?!=)|={3,}$")
+_LONGEST_PARAGRAPH = 1_000_000
+"""Characters. A text without blank lines is taken apart here, so that it never fills the memory."""
+
+
+def recognise(head: Sequence[str]) -> Evidence:
+    """Weighs how many paragraphs are scene headings, cued dialogue or transitions."""
+    paragraphs = list(_paragraphs(head))
+    firsts = [paragraph[0].strip() for paragraph in paragraphs]
+    headings = sum(len(paragraph) == 1 and is_scene_heading(paragraph[0].strip()) for paragraph in paragraphs)
+    speeches = sum(
+        _is_speech(paragraph) and not is_act_heading(paragraph[0].strip()) for paragraph in paragraphs
+    )
+    transitions = sum(map(is_transition, firsts))
+    share = (headings + speeches + transitions) / max(len(paragraphs), 1)
+    if title(head):
+        return Evidence(max(share, 0.8), "it opens with a title page")
+    reason = (
+        f"{percentage(speeches, len(paragraphs))} of {len(paragraphs):,} paragraphs are a cue and its "
+        f"dialogue, and {headings} are scene headings"
+    )
+    return Evidence(max(share, 0.5) if headings and speeches else share, reason)
+
+
+def title(head: Sequence[str]) -> str:
+    """The title on the title page, on one line; empty where there is no such page."""
+    page = next(_paragraphs(head), [])
+    if not _is_title_page(page):
+        return ""
+    words: list[str] = []
+    under_title = False
+    for line in page:
+        key, colon, value = line.partition(":")
+        if not line[0].isspace() and colon:
+            under_title = key.strip().casefold() == "title"
+        else:
+            value = line
+        if under_title:
+            words.append(without_marks(value.strip()))
+    return " ".join(words).strip()
+
+
+def parse(lines: Iterable[str]) -> Iterator[Parsed]:
+    """Yields the elements of each paragraph; the title page is left to `title`."""
+    for number, paragraph in enumerate(_paragraphs(lines)):
+        if number > 0 or not _is_title_page(paragraph):
+            yield from map(Parsed, _parse_paragraph([line.strip() for line in paragraph]))
+
+
+def is_parenthetical(line: str) -> bool:
+    """Whether a line of dialogue, stripped and without marks, says how the others are said."""
+    return line.startswith("(") and line.endswith(")")
+
+
+def has_scene_number(heading: str) -> bool:
+    """Whether a stripped heading ends in what is taken for the number of the scene."""
+    return len(_without_scene_number(heading)) < len(heading)
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The runs of lines between blank lines, without comments and with escaped signs set aside."""
+    paragraph: list[str] = []
+    size = 0
+    is_speech = False
+    for line in without_notes(map(set_aside, without_boneyards(lines))):
+        is_blank = not line.strip()
+        is_end = is_blank and not (is_speech and line == FORCED_BLANK)
+        if paragraph and (is_end or size > _LONGEST_PARAGRAPH):
+            yield paragraph
+            paragraph, size, is_speech = [], 0, False
+        if paragraph or not is_blank:
+            paragraph.append(line)
+            size += len(line)
+            if len(paragraph) == 2:
+                is_speech = _is_speech(paragraph)
+    if paragraph:
+        yield paragraph
+
+
+def _is_title_page(paragraph: Sequence[str]) -> bool:
+    return (
+        bool(paragraph)
+        and _KEY.match(paragraph[0]) is not None
+        and any(map(_TITLE_PAGE_KEY.match, paragraph))
+    )
+
+
+def _is_speech(paragraph: Sequence[str]) -> bool:
+    return len(paragraph) > 1 and _cue(paragraph[0].strip()) != ""
+
+
+def _cue(line: str) -> str:
+    """The cue on a stripped line, without its marks; empty where the line is no cue."""
+    marked = line.removesuffix("^").strip()
+    if marked.startswith("@"):
+        return without_marks(marked[1:]).strip()
+    cue = without_marks(marked)
+    is_in_capitals = cue.partition("(")[0].strip().isupper()
+    is_other = marked.startswith(_FORCING) or cue.endswith(":") or is_scene_heading(cue) or is_transition(cue)
+    return cue if is_in_capitals and not is_other else ""
+
+
+def _parse_paragraph(paragraph: Sequence[str]) -> Iterator[Element]:
+    if _is_speech(paragraph):
+        cue, spoken = _cue(paragraph[0]), _join_speech(paragraph[1:])
+        speech = Element("dialogue", spoken, cue)
+        yield speech if normalise(speech) else Element("action", cue)
+        return
+    for kind, elements in groupby(map(_parse_line, paragraph), key=attrgetter("kind")):
+        yield Element(kind, "\n".join(element.text for element in elements))
+
+
+def _join_speech(lines: Iterable[str]) -> str:
+    joined: list[str] = []
+    above = ""
+    for printed in lines:
+        line = without_marks(printed.removeprefix("~").strip())
+        is_aside = line and above and (is_parenthetical(line) or is_parenthetical(above))
+        joined += [" " if is_aside else "\n", line]
+        above = line
+    return "".join(joined)
+
+
+def _parse_line(line: str) -> Element:
+    """What a stripped line outside dialogue is; one that is dropped is action without text."""
+    if _DROPPED.match(line):
+        return Element("action", "")
+    mark, forced = line[0], without_marks(line[1:]).strip()
+    if mark == ">" and line.endswith("<"):
+        return Element("action", without_marks(line[1:-1]))
+    if mark == ">":
+        return Element("transition", forced)
+    if mark in "!~@":
+        return Element("action", forced)
+    if mark == "." and not line.startswith(".."):
+        return Element("heading", _without_scene_number(forced))
+    text = without_marks(line)
+    if is_scene_heading(text):
+        return Element("heading", _without_scene_number(text))
+    return Element("transition" if is_transition(text) else "action", text)
+
+
+def _without_scene_number(heading: str) -> str:
+    if not heading.endswith("#"):
+        return heading
+    text, sign, number = heading[:-1].rpartition("#")
+    return text.rstrip() if sign and _SCENE_NUMBER.fullmatch(number) else heading
+
+
+FORMAT = Format(
+    "fountain", "Fountain, the plain-text markup of screenplays", recognise, parse, title, suffix=".fountain"
+)
+
+_PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
+_PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
+
+
+def write(script: Script) -> Iterator[str]:
+    """Lays out a script; a heading without text is the number of its scene.
+
+    Args:
+        script: its elements in normal form.
+
+    Yields:
+        Lines without line ends.
+    """
+    page = _title_page(script.title)
+    yield from page
+    for number, paragraph in enumerate(_written_paragraphs(script)):
+        would_be_title_page = number == 0 and ":" in paragraph[0]
+        if page or number or would_be_title_page:
+            yield ""
+        yield from paragraph
+
+
+def _title_page(title: str) -> list[str]:
+    """The lines of the page; none where there is no title."""
+    tidy = normalise(Element("heading", title))
+    first, *others = [escape(line) for line in tidy.text.split("\n")] if tidy else [""]
+    if others:
+        return ["Title:", *(f"    {line}" for line in (first, *others))]
+    return [f"Title: {first}"] if first else []
+
+
+def _written_paragraphs(script: Script) -> Iterator[list[str]]:
+    scene = 1
+    for number, element in enumerate(script.elements):
+        if element.kind == "heading":
+            scene += number > 0
+            yield [_heading(line, scene) for line in element.text.split("\n")]
+        elif element.kind == "transition":
+            yield [_transition(line) for line in element.text.split("\n")]
+        elif element.kind == "action":
+            yield _action(element)
+        else:
+            yield _speech(element)
+
+
+def _heading(line: str, scene: int) -> str:
+    """A line of a heading; one that has no text, or ends like the number of a scene, is given the scene's."""
+    escaped = escape(line)
+    if not line or has_scene_number(line):
+        escaped = f"{escaped} #{scene}#".lstrip()
+    if _PLAIN_HEADING.match(line) and _reads_as([escaped], Element("heading", line)):
+        return escaped
+    return f". {escaped}" if escaped.startswith(".") else f".{escaped}"
+
+
+def _transition(line: str) -> str:
+    plain = escape(line)
+    if line.endswith(" TO:") and _reads_as([plain], Element("transition", line)):
+        return plain
+    return f"> {escape(line, '<$')}"
+
+
+def _action(element: Element) -> list[str]:
+    lines = [_line_of_action(line) for line in element.text.split("\n")]
+    return lines if _reads_as(lines, element) else [f"!{lines[0]}", *lines[1:]]
+
+
+def _line_of_action(line: str) -> str:
+    plain = escape(line)
+    return plain if _reads_as([plain], Element("action", line)) else f"!{plain}"
+
+
+def _speech(element: Element) -> list[str]:
+    """The first of the ways to write a cue that is read as what is meant; the last one always is."""
+    for cue, text in _cues(element.speaker, element.text):
+        paragraph = [cue, *_spoken(text)]
+        if _reads_as(paragraph, element):
+            break
+    return paragraph
+
+
+def _cues(speaker: str, text: str) -> Iterator[tuple[str, str]]:
+    """Ways to write a cue and what is left to be said under it, the plainest first."""
+    name = escape(speaker, r"\^$")
+    marks = ("", "@") if _PLAIN_CUE.fullmatch(speaker) else ("@",)
+    extension, rest = split_cue_extension(text)
+    if extension:
+        yield from ((f"{mark}{name} {extension}", rest) for mark in marks)
+    yield from ((f"{mark}{name}", text) for mark in marks)
+
+
+def _spoken(text: str) -> Iterator[str]:
+    """The lines of a speech, each parenthetical in one of its own."""
+    above = ""
+    for line in text.split("\n"):
+        first, *others = (part.text for part in part_at_parentheticals(line))
+        if above and (is_parenthetical(above) or is_parenthetical(first)):
+            yield FORCED_BLANK
+        yield from (escape(part, "^~") for part in (first, *others))
+        above = others[-1] if others else first
+
+
+def _reads_as(paragraph: list[str], element: Element) -> bool:
+    return [normalise(parsed.element) for parsed in parse(paragraph)] == [element]
