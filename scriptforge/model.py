@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scriptforge.generation import Casting, Request, SamplingOptions, generate
 from scriptforge.hub import Sent, dataset_at_hand, find_run, parcel, push
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.workspace import Workspace
 
 

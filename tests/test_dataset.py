@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scriptforge.dataset import Dataset, Division
+from scriptforge.dataset import PLAIN, Dataset, Division, Piece
 from scriptforge.errors import DatasetError
-from scriptforge.pieces import PLAIN, Piece
 from scriptforge.workspace import SPLITS, DatasetFolder
 
 

@@ -4,7 +4,7 @@ import pyarrow.parquet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scriptforge.pieces import PLAIN, Piece, read_pieces, write_pieces
+from scriptforge.dataset import PLAIN, Piece, read_pieces, write_pieces
 from scriptforge.screenplay.script import KINDS, Element
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -10,8 +10,8 @@ from tiny import prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, ScriptforgeError
-from scriptforge.run import Run
-from scriptforge.run_description import RunDescription
+from scriptforge.run.records import RunDescription
+from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder
 
 

@@ -14,8 +14,7 @@ from scriptforge import errors
 from scriptforge.cli import edge
 from scriptforge.cli.app import COMMANDS
 from scriptforge.config import PRESETS, Settings
-from scriptforge.corpus.cards import Card, load_cards
-from scriptforge.corpus.locations import HubDataset, LocalPath, StrictModel, WebFile
+from scriptforge.corpus.cards import Card, HubDataset, LocalPath, StrictModel, WebFile, load_cards
 from scriptforge.fitting import fitted
 from scriptforge.generation import SamplingOptions
 from scriptforge.generation.sampler import MEMORY

@@ -28,7 +28,7 @@ from scriptforge.generation.decoder import Loop, ModelDecoder
 from scriptforge.generation.grammar import Grammar, Position, build_grammar
 from scriptforge.generation.sampler import Sampler
 from scriptforge.models import pack
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read, write
 from scriptforge.screenplay.script import Script
 from scriptforge.vocabulary import LEVELS

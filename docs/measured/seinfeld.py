@@ -28,7 +28,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
 from scriptforge.generation import CacheOptions, Request, SamplingOptions, Writing, generate
 from scriptforge.originality import Index, Report, Text, examine, held_out, index_training, lines_of_script
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.workspace import SPLITS, Workspace
 
 PAGE = Path(__file__).with_suffix(".md")

@@ -33,7 +33,7 @@ def demo(
     from scriptforge.dataset import Dataset
     from scriptforge.generation import Request, SamplingOptions, stream
     from scriptforge.recording import recorders
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
     from scriptforge.training.devices import choose_device
     from scriptforge.training.recipe import choose_settings
     from scriptforge.training.trainer import start

@@ -47,7 +47,7 @@ def evaluate(
     from scriptforge.evaluation import evaluate_cached, evaluate_sources, extent, together, voice_of_run
     from scriptforge.generation import CacheOptions
     from scriptforge.models import pack
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
     options = CacheOptions(cache) if cache is not None else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scriptforge.generation import Casting, Piece, Request
     from scriptforge.generation.sitting import Sitting
     from scriptforge.originality import Index, Report
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
 
 DEFAULT_LINES = 20
 DEFAULT_SEED = 1
@@ -136,7 +136,7 @@ def generate(
     from scriptforge.hub import find_run
     from scriptforge.originality import index_training
     from scriptforge.originality.view import summary_words
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)

@@ -9,7 +9,7 @@ from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.output import Output, facts, lines, sections, table
 
 if TYPE_CHECKING:
-    from scriptforge.corpus.findings import Duplicates, Inspection, Place, Speaker
+    from scriptforge.corpus.repetition import Duplicates, Inspection, Place, Speaker
 
 _CAST_SHOWN = 20
 _SHOWN = 10
@@ -40,7 +40,7 @@ def inspect(
     quiet: Quiet = False,
 ) -> None:
     """Show what a text parses to: format, scenes, cast, repeats, problems and a sample."""
-    from scriptforge.corpus import inspection
+    from scriptforge.corpus.inspect import inspect as inspect_source
     from scriptforge.corpus.cards import load_cards
     from scriptforge.corpus.fetch import expect_table, fetch
     from scriptforge.corpus.sources import find_source
@@ -57,7 +57,7 @@ def inspect(
         fetched = fetch(source, progress=progress)
         if columns:
             expect_table([fetched])
-        found = inspection.inspect(source, fetched, progress)
+        found = inspect_source(source, fetched, progress)
     output.result(asdict(found), lambda: _drawn(found))
 
 

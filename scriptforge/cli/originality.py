@@ -44,7 +44,7 @@ def originality(
     """Show what a text has copied from a run's training text, beside what people copy."""
     from scriptforge.originality import Text, examine, held_out, index_training
     from scriptforge.originality.page import render_page
-    from scriptforge.run_description import RunDescription
+    from scriptforge.run.records import RunDescription
     from scriptforge.workspace import Workspace, atomic_write
 
     output = Output(as_json, quiet)

@@ -81,9 +81,9 @@ def prepare(
     """Make a dataset of a corpus, or of several: fetch, parse, split, learn the vocabulary, tokenise."""
     from scriptforge.corpus.cards import load_cards
     from scriptforge.corpus.fetch import expect_table, fetch
+    from scriptforge.corpus.options import Shares
     from scriptforge.corpus.prepare import Options, prepare_mix, recommended_for_mix
     from scriptforge.corpus.sources import at_revision, find_source, find_sources, mix_name
-    from scriptforge.corpus.split import Shares
     from scriptforge.screenplay.table import parse_columns
     from scriptforge.workspace import Workspace
 

@@ -45,7 +45,7 @@ def push(
     """Share a run on the Hugging Face Hub, with a model card that says what it is."""
     from scriptforge.hub import dataset_at_hand, parcel, space_parcel, user_name
     from scriptforge.hub import push as send
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scriptforge.errors import RunError
-from scriptforge.history import read_history
+from scriptforge.run.records import read_history
 from scriptforge.workspace import RunFolder, read_json
 
 

@@ -16,7 +16,7 @@ from scriptforge.cli.training_view import clock, follow
 if TYPE_CHECKING:
     from scriptforge.config import Accelerator, Preset
     from scriptforge.evaluation import Figures
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
     from scriptforge.training.reports import Finished, Report
     from scriptforge.workspace import RunFolder, Workspace
 
@@ -180,7 +180,7 @@ def _init_from(place: "Workspace", name: str | None, output: Output) -> "Run | N
     if name is None:
         return None
     from scriptforge.hub import find_run
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
 
     with output.progress() as progress:
         folder, notes = find_run(place, name, progress=progress)
@@ -199,7 +199,7 @@ def _resume(
     from scriptforge.config import resolve
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
-    from scriptforge.run_description import RunDescription
+    from scriptforge.run.records import RunDescription
     from scriptforge.training.trainer import resume
 
     fixed = sorted(set(chosen) - {"epochs", "minutes"})
@@ -249,7 +249,7 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
 def _is_course_run(folder: "RunFolder") -> bool:
     """Whether a run has the network of the preset `classroom`, and its rates."""
     from scriptforge.config import PRESETS
-    from scriptforge.run_description import RunDescription
+    from scriptforge.run.records import RunDescription
 
     settings = RunDescription.load(folder).settings
     own = {key: value for key, value in PRESETS["classroom"].items() if key not in _LEFT_TO_STUDENTS}

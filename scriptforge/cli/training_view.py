@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from scriptforge.history import Validation
     from scriptforge.recording import Recorder
+    from scriptforge.run.records import Validation
     from scriptforge.training.reports import Finished, Progress, Report, Started
 
 CURVE_WIDTH = 60

@@ -3,21 +3,32 @@
 A file that is in the cache is checked and used; the network is not touched again. A file that does not
 hash to what was promised is never kept. The connection is the Hub client's, which knows proxies and
 certificates; no token is sent.
+
+Datasets on the Hub, brought here file by file at one exact commit.
+
+The commit is settled first and the files asked for by it, so that what is read is what is recorded; loading
+a repository by name would silently take another commit when there is no network.
 """
 
 import hashlib
 import re
 import tempfile
 import time
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from scriptforge.corpus.files import quiet_datasets
-from scriptforge.corpus.locations import OWN_FILE, WebFile
+from scriptforge.corpus.cards import FULL_REVISION, OWN_FILE, HubDataset, WebFile
+from scriptforge.corpus.files import natural_key, quiet_datasets
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
-from scriptforge.net.client import Progress, sha256_of
+from scriptforge.net.client import Progress, is_as_promised, sha256_of, watching
 from scriptforge.workspace import atomic_write
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
@@ -109,3 +120,136 @@ def _file_name(url: str) -> str:
     """A safe file name made of an address, with its extension, which tells the kind of file."""
     last = unquote(urlsplit(url).path).rpartition("/")[2]
     return re.sub(r"[^\w. ()-]", "_", last).lstrip(". ")[-100:] or "download"
+
+
+_PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
+_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
+_SPLITS = ("train", "validation", "valid", "val", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Files of a dataset repository on this machine.
+
+    Attributes:
+        revision: the commit they are from, 40 hexadecimal digits.
+        folder: where they are.
+        files: their paths inside the repository, in the order in which they are read.
+    """
+
+    revision: str
+    folder: Path
+    files: tuple[str, ...]
+
+
+def take_snapshot(dataset: HubDataset, progress: Progress) -> Snapshot:
+    """The dataset's files on this machine, downloaded unless they already are here.
+
+    Raises:
+        CorpusError: they cannot be had; who is to blame and what to do is in the message.
+    """
+    quiet_datasets()
+    network.bound_waiting()
+    if re.fullmatch(FULL_REVISION, dataset.revision or ""):
+        kept = _kept(dataset, str(dataset.revision))
+        if kept:
+            return kept
+    return _downloaded(dataset, progress)
+
+
+def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
+    """The snapshot if all of it is in the cache; the network is not asked."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    for extensions in _PREFERRED:
+        patterns = list(dataset.files) or [f"*{extension}" for extension in extensions]
+        try:
+            folder = Path(
+                HfApi().snapshot_download(
+                    dataset.hub,
+                    repo_type="dataset",
+                    revision=revision,
+                    allow_patterns=patterns,
+                    local_files_only=True,
+                )
+            )
+        except (LocalEntryNotFoundError, HFValidationError):
+            return None
+        present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        files = dataset.files or _chosen(path for path in present if path.endswith(extensions))
+        if files and set(files) <= set(present):
+            return Snapshot(revision, folder, files)
+    return None
+
+
+def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
+    from huggingface_hub import HfApi
+
+    what = f"The Hub dataset {dataset.hub}"
+    with network.Asked(what, CorpusError, instead=OWN_FILE).explained(dataset.revision):
+        api = HfApi()
+        info = api.dataset_info(
+            dataset.hub, revision=dataset.revision, timeout=network.TIMEOUT_SECONDS, files_metadata=True
+        )
+        siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+        files = dataset.files or _chosen(siblings)
+        _require(files, siblings, what)
+        total = sum(siblings[file].size or 0 for file in files) or None
+        with watching(_cache_folder(dataset), dataset.hub, total, progress):
+            folder = api.snapshot_download(
+                dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
+            )
+    for file in files:
+        _verify(Path(folder) / file, siblings[file], what)
+    return Snapshot(str(info.sha), Path(folder), files)
+
+
+def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
+    """Takes a file out of the cache again that is not what its commit says; its size alone was looked at.
+
+    Raises:
+        CorpusError: it is such a one.
+    """
+    if not is_as_promised(path, sibling):
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
+        raise CorpusError(f"{what} did not come whole: “{sibling.rfilename}” was damaged.", "Try again.")
+
+
+def _cache_folder(dataset: HubDataset) -> Path:
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=dataset.hub, repo_type="dataset") / "blobs"
+
+
+def _require(files: tuple[str, ...], present: Iterable[str], what: str) -> None:
+    if not files:
+        raise CorpusError(
+            f"{what} has no table and no text.",
+            "Datasets that consist of a loading script, images or sound cannot be read.",
+        )
+    missing = [file for file in files if file not in present]
+    if missing:
+        raise CorpusError(f"{what} has no file “{missing[0]}”.", "Correct “files” in the card.")
+
+
+def _chosen(paths: Iterable[str]) -> tuple[str, ...]:
+    """The files worth reading: of the most telling kind that there is, training split first."""
+    visible = [path for path in paths if not any(part.startswith(".") for part in path.split("/"))]
+    for extensions in _PREFERRED:
+        chosen = [
+            path
+            for path in visible
+            if path.endswith(extensions) and PurePosixPath(path).name not in _DESCRIPTIONS
+        ]
+        if chosen:
+            return tuple(sorted(chosen, key=_reading_order))
+    return ()
+
+
+def _reading_order(path: str) -> tuple[object, ...]:
+    words = re.split(r"[^a-z]+", path.lower())
+    rank = next((number for number, split in enumerate(_SPLITS) if split in words), len(_SPLITS))
+    return rank, natural_key(path)

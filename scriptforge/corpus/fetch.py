@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from scriptforge.corpus.decoding import examine
-from scriptforge.corpus.download import download
+from scriptforge.corpus.cards import HubDataset, LocalPath, WebFile, WebFiles
+from scriptforge.corpus.download import download, take_snapshot
 from scriptforge.corpus.files import (
     TableFile,
     TextFile,
@@ -23,9 +23,8 @@ from scriptforge.corpus.files import (
     open_text,
     sorted_table,
 )
-from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile, WebFiles
-from scriptforge.corpus.snapshot import take_snapshot
 from scriptforge.corpus.sources import Source
+from scriptforge.corpus.text_encoding import examine
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import Progress, sha256_of, untold
 

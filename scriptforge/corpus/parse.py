@@ -4,11 +4,13 @@ A folder may hold files that only turn out to be broken while they are parsed. S
 a script that stops in the middle of a scene would teach a model to stop there. So that none of its pieces has
 been given when the break is met, the pieces of a file in a folder are held back until its end, on disk where
 they are many. A file that was asked for by itself, or that a card lists, must be whole.
+
+The parsed text of all corpora of a dataset in the making, read back as often as it is needed.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby, islice
 from operator import itemgetter
@@ -17,9 +19,11 @@ from tempfile import TemporaryDirectory
 
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.files import Row, TableFile, TextFile
+from scriptforge.corpus.passages import Passage, Placed, cut_passages
 from scriptforge.corpus.sources import Source
+from scriptforge.dataset import PLAIN, Division, Piece, blocks, divide_sources, read_pieces, write_pieces
 from scriptforge.errors import CorpusError
-from scriptforge.pieces import PLAIN, Piece, blocks, read_pieces, write_pieces
+from scriptforge.net.client import Progress
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import rendered_length, write
@@ -238,3 +242,51 @@ def _stretches(lines: Iterable[str]) -> Iterator[str]:
 
 def _parts(text: str) -> list[str]:
     return _PIECE.findall(text) if len(text) > LONGEST_PIECE else [text]
+
+
+PIECES_BETWEEN_REPORTS = 4096
+
+
+@dataclass(frozen=True)
+class ParsedText:
+    """What is in `scripts.parquet`, and what has been decided on it.
+
+    Attributes:
+        path: the file.
+        weights: how often the training text of each source is to occur, by its name, in order.
+        divisions: which text of each source is in which split, by its name.
+        sizes: characters of each document of all sources, in order.
+        pieces: how many there are.
+        progress: told what is being done, how many pieces are done, and of how many.
+    """
+
+    path: Path
+    weights: Mapping[str, float]
+    divisions: Mapping[str, Division]
+    sizes: Sequence[int]
+    pieces: int
+    progress: Progress
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether there is more than one source."""
+        return len(self.weights) > 1
+
+    def passages(self, doing: str) -> Iterator[Passage]:
+        """All of it, source by source.
+
+        Args:
+            doing: what it is read for, in a word or two.
+        """
+        yield from cut_passages(self._placed(doing), self.sizes, self.weights)
+        self.progress(doing, self.pieces, self.pieces)
+
+    def training_passages(self, doing: str) -> Iterator[Passage]:
+        """What is trained on, source by source, each passage once whatever its copies."""
+        return (passage for passage in self.passages(doing) if passage.split == "train" and passage.copies)
+
+    def _placed(self, doing: str) -> Iterator[Placed]:
+        for number, placed in enumerate(divide_sources(read_pieces(self.path), self.divisions)):
+            if number % PIECES_BETWEEN_REPORTS == 0:
+                self.progress(doing, number, self.pieces)
+            yield placed

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from scriptforge.pieces import Piece
+from scriptforge.dataset import Piece
 
 LONGEST_PASSAGE = 30_000
 """Characters. A longer document is taken apart, where a scene begins if one does so in time."""

@@ -12,8 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
-from scriptforge.corpus.cards import Card, Cards
-from scriptforge.corpus.locations import HubDataset, LocalPath, Location, WebFile, WebFiles
+from scriptforge.corpus.cards import Card, Cards, HubDataset, LocalPath, Location, WebFile, WebFiles
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
 from scriptforge.screenplay.table import Columns
 

@@ -6,8 +6,8 @@ from scriptforge.config import Architecture
 from scriptforge.hub.specimen import Specimen
 from scriptforge.originality import Report
 from scriptforge.originality.view import figure_rows
-from scriptforge.run import Run
-from scriptforge.run_description import InitFrom, OriginRecord, RunDescription
+from scriptforge.run.records import InitFrom, OriginRecord, RunDescription
+from scriptforge.run.run import Run
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

@@ -27,8 +27,8 @@ from scriptforge.net.client import (
     watching,
 )
 from scriptforge.net.errors import Asked
-from scriptforge.run import LARGEST_HEADER, LARGEST_VOCABULARY, Run, weights_size
-from scriptforge.run_description import LARGEST_CONFIG, RunDescription
+from scriptforge.run.records import LARGEST_CONFIG, RunDescription
+from scriptforge.run.run import LARGEST_HEADER, LARGEST_VOCABULARY, Run, weights_size
 from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from scriptforge.hub.space import space_files
 from scriptforge.hub.specimen import write_specimen
 from scriptforge.net.client import checked_repository, client
 from scriptforge.net.errors import Asked
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 
 _MAIN = "main"
 _CARD = "README.md"

@@ -18,7 +18,7 @@ from scriptforge.errors import HubError
 from scriptforge.generation import SamplingOptions
 from scriptforge.generation.grammar import Place, build_rules
 from scriptforge.hub.card import summary
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 
 _ARCHITECTURE = "lstm"

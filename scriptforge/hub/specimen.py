@@ -6,7 +6,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, RunError
 from scriptforge.generation import Request, generate
 from scriptforge.originality import Report, Text, examine, held_out, index_training
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.workspace import Workspace
 
 _LINES = 100

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from scriptforge.config import Architecture, Settings
 from scriptforge.errors import RunError, UsageError, unknown_name
+from scriptforge.models.base import LanguageModel, ModelConfig, State, TrainableModel
+from scriptforge.models.inference import Arithmetic, pack
 from scriptforge.models.lstm_attention import LSTMAttention, LSTMAttentionConfig
 from scriptforge.models.numpy_bridge import NumPyRNN, NumPyRNNConfig
-from scriptforge.models.packed import Arithmetic, pack
-from scriptforge.models.protocol import LanguageModel, ModelConfig, State, TrainableModel
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.models.transformer import Transformer, TransformerConfig
 

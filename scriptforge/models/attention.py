@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scriptforge.models.protocol import State
+from scriptforge.models.base import State
 
 STEPS_AT_ONCE = 256
 """Longer texts are read in pieces of so many steps: no step looks much further, and a mask stays small."""

@@ -16,11 +16,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from scriptforge.models.attention import attend, filled_after, mask_of, read_in_pieces, refuse_enormous
-from scriptforge.models.dropout import dropout
-from scriptforge.models.head import HeadedModel, head_shapes
-from scriptforge.models.protocol import State
+from scriptforge.models.base import CLOSED, Layers, Memory, Share, Size, State, VocabularySize, dropout
+from scriptforge.models.layers import HeadedModel, head_shapes
 from scriptforge.models.recurrent import open_forget_gates, read, recurrent_blocks, recurrent_shapes
-from scriptforge.models.sizes import CLOSED, Layers, Memory, Share, Size, VocabularySize
 
 
 @dataclass(frozen=True, config=CLOSED)

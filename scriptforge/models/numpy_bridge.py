@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from scriptforge.errors import UsageError
 from scriptforge.models import numpy_rnn
+from scriptforge.models.base import CLOSED, Size, State, TrainableModel, VocabularySize
 from scriptforge.models.numpy_rnn import Ids, Numbers, Weights
-from scriptforge.models.protocol import State, TrainableModel
-from scriptforge.models.sizes import CLOSED, Size, VocabularySize
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -12,10 +12,8 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scriptforge.models.dropout import dropout
-from scriptforge.models.head import HeadedModel, head_shapes
-from scriptforge.models.protocol import State
-from scriptforge.models.sizes import CLOSED, Layers, Share, Size, VocabularySize
+from scriptforge.models.base import CLOSED, Layers, Share, Size, State, VocabularySize, dropout
+from scriptforge.models.layers import HeadedModel, head_shapes
 
 Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
 

@@ -20,10 +20,8 @@ from scriptforge.models.attention import (
     read_in_pieces,
     refuse_enormous,
 )
-from scriptforge.models.dropout import dropout
-from scriptforge.models.head import HeadedModel, head_shapes
-from scriptforge.models.protocol import State
-from scriptforge.models.sizes import CLOSED, Layers, Memory, Share, Size, VocabularySize
+from scriptforge.models.base import CLOSED, Layers, Memory, Share, Size, State, VocabularySize, dropout
+from scriptforge.models.layers import HeadedModel, head_shapes
 
 _HEAD_SIZE = 32
 _WIDENING = 4

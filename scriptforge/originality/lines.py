@@ -6,7 +6,7 @@ Copies are looked for in what the lines say; the speakers' names are left out, s
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scriptforge.pieces import PLAIN, Piece
+from scriptforge.dataset import PLAIN, Piece
 from scriptforge.screenplay.script import Element
 
 

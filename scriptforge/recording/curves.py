@@ -8,7 +8,7 @@ import io
 import logging
 from typing import TYPE_CHECKING, Any
 
-from scriptforge.history import Validation, read_history
+from scriptforge.run.records import Validation, read_history
 from scriptforge.training.reports import Report, Validated
 from scriptforge.workspace import RunFolder, atomic_write
 

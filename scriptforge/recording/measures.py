@@ -5,8 +5,7 @@ from typing import Any
 
 from scriptforge.config import Settings
 from scriptforge.errors import UsageError
-from scriptforge.history import Validation
-from scriptforge.run_description import RunDescription
+from scriptforge.run.records import RunDescription, Validation
 from scriptforge.training.reports import Progress
 from scriptforge.training.schedule import share_of_peak
 

@@ -16,7 +16,7 @@ from scriptforge.recording.measures import (
     figures_of_validation,
     imported,
 )
-from scriptforge.run_description import RunDescription
+from scriptforge.run.records import RunDescription
 from scriptforge.training.reports import Progress, Report, Started, Validated
 from scriptforge.workspace import RunFolder
 

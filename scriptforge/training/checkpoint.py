@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scriptforge.errors import RunError
-from scriptforge.history import Validation
 from scriptforge.models import LanguageModel, State
-from scriptforge.run import load_weights, save_weights
+from scriptforge.run.records import Validation
+from scriptforge.run.run import load_weights, save_weights
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.workspace import RunFolder, atomic_folder, atomic_write, remove_leftovers
 

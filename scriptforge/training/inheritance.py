@@ -16,8 +16,8 @@ from torch import Tensor
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.models import ModelConfig, TrainableModel, config_from_json
-from scriptforge.run import Run
-from scriptforge.run_description import InitFrom, RunDescription
+from scriptforge.run.records import InitFrom, RunDescription
+from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.counterparts import counterparts
 from scriptforge.workspace import read_json

@@ -8,7 +8,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.fitting import Machine, fitted
 from scriptforge.models import refuse_foreign
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.training.inheritance import inherited_settings
 from scriptforge.training.machine import is_supported, measure
 

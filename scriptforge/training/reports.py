@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scriptforge.evaluation import Evaluation
-from scriptforge.history import Validation
+from scriptforge.run.records import Validation
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State, TrainableModel, config_from_settings
-from scriptforge.models.candidates import SampledCrossEntropy, token_counts
-from scriptforge.models.head import HeadedModel
-from scriptforge.run_description import InitFrom, RunDescription, TrainedOn, TrainedOnSource
+from scriptforge.models.layers import HeadedModel, SampledCrossEntropy, token_counts
+from scriptforge.run.records import InitFrom, RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.streams import Streams
 from scriptforge.workspace import RunFolder
 

@@ -18,7 +18,7 @@ from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError
 from scriptforge.models import ModelConfig, build
-from scriptforge.models.protocol import detach, reset_state
+from scriptforge.models.base import detach, reset_state
 from scriptforge.training.checkpoint import Moment, TrainingState, restore
 from scriptforge.training.devices import is_asynchronous
 from scriptforge.training.optimizers import optimizer_of

@@ -15,10 +15,9 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figures
 from scriptforge.generation import Request, generate
-from scriptforge.history import Validation, write_history
 from scriptforge.models import config_from_json
-from scriptforge.run import Run, load_weights, save_weights
-from scriptforge.run_description import Result, RunDescription
+from scriptforge.run.records import Result, RunDescription, Validation, write_history
+from scriptforge.run.run import Run, load_weights, save_weights
 from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_progress, save_checkpoint
 from scriptforge.training.clock import Clock
 from scriptforge.training.devices import hardware

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from scriptforge.corpus.relevel import relevel
+from scriptforge.corpus.prepare import relevel
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.tuning.space import LEVEL, SIZES

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from scriptforge.errors import DatasetError, nearest
 from scriptforge.screenplay.script import Element, Kind, speaker_key
 from scriptforge.vocabulary import file, levels
-from scriptforge.vocabulary.encoding import Encoded, Encoder
+from scriptforge.vocabulary.encoding import Encoded, Encoder, TextStream
 from scriptforge.vocabulary.layout import (
     ACTION,
     CUE,
@@ -36,7 +36,6 @@ from scriptforge.vocabulary.layout import (
     voices_in,
 )
 from scriptforge.vocabulary.levels import Level
-from scriptforge.vocabulary.stream import TextStream
 from scriptforge.vocabulary.word import MARKS
 
 _KIND_TOKENS: dict[Kind, str] = {"heading": HEADING, "action": ACTION, "transition": TRANSITION}

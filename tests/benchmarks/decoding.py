@@ -33,7 +33,7 @@ from scriptforge.evaluation import evaluate_split
 from scriptforge.generation import Request, SamplingOptions, Writing
 from scriptforge.models import build, pack
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import DatasetFolder, RunFolder

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
 from scriptforge.config import PRESETS, resolve
 from scriptforge.models import build
-from scriptforge.models.candidates import SampledCrossEntropy, token_counts
-from scriptforge.models.protocol import detach, reset_state
+from scriptforge.models.base import detach, reset_state
+from scriptforge.models.layers import SampledCrossEntropy, token_counts
 from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.streams import Streams
 from scriptforge.training.optimizers import optimizer_of

@@ -25,13 +25,12 @@ from benchmarks.harness import compare, rate_of
 from benchmarks.results import AnyResult, Breakdown, Comparison, Figure
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Fetched, fetch
-from scriptforge.corpus.parsed import ParsedText
+from scriptforge.corpus.parse import ParsedText
 from scriptforge.corpus.prepare import Options, prepare, recommended
 from scriptforge.corpus.sources import Source, find_source
-from scriptforge.corpus.tokenise import write_ids
-from scriptforge.dataset import Dataset
+from scriptforge.corpus.tokenize import write_ids
+from scriptforge.dataset import Dataset, Piece, read_pieces
 from scriptforge.net.client import untold
-from scriptforge.pieces import Piece, read_pieces
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder
 

@@ -249,7 +249,7 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
 def writing_speed(folder: RunFolder) -> float:
     """Characters that a model writes in a second: the median of several texts of one length."""
     from scriptforge.generation import Request, generate
-    from scriptforge.run import Run
+    from scriptforge.run.run import Run
 
     run = Run(folder)
 

@@ -3,8 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from scriptforge.corpus.cards import builtin_cards_path, load_cards, read_card
-from scriptforge.corpus.locations import HubDataset, LocalPath, WebFiles
+from scriptforge.corpus.cards import (
+    HubDataset,
+    LocalPath,
+    WebFiles,
+    builtin_cards_path,
+    load_cards,
+    read_card,
+)
 from scriptforge.errors import CorpusError, UsageError
 
 CARD = """\

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.corpus.decoding import Examination, examine
+from scriptforge.corpus.text_encoding import Examination, examine
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import sha256_of
 

@@ -6,9 +6,9 @@ import huggingface_hub.constants
 import pytest
 from loopback import Web
 
+from scriptforge.corpus.cards import WebFile, WebFiles
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TextFile
-from scriptforge.corpus.locations import WebFile, WebFiles
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network

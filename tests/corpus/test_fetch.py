@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scriptforge.corpus.cards import Card, load_cards
+from scriptforge.corpus.cards import Card, LocalPath, load_cards
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TableFile, TextFile
-from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.errors import CorpusError
 
@@ -256,7 +255,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.locations import LocalPath
+from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.sources import Source
 
 def peak_after(name):

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scriptforge.corpus.decoding import examine
 from scriptforge.corpus.files import TableFile, TextFile, open_table, open_text
+from scriptforge.corpus.text_encoding import examine
 from scriptforge.errors import CorpusError
 
 LIMIT = 1 << 16

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scriptforge.corpus.ids import IdsWriter
+from scriptforge.corpus.tokenize import IdsWriter
 
 parts = st.lists(st.lists(st.integers(0, 255), max_size=50), max_size=8)
 

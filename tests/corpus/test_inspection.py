@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import comedy, prepared
 
+from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.findings import CloseNames, FormatMet, Inspection, Place
-from scriptforge.corpus.inspection import inspect
-from scriptforge.corpus.locations import LocalPath
+from scriptforge.corpus.inspect import inspect
+from scriptforge.corpus.repetition import CloseNames, FormatMet, Inspection, Place
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.screenplay.formats import read

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scriptforge.corpus.json_file import json_rows
+from scriptforge.corpus.files import json_rows
 from scriptforge.errors import CorpusError
 
 ROWS = [{"speaker": "ANNA", "line": "Tea?"}, {"speaker": "BEN", "line": "No."}]

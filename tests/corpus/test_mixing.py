@@ -11,9 +11,8 @@ from tiny import comedy, mixed, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.options import recommended_for_mix
+from scriptforge.corpus.options import Shares, recommended_for_mix
 from scriptforge.corpus.sources import find_sources
-from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.screenplay.script import Element

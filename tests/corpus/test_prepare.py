@@ -9,9 +9,9 @@ from tiny import comedy, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
+from scriptforge.corpus.options import Shares
 from scriptforge.corpus.prepare import Options, prepare, recommended
 from scriptforge.corpus.sources import find_source
-from scriptforge.corpus.split import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.screenplay.formats import read

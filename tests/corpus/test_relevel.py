@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny import comedy, mixed, prepared
 
-from scriptforge.corpus.relevel import relevel
+from scriptforge.corpus.prepare import relevel
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
 from scriptforge.vocabulary import Level

@@ -9,9 +9,9 @@ import pytest
 from loopback_hub import Fault, Hub
 from tiny import prepared
 
+from scriptforge.corpus.cards import HubDataset
 from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import TableFile
-from scriptforge.corpus.locations import HubDataset
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network

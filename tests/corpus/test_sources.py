@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scriptforge.corpus.cards import load_cards
-from scriptforge.corpus.locations import HubDataset, LocalPath, WebFile, WebFiles
+from scriptforge.corpus.cards import HubDataset, LocalPath, WebFile, WebFiles, load_cards
 from scriptforge.corpus.sources import Source, find_source, find_sources, mix_name
 from scriptforge.errors import CorpusError, UsageError
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.corpus.split import Shares, divide
+from scriptforge.corpus.options import Shares, divide
 from scriptforge.dataset import Division
 from scriptforge.errors import UsageError
 from scriptforge.workspace import SPLITS

@@ -8,7 +8,7 @@ from command import SMALL, Stage, scriptforge
 from tiny import comedy
 
 from scriptforge.generation import Request, SamplingOptions, generate
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
 from scriptforge.workspace import RunFolder
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny import prepared
 
-from scriptforge.corpus.split import Shares
+from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import evaluate_split
@@ -13,7 +13,7 @@ from scriptforge.evaluation.cache import cached_nats, evaluate_cached
 from scriptforge.generation.cache import CachedDecoder, CacheOptions
 from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from tiny import comedy, mixed, naive_nats, prepared
 
-from scriptforge.corpus.split import Shares
+from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import Evaluation, evaluate_sources, evaluate_split, extent
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder
 
 

@@ -10,7 +10,7 @@ from loopback_hub import TOKEN, Fault, Hub
 from scriptforge.errors import HubError
 from scriptforge.hub import parcel, pull, push
 from scriptforge.net import errors as network
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder, Workspace
 
 REFUSALS = [

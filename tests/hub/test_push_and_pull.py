@@ -14,7 +14,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.hub import find_run, parcel, pull, push, user_name
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.training.inheritance import inherited_settings
 from scriptforge.training.trainer import start
 from scriptforge.vocabulary import Level

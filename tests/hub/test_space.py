@@ -16,7 +16,7 @@ from tiny import SPEAKERS, finish, prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.hub.space import space_files
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder

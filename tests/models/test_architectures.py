@@ -23,7 +23,7 @@ from scriptforge.models import (
     build,
     config_from_settings,
 )
-from scriptforge.models.protocol import reset_state
+from scriptforge.models.base import reset_state
 
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 every_architecture = pytest.mark.parametrize("arch", CONFIGS)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scriptforge.models import candidates
-from scriptforge.models.candidates import SampledCrossEntropy, token_counts
+from scriptforge.models import layers as candidates
+from scriptforge.models.layers import SampledCrossEntropy, token_counts
 
 V = 3000
 """A vocabulary whose frequencies fall as those of words do."""

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scriptforge.models import cross_entropy
-from scriptforge.models.cross_entropy import linear_cross_entropy
+from scriptforge.models import layers as cross_entropy
+from scriptforge.models.layers import linear_cross_entropy
 
 
 def problem(tokens: int, features: int, vocabulary: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:

@@ -18,7 +18,7 @@ from scriptforge.models import (
     config_from_settings,
     pack,
 )
-from scriptforge.models.head import HeadedModel
+from scriptforge.models.layers import HeadedModel
 from scriptforge.models.lstm_attention import LSTMAttentionConfig
 from scriptforge.models.numpy_bridge import NumPyRNNConfig
 from scriptforge.models.recurrent import RecurrentConfig
@@ -141,7 +141,7 @@ def test_more_tokens_come_than_are_remembered(
     arithmetic: Arithmetic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = new_model(CONFIGS["one layer"])
-    monkeypatch.setattr("scriptforge.models.packed.recurrent._REMEMBERED_NUMBERS", 3 * 4 * 7)
+    monkeypatch.setattr("scriptforge.models.inference.recurrent._REMEMBERED_NUMBERS", 3 * 4 * 7)
     twin = pack(model, arithmetic)
     with torch.no_grad():
         expected_BTV, _ = model(ids(3, 30), model.initial_state(3))
@@ -186,7 +186,7 @@ def test_the_engine_of_other_processors_rounds_as_well(
 ) -> None:
     if "qnnpack" not in torch.backends.quantized.supported_engines:
         pytest.skip("PyTorch has no QNNPACK here")
-    monkeypatch.setattr("scriptforge.models.packed.products._ENGINES", ("qnnpack",))
+    monkeypatch.setattr("scriptforge.models.inference.linear._ENGINES", ("qnnpack",))
     model = new_model(config)
     twin = pack(model, "int8")
     with torch.no_grad():
@@ -198,7 +198,7 @@ def test_the_engine_of_other_processors_rounds_as_well(
 
 
 def test_sums_that_must_stay_narrow_are_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scriptforge.models.packed.products._has_wide_sums", lambda: False)
+    monkeypatch.setattr("scriptforge.models.inference.linear._has_wide_sums", lambda: False)
     model = new_model(CONFIGS["three layers"])
     twin = pack(model, "int8")
     with torch.no_grad():
@@ -208,7 +208,7 @@ def test_sums_that_must_stay_narrow_are_as_good(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_packed_products_several_lanes_are_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scriptforge.models.packed.products._has_packed_fp32", lambda: False)
+    monkeypatch.setattr("scriptforge.models.inference.linear._has_packed_fp32", lambda: False)
     model = new_model(CONFIGS["tied with a projection"])
     twin = pack(model)
     with torch.no_grad():
@@ -218,7 +218,7 @@ def test_without_packed_products_several_lanes_are_as_exact(monkeypatch: pytest.
 
 
 def test_a_machine_without_eight_bits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scriptforge.models.packed.products._ENGINES", ())
+    monkeypatch.setattr("scriptforge.models.inference.linear._ENGINES", ())
     with pytest.raises(UsageError, match="eight bits") as raised:
         pack(new_model(CONFIGS["one layer"]), "int8")
     assert "--int8" in raised.value.hint

@@ -1,7 +1,7 @@
 import torch
 
 from scriptforge.models import build
-from scriptforge.models.protocol import detach, reset_state
+from scriptforge.models.base import detach, reset_state
 from scriptforge.models.recurrent import RecurrentConfig
 
 

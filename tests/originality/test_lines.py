@@ -1,5 +1,5 @@
+from scriptforge.dataset import PLAIN, Piece
 from scriptforge.originality import lines_of_pieces, lines_of_script, lines_of_text
-from scriptforge.pieces import PLAIN, Piece
 from scriptforge.screenplay.script import Element
 
 

@@ -11,12 +11,12 @@ from screenplay_tools.fdx.parser import Parser
 from screenplay_tools.screenplay import ElementType
 from scripts import scripts
 
+from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
+from scriptforge.dataset import Piece
 from scriptforge.errors import CorpusError
-from scriptforge.pieces import Piece
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read, write
 from scriptforge.screenplay.script import Element, Script, normalise

@@ -6,8 +6,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from scripts import scripts
 
+from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
 from scriptforge.screenplay.formats import write

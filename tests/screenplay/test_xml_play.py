@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.locations import LocalPath
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError

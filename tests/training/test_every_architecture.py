@@ -17,7 +17,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.hub import parcel, pull, push, space_parcel
-from scriptforge.run import Run
+from scriptforge.run.run import Run
 from scriptforge.training.reports import Validated
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder, Workspace

@@ -11,8 +11,8 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.models import ARCHITECTURES, TrainableModel, build
-from scriptforge.run import Run
-from scriptforge.run_description import RunDescription
+from scriptforge.run.records import RunDescription
+from scriptforge.run.run import Run
 from scriptforge.training.inheritance import inherit, inherited_settings
 from scriptforge.training.trainer import start
 from scriptforge.vocabulary.counterparts import counterparts

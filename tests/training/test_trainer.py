@@ -12,13 +12,12 @@ from safetensors.torch import load_file
 from tiny import comedy, finish, prepared, small
 
 from scriptforge.config import Settings
-from scriptforge.corpus.split import Shares
+from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, TrainingError
 from scriptforge.evaluation import evaluate_split
-from scriptforge.history import Validation
-from scriptforge.run import Run
-from scriptforge.run_description import RunDescription
+from scriptforge.run.records import RunDescription, Validation
+from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import newest_checkpoint
 from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
 from scriptforge.training.trainer import resume, start

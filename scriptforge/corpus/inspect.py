@@ -10,20 +10,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, islice
 
 from scriptforge.corpus.fetch import Fetched
-from scriptforge.corpus.findings import (
+from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.repetition import (
     LONG_LINE_WORDS,
     LONG_SCENE_WORDS,
     CloseNames,
+    Documents,
     Duplicates,
     FormatMet,
     Inspection,
+    Repetition,
     Speaker,
 )
-from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.corpus.repetition import Documents, Repetition
 from scriptforge.corpus.sources import Source
+from scriptforge.dataset import Piece
 from scriptforge.net.client import Progress, untold
-from scriptforge.pieces import Piece
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
 

@@ -15,7 +15,7 @@ from torch import nn
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, build, config_from_json
 from scriptforge.net.client import sha256_of
-from scriptforge.run_description import RunDescription
+from scriptforge.run.records import RunDescription
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, atomic_file
 

@@ -24,9 +24,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scriptforge.models.packed.products import Arithmetic, product_of
-from scriptforge.models.packed.twin import Twin
-from scriptforge.models.protocol import State
+from scriptforge.models.base import State
+from scriptforge.models.inference.linear import Arithmetic, Twin, product_of
 from scriptforge.models.recurrent import Recurrent
 
 Numbers: TypeAlias = NDArray[np.float32]

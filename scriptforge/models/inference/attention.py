@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scriptforge.models.base import State
+from scriptforge.models.inference.linear import Product, Twin, product_of
+from scriptforge.models.inference.recurrent import Layers, Numbers
 from scriptforge.models.lstm_attention import LSTMAttention
-from scriptforge.models.packed.products import Product, product_of
-from scriptforge.models.packed.recurrent import Layers, Numbers
-from scriptforge.models.packed.twin import Twin
-from scriptforge.models.protocol import State
 from scriptforge.models.transformer import Transformer, TransformerLayer
 
 

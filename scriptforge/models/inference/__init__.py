@@ -7,12 +7,11 @@ a twin has the weights that its model had when it was made.
 """
 
 from scriptforge.errors import UsageError
+from scriptforge.models.base import LanguageModel
+from scriptforge.models.inference.attention import PackedLSTMAttention, PackedTransformer
+from scriptforge.models.inference.linear import HOW_ELSE, Arithmetic, Twin
+from scriptforge.models.inference.recurrent import PackedRecurrent
 from scriptforge.models.lstm_attention import LSTMAttention
-from scriptforge.models.packed.attention import PackedLSTMAttention, PackedTransformer
-from scriptforge.models.packed.products import HOW_ELSE, Arithmetic
-from scriptforge.models.packed.recurrent import PackedRecurrent
-from scriptforge.models.packed.twin import Twin
-from scriptforge.models.protocol import LanguageModel
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.models.transformer import Transformer
 

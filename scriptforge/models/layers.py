@@ -1,0 +1,267 @@
+"""The cross-entropy of a linear head, without ever holding the scores of a whole batch.
+
+Scores of a large vocabulary take more memory than the model: at V = 20,000, a batch of 4,096 tokens has
+330 MB of them, and plain automatic differentiation holds them three times. Here a few hundred tokens at a
+time are scored, compared with their targets and turned into gradients while they are still in the cache.
+Knows nothing of models.
+
+Shape letters: N tokens, H features of a token, V vocabulary, C tokens in a chunk.
+
+A cheaper loss for large vocabularies: a fair sample of the tokens is scored in place of all of them.
+
+Only training changes. The network, its weights and what it says are the same, and whoever evaluates it or
+writes with it scores every token.
+
+Shape letters: N tokens, H features of a token, V vocabulary, M candidates.
+
+The two ends of a network over tokens: an embedding where they come in, a linear head that scores the next.
+
+Architectures differ in what lies between, which is theirs to say.
+
+Shape letters: B streams, T steps, V vocabulary, E embedding, H features.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scriptforge.models.base import State, TrainableModel
+
+SCORES_AT_ONCE = 1 << 21
+"""How many scores a chunk has, where that leaves it at least `FEWEST_TOKENS`."""
+FEWEST_TOKENS = 512
+"""Smaller chunks would spend their time on adding up the gradient of the head's weight."""
+
+
+def linear_cross_entropy(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor) -> Tensor:
+    """`F.cross_entropy(F.linear(features_NH, weight_VH, bias_V), targets_N)`, in less time and memory.
+
+    Under autocast the products take its type; scores are compared, and gradients added up, in fp32 at
+    least. The gradient can itself not be differentiated.
+
+    Args:
+        features_NH: what the model made of N tokens.
+        weight_VH: the head's weight.
+        bias_V: the head's bias.
+        targets_N: the tokens that came next, int64, in 0 … V-1.
+
+    Returns:
+        The mean over the N tokens, in nats.
+    """
+    if not torch.is_grad_enabled():
+        scores_NV = F.linear(features_NH, weight_VH, bias_V)
+        return F.cross_entropy(scores_NV.to(torch.promote_types(scores_NV.dtype, torch.float32)), targets_N)
+    device = features_NH.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VH.dtype
+    with torch.autocast(device, enabled=False):
+        loss: Tensor = _LinearCrossEntropy.apply(features_NH, weight_VH, bias_V, targets_N, dtype)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Computes the gradients on the way forward, where the scores are at hand; backward only scales them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features_NH: Tensor,
+        weight_VH: Tensor,
+        bias_V: Tensor,
+        targets_N: Tensor,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """The mean loss."""
+        wide = torch.promote_types(dtype, torch.float32)
+        chunk = max(FEWEST_TOKENS, SCORES_AT_ONCE // len(weight_VH))
+        low_weight_VH, wide_bias_V = weight_VH.to(dtype), bias_V.to(wide)
+        grad_features_NH = torch.empty_like(features_NH, dtype=dtype)
+        grad_weight_VH = torch.zeros_like(weight_VH, dtype=wide)
+        grad_bias_V = torch.zeros_like(wide_bias_V)
+        total = wide_bias_V.new_zeros(())
+        low_features_NH = features_NH.to(dtype)
+        for first in range(0, len(targets_N), chunk):
+            part = slice(first, first + chunk)
+            features_CH, targets_C = low_features_NH[part], targets_N[part]
+            scores_CV = (features_CH @ low_weight_VH.T).to(wide).add_(wide_bias_V)
+            error_CV = scores_CV.log_softmax(1)
+            total -= error_CV.gather(1, targets_C[:, None]).sum()
+            error_CV.exp_()
+            error_CV.scatter_add_(1, targets_C[:, None], error_CV.new_full((len(targets_C), 1), -1.0))
+            grad_bias_V += error_CV.sum(0)
+            low_error_CV = error_CV.to(dtype)
+            torch.mm(low_error_CV, low_weight_VH, out=grad_features_NH[part])
+            if dtype == wide:
+                grad_weight_VH.addmm_(low_error_CV.T, features_CH)
+            else:
+                grad_weight_VH += low_error_CV.T @ features_CH
+        ctx.save_for_backward(grad_features_NH, grad_weight_VH, grad_bias_V)
+        ctx.dtypes = features_NH.dtype, weight_VH.dtype, bias_V.dtype
+        return total / len(targets_N)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the mean."""
+        scale = grad / len(ctx.saved_tensors[0])
+        gradients = (
+            (tensor * scale).to(dtype) for tensor, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        )
+        return (*gradients, None, None)
+
+
+FLATTENING = 0.75
+"""Power of the count to which a token is drawn: rare tokens are drawn more often than they occur."""
+ROUNDED_TO = 128
+"""Candidates come in multiples of this, so that the products meet few different shapes."""
+_IDS_AT_ONCE = 1 << 22
+
+
+def token_counts(ids: NDArray[np.unsignedinteger], vocabulary_size: int) -> Tensor:
+    """How often each token occurs, `counts_V`, float32.
+
+    Args:
+        ids: every token of the training split; may be memory-mapped, and is read in parts.
+        vocabulary_size: V.
+    """
+    counts_V = np.zeros(vocabulary_size, dtype=np.int64)
+    for first in range(0, len(ids), _IDS_AT_ONCE):
+        counts_V += np.bincount(ids[first : first + _IDS_AT_ONCE], minlength=vocabulary_size)
+    return torch.from_numpy(counts_V.astype(np.float32))
+
+
+class SampledCrossEntropy(nn.Module):
+    """The cross-entropy of a linear head, estimated from the batch's targets and a sample of the rest.
+
+    The sum over the vocabulary under the softmax is taken over candidates, each weighed by how unlikely it
+    was to be drawn. That sum is right on average, whatever the scores are; its logarithm, and so the loss,
+    comes out a little low. Frequent tokens are drawn practically always, with weight 1.
+
+    Candidates are drawn by priority sampling: of all ways to draw M, next to none has less variance. It is
+    one random number a token and one partial sort, the same work on every device, and nothing waits for
+    the host. While evaluating, or where the vocabulary is no larger than the sample, every token is scored.
+
+    Source: Botev, Zheng and Barber (2017), proceedings.mlr.press/v54/botev17a.html, on the sum; Duffield,
+    Lund and Thorup (2007), doi:10.1145/1314690.1314696, on the draw.
+
+    Args:
+        counts_V: how often each token occurs in the training split.
+        samples: how many tokens are scored beside the batch's targets, at the least.
+    """
+
+    weight_V: Tensor
+
+    def __init__(self, counts_V: Tensor, samples: int) -> None:
+        super().__init__()
+        self.samples = samples
+        self.register_buffer("weight_V", (counts_V.float() + 1) ** FLATTENING, persistent=False)
+
+    def forward(self, features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor) -> Tensor:
+        """See `linear_cross_entropy`, of which this is an estimate; draws from torch's default generator."""
+        size = self._size(targets_N)
+        if not self.training or size >= len(weight_VH):
+            return linear_cross_entropy(features_NH, weight_VH, bias_V, targets_N)
+        ids_M, log_weight_M = self.draw(targets_N, size)
+        column_V = torch.zeros_like(self.weight_V, dtype=torch.int64)
+        column_V[ids_M] = torch.arange(size, device=ids_M.device)
+        rows_MH = F.embedding(ids_M, weight_VH)
+        return linear_cross_entropy(features_NH, rows_MH, bias_V[ids_M] + log_weight_M, column_V[targets_N])
+
+    def draw(self, targets_N: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Draws candidates.
+
+        Args:
+            targets_N: tokens that must be among them.
+            size: M, at least as many as there are different targets and less than V.
+
+        Returns:
+            `ids_M`, all different, and `log_weight_M`: for any numbers x, the sum of x[id] · weight over the
+            candidates is on average the sum of x over the vocabulary.
+        """
+        weight_V = self.weight_V.index_fill(0, targets_N, torch.inf)
+        priority, ids = (weight_V / torch.rand_like(weight_V)).topk(size + 1)
+        ids_M = ids[:size]
+        return ids_M, (priority[size] / weight_V[ids_M]).clamp(min=1.0).log()
+
+    def _size(self, targets_N: Tensor) -> int:
+        """M. Only a CPU counts how many targets differ: elsewhere the host would have to wait for it."""
+        targets = len(torch.unique(targets_N)) if targets_N.device.type == "cpu" else len(targets_N)
+        return -(-(self.samples + targets) // ROUNDED_TO) * ROUNDED_TO
+
+
+CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""The mean loss from features_NH, the head's weight_VH and bias_V, and targets_N."""
+
+
+def head_shapes(
+    vocabulary_size: int, embedding_size: int, feature_size: int, *, tied: bool
+) -> dict[str, tuple[int, ...]]:
+    """The name and shape of every weight of a `HeadedModel` but those of its network, a shared one once.
+
+    Args:
+        vocabulary_size: V.
+        embedding_size: E.
+        feature_size: H.
+        tied: whether the head's weight is the embedding.
+    """
+    shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary_size, embedding_size)}
+    if tied and embedding_size != feature_size:
+        shapes["projection.weight"] = (embedding_size, feature_size)
+    if not tied:
+        shapes["head.weight"] = (vocabulary_size, feature_size)
+    return {**shapes, "head.bias": (vocabulary_size,)}
+
+
+class HeadedModel(TrainableModel):
+    """A model whose scores are a linear function of its features.
+
+    Whoever inherits makes an `embedding` and a network, calls `add_head`, and says what the features are.
+
+    Attributes:
+        cross_entropy: how the loss of the head is computed; all tokens are scored unless it is replaced.
+    """
+
+    cross_entropy: CrossEntropy
+    embedding: nn.Embedding
+    projection: nn.Module
+    head: nn.Linear
+
+    def add_head(self, *, tied: bool) -> None:
+        """Puts a small uniform head on the features.
+
+        A tied head's weight is the embedding (Press and Wolf 2017, arXiv:1608.05859), which becomes as small;
+        where E and H differ, a projection stands between. An embedding of its own keeps the unit normal
+        values of `nn.Embedding`; smaller ones learn slower.
+
+        Args:
+            tied: whether the head's weight is the embedding.
+        """
+        embedding_size, feature_size = self.embedding.embedding_dim, self.config.feature_size
+        head_size = embedding_size if tied else feature_size
+        is_projected = head_size != feature_size
+        self.projection = nn.Linear(feature_size, head_size, bias=False) if is_projected else nn.Identity()
+        self.head = nn.Linear(head_size, self.config.vocabulary_size)
+        if tied:
+            self.head.weight = self.embedding.weight
+        nn.init.uniform_(self.head.weight, -0.1, 0.1)
+        nn.init.zeros_(self.head.bias)
+        self.cross_entropy = linear_cross_entropy
+
+    def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.__call__`."""
+        features_BTH, state = self.features(ids_BT, state)
+        return self.score(features_BTH), state
+
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """See `LanguageModel.score`."""
+        logits_BTV: Tensor = self.head(self.projection(features_BTH))
+        return logits_BTV
+
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.loss`."""
+        features_BTH, state = self.features(ids_BT, state)
+        features_NH = self.projection(features_BTH).flatten(0, 1)
+        return self.cross_entropy(features_NH, self.head.weight, self.head.bias, targets_BT.flatten()), state
