@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.config import PRESETS, Architecture, resolve
-from scriptforge.fitting import Machine, fitted, operations_per_token
 from scriptforge.models import config_from_settings
+from scriptforge.training.settings import Machine, fitted, operations_per_token
 
 LAPTOP = Machine("cpu", "fp32", 1e11)
 machines = st.builds(

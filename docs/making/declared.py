@@ -11,17 +11,16 @@ from pages import attributes, cell, first_line, page, quoted_rows, table
 from printing import printed
 
 from scriptforge import errors
-from scriptforge.cli import edge
+from scriptforge.cli import errors as edge
 from scriptforge.cli.app import COMMANDS
 from scriptforge.config import PRESETS, Settings
 from scriptforge.corpus.cards import Card, HubDataset, LocalPath, StrictModel, WebFile, load_cards
-from scriptforge.fitting import fitted
 from scriptforge.generation import SamplingOptions
-from scriptforge.generation.sampler import MEMORY
+from scriptforge.generation.request import MEMORY
 from scriptforge.screenplay.formats import FORMATS, WRITERS, read
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import Columns, documents, guess_columns
-from scriptforge.training.recipe import DEFAULT_MINUTES
+from scriptforge.training.settings import DEFAULT_MINUTES, fitted
 
 
 def commands() -> str:

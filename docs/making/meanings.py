@@ -1,6 +1,6 @@
 """What each key of a document, file of a checkpoint and variable of the environment means."""
 
-from scriptforge.cli import edge
+from scriptforge.cli import errors as edge
 from scriptforge.training import checkpoint
 from scriptforge.workspace import WORKSPACE_VARIABLE
 
@@ -84,7 +84,7 @@ CONFIG = {
     "settings": "every setting, by the names of [settings.md](settings.md)",
     "parameters": "trainable numbers in the model",
     "versions": "of scriptforge and torch",
-    "init_from": "the run of `--from`: `name`, `fingerprint` of its weights, `repository`, `revision`; or null",
+    "init_from": "the run of `--from`: `name`, `fingerprint`, `repository`, `revision`; or null",
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",
     "result.seconds": "training time, validations included",

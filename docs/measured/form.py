@@ -24,9 +24,9 @@ from torch import Tensor
 from scriptforge import __version__
 from scriptforge.cli.app import run
 from scriptforge.generation import Piece, Request, SamplingOptions, generate
-from scriptforge.generation.decoder import Loop, ModelDecoder
+from scriptforge.generation.decoding import Loop, ModelDecoder
 from scriptforge.generation.grammar import Grammar, Position, build_grammar
-from scriptforge.generation.sampler import Sampler
+from scriptforge.generation.sampling import Sampler
 from scriptforge.models import pack
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read, write

@@ -16,7 +16,7 @@ from typer.main import get_command
 from scriptforge.cli.corpora import corpora
 from scriptforge.cli.demo import demo
 from scriptforge.cli.doctor import doctor
-from scriptforge.cli.edge import conclude, explained
+from scriptforge.cli.errors import conclude, explained
 from scriptforge.cli.evaluate import evaluate
 from scriptforge.cli.generate import generate
 from scriptforge.cli.inspect import inspect

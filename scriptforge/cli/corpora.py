@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, facts, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, table
 
 if TYPE_CHECKING:
     from scriptforge.corpus.cards import Card

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from scriptforge.cli.interrupts import Interrupts
-from scriptforge.cli.options import Quiet, WorkspacePath
-from scriptforge.cli.output import Output
+from scriptforge.cli.errors import Interrupts
+from scriptforge.cli.output import Output, Quiet, WorkspacePath
 from scriptforge.cli.training_view import follow
 
 NAME = "demo"
@@ -32,10 +31,10 @@ def demo(
     from scriptforge.corpus.sources import find_source
     from scriptforge.dataset import Dataset
     from scriptforge.generation import Request, SamplingOptions, stream
-    from scriptforge.recording import recorders
     from scriptforge.run.run import Run
+    from scriptforge.tracking.trackers import recorders
     from scriptforge.training.devices import choose_device
-    from scriptforge.training.recipe import choose_settings
+    from scriptforge.training.settings import choose_settings
     from scriptforge.training.trainer import start
     from scriptforge.workspace import Workspace
 

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, discreet, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, discreet, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, sections, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, sections, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,22 +1,128 @@
-"""`scriptforge generate`: from a run to new scripts."""
+"""How a text begins: what a person typed, or what another program pipes in.
 
+Pieces on their way into files: in which format, under which name, never over another file.
+
+`scriptforge generate`: from a run to new scripts.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
-from scriptforge.cli.output import Output
-from scriptforge.cli.prime import read_prime
-from scriptforge.cli.script_files import FormatChoice, chosen_format, laid_out, write_files
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
 
 if TYPE_CHECKING:
     from scriptforge.dataset import Dataset
     from scriptforge.generation import Casting, Piece, Request
-    from scriptforge.generation.sitting import Sitting
+    from scriptforge.generation.decoding import Sitting
     from scriptforge.originality import Index, Report
     from scriptforge.run.run import Run
+
+_PIPE_PATIENCE = 0.1  # seconds
+
+
+def read_prime(given: str | None) -> str:
+    """The prime of the option, or what is piped in where there is none, or all of stdin for `-`."""
+    if given == "-" or (given is None and _is_piped()):
+        return sys.stdin.read().strip("\r\n")
+    return given or ""
+
+
+def _is_piped() -> bool:
+    """Whether something waits on stdin; an open pipe in which nothing comes is not waited for."""
+    import select
+    import stat
+
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        if stat.S_ISREG(mode):
+            return True
+        return stat.S_ISFIFO(mode) and bool(select.select([sys.stdin], [], [], _PIPE_PATIENCE)[0])
+    except (OSError, ValueError):
+        return False
+
+
+class FormatChoice(StrEnum):
+    """The formats that scripts are written in; a file's suffix says the same."""
+
+    txt = "txt"
+    fountain = "fountain"
+    fdx = "fdx"
+    json = "json"
+    html = "html"
+
+
+def chosen_format(asked: FormatChoice | None, path: Path | None) -> str:
+    """The format asked for, else the one that a file's suffix names, else `txt`."""
+    if asked is not None:
+        return asked.value
+    suffix = path.suffix.lower().removeprefix(".") if path else ""
+    return suffix if suffix in list(FormatChoice) else FormatChoice.txt.value
+
+
+def laid_out(piece: "Piece", format: str, is_plain: bool) -> str:
+    """A piece in a format.
+
+    Args:
+        piece: what was written.
+        format: one of `FormatChoice`.
+        is_plain: whether the model writes plain text, which is no script.
+
+    Raises:
+        UsageError: plain text is asked for as a script.
+    """
+    from scriptforge.errors import UsageError
+    from scriptforge.screenplay.formats import write
+    from scriptforge.screenplay.script import Script
+
+    if format == FormatChoice.txt.value:
+        return piece.text
+    if is_plain:
+        raise UsageError(
+            f"This model writes plain text, which cannot be laid out as {format}.",
+            "Leave --format out, or train on a corpus prepared without --plain.",
+        )
+    return write(Script.from_elements("", piece.elements), format)
+
+
+def write_files(
+    path: Path, run: str, format: str, pieces: Sequence["Piece"], texts: Sequence[str], force: bool
+) -> Iterator[str]:
+    """Writes each piece into a file of its own; of several, the seed is in the file's name.
+
+    Args:
+        path: the file, or a folder.
+        run: how the files in a folder are called.
+        format: what the texts are laid out in.
+        pieces: what was written.
+        texts: the same, laid out.
+        force: whether files that are there already are replaced.
+
+    Yields:
+        A line on each file.
+
+    Raises:
+        UsageError: there is a file of that name.
+    """
+    from scriptforge.errors import UsageError
+    from scriptforge.workspace import atomic_write
+
+    is_folder = len(pieces) > 1 or path.is_dir()
+    for piece, text in zip(pieces, texts, strict=True):
+        file = path / f"{run}-seed-{piece.seed}.{format}" if is_folder else path
+        if file.exists() and not force:
+            raise UsageError(
+                f"There is a file {file} already.", "Replace it with --force, or name another one."
+            )
+        atomic_write(file, text)
+        yield f"{file} (seed {piece.seed})"
+
 
 DEFAULT_LINES = 20
 DEFAULT_SEED = 1
@@ -132,7 +238,7 @@ def generate(
 ) -> None:
     """Write new scripts in the voice of a run."""
     from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
-    from scriptforge.generation.sitting import save_sitting
+    from scriptforge.generation.decoding import save_sitting
     from scriptforge.hub import find_run
     from scriptforge.originality import index_training
     from scriptforge.originality.view import summary_words
@@ -234,7 +340,7 @@ def _refuse_contradictions(
 
 
 def _check_cast(casting: "Casting", trained: "Run") -> None:
-    from scriptforge.generation.casting import check_known
+    from scriptforge.generation.cast import check_known
 
     names = [*casting.cast, *([casting.next_speaker] if casting.next_speaker else [])]
     if not trained.vocabulary.plain:
@@ -243,7 +349,7 @@ def _check_cast(casting: "Casting", trained: "Run") -> None:
 
 def _opened(continued: Path | None, request: "Request", trained: "Run") -> "tuple[Request, Sitting | None]":
     """The state to go on from, if any, and the request with the seed that it began with."""
-    from scriptforge.generation.sitting import load_sitting
+    from scriptforge.generation.decoding import load_sitting
 
     if continued is None:
         return request, None

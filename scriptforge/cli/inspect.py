@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, facts, lines, sections, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, lines, sections, table
 
 if TYPE_CHECKING:
     from scriptforge.corpus.repetition import Duplicates, Inspection, Place, Speaker
@@ -40,9 +39,9 @@ def inspect(
     quiet: Quiet = False,
 ) -> None:
     """Show what a text parses to: format, scenes, cast, repeats, problems and a sample."""
-    from scriptforge.corpus.inspect import inspect as inspect_source
     from scriptforge.corpus.cards import load_cards
     from scriptforge.corpus.fetch import expect_table, fetch
+    from scriptforge.corpus.inspect import inspect as inspect_source
     from scriptforge.corpus.sources import find_source
     from scriptforge.screenplay.table import parse_columns
     from scriptforge.workspace import Workspace

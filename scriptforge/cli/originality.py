@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, safe, table
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, safe, table
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult

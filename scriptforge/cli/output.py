@@ -2,6 +2,8 @@
 
 Colour and progress are for terminals alone; `NO_COLOR`, `--quiet` and `--json` silence them. This module
 knows nothing of what a command does, and imports rich only when there is something to draw.
+
+The options that several commands share, as annotations for their parameters.
 """
 
 import json
@@ -11,7 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
@@ -239,3 +242,25 @@ def _message(text: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+WorkspacePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        metavar="PATH",
+        help="The folder of data, runs and your own corpora, instead of $SCRIPTFORGE_WORKSPACE or this one.",
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print the result and nothing else."),
+]
+AsJSON = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as one JSON document."),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace what has this name already."),
+]

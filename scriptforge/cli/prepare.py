@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, facts
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, facts
 
 if TYPE_CHECKING:
     from scriptforge.dataset import Description, SourceDescription

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, facts
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts
 
 
 def pull(

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, facts, lines, sections
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, lines, sections
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,19 +1,178 @@
-"""`scriptforge runs`: the trainings of a workspace with what came out of each, or some side by side."""
+"""What is said of a run, read from its `config.json` key by key.
 
-from collections.abc import Iterable, Iterator
+It is not read as this version's `RunDescription`: a list should show the runs of other versions too, and
+without waiting for torch.
+
+Some runs side by side: a column each, then their curves over one another.
+
+Figures are by character, so that runs at different levels can be compared.
+
+`scriptforge runs`: the trainings of a workspace with what came out of each, or some side by side.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from enum import StrEnum
+from itertools import cycle
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, table
-from scriptforge.cli.run_comparison import comparison
+from scriptforge.cli.line_chart import Curve, LineChart
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections, table
 from scriptforge.cli.training_view import clock
 from scriptforge.errors import RunError
+from scriptforge.run.records import read_history
+from scriptforge.workspace import RunFolder, read_json
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from scriptforge.workspace import RunFolder
+
+
+def run_summary(folder: RunFolder) -> dict[str, Any]:
+    """What the list of runs says of one; figures are None until the training has ended.
+
+    Raises:
+        RunError: its config is missing, damaged or not one of ours.
+    """
+    return _summary(folder, _config(folder))
+
+
+def run_details(folder: RunFolder) -> dict[str, Any]:
+    """What a comparison says of a run: its summary, all figures, its settings, and every validation.
+
+    Raises:
+        RunError: as of `run_summary`; or its metrics are damaged.
+    """
+    config = _config(folder)
+    result = config["result"] or {}
+    return {
+        **_summary(folder, config),
+        "best": result.get("best"),
+        "step": result.get("step"),
+        "tokens_per_second": result.get("tokens_per_second"),
+        "diagnosis": result.get("diagnosis"),
+        "settings": _settings(config),
+        "history": [asdict(validation) for validation in read_history(folder)],
+    }
+
+
+def _config(folder: RunFolder) -> dict[str, Any]:
+    config: dict[str, Any] = read_json(folder.config)
+    return config
+
+
+def _summary(folder: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+    try:
+        result = config["result"] or {"best": {"stream": {}}}
+        stream = result["best"]["stream"]
+        return {
+            "run": folder.name,
+            "dataset": str(config["dataset"]["name"]),
+            "level": str(config["dataset"]["level"]),
+            "plain": bool(config["dataset"]["plain"]),
+            "arch": _settings(config).get("arch"),
+            "parameters": int(config["parameters"]),
+            "nats_per_character": _figure(stream.get("nats_per_character")),
+            "bits_per_character": _figure(stream.get("bits_per_character")),
+            "seconds": _figure(result.get("seconds")),
+            "created": str(config["created"]),
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{folder.name}/{folder.config.name} is not one that scriptforge writes.",
+            "Restore it from a copy, or train the model again.",
+        ) from error
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    settings = config.get("settings")
+    return settings if isinstance(settings, dict) else {}
+
+
+def _figure(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+_NOTHING = "–"
+_SAID_ANYWAY = {"arch"}
+"""Settings that have a row whether they differ or not."""
+
+
+def comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
+    """The drawing of a comparison.
+
+    Args:
+        runs: at least one, as `run_details` gives them.
+    """
+    lettered = list(zip(cycle(ascii_lowercase), runs, strict=False))
+    headings = [f"{letter} {safe(run['run'])}" for letter, run in lettered]
+    columns: dict[str, Literal["left", "right"]] = {"": "left", **dict.fromkeys(headings, "right")}
+    parts: dict[str, RenderableType] = {"": table(columns, _rows(runs))}
+    curves = [Curve(letter, run["run"], _points(run)) for letter, run in lettered if run["history"]]
+    if curves:
+        parts["Validation in bits/char over training time"] = LineChart(
+            curves, label_x=clock, label_y=lambda bits: f"{bits:.2f}"
+        )
+    return sections(parts)
+
+
+def _rows(runs: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    """What the runs are, then which settings differ, then what came out."""
+    for name, say in _WHAT_IT_IS.items():
+        yield [name, *map(say, runs)]
+    for name in dict.fromkeys(name for run in runs for name in run["settings"]):
+        values = [_setting(run["settings"], name) for run in runs]
+        if len(set(values)) > 1 and name not in _SAID_ANYWAY:
+            yield [name, *values]
+    for name, say in _WHAT_CAME_OUT.items():
+        yield [name, *map(say, runs)]
+
+
+def _setting(settings: Mapping[str, Any], name: str) -> str:
+    value = settings.get(name)
+    return _NOTHING if value is None else str(value)
+
+
+def _points(run: Mapping[str, Any]) -> list[tuple[float, float]]:
+    return [(validation["seconds"], validation["bits_per_character"]) for validation in run["history"]]
+
+
+def _best(protocol: str, figure: str) -> Callable[[Mapping[str, Any]], str]:
+    """What says a figure of the best weights."""
+
+    def say(run: Mapping[str, Any]) -> str:
+        found = ((run["best"] or {}).get(protocol) or {}).get(figure)
+        return _NOTHING if found is None else f"{found:.3f}"
+
+    return say
+
+
+def _known(key: str, say: Callable[[Any], str]) -> Callable[[Mapping[str, Any]], str]:
+    """What says something of a run, if it is known."""
+    return lambda run: _NOTHING if run[key] is None else say(run[key])
+
+
+_WHAT_IT_IS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "corpus": _known("dataset", str),
+    "level": lambda run: f"{run['level']}, plain" if run["plain"] else run["level"],
+    "arch": _known("arch", str),
+    "parameters": _known("parameters", "{:,}".format),
+}
+_WHAT_CAME_OUT: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "bits/char": _best("stream", "bits_per_character"),
+    "nats/char": _best("stream", "nats_per_character"),
+    "nats/token": _best("stream", "nats_per_token"),
+    "perplexity": _best("stream", "perplexity"),
+    "cold-256, bits/char": _best("cold_256", "bits_per_character"),
+    "best at step": _known("step", "{:,}".format),
+    "time": _known("seconds", clock),
+    "tokens/s": _known("tokens_per_second", "{:,.0f}".format),
+    "diagnosis": _known("diagnosis", lambda words: words.partition(":")[0]),
+}
 
 _COLUMNS: dict[str, Literal["left", "right"]] = {
     "run": "left",
@@ -60,7 +219,6 @@ def runs(
     quiet: Quiet = False,
 ) -> None:
     """List the runs, the latest first, or put some side by side."""
-    from scriptforge.cli.run_records import run_details
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
@@ -81,8 +239,6 @@ def runs(
 
 def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:
     """What the list says of each run; of a damaged one there is a warning."""
-    from scriptforge.cli.run_records import run_summary
-
     for folder in folders:
         try:
             yield run_summary(folder)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.interrupts import Interrupts
-from scriptforge.cli.options import AsJSON, Force, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, facts
+from scriptforge.cli.errors import Interrupts
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, facts
 from scriptforge.cli.training_view import clock, follow
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def train(
     """Train a model on a dataset."""
     from scriptforge.config import parse_assignment, read_settings_file
     from scriptforge.errors import UsageError
-    from scriptforge.recording import recorders
+    from scriptforge.tracking.trackers import recorders
     from scriptforge.training.devices import choose_device
     from scriptforge.workspace import Workspace
 
@@ -161,8 +160,8 @@ def _start(
     place: "Workspace", wish: _Wish, output: Output, interrupts: Interrupts
 ) -> "tuple[RunFolder, Iterator[Report]]":
     from scriptforge.dataset import Dataset
-    from scriptforge.training.processes import is_first_process
-    from scriptforge.training.recipe import choose_settings
+    from scriptforge.training.devices import is_first_process
+    from scriptforge.training.settings import choose_settings
     from scriptforge.training.trainer import start
 
     dataset = Dataset(place.dataset(wish.dataset))

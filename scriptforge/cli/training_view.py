@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from scriptforge.recording import Recorder
     from scriptforge.run.records import Validation
+    from scriptforge.tracking.trackers import Recorder
     from scriptforge.training.reports import Finished, Progress, Report, Started
 
 CURVE_WIDTH = 60
@@ -35,7 +35,7 @@ def follow(
     Returns:
         Its end, or None if it was interrupted or another process reports.
     """
-    from scriptforge.recording import recording
+    from scriptforge.tracking.trackers import recording
     from scriptforge.training.reports import Finished
 
     with training_view(output) as view, recording(recorders, output.warn) as record:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.interrupts import Interrupts
-from scriptforge.cli.options import AsJSON, Quiet, WorkspacePath
-from scriptforge.cli.output import Output, facts, sections, table
+from scriptforge.cli.errors import Interrupts
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, sections, table
 from scriptforge.cli.training_view import follow
 from scriptforge.cli.tuning_view import bits, in_short, trial_table, tuning_view
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from scriptforge.training.reports import Finished
-    from scriptforge.tuning.outcome import Outcome
+    from scriptforge.tuning.search import Outcome
     from scriptforge.tuning.study import Plan, Study
     from scriptforge.workspace import RunFolder, Workspace
 
@@ -92,9 +91,9 @@ def tune(
     """
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
-    from scriptforge.training.recipe import DEFAULT_MINUTES
-    from scriptforge.tuning.outcome import outcome_of
-    from scriptforge.tuning.pictures import draw_pictures, require_matplotlib
+    from scriptforge.training.settings import DEFAULT_MINUTES
+    from scriptforge.tuning.plots import draw_pictures, require_matplotlib
+    from scriptforge.tuning.search import outcome_of
     from scriptforge.tuning.study import open_study
     from scriptforge.workspace import Workspace
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from scriptforge.tuning.reports import SearchReport, TrialRecord
+    from scriptforge.tuning.results import SearchReport, TrialRecord
 
 _ROWS = 12
 _SHORT = {
@@ -99,7 +99,7 @@ class _Lines:
         self._is_waiting = False
 
     def show(self, report: "SearchReport") -> None:
-        from scriptforge.tuning.reports import Ended, Preparing, Waiting
+        from scriptforge.tuning.results import Ended, Preparing, Waiting
 
         match report:
             case Preparing():
@@ -125,7 +125,7 @@ class _Screen:
         self._choices = ""
 
     def show(self, report: "SearchReport") -> None:
-        from scriptforge.tuning.reports import Ended, Preparing, Training, Waiting
+        from scriptforge.tuning.results import Ended, Preparing, Training, Waiting
 
         now = ""
         match report:
@@ -144,7 +144,7 @@ class _Screen:
     def _drawn(self, now: str) -> "RenderableType":
         from rich.text import Text
 
-        from scriptforge.tuning.records import best_of
+        from scriptforge.tuning.results import best_of
 
         best = best_of(self._records)
         shown = self._records[-_ROWS:]

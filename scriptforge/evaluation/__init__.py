@@ -1,9 +1,18 @@
 """How well a model knows a text that it was not trained on."""
 
-from scriptforge.evaluation.cache import evaluate_cached
-from scriptforge.evaluation.loss import Evaluation, Extent, Figures, evaluate, stream_figures
-from scriptforge.evaluation.split import evaluate_sources, evaluate_split, extent, together
-from scriptforge.evaluation.voice import Voice, voice_of_run
+from scriptforge.evaluation.loss import (
+    Evaluation,
+    Extent,
+    Figures,
+    evaluate,
+    evaluate_sources,
+    evaluate_split,
+    extent,
+    stream_figures,
+    together,
+)
+from scriptforge.evaluation.neural_cache import evaluate_cached
+from scriptforge.evaluation.speakers import Voice, voice_of_run
 
 __all__ = [
     "Evaluation",

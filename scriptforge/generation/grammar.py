@@ -1,4 +1,8 @@
-"""Which tokens may come next, so that whatever a model writes is a script, or a plain text in lines.
+"""What a rule on top of the grammar offers: a cast that may speak, a limit to copying.
+
+Shape letters: B lanes, V vocabulary.
+
+Which tokens may come next, so that whatever a model writes is a script, or a plain text in lines.
 
 A grammar is two tables over places and tokens: what may come at a place, and at which place one is after a
 token. Both are made once from a vocabulary; a step is then one look-up for all lanes. In a mix there is a set
@@ -12,7 +16,7 @@ Shape letters: B lanes, P places, S sources and none, V vocabulary.
 import unicodedata
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +24,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scriptforge.vocabulary import Level, Vocabulary
+
+
+class Constraint(Protocol):
+    """A further rule on what may come next."""
+
+    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+        """Adds to what must not come now; called once before each draw.
+
+        Args:
+            forbidden_BV: what the rules before this one forbid, true where forbidden.
+
+        Returns:
+            A mask of the same shape, in which each lane has something left.
+        """
+        ...
+
+    def advance(self, ids: Sequence[int]) -> None:
+        """Takes the id that came on each lane, whether it was drawn or given."""
+        ...
+
 
 NAME_LIMIT = 40
 """Tokens after which a spelled name is brought to its end."""

@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.casting import (
-    Casting,
-    find_sources,
-    own_cues,
-    refuse_contradiction,
-    tidy_name,
-)
-from scriptforge.generation.request import Request
+from scriptforge.generation.cast import find_sources, own_cues, refuse_contradiction, tidy_name
+from scriptforge.generation.request import Casting, Request
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.line_heuristics import is_name
 from scriptforge.screenplay.name_line import parse_line

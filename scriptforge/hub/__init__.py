@@ -7,9 +7,9 @@ Only files that this package writes are sent or taken. Nothing of a repository i
 what its commit says and what this package would have written.
 """
 
-from scriptforge.hub.pulling import Arrival, find_run, pull
-from scriptforge.hub.pushing import Parcel, Sent, parcel, push, space_parcel
-from scriptforge.hub.specimen import dataset_at_hand
+from scriptforge.hub.model_card import dataset_at_hand
+from scriptforge.hub.pull import Arrival, find_run, pull
+from scriptforge.hub.push import Parcel, Sent, parcel, push, space_parcel
 from scriptforge.net.client import user_name
 
 __all__ = [

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scriptforge.errors import HubError
 from scriptforge.generation import SamplingOptions
 from scriptforge.generation.grammar import Place, build_rules
-from scriptforge.hub.card import summary
+from scriptforge.hub.model_card import summary
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 

@@ -4,11 +4,9 @@
 held-out text that people wrote.
 """
 
-from scriptforge.originality.datasets import held_out, index_training
-from scriptforge.originality.index import Index, Place
-from scriptforge.originality.lines import Line, lines_of_pieces, lines_of_script, lines_of_text
-from scriptforge.originality.report import People, Report, examine
-from scriptforge.originality.text import Copy, Text
+from scriptforge.originality.index import Index, Place, held_out, index_training
+from scriptforge.originality.report import Copy, People, Report, Text, examine
+from scriptforge.originality.words import Line, lines_of_pieces, lines_of_script, lines_of_text
 
 __all__ = [
     "Copy",

@@ -8,12 +8,14 @@ places that begin with a word, these ranks ascend, so one more word in front is 
 Source: Ferragina and Manzini 2000, "Opportunistic Data Structures with Applications", for searching
     backwards; Sadakane 2003, "New text indexing functionalities of the compressed suffix arrays", for doing
     so in ranks.
+
+The two sides of a dataset: the training text, which could have been copied, and the text held out.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby
 
@@ -21,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydivsufsort import divsufsort
 
-from scriptforge.originality.lines import Line
-from scriptforge.originality.words import words_in
+from scriptforge.dataset import Dataset
+from scriptforge.originality.words import Line, lines_of_pieces, words_in
 
 _DOCUMENT_END = 0
 
@@ -175,3 +177,22 @@ class Index:
             shared[start] = length
             length = max(length - 1, 0)
         return np.frombuffer(shared, np.int64) if size else np.zeros(0, np.int64)
+
+
+def index_training(dataset: Dataset) -> Index:
+    """The index of what models of this dataset were trained on.
+
+    Raises:
+        DatasetError: the text is missing or damaged.
+    """
+    return Index(lines_of_pieces(dataset.pieces("train")))
+
+
+def held_out(dataset: Dataset) -> Iterator[Line]:
+    """What people wrote and no model was trained on: the validation and the test split.
+
+    Raises:
+        DatasetError: the text is missing or damaged.
+    """
+    for split in ("validation", "test"):
+        yield from lines_of_pieces(dataset.pieces(split))

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from scriptforge.originality.lines import Line
 from scriptforge.originality.report import Report
 from scriptforge.originality.view import (
     BANDS,
@@ -17,6 +16,7 @@ from scriptforge.originality.view import (
     source_words,
     sources_named,
 )
+from scriptforge.originality.words import Line
 
 # C0 but tab and newline, DEL and C1, lone surrogates, noncharacters, and what turns the reading direction.
 _UNSEEN = re.compile(

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scriptforge.originality.lines import Line
-from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY, Novelty, Report
-from scriptforge.originality.text import Copy, Mark
+from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY, Copy, Mark, Novelty, Report
+from scriptforge.originality.words import Line
 
 BANDS = (SHORTEST_COPY, 8, 12, 20)
 """The number of words from which a copy is drawn in the next stronger colour."""

@@ -1,4 +1,6 @@
-"""The optimizers that settings name.
+"""Adagrad as the lesson in `models/numpy_rnn.py` writes it, where a training looks for an optimizer.
+
+The optimizers that settings name.
 
 Muon is the one that does most in a short time; docs/explanation/the-recipe.md says how much. It changes the
 matrices that a model names by an orthogonal step, and leaves everything else, its embedding and head too, to
@@ -16,9 +18,48 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from scriptforge.config import Settings
+from scriptforge.errors import UsageError
 from scriptforge.models import TrainableModel
-from scriptforge.models.numpy_rnn import LARGEST_GRADIENT
-from scriptforge.training.adagrad import Adagrad
+from scriptforge.models.numpy_rnn import LARGEST_GRADIENT, adagrad
+
+
+class Adagrad(torch.optim.Optimizer):
+    """Changes weights of any model on the CPU, in place, by `numpy_rnn.adagrad`.
+
+    Args:
+        weights: what is changed.
+        rate: how far the first step goes.
+        largest: what of a gradient is beyond this, on either side, is cut off.
+
+    Raises:
+        UsageError: a weight is not on the CPU.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], *, rate: float, largest: float) -> None:
+        self._largest = largest
+        super().__init__(weights, {"lr": rate})
+        if any(weight.device.type != "cpu" for group in self.param_groups for weight in group["params"]):
+            raise UsageError(
+                "The optimizer adagrad computes in NumPy, which knows no GPU.",
+                "Give --cpu; or take another one: --set optimizer=adamw",
+            )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Changes every weight that has a gradient."""
+        assert closure is None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._change(weight, group["lr"])
+
+    def _change(self, weight: Tensor, rate: float) -> None:
+        state = self.state[weight]
+        if not state:
+            state["memory"] = torch.zeros_like(weight)
+        assert weight.grad is not None
+        adagrad(weight.detach().numpy(), weight.grad.numpy(), state["memory"].numpy(), rate, self._largest)
+
 
 _STEPS = 5
 _QUINTIC = (3.4445, -4.7750, 2.0315)

@@ -1,4 +1,14 @@
-"""One step of a training after the other: the model, its optimizer, and the streams that they read.
+"""Batches of streams: contiguous lanes of the training text, each of which goes on where it stopped.
+
+Every lane reads the whole text in order and starts at its own, evenly spaced place; at the end a lane goes
+on from the beginning. A batch is therefore a function of the step number alone: that is all a checkpoint
+needs to say about the position, and no text is left over.
+
+Shape letters: B streams, T steps.
+
+What a training begins with: the run's description, its streams and its optimizer.
+
+One step of a training after the other: the model, its optimizer, and the streams that they read.
 
 Shape letters: B streams, T steps.
 """
@@ -6,24 +16,153 @@ Shape letters: B streams, T steps.
 import math
 import time
 from contextlib import AbstractContextManager
+from copy import copy
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator as Accelerate
 from accelerate.state import AcceleratorState
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
-from scriptforge.errors import TrainingError
-from scriptforge.models import ModelConfig, build
+from scriptforge.errors import TrainingError, UsageError
+from scriptforge.models import ModelConfig, State, TrainableModel, build, config_from_settings
 from scriptforge.models.base import detach, reset_state
+from scriptforge.models.layers import HeadedModel, SampledCrossEntropy, token_counts
+from scriptforge.run.records import InitFrom, RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.training.checkpoint import Moment, TrainingState, restore
-from scriptforge.training.devices import is_asynchronous
+from scriptforge.training.devices import Processes, is_asynchronous
 from scriptforge.training.optimizers import optimizer_of
-from scriptforge.training.processes import Processes
-from scriptforge.training.setup import LossOfStep, sample_head, streams_of
+from scriptforge.workspace import RunFolder
+
+
+class Streams:
+    """The training text seen as B streams that advance T tokens a step.
+
+    Args:
+        ids: every token of the split, in order; may be memory-mapped.
+        batch_size: B.
+        sequence_length: T.
+        share: which of how many processes this one is; each takes B lanes of its own.
+    """
+
+    def __init__(
+        self,
+        ids: NDArray[np.unsignedinteger],
+        batch_size: int,
+        sequence_length: int,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        rank, processes = share
+        lanes = np.arange(rank * batch_size, (rank + 1) * batch_size)
+        self._ids: NDArray[np.unsignedinteger] | Tensor = ids
+        starts_B1 = (lanes * len(ids) // (batch_size * processes))[:, None]
+        self._places_BT1: NDArray[np.int64] | Tensor = starts_B1 + np.arange(sequence_length + 1)
+        self._sequence_length = sequence_length
+        self.tokens_per_step = batch_size * processes * sequence_length
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps after which the lanes together have read as many tokens as there are."""
+        return len(self._ids) / self.tokens_per_step
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """`ids_BT` and, one token later, `targets_BT`, both int64, of one step, counted from 0."""
+        advance = step * self._sequence_length
+        window_BT1 = self._ids[(self._places_BT1 + advance) % len(self._ids)]
+        window = torch.as_tensor(window_BT1).to(torch.int64)
+        return window[:, :-1].contiguous(), window[:, 1:].contiguous()
+
+    def to(self, device: torch.device) -> "Streams":
+        """The same streams with all ids in the memory of a device, where batches are then cut out, too."""
+        moved = copy(self)
+        moved._ids = torch.from_numpy(np.asarray(self._ids).astype(np.int32)).to(device)
+        moved._places_BT1 = torch.as_tensor(self._places_BT1).to(device)
+        return moved
+
+
+class LossOfStep(nn.Module):
+    """A model's loss as a `forward`, so that Accelerate can wrap it for mixed precision and processes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.loss`."""
+        loss: tuple[Tensor, State] = self.model.loss(ids_BT, targets_BT, state)  # type: ignore[operator]
+        return loss
+
+
+def describe_run(
+    dataset: Dataset, settings: Settings, folder: RunFolder, init_from: InitFrom | None
+) -> RunDescription:
+    """What `config.json` says of a run that begins.
+
+    Raises:
+        UsageError: the settings of its model do not fit together.
+    """
+    about = dataset.description
+    config = config_from_settings(settings, dataset.vocabulary.size)
+    return RunDescription(
+        name=folder.name,
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        dataset=TrainedOn(
+            name=dataset.name,
+            origin=about.origin,
+            sources=[
+                TrainedOnSource(name=source.name, weight=source.weight, origin=source.origin)
+                for source in about.sources
+            ],
+            level=about.level,
+            plain=about.plain,
+            lower=about.lower,
+            alphabet=about.alphabet,
+            cast=list(dict.fromkeys(member.speaker for member in about.cast)),
+            fingerprint=about.fingerprint,
+        ),
+        model={"arch": config.arch, **asdict(config)},
+        settings=settings,
+        parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
+        versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
+        init_from=init_from,
+    )
+
+
+def streams_of(dataset: Dataset, settings: Settings, index: int, count: int) -> Streams:
+    """The streams that process `index` of `count` reads.
+
+    Raises:
+        TrainingError: there is too little text for one sequence, or none to validate on.
+    """
+    ids = dataset.ids("train")
+    held_out = len(dataset.ids("validation"))
+    if len(ids) <= settings.sequence_length or not held_out:
+        raise TrainingError(
+            f"Dataset “{dataset.name}” is too small: {len(ids)} tokens to train on, {held_out} held out.",
+            "Give it more text, or shorter sequences: --set sequence_length=8",
+        )
+    return Streams(ids, settings.batch_size, settings.sequence_length, (index, count))
+
+
+def sample_head(model: TrainableModel, dataset: Dataset, samples: int) -> None:
+    """Lets a model score a sample of the tokens in training.
+
+    Raises:
+        UsageError: it has no head of which some rows could be left out.
+    """
+    if not isinstance(model, HeadedModel):
+        raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
+    counts_V = token_counts(dataset.ids("train"), dataset.vocabulary.size)
+    model.cross_entropy = SampledCrossEntropy(counts_V, samples)
+
 
 _UNREAD_AT_MOST = 128
 

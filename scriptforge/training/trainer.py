@@ -19,16 +19,19 @@ from scriptforge.models import config_from_json
 from scriptforge.run.records import Result, RunDescription, Validation, write_history
 from scriptforge.run.run import Run, load_weights, save_weights
 from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_progress, save_checkpoint
-from scriptforge.training.clock import Clock
-from scriptforge.training.devices import hardware
-from scriptforge.training.inheritance import describe_init_from, inherit
-from scriptforge.training.memory import keep_freed_memory, memory_explained
-from scriptforge.training.processes import is_first_process
-from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
-from scriptforge.training.schedule import TrainingSegment, share_of_peak
-from scriptforge.training.setup import describe_run
-from scriptforge.training.stepper import Stepper
-from scriptforge.training.verdict import diagnosis
+from scriptforge.training.devices import hardware, is_first_process, keep_freed_memory, memory_explained
+from scriptforge.training.reports import (
+    Finished,
+    Interrupted,
+    Progress,
+    Report,
+    Started,
+    Validated,
+    diagnosis,
+)
+from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
+from scriptforge.training.stepper import Stepper, describe_run
+from scriptforge.training.transfer import describe_init_from, inherit
 from scriptforge.workspace import RunFolder, atomic_write
 
 VALIDATION_LANES = 16

@@ -1,4 +1,8 @@
-"""Where studies are kept: an SQLite file or a PostgreSQL server, and what goes wrong with either, in words.
+"""Optuna's storage in a database, with a trial that outlives a moment in which it cannot be reached.
+
+Imports Optuna, which the rest of the package does not.
+
+Where studies are kept: an SQLite file or a PostgreSQL server, and what goes wrong with either, in words.
 
 Processes that work on a trial give a sign of life every few seconds. Where it stays away the trial counts as
 dead, and whoever begins a trial next says so. No password is ever part of a message.
@@ -6,8 +10,12 @@ dead, and whoever begins a trial next says so. No password is ever part of a mes
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
 
 from scriptforge.errors import StudyError, UsageError
 
@@ -16,6 +24,19 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
     from sqlalchemy import URL
+
+
+class PatientStorage(RDBStorage):
+    """Lets a sign of life that could not be given pass: the next one may be.
+
+    Whether the database is gone for good shows when the trial has something to write.
+    """
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Gives a sign of life, if that is possible."""
+        with suppress(StorageInternalError, SQLAlchemyError):
+            super().record_heartbeat(trial_id)
+
 
 INSTALL = "Install what it needs: pip install 'scriptforge-lm[tune]'"
 
@@ -88,7 +109,7 @@ class Storage:
     def _opened(self, when_dead: "Callable[[Study, FrozenTrial], None]") -> "RDBStorage":
         import optuna
 
-        from scriptforge.tuning.patient_storage import PatientStorage
+        from scriptforge.tuning.storage import PatientStorage
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

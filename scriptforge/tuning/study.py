@@ -14,24 +14,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from scriptforge.config import Accelerator
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.fitting import Machine
-from scriptforge.training.machine import measure
-from scriptforge.tuning.recipe import VALIDATIONS, default_choices, trial_settings
-from scriptforge.tuning.records import (
+from scriptforge.training.settings import Machine, measure
+from scriptforge.tuning.results import (
     CHOSEN,
     DEATHS,
     DEFAULT,
     REASON,
     REPEATS,
     SETTINGS,
+    TrialRecord,
     best_of,
     importance_of,
     records_of,
 )
-from scriptforge.tuning.reports import TrialRecord
 from scriptforge.tuning.space import Space
 from scriptforge.tuning.storage import Storage
-from scriptforge.tuning.variants import Variants
+from scriptforge.tuning.variants import VALIDATIONS, Variants, default_choices, trial_settings
 from scriptforge.workspace import StudyFolder
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from benchmarks.learners import LastPlaceRNN, Learner, Ours, PlainStreams, Recipe
 from benchmarks.results import Breakdown
-from scriptforge.training.memory import keep_freed_memory
+from scriptforge.training.devices import keep_freed_memory
 
 ROUNDS = 7
 SAMPLES = 512

@@ -22,9 +22,8 @@ from scriptforge.models import build
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import SampledCrossEntropy, token_counts
 from scriptforge.models.recurrent import RecurrentConfig
-from scriptforge.streams import Streams
 from scriptforge.training.optimizers import optimizer_of
-from scriptforge.training.setup import LossOfStep
+from scriptforge.training.stepper import LossOfStep, Streams
 
 VOCABULARY_SIZE = 21_388
 """V: the words of Seinfeld as the course counts them."""

@@ -11,7 +11,7 @@ from benchmarks.harness import rate_of, turns
 from benchmarks.learners import Learner, Ours, PlainStreams, Recipe, config, products_of_token
 from benchmarks.machine import matrix_products
 from benchmarks.results import Comparison
-from scriptforge.training.memory import keep_freed_memory
+from scriptforge.training.devices import keep_freed_memory
 
 ROUNDS = 9
 RECIPE, PLAIN = "the course's recipe", "nn.LSTM, streams of 32 × 35"

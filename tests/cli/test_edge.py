@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from scriptforge.cli.edge import explained
+from scriptforge.cli.errors import explained
 from scriptforge.errors import RunError, UsageError
 
 
@@ -81,7 +81,7 @@ def start(code: str) -> subprocess.Popen[str]:
     program = f"""
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-from scriptforge.cli.edge import conclude
+from scriptforge.cli.errors import conclude
 def work():
     {code}
 conclude(work)
@@ -120,7 +120,7 @@ def test_reader_that_goes_away_is_no_drama(flush: bool) -> None:
 
 def test_output_that_the_terminal_cannot_encode_is_escaped() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    program = "from scriptforge.cli.edge import conclude; conclude(lambda: print('caf\\u00e9'))"
+    program = "from scriptforge.cli.errors import conclude; conclude(lambda: print('caf\\u00e9'))"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert re.fullmatch(r"caf\\xe9\n", done.stdout)
     assert done.returncode == 0

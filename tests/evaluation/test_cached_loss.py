@@ -9,8 +9,9 @@ from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import evaluate_split
-from scriptforge.evaluation.cache import cached_nats, evaluate_cached
-from scriptforge.generation.cache import CachedDecoder, CacheOptions
+from scriptforge.evaluation.neural_cache import cached_nats, evaluate_cached
+from scriptforge.generation.neural_cache import CachedDecoder
+from scriptforge.generation.request import CacheOptions
 from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run.run import Run

@@ -9,7 +9,7 @@ from tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
-from scriptforge.evaluation.voice import measure_voice, voice_of_run
+from scriptforge.evaluation.speakers import measure_voice, voice_of_run
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.workspace import RunFolder

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.cache import CachedDecoder, CacheOptions, sayable
-from scriptforge.generation.decoder import ModelDecoder
+from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.generation.neural_cache import CachedDecoder, sayable
+from scriptforge.generation.request import CacheOptions
 from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.vocabulary import Level, Vocabulary

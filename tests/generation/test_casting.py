@@ -6,7 +6,7 @@ import pytest
 
 from scriptforge.errors import UsageError
 from scriptforge.generation import Casting, Request, SamplingOptions, generate
-from scriptforge.generation.casting import check_known
+from scriptforge.generation.cast import check_known
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.screenplay.script import speaker_key
 from scriptforge.vocabulary import Level, Vocabulary

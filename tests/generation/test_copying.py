@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.copying import CopyLimit
+from scriptforge.generation.copy_limit import CopyLimit
 from scriptforge.generation.grammar import build_grammar
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.originality import Index, examine, lines_of_script, lines_of_text

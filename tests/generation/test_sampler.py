@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.dice import Dice
-from scriptforge.generation.filters import (
+from scriptforge.generation.request import MEMORY, SamplingOptions
+from scriptforge.generation.sampling import (
+    Dice,
+    Sampler,
     Scores,
     forbid_repeated_ngram,
     keep_min_p,
@@ -22,7 +24,6 @@ from scriptforge.generation.filters import (
     penalise_repetition,
     scale,
 )
-from scriptforge.generation.sampler import MEMORY, Sampler, SamplingOptions
 
 AS_THE_MODEL_SAYS = SamplingOptions(temperature=1, min_p=0)
 

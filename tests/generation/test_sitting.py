@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from scriptforge.errors import RunError
 from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
-from scriptforge.generation.sitting import Sitting, load_sitting, save_sitting
+from scriptforge.generation.decoding import Sitting, load_sitting, save_sitting
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.vocabulary import Vocabulary
 

@@ -15,8 +15,8 @@ from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.hub import find_run, parcel, pull, push, user_name
 from scriptforge.run.run import Run
-from scriptforge.training.inheritance import inherited_settings
 from scriptforge.training.trainer import start
+from scriptforge.training.transfer import inherited_settings
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scriptforge.recording.curves import drawn
 from scriptforge.run.records import Validation, read_history
+from scriptforge.tracking.curves import drawn
 from scriptforge.workspace import RunFolder
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,6 +1,6 @@
 import pytest
 
-from scriptforge.recording import recording
+from scriptforge.tracking.trackers import recording
 from scriptforge.training.reports import Interrupted, Report
 
 

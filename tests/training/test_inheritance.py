@@ -13,9 +13,8 @@ from scriptforge.errors import UsageError
 from scriptforge.models import ARCHITECTURES, TrainableModel, build
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.training.inheritance import inherit, inherited_settings
 from scriptforge.training.trainer import start
-from scriptforge.vocabulary.counterparts import counterparts
+from scriptforge.training.transfer import counterparts, inherit, inherited_settings
 from scriptforge.workspace import RunFolder
 
 LATER = "ELAINE: The umbrella was hidden in the harbour.\n\nKIT: Zounds! My aunt has two boats.\n\n" * 60

@@ -33,7 +33,7 @@ def launch(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_all_processes_go_by_what_the_first_one_measured(tmp_path: Path) -> None:
     measuring = tmp_path / "measuring.py"
     measuring.write_text(
-        "import os\nfrom scriptforge.training.processes import of_first_process\n"
+        "import os\nfrom scriptforge.training.devices import of_first_process\n"
         "told = of_first_process([3.0 + int(os.environ['RANK']), 1e12], 'cpu')\n"
         "open(os.environ['RANK'], 'w').write(repr(told))\n"
     )

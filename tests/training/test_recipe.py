@@ -6,8 +6,7 @@ from tiny import prepared
 from scriptforge.config import PRESETS, Preset
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.fitting import Machine
-from scriptforge.training.recipe import DEFAULT_MINUTES, choose_settings, fit_settings
+from scriptforge.training.settings import DEFAULT_MINUTES, Machine, choose_settings, fit_settings
 
 MACHINE = Machine("cpu", "fp32", 1e11)
 WHOLE_TIME = {"minutes": 1}

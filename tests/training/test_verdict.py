@@ -1,6 +1,6 @@
 import pytest
 
-from scriptforge.training.verdict import diagnosis
+from scriptforge.training.reports import diagnosis
 
 
 @pytest.mark.parametrize(

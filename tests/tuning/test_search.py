@@ -14,9 +14,8 @@ from tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import StudyError, TrainingError, UsageError
-from scriptforge.tuning.outcome import outcome_of
-from scriptforge.tuning.pictures import draw_pictures
-from scriptforge.tuning.reports import Ended, Preparing, SearchReport, Training
+from scriptforge.tuning.plots import draw_pictures
+from scriptforge.tuning.results import Ended, Preparing, SearchReport, Training, outcome_of
 from scriptforge.tuning.search import search
 from scriptforge.tuning.space import Space
 from scriptforge.tuning.study import Plan, Study, open_study

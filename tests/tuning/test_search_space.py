@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from scriptforge.config import Settings, resolve
 from scriptforge.errors import UsageError
-from scriptforge.tuning.entries import Choices, Fixed, Range
-from scriptforge.tuning.space import DEFAULT_SPACE, Space, training_settings
+from scriptforge.tuning.space import DEFAULT_SPACE, Choices, Fixed, Range, Space, training_settings
 
 
 class First:

@@ -3,8 +3,8 @@
 import pytest
 from tiny import comedy
 
+from scriptforge.training.transfer import counterparts
 from scriptforge.vocabulary import Level, Vocabulary
-from scriptforge.vocabulary.counterparts import counterparts
 
 OLD = [comedy(200)]
 NEW = ["The umbrella of the harbour master.", "Nobody asks the goose!"]

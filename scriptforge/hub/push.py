@@ -7,9 +7,8 @@ from typing import Literal
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError
-from scriptforge.hub.card import model_card
+from scriptforge.hub.model_card import model_card, write_specimen
 from scriptforge.hub.space import space_files
-from scriptforge.hub.specimen import write_specimen
 from scriptforge.net.client import checked_repository, client
 from scriptforge.net.errors import Asked
 from scriptforge.run.run import Run

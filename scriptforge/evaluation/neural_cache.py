@@ -15,16 +15,9 @@ from torch import Tensor
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
-from scriptforge.evaluation.loss import Figures
-from scriptforge.evaluation.split import extent
-from scriptforge.generation.cache import (
-    CacheOptions,
-    attention,
-    directions,
-    mix,
-    sayable,
-    sayable_mass,
-)
+from scriptforge.evaluation.loss import Figures, extent
+from scriptforge.generation.neural_cache import attention, directions, mix, sayable, sayable_mass
+from scriptforge.generation.request import CacheOptions
 from scriptforge.models import LanguageModel
 from scriptforge.vocabulary import Vocabulary
 

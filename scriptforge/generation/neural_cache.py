@@ -19,44 +19,17 @@ Shape letters: B lanes, T steps, N remembered positions, W the most of them, V v
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scriptforge.generation.ranges import check_ranges
+from scriptforge.generation.request import CacheOptions
 from scriptforge.models import LanguageModel
 from scriptforge.vocabulary import Vocabulary
 
-_RANGES: dict[str, tuple[float, float]] = {"weight": (0, 0.99), "sharpness": (0, 1000), "window": (1, 65_536)}
 _NOTHING = -1
 _BROKEN = "\ufffd"  # what bytes that are no whole character are decoded to
-
-
-@dataclass(frozen=True)
-class CacheOptions:
-    """How strongly what has appeared comes back.
-
-    With the defaults about as many words come back in what is written as in what people write. To expect what
-    people write, twice the weight is better.
-
-    Attributes:
-        weight: λ, the cache's share of the probability, 0 to 0.99; 0 is off.
-        sharpness: θ, how alike two places must be: at 0 every position counts the same, the higher the more
-            only the likest count; 0 to 1000.
-        window: W, how many tokens back it remembers, 1 to 65,536.
-
-    Raises:
-        UsageError: a value is out of its range.
-    """
-
-    weight: float = 0.1
-    sharpness: float = 12.0
-    window: int = 2000
-
-    def __post_init__(self) -> None:
-        check_ranges(self, _RANGES, "The cache's")
 
 
 def directions(features: Tensor) -> Tensor:

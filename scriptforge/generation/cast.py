@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.grammar import NAME_LIMIT
+from scriptforge.generation.request import Casting
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
@@ -21,28 +22,6 @@ PATIENCE = 8
 """Lines that nobody says after which somebody must, where a number of turns was asked for."""
 
 _OPENING_BRACKETS = "([{（［"
-
-
-@dataclass(frozen=True)
-class Casting:
-    """What a person settles about the cast.
-
-    Attributes:
-        cast: names of those who may speak; empty for everybody.
-        next_speaker: who speaks first of all that is drawn; empty leaves it to the model.
-        stage_directions: whether there may be actions, and asides in brackets.
-    """
-
-    cast: tuple[str, ...] = ()
-    next_speaker: str = ""
-    stage_directions: bool = True
-
-    def __bool__(self) -> bool:
-        return bool(self.cast or self.next_speaker or not self.stage_directions)
-
-    def admits(self, speaker: str) -> bool:
-        """Whether a speaker, however spelled, is of the cast."""
-        return not self.cast or speaker_key(speaker) in map(speaker_key, self.cast)
 
 
 def tidy_name(printed: str) -> str:

@@ -4,13 +4,28 @@ What can be computed in the time decides how large the model is, and how often t
 how much dropout it needs. The numbers come from trials on characters and BPE tokens, with texts of 60 KB to
 3.5 MB and trainings of one to twenty minutes; those of architectures other than `lstm` from a few short ones
 on the characters of tiny Shakespeare.
+
+How fast this machine trains, measured in a second or two: what the settings are fitted to.
+
+The settings of a training: those that suit text, machine and time, changed by what was asked for.
 """
 
 import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
-from scriptforge.config import Accelerator, Architecture, Precision
+import torch
+
+from scriptforge.config import PRESETS, Accelerator, Architecture, Precision, Preset, Settings, resolve
+from scriptforge.dataset import Dataset
+from scriptforge.errors import UsageError
+from scriptforge.models import build, config_from_json, refuse_foreign
+from scriptforge.run.run import Run
+from scriptforge.training.devices import keep_freed_memory, of_first_process
+from scriptforge.training.transfer import inherited_settings
 
 _SIZES = (128, 192, 256, 384, 512, 640, 768, 896, 1024)
 _LARGE_VOCABULARY = 600
@@ -188,3 +203,135 @@ def _size(
 def _embedding(vocabulary_size: int, hidden_size: int) -> int:
     """E: one that the head of a large vocabulary can share, or a few numbers for a character."""
     return hidden_size if vocabulary_size > _LARGE_VOCABULARY else _CHARACTER_EMBEDDING
+
+
+_STREAMS, _STEPS = 32, 16
+_SIZES_MACHINE = {"vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
+_HALF_FORMATS: dict[Accelerator, Precision] = {"cpu": "bf16", "cuda": "fp16"}
+_SECONDS = 0.5
+_WORTH_IT = 1.2
+
+
+def measure(accelerator: Accelerator) -> Machine:
+    """Times small training steps in full and in half precision, and takes what is clearly faster.
+
+    Few CPUs compute in half precision; on the others it is emulated, and slower. Of several processes that
+    train together, all get what the first one measured.
+
+    Args:
+        accelerator: what will compute.
+    """
+    keep_freed_memory()
+    half = _HALF_FORMATS.get(accelerator)
+    if half and not is_supported(half, accelerator):
+        half = None
+    steps = {precision: _step(accelerator, precision) for precision in ("fp32", half) if precision}
+    seconds: dict[Precision, list[float]] = {precision: [] for precision in steps}
+    for step in steps.values():
+        step()
+    began = time.perf_counter()
+    while time.perf_counter() - began < _SECONDS:
+        for precision, step in steps.items():
+            seconds[precision].append(step())
+    times = {precision: median(each) for precision, each in seconds.items()}
+    chosen = half if half and times["fp32"] > _WORTH_IT * times[half] else "fp32"
+    operations = operations_per_token(**_SIZES_MACHINE) * _STREAMS * _STEPS
+    is_half, rate = of_first_process([float(chosen == half), operations / times[chosen]], accelerator)
+    return Machine(accelerator, half if half and is_half else "fp32", rate)
+
+
+def is_supported(precision: Precision, accelerator: Accelerator) -> bool:
+    """Return whether a device has kernels for an LSTM in a precision.
+
+    PyTorch's LSTM on the CPU has none in bf16 where the processor lacks AVX-512, as most laptops' do: it
+    raises an error, where other operations convert and go on.
+
+    Args:
+        precision: the arithmetic.
+        accelerator: what will compute.
+    """
+    if precision == "fp32":
+        return True
+    try:
+        _step(accelerator, precision)()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _step(accelerator: Accelerator, precision: Precision) -> Callable[[], float]:
+    """A function that makes one training step and says how long it took, in seconds."""
+    model = build(config_from_json({"arch": "lstm", **_SIZES_MACHINE})).to(accelerator)
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    ids_BT = torch.zeros((_STREAMS, _STEPS), dtype=torch.int64, device=accelerator)
+    state = model.initial_state(_STREAMS)
+
+    def step() -> float:
+        began = time.perf_counter()
+        with torch.autocast(accelerator, dtype, enabled=precision != "fp32"):
+            loss, _ = model.loss(ids_BT, ids_BT, state)
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss.item()
+        return time.perf_counter() - began
+
+    return step
+
+
+DEFAULT_MINUTES = 3.0
+
+
+def choose_settings(
+    dataset: Dataset,
+    chosen: dict[str, Any],
+    accelerator: Accelerator,
+    preset: Preset | None = None,
+    init_from: Run | None = None,
+) -> Settings:
+    """The settings of a new training; the machine is measured for them.
+
+    Args:
+        dataset: what it trains on.
+        chosen: the settings that a person named.
+        accelerator: what computes.
+        preset: which group of settings to begin with.
+        init_from: the run with whose weights to begin.
+
+    Raises:
+        UsageError: the choices do not go together, with the architecture, or with the init_from.
+    """
+    inherited = inherited_settings(init_from.description, dataset, chosen) if init_from else {}
+    asked = {"minutes": DEFAULT_MINUTES}, PRESETS[preset] if preset else {}, inherited, chosen
+    known = resolve(*asked)
+    refuse_foreign(known.arch, chosen)
+    if not is_supported(known.precision, accelerator):
+        raise UsageError(
+            f"This machine cannot train in {known.precision}.", "Leave precision out, or set precision=fp32."
+        )
+    return fit_settings(dataset, measure(accelerator), *asked)
+
+
+def fit_settings(dataset: Dataset, machine: Machine, *asked: Mapping[str, Any]) -> Settings:
+    """What suits a dataset and a machine, changed by what was asked for.
+
+    Args:
+        dataset: what to train on.
+        machine: what computes.
+        asked: settings from several sources, the later ones stronger. Where the head is the embedding, its
+            size goes with `hidden_size`.
+
+    Raises:
+        UsageError: a key is unknown or a value out of bounds.
+    """
+    known = resolve(*asked)
+    suited = fitted(
+        dataset.description.splits["train"].tokens,
+        dataset.vocabulary.size,
+        machine,
+        arch=known.arch,
+        minutes=known.minutes,
+        epochs=known.epochs,
+    )
+    settings = resolve(suited, *asked)
+    if settings.tied and any("hidden_size" in source for source in asked):
+        return resolve(suited, {"embedding_size": settings.hidden_size}, *asked)
+    return settings

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 import torch
 
 from scriptforge.errors import RunError
-from scriptforge.generation.cache import CachedDecoder
-from scriptforge.generation.casting import Cast
-from scriptforge.generation.constraint import Constraint
-from scriptforge.generation.copying import CopyLimit
-from scriptforge.generation.decoder import Decoder, Loop, ModelDecoder
-from scriptforge.generation.grammar import build_grammar
+from scriptforge.generation.cast import Cast
+from scriptforge.generation.copy_limit import CopyLimit
+from scriptforge.generation.decoding import Decoder, Loop, ModelDecoder, Sitting
+from scriptforge.generation.grammar import Constraint, build_grammar
+from scriptforge.generation.neural_cache import CachedDecoder
 from scriptforge.generation.prompt import Given, build_prompt
 from scriptforge.generation.request import DEFAULT_LINES, Request
-from scriptforge.generation.sampler import Sampler
-from scriptforge.generation.sitting import Sitting
+from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models import LanguageModel, pack
 from scriptforge.originality import Index, Line, lines_of_script, lines_of_text

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriptforge.errors import StudyError
-from scriptforge.tuning.reports import TrialRecord
+from scriptforge.tuning.results import TrialRecord
 from scriptforge.workspace import StudyFolder, atomic_write
 
 if TYPE_CHECKING:
