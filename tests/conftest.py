@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from loopback_hub import Hub
+    from support.loopback_hub import Hub
 
     from scriptforge.dataset import Dataset
     from scriptforge.workspace import RunFolder
@@ -50,7 +50,7 @@ def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
     """A Hub on which Ann is at home; this process and all that it starts are hers."""
     import huggingface_hub
     from huggingface_hub import constants
-    from loopback_hub import TOKEN, Hub
+    from support.loopback_hub import TOKEN, Hub
 
     server = Hub()
     server.enrol("ann", TOKEN)
@@ -79,7 +79,7 @@ def shared_corpora() -> Path:
 @pytest.fixture(scope="session")
 def tiny_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A play of 400 lines in a file."""
-    from tiny import comedy
+    from support.tiny import comedy
 
     path = tmp_path_factory.mktemp("corpus") / "harbour.txt"
     path.write_text(comedy(400), encoding="utf-8")
@@ -89,7 +89,7 @@ def tiny_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_dataset(tiny_text: Path, tmp_path_factory: pytest.TempPathFactory) -> "Dataset":
     """The play as a dataset, at the word level."""
-    from tiny import prepared
+    from support.tiny import prepared
 
     return prepared(tiny_text, tmp_path_factory.mktemp("workspace") / "data" / "harbour")
 
@@ -97,7 +97,7 @@ def tiny_dataset(tiny_text: Path, tmp_path_factory: pytest.TempPathFactory) -> "
 @pytest.fixture(scope="session")
 def tiny_run(tiny_dataset: "Dataset") -> "RunFolder":
     """A run of two epochs on the play, in the dataset's workspace."""
-    from tiny import finish, small
+    from support.tiny import finish, small
 
     from scriptforge.training.trainer import start
     from scriptforge.workspace import RunFolder

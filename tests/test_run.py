@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import prepared, small
+from support.tiny import prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, ScriptforgeError

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loopback_hub import TOKEN, Fault, Hub
-from zoo import ZOO
+from support.loopback_hub import TOKEN, Fault, Hub
+from support.zoo import ZOO
 
 from scriptforge import __version__
 from scriptforge.workspace import RunFolder

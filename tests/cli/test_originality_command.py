@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import comedy, prepared
+from support.tiny import comedy, prepared
 
 from scriptforge.cli.app import run
 from scriptforge.dataset import Dataset

@@ -6,7 +6,7 @@ from pathlib import Path
 import datasets
 import huggingface_hub
 import pytest
-from loopback import Web
+from support.web_server import Web
 
 
 @pytest.fixture

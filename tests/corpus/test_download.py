@@ -4,7 +4,7 @@ from pathlib import Path
 import datasets
 import huggingface_hub.constants
 import pytest
-from loopback import Web
+from support.web_server import Web
 
 from scriptforge.corpus.cards import WebFile, WebFiles
 from scriptforge.corpus.fetch import Fetched, fetch

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny import comedy, prepared
+from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
-from tiny import comedy, mixed, prepared
+from support.tiny import comedy, mixed, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import comedy, prepared
+from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny import comedy, mixed, prepared
+from support.tiny import comedy, mixed, prepared
 
 from scriptforge.corpus.prepare import relevel
 from scriptforge.dataset import Dataset

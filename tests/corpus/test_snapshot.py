@@ -6,8 +6,8 @@ import huggingface_hub.constants
 import pyarrow
 import pyarrow.parquet
 import pytest
-from loopback_hub import Fault, Hub
-from tiny import prepared
+from support.loopback_hub import Fault, Hub
+from support.tiny import prepared
 
 from scriptforge.corpus.cards import HubDataset
 from scriptforge.corpus.fetch import Fetched, fetch

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from command import SMALL, Stage, scriptforge
-from tiny import comedy
+from support.command import SMALL, Stage, scriptforge
+from support.tiny import comedy
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from command import SMALL, Stage, begin, end, scriptforge
+from support.command import SMALL, Stage, begin, end, scriptforge
 
 from scriptforge.cli.app import run
 from scriptforge.config import Settings

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from command import Stage, begin, end, scriptforge
-from loopback_hub import TOKEN, Fault, Hub
+from support.command import Stage, begin, end, scriptforge
+from support.loopback_hub import TOKEN, Fault, Hub
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command import SMALL, begin, end, scriptforge
-from tiny import comedy
+from support.command import SMALL, begin, end, scriptforge
+from support.tiny import comedy
 
 from scriptforge.workspace import RunFolder
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from command import SMALL, Stage, scriptforge
-from tiny import comedy
+from support.command import SMALL, Stage, scriptforge
+from support.tiny import comedy
 
 from scriptforge.generation import Request, SamplingOptions, generate
 from scriptforge.run.run import Run

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from command import scriptforge as command
-from loopback_hub import Hub
-from tiny import SPEAKERS
+from support.command import scriptforge as command
+from support.loopback_hub import Hub
+from support.tiny import SPEAKERS
 
 import scriptforge
 from scriptforge.workspace import RunFolder

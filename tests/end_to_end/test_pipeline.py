@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command import COMMAND, Stage, scriptforge
+from support.command import COMMAND, Stage, scriptforge
 
 FIGURES = {"nats_per_token", "perplexity", "nats_per_character", "bits_per_character"}
 EVALUATION = {"run", "split", "tokens", "characters", "stream", "cold_256"}

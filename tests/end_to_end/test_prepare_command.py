@@ -3,8 +3,8 @@ import random
 from pathlib import Path
 
 import pytest
-from command import scriptforge
-from tiny import comedy
+from support.command import scriptforge
+from support.tiny import comedy
 
 
 def prepare(workspace: Path, *words: str) -> dict:  # type: ignore[type-arg]

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command import SMALL, Stage, scriptforge
-from loopback_hub import TOKEN, Hub
+from support.command import SMALL, Stage, scriptforge
+from support.loopback_hub import TOKEN, Hub
 from typer.main import get_command
 
 from scriptforge.cli.app import app

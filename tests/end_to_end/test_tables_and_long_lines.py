@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas
 import pytest
-from command import scriptforge
+from support.command import scriptforge
 
 MEGABYTE = 2**20
 _MEASURE = """

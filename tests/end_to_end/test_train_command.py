@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from command import SMALL, Stage, begin, end, scriptforge
 from safetensors.torch import load_file
-from tiny import comedy
+from support.command import SMALL, Stage, begin, end, scriptforge
+from support.tiny import comedy
 
 from scriptforge.cli.app import run
 from scriptforge.training.checkpoint import newest_checkpoint

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import postgresql
 import pytest
-from command import Stage, begin, end, scriptforge
+from support import postgresql
+from support.command import Stage, begin, end, scriptforge
 
 from scriptforge.cli.app import run
 

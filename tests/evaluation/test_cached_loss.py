@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import prepared
+from support.tiny import prepared
 
 from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from tiny import naive_nats
+from support.tiny import naive_nats
 
 from scriptforge.evaluation import Extent, Figures, evaluate, stream_figures
 from scriptforge.models import build

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from tiny import prepared
+from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError

@@ -5,7 +5,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from loopback_hub import TOKEN, Fault, Hub
+from support.loopback_hub import TOKEN, Fault, Hub
 
 from scriptforge.errors import HubError
 from scriptforge.hub import parcel, pull, push

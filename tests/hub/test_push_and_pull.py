@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from loopback_hub import Hub
-from tiny import finish, prepared, small
+from support.loopback_hub import Hub
+from support.tiny import finish, prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError

@@ -12,7 +12,7 @@ from queue import Queue
 from typing import Any
 
 import pytest
-from tiny import SPEAKERS, finish, prepared, small
+from support.tiny import SPEAKERS, finish, prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.hub.space import space_files

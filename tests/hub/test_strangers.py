@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback_hub import Hub
-from zoo import ZOO
+from support.loopback_hub import Hub
+from support.zoo import ZOO
 
 from scriptforge.errors import ScriptforgeError
 from scriptforge.hub import pull

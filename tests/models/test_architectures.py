@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from architectures import CONFIGS, V
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.architectures import CONFIGS, V
 from torch import Tensor
 
 from scriptforge.config import Architecture, resolve

@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from architectures import CONFIGS
 from hypothesis import given
 from hypothesis import strategies as st
+from support.architectures import CONFIGS
 
 from scriptforge.errors import RunError, UsageError
 from scriptforge.models import ModelConfig, config_from_json

@@ -3,9 +3,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from documents import documents, lines_of, occurs, words_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.documents import documents, lines_of, occurs, words_of
 
 from scriptforge.originality import Index, Place, lines_of_script
 from scriptforge.screenplay.formats import read

@@ -2,9 +2,9 @@
 
 from html.parser import HTMLParser
 
-from documents import documents, lines_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.documents import documents, lines_of
 
 from scriptforge.originality import Index, Line, Text, examine
 from scriptforge.originality.page import render_page

@@ -1,9 +1,9 @@
 from collections.abc import Sequence
 
 import pytest
-from documents import documents, lines_of, occurs, words_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.documents import documents, lines_of, occurs, words_of
 
 from scriptforge.originality import Index, Place, Text, examine, lines_of_script, lines_of_text
 from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY

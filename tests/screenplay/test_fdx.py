@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from screenplay_tools.fdx.parser import Parser
 from screenplay_tools.screenplay import ElementType
-from scripts import scripts
+from support.scripts import scripts
 
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch

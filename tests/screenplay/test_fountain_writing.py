@@ -14,7 +14,7 @@ from screenplain.parsers.fountain import parse as parse_with_screenplain
 from screenplain.types import Dialog, DualDialog
 from screenplay_tools.fountain.parser import Parser as ScreenplayTools
 from screenplay_tools.screenplay import ElementType
-from scripts import scripts
+from support.scripts import scripts
 
 from scriptforge.screenplay.formats import fountain, read
 from scriptforge.screenplay.script import KINDS, Element, Scene, Script, normalise

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scripts import scripts
+from support.scripts import scripts
 
 from scriptforge.screenplay.formats import write
 from scriptforge.screenplay.script import KINDS, Element, Script, normalise

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, settings
-from scripts import scripts
+from support.scripts import scripts
 
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scripts import normal_elements, scripts
+from support.scripts import normal_elements, scripts
 
 from scriptforge.screenplay import formats as writing
 from scriptforge.screenplay.formats import read

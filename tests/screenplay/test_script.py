@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scripts import scripts
+from support.scripts import scripts
 
 from scriptforge.screenplay.script import KINDS, Element, Scene, Script, normalise, speaker_key
 

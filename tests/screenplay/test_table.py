@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from scripts import scripts
+from support.scripts import scripts
 
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.screenplay.script import Element, Script, cast, speaker_key

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
-from tiny import finish, small
+from support.tiny import finish, small
 
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset

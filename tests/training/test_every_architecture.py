@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from loopback_hub import Hub
 from safetensors.torch import load_file
-from tiny import finish, small
+from support.loopback_hub import Hub
+from support.tiny import finish, small
 
 import scriptforge
 from scriptforge.config import Architecture, Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import comedy, finish, prepared, small
+from support.tiny import comedy, finish, prepared, small
 
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset

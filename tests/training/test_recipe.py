@@ -1,7 +1,7 @@
 """Settings are fitted to text and machine, and what was asked for is stronger."""
 
 import pytest
-from tiny import prepared
+from support.tiny import prepared
 
 from scriptforge.config import PRESETS, Preset
 from scriptforge.dataset import Dataset

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import comedy, finish, prepared, small
+from support.tiny import comedy, finish, prepared, small
 
 from scriptforge.config import Settings
 from scriptforge.corpus.options import Shares

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState, create_trial
-from tiny import prepared
+from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import StudyError, TrainingError, UsageError
 from scriptforge.tuning.plots import draw_pictures
-from scriptforge.tuning.results import Ended, Preparing, SearchReport, Training, outcome_of
-from scriptforge.tuning.search import search
+from scriptforge.tuning.results import Ended, Preparing, SearchReport, Training
+from scriptforge.tuning.search import outcome_of, search
 from scriptforge.tuning.space import Space
 from scriptforge.tuning.study import Plan, Study, open_study
 from scriptforge.tuning.variants import adopted

@@ -1,7 +1,7 @@
 """What a token of one vocabulary is in another."""
 
 import pytest
-from tiny import comedy
+from support.tiny import comedy
 
 from scriptforge.training.transfer import counterparts
 from scriptforge.vocabulary import Level, Vocabulary

@@ -6,7 +6,7 @@ from string import ascii_letters
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import comedy
+from support.tiny import comedy
 from tokenizers import Tokenizer
 
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loopback_hub.messages import Refused, Seen
-from loopback_hub.repositories import Commit, Kind, Repository
+from support.loopback_hub.messages import Refused, Seen
+from support.loopback_hub.repositories import Commit, Kind, Repository
 
 _PREFIXES: dict[str, Kind] = {"": "model", "datasets/": "dataset", "spaces/": "space"}
 

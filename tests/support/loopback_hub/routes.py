@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote
 
-from loopback_hub.messages import Answer, Refused, Seen
-from loopback_hub.registry import Registry
-from loopback_hub.repositories import Kind, Repository, git_oid, is_large, sha256
+from support.loopback_hub.messages import Answer, Refused, Seen
+from support.loopback_hub.registry import Registry
+from support.loopback_hub.repositories import Kind, Repository, git_oid, is_large, sha256
 
 NOW = "2026-01-01T00:00:00.000Z"
 _ID = r"(?P<id>[\w.-]+/[\w.-]+)"

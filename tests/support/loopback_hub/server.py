@@ -7,11 +7,11 @@ import threading
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
-from loopback_hub.faults import Fault, Occasion
-from loopback_hub.messages import Answer, Seen
-from loopback_hub.registry import Registry
-from loopback_hub.routes import answer
-from loopback_hub.serving import Served
+from support.loopback_hub.faults import Fault, Occasion
+from support.loopback_hub.messages import Answer, Seen
+from support.loopback_hub.registry import Registry
+from support.loopback_hub.routes import answer
+from support.loopback_hub.serving import Served
 
 
 class Hub(Registry):

@@ -9,10 +9,10 @@
 It knows what the clients ask for and no more, and keeps everything in memory.
 """
 
-from loopback_hub.faults import Fault
-from loopback_hub.messages import Seen
-from loopback_hub.repositories import Kind, Repository
-from loopback_hub.server import Hub
+from support.loopback_hub.faults import Fault
+from support.loopback_hub.messages import Seen
+from support.loopback_hub.repositories import Kind, Repository
+from support.loopback_hub.server import Hub
 
 TOKEN = "hf_canaryOfAnnWhoMayWrite"
 """Ann's, for whom the fixtures log in; it must not be seen anywhere but in requests to the Hub."""

@@ -3,7 +3,7 @@
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
 
-from loopback_hub.serving import Served
+from support.loopback_hub.serving import Served
 
 
 class Web(Served):
