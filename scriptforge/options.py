@@ -1,0 +1,270 @@
+"""What may be asked of each verb, in one class a verb: the one place of its defaults and ranges.
+
+The command line, notebooks and every other caller make these; what does the work takes them as they are. The
+module imports nothing heavy, so that `--help` can show its defaults.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from scriptforge.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Level = Literal["word", "bpe", "char"]
+Preset = Literal["classroom", "fast", "best"]
+Device = Literal["auto", "gpu", "cpu"]
+Tracker = Literal["tensorboard", "trackio"]
+HeldOut = Literal["validation", "test"]
+
+DEFAULT_LINES = 20
+"""How many lines a text has where neither lines, turns nor length were asked for."""
+
+REPETITION_WINDOW = 256
+"""How many text tokens back repetition is looked for."""
+
+_MOST_SEEDS = 2**63
+
+OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
+
+
+def with_fields(options: OptionsT, changes: Mapping[str, Any]) -> OptionsT:
+    """Return options of which some fields have other values.
+
+    Args:
+        options: an instance of one of the classes below.
+        changes: by the name of a field.
+
+    Raises:
+        UsageError: there is no such field, or a value is out of its range.
+    """
+    names = [each.name for each in dataclasses.fields(options)]
+    for name in changes:
+        if name not in names:
+            raise unknown_name("option", name, names)
+    return dataclasses.replace(options, **changes)
+
+
+def _check_range(name: str, value: float, low: float, high: float, default: object) -> None:
+    if not low <= value <= high:
+        raise UsageError(
+            f"The {name.replace('_', ' ')} must be between {low} and {high}, not {value}.",
+            f"Leave it out for what suits most models: {default}.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareOptions:
+    """How corpora become a dataset.
+
+    Attributes:
+        level: what a token is; None leaves it to the card or to the size of the text.
+        vocabulary_size: tokens in all, 2 or more; None leaves it to the level.
+        min_count: how often a word must occur to have a token; None leaves it to the level.
+        lower: whether to read everything in lower case.
+        plain: whether to take the text as it stands, not as a script.
+        merge_casts: in a mix, whether speakers of one name are one speaker.
+        validation: share of the characters held out to validate on, above 0.
+        test: share of the characters held out to test on, 0 or more; both together at most 0.5.
+        revision: of corpora on the Hub, the commit, branch or tag to read; None is the newest.
+        columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
+
+    Raises:
+        UsageError: the shares leave nothing to validate on or too little to train on.
+    """
+
+    level: Level | None = None
+    vocabulary_size: int | None = None
+    min_count: int | None = None
+    lower: bool = False
+    plain: bool = False
+    merge_casts: bool = False
+    validation: float = 0.05
+    test: float = 0.05
+    revision: str | None = None
+    columns: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 < self.validation < 1 and 0 <= self.test < 1 and self.validation + self.test <= 0.5):
+            raise UsageError(
+                f"Validation {self.validation} and test {self.test} cannot be held out.",
+                "Validation must be above 0 and both together at most 0.5: --validation 0.1 --test 0",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How a new model is trained.
+
+    Attributes:
+        epochs: how many times the text is read.
+        minutes: how long to train; where neither this nor `epochs` is given, the preset or
+            `scriptforge.training.settings.DEFAULT_MINUTES` decides.
+        preset: a named group of settings to begin with.
+        arch: the architecture, a key of `scriptforge.models.ARCHITECTURES`; None is `lstm`.
+        patience: stop after so many validations without a better one.
+        settings: further settings by name, stronger than all of the above; see `scriptforge.config.Settings`.
+        config: a TOML file of settings, weaker than the fields above and stronger than the preset.
+        device: what computes; `auto` takes a GPU if there is one.
+        init_from: the run, or `OWNER/NAME` on the Hub, with whose weights to begin.
+        track: the program for which to keep a log beside what the run keeps.
+
+    Raises:
+        UsageError: both `epochs` and `minutes` are given.
+    """
+
+    epochs: float | None = None
+    minutes: float | None = None
+    preset: Preset | None = None
+    arch: str | None = None
+    patience: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    config: Path | None = None
+    device: Device = "auto"
+    init_from: str | None = None
+    track: Tracker | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.minutes is not None:
+            raise UsageError("--epochs and --minutes exclude each other.", "Give one of them.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions:
+    """What a model is asked to write.
+
+    Attributes:
+        prime: how the text begins; see `scriptforge.generation.prompt`.
+        scene: the heading under which a script begins; empty for none.
+        source: of a mixed dataset, the corpus in whose voice to write; empty leaves it to the model.
+        lines: how many lines the text has, the prime's included: elements in a script, lines that are not
+            blank in plain text.
+        turns: how many lines of dialogue a script has, the prime's included.
+        length: after how many drawn tokens the text ends, once the line it is on is finished. Where none of
+            `lines`, `turns` and `length` is given, `DEFAULT_LINES` lines come.
+        count: how many texts.
+        seed: decides what is drawn for the first text; the others have the seeds that follow.
+        cast: names of those who may speak; empty for everybody.
+        next_speaker: who speaks first of all that is drawn; empty leaves it to the model.
+        stage_directions: whether there may be actions, and asides in brackets.
+        temperature: 0 always takes the likeliest token, 1 draws as the model says, more is wilder; 0 to 100
+            (Ackley et al. 1985).
+        top_k: draw from the k likeliest tokens; 0 is off (Fan et al. 2018, arXiv:1805.04833).
+        top_p: nucleus sampling: draw from the likeliest tokens whose probabilities add up to this, 0 to 1;
+            1 is off (Holtzman et al. 2020, arXiv:1904.09751).
+        min_p: leave out tokens less likely than this share of the likeliest one's probability, 0 to 1; 0 is
+            off (Nguyen et al. 2024, arXiv:2407.01082).
+        typical: locally typical sampling: draw from the most typical tokens whose probabilities add up to
+            this, 0 to 1; 1 is off (Meister et al. 2023, arXiv:2202.00666).
+        repetition_penalty: how much less likely a text token becomes by having occurred within
+            `REPETITION_WINDOW` tokens, 1 to 10; 1 is off (Keskar et al. 2019, arXiv:1909.05858).
+        no_repeat_ngram: never write the same run of so many text tokens twice within `REPETITION_WINDOW`
+            tokens, 0 to 32; 0 is off (Paulus et al. 2018, arXiv:1705.04304).
+        cache: the neural cache's share of the probability, 0 to 0.99; 0 is off, 0.1 is usual.
+        max_copy: how many words in a row may be copied from the training text; None for any number.
+        int8: whether to compute in 8-bit integers: faster, slightly less accurate.
+
+    Raises:
+        UsageError: a value is out of its range, or two contradict each other.
+    """
+
+    prime: str = ""
+    scene: str = ""
+    source: str = ""
+    lines: int | None = None
+    turns: int | None = None
+    length: int | None = None
+    count: int = 1
+    seed: int = 1
+    cast: tuple[str, ...] = ()
+    next_speaker: str = ""
+    stage_directions: bool = True
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.05
+    typical: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
+    cache: float = 0.0
+    max_copy: int | None = None
+    int8: bool = False
+
+    def __post_init__(self) -> None:
+        sizes = [name for name in ("lines", "turns", "length") if getattr(self, name) is not None]
+        if len(sizes) > 1:
+            raise UsageError(
+                f"A text cannot have both {sizes[0]} and {sizes[1]} asked for.", "Ask for one of them."
+            )
+        for name in (*sizes, "count", *(["max_copy"] if self.max_copy is not None else [])):
+            if getattr(self, name) < 1:
+                raise UsageError(
+                    f"The {name.replace('_', ' ')} must be 1 or more, not {getattr(self, name)}.",
+                    "Ask for at least 1.",
+                )
+        if not 0 <= self.seed <= _MOST_SEEDS - self.count:
+            raise UsageError(f"The seed cannot be {self.seed}.", "Take a number from 0 to 9 quintillion.")
+        for name, (low, high) in _SAMPLING_RANGES.items():
+            _check_range(name, getattr(self, name), low, high, getattr(type(self), name))
+
+
+_SAMPLING_RANGES: dict[str, tuple[float, float]] = {
+    "temperature": (0, 100),
+    "top_k": (0, 1_000_000),
+    "top_p": (0, 1),
+    "min_p": (0, 1),
+    "typical": (0, 1),
+    "repetition_penalty": (1, 10),
+    "no_repeat_ngram": (0, 32),
+    "cache": (0, 0.99),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What is measured of a model.
+
+    Attributes:
+        split: which held-out text is read.
+        cache: the neural cache's share of the probability with which to measure the stream once more, 0 to
+            0.99; None leaves that out.
+        int8: whether to measure the model in 8-bit integers.
+        voice: whether to measure how often a classifier recognises who says a line.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    split: HeldOut = "test"
+    cache: float | None = None
+    int8: bool = False
+    voice: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cache is not None:
+            _check_range("cache", self.cache, *_SAMPLING_RANGES["cache"], GenerateOptions.cache)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushOptions:
+    """How a run goes to the Hugging Face Hub.
+
+    Attributes:
+        repository: where to, `OWNER/NAME`; None is the person's name and the run's.
+        private: whether a repository that is made now is for its owner alone.
+        create_pr: whether to propose the change in a pull request, to a repository that exists.
+        revision: the branch to change; None is the main one.
+        message: what the commit says; None leaves it to scriptforge.
+        space: whether to make a page as well that runs the model in the browser of its readers.
+    """
+
+    repository: str | None = None
+    private: bool = False
+    create_pr: bool = False
+    revision: str | None = None
+    message: str | None = None
+    space: bool = False
