@@ -51,9 +51,9 @@ def main(transcripts: str) -> None:
     with TemporaryDirectory() as folder:
         command("prepare", "seinfeld", "--from", transcripts, workspace=folder)
         command("train", "seinfeld", "--minutes", str(MINUTES), workspace=folder)
-        place = Workspace(Path(folder))
-        trained = Run(place.run())
-        dataset = trained.description.open_dataset(place)
+        workspace = Workspace(Path(folder))
+        trained = Run(workspace.run())
+        dataset = trained.description.open_dataset(workspace)
         index, people, facts = indexed(dataset)
         reports = {name: originality(trained, request, index, people) for name, request in REQUESTS.items()}
         parts = [

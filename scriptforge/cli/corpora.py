@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def corpora(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this one's whole card.")] = None,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -21,7 +21,7 @@ def corpora(
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    loaded = load_cards(Workspace.find(workspace).cards)
+    loaded = load_cards(Workspace.find(workspace_path).cards)
     if name is not None:
         card = loaded.card(name)
         output.result(_document(card), lambda: facts(_facts(card)))

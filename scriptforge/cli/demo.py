@@ -21,7 +21,7 @@ That was a small model after a short training. Next:
 
 def demo(
     minutes: Annotated[float, typer.Option(metavar="M", help="How long to train.")] = 0.7,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     quiet: Quiet = False,
 ) -> None:
     """Prepare, train and generate on the built-in sitcom, in about a minute."""
@@ -39,8 +39,8 @@ def demo(
     from scriptforge.workspace import Workspace
 
     output = Output(quiet=quiet)
-    place = Workspace.find(workspace)
-    folder = place.new_dataset(NAME)
+    workspace = Workspace.find(workspace_path)
+    folder = workspace.new_dataset(NAME)
     if not folder.description.is_file():
         output.note("1. Prepare: ten episodes of “Exact Change”, a sitcom about a toll bridge.")
         source = find_source(NAME, load_cards())
@@ -50,7 +50,7 @@ def demo(
     dataset = Dataset(folder)
     accelerator = choose_device("auto")
     settings = choose_settings(dataset, {"minutes": minutes}, accelerator)
-    run = place.new_run(place.free_run_name(NAME))
+    run = workspace.new_run(workspace.free_run_name(NAME))
     output.note(
         f"2. Train for {minutes * 60:.0f} seconds on {dataset.description.splits['train'].lines:,} lines."
     )

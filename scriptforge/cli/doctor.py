@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MARKS = {"ok": "ok", "advice": "hint", "unusable": "broken"}
 
 
-def doctor(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
+def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
     """Look at this machine: versions, memory, accelerator, disk, caches and login."""
     from dataclasses import asdict, replace
 
@@ -22,7 +22,7 @@ def doctor(workspace: WorkspacePath = None, as_json: AsJSON = False, quiet: Quie
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    found = examine(Workspace.find(workspace))
+    found = examine(Workspace.find(workspace_path))
     findings = [replace(finding, found=discreet(finding.found)) for finding in found]
     usable = is_usable(findings)
     document = {"usable": usable, "findings": [asdict(finding) for finding in findings]}

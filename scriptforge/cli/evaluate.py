@@ -38,7 +38,7 @@ def evaluate(
     voice: Annotated[
         bool, typer.Option("--voice", help="Measure how often a classifier tells who says a line.")
     ] = False,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -50,9 +50,9 @@ def evaluate(
     from scriptforge.workspace import Workspace
 
     options = CacheOptions(cache) if cache is not None else None
-    place = Workspace.find(workspace)
-    trained = Run(place.run(run))
-    dataset = trained.description.open_dataset(place)
+    workspace = Workspace.find(workspace_path)
+    trained = Run(workspace.run(run))
+    dataset = trained.description.open_dataset(workspace)
     model = pack(trained.model, "int8") if int8 else trained.model
     by_source = evaluate_sources(model, dataset, split.value)
     evaluation = together(by_source.values(), extent(dataset, split.value))

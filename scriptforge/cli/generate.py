@@ -232,7 +232,7 @@ def generate(
         ),
     ] = None,
     force: Force = False,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -274,15 +274,15 @@ def generate(
         max_copy=max_copy,
         int8=int8,
     )
-    place = Workspace.find(workspace)
+    workspace = Workspace.find(workspace_path)
     with output.progress() as progress:
-        folder, notes = find_run(place, run, progress=progress)
+        folder, notes = find_run(workspace, run, progress=progress)
     for note in notes:
         output.note(note)
     trained = Run(folder)
     _check_cast(request.casting, trained)
     request, after = _opened(continued, request, trained)
-    dataset = trained.description.open_dataset(place) if max_copy or check else None
+    dataset = trained.description.open_dataset(workspace) if max_copy or check else None
     index = index_training(dataset) if dataset else None
     writing = Writing(trained.model, trained.vocabulary, request, after=after, index=index)
     if is_streamed:

@@ -34,7 +34,7 @@ def inspect(
             help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
         ),
     ] = None,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -48,7 +48,7 @@ def inspect(
 
     output = Output(as_json, quiet)
     source = replace(
-        find_source(path, load_cards(Workspace.find(workspace).cards)),
+        find_source(path, load_cards(Workspace.find(workspace_path).cards)),
         format=format,
         columns=parse_columns(columns) if columns else None,
     )

@@ -36,7 +36,7 @@ def originality(
         typer.Option("--html", metavar="PATH", help="Write the marked text to a web page instead."),
     ] = None,
     force: Force = False,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -49,9 +49,9 @@ def originality(
     output = Output(as_json, quiet)
     if page is not None:
         _refuse_replacing(page, force)
-    place = Workspace.find(workspace)
-    folder = place.run(run)
-    dataset = RunDescription.load(folder).open_dataset(place)
+    workspace = Workspace.find(workspace_path)
+    folder = workspace.run(run)
+    dataset = RunDescription.load(folder).open_dataset(workspace)
     lines = _read(file, dataset.description.plain)
     index = index_training(dataset)
     report = examine(lines, index, Text(held_out(dataset), index))

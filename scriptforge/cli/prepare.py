@@ -73,7 +73,7 @@ def prepare(
         str | None, typer.Option(metavar="NAME", help="Name of the dataset, instead of the corpus's.")
     ] = None,
     force: Force = False,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -87,9 +87,9 @@ def prepare(
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    place = Workspace.find(workspace)
+    workspace = Workspace.find(workspace_path)
     shares = Shares(validation, test)
-    cards = load_cards(place.cards)
+    cards = load_cards(workspace.cards)
     if corpora:
         sources = find_sources(corpora, cards, path=path)
     else:
@@ -98,8 +98,8 @@ def prepare(
         sources = [at_revision(source, revision) for source in sources]
     if columns:
         sources = [replace(source, columns=parse_columns(columns)) for source in sources]
-    folder = place.new_dataset(name or mix_name(sources))
-    place.refuse_overwriting(folder, force)
+    folder = workspace.new_dataset(name or mix_name(sources))
+    workspace.refuse_overwriting(folder, force)
     with output.progress() as progress:
         fetched = [(source, fetch(source, progress=progress)) for source in sources]
         if columns:

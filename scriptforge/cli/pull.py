@@ -12,7 +12,7 @@ def pull(
     revision: Annotated[
         str | None, typer.Option(metavar="REVISION", help="A commit, branch or tag, instead of the newest.")
     ] = None,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -22,7 +22,7 @@ def pull(
 
     output = Output(as_json, quiet)
     with output.progress() as progress:
-        arrival = bring(Workspace.find(workspace), repository, revision, progress=progress)
+        arrival = bring(Workspace.find(workspace_path), repository, revision, progress=progress)
     for note in arrival.notes:
         output.note(note)
     record = arrival.record

@@ -37,7 +37,7 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the files and the model card, and send nothing.")
     ] = False,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -48,10 +48,10 @@ def push(
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    place = Workspace.find(workspace)
-    trained = Run(place.run(run))
+    workspace = Workspace.find(workspace_path)
+    trained = Run(workspace.run(run))
     name = repository or f"{user_name()}/{trained.folder.name}"
-    dataset = dataset_at_hand(trained, place)
+    dataset = dataset_at_hand(trained, workspace)
     if dataset is None:
         output.note("What it was trained on is not here, so its card does not say how much it copies.")
     parcels = [parcel(trained, name, dataset), *([space_parcel(trained, name)] if space else [])]

@@ -214,7 +214,7 @@ def runs(
     sort: Annotated[
         Order | None, typer.Option(help="What the runs go by: the latest, or the least of something, first.")
     ] = None,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -222,16 +222,16 @@ def runs(
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    place = Workspace.find(workspace)
+    workspace = Workspace.find(workspace_path)
     if names:
-        folders = dict.fromkeys(place.run(name) for name in names)
+        folders = dict.fromkeys(workspace.run(name) for name in names)
         compared = _sorted(map(run_details, folders), sort)
         for run in compared:
             if not run["history"]:
                 output.note(f"{run['run']} has no metrics.jsonl, and so no curve.")
         output.result(compared, lambda: comparison(compared))
         return
-    listed = _sorted(_summaries(place.runs(), output), sort)
+    listed = _sorted(_summaries(workspace.runs(), output), sort)
     if not listed:
         output.note("There is no run here yet. Train one: scriptforge train")
     output.result(listed, lambda: table(_COLUMNS, map(_cells, listed)))

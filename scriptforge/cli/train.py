@@ -106,7 +106,7 @@ def train(
         TrackerChoice | None, typer.Option(help="Keep a log for this program beside what the run keeps.")
     ] = None,
     force: Force = False,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -120,7 +120,7 @@ def train(
     if epochs is not None and minutes is not None:
         raise UsageError("--epochs and --minutes exclude each other.", "Give one of them.")
     output = Output(as_json, quiet)
-    place = Workspace.find(workspace)
+    workspace = Workspace.find(workspace_path)
     accelerator = choose_device("auto" if gpu is None else "gpu" if gpu else "cpu")
     flags = {"epochs": epochs, "minutes": minutes, "patience": patience, "arch": arch}
     chosen = {
@@ -134,10 +134,10 @@ def train(
         )
     with Interrupts() as interrupts:
         if resume:
-            folder, reports = _resume(place, name, accelerator, chosen, interrupts)
+            folder, reports = _resume(workspace, name, accelerator, chosen, interrupts)
         else:
             wish = _Wish(name, run_name, init_from, preset, chosen, accelerator, force)
-            folder, reports = _start(place, wish, output, interrupts)
+            folder, reports = _start(workspace, wish, output, interrupts)
         finished = follow(reports, output, recorders(folder, track.value if track else None))
         if finished is None:
             raise typer.Exit(interrupts.exit_code if interrupts.requested() else 0)
@@ -157,24 +157,24 @@ def _refuse_what_a_new_run_takes(given: dict[str, Any]) -> None:
 
 
 def _start(
-    place: "Workspace", wish: _Wish, output: Output, interrupts: Interrupts
+    workspace: "Workspace", wish: _Wish, output: Output, interrupts: Interrupts
 ) -> "tuple[RunFolder, Iterator[Report]]":
     from scriptforge.dataset import Dataset
     from scriptforge.training.devices import is_first_process
     from scriptforge.training.settings import choose_settings
     from scriptforge.training.trainer import start
 
-    dataset = Dataset(place.dataset(wish.dataset))
-    init_from = _init_from(place, wish.init_from, output)
+    dataset = Dataset(workspace.dataset(wish.dataset))
+    init_from = _init_from(workspace, wish.init_from, output)
     preset: Preset | None = wish.preset.value if wish.preset else None
     settings = choose_settings(dataset, wish.chosen, wish.accelerator, preset, init_from)
-    folder = place.new_run(wish.run or place.free_run_name(dataset.name))
+    folder = workspace.new_run(wish.run or workspace.free_run_name(dataset.name))
     if is_first_process():
-        place.refuse_overwriting(folder, wish.force)
+        workspace.refuse_overwriting(folder, wish.force)
     return folder, start(dataset, settings, folder, wish.accelerator, interrupts.requested, init_from)
 
 
-def _init_from(place: "Workspace", name: str | None, output: Output) -> "Run | None":
+def _init_from(workspace: "Workspace", name: str | None, output: Output) -> "Run | None":
     """The run with whose weights to begin, pulled if it is on the Hub."""
     if name is None:
         return None
@@ -182,14 +182,14 @@ def _init_from(place: "Workspace", name: str | None, output: Output) -> "Run | N
     from scriptforge.run.run import Run
 
     with output.progress() as progress:
-        folder, notes = find_run(place, name, progress=progress)
+        folder, notes = find_run(workspace, name, progress=progress)
     for note in notes:
         output.note(note)
     return Run(folder)
 
 
 def _resume(
-    place: "Workspace",
+    workspace: "Workspace",
     run_name: str | None,
     accelerator: "Accelerator",
     chosen: dict[str, Any],
@@ -207,9 +207,9 @@ def _resume(
             f"A run that goes on keeps its settings, {fixed[0]} too.",
             "Give only --epochs or --minutes with --resume, or train a new run.",
         )
-    folder = place.run(run_name)
+    folder = workspace.run(run_name)
     description = RunDescription.load(folder)
-    dataset = Dataset(place.dataset(description.dataset.name))
+    dataset = Dataset(workspace.dataset(description.dataset.name))
     if not chosen:
         return folder, resume(dataset, folder, accelerator, should_stop=interrupts.requested)
     more = resolve(description.settings.model_dump(), chosen)

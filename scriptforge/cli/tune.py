@@ -80,7 +80,7 @@ def tune(
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training.")
     ] = 1,
-    workspace: WorkspacePath = None,
+    workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
@@ -108,11 +108,11 @@ def tune(
         raise UsageError("--epochs and --minutes exclude each other.", "Give one of them.")
     if plot:
         require_matplotlib()
-    place = Workspace.find(workspace)
+    workspace = Workspace.find(workspace_path)
     plan = _plan(trials, seconds, space_file, pruner, gpu, seed)
-    dataset = Dataset(place.dataset(name))
-    run = _new_run(place, run_name or place.free_run_name(dataset.name)) if best else None
-    folder = place.study(study_name or dataset.name)
+    dataset = Dataset(workspace.dataset(name))
+    run = _new_run(workspace, run_name or workspace.free_run_name(dataset.name)) if best else None
+    folder = workspace.study(study_name or dataset.name)
     with Interrupts() as interrupts:
         with open_study(folder, storage, dataset, plan) as study:
             _search(study, output, interrupts)
@@ -123,7 +123,7 @@ def tune(
         document = _document(dataset.name, outcome)
         if run:
             finished = _train(
-                outcome, length or {"minutes": DEFAULT_MINUTES}, place, run, plan, output, interrupts
+                outcome, length or {"minutes": DEFAULT_MINUTES}, workspace, run, plan, output, interrupts
             )
             document["run"] = finished.run
             document["trained"] = asdict(finished.best)
@@ -161,9 +161,9 @@ def _plan(
     )
 
 
-def _new_run(place: "Workspace", name: str) -> "RunFolder":
-    folder = place.new_run(name)
-    place.refuse_overwriting(folder, force=False)
+def _new_run(workspace: "Workspace", name: str) -> "RunFolder":
+    folder = workspace.new_run(name)
+    workspace.refuse_overwriting(folder, force=False)
     return folder
 
 
@@ -181,7 +181,7 @@ def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
 def _train(
     outcome: "Outcome",
     length: dict[str, float],
-    place: "Workspace",
+    workspace: "Workspace",
     run: "RunFolder",
     plan: "Plan",
     output: Output,
@@ -192,7 +192,9 @@ def _train(
     from scriptforge.tuning.variants import adopted
 
     settings = outcome.settings_for(length)
-    reports = start(adopted(outcome.dataset, place), settings, run, plan.accelerator, interrupts.requested)
+    reports = start(
+        adopted(outcome.dataset, workspace), settings, run, plan.accelerator, interrupts.requested
+    )
     finished = follow(reports, output)
     if finished is None:
         raise typer.Exit(interrupts.exit_code)

@@ -52,10 +52,10 @@ def write_specimen(run: Run, dataset: Dataset | None) -> Specimen:
     return Specimen(piece.text, examine(piece.lines, index, Text(held_out(dataset), index)))
 
 
-def dataset_at_hand(run: Run, place: Workspace) -> Dataset | None:
+def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
     """What a run was trained on, if it is in the workspace as it was then."""
     try:
-        return run.description.open_dataset(place)
+        return run.description.open_dataset(workspace)
     except (DatasetError, RunError):
         return None
 

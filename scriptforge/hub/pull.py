@@ -135,12 +135,12 @@ class _Delivery:
 
 
 def pull(
-    place: Workspace, repository: str, revision: str | None = None, *, progress: Progress = untold
+    workspace: Workspace, repository: str, revision: str | None = None, *, progress: Progress = untold
 ) -> Arrival:
     """Brings a model here as the run `OWNER--NAME`; what is here already is not fetched again.
 
     Args:
-        place: the workspace.
+        workspace: the workspace.
         repository: its id.
         revision: a commit, branch or tag; None is the newest of the main branch.
         progress: told how many bytes have come.
@@ -150,7 +150,7 @@ def pull(
         HubError: it cannot be had, or is not what its commit says.
         ScriptforgeError: it is no model that this package wrote.
     """
-    folder = _folder(place, checked_repository(repository))
+    folder = _folder(workspace, checked_repository(repository))
     asked = Asked(f"The model {repository}", HubError)
     with asked.explained(revision):
         about = client().model_info(
@@ -207,14 +207,14 @@ def _place_to_arrive(folder: RunFolder) -> Iterator[RunFolder]:
 
 
 def find_run(
-    place: Workspace, name: str | None, *, progress: Progress = untold
+    workspace: Workspace, name: str | None, *, progress: Progress = untold
 ) -> tuple[RunFolder, list[str]]:
     """The run that a person means: one of the workspace, a folder, or a model on the Hub, which is pulled.
 
     A model that was pulled before is used as it is here where the Hub cannot be asked.
 
     Args:
-        place: the workspace.
+        workspace: the workspace.
         name: a run, a folder or `OWNER/NAME`; None is the latest run.
         progress: as of `pull`.
 
@@ -225,11 +225,11 @@ def find_run(
         ScriptforgeError: there is none, or it cannot be had.
     """
     if name is None or not REPOSITORY.fullmatch(name) or Path(name).exists():
-        return place.run(name), []
+        return workspace.run(name), []
     try:
-        arrival = pull(place, name, progress=progress)
+        arrival = pull(workspace, name, progress=progress)
     except HubError as problem:
-        folder = _folder(place, name)
+        folder = _folder(workspace, name)
         kept = _read_record(folder)
         if not (kept and _is_whole(folder, kept)):
             raise
@@ -237,8 +237,8 @@ def find_run(
     return arrival.folder, list(arrival.notes)
 
 
-def _folder(place: Workspace, repository: str) -> RunFolder:
-    return RunFolder(place.root / "runs" / repository.replace("/", "--"))
+def _folder(workspace: Workspace, repository: str) -> RunFolder:
+    return RunFolder(workspace.root / "runs" / repository.replace("/", "--"))
 
 
 def _is_whole(folder: RunFolder, record: Record) -> bool:

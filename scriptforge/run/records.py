@@ -176,14 +176,14 @@ class RunDescription(BaseModel):
                 "Prepare it as it was then, or train a new run on it.",
             )
 
-    def open_dataset(self, place: Workspace) -> Dataset:
+    def open_dataset(self, workspace: Workspace) -> Dataset:
         """The dataset that the run was trained on.
 
         Raises:
             DatasetError: it is not in this workspace.
             RunError: what has its name there was prepared in another way.
         """
-        dataset = Dataset(place.dataset(self.dataset.name))
+        dataset = Dataset(workspace.dataset(self.dataset.name))
         self.refuse_other_dataset(dataset)
         return dataset
 

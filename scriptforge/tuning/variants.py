@@ -54,17 +54,17 @@ class Variants:
         return Dataset(folder)
 
 
-def adopted(dataset: Dataset, place: Workspace) -> Dataset:
+def adopted(dataset: Dataset, workspace: Workspace) -> Dataset:
     """A dataset of a study among those of the workspace, where the runs trained on it look for it.
 
     Args:
         dataset: one of `Variants`, or one that is in the workspace already.
-        place: the workspace.
+        workspace: the workspace.
 
     Raises:
         UsageError: another dataset there has its name.
     """
-    folder: DatasetFolder = place.new_dataset(dataset.name)
+    folder: DatasetFolder = workspace.new_dataset(dataset.name)
     if not folder.description.is_file():
         with atomic_folder(folder.path) as temporary:
             shutil.copytree(dataset.folder.path, temporary, dirs_exist_ok=True)

@@ -26,7 +26,7 @@ REFUSALS = [
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
@@ -46,20 +46,20 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
-def leftovers(place: Workspace) -> list[str]:
+def leftovers(workspace: Workspace) -> list[str]:
     """What a failed pull has left, but for its lock, which is empty."""
-    return sorted(path.name for path in (place.root / "runs").rglob("*") if path.suffix != ".lock")
+    return sorted(path.name for path in (workspace.root / "runs").rglob("*") if path.suffix != ".lock")
 
 
 @pytest.mark.parametrize("path", ["/api/models/", "/resolve/"])
 @pytest.mark.parametrize(("status", "headers", "words"), REFUSALS)
 def test_a_refused_pull_says_why(
-    published: Hub, place: Workspace, path: str, status: int, headers: dict[str, str], words: str
+    published: Hub, workspace: Workspace, path: str, status: int, headers: dict[str, str], words: str
 ) -> None:
     published.misbehave(Fault(status=status, headers=headers), path=path)
     with pytest.raises(HubError, match=words):
-        pull(place, "bob/harbour")
-    assert leftovers(place) == []
+        pull(workspace, "bob/harbour")
+    assert leftovers(workspace) == []
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_a_refused_pull_says_why(
 )
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
 def test_what_breaks_on_the_way_is_not_kept_and_heals(
-    published: Hub, place: Workspace, fault: Fault, file: str
+    published: Hub, workspace: Workspace, fault: Fault, file: str
 ) -> None:
     published.misbehave(fault, method="GET", path=f"/{file}")
     with pytest.raises(HubError):
-        pull(place, "bob/harbour")
-    assert leftovers(place) == []
+        pull(workspace, "bob/harbour")
+    assert leftovers(workspace) == []
     published.behave()
-    assert pull(place, "bob/harbour").folder.weights.is_file()
+    assert pull(workspace, "bob/harbour").folder.weights.is_file()
 
 
 @pytest.mark.parametrize("path", ["/api/repos/create", "/preupload/", "/lfs/", "/commit/"])
@@ -111,7 +111,7 @@ def test_a_push_that_fails_says_why_and_changes_nothing(
 @pytest.mark.parametrize("fault", [Fault(adds=9), Fault(corrupts=True)], ids=repr)
 @pytest.mark.parametrize("path", ["/api/repos/create", "/api/models/", "/lfs/objects/batch", "/preupload/"])
 def test_an_answer_that_is_not_the_hubs_is_said_to_be_none(
-    hub: Hub, tiny_run: RunFolder, place: Workspace, fault: Fault, path: str
+    hub: Hub, tiny_run: RunFolder, workspace: Workspace, fault: Fault, path: str
 ) -> None:
     hub.publish("model", "ann/harbour", {"README.md": b"# Mine"})
     hub.misbehave(fault, path=path)
@@ -119,14 +119,14 @@ def test_an_answer_that_is_not_the_hubs_is_said_to_be_none(
         push(parcel(Run(tiny_run), "ann/harbour"))
     if path == "/api/models/":
         with pytest.raises(HubError, match="answered with something else than the Hub says"):
-            pull(place, "ann/harbour")
+            pull(workspace, "ann/harbour")
 
 
-def test_a_silent_hub_is_waited_for_but_not_for_long(published: Hub, place: Workspace) -> None:
+def test_a_silent_hub_is_waited_for_but_not_for_long(published: Hub, workspace: Workspace) -> None:
     published.misbehave(Fault(stalls=True), method="HEAD", path="/resolve/")
     begun = monotonic()
     with pytest.raises(HubError, match="did not answer"):
-        pull(place, "bob/harbour")
+        pull(workspace, "bob/harbour")
     assert monotonic() - begun < 30  # of itself the client waits a minute for each of five tries
 
 
@@ -153,7 +153,7 @@ def test_a_commit_by_somebody_else_meanwhile_is_not_overwritten(hub: Hub, tiny_r
         push(parcel(Run(tiny_run), "ann/harbour"))
 
 
-def test_the_token_goes_to_no_other_host(published: Hub, place: Workspace) -> None:
+def test_the_token_goes_to_no_other_host(published: Hub, workspace: Workspace) -> None:
     elsewhere = Hub()
     try:
         (repository,) = published.repositories.values()
@@ -167,7 +167,7 @@ def test_the_token_goes_to_no_other_host(published: Hub, place: Workspace) -> No
             "X-Linked-Size": str(len(weights)),
         }
         published.misbehave(Fault(status=302, headers=moved), path="/model.safetensors")
-        assert pull(place, "bob/harbour").folder.weights.read_bytes() == weights
+        assert pull(workspace, "bob/harbour").folder.weights.read_bytes() == weights
         assert published.seen[-1].token == TOKEN
         assert [seen.token for seen in elsewhere.seen] == [None]
     finally:

@@ -24,7 +24,7 @@ FILES = {"README.md", "config.json", "model.safetensors", "tokenizer.json"}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
@@ -35,9 +35,9 @@ def pushed(hub: Hub, tiny_run: RunFolder) -> Hub:
 
 
 def test_a_pushed_model_comes_back_with_the_same_bytes_and_writes_the_same(
-    pushed: Hub, tiny_run: RunFolder, place: Workspace
+    pushed: Hub, tiny_run: RunFolder, workspace: Workspace
 ) -> None:
-    arrival = pull(place, "ann/harbour")
+    arrival = pull(workspace, "ann/harbour")
     assert arrival.folder.weights.read_bytes() == tiny_run.weights.read_bytes()
     own, pulled = Run(tiny_run), Run(arrival.folder)
     request = Request(seed=3, lines=5)
@@ -65,12 +65,12 @@ def test_other_files_of_a_repository_stay(hub: Hub, tiny_run: RunFolder) -> None
 
 
 def test_a_private_repository_is_for_its_owner(
-    hub: Hub, tiny_run: RunFolder, place: Workspace, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, tiny_run: RunFolder, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push(parcel(Run(tiny_run), "ann/secret"), private=True)
     monkeypatch.setenv("HF_TOKEN", "")
     with pytest.raises(HubError, match="does not exist, or is private"):
-        pull(place, "ann/secret")
+        pull(workspace, "ann/secret")
 
 
 def test_a_pull_request_leaves_the_main_branch_alone(pushed: Hub, tiny_run: RunFolder) -> None:
@@ -99,69 +99,69 @@ def test_nobody_pushes_without_a_login(
 
 
 @pytest.mark.parametrize("id_", ["harbour", "ann/../bob", "ann/har bour", "/ann", "ann/x/y", "ann/ä"])
-def test_what_is_no_repository_is_refused(id_: str, place: Workspace) -> None:
+def test_what_is_no_repository_is_refused(id_: str, workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="not the id of a repository"):
-        pull(place, id_)
+        pull(workspace, id_)
 
 
 def test_an_older_commit_can_be_pulled_by_branch_tag_or_name(
-    pushed: Hub, place: Workspace, tiny_run: RunFolder
+    pushed: Hub, workspace: Workspace, tiny_run: RunFolder
 ) -> None:
     repository = pushed.repositories["model", "ann/harbour"]
     first = repository.head
     repository.refs["refs/tags/v1"] = first
     repository.commit("refs/heads/main", {"README.md": b"# New\n"}, "Say more")
-    assert pull(place, "ann/harbour", "v1").record.revision == first
-    assert pull(place, "ann/harbour", first).record.revision == first
-    assert pull(place, "ann/harbour").record.revision == repository.head
+    assert pull(workspace, "ann/harbour", "v1").record.revision == first
+    assert pull(workspace, "ann/harbour", first).record.revision == first
+    assert pull(workspace, "ann/harbour").record.revision == repository.head
     with pytest.raises(HubError, match="has no revision “v9”"):
-        pull(place, "ann/harbour", "v9")
+        pull(workspace, "ann/harbour", "v9")
 
 
-def test_a_change_since_the_last_time_is_said(pushed: Hub, place: Workspace) -> None:
-    assert pull(place, "ann/harbour").notes == ()
+def test_a_change_since_the_last_time_is_said(pushed: Hub, workspace: Workspace) -> None:
+    assert pull(workspace, "ann/harbour").notes == ()
     pushed.repositories["model", "ann/harbour"].commit("refs/heads/main", {"README.md": b"# New\n"}, "More")
-    (note,) = pull(place, "ann/harbour").notes
+    (note,) = pull(workspace, "ann/harbour").notes
     assert "ann/harbour has changed" in note
 
 
-def test_what_is_here_is_not_fetched_again(pushed: Hub, place: Workspace) -> None:
-    pull(place, "ann/harbour")
+def test_what_is_here_is_not_fetched_again(pushed: Hub, workspace: Workspace) -> None:
+    pull(workspace, "ann/harbour")
     pushed.seen.clear()
-    pull(place, "ann/harbour")
+    pull(workspace, "ann/harbour")
     assert [seen.path for seen in pushed.seen] == ["/api/models/ann/harbour"]
 
 
-def test_a_damaged_copy_is_fetched_again(pushed: Hub, place: Workspace) -> None:
-    folder = pull(place, "ann/harbour").folder
+def test_a_damaged_copy_is_fetched_again(pushed: Hub, workspace: Workspace) -> None:
+    folder = pull(workspace, "ann/harbour").folder
     before = folder.weights.read_bytes()
     folder.weights.write_bytes(before[:-1] + b"?")
-    assert pull(place, "ann/harbour").folder.weights.read_bytes() == before
+    assert pull(workspace, "ann/harbour").folder.weights.read_bytes() == before
 
 
-def test_a_run_of_ones_own_is_never_replaced(pushed: Hub, place: Workspace, tiny_run: RunFolder) -> None:
-    own = place.root / "runs" / "ann--harbour"
+def test_a_run_of_ones_own_is_never_replaced(pushed: Hub, workspace: Workspace, tiny_run: RunFolder) -> None:
+    own = workspace.root / "runs" / "ann--harbour"
     shutil.copytree(tiny_run.path, own)
     (own / "notes.txt").write_text("mine")
     with pytest.raises(HubError, match="is not one that was pulled"):
-        pull(place, "ann/harbour")
+        pull(workspace, "ann/harbour")
     assert (own / "notes.txt").read_text() == "mine"
 
 
-def test_only_files_of_a_run_are_taken(pushed: Hub, place: Workspace) -> None:
+def test_only_files_of_a_run_are_taken(pushed: Hub, workspace: Workspace) -> None:
     pushed.publish("model", "ann/harbour", {"evil.py": b"boom", "../up.txt": b"up"})
-    folder = pull(place, "ann/harbour").folder
+    folder = pull(workspace, "ann/harbour").folder
     assert {path.name for path in folder.path.iterdir()} == FILES | {"hub.json"}
     assert not (folder.path.parent / "up.txt").exists()
 
 
 def test_a_model_can_be_used_by_its_name_on_the_hub_with_and_without_a_network(
-    pushed: Hub, place: Workspace
+    pushed: Hub, workspace: Workspace
 ) -> None:
-    folder, notes = find_run(place, "ann/harbour")
+    folder, notes = find_run(workspace, "ann/harbour")
     assert (folder.name, notes) == ("ann--harbour", [])
     pushed.stop()
-    again, notes = find_run(place, "ann/harbour")
+    again, notes = find_run(workspace, "ann/harbour")
     assert again == folder
     assert "used as it was pulled" in notes[-1]
 
@@ -197,10 +197,10 @@ def test_the_card_says_how_much_is_copied_where_that_can_be_told(
 
 
 def test_the_card_names_the_model_that_it_began_with(
-    pushed: Hub, place: Workspace, tiny_dataset: Dataset
+    pushed: Hub, workspace: Workspace, tiny_dataset: Dataset
 ) -> None:
-    parent = Run(pull(place, "ann/harbour").folder)
-    folder = RunFolder(place.root / "runs" / "heir")
+    parent = Run(pull(workspace, "ann/harbour").folder)
+    folder = RunFolder(workspace.root / "runs" / "heir")
     settings = small(epochs=0.1, **inherited_settings(parent.description, tiny_dataset, {}))
     finish(start(tiny_dataset, settings, folder, "cpu", init_from=parent))
     card = parcel(Run(folder), "ann/heir").card

@@ -52,23 +52,23 @@ def left_by(folder: RunFolder) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def place(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with a run of every architecture, under its name."""
-    place = Workspace(tmp_path_factory.mktemp("architectures"))
+    workspace = Workspace(tmp_path_factory.mktemp("architectures"))
     for arch in ARCHITECTURES:
-        finish(start(tiny_dataset, settings(arch), place.new_run(arch), "cpu"))
-    return place
+        finish(start(tiny_dataset, settings(arch), workspace.new_run(arch), "cpu"))
+    return workspace
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_it_learns(place: Workspace, arch: Architecture) -> None:
-    first, *_, last = map(json.loads, place.run(arch).metrics.read_text().splitlines())
+def test_it_learns(workspace: Workspace, arch: Architecture) -> None:
+    first, *_, last = map(json.loads, workspace.run(arch).metrics.read_text().splitlines())
     assert last["nats_per_token"] < first["nats_per_token"] - 0.2
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_stopped_and_gone_on_with_it_ends_in_the_same_bits(
-    tiny_dataset: Dataset, place: Workspace, arch: Architecture, tmp_path: Path
+    tiny_dataset: Dataset, workspace: Workspace, arch: Architecture, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path / arch)
     answers = iter([False] * 9 + [True])
@@ -76,7 +76,7 @@ def test_stopped_and_gone_on_with_it_ends_in_the_same_bits(
     stopped = load_file(folder.checkpoint(10) / "optimizer.safetensors")
     assert any(tensor.any() for name, tensor in stopped.items() if name.startswith("recurrent."))
     finish(resume(tiny_dataset, folder, "cpu"))
-    assert left_by(folder) == left_by(place.run(arch))
+    assert left_by(folder) == left_by(workspace.run(arch))
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
@@ -90,22 +90,24 @@ def test_optimizers_go_on_in_the_same_bits_too(tiny_dataset: Dataset, tmp_path: 
     assert left_by(parted) == left_by(whole)
 
 
-def test_another_process_writes_the_same(place: Workspace) -> None:
+def test_another_process_writes_the_same(workspace: Workspace) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _OPEN_AND_WRITE, *ARCHITECTURES],
-        cwd=place.root,
+        cwd=workspace.root,
         capture_output=True,
         text=True,
         check=True,
     )
-    own = [scriptforge.load(arch, workspace=place.root).generate(lines=3, seed=5) for arch in ARCHITECTURES]
+    own = [
+        scriptforge.load(arch, workspace=workspace.root).generate(lines=3, seed=5) for arch in ARCHITECTURES
+    ]
     assert json.loads(done.stdout) == own
     assert all(text.count("\n") >= 3 for text in own)
 
 
 @pytest.mark.parametrize("arch", SIBLINGS)
-def test_it_is_pushed_and_pulled(hub: Hub, place: Workspace, arch: Architecture, tmp_path: Path) -> None:
-    run = Run(place.run(arch))
+def test_it_is_pushed_and_pulled(hub: Hub, workspace: Workspace, arch: Architecture, tmp_path: Path) -> None:
+    run = Run(workspace.run(arch))
     card = parcel(run, f"ann/{arch}").card
     assert f"- {arch}\n" in card and "- lstm\n" not in card
     push(parcel(run, f"ann/{arch}"))
@@ -115,15 +117,15 @@ def test_it_is_pushed_and_pulled(hub: Hub, place: Workspace, arch: Architecture,
 
 
 @pytest.mark.parametrize("arch", SIBLINGS)
-def test_it_has_no_page(place: Workspace, arch: Architecture) -> None:
+def test_it_has_no_page(workspace: Workspace, arch: Architecture) -> None:
     with pytest.raises(HubError, match=arch) as caught:
-        space_parcel(Run(place.run(arch)), "ann/page")
+        space_parcel(Run(workspace.run(arch)), "ann/page")
     assert "--space" in caught.value.hint
 
 
 @pytest.mark.parametrize("arch", ["gru", "rnn"])
-def test_it_writes_with_eight_bits(place: Workspace, arch: Architecture) -> None:
-    run = Run(place.run(arch))
+def test_it_writes_with_eight_bits(workspace: Workspace, arch: Architecture) -> None:
+    run = Run(workspace.run(arch))
     (piece,) = generate(run.model, run.vocabulary, Request(lines=3, seed=5, int8=True))
     assert len(piece.elements) == 3
 

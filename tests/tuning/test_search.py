@@ -82,9 +82,9 @@ class TestTrials:
             outcome = outcome_of(study)
         assert outcome.dataset.name == "harbour-char"
         assert outcome.dataset.description.division == tiny_dataset.description.division
-        place = Workspace(tmp_path)
-        assert adopted(outcome.dataset, place).folder == place.dataset("harbour-char")
-        assert adopted(outcome.dataset, place).name == "harbour-char", "it is there already"
+        workspace = Workspace(tmp_path)
+        assert adopted(outcome.dataset, workspace).folder == workspace.dataset("harbour-char")
+        assert adopted(outcome.dataset, workspace).name == "harbour-char", "it is there already"
 
     def test_the_name_of_another_dataset_is_not_taken(self, tiny_dataset: Dataset, tmp_path: Path) -> None:
         (tmp_path / "other.txt").write_text("A: hello\n\nB: hello\n\n" * 200)
