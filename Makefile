@@ -1,26 +1,33 @@
-# make demo    the whole way on the corpus that ships with the package; needs nothing but Python
-# make test    the tests
-# make check   style, types and the order of the rooms
-# make bench   the benchmarks; ONLY=training makes one, CORPORA=FOLDER names the real corpora
-# make docs    the reference pages, made from the code
+# make demo        run all steps on the corpus that ships with the package; needs nothing but Python
+# make test        run the tests, in less than five minutes on two cores
+# make test-rest   run the tests that take longer
+# make check       check style, types and the order of the rooms
+# make bench       run the benchmarks; ONLY=training runs one, CORPORA=FOLDER names the real corpora
+# make docs        write the reference pages from the code
+# make clean       remove what can be made again
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The first Python on the path that is new enough and can make an environment; override with PYTHON=…
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$python" && break; done)
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test test-rest check bench docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/ready
 	$(BIN)/scriptforge demo
 
 test: $(VENV)/ready-to-develop
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	$(PYTEST)
+
+test-rest: $(VENV)/ready-to-develop
+	$(PYTEST) -m slow
 
 check: $(VENV)/ready-to-develop
 	$(BIN)/ruff check

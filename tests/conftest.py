@@ -1,12 +1,13 @@
 """What every test stands on: a home and a workspace of its own, plain output, no network but loopback."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from support import skips
 
 if TYPE_CHECKING:
     from support.loopback_hub import Hub
@@ -15,12 +16,30 @@ if TYPE_CHECKING:
     from scriptforge.workspace import RunFolder
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are fastest so, the more so side by side
+for _name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):  # Typer takes each to mean a terminal
+    os.environ.pop(_name, None)
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("steady")  # `--hypothesis-profile explore` looks for what nobody has thought of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that is skipped for a reason that CI does not expect."""
+    report = yield
+    skips.fail_unexpected(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fail a module that is skipped for a reason that CI does not expect."""
+    report = yield
+    skips.fail_unexpected(report)
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +91,7 @@ def shared_corpora() -> Path:
     """The folder of real corpora beside the repository, for tests that measure on real text."""
     path = REPOSITORY.parent / "shared" / "corpora"
     if not path.is_dir():
-        pytest.skip("the real corpora are not at ../shared/corpora")
+        pytest.skip(skips.NO_CORPORA)
     return path
 
 

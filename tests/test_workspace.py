@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import skips
 
 from scriptforge.errors import DatasetError, RunError, ScriptforgeError, UsageError
 from scriptforge.workspace import (
@@ -166,7 +167,7 @@ class TestAtomicWriting:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         assert "untouched" in caught.value.hint
 
-    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason=skips.NO_DEV_FULL)
     def test_a_really_full_disk_is_explained(self, tmp_path: Path) -> None:
         with (
             pytest.raises(ScriptforgeError, match="disk took no more"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support import skips
 from support.command import SMALL, Stage, begin, end, scriptforge
 from support.tiny import comedy
 
@@ -33,7 +34,7 @@ def refused(stage: Stage, capsys: pytest.CaptureFixture[str]):  # type: ignore[n
 
 
 class TestWrongUsage:
-    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+    @pytest.mark.skipif(torch.cuda.is_available(), reason=skips.HAS_GPU)
     def test_a_gpu_where_there_is_none(self, refused) -> None:  # type: ignore[no-untyped-def]
         code, problem, hint = refused("--gpu")
         assert code == 2 and "no GPU" in problem and "--gpu" in hint

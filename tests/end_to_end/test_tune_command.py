@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import postgresql
+from support import postgresql, skips
 from support.command import Stage, begin, end, scriptforge
 
 from scriptforge.cli.app import run
@@ -81,7 +81,7 @@ def test_interrupted_and_gone_on_with(place: Path) -> None:
     assert found["trials"][0]["reason"] == "interrupted"
 
 
-needs_postgresql = pytest.mark.skipif(not postgresql.program("initdb"), reason="PostgreSQL is not installed")
+needs_postgresql = pytest.mark.skipif(not postgresql.program("initdb"), reason=skips.NO_POSTGRESQL)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])

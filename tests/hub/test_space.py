@@ -12,6 +12,7 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from support import skips
 from support.tiny import SPEAKERS, finish, prepared, small
 
 from scriptforge.dataset import Dataset
@@ -22,7 +23,7 @@ from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason=skips.NO_CHROMIUM)
 
 # Opens the page in a frame, does with it what a person would, and sends what came of it to the server.
 HARNESS = """<!doctype html><iframe id="frame" src="index.html" width="800" height="800"></iframe>

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support import skips
 from support.loopback_hub import Hub
 from support.zoo import ZOO
 
@@ -57,7 +58,7 @@ print(int(status["VmHWM"].split()[0]) - int(status["RssFile"].split()[0]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells the peak of a process")
+@pytest.mark.skipif(sys.platform != "linux", reason=skips.NO_PEAK)
 def test_the_whole_zoo_costs_less_than_half_a_gigabyte(
     hub: Hub, files: dict[str, bytes], tmp_path: Path
 ) -> None:

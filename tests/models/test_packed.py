@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import skips
 
 from scriptforge.config import Architecture, resolve
 from scriptforge.errors import UsageError
@@ -185,7 +186,7 @@ def test_the_engine_of_other_processors_rounds_as_well(
     config: RecurrentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "qnnpack" not in torch.backends.quantized.supported_engines:
-        pytest.skip("PyTorch has no QNNPACK here")
+        pytest.skip(skips.NO_QNNPACK)
     monkeypatch.setattr("scriptforge.models.inference.linear._ENGINES", ("qnnpack",))
     model = new_model(config)
     twin = pack(model, "int8")

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from support import skips
 
 from scriptforge.errors import UsageError
 from scriptforge.training.devices import choose_device
@@ -11,7 +12,7 @@ def test_the_cpu_is_always_there() -> None:
     assert choose_device("cpu") == "cpu"
 
 
-@pytest.mark.skipif(has_gpu, reason="there is a GPU")
+@pytest.mark.skipif(has_gpu, reason=skips.HAS_GPU)
 def test_without_a_gpu() -> None:
     assert choose_device("auto") == "cpu"
     with pytest.raises(UsageError, match="no GPU") as caught:
@@ -19,6 +20,6 @@ def test_without_a_gpu() -> None:
     assert "--gpu" in caught.value.hint
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason=skips.NO_CUDA)
 def test_with_a_gpu() -> None:
     assert choose_device("auto") == choose_device("gpu") == "cuda"
