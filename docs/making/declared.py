@@ -11,7 +11,7 @@ from pages import attributes, cell, first_line, page, quoted_rows, table
 from printing import printed
 
 from scriptforge import errors
-from scriptforge.cli import errors as edge
+from scriptforge.cli import errors as cli_errors
 from scriptforge.cli.app import COMMANDS
 from scriptforge.config import PRESETS, Settings
 from scriptforge.corpus.cards import Card, HubDataset, LocalPath, StrictModel, WebFile, load_cards
@@ -167,7 +167,7 @@ def cards() -> str:
 
 def exit_codes() -> str:
     """Exit codes, the kinds of error, and the variables of the environment."""
-    codes = re.findall(r"^ {4}(\d+)\s+(.+)$", edge.__doc__ or "", flags=re.MULTILINE)
+    codes = re.findall(r"^ {4}(\d+)\s+(.+)$", cli_errors.__doc__ or "", flags=re.MULTILINE)
     kinds: list[type[errors.ScriptforgeError]] = [
         errors.ScriptforgeError,
         *errors.ScriptforgeError.__subclasses__(),

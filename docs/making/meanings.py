@@ -1,6 +1,6 @@
 """What each key of a document, file of a checkpoint and variable of the environment means."""
 
-from scriptforge.cli import errors as edge
+from scriptforge.cli import errors as cli_errors
 from scriptforge.training import checkpoint
 from scriptforge.workspace import WORKSPACE_VARIABLE
 
@@ -250,7 +250,7 @@ CHECKPOINT = {
 }
 VARIABLES = {
     WORKSPACE_VARIABLE: "the workspace, where `--workspace` does not name one",
-    edge.DEBUG_VARIABLE: "if not empty, an error comes with its traceback",
+    cli_errors.DEBUG_VARIABLE: "if not empty, an error comes with its traceback",
     "NO_COLOR": "if not empty, there is no colour",
     "HF_HOME": "where downloads are kept; the Hub's own variables, `HF_TOKEN` and `HF_HUB_OFFLINE` too, work",
     "OMP_NUM_THREADS": "how many threads compute on a CPU; PyTorch's own",

@@ -1,10 +1,9 @@
-"""The command line: one file a command, each of which parses, calls one function and renders.
+"""The command line: one file a command, each of which parses, calls the library and renders.
 
     app.py        the table of commands
-    edge.py       where whatever stops the work becomes two lines and an exit code
-    output.py     what reaches the terminal, and how
-    options.py    the options that several commands share
+    errors.py     the error boundary: two lines and an exit code
+    output.py     what reaches the terminal, and the options that several commands share
 
 Only this room prints, exits or reads the terminal. Its modules import nothing heavy at the top: a command
-imports what it works with inside its body.
+imports what it needs inside its body.
 """

@@ -1,6 +1,7 @@
-"""The command line as a whole: every command under its heading, and the way from arguments to one of them.
+"""The command line as a whole: the table of commands, and how arguments reach one of them.
 
-A command is a plain function in a module of its own name; `COMMANDS` makes it one.
+A command is a plain function in a module of its own name, listed in `COMMANDS`. What the process as a whole
+is set to is set here, so that the library changes nothing in a process that imports it.
 """
 
 import os
@@ -16,7 +17,7 @@ from typer.main import get_command
 from scriptforge.cli.corpora import corpora
 from scriptforge.cli.demo import demo
 from scriptforge.cli.doctor import doctor
-from scriptforge.cli.errors import conclude, explained
+from scriptforge.cli.errors import run_and_exit, run_in_boundary
 from scriptforge.cli.evaluate import evaluate
 from scriptforge.cli.generate import generate
 from scriptforge.cli.inspect import inspect
@@ -30,10 +31,10 @@ from scriptforge.cli.tune import tune
 from scriptforge.errors import unknown_name
 
 THREAD_SPINS = "3000"
-"""How long torch's threads wait for each other before they sleep.
+"""How long torch's threads spin while they wait for each other, before they sleep.
 
-By default they spin far longer, which gains nothing on an idle machine; on a busy one, with other programs on
-the same cores, training comes almost to a halt.
+By default they spin far longer. On an idle machine that gains nothing; on a busy one, where other programs
+use the same cores, training almost stops.
 """
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
@@ -42,17 +43,17 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Share": [push, pull],
     "Look around": [evaluate, originality, runs, doctor],
 }
-"""Every command, under the heading it has in `--help`, in the order of a beginner's day."""
+"""Every command, under its heading in `--help`, in the order in which a beginner needs them."""
 
 
 def main() -> NoReturn:
-    """Runs the command line that the process was started with, and exits."""
+    """Run the command line that the process was started with, and exit."""
     os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)
-    conclude(lambda: _invoke(sys.argv[1:]))
+    run_and_exit(lambda: _invoke(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command line, as `main` does, within this process.
+    """Run one command line within this process, as `main` does.
 
     Args:
         arguments: the words after `scriptforge`.
@@ -60,7 +61,7 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    return explained(lambda: _invoke(arguments))
+    return run_in_boundary(lambda: _invoke(arguments))
 
 
 def _invoke(arguments: list[str]) -> None:
@@ -69,10 +70,10 @@ def _invoke(arguments: list[str]) -> None:
 
 
 class Commands(TyperGroup):
-    """All commands: listed under their headings, and a mistyped name answered with the nearest."""
+    """List the commands under their headings, and answer a mistyped name with the nearest."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name.
+        """Return the command of a name.
 
         Raises:
             UsageError: there is none.
@@ -82,7 +83,7 @@ class Commands(TyperGroup):
         return self.commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Writes the commands into the help, heading by heading."""
+        """Write the commands into the help, heading by heading."""
         width = max(map(len, self.commands))
         for heading, functions in COMMANDS.items():
             with formatter.section(heading):
@@ -91,7 +92,7 @@ class Commands(TyperGroup):
 
 
 def _summary(command: Any) -> str:
-    """The first paragraph of a command's help."""
+    """Return the first paragraph of a command's help."""
     return str(command.help).partition("\n\n")[0]
 
 

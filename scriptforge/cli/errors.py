@@ -1,6 +1,4 @@
-"""Ctrl-C and SIGTERM while there is something to save first.
-
-The edge: the one place where whatever stops the work becomes a line or two on stderr and an exit code.
+"""The error boundary: whatever stops a command becomes one or two lines on stderr and an exit code.
 
     0     done
     1     failed; also when the reader of the output went away
@@ -8,8 +6,8 @@ The edge: the one place where whatever stops the work becomes a line or two on s
     130   interrupted by Ctrl-C
     143   asked to stop by SIGTERM
 
-Commands let everything fly. SIGTERM reaches them as `SystemExit`, Ctrl-C as `KeyboardInterrupt`; what must
-be saved is saved on the way out. The edge knows nothing of the commands.
+Commands catch nothing. SIGTERM reaches them as `SystemExit`, Ctrl-C as `KeyboardInterrupt`; a command that
+has to save its work first uses `Interrupts`. This module knows nothing of the commands.
 """
 
 import os
@@ -30,7 +28,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Remembers the first request to stop instead of dying of it; the second one stops at once."""
+    """Remember the first Ctrl-C or SIGTERM instead of stopping; the second one stops at once."""
 
     def __init__(self) -> None:
         self._received: int | None = None
@@ -47,12 +45,12 @@ class Interrupts:
             signal.signal(number, handler)
 
     def requested(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Return whether a signal asked to stop."""
         return self._received is not None
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 143 after SIGTERM."""
+        """Return 130 after Ctrl-C, 143 after SIGTERM."""
         return 128 + (self._received or signal.SIGINT)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
@@ -64,29 +62,29 @@ class Interrupts:
 DEBUG_VARIABLE = "SCRIPTFORGE_DEBUG"
 
 
-def conclude(work: Callable[[], None]) -> NoReturn:
-    """Does the one work of this process and exits; SIGTERM stops it as an exit would."""
+def run_and_exit(work: Callable[[], None]) -> NoReturn:
+    """Run the one command of this process and exit; SIGTERM stops it as an exit would."""
     signal.signal(signal.SIGTERM, _stop)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(explained(work))
+    sys.exit(run_in_boundary(work))
 
 
-def explained(work: Callable[[], None]) -> int:
-    """Does a work and explains whatever stops it.
+def run_in_boundary(work: Callable[[], None]) -> int:
+    """Run a command, and say on stderr what stopped it.
 
     Returns:
         The exit code.
     """
     try:
-        return _finished(work)
+        return _exit_code_of(work)
     except BaseException as error:
         if os.environ.get(DEBUG_VARIABLE):
             Output().note(traceback.format_exc())
         return _explain(error)
 
 
-def _finished(work: Callable[[], None]) -> int:
+def _exit_code_of(work: Callable[[], None]) -> int:
     code = 0
     try:
         work()
@@ -124,7 +122,7 @@ def _explain(error: BaseException) -> int:
 
 
 def _usage_problem(error: typer.TyperException) -> tuple[str, str]:
-    """What is wrong with a command line that cannot be read, and what to do about it."""
+    """Return what is wrong with a command line that cannot be parsed, and what to do about it."""
     if close := getattr(error, "possibilities", None):
         return error.message, f"Did you mean {' or '.join(close)}?"
     context = getattr(error, "ctx", None)
@@ -133,7 +131,7 @@ def _usage_problem(error: typer.TyperException) -> tuple[str, str]:
 
 
 def _discard_output() -> None:
-    """Sends to nowhere what is still to be written, so that the interpreter's last flush does not fail."""
+    """Redirect stdout to nowhere, so that the interpreter's last flush does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,9 +1,8 @@
-"""What reaches the terminal: the result on stdout, everything else on stderr.
+"""The output of a command: the result on stdout, everything else on stderr.
 
-Colour and progress are for terminals alone; `NO_COLOR`, `--quiet` and `--json` silence them. This module
-knows nothing of what a command does, and imports rich only when there is something to draw.
-
-The options that several commands share, as annotations for their parameters.
+Colour and progress are for terminals alone; `NO_COLOR`, `--quiet` and `--json` turn them off. The options
+that several commands share are annotations at the end. This module knows nothing of what a command does, and
+imports rich only when there is something to draw.
 """
 
 import json
@@ -30,10 +29,10 @@ _UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
 
 
 def safe(text: str) -> str:
-    """Text from elsewhere, made harmless for a terminal; tabs and newlines stay.
+    """Return foreign text made harmless for a terminal; tabs and newlines stay.
 
-    Control characters become their visible pictures (␛ for ESC), and the characters that turn the reading
-    direction become �. Brackets need no care: nothing here reads markup.
+    Control characters become visible symbols (␛ for ESC), and characters that change the writing direction
+    become �. Brackets need no escape, since nothing here reads markup.
     """
     return _UNSAFE.sub(_picture, text)
 
@@ -44,7 +43,7 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def discreet(text: str) -> str:
-    """A message without what is nobody's business: the home folder becomes `~`, an access token `hf_…`."""
+    """Return a message without private data: the home folder becomes `~`, an access token `hf_…`."""
     home = os.environ.get("HOME", "").rstrip(os.sep)
     if home:
         text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
@@ -52,11 +51,11 @@ def discreet(text: str) -> str:
 
 
 def table(columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Sequence[str]]) -> "RenderableType":
-    """Rows under headings.
+    """Return rows under headings, ready to be drawn.
 
     Args:
-        columns: each heading, with the side its cells lean to.
-        rows: the cells; they may hold foreign text.
+        columns: each heading, with the alignment of its cells.
+        rows: the cells, which may hold foreign text.
     """
     from rich.table import Table
 
@@ -69,7 +68,7 @@ def table(columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Sequen
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> "RenderableType":
-    """One thing's facts, a line each: its name, then the fact, which may hold foreign text."""
+    """Return lines of a name and a fact, which may hold foreign text."""
     from rich.table import Table
 
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
@@ -81,14 +80,14 @@ def facts(pairs: Iterable[tuple[str, str]]) -> "RenderableType":
 
 
 def lines(texts: Iterable[str]) -> "RenderableType":
-    """Texts, a line each, which may be foreign; a line break inside one is kept."""
+    """Return texts that may be foreign, a line each; a line break inside one is kept."""
     from rich.text import Text
 
     return Text("\n").join(Text(safe(text), overflow="fold") for text in texts)
 
 
 def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
-    """Drawings under one another, each under its heading, with a blank line between; `""` is no heading."""
+    """Return drawings one below the other, each under its heading; the heading `""` is left out."""
     from rich.console import Group
     from rich.text import Text
 
@@ -101,23 +100,23 @@ def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
 
 @dataclass(frozen=True)
 class Output:
-    """Where a command puts what it has to say.
+    """Print what a command has to say.
 
     Args:
-        as_json: print the result as JSON, and no notes or progress.
-        quiet: print the result, and no notes or progress.
+        as_json: print the result as JSON, without notes or progress.
+        quiet: print the result without notes or progress.
     """
 
     as_json: bool = False
     quiet: bool = False
 
     def result(self, data: Any, render: "Callable[[], RenderableType]") -> None:
-        """Prints what the command was asked for: `data` as JSON, or what `render` makes of it.
+        """Print what the command was asked for: `data` as JSON, or what `render` returns.
 
         Args:
             data: the JSON document; its keys keep their order.
-            render: called for people only. A string is printed as it is, save that a terminal gets it
-                `safe`; anything else is drawn by rich.
+            render: called only where JSON was not asked for. A string is printed as it is, or made `safe`
+                for a terminal; anything else is drawn by rich.
         """
         if self.as_json:
             sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
@@ -129,28 +128,28 @@ class Output:
             self._draw(rendered)
 
     def stream(self, chunks: Iterable[str]) -> None:
-        """Prints a text piece by piece as it comes; a terminal gets it `safe`, a pipe untouched."""
+        """Print a text chunk by chunk as it comes: made `safe` for a terminal, unchanged for a pipe."""
         for chunk in chunks:
             sys.stdout.write(safe(chunk) if sys.stdout.isatty() else chunk)
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Tells a person something beside the result."""
+        """Print a line beside the result, on stderr."""
         if not self._is_silent:
             typer.echo(_message(text), err=True)
 
     def warn(self, text: str) -> None:
-        """Tells of something that went wrong without stopping the work; never silenced."""
+        """Print what went wrong without stopping the work; never silenced."""
         typer.echo(f"{self._styled('Warning:', typer.colors.YELLOW)} {_message(text)}", err=True)
 
     def error(self, message: str, hint: str) -> None:
-        """Tells in two lines what stopped the work and what to do; never silenced."""
+        """Print what stopped the work and what to do, in two lines; never silenced."""
         typer.echo(f"{self._styled('Error:', typer.colors.RED)} {_message(_one_line(message))}", err=True)
         typer.echo(_message(_one_line(hint)), err=True)
 
     @contextmanager
     def progress(self) -> "Iterator[Progress]":
-        """Yields a callback that shows work going on: bars on a terminal, a line for each work elsewhere."""
+        """Yield a callback that shows progress: bars on a terminal, elsewhere a line for each task."""
         if self._is_silent:
             yield lambda what, done, total: None
         elif self.is_live:
@@ -191,7 +190,7 @@ class Output:
         return announce
 
     def _draw(self, drawing: "RenderableType") -> None:
-        """Draws on stdout; in a pipe, without the blanks that fill a line up to the widest one."""
+        """Draw on stdout; in a pipe, without the blanks that pad a line to the widest one."""
         console = self._console(sys.stdout)
         with console.capture() as capture:
             console.print(drawing)
@@ -200,11 +199,11 @@ class Output:
 
     @property
     def is_live(self) -> bool:
-        """Whether somebody watches a terminal and wants to see work going on."""
+        """Return whether stderr is a terminal on which progress is wanted."""
         return not self._is_silent and _is_terminal(sys.stderr)
 
     def error_console(self) -> "Console":
-        """A console on stderr, for what draws itself anew as work goes on."""
+        """Return a console on stderr, for what redraws itself."""
         return self._console(sys.stderr)
 
     @property
@@ -262,5 +261,5 @@ AsJSON = Annotated[
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Replace what has this name already."),
+    typer.Option("--force", help="Replace what already has this name."),
 ]

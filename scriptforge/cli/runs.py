@@ -23,8 +23,6 @@ from scriptforge.cli.line_chart import Curve, LineChart
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections, table
 from scriptforge.cli.training_view import clock
 from scriptforge.errors import RunError
-from scriptforge.run.records import read_history
-from scriptforge.workspace import RunFolder, read_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from scriptforge.workspace import RunFolder
 
 
-def run_summary(folder: RunFolder) -> dict[str, Any]:
+def run_summary(folder: "RunFolder") -> dict[str, Any]:
     """What the list of runs says of one; figures are None until the training has ended.
 
     Raises:
@@ -41,12 +39,14 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
     return _summary(folder, _config(folder))
 
 
-def run_details(folder: RunFolder) -> dict[str, Any]:
+def run_details(folder: "RunFolder") -> dict[str, Any]:
     """What a comparison says of a run: its summary, all figures, its settings, and every validation.
 
     Raises:
         RunError: as of `run_summary`; or its metrics are damaged.
     """
+    from scriptforge.run.records import read_history
+
     config = _config(folder)
     result = config["result"] or {}
     return {
@@ -60,12 +60,14 @@ def run_details(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _config(folder: RunFolder) -> dict[str, Any]:
+def _config(folder: "RunFolder") -> dict[str, Any]:
+    from scriptforge.workspace import read_json
+
     config: dict[str, Any] = read_json(folder.config)
     return config
 
 
-def _summary(folder: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+def _summary(folder: "RunFolder", config: dict[str, Any]) -> dict[str, Any]:
     try:
         result = config["result"] or {"best": {"stream": {}}}
         stream = result["best"]["stream"]

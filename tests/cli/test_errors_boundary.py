@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from scriptforge.cli.errors import explained
+from scriptforge.cli.errors import run_in_boundary
 from scriptforge.errors import RunError, UsageError
 
 
@@ -21,7 +21,7 @@ def raising(error: BaseException) -> Callable[[], None]:
 
 
 def test_work_that_ends_well_is_0(capsys: pytest.CaptureFixture[str]) -> None:
-    assert explained(lambda: None) == 0
+    assert run_in_boundary(lambda: None) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -55,14 +55,14 @@ def test_work_that_ends_well_is_0(capsys: pytest.CaptureFixture[str]) -> None:
 def test_failures_become_lines_and_codes(
     error: BaseException, code: int, lines: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert explained(raising(error)) == code
+    assert run_in_boundary(raising(error)) == code
     captured = capsys.readouterr()
     assert captured.err.splitlines() == lines
     assert captured.out == ""
 
 
 def test_home_and_token_stay_private(own_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    explained(raising(ValueError(f"{own_home}/scripts with hf_abcdefghij and {own_home}body")))
+    run_in_boundary(raising(ValueError(f"{own_home}/scripts with hf_abcdefghij and {own_home}body")))
     assert f"~/scripts with hf_… and {own_home}body" in capsys.readouterr().err
 
 
@@ -70,7 +70,7 @@ def test_traceback_comes_only_when_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SCRIPTFORGE_DEBUG", "1")
-    assert explained(raising(ValueError("hf_abcdefghij"))) == 1
+    assert run_in_boundary(raising(ValueError("hf_abcdefghij"))) == 1
     captured = capsys.readouterr().err
     assert captured.startswith("Traceback")
     assert "hf_abcdefghij" not in captured
@@ -81,10 +81,10 @@ def start(code: str) -> subprocess.Popen[str]:
     program = f"""
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-from scriptforge.cli.errors import conclude
+from scriptforge.cli.errors import run_and_exit
 def work():
     {code}
-conclude(work)
+run_and_exit(work)
 """
     return subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -120,7 +120,7 @@ def test_reader_that_goes_away_is_no_drama(flush: bool) -> None:
 
 def test_output_that_the_terminal_cannot_encode_is_escaped() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    program = "from scriptforge.cli.errors import conclude; conclude(lambda: print('caf\\u00e9'))"
+    program = "from scriptforge.cli.errors import run_and_exit; run_and_exit(lambda: print('caf\\u00e9'))"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert re.fullmatch(r"caf\\xe9\n", done.stdout)
     assert done.returncode == 0
