@@ -1,6 +1,6 @@
-"""`scripts.parquet`: the parsed text of a dataset, piece by piece, written and read in constant memory.
+"""`scripts.parquet`: the parsed text of a dataset, row by row, written and read in constant memory.
 
-A prepared dataset on disk: what it is made of, its text piece by piece, and its ids, memory-mapped.
+A prepared dataset on disk: what it is made of, its text row by row, and its ids, memory-mapped.
 """
 
 import json
@@ -25,7 +25,7 @@ from scriptforge.workspace import SPLITS, DatasetFolder
 PLAIN = "text"
 """The kind of a stretch of plain text."""
 
-_PIECES = 8192
+_ROWS_IN_BLOCK = 8192
 _CHARACTERS = 1_000_000
 _SCHEMA = pyarrow.schema(
     [
@@ -40,7 +40,7 @@ _SCHEMA = pyarrow.schema(
 )
 
 
-class Piece(NamedTuple):
+class ScriptRow(NamedTuple):
     """An element of a script, or a stretch of a plain text, and the document it belongs to.
 
     Attributes:
@@ -66,35 +66,35 @@ class Piece(NamedTuple):
         """Lines that it stands for: of a plain text its own, of an element one."""
         return self.text.count("\n") + (not self.text.endswith("\n")) if self.kind == PLAIN else 1
 
-    def cut(self, character: int) -> tuple["Piece", "Piece"]:
+    def cut(self, character: int) -> tuple["ScriptRow", "ScriptRow"]:
         """What stands before a character of a plain text, and the rest."""
         head, tail = self.text[:character], self.text[character:]
         return self._replace(text=head, characters=len(head)), self._replace(text=tail, characters=len(tail))
 
     @property
     def element(self) -> Element:
-        """The piece as an element; not for plain text."""
+        """The row as an element; not for plain text."""
         return Element(self.kind, self.text, self.speaker)  # type: ignore[arg-type]
 
 
-def blocks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+def blocks(rows: Iterable[ScriptRow]) -> Iterator[list[ScriptRow]]:
     """Pieces in blocks: enough of them to be worth the work, few enough characters to take little memory."""
-    block: list[Piece] = []
+    block: list[ScriptRow] = []
     characters = 0
-    for piece in pieces:
-        block.append(piece)
-        characters += len(piece.text)
-        if len(block) == _PIECES or characters > _CHARACTERS:
+    for row in rows:
+        block.append(row)
+        characters += len(row.text)
+        if len(block) == _ROWS_IN_BLOCK or characters > _CHARACTERS:
             yield block
             block, characters = [], 0
     if block:
         yield block
 
 
-def write_pieces(path: Path, pieces: Iterable[Piece]) -> None:
-    """Writes all pieces, a block at a time."""
+def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
+    """Writes all rows, a block at a time."""
     with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
-        for block in blocks(pieces):
+        for block in blocks(rows):
             values = zip(*block, strict=True)
             columns = [
                 pyarrow.array(column, field.type) for field, column in zip(_SCHEMA, values, strict=True)
@@ -102,12 +102,12 @@ def write_pieces(path: Path, pieces: Iterable[Piece]) -> None:
             writer.write_table(pyarrow.table(columns, schema=_SCHEMA))
 
 
-def read_pieces(path: Path) -> Iterator[Piece]:
-    """The pieces in the order in which they were written."""
+def read_rows(path: Path) -> Iterator[ScriptRow]:
+    """The rows in the order in which they were written."""
     with pyarrow.parquet.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             block = file.read_row_group(number)
-            yield from map(Piece, *(column.to_pylist() for column in block.columns))
+            yield from map(ScriptRow, *(column.to_pylist() for column in block.columns))
 
 
 Count = Annotated[int, Field(ge=0)]
@@ -156,49 +156,51 @@ class Division(BaseModel):
     documents: tuple[str, ...] = ()
     boundaries: tuple[int, ...] = ()
 
-    def divide(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
-        """All pieces of the corpus, in order, each with its split.
+    def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
+        """All rows of the corpus, in order, each with its split.
 
         Plain text is cut at the very character where a split ends; an element stays whole. In a mix the first
         document has any number.
         """
-        return self._by_document(pieces) if self.by == "document" else self._by_block(pieces)
+        return self._by_document(rows) if self.by == "document" else self._by_block(rows)
 
-    def _by_document(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
+    def _by_document(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
         first: int | None = None
-        for piece in pieces:
-            first = piece.document if first is None else first
-            yield self.documents[piece.document - first], piece
+        for row in rows:
+            first = row.document if first is None else first
+            yield self.documents[row.document - first], row
 
-    def _by_block(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
+    def _by_block(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
         blocks = iter(zip((*self.boundaries, math.inf), SPLITS, strict=True))
         end, split = next(blocks)
         position = 0
-        for piece in pieces:
-            is_cut = piece.kind == PLAIN and position + piece.characters > end
-            for part in self._cut(piece, position) if is_cut else (piece,):
+        for row in rows:
+            is_cut = row.kind == PLAIN and position + row.characters > end
+            for part in self._cut(row, position) if is_cut else (row,):
                 while position >= end:
                     end, split = next(blocks)
                 yield split, part
                 position += part.characters
 
-    def _cut(self, piece: Piece, position: int) -> Iterator[Piece]:
+    def _cut(self, row: ScriptRow, position: int) -> Iterator[ScriptRow]:
         for boundary in self.boundaries:
-            if position < boundary < position + piece.characters:
-                head, piece = piece.cut(boundary - position)
+            if position < boundary < position + row.characters:
+                head, row = row.cut(boundary - position)
                 yield head
                 position = boundary
-        yield piece
+        yield row
 
 
-def divide_sources(pieces: Iterable[Piece], divisions: Mapping[str, Division]) -> Iterator[tuple[str, Piece]]:
-    """All pieces of several corpora, one corpus after the other, each with its split.
+def divide_sources(
+    rows: Iterable[ScriptRow], divisions: Mapping[str, Division]
+) -> Iterator[tuple[str, ScriptRow]]:
+    """All rows of several corpora, one corpus after the other, each with its split.
 
     Args:
-        pieces: of all corpora.
+        rows: of all corpora.
         divisions: of each corpus, by name.
     """
-    for source, own in groupby(pieces, key=attrgetter("source")):
+    for source, own in groupby(rows, key=attrgetter("source")):
         yield from divisions[source].divide(own)
 
 
@@ -256,11 +258,11 @@ class Description(BaseModel):
     fingerprint: str
     notes: list[str] = []
 
-    def divide(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, Piece]]:
-        """All pieces of the dataset, in order, each with its split."""
+    def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
+        """All rows of the dataset, in order, each with its split."""
         if self.division is not None:
-            return self.division.divide(pieces)
-        return divide_sources(pieces, {source.name: source.division for source in self.sources})
+            return self.division.divide(rows)
+        return divide_sources(rows, {source.name: source.division for source in self.sources})
 
 
 class Dataset:
@@ -289,16 +291,16 @@ class Dataset:
         """The dataset's name."""
         return self.folder.name
 
-    def pieces(self, split: str) -> Iterator[Piece]:
-        """The text of a split, in order; that of a mix source by source, each piece once whatever its weight.
+    def rows(self, split: str) -> Iterator[ScriptRow]:
+        """The text of a split, in order; that of a mix source by source, each row once whatever its weight.
 
         Raises:
             DatasetError: the text is missing or damaged.
         """
         try:
-            for part_of, piece in self.description.divide(read_pieces(self.folder.scripts)):
+            for part_of, row in self.description.divide(read_rows(self.folder.scripts)):
                 if part_of == split:
-                    yield piece
+                    yield row
         except (OSError, ValueError) as error:
             raise DatasetError(
                 f"{self.folder.scripts.name} of dataset “{self.name}” is missing or damaged.",

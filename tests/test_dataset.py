@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scriptforge.dataset import PLAIN, Dataset, Division, Piece
+from scriptforge.dataset import PLAIN, Dataset, Division, ScriptRow
 from scriptforge.errors import DatasetError
 from scriptforge.workspace import SPLITS, DatasetFolder
 
@@ -49,7 +49,7 @@ def test_a_description_from_before_there_were_mixes(folder: DatasetFolder) -> No
     folder.description.write_text(json.dumps(description))
     dataset = Dataset(folder)
     assert dataset.description.sources == []
-    assert sum(piece.lines for piece in dataset.pieces("test")) == dataset.description.splits["test"].lines
+    assert sum(piece.lines for piece in dataset.rows("test")) == dataset.description.splits["test"].lines
 
 
 def test_a_missing_vocabulary(folder: DatasetFolder) -> None:
@@ -79,7 +79,7 @@ def test_damaged_ids(folder: DatasetFolder, damage: str) -> None:
 
 def test_which_split_a_piece_is_in() -> None:
     lengths = (9, 1, 4, 1, 84, 3)  # they begin at 0, 9, 10, 14, 15 and 99
-    lines = [Piece(0, "", "action", "", "", length) for length in lengths]
+    lines = [ScriptRow(0, "", "action", "", "", length) for length in lengths]
     blocks = Division(by="block", boundaries=(10, 15))
     assert [split for split, _ in blocks.divide(lines)] == [
         "train", "train", "validation", "validation", "test", "test",
@@ -91,7 +91,7 @@ def test_which_split_a_piece_is_in() -> None:
 
 def test_an_element_stays_whole_and_plain_text_is_cut() -> None:
     blocks = Division(by="block", boundaries=(2, 5))
-    element = Piece(0, "", "action", "", "abcdef", 6)
+    element = ScriptRow(0, "", "action", "", "abcdef", 6)
     assert list(blocks.divide([element, element])) == [("train", element), ("test", element)]
     text = element._replace(kind=PLAIN)
     cut = [(split, piece.text, piece.characters) for split, piece in blocks.divide([text, text])]
@@ -100,7 +100,7 @@ def test_an_element_stays_whole_and_plain_text_is_cut() -> None:
 
 def test_a_split_of_nothing_is_passed_over() -> None:
     blocks = Division(by="block", boundaries=(2, 2))
-    text = Piece(0, "", PLAIN, "", "abcd", 4)
+    text = ScriptRow(0, "", PLAIN, "", "abcd", 4)
     assert [(split, piece.text) for split, piece in blocks.divide([text])] == [
         ("train", "ab"),
         ("test", "cd"),

@@ -93,11 +93,11 @@ def _parsed(file: str, plain: bool) -> "list[Line]":
     from scriptforge.corpus.fetch import fetch
     from scriptforge.corpus.parse import Parsing, parse
     from scriptforge.corpus.sources import find_source
-    from scriptforge.originality import lines_of_pieces
+    from scriptforge.originality import lines_of_rows
 
     path = Path(file).expanduser()
     source = find_source(str(path) if path.is_absolute() else f"./{path}", Cards({}, {}))
-    return list(lines_of_pieces(parse(source, fetch(source), plain, Parsing())))
+    return list(lines_of_rows(parse(source, fetch(source), plain, Parsing())))
 
 
 def _drawn(report: "Report", is_shown: bool) -> "RenderableType":

@@ -23,14 +23,14 @@ from scriptforge.corpus.repetition import (
     Speaker,
 )
 from scriptforge.corpus.sources import Source
-from scriptforge.dataset import Piece
+from scriptforge.dataset import ScriptRow
 from scriptforge.net.client import Progress, untold
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
 
 SAMPLE_LINES = 12
 _SHORTEST_CLOSE_NAME = 4
-_PIECES_BETWEEN_REPORTS = 4096
+ROWS_BETWEEN_REPORTS = 4096
 
 
 def inspect(source: Source, fetched: Fetched, progress: Progress = untold) -> Inspection:
@@ -66,9 +66,9 @@ def inspect(source: Source, fetched: Fetched, progress: Progress = untold) -> In
     )
 
 
-def _told(pieces: Iterable[Piece], progress: Progress) -> Iterator[Piece]:
+def _told(pieces: Iterable[ScriptRow], progress: Progress) -> Iterator[ScriptRow]:
     for number, piece in enumerate(pieces):
-        if number % _PIECES_BETWEEN_REPORTS == 0:
+        if number % ROWS_BETWEEN_REPORTS == 0:
             progress("Reading", number, None)
         yield piece
 
@@ -118,7 +118,7 @@ class _Tally:
         """What was there more than once."""
         return Duplicates(self._same_documents.found, self._same_scenes.found, self._same_lines.found)
 
-    def elements(self, pieces: Iterable[Piece]) -> Iterator[Element]:
+    def elements(self, pieces: Iterable[ScriptRow]) -> Iterator[Element]:
         """Passes the elements on, each when it has been counted."""
         document = -1
         for number, piece in enumerate(pieces):

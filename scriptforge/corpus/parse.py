@@ -21,7 +21,7 @@ from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.files import Row, TableFile, TextFile
 from scriptforge.corpus.passages import Passage, Placed, cut_passages
 from scriptforge.corpus.sources import Source
-from scriptforge.dataset import PLAIN, Division, Piece, blocks, divide_sources, read_pieces, write_pieces
+from scriptforge.dataset import PLAIN, Division, ScriptRow, blocks, divide_sources, read_rows, write_rows
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import Progress
 from scriptforge.screenplay.format import BrokenScript
@@ -102,7 +102,7 @@ class Parsing:
 
 def parse(
     source: Source, fetched: Fetched, plain: bool, parsing: Parsing, first_document: int = 0
-) -> Iterator[Piece]:
+) -> Iterator[ScriptRow]:
     """The pieces of all files, in order.
 
     Args:
@@ -134,7 +134,7 @@ def parse(
 
 def _pieces(
     source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing, first: int
-) -> Iterator[Piece]:
+) -> Iterator[ScriptRow]:
     """The pieces of one file, its documents numbered from `first`; what goes wrong names the file."""
     try:
         for title, pieces in _documents(source, file, plain, parsing):
@@ -145,10 +145,10 @@ def _pieces(
                 parsing.sizes[number] += characters
                 parsing.pieces += 1
                 if isinstance(element, str):
-                    yield Piece(first + number, title, PLAIN, "", element, characters, source.name)
+                    yield ScriptRow(first + number, title, PLAIN, "", element, characters, source.name)
                 else:
                     kind, text, speaker = element.kind, element.text, element.speaker
-                    yield Piece(first + number, title, kind, speaker, text, characters, source.name)
+                    yield ScriptRow(first + number, title, kind, speaker, text, characters, source.name)
             if not parsing.sizes[number]:
                 parsing.sizes.pop()
     except CorpusError as problem:
@@ -163,7 +163,7 @@ def _naming(name: str, problem: CorpusError) -> CorpusError:
     return CorpusError(message, problem.hint)
 
 
-def _held(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _held(pieces: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
     """The pieces, none of them before the last has come; more than a block of them wait on disk."""
     rest = blocks(pieces)
     begun = list(islice(rest, 2))
@@ -172,8 +172,8 @@ def _held(pieces: Iterable[Piece]) -> Iterator[Piece]:
         return
     with TemporaryDirectory(prefix="scriptforge-") as folder:
         path = Path(folder) / "pieces.parquet"
-        write_pieces(path, chain.from_iterable(chain(begun, rest)))
-        yield from read_pieces(path)
+        write_rows(path, chain.from_iterable(chain(begun, rest)))
+        yield from read_rows(path)
 
 
 def _documents(
@@ -244,7 +244,7 @@ def _parts(text: str) -> list[str]:
     return _PIECE.findall(text) if len(text) > LONGEST_PIECE else [text]
 
 
-PIECES_BETWEEN_REPORTS = 4096
+ROWS_BETWEEN_REPORTS = 4096
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ class ParsedText:
         return (passage for passage in self.passages(doing) if passage.split == "train" and passage.copies)
 
     def _placed(self, doing: str) -> Iterator[Placed]:
-        for number, placed in enumerate(divide_sources(read_pieces(self.path), self.divisions)):
-            if number % PIECES_BETWEEN_REPORTS == 0:
+        for number, placed in enumerate(divide_sources(read_rows(self.path), self.divisions)):
+            if number % ROWS_BETWEEN_REPORTS == 0:
                 self.progress(doing, number, self.pieces)
             yield placed

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from scriptforge.dataset import Piece
+from scriptforge.dataset import ScriptRow
 
 LONGEST_PASSAGE = 30_000
 """Characters. A longer document is taken apart, where a scene begins if one does so in time."""
 
-Placed = tuple[str, Piece]
+Placed = tuple[str, ScriptRow]
 """A piece with the split that it is in."""
 
 
@@ -42,7 +42,7 @@ class Passage:
     copies: int
     lines: int
     characters: int
-    pieces: Sequence[Piece]
+    pieces: Sequence[ScriptRow]
 
     def continues(self, other: "Passage | None") -> bool:
         """Whether it follows another one in the same document, without a gap."""
@@ -80,10 +80,10 @@ def cut_passages(
         )
 
 
-def _cut(placed: Iterable[Placed], sizes: Sequence[int]) -> Iterator[tuple[str, list[Piece]]]:
+def _cut(placed: Iterable[Placed], sizes: Sequence[int]) -> Iterator[tuple[str, list[ScriptRow]]]:
     for (split, document), group in groupby(placed, key=lambda each: (each[0], each[1].document)):
         longest = LONGEST_PASSAGE if sizes[document] > LONGEST_PASSAGE else math.inf
-        passage: list[Piece] = []
+        passage: list[ScriptRow] = []
         characters = 0
         for _, piece in group:
             begins_scene = piece.kind == "heading" and characters > longest / 2

@@ -17,7 +17,7 @@ from typing import Any
 
 from scriptforge.corpus.fetch import Fetched
 from scriptforge.corpus.options import Options, Recommendation, divide, recommended, recommended_for_mix
-from scriptforge.corpus.parse import PIECES_BETWEEN_REPORTS, ParsedText, Parsing, parse
+from scriptforge.corpus.parse import ROWS_BETWEEN_REPORTS, ParsedText, Parsing, parse
 from scriptforge.corpus.sources import Source
 from scriptforge.corpus.tokenize import casts_apart, train_vocabulary, write_ids
 from scriptforge.dataset import (
@@ -25,11 +25,11 @@ from scriptforge.dataset import (
     Description,
     Division,
     Member,
-    Piece,
+    ScriptRow,
     SourceDescription,
     SplitDescription,
-    read_pieces,
-    write_pieces,
+    read_rows,
+    write_rows,
 )
 from scriptforge.errors import CorpusError, DatasetError, UsageError
 from scriptforge.net.client import Progress, untold
@@ -90,7 +90,7 @@ def prepare_mix(
     with atomic_folder(folder.path) as temporary:
         draft = DatasetFolder(temporary)
         parsings = [Parsing() for _ in corpora]
-        write_pieces(draft.scripts, _told(_parsed(corpora, parsings, options), progress))
+        write_rows(draft.scripts, _told(_parsed(corpora, parsings, options), progress))
         text = _parsed_text(draft, corpora, parsings, options, progress)
         vocabulary, alphabet = train_vocabulary(text, options)
         vocabulary.save(draft.tokenizer)
@@ -141,7 +141,7 @@ def _refuse_shared_files(corpora: Sequence[tuple[Source, Fetched]]) -> None:
 
 def _parsed(
     corpora: Sequence[tuple[Source, Fetched]], parsings: Sequence[Parsing], options: Options
-) -> Iterator[Piece]:
+) -> Iterator[ScriptRow]:
     """The pieces of all corpora, their documents numbered from one to the next."""
     first_document = 0
     for (source, fetched), parsing in zip(corpora, parsings, strict=True):
@@ -149,9 +149,9 @@ def _parsed(
         first_document += len(parsing.sizes)
 
 
-def _told(pieces: Iterable[Piece], progress: Progress) -> Iterator[Piece]:
+def _told(pieces: Iterable[ScriptRow], progress: Progress) -> Iterator[ScriptRow]:
     for number, piece in enumerate(pieces):
-        if number % PIECES_BETWEEN_REPORTS == 0:
+        if number % ROWS_BETWEEN_REPORTS == 0:
             progress("Reading", number, None)
         yield piece
 
@@ -228,7 +228,7 @@ def _cast(text: ParsedText, options: Options) -> list[Member]:
         return []
     apart = casts_apart(options, text)
     members: list[Member] = []
-    for source, pieces in groupby(read_pieces(text.path), lambda piece: piece.source if apart else None):
+    for source, pieces in groupby(read_rows(text.path), lambda piece: piece.source if apart else None):
         members += (
             Member(speaker=member.speaker, lines=member.lines, words=member.words, source=source)
             for member in cast(piece.element for piece in pieces)
@@ -245,7 +245,7 @@ def _notes(corpora: Sequence[tuple[Source, Fetched]], parsings: Sequence[Parsing
     ]
 
 
-def relevel(
+def retokenize(
     dataset: Dataset, level: Level, vocabulary_size: int | None, folder: DatasetFolder
 ) -> Description:
     """Makes a dataset of the text of another one.
@@ -265,7 +265,7 @@ def relevel(
         UsageError: `vocabulary_size` is too small for the level.
     """
     about = dataset.description
-    text = _parsed_text_of_relevel(dataset)
+    text = _reread_text(dataset)
     options = Options(
         level=level,
         vocabulary_size=vocabulary_size,
@@ -288,7 +288,7 @@ def relevel(
                 "alphabet": alphabet,
                 "fingerprint": tokenised.fingerprint,
                 "splits": {
-                    split: _sum_of_relevel([splits[split] for splits in tokenised.splits.values()])
+                    split: _sum_of_retokenize([splits[split] for splits in tokenised.splits.values()])
                     for split in SPLITS
                 },
                 "sources": [
@@ -301,7 +301,7 @@ def relevel(
     return description
 
 
-def _parsed_text_of_relevel(dataset: Dataset) -> ParsedText:
+def _reread_text(dataset: Dataset) -> ParsedText:
     """The text as it was when its vocabulary was learnt.
 
     Raises:
@@ -312,7 +312,7 @@ def _parsed_text_of_relevel(dataset: Dataset) -> ParsedText:
     names: dict[str, None] = {}
     count = 0
     try:
-        for piece in read_pieces(dataset.folder.scripts):
+        for piece in read_rows(dataset.folder.scripts):
             if piece.document == len(sizes):
                 sizes.append(0)
             sizes[piece.document] += piece.characters
@@ -340,7 +340,7 @@ def _only(about: Description) -> Division:
     return about.division
 
 
-def _sum_of_relevel(parts: list[SplitDescription]) -> SplitDescription:
+def _sum_of_retokenize(parts: list[SplitDescription]) -> SplitDescription:
     dumped = [part.model_dump() for part in parts]
     return SplitDescription(
         **{key: sum(each[key] for each in dumped) for key in SplitDescription.model_fields}

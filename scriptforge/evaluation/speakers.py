@@ -161,7 +161,7 @@ def measure_voice(
 
 
 def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
-    return (piece.element for piece in dataset.pieces(split))
+    return (piece.element for piece in dataset.rows(split))
 
 
 def _written(model: LanguageModel, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:

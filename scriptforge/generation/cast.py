@@ -76,7 +76,7 @@ class Cast:
         everybody = _Roster(casting.cast, vocabulary, device)
         first = _Roster([casting.next_speaker], vocabulary, device) if casting.next_speaker else everybody
         self._lanes = [_Lane(first, everybody) for _ in range(lanes)]
-        self._cues = frozenset(voice.id for voice in vocabulary.voices)
+        self._cues = frozenset(voice.id for voice in vocabulary.speaker_tokens)
         self._unspoken = frozenset({vocabulary.heading, vocabulary.action, vocabulary.transition})
         self._unspoken_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
         self._unspoken_V[list(self._unspoken)] = must_speak
@@ -124,18 +124,18 @@ class _Roster:
     def __init__(self, names: Iterable[str], vocabulary: Vocabulary, device: torch.device) -> None:
         names = [tidy_name(name) for name in names]
         self.is_closed = bool(names)
-        own = {voice.id for name in names for voice in vocabulary.voices_named(name)}
+        own = {voice.id for name in names for voice in vocabulary.speaker_tokens_named(name)}
         self._spellings = [
             (*_spell(name, vocabulary), vocabulary.says)
             for name in names
-            if not vocabulary.voices_named(name)
+            if not vocabulary.speaker_tokens_named(name)
         ]
         self._size = vocabulary.size
         self._device = device
         self._forbidden: dict[tuple[int, ...], Tensor] = {}
         self.outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
         if self.is_closed:
-            self.outsiders_V[[voice.id for voice in vocabulary.voices if voice.id not in own]] = True
+            self.outsiders_V[[voice.id for voice in vocabulary.speaker_tokens if voice.id not in own]] = True
             self.outsiders_V[vocabulary.cue] = not self._spellings
         self.outsiders_V = self.outsiders_V.to(device)
 
@@ -206,7 +206,7 @@ def own_cues(casting: Casting, source: str | None, vocabulary: Vocabulary) -> tu
     """The cue tokens of those who may speak; in a mix, those of a source, or of any."""
     return tuple(
         voice.id
-        for voice in vocabulary.voices
+        for voice in vocabulary.speaker_tokens
         if casting.admits(voice.name) and (source is None or voice.source in (None, source))
     )
 
@@ -247,5 +247,5 @@ def find_sources(
 
 def _may_speak(name: str, source: str, vocabulary: Vocabulary) -> bool:
     """Whether a speaker may come in a source: one without a token may come anywhere."""
-    voices = vocabulary.voices_named(tidy_name(name))
+    voices = vocabulary.speaker_tokens_named(tidy_name(name))
     return not voices or any(voice.source in (None, source) for voice in voices)

@@ -178,7 +178,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
     breaking_V = _mask(text.rstrip(" ").endswith("\n") for text in texts)
 
     says_V, end_V = _only(vocabulary, vocabulary.says), _only(vocabulary, vocabulary.end)
-    cues = [vocabulary.cue, *(voice.id for voice in vocabulary.voices)]
+    cues = [vocabulary.cue, *(voice.id for voice in vocabulary.speaker_tokens)]
     kinds_V = _only(vocabulary, vocabulary.heading, vocabulary.action, vocabulary.transition, *cues)
 
     allowed_PV = np.zeros((len(Place), vocabulary.size), dtype=np.bool_)
@@ -219,7 +219,7 @@ def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
     next_SPV[:, :, vocabulary.end] = Place.SOURCE
     next_SPV += np.arange(copies)[:, None, None] * len(Place)
     for number, (source, id_) in enumerate(vocabulary.sources.items(), 1):
-        strangers = [voice.id for voice in vocabulary.voices if voice.source not in (None, source)]
+        strangers = [voice.id for voice in vocabulary.speaker_tokens if voice.source not in (None, source)]
         allowed_SPV[number][:, strangers] = False
         allowed_SPV[number, Place.SOURCE] = _only(vocabulary, id_)
         next_SPV[:, :, id_] = number * len(Place) + Place.OPENING

@@ -123,7 +123,7 @@ def _refuse_script(request: Request) -> None:
 def _sole_speaker(words: str, casting: Casting, vocabulary: Vocabulary) -> Element | None:
     """The line of a speaker without a token, where nobody but such may say it."""
     name = tidy_name(casting.next_speaker or next(iter(casting.cast), ""))
-    has_token = bool(vocabulary.voices_named(name))
+    has_token = bool(vocabulary.speaker_tokens_named(name))
     if not name or has_token or (not casting.next_speaker and own_cues(casting, None, vocabulary)):
         return None
     return Element("dialogue", words, name)

@@ -54,7 +54,7 @@ class ScriptTranscript:
             vocabulary.heading: Element("heading", ""),
             vocabulary.action: Element("action", ""),
             vocabulary.transition: Element("transition", ""),
-            **{voice.id: Element("dialogue", "", voice.name) for voice in vocabulary.voices},
+            **{voice.id: Element("dialogue", "", voice.name) for voice in vocabulary.speaker_tokens},
         }
         self._elements: list[Element] = []
         self._open(None)

@@ -70,7 +70,7 @@ def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
     kinds = ("heading", "action", "transition", "says")
     voices = [
         {"id": voice.id, "name": voice.name, "source": vocabulary.sources.get(voice.source or "")}
-        for voice in vocabulary.voices
+        for voice in vocabulary.speaker_tokens
     ]
     return {
         "plain": vocabulary.plain,

@@ -6,7 +6,7 @@ held-out text that people wrote.
 
 from scriptforge.originality.index import Index, Place, held_out, index_training
 from scriptforge.originality.report import Copy, People, Report, Text, examine
-from scriptforge.originality.words import Line, lines_of_pieces, lines_of_script, lines_of_text
+from scriptforge.originality.words import Line, lines_of_rows, lines_of_script, lines_of_text
 
 __all__ = [
     "Copy",
@@ -19,7 +19,7 @@ __all__ = [
     "examine",
     "held_out",
     "index_training",
-    "lines_of_pieces",
+    "lines_of_rows",
     "lines_of_script",
     "lines_of_text",
 ]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydivsufsort import divsufsort
 
 from scriptforge.dataset import Dataset
-from scriptforge.originality.words import Line, lines_of_pieces, words_in
+from scriptforge.originality.words import Line, lines_of_rows, words_in
 
 _DOCUMENT_END = 0
 
@@ -185,7 +185,7 @@ def index_training(dataset: Dataset) -> Index:
     Raises:
         DatasetError: the text is missing or damaged.
     """
-    return Index(lines_of_pieces(dataset.pieces("train")))
+    return Index(lines_of_rows(dataset.rows("train")))
 
 
 def held_out(dataset: Dataset) -> Iterator[Line]:
@@ -195,4 +195,4 @@ def held_out(dataset: Dataset) -> Iterator[Line]:
         DatasetError: the text is missing or damaged.
     """
     for split in ("validation", "test"):
-        yield from lines_of_pieces(dataset.pieces(split))
+        yield from lines_of_rows(dataset.rows(split))

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scriptforge.dataset import PLAIN, Piece
+from scriptforge.dataset import PLAIN, ScriptRow
 from scriptforge.screenplay.script import Element
 
 BOUNDARY = " "
@@ -79,7 +79,7 @@ class Line:
         document: the document's number.
         title: the document's title.
         number: the line's number within the document, from 1.
-        kind: as of `Piece`.
+        kind: as of `ScriptRow`.
         speaker: who says it; empty unless it is dialogue.
         text: what it says.
     """
@@ -92,7 +92,7 @@ class Line:
     text: str
 
 
-def lines_of_pieces(pieces: Iterable[Piece]) -> Iterator[Line]:
+def lines_of_rows(pieces: Iterable[ScriptRow]) -> Iterator[Line]:
     """The lines of whole documents, of which each piece of a plain text holds several."""
     document, number = -1, 0
     for piece in pieces:

@@ -36,14 +36,14 @@ def counterparts(new: Vocabulary, old: Vocabulary) -> list[list[int]]:
     Source: Gee et al. 2022, arXiv:2402.09977, for the text.
     """
     ids = {token: id_ for id_, token in enumerate(old.tokens)}
-    speakers = {voice.id for voice in new.voices}
+    speakers = {voice.id for voice in new.speaker_tokens}
     sources = set(new.sources.values())
 
     def of(id_: int, token: str) -> list[int]:
         if token in ids:
             return [ids[token]]
         if id_ in speakers:
-            return [voice.id for voice in old.voices]
+            return [voice.id for voice in old.speaker_tokens]
         if id_ in sources:
             return list(old.sources.values())
         return [known for known in old.encode(new.token_texts[id_]) if known != old.unknown]

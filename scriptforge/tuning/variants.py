@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from scriptforge.config import Settings
-from scriptforge.corpus.prepare import relevel
+from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.training.settings import Machine, fit_settings
@@ -50,7 +50,7 @@ class Variants:
         folder = self._folder.dataset(about.fingerprint, name)
         with self._folder.lock(name):
             if not folder.description.is_file():
-                relevel(self.own, level, size, folder)
+                retokenize(self.own, level, size, folder)
         return Dataset(folder)
 
 

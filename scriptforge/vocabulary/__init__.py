@@ -1,8 +1,9 @@
 """Words, pieces of words or characters as token ids: the door is `Vocabulary`."""
 
+from scriptforge.options import Level
 from scriptforge.vocabulary.encoding import Encoded, TextStream
-from scriptforge.vocabulary.layout import Voice
-from scriptforge.vocabulary.levels import LEVELS, Level
+from scriptforge.vocabulary.layout import SpeakerToken
+from scriptforge.vocabulary.levels import LEVELS
 from scriptforge.vocabulary.vocabulary import Vocabulary
 
-__all__ = ["LEVELS", "Encoded", "Level", "TextStream", "Vocabulary", "Voice"]
+__all__ = ["LEVELS", "Encoded", "Level", "SpeakerToken", "TextStream", "Vocabulary"]

@@ -12,8 +12,9 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from scriptforge.errors import DatasetError
-from scriptforge.vocabulary.layout import layout_tokens, sources_in, voices_in
-from scriptforge.vocabulary.levels import LEVELS, Level, untrained
+from scriptforge.options import Level
+from scriptforge.vocabulary.layout import layout_tokens, sources_in, speaker_tokens_in
+from scriptforge.vocabulary.levels import LEVELS, untrained
 
 _HINT = "Prepare the dataset again, or fetch the run again."
 
@@ -66,8 +67,8 @@ def _layout_of(document: dict[str, Any]) -> list[str]:
     layout = [entry["content"] for entry in document["added_tokens"]]
     speakers: list[str] = []
     sources: dict[str, list[str]] = {source: [] for source in sources_in(layout)}
-    for voice in voices_in(layout):
-        (speakers if voice.source is None else sources[voice.source]).append(voice.name)
+    for token in speaker_tokens_in(layout):
+        (speakers if token.source is None else sources[token.source]).append(token.name)
     if layout != layout_tokens(speakers, plain=len(layout) == 1, sources=sources):
         raise ValueError("its layout tokens are foreign ones")
     if document["added_tokens"] != [_entry(id_, token) for id_, token in enumerate(layout)]:

@@ -22,7 +22,7 @@ _SOURCE_OF = "<source:"
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class SpeakerToken:
     """A speaker with a token of their own.
 
     Attributes:
@@ -47,7 +47,7 @@ def cue_token(name: str, source: str | None = None) -> str:
 
     Args:
         name: the display name.
-        source: as of `Voice`; names of sources and speakers hold no colon, which parts them.
+        source: as of `SpeakerToken`; names of sources and speakers hold no colon, which parts them.
     """
     return f"{_CUE_OF}{name}>" if source is None else f"{_CUE_OF}{source}:{name}>"
 
@@ -58,11 +58,11 @@ def sources_in(layout: Sequence[str]) -> dict[str, int]:
     return {source: id_ for id_, source in enumerate(inner) if source is not None}
 
 
-def voices_in(layout: Sequence[str]) -> tuple[Voice, ...]:
+def speaker_tokens_in(layout: Sequence[str]) -> tuple[SpeakerToken, ...]:
     """The speakers that have a token among the layout tokens, in the order of their ids."""
     sources = sources_in(layout)
     inner = (_between(_CUE_OF, token) for token in layout)
-    return tuple(_voice(id_, name, sources) for id_, name in enumerate(inner) if name is not None)
+    return tuple(_speaker_token(id_, name, sources) for id_, name in enumerate(inner) if name is not None)
 
 
 def layout_tokens(
@@ -102,6 +102,6 @@ def _between(opening: str, token: str) -> str | None:
     return token.removeprefix(opening)[:-1] if token.startswith(opening) and token.endswith(">") else None
 
 
-def _voice(id_: int, name: str, sources: Mapping[str, int]) -> Voice:
+def _speaker_token(id_: int, name: str, sources: Mapping[str, int]) -> SpeakerToken:
     source, colon, own_name = name.partition(":")
-    return Voice(id_, own_name, source) if colon and source in sources else Voice(id_, name)
+    return SpeakerToken(id_, own_name, source) if colon and source in sources else SpeakerToken(id_, name)

@@ -15,14 +15,14 @@ Both are exact for every text. The word level is a module of its own. Knows noth
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from scriptforge.errors import UsageError
+from scriptforge.options import Level
 from scriptforge.vocabulary import word
 
-Level = Literal["word", "bpe", "char"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 _BYTE_SIGNS = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

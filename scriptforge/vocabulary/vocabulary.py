@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from tokenizers import Tokenizer
 
 from scriptforge.errors import DatasetError, nearest
+from scriptforge.options import Level
 from scriptforge.screenplay.script import Element, Kind, speaker_key
 from scriptforge.vocabulary import file, levels
 from scriptforge.vocabulary.encoding import Encoded, Encoder, TextStream
@@ -30,12 +31,11 @@ from scriptforge.vocabulary.layout import (
     SAYS,
     TRANSITION,
     UNKNOWN,
-    Voice,
+    SpeakerToken,
     layout_tokens,
     sources_in,
-    voices_in,
+    speaker_tokens_in,
 )
-from scriptforge.vocabulary.levels import Level
 from scriptforge.vocabulary.word import MARKS
 
 _KIND_TOKENS: dict[Kind, str] = {"heading": HEADING, "action": ACTION, "transition": TRANSITION}
@@ -51,7 +51,7 @@ class Vocabulary:
         layout: the layout tokens, in the order of their ids.
 
     Attributes:
-        voices: the speakers that have a token of their own, in the order of their ids.
+        speaker_tokens: the speakers that have a token of their own, in the order of their ids.
         speakers: the same by display name, each with its id; of namesakes in a mix, the first.
         sources: the sources of a mix, each with the id of the token that opens its scripts; else empty.
     """
@@ -68,15 +68,15 @@ class Vocabulary:
         self.end = self._layout[END]
         self.unknown: int | None = tokenizer.token_to_id(UNKNOWN) if level == "word" else None
         self.sources: dict[str, int] = sources_in(layout)
-        self.voices: tuple[Voice, ...] = voices_in(layout)
+        self.speaker_tokens: tuple[SpeakerToken, ...] = speaker_tokens_in(layout)
         self.speakers: dict[str, int] = {}
-        self._voices_by_key: dict[str, list[Voice]] = {}
-        for voice in self.voices:
-            self.speakers.setdefault(voice.name, voice.id)
-            self._voices_by_key.setdefault(speaker_key(voice.name), []).append(voice)
+        self._speaker_tokens_by_key: dict[str, list[SpeakerToken]] = {}
+        for token in self.speaker_tokens:
+            self.speakers.setdefault(token.name, token.id)
+            self._speaker_tokens_by_key.setdefault(speaker_key(token.name), []).append(token)
         self._openings: dict[int, tuple[Kind, str]] = {
             **{self._layout[token]: (kind, "") for kind, token in _KIND_TOKENS.items() if not self.plain},
-            **{voice.id: ("dialogue", voice.name) for voice in self.voices},
+            **{token.id: ("dialogue", token.name) for token in self.speaker_tokens},
         }
 
         self._before_text = lru_cache(maxsize=4096)(self._opening)
@@ -183,9 +183,9 @@ class Vocabulary:
         """What each token says by itself, by id; layout tokens say nothing."""
         return [self.decode([id_]) for id_ in range(self.size)]
 
-    def voices_named(self, name: str) -> list[Voice]:
+    def speaker_tokens_named(self, name: str) -> list[SpeakerToken]:
         """Those with a token who have a name, however it is spelled: in a mix there may be several."""
-        return self._voices_by_key.get(speaker_key(name), [])
+        return self._speaker_tokens_by_key.get(speaker_key(name), [])
 
     def speaker_id(self, name: str, source: str | None = None) -> int | None:
         """The id of a speaker's own token, however the name is spelled; None if there is none.
@@ -194,8 +194,8 @@ class Vocabulary:
             name: the speaker's.
             source: in a mix, whose script it is; None finds the first speaker of that name.
         """
-        known = self.voices_named(name)
-        return next((voice.id for voice in known if source is None or voice.source in (None, source)), None)
+        known = self.speaker_tokens_named(name)
+        return next((token.id for token in known if source is None or token.source in (None, source)), None)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; no layout token is ever among them."""

@@ -29,7 +29,7 @@ from scriptforge.corpus.parse import ParsedText
 from scriptforge.corpus.prepare import Options, prepare, recommended
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenize import write_ids
-from scriptforge.dataset import Dataset, Piece, read_pieces
+from scriptforge.dataset import Dataset, ScriptRow, read_rows
 from scriptforge.net.client import untold
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder
@@ -112,7 +112,7 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
     """The text of a dataset becoming files of ids, and only ids."""
     folder, description = dataset.folder, dataset.description
     assert description.division is not None
-    pieces = list(read_pieces(folder.scripts))
+    pieces = list(read_rows(folder.scripts))
     text = ParsedText(
         path=folder.scripts,
         weights={pieces[0].source: 1.0},
@@ -142,7 +142,7 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
     )
 
 
-def sizes(pieces: Sequence[Piece]) -> list[int]:
+def sizes(pieces: Sequence[ScriptRow]) -> list[int]:
     """The characters of each document."""
     found = [0] * (pieces[-1].document + 1)
     for piece in pieces:
@@ -150,7 +150,7 @@ def sizes(pieces: Sequence[Piece]) -> list[int]:
     return found
 
 
-def strings_of(pieces: Sequence[Piece], vocabulary: Vocabulary) -> Iterator[str]:
+def strings_of(pieces: Sequence[ScriptRow], vocabulary: Vocabulary) -> Iterator[str]:
     """What is encoded as text: what is said, and the names that have no token."""
     for piece in pieces:
         if piece.kind == "dialogue" and vocabulary.speaker_id(piece.speaker) is None:

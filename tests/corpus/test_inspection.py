@@ -247,7 +247,7 @@ class TestBadFiles:
         assert dataset.description.origin == whole.description.origin
         left_out = [note for note in dataset.description.notes if note.startswith("left out: ")]
         assert sorted(note.split("”")[0] for note in left_out) == sorted(f"left out: “{name}" for name in BAD)
-        assert not any("never ends" in piece.text for piece in dataset.pieces("train"))
+        assert not any("never ends" in piece.text for piece in dataset.rows("train"))
 
     @pytest.mark.parametrize("name", BAD)
     def test_a_bad_file_asked_for_by_itself_is_an_error_that_names_it(

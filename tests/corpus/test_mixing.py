@@ -53,7 +53,7 @@ def elements(dataset: Dataset, split: str) -> dict[str, list[Element]]:
 
 
 def parsed(dataset: Dataset, split: str, source: str) -> list[Element]:
-    return [piece.element for piece in dataset.pieces(split) if piece.source == source]
+    return [piece.element for piece in dataset.rows(split) if piece.source == source]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -72,7 +72,7 @@ def test_each_corpus_is_divided_by_itself(corpora: Path) -> None:
     alone = prepared(corpora / "tales", corpora / "alone", shares=TENTHS)
     assert tales.division == alone.description.division
     for split in SPLITS:
-        assert parsed(dataset, split, "tales") == [piece.element for piece in alone.pieces(split)]
+        assert parsed(dataset, split, "tales") == [piece.element for piece in alone.rows(split)]
 
 
 class TestWeights:
@@ -112,7 +112,7 @@ class TestWeights:
         (corpora / "long.txt").write_text(comedy(3500, seed=9))
         dataset = mixed(["long.txt=0.5", "bridge.txt"], corpora / "data", level="word")
         (long, bridge) = dataset.description.sources
-        whole = sum(piece.characters for piece in dataset.pieces("train") if piece.source == "long")
+        whole = sum(piece.characters for piece in dataset.rows("train") if piece.source == "long")
         assert long.splits["train"].characters == pytest.approx(0.5 * whole, rel=0.2)
         assert bridge.splits["train"].documents == long.splits["train"].documents == 1
 
@@ -142,7 +142,8 @@ class TestCasts:
     def test_casts_are_kept_apart_and_so_are_namesakes(self, corpora: Path) -> None:
         vocabulary = mixed(["harbour.txt", "bridge.txt"], corpora / "data").vocabulary
         named = {
-            name: [voice.source for voice in vocabulary.voices_named(name)] for name in vocabulary.speakers
+            name: [voice.source for voice in vocabulary.speaker_tokens_named(name)]
+            for name in vocabulary.speakers
         }
         both = ["harbour", "bridge"]
         assert named == {"ELAINE": both, "Bo": both, "Mrs Ash": ["harbour"], "Kit": ["bridge"]}
@@ -152,14 +153,14 @@ class TestCasts:
     def test_the_lines_of_a_source_are_spoken_by_its_own(self, corpora: Path) -> None:
         dataset = mixed(["harbour.txt", "bridge.txt"], corpora / "data")
         vocabulary = dataset.vocabulary
-        owners = {voice.id: voice.source for voice in vocabulary.voices}
+        owners = {voice.id: voice.source for voice in vocabulary.speaker_tokens}
         for split in SPLITS:
             for source, ids in stretches(dataset, split):
                 assert {owners[id_] for id_ in ids if id_ in owners} <= {source, None}
 
     def test_casts_may_be_merged(self, corpora: Path) -> None:
         dataset = mixed(["harbour.txt", "bridge.txt"], corpora / "data", merge_casts=True)
-        assert [voice.source for voice in dataset.vocabulary.voices] == [None] * 4
+        assert [voice.source for voice in dataset.vocabulary.speaker_tokens] == [None] * 4
         assert {member.source for member in dataset.description.cast} == {None}
         assert elements(dataset, "test")["bridge"] == parsed(dataset, "test", "bridge")
 
@@ -168,7 +169,7 @@ class TestCasts:
         (corpora / "few.txt").write_text("Bo: I say little.\n\n" * 3 + play)
         dataset = mixed(["harbour.txt", "few.txt"], corpora / "data")
         vocabulary = dataset.vocabulary
-        assert [voice.source for voice in vocabulary.voices_named("Bo")] == ["harbour"]
+        assert [voice.source for voice in vocabulary.speaker_tokens_named("Bo")] == ["harbour"]
         assert vocabulary.speaker_id("Bo", "few") is None
         few = next(ids for source, ids in stretches(dataset, "train") if source == "few")
         assert few[0] == vocabulary.cue
@@ -184,7 +185,7 @@ class TestPlain:
     def test_plain_texts_have_no_tags_and_sources_still(self, corpora: Path) -> None:
         dataset = mixed(["harbour.txt", "tales"], corpora / "data", plain=True, shares=TENTHS)
         vocabulary = dataset.vocabulary
-        assert vocabulary.sources == {} and vocabulary.voices == ()
+        assert vocabulary.sources == {} and vocabulary.speaker_tokens == ()
         harbour, tales = dataset.description.sources
         for split in ("validation", "test"):
             apart = dataset.ids_by_source(split)
@@ -192,7 +193,7 @@ class TestPlain:
                 harbour.splits[split].tokens, tales.splits[split].tokens,
             ]  # fmt: skip
             for source, ids in apart.items():
-                text = "".join(piece.text for piece in dataset.pieces(split) if piece.source == source)
+                text = "".join(piece.text for piece in dataset.rows(split) if piece.source == source)
                 assert vocabulary.decode(ids[ids != vocabulary.end]) == text
                 assert ids[-1] == vocabulary.end
 

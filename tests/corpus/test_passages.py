@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.corpus.passages import LONGEST_PASSAGE, Passage, cut_passages, interleave
-from scriptforge.dataset import Piece
+from scriptforge.dataset import ScriptRow
 
 sizes = st.lists(st.lists(st.integers(1, 1000), min_size=1, max_size=40), min_size=1, max_size=4)
 
 
-def document(number: int, elements: int, characters: int = 100, scene: int | None = None) -> list[Piece]:
+def document(number: int, elements: int, characters: int = 100, scene: int | None = None) -> list[ScriptRow]:
     """Pieces of a document, a heading before every `scene` elements."""
     kinds = ("heading" if scene and place % scene == 0 else "action" for place in range(elements))
-    return [Piece(number, "", kind, "", "x", characters, "a") for kind in kinds]
+    return [ScriptRow(number, "", kind, "", "x", characters, "a") for kind in kinds]
 
 
-def cut(*documents: list[Piece], split: str = "train", weight: float = 1.0) -> list[Passage]:
+def cut(*documents: list[ScriptRow], split: str = "train", weight: float = 1.0) -> list[Passage]:
     lengths = [sum(piece.characters for piece in pieces) for pieces in documents]
     placed = [(split, piece) for pieces in documents for piece in pieces]
     return list(cut_passages(placed, lengths, {"a": weight}))

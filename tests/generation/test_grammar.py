@@ -136,7 +136,7 @@ class TestMix:
 
     def opened(self, mix: Vocabulary, source: str) -> set[int]:
         """The kinds and cues that may open a line of a source."""
-        own = {voice.id for voice in mix.voices if voice.source in (None, source)}
+        own = {voice.id for voice in mix.speaker_tokens if voice.source in (None, source)}
         return {mix.heading, mix.action, mix.transition, mix.cue} | own
 
     def test_a_script_begins_with_exactly_one_source(self, mix: Vocabulary) -> None:

@@ -21,7 +21,7 @@ def test_a_script_has_the_speakers_of_one_source(
 ) -> None:
     vocabulary = Vocabulary.train(TEXTS, level, speakers=["Dee"], sources=SOURCES)  # type: ignore[arg-type]
     model = untrained_model(vocabulary)
-    cues = [voice.id for voice in vocabulary.voices]
+    cues = [voice.id for voice in vocabulary.speaker_tokens]
     with torch.no_grad():  # speakers with a token, and scripts that end soon
         model.head.bias[[*cues, vocabulary.end]] += 4
     pieces = generate(model, vocabulary, Request(lines=12, count=60, sampling=WILD))

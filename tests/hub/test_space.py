@@ -127,7 +127,7 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(site: Site, tiny
     run = Run(tiny_run)
     request = Request(prime=f"{SPEAKERS[0]}:", lines=5, sampling=SamplingOptions(temperature=0))
     (piece,) = generate(run.model, run.vocabulary, request)
-    place = str([voice.name for voice in run.vocabulary.voices].index(SPEAKERS[0]))
+    place = str([voice.name for voice in run.vocabulary.speaker_tokens].index(SPEAKERS[0]))
     shown = seen(site, run, {"lines": "5", "temperature": "0", "speaker": place})
     assert texts(shown["outcomes"][0]) == piece.text.splitlines()
 

@@ -1,13 +1,13 @@
 from scriptforge.dataset import Dataset
-from scriptforge.originality import Text, examine, held_out, index_training, lines_of_pieces
+from scriptforge.originality import Text, examine, held_out, index_training, lines_of_rows
 
 
 def test_the_training_text_is_indexed_and_no_other(tiny_dataset: Dataset) -> None:
     index = index_training(tiny_dataset)
-    trained = examine(lines_of_pieces(tiny_dataset.pieces("train")), index)
+    trained = examine(lines_of_rows(tiny_dataset.rows("train")), index)
     assert [copy.words for copy in trained.copies] == [trained.words]
     assert len(index) == trained.words + 1  # the end of the one document
-    tested = examine(lines_of_pieces(tiny_dataset.pieces("test")), index)
+    tested = examine(lines_of_rows(tiny_dataset.rows("test")), index)
     assert 0 < (tested.longest_copy or trained).words < tested.words
 
 
@@ -15,5 +15,5 @@ def test_people_are_those_of_validation_and_test(tiny_dataset: Dataset) -> None:
     lines = list(held_out(tiny_dataset))
     splits = tiny_dataset.description.splits
     assert len(lines) == splits["validation"].lines + splits["test"].lines
-    assert lines[-1].text == [*tiny_dataset.pieces("test")][-1].text
+    assert lines[-1].text == [*tiny_dataset.rows("test")][-1].text
     assert len(Text(lines, index_training(tiny_dataset))) > 0

@@ -15,7 +15,7 @@ from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
-from scriptforge.dataset import Piece
+from scriptforge.dataset import ScriptRow
 from scriptforge.errors import CorpusError
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read, write
@@ -169,7 +169,7 @@ def read_script(text: str, format: str = "fdx") -> Script:
     return Script.from_elements(reading.title, reading)
 
 
-def pieces(path: Path) -> tuple[list[Piece], Parsing]:
+def pieces(path: Path) -> tuple[list[ScriptRow], Parsing]:
     source, parsing = Source("corpus", LocalPath(path=path)), Parsing()
     return list(parse(source, fetch(source), False, parsing)), parsing
 

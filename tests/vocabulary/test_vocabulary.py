@@ -218,16 +218,16 @@ class TestMix:
 
     def test_sources_and_voices_have_tokens(self, mix: Vocabulary) -> None:
         assert list(mix.sources) == ["diner", "bridge-2.0", "moon"]
-        assert [(voice.name, voice.source) for voice in mix.voices] == [
+        assert [(voice.name, voice.source) for voice in mix.speaker_tokens] == [
             ("Dee", None), ("Jerry", "diner"), ("Bo", "diner"), ("JERRY", "bridge-2.0"),
         ]  # fmt: skip
-        ids = [*mix.sources.values(), *(voice.id for voice in mix.voices)]
+        ids = [*mix.sources.values(), *(voice.id for voice in mix.speaker_tokens)]
         assert ids == list(range(ids[0], ids[0] + 7)) and not mix.is_text[ids].any()
-        assert [voice.name for voice in mix.voices_named("jerry")] == ["Jerry", "JERRY"]
-        assert mix.voices_named("Newman") == []
+        assert [voice.name for voice in mix.speaker_tokens_named("jerry")] == ["Jerry", "JERRY"]
+        assert mix.speaker_tokens_named("Newman") == []
 
     def test_a_speaker_is_found_in_a_source(self, mix: Vocabulary) -> None:
-        dee, jerry, bo, other_jerry = (voice.id for voice in mix.voices)
+        dee, jerry, bo, other_jerry = (voice.id for voice in mix.speaker_tokens)
         assert [mix.speaker_id("jerry", source) for source in mix.sources] == [jerry, other_jerry, None]
         assert [mix.speaker_id("dee", source) for source in mix.sources] == [dee] * 3
         assert [mix.speaker_id(name) for name in ("jerry", "bo", "newman")] == [jerry, bo, None]
@@ -235,7 +235,7 @@ class TestMix:
 
     def test_lines_are_laid_out_for_their_source(self, mix: Vocabulary) -> None:
         first = {source: mix.encode_elements([self.LINE], source).ids[0] for source in mix.sources}
-        assert first["diner"] == mix.voices[1].id and first["bridge-2.0"] == mix.voices[3].id
+        assert first["diner"] == mix.speaker_tokens[1].id and first["bridge-2.0"] == mix.speaker_tokens[3].id
         assert first["moon"] == mix.cue
 
     def test_source_tokens_leave_no_trace_in_elements(self, mix: Vocabulary) -> None:
@@ -246,4 +246,4 @@ class TestMix:
 
 def test_a_name_with_a_colon_is_no_source() -> None:
     vocabulary = Vocabulary.train(TEXTS, "char", speakers=["diner:Jerry"])
-    assert [(voice.name, voice.source) for voice in vocabulary.voices] == [("diner:Jerry", None)]
+    assert [(voice.name, voice.source) for voice in vocabulary.speaker_tokens] == [("diner:Jerry", None)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.tiny import comedy, mixed, prepared
 
-from scriptforge.corpus.prepare import relevel
+from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
 from scriptforge.vocabulary import Level
@@ -31,7 +31,7 @@ def same(one: Dataset, other: Dataset) -> bool:
     fields: dict[str, Any] = {"name": "", "created": "", "notes": []}
     ids = all(np.array_equal(one.ids(split), other.ids(split)) for split in ("train", "validation", "test"))
     described = [each.description.model_copy(update=fields) for each in (one, other)]
-    return ids and described[0] == described[1] and list(one.pieces("test")) == list(other.pieces("test"))
+    return ids and described[0] == described[1] and list(one.rows("test")) == list(other.rows("test"))
 
 
 @pytest.mark.parametrize(("level", "size"), LEVELS)
@@ -48,7 +48,7 @@ def test_of_documents(
         min_count=1 + (level == "word"),
         **options,
     )
-    relevel(first, level, size, DatasetFolder(tmp_path / "again"))
+    retokenize(first, level, size, DatasetFolder(tmp_path / "again"))
     again = Dataset(DatasetFolder(tmp_path / "again"))
     assert same(again, expected)
     assert again.description.created == first.description.created
@@ -63,13 +63,13 @@ def test_of_a_mix(tmp_path: Path, merge_casts: bool) -> None:
     expected = mixed(
         corpora, tmp_path / "expected", level="bpe", vocabulary_size=400, merge_casts=merge_casts
     )
-    relevel(first, "bpe", 400, DatasetFolder(tmp_path / "again"))
+    retokenize(first, "bpe", 400, DatasetFolder(tmp_path / "again"))
     assert same(Dataset(DatasetFolder(tmp_path / "again")), expected)
 
 
 def test_a_vocabulary_that_cannot_be(tiny_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="too small"):
-        relevel(tiny_dataset, "bpe", 20, DatasetFolder(tmp_path / "again"))
+        retokenize(tiny_dataset, "bpe", 20, DatasetFolder(tmp_path / "again"))
     assert not list(tmp_path.iterdir())
 
 
@@ -77,4 +77,4 @@ def test_text_that_is_missing(tiny_text: Path, tmp_path: Path) -> None:
     dataset = prepared(tiny_text, tmp_path / "first")
     dataset.folder.scripts.unlink()
     with pytest.raises(DatasetError, match="missing or damaged"):
-        relevel(dataset, "char", None, DatasetFolder(tmp_path / "again"))
+        retokenize(dataset, "char", None, DatasetFolder(tmp_path / "again"))

@@ -4,12 +4,12 @@ import pyarrow.parquet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scriptforge.dataset import PLAIN, Piece, read_pieces, write_pieces
+from scriptforge.dataset import PLAIN, ScriptRow, read_rows, write_rows
 from scriptforge.screenplay.script import KINDS, Element
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-pieces = st.builds(
-    Piece,
+rows = st.builds(
+    ScriptRow,
     document=st.integers(0, 2**31 - 1),
     title=texts,
     kind=st.sampled_from((*KINDS, PLAIN)),
@@ -21,29 +21,29 @@ pieces = st.builds(
 
 
 @settings(max_examples=30)
-@given(written=st.lists(pieces, max_size=20))
-def test_what_was_written_is_read(written: list[Piece], tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
-    path = tmp_path_factory.mktemp("pieces") / "scripts.parquet"
-    write_pieces(path, written)
-    assert list(read_pieces(path)) == written
+@given(written=st.lists(rows, max_size=20))
+def test_what_was_written_is_read(written: list[ScriptRow], tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path_factory.mktemp("rows") / "scripts.parquet"
+    write_rows(path, written)
+    assert list(read_rows(path)) == written
 
 
 def test_a_file_from_before_pieces_knew_their_source_is_read(tmp_path: Path) -> None:
-    write_pieces(tmp_path / "p", [Piece(0, "", PLAIN, "", "Hm.", 3, "harbour")])
+    write_rows(tmp_path / "p", [ScriptRow(0, "", PLAIN, "", "Hm.", 3, "harbour")])
     table = pyarrow.parquet.read_table(tmp_path / "p").drop_columns("source")
     pyarrow.parquet.write_table(table, tmp_path / "p")
-    assert list(read_pieces(tmp_path / "p")) == [Piece(0, "", PLAIN, "", "Hm.", 3)]
+    assert list(read_rows(tmp_path / "p")) == [ScriptRow(0, "", PLAIN, "", "Hm.", 3)]
 
 
 def test_more_than_a_block(tmp_path: Path) -> None:
     count = 20_000
-    write_pieces(tmp_path / "p", (Piece(0, "", PLAIN, "", str(number), 5) for number in range(count)))
-    assert [piece.text for piece in read_pieces(tmp_path / "p")] == [str(number) for number in range(count)]
+    write_rows(tmp_path / "p", (ScriptRow(0, "", PLAIN, "", str(number), 5) for number in range(count)))
+    assert [row.text for row in read_rows(tmp_path / "p")] == [str(number) for number in range(count)]
 
 
 @given(texts, st.integers(0, 30))
 def test_cutting_loses_nothing(text: str, place: int) -> None:
-    whole = Piece(3, "title", PLAIN, "", text, len(text))
+    whole = ScriptRow(3, "title", PLAIN, "", text, len(text))
     head, tail = whole.cut(min(place, len(text)))
     assert head.text + tail.text == text
     assert (head.characters, tail.characters) == (len(head.text), len(tail.text))
@@ -51,10 +51,10 @@ def test_cutting_loses_nothing(text: str, place: int) -> None:
 
 
 def test_lines_of_a_stretch_and_of_an_element() -> None:
-    counted = [Piece(0, "", PLAIN, "", text, 0).lines for text in ("a", "a\n", "a\nb", "a\n\nb\n\n")]
+    counted = [ScriptRow(0, "", PLAIN, "", text, 0).lines for text in ("a", "a\n", "a\nb", "a\n\nb\n\n")]
     assert counted == [1, 1, 2, 4]
-    assert Piece(0, "", "dialogue", "ANN", "a\nb", 0).lines == 1
+    assert ScriptRow(0, "", "dialogue", "ANN", "a\nb", 0).lines == 1
 
 
 def test_a_piece_of_a_script_is_an_element() -> None:
-    assert Piece(0, "", "dialogue", "ANN", "No.", 9).element == Element("dialogue", "No.", "ANN")
+    assert ScriptRow(0, "", "dialogue", "ANN", "No.", 9).element == Element("dialogue", "No.", "ANN")
