@@ -41,7 +41,7 @@ def test_the_config_says_all_about_the_training(tiny_run: RunFolder, tiny_datase
     assert description.dataset.fingerprint == tiny_dataset.description.fingerprint
     assert description.parameters == sum(tensor.numel() for tensor in Run(tiny_run).model.parameters())
     assert description.result is not None
-    assert description.result.best["stream"]["nats_per_token"] > 0
+    assert description.result.best.stream.nats_per_token > 0
 
 
 def test_nothing_tells_of_the_machine(tiny_run: RunFolder, tiny_dataset: Dataset) -> None:

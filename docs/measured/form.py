@@ -108,7 +108,7 @@ def measure(trained: Run, level: str, training: str, count: int) -> Row:
     shares = ", ".join(f"{kind} {100 * number / elements:.0f} %" for kind, number in sorted(kinds.items()))
     result = trained.description.result
     assert result
-    nats = result.best["stream"]["nats_per_character"]
+    nats = result.best.stream.nats_per_character
     return Row(
         level, training, nats, count, well_formed, elements, shares, cost(trained, 1), cost(trained, 32)
     )

@@ -207,7 +207,7 @@ def page(trained: Run, parts: list[str]) -> str:
     """The page."""
     result = trained.description.result
     assert result
-    best = result.best["stream"]["bits_per_character"]
+    best = result.best.stream.bits_per_character
     versions = f"scriptforge {__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads"
     body = "\n\n".join(parts)
     return f"""# Seinfeld after three minutes

@@ -1,25 +1,16 @@
 """`scriptforge evaluate`: how well a run knows text that it was not trained on."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, sections, table
+from scriptforge.options import EvaluateOptions, HeldOut
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.evaluation import Evaluation, Figures, Voice
-
-
-class SplitChoice(StrEnum):
-    """The splits that a model is not trained on."""
-
-    validation = "validation"
-    test = "test"
+    from scriptforge.evaluation import Evaluation, EvaluationReport, Figures, Voice
 
 
 def evaluate(
@@ -27,51 +18,32 @@ def evaluate(
         str | None,
         typer.Argument(metavar="[RUN]", help="The run, by name or folder; the latest if left out."),
     ] = None,
-    split: Annotated[SplitChoice, typer.Option(help="What to read.")] = SplitChoice.test,
+    split: Annotated[HeldOut, typer.Option(help="The held-out text to read.")] = EvaluateOptions.split,
     cache: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Measure the stream once more with a cache, as of generate."),
-    ] = None,
+        typer.Option(metavar="SHARE", help="Measure the stream once more with a cache, as in generate."),
+    ] = EvaluateOptions.cache,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Measure the model as it is with generate --int8.")
-    ] = False,
+        bool, typer.Option("--int8", help="Measure the model as generate --int8 uses it.")
+    ] = EvaluateOptions.int8,
     voice: Annotated[
-        bool, typer.Option("--voice", help="Measure how often a classifier tells who says a line.")
-    ] = False,
+        bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
+    ] = EvaluateOptions.voice,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run's loss on held-out text, in nats per token and per character."""
-    from scriptforge.evaluation import evaluate_cached, evaluate_sources, extent, together, voice_of_run
-    from scriptforge.generation import CacheOptions
-    from scriptforge.models import pack
+    options = EvaluateOptions(split=split, cache=cache, int8=int8, voice=voice)
+
+    from scriptforge.evaluation import evaluate as measure
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
-    options = CacheOptions(cache) if cache is not None else None
     workspace = Workspace.find(workspace_path)
     trained = Run(workspace.run(run))
-    dataset = trained.description.open_dataset(workspace)
-    model = pack(trained.model, "int8") if int8 else trained.model
-    by_source = evaluate_sources(model, dataset, split.value)
-    evaluation = together(by_source.values(), extent(dataset, split.value))
-    document = {"run": trained.folder.name, "split": split.value, **asdict(evaluation)}
-    if int8:
-        document["int8"] = True
-    sources = by_source if dataset.description.sources else {}
-    if sources:
-        document["sources"] = {source: asdict(each) for source, each in sources.items()}
-    parts: dict[str, RenderableType] = {"": _figures(evaluation, sources)}
-    if options:
-        cached = evaluate_cached(model, dataset, split.value, options)
-        document["stream_cached"] = {**asdict(options), **asdict(cached)}
-        parts["With a cache"] = table(_COLUMNS, [_row("stream-cached", cached)])
-    if voice:
-        voices = voice_of_run(model, dataset)
-        document["voice"] = asdict(voices)
-        parts["Voices: lines whose speaker is told from what they say"] = _voices(voices)
-    Output(as_json, quiet).result(document, lambda: sections(parts))
+    report = measure(trained, trained.description.open_dataset(workspace), options)
+    Output(as_json, quiet).result(report.document(), lambda: _drawn(report))
 
 
 _COLUMNS: Any = {
@@ -83,29 +55,22 @@ _COLUMNS: Any = {
 }
 
 
-def _figures(evaluation: "Evaluation", sources: Mapping[str, "Evaluation"]) -> "RenderableType":
-    """The figures of the split, and below them those of each source of a mix."""
-    if not sources:
-        return table(_COLUMNS, _rows(evaluation))
-    parts = [("all", evaluation), *sources.items()]
+def _drawn(report: "EvaluationReport") -> "RenderableType":
+    parts: dict[str, RenderableType] = {"": _loss_table(report)}
+    if report.cached:
+        parts["With a cache"] = table(_COLUMNS, [_row("stream-cached", report.cached.figures)])
+    if report.voice:
+        parts["Voices: lines whose speaker is recognised from what they say"] = _voice_table(report.voice)
+    return sections(parts)
+
+
+def _loss_table(report: "EvaluationReport") -> "RenderableType":
+    """Draw the figures of the split, and below them those of each source of a mix."""
+    if not report.by_source:
+        return table(_COLUMNS, _rows(report.whole))
+    parts = [("all", report.whole), *report.by_source.items()]
     rows = ([source, *row] for source, each in parts for row in _rows(each))
     return table({"source": "left", **_COLUMNS}, rows)
-
-
-def _voices(voice: "Voice") -> "RenderableType":
-    """How often speakers are told, on the whole and one by one; by guessing, and of people and the model."""
-    rows = [
-        ["all, each speaker counting the same", f"{100 * voice.chance:.1f} %"]
-        + [
-            f"{100 * each.balanced_accuracy:.1f} ± {100 * each.margin:.1f} %"
-            for each in (voice.held_out, voice.generated)
-        ]
-    ]
-    for speaker, recall in voice.held_out.speakers.items():
-        both = (recall, voice.generated.speakers[speaker])
-        rows.append([speaker, "", *(f"{100 * each.share:.0f} % of {each.lines:,}" for each in both)])
-    columns: Any = {"speaker": "left", "guessed": "right", "held out": "right", "generated": "right"}
-    return table(columns, rows)
 
 
 def _rows(evaluation: "Evaluation") -> list[list[str]]:
@@ -120,3 +85,19 @@ def _row(protocol: str, figures: "Figures") -> list[str]:
         f"{figures.nats_per_character:.4f}",
         f"{figures.bits_per_character:.4f}",
     ]
+
+
+def _voice_table(voice: "Voice") -> "RenderableType":
+    """Draw how often speakers are recognised, overall and one by one: by guessing, in both texts."""
+    rows = [
+        ["all, each speaker counting the same", f"{100 * voice.chance:.1f} %"]
+        + [
+            f"{100 * each.balanced_accuracy:.1f} ± {100 * each.margin:.1f} %"
+            for each in (voice.held_out, voice.generated)
+        ]
+    ]
+    for speaker, recall in voice.held_out.speakers.items():
+        both = (recall, voice.generated.speakers[speaker])
+        rows.append([speaker, "", *(f"{100 * each.share:.0f} % of {each.lines:,}" for each in both)])
+    columns: Any = {"speaker": "left", "guessed": "right", "held out": "right", "generated": "right"}
+    return table(columns, rows)

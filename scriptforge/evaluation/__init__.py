@@ -1,30 +1,36 @@
-"""How well a model knows a text that it was not trained on."""
+"""How well a model knows text that it was not trained on.
+
+`evaluate` measures all that is asked of a run; the other functions measure a part each.
+"""
 
 from scriptforge.evaluation.loss import (
-    Evaluation,
     Extent,
-    Figures,
-    evaluate,
+    combine,
+    evaluate_ids,
     evaluate_sources,
     evaluate_split,
     extent,
     stream_figures,
-    together,
 )
 from scriptforge.evaluation.neural_cache import evaluate_cached
+from scriptforge.evaluation.report import CachedFigures, EvaluationReport, evaluate
 from scriptforge.evaluation.speakers import Voice, voice_of_run
+from scriptforge.run.records import Evaluation, Figures
 
 __all__ = [
+    "CachedFigures",
     "Evaluation",
+    "EvaluationReport",
     "Extent",
     "Figures",
     "Voice",
+    "combine",
     "evaluate",
     "evaluate_cached",
+    "evaluate_ids",
     "evaluate_sources",
     "evaluate_split",
     "extent",
     "stream_figures",
-    "together",
     "voice_of_run",
 ]

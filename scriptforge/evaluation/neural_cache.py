@@ -1,11 +1,14 @@
 """The `stream` figures of a model with a neural cache beside it: `stream_cached`.
 
-The protocol is that of `stream`; in addition, the model sees again what it has read of the same document.
-At each `<end>` the cache is emptied, so that no text is made easier by its neighbours, and where a split is
-a block of one long document, by no more than the last W tokens. What a token costs is its probability under
-the whole mixture, which adds up to 1 over the vocabulary.
+The protocol is that of `stream`; in addition, the cache remembers the last W tokens of the same document. It
+is emptied at each `<end>`, so that no document makes its neighbour easier. A token costs the negative
+logarithm of its probability in the mixture of model and cache, which adds up to 1 over the vocabulary.
 
-Shape letters: T steps, N tokens, K tokens that a chunk may look back on, V vocabulary, H features.
+Generating looks back token by token; here the text is known, so a chunk of steps is one product of matrices:
+the features of the chunk with those of the chunk and of the W tokens before it.
+
+Shape letters: T steps of a chunk, N tokens, K tokens in sight of a chunk (at most W + T), V vocabulary,
+H features.
 """
 
 import numpy as np
@@ -14,48 +17,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scriptforge.dataset import Dataset
-from scriptforge.errors import DatasetError
-from scriptforge.evaluation.loss import Figures, extent
+from scriptforge.evaluation.loss import check_not_empty, extent
 from scriptforge.generation.neural_cache import attention, directions, mix, sayable, sayable_mass
 from scriptforge.generation.request import CacheOptions
 from scriptforge.models import LanguageModel
+from scriptforge.run.records import Figures
 from scriptforge.vocabulary import Vocabulary
 
 _CHUNK = 256
 
 
 def evaluate_cached(model: LanguageModel, dataset: Dataset, split: str, options: CacheOptions) -> Figures:
-    """Evaluates a model and a cache on a whole split, each source of a mix by itself.
+    """Evaluate a model and a cache on a whole split, each source of a mix by itself.
 
     Args:
         model: in evaluation mode, with the dataset's vocabulary.
         dataset: the one it was trained on.
         split: `validation` or `test`.
-        options: how strongly the past counts. Whoever looks for better ones looks on `validation`, where a
-            weight of 0.2 was about the best for several corpora, at every level.
+        options: how strongly the past counts. Look for better ones on `validation`, where a weight of 0.2
+            was about the best for several corpora, at every level.
 
     Raises:
         DatasetError: the split is empty.
     """
-    tokens = len(dataset.ids(split))
-    if not tokens:
-        raise DatasetError(
-            f"The {split} split of dataset “{dataset.name}” is empty.",
-            f"Prepare it with --{split} 0.05, or evaluate another split.",
-        )
+    check_not_empty(dataset, split)
     nats = sum(
         cached_nats(model, ids, dataset.vocabulary, options) for ids in dataset.ids_by_source(split).values()
     )
-    return Figures.of(nats, tokens, extent(dataset, split))
+    return extent(dataset, split).figures(nats, len(dataset.ids(split)))
 
 
 @torch.inference_mode()
 def cached_nats(
     model: LanguageModel, ids_N: NDArray[np.unsignedinteger], vocabulary: Vocabulary, options: CacheOptions
 ) -> float:
-    """The negative log-likelihood of a text in nats, each token predicted by the model and the cache.
-
-    A chunk of steps is a product of matrices: the features of the chunk with those of the W tokens before.
+    """Return the negative log-likelihood of a text in nats, each token predicted by model and cache.
 
     Args:
         model: in evaluation mode.
@@ -87,7 +83,10 @@ def cached_nats(
 
 
 class _Past:
-    """The last chunk of a text and the W positions before it: what came, after which features, and where.
+    """Keeps the last chunk of a text and the W positions before it.
+
+    Of each position it knows the token that came (the value), the direction of the features that it came
+    after (the key), whether the cache may repeat that token, and the number of the document.
 
     Args:
         size: H.
@@ -103,7 +102,7 @@ class _Past:
         self._documents_K = self._values_K.clone()
 
     def add(self, keys_TH: Tensor, values_T: Tensor, sayable_T: Tensor, documents_T: Tensor) -> None:
-        """Takes the next chunk, and lets go of what no step of it may look back on."""
+        """Take the next chunk, and drop what none of its steps can see."""
         window = self._window
         self._keys_KH = torch.cat([self._keys_KH[-window:], keys_TH])
         self._values_K = torch.cat([self._values_K[-window:], values_T])
@@ -111,10 +110,17 @@ class _Past:
         self._documents_K = torch.cat([self._documents_K[-window:], documents_T])
 
     def expected(self, targets_T: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:
-        """The cache's probability of each token of the chunk, and whether anything was remembered then."""
+        """Return the cache's probability of each token of the last chunk, and whether it saw anything.
+
+        Args:
+            targets_T: the tokens of the chunk, which `add` has taken already.
+            sharpness: θ of the cache.
+        """
         steps, kept = len(targets_T), len(self._values_K)
         positions_K = torch.arange(kept, device=targets_T.device)
         ages_TK = positions_K[-steps:, None] - positions_K
+        # A step sees what came before it, no more than W tokens ago, in its own document. Its own token is
+        # among the K as well, at age 0, and must not be seen: it is what is being predicted.
         visible_TK = self._sayable_K & (ages_TK > 0) & (ages_TK <= self._window)
         visible_TK &= self._documents_K[-steps:, None] == self._documents_K
         shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, sharpness)

@@ -1,13 +1,14 @@
-"""Measured voice: how often a line tells who says it, in what people wrote and in what a model did.
+"""How often a line shows who says it: in scripts that people wrote, and in those of a model.
 
 A small classifier learns from the training split who says what: n-grams of one to four characters within
-words, weighed by how rare they are, under a linear model. It then names the speakers of held-out lines and
-of generated ones. If a model gives everybody the same voice, its lines are not told apart, while those of
-people are. The classifier sees texts alone, and neither the names nor the model.
+words, weighted by how rare they are, under a linear model. It then names the speakers of held-out lines and
+of generated ones. If a model gives everybody the same voice, its speakers are confused where those of people
+are recognised. The classifier sees the texts only, neither the names nor the model.
 
-Casts are lopsided, and a model need not let everybody speak as often as people do. So the figure to compare
-is the balanced accuracy: the mean, over speakers, of the share of their lines that are given to them. Those
-who speak seldom are left out, since a model may hardly let them speak.
+Some speakers have many more lines than others, and a model need not let everybody speak as often as people
+do. So the figure to compare is the balanced accuracy: the mean, over speakers, of the share of their lines
+that the classifier attributes to them. Speakers with few lines are left out, since a model may hardly let
+them speak.
 """
 
 import math
@@ -20,32 +21,32 @@ from typing import Protocol
 import numpy as np
 
 from scriptforge.dataset import Dataset
-from scriptforge.errors import DatasetError
+from scriptforge.errors import DatasetError, UsageError
 from scriptforge.generation import Request, generate
 from scriptforge.models import LanguageModel
 from scriptforge.screenplay.script import Element, speaker_key
 
 MOST_SPEAKERS = 10
-"""Speakers that are told apart at most, those with the most training lines."""
+"""How many speakers are compared at most: those with the most training lines."""
 
 LEAST_TRAINING_LINES = 50
-"""Lines that a speaker must have in the training split, to be learnt."""
+"""Lines that a speaker must have in the training split to be compared."""
 
-LEAST_PART = 0.1
-"""What a speaker must have of the training lines of who has the most, to be measured."""
+LEAST_SHARE = 0.1
+"""Share, of the training lines of the speaker with the most, that a speaker must have to be compared."""
 
 LEAST_HELD_OUT_LINES = 5
-"""Lines that a speaker must have in the held-out text, to be measured."""
+"""Lines that a speaker must have in the held-out text to be compared."""
 
 LEAST_WORDS = 4
 """Words that a line must have to count: nobody could say whose “Yeah.” it is."""
 
 GENERATED_LINES = 2560
-"""Lines that a model writes to be measured, unless told otherwise."""
+"""How many lines a model writes to be measured, by default."""
 
-_MOST_TRAINING_LINES = 4000  # of a speaker: more take longer, and tell little more
-_LINES_OF_A_PIECE = 40
-_PIECES_AT_ONCE = 64
+_MOST_TRAINING_LINES = 4000  # of one speaker: more take longer and change little
+_LINES_OF_A_TEXT = 40
+_TEXTS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Recall:
     """How often one speaker is recognised.
 
     Attributes:
-        lines: that the speaker says.
-        share: of them that are given to the speaker, 0 to 1; 0 where there are none.
+        lines: how many lines the speaker says.
+        share: share of them that is attributed to the speaker, 0 to 1; 0 where there are none.
     """
 
     lines: int
@@ -66,12 +67,12 @@ class Recognition:
     """How often the speakers of some lines are recognised.
 
     Attributes:
-        lines: by speakers who are told apart.
-        accuracy: share of the lines given to the one who says them, 0 to 1.
-        majority: what always naming the one with the most lines would make of that.
+        lines: how many lines the compared speakers say.
+        accuracy: share of the lines attributed to the one who says them, 0 to 1.
+        majority: the accuracy of always naming the speaker with the most lines.
         balanced_accuracy: the mean of the shares of the speakers who say anything, 0 to 1.
         margin: standard error of the balanced accuracy, from the numbers of lines.
-        speakers: all who are told apart, each with their own share.
+        speakers: the figures of each compared speaker, by name.
     """
 
     lines: int
@@ -84,13 +85,13 @@ class Recognition:
 
 @dataclass(frozen=True)
 class Voice:
-    """What a classifier makes of lines by people and by a model.
+    """How well a classifier recognises the speakers of people's lines and of a model's.
 
     Attributes:
-        training_lines: that it learnt from.
+        training_lines: how many lines the classifier learnt from.
         chance: the balanced accuracy of guessing.
-        held_out: lines by people.
-        generated: lines by the model.
+        held_out: figures of lines that people wrote.
+        generated: figures of lines that the model wrote.
     """
 
     training_lines: int
@@ -102,18 +103,19 @@ class Voice:
 def voice_of_run(
     model: LanguageModel, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0
 ) -> Voice:
-    """Lets a model write, and measures its voices against those of the dataset.
+    """Let a model write, and measure its voices against those of the dataset.
 
-    What is held out are validation and test together: the model was trained on neither.
+    The held-out text is validation and test together: the model was trained on neither.
 
     Args:
         model: in evaluation mode, with the dataset's vocabulary.
         dataset: the one it was trained on.
-        lines: about how many the model writes, in pieces of about forty.
-        seed: of the first piece.
+        lines: about how many lines the model writes, in texts of about forty.
+        seed: the seed of the first text.
 
     Raises:
         DatasetError: nobody speaks in the dataset, too few say enough, or the model lets none of them speak.
+        UsageError: scikit-learn is not installed.
     """
     if dataset.description.plain:
         raise DatasetError(
@@ -127,30 +129,32 @@ def voice_of_run(
 def measure_voice(
     training: Iterable[Element], held_out: Iterable[Element], generated: Iterable[Element]
 ) -> Voice:
-    """Measures the voices in what a model wrote against those in what people did.
+    """Measure the voices in a model's lines against those in people's.
 
-    Who is told apart, and how, does not depend on what was generated, so that the models of one dataset
-    compare; the same lines give the same figures.
+    The classifier and the choice of speakers do not depend on the generated lines, so the models of one
+    dataset can be compared. The same lines give the same figures.
 
     Args:
         training: what the classifier learns from.
-        held_out: what people wrote beside that.
-        generated: what the model wrote; gone through last.
+        held_out: what people wrote and the classifier has not seen.
+        generated: what the model wrote; read last.
 
     Raises:
-        DatasetError: fewer than two speakers say enough, or none of them is in what was generated.
+        DatasetError: fewer than two speakers say enough, or none of them says anything in `generated`.
+        UsageError: scikit-learn is not installed.
     """
-    said = list(_said(training))
-    spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(said)}
-    learnt, held = _by_speaker(said), _by_speaker(_said(held_out))
-    speakers = _told_apart(learnt, held)
+    long_enough = list(_long_lines(training))
+    # The first spelling of a name is the one to show.
+    spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(long_enough)}
+    learnt, held = _by_speaker(long_enough), _by_speaker(_long_lines(held_out))
+    speakers = _compared_speakers(learnt, held)
     lessons = {spellings[speaker]: _thinned(learnt[speaker]) for speaker in speakers}
     classifier = _classifier(lessons)
-    written = _by_speaker(_said(generated))
+    written = _by_speaker(_long_lines(generated))
     if not any(written[speaker] for speaker in speakers):
         raise DatasetError(
-            "None of those whose voices are known says anything in what was generated.",
-            "Train the model for longer, or let it write more lines.",
+            "None of the speakers with enough lines says anything in the generated text.",
+            "Train the model for longer.",
         )
     return Voice(
         training_lines=sum(map(len, lessons.values())),
@@ -161,48 +165,49 @@ def measure_voice(
 
 
 def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
-    return (piece.element for piece in dataset.rows(split))
+    return (row.element for row in dataset.rows(split))
 
 
 def _written(model: LanguageModel, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
-    """Elements that a model writes, in pieces of as many tokens as so many lines of the training text have.
+    """Yield what a model writes, in texts of as many tokens as forty lines of the training text have.
 
-    Tokens and not lines, since a model in a bad way may hardly ever end one.
+    The length is given in tokens, not in lines, since a poor model may hardly ever end a line.
     """
     trained = dataset.description.splits["train"]
-    length = math.ceil(_LINES_OF_A_PIECE * trained.tokens / trained.lines)
-    wanted = math.ceil(lines / _LINES_OF_A_PIECE)
-    for first in range(0, wanted, _PIECES_AT_ONCE):
-        count = min(_PIECES_AT_ONCE, wanted - first)
-        for piece in generate(
-            model, dataset.vocabulary, Request(length=length, count=count, seed=seed + first)
-        ):
-            yield from piece.elements
+    length = math.ceil(_LINES_OF_A_TEXT * trained.tokens / trained.lines)
+    wanted = math.ceil(lines / _LINES_OF_A_TEXT)
+    for first in range(0, wanted, _TEXTS_AT_ONCE):
+        count = min(_TEXTS_AT_ONCE, wanted - first)
+        request = Request(length=length, count=count, seed=seed + first)
+        for text in generate(model, dataset.vocabulary, request):
+            yield from text.elements
 
 
-def _said(elements: Iterable[Element]) -> Iterator[tuple[str, str]]:
-    """Speakers and texts of the lines that are long enough to tell anything."""
+def _long_lines(elements: Iterable[Element]) -> Iterator[tuple[str, str]]:
+    """Yield speaker and text of each line of dialogue that has enough words to be recognised."""
     for element in elements:
         if element.kind == "dialogue" and len(element.text.split()) >= LEAST_WORDS:
             yield element.speaker, element.text
 
 
-def _by_speaker(said: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
-    """The texts of each speaker, under the key that all spellings of a name share."""
+def _by_speaker(lines: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
+    """Return the texts of each speaker, under the key that all spellings of a name share."""
     texts: defaultdict[str, list[str]] = defaultdict(list)
-    for speaker, text in said:
+    for speaker, text in lines:
         texts[speaker_key(speaker)].append(text)
     return texts
 
 
-def _told_apart(learnt: defaultdict[str, list[str]], held_out: defaultdict[str, list[str]]) -> list[str]:
-    """The speakers who say enough, most lines first.
+def _compared_speakers(
+    learnt: defaultdict[str, list[str]], held_out: defaultdict[str, list[str]]
+) -> list[str]:
+    """Return the keys of the speakers who say enough, most lines first.
 
     Raises:
         DatasetError: there are fewer than two.
     """
     by_lines = sorted(learnt, key=lambda speaker: (-len(learnt[speaker]), speaker))
-    least = max(LEAST_TRAINING_LINES, LEAST_PART * max(map(len, learnt.values()), default=0))
+    least = max(LEAST_TRAINING_LINES, LEAST_SHARE * max(map(len, learnt.values()), default=0))
     enough = [
         speaker
         for speaker in by_lines
@@ -218,23 +223,42 @@ def _told_apart(learnt: defaultdict[str, list[str]], held_out: defaultdict[str, 
 
 
 def _thinned(texts: Sequence[str]) -> list[str]:
-    """As many texts as are learnt from, evenly spread over all."""
-    places = np.linspace(0, len(texts) - 1, min(len(texts), _MOST_TRAINING_LINES)).astype(int)
-    return [texts[place] for place in places]
+    """Return at most as many texts as one speaker is learnt from, evenly spread over all."""
+    kept = np.linspace(0, len(texts) - 1, min(len(texts), _MOST_TRAINING_LINES)).astype(int)
+    return [texts[number] for number in kept]
+
+
+def require_classifier() -> None:
+    """Check that voices can be measured, before anything takes long.
+
+    Raises:
+        UsageError: scikit-learn is not installed.
+    """
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "--voice needs scikit-learn, which is not installed.",
+            "Install it: pip install 'scriptforge-lm[evaluate]'",
+        ) from error
 
 
 class _Predictor(Protocol):
-    """What scikit-learn calls a fitted classifier."""
+    """A fitted classifier of scikit-learn's."""
 
     def predict(self, texts: Sequence[str]) -> Iterable[str]: ...
 
 
 def _classifier(lessons: Mapping[str, list[str]]) -> _Predictor:
-    """Learns from the texts of each speaker; the same texts give the same classifier.
+    """Fit a classifier to the texts of each speaker; the same texts give the same classifier.
 
     Logistic regression by stochastic gradient descent was as good as slower ways to fit it, and as support
-    vectors. Every speaker counts the same, however many lines they have.
+    vectors. Every speaker has the same weight, whatever their number of lines.
+
+    Raises:
+        UsageError: scikit-learn is not installed.
     """
+    require_classifier()
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import SGDClassifier
     from sklearn.pipeline import make_pipeline
@@ -252,7 +276,7 @@ def _classifier(lessons: Mapping[str, list[str]]) -> _Predictor:
 
 
 def _recognition(classifier: _Predictor, texts_of: Mapping[str, Sequence[str]]) -> Recognition:
-    """How often the classifier names who says a text; somebody says something."""
+    """Count how often the classifier names the right speaker; there is at least one text."""
     named = iter(classifier.predict([text for texts in texts_of.values() for text in texts]))
     counts = {speaker: len(texts) for speaker, texts in texts_of.items()}
     hits = {
@@ -274,10 +298,10 @@ def _recognition(classifier: _Predictor, texts_of: Mapping[str, Sequence[str]]) 
 
 
 def _margin(hits_and_counts: Sequence[tuple[int, int]]) -> float:
-    """Standard error of the mean of several shares.
+    """Return the standard error of the mean of several shares.
 
-    Each share is drawn towards a half as if there were a hit and a miss more, or few lines of which none is
-    recognised would seem certain.
+    Each share is counted with one hit and one miss more (Laplace's rule): otherwise a speaker with 3 lines,
+    none of them recognised, would have a share of 0 with variance 0, as if 3 lines had settled it.
     """
     variance = 0.0
     for hits, count in hits_and_counts:

@@ -124,11 +124,11 @@ def _results(about: RunDescription, report: Report | None) -> "list[EvalResult]"
     from huggingface_hub import EvalResult
 
     assert about.result
-    stream = about.result.best["stream"]
+    stream = about.result.best.stream
     figures: list[tuple[str, str, float | None]] = [
-        ("perplexity", "perplexity per token", stream["perplexity"]),
-        ("bits_per_character", "bits per character", stream["bits_per_character"]),
-        ("nats_per_character", "nats per character", stream["nats_per_character"]),
+        ("perplexity", "perplexity per token", stream.perplexity),
+        ("bits_per_character", "bits per character", stream.bits_per_character),
+        ("nats_per_character", "nats per character", stream.nats_per_character),
     ]
     if report:
         figures += [
@@ -202,16 +202,16 @@ def _figures(about: RunDescription) -> str:
     assert about.result
     best = about.result.best
     rows = [
-        f"| {name} | {figures['nats_per_character']:.4f} | {figures['bits_per_character']:.4f}"
-        f" | {figures['perplexity']:.2f} |"
+        f"| {name} | {figures.nats_per_character:.4f} | {figures.bits_per_character:.4f}"
+        f" | {figures.perplexity:.2f} |"
         for name, figures in (
-            ("read in order", best["stream"]),
-            ("256 tokens at a time", best["cold_256"]),
+            ("read in order", best.stream),
+            ("256 tokens at a time", best.cold_256),
         )
     ]
     return "\n".join(
         [
-            f"On the validation split, {best['characters']:,} characters that it was not trained on:",
+            f"On the validation split, {best.characters:,} characters that it was not trained on:",
             "",
             "| | nats per character | bits per character | perplexity per token |",
             "|---|---|---|---|",

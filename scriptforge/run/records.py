@@ -82,10 +82,18 @@ class TrainedOn(BaseModel):
     fingerprint: str
 
 
-class FiguresRecord(TypedDict):
-    """As of `scriptforge.evaluation.Figures`."""
+@dataclass(frozen=True)
+class Figures:
+    """One loss in four units.
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+    Attributes:
+        nats_per_token: mean negative log-likelihood of a token.
+        perplexity: the same as its exponential.
+        nats_per_character: mean negative log-likelihood of a character of the text that the tokens stand for.
+        bits_per_character: the same in bits.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
     nats_per_token: _Figure
     perplexity: _Figure
@@ -93,15 +101,23 @@ class FiguresRecord(TypedDict):
     bits_per_character: _Figure
 
 
-class EvaluationRecord(TypedDict):
-    """As of `scriptforge.evaluation.Evaluation`."""
+@dataclass(frozen=True)
+class Evaluation:
+    """The loss on a text under the two protocols of `scriptforge.evaluation.loss`.
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+    Attributes:
+        tokens: tokens of the text.
+        characters: characters of the text.
+        stream: the recurrent state is carried through the text.
+        cold_256: windows of 256 tokens are read independently, each from a zero state.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
     tokens: _Count
     characters: _Count
-    stream: FiguresRecord
-    cold_256: FiguresRecord
+    stream: Figures
+    cold_256: Figures
 
 
 class Result(BaseModel):
@@ -118,7 +134,7 @@ class Result(BaseModel):
 
     model_config = _CLOSED
 
-    best: EvaluationRecord
+    best: Evaluation
     step: _Count
     seconds: _Figure
     tokens_per_second: _Figure

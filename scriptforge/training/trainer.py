@@ -258,7 +258,7 @@ class _Training:
                 validation,
                 extent(self.dataset, "validation"),
                 self.dataset.vocabulary.end,
-                lanes=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
+                rows=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
             )
         self.stepper.check_numbers(self.state, figures.nats_per_token)
         return figures
@@ -295,7 +295,7 @@ class _Training:
         best = min(state.history, key=lambda each: each.nats_per_token)
         evaluation = evaluate_split(stepper.model, self.dataset, "validation")
         result = Result(
-            best=asdict(evaluation),
+            best=evaluation,
             step=best.step,
             seconds=state.seconds,
             tokens_per_second=stepper.tokens_per_second(state),

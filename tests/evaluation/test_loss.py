@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.tiny import naive_nats
 
-from scriptforge.evaluation import Extent, Figures, evaluate, stream_figures
+from scriptforge.evaluation import Extent, evaluate_ids, stream_figures
 from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 
@@ -30,7 +30,7 @@ def text(length: int) -> np.ndarray:
 
 
 def test_figures_by_hand() -> None:
-    figures = Figures.of(20.0, 10, Extent(characters=40, unknown=2, unknown_characters=7, alphabet=26))
+    figures = Extent(characters=40, unknown=2, unknown_characters=7, alphabet=26).figures(20.0, 10)
     assert figures.nats_per_token == 2.0
     assert figures.perplexity == pytest.approx(7.38905609893065)
     assert figures.nats_per_character == pytest.approx((20 + 9 * math.log(26)) / 40)
@@ -45,20 +45,20 @@ def test_an_unknown_word_costs_its_spelling() -> None:
 
 
 def test_even_odds_are_the_logarithm_of_the_choices() -> None:
-    figures = Figures.of(100 * math.log(2), 100, Extent(100, 0, 0, 2))
+    figures = Extent(100, 0, 0, 2).figures(100 * math.log(2), 100)
     assert figures.perplexity == pytest.approx(2)
     assert figures.bits_per_character == pytest.approx(1)
 
 
 def test_a_hopeless_loss_is_still_valid_json() -> None:
-    document = json.dumps(asdict(Figures.of(1e9, 10, KNOWN)))
+    document = json.dumps(asdict(KNOWN.figures(1e9, 10)))
     assert "Infinity" not in document
 
 
 @pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 700])
 def test_stream_reads_token_by_token(model: Recurrent, length: int) -> None:
     ids = text(length)
-    figures = evaluate(model, ids, KNOWN, END).stream
+    figures = evaluate_ids(model, ids, KNOWN, END).stream
     assert figures.nats_per_token * length == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
     assert figures.nats_per_character == pytest.approx(figures.nats_per_token * length / 1000)
 
@@ -70,7 +70,7 @@ def test_cold_256_reads_windows_from_a_zero_state(model: Recurrent, length: int)
         naive_nats(model, ids[begin : begin + 256], ids[begin - 1] if begin else END)
         for begin in range(0, length, 256)
     )
-    evaluation = evaluate(model, text(length), KNOWN, END)
+    evaluation = evaluate_ids(model, text(length), KNOWN, END)
     assert evaluation.cold_256.nats_per_token * length == pytest.approx(nats, rel=1e-5)
     assert (evaluation.tokens, evaluation.characters) == (length, 1000)
 
@@ -86,29 +86,36 @@ def test_more_cold_windows_than_are_read_at_once(model: Recurrent) -> None:
         target = torch.tensor(ids[begin : begin + 256])
         logits_BTV, _ = model(torch.tensor([window[: len(target)]]), model.initial_state(1))
         nats -= float(logits_BTV[0].double().log_softmax(-1).gather(-1, target[:, None]).sum())
-    assert evaluate(model, text(length), KNOWN, END).cold_256.nats_per_token * length == pytest.approx(nats)
+    assert evaluate_ids(model, text(length), KNOWN, END).cold_256.nats_per_token * length == pytest.approx(
+        nats
+    )
 
 
-def test_one_lane_is_exact_and_more_begin_cold(model: Recurrent) -> None:
+def test_one_row_is_exact_and_more_begin_cold(model: Recurrent) -> None:
     ids = text(100)
-    exact = evaluate(model, ids, KNOWN, END).stream
-    assert stream_figures(model, ids, KNOWN, END, lanes=1) == exact
+    exact = evaluate_ids(model, ids, KNOWN, END).stream
+    assert stream_figures(model, ids, KNOWN, END, rows=1) == exact
     parts = np.array_split(ids, 4)
     firsts = [END, *(int(part[-1]) for part in parts)]
     nats = sum(naive_nats(model, part.tolist(), first) for part, first in zip(parts, firsts, strict=False))
-    in_lanes = stream_figures(model, ids, KNOWN, END, lanes=4)
-    assert in_lanes.nats_per_token * 100 == pytest.approx(nats, rel=1e-5)
+    in_rows = stream_figures(model, ids, KNOWN, END, rows=4)
+    assert in_rows.nats_per_token * 100 == pytest.approx(nats, rel=1e-5)
 
 
-def test_lanes_need_not_fit(model: Recurrent) -> None:
-    for length, lanes in ((1, 16), (7, 16), (10, 4)):
-        figures = stream_figures(model, text(length), KNOWN, END, lanes=lanes)
+def test_rows_need_not_fit(model: Recurrent) -> None:
+    for length, rows in ((1, 16), (7, 16), (10, 4)):
+        figures = stream_figures(model, text(length), KNOWN, END, rows=rows)
         assert math.isfinite(figures.nats_per_token)
 
 
 def test_a_huge_vocabulary_is_read_in_short_parts() -> None:
+    """Parts of 64 steps here.
+
+    Four times the vocabulary would measure something else: over a million tokens, PyTorch's softmax on a CPU
+    is off by 1.3e-5 in fp32, since it adds up so many small numbers; over these it is by 3e-7.
+    """
     torch.manual_seed(0)
-    model = build(RecurrentConfig(vocabulary_size=2**20, embedding_size=1, hidden_size=1)).eval()
-    ids = np.arange(40, dtype=np.uint32)
+    model = build(RecurrentConfig(vocabulary_size=2**18, embedding_size=1, hidden_size=1)).eval()
+    ids = np.arange(150, dtype=np.uint32)
     figures = stream_figures(model, ids, KNOWN, END)
-    assert figures.nats_per_token * 40 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
+    assert figures.nats_per_token * 150 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)

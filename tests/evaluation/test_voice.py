@@ -119,7 +119,7 @@ def test_with_one_speaker_there_is_nothing_to_tell_apart() -> None:
 
 
 def test_silence_is_no_voice() -> None:
-    with pytest.raises(DatasetError, match="None of those"):
+    with pytest.raises(DatasetError, match="None of the speakers"):
         measure_voice(TRAINING, HELD_OUT, [Element("dialogue", "and who are you then", "Dot")])
 
 

@@ -1,0 +1,93 @@
+"""All that is measured of a run on held-out text, and the JSON document that `evaluate` promises."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scriptforge.dataset import Dataset
+from scriptforge.evaluation.loss import combine, evaluate_sources, extent
+from scriptforge.evaluation.neural_cache import evaluate_cached
+from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
+from scriptforge.generation import CacheOptions
+from scriptforge.models import pack
+from scriptforge.options import EvaluateOptions, HeldOut
+from scriptforge.run.records import Evaluation, Figures
+from scriptforge.run.run import Run
+
+
+@dataclass(frozen=True)
+class CachedFigures:
+    """The `stream` figures of a model with a neural cache beside it.
+
+    Attributes:
+        options: how the cache was set.
+        figures: what the model and the cache reach together.
+    """
+
+    options: CacheOptions
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """All that was measured of a run.
+
+    Attributes:
+        run: the name of the run.
+        split: the split that was read.
+        int8: whether the model computed in 8-bit integers.
+        whole: the figures of the split.
+        by_source: the figures of each corpus of a mix; empty where there is a single corpus.
+        cached: the figures with a neural cache; None where they were not asked for.
+        voice: how often a classifier recognises who says a line; None where that was not asked for.
+    """
+
+    run: str
+    split: HeldOut
+    int8: bool
+    whole: Evaluation
+    by_source: Mapping[str, Evaluation] = field(default_factory=dict)
+    cached: CachedFigures | None = None
+    voice: Voice | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document; what was not asked for, or does not apply, has no key."""
+        document = {"run": self.run, "split": self.split, **asdict(self.whole)}
+        if self.int8:
+            document["int8"] = True
+        if self.by_source:
+            document["sources"] = {source: asdict(each) for source, each in self.by_source.items()}
+        if self.cached:
+            document["stream_cached"] = {**asdict(self.cached.options), **asdict(self.cached.figures)}
+        if self.voice:
+            document["voice"] = asdict(self.voice)
+        return document
+
+
+def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None) -> EvaluationReport:
+    """Measure a run on the held-out text of the dataset that it was trained on.
+
+    Args:
+        run: the run.
+        dataset: as `run.description.open_dataset` opens it.
+        options: what to measure; None is the loss on the test split alone.
+
+    Raises:
+        DatasetError: the split is empty; or voices are asked for and cannot be told apart.
+        UsageError: voices are asked for and scikit-learn is not installed.
+    """
+    options = options or EvaluateOptions()
+    if options.voice:
+        require_classifier()
+    model = pack(run.model, "int8") if options.int8 else run.model
+    by_source = evaluate_sources(model, dataset, options.split)
+    cache = CacheOptions(options.cache) if options.cache is not None else None
+    return EvaluationReport(
+        run=run.folder.name,
+        split=options.split,
+        int8=options.int8,
+        whole=combine(by_source.values(), extent(dataset, options.split)),
+        by_source=by_source if dataset.description.sources else {},
+        cached=CachedFigures(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
+        voice=voice_of_run(model, dataset) if options.voice else None,
+    )
