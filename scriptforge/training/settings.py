@@ -270,7 +270,7 @@ def _step(accelerator: Accelerator, precision: Precision) -> Callable[[], float]
         began = time.perf_counter()
         with torch.autocast(accelerator, dtype, enabled=precision != "fp32"):
             loss, _ = model.loss(ids_BT, ids_BT, state)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         loss.item()
         return time.perf_counter() - began
 

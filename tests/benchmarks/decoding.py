@@ -31,7 +31,7 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
 from scriptforge.generation import Request, SamplingOptions, Writing
-from scriptforge.models import build, pack
+from scriptforge.models import pack
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
@@ -155,6 +155,7 @@ def taught(model: Recurrent, count: int) -> None:
     size = model.config.vocabulary_size
     with torch.device("meta"):
         network = RNN(size, size, *sizes)
+    assert isinstance(model.recurrent, torch.nn.LSTM)
     network.embedding, network.lstm, network.fc = model.embedding, model.recurrent, model.head
     generate_as_taught(network, 1, dict.fromkeys(range(size), "word"), {}, 0, count)
 
@@ -173,10 +174,10 @@ def plain(model: Recurrent, count: int) -> None:
 def random_model(config: RecurrentConfig) -> Recurrent:
     """An untrained model whose likeliest tokens change from step to step and are often frequent ones."""
     torch.manual_seed(1)
-    model = build(config).eval()
+    model = Recurrent(config).eval()
     with torch.no_grad():
-        model.head.weight.mul_(10)
-        model.head.bias.copy_(-torch.arange(1, config.vocabulary_size + 1).log() / 2)
+        model.get_parameter("head.weight").mul_(10)
+        model.get_parameter("head.bias").copy_(-torch.arange(1, config.vocabulary_size + 1).log() / 2)
     return model
 
 

@@ -9,7 +9,7 @@ Shape letters: B streams or windows, T steps, V vocabulary, E embedding, H hidde
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,10 +18,9 @@ from torch import Tensor, nn
 
 from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
 from scriptforge.config import PRESETS, resolve
-from scriptforge.models import build
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import SampledCrossEntropy, token_counts
-from scriptforge.models.recurrent import RecurrentConfig
+from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.stepper import LossOfStep, Streams
 
@@ -30,7 +29,11 @@ VOCABULARY_SIZE = 21_388
 
 COURSE = resolve(PRESETS["classroom"], {"batch_size": 256})
 """The course's recipe, whose batches are of windows."""
-SIZES = {"embedding_size": COURSE.embedding_size, "hidden_size": COURSE.hidden_size, "layers": COURSE.layers}
+SIZES: dict[str, Any] = {
+    "embedding_size": COURSE.embedding_size,
+    "hidden_size": COURSE.hidden_size,
+    "layers": COURSE.layers,
+}
 TEXT_LENGTH = 200_000
 
 
@@ -48,7 +51,7 @@ class Learner(Protocol):
         ...
 
     @property
-    def recurrent(self) -> nn.LSTM:
+    def recurrent(self) -> nn.Module:
         """The LSTM."""
         ...
 
@@ -146,7 +149,7 @@ class Ours:
         self.settings = resolve(PRESETS["classroom"], lengths)
         self.targets = self.batch_size * self.sequence_length
         self.is_bf16 = precision == "bf16"
-        self.model = build(config())
+        self.model = Recurrent(config())
         self.embedding, self.recurrent = self.model.embedding, self.model.recurrent
         self.criterion = LossOfStep(self.model)
         if samples:

@@ -300,7 +300,7 @@ def architectures_table(trainings: Sequence[Training]) -> str:
     rows = [
         [
             arch,
-            f"{statistics.median(training.parameters for training in group):,.0f}",
+            f"{statistics.median(training.parameters or 0 for training in group):,.0f}",
             spread_text([training.stream["bits_per_character"] for training in group]),
             spread_text([training.cold_256["bits_per_character"] for training in group]),
             f"{statistics.median(training.tokens_per_second for training in group):,.0f}",

@@ -25,6 +25,7 @@ from benchmarks.harness import compare, rate_of
 from benchmarks.results import AnyResult, Breakdown, Comparison, Figure
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Fetched, fetch
+from scriptforge.corpus.files import TextFile
 from scriptforge.corpus.parse import ParsedText
 from scriptforge.corpus.prepare import Options, prepare, recommended
 from scriptforge.corpus.sources import Source, find_source
@@ -172,6 +173,7 @@ def encoding(tokenizer: Tokenizer, strings: Sequence[str]) -> Callable[[], None]
 def write_long_text(fetched: Fetched, path: Path, size: int) -> None:
     """The corpus over and over, until so many bytes are full; each copy has some words of its own."""
     (corpus,) = fetched.files
+    assert isinstance(corpus, TextFile)
     words = "".join(corpus.lines()).split(" ")
     with path.open("w", encoding="utf-8") as file:
         copy = 0

@@ -20,7 +20,7 @@ def test_what_was_appended_is_loaded(parts: list[list[int]], dtype: type, tmp_pa
     for part in parts:
         writer.append(np.array(part, dtype))
     digest = writer.close()
-    expected = np.array(list(chain.from_iterable(parts)), dtype)
+    expected: np.ndarray = np.array(list(chain.from_iterable(parts)), dtype)
     loaded = np.load(path, mmap_mode="r" if len(expected) else None, allow_pickle=False)
     assert loaded.dtype == dtype and np.array_equal(loaded, expected)
     assert writer.count == len(expected)

@@ -97,6 +97,7 @@ class TestPlain:
         dataset = prepared(
             tmp_path / "lines.csv", tmp_path / "data", level="char", plain=True, shares=LAST_TENTH
         )
+        assert dataset.description.division is not None
         assert dataset.description.division.by == "block"
         texts = [decoded(dataset, split).split("\n") for split in ("train", "validation")]
         found = [line for text in texts for line in text if line.startswith("line ")]
@@ -122,6 +123,7 @@ class TestScript:
             (folder / f"{number}.txt").write_text(comedy(20, seed=number))
         dataset = prepared(folder, tmp_path / "data", level="char", shares=Shares(0.1, 0.1))
         description = dataset.description
+        assert description.division is not None
         assert description.division.by == "document"
         by_split: dict[str, list[Element]] = {split: [] for split in SPLITS}
         for split, number in zip(
@@ -300,5 +302,5 @@ class TestRecommendation:
     def test_words_must_occur_twice_by_default(self, play: Path) -> None:
         source = find_source(str(play), load_cards())
         fetched = fetch(source)
-        counts = {level: recommended(source, fetched, level).min_count for level in ("word", "bpe", "char")}  # type: ignore[arg-type]
+        counts = {level: recommended(source, fetched, level).min_count for level in ("word", "bpe", "char")}
         assert counts == {"word": 2, "bpe": 1, "char": 1}

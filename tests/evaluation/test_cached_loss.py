@@ -12,7 +12,6 @@ from scriptforge.evaluation import evaluate_split
 from scriptforge.evaluation.neural_cache import cached_nats, evaluate_cached
 from scriptforge.generation.neural_cache import CachedDecoder
 from scriptforge.generation.request import CacheOptions
-from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
@@ -27,7 +26,7 @@ SOME = np.array(VOCABULARY.encode("abcdefghi ."), dtype=np.uint16)
 def model() -> Recurrent:
     """A model whose probabilities and features are far from even."""
     torch.manual_seed(0)
-    model = build(RecurrentConfig(vocabulary_size=SIZE, embedding_size=4, hidden_size=6)).eval()
+    model = Recurrent(RecurrentConfig(vocabulary_size=SIZE, embedding_size=4, hidden_size=6)).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(4)

@@ -56,8 +56,8 @@ class TestMix:
     @pytest.fixture
     def model(self, mix: Dataset) -> Recurrent:
         torch.manual_seed(1)
-        sizes = {"vocabulary_size": mix.vocabulary.size, "embedding_size": 8, "hidden_size": 16}
-        return Recurrent(RecurrentConfig(**sizes)).eval()
+        config = RecurrentConfig(mix.vocabulary.size, embedding_size=8, hidden_size=16)
+        return Recurrent(config).eval()
 
     @pytest.mark.parametrize("split", ["validation", "test"])
     def test_each_source_is_read_from_the_end_of_a_script(

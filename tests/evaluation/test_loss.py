@@ -8,7 +8,6 @@ import torch
 from support.tiny import naive_nats
 
 from scriptforge.evaluation import Extent, evaluate_ids, stream_figures
-from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 
 END = 3
@@ -19,9 +18,9 @@ KNOWN = Extent(characters=1000, unknown=0, unknown_characters=0, alphabet=40)
 def model() -> Recurrent:
     """A model whose probabilities are far from even."""
     torch.manual_seed(0)
-    model = build(RecurrentConfig(vocabulary_size=13, embedding_size=4, hidden_size=6)).eval()
+    model = Recurrent(RecurrentConfig(vocabulary_size=13, embedding_size=4, hidden_size=6)).eval()
     with torch.no_grad():
-        model.head.weight.mul_(30)
+        model.get_parameter("head.weight").mul_(30)
     return model
 
 
@@ -115,7 +114,7 @@ def test_a_huge_vocabulary_is_read_in_short_parts() -> None:
     is off by 1.3e-5 in fp32, since it adds up so many small numbers; over these it is by 3e-7.
     """
     torch.manual_seed(0)
-    model = build(RecurrentConfig(vocabulary_size=2**18, embedding_size=1, hidden_size=1)).eval()
+    model = Recurrent(RecurrentConfig(vocabulary_size=2**18, embedding_size=1, hidden_size=1)).eval()
     ids = np.arange(150, dtype=np.uint32)
     figures = stream_figures(model, ids, KNOWN, END)
     assert figures.nats_per_token * 150 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)

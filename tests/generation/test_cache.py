@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ from scriptforge.errors import UsageError
 from scriptforge.generation.decoding import ModelDecoder
 from scriptforge.generation.neural_cache import CachedDecoder, sayable
 from scriptforge.generation.request import CacheOptions
-from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.vocabulary import Level, Vocabulary
 
@@ -28,7 +28,7 @@ def new_model(hidden_size: int = 6) -> Recurrent:
     """A model whose probabilities and features are far from even."""
     torch.manual_seed(3)
     config = RecurrentConfig(vocabulary_size=SIZE, embedding_size=5, hidden_size=hidden_size)
-    model = build(config).eval()
+    model = Recurrent(config).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(4)
@@ -193,6 +193,6 @@ def test_a_damaged_state_is_refused(change: dict[str, int]) -> None:
         ("window", 10**9),
     ],
 )
-def test_options_out_of_range_are_refused(name: str, value: float) -> None:
+def test_options_out_of_range_are_refused(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"cache's {name} must be between"):
         CacheOptions(**{name: value})

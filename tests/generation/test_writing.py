@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -143,7 +144,7 @@ def test_a_model_that_never_ends_a_line_is_made_to(
     "settings",
     [{"lines": 0}, {"length": 0}, {"count": 0}, {"seed": -1}, {"seed": 2**63}, {"lines": 3, "length": 3}],
 )
-def test_impossible_requests_are_explained(settings: dict[str, int]) -> None:
+def test_impossible_requests_are_explained(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as raised:
         Request(**settings)
     assert raised.value.hint

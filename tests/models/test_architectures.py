@@ -162,7 +162,7 @@ def test_every_weight_learns_and_a_few_steps_lower_the_loss(config: ModelConfig)
     for _ in range(120):
         loss, _ = model.loss(ids(4, 9), ids(4, 9).roll(-1, 1), state)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         assert all(weight.grad is not None and weight.grad.any() for weight in model.parameters())
         optimizer.step()
         losses.append(loss.item())

@@ -56,7 +56,8 @@ def test_turned_keys_and_queries_only_tell_how_far_apart_they_are(one: int, othe
     query_1BE, key_1BE = torch.randn(2, 1, 1, 12, generator=dice)
 
     def product(query_place: int, key_place: int) -> Tensor:
-        return (rotation(query_1BE, query_place) * rotation(key_1BE, key_place)).sum()
+        turned_1BE: Tensor = rotation(query_1BE, query_place) * rotation(key_1BE, key_place)
+        return turned_1BE.sum()
 
     torch.testing.assert_close(product(one, other), product(one + further, other + further))
     torch.testing.assert_close(rotation(query_1BE, one).norm(), query_1BE.norm())

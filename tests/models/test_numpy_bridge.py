@@ -36,10 +36,12 @@ def ids(*shape: int) -> Tensor:
 
 def torch_loss(model: NumPyRNN, ids_BT: Tensor, targets_BT: Tensor, state: Tensor) -> Tensor:
     """The same network in PyTorch's operations, step by step."""
-    hidden_BH, losses = state[0], []
+    weights, hidden_BH, losses = dict(model.named_parameters()), state[0], []
     for ids_B, targets_B in zip(ids_BT.T, targets_BT.T, strict=True):
-        hidden_BH = torch.tanh(model.input[ids_B] + hidden_BH @ model.recurrent + model.hidden_bias)
-        losses.append(F.cross_entropy(hidden_BH @ model.output + model.output_bias, targets_B))
+        hidden_BH = torch.tanh(
+            weights["input"][ids_B] + hidden_BH @ weights["recurrent"] + weights["hidden_bias"]
+        )
+        losses.append(F.cross_entropy(hidden_BH @ weights["output"] + weights["output_bias"], targets_B))
     return torch.stack(losses).mean()
 
 
@@ -129,7 +131,10 @@ def test_an_untrained_model_is_undecided_and_its_weights_follow_from_the_seed() 
         models.append(NumPyRNN(CONFIG))
     loss, _ = models[0].loss(ids(4, 50), ids(4, 50).flip(0), models[0].initial_state(4))
     assert loss.item() == pytest.approx(math.log(11), abs=0.01)
-    same, other = (torch.equal(models[0].recurrent, model.recurrent) for model in models[1:])
+    same, other = (
+        torch.equal(models[0].get_parameter("recurrent"), model.get_parameter("recurrent"))
+        for model in models[1:]
+    )
     assert same and not other
 
 
@@ -164,7 +169,7 @@ def test_what_we_would_not_write_is_refused(change: dict[str, object]) -> None:
 
 def test_a_weight_is_one_array_with_two_names() -> None:
     model = new_model()
-    model.input.detach().numpy()[:] = 0
-    model.hidden_bias.detach().numpy()[:] = np.inf
+    model.get_parameter("input").detach().numpy()[:] = 0
+    model.get_parameter("hidden_bias").detach().numpy()[:] = np.inf
     features_BTH, _ = model.features(ids(1, 1), model.initial_state(1))
     assert torch.equal(features_BTH, torch.ones(1, 1, 7))

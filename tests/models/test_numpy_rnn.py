@@ -65,13 +65,13 @@ def torch_loss_and_gradients(
     logits_NV = (hidden_TBH @ output_HV + bias_V).flatten(0, 1)
     loss = F.cross_entropy(logits_NV, torch.tensor(targets_TB).flatten())
     loss.backward()
-    gradients = [
-        network.weight_ih_l0.grad.T,
-        network.weight_hh_l0.grad.T,
-        output_HV.grad,
-        network.bias_ih_l0.grad,
-        bias_V.grad,
-    ]
+    learnt = dict(network.named_parameters())
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")
+    input_VH, recurrent_HH, hidden_bias_H, output_gradient_HV, output_bias_V = (
+        torch.zeros_like(weight) if weight.grad is None else weight.grad
+        for weight in (*(learnt[name] for name in names), output_HV, bias_V)
+    )
+    gradients = [input_VH.T, recurrent_HH.T, output_gradient_HV, hidden_bias_H, output_bias_V]
     return loss.item(), Weights(*(gradient.numpy() for gradient in gradients))
 
 

@@ -1,6 +1,7 @@
 """A model's twin against the model itself."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.models.transformer import TransformerConfig
 
 V = 11
-SIZES = {"vocabulary_size": V, "embedding_size": 5, "hidden_size": 7}
+SIZES: dict[str, Any] = {"vocabulary_size": V, "embedding_size": 5, "hidden_size": 7}
 RECURRENT = {
     "one layer": RecurrentConfig(**SIZES),
     "three layers": RecurrentConfig(**SIZES, layers=3),
@@ -35,7 +36,7 @@ RECURRENT = {
     "gru": RecurrentConfig(**SIZES, layers=3, arch="gru"),
     "rnn": RecurrentConfig(**SIZES, layers=3, arch="rnn"),
 }
-ATTENTIVE = {
+ATTENTIVE: dict[str, ModelConfig] = {
     "lstm-attention": LSTMAttentionConfig(**SIZES, memory=4),
     "lstm-attention, tied, two layers": LSTMAttentionConfig(
         **{**SIZES, "embedding_size": 9}, memory=4, layers=2, tied=True

@@ -54,7 +54,7 @@ def test_forget_gates_of_an_lstm_begin_open() -> None:
     weights = new_model(layers=3).state_dict()
     for layer in range(3):
         biases = (weights[f"recurrent.bias_{side}_l{layer}"] for side in ("ih", "hh"))
-        assert torch.equal(sum(biases)[H : 2 * H], torch.ones(H))  # type: ignore[index]
+        assert torch.equal(sum(biases)[H : 2 * H], torch.ones(H))
 
 
 @pytest.mark.parametrize("unit", UNITS)

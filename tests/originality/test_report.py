@@ -96,11 +96,11 @@ def test_copies_stand_in_both_texts_and_nothing_long_is_left_out(training: Texts
         for mark in copy.marks:
             stretch = covered[mark.line][mark.start : mark.stop]
             assert "#" not in stretch
-            covered[mark.line][mark.start : mark.stop] = "#" * len(stretch)
+            covered[mark.line][mark.start : mark.stop] = ["#"] * len(stretch)
     for document in range(len(text)):
         left = [covered[number] for number, line in enumerate(report.lines) if line.document == document]
-        for stretch in " ".join("".join(characters) for characters in left).split("#"):
-            words = stretch.split()
+        for uncovered in " ".join("".join(characters) for characters in left).split("#"):
+            words = uncovered.split()
             for start in range(len(words) - SHORTEST_COPY + 1):
                 assert not occurs(words[start : start + SHORTEST_COPY], training)
 

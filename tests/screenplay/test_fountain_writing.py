@@ -16,7 +16,8 @@ from screenplay_tools.fountain.parser import Parser as ScreenplayTools
 from screenplay_tools.screenplay import ElementType
 from support.scripts import scripts
 
-from scriptforge.screenplay.formats import fountain, read
+from scriptforge.screenplay import fountain
+from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.script import KINDS, Element, Scene, Script, normalise
 from scriptforge.screenplay.table import documents, guess_columns
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,7 @@ from support.scripts import scripts
 from scriptforge.screenplay.formats import write
 from scriptforge.screenplay.script import KINDS, Element, Script, normalise
 
-EXPECTED = {
+EXPECTED: dict[str, Any] = {
     "html": [set()],
     "head": [set()],
     "meta": [

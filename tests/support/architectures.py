@@ -1,5 +1,7 @@
 """A small model of every architecture, for the tests that all of them must pass."""
 
+from typing import Any
+
 from scriptforge.models import ModelConfig
 from scriptforge.models.lstm_attention import LSTMAttentionConfig
 from scriptforge.models.numpy_bridge import NumPyRNNConfig
@@ -7,7 +9,7 @@ from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.models.transformer import TransformerConfig
 
 V = 11
-_SIZES = {"vocabulary_size": V, "embedding_size": 5, "hidden_size": 8}
+_SIZES: dict[str, Any] = {"vocabulary_size": V, "embedding_size": 5, "hidden_size": 8}
 CONFIGS: dict[str, ModelConfig] = {
     "lstm": RecurrentConfig(**_SIZES),
     "lstm, three layers": RecurrentConfig(**_SIZES, layers=3),

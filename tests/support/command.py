@@ -41,7 +41,7 @@ def scriptforge(
     source = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run(
         command, cwd=workspace, env=_environment(), capture_output=True, text=True, timeout=300, **source
-    )  # type: ignore[call-overload,no-any-return]
+    )
 
 
 def begin(*words: str | Path, workspace: Path) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
         '["model.safetensors", "optimizer.safetensors", "state.json"]'
     ),
     "manifest a number": lambda path: (path / "manifest.json").write_text("0"),
-    "nothing left": lambda path: [file.unlink() for file in path.iterdir()],
+    "nothing left": lambda path: deque(map(Path.unlink, path.iterdir())),
 }
 
 

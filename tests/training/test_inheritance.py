@@ -39,7 +39,7 @@ def init_from(request: pytest.FixtureRequest, tiny_dataset: Dataset, tmp_path: P
 
 
 def heir_of(init_from: Run, dataset: Dataset) -> TrainableModel:
-    model = build(replace(init_from.model.config, vocabulary_size=dataset.vocabulary.size))  # type: ignore[type-var]
+    model = build(replace(init_from.model.config, vocabulary_size=dataset.vocabulary.size))
     inherit(model, dataset.vocabulary, init_from)
     return model
 

@@ -133,7 +133,7 @@ class TestADeviceThatIsNotWaitedFor:
     def test_it_learns_the_same(
         self, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        results = []
+        results: list[object] = []
         for name in ("late", "at once"):
             folder = RunFolder(tmp_path / name)
             validations = validations_of(tiny_dataset, folder, small(validations=2))

@@ -106,7 +106,7 @@ class TestTelling:
         assert space.entries["tied"] == Fixed(True)
         assert space.entries["layers"] == Choices((1, 2))
         assert space.entries["learning_rate"] == Range(1.0, 2.0, log=True)
-        assert not space.entries["learning_rate"].is_whole  # type: ignore[union-attr]
+        assert not space.entries["learning_rate"].is_whole
 
 
 @pytest.mark.parametrize(

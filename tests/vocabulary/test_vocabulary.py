@@ -1,6 +1,7 @@
 """Vocabulary through its doors: what goes in comes out, at every level."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ element = st.one_of(
 )
 
 
-def trained(level: Level, **settings: object) -> Vocabulary:
+def trained(level: Level, **settings: Any) -> Vocabulary:
     return Vocabulary.train(TEXTS, level, size=400 if level == "bpe" else None, speakers=SPEAKERS, **settings)
 
 
@@ -47,7 +48,7 @@ def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
 
 def with_own_names(elements: list[Element], vocabulary: Vocabulary) -> list[Element]:
     """A speaker with a token comes back under the display name."""
-    names = {id_: name for name, id_ in vocabulary.speakers.items()}
+    names: dict[int | None, str] = {id_: name for name, id_ in vocabulary.speakers.items()}
     own = [names.get(vocabulary.speaker_id(element.speaker), element.speaker) for element in elements]
     return [Element(e.kind, e.text, name) for e, name in zip(elements, own, strict=True)]
 
