@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scriptforge.generation import Casting, Request, SamplingOptions, generate
-from scriptforge.hub import Sent, dataset_at_hand, find_run, parcel, push
+from scriptforge.hub import PushResult, find_run, push
+from scriptforge.options import PushOptions
 from scriptforge.run.run import Run
 from scriptforge.workspace import Workspace
 
@@ -79,7 +80,7 @@ class Model:
         (piece,) = generate(self.run.model, self.run.vocabulary, request)
         return piece.text
 
-    def push(self, repository: str, *, private: bool = False, create_pr: bool = False) -> Sent:
+    def push(self, repository: str, *, private: bool = False, create_pr: bool = False) -> PushResult:
         """Shares it on the Hub, as `scriptforge push` does.
 
         Args:
@@ -88,7 +89,8 @@ class Model:
             create_pr: propose it in a pull request.
 
         Raises:
-            HubError: it cannot be sent.
+            HubError: it cannot be result.
         """
-        parts = parcel(self.run, repository, dataset_at_hand(self.run, self._workspace))
-        return push(parts, private=private, create_pr=create_pr)
+        options = PushOptions(repository=repository, private=private, create_pr=create_pr)
+        (result,) = push(self._workspace, self.run, options)
+        return result

@@ -276,7 +276,7 @@ def generate(
     )
     workspace = Workspace.find(workspace_path)
     with output.progress() as progress:
-        folder, notes = find_run(workspace, run, progress=progress)
+        folder, notes = find_run(workspace, run, on_progress=progress)
     for note in notes:
         output.note(note)
     trained = Run(folder)

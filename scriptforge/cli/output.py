@@ -20,7 +20,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from scriptforge.net.client import Progress
+    from scriptforge.net.client import ProgressCallback
 
 # C0 but tab and newline, DEL and C1, lone surrogates, and what turns the reading direction or ends a line.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -148,7 +148,7 @@ class Output:
         typer.echo(_message(_one_line(hint)), err=True)
 
     @contextmanager
-    def progress(self) -> "Iterator[Progress]":
+    def progress(self) -> "Iterator[ProgressCallback]":
         """Yield a callback that shows progress: bars on a terminal, elsewhere a line for each task."""
         if self._is_silent:
             yield lambda what, done, total: None
@@ -159,7 +159,7 @@ class Output:
             yield self._lines()
 
     @contextmanager
-    def _bars(self) -> "Iterator[Progress]":
+    def _bars(self) -> "Iterator[ProgressCallback]":
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
 
@@ -179,7 +179,7 @@ class Output:
 
             yield advance
 
-    def _lines(self) -> "Progress":
+    def _lines(self) -> "ProgressCallback":
         begun: set[str] = set()
 
         def announce(what: str, done: int, total: int | None) -> None:

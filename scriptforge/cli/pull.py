@@ -10,22 +10,23 @@ from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts
 def pull(
     repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The model.")],
     revision: Annotated[
-        str | None, typer.Option(metavar="REVISION", help="A commit, branch or tag, instead of the newest.")
+        str | None,
+        typer.Option(metavar="REVISION", help="A commit, branch or tag; by default the newest."),
     ] = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring a model from the Hugging Face Hub here, once it proves to be one."""
-    from scriptforge.hub import pull as bring
+    """Download a model from the Hugging Face Hub, verified before it becomes a run."""
+    from scriptforge.hub import pull as pull_model
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    with output.progress() as progress:
-        arrival = bring(Workspace.find(workspace_path), repository, revision, progress=progress)
-    for note in arrival.notes:
+    with output.progress() as on_progress:
+        result = pull_model(Workspace.find(workspace_path), repository, revision, on_progress=on_progress)
+    for note in result.notes:
         output.note(note)
-    record = arrival.record
-    document = {"run": arrival.folder.name, "repository": record.repository, "commit": record.revision}
+    record = result.record
+    document = {"run": result.folder.name, "repository": record.repository, "commit": record.revision}
     output.result(document, lambda: facts(document.items()))
-    output.note(f"Next: scriptforge generate {arrival.folder.name}")
+    output.note(f"Next: scriptforge generate {result.folder.name}")

@@ -9,7 +9,7 @@ from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.hub import Parcel
+    from scriptforge.hub import PushResult
 
 
 def push(
@@ -19,20 +19,20 @@ def push(
     ] = None,
     repository: Annotated[
         str | None,
-        typer.Option("--repo", metavar="OWNER/NAME", help="Where to, instead of your name and the run's."),
+        typer.Option("--repo", metavar="OWNER/NAME", help="By default, your name and the run's."),
     ] = None,
     private: Annotated[
-        bool, typer.Option("--private", help="If the repository is made now, for your eyes alone.")
+        bool, typer.Option("--private", help="If the repository is created now, make it private.")
     ] = False,
     create_pr: Annotated[
-        bool, typer.Option("--create-pr", help="Propose it in a pull request, to a repository that exists.")
+        bool, typer.Option("--create-pr", help="Open a pull request on a repository that exists.")
     ] = False,
     revision: Annotated[
         str | None, typer.Option(metavar="BRANCH", help="The branch to change, instead of the main one.")
     ] = None,
-    message: Annotated[str | None, typer.Option(metavar="TEXT", help="What the commit says.")] = None,
+    message: Annotated[str | None, typer.Option(metavar="TEXT", help="The message of the commit.")] = None,
     space: Annotated[
-        bool, typer.Option("--space", help="Make a page as well that runs it in the browser of its readers.")
+        bool, typer.Option("--space", help="Also make a Space: a page that runs the model in the browser.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the files and the model card, and send nothing.")
@@ -41,42 +41,45 @@ def push(
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
-    """Share a run on the Hugging Face Hub, with a model card that says what it is."""
-    from scriptforge.hub import dataset_at_hand, parcel, space_parcel, user_name
-    from scriptforge.hub import push as send
+    """Share a run on the Hugging Face Hub, with a model card."""
+    from scriptforge.hub import push as push_run
+    from scriptforge.options import PushOptions
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
     workspace = Workspace.find(workspace_path)
-    trained = Run(workspace.run(run))
-    name = repository or f"{user_name()}/{trained.folder.name}"
-    dataset = dataset_at_hand(trained, workspace)
-    if dataset is None:
-        output.note("What it was trained on is not here, so its card does not say how much it copies.")
-    parcels = [parcel(trained, name, dataset), *([space_parcel(trained, name)] if space else [])]
-    documents: list[dict[str, Any]] = [
-        {"repository": each.repository, "kind": each.kind, "files": each.sizes} for each in parcels
-    ]
+    options = PushOptions(
+        repository=repository,
+        private=private,
+        create_pr=create_pr,
+        revision=revision,
+        message=message,
+        space=space,
+    )
+    results = push_run(workspace, Run(workspace.run(run)), options, dry_run=dry_run)
+    for note in (note for result in results for note in result.notes):
+        output.note(note)
     if dry_run:
-        for document, each in zip(documents, parcels, strict=True):
-            document["card"] = each.card
-        output.result(documents, lambda: sections(_contents(parcels)))
+        output.result([_document(result) for result in results], lambda: sections(_contents(results)))
         return
-    for document, each in zip(documents, parcels, strict=True):
-        sent = send(each, private=private, create_pr=create_pr, revision=revision, message=message)
-        document.update(url=sent.url, commit=sent.commit)
-        if not sent.is_new:
-            output.note(f"Nothing has changed in the {each.kind} since commit {sent.commit}.")
-    output.result(documents, lambda: "\n".join(document["url"] for document in documents))
-    output.note(f"To use it: scriptforge generate {name}")
+    urls = "\n".join(str(result.url) for result in results)
+    output.result([_document(result) for result in results], lambda: urls)
+    output.note(f"To use it: scriptforge generate {results[0].payload.repository}")
 
 
-def _contents(parcels: "list[Parcel]") -> "dict[str, RenderableType]":
-    """What would be sent, for people."""
+def _document(result: "PushResult") -> dict[str, Any]:
+    """Return a result for programs: with the card if nothing was sent, else with where it is."""
+    payload = result.payload
+    where = {"url": result.url, "commit": result.commit} if result.url else {"card": payload.card}
+    return {"repository": payload.repository, "kind": payload.kind, "files": payload.sizes, **where}
+
+
+def _contents(results: "list[PushResult]") -> "dict[str, RenderableType]":
+    """Return what would be sent, for people."""
     parts: dict[str, RenderableType] = {}
-    for each in parcels:
-        title = f"The {each.kind} {each.repository}"
-        parts[title] = facts((name, f"{size:,} bytes") for name, size in each.sizes.items())
-        parts[f"{title}: README.md"] = lines(each.card.rstrip().split("\n"))
+    for payload in (result.payload for result in results):
+        title = f"The {payload.kind} {payload.repository}"
+        parts[title] = facts((name, f"{size:,} bytes") for name, size in payload.sizes.items())
+        parts[f"{title}: README.md"] = lines(payload.card.rstrip().split("\n"))
     return parts

@@ -182,7 +182,7 @@ def _init_from(workspace: "Workspace", name: str | None, output: Output) -> "Run
     from scriptforge.run.run import Run
 
     with output.progress() as progress:
-        folder, notes = find_run(workspace, name, progress=progress)
+        folder, notes = find_run(workspace, name, on_progress=progress)
     for note in notes:
         output.note(note)
     return Run(folder)

@@ -24,7 +24,7 @@ from scriptforge.corpus.cards import FULL_REVISION, OWN_FILE, HubDataset, WebFil
 from scriptforge.corpus.files import natural_key, quiet_datasets
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
-from scriptforge.net.client import Progress, is_as_promised, sha256_of, watching
+from scriptforge.net.client import ProgressCallback, hub_client, is_as_promised, sha256_of, watch_folder
 from scriptforge.workspace import atomic_write
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _PAUSE_SECONDS = 0.5
 _CHUNK = 1 << 16
 
 
-def download(file: WebFile, progress: Progress) -> Path:
+def download(file: WebFile, progress: ProgressCallback) -> Path:
     """The file on this machine, downloaded unless it already is here.
 
     Raises:
@@ -65,34 +65,29 @@ def download(file: WebFile, progress: Progress) -> Path:
     return kept
 
 
-def _retrieve(url: str, path: Path, progress: Progress) -> str:
-    """Downloads to a path, trying again where that may help, and gives the SHA-256."""
-    from huggingface_hub.errors import OfflineModeIsEnabled
+def _retrieve(url: str, path: Path, progress: ProgressCallback) -> str:
+    """Download to a path, trying again where that may help, and return the SHA-256."""
     from huggingface_hub.utils import httpx
 
-    asked = network.Asked(f"“{path.name}” on {urlsplit(url).hostname}", CorpusError, instead=OWN_FILE)
+    request = network.RemoteRequest(
+        f"“{path.name}” on {urlsplit(url).hostname}", CorpusError, alternative=OWN_FILE
+    )
+    hopeless = (httpx.TimeoutException, httpx.ProxyError, httpx.ConnectError)
     for attempt in range(1, _ATTEMPTS + 1):
-        last = attempt == _ATTEMPTS
-        try:
-            return _receive(url, path, progress)
-        except OfflineModeIsEnabled:
-            raise asked.offline() from None
-        except httpx.HTTPStatusError as error:
-            status = error.response.status_code
-            if last or status < 500:
-                raise asked.refused(status) from error
-        except httpx.TimeoutException as error:
-            raise asked.timed_out() from error
-        except (httpx.ProxyError, httpx.ConnectError, httpx.InvalidURL) as error:
-            raise asked.unreachable(str(error)) from error
-        except httpx.HTTPError as error:
-            if last:
-                raise asked.unreachable(f"the connection broke ({error})") from error
+        with request.translate_errors():
+            try:
+                return _receive(url, path, progress)
+            except httpx.HTTPStatusError as error:
+                if attempt == _ATTEMPTS or error.response.status_code < 500:
+                    raise
+            except httpx.HTTPError as error:
+                if attempt == _ATTEMPTS or isinstance(error, hopeless):
+                    raise
         time.sleep(_PAUSE_SECONDS * attempt)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _receive(url: str, path: Path, progress: Progress) -> str:
+def _receive(url: str, path: Path, progress: ProgressCallback) -> str:
     """One attempt: writes the response to a path and gives its SHA-256."""
     from huggingface_hub.utils import get_session
 
@@ -142,14 +137,13 @@ class Snapshot:
     files: tuple[str, ...]
 
 
-def take_snapshot(dataset: HubDataset, progress: Progress) -> Snapshot:
+def take_snapshot(dataset: HubDataset, progress: ProgressCallback) -> Snapshot:
     """The dataset's files on this machine, downloaded unless they already are here.
 
     Raises:
         CorpusError: they cannot be had; who is to blame and what to do is in the message.
     """
     quiet_datasets()
-    network.bound_waiting()
     if re.fullmatch(FULL_REVISION, dataset.revision or ""):
         kept = _kept(dataset, str(dataset.revision))
         if kept:
@@ -183,12 +177,10 @@ def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
     return None
 
 
-def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
-    from huggingface_hub import HfApi
-
+def _downloaded(dataset: HubDataset, progress: ProgressCallback) -> Snapshot:
     what = f"The Hub dataset {dataset.hub}"
-    with network.Asked(what, CorpusError, instead=OWN_FILE).explained(dataset.revision):
-        api = HfApi()
+    request = network.RemoteRequest(what, CorpusError, alternative=OWN_FILE)
+    with hub_client() as api, request.translate_errors(dataset.revision):
         info = api.dataset_info(
             dataset.hub, revision=dataset.revision, timeout=network.TIMEOUT_SECONDS, files_metadata=True
         )
@@ -196,7 +188,7 @@ def _downloaded(dataset: HubDataset, progress: Progress) -> Snapshot:
         files = dataset.files or _chosen(siblings)
         _require(files, siblings, what)
         total = sum(siblings[file].size or 0 for file in files) or None
-        with watching(_cache_folder(dataset), dataset.hub, total, progress):
+        with watch_folder(_cache_folder(dataset), dataset.hub, total, progress):
             folder = api.snapshot_download(
                 dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
             )

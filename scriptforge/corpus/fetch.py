@@ -26,7 +26,7 @@ from scriptforge.corpus.files import (
 from scriptforge.corpus.sources import Source
 from scriptforge.corpus.text_encoding import examine
 from scriptforge.errors import CorpusError, UsageError
-from scriptforge.net.client import Progress, sha256_of, untold
+from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
 
 __all__ = ["Fetched", "Origin", "OriginFile", "TableFile", "TextFile", "expect_table", "fetch"]
 
@@ -111,7 +111,7 @@ class _Opened:
     note: str | None
 
 
-def fetch(source: Source, *, progress: Progress = untold) -> Fetched:
+def fetch(source: Source, *, progress: ProgressCallback = no_progress) -> Fetched:
     """Brings a corpus here and opens it; what is already here is not fetched again.
 
     Args:
@@ -167,7 +167,7 @@ def expect_table(corpora: Iterable[Fetched]) -> None:
         )
 
 
-def _downloaded(address: WebFile, progress: Progress) -> _Place:
+def _downloaded(address: WebFile, progress: ProgressCallback) -> _Place:
     path = download(address, progress)
     parts = urlsplit(address.url)
     public = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -24,7 +24,7 @@ from scriptforge.corpus.repetition import (
 )
 from scriptforge.corpus.sources import Source
 from scriptforge.dataset import ScriptRow
-from scriptforge.net.client import Progress, untold
+from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
 
@@ -33,7 +33,7 @@ _SHORTEST_CLOSE_NAME = 4
 ROWS_BETWEEN_REPORTS = 4096
 
 
-def inspect(source: Source, fetched: Fetched, progress: Progress = untold) -> Inspection:
+def inspect(source: Source, fetched: Fetched, progress: ProgressCallback = no_progress) -> Inspection:
     """Parses a corpus and says what is in it.
 
     Args:
@@ -66,7 +66,7 @@ def inspect(source: Source, fetched: Fetched, progress: Progress = untold) -> In
     )
 
 
-def _told(pieces: Iterable[ScriptRow], progress: Progress) -> Iterator[ScriptRow]:
+def _told(pieces: Iterable[ScriptRow], progress: ProgressCallback) -> Iterator[ScriptRow]:
     for number, piece in enumerate(pieces):
         if number % ROWS_BETWEEN_REPORTS == 0:
             progress("Reading", number, None)

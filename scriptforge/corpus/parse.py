@@ -23,7 +23,7 @@ from scriptforge.corpus.passages import Passage, Placed, cut_passages
 from scriptforge.corpus.sources import Source
 from scriptforge.dataset import PLAIN, Division, ScriptRow, blocks, divide_sources, read_rows, write_rows
 from scriptforge.errors import CorpusError
-from scriptforge.net.client import Progress
+from scriptforge.net.client import ProgressCallback
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import rendered_length, write
@@ -265,7 +265,7 @@ class ParsedText:
     divisions: Mapping[str, Division]
     sizes: Sequence[int]
     pieces: int
-    progress: Progress
+    progress: ProgressCallback
 
     @property
     def is_mixed(self) -> bool:

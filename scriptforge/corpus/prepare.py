@@ -32,7 +32,7 @@ from scriptforge.dataset import (
     write_rows,
 )
 from scriptforge.errors import CorpusError, DatasetError, UsageError
-from scriptforge.net.client import Progress, untold
+from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.screenplay.script import cast
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_folder, atomic_write
@@ -45,7 +45,7 @@ def prepare(
     fetched: Fetched,
     options: Options,
     folder: DatasetFolder,
-    progress: Progress = untold,
+    progress: ProgressCallback = no_progress,
 ) -> Description:
     """Makes a dataset of one corpus.
 
@@ -69,7 +69,7 @@ def prepare_mix(
     corpora: Sequence[tuple[Source, Fetched]],
     options: Options,
     folder: DatasetFolder,
-    progress: Progress = untold,
+    progress: ProgressCallback = no_progress,
 ) -> Description:
     """Makes a dataset of several corpora, or of one.
 
@@ -149,7 +149,7 @@ def _parsed(
         first_document += len(parsing.sizes)
 
 
-def _told(pieces: Iterable[ScriptRow], progress: Progress) -> Iterator[ScriptRow]:
+def _told(pieces: Iterable[ScriptRow], progress: ProgressCallback) -> Iterator[ScriptRow]:
     for number, piece in enumerate(pieces):
         if number % ROWS_BETWEEN_REPORTS == 0:
             progress("Reading", number, None)
@@ -161,7 +161,7 @@ def _parsed_text(
     corpora: Sequence[tuple[Source, Fetched]],
     parsings: Sequence[Parsing],
     options: Options,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> ParsedText:
     """What was parsed, each corpus divided by itself."""
     names = [source.name for source, _ in corpora]
@@ -331,7 +331,7 @@ def _reread_text(dataset: Dataset) -> ParsedText:
         divisions=divisions or dict.fromkeys(names, _only(about)),
         sizes=sizes,
         pieces=count,
-        progress=untold,
+        progress=no_progress,
     )
 
 

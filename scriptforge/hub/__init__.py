@@ -1,26 +1,22 @@
 """Models on the Hugging Face Hub: pushed from a run, and pulled into one that is safe to use.
 
-    arrival = pull(workspace, "owner/name")
-    sent = push(parcel(run, "owner/name"))
+    result = pull(workspace, "owner/name")
+    results = push(workspace, run, PushOptions(repository="owner/name"))
 
-Only files that this package writes are sent or taken. Nothing of a repository is used before it proves to be
-what its commit says and what this package would have written.
+Only files that this package writes are sent or accepted. Nothing of a repository is used before it proves to
+be what its commit says and what this package would have written.
 """
 
-from scriptforge.hub.model_card import dataset_at_hand
-from scriptforge.hub.pull import Arrival, find_run, pull
-from scriptforge.hub.push import Parcel, Sent, parcel, push, space_parcel
-from scriptforge.net.client import user_name
+from scriptforge.hub.pull import PullResult, find_run, pull
+from scriptforge.hub.push import Payload, PushResult, build_payload, build_space_payload, push
 
 __all__ = [
-    "Arrival",
-    "Parcel",
-    "Sent",
-    "dataset_at_hand",
+    "Payload",
+    "PullResult",
+    "PushResult",
+    "build_payload",
+    "build_space_payload",
     "find_run",
-    "parcel",
     "pull",
     "push",
-    "space_parcel",
-    "user_name",
 ]

@@ -23,7 +23,7 @@ _LINES = 100
 
 
 @dataclass(frozen=True)
-class Specimen:
+class Sample:
     """A text of a model's own.
 
     Attributes:
@@ -35,7 +35,7 @@ class Specimen:
     report: Report | None
 
 
-def write_specimen(run: Run, dataset: Dataset | None) -> Specimen:
+def write_sample(run: Run, dataset: Dataset | None) -> Sample:
     """Lets a model write, always the same.
 
     Args:
@@ -47,9 +47,9 @@ def write_specimen(run: Run, dataset: Dataset | None) -> Specimen:
     """
     (piece,) = generate(run.model, run.vocabulary, Request(lines=_LINES))
     if dataset is None:
-        return Specimen(piece.text, None)
+        return Sample(piece.text, None)
     index = index_training(dataset)
-    return Specimen(piece.text, examine(piece.lines, index, Text(held_out(dataset), index)))
+    return Sample(piece.text, examine(piece.lines, index, Text(held_out(dataset), index)))
 
 
 def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
@@ -73,20 +73,20 @@ _ARCHITECTURES: dict[Architecture, str] = {
 }
 
 
-def model_card(run: Run, repository: str, specimen: Specimen) -> str:
+def model_card(run: Run, repository: str, sample: Sample) -> str:
     """The card of a run that has come to its end: metadata for the Hub, then Markdown for people.
 
     Args:
         run: whose card.
         repository: where it will stand, `OWNER/NAME`.
-        specimen: what it writes.
+        sample: what it writes.
     """
-    about, report = run.description, specimen.report
+    about, report = run.description, sample.report
     parts = [
         f"# {repository.partition('/')[2]}",
         _inline(summary(about)),
         "## A sample",
-        _sample(specimen.text, repository),
+        _sample(sample.text, repository),
         "## Use it",
         _use(repository, about),
         "## What it was trained on",

@@ -1,7 +1,7 @@
-"""From a repository to a run of the workspace, with a record of where it is from.
+"""From a repository on the Hub to a run of the workspace, with a record of where it comes from.
 
-The commit is settled first, and every file must have the size and the hash that the commit gives it. All
-arrives beside the run's place and is opened there; only a model that can be used takes the place.
+The commit is settled first, and every file must have the size and the hash that the commit gives it. Files
+are downloaded into a folder beside the run's and opened there; only a model that can be used becomes the run.
 """
 
 import shutil
@@ -18,31 +18,31 @@ from scriptforge.errors import HubError
 from scriptforge.net import errors as network
 from scriptforge.net.client import (
     REPOSITORY,
-    Progress,
-    checked_repository,
-    client,
+    ProgressCallback,
+    check_repository,
+    hub_client,
     is_as_promised,
+    no_progress,
     sha256_of,
-    untold,
-    watching,
+    watch_folder,
 )
-from scriptforge.net.errors import Asked
 from scriptforge.run.records import LARGEST_CONFIG, RunDescription
 from scriptforge.run.run import LARGEST_HEADER, LARGEST_VOCABULARY, Run, weights_size
 from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoSibling
 
 _SHORT = 10
 
 
-class Record(BaseModel):
-    """What `hub.json` says of a run that was pulled.
+class HubRecord(BaseModel):
+    """What `hub.json` says about a run that was pulled.
 
     Attributes:
-        repository: its id, as it was asked for.
-        owner: whose it was.
+        repository: its id, as it was requested.
+        owner: who owned it.
         revision: the commit, 40 hexadecimal digits.
         files: the SHA-256 of each file, by name.
     """
@@ -56,44 +56,128 @@ class Record(BaseModel):
 
 
 @dataclass(frozen=True)
-class Arrival:
+class PullResult:
     """A pulled model, ready for use.
 
     Attributes:
         folder: the run.
-        record: where it is from.
+        record: where it comes from.
         notes: what a person should know, one line each.
     """
 
     folder: RunFolder
-    record: Record
+    record: HubRecord
     notes: tuple[str, ...]
 
 
+def pull(
+    workspace: Workspace,
+    repository: str,
+    revision: str | None = None,
+    *,
+    on_progress: ProgressCallback = no_progress,
+) -> PullResult:
+    """Download a model as the run `OWNER--NAME`, unless it is here already.
+
+    Args:
+        workspace: where the run goes.
+        repository: the id of the model, `OWNER/NAME`.
+        revision: a commit, branch or tag; None is the newest of the main branch.
+        on_progress: called with the bytes that have come.
+
+    Raises:
+        UsageError: the id is invalid.
+        HubError: the model cannot be had, or is not what its commit says.
+        ScriptforgeError: it is not a model that this package wrote.
+    """
+    check_repository(repository)
+    folder = _folder(workspace, repository)
+    request = network.RemoteRequest(f"The model {repository}", HubError)
+    with hub_client() as api:
+        with request.translate_errors(revision):
+            about = api.model_info(
+                repository, revision=revision, files_metadata=True, timeout=network.TIMEOUT_SECONDS
+            )
+        before = _read_record(folder)
+        owner, commit = str(about.id).partition("/")[0], str(about.sha)
+        notes = _changes(repository, before, owner, commit)
+        if before and before.revision == commit and _is_whole(folder, before):
+            return PullResult(folder, before, notes)
+        if before is None and folder.config.exists():
+            raise HubError(
+                f"There is a run “{folder.name}” here that was not pulled from the Hub.",
+                "Rename its folder, or pull into another workspace with --workspace.",
+            )
+        with _incoming_folder(folder) as incoming:
+            offered = {each.rfilename: each for each in about.siblings or []}
+            download = _Download(api, repository, commit, incoming, offered)
+            with (
+                watch_folder(incoming.path, repository, download.size, on_progress),
+                request.translate_errors(revision),
+            ):
+                hashes = download.fetch()
+            record = HubRecord(repository=repository, owner=owner, revision=commit, files=hashes)
+            _accept(incoming, folder, record)
+    return PullResult(folder, record, notes)
+
+
+def find_run(
+    workspace: Workspace, name: str | None, *, on_progress: ProgressCallback = no_progress
+) -> tuple[RunFolder, list[str]]:
+    """Return the run that a person means: one of the workspace, a folder, or a model on the Hub.
+
+    A model on the Hub is pulled. If the Hub cannot be reached, one that was pulled before is used as it is.
+
+    Args:
+        workspace: where runs are.
+        name: a run, a folder or `OWNER/NAME`; None is the latest run.
+        on_progress: as of `pull`.
+
+    Returns:
+        The run, and what a person should know, one line each.
+
+    Raises:
+        ScriptforgeError: there is none, or it cannot be had.
+    """
+    if name is None or not REPOSITORY.fullmatch(name) or Path(name).exists():
+        return workspace.run(name), []
+    try:
+        result = pull(workspace, name, on_progress=on_progress)
+    except HubError as problem:
+        folder = _folder(workspace, name)
+        kept = _read_record(folder)
+        if not (kept and _is_whole(folder, kept)):
+            raise
+        return folder, [problem.message, f"Using {name} as it was pulled, at {kept.revision[:_SHORT]}."]
+    return result.folder, list(result.notes)
+
+
 @dataclass(frozen=True)
-class _Delivery:
+class _Download:
     """The files of a model on their way here.
 
     Attributes:
-        repository: whose they are.
-        commit: which of its states.
-        folder: where they go.
+        api: the Hub's client.
+        repository: the id of the model.
+        commit: the state of the repository.
+        folder: where the files go.
         offered: what the commit has, by name.
     """
 
+    api: "HfApi"
     repository: str
     commit: str
     folder: RunFolder
     offered: "Mapping[str, RepoSibling]"
 
     @property
-    def total(self) -> int:
-        """The bytes that are going to come."""
+    def size(self) -> int:
+        """Return how many bytes will come."""
         wanted = (*self.folder.needed, self.folder.card.name)
         return sum(self.offered[name].size or 0 for name in wanted if name in self.offered)
 
-    def take(self) -> dict[str, str]:
-        """Takes the files, the weights only when the config has said how many there should be.
+    def fetch(self) -> dict[str, str]:
+        """Download the files, the weights only once the config has said how large they should be.
 
         Returns:
             The SHA-256 of each file, by name.
@@ -105,27 +189,27 @@ class _Delivery:
         for name in folder.needed:
             if name not in self.offered:
                 raise HubError(
-                    f"{self.repository} has no {name}, so it is no model of scriptforge.",
+                    f"{self.repository} has no {name}, so it is not a scriptforge model.",
                     "Pull a repository that was made with scriptforge push.",
                 )
-        hashes = {folder.config.name: self._taken(folder.config, LARGEST_CONFIG)}
-        most = weights_size(RunDescription.load(folder)) + LARGEST_HEADER
-        hashes[folder.tokenizer.name] = self._taken(folder.tokenizer, LARGEST_VOCABULARY)
-        hashes[folder.weights.name] = self._taken(folder.weights, most)
+        hashes = {folder.config.name: self._fetch_file(folder.config, LARGEST_CONFIG)}
+        limit = weights_size(RunDescription.load(folder)) + LARGEST_HEADER
+        hashes[folder.tokenizer.name] = self._fetch_file(folder.tokenizer, LARGEST_VOCABULARY)
+        hashes[folder.weights.name] = self._fetch_file(folder.weights, limit)
         if folder.card.name in self.offered:
-            hashes[folder.card.name] = self._taken(folder.card, LARGEST_CONFIG)
+            hashes[folder.card.name] = self._fetch_file(folder.card, LARGEST_CONFIG)
         return hashes
 
-    def _taken(self, path: Path, most: int) -> str:
-        """The SHA-256 of a file that has come and is what the commit says."""
+    def _fetch_file(self, path: Path, limit: int) -> str:
+        """Download a file of at most `limit` bytes, verify it, and return its SHA-256."""
         offered = self.offered[path.name]
         size = offered.size or 0
-        if size > most:
+        if size > limit:
             raise HubError(
-                f"{path.name} of {self.repository} has {size:,} bytes; {most:,} are the most that is taken.",
+                f"{path.name} of {self.repository} has {size:,} bytes; at most {limit:,} are accepted.",
                 "Ask its owner what it is: scriptforge writes no such file.",
             )
-        client().hf_hub_download(self.repository, path.name, revision=self.commit, local_dir=self.folder.path)
+        self.api.hf_hub_download(self.repository, path.name, revision=self.commit, local_dir=self.folder.path)
         if not is_as_promised(path, offered):
             raise HubError(
                 f"{path.name} of {self.repository} is not what its commit says: it was damaged on the way.",
@@ -134,56 +218,9 @@ class _Delivery:
         return sha256_of(path)
 
 
-def pull(
-    workspace: Workspace, repository: str, revision: str | None = None, *, progress: Progress = untold
-) -> Arrival:
-    """Brings a model here as the run `OWNER--NAME`; what is here already is not fetched again.
-
-    Args:
-        workspace: the workspace.
-        repository: its id.
-        revision: a commit, branch or tag; None is the newest of the main branch.
-        progress: told how many bytes have come.
-
-    Raises:
-        UsageError: that is no id.
-        HubError: it cannot be had, or is not what its commit says.
-        ScriptforgeError: it is no model that this package wrote.
-    """
-    folder = _folder(workspace, checked_repository(repository))
-    asked = Asked(f"The model {repository}", HubError)
-    with asked.explained(revision):
-        about = client().model_info(
-            repository, revision=revision, files_metadata=True, timeout=network.TIMEOUT_SECONDS
-        )
-    before = _read_record(folder)
-    owner, commit = str(about.id).partition("/")[0], str(about.sha)
-    notes = _changes(repository, before, owner, commit)
-    if before and before.revision == commit and _is_whole(folder, before):
-        return Arrival(folder, before, notes)
-    if before is None and folder.config.exists():
-        raise HubError(
-            f"There is a run “{folder.name}” here that is not one that was pulled.",
-            "Rename its folder, or pull into another workspace with --workspace.",
-        )
-    with _place_to_arrive(folder) as arrived:
-        delivery = _Delivery(
-            repository, commit, arrived, {each.rfilename: each for each in about.siblings or []}
-        )
-        with watching(arrived.path, repository, delivery.total, progress), asked.explained(revision):
-            hashes = delivery.take()
-        Run(arrived)
-        record = Record(repository=repository, owner=owner, revision=commit, files=hashes)
-        with atomic_folder(folder.path) as new:
-            for name in hashes:
-                shutil.move(arrived.path / name, new / name)
-            atomic_write(RunFolder(new).hub, record.model_dump_json(indent=2) + "\n")
-    return Arrival(folder, record, notes)
-
-
 @contextmanager
-def _place_to_arrive(folder: RunFolder) -> Iterator[RunFolder]:
-    """An empty folder beside the run's, for this process alone; what a killed one left there is removed.
+def _incoming_folder(folder: RunFolder) -> Iterator[RunFolder]:
+    """Yield an empty folder beside a run's, for this process alone, and remove what a killed one left there.
 
     Raises:
         HubError: another process is pulling the same model.
@@ -195,7 +232,7 @@ def _place_to_arrive(folder: RunFolder) -> Iterator[RunFolder]:
         lock.acquire(timeout=0)
     except Timeout:
         raise HubError(
-            f"Another process is pulling {folder.name} just now.", "Wait for it, then try again."
+            f"Another process is pulling {folder.name}.", "Wait until it is done, then try again."
         ) from None
     try:
         for path in [incoming, *runs.glob(f".{folder.name}.*.tmp")]:
@@ -206,63 +243,41 @@ def _place_to_arrive(folder: RunFolder) -> Iterator[RunFolder]:
         lock.release()
 
 
-def find_run(
-    workspace: Workspace, name: str | None, *, progress: Progress = untold
-) -> tuple[RunFolder, list[str]]:
-    """The run that a person means: one of the workspace, a folder, or a model on the Hub, which is pulled.
-
-    A model that was pulled before is used as it is here where the Hub cannot be asked.
-
-    Args:
-        workspace: the workspace.
-        name: a run, a folder or `OWNER/NAME`; None is the latest run.
-        progress: as of `pull`.
-
-    Returns:
-        The run, and what a person should know.
-
-    Raises:
-        ScriptforgeError: there is none, or it cannot be had.
-    """
-    if name is None or not REPOSITORY.fullmatch(name) or Path(name).exists():
-        return workspace.run(name), []
-    try:
-        arrival = pull(workspace, name, progress=progress)
-    except HubError as problem:
-        folder = _folder(workspace, name)
-        kept = _read_record(folder)
-        if not (kept and _is_whole(folder, kept)):
-            raise
-        return folder, [problem.message, f"So {name} is used as it was pulled, at {kept.revision[:_SHORT]}."]
-    return arrival.folder, list(arrival.notes)
+def _accept(incoming: RunFolder, folder: RunFolder, record: HubRecord) -> None:
+    """Move downloaded files to the run's folder with their record, once they prove to be a model."""
+    Run(incoming)
+    with atomic_folder(folder.path) as new:
+        for name in record.files:
+            shutil.move(incoming.path / name, new / name)
+        atomic_write(RunFolder(new).hub, record.model_dump_json(indent=2) + "\n")
 
 
 def _folder(workspace: Workspace, repository: str) -> RunFolder:
     return RunFolder(workspace.root / "runs" / repository.replace("/", "--"))
 
 
-def _is_whole(folder: RunFolder, record: Record) -> bool:
-    """Whether a pulled run is as it came."""
+def _is_whole(folder: RunFolder, record: HubRecord) -> bool:
+    """Return whether a pulled run is as it came."""
     return all(
         (folder.path / name).is_file() and sha256_of(folder.path / name) == record.files.get(name)
         for name in folder.needed
     )
 
 
-def _read_record(folder: RunFolder) -> Record | None:
+def _read_record(folder: RunFolder) -> HubRecord | None:
     try:
-        return Record.model_validate_json(folder.hub.read_bytes())
+        return HubRecord.model_validate_json(folder.hub.read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def _changes(repository: str, before: Record | None, owner: str, commit: str) -> tuple[str, ...]:
-    """What is no longer as it was when the model was last used."""
+def _changes(repository: str, before: HubRecord | None, owner: str, commit: str) -> tuple[str, ...]:
+    """Say what has changed since the model was last used."""
     if before is None:
         return ()
     notes = []
     if before.owner != owner:
-        notes.append(f"{repository} belongs to {owner} now, and to {before.owner} when you last used it.")
+        notes.append(f"{repository} belongs to {owner} now; when you last used it, to {before.owner}.")
     if before.revision != commit:
         notes.append(
             f"{repository} has changed: it is at {commit[:_SHORT]}, and was at {before.revision[:_SHORT]}"

@@ -1,30 +1,33 @@
-"""From a run to a repository: a few files, named beforehand, in one commit."""
+"""From a run to a repository on the Hub: a few files, named beforehand, in one commit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError
-from scriptforge.hub.model_card import model_card, write_specimen
+from scriptforge.hub.model_card import dataset_at_hand, model_card, write_sample
 from scriptforge.hub.space import space_files
-from scriptforge.net.client import checked_repository, client
-from scriptforge.net.errors import Asked
+from scriptforge.net.client import check_repository, hub_client, user_name
+from scriptforge.net.errors import RemoteRequest
+from scriptforge.options import PushOptions
 from scriptforge.run.run import Run
+from scriptforge.workspace import Workspace
 
 _MAIN = "main"
 _CARD = "README.md"
+_NO_DATASET = "The dataset of this run is not here, so its card does not say how much it copies."
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """What would be sent.
+class Payload:
+    """The files for one repository.
 
     Attributes:
-        repository: where to.
-        kind: whether that holds a model, or a Space, which is a page.
-        files: what is sent, by name.
+        repository: its id, `OWNER/NAME`.
+        kind: whether it holds a model, or a Space, which is a page.
+        files: the content of each file, or the path that holds it, by name.
     """
 
     repository: str
@@ -33,13 +36,13 @@ class Parcel:
 
     @property
     def card(self) -> str:
-        """What the repository says of itself."""
+        """Return what the repository says about itself, in Markdown."""
         card = self.files[_CARD]
         return card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8")
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The bytes of each file."""
+        """Return the bytes of each file, by name."""
         return {
             name: len(content) if isinstance(content, bytes) else content.stat().st_size
             for name, content in self.files.items()
@@ -47,90 +50,116 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What became of a push.
+class PushResult:
+    """What became of one payload of a push.
 
     Attributes:
-        url: the page where it can be seen: of the repository, or of the pull request.
-        commit: the commit that has it, 40 hexadecimal digits.
-        is_new: whether there was anything to change.
+        payload: the files.
+        url: the page that shows them: of the repository, or of the pull request; None after a dry run.
+        commit: the commit that has them, 40 hexadecimal digits; None after a dry run.
+        is_new: whether the commit was made now; false if nothing had changed, and after a dry run.
+        notes: what a person should know, one line each.
     """
 
-    url: str
-    commit: str
-    is_new: bool
-
-
-def parcel(run: Run, repository: str, dataset: Dataset | None = None) -> Parcel:
-    """Gathers what is to be sent of a run, which was opened and so is sound.
-
-    Args:
-        run: what to send.
-        repository: where to.
-        dataset: what it was trained on, so that its card can say how much it copies; None leaves that out.
-
-    Raises:
-        DatasetError: the dataset's text is missing or damaged.
-        UsageError: that is no id of a repository.
-        HubError: the run's training has not come to an end yet.
-    """
-    checked_repository(repository)
-    if run.description.result is None:
-        raise HubError(
-            f"Run “{run.folder.name}” is still being trained, or was stopped.",
-            f"Let it come to its end: scriptforge train --resume {run.folder.name}",
-        )
-    files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
-    card = model_card(run, repository, write_specimen(run, dataset))
-    return Parcel(repository, "model", {**files, _CARD: card.encode()})
-
-
-def space_parcel(run: Run, repository: str) -> Parcel:
-    """Gathers the page that runs a model in a browser; it has the model's name.
-
-    Raises:
-        UsageError: that is no id of a repository.
-    """
-    return Parcel(checked_repository(repository), "space", space_files(run, repository))
+    payload: Payload
+    url: str | None = None
+    commit: str | None = None
+    is_new: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def push(
-    parcel: Parcel,
-    *,
-    private: bool = False,
-    create_pr: bool = False,
-    revision: str | None = None,
-    message: str | None = None,
-) -> Sent:
-    """Sends a parcel in one commit; the repository is made if there is none, and other files in it stay.
+    workspace: Workspace, run: Run, options: PushOptions | None = None, *, dry_run: bool = False
+) -> list[PushResult]:
+    """Send a run to the Hub, with a model card, and on request with a page that runs it in a browser.
+
+    Everything is built before anything is sent. Each repository gets one commit; one that does not exist is
+    created, and other files in it stay.
 
     Args:
-        parcel: what to send.
-        private: whether a repository that is made is for its owner alone.
-        create_pr: propose the change in a pull request instead of making it.
-        revision: the branch to change; None is the main one.
-        message: of the commit.
+        workspace: where the run's dataset may be; without it the card cannot say how much the model copies.
+        run: the run.
+        options: where and how; None is the defaults.
+        dry_run: whether to build the payloads and send nothing.
+
+    Returns:
+        The result for the model, then the one for the page if it was asked for.
 
     Raises:
-        HubError: it cannot be sent; the repository is then as it was.
+        UsageError: the id of the repository is invalid.
+        DatasetError: the text of the dataset is missing or damaged.
+        HubError: the run is not finished, the page cannot run its architecture, or the Hub refuses; a
+            repository that refuses stays as it was.
     """
+    options = options or PushOptions()
+    repository = options.repository or f"{user_name()}/{run.folder.name}"
+    dataset = dataset_at_hand(run, workspace)
+    payloads = [build_payload(run, repository, dataset)]
+    if options.space:
+        payloads.append(build_space_payload(run, repository))
+    results = [PushResult(each) if dry_run else _send(each, options) for each in payloads]
+    if dataset is None:
+        results[0] = replace(results[0], notes=(_NO_DATASET, *results[0].notes))
+    return results
+
+
+def build_payload(run: Run, repository: str, dataset: Dataset | None = None) -> Payload:
+    """Gather the files of a run, which is sound since it could be opened, and write its model card.
+
+    Args:
+        run: the run.
+        repository: where it goes.
+        dataset: what it was trained on, so that the card can say how much the model copies; None omits that.
+
+    Raises:
+        UsageError: the id of the repository is invalid.
+        DatasetError: the text of the dataset is missing or damaged.
+        HubError: the run is not finished.
+    """
+    check_repository(repository)
+    if run.description.result is None:
+        raise HubError(
+            f"Run “{run.folder.name}” is not finished: it is still training, or was stopped.",
+            f"Finish it first: scriptforge train --resume {run.folder.name}",
+        )
+    files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
+    card = model_card(run, repository, write_sample(run, dataset))
+    return Payload(repository, "model", {**files, _CARD: card.encode()})
+
+
+def build_space_payload(run: Run, repository: str) -> Payload:
+    """Gather the page that runs a model in a browser; its Space has the name of the model's repository.
+
+    Raises:
+        UsageError: the id of the repository is invalid.
+        HubError: the page cannot run the architecture of the model.
+    """
+    check_repository(repository)
+    return Payload(repository, "space", space_files(run, repository))
+
+
+def _send(payload: Payload, options: PushOptions) -> PushResult:
+    """Send a payload in one commit, or in a pull request."""
     from huggingface_hub import CommitOperationAdd
 
-    api, kind = client(), parcel.kind
-    with Asked(f"The {kind} {parcel.repository}", HubError).explained(revision):
-        if not create_pr:
+    repository, kind = payload.repository, payload.kind
+    request = RemoteRequest(f"The {kind} {repository}", HubError)
+    with hub_client() as api, request.translate_errors(options.revision):
+        if not options.create_pr:
             sdk = "static" if kind == "space" else None
-            api.create_repo(parcel.repository, repo_type=kind, space_sdk=sdk, private=private, exist_ok=True)
-        head = str(api.repo_info(parcel.repository, repo_type=kind, revision=revision).sha)
+            api.create_repo(repository, repo_type=kind, space_sdk=sdk, private=options.private, exist_ok=True)
+        head = str(api.repo_info(repository, repo_type=kind, revision=options.revision).sha)
         done = api.create_commit(
-            parcel.repository,
-            [CommitOperationAdd(name, content) for name, content in parcel.files.items()],
-            commit_message=message or f"Push a {kind} with scriptforge",
+            repository,
+            [CommitOperationAdd(name, content) for name, content in payload.files.items()],
+            commit_message=options.message or f"Push a {kind} with scriptforge",
             repo_type=kind,
-            revision=revision or _MAIN,
+            revision=options.revision or _MAIN,
             parent_commit=head,
-            create_pr=create_pr,
+            create_pr=options.create_pr,
         )
-    prefix = "spaces/" if kind == "space" else ""
-    url = done.pr_url or f"{api.endpoint}/{prefix}{parcel.repository}"
-    return Sent(url, done.oid, done.oid != head)
+        prefix = "spaces/" if kind == "space" else ""
+        url = done.pr_url or f"{api.endpoint}/{prefix}{repository}"
+    if done.oid == head:
+        return PushResult(payload, url, head, notes=(f"The {kind} has not changed since commit {head}.",))
+    return PushResult(payload, url, done.oid, is_new=True)

@@ -1,174 +1,175 @@
 """What can go wrong on a network, each with its own words and its own remedy.
 
-Knows the exceptions of the Hub's client and what they mean to a person; what is asked for, and whose error it
-is, the asker says.
+One table says what each exception of the Hub's client means to a person, another what each HTTP status means.
+What was requested, and the kind of error to raise, are the caller's: see `RemoteRequest`.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from json import JSONDecodeError
-from typing import Any
+from typing import TypeAlias
 
 from scriptforge.errors import ScriptforgeError
 
 TIMEOUT_SECONDS = 20
 """How long a server may say nothing before it counts as not answering."""
 
-_SENDING_TIMEOUT_SECONDS = 120  # on a slow line, much that counts as sent is still on its way
+_Message: TypeAlias = tuple[str, str]
+"""What is wrong and what to do. `{name}` is what was requested, `{instead}` the caller's alternative."""
+
+_STATUS_MESSAGES: dict[int, _Message] = {
+    401: ("{name} needs a login (401).", "Log in with `hf auth login`."),
+    403: ("{name} refused you access (403).", "Ask its owner for access, or use another."),
+    404: ("{name} does not exist (404).", "Check the spelling; it may have moved."),
+    407: ("{name} is behind a proxy that needs a login (407).", "Put user and password into HTTPS_PROXY."),
+    409: ("{name} was changed by somebody else (409).", "Try again."),
+    410: ("{name} does not exist any more (410).", "Check the spelling; it may have moved."),
+    412: ("{name} was changed by somebody else (412).", "Try again."),
+    429: ("{name} was requested too often (429).", "Wait a few minutes and try again."),
+}
+_SERVER_FAILED: _Message = (
+    "{name} is unavailable: the server failed ({status}).",
+    "Only its operators can fix that: try again later.",
+)
+_OTHER_STATUS: _Message = ("{name} is unavailable: the server answered {status}.", "Check the address.")
 
 
-def bound_waiting() -> None:
-    """Lets the Hub's client wait for no answer without end; of itself it does, or a minute for each try."""
-    from huggingface_hub import get_session
+@cache
+def _exception_messages() -> dict[type[BaseException], _Message]:
+    """Return the message of each kind of exception; of several that fit, the most special one counts."""
+    from huggingface_hub import errors
 
-    hooks = get_session().event_hooks["request"]
-    if _bound not in hooks:
-        hooks.append(_bound)
+    # The Hub's client exports its HTTP library for its callers: httpx or httpx2, as its version has it.
+    from huggingface_hub.utils import httpx
 
-
-def _bound(request: Any) -> None:
-    most = TIMEOUT_SECONDS if request.method in ("GET", "HEAD") else _SENDING_TIMEOUT_SECONDS
-    waits = request.extensions.get("timeout", {})
-    request.extensions["timeout"] = {
-        kind: min(most, math.inf if seconds is None else seconds) for kind, seconds in waits.items()
+    unreachable = "{name} cannot be reached: {reason}.", "Check the connection and the proxy{instead}."
+    return {
+        errors.HFValidationError: (
+            "{name} cannot exist: the Hub allows no such name.",
+            "Check the spelling.",
+        ),
+        errors.OfflineModeIsEnabled: (
+            "{name} is not on this machine, and HF_HUB_OFFLINE forbids the network.",
+            "Unset HF_HUB_OFFLINE{instead}.",
+        ),
+        errors.LocalTokenNotFoundError: (
+            "{name} needs a login, and nobody is logged in.",
+            "Log in with `hf auth login`, or set HF_TOKEN.",
+        ),
+        errors.GatedRepoError: (
+            "{name} is gated: its owner wants to know who uses it ({status}).",
+            "Accept the conditions on its page on the Hub, then log in with `hf auth login`.",
+        ),
+        errors.RevisionNotFoundError: (
+            "{name} has no revision “{revision}”.",
+            "Check it, or leave it out to take the newest.",
+        ),
+        errors.RepositoryNotFoundError: (
+            "{name} does not exist, or is private ({status}).",
+            "Check the spelling; for a private one, log in with `hf auth login`.",
+        ),
+        httpx.TimeoutException: (
+            "{name} did not answer within {seconds} seconds.",
+            "Try again later{instead}.",
+        ),
+        httpx.ConnectError: unreachable,
+        httpx.ProxyError: unreachable,
+        httpx.InvalidURL: unreachable,
+        httpx.HTTPError: (
+            "{name} cannot be reached: the connection broke ({reason}).",
+            "Check the connection and the proxy{instead}.",
+        ),
+        JSONDecodeError: (
+            "{name} got an answer that is not the Hub's.",
+            "Try again; a proxy or a login page may have answered{instead}.",
+        ),
+        OSError: ("{name} arrived incomplete.", "Try again{instead}."),
     }
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Something that is asked of a server.
+class RemoteRequest:
+    """Something that is requested from a server.
 
     Attributes:
-        what: its name at the beginning of a sentence.
-        error: the kind of error when it cannot be had.
-        instead: what else a person could do, to follow a comma; empty if nothing.
+        name: what it is called at the beginning of a sentence: “The model ann/play”.
+        error: the kind of error to raise when it cannot be had.
+        alternative: what else a person could do, to follow a comma; empty if nothing.
     """
 
-    what: str
+    name: str
     error: type[ScriptforgeError]
-    instead: str = ""
-
-    def refused(self, status: int) -> ScriptforgeError:
-        """The error for an HTTP status that is not a success."""
-        match status:
-            case 401:
-                problem, remedy = "asks for a login (401)", "Log in with `hf auth login`"
-            case 403:
-                problem, remedy = "may not be used by you (403)", "Ask its owner for access, or use another"
-            case 404 | 410:
-                problem, remedy = f"does not exist ({status})", "Check the spelling; it may have been moved"
-            case 407:
-                problem = "is behind a proxy that asks for a login (407)"
-                remedy = "Put user and password into HTTPS_PROXY"
-            case 409 | 412:
-                problem, remedy = f"was changed by somebody meanwhile ({status})", "Try again"
-            case 429:
-                problem, remedy = "was asked too often (429)", "Wait a few minutes and try again"
-            case _ if status >= 500:
-                problem = f"cannot be had, since the server failed ({status})"
-                remedy = "Its operators have to mend that; try again later"
-            case _:
-                problem, remedy = f"cannot be had: the server answered {status}", "Check the address"
-        return self.error(f"{self.what} {problem}.", f"{remedy}.")
-
-    def unreachable(self, reason: str) -> ScriptforgeError:
-        """The error for a server that no connection can be made to, or whose connection broke."""
-        return self.error(
-            f"{self.what} cannot be reached: {reason}.", self._or("Check the connection and the proxy")
-        )
-
-    def timed_out(self) -> ScriptforgeError:
-        """The error for a server that does not answer."""
-        return self.error(
-            f"{self.what} did not answer within {TIMEOUT_SECONDS} seconds.", self._or("Try again later")
-        )
-
-    def offline(self) -> ScriptforgeError:
-        """The error for something that is not here while the network is switched off."""
-        return self.error(
-            f"{self.what} is not on this machine, and HF_HUB_OFFLINE forbids the network.",
-            self._or("Unset HF_HUB_OFFLINE once"),
-        )
-
-    def _or(self, remedy: str) -> str:
-        return f"{remedy}, {self.instead}." if self.instead else f"{remedy}."
+    alternative: str = ""
 
     @contextmanager
-    def explained(self, revision: str | None = None) -> Iterator[None]:
-        """Turns what the Hub's client raises into errors for people.
+    def translate_errors(self, revision: str | None = None) -> Iterator[None]:
+        """Turn what the Hub's client raises in the block into errors for people.
 
         Args:
-            revision: the one asked for, if any.
+            revision: the one that was requested, if any.
 
         Raises:
-            ScriptforgeError: of the asker's kind; who is to blame and what to do is in the message.
+            ScriptforgeError: of the kind `error`; its message says who is to blame and what to do.
         """
         try:
             yield
         except Exception as error:
-            problem = self._problem(error, revision)
+            problem = self.explain(error, revision)
             if problem is None:
                 raise
             raise problem from error
 
-    def _problem(self, error: BaseException, revision: str | None) -> ScriptforgeError | None:
-        """What an exception of the Hub's client means, if it is one."""
-        from huggingface_hub.errors import (
-            GatedRepoError,
-            HfHubHTTPError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-            LocalTokenNotFoundError,
-            OfflineModeIsEnabled,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
-        from huggingface_hub.utils import httpx
+    def explain(self, error: BaseException, revision: str | None = None) -> ScriptforgeError | None:
+        """Return what an exception of the Hub's client or its HTTP library means; None for any other.
 
-        match error:
-            case HFValidationError():
-                return self.error(
-                    f"{self.what} cannot exist: the Hub allows no such name.", "Check the spelling."
-                )
-            case OfflineModeIsEnabled():
-                return self.offline()
-            case LocalTokenNotFoundError():
-                return self.error(
-                    f"{self.what} needs a login, and nobody is logged in.",
-                    "Log in with `hf auth login`, or set HF_TOKEN.",
-                )
-            case GatedRepoError(response=response):
-                return self.error(
-                    f"{self.what} is gated: its owner wants to know who reads it ({response.status_code}).",
-                    "Accept the conditions on its page on the Hub, then log in with `hf auth login`.",
-                )
-            case RevisionNotFoundError():
-                return self.error(
-                    f"{self.what} has no revision “{revision}”.",
-                    "Check it, or leave it out to take the newest.",
-                )
-            case RepositoryNotFoundError(response=response):
-                return self.error(
-                    f"{self.what} does not exist, or is private ({response.status_code}).",
-                    "Check the spelling; for a private one, log in with `hf auth login`.",
-                )
-            case HfHubHTTPError(response=response):
-                return self.refused(response.status_code)
-            case httpx.TimeoutException():
-                return self.timed_out()
-            case JSONDecodeError():
-                return self.error(
-                    f"{self.what} was answered with something else than the Hub says.",
-                    self._or("Try again; a proxy or the login page of a network may stand between"),
-                )
-            case RuntimeError(__cause__=BaseException() as cause):  # an upload that failed
-                return self._problem(cause, revision)
-            case LocalEntryNotFoundError(__cause__=BaseException() as cause):  # and it is not in the cache
-                return self._problem(cause, revision)
-            case httpx.HTTPError():
-                return self.unreachable(str(error) or type(error).__name__)
-            case OSError(errno=None):  # with a number it is this machine's trouble
-                return self.error(f"{self.what} did not come whole.", self._or("Try again"))
+        Args:
+            error: the exception.
+            revision: the one that was requested, if any.
+        """
+        cause = _unwrap(error)
+        message = _find_message(cause)
+        if message is None:
+            return None
+        fields = {
+            "name": self.name,
+            "status": _status_of(cause),
+            "revision": revision,
+            "reason": str(cause) or type(cause).__name__,
+            "seconds": TIMEOUT_SECONDS,
+            "instead": f", {self.alternative}" if self.alternative else "",
+        }
+        problem, remedy = (part.format(**fields) for part in message)
+        return self.error(problem, remedy)
+
+
+def _unwrap(error: BaseException) -> BaseException:
+    """Return what the client reports under a general name: a failed upload, or a file that is not cached."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    while isinstance(error, RuntimeError | LocalEntryNotFoundError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _find_message(error: BaseException) -> _Message | None:
+    """Return the message for the most special of an exception's kinds that has one."""
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import httpx
+
+    if isinstance(error, OSError) and error.errno is not None:  # with a number it is this machine's trouble
         return None
+    messages, status = _exception_messages(), _status_of(error)
+    for kind in type(error).__mro__:
+        if kind in messages:
+            return messages[kind]
+        if kind in (HfHubHTTPError, httpx.HTTPStatusError) and status is not None:
+            return _STATUS_MESSAGES.get(status) or (_SERVER_FAILED if status >= 500 else _OTHER_STATUS)
+    return None
+
+
+def _status_of(error: BaseException) -> int | None:
+    """Return the HTTP status of the answer that an exception is about, if there was an answer."""
+    response = getattr(error, "response", None)
+    return None if response is None else int(response.status_code)

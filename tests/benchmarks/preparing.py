@@ -31,7 +31,7 @@ from scriptforge.corpus.prepare import Options, prepare, recommended
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenize import write_ids
 from scriptforge.dataset import Dataset, ScriptRow, read_rows
-from scriptforge.net.client import untold
+from scriptforge.net.client import no_progress
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder
 
@@ -120,7 +120,7 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
         divisions={pieces[0].source: description.division},
         sizes=sizes(pieces),
         pieces=len(pieces),
-        progress=untold,
+        progress=no_progress,
     )
     strings = list(strings_of(pieces, dataset.vocabulary))
     characters = sum(map(len, strings))

@@ -88,11 +88,11 @@ def test_a_connection_that_breaks_is_tried_again_and_leaves_nothing(web: Web) ->
 @pytest.mark.parametrize(
     ("status", "words", "attempts"),
     [
-        (401, "asks for a login", 1),
-        (403, "may not be used by you", 1),
+        (401, "needs a login", 1),
+        (403, "refused you access", 1),
         (404, "does not exist", 1),
         (418, "answered 418", 1),
-        (429, "was asked too often", 1),
+        (429, "was requested too often", 1),
         (500, "the server failed", 3),
     ],
 )

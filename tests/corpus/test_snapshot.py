@@ -121,7 +121,7 @@ def test_a_gated_dataset_says_how_to_get_in(hub: Hub, status: int) -> None:
     assert "Accept the conditions" in caught.value.hint
 
 
-@pytest.mark.parametrize(("status", "words"), [(500, "the server failed"), (429, "was asked too often")])
+@pytest.mark.parametrize(("status", "words"), [(500, "the server failed"), (429, "was requested too often")])
 def test_a_hub_in_trouble_is_not_our_fault(hub: Hub, status: int, words: str) -> None:
     hub.misbehave(Fault(status=status), path="/api/datasets/owner/show")
     with pytest.raises(CorpusError, match=words):

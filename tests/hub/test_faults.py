@@ -6,20 +6,21 @@ from time import monotonic
 
 import pytest
 from support.loopback_hub import TOKEN, Fault, Hub
+from support.pushing import push_run
 
 from scriptforge.errors import HubError
-from scriptforge.hub import parcel, pull, push
+from scriptforge.hub import pull
 from scriptforge.net import errors as network
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder, Workspace
 
 REFUSALS = [
-    (401, {}, "asks for a login"),
+    (401, {}, "needs a login"),
     (401, {"X-Error-Code": "RepoNotFound"}, "does not exist, or is private"),
-    (403, {}, "may not be used by you"),
+    (403, {}, "refused you access"),
     (403, {"X-Error-Code": "GatedRepo"}, "is gated"),
     (404, {"X-Error-Code": "RepoNotFound"}, "does not exist, or is private"),
-    (429, {"Retry-After": "0"}, "was asked too often"),
+    (429, {"Retry-After": "0"}, "was requested too often"),
     (500, {}, "the server failed"),
     (503, {}, "the server failed"),
 ]
@@ -89,7 +90,7 @@ def test_what_breaks_on_the_way_is_not_kept_and_heals(
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault(status=429), "was asked too often"),
+        (Fault(status=429), "was requested too often"),
         (Fault(status=500), "the server failed"),
         (Fault(resets=True), "cannot be reached"),
     ],
@@ -102,10 +103,10 @@ def test_a_push_that_fails_says_why_and_changes_nothing(
     head = hub.repositories["model", "ann/harbour"].head
     hub.misbehave(fault, path=path)
     with pytest.raises(HubError, match=words):
-        push(parcel(Run(tiny_run), "ann/harbour"))
+        push_run(Run(tiny_run), "ann/harbour")
     assert hub.repositories["model", "ann/harbour"].head == head
     hub.behave()
-    assert push(parcel(Run(tiny_run), "ann/harbour")).is_new
+    assert push_run(Run(tiny_run), "ann/harbour").is_new
 
 
 @pytest.mark.parametrize("fault", [Fault(adds=9), Fault(corrupts=True)], ids=repr)
@@ -115,10 +116,10 @@ def test_an_answer_that_is_not_the_hubs_is_said_to_be_none(
 ) -> None:
     hub.publish("model", "ann/harbour", {"README.md": b"# Mine"})
     hub.misbehave(fault, path=path)
-    with pytest.raises(HubError, match="answered with something else than the Hub says"):
-        push(parcel(Run(tiny_run), "ann/harbour"))
+    with pytest.raises(HubError, match="got an answer that is not the Hub's"):
+        push_run(Run(tiny_run), "ann/harbour")
     if path == "/api/models/":
-        with pytest.raises(HubError, match="answered with something else than the Hub says"):
+        with pytest.raises(HubError, match="got an answer that is not the Hub's"):
             pull(workspace, "ann/harbour")
 
 
@@ -133,8 +134,8 @@ def test_a_silent_hub_is_waited_for_but_not_for_long(published: Hub, workspace: 
 @pytest.mark.parametrize("path", ["/preupload/", "/commit/"])
 def test_who_may_not_write_is_told_so(hub: Hub, tiny_run: RunFolder, path: str) -> None:
     hub.misbehave(Fault(status=403), path=path)
-    with pytest.raises(HubError, match="may not be used by you"):
-        push(parcel(Run(tiny_run), "ann/harbour"))
+    with pytest.raises(HubError, match="refused you access"):
+        push_run(Run(tiny_run), "ann/harbour")
 
 
 def test_a_token_that_may_only_read_is_not_enough(
@@ -142,15 +143,15 @@ def test_a_token_that_may_only_read_is_not_enough(
 ) -> None:
     hub.enrol("ann", "hf_onlyForReading", may_write=False)
     monkeypatch.setenv("HF_TOKEN", "hf_onlyForReading")
-    with pytest.raises(HubError, match="may not be used by you"):
-        push(parcel(Run(tiny_run), "ann/harbour"))
+    with pytest.raises(HubError, match="refused you access"):
+        push_run(Run(tiny_run), "ann/harbour")
 
 
 def test_a_commit_by_somebody_else_meanwhile_is_not_overwritten(hub: Hub, tiny_run: RunFolder) -> None:
     hub.publish("model", "ann/harbour", {"README.md": b"# Mine"})
     hub.misbehave(Fault(status=412), path="/commit/")
-    with pytest.raises(HubError, match="changed by somebody meanwhile"):
-        push(parcel(Run(tiny_run), "ann/harbour"))
+    with pytest.raises(HubError, match="changed by somebody else"):
+        push_run(Run(tiny_run), "ann/harbour")
 
 
 def test_the_token_goes_to_no_other_host(published: Hub, workspace: Workspace) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from support.loopback_hub import Hub
+from support.pushing import push_run
 from support.tiny import finish, prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
-from scriptforge.hub import find_run, parcel, pull, push, user_name
+from scriptforge.hub import build_payload, find_run, pull
+from scriptforge.net.client import user_name
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.training.transfer import inherited_settings
@@ -30,16 +32,16 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def pushed(hub: Hub, tiny_run: RunFolder) -> Hub:
-    push(parcel(Run(tiny_run), "ann/harbour"))
+    push_run(Run(tiny_run), "ann/harbour")
     return hub
 
 
 def test_a_pushed_model_comes_back_with_the_same_bytes_and_writes_the_same(
     pushed: Hub, tiny_run: RunFolder, workspace: Workspace
 ) -> None:
-    arrival = pull(workspace, "ann/harbour")
-    assert arrival.folder.weights.read_bytes() == tiny_run.weights.read_bytes()
-    own, pulled = Run(tiny_run), Run(arrival.folder)
+    result = pull(workspace, "ann/harbour")
+    assert result.folder.weights.read_bytes() == tiny_run.weights.read_bytes()
+    own, pulled = Run(tiny_run), Run(result.folder)
     request = Request(seed=3, lines=5)
     assert generate(own.model, own.vocabulary, request) == generate(pulled.model, pulled.vocabulary, request)
 
@@ -53,21 +55,21 @@ def test_what_is_pushed_is_one_commit_of_four_files(pushed: Hub) -> None:
 def test_pushing_again_changes_nothing_and_uploads_nothing(pushed: Hub, tiny_run: RunFolder) -> None:
     head = pushed.repositories["model", "ann/harbour"].head
     uploads = len(pushed.asked("PUT"))
-    sent = push(parcel(Run(tiny_run), "ann/harbour"))
-    assert (sent.commit, sent.is_new) == (head, False)
+    result = push_run(Run(tiny_run), "ann/harbour")
+    assert (result.commit, result.is_new) == (head, False)
     assert len(pushed.asked("PUT")) == uploads
 
 
 def test_other_files_of_a_repository_stay(hub: Hub, tiny_run: RunFolder) -> None:
     hub.publish("model", "ann/harbour", {"notes.txt": b"mine"})
-    push(parcel(Run(tiny_run), "ann/harbour"))
+    push_run(Run(tiny_run), "ann/harbour")
     assert set(hub.repositories["model", "ann/harbour"].files) == FILES | {"notes.txt"}
 
 
 def test_a_private_repository_is_for_its_owner(
     hub: Hub, tiny_run: RunFolder, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push(parcel(Run(tiny_run), "ann/secret"), private=True)
+    push_run(Run(tiny_run), "ann/secret", private=True)
     monkeypatch.setenv("HF_TOKEN", "")
     with pytest.raises(HubError, match="does not exist, or is private"):
         pull(workspace, "ann/secret")
@@ -77,8 +79,8 @@ def test_a_pull_request_leaves_the_main_branch_alone(pushed: Hub, tiny_run: RunF
     repository = pushed.repositories["model", "ann/harbour"]
     head = repository.head
     repository.commit("refs/heads/main", {"config.json": b"{}"}, "Break it")
-    sent = push(parcel(Run(tiny_run), "ann/harbour"), create_pr=True, message="Mend it")
-    assert sent.url.endswith("/ann/harbour/discussions/1")
+    result = push_run(Run(tiny_run), "ann/harbour", create_pr=True, message="Mend it")
+    assert result.url.endswith("/ann/harbour/discussions/1")
     assert repository.files["config.json"] == b"{}"
     found = repository.find("refs/pr/1")
     assert found and found.files["config.json"] != b"{}"
@@ -143,7 +145,7 @@ def test_a_run_of_ones_own_is_never_replaced(pushed: Hub, workspace: Workspace, 
     own = workspace.root / "runs" / "ann--harbour"
     shutil.copytree(tiny_run.path, own)
     (own / "notes.txt").write_text("mine")
-    with pytest.raises(HubError, match="is not one that was pulled"):
+    with pytest.raises(HubError, match="was not pulled from the Hub"):
         pull(workspace, "ann/harbour")
     assert (own / "notes.txt").read_text() == "mine"
 
@@ -163,7 +165,7 @@ def test_a_model_can_be_used_by_its_name_on_the_hub_with_and_without_a_network(
     pushed.stop()
     again, notes = find_run(workspace, "ann/harbour")
     assert again == folder
-    assert "used as it was pulled" in notes[-1]
+    assert "as it was pulled" in notes[-1]
 
 
 def test_the_card_says_what_it_is_and_nothing_of_this_machine(
@@ -191,7 +193,7 @@ def test_the_card_shows_what_generate_writes(pushed: Hub, tiny_run: RunFolder) -
 def test_the_card_says_how_much_is_copied_where_that_can_be_told(
     tiny_run: RunFolder, tiny_dataset: Dataset
 ) -> None:
-    card = parcel(Run(tiny_run), "ann/harbour", tiny_dataset).card
+    card = build_payload(Run(tiny_run), "ann/harbour", tiny_dataset).card
     assert "| new sequences of 8 words |" in card
     assert "type: novelty_8" in card
 
@@ -203,7 +205,7 @@ def test_the_card_names_the_model_that_it_began_with(
     folder = RunFolder(workspace.root / "runs" / "heir")
     settings = small(epochs=0.1, **inherited_settings(parent.description, tiny_dataset, {}))
     finish(start(tiny_dataset, settings, folder, "cpu", init_from=parent))
-    card = parcel(Run(folder), "ann/heir").card
+    card = build_payload(Run(folder), "ann/heir").card
     assert "base_model: ann/harbour" in card
     assert f"weights of ann/harbour at {pushed.repositories['model', 'ann/harbour'].head}" in card
 
@@ -211,8 +213,8 @@ def test_the_card_names_the_model_that_it_began_with(
 def test_a_run_that_has_not_ended_is_not_pushed(hub: Hub, tiny_run: RunFolder, tmp_path: Path) -> None:
     run = Run(tiny_run)
     run.description = run.description.model_copy(update={"result": None})
-    with pytest.raises(HubError, match="still being trained"):
-        parcel(run, "ann/harbour")
+    with pytest.raises(HubError, match="is not finished"):
+        build_payload(run, "ann/harbour")
 
 
 READS_IN_TRANSFORMERS = """
@@ -236,7 +238,7 @@ def test_transformers_reads_the_vocabulary_of_a_pushed_model(
         dataset = prepared(tiny_text, tmp_path / "data" / level, level=level)
         folder = RunFolder(tmp_path / "runs" / level)
         finish(start(dataset, small(epochs=0.1), folder, "cpu"))
-        push(parcel(Run(folder), f"ann/{level}"))
+        push_run(Run(folder), f"ann/{level}")
         expected.append([dataset.vocabulary.encode(said), said])
     command = [sys.executable, "-c", READS_IN_TRANSFORMERS, said, *(f"ann/{level}" for level in levels)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from safetensors.torch import load_file
 from support.loopback_hub import Hub
+from support.pushing import push_run
 from support.tiny import finish, small
 
 import scriptforge
@@ -16,7 +17,7 @@ from scriptforge.config import Architecture, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation import Request, generate
-from scriptforge.hub import parcel, pull, push, space_parcel
+from scriptforge.hub import build_payload, build_space_payload, pull
 from scriptforge.run.run import Run
 from scriptforge.training.reports import Validated
 from scriptforge.training.trainer import resume, start
@@ -108,9 +109,9 @@ def test_another_process_writes_the_same(workspace: Workspace) -> None:
 @pytest.mark.parametrize("arch", SIBLINGS)
 def test_it_is_pushed_and_pulled(hub: Hub, workspace: Workspace, arch: Architecture, tmp_path: Path) -> None:
     run = Run(workspace.run(arch))
-    card = parcel(run, f"ann/{arch}").card
+    card = build_payload(run, f"ann/{arch}").card
     assert f"- {arch}\n" in card and "- lstm\n" not in card
-    push(parcel(run, f"ann/{arch}"))
+    push_run(run, f"ann/{arch}")
     pulled = Run(pull(Workspace(tmp_path), f"ann/{arch}").folder)
     request = Request(lines=2, seed=3)
     assert generate(pulled.model, pulled.vocabulary, request) == generate(run.model, run.vocabulary, request)
@@ -119,7 +120,7 @@ def test_it_is_pushed_and_pulled(hub: Hub, workspace: Workspace, arch: Architect
 @pytest.mark.parametrize("arch", SIBLINGS)
 def test_it_has_no_page(workspace: Workspace, arch: Architecture) -> None:
     with pytest.raises(HubError, match=arch) as caught:
-        space_parcel(Run(workspace.run(arch)), "ann/page")
+        build_space_payload(Run(workspace.run(arch)), "ann/page")
     assert "--space" in caught.value.hint
 
 
