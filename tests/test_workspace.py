@@ -161,7 +161,7 @@ class TestAtomicWriting:
 
     def test_a_full_disk_is_explained(self, tmp_path: Path) -> None:
         with (
-            pytest.raises(ScriptforgeError, match="disk took no more") as caught,
+            pytest.raises(ScriptforgeError, match="disk is full") as caught,
             atomic_file(tmp_path / "file"),
         ):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -170,7 +170,7 @@ class TestAtomicWriting:
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason=skips.NO_DEV_FULL)
     def test_a_really_full_disk_is_explained(self, tmp_path: Path) -> None:
         with (
-            pytest.raises(ScriptforgeError, match="disk took no more"),
+            pytest.raises(ScriptforgeError, match="disk is full"),
             atomic_file(tmp_path / "file"),
             Path("/dev/full").open("w") as full,
         ):
@@ -201,6 +201,77 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
 
     def test_nowhere_is_nothing_to_remove(self, tmp_path: Path) -> None:
         remove_leftovers(tmp_path / "missing")
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the operating system refuse what Windows refuses."""
+    fcntl = pytest.importorskip("fcntl")
+    open_, sync = os.open, os.fsync
+
+    def open_no_folder(path: str, *arguments: int, **options: int) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return open_(path, *arguments, **options)
+
+    def sync_what_is_writable(handle: int) -> None:
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        sync(handle)
+
+    monkeypatch.delattr(os, "fchmod", raising=False)
+    monkeypatch.setattr(os, "open", open_no_folder)
+    monkeypatch.setattr(os, "fsync", sync_what_is_writable)
+    monkeypatch.setattr("shutil._use_fd_functions", False)  # shutil has ways of its own there, too
+
+
+@pytest.mark.usefixtures("windows")
+class TestAtomicWritingOnWindows:
+    def test_a_file_is_replaced(self, tmp_path: Path) -> None:
+        for content in ("old", "new"):
+            atomic_write(tmp_path / "file", content)
+        assert (tmp_path / "file").read_text() == "new"
+        assert names_in(tmp_path) == ["file"]
+
+    def test_a_folder_is_replaced(self, tmp_path: Path) -> None:
+        for content in ("old", "new"):
+            with atomic_folder(tmp_path / "data") as temporary:
+                (temporary / content).touch(mode=0o600)
+        assert names_in(tmp_path / "data") == ["new"]
+        assert names_in(tmp_path) == ["data"]
+
+    @pytest.mark.parametrize("moment", [1, 2])
+    def test_a_folder_in_use_stays_as_it_was(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+    ) -> None:
+        with atomic_folder(tmp_path / "data") as temporary:
+            (temporary / "old").touch()
+        replace, calls = os.replace, []
+
+        def refuse_once(source: Path, target: Path) -> None:
+            calls.append(source)
+            if len(calls) == moment:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), source)
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", refuse_once)
+        with pytest.raises(PermissionError), atomic_folder(tmp_path / "data") as temporary:
+            (temporary / "new").touch()
+        assert names_in(tmp_path / "data") == ["old"]
+        assert names_in(tmp_path) == ["data"]
+
+
+def test_a_drive_that_syncs_no_folders_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def sync_files(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").is_dir() or Path(f"/dev/fd/{handle}").is_dir():
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync_files)
+    atomic_write(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "new"
 
 
 class TestLock:

@@ -143,13 +143,17 @@ def _files(folder: DatasetFolder | RunFolder) -> str:
     """The files that there are in a folder, each with what the workspace says of it."""
     kind = type(folder)
     said = {
-        getattr(folder, name).name: first_line(member)
+        getattr(folder, name).name: _capitalised(first_line(member).removeprefix("Return the path of "))
         for name, member in vars(kind).items()
         if isinstance(member, property) and isinstance(getattr(folder, name), Path)
     }
     said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in SPLITS}
     there = {path.name for path in folder.path.iterdir() if not path.name.startswith(".")}
     return table(("name", "what is in it"), _explained(there, {n: w for n, w in said.items() if n in there}))
+
+
+def _capitalised(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _explained(names: set[str], meanings: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,6 @@
-"""What the folders of datasets, runs and studies hold, and what the files inside them are called.
+"""Where datasets, runs and studies are in a workspace, and what the files inside them are called.
 
 Nothing else in the package knows these names.
-
-Where datasets, runs and studies live, and which of them is meant.
 """
 
 import json
@@ -20,7 +18,9 @@ from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
 from scriptforge.workspace.files import atomic_write
 
 SPLITS = ("train", "validation", "test")
+WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 
+_NAME = re.compile(r"[\w][\w.-]{0,63}")
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 
 
@@ -32,26 +32,26 @@ class DatasetFolder:
 
     @property
     def name(self) -> str:
-        """The dataset's name."""
+        """Return the dataset's name."""
         return self.path.name
 
     @property
     def description(self) -> Path:
-        """Provenance, level, split sizes and cast; written last, so a folder that has it is whole."""
+        """Return the path of provenance, level, split sizes and cast; it is written last."""
         return self.path / "dataset.json"
 
     @property
     def tokenizer(self) -> Path:
-        """The vocabulary."""
+        """Return the path of the vocabulary."""
         return self.path / "tokenizer.json"
 
     @property
     def scripts(self) -> Path:
-        """The parsed text, element by element, with its document."""
+        """Return the path of the parsed text, element by element, with its document."""
         return self.path / "scripts.parquet"
 
     def ids(self, split: str) -> Path:
-        """The token ids of one of `SPLITS`."""
+        """Return the path of the token ids of one of `SPLITS`."""
         return self.path / f"{split}.npy"
 
 
@@ -63,70 +63,70 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The run's name."""
+        """Return the run's name."""
         return self.path.name
 
     @property
     def config(self) -> Path:
-        """Everything about the model and its training that is not a tensor."""
+        """Return the path of everything about the model and its training that is not a tensor."""
         return self.path / "config.json"
 
     @property
     def tokenizer(self) -> Path:
-        """The dataset's vocabulary, copied so that the run stands alone."""
+        """Return the path of the dataset's vocabulary, copied so that the run stands alone."""
         return self.path / "tokenizer.json"
 
     @property
     def weights(self) -> Path:
-        """The best weights."""
+        """Return the path of the best weights."""
         return self.path / "model.safetensors"
 
     @property
     def metrics(self) -> Path:
-        """One JSON object for each validation."""
+        """Return the path of the metrics, one JSON object for each validation."""
         return self.path / "metrics.jsonl"
 
     @property
     def curves(self) -> Path:
-        """The losses of all validations as a picture, where matplotlib is installed."""
+        """Return the path of a plot of the losses, where matplotlib is installed."""
         return self.path / "curves.svg"
 
     @property
     def tensorboard(self) -> Path:
-        """The log of a training with `--track tensorboard`."""
+        """Return the path of the log of a training with `--track tensorboard`."""
         return self.path / "tensorboard"
 
     @property
     def card(self) -> Path:
-        """The model card."""
+        """Return the path of the model card."""
         return self.path / "README.md"
 
     @property
     def hub(self) -> Path:
-        """Of a run that was pulled, where it is from."""
+        """Return the path of the record of a pull: where the run comes from."""
         return self.path / "hub.json"
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The names of the files without which a run cannot be used."""
+        """Return the names of the files without which a run cannot be used."""
         return self.config.name, self.tokenizer.name, self.weights.name
 
     @property
     def samples(self) -> Path:
-        """A script generated at each validation."""
+        """Return the path of the scripts that were generated at each validation."""
         return self.path / "samples"
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of checkpoints."""
+        """Return the path of the checkpoints."""
         return self.path / "checkpoints"
 
     def checkpoint(self, step: int) -> Path:
-        """The checkpoint taken after `step` optimizer steps."""
+        """Return the path of the checkpoint taken after `step` optimizer steps."""
         return self.checkpoints / f"step-{step:08d}"
 
     def checkpoint_steps(self) -> list[int]:
-        """The steps of which a checkpoint stands, newest first."""
+        """Return the steps of which there is a checkpoint, newest first."""
         if not self.checkpoints.is_dir():
             return []
         found = (_CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
@@ -134,7 +134,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for one training process.
+        """Reserve the run for this process while the block lasts.
 
         Raises:
             RunError: another process is training this run.
@@ -165,49 +165,37 @@ class StudyFolder:
 
     @property
     def name(self) -> str:
-        """The study's name."""
+        """Return the study's name."""
         return self.path.name
 
     @property
     def database(self) -> Path:
-        """Every trial, in SQLite, unless another storage was asked for."""
+        """Return the path of all trials, in SQLite, unless another storage was requested."""
         return self.path / "study.db"
 
     @property
     def trials(self) -> Path:
-        """The folder of trainings in progress; each is deleted when its trial ends."""
+        """Return the path of trainings in progress; each is deleted when its trial ends."""
         return self.path / "trials"
 
     def trial(self, name: str) -> RunFolder:
-        """The training of one trial."""
+        """Return the run of one trial."""
         return RunFolder(self.trials / name)
 
     def dataset(self, origin: str, name: str) -> DatasetFolder:
-        """The text of the dataset of fingerprint `origin` at another level or with another vocabulary."""
+        """Return the dataset of fingerprint `origin` at another level or with another vocabulary."""
         return DatasetFolder(self.path / "data" / origin[:12] / name)
 
     def picture(self, what: str, suffix: str) -> Path:
-        """A picture of the study: its history, or what mattered."""
+        """Return the path of a plot of the study: its history, or what mattered."""
         return self.path / f"{what}{suffix}"
 
     @contextmanager
     def lock(self, what: str) -> Iterator[None]:
-        """Waits for its turn at something that one process of the study does at a time."""
+        """Wait for this process's turn at something that the processes of a study do one at a time."""
         self.path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path / f".{what}.lock"):
             yield
-
-
-def _read_holder(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["process"])
-    except (OSError, ValueError, KeyError):
-        return "(unknown)"
-
-
-WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
-
-_NAME = re.compile(r"[\w][\w.-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -218,38 +206,38 @@ class Workspace:
 
     @classmethod
     def find(cls, chosen: Path | None = None) -> "Workspace":
-        """The workspace asked for, else that of the environment, else the current directory."""
+        """Return the workspace requested, else that of the environment, else the current directory."""
         return cls((chosen or Path(os.environ.get(WORKSPACE_VARIABLE) or ".")).expanduser())
 
     @property
     def cards(self) -> Path:
-        """The person's own cards."""
+        """Return the path of the person's own cards."""
         return self.root / "corpora"
 
     def datasets(self) -> list[DatasetFolder]:
-        """Every whole dataset, the latest first."""
+        """Return every whole dataset, the latest first."""
         folders = [DatasetFolder(path) for path in _folders(self.root / "data")]
         return _latest_first([folder for folder in folders if folder.description.is_file()])
 
     def runs(self) -> list[RunFolder]:
-        """Every run, the latest first."""
+        """Return every run, the latest first."""
         folders = [RunFolder(path) for path in _folders(self.root / "runs")]
         return _latest_first([folder for folder in folders if folder.config.is_file()])
 
     def new_dataset(self, name: str) -> DatasetFolder:
-        """The folder for a dataset of this name, whether or not it exists."""
+        """Return the folder for a dataset of this name, whether or not it exists."""
         return DatasetFolder(self.root / "data" / _checked_name(name))
 
     def new_run(self, name: str) -> RunFolder:
-        """The folder for a run of this name, whether or not it exists."""
+        """Return the folder for a run of this name, whether or not it exists."""
         return RunFolder(self.root / "runs" / _checked_name(name))
 
     def study(self, name: str) -> StudyFolder:
-        """The folder for a study of this name, whether or not it exists."""
+        """Return the folder for a study of this name, whether or not it exists."""
         return StudyFolder(self.root / "studies" / _checked_name(name))
 
     def dataset(self, name: str | None = None) -> DatasetFolder:
-        """The dataset named, or the latest.
+        """Return the dataset of this name, or the latest.
 
         Raises:
             UsageError: no such dataset.
@@ -268,7 +256,7 @@ class Workspace:
         raise unknown_name("dataset", name, (folder.name for folder in datasets))
 
     def run(self, name: str | None = None) -> RunFolder:
-        """The run named (by name, or by the path of its folder), or the latest.
+        """Return the run of this name or at this path, or the latest.
 
         Raises:
             UsageError: no such run.
@@ -287,7 +275,7 @@ class Workspace:
         raise unknown_name("run", str(name), (folder.name for folder in runs))
 
     def refuse_overwriting(self, folder: "DatasetFolder | RunFolder", force: bool) -> None:
-        """Lets only `--force` replace something.
+        """Refuse to replace something without `--force`.
 
         Raises:
             UsageError: the folder holds something and `force` is false.
@@ -300,7 +288,7 @@ class Workspace:
             )
 
     def free_run_name(self, stem: str) -> str:
-        """`stem`, or `stem-2`, `stem-3`, … if that run exists."""
+        """Return `stem`, or `stem-2`, `stem-3`, … if that run exists."""
         taken = {path.name for path in _folders(self.root / "runs") if _holds_something(path)}
         number = 1
         while (name := stem if number == 1 else f"{stem}-{number}") in taken:
@@ -311,13 +299,20 @@ class Workspace:
 Folder = TypeVar("Folder", DatasetFolder, RunFolder)
 
 
+def _read_holder(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["process"])
+    except (OSError, ValueError, KeyError):
+        return "(unknown)"
+
+
 def _folders(parent: Path) -> list[Path]:
-    """The folders in one, without those in the making."""
+    """Return the folders in one, without those that are still being written."""
     return [path for path in _visible(parent) if path.is_dir()] if parent.is_dir() else []
 
 
 def _holds_something(path: Path) -> bool:
-    """Whether something stands there; a lock, left by a training that could not begin, does not count."""
+    """Return whether there is something; a lock, left by a training that could not start, does not count."""
     return bool(_visible(path)) if path.is_dir() else path.exists()
 
 
