@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.architectures import CONFIGS, V
+from support.skips import skip_without_bf16_lstm
 from torch import Tensor
 
 from scriptforge.config import Architecture, resolve
@@ -198,6 +199,8 @@ def test_without_dropout_training_reads_as_evaluation_does(config: ModelConfig) 
 
 @every_config
 def test_half_precision_reads_nearly_the_same_and_remembers_in_full(config: ModelConfig) -> None:
+    if config.arch.startswith("lstm"):
+        skip_without_bf16_lstm()
     model = new_model(config)
     expected_BTV, _ = model(ids(2, 9), model.initial_state(2))
     with torch.autocast("cpu", torch.bfloat16):

@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file
 from support.loopback_hub import Hub
 from support.pushing import push_run
+from support.skips import skip_without_bf16_lstm
 from support.tiny import finish, small
 
 import scriptforge
@@ -136,6 +137,8 @@ def test_it_writes_with_eight_bits(workspace: Workspace, arch: Architecture) -> 
 def test_every_kind_of_training_ends_well(
     tiny_dataset: Dataset, tmp_path: Path, arch: Architecture, changes: dict[str, Any]
 ) -> None:
+    if changes.get("precision") == "bf16" and arch.startswith("lstm"):
+        skip_without_bf16_lstm()
     chosen = settings(arch, **{"epochs": 0.3, "validations": 1} | changes)
     reports = list(start(tiny_dataset, chosen, RunFolder(tmp_path / "run"), "cpu"))
     assert any(isinstance(report, Validated) for report in reports)

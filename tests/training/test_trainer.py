@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.skips import skip_without_bf16_lstm
 from support.tiny import comedy, finish, prepared, small
 
 from scriptforge.config import Settings
@@ -72,6 +73,8 @@ def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> Non
 def test_every_kind_of_training_ends_well(
     tiny_dataset: Dataset, folder: RunFolder, changes: dict[str, object]
 ) -> None:
+    if changes.get("precision") == "bf16":
+        skip_without_bf16_lstm()
     finished = finish(start(tiny_dataset, small(**{"epochs": 0.5} | changes), folder, "cpu"))
     assert evaluate_split(Run(folder).model, tiny_dataset, "validation") == finished.best
 
