@@ -1,6 +1,6 @@
-"""What a model writes when nothing is asked of it, and how much of that it has copied.
+"""The model card: what a model is, for people who find it and for the Hub that lists it.
 
-The model card: what a model is, for people who find it, and for the Hub that lists it.
+It shows a sample of what the model writes, and how much of that is copied if the dataset is at hand.
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 _LINES = 100
+_SAMPLE_LINES = 24
+_LANGUAGE_MODEL = "text-generation"
+_FENCE = "````"
+_TOKENS = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A text of a model's own.
+    """A text that a model wrote.
 
     Attributes:
         text: what it wrote.
-        report: how much of it stands in the training text; None where that is not at hand.
+        report: how much of it is copied from the training text; None if that is not at hand.
     """
 
     text: str
@@ -36,14 +40,14 @@ class Sample:
 
 
 def write_sample(run: Run, dataset: Dataset | None) -> Sample:
-    """Lets a model write, always the same.
+    """Let a model write its sample, always the same.
 
     Args:
         run: the model.
-        dataset: what it was trained on, where that is at hand.
+        dataset: what it was trained on, if that is at hand.
 
     Raises:
-        DatasetError: its text is missing or damaged.
+        DatasetError: the text of the dataset is missing or damaged.
     """
     (piece,) = generate(run.model, run.vocabulary, Request(lines=_LINES))
     if dataset is None:
@@ -53,16 +57,13 @@ def write_sample(run: Run, dataset: Dataset | None) -> Sample:
 
 
 def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
-    """What a run was trained on, if it is in the workspace as it was then."""
+    """Return what a run was trained on, if it is in the workspace and unchanged; else None."""
     try:
         return run.description.open_dataset(workspace)
     except (DatasetError, RunError):
         return None
 
 
-_SAMPLE_LINES = 24
-_LANGUAGE_MODEL = "text-generation"
-_FENCE = "````"
 _ARCHITECTURES: dict[Architecture, str] = {
     "lstm": "LSTM",
     "gru": "GRU",
@@ -74,11 +75,11 @@ _ARCHITECTURES: dict[Architecture, str] = {
 
 
 def model_card(run: Run, repository: str, sample: Sample) -> str:
-    """The card of a run that has come to its end: metadata for the Hub, then Markdown for people.
+    """Return the card of a finished run: metadata for the Hub, then Markdown for people.
 
     Args:
         run: whose card.
-        repository: where it will stand, `OWNER/NAME`.
+        repository: where it will be, `OWNER/NAME`.
         sample: what it writes.
     """
     about, report = run.description, sample.report
@@ -96,7 +97,7 @@ def model_card(run: Run, repository: str, sample: Sample) -> str:
         *(("## How much it copies", _originality(report)) if report else ()),
         "## How it was trained",
         _training(about),
-        "## What it is not",
+        "## Limits",
         _limits(),
     ]
     return f"---\n{_metadata(about, report)}\n---\n\n" + "\n\n".join(parts) + "\n"
@@ -150,14 +151,14 @@ def _results(about: RunDescription, report: Report | None) -> "list[EvalResult]"
 
 
 def _origins(about: RunDescription) -> dict[str, OriginRecord]:
-    """Where the text of each corpus is from."""
+    """Return where the text of each corpus comes from."""
     if about.dataset.origin is not None:
         return {about.dataset.name: about.dataset.origin}
     return {source.name: source.origin for source in about.dataset.sources}
 
 
 def summary(about: RunDescription) -> str:
-    """What a model is, in two sentences."""
+    """Return what a model is, in two sentences."""
     kind = "texts" if about.dataset.plain else "scripts"
     names = " and ".join(_origins(about))
     return (
@@ -167,14 +168,11 @@ def summary(about: RunDescription) -> str:
     )
 
 
-_TOKENS = {"word": "word", "bpe": "piece of a word", "char": "character"}
-
-
 def _sample(text: str, repository: str) -> str:
-    """How what it wrote begins, as it was written."""
+    """Return the first lines of what the model wrote."""
     lines = text.strip().split("\n")[:_SAMPLE_LINES]
     sample = "\n".join(lines).replace(_FENCE, "'''")
-    return f"`scriptforge generate {repository}` begins so:\n\n{_FENCE}text\n{sample}\n{_FENCE}"
+    return f"`scriptforge generate {repository}` starts with:\n\n{_FENCE}text\n{sample}\n{_FENCE}"
 
 
 def _use(repository: str, about: RunDescription) -> str:
@@ -186,13 +184,15 @@ def _use(repository: str, about: RunDescription) -> str:
 def _training_text(about: RunDescription) -> str:
     lines = []
     for name, origin in _origins(about).items():
-        source = f"dataset [{origin['hub']}](https://huggingface.co/datasets/{origin['hub']})"
-        addresses = [file["url"] or file["name"] for file in origin["files"]]
-        place = source if origin["hub"] else ", ".join(map(_inline, addresses[:3])) or "a text of its maker's"
+        if origin["hub"]:
+            source = f"dataset [{origin['hub']}](https://huggingface.co/datasets/{origin['hub']})"
+        else:
+            addresses = [file["url"] or file["name"] for file in origin["files"]]
+            source = ", ".join(map(_inline, addresses[:3])) or "a text of its author's own"
         at = f" at `{origin['revision']}`" if origin["revision"] else ""
         licence = _inline(origin["licence"] or "not stated").rstrip(".")
         rights = _inline(origin["rights"] or "not stated: those of whoever wrote the text").rstrip(".")
-        lines.append(f"- **{_inline(name)}**: {place}{at}. Licence: {licence}. Rights: {rights}.")
+        lines.append(f"- **{_inline(name)}**: {source}{at}. Licence: {licence}. Rights: {rights}.")
     if about.dataset.cast:
         lines.append(f"- Speakers: {_inline(', '.join(about.dataset.cast[:12]))}.")
     return "\n".join(lines)
@@ -224,8 +224,8 @@ def _originality(report: Report) -> str:
     rows = [f"| {name} | {own} | {human} |" for name, own, human in figure_rows(report)]
     return "\n".join(
         [
-            f"Of {report.words:,} words that it wrote, compared with its training text; beside them as many"
-            " that people wrote and that it was not trained on:",
+            f"{report.words:,} words that it wrote, compared with its training text; beside them as many"
+            " words by people that it was not trained on:",
             "",
             "| | this model | people |",
             "|---|---|---|",
@@ -260,13 +260,13 @@ def _init_from(init_from: InitFrom) -> str:
 
 def _limits() -> str:
     return (
-        "It knows how such texts sound, and nothing of what they say: it is for play and for study. It can"
-        " repeat what it was trained on, word for word; `scriptforge originality` shows where. What it writes"
-        " may be as rude as its source."
+        "It imitates how such texts sound and understands nothing of what they say: use it for play and for"
+        " study. It can repeat its training text word for word; `scriptforge originality` shows where. What"
+        " it writes may be as rude as its source."
     )
 
 
 def _inline(text: str) -> str:
-    """Foreign text for one line of Markdown: no markup, no line break."""
+    """Return foreign text for one line of Markdown: without markup or line breaks."""
     escaped = "".join(f"\\{mark}" if mark in "\\`*_{}[]<>#|!~" else mark for mark in text)
     return " ".join(escaped.split())

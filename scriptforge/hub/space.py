@@ -1,8 +1,8 @@
-"""A Space: a page that runs a model in the browser of whoever opens it, with no server behind it.
+"""A Space: a page that runs a model in the browser of whoever opens it, without a server.
 
 The page needs the weights as they are, and one JSON document made here: the tokens, and the grammar as
 tables. The JavaScript in the folder beside this module reads both. Nothing is fetched from elsewhere, so
-what is made works on any static server.
+the page works on any static server.
 """
 
 import base64
@@ -26,20 +26,20 @@ _ASSETS = Path(__file__).with_name("space")
 
 
 def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
-    """All files of a Space, by name.
+    """Return all files of a Space, by name.
 
     Args:
-        run: whose model it shows.
-        repository: the model's own, `OWNER/NAME`.
+        run: the run whose model it shows.
+        repository: the model's, `OWNER/NAME`.
 
     Raises:
-        HubError: the page cannot run such a model.
+        HubError: the page cannot run the architecture of the model.
     """
     arch = run.description.model["arch"]
     if arch != _ARCHITECTURE:
         raise HubError(
             f"A page can only run an {_ARCHITECTURE}; the architecture of run “{run.folder.name}” is {arch}.",
-            "Leave --space out: the model itself can be shared.",
+            "Leave out --space: the model itself can be shared.",
         )
     page = {path.name: path for path in sorted(_ASSETS.iterdir())}
     about = json.dumps(space_document(run, repository), ensure_ascii=False, separators=(",", ":"))
@@ -52,7 +52,7 @@ def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
 
 
 def space_document(run: Run, repository: str) -> dict[str, Any]:
-    """What the page has to know beside the weights."""
+    """Return what the page has to know besides the weights."""
     vocabulary = run.vocabulary
     return {
         "name": repository.partition("/")[2],
@@ -66,7 +66,7 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
 
 
 def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
-    """The tokens that are no text, and what each stands for."""
+    """Return the layout tokens, and what each stands for."""
     kinds = ("heading", "action", "transition", "says")
     voices = [
         {"id": voice.id, "name": voice.name, "source": vocabulary.sources.get(voice.source or "")}
@@ -83,7 +83,7 @@ def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _tokens(document: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    """The tokens by id, and how text becomes them, out of `tokenizer.json`."""
+    """Return the tokens by id, and how text becomes tokens, from `tokenizer.json`."""
     ids = document["model"]["vocab"]
     about: dict[str, Any] = {
         "level": vocabulary.level,
@@ -103,29 +103,29 @@ def _tokens(document: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, An
 
 
 def _script_pattern(part: Mapping[str, Any]) -> str:
-    """A pattern of the tokenizer as JavaScript writes it."""
+    """Return a pattern of the tokenizer as JavaScript writes it."""
     return str(part["pattern"]["Regex"]).replace(r"\A", "^").replace(r"\z", "$")
 
 
 def _grammar(vocabulary: Vocabulary) -> dict[str, Any]:
-    """The tables of the grammar: a bit for each place and token, and the place that comes after."""
+    """Return the tables of the grammar: a bit for each place and token, and the place that comes after."""
     rules = build_rules(vocabulary)
     steps_PV = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).astype("<i2")
     return {
         "start": int(Place.OPENING),
         "limits": rules.limits,
-        "allowed": _packed(np.packbits(rules.allowed_PV)),
-        "closing": _packed(np.packbits(rules.allowed_PV & rules.closing_PV)),
-        "next": _packed(steps_PV),
+        "allowed": _encoded(np.packbits(rules.allowed_PV)),
+        "closing": _encoded(np.packbits(rules.allowed_PV & rules.closing_PV)),
+        "next": _encoded(steps_PV),
     }
 
 
-def _packed(numbers: NDArray[Any]) -> str:
+def _encoded(numbers: NDArray[Any]) -> str:
     return base64.b64encode(numbers.tobytes()).decode()
 
 
 def _card(repository: str) -> str:
-    """The Space's own card: what the Hub needs to serve it, and where the model is from."""
+    """Return the Space's card: what the Hub needs to serve it, and where the model comes from."""
     name = repository.partition("/")[2]
     return (
         f"---\ntitle: {json.dumps(name)}\nsdk: static\napp_file: index.html\nmodels:\n- {repository}\n"

@@ -8,7 +8,6 @@ Only torch's generators are kept, since nothing in training draws from Python's 
 from generators of their own.
 """
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from scriptforge.errors import RunError
 from scriptforge.models import LanguageModel, State
+from scriptforge.net.client import sha256_of
 from scriptforge.run.records import Validation
 from scriptforge.run.run import load_weights, save_weights
 from scriptforge.training.schedule import TrainingSegment
@@ -184,8 +184,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _digest(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _verifies(path: Path) -> bool:

@@ -47,7 +47,7 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def memory_explained() -> Iterator[None]:
+def translate_memory_errors() -> Iterator[None]:
     """Turns the many errors of memory that runs out into one.
 
     Raises:

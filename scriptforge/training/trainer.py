@@ -19,7 +19,12 @@ from scriptforge.models import config_from_json
 from scriptforge.run.records import Result, RunDescription, Validation, write_history
 from scriptforge.run.run import Run, load_weights, save_weights
 from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_progress, save_checkpoint
-from scriptforge.training.devices import hardware, is_first_process, keep_freed_memory, memory_explained
+from scriptforge.training.devices import (
+    hardware,
+    is_first_process,
+    keep_freed_memory,
+    translate_memory_errors,
+)
 from scriptforge.training.reports import (
     Finished,
     Interrupted,
@@ -64,7 +69,7 @@ def start(
         RunError: another process is training this run.
     """
     keep_freed_memory()
-    with _writing(folder), memory_explained():
+    with _writing(folder), translate_memory_errors():
         description = describe_run(
             dataset, settings, folder, describe_init_from(init_from) if init_from else None
         )
@@ -99,7 +104,7 @@ def resume(
         TrainingError: as in `start`.
     """
     keep_freed_memory()
-    with _writing(folder), memory_explained():
+    with _writing(folder), translate_memory_errors():
         description = RunDescription.load(folder)
         description.refuse_other_dataset(dataset)
         checkpoint, skipped = newest_checkpoint(folder)

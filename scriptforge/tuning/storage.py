@@ -69,7 +69,7 @@ class Storage:
 
     def __init__(self, address: str, when_dead: "Callable[[Study, FrozenTrial], None]") -> None:
         self._url = _parsed(address)
-        with self.explained():
+        with self.translate_errors():
             self.backend = self._opened(when_dead)
 
     @property
@@ -84,7 +84,7 @@ class Storage:
         self.backend.engine.dispose()
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Turns the errors of a database into ours.
 
         Raises:

@@ -232,7 +232,7 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
     with folder.lock(TURN):
         storage = Storage(address or f"sqlite:///{folder.database.resolve()}", _when_dead)
     try:
-        with storage.explained():
+        with storage.translate_errors():
             with folder.lock(TURN):
                 study = Study(folder, _backend(folder.name, storage, plan), Variants(dataset, folder), plan)
                 study.begin_or_join()
