@@ -27,7 +27,15 @@ from scriptforge.cli.app import run
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
 from scriptforge.generation import CacheOptions, Request, SamplingOptions, Writing, generate
-from scriptforge.originality import Index, Report, Text, examine, held_out, index_training, lines_of_script
+from scriptforge.originality import (
+    ComparedText,
+    Index,
+    OriginalityReport,
+    examine,
+    held_out,
+    index_training,
+    lines_of_script,
+)
 from scriptforge.run.run import Run
 from scriptforge.workspace import SPLITS, Workspace
 
@@ -73,7 +81,7 @@ def command(*words: str, workspace: str) -> None:
         sys.exit(said.getvalue())
 
 
-def indexed(dataset: Dataset) -> tuple[Index, Text, list[tuple[str, str]]]:
+def indexed(dataset: Dataset) -> tuple[Index, ComparedText, list[tuple[str, str]]]:
     """The index of the training text, the held-out text, and what the index took."""
     characters = dataset.description.splits["train"].characters
     begun = time.perf_counter()
@@ -87,10 +95,12 @@ def indexed(dataset: Dataset) -> tuple[Index, Text, list[tuple[str, str]]]:
         ("building the index of the training text", f"{seconds:.2f} s"),
         ("memory of the index, by character of the training text", f"{kept / characters:.1f} bytes"),
     ]
-    return index, Text(held_out(dataset), index), facts
+    return index, ComparedText(held_out(dataset), index), facts
 
 
-def originality(trained: Run, request: Request, index: Index, people: Text) -> tuple[Report, float]:
+def originality(
+    trained: Run, request: Request, index: Index, people: ComparedText
+) -> tuple[OriginalityReport, float]:
     """What is copied in a text of many lines, and how many seconds finding that out took."""
     request = replace(request, lines=LINES, count=PIECES)
     pieces = generate(trained.model, trained.vocabulary, request, index)
@@ -100,7 +110,7 @@ def originality(trained: Run, request: Request, index: Index, people: Text) -> t
     return report, time.perf_counter() - begun
 
 
-def copies_table(reports: dict[str, tuple[Report, float]]) -> str:
+def copies_table(reports: dict[str, tuple[OriginalityReport, float]]) -> str:
     """How much is copied, by the model and by people."""
     rows = [row(name, report) for name, (report, _) in reports.items()]
     people = next(report.people for report, _ in reports.values())
@@ -119,7 +129,7 @@ def copies_table(reports: dict[str, tuple[Report, float]]) -> str:
     )
 
 
-def row(name: str, report: Report) -> list[str]:
+def row(name: str, report: OriginalityReport) -> list[str]:
     """The figures of one text."""
     longest = report.longest_copy.words if report.longest_copy else 0
     shares = (f"{100 * (share or 0):.1f} %" for share in report.novelty.values())
@@ -167,7 +177,10 @@ def cache_table(trained: Run, dataset: Dataset) -> str:
 
 
 def costs_table(
-    trained: Run, index: Index, facts: list[tuple[str, str]], reports: dict[str, tuple[Report, float]]
+    trained: Run,
+    index: Index,
+    facts: list[tuple[str, str]],
+    reports: dict[str, tuple[OriginalityReport, float]],
 ) -> str:
     """What the index, a query, and the limit to copies take."""
     slowest = max(seconds for _, seconds in reports.values())

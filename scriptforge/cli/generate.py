@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scriptforge.dataset import Dataset
     from scriptforge.generation import Casting, Piece, Request
     from scriptforge.generation.decoding import Sitting
-    from scriptforge.originality import Index, Report
+    from scriptforge.originality import Index, OriginalityReport
     from scriptforge.run.run import Run
 
 _PIPE_PATIENCE = 0.1  # seconds
@@ -357,15 +357,14 @@ def _opened(continued: Path | None, request: "Request", trained: "Run") -> "tupl
     return replace(request, seed=seed), sitting
 
 
-def _examined(pieces: "list[Piece]", dataset: "Dataset", index: "Index") -> "list[Report]":
+def _examined(pieces: "list[Piece]", dataset: "Dataset", index: "Index") -> "list[OriginalityReport]":
     """How much of each piece is copied, beside what people copy."""
-    from scriptforge.originality import Text, examine, held_out
+    from scriptforge.originality import examine_texts
 
-    people = Text(held_out(dataset), index)
-    return [examine(piece.lines, index, people) for piece in pieces]
+    return examine_texts([piece.lines for piece in pieces], dataset, index)
 
 
-def _documents(run: str, pieces: "list[Piece]", reports: "list[Report]") -> list[dict[str, Any]]:
+def _documents(run: str, pieces: "list[Piece]", reports: "list[OriginalityReport]") -> list[dict[str, Any]]:
     documents = [
         {
             "run": run,

@@ -13,23 +13,25 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.text import Text
 
-    from scriptforge.originality import Line, Report
+    from scriptforge.originality import Line, OriginalityReport
     from scriptforge.originality.view import Segment
 
 STDIN = "-"
 
 _STYLES = ("black on #fdf0b4", "black on #fbd28a", "black on #f7a77c", "black on #ee8080")
-"""How copies are coloured, one style for each band of lengths."""
+"""The colours of copies, one style for each band of lengths."""
 
 
 def originality(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="The text, in any format that can be read; - reads stdin."),
+        typer.Argument(
+            metavar="FILE", help="The text, in any format that can be read; - reads standard input."
+        ),
     ],
     run: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Whose training text may have been copied; the latest if left out."),
+        typer.Option(metavar="RUN", help="The run with the training text; the latest if left out."),
     ] = None,
     page: Annotated[
         Path | None,
@@ -41,7 +43,7 @@ def originality(
     quiet: Quiet = False,
 ) -> None:
     """Show what a text has copied from a run's training text, beside what people copy."""
-    from scriptforge.originality import Text, examine, held_out, index_training
+    from scriptforge.originality import examine_texts
     from scriptforge.originality.page import render_page
     from scriptforge.run.records import RunDescription
     from scriptforge.workspace import Workspace, atomic_write
@@ -52,12 +54,10 @@ def originality(
     workspace = Workspace.find(workspace_path)
     folder = workspace.run(run)
     dataset = RunDescription.load(folder).open_dataset(workspace)
-    lines = _read(file, dataset.description.plain)
-    index = index_training(dataset)
-    report = examine(lines, index, Text(held_out(dataset), index))
+    (report,) = examine_texts([_read(file, dataset.description.plain)], dataset)
     if page is not None:
         atomic_write(page, render_page(report, _name(file)))
-        output.note(f"{page} shows the text with what is copied marked.")
+        output.note(f"{page} shows the text with its copies marked.")
     is_shown = page is None
     output.result({"run": folder.name, **report.document()}, lambda: _drawn(report, is_shown))
 
@@ -74,34 +74,25 @@ def _name(file: str) -> str:
 
 
 def _read(file: str, plain: bool) -> "list[Line]":
-    """The lines of a file, or of what is piped in, which is read as a file would be.
+    """Return the lines of a file, or of standard input, which is read as a file would be.
 
     Args:
         file: a path, or `STDIN`.
-        plain: whether to take the text as it stands, and not as a script.
+        plain: whether to take the text as it stands, not as a script.
     """
+    from scriptforge.corpus.parse import parse_file
+    from scriptforge.originality import lines_of_rows
+
     if file != STDIN:
-        return _parsed(file, plain)
+        return list(lines_of_rows(parse_file(Path(file), plain)))
     with TemporaryDirectory(prefix="scriptforge-") as folder:
         piped = Path(folder) / "standard input"
         piped.write_bytes(sys.stdin.buffer.read())
-        return _parsed(str(piped), plain)
+        return list(lines_of_rows(parse_file(piped, plain)))
 
 
-def _parsed(file: str, plain: bool) -> "list[Line]":
-    from scriptforge.corpus.cards import Cards
-    from scriptforge.corpus.fetch import fetch
-    from scriptforge.corpus.parse import Parsing, parse
-    from scriptforge.corpus.sources import find_source
-    from scriptforge.originality import lines_of_rows
-
-    path = Path(file).expanduser()
-    source = find_source(str(path) if path.is_absolute() else f"./{path}", Cards({}, {}))
-    return list(lines_of_rows(parse(source, fetch(source), plain, Parsing())))
-
-
-def _drawn(report: "Report", is_shown: bool) -> "RenderableType":
-    """The figures, and the text with what is copied marked where it is to be shown."""
+def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":
+    """Draw the figures, and the text with its copies marked where it is to be shown."""
     from rich.console import Group
     from rich.text import Text
 
@@ -115,9 +106,9 @@ def _drawn(report: "Report", is_shown: bool) -> "RenderableType":
 
 
 class _MarkedText:
-    """The text on a terminal: what is copied in colour, or in brackets where there is none."""
+    """Draws the text on a terminal: copies in colour, or in brackets where there is none."""
 
-    def __init__(self, report: "Report") -> None:
+    def __init__(self, report: "OriginalityReport") -> None:
         self._report = report
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
@@ -147,7 +138,7 @@ def _legend(is_colourful: bool) -> "Text":
 
 
 def _drawn_segment(segment: "Segment", is_colourful: bool) -> tuple[str, str]:
-    """The text of a segment and its style."""
+    """Return the text of a segment and its style."""
     from scriptforge.originality.view import band
 
     text = safe(segment.text)

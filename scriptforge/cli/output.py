@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
+from scriptforge.characters import UNSAFE
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from scriptforge.net.client import ProgressCallback
 
-# C0 but tab and newline, DEL and C1, lone surrogates, and what turns the reading direction or ends a line.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _TOKEN = re.compile(r"\bhf_\w{4,}")
 _UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
 
@@ -34,7 +34,7 @@ def safe(text: str) -> str:
     Control characters become visible symbols (␛ for ESC), and characters that change the writing direction
     become �. Brackets need no escape, since nothing here reads markup.
     """
-    return _UNSAFE.sub(_picture, text)
+    return UNSAFE.sub(_picture, text)
 
 
 def _picture(match: re.Match[str]) -> str:

@@ -17,10 +17,11 @@ from operator import itemgetter
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
-from scriptforge.corpus.fetch import Fetched
+from scriptforge.corpus.cards import Cards
+from scriptforge.corpus.fetch import Fetched, fetch
 from scriptforge.corpus.files import Row, TableFile, TextFile
 from scriptforge.corpus.passages import Passage, Placed, cut_passages
-from scriptforge.corpus.sources import Source
+from scriptforge.corpus.sources import Source, find_source
 from scriptforge.dataset import PLAIN, Division, ScriptRow, blocks, divide_sources, read_rows, write_rows
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import ProgressCallback
@@ -130,6 +131,21 @@ def parse(
     if parsing.left_out and len(parsing.left_out) == len(fetched.files):
         first = next(iter(parsing.left_out.values()))
         raise CorpusError(f"Nothing in “{source.name}” can be read: {first.message}", first.hint)
+
+
+def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
+    """Return the rows of one file, in whatever format it is, also where a corpus has its name.
+
+    Args:
+        path: the file, which must be whole.
+        plain: whether to take the text as it stands, not as a script.
+
+    Raises:
+        CorpusError: there is no such file, or it cannot be read or is broken.
+    """
+    path = path.expanduser()
+    source = find_source(str(path) if path.is_absolute() else f"./{path}", Cards({}, {}))
+    return parse(source, fetch(source), plain, Parsing())
 
 
 def _pieces(

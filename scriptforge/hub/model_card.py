@@ -10,7 +10,7 @@ from scriptforge.config import Architecture
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, RunError
 from scriptforge.generation import Request, generate
-from scriptforge.originality import Report, Text, examine, held_out, index_training
+from scriptforge.originality import OriginalityReport, examine_texts
 from scriptforge.originality.view import figure_rows
 from scriptforge.run.records import InitFrom, OriginRecord, RunDescription
 from scriptforge.run.run import Run
@@ -36,7 +36,7 @@ class Sample:
     """
 
     text: str
-    report: Report | None
+    report: OriginalityReport | None
 
 
 def write_sample(run: Run, dataset: Dataset | None) -> Sample:
@@ -52,8 +52,8 @@ def write_sample(run: Run, dataset: Dataset | None) -> Sample:
     (piece,) = generate(run.model, run.vocabulary, Request(lines=_LINES))
     if dataset is None:
         return Sample(piece.text, None)
-    index = index_training(dataset)
-    return Sample(piece.text, examine(piece.lines, index, Text(held_out(dataset), index)))
+    (report,) = examine_texts([piece.lines], dataset)
+    return Sample(piece.text, report)
 
 
 def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
@@ -103,7 +103,7 @@ def model_card(run: Run, repository: str, sample: Sample) -> str:
     return f"---\n{_metadata(about, report)}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _metadata(about: RunDescription, report: Report | None) -> str:
+def _metadata(about: RunDescription, report: OriginalityReport | None) -> str:
     from huggingface_hub import ModelCardData
 
     hubs = [origin["hub"] for origin in _origins(about).values() if origin["hub"]]
@@ -121,7 +121,7 @@ def _metadata(about: RunDescription, report: Report | None) -> str:
     return data.to_yaml()
 
 
-def _results(about: RunDescription, report: Report | None) -> "list[EvalResult]":
+def _results(about: RunDescription, report: OriginalityReport | None) -> "list[EvalResult]":
     from huggingface_hub import EvalResult
 
     assert about.result
@@ -220,7 +220,7 @@ def _figures(about: RunDescription) -> str:
     )
 
 
-def _originality(report: Report) -> str:
+def _originality(report: OriginalityReport) -> str:
     rows = [f"| {name} | {own} | {human} |" for name, own, human in figure_rows(report)]
     return "\n".join(
         [

@@ -1,22 +1,31 @@
 """How much of a text is copied from the training text, and from where.
 
-`index_training` makes the index of a dataset's training text; `examine` compares a text with it, beside
-held-out text that people wrote.
+`examine_texts` compares texts with the training text of a dataset, beside held-out text that people wrote.
+Its parts are `index_training`, which makes the index of the training text, and `examine`, which compares one
+text.
 """
 
-from scriptforge.originality.index import Index, Place, held_out, index_training
-from scriptforge.originality.report import Copy, People, Report, Text, examine
+from scriptforge.originality.index import Index, Location, held_out, index_training
+from scriptforge.originality.report import (
+    ComparedText,
+    Copy,
+    OriginalityReport,
+    People,
+    examine,
+    examine_texts,
+)
 from scriptforge.originality.words import Line, lines_of_rows, lines_of_script, lines_of_text
 
 __all__ = [
+    "ComparedText",
     "Copy",
     "Index",
     "Line",
+    "Location",
+    "OriginalityReport",
     "People",
-    "Place",
-    "Report",
-    "Text",
     "examine",
+    "examine_texts",
     "held_out",
     "index_training",
     "lines_of_rows",

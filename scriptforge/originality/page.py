@@ -1,10 +1,10 @@
 """A report as a web page: one file that needs no other, asks nothing of the network and runs no script."""
 
-import re
 from collections.abc import Iterator
 from html import escape
 
-from scriptforge.originality.report import Report
+from scriptforge.characters import UNSAFE
+from scriptforge.originality.report import OriginalityReport
 from scriptforge.originality.view import (
     BANDS,
     Segment,
@@ -17,11 +17,6 @@ from scriptforge.originality.view import (
     sources_named,
 )
 from scriptforge.originality.words import Line
-
-# C0 but tab and newline, DEL and C1, lone surrogates, noncharacters, and what turns the reading direction.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
 
 _STYLE = """
 :root {
@@ -59,12 +54,12 @@ main p { margin: 0 0 .55rem; white-space: pre-wrap; unicode-bidi: isolate; min-h
 """
 
 
-def render_page(report: Report, name: str) -> str:
-    """The page: the figures, a legend, and the text with what is copied marked.
+def render_page(report: OriginalityReport, name: str) -> str:
+    """Return the page: the figures, a legend, and the text with its copies marked.
 
     Args:
-        report: on the text.
-        name: what to call the text.
+        report: the report on the text.
+        name: the name of the text, for the title.
     """
     title = f"Originality of {_shown(name)}"
     return f"""<!doctype html>
@@ -93,7 +88,7 @@ def render_page(report: Report, name: str) -> str:
 """
 
 
-def _rows(report: Report) -> Iterator[str]:
+def _rows(report: OriginalityReport) -> Iterator[str]:
     for row in figure_rows(report):
         yield f"<tr>{''.join(f'<td>{_shown(cell)}</td>' for cell in row)}</tr>\n"
 
@@ -119,5 +114,5 @@ def _segment(segment: Segment) -> str:
 
 
 def _shown(text: str) -> str:
-    """Text from elsewhere as text on the page, whatever it contains."""
-    return escape(_UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text))
+    """Return text from elsewhere as text on the page, whatever it contains."""
+    return escape(UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text))

@@ -1,11 +1,9 @@
-"""A text compared with an index: its words in order, where each stands, and how much of it was there before.
+"""How much of a text is copied: the longest copy, all long ones, and how many sequences of words are new.
+
+These figures say little by themselves, since people repeat themselves and each other. So the same is measured
+on windows of held-out script, which people wrote, with as many words as the text has, against the same index.
 
 Shape letters: N words of the text, in order.
-
-How much of a text is copied: the longest copy, all long ones, and how many sequences of words are new.
-
-A figure alone says little, since people repeat themselves and each other. So the same is measured on windows
-of held-out script, which people wrote, with as many words as the text has, against the same index.
 """
 
 from array import array
@@ -18,8 +16,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.originality.index import Index, Place
+from scriptforge.dataset import Dataset
+from scriptforge.originality.index import Index, Location, held_out, index_training
 from scriptforge.originality.words import Line, word_spans, words_in
+
+SEQUENCES = (4, 6, 8)
+"""The numbers of words in a row of which the new ones are counted."""
+
+SHORTEST_COPY = 5
+"""Words. Shorter runs are what everybody says: “what are you doing”."""
+
+MOST_WINDOWS = 100
+"""How many windows of held-out script are measured at most."""
+
+Novelty = Mapping[int, float | None]
+"""By number of words in a row: the share of such sequences that do not occur in the training text, 0 to 1.
+
+Each is counted as often as it occurs in the examined text; None where that is too short to have any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,101 +52,19 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Words in a row that stand in the training text as well.
+    """Words in a row that the training text has as well.
 
     Attributes:
-        words: how many.
-        text: as they stand in the text examined, from line to line.
-        source: where they stand in the training text, or where one of several such places begins.
-        marks: where they are in the text examined, line by line.
+        words: how many words.
+        text: the words as the examined text has them, with its line breaks.
+        source: the line of the training text at which they begin; one of them where they occur several times.
+        marks: the stretches of the examined text that they are in, line by line.
     """
 
     words: int
     text: str
-    source: Place
+    source: Location
     marks: tuple[Mark, ...]
-
-
-class Text:
-    """The lines of one or more documents, each compared with what is indexed.
-
-    Args:
-        lines: of whole documents, in order.
-        index: what they are compared with.
-
-    Attributes:
-        lines: the lines.
-        lengths_N: how many words, from each on, also stand in the index in a row.
-        ends_N: the first word after the document of each.
-    """
-
-    def __init__(self, lines: Iterable[Line], index: Index) -> None:
-        self.lines = tuple(lines)
-        self._index = index
-        numbers, line_numbers = array("i"), array("i")
-        spans: list[tuple[int, int]] = []
-        document_stops = [0]
-        for _, group in groupby(enumerate(self.lines), key=lambda entry: entry[1].document):
-            for number, line in group:
-                found = word_spans(line.text)
-                spans.extend(found)
-                line_numbers.extend([number] * len(found))
-                numbers.extend(map(index.number, words_in(line.text)))
-            document_stops.append(len(numbers))
-        self._line_numbers_N = np.array(line_numbers, np.int64)
-        self._spans_N2 = np.array(spans, np.int64).reshape(-1, 2)
-        self.ends_N = np.repeat(document_stops[1:], np.diff(document_stops)).astype(np.int64)
-        self.lengths_N = np.zeros(len(numbers), np.int64)
-        self._positions_N = np.zeros(len(numbers), np.int64)
-        for start, stop in pairwise(document_stops):
-            matches = index.match(numbers[start:stop])
-            self.lengths_N[start:stop] = matches.lengths_N
-            self._positions_N[start:stop] = matches.positions_N
-
-    def __len__(self) -> int:
-        """How many words there are."""
-        return len(self.lengths_N)
-
-    def rooms(self, first: int, stop: int) -> NDArray[np.int64]:
-        """How many words, from each of a window on, come before its document and the window end."""
-        return np.minimum(self.ends_N[first:stop], stop) - np.arange(first, stop)
-
-    def lengths(self, first: int, stop: int) -> NDArray[np.int64]:
-        """The `lengths_N` of a window, as if the text ended with it."""
-        return np.minimum(self.lengths_N[first:stop], self.rooms(first, stop))
-
-    def copy(self, word: int, words: int, skipped: int = 0) -> Copy:
-        """The copy that runs from a word on.
-
-        Args:
-            word: where it begins; it is part of the run there.
-            words: how many words it has.
-            skipped: how many words before it belong to the same run in the index.
-        """
-        marks = tuple(self._marks(word, word + words))
-        said = "\n".join(self.lines[mark.line].text[mark.start : mark.stop] for mark in marks)
-        source = self._index.place(int(self._positions_N[word - skipped]) + skipped)
-        return Copy(words, said, source, marks)
-
-    def _marks(self, first: int, stop: int) -> Iterable[Mark]:
-        numbers_N, spans_N2 = self._line_numbers_N[first:stop], self._spans_N2[first:stop]
-        breaks = [0, *(np.flatnonzero(np.diff(numbers_N)) + 1).tolist(), len(numbers_N)]
-        for start, end in pairwise(breaks):
-            yield Mark(int(numbers_N[start]), int(spans_N2[start, 0]), int(spans_N2[end - 1, 1]))
-
-
-SEQUENCES = (4, 6, 8)
-"""The numbers of words in a row of which the new ones are counted."""
-
-SHORTEST_COPY = 5
-"""Words. Shorter runs are what everybody says: “what are you doing”."""
-
-MOST_WINDOWS = 100
-
-Novelty = Mapping[int, float | None]
-"""By number of words in a row: the share of such sequences that do not occur in the training text, 0 … 1.
-
-Each is counted as often as it occurs in the text examined. None where that is too short to have any."""
 
 
 @dataclass(frozen=True)
@@ -156,17 +87,18 @@ class People:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was found in a text.
+class OriginalityReport:
+    """How much of a text is copied.
 
     Attributes:
         lines: the text.
         words: how many words it has.
-        longest_copy: the longest run of words that stands in the training text; None where no word does.
+        longest_copy: the longest run of words that the training text has too; None where it has no word of
+            it.
         novelty: the shares of new sequences.
         people: the same figures for people; None where there is no held-out text.
-        copies: every copy of `SHORTEST_COPY` words or more, in order. Where two overlap, the longer has the
-            words that they share, and the other counts with what is left of it.
+        copies: every copy of `SHORTEST_COPY` words or more, in order. Where two overlap, the longer one has
+            the words that they share, and the other counts with what is left of it.
     """
 
     lines: tuple[Line, ...]
@@ -178,11 +110,11 @@ class Report:
 
     @property
     def copied_share(self) -> float:
-        """The share of the words that are in one of the copies, 0 … 1."""
+        """Return the share of the words that are in one of the copies, 0 to 1."""
         return sum(copy.words for copy in self.copies) / max(self.words, 1)
 
     def document(self) -> dict[str, Any]:
-        """The report as a JSON document."""
+        """Return the report as a JSON document."""
         return {
             "words": self.words,
             "longest_copy": _copy_document(self.longest_copy),
@@ -193,16 +125,102 @@ class Report:
         }
 
 
-def examine(lines: Iterable[Line], index: Index, people: Text | None = None) -> Report:
-    """Finds what a text has in common with the training text.
+class ComparedText:
+    """Compares the lines of one or more documents with an index, word by word.
 
     Args:
-        lines: the text.
-        index: the training text.
+        lines: the lines of whole documents, in order.
+        index: the text that they are compared with.
+
+    Attributes:
+        lines: the lines.
+        lengths_N: for each word, how many words from there on the index has in a row.
+        ends_N: for each word, the first word after its document.
+    """
+
+    def __init__(self, lines: Iterable[Line], index: Index) -> None:
+        self.lines = tuple(lines)
+        self._index = index
+        numbers, line_numbers = array("i"), array("i")
+        spans: list[tuple[int, int]] = []
+        document_stops = [0]
+        for _, group in groupby(enumerate(self.lines), key=lambda entry: entry[1].document):
+            for number, line in group:
+                spans_of_line = word_spans(line.text)
+                spans.extend(spans_of_line)
+                line_numbers.extend([number] * len(spans_of_line))
+                numbers.extend(map(index.number, words_in(line.text)))
+            document_stops.append(len(numbers))
+        self._line_numbers_N = np.array(line_numbers, np.int64)
+        self._spans_N2 = np.array(spans, np.int64).reshape(-1, 2)
+        self.ends_N = np.repeat(document_stops[1:], np.diff(document_stops)).astype(np.int64)
+        self.lengths_N = np.zeros(len(numbers), np.int64)
+        self._positions_N = np.zeros(len(numbers), np.int64)
+        for start, stop in pairwise(document_stops):
+            matches = index.match(numbers[start:stop])
+            self.lengths_N[start:stop] = matches.lengths_N
+            self._positions_N[start:stop] = matches.positions_N
+
+    def __len__(self) -> int:
+        """Return how many words there are."""
+        return len(self.lengths_N)
+
+    def rooms(self, first: int, stop: int) -> NDArray[np.int64]:
+        """Return, for each word of a window, how many words are left of its document within the window."""
+        return np.minimum(self.ends_N[first:stop], stop) - np.arange(first, stop)
+
+    def lengths(self, first: int, stop: int) -> NDArray[np.int64]:
+        """Return the `lengths_N` of a window, as if the text ended with it."""
+        return np.minimum(self.lengths_N[first:stop], self.rooms(first, stop))
+
+    def copy(self, word: int, words: int, skipped: int = 0) -> Copy:
+        """Return the copy that begins at a word.
+
+        Args:
+            word: the number of its first word.
+            words: how many words it has.
+            skipped: how many words before it belong to the same run of the index.
+        """
+        marks = tuple(self._marks(word, word + words))
+        said = "\n".join(self.lines[mark.line].text[mark.start : mark.stop] for mark in marks)
+        source = self._index.locate(int(self._positions_N[word - skipped]) + skipped)
+        return Copy(words, said, source, marks)
+
+    def _marks(self, first: int, stop: int) -> Iterable[Mark]:
+        numbers_N, spans_N2 = self._line_numbers_N[first:stop], self._spans_N2[first:stop]
+        breaks = [0, *(np.flatnonzero(np.diff(numbers_N)) + 1).tolist(), len(numbers_N)]
+        for start, end in pairwise(breaks):
+            yield Mark(int(numbers_N[start]), int(spans_N2[start, 0]), int(spans_N2[end - 1, 1]))
+
+
+def examine_texts(
+    texts: Iterable[Iterable[Line]], dataset: Dataset, index: Index | None = None
+) -> list[OriginalityReport]:
+    """Examine texts against what models of a dataset were trained on, beside its held-out text.
+
+    Args:
+        texts: the lines of each text.
+        dataset: the dataset.
+        index: what `index_training` returns for the dataset; None makes it anew.
+
+    Raises:
+        DatasetError: the text of the dataset is missing or damaged.
+    """
+    index = index if index is not None else index_training(dataset)
+    people = ComparedText(held_out(dataset), index)
+    return [examine(lines, index, people) for lines in texts]
+
+
+def examine(lines: Iterable[Line], index: Index, people: ComparedText | None = None) -> OriginalityReport:
+    """Find what a text has in common with the training text.
+
+    Args:
+        lines: the lines of the text.
+        index: the index of the training text.
         people: held-out text, compared with the same index; None leaves the comparison out.
     """
-    text = Text(lines, index)
-    return Report(
+    text = ComparedText(lines, index)
+    return OriginalityReport(
         lines=text.lines,
         words=len(text),
         longest_copy=_longest_copy(text, 0, len(text)),
@@ -212,7 +230,7 @@ def examine(lines: Iterable[Line], index: Index, people: Text | None = None) -> 
     )
 
 
-def _longest_copy(text: Text, first: int, stop: int) -> Copy | None:
+def _longest_copy(text: ComparedText, first: int, stop: int) -> Copy | None:
     lengths_N = text.lengths(first, stop)
     if not lengths_N.any():
         return None
@@ -220,7 +238,7 @@ def _longest_copy(text: Text, first: int, stop: int) -> Copy | None:
     return text.copy(first + word, int(lengths_N[word]))
 
 
-def _novelty(text: Text, first: int, stop: int) -> Novelty:
+def _novelty(text: ComparedText, first: int, stop: int) -> Novelty:
     lengths_N, rooms_N = text.lengths(first, stop), text.rooms(first, stop)
     fitting = {words: lengths_N[rooms_N >= words] for words in SEQUENCES}
     return {
@@ -228,8 +246,8 @@ def _novelty(text: Text, first: int, stop: int) -> Novelty:
     }
 
 
-def _people(text: Text, words: int) -> People:
-    """Measures windows of a text, which has at least a word."""
+def _people(text: ComparedText, words: int) -> People:
+    """Measure windows of held-out text, which has at least one word."""
     words = min(max(words, 1), len(text))
     windows = min(len(text) // words, MOST_WINDOWS)
     firsts = np.linspace(0, len(text) - words, windows).astype(int).tolist()
@@ -250,14 +268,18 @@ def _mean(shares: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _copies(text: Text) -> Iterator[Copy]:
-    """Every long copy, none overlapping another, in order."""
+def _copies(text: ComparedText) -> Iterator[Copy]:
+    """Return every long copy in order, none overlapping another.
+
+    A word inside a match begins a match itself, one word shorter: only matches that end further than that of
+    the word before are maximal. Of two maximal ones that overlap, the longer takes the words that they share.
+    """
     stops_N = np.arange(len(text)) + text.lengths_N
-    goes_further_N = stops_N > np.concatenate([[0], stops_N[:-1]])
-    (whole,) = np.nonzero(goes_further_N & (text.lengths_N >= SHORTEST_COPY))
+    is_maximal_N = stops_N > np.concatenate([[0], stops_N[:-1]])
+    (maximal,) = np.nonzero(is_maximal_N & (text.lengths_N >= SHORTEST_COPY))
     is_free_N = np.ones(len(text), np.bool_)
     found: list[tuple[int, int, int]] = []
-    for word in whole[np.argsort(-text.lengths_N[whole], kind="stable")].tolist():
+    for word in maximal[np.argsort(-text.lengths_N[maximal], kind="stable")].tolist():
         # No maximal match lies within another, so what longer ones leave of this one is in one piece.
         free = np.flatnonzero(is_free_N[word : stops_N[word]])
         if len(free) >= SHORTEST_COPY:

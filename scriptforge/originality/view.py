@@ -1,6 +1,6 @@
-"""What a person is shown of a report: rows of figures, and the text cut where copies begin and end.
+"""The parts of a report that people are shown: rows of figures, sentences, and the text cut at its copies.
 
-Whether it is drawn on a terminal or a page, it says the same. Knows nothing of either.
+The terminal and the page draw the same parts; this module knows neither.
 """
 
 from bisect import bisect_right
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY, Copy, Mark, Novelty, Report
+from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY, Copy, Mark, Novelty, OriginalityReport
 from scriptforge.originality.words import Line
 
 BANDS = (SHORTEST_COPY, 8, 12, 20)
@@ -24,9 +24,9 @@ class Segment:
     """A stretch of one line, copied as a whole or not at all.
 
     Attributes:
-        text: what stands there.
+        text: the characters of the stretch.
         copy: the copy that it belongs to; None if it is not copied.
-        is_first: whether the copy begins here, and not in a line before.
+        is_first: whether the copy begins here, not in a line before.
     """
 
     text: str
@@ -35,29 +35,29 @@ class Segment:
 
 
 def band(copy: Copy) -> int:
-    """Which of the `BANDS` a copy is in, from 0."""
+    """Return the number of the band that a copy is in, from 0."""
     return bisect_right(BANDS, copy.words) - 1
 
 
 def band_names() -> list[str]:
-    """The bands in words, the weakest first."""
+    """Return the names of the bands, the one with the shortest copies first."""
     ends = [f"{start} to {stop - 1} words" for start, stop in pairwise(BANDS)]
     return [*ends, f"{BANDS[-1]} words or more"]
 
 
 def sources_named(segments: list[Segment]) -> list[str]:
-    """The sources of the longer copies that begin in a line, in words."""
+    """Return the sources of the longer copies that begin in a line, in words."""
     beginning = (segment.copy for segment in segments if segment.copy and segment.is_first)
     return [source_words(copy) for copy in beginning if copy.words >= _NAMED]
 
 
 def source_words(copy: Copy) -> str:
-    """How long a copy is and where it stands in the training text."""
+    """Return how long a copy is and where the training text has it, in words."""
     return f"{_words(copy.words)}, as in “{copy.source.document}”, line {copy.source.line:,}"
 
 
-def figure_rows(report: Report) -> list[tuple[str, str, str]]:
-    """The figures: what each is, for the text, and for people."""
+def figure_rows(report: OriginalityReport) -> list[tuple[str, str, str]]:
+    """Return a row for each figure: its name, that of the text, that of people."""
     people = report.people
     longest = report.longest_copy
     return [
@@ -77,8 +77,8 @@ def figure_rows(report: Report) -> list[tuple[str, str, str]]:
     ]
 
 
-def comparison_words(report: Report) -> str:
-    """What the text was compared with, in a sentence."""
+def comparison_words(report: OriginalityReport) -> str:
+    """Return a sentence that says what the text was compared with."""
     people = report.people
     if people is None:
         return "There is no held-out text to compare with."
@@ -92,8 +92,8 @@ def comparison_words(report: Report) -> str:
     )
 
 
-def summary_words(report: Report) -> str:
-    """The report in a line."""
+def summary_words(report: OriginalityReport) -> str:
+    """Return the report in one line."""
     copy, sequence = report.longest_copy, SEQUENCES[1]
     longest = f"the longest copy is {source_words(copy)}" if copy else "nothing is copied"
     new = f"{_percent(report.novelty, sequence)} of its sequences of {sequence} words are new"
@@ -103,8 +103,8 @@ def summary_words(report: Report) -> str:
     return f"{longest} (human: {human_copy}); {new} (human: {human_share})"
 
 
-def marked_lines(report: Report) -> Iterator[tuple[Line, list[Segment]]]:
-    """Every line with its segments, which join to what it says."""
+def marked_lines(report: OriginalityReport) -> Iterator[tuple[Line, list[Segment]]]:
+    """Yield every line with its segments, which join to its text."""
     marks: defaultdict[int, list[tuple[Mark, Copy]]] = defaultdict(list)
     for copy in report.copies:
         for mark in copy.marks:

@@ -22,18 +22,16 @@ business: the elements are turns.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 from operator import attrgetter
 
+from scriptforge.characters import TURNING
 from scriptforge.screenplay.line_heuristics import part_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Scene, Script, normalise
 
 _UNTITLED = "Script"
-_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""What turns the reading direction of the text behind it. Marks that turn nothing by themselves may stay."""
 
 _STYLE = """\
 :root { color-scheme: light dark; --desk: #e6e3db; --paper: #fdfcf9; --ink: #1c1b19; }
@@ -146,7 +144,7 @@ def _block(tag: str, name: str, text: str) -> str:
 
 def _text(text: str) -> str:
     """Text that stays text, and keeps to its own direction."""
-    return escape(_TURNING.sub("\ufffd", text))
+    return escape(TURNING.sub("\ufffd", text))
 
 
 def write_json(script: Script) -> Iterator[str]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from scriptforge.characters import INVISIBLE
+
 Kind = Literal["heading", "action", "dialogue", "transition"]
 KINDS: tuple[Kind, ...] = ("heading", "action", "dialogue", "transition")
 
@@ -89,8 +91,6 @@ class Script:
 
 _CONTINUED = re.compile(r"\(\s*cont(?:['’´`]?d|inued|inuing)?\.?\s*(?:\)|$)", re.IGNORECASE)
 _NOT_IN_NAMES = str.maketrans("_:：", "   ")
-_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
-"""Control characters that are no line breaks, lone surrogates, and the byte-order mark on either side."""
 
 
 def normalise(element: Element) -> Element | None:
@@ -124,7 +124,7 @@ def _strip_lines(text: str) -> str:
 
 def _visible(text: str) -> str:
     """The text without invisible characters, and with a space for each tab."""
-    return _INVISIBLE.sub("", text).replace("\t", " ")
+    return INVISIBLE.sub("", text).replace("\t", " ")
 
 
 @lru_cache(maxsize=4096)

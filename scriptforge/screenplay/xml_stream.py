@@ -6,7 +6,6 @@ grammar passes, and the grammar is not fetched. The encoding that a file declare
 is decoded already. This module knows no vocabulary of tags.
 """
 
-import re
 from collections.abc import Container, Iterable, Iterator
 from html.entities import entitydefs
 from itertools import chain
@@ -17,6 +16,7 @@ from xml.parsers.expat import ErrorString, errors
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import XMLParser
 
+from scriptforge.characters import NOT_IN_XML
 from scriptforge.screenplay.format import BrokenScript
 
 DEEPEST = 200
@@ -32,8 +32,6 @@ _AT_THE_END = {
     )
 }
 """What parsers say of a document that breaks off."""
-
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Found(NamedTuple):
@@ -93,10 +91,10 @@ def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
         held.append(line)
         size += len(line) + 1
         if size >= limit:
-            yield _NOT_IN_XML.sub("", "\n".join([*held, ""]))
+            yield NOT_IN_XML.sub("", "\n".join([*held, ""]))
             limit = 2 * limit if builder.events == seen else _CHARACTERS_AT_ONCE
             held, size, seen = [], 0, builder.events
-    yield _NOT_IN_XML.sub("", "\n".join(held))
+    yield NOT_IN_XML.sub("", "\n".join(held))
 
 
 class _Builder:

@@ -80,7 +80,7 @@ def test_json_holds_what_is_promised(ask: Ask, script: Path) -> None:
 def test_a_page_is_written_once(ask: Ask, script: Path, tmp_path: Path) -> None:
     page = tmp_path / "out" / "page.html"
     code, out, err = ask(script, "--html", page)
-    assert (code, err) == (0, f"{page} shows the text with what is copied marked.\n")
+    assert (code, err) == (0, f"{page} shows the text with its copies marked.\n")
     assert "longest copy" in out and "ELAINE" not in out
     assert "<mark" in page.read_text(encoding="utf-8")
     code, out, err = ask(script, "--html", page)

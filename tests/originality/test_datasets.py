@@ -1,5 +1,5 @@
 from scriptforge.dataset import Dataset
-from scriptforge.originality import Text, examine, held_out, index_training, lines_of_rows
+from scriptforge.originality import ComparedText, examine, held_out, index_training, lines_of_rows
 
 
 def test_the_training_text_is_indexed_and_no_other(tiny_dataset: Dataset) -> None:
@@ -16,4 +16,4 @@ def test_people_are_those_of_validation_and_test(tiny_dataset: Dataset) -> None:
     splits = tiny_dataset.description.splits
     assert len(lines) == splits["validation"].lines + splits["test"].lines
     assert lines[-1].text == [*tiny_dataset.rows("test")][-1].text
-    assert len(Text(lines, index_training(tiny_dataset))) > 0
+    assert len(ComparedText(lines, index_training(tiny_dataset))) > 0

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.documents import documents, lines_of
 
-from scriptforge.originality import Index, Line, Text, examine
+from scriptforge.originality import ComparedText, Index, Line, examine
 from scriptforge.originality.page import render_page
 from scriptforge.originality.view import BANDS, figure_rows, marked_lines, summary_words
 
@@ -39,7 +39,7 @@ class Page(HTMLParser):
 
 def test_a_page_shows_figures_and_marks_copies_by_length() -> None:
     index = Index(lines_of([["", WORDS]]))
-    people = Text(lines_of([["one two and nothing else " * 5]]), index)
+    people = ComparedText(lines_of([["one two and nothing else " * 5]]), index)
     report = examine(lines_of([[f"So {WORDS}!", "and five six seven eight nine"]]), index, people)
     page = Page(render_page(report, "draft.txt"))
     assert page.marks == [
@@ -82,7 +82,7 @@ def test_segments_join_to_the_lines(training: list[list[str]], text: list[list[s
 
 def test_a_report_in_a_line() -> None:
     index = Index(lines_of([[WORDS]]))
-    people = Text(lines_of([["one two three and so on and so forth"]]), index)
+    people = ComparedText(lines_of([["one two three and so on and so forth"]]), index)
     text = lines_of([["one two three four is how it goes"]])
     assert summary_words(examine(text, index, people)) == (
         "the longest copy is 4 words, as in “document 0”, line 1 (human: 3); "

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.documents import documents, lines_of, occurs, words_of
 
-from scriptforge.originality import Index, Place, Text, examine, lines_of_script, lines_of_text
+from scriptforge.originality import ComparedText, Index, Location, examine, lines_of_script, lines_of_text
 from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY
 from scriptforge.screenplay.script import Element
 
@@ -32,7 +32,7 @@ def test_a_copy_is_found_across_lines_whoever_speaks(index: Index) -> None:
     assert report.longest_copy is not None
     assert report.longest_copy.words == 10
     assert report.longest_copy.text == "the last ferry, on a night like\nTHIS! Nobody but"
-    assert report.longest_copy.source == Place("", 2)
+    assert report.longest_copy.source == Location("", 2)
     assert report.copies == (report.longest_copy,)
     assert [(mark.line, mark.start, mark.stop) for mark in report.longest_copy.marks] == [
         (0, 10, 41),
@@ -126,7 +126,7 @@ def test_a_copy_of_everything_is_one_copy() -> None:
 
 def test_people_are_measured_in_windows_as_long_as_the_text() -> None:
     index = Index(lines_of([["a b c d e f g h"]]))
-    people = Text(lines_of([["a b c d x x x x a b x x x x x a x x x x"]]), index)
+    people = ComparedText(lines_of([["a b c d x x x x a b x x x x x a x x x x"]]), index)
     report = examine(lines_of([["a b c d e"]]), index, people)
     assert report.people is not None
     assert (report.people.windows, report.people.words) == (4, 5)
@@ -148,25 +148,25 @@ def test_people_are_measured_in_windows_as_long_as_the_text() -> None:
 
 def test_a_text_longer_than_all_that_people_wrote_is_compared_with_all_of_it() -> None:
     index = Index(lines_of([["a b c"]]))
-    people = Text(lines_of([["a b", "x y"], ["c"]]), index)
+    people = ComparedText(lines_of([["a b", "x y"], ["c"]]), index)
     report = examine(lines_of([["a b c d e f g h"]]), index, people)
     assert report.people is not None
     assert (report.people.windows, report.people.words, report.people.typical_copy) == (1, 5, 2)
 
 
 def test_without_held_out_text_there_is_no_comparison(index: Index) -> None:
-    assert examine(lines_of([["a"]]), index, Text([], index)).document()["human"] is None
+    assert examine(lines_of([["a"]]), index, ComparedText([], index)).document()["human"] is None
 
 
 @given(st.integers(1, 30), documents)
 def test_a_window_knows_nothing_of_what_comes_after_it(words: int, held_out: Texts) -> None:
     index = Index(lines_of(held_out))
-    people = Text(lines_of(held_out), index)
+    people = ComparedText(lines_of(held_out), index)
     report = examine(lines_of([["a " * words]]), index, people)
     assert report.people is None or (report.people.longest_copy or report).words <= report.people.words
 
 
 def test_a_text_of_no_words_can_be_examined(index: Index) -> None:
-    report = examine(lines_of_text("?!\n\n—"), index, Text(lines_of_script(TRAINING), index))
+    report = examine(lines_of_text("?!\n\n—"), index, ComparedText(lines_of_script(TRAINING), index))
     assert report.document()["novelty"] == {"4": None, "6": None, "8": None}
     assert (report.words, report.copies, report.copied_share) == (0, (), 0.0)
