@@ -1,10 +1,10 @@
 """The course project's functions, with the names and arguments that its notebooks expect.
 
-For students who bring a notebook along, and as the recipe that everything else here is measured against. It
-does what the course teaches, waste included: every word is read once for each window that it is in, a window
-is read from its start for each word that is written, and scores are computed for all places of a window
-although only those of the last are used. The rest of scriptforge does not work this way and is not needed
-here; docs/explanation/why-it-is-fast.md tells what the difference is worth.
+For students who come with a notebook, and as the baseline for every benchmark. It does what the course
+teaches, waste included: every word is read once for each window that contains it, a window is read from its
+start for each word that is written, and scores are computed for all positions of a window although only those
+of the last are used. The rest of scriptforge works differently and is not needed here;
+docs/explanation/why-it-is-fast.md says what the difference is worth.
 
     vocab_to_int, int_to_vocab = create_lookup_tables(words)
     loader = batch_data([vocab_to_int[word] for word in words], sequence_length=10, batch_size=256)
@@ -31,17 +31,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 Hidden: TypeAlias = tuple[Tensor, Tensor]
-"""What an LSTM remembers: its hidden and its cell state, each (L, B, H)."""
+"""The hidden and the cell state of an LSTM, each (L, B, H)."""
 
 GRADIENT_CLIP = 5.0
 TOP_K = 5
 
 
 def token_lookup() -> dict[str, str]:
-    """A word for each of the ten symbols, so that `bye` and `bye!` are not two words.
+    """Return a word for each of the ten symbols, so that `bye` and `bye!` are not two words.
 
     Returns:
-        From the symbol to its word, which has no space in it and is no word of any script.
+        From the symbol to its word, which has no space in it and occurs in no script.
     """
     return {
         ".": "||Period||",
@@ -58,7 +58,7 @@ def token_lookup() -> dict[str, str]:
 
 
 def create_lookup_tables(text: Sequence[str]) -> tuple[dict[str, int], dict[int, str]]:
-    """Numbers the words of a text, the most frequent first.
+    """Number the words of a text, the most frequent first.
 
     Args:
         text: the words, in order.
@@ -71,18 +71,18 @@ def create_lookup_tables(text: Sequence[str]) -> tuple[dict[str, int], dict[int,
 
 
 def batch_data(words: Sequence[int], sequence_length: int, batch_size: int) -> DataLoader[tuple[Tensor, ...]]:
-    """Every run of `sequence_length` words, with the word that follows it, in batches and shuffled.
+    """Return every window of `sequence_length` words with the word that follows it, shuffled and in batches.
 
     Args:
         words: the ids of the words of a text, in order.
         sequence_length: T.
-        batch_size: B. The last batch holds what is left over.
+        batch_size: B. The last batch holds the remainder.
 
     Returns:
         Batches of `inp_BT` and `target_B`, both int64.
 
     Raises:
-        ValueError: there is no window with a word after it.
+        ValueError: no window has a word after it.
     """
     ids = torch.as_tensor(list(words), dtype=torch.int64)
     if len(ids) <= sequence_length:
@@ -95,7 +95,7 @@ def batch_data(words: Sequence[int], sequence_length: int, batch_size: int) -> D
 
 
 class RNN(nn.Module):
-    """An embedding, an LSTM and a linear layer that scores what word comes after a window.
+    """An embedding, an LSTM and a linear layer that scores which word comes after a window.
 
     Args:
         vocab_size: V, how many words can be read.
@@ -103,7 +103,7 @@ class RNN(nn.Module):
         embedding_dim: E.
         hidden_dim: H.
         n_layers: L.
-        dropout: share of units dropped between the layers of the LSTM; of no effect with one layer.
+        dropout: share of units dropped between the layers of the LSTM; without effect if there is one layer.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class RNN(nn.Module):
         self.fc = nn.Linear(hidden_dim, output_size)
 
     def forward(self, nn_input: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
-        """Reads windows and scores what comes after each.
+        """Read windows and score what comes after each.
 
         Args:
             nn_input: `inp_BT`, the ids of the words of each window.
@@ -137,7 +137,7 @@ class RNN(nn.Module):
         return scores_BTV[:, -1], hidden
 
     def init_hidden(self, batch_size: int) -> Hidden:
-        """The state of an LSTM that has read nothing, for `batch_size` windows, beside the weights."""
+        """Return the state before anything was read, for `batch_size` windows, beside the weights."""
         zeros_LBH = self.fc.weight.new_zeros(self.lstm.num_layers, batch_size, self.lstm.hidden_size)
         return zeros_LBH, zeros_LBH.clone()
 
@@ -150,18 +150,18 @@ def forward_back_prop(
     target: Tensor,
     hidden: Hidden,
 ) -> tuple[float, Hidden]:
-    """One step of training, with the gradient's norm clipped at 5.
+    """Make one training step, with the norm of the gradient clipped at 5.
 
     Args:
         rnn: the network.
-        optimizer: of its parameters.
-        criterion: tells how wrong scores are; `nn.CrossEntropyLoss()`.
+        optimizer: the optimizer of its parameters.
+        criterion: the loss, `nn.CrossEntropyLoss()`.
         inp: `inp_BT`.
         target: `target_B`, the word after each window.
-        hidden: what the LSTM remembers; nothing is propagated back into it.
+        hidden: the state of the LSTM; no gradient flows into it.
 
     Returns:
-        The loss, a mean over the batch, and the state after the last word.
+        The mean loss of the batch, and the state after the last word.
     """
     device = next(rnn.parameters()).device
     rnn.zero_grad()
@@ -183,16 +183,16 @@ def generate(
     predict_len: int = 100,
     sequence_length: int = 10,
 ) -> str:
-    """Writes a script: each word is drawn from the five that score best after the window before it.
+    """Write a script: sample each word from the five that score best after the window before it.
 
     Args:
         rnn: a trained network.
         prime_id: the first word.
         int_to_vocab: from id to word.
-        token_dict: as `token_lookup` returns it; its words become symbols again.
-        pad_value: the id that stands in the window where there is no word yet.
+        token_dict: the result of `token_lookup`; its words become symbols again.
+        pad_value: the id that fills the window before the first word.
         predict_len: how many words to write after the first.
-        sequence_length: T, how many words the network looks back at; the windows that it was trained on.
+        sequence_length: T, how many words the network reads each time; as in its training.
 
     Returns:
         The text, `predict_len + 1` words and symbols long.
@@ -204,15 +204,15 @@ def generate(
     ids = [prime_id]
     for _ in range(predict_len):
         scores_1V, _ = rnn(window_1T, rnn.init_hidden(1))
-        chances_1K, best_1K = F.softmax(scores_1V, dim=1).topk(min(TOP_K, scores_1V.shape[1]))
-        drawn_11 = best_1K.gather(1, torch.multinomial(chances_1K, 1))
-        ids.append(int(drawn_11))
-        window_1T = torch.cat([window_1T[:, 1:], drawn_11], dim=1)
+        probabilities_1K, best_1K = F.softmax(scores_1V, dim=1).topk(min(TOP_K, scores_1V.shape[1]))
+        sampled_11 = best_1K.gather(1, torch.multinomial(probabilities_1K, 1))
+        ids.append(int(sampled_11))
+        window_1T = torch.cat([window_1T[:, 1:], sampled_11], dim=1)
     return _joined([int_to_vocab[number] for number in ids], token_dict)
 
 
 def _joined(words: Sequence[str], token_dict: Mapping[str, str]) -> str:
-    """Words as running text: a symbol stands close to the word before it, and these two to the one after."""
+    """Return words as running text: no space before a symbol, nor after a line break or a bracket."""
     symbols = {token.lower(): symbol for symbol, token in token_dict.items()}
     text = ""
     for word in words:

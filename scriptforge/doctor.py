@@ -1,7 +1,6 @@
-"""What this machine offers to scriptforge, and what is missing: facts with a remedy each.
+"""What this machine offers to scriptforge, and what is missing: facts, each with a remedy if it needs one.
 
-Nothing here reaches a network, changes a file that stays, or says what an access token is. It knows
-nothing of how findings are shown.
+Nothing here uses the network, leaves a file behind, or reveals an access token.
 """
 
 import os
@@ -31,8 +30,8 @@ class Finding:
     Attributes:
         check: what was looked at: "memory".
         found: what was found, in a few words.
-        state: "ok"; "advice" where something could be better; "unusable" where nothing will work.
-        remedy: what to do, unless all is well.
+        state: "ok"; "advice" if something could be better; "unusable" if nothing will work.
+        remedy: what to do; None if all is well.
     """
 
     check: str
@@ -42,7 +41,7 @@ class Finding:
 
 
 def examine(workspace: Workspace) -> Iterator[Finding]:
-    """Looks at everything that scriptforge stands on, one finding after the other."""
+    """Examine everything that scriptforge depends on, and yield one finding after the other."""
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _packages()
     yield Finding("cores", str(_cores()))
@@ -68,7 +67,7 @@ def _package(name: str) -> Finding:
 
 
 def _cores() -> int:
-    """The processor cores that this process may use."""
+    """Return how many processor cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS or Windows
@@ -79,7 +78,7 @@ def _memory() -> Finding:
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on Windows
-        return Finding("memory", "unknown here")
+        return Finding("memory", "unknown")
     if total < NEEDED_MEMORY:
         return Finding("memory", _size(total), "advice", "Train small models: --set hidden_size=128")
     return Finding("memory", _size(total))
@@ -93,13 +92,13 @@ def _accelerator() -> Finding:
             "accelerator",
             f"torch cannot be imported: {type(error).__name__}",
             "unusable",
-            "Install it again: pip install --force-reinstall torch",
+            "Reinstall it: pip install --force-reinstall torch",
         )
     if torch.cuda.is_available():
         return Finding("accelerator", f"cuda: {torch.cuda.get_device_name()}")
     if torch.backends.mps.is_available():
         return Finding("accelerator", "mps")
-    return Finding("accelerator", f"none; the CPU works with {torch.get_num_threads()} threads")
+    return Finding("accelerator", f"none; the CPU uses {torch.get_num_threads()} threads")
 
 
 def _workspace(root: Path) -> Finding:
@@ -111,18 +110,18 @@ def _workspace(root: Path) -> Finding:
             "workspace",
             f"{root}: {error.strerror}",
             "unusable",
-            "Make it, or name another folder: --workspace PATH",
+            "Create it, or choose another folder: --workspace PATH",
         )
     found = f"{root.resolve()}, {_size(free)} free"
     if free < NEEDED_DISK:
         return Finding(
-            "workspace", found, "advice", "Free some space, or name another folder: --workspace PATH"
+            "workspace", found, "advice", "Free some space, or choose another folder: --workspace PATH"
         )
     return Finding("workspace", found)
 
 
 def _caches() -> Iterator[Finding]:
-    """Where what was downloaded lies; `datasets` is not asked, since importing it takes seconds."""
+    """Report where downloads are; `datasets` itself is not asked, since importing it takes seconds."""
     from huggingface_hub import constants
 
     datasets = os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME) / "datasets"
@@ -131,12 +130,12 @@ def _caches() -> Iterator[Finding]:
 
 
 def _size_of(folder: Path) -> int:
-    """Bytes of the files under a folder; links are not followed."""
+    """Return the bytes of the files under a folder; links are not followed."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _login() -> Finding:
-    """Whether there is an access token for the Hub, and where; in the order in which the client looks."""
+    """Report whether there is an access token for the Hub, and where, in the order of the client."""
     from huggingface_hub import constants
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
@@ -145,11 +144,13 @@ def _login() -> Finding:
     file = Path(constants.HF_TOKEN_PATH)
     if file.is_file() and file.read_text(encoding="utf-8", errors="replace").strip():
         return Finding("hub login", f"a token in {file}")
-    return Finding("hub login", "none", "advice", "Only gated corpora and sharing need it: hf auth login")
+    return Finding(
+        "hub login", "none", "advice", "Needed only for gated corpora and for sharing: hf auth login"
+    )
 
 
 def _size(count: int) -> str:
-    """Bytes in the unit that fits."""
+    """Return bytes in the unit that fits."""
     amount = float(count)
     for unit in ("B", "KiB", "MiB"):
         if amount < 1024:
@@ -159,5 +160,5 @@ def _size(count: int) -> str:
 
 
 def is_usable(findings: Iterable[Finding]) -> bool:
-    """Whether scriptforge can work at all."""
+    """Return whether scriptforge can work at all."""
     return all(finding.state != "unusable" for finding in findings)

@@ -1,17 +1,18 @@
-"""Everything that can go wrong and be explained.
+"""Everything that can go wrong and be explained to a person.
 
-    ScriptforgeError            exit 1   the work failed
-    ├── UsageError              exit 2   the request was wrong
-    ├── CorpusError                      a card, a download or an input file
-    │   └── BrokenScript                 a text that is not what its format promises, in `screenplay`
-    ├── DatasetError                     a prepared dataset
-    ├── RunError                         a run folder, its weights or checkpoints
-    ├── StudyError                       a search for better settings, or where it is kept
-    ├── HubError                         a model on the Hub, or the way there
-    └── TrainingError                    training itself: NaN, memory, too little text
+    Exception
+    └── ScriptforgeError            exit 1   the work failed
+        ├── UsageError              exit 2   the request was wrong
+        ├── CorpusError                      a card, a download or an input file
+        │   └── BrokenScript                 a text that breaks the rules of its format, in `screenplay`
+        ├── DatasetError                     a prepared dataset
+        ├── RunError                         a run folder, its weights or checkpoints
+        ├── StudyError                       a search for better settings, or its storage
+        ├── HubError                         a model on the Hub, or the connection to it
+        └── TrainingError                    training itself: NaN, memory, too little text
 
 Domain code raises these and never prints or exits; `scriptforge.cli` turns one into two lines on
-stderr (what is wrong, what to do) and the exit code.
+stderr (what is wrong, what to do) and an exit code.
 """
 
 import difflib
@@ -23,7 +24,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class ScriptforgeError(Exception):
-    """A failure that a person can understand and act upon.
+    """A failure that a person can understand and do something about.
 
     Args:
         message: one line that says what is wrong.
@@ -57,19 +58,19 @@ class RunError(ScriptforgeError):
 
 
 class StudyError(ScriptforgeError):
-    """A study cannot be kept where it should be, or is another one than was asked for."""
+    """A study cannot be stored, or is not the one that was requested."""
 
 
 class HubError(ScriptforgeError):
-    """A model on the Hub cannot be had, sent or trusted."""
+    """A model on the Hub cannot be downloaded, sent or trusted."""
 
 
 class TrainingError(ScriptforgeError):
-    """Training cannot start or cannot go on."""
+    """Training cannot start or cannot continue."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names most like `name`, or with a word most like it, best first; case does not count."""
+    """Return the known names that, whole or by a word, are most like `name`, best first; case is ignored."""
     by_spelling: dict[str, list[str]] = {}
     for other in known:
         folded = other.casefold()
@@ -80,12 +81,12 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for a name that is not among the known ones, with the nearest suggested.
+    """Return the error for an unknown name, which suggests the nearest known ones.
 
     Args:
-        what: the kind of thing named, in the singular: "corpus", "setting".
-        name: what was asked for.
-        known: every name that would have been accepted.
+        what: what has such names, in the singular: "corpus", "setting".
+        name: the unknown name.
+        known: every name that would be accepted.
     """
     known = list(known)
     close = nearest(name, known)
@@ -94,5 +95,5 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     elif known:
         hint = f"Known: {', '.join(sorted(known)[:20])}{' …' if len(known) > 20 else ''}."
     else:
-        hint = "There is none yet."
+        hint = "There are none yet."
     return UsageError(f"There is no {what} named “{name}”.", hint)

@@ -29,4 +29,4 @@ def test_no_more_than_asked_for_are_suggested_and_none_twice() -> None:
 
 def test_all_are_listed_where_none_is_like_it() -> None:
     assert unknown_name("speaker", "zzz", ["B", "A"]).hint == "Known: A, B."
-    assert unknown_name("speaker", "zzz", []).hint == "There is none yet."
+    assert unknown_name("speaker", "zzz", []).hint == "There are none yet."

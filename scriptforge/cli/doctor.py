@@ -15,7 +15,7 @@ _MARKS = {"ok": "ok", "advice": "hint", "unusable": "broken"}
 
 
 def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
-    """Look at this machine: versions, memory, accelerator, disk, caches and login."""
+    """Check this machine: versions, memory, accelerator, disk, caches and login."""
     from dataclasses import asdict, replace
 
     from scriptforge.doctor import examine, is_usable
@@ -26,12 +26,12 @@ def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet:
     findings = [replace(finding, found=discreet(finding.found)) for finding in found]
     usable = is_usable(findings)
     document = {"usable": usable, "findings": [asdict(finding) for finding in findings]}
-    output.result(document, lambda: _drawn(findings))
+    output.result(document, lambda: _table(findings))
     if not usable:
         raise typer.Exit(1)
 
 
-def _drawn(findings: "list[Finding]") -> "RenderableType":
+def _table(findings: "list[Finding]") -> "RenderableType":
     return table(
         {"check": "left", "": "left", "found": "left", "what to do": "left"},
         [(finding.check, _MARKS[finding.state], finding.found, finding.remedy or "") for finding in findings],
