@@ -247,6 +247,7 @@ def test_real_corpora_are_those_of_the_cards(shared_corpora: Path) -> None:
         assert text_of(fetched) == path.read_text("utf-8").replace("\0", "")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     line = b"JERRY: The same line over and over, as it goes in a long series.\n"
     (tmp_path / "small.txt").write_bytes(line * 1000)

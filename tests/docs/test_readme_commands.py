@@ -28,6 +28,7 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.slow
 def test_commands_run_as_written(document: str, workspace_path: Path) -> None:
     _write_scripts(workspace_path)
     blocks = _blocks((REPOSITORY / document).read_text(encoding="utf-8"))

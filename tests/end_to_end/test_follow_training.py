@@ -63,6 +63,7 @@ def resumed(stage: Stage) -> RunFolder:
     return run_folder(stage, "resumed")
 
 
+@pytest.mark.slow
 class TestCurves:
     def test_every_validation_is_drawn(self, stage: Stage) -> None:
         folder = run_folder(stage, "play")
@@ -86,6 +87,7 @@ class TestCurves:
         assert len(steps(run_folder(stage, "unlucky"))) == 3
 
 
+@pytest.mark.slow
 class TestTensorBoard:
     def test_the_log_goes_on_where_the_training_does(self, resumed: RunFolder) -> None:
         log = _read_board(resumed.tensorboard)
@@ -118,6 +120,7 @@ class TestTensorBoard:
             assert logged == sorted(set(logged)), name
 
 
+@pytest.mark.slow
 class TestTrackio:
     def test_the_log_goes_on_with_the_run_and_names_nobody(
         self, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

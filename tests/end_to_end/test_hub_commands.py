@@ -20,6 +20,7 @@ def pushed(hub: Hub, stage: Stage) -> Hub:
     return hub
 
 
+@pytest.mark.slow
 def test_a_model_goes_out_and_comes_back_and_writes_the_same(
     pushed: Hub, stage: Stage, tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_dry_run_asks_nothing_and_shows_all(hub: Hub, stage: Stage) -> None:
     assert hub.seen == []
 
 
+@pytest.mark.slow
 def test_a_space_is_made_beside_the_model(hub: Hub, stage: Stage) -> None:
     done = scriptforge("push", "play", "--space", workspace=stage.path)
     assert done.stdout == f"{hub.address}/ann/play\n{hub.address}/spaces/ann/play\n"
@@ -59,6 +61,7 @@ def test_a_space_is_made_beside_the_model(hub: Hub, stage: Stage) -> None:
     assert "index.html" in page.files
 
 
+@pytest.mark.slow
 def test_the_hubs_own_command_reads_what_was_pushed(pushed: Hub, stage: Stage, tmp_path: Path) -> None:
     hf = Path(sys.executable).with_name("hf")
     done = subprocess.run(
@@ -69,6 +72,7 @@ def test_the_hubs_own_command_reads_what_was_pushed(pushed: Hub, stage: Stage, t
     assert there.read_bytes() == (stage.path / "runs" / "play" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_hf_uploads_can_be_pulled(hub: Hub, stage: Stage, tmp_path: Path) -> None:
     hf = Path(sys.executable).with_name("hf")
     folder = tmp_path / "up"
@@ -80,6 +84,7 @@ def test_what_hf_uploads_can_be_pulled(hub: Hub, stage: Stage, tmp_path: Path) -
     assert scriptforge("pull", "ann/mine", workspace=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_pull_that_is_killed_is_healed_by_the_next(pushed: Hub, tmp_path: Path) -> None:
     pushed.misbehave(Fault(stalls=True), method="GET", path="/model.safetensors")
     process = begin("pull", "ann/play", workspace=tmp_path)
@@ -101,6 +106,7 @@ def test_a_pull_that_is_killed_is_healed_by_the_next(pushed: Hub, tmp_path: Path
         (("generate", "ann/nothing"), "Error: The model ann/nothing does not exist, or is private (404)."),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_had_is_said_in_two_lines(
     hub: Hub, tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
@@ -111,6 +117,7 @@ def test_what_cannot_be_had_is_said_in_two_lines(
     assert second
 
 
+@pytest.mark.slow
 def test_a_corpus_is_read_at_one_commit(hub: Hub, tmp_path: Path) -> None:
     lines = "".join(f"ANN,Line {number} is said.\n" for number in range(200))
     first = hub.publish("dataset", "bob/show", {"show.csv": f"speaker,line\n{lines}".encode()}).head
@@ -122,6 +129,7 @@ def test_a_corpus_is_read_at_one_commit(hub: Hub, tmp_path: Path) -> None:
     assert [member["speaker"] for member in document["cast"]] == ["ANN"]
 
 
+@pytest.mark.slow
 def test_only_what_is_on_the_hub_has_revisions(stage: Stage) -> None:
     done = scriptforge("prepare", "harbour.txt", "--revision", "v1", "--force", workspace=stage.path)
     assert (done.returncode, done.stderr.splitlines()[0]) == (
@@ -131,6 +139,7 @@ def test_only_what_is_on_the_hub_has_revisions(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("debugged", [False, True])
+@pytest.mark.slow
 def test_neither_token_nor_home_is_ever_shown_or_sent(
     hub: Hub, stage: Stage, tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch, debugged: bool
 ) -> None:

@@ -134,6 +134,7 @@ def go_on(workspace: Path) -> None:
     assert done.returncode == 0 or "has finished" in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_three_kills(reference: Reference, workspace: Path) -> None:
     """In the first fifth; then, later, in the middle of a save; then somewhere in the rest."""
     first, second, third = (random.random() * reference.seconds * share for share in (0.2, 0.2, 0.4))
@@ -146,7 +147,7 @@ def test_three_kills(reference: Reference, workspace: Path) -> None:
     assert remains(workspace) == reference.left, f"killed {seen}"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("trial", range(30))
 def test_thirty_trainings_killed_at_random(
     reference: Reference,

@@ -40,12 +40,13 @@ def peak(workspace: Path, size: int, *words: str, blank: bool = False) -> int:
     return int(done.stderr) * _UNIT
 
 
+@pytest.mark.slow
 def test_a_dense_plain_text(tmp_path: Path) -> None:
     small, large = (peak(tmp_path, size * MEGABYTE, "--plain", "--level", "char") for size in (2, 12))
     assert large - small < 50 * MEGABYTE
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("words", "blank"),
     [

@@ -12,6 +12,8 @@ from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
 from scriptforge.workspace import RunFolder
 
+pytestmark = pytest.mark.slow
+
 FIGURES = ("nats_per_token", "perplexity", "nats_per_character", "bits_per_character")
 
 

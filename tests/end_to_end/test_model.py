@@ -16,6 +16,7 @@ def place(tiny_run: RunFolder) -> Path:
     return tiny_run.path.parent.parent
 
 
+@pytest.mark.slow
 def test_a_program_writes_what_the_command_writes(place: Path) -> None:
     model = scriptforge.load("harbour", workspace=place)
     options = ("--lines", "6", "--temperature", "0.5", "--seed", "4")

@@ -32,6 +32,7 @@ def test_the_result_is_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
     assert "old.txt: read as Windows-1252, 1 NUL byte removed, CRLF line ends" in done.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "marked.txt").write_text(comedy(300), encoding="utf-8-sig")
     description = prepare(tmp_path, "marked.txt", "--level", "char", "--plain")
@@ -61,6 +62,7 @@ def test_a_folder_and_a_table(tmp_path: Path) -> None:
         ("empty.txt", b"", "is empty"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_no_script_is_refused_in_two_lines(
     tmp_path: Path, name: str, content: bytes, problem: str
 ) -> None:
@@ -70,6 +72,7 @@ def test_what_is_no_script_is_refused_in_two_lines(
     assert hint
 
 
+@pytest.mark.slow
 def test_a_single_line_of_five_megabytes(tmp_path: Path) -> None:
     draw = random.Random(0)
     words = [comedy(1, seed=seed).split()[-1] for seed in range(20)]
@@ -81,6 +84,7 @@ def test_a_single_line_of_five_megabytes(tmp_path: Path) -> None:
     assert splits["train"]["characters"] + splits["validation"]["characters"] == 5_000_000
 
 
+@pytest.mark.slow
 def test_only_force_replaces(tmp_path: Path) -> None:
     (tmp_path / "play.txt").write_text(comedy(200))
     prepare(tmp_path, "play.txt", "--level", "char")
@@ -90,6 +94,7 @@ def test_only_force_replaces(tmp_path: Path) -> None:
     assert prepare(tmp_path, "play.txt", "--level", "word", "--force")["level"] == "word"
 
 
+@pytest.mark.slow
 def test_a_file_name_that_no_folder_can_have(tmp_path: Path) -> None:
     (tmp_path / "My play (draft 2).txt").write_text(comedy(200))
     description = prepare(tmp_path, "My play (draft 2).txt")

@@ -63,6 +63,7 @@ def test_every_command_is_watched() -> None:
 
 
 @pytest.mark.parametrize("command", SESSIONS)
+@pytest.mark.slow
 def test_neither_token_nor_home_leaves_its_place(
     hub: Hub, workspace: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def prepare(workspace: Path, *words: str | Path) -> dict[str, Any]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_south_park_has_the_cast_that_its_tables_have(shared_corpora: Path, tmp_path: Path) -> None:
     description = prepare(tmp_path, shared_corpora / "southpark")
     tables = [
@@ -52,6 +53,7 @@ def unnamed(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_columns_may_be_said(unnamed: Path) -> None:
     description = prepare(unnamed, "tea.csv", "--columns", "speaker=who,line=What,document=Season+Part")
     assert [(member["speaker"], member["lines"]) for member in description["cast"]] == [("ANNA", 300)]
@@ -66,6 +68,7 @@ def test_columns_may_be_said(unnamed: Path) -> None:
         (("--columns", "speker=Who"), 2, "“speker”", "speaker, line, kind, document"),
     ],
 )
+@pytest.mark.slow
 def test_columns_that_are_not_known_are_named(
     unnamed: Path, words: tuple[str, ...], code: int, error: str, hint: str
 ) -> None:
@@ -100,12 +103,13 @@ def peak(workspace: Path, megabytes: int, *words: str) -> int:
     return int(done.stderr) * _UNIT
 
 
+@pytest.mark.slow
 def test_a_long_line_takes_no_more_memory_the_longer_it_is(tmp_path: Path) -> None:
     small, large = (peak(tmp_path, megabytes, "--plain") for megabytes in (1, 8))
     assert large - small < 40 * MEGABYTE
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("words", [(), ("--plain",)], ids=["script", "plain"])
 def test_a_line_of_two_hundred_megabytes(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert peak(tmp_path, 200, *words) < 1500 * MEGABYTE

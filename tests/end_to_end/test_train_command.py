@@ -101,6 +101,7 @@ class TestFailing:
         tensors = load_file(checkpoint / "model.safetensors")
         assert all(tensor.isfinite().all() for tensor in tensors.values())
 
+    @pytest.mark.slow
     def test_out_of_memory(self, stage: Stage) -> None:
         """A model of 130 gigabytes, with `--force` on a run that must stay as it is."""
         folder = RunFolder(stage.path / "runs" / "play")
@@ -119,6 +120,7 @@ class TestFailing:
         )
 
 
+@pytest.mark.slow
 def test_the_goal_of_the_course_is_shown_whenever_its_network_was_trained(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -202,6 +204,7 @@ class TestInterrupting:
         assert run(words) == 0
         assert f"Run “{folder.name}” goes on" in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_sigterm_saves_too(self, training) -> None:  # type: ignore[no-untyped-def]
         process, folder = training
         time.sleep(0.5)
@@ -209,6 +212,7 @@ class TestInterrupting:
         assert code == 143 and "Stopped at step" in errors
         assert folder.checkpoint_steps()[0] > 0
 
+    @pytest.mark.slow
     def test_asking_twice_leaves_at_once(self, stage: Stage) -> None:
         """In the middle of a step that takes seconds."""
         process = begin(

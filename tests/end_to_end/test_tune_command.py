@@ -44,6 +44,7 @@ def states(found: dict[str, Any]) -> list[str]:
     return [trial["state"] for trial in found["trials"]]
 
 
+@pytest.mark.slow
 def test_from_search_to_run(place: Path) -> None:
     words = ("tune", "harbour", "--trials", "3", *SHORT)
     found = document(
@@ -70,6 +71,7 @@ def test_from_search_to_run(place: Path) -> None:
     assert "Trial" not in again.stderr, "there was nothing left to do"
 
 
+@pytest.mark.slow
 def test_interrupted_and_gone_on_with(place: Path) -> None:
     words = ("tune", "--trials", "1", "--space", "space.toml", "--seconds", "2", "--json")
     process = begin(*words[:-1], workspace=place)
@@ -94,6 +96,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_two_processes_of_which_one_is_killed(place: Path, storage: str) -> None:
     """The one that stays does the trial of the other one again, once its signs of life have stayed away."""
     words = ("tune", "--trials", "4", "--space", "space.toml", "--seconds", "3", "--storage", storage)
@@ -113,6 +116,7 @@ def test_two_processes_of_which_one_is_killed(place: Path, storage: str) -> None
     assert not list((place / "studies" / "harbour" / "trials").iterdir())
 
 
+@pytest.mark.slow
 def test_a_storage_that_is_lost_ends_the_search_in_two_lines(place: Path) -> None:
     database = place / "shared.db"
     words = ("tune", "--trials", "2", "--space", "space.toml", "--seconds", "5")
@@ -167,6 +171,7 @@ def test_a_server_that_is_not_there(place: Path) -> None:
 
 
 @needs_postgresql
+@pytest.mark.slow
 def test_a_server_that_refuses(place: Path) -> None:
     with postgresql.server() as address:
         wrong = address.replace(postgresql.PASSWORD, "guessed")

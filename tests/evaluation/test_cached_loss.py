@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.slow import slow
 from support.tiny import prepared
 
 from scriptforge.corpus.options import Shares
@@ -57,7 +58,7 @@ def nats_one_by_one(model: Recurrent, ids: np.ndarray, options: CacheOptions) ->
     "options",
     [CacheOptions(), CacheOptions(0.6, 5, 1), CacheOptions(0.5, 30, 100), CacheOptions(0.3, 0, 256)],
 )
-@pytest.mark.parametrize("length", [1, 2, 256, 257, 600])
+@pytest.mark.parametrize("length", [1, 2, 257, *slow([256, 600])])
 def test_a_text_costs_what_a_decoder_is_surprised_by(
     model: Recurrent, length: int, options: CacheOptions, ends: bool
 ) -> None:

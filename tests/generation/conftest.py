@@ -22,19 +22,22 @@ SCRIPT = (
 )
 TEXTS = [f"{element.text}\n" for element in SCRIPT] + ["newman", "setting INT."]
 
+QUICK_LEVELS = [pytest.param(level, marks=pytest.mark.slow if level == "bpe" else ()) for level in LEVELS]
+"""Every level, the one that takes longest marked so."""
+
 
 def train_vocabulary(level: Level, *, plain: bool = False) -> Vocabulary:
     size = 400 if level == "bpe" else None
     return Vocabulary.train(TEXTS, level, size=size, speakers=() if plain else CAST, plain=plain)
 
 
-@pytest.fixture(scope="session", params=LEVELS)
+@pytest.fixture(scope="session", params=QUICK_LEVELS)
 def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
     """A vocabulary for scripts."""
     return train_vocabulary(request.param)
 
 
-@pytest.fixture(scope="session", params=LEVELS)
+@pytest.fixture(scope="session", params=QUICK_LEVELS)
 def plain_vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
     """A vocabulary for plain text."""
     return train_vocabulary(request.param, plain=True)

@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 from support.loopback_hub import TOKEN, Fault, Hub
 from support.pushing import push_run
+from support.slow import slow
 
 from scriptforge.errors import HubError
 from scriptforge.hub import pull
@@ -67,7 +68,7 @@ def test_a_refused_pull_says_why(
     "fault",
     [
         Fault(resets=True),
-        Fault(stalls=True),
+        *slow([Fault(stalls=True)]),
         Fault(keeps=0.5),
         Fault(corrupts=True),
         Fault(adds=7),
@@ -86,7 +87,7 @@ def test_what_breaks_on_the_way_is_not_kept_and_heals(
     assert pull(workspace, "bob/harbour").folder.weights.is_file()
 
 
-@pytest.mark.parametrize("path", ["/api/repos/create", "/preupload/", "/lfs/", "/commit/"])
+@pytest.mark.parametrize("path", ["/commit/", *slow(["/api/repos/create", "/preupload/", "/lfs/"])])
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -109,7 +110,7 @@ def test_a_push_that_fails_says_why_and_changes_nothing(
     assert push_run(Run(tiny_run), "ann/harbour").is_new
 
 
-@pytest.mark.parametrize("fault", [Fault(adds=9), Fault(corrupts=True)], ids=repr)
+@pytest.mark.parametrize("fault", [Fault(adds=9), *slow([Fault(corrupts=True)])], ids=repr)
 @pytest.mark.parametrize("path", ["/api/repos/create", "/api/models/", "/lfs/objects/batch", "/preupload/"])
 def test_an_answer_that_is_not_the_hubs_is_said_to_be_none(
     hub: Hub, tiny_run: RunFolder, workspace: Workspace, fault: Fault, path: str

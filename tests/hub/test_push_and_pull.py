@@ -228,6 +228,7 @@ for repository in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_transformers_reads_the_vocabulary_of_a_pushed_model(
     hub: Hub, tiny_text: Path, tmp_path: Path
 ) -> None:

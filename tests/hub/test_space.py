@@ -23,7 +23,7 @@ from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=skips.NO_CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason=skips.NO_CHROMIUM)]
 
 # Opens the page in a frame, does with it what a person would, and sends what came of it to the server.
 HARNESS = """<!doctype html><iframe id="frame" src="index.html" width="800" height="800"></iframe>

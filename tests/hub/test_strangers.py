@@ -59,6 +59,7 @@ print(int(status["VmHWM"].split()[0]) - int(status["RssFile"].split()[0]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason=skips.NO_PEAK)
+@pytest.mark.slow
 def test_the_whole_zoo_costs_less_than_half_a_gigabyte(
     hub: Hub, files: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ def test_copies_stand_in_both_texts_and_nothing_long_is_left_out(training: Texts
 @pytest.mark.parametrize(
     "words", [[f"w{number % 30_011}" for number in range(100_000)], ["la"] * 100_000], ids=["novel", "song"]
 )
+@pytest.mark.slow
 def test_a_hundred_thousand_copied_words_are_measured(words: list[str]) -> None:
     index = Index(lines_of_text(" ".join(words[:50_000])))
     report = examine(lines_of_text("\n".join(words)), index)

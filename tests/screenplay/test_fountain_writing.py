@@ -182,7 +182,7 @@ def test_real_scripts_survive(shared_corpora: Path, file: str) -> None:
     assert read_back(fountain.write(script)) == script
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("file", CORPORA)
 def test_whole_real_corpora_survive(shared_corpora: Path, file: str) -> None:
     with (shared_corpora / file).open(encoding="utf-8") as lines:
@@ -205,7 +205,7 @@ def test_scripts_from_tables_survive(shared_corpora: Path) -> None:
         assert read_back(fountain.write(script)) == script
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_all_scripts_from_tables_survive(shared_corpora: Path) -> None:
     for script in southpark(shared_corpora):
         assert read_back(fountain.write(script)) == script

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.slow import slow
 
 from scriptforge.errors import UsageError
 from scriptforge.screenplay.formats import FORMATS, read
@@ -99,7 +100,10 @@ def test_what_is_not_text_at_all_is_kept_as_action_without_its_control_character
     assert not any(unicodedata.category(character) == "Cc" for character in text.replace("\n", ""))
 
 
-@pytest.mark.parametrize("piece", ["a: ", "( ", "[[", "/*", "]]/*", "A\n", "a (", "\t", "THE "])
+@pytest.mark.parametrize(
+    "piece",
+    ["a: ", "( ", "[[", "/*", "]]/*", "a (", "\t", "THE ", *slow(["A\n"])],
+)
 def test_a_long_line_is_read_in_passing(piece: str) -> None:
     for name in (None, *names):
         for _ in read([piece * 200_000], format=name):

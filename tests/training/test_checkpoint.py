@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
+from support.slow import slow
 from support.tiny import finish, small
 
 from scriptforge.config import Settings
@@ -76,7 +77,11 @@ def test_two_checkpoints_are_kept_of_all_that_training_needs(uninterrupted: RunF
     assert identity.keys() == {"threads", "device", "processes", "torch"}
 
 
-@pytest.mark.parametrize("steps", [(1,), (2, 1, 1), (20, 1, 1), (60, 1, 30)], ids=str)
+@pytest.mark.parametrize(
+    "steps",
+    [(1,), (60, 1, 30), *slow([(2, 1, 1), (20, 1, 1)])],
+    ids=str,
+)
 def test_stopped_and_gone_on_with(
     tiny_dataset: Dataset, uninterrupted: RunFolder, folder: RunFolder, steps: tuple[int, ...]
 ) -> None:
@@ -145,7 +150,16 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+QUICK_DAMAGES = ("weights cut", "state missing", "manifest empty")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(damage, id=name, marks=() if name in QUICK_DAMAGES else pytest.mark.slow)
+        for name, damage in DAMAGES.items()
+    ],
+)
 def test_a_damaged_checkpoint_is_skipped(
     tiny_dataset: Dataset, uninterrupted: RunFolder, stopped: RunFolder, damage: Callable[[Path], Any]
 ) -> None:

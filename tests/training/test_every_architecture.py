@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from support.loopback_hub import Hub
 from support.pushing import push_run
 from support.skips import skip_without_bf16_lstm
+from support.slow import slow
 from support.tiny import finish, small
 
 import scriptforge
@@ -68,7 +69,7 @@ def test_it_learns(workspace: Workspace, arch: Architecture) -> None:
     assert last["nats_per_token"] < first["nats_per_token"] - 0.2
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("arch", [ARCHITECTURES[0], *slow(ARCHITECTURES[1:])])
 def test_stopped_and_gone_on_with_it_ends_in_the_same_bits(
     tiny_dataset: Dataset, workspace: Workspace, arch: Architecture, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_stopped_and_gone_on_with_it_ends_in_the_same_bits(
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
+@pytest.mark.slow
 def test_optimizers_go_on_in_the_same_bits_too(tiny_dataset: Dataset, tmp_path: Path, optimizer: str) -> None:
     chosen = settings("transformer", optimizer=optimizer, learning_rate=0.002, validations=1)
     whole, parted = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parted")
@@ -92,6 +94,7 @@ def test_optimizers_go_on_in_the_same_bits_too(tiny_dataset: Dataset, tmp_path: 
     assert left_by(parted) == left_by(whole)
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same(workspace: Workspace) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _OPEN_AND_WRITE, *ARCHITECTURES],
@@ -107,7 +110,7 @@ def test_another_process_writes_the_same(workspace: Workspace) -> None:
     assert all(text.count("\n") >= 3 for text in own)
 
 
-@pytest.mark.parametrize("arch", SIBLINGS)
+@pytest.mark.parametrize("arch", [SIBLINGS[0], *slow(SIBLINGS[1:])])
 def test_it_is_pushed_and_pulled(hub: Hub, workspace: Workspace, arch: Architecture, tmp_path: Path) -> None:
     run = Run(workspace.run(arch))
     card = build_payload(run, f"ann/{arch}").card

@@ -63,6 +63,7 @@ def test_the_ids_are_those_of_the_library(
     assert encoded.unknown_characters == sum(stop - start for start, stop in spans)
 
 
+@pytest.mark.slow
 def test_more_different_words_than_are_remembered() -> None:
     vocabulary = VOCABULARIES["bpe", False]
     many = " ".join(f"w{number}" for number in range(130_000))
