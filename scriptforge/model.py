@@ -9,9 +9,9 @@ print(model.generate("elaine:", lines=12))
 from collections.abc import Sequence
 from pathlib import Path
 
-from scriptforge.generation import Casting, Request, SamplingOptions, generate
+from scriptforge.generation import generate
 from scriptforge.hub import PushResult, find_run, push
-from scriptforge.options import PushOptions
+from scriptforge.options import GenerateOptions, PushOptions
 from scriptforge.run.run import Run
 from scriptforge.workspace import Workspace
 
@@ -51,7 +51,7 @@ class Model:
         turns: int | None = None,
         length: int | None = None,
         cast: Sequence[str] = (),
-        seed: int = 1,
+        seed: int = GenerateOptions.seed,
         **sampling: float,
     ) -> str:
         """Writes one script; the same arguments give the same text, and that of the command line.
@@ -63,22 +63,22 @@ class Model:
             length: about so many tokens, to the end of a line.
             cast: only these speak; anybody if empty.
             seed: decides what is drawn.
-            sampling: as of `scriptforge.generation.SamplingOptions`: `temperature`, `top_p`, …
+            sampling: as of `scriptforge.options.GenerateOptions`: `temperature`, `top_p`, …
 
         Raises:
             UsageError: this model cannot write that, or a value is out of its range.
         """
-        request = Request(
+        options = GenerateOptions(
             prime=prime,
             lines=lines,
             turns=turns,
             length=length,
             seed=seed,
-            sampling=SamplingOptions(**sampling),  # type: ignore[arg-type]  # its fields say which are whole
-            casting=Casting(tuple(cast)),
+            cast=tuple(cast),
+            **sampling,  # type: ignore[arg-type]  # its fields say which are whole
         )
-        (piece,) = generate(self.run.model, self.run.vocabulary, request)
-        return piece.text
+        (written,) = generate(self.run.model, self.run.vocabulary, options)
+        return written.text
 
     def push(self, repository: str, *, private: bool = False, create_pr: bool = False) -> PushResult:
         """Shares it on the Hub, as `scriptforge push` does.

@@ -208,11 +208,11 @@ class GenerateOptions:
                 )
         if not 0 <= self.seed <= _MOST_SEEDS - self.count:
             raise UsageError(f"The seed cannot be {self.seed}.", "Take a number from 0 to 9 quintillion.")
-        for name, (low, high) in _SAMPLING_RANGES.items():
+        for name, (low, high) in SAMPLING_RANGES.items():
             _check_range(name, getattr(self, name), low, high, getattr(type(self), name))
 
 
-_SAMPLING_RANGES: dict[str, tuple[float, float]] = {
+SAMPLING_RANGES: dict[str, tuple[float, float]] = {
     "temperature": (0, 100),
     "top_k": (0, 1_000_000),
     "top_p": (0, 1),
@@ -246,7 +246,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         if self.cache is not None:
-            _check_range("cache", self.cache, *_SAMPLING_RANGES["cache"], GenerateOptions.cache)
+            _check_range("cache", self.cache, *SAMPLING_RANGES["cache"], GenerateOptions.cache)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,7 @@ from scriptforge.cli import errors as cli_errors
 from scriptforge.cli.app import COMMANDS
 from scriptforge.config import PRESETS, Settings
 from scriptforge.corpus.cards import Card, HubDataset, LocalPath, StrictModel, WebFile, load_cards
-from scriptforge.generation import SamplingOptions
-from scriptforge.generation.request import MEMORY
+from scriptforge.options import REPETITION_WINDOW, SAMPLING_RANGES, GenerateOptions
 from scriptforge.screenplay.formats import FORMATS, WRITERS, read
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import Columns, documents, guess_columns
@@ -47,7 +46,9 @@ def settings() -> str:
         for key, f in Settings.model_fields.items()
     ]
     effects = {
-        name: words.replace("`MEMORY`", str(MEMORY)) for name, words in attributes(SamplingOptions).items()
+        name: words.replace("`REPETITION_WINDOW`", str(REPETITION_WINDOW))
+        for name, words in attributes(GenerateOptions).items()
+        if name in SAMPLING_RANGES
     }
     changed = [key for key in Settings.model_fields if any(key in preset for preset in PRESETS.values())]
     return page(
@@ -82,7 +83,8 @@ def settings() -> str:
             ("option", "default", "what it does"),
             (
                 (f"`--{field.name.replace('_', '-')}`", cell(field.default), effects[field.name])
-                for field in fields(SamplingOptions)
+                for field in fields(GenerateOptions)
+                if field.name in SAMPLING_RANGES
             ),
         ),
     )

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -23,11 +23,12 @@ from torch import Tensor
 
 from scriptforge import __version__
 from scriptforge.cli.app import run
-from scriptforge.generation import Piece, Request, SamplingOptions, generate
+from scriptforge.generation import GeneratedText, generate
 from scriptforge.generation.decoding import Loop, ModelDecoder
 from scriptforge.generation.grammar import Grammar, Position, build_grammar
 from scriptforge.generation.sampling import Sampler
 from scriptforge.models import pack
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read, write
 from scriptforge.screenplay.script import Script
@@ -40,7 +41,7 @@ LANES = 250
 LINES = 5
 TRAININGS = {"barely trained": ("--minutes", "0.02"), "trained for a minute": ("--minutes", "1")}
 FORMATS = {"txt": "name-line", "fountain": "fountain", "fdx": "fdx"}
-SAMPLING = SamplingOptions(temperature=1, min_p=0)
+SAMPLING = GenerateOptions(temperature=1, min_p=0)
 STEPS = 60
 ROUNDS = 75
 
@@ -114,14 +115,14 @@ def measure(trained: Run, level: str, training: str, count: int) -> Row:
     )
 
 
-def pieces(trained: Run, count: int) -> Iterator[Piece]:
+def pieces(trained: Run, count: int) -> Iterator[GeneratedText]:
     """So many pieces, in batches."""
     for seed in range(0, count, LANES):
-        request = Request(lines=LINES, count=min(LANES, count - seed), seed=seed, sampling=SAMPLING)
-        yield from generate(trained.model, trained.vocabulary, request)
+        options = replace(SAMPLING, lines=LINES, count=min(LANES, count - seed), seed=seed)
+        yield from generate(trained.model, trained.vocabulary, options)
 
 
-def is_well_formed(piece: Piece) -> bool:
+def is_well_formed(piece: GeneratedText) -> bool:
     """Whether every format reads back what was emitted."""
     script = Script.from_elements("", piece.elements)
     return tuple(read(piece.text.splitlines(), "name-line")) == piece.elements and all(

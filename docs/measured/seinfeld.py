@@ -26,7 +26,9 @@ from scriptforge import __version__
 from scriptforge.cli.app import run
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
-from scriptforge.generation import CacheOptions, Request, SamplingOptions, Writing, generate
+from scriptforge.generation import Writing, generate
+from scriptforge.generation.neural_cache import CacheParameters
+from scriptforge.options import GenerateOptions
 from scriptforge.originality import (
     ComparedText,
     Index,
@@ -46,11 +48,11 @@ MAX_COPY = 8
 CACHE_SHARES = (0.05, 0.1, 0.2)
 ROUNDS, TOKENS = 75, 40
 REQUESTS = {
-    "temperature 0.5": Request(sampling=SamplingOptions(temperature=0.5)),
-    "temperature 0.8, the default": Request(),
-    "temperature 1, nothing cut off": Request(sampling=SamplingOptions(temperature=1, min_p=0)),
-    "temperature 0.5, `--max-copy 8`": Request(sampling=SamplingOptions(temperature=0.5), max_copy=MAX_COPY),
-    "the default, `--cache 0.1`": Request(cache=CacheOptions(0.1)),
+    "temperature 0.5": GenerateOptions(temperature=0.5),
+    "temperature 0.8, the default": GenerateOptions(),
+    "temperature 1, nothing cut off": GenerateOptions(temperature=1, min_p=0),
+    "temperature 0.5, `--max-copy 8`": GenerateOptions(temperature=0.5, max_copy=MAX_COPY),
+    "the default, `--cache 0.1`": GenerateOptions(cache=0.1),
 }
 
 
@@ -99,7 +101,7 @@ def indexed(dataset: Dataset) -> tuple[Index, ComparedText, list[tuple[str, str]
 
 
 def originality(
-    trained: Run, request: Request, index: Index, people: ComparedText
+    trained: Run, request: GenerateOptions, index: Index, people: ComparedText
 ) -> tuple[OriginalityReport, float]:
     """What is copied in a text of many lines, and how many seconds finding that out took."""
     request = replace(request, lines=LINES, count=PIECES)
@@ -169,7 +171,7 @@ def cache_table(trained: Run, dataset: Dataset) -> str:
     for split in SPLITS[1:]:
         plain = evaluate_split(trained.model, dataset, split).stream
         cached = [
-            evaluate_cached(trained.model, dataset, split, CacheOptions(share)) for share in CACHE_SHARES
+            evaluate_cached(trained.model, dataset, split, CacheParameters(share)) for share in CACHE_SHARES
         ]
         rows.append([split, *(f"{figures.bits_per_character:.4f}" for figures in (plain, *cached))])
     header = ("split", "without", *(f"share {share}" for share in CACHE_SHARES))
@@ -184,8 +186,8 @@ def costs_table(
 ) -> str:
     """What the index, a query, and the limit to copies take."""
     slowest = max(seconds for _, seconds in reports.values())
-    limited = cost(trained, index, Request(), Request(max_copy=MAX_COPY))
-    cached = cost(trained, index, Request(), Request(cache=CacheOptions(0.1)))
+    limited = cost(trained, index, GenerateOptions(), GenerateOptions(max_copy=MAX_COPY))
+    cached = cost(trained, index, GenerateOptions(), GenerateOptions(cache=0.1))
     facts = [
         *facts,
         (f"examining a text of {LINES * PIECES} lines, beside people's", f"{slowest:.2f} s"),
@@ -195,7 +197,7 @@ def costs_table(
     return "## What it costs\n\n" + table(("what", "cost"), facts)
 
 
-def cost(trained: Run, index: Index, without: Request, with_it: Request) -> float:
+def cost(trained: Run, index: Index, without: GenerateOptions, with_it: GenerateOptions) -> float:
     """The share of time that a request adds to a token, once begun: medians of turns of two writings."""
     writings = [
         iter(Writing(trained.model, trained.vocabulary, replace(request, length=10**6), index=index))

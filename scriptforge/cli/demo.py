@@ -30,7 +30,8 @@ def demo(
     from scriptforge.corpus.prepare import Options, prepare, recommended
     from scriptforge.corpus.sources import find_source
     from scriptforge.dataset import Dataset
-    from scriptforge.generation import Request, SamplingOptions, stream
+    from scriptforge.generation import stream
+    from scriptforge.options import GenerateOptions
     from scriptforge.run.run import Run
     from scriptforge.tracking.trackers import recorders
     from scriptforge.training.devices import choose_device
@@ -61,7 +62,8 @@ def demo(
         raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")
     trained = Run(run)
-    sampling = SamplingOptions(temperature=TEMPERATURE, repetition_penalty=REPETITION_PENALTY)
-    request = Request(lines=LINES, seed=SEED, sampling=sampling)
-    output.stream(stream(trained.model, trained.vocabulary, request))
+    options = GenerateOptions(
+        lines=LINES, seed=SEED, temperature=TEMPERATURE, repetition_penalty=REPETITION_PENALTY
+    )
+    output.stream(stream(trained.model, trained.vocabulary, options))
     output.note(_NEXT)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
+from scriptforge.options import DEFAULT_LINES, GenerateOptions
 
 if TYPE_CHECKING:
     from scriptforge.dataset import Dataset
-    from scriptforge.generation import Casting, Piece, Request
+    from scriptforge.generation import GeneratedText
     from scriptforge.generation.decoding import Sitting
     from scriptforge.originality import Index, OriginalityReport
     from scriptforge.run.run import Run
@@ -66,7 +67,7 @@ def chosen_format(asked: FormatChoice | None, path: Path | None) -> str:
     return suffix if suffix in list(FormatChoice) else FormatChoice.txt.value
 
 
-def laid_out(piece: "Piece", format: str, is_plain: bool) -> str:
+def laid_out(piece: "GeneratedText", format: str, is_plain: bool) -> str:
     """A piece in a format.
 
     Args:
@@ -92,7 +93,7 @@ def laid_out(piece: "Piece", format: str, is_plain: bool) -> str:
 
 
 def write_files(
-    path: Path, run: str, format: str, pieces: Sequence["Piece"], texts: Sequence[str], force: bool
+    path: Path, run: str, format: str, pieces: Sequence["GeneratedText"], texts: Sequence[str], force: bool
 ) -> Iterator[str]:
     """Writes each piece into a file of its own; of several, the seed is in the file's name.
 
@@ -122,10 +123,6 @@ def write_files(
             )
         atomic_write(file, text)
         yield f"{file} (seed {piece.seed})"
-
-
-DEFAULT_LINES = 20
-DEFAULT_SEED = 1
 
 
 def generate(
@@ -210,7 +207,7 @@ def generate(
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="S", help=f"The same seed gives the same text; {DEFAULT_SEED} if left out."
+            min=0, metavar="S", help=f"The same seed gives the same text; {GenerateOptions.seed} if left out."
         ),
     ] = None,
     continued: Annotated[
@@ -237,7 +234,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Write new scripts in the voice of a run."""
-    from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
+    from scriptforge.generation import Writing
     from scriptforge.generation.decoding import save_sitting
     from scriptforge.hub import find_run
     from scriptforge.originality import index_training
@@ -249,7 +246,8 @@ def generate(
     layout = chosen_format(format, path)
     is_streamed = count == 1 and path is None and not as_json and layout == FormatChoice.txt.value
     _refuse_contradictions(continued, saved, seed, count, layout if path is None else "")
-    sampling: dict[str, Any] = {
+    given: dict[str, Any] = {
+        "seed": seed,
         "temperature": temperature,
         "top_k": top_k,
         "top_p": top_p,
@@ -257,22 +255,23 @@ def generate(
         "typical": typical,
         "repetition_penalty": repetition_penalty,
         "no_repeat_ngram": no_repeat_ngram,
+        "cache": cache,
     }
     names = tuple(name.strip() for name in (cast or "").split(",") if name.strip())
-    request = Request(
+    options = GenerateOptions(
         prime=read_prime(prime),
         scene=scene or "",
         source=source or "",
-        lines=DEFAULT_LINES if (lines, turns, length) == (None, None, None) else lines,
+        lines=lines,
         turns=turns,
         length=length,
         count=count,
-        seed=DEFAULT_SEED if seed is None else seed,
-        sampling=SamplingOptions(**{key: value for key, value in sampling.items() if value is not None}),
-        casting=Casting(names, next_speaker or "", not no_stage_directions),
-        cache=CacheOptions(cache) if cache else None,
+        cast=names,
+        next_speaker=next_speaker or "",
+        stage_directions=not no_stage_directions,
         max_copy=max_copy,
         int8=int8,
+        **{key: value for key, value in given.items() if value is not None},
     )
     workspace = Workspace.find(workspace_path)
     with output.progress() as progress:
@@ -280,18 +279,18 @@ def generate(
     for note in notes:
         output.note(note)
     trained = Run(folder)
-    _check_cast(request.casting, trained)
-    request, after = _opened(continued, request, trained)
+    _check_cast(options, trained)
+    options, after = _opened(continued, options, trained)
     dataset = trained.description.open_dataset(workspace) if max_copy or check else None
     index = index_training(dataset) if dataset else None
-    writing = Writing(trained.model, trained.vocabulary, request, after=after, index=index)
+    writing = Writing(trained.model, trained.vocabulary, options, after=after, index=index)
     if is_streamed:
         output.stream(new for (new,) in writing if new)
     else:
         for _ in writing:
             pass
     if saved:
-        save_sitting(writing.pause(), saved, weights=trained.fingerprint, seed=request.seed)
+        save_sitting(writing.pause(), saved, weights=trained.fingerprint, seed=options.seed)
         output.note(f"Go on another day: scriptforge generate {trained.folder.name} --continue {saved}")
     if writing.relaxed:
         output.note(
@@ -339,32 +338,36 @@ def _refuse_contradictions(
         )
 
 
-def _check_cast(casting: "Casting", trained: "Run") -> None:
+def _check_cast(options: GenerateOptions, trained: "Run") -> None:
     from scriptforge.generation.cast import check_known
 
-    names = [*casting.cast, *([casting.next_speaker] if casting.next_speaker else [])]
+    names = [*options.cast, *([options.next_speaker] if options.next_speaker else [])]
     if not trained.vocabulary.plain:
         check_known(names, trained.vocabulary, trained.description.dataset.cast)
 
 
-def _opened(continued: Path | None, request: "Request", trained: "Run") -> "tuple[Request, Sitting | None]":
-    """The state to go on from, if any, and the request with the seed that it began with."""
+def _opened(
+    continued: Path | None, options: GenerateOptions, trained: "Run"
+) -> "tuple[GenerateOptions, Sitting | None]":
+    """The state to go on from, if any, and the options with the seed that it began with."""
     from scriptforge.generation.decoding import load_sitting
 
     if continued is None:
-        return request, None
+        return options, None
     sitting, seed = load_sitting(continued, weights=trained.fingerprint)
-    return replace(request, seed=seed), sitting
+    return replace(options, seed=seed), sitting
 
 
-def _examined(pieces: "list[Piece]", dataset: "Dataset", index: "Index") -> "list[OriginalityReport]":
+def _examined(pieces: "list[GeneratedText]", dataset: "Dataset", index: "Index") -> "list[OriginalityReport]":
     """How much of each piece is copied, beside what people copy."""
     from scriptforge.originality import examine_texts
 
     return examine_texts([piece.lines for piece in pieces], dataset, index)
 
 
-def _documents(run: str, pieces: "list[Piece]", reports: "list[OriginalityReport]") -> list[dict[str, Any]]:
+def _documents(
+    run: str, pieces: "list[GeneratedText]", reports: "list[OriginalityReport]"
+) -> list[dict[str, Any]]:
     documents = [
         {
             "run": run,

@@ -18,8 +18,14 @@ from torch import Tensor
 
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import check_not_empty, extent
-from scriptforge.generation.neural_cache import attention, directions, mix, sayable, sayable_mass
-from scriptforge.generation.request import CacheOptions
+from scriptforge.generation.neural_cache import (
+    CacheParameters,
+    attention,
+    directions,
+    mix,
+    sayable,
+    sayable_mass,
+)
 from scriptforge.models import LanguageModel
 from scriptforge.run.records import Figures
 from scriptforge.vocabulary import Vocabulary
@@ -27,14 +33,16 @@ from scriptforge.vocabulary import Vocabulary
 _CHUNK = 256
 
 
-def evaluate_cached(model: LanguageModel, dataset: Dataset, split: str, options: CacheOptions) -> Figures:
+def evaluate_cached(
+    model: LanguageModel, dataset: Dataset, split: str, parameters: CacheParameters
+) -> Figures:
     """Evaluate a model and a cache on a whole split, each source of a mix by itself.
 
     Args:
         model: in evaluation mode, with the dataset's vocabulary.
         dataset: the one it was trained on.
         split: `validation` or `test`.
-        options: how strongly the past counts. Look for better ones on `validation`, where a weight of 0.2
+        parameters: how strongly the past counts. Look for better ones on `validation`, where a weight of 0.2
             was about the best for several corpora, at every level.
 
     Raises:
@@ -42,14 +50,18 @@ def evaluate_cached(model: LanguageModel, dataset: Dataset, split: str, options:
     """
     check_not_empty(dataset, split)
     nats = sum(
-        cached_nats(model, ids, dataset.vocabulary, options) for ids in dataset.ids_by_source(split).values()
+        cached_nats(model, ids, dataset.vocabulary, parameters)
+        for ids in dataset.ids_by_source(split).values()
     )
     return extent(dataset, split).figures(nats, len(dataset.ids(split)))
 
 
 @torch.inference_mode()
 def cached_nats(
-    model: LanguageModel, ids_N: NDArray[np.unsignedinteger], vocabulary: Vocabulary, options: CacheOptions
+    model: LanguageModel,
+    ids_N: NDArray[np.unsignedinteger],
+    vocabulary: Vocabulary,
+    parameters: CacheParameters,
 ) -> float:
     """Return the negative log-likelihood of a text in nats, each token predicted by model and cache.
 
@@ -57,12 +69,12 @@ def cached_nats(
         model: in evaluation mode.
         ids_N: the text, which is read after an `<end>`.
         vocabulary: the model's.
-        options: how strongly the past counts.
+        parameters: how strongly the past counts.
     """
     state = model.initial_state(1)
     device = state[0].device
     sayable_V = sayable(vocabulary, device)
-    past = _Past(model.config.feature_size, options.window, device)
+    past = _Past(model.config.feature_size, parameters.window, device)
     before, document = vocabulary.end, 0
     nats = 0.0
     for start in range(0, len(ids_N), _CHUNK):
@@ -73,10 +85,10 @@ def cached_nats(
         logarithms_TV = model.score(features_1TH)[0].float().log_softmax(-1)
         sayable_T = sayable_V[targets_T]
         past.add(directions(features_1TH[0]), targets_T, sayable_T, documents_T)
-        cached_T, sees_anything_T = past.expected(targets_T, options.sharpness)
+        cached_T, sees_anything_T = past.expected(targets_T, parameters.sharpness)
         cached_T *= sayable_mass(logarithms_TV, sayable_V)[:, 0]
         logarithms_T = logarithms_TV.gather(-1, targets_T[:, None])[:, 0]
-        mixed_T = mix(logarithms_T, cached_T, sees_anything_T & sayable_T, options.weight)
+        mixed_T = mix(logarithms_T, cached_T, sees_anything_T & sayable_T, parameters.weight)
         nats -= float(mixed_T.double().sum())
         before, document = int(targets_T[-1]), int(documents_T[-1])
     return nats

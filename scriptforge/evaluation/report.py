@@ -8,7 +8,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import combine, evaluate_sources, extent
 from scriptforge.evaluation.neural_cache import evaluate_cached
 from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
-from scriptforge.generation import CacheOptions
+from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.models import pack
 from scriptforge.options import EvaluateOptions, HeldOut
 from scriptforge.run.records import Evaluation, Figures
@@ -24,7 +24,7 @@ class CachedFigures:
         figures: what the model and the cache reach together.
     """
 
-    options: CacheOptions
+    options: CacheParameters
     figures: Figures
 
 
@@ -81,7 +81,7 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         require_classifier()
     model = pack(run.model, "int8") if options.int8 else run.model
     by_source = evaluate_sources(model, dataset, options.split)
-    cache = CacheOptions(options.cache) if options.cache is not None else None
+    cache = CacheParameters(options.cache) if options.cache is not None else None
     return EvaluationReport(
         run=run.folder.name,
         split=options.split,

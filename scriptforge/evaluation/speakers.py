@@ -22,8 +22,9 @@ import numpy as np
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
-from scriptforge.generation import Request, generate
+from scriptforge.generation import generate
 from scriptforge.models import LanguageModel
+from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, speaker_key
 
 MOST_SPEAKERS = 10
@@ -178,8 +179,8 @@ def _written(model: LanguageModel, dataset: Dataset, lines: int, seed: int) -> I
     wanted = math.ceil(lines / _LINES_OF_A_TEXT)
     for first in range(0, wanted, _TEXTS_AT_ONCE):
         count = min(_TEXTS_AT_ONCE, wanted - first)
-        request = Request(length=length, count=count, seed=seed + first)
-        for text in generate(model, dataset.vocabulary, request):
+        options = GenerateOptions(length=length, count=count, seed=seed + first)
+        for text in generate(model, dataset.vocabulary, options):
             yield from text.elements
 
 

@@ -1,6 +1,5 @@
-"""Text from a trained model: `generate` writes pieces, `stream` one piece as it comes."""
+"""Text from a trained model: `generate` writes whole texts, `stream` yields one as it is written."""
 
-from scriptforge.generation.generate import Piece, Writing, generate, stream
-from scriptforge.generation.request import CacheOptions, Casting, Request, SamplingOptions
+from scriptforge.generation.generate import GeneratedText, Writing, generate, stream
 
-__all__ = ["CacheOptions", "Casting", "Piece", "Request", "SamplingOptions", "Writing", "generate", "stream"]
+__all__ = ["GeneratedText", "Writing", "generate", "stream"]

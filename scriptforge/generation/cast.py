@@ -1,4 +1,4 @@
-"""Casting: who may speak, who speaks next, and whether there are stage directions.
+"""The cast: who may speak, who speaks next, and whether there are stage directions.
 
 A cue is a single token where a speaker has one of their own; the name of any other is spelled after the
 generic cue, and then only tokens that spell a name of the cast may come. Knows nothing of models.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.grammar import NAME_LIMIT
-from scriptforge.generation.request import Casting
+from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
@@ -28,6 +28,11 @@ def tidy_name(printed: str) -> str:
     """The name in a cue as a person may type it: `Jerry (O.S.)` is Jerry."""
     element = normalise(Element("dialogue", "-", printed))
     return element.speaker if element else ""
+
+
+def admits(options: GenerateOptions, speaker: str) -> bool:
+    """Return whether a speaker, however spelled, is of the cast asked for."""
+    return not options.cast or speaker_key(speaker) in map(speaker_key, options.cast)
 
 
 def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[str]) -> None:
@@ -48,10 +53,10 @@ def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[s
 
 
 class Cast:
-    """A casting as a constraint on B lanes.
+    """A options as a constraint on B lanes.
 
     Args:
-        casting: what is settled.
+        options: what is settled.
         vocabulary: for scripts.
         lanes: B.
         device: where masks are.
@@ -64,7 +69,7 @@ class Cast:
 
     def __init__(
         self,
-        casting: Casting,
+        options: GenerateOptions,
         vocabulary: Vocabulary,
         lanes: int,
         device: torch.device,
@@ -72,9 +77,9 @@ class Cast:
         must_speak: bool = False,
     ) -> None:
         self._vocabulary = vocabulary
-        self._unwanted_V = _unwanted(casting, vocabulary).to(device)
-        everybody = _Roster(casting.cast, vocabulary, device)
-        first = _Roster([casting.next_speaker], vocabulary, device) if casting.next_speaker else everybody
+        self._unwanted_V = _unwanted(options, vocabulary).to(device)
+        everybody = _Roster(options.cast, vocabulary, device)
+        first = _Roster([options.next_speaker], vocabulary, device) if options.next_speaker else everybody
         self._lanes = [_Lane(first, everybody) for _ in range(lanes)]
         self._cues = frozenset(voice.id for voice in vocabulary.speaker_tokens)
         self._unspoken = frozenset({vocabulary.heading, vocabulary.action, vocabulary.transition})
@@ -174,52 +179,52 @@ def _spell(name: str, vocabulary: Vocabulary) -> list[int]:
     return ids
 
 
-def _unwanted(casting: Casting, vocabulary: Vocabulary) -> Tensor:
+def _unwanted(options: GenerateOptions, vocabulary: Vocabulary) -> Tensor:
     """The tokens that never come: those of stage directions, where there are none."""
     unwanted_V = torch.zeros(vocabulary.size, dtype=torch.bool)
-    if not casting.stage_directions:
+    if not options.stage_directions:
         for id_, text in enumerate(vocabulary.token_texts):
             unwanted_V[id_] = any(bracket in text for bracket in _OPENING_BRACKETS)
         unwanted_V[vocabulary.action] = True
     return unwanted_V
 
 
-def refuse_contradiction(casting: Casting, speakers: Iterable[str]) -> None:
+def refuse_contradiction(options: GenerateOptions, speakers: Iterable[str]) -> None:
     """Lets only those speak who are of the cast.
 
     Args:
-        casting: what is settled.
+        options: what is settled.
         speakers: who speaks in the prime, and who is to speak next.
 
     Raises:
         UsageError: one of them is not of the cast.
     """
     for speaker in filter(None, speakers):
-        if not casting.admits(tidy_name(speaker)):
+        if not admits(options, tidy_name(speaker)):
             raise UsageError(
                 f"“{speaker}” is to speak, but is not of the cast asked for.",
-                f"Add the name: --cast {','.join([*casting.cast, speaker])}",
+                f"Add the name: --cast {','.join([*options.cast, speaker])}",
             )
 
 
-def own_cues(casting: Casting, source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
+def own_cues(options: GenerateOptions, source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
     """The cue tokens of those who may speak; in a mix, those of a source, or of any."""
     return tuple(
         voice.id
         for voice in vocabulary.speaker_tokens
-        if casting.admits(voice.name) and (source is None or voice.source in (None, source))
+        if admits(options, voice.name) and (source is None or voice.source in (None, source))
     )
 
 
 def find_sources(
-    wanted: str | None, speakers: Sequence[str], casting: Casting, vocabulary: Vocabulary
+    wanted: str | None, speakers: Sequence[str], options: GenerateOptions, vocabulary: Vocabulary
 ) -> list[str]:
     """The sources of a mix in which all may speak who are to; none where there is no mix.
 
     Args:
         wanted: the only source to look at.
         speakers: who speaks in the prime.
-        casting: somebody of its cast, and who is next, must speak.
+        options: somebody of its cast, and who is next, must speak.
         vocabulary: for scripts.
 
     Raises:
@@ -231,15 +236,15 @@ def find_sources(
         )
     if wanted and wanted not in vocabulary.sources:
         raise unknown_name("source", wanted, vocabulary.sources)
-    named = [*speakers, *([casting.next_speaker] if casting.next_speaker else [])]
+    named = [*speakers, *([options.next_speaker] if options.next_speaker else [])]
     found = [
         source
         for source in ([wanted] if wanted else vocabulary.sources)
         if all(_may_speak(name, source, vocabulary) for name in named)
-        and (not casting.cast or any(_may_speak(name, source, vocabulary) for name in casting.cast))
+        and (not options.cast or any(_may_speak(name, source, vocabulary) for name in options.cast))
     ]
     if vocabulary.sources and not found:
-        who = ", ".join(dict.fromkeys([*named, *casting.cast]))
+        who = ", ".join(dict.fromkeys([*named, *options.cast]))
         where = f"the scripts of {wanted}" if wanted else "any one corpus of this mix"
         raise UsageError(f"{who} do not speak in {where}.", "Choose a cast from one corpus.")
     return found

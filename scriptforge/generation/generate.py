@@ -15,12 +15,12 @@ from scriptforge.generation.cast import Cast
 from scriptforge.generation.copy_limit import CopyLimit
 from scriptforge.generation.decoding import Decoder, Loop, ModelDecoder, Sitting
 from scriptforge.generation.grammar import Constraint, build_grammar
-from scriptforge.generation.neural_cache import CachedDecoder
+from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt
-from scriptforge.generation.request import DEFAULT_LINES, Request
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models import LanguageModel, pack
+from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.originality import Index, Line, lines_of_script, lines_of_text
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
@@ -29,8 +29,8 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One text that a model wrote.
+class GeneratedText:
+    """One text that a model has written.
 
     Attributes:
         seed: what would make it again.
@@ -49,49 +49,49 @@ class Piece:
 
 
 def generate(
-    model: LanguageModel, vocabulary: Vocabulary, request: Request, index: Index | None = None
-) -> list[Piece]:
+    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+) -> list[GeneratedText]:
     """Writes the pieces asked for, all at once; the same request gives the same text.
 
     Args:
         model: in evaluation mode.
         vocabulary: the one it was trained with.
-        request: what to write.
-        index: of the training text, where `request.max_copy` asks for it.
+        options: what to write.
+        index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
         UsageError: the request does not suit the model; see `build_prompt`.
     """
-    writing = Writing(model, vocabulary, request, index=index)
+    writing = Writing(model, vocabulary, options, index=index)
     for _ in writing:
         pass
     return writing.pieces
 
 
-def stream(model: LanguageModel, vocabulary: Vocabulary, request: Request) -> Iterator[str]:
+def stream(model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions) -> Iterator[str]:
     """Writes the one piece asked for, and gives its text as it comes; nothing given is taken back.
 
     Args:
         model: in evaluation mode.
         vocabulary: the one it was trained with.
-        request: what to write.
+        options: what to write.
 
     Raises:
         UsageError: the request does not suit the model; see `build_prompt`.
     """
-    return (news for (news,) in Writing(model, vocabulary, request) if news)
+    return (news for (news,) in Writing(model, vocabulary, options) if news)
 
 
 class Writing:
-    """Pieces in the making: going through it writes them, and yields what is new on each of B lanes.
+    """Texts in the making: going through it writes them, and yields what is new on each of B lanes.
 
     Args:
         model: in evaluation mode.
         vocabulary: the one it was trained with.
-        request: what to write; B is its `count`.
+        options: what to write; B is its `count`.
         after: where an earlier writing of one piece paused; its dice are thrown on, and the seed of the
             request is its name alone.
-        index: of the training text, where `request.max_copy` asks for it.
+        index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
         UsageError: the request does not suit the model; see `build_prompt`.
@@ -102,30 +102,30 @@ class Writing:
         self,
         model: LanguageModel,
         vocabulary: Vocabulary,
-        request: Request,
+        options: GenerateOptions,
         *,
         after: Sitting | None = None,
         index: Index | None = None,
     ) -> None:
         self._vocabulary = vocabulary
-        self._seeds = range(request.seed, request.seed + request.count)
+        self._seeds = range(options.seed, options.seed + options.count)
         self._prompt = build_prompt(
-            request, vocabulary, goes_on=after is not None, source=_source_of(after, vocabulary)
+            options, vocabulary, goes_on=after is not None, source=_source_of(after, vocabulary)
         )
-        self._lanes = [_Lane(request, vocabulary) for _ in self._seeds]
-        decoder = _decoder(pack(model, "int8" if request.int8 else "fp32"), vocabulary, request)
+        self._lanes = [_Lane(options, vocabulary) for _ in self._seeds]
+        decoder = _decoder(pack(model, "int8" if options.int8 else "fp32"), vocabulary, options)
         self._copying = (
-            CopyLimit(index, vocabulary, request.max_copy, request.count)
-            if index and request.max_copy
+            CopyLimit(index, vocabulary, options.max_copy, options.count)
+            if index and options.max_copy
             else None
         )
         self._loop = Loop(
             decoder,
             build_grammar(vocabulary, _CPU),
-            self._constraints(request),
-            Sampler(request.sampling, self._seeds, torch.from_numpy(vocabulary.is_text)),
+            self._constraints(options),
+            Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text)),
             int((~vocabulary.is_text).sum()),
-            request.count,
+            options.count,
         )
         if after:
             self._resume(after)
@@ -143,7 +143,7 @@ class Writing:
             yield [lane.push(id_) for lane, id_ in zip(self._lanes, drawn, strict=True)]
 
     @property
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[GeneratedText]:
         """The pieces, once they are written."""
         return [lane.piece(seed) for lane, seed in zip(self._lanes, self._seeds, strict=True)]
 
@@ -170,11 +170,11 @@ class Writing:
                 "Ask for the same --cache as then, or begin anew and save with --save-state.",
             ) from error
 
-    def _constraints(self, request: Request) -> list[Constraint]:
+    def _constraints(self, options: GenerateOptions) -> list[Constraint]:
         constraints: list[Constraint] = [self._copying] if self._copying else []
-        must_speak = request.turns is not None
-        if request.casting or must_speak:
-            cast = Cast(request.casting, self._vocabulary, request.count, _CPU, must_speak=must_speak)
+        must_speak = options.turns is not None
+        if must_speak or options.cast or options.next_speaker or not options.stage_directions:
+            cast = Cast(options, self._vocabulary, options.count, _CPU, must_speak=must_speak)
             constraints.append(cast)
         return constraints
 
@@ -186,20 +186,20 @@ def _source_of(sitting: Sitting | None, vocabulary: Vocabulary) -> str | None:
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
-def _decoder(model: LanguageModel, vocabulary: Vocabulary, request: Request) -> Decoder:
-    if request.cache:
-        return CachedDecoder(model, request.count, request.cache, vocabulary)
-    return ModelDecoder(model, request.count)
+def _decoder(model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions) -> Decoder:
+    if options.cache:
+        return CachedDecoder(model, options.count, CacheParameters(options.cache), vocabulary)
+    return ModelDecoder(model, options.count)
 
 
 class _Lane:
     """One piece in the making, and whether it is as long as it was to be."""
 
-    def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
-        self._length = request.length or 1
-        self._turns = request.turns or 0
-        is_sized = request.length or request.turns or request.lines
-        self._lines = (request.lines or 1) if is_sized else DEFAULT_LINES
+    def __init__(self, options: GenerateOptions, vocabulary: Vocabulary) -> None:
+        self._length = options.length or 1
+        self._turns = options.turns or 0
+        is_sized = options.length or options.turns or options.lines
+        self._lines = (options.lines or 1) if is_sized else DEFAULT_LINES
         self._end = vocabulary.end
         self._transcript = new_transcript(vocabulary)
         self._past_lines = self._past_turns = self._drawn = 0
@@ -207,9 +207,9 @@ class _Lane:
         self.latest = vocabulary.end
         self.is_finished = False
 
-    def piece(self, seed: int) -> Piece:
+    def piece(self, seed: int) -> GeneratedText:
         """What was written, but for what was resumed from."""
-        return Piece(seed, "".join(self._text), self._transcript.elements[self._past_lines :])
+        return GeneratedText(seed, "".join(self._text), self._transcript.elements[self._past_lines :])
 
     def resume(self, ids: Sequence[int]) -> None:
         """Takes what was written and shown before, up to the end of a line."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import find_sources, own_cues, refuse_contradiction, tidy_name
-from scriptforge.generation.request import Casting, Request
+from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.line_heuristics import is_name
 from scriptforge.screenplay.name_line import parse_line
@@ -42,12 +42,12 @@ Prompt: TypeAlias = list[Given | Drawn]
 
 
 def build_prompt(
-    request: Request, vocabulary: Vocabulary, *, goes_on: bool = False, source: str | None = None
+    options: GenerateOptions, vocabulary: Vocabulary, *, goes_on: bool = False, source: str | None = None
 ) -> Prompt:
     """Turns what a person typed into ids.
 
     Args:
-        request: its prime may have any number of lines; empty for a script from nothing.
+        options: its prime may have any number of lines; empty for a script from nothing.
         vocabulary: the model's.
         goes_on: whether the text before is there already; else an `<end>` comes first, so that a script or
             text of its own begins.
@@ -59,39 +59,38 @@ def build_prompt(
     """
     opening: Prompt = [] if goes_on else [Given((vocabulary.end,))]
     if vocabulary.plain:
-        _refuse_script(request)
-        _check_words(request.prime, vocabulary)
-        return [*opening, Given(tuple(vocabulary.encode(request.prime)))]
-    casting = request.casting
-    elements = list(read(request.prime.splitlines(), "name-line"))
-    words = elements.pop().text if elements and _is_bare(elements[-1], request.prime) else ""
-    if words and (cue := _cue_in(words, vocabulary) or _sole_speaker(words, casting, vocabulary)):
+        _refuse_script(options)
+        _check_words(options.prime, vocabulary)
+        return [*opening, Given(tuple(vocabulary.encode(options.prime)))]
+    elements = list(read(options.prime.splitlines(), "name-line"))
+    words = elements.pop().text if elements and _is_bare(elements[-1], options.prime) else ""
+    if words and (cue := _cue_in(words, vocabulary) or _sole_speaker(words, options, vocabulary)):
         elements.append(cue)
         words = ""
     speakers = [element.speaker for element in elements if element.speaker]
-    refuse_contradiction(casting, [*speakers, casting.next_speaker])
-    wanted = source if goes_on else request.source
-    candidates = find_sources(wanted or None, speakers, casting, vocabulary)
-    if request.source and request.source not in candidates:
+    refuse_contradiction(options, [*speakers, options.next_speaker])
+    wanted = source if goes_on else options.source
+    candidates = find_sources(wanted or None, speakers, options, vocabulary)
+    if options.source and options.source not in candidates:
         raise UsageError(
-            f"What goes on is written like “{source}”, not like “{request.source}”.", "Leave --source out."
+            f"What goes on is written like “{source}”, not like “{options.source}”.", "Leave --source out."
         )
     if vocabulary.sources and not goes_on:
         settled = candidates[:1] if elements or words else candidates
         opening.append(_choice([vocabulary.sources[candidate] for candidate in settled]))
     source = candidates[0] if candidates else None
-    scene = _scene(request)
-    parts = [*opening, *_script_parts([*scene, *elements], words, casting, source, vocabulary)]
+    scene = _scene(options)
+    parts = [*opening, *_script_parts([*scene, *elements], words, options, source, vocabulary)]
     if scene and not elements and not words:
-        parts.append(Drawn((vocabulary.action, vocabulary.cue, *own_cues(casting, source, vocabulary))))
+        parts.append(Drawn((vocabulary.action, vocabulary.cue, *own_cues(options, source, vocabulary))))
     return parts
 
 
 def _script_parts(
-    elements: list[Element], words: str, casting: Casting, source: str | None, vocabulary: Vocabulary
+    elements: list[Element], words: str, options: GenerateOptions, source: str | None, vocabulary: Vocabulary
 ) -> Iterator[Given | Drawn]:
     """The elements, and words that somebody says who is to be drawn."""
-    speakers = own_cues(casting, source, vocabulary)
+    speakers = own_cues(options, source, vocabulary)
     if words and not speakers:
         elements = [*elements, Element("action", words)]
         words = ""
@@ -106,25 +105,32 @@ def _choice(ids: Sequence[int]) -> Given | Drawn:
     return Given(tuple(ids)) if len(ids) == 1 else Drawn(tuple(ids))
 
 
-def _scene(request: Request) -> list[Element]:
+def _scene(options: GenerateOptions) -> list[Element]:
     """The heading asked for, if any."""
-    element = normalise(Element("heading", request.scene))
+    element = normalise(Element("heading", options.scene))
     return [element] if element and element.text else []
 
 
-def _refuse_script(request: Request) -> None:
-    if request.asks_for_script:
+def _refuse_script(options: GenerateOptions) -> None:
+    asked_for = {
+        "a cast": options.cast or options.next_speaker or not options.stage_directions,
+        "a scene": options.scene,
+        "a source": options.source,
+        "turns": options.turns,
+    }
+    wanted = next((name for name, value in asked_for.items() if value), "")
+    if wanted:
         raise UsageError(
-            f"This model writes plain text and cannot be asked for {request.asks_for_script}.",
+            f"This model writes plain text and cannot be asked for {wanted}.",
             "Prepare the corpus without --plain, and train a model on that.",
         )
 
 
-def _sole_speaker(words: str, casting: Casting, vocabulary: Vocabulary) -> Element | None:
+def _sole_speaker(words: str, options: GenerateOptions, vocabulary: Vocabulary) -> Element | None:
     """The line of a speaker without a token, where nobody but such may say it."""
-    name = tidy_name(casting.next_speaker or next(iter(casting.cast), ""))
+    name = tidy_name(options.next_speaker or next(iter(options.cast), ""))
     has_token = bool(vocabulary.speaker_tokens_named(name))
-    if not name or has_token or (not casting.next_speaker and own_cues(casting, None, vocabulary)):
+    if not name or has_token or (not options.next_speaker and own_cues(options, None, vocabulary)):
         return None
     return Element("dialogue", words, name)
 

@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scriptforge.generation.request import MEMORY, SamplingOptions
+from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 _ROLLS = 256
 
@@ -233,13 +233,13 @@ class Sampler:
         is_text_V: which tokens are text; the others may repeat freely.
     """
 
-    def __init__(self, options: SamplingOptions, seeds: Sequence[int], is_text_V: Tensor) -> None:
+    def __init__(self, options: GenerateOptions, seeds: Sequence[int], is_text_V: Tensor) -> None:
         self._options = options
         self._dice = Dice(seeds)
         self._is_text_V = is_text_V.numpy()
         self._filters = _filters(options)
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
-        self._history_BW = np.full((len(seeds), MEMORY), len(is_text_V))
+        self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
     def draw(self, logits_BV: Tensor, forbidden_BV: Tensor) -> Tensor:
         """The next token of each lane.
@@ -331,7 +331,7 @@ def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) ->
     return scores_BV
 
 
-def _least(scores_BV: Scores, options: SamplingOptions) -> Scores | None:
+def _least(scores_BV: Scores, options: GenerateOptions) -> Scores | None:
     """A score below which the filters keep nothing, `least_B1`; None where looking at all is as well.
 
     The k-th of the maxima of groups of tokens is at most the k-th of all. What is far below the likeliest is
@@ -351,7 +351,7 @@ def _least(scores_BV: Scores, options: SamplingOptions) -> Scores | None:
     return None
 
 
-def _filters(options: SamplingOptions) -> list[Filter]:
+def _filters(options: GenerateOptions) -> list[Filter]:
     """The functions that the options switch on, in the order of their use."""
     filters: list[Filter] = [partial(scale, temperature=options.temperature)]
     if options.top_k:

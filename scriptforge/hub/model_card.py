@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from scriptforge.config import Architecture
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, RunError
-from scriptforge.generation import Request, generate
+from scriptforge.generation import generate
+from scriptforge.options import GenerateOptions
 from scriptforge.originality import OriginalityReport, examine_texts
 from scriptforge.originality.view import figure_rows
 from scriptforge.run.records import InitFrom, OriginRecord, RunDescription
@@ -49,11 +50,11 @@ def write_sample(run: Run, dataset: Dataset | None) -> Sample:
     Raises:
         DatasetError: the text of the dataset is missing or damaged.
     """
-    (piece,) = generate(run.model, run.vocabulary, Request(lines=_LINES))
+    (written,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES))
     if dataset is None:
-        return Sample(piece.text, None)
-    (report,) = examine_texts([piece.lines], dataset)
-    return Sample(piece.text, report)
+        return Sample(written.text, None)
+    (report,) = examine_texts([written.lines], dataset)
+    return Sample(written.text, report)
 
 
 def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:

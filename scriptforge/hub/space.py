@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.errors import HubError
-from scriptforge.generation import SamplingOptions
 from scriptforge.generation.grammar import Place, build_rules
 from scriptforge.hub.model_card import summary
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 
@@ -58,7 +58,7 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
         "name": repository.partition("/")[2],
         "description": summary(run.description),
         "model": run.description.model,
-        "minimum": SamplingOptions().min_p,
+        "minimum": GenerateOptions.min_p,
         **_layout(vocabulary),
         **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
         "grammar": _grammar(vocabulary),

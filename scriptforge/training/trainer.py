@@ -14,8 +14,9 @@ from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figures
-from scriptforge.generation import Request, generate
+from scriptforge.generation import generate
 from scriptforge.models import config_from_json
+from scriptforge.options import GenerateOptions
 from scriptforge.run.records import Result, RunDescription, Validation, write_history
 from scriptforge.run.run import Run, load_weights, save_weights
 from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_progress, save_checkpoint
@@ -269,8 +270,8 @@ class _Training:
         return figures
 
     def _sample(self) -> str:
-        request = Request(length=SAMPLE_TOKENS, seed=self.settings.seed)
-        return generate(self.stepper.model, self.dataset.vocabulary, request)[0].text
+        options = GenerateOptions(length=SAMPLE_TOKENS, seed=self.settings.seed)
+        return generate(self.stepper.model, self.dataset.vocabulary, options)[0].text
 
     def is_over(self) -> bool:
         """Whether the segment is done, or patience with it."""

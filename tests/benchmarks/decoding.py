@@ -10,6 +10,7 @@ Shape letters: B lanes, T steps, V vocabulary, H hidden, L layers, K likeliest.
 import math
 import string
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,9 +31,10 @@ from scriptforge.corpus.prepare import Options, prepare, recommended
 from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
-from scriptforge.generation import Request, SamplingOptions, Writing
+from scriptforge.generation import Writing
 from scriptforge.models import pack
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.vocabulary import Vocabulary
@@ -40,7 +42,7 @@ from scriptforge.workspace import DatasetFolder, RunFolder
 
 ROUNDS = 9
 LANES = 32
-SAMPLING = SamplingOptions(temperature=1, top_k=TOP_K, min_p=0)
+SAMPLING = GenerateOptions(temperature=1, top_k=TOP_K, min_p=0)
 TRAINING = {"minutes": 0.5, "hidden_size": 256}
 TAUGHT, PLAIN = "the course's loop", "nn.LSTM, state carried along"
 OURS, INT8 = "ours", "ours, --int8"
@@ -132,9 +134,9 @@ def perplexity() -> Figure:
     )
 
 
-def request(lanes: int, *, int8: bool = False) -> Request:
+def request(lanes: int, *, int8: bool = False) -> GenerateOptions:
     """A text without end on so many lanes."""
-    return Request(length=10**9, count=lanes, sampling=SAMPLING, int8=int8)
+    return replace(SAMPLING, length=10**9, count=lanes, int8=int8)
 
 
 def steps(writing: Writing, count: int, lanes: int = 1) -> Callable[[], float]:

@@ -248,14 +248,15 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
 
 def writing_speed(folder: RunFolder) -> float:
     """Characters that a model writes in a second: the median of several texts of one length."""
-    from scriptforge.generation import Request, generate
+    from scriptforge.generation import generate
+    from scriptforge.options import GenerateOptions
     from scriptforge.run.run import Run
 
     run = Run(folder)
 
     def write(seed: int) -> float:
         begun = time.perf_counter()
-        (piece,) = generate(run.model, run.vocabulary, Request(length=WRITTEN_CHARACTERS, seed=seed))
+        (piece,) = generate(run.model, run.vocabulary, GenerateOptions(length=WRITTEN_CHARACTERS, seed=seed))
         return len(piece.text) / (time.perf_counter() - begun)
 
     return statistics.median(write(seed) for seed in range(WRITINGS))

@@ -7,7 +7,8 @@ import pytest
 from support.command import SMALL, Stage, scriptforge
 from support.tiny import comedy
 
-from scriptforge.generation import Request, SamplingOptions, generate
+from scriptforge.generation import generate
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
 from scriptforge.workspace import RunFolder
@@ -71,8 +72,7 @@ def test_people_see_a_row_for_each_source(mix: Stage) -> None:
 
 def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
     run = Run(RunFolder(mix.path / "runs" / "run"))
-    sampling = SamplingOptions(temperature=1, min_p=0)
-    request = Request(lines=8, count=40, seed=3, sampling=sampling)
+    request = GenerateOptions(lines=8, count=40, seed=3, temperature=1, min_p=0)
     for piece in generate(run.model, run.vocabulary, request):
         assert len(piece.elements) == 8
         assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements

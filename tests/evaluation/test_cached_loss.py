@@ -11,8 +11,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import evaluate_split
 from scriptforge.evaluation.neural_cache import cached_nats, evaluate_cached
-from scriptforge.generation.neural_cache import CachedDecoder
-from scriptforge.generation.request import CacheOptions
+from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
@@ -42,7 +41,7 @@ def text(length: int, *, ends: bool) -> np.ndarray:
     return ids
 
 
-def nats_one_by_one(model: Recurrent, ids: np.ndarray, options: CacheOptions) -> float:
+def nats_one_by_one(model: Recurrent, ids: np.ndarray, options: CacheParameters) -> float:
     """What a decoder is surprised by, each token after it has read those before."""
     decoder = CachedDecoder(model, 1, options, VOCABULARY)
     nats = 0.0
@@ -56,11 +55,16 @@ def nats_one_by_one(model: Recurrent, ids: np.ndarray, options: CacheOptions) ->
 @pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize(
     "options",
-    [CacheOptions(), CacheOptions(0.6, 5, 1), CacheOptions(0.5, 30, 100), CacheOptions(0.3, 0, 256)],
+    [
+        CacheParameters(0.1),
+        CacheParameters(0.6, 5, 1),
+        CacheParameters(0.5, 30, 100),
+        CacheParameters(0.3, 0, 256),
+    ],
 )
 @pytest.mark.parametrize("length", [1, 2, 257, *slow([256, 600])])
 def test_a_text_costs_what_a_decoder_is_surprised_by(
-    model: Recurrent, length: int, options: CacheOptions, ends: bool
+    model: Recurrent, length: int, options: CacheParameters, ends: bool
 ) -> None:
     ids = text(length, ends=ends)
     assert cached_nats(model, ids, VOCABULARY, options) == pytest.approx(
@@ -71,7 +75,7 @@ def test_a_text_costs_what_a_decoder_is_surprised_by(
 def test_what_is_said_again_costs_less(model: Recurrent) -> None:
     once = text(100, ends=False)
     twice = np.concatenate([once, once])
-    options = CacheOptions(weight=0.7, sharpness=100, window=100)
+    options = CacheParameters(weight=0.7, sharpness=100, window=100)
     first = cached_nats(model, once, VOCABULARY, options)
     assert cached_nats(model, twice, VOCABULARY, options) - first < first / 2
     apart = np.concatenate([once, [END], once]).astype(np.uint16)
@@ -82,7 +86,7 @@ def test_without_weight_the_figures_are_those_of_the_stream(
     tiny_run: RunFolder, tiny_dataset: Dataset
 ) -> None:
     model = Run(tiny_run).model
-    figures = evaluate_cached(model, tiny_dataset, "test", CacheOptions(weight=0))
+    figures = evaluate_cached(model, tiny_dataset, "test", CacheParameters(weight=0))
     stream = evaluate_split(model, tiny_dataset, "test").stream
     assert figures.nats_per_token == pytest.approx(stream.nats_per_token, rel=1e-5)
     assert figures.bits_per_character == pytest.approx(stream.bits_per_character, rel=1e-5)
@@ -91,5 +95,5 @@ def test_without_weight_the_figures_are_those_of_the_stream(
 def test_an_empty_split_is_said_to_be_empty(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
     dataset = prepared(tiny_text, tmp_path / "data", shares=Shares(0.1, 0))
     with pytest.raises(DatasetError, match=r"test split .* is empty") as caught:
-        evaluate_cached(Run(tiny_run).model, dataset, "test", CacheOptions())
+        evaluate_cached(Run(tiny_run).model, dataset, "test", CacheParameters(0.1))
     assert "--test" in caught.value.hint

@@ -2,7 +2,6 @@
 
 import math
 import re
-from typing import Any
 
 import pytest
 import torch
@@ -11,9 +10,9 @@ from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.decoding import ModelDecoder
-from scriptforge.generation.neural_cache import CachedDecoder, sayable
-from scriptforge.generation.request import CacheOptions
+from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters, sayable
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.options import EvaluateOptions, GenerateOptions
 from scriptforge.vocabulary import Level, Vocabulary
 
 VOCABULARY = Vocabulary.train(["abcdeé. ,"], "char", plain=True)
@@ -21,7 +20,7 @@ SIZE, END = VOCABULARY.size, VOCABULARY.end
 LETTERS = [bool(re.search(r"[^\W_]|\ufffd", VOCABULARY.decode([id_]))) for id_ in range(SIZE)]
 A, B, C, D, DOT = VOCABULARY.encode("abcd.")
 SOME = [END, A, B, C, D, DOT, *VOCABULARY.encode(" ,é2"), SIZE // 2]
-OPTIONS = CacheOptions(weight=0.4, sharpness=3, window=7)
+OPTIONS = CacheParameters(weight=0.4, sharpness=3, window=7)
 
 
 def new_model(hidden_size: int = 6) -> Recurrent:
@@ -40,7 +39,7 @@ texts = st.lists(st.sampled_from(SOME), min_size=1, max_size=30)
 
 
 @torch.no_grad()
-def by_definition(ids: list[int], options: CacheOptions) -> list[float]:
+def by_definition(ids: list[int], options: CacheParameters) -> list[float]:
     """The probability of each token after all ids, from sums over the positions that are remembered."""
     features_1TH, _ = MODEL.features(torch.tensor([ids]), MODEL.initial_state(1))
     features = features_1TH[0].double()
@@ -63,9 +62,11 @@ def by_definition(ids: list[int], options: CacheOptions) -> list[float]:
 
 @given(
     texts,
-    st.builds(CacheOptions, weight=st.floats(0, 0.99), sharpness=st.floats(0, 50), window=st.integers(1, 40)),
+    st.builds(
+        CacheParameters, weight=st.floats(0, 0.99), sharpness=st.floats(0, 50), window=st.integers(1, 40)
+    ),
 )
-def test_scores_are_the_logarithms_of_the_mixture(ids: list[int], options: CacheOptions) -> None:
+def test_scores_are_the_logarithms_of_the_mixture(ids: list[int], options: CacheParameters) -> None:
     logits_BV = CachedDecoder(MODEL, 1, options, VOCABULARY).read(torch.tensor([ids]))
     assert logits_BV.exp().sum().item() == pytest.approx(1, abs=1e-5)
     assert logits_BV[0].exp().tolist() == pytest.approx(by_definition(ids, options), abs=1e-5)
@@ -93,7 +94,7 @@ def test_lanes_do_not_know_of_each_other() -> None:
 def test_what_came_before_comes_back() -> None:
     ids_1T = torch.tensor([[END, A, B, DOT, C, A]])
     alone = ModelDecoder(MODEL, 1).read(ids_1T).softmax(-1)
-    cached = CachedDecoder(MODEL, 1, CacheOptions(), VOCABULARY).read(ids_1T).exp()
+    cached = CachedDecoder(MODEL, 1, CacheParameters(0.1), VOCABULARY).read(ids_1T).exp()
     assert cached[0, B] > alone[0, B]
     assert cached[0, D] < alone[0, D]
 
@@ -153,7 +154,7 @@ def test_a_restored_state_goes_on_in_the_same_bits(read: int) -> None:
     "other",
     [
         CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY),
-        CachedDecoder(MODEL, 2, CacheOptions(window=3), VOCABULARY),
+        CachedDecoder(MODEL, 2, CacheParameters(0.1, window=3), VOCABULARY),
         CachedDecoder(new_model(hidden_size=7), 2, OPTIONS, VOCABULARY),
         ModelDecoder(MODEL, 2),
     ],
@@ -181,18 +182,9 @@ def test_a_damaged_state_is_refused(change: dict[str, int]) -> None:
         decoder.restore(state)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("weight", -0.1),
-        ("weight", 1.0),
-        ("weight", math.nan),
-        ("sharpness", -1),
-        ("sharpness", math.inf),
-        ("window", 0),
-        ("window", 10**9),
-    ],
-)
-def test_options_out_of_range_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=f"cache's {name} must be between"):
-        CacheOptions(**{name: value})
+@pytest.mark.parametrize("weight", [-0.1, 1.0, math.nan])
+def test_a_weight_out_of_range_is_refused(weight: float) -> None:
+    with pytest.raises(UsageError, match="cache must be between"):
+        GenerateOptions(cache=weight)
+    with pytest.raises(UsageError, match="cache must be between"):
+        EvaluateOptions(cache=weight)

@@ -1,24 +1,27 @@
 """Who speaks: a cast is obeyed by models that know nothing, at every level."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from scriptforge.errors import UsageError
-from scriptforge.generation import Casting, Request, SamplingOptions, generate
+from scriptforge.generation import generate
 from scriptforge.generation.cast import check_known
 from scriptforge.models.recurrent import Recurrent
+from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import speaker_key
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
 
-WILD = SamplingOptions(temperature=1.5, min_p=0)
+WILD = GenerateOptions(temperature=1.5, min_p=0)
 
 
-def speakers(vocabulary: Vocabulary, make: Make, **asked: object) -> list[list[str]]:
+def speakers(vocabulary: Vocabulary, make: Make, **asked: Any) -> list[list[str]]:
     """Who speaks, in order, in each of some pieces."""
-    request = Request(**{"turns": 6, "count": 20, "sampling": WILD} | asked)  # type: ignore[arg-type]
+    request = replace(WILD, **{"turns": 6, "count": 20} | asked)
     pieces = generate(make(vocabulary), vocabulary, request)
     return [
         [speaker_key(element.speaker) for element in piece.elements if element.kind == "dialogue"]
@@ -40,7 +43,7 @@ def test_nobody_but_the_cast_ever_speaks(
     vocabulary: Vocabulary, untrained_model: Make, cast: tuple[str, ...]
 ) -> None:
     expected = {speaker_key(name.partition("(")[0]) for name in cast}
-    spoke = {name for piece in speakers(vocabulary, untrained_model, casting=Casting(cast)) for name in piece}
+    spoke = {name for piece in speakers(vocabulary, untrained_model, cast=cast) for name in piece}
     assert spoke == expected
 
 
@@ -48,31 +51,31 @@ def test_nobody_but_the_cast_ever_speaks(
 def test_who_is_next_is_next_and_then_anybody_may_be(
     vocabulary: Vocabulary, untrained_model: Make, name: str
 ) -> None:
-    pieces = speakers(vocabulary, untrained_model, casting=Casting(next_speaker=name))
+    pieces = speakers(vocabulary, untrained_model, next_speaker=name)
     assert {piece[0] for piece in pieces} == {name}
     assert len({name for piece in pieces for name in piece[1:]}) > 1
 
 
 def test_who_is_next_comes_after_the_prime(vocabulary: Vocabulary, untrained_model: Make) -> None:
-    casting = Casting(("jerry", "elaine", "cop 2"), "cop 2")
-    for piece in speakers(vocabulary, untrained_model, prime="jerry: no\nelaine: hello", casting=casting):
+    asked = {"cast": ("jerry", "elaine", "cop 2"), "next_speaker": "cop 2"}
+    for piece in speakers(vocabulary, untrained_model, prime="jerry: no\nelaine: hello", **asked):
         assert piece[:3] == ["jerry", "elaine", "cop 2"]
 
 
 @pytest.mark.parametrize("name", ["cop 2", "newman"])
 def test_words_alone_are_said_by_the_cast(vocabulary: Vocabulary, untrained_model: Make, name: str) -> None:
-    for piece in speakers(vocabulary, untrained_model, prime="what is", casting=Casting((name,))):
+    for piece in speakers(vocabulary, untrained_model, prime="what is", cast=(name,)):
         assert set(piece) == {name}
 
 
 def test_lines_grow_no_longer_for_a_small_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
-    def length(**asked: object) -> int:
-        request = Request(lines=4, count=60, sampling=WILD, **asked)  # type: ignore[arg-type]
+    def length(**asked: Any) -> int:
+        request = replace(WILD, lines=4, count=60, **asked)
         pieces = generate(untrained_model(vocabulary), vocabulary, request)
         return sum(len(element.text) for piece in pieces for element in piece.elements)
 
-    everybody = length(casting=Casting(("jerry", "elaine", "uncle leo", "cop 2")))
-    assert length(casting=Casting(("jerry",), stage_directions=False)) < 1.3 * everybody
+    everybody = length(cast=("jerry", "elaine", "uncle leo", "cop 2"))
+    assert length(cast=("jerry",), stage_directions=False) < 1.3 * everybody
 
 
 def test_so_many_turns_come(vocabulary: Vocabulary, untrained_model: Make) -> None:
@@ -82,9 +85,8 @@ def test_so_many_turns_come(vocabulary: Vocabulary, untrained_model: Make) -> No
 def test_without_stage_directions_there_are_no_actions_and_no_asides(
     vocabulary: Vocabulary, untrained_model: Make
 ) -> None:
-    casting = Casting(stage_directions=False)
     for piece in generate(
-        untrained_model(vocabulary), vocabulary, Request(lines=10, count=20, sampling=WILD, casting=casting)
+        untrained_model(vocabulary), vocabulary, replace(WILD, lines=10, count=20, stage_directions=False)
     ):
         assert all(element.kind != "action" for element in piece.elements)
         assert not any(mark in element.text for element in piece.elements for mark in "([")
@@ -94,7 +96,7 @@ def test_without_stage_directions_there_are_no_actions_and_no_asides(
 def test_a_scene_is_the_heading_and_something_happens_in_it(
     vocabulary: Vocabulary, untrained_model: Make, prime: str
 ) -> None:
-    request = Request(scene="INT. DINER - NIGHT", prime=prime, lines=3, count=10, sampling=WILD)
+    request = replace(WILD, scene="INT. DINER - NIGHT", prime=prime, lines=3, count=10)
     for piece in generate(untrained_model(vocabulary), vocabulary, request):
         first, second, *_ = piece.elements
         assert (first.kind, first.text) == ("heading", "INT. DINER - NIGHT")
@@ -104,17 +106,17 @@ def test_a_scene_is_the_heading_and_something_happens_in_it(
 def test_the_same_seed_gives_each_lane_the_same_text_however_many_lanes_there_are(
     vocabulary: Vocabulary, untrained_model: Make
 ) -> None:
-    casting = Casting(("newman", "jerry"), "newman", stage_directions=False)
-    many = Request(lines=3, count=4, seed=7, sampling=WILD, casting=casting)
+    one = replace(WILD, lines=3, cast=("newman", "jerry"), next_speaker="newman", stage_directions=False)
+    many = replace(one, count=4, seed=7)
     pieces = generate(untrained_model(vocabulary), vocabulary, many)
-    alone = Request(lines=3, seed=9, sampling=WILD, casting=casting)
+    alone = replace(one, seed=9)
     assert generate(untrained_model(vocabulary), vocabulary, alone) == pieces[2:3]
 
 
 def test_a_primed_speaker_must_be_of_the_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
     for asked in (
-        {"prime": "elaine: hello", "casting": Casting(("jerry",))},
-        {"casting": Casting(("jerry",), "elaine")},
+        {"prime": "elaine: hello", "cast": ("jerry",)},
+        {"cast": ("jerry",), "next_speaker": "elaine"},
     ):
         with pytest.raises(UsageError, match="not of the cast") as refused:
             speakers(vocabulary, untrained_model, **asked)
@@ -123,14 +125,14 @@ def test_a_primed_speaker_must_be_of_the_cast(vocabulary: Vocabulary, untrained_
 
 def test_a_plain_model_has_no_cast(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
     with pytest.raises(UsageError, match="plain text"):
-        speakers(plain_vocabulary, untrained_model, turns=None, casting=Casting(("jerry",)))
+        speakers(plain_vocabulary, untrained_model, turns=None, cast=("jerry",))
 
 
 def test_a_name_must_be_spelt_in_known_words(
     vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make
 ) -> None:
     with pytest.raises(UsageError, match="xylophone"):
-        speakers(vocabulary_of("word"), untrained_model, casting=Casting(("xylophone",)))
+        speakers(vocabulary_of("word"), untrained_model, cast=("xylophone",))
 
 
 def test_names_are_checked_against_the_whole_cast(vocabulary: Vocabulary) -> None:

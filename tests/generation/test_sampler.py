@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.request import MEMORY, SamplingOptions
 from scriptforge.generation.sampling import (
     Dice,
     Sampler,
@@ -25,8 +24,9 @@ from scriptforge.generation.sampling import (
     penalise_repetition,
     scale,
 )
+from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
-AS_THE_MODEL_SAYS = SamplingOptions(temperature=1, min_p=0)
+AS_THE_MODEL_SAYS = GenerateOptions(temperature=1, min_p=0)
 
 scores_of_two_lanes = st.integers(0, 2**32).map(
     lambda seed: 4 * np.random.default_rng(seed).standard_normal((2, 300))
@@ -53,7 +53,7 @@ def up_to_mass(ids: list[int], probabilities: list[float], mass: float) -> set[i
     return chosen
 
 
-def draws(options: SamplingOptions, logits_V: Tensor, seed: int, count: int) -> list[int]:
+def draws(options: GenerateOptions, logits_V: Tensor, seed: int, count: int) -> list[int]:
     sampler = Sampler(options, [seed], torch.ones(len(logits_V), dtype=torch.bool))
     nothing = torch.zeros(1, len(logits_V), dtype=torch.bool)
     return [int(sampler.draw(logits_V[None], nothing)) for _ in range(count)]
@@ -123,7 +123,7 @@ def test_ngrams_are_not_completed_twice(said: list[int], n: int) -> None:
     logits=st.lists(st.floats(-1e6, 1e6, width=32), min_size=6, max_size=6),
     allowed=st.sets(st.integers(0, 5), min_size=1),
     options=st.builds(
-        SamplingOptions,
+        GenerateOptions,
         temperature=st.one_of(st.just(0.0), st.floats(0, 100)),
         top_k=st.integers(0, 8),
         top_p=st.floats(0, 1),
@@ -135,7 +135,7 @@ def test_ngrams_are_not_completed_twice(said: list[int], n: int) -> None:
 )
 @settings(max_examples=200)
 def test_what_is_drawn_is_never_forbidden(
-    logits: list[float], allowed: set[int], options: SamplingOptions
+    logits: list[float], allowed: set[int], options: GenerateOptions
 ) -> None:
     sampler = Sampler(options, [1, 2], torch.ones(6, dtype=torch.bool))
     forbidden_BV = torch.tensor([[id_ not in allowed for id_ in range(6)], [False] * 6])
@@ -153,7 +153,7 @@ def test_draws_come_as_often_as_the_model_says() -> None:
 
 
 def test_temperature_zero_is_the_likeliest() -> None:
-    assert draws(SamplingOptions(temperature=0), torch.tensor([0.0, 2.0, 1.0]), seed=1, count=5) == [1] * 5
+    assert draws(GenerateOptions(temperature=0), torch.tensor([0.0, 2.0, 1.0]), seed=1, count=5) == [1] * 5
 
 
 def test_a_lane_draws_the_same_whatever_stands_beside_it() -> None:
@@ -166,7 +166,7 @@ def test_a_lane_draws_the_same_whatever_stands_beside_it() -> None:
 
 
 def test_only_text_is_kept_from_repeating() -> None:
-    options = SamplingOptions(temperature=0, no_repeat_ngram=1)
+    options = GenerateOptions(temperature=0, no_repeat_ngram=1)
     sampler = Sampler(options, [0], torch.tensor([False, True, True]))
     nothing_BV = torch.zeros(1, 3, dtype=torch.bool)
     kind_first, text_first = torch.tensor([[9.0, 5.0, 4.0]]), torch.tensor([[0.0, 5.0, 4.0]])
@@ -175,9 +175,9 @@ def test_only_text_is_kept_from_repeating() -> None:
 
 
 def test_a_prompt_counts_as_said_and_is_forgotten_in_time() -> None:
-    options = SamplingOptions(temperature=0, no_repeat_ngram=1)
+    options = GenerateOptions(temperature=0, no_repeat_ngram=1)
     logits_BV, nothing_BV = torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2, dtype=torch.bool)
-    for prompt, expected in (([1], 0), ([1] + [0] * MEMORY, 1)):
+    for prompt, expected in (([1], 0), ([1] + [0] * REPETITION_WINDOW, 1)):
         sampler = Sampler(options, [0], torch.ones(2, dtype=torch.bool))
         sampler.remember(torch.tensor(prompt)[:, None])
         assert int(sampler.draw(logits_BV, nothing_BV)) == expected
@@ -199,7 +199,7 @@ def test_a_prompt_counts_as_said_and_is_forgotten_in_time() -> None:
 )
 def test_options_out_of_range_are_explained(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=name.replace("_", " ")) as raised:
-        SamplingOptions(**{name: value})
+        GenerateOptions(**{name: value})
     assert raised.value.hint
 
 
@@ -209,17 +209,17 @@ LARGE = 3000
 @pytest.mark.parametrize(
     "options",
     [
-        SamplingOptions(),
-        SamplingOptions(temperature=0.3, min_p=0.001),
-        SamplingOptions(temperature=1, min_p=0),
-        SamplingOptions(temperature=1.5, top_k=5, min_p=0),
-        SamplingOptions(top_k=40, top_p=0.9),
-        SamplingOptions(top_k=1000),
-        SamplingOptions(top_k=5, typical=0.5),
-        SamplingOptions(typical=0.8),
+        GenerateOptions(),
+        GenerateOptions(temperature=0.3, min_p=0.001),
+        GenerateOptions(temperature=1, min_p=0),
+        GenerateOptions(temperature=1.5, top_k=5, min_p=0),
+        GenerateOptions(top_k=40, top_p=0.9),
+        GenerateOptions(top_k=1000),
+        GenerateOptions(top_k=5, typical=0.5),
+        GenerateOptions(typical=0.8),
     ],
 )
-def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: SamplingOptions) -> None:
+def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: GenerateOptions) -> None:
     torch.manual_seed(3)
     logits_SBV = 3 * torch.randn(60, 3, LARGE)
     forbidden_BV = torch.rand(3, LARGE) < 0.1
@@ -249,7 +249,7 @@ def test_a_model_gone_wrong_still_gets_a_draw_of_what_may_come(size: int) -> Non
     logits_BV[2] = -math.inf
     forbidden_BV = torch.ones(3, size, dtype=torch.bool)
     forbidden_BV[:, 4:6] = False
-    sampler = Sampler(SamplingOptions(), [1, 2, 3], torch.ones(size, dtype=torch.bool))
+    sampler = Sampler(GenerateOptions(), [1, 2, 3], torch.ones(size, dtype=torch.bool))
     for _ in range(20):
         drawn = sampler.draw(logits_BV, forbidden_BV).tolist()
         assert set(drawn) <= {4, 5}

@@ -1,6 +1,7 @@
 """Two sittings are as good as one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,17 +9,18 @@ import torch
 from safetensors.torch import save_file
 
 from scriptforge.errors import RunError
-from scriptforge.generation import CacheOptions, Casting, Request, SamplingOptions, Writing
+from scriptforge.generation import Writing
 from scriptforge.generation.decoding import Sitting, load_sitting, save_sitting
 from scriptforge.models.recurrent import Recurrent
+from scriptforge.options import GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
 
 SAMPLINGS = {
-    "wild": SamplingOptions(temperature=1, min_p=0),
-    "cold": SamplingOptions(temperature=0, no_repeat_ngram=1),
-    "careful": SamplingOptions(temperature=1.2, top_p=0.9, repetition_penalty=1.3),
+    "wild": GenerateOptions(temperature=1, min_p=0),
+    "cold": GenerateOptions(temperature=0, no_repeat_ngram=1),
+    "careful": GenerateOptions(temperature=1.2, top_p=0.9, repetition_penalty=1.3),
 }
 
 
@@ -38,15 +40,15 @@ def test_two_sittings_equal_one(
     vocabulary: Vocabulary,
     untrained_model: Make,
     tmp_path: Path,
-    sampling: SamplingOptions,
+    sampling: GenerateOptions,
     lines: tuple[int, int],
 ) -> None:
     model = untrained_model(vocabulary)
-    one = Writing(model, vocabulary, Request(lines=sum(lines), seed=3, sampling=sampling))
-    first = Writing(model, vocabulary, Request(lines=lines[0], seed=3, sampling=sampling))
+    one = Writing(model, vocabulary, replace(sampling, lines=sum(lines), seed=3))
+    first = Writing(model, vocabulary, replace(sampling, lines=lines[0], seed=3))
     text = write(first)
     sitting = sitting_of(first, tmp_path / "s.safetensors")
-    second = Writing(model, vocabulary, Request(lines=lines[1], sampling=sampling), after=sitting)
+    second = Writing(model, vocabulary, replace(sampling, lines=lines[1]), after=sitting)
     assert text + write(second) == write(one)
     assert first.pieces[0].elements + second.pieces[0].elements == one.pieces[0].elements
     assert text + second.pieces[0].text == one.pieces[0].text
@@ -54,15 +56,15 @@ def test_two_sittings_equal_one(
 
 @pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS)
 def test_two_sittings_of_plain_text_equal_one(
-    plain_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path, sampling: SamplingOptions
+    plain_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path, sampling: GenerateOptions
 ) -> None:
     model = untrained_model(plain_vocabulary)
-    request = {"prime": "what is", "seed": 5, "sampling": sampling}
-    one = Writing(model, plain_vocabulary, Request(lines=7, **request))  # type: ignore[arg-type]
-    first = Writing(model, plain_vocabulary, Request(lines=3, **request))  # type: ignore[arg-type]
+    asked = replace(sampling, prime="what is", seed=5)
+    one = Writing(model, plain_vocabulary, replace(asked, lines=7))
+    first = Writing(model, plain_vocabulary, replace(asked, lines=3))
     text = write(first)
     sitting = sitting_of(first, tmp_path / "s.safetensors")
-    second = Writing(model, plain_vocabulary, Request(lines=4, sampling=sampling), after=sitting)
+    second = Writing(model, plain_vocabulary, replace(sampling, lines=4), after=sitting)
     assert text + write(second) == write(one)
 
 
@@ -70,24 +72,27 @@ def test_two_sittings_with_a_cache_equal_one(
     vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
     model = untrained_model(vocabulary)
-    asked = {"seed": 2, "sampling": SAMPLINGS["wild"], "cache": CacheOptions(weight=0.5, window=50)}
-    one = Writing(model, vocabulary, Request(lines=9, **asked))  # type: ignore[arg-type]
-    first = Writing(model, vocabulary, Request(lines=5, **asked))  # type: ignore[arg-type]
+    asked = replace(SAMPLINGS["wild"], seed=2, cache=0.5)
+    one = Writing(model, vocabulary, replace(asked, lines=9))
+    first = Writing(model, vocabulary, replace(asked, lines=5))
     text = write(first)
     sitting = sitting_of(first, tmp_path / "s.safetensors")
-    second = Writing(model, vocabulary, Request(lines=4, **asked), after=sitting)  # type: ignore[arg-type]
+    second = Writing(model, vocabulary, replace(asked, lines=4), after=sitting)
     assert text + write(second) == write(one)
+    other = Writing(model, vocabulary, replace(asked, cache=0.0, lines=1))
+    write(other)
+    without = sitting_of(other, tmp_path / "without.safetensors")
     with pytest.raises(RunError, match="does not fit"):
-        Writing(model, vocabulary, Request(lines=4, cache=CacheOptions(window=40)), after=sitting)
+        Writing(model, vocabulary, asked, after=without)
 
 
 def test_three_sittings_equal_one(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> None:
     model = untrained_model(vocabulary)
     wild = SAMPLINGS["wild"]
-    one = write(Writing(model, vocabulary, Request(length=150, sampling=wild)))
+    one = write(Writing(model, vocabulary, replace(wild, length=150)))
     sitting, text = None, ""
     while len(text) < len(one):
-        writing = Writing(model, vocabulary, Request(lines=1, sampling=wild), after=sitting)
+        writing = Writing(model, vocabulary, replace(wild, lines=1), after=sitting)
         text += write(writing)
         sitting = sitting_of(writing, tmp_path / "s.safetensors")
     assert text == one
@@ -97,10 +102,11 @@ def test_a_new_sitting_may_have_a_prime_and_a_cast_of_its_own(
     vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
     model = untrained_model(vocabulary)
-    first = Writing(model, vocabulary, Request(lines=3, sampling=SAMPLINGS["wild"]))
+    first = Writing(model, vocabulary, replace(SAMPLINGS["wild"], lines=3))
     write(first)
-    casting = Casting(("elaine", "newman"), "newman")
-    request = Request(prime="elaine: hello", turns=4, sampling=SAMPLINGS["wild"], casting=casting)
+    request = replace(
+        SAMPLINGS["wild"], prime="elaine: hello", turns=4, cast=("elaine", "newman"), next_speaker="newman"
+    )
     second = Writing(model, vocabulary, request, after=sitting_of(first, tmp_path / "s.safetensors"))
     text = write(second)
     assert text.removeprefix("@").startswith("ELAINE: hello")
@@ -112,7 +118,7 @@ def test_a_new_sitting_may_have_a_prime_and_a_cast_of_its_own(
 @pytest.fixture
 def saved(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> Path:
     """A sitting in a file."""
-    writing = Writing(untrained_model(vocabulary), vocabulary, Request(lines=2))
+    writing = Writing(untrained_model(vocabulary), vocabulary, GenerateOptions(lines=2))
     write(writing)
     save_sitting(writing.pause(), tmp_path / "s.safetensors", weights="w", seed=4)
     return tmp_path / "s.safetensors"
@@ -158,4 +164,4 @@ def test_a_sitting_that_does_not_fit_the_model_is_refused(
     ]
     for damaged in odd:
         with pytest.raises(RunError, match="does not fit"):
-            Writing(untrained_model(vocabulary), vocabulary, Request(lines=2), after=damaged)
+            Writing(untrained_model(vocabulary), vocabulary, GenerateOptions(lines=2), after=damaged)

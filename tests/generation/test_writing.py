@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from scriptforge.errors import UsageError
-from scriptforge.generation import Request, SamplingOptions, Writing, generate, stream
+from scriptforge.generation import Writing, generate, stream
 from scriptforge.models.recurrent import Recurrent
+from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Script
@@ -17,14 +18,14 @@ from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
 
-WILD = SamplingOptions(temperature=1, min_p=0)
+WILD = GenerateOptions(temperature=1, min_p=0)
 
 
-@pytest.mark.parametrize("sampling", [WILD, SamplingOptions(top_p=0.9, repetition_penalty=1.3)])
+@pytest.mark.parametrize("sampling", [WILD, GenerateOptions(top_p=0.9, repetition_penalty=1.3)])
 def test_what_is_written_reads_back_the_same(
-    vocabulary: Vocabulary, untrained_model: Make, sampling: SamplingOptions
+    vocabulary: Vocabulary, untrained_model: Make, sampling: GenerateOptions
 ) -> None:
-    request = Request(lines=4, count=50, sampling=sampling)
+    request = replace(sampling, lines=4, count=50)
     for piece in generate(untrained_model(vocabulary), vocabulary, request):
         assert len(piece.elements) == 4
         assert piece.text == "".join(f"{line}\n" for line in write(piece.elements))
@@ -35,7 +36,7 @@ def test_what_is_written_reads_back_the_same(
 @pytest.mark.parametrize("prime", ["", "elaine: what is", "what is", "jerry: no\njerry: no", "newman: hello"])
 def test_the_stream_joins_to_the_piece(vocabulary: Vocabulary, untrained_model: Make, prime: str) -> None:
     model = untrained_model(vocabulary)
-    request = Request(prime=prime, lines=3, seed=5, sampling=WILD)
+    request = replace(WILD, prime=prime, lines=3, seed=5)
     (piece,) = generate(model, vocabulary, request)
     assert "".join(stream(model, vocabulary, request)) == piece.text
     assert len(piece.elements) == 3
@@ -43,7 +44,7 @@ def test_the_stream_joins_to_the_piece(vocabulary: Vocabulary, untrained_model: 
 
 def test_the_plain_stream_joins_to_the_piece(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
     model = untrained_model(plain_vocabulary)
-    request = Request(prime="what is ", lines=3, seed=5, sampling=WILD)
+    request = replace(WILD, prime="what is ", lines=3, seed=5)
     (piece,) = generate(model, plain_vocabulary, request)
     assert "".join(stream(model, plain_vocabulary, request)) == piece.text
     assert piece.elements == ()
@@ -54,7 +55,7 @@ def test_the_plain_stream_joins_to_the_piece(plain_vocabulary: Vocabulary, untra
 
 def test_the_same_request_gives_the_same_text(vocabulary: Vocabulary, untrained_model: Make) -> None:
     model = untrained_model(vocabulary)
-    request = Request(prime="elaine", lines=2, count=3, seed=11, sampling=WILD)
+    request = replace(WILD, prime="elaine", lines=2, count=3, seed=11)
     pieces = generate(model, vocabulary, request)
     assert generate(model, vocabulary, request) == pieces
     assert [piece.seed for piece in pieces] == [11, 12, 13]
@@ -67,7 +68,7 @@ def test_eight_bits_write_the_same_text_however_many_lanes_there_are(
     vocabulary: Vocabulary, untrained_model: Make, lanes: int
 ) -> None:
     model = untrained_model(vocabulary)
-    request = Request(lines=2, count=lanes, seed=4, sampling=WILD, int8=True)
+    request = replace(WILD, lines=2, count=lanes, seed=4, int8=True)
     pieces = generate(model, vocabulary, request)
     assert generate(model, vocabulary, replace(request, count=1)) == pieces[:1]
     assert all(len(piece.elements) == 2 for piece in pieces)
@@ -86,14 +87,16 @@ def test_eight_bits_write_the_same_text_however_many_lanes_there_are(
 def test_the_text_opens_with_the_prime(
     vocabulary: Vocabulary, untrained_model: Make, prime: str, opening: str
 ) -> None:
-    for piece in generate(untrained_model(vocabulary), vocabulary, Request(prime=prime, lines=2, count=8)):
+    for piece in generate(
+        untrained_model(vocabulary), vocabulary, GenerateOptions(prime=prime, lines=2, count=8)
+    ):
         assert piece.text.removeprefix("@").startswith(opening)
         assert "is  " not in piece.text[: len(opening) + 2]
 
 
 def test_words_alone_are_said_by_one_of_the_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
     pieces = generate(
-        untrained_model(vocabulary), vocabulary, Request(prime="what is", lines=1, count=12, sampling=WILD)
+        untrained_model(vocabulary), vocabulary, replace(WILD, prime="what is", lines=1, count=12)
     )
     assert len({piece.elements[0].speaker for piece in pieces} & set(vocabulary.speakers)) > 1
     assert all(piece.elements[0].text.startswith("what is") for piece in pieces)
@@ -103,7 +106,7 @@ def test_words_alone_are_said_by_one_of_the_cast(vocabulary: Vocabulary, untrain
 def test_a_length_is_reached_and_the_line_finished(
     vocabulary: Vocabulary, untrained_model: Make, length: int
 ) -> None:
-    writing = Writing(untrained_model(vocabulary), vocabulary, Request(length=length, sampling=WILD))
+    writing = Writing(untrained_model(vocabulary), vocabulary, replace(WILD, length=length))
     assert len(list(writing)) > length
     (piece,) = writing.pieces
     assert piece.elements
@@ -111,7 +114,7 @@ def test_a_length_is_reached_and_the_line_finished(
 
 
 def test_lines_of_the_prime_count_and_all_are_kept(vocabulary: Vocabulary, untrained_model: Make) -> None:
-    request = Request(prime="jerry: no\njerry: hello\nwhat is", lines=2)
+    request = GenerateOptions(prime="jerry: no\njerry: hello\nwhat is", lines=2)
     (piece,) = generate(untrained_model(vocabulary), vocabulary, request)
     assert len(piece.elements) == 3
     assert piece.elements[2].text.startswith("what is")
@@ -124,7 +127,7 @@ def test_a_new_script_begins_where_one_ends(
     model = untrained_model(vocabulary)
     with torch.no_grad():
         model.head.bias[vocabulary.end] = 20
-    (piece,) = generate(model, vocabulary, Request(lines=5, sampling=WILD))
+    (piece,) = generate(model, vocabulary, replace(WILD, lines=5))
     assert [len(element.text) for element in piece.elements] == [1] * 5
     assert "<end>" not in piece.text
 
@@ -136,7 +139,7 @@ def test_a_model_that_never_ends_a_line_is_made_to(
     model = untrained_model(vocabulary)
     with torch.no_grad():
         model.head.bias[~torch.from_numpy(vocabulary.is_text)] = -50
-    (piece,) = generate(model, vocabulary, Request(lines=1))
+    (piece,) = generate(model, vocabulary, GenerateOptions(lines=1))
     assert len(piece.elements) == 1
 
 
@@ -146,7 +149,7 @@ def test_a_model_that_never_ends_a_line_is_made_to(
 )
 def test_impossible_requests_are_explained(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as raised:
-        Request(**settings)
+        GenerateOptions(**settings)
     assert raised.value.hint
 
 
@@ -156,7 +159,7 @@ def test_generating_leaves_no_trace_in_torch(
     vocabulary = vocabulary_of("word")
     model = untrained_model(vocabulary)
     state, onednn = torch.get_rng_state(), torch.backends.mkldnn.enabled
-    for _ in stream(model, vocabulary, Request(lines=1)):
+    for _ in stream(model, vocabulary, GenerateOptions(lines=1)):
         assert not torch.is_inference_mode_enabled()
     assert torch.backends.mkldnn.enabled == onednn
     assert torch.equal(torch.get_rng_state(), state)

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from scriptforge.generation import Request, SamplingOptions, generate
+from scriptforge.generation import generate
 from scriptforge.models.recurrent import Recurrent
+from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.vocabulary import LEVELS, Vocabulary
 
 TEXTS = ["what now?\n", "hello, newman.\n", "(softly) no!"]
 SOURCES = {"diner": ["Jerry", "Elaine"], "bridge": ["JERRY", "Walt"]}
-WILD = SamplingOptions(temperature=1, min_p=0)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -24,7 +24,7 @@ def test_a_script_has_the_speakers_of_one_source(
     cues = [voice.id for voice in vocabulary.speaker_tokens]
     with torch.no_grad():  # speakers with a token, and scripts that end soon
         model.head.bias[[*cues, vocabulary.end]] += 4
-    pieces = generate(model, vocabulary, Request(lines=12, count=60, sampling=WILD))
+    pieces = generate(model, vocabulary, GenerateOptions(lines=12, count=60, temperature=1, min_p=0))
     seen = set()
     for piece in pieces:
         assert len(piece.elements) == 12

@@ -11,11 +11,13 @@ from support.loopback_hub import Hub
 from support.pushing import push_run
 from support.tiny import finish, prepared, small
 
+from scriptforge.cli.app import run as run_command
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
-from scriptforge.generation import Request, generate
+from scriptforge.generation import generate
 from scriptforge.hub import build_payload, find_run, pull
 from scriptforge.net.client import user_name
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.training.transfer import inherited_settings
@@ -42,7 +44,7 @@ def test_a_pushed_model_comes_back_with_the_same_bytes_and_writes_the_same(
     result = pull(workspace, "ann/harbour")
     assert result.folder.weights.read_bytes() == tiny_run.weights.read_bytes()
     own, pulled = Run(tiny_run), Run(result.folder)
-    request = Request(seed=3, lines=5)
+    request = GenerateOptions(seed=3, lines=5)
     assert generate(own.model, own.vocabulary, request) == generate(pulled.model, pulled.vocabulary, request)
 
 
@@ -181,12 +183,17 @@ def test_the_card_says_what_it_is_and_nothing_of_this_machine(
     assert f"{best['bits_per_character']:.4f}" in card
 
 
-def test_the_card_shows_what_generate_writes(pushed: Hub, tiny_run: RunFolder) -> None:
+def test_the_card_shows_what_the_command_writes(
+    pushed: Hub, tiny_run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     card = pushed.repositories["model", "ann/harbour"].files["README.md"].decode()
     sample = card.split("````text\n")[1].split("\n````")[0]
-    run = Run(tiny_run)
-    (piece,) = generate(run.model, run.vocabulary, Request())
-    assert piece.text.strip().startswith(sample[:200])
+    capsys.readouterr()
+    assert run_command(["generate", str(tiny_run.path)]) == 0
+    written = capsys.readouterr().out.strip()
+    both = min(len(sample), len(written))
+    assert both > 100
+    assert sample[:both] == written[:both]
     assert "novelty_8" not in card
 
 

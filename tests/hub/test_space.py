@@ -122,10 +122,11 @@ def test_a_script_appears_and_the_same_seed_gives_the_same(site: Site, tiny_run:
 
 
 def test_the_page_writes_what_python_writes_at_temperature_zero(site: Site, tiny_run: RunFolder) -> None:
-    from scriptforge.generation import Request, SamplingOptions, generate
+    from scriptforge.generation import generate
+    from scriptforge.options import GenerateOptions
 
     run = Run(tiny_run)
-    request = Request(prime=f"{SPEAKERS[0]}:", lines=5, sampling=SamplingOptions(temperature=0))
+    request = GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)
     (piece,) = generate(run.model, run.vocabulary, request)
     place = str([voice.name for voice in run.vocabulary.speaker_tokens].index(SPEAKERS[0]))
     shown = seen(site, run, {"lines": "5", "temperature": "0", "speaker": place})
@@ -137,7 +138,8 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(site: Site, tiny
 def test_every_level_is_written_as_python_writes_it(
     site: Site, tiny_text: Path, tmp_path: Path, level: str, plain: bool
 ) -> None:
-    from scriptforge.generation import Request, SamplingOptions, generate
+    from scriptforge.generation import generate
+    from scriptforge.options import GenerateOptions
 
     options: dict[str, Any] = {"level": level, "plain": plain}
     if level == "bpe":
@@ -147,7 +149,7 @@ def test_every_level_is_written_as_python_writes_it(
     finish(start(dataset, small(), folder, "cpu"))
     run = Run(folder)
     words = "The keeper's lamp"
-    request = Request(prime=words, lines=4, sampling=SamplingOptions(temperature=0))
+    request = GenerateOptions(prime=words, lines=4, temperature=0)
     wish = {"lines": "4", "temperature": "0", "words": words, "speaker": ""}
     (shown,) = seen(site, run, wish)["outcomes"]
     if plain:

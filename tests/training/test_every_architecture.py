@@ -18,8 +18,9 @@ import scriptforge
 from scriptforge.config import Architecture, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
-from scriptforge.generation import Request, generate
+from scriptforge.generation import generate
 from scriptforge.hub import build_payload, build_space_payload, pull
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.training.reports import Validated
 from scriptforge.training.trainer import resume, start
@@ -117,7 +118,7 @@ def test_it_is_pushed_and_pulled(hub: Hub, workspace: Workspace, arch: Architect
     assert f"- {arch}\n" in card and "- lstm\n" not in card
     push_run(run, f"ann/{arch}")
     pulled = Run(pull(Workspace(tmp_path), f"ann/{arch}").folder)
-    request = Request(lines=2, seed=3)
+    request = GenerateOptions(lines=2, seed=3)
     assert generate(pulled.model, pulled.vocabulary, request) == generate(run.model, run.vocabulary, request)
 
 
@@ -131,7 +132,7 @@ def test_it_has_no_page(workspace: Workspace, arch: Architecture) -> None:
 @pytest.mark.parametrize("arch", ["gru", "rnn"])
 def test_it_writes_with_eight_bits(workspace: Workspace, arch: Architecture) -> None:
     run = Run(workspace.run(arch))
-    (piece,) = generate(run.model, run.vocabulary, Request(lines=3, seed=5, int8=True))
+    (piece,) = generate(run.model, run.vocabulary, GenerateOptions(lines=3, seed=5, int8=True))
     assert len(piece.elements) == 3
 
 
