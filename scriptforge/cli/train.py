@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scriptforge.config import Accelerator, Preset
     from scriptforge.evaluation import Figures
     from scriptforge.run.run import Run
-    from scriptforge.training.reports import Finished, Report
+    from scriptforge.training.events import Finished, TrainingEvent
     from scriptforge.workspace import RunFolder, Workspace
 
 COURSE_GOAL = 3.5
@@ -158,7 +158,7 @@ def _refuse_what_a_new_run_takes(given: dict[str, Any]) -> None:
 
 def _start(
     workspace: "Workspace", wish: _Wish, output: Output, interrupts: Interrupts
-) -> "tuple[RunFolder, Iterator[Report]]":
+) -> "tuple[RunFolder, Iterator[TrainingEvent]]":
     from scriptforge.dataset import Dataset
     from scriptforge.training.devices import is_first_process
     from scriptforge.training.settings import choose_settings
@@ -194,7 +194,7 @@ def _resume(
     accelerator: "Accelerator",
     chosen: dict[str, Any],
     interrupts: Interrupts,
-) -> "tuple[RunFolder, Iterator[Report]]":
+) -> "tuple[RunFolder, Iterator[TrainingEvent]]":
     from scriptforge.config import resolve
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scriptforge.run.records import Validation
     from scriptforge.tracking.trackers import Recorder
-    from scriptforge.training.reports import Finished, Progress, Report, Started
+    from scriptforge.training.events import Finished, Started, StepsDone, TrainingEvent
 
 CURVE_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -22,13 +22,13 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 class TrainingView(Protocol):
     """Something that shows reports."""
 
-    def show(self, report: "Report") -> None:
+    def show(self, report: "TrainingEvent") -> None:
         """Shows one report."""
         ...
 
 
 def follow(
-    reports: "Iterator[Report]", output: Output, recorders: "Sequence[Recorder]" = ()
+    reports: "Iterator[TrainingEvent]", output: Output, recorders: "Sequence[Recorder]" = ()
 ) -> "Finished | None":
     """Shows a training as it goes, and lets recorders keep what it reports.
 
@@ -36,7 +36,7 @@ def follow(
         Its end, or None if it was interrupted or another process reports.
     """
     from scriptforge.tracking.trackers import recording
-    from scriptforge.training.reports import Finished
+    from scriptforge.training.events import Finished
 
     with training_view(output) as view, recording(recorders, output.warn) as record:
         for report in reports:
@@ -100,8 +100,8 @@ class _Lines:
     def __init__(self, output: Output) -> None:
         self._output = output
 
-    def show(self, report: "Report") -> None:
-        from scriptforge.training.reports import Interrupted, Started, Validated
+    def show(self, report: "TrainingEvent") -> None:
+        from scriptforge.training.events import Interrupted, Started, Validated
 
         match report:
             case Started():
@@ -122,16 +122,16 @@ class _Screen(_Lines):
         self._live = live
         self._losses: list[float] = []
 
-    def show(self, report: "Report") -> None:
-        from scriptforge.training.reports import Progress
+    def show(self, report: "TrainingEvent") -> None:
+        from scriptforge.training.events import StepsDone
 
-        if isinstance(report, Progress):
+        if isinstance(report, StepsDone):
             self._losses.append(report.nats_per_token)
             self._live.update(self._panel(report))
         else:
             super().show(report)
 
-    def _panel(self, report: "Progress") -> "Table":
+    def _panel(self, report: "StepsDone") -> "Table":
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text

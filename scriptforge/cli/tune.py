@@ -16,7 +16,7 @@ from scriptforge.cli.tuning_view import bits, in_short, trial_table, tuning_view
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.training.reports import Finished
+    from scriptforge.training.events import Finished
     from scriptforge.tuning.search import Outcome
     from scriptforge.tuning.study import Plan, Study
     from scriptforge.workspace import RunFolder, Workspace

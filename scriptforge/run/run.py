@@ -1,7 +1,8 @@
 """A trained run: the model and vocabulary loaded from its folder.
 
 `config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere; nothing in them tells
-of the machine that made them.
+anything about the machine that made them. The files may come from a stranger: sizes are compared with what
+the config promises before memory is taken.
 """
 
 import math
@@ -11,9 +12,10 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
+from torch.random import fork_rng
 
 from scriptforge.errors import RunError
-from scriptforge.models import LanguageModel, build, config_from_json
+from scriptforge.models import build, config_from_json
 from scriptforge.net.client import sha256_of
 from scriptforge.run.records import RunDescription
 from scriptforge.vocabulary import Vocabulary
@@ -54,18 +56,19 @@ class Run:
                 "The folder is damaged: restore it from a copy, or train the model again.",
             )
         _check_weights(folder.weights, config.weight_shapes())
-        self.model = build(config)
+        with fork_rng(devices=()):  # a new model draws its weights: not from the caller's generator
+            self.model = build(config)
         load_weights(self.model, folder.weights)
         self.model.to(device).eval()
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights file: another for every training, and for every further validation."""
+        """Return the SHA-256 of the weights file; training further changes it."""
         return sha256_of(self.folder.weights)
 
 
 def weights_size(description: RunDescription) -> int:
-    """How many bytes the weights of a run have, going by its config alone.
+    """Return how many bytes the weights of a run have, judging by its config alone.
 
     Raises:
         RunError: its config contradicts itself, or asks for more than a laptop can hold.
@@ -87,7 +90,7 @@ def weights_size(description: RunDescription) -> int:
 
 
 def _check_sizes(folder: RunFolder, weights: int) -> None:
-    """Compares the sizes of files with what they may be, before anything is read that may be enormous.
+    """Compare the sizes of files with what they may be, before anything is read that may be enormous.
 
     Raises:
         RunError: one is larger, or the weights smaller.
@@ -102,7 +105,7 @@ def _check_sizes(folder: RunFolder, weights: int) -> None:
 
 
 def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Compares the header of a weights file with what the config asks for, before memory is taken.
+    """Compare the header of a weights file with what the config asks for, before memory is taken.
 
     Raises:
         RunError: it has other weights, or the file is damaged.
@@ -121,20 +124,18 @@ def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
         raise _damaged(path)
 
 
-def save_weights(model: LanguageModel, path: Path) -> None:
-    """Writes a model's weights so that the file is always whole."""
-    assert isinstance(model, nn.Module)
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a model's weights so that the file is always whole; shared weights are written once."""
     with atomic_file(path) as temporary:
         save_model(model, str(temporary))
 
 
-def load_weights(model: LanguageModel, path: Path) -> None:
-    """Fills a model with weights of its own shape.
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill a model with weights of its own shapes.
 
     Raises:
         RunError: the file is damaged, belongs to another model, or holds what is no number.
     """
-    assert isinstance(model, nn.Module)
     try:
         load_model(model, path)
     except (SafetensorError, OSError, RuntimeError) as error:

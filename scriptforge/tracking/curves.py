@@ -1,15 +1,18 @@
-"""`curves.svg`: how training and validation loss fell, drawn anew at every validation.
+"""`curves.svg`: a plot of training and validation loss, drawn again at every validation.
 
-The picture is drawn from the whole of `metrics.jsonl`, so it is complete after a resumed training, too. The
-same history makes the same bytes. matplotlib is imported at the first validation, and never its `pyplot`.
+It is drawn from the whole of `metrics.jsonl`, so it is complete after a resumed training, too. The same
+history makes the same bytes. matplotlib is imported at the first validation, and never its `pyplot`, which
+would choose a window system for the process.
 """
 
 import io
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from scriptforge.run.records import Validation, read_history
-from scriptforge.training.reports import Report, Validated
+from scriptforge.training.events import TrainingEvent, Validated
 from scriptforge.workspace import RunFolder, atomic_write
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ _INCHES = (7.6, 4.2)
 _FEW = 40
 _LABEL_HEIGHT = 0.06  # of the axes
 _INK, _PALE, _RULE = "#24292f", "#57606a", "#8a8f98"
-_DRAWN: dict[Any, Any] = {
+_LOOKS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that no picture depends on the fonts at hand
     "font.size": 10,
     "svg.fonttype": "none",
@@ -47,34 +50,46 @@ text{{fill:#c9d1d9!important}}
 
 
 class Curves:
-    """Draws the curves of one run."""
+    """Draw the curves of one run."""
 
-    name = "the picture of its curves"
+    name = "the plot of its curves"
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
 
-    def take(self, report: Report) -> None:
-        """Draws them, if there is something new to see."""
-        if isinstance(report, Validated):
-            atomic_write(self._folder.curves, drawn(self._folder.name, read_history(self._folder)))
+    def take(self, event: TrainingEvent) -> None:
+        """Draw them, if there is a new validation."""
+        if isinstance(event, Validated):
+            atomic_write(self._folder.curves, draw_curves(self._folder.name, read_history(self._folder)))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
 
-def drawn(title: str, history: list[Validation]) -> str:
-    """The losses over the epochs as SVG, the best validation marked.
+@contextmanager
+def quiet_matplotlib() -> Iterator[None]:
+    """Let matplotlib log errors only, as long as something is drawn: it reports on its cache of fonts."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@quiet_matplotlib()
+def draw_curves(title: str, history: list[Validation]) -> str:
+    """Return the losses over the epochs as SVG, the best validation marked.
 
     Args:
         title: the run's name.
         history: its validations, at least one.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it likes to talk about its cache of fonts
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_DRAWN):
+    with rc_context(_LOOKS):
         figure = Figure(figsize=_INCHES)
         figure.patch.set_gid("ground")
         figure.text(0.03, 0.93, title, size=14, weight="bold")
@@ -101,7 +116,7 @@ def _best(history: list[Validation]) -> Validation:
 
 
 def _lay_out(axes: "Axes") -> None:
-    """Rules to read a height by, an axis below, and nothing else."""
+    """Draw lines to read a height by and an axis below, and nothing else."""
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=_RULE, alpha=0.3, linewidth=0.8)
@@ -137,7 +152,7 @@ def _draw_losses(axes: "Axes", history: list[Validation]) -> None:
 
 
 def _apart(axes: "Axes", *ends: float) -> list[float]:
-    """Where two labels go, as shares of the height: beside their curves' ends, and not on one another."""
+    """Return the heights of two labels, as shares: beside their curves' ends, and not on top of each other."""
     bottom, top = axes.get_ylim()
     first, second = ((end - bottom) / (top - bottom) for end in ends)
     middle, distance = (first + second) / 2, max(abs(first - second), _LABEL_HEIGHT)

@@ -1,89 +1,104 @@
-"""Recorders, and how reports reach them without a failure of theirs reaching the training.
+"""Recorders: they keep the events of a training for people who want to look at it, as plots and logs.
 
-What a tracker's log says of a training, under which names; nothing of the machine or of who trains.
+A training knows nothing of its recorders; `recorded` hands them its events as they pass by.
 
-The log for TensorBoard, in the run's folder.
-
-TensorBoard writes the name of the machine into the names of its files, so they are nothing to give away;
-`scriptforge push` leaves them where they are.
-
-The log for Trackio, in the database from which `trackio show` reads.
-
-It is written through Trackio's storage, as its importers do. `trackio.init` would ask the Hub who is logged
-in, keep that name in the log, and print on stdout; here nothing leaves the machine and nobody is named.
-
-What is kept of a training while it goes on, for those who want to look at it: pictures and logs.
-
-A training knows nothing of its recorders; whoever drives it hands them its reports.
+A log has losses, speed and samples under the names below, and the settings; nothing of the machine or of the
+person who trains. TensorBoard writes the name of the machine into the names of its files, so `scriptforge push`
+leaves them out. Trackio is written through its storage, as its importers do: `trackio.init` would ask the Hub
+who is logged in, keep that name in the log, and print on stdout.
 """
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from scriptforge.config import Settings
 from scriptforge.errors import UsageError
+from scriptforge.options import Tracker
 from scriptforge.run.records import RunDescription, Validation
-from scriptforge.training.reports import Progress, Report, Started, Validated
+from scriptforge.training.events import Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.schedule import share_of_peak
 from scriptforge.workspace import RunFolder
 
 
 class Recorder(Protocol):
-    """Something that keeps what a training reports.
+    """Something that keeps events of a training.
 
     Attributes:
-        name: what a person calls the thing that is kept.
+        name: of what is kept, for people.
     """
 
     name: str
 
-    def take(self, report: Report) -> None:
-        """Keeps what it cares for in a report."""
+    def take(self, event: TrainingEvent) -> None:
+        """Keep an event, or ignore it."""
         ...
 
     def close(self) -> None:
-        """Writes what is still to be written; the training has ended, in whatever way."""
+        """Write what is still to be written; the training has ended, in whatever way."""
         ...
 
 
-@contextmanager
-def recording(
-    recorders: Iterable[Recorder], warn: Callable[[str], None]
-) -> Iterator[Callable[[Report], None]]:
-    """Yields what hands a report to every recorder, and closes them in the end.
+def recorders_of(folder: RunFolder, tracker: Tracker | None = None) -> list[Recorder]:
+    """Return the recorders of one training: its curves if matplotlib is installed, and a tracker's log.
 
-    A recorder that fails is warned of in a line and left out from then on: no training dies of it.
+    Args:
+        folder: the run that is trained.
+        tracker: the program that shows the log, if any.
+
+    Raises:
+        UsageError: the tracker is not installed.
     """
-    going = list(recorders)
+    found: list[Recorder] = [Curves(folder)] if find_spec("matplotlib") else []
+    match tracker:
+        case "tensorboard":
+            found.append(TensorBoard(folder))
+        case "trackio":
+            found.append(Trackio(folder))
+    return found
 
-    def attempt(recorder: Recorder, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            going.remove(recorder)
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            warn(f"The training goes on without {recorder.name}: {reason}")
 
-    def record(report: Report) -> None:
-        for recorder in tuple(going):
-            attempt(recorder, partial(recorder.take, report))
+def recorded(
+    events: Generator[TrainingEvent, None, None], recorders: Iterable[Recorder]
+) -> Generator[TrainingEvent, None, None]:
+    """Yield the events of a training after every recorder has taken them, and close the recorders at the end.
 
+    A recorder that fails never ends a training: it is left out from then on, and a `Warned` event says so.
+    """
+    working = list(recorders)
+
+    def attempt(work: Callable[[Recorder], None]) -> Iterator[Warned]:
+        for recorder in tuple(working):
+            try:
+                work(recorder)
+            except Exception as error:
+                working.remove(recorder)
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                yield Warned(f"The training continues without {recorder.name}: {reason}")
+
+    def take(event: TrainingEvent) -> Callable[[Recorder], None]:
+        return lambda recorder: recorder.take(event)
+
+    warnings: list[Warned] = []
     try:
-        yield record
+        with closing(events):
+            for event in events:
+                warnings += attempt(take(event))
+                yield from warnings
+                warnings.clear()
+                yield event
     finally:
-        for recorder in tuple(going):
-            attempt(recorder, recorder.close)
+        warnings += attempt(lambda recorder: recorder.close())
+    yield from warnings
 
 
-def circumstances(description: RunDescription) -> dict[str, Any]:
-    """What a run was trained on, how large it is, and every setting."""
+def facts_of_run(description: RunDescription) -> dict[str, Any]:
+    """Return what a run is trained on, how large it is, and every setting."""
     dataset = description.dataset
     return {
         "dataset": dataset.name,
@@ -94,18 +109,18 @@ def circumstances(description: RunDescription) -> dict[str, Any]:
     }
 
 
-def figures_of_progress(report: Progress, settings: Settings) -> dict[str, float]:
-    """The figures of a moment between two validations, by their names in the log."""
+def figures_of_steps(event: StepsDone, settings: Settings) -> dict[str, float]:
+    """Return the figures between two validations, by their names in the log."""
     return {
-        "progress/nats_per_token": report.nats_per_token,
-        "progress/tokens_per_second": report.tokens_per_second,
-        "progress/learning_rate": settings.learning_rate * share_of_peak(report.progress, settings),
-        "progress/epochs": report.epochs,
+        "progress/nats_per_token": event.nats_per_token,
+        "progress/tokens_per_second": event.tokens_per_second,
+        "progress/learning_rate": settings.learning_rate * share_of_peak(event.progress, settings),
+        "progress/epochs": event.epochs,
     }
 
 
 def figures_of_validation(validation: Validation) -> dict[str, float]:
-    """The figures of a validation, by their names in the log."""
+    """Return the figures of a validation, by their names in the log."""
     return {
         "training/nats_per_token": validation.training_nats_per_token,
         "validation/nats_per_token": validation.nats_per_token,
@@ -115,8 +130,8 @@ def figures_of_validation(validation: Validation) -> dict[str, float]:
     }
 
 
-def imported(module: str, tracker: str) -> Any:
-    """A module that only a tracker needs.
+def _import(module: str, tracker: str) -> Any:
+    """Return a module that only a tracker needs.
 
     Raises:
         UsageError: it is not installed.
@@ -131,7 +146,7 @@ def imported(module: str, tracker: str) -> Any:
 
 
 class TensorBoard:
-    """Writes event files; a run that goes on does so in the same log, from the step where it stood.
+    """Write event files; a resumed run continues in the same log, from the step of its checkpoint.
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -141,26 +156,26 @@ class TensorBoard:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._new_writer = imported("torch.utils.tensorboard", "tensorboard").SummaryWriter
+        self._new_writer = _import("torch.utils.tensorboard", "tensorboard").SummaryWriter
         self._writer: Any = None
 
-    def take(self, report: Report) -> None:
-        """Logs settings, figures and samples."""
-        match report:
+    def take(self, event: TrainingEvent) -> None:
+        """Log settings, figures and samples."""
+        match event:
             case Started():
                 self._description = RunDescription.load(self._folder)
-                self._writer = self._new_writer(str(self._folder.tensorboard), purge_step=report.step + 1)
-                self._writer.add_text("settings", _table(circumstances(self._description)), report.step)
-            case Progress():
-                self._add(figures_of_progress(report, self._description.settings), report.step)
+                self._writer = self._new_writer(str(self._folder.tensorboard), purge_step=event.step + 1)
+                self._writer.add_text("settings", _table(facts_of_run(self._description)), event.step)
+            case StepsDone():
+                self._add(figures_of_steps(event, self._description.settings), event.step)
             case Validated():
-                step = report.validation.step
-                self._add(figures_of_validation(report.validation), step)
-                self._writer.add_text("sample", _as_it_stands(report.sample), step)
+                step = event.validation.step
+                self._add(figures_of_validation(event.validation), step)
+                self._writer.add_text("sample", _preformatted(event.sample), step)
                 self._writer.flush()
 
     def close(self) -> None:
-        """Closes the event file."""
+        """Close the event file."""
         if self._writer is not None:
             self._writer.close()
 
@@ -170,13 +185,13 @@ class TensorBoard:
 
 
 def _table(facts: dict[str, Any]) -> str:
-    """Facts as a table in Markdown."""
+    """Return facts as a table in Markdown."""
     rows = (f"| {name} | {fact} |" for name, fact in facts.items())
     return "\n".join(("| | |", "| --- | --- |", *rows))
 
 
-def _as_it_stands(text: str) -> str:
-    """A text as Markdown that keeps its lines."""
+def _preformatted(text: str) -> str:
+    """Return a text as Markdown that keeps its lines."""
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
@@ -187,7 +202,7 @@ _ROWS_AT_ONCE = 20
 
 
 class Trackio:
-    """Writes rows into Trackio's database; a run that goes on does so from the step where it stood.
+    """Write rows into Trackio's database; a resumed run continues from the step of its checkpoint.
 
     Raises:
         UsageError: Trackio is not installed.
@@ -197,29 +212,29 @@ class Trackio:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._storage = imported("trackio.sqlite_storage", "trackio").SQLiteStorage
-        self._markdown = imported("trackio", "trackio").Markdown.TYPE
+        self._storage = _import("trackio.sqlite_storage", "trackio").SQLiteStorage
+        self._markdown = _import("trackio", "trackio").Markdown.TYPE
         self._rows: list[tuple[int, str, dict[str, Any]]] = []
 
-    def take(self, report: Report) -> None:
-        """Logs settings, figures and samples."""
-        match report:
+    def take(self, event: TrainingEvent) -> None:
+        """Log settings, figures and samples."""
+        match event:
             case Started():
                 self._description = RunDescription.load(self._folder)
                 self._id = re.sub(r"\D", "", self._description.created)
-                self._forget_after(report.step)
-            case Progress():
-                self._add(figures_of_progress(report, self._description.settings), report.step)
+                self._delete_after(event.step)
+            case StepsDone():
+                self._add(figures_of_steps(event, self._description.settings), event.step)
                 if len(self._rows) >= _ROWS_AT_ONCE:
                     self._write()
             case Validated():
-                sample = {"_type": self._markdown, "_value": f"```text\n{report.sample}\n```"}
-                figures = figures_of_validation(report.validation)
-                self._add({**figures, "sample": sample}, report.validation.step)
+                sample = {"_type": self._markdown, "_value": f"```text\n{event.sample}\n```"}
+                figures = figures_of_validation(event.validation)
+                self._add({**figures, "sample": sample}, event.validation.step)
                 self._write()
 
     def close(self) -> None:
-        """Writes the last rows."""
+        """Write the last rows."""
         if self._rows:
             self._write()
 
@@ -234,44 +249,14 @@ class Trackio:
             list(figures),
             list(steps),
             list(moments),
-            config=circumstances(self._description),
+            config=facts_of_run(self._description),
             run_id=self._id,
         )
         self._rows.clear()
 
-    def _forget_after(self, step: int) -> None:
-        """Removes what was logged after the checkpoint that the training goes on from: it comes again."""
+    def _delete_after(self, step: int) -> None:
+        """Remove what was logged after the checkpoint that the training continues from: it comes again."""
         path = self._storage.get_project_db_path(PROJECT)
         if path.exists():
             with closing(sqlite3.connect(path)) as database, database:
                 database.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (self._id, step))
-
-
-__all__ = ["Recorder", "Tracker", "recorders", "recording"]
-
-Tracker = Literal["tensorboard", "trackio"]
-
-
-def recorders(folder: RunFolder, tracker: Tracker | None = None) -> list[Recorder]:
-    """The recorders of one training: its curves, where matplotlib is there to draw them, and a tracker's log.
-
-    Args:
-        folder: the run that is trained.
-        tracker: whose log is kept, if any.
-
-    Raises:
-        UsageError: the tracker is not installed.
-    """
-    from scriptforge.tracking.curves import Curves
-
-    found: list[Recorder] = [Curves(folder)] if find_spec("matplotlib") else []
-    match tracker:
-        case "tensorboard":
-            from scriptforge.tracking.trackers import TensorBoard
-
-            found.append(TensorBoard(folder))
-        case "trackio":
-            from scriptforge.tracking.trackers import Trackio
-
-            found.append(Trackio(folder))
-    return found

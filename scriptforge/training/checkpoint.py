@@ -1,15 +1,22 @@
-"""Checkpoints: all that training needs to go on exactly as if it had not stopped.
+"""Checkpoints: all that a training needs to continue exactly as if it had not stopped.
 
-A checkpoint is a folder written beside its final name, synced, and renamed; its manifest, with size and
-SHA-256 of every file, is written last. Loading takes the newest step that verifies. Tensors are
-safetensors, everything else is JSON.
+    checkpoints/step-00001234/
+        model.safetensors      weights
+        optimizer.safetensors  moments of the optimizer, recurrent state of every stream, generators
+        state.json             where the training is, as `TrainingState`
+        manifest.json          size and SHA-256 of each of these, written last
 
-Only torch's generators are kept, since nothing in training draws from Python's or NumPy's; samples draw
+The folder is written beside its final name, synced, and renamed. Loading takes the newest step that
+verifies: its manifest is there, and every file is as the manifest says.
+
+Only PyTorch's generators are kept, since nothing in training draws from Python's or NumPy's; samples draw
 from generators of their own.
 """
 
 import json
+import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scriptforge.errors import RunError
-from scriptforge.models import LanguageModel, State
+from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
 from scriptforge.run.records import Validation
 from scriptforge.run.run import load_weights, save_weights
@@ -31,21 +38,22 @@ TENSORS = "optimizer.safetensors"
 STATE = "state.json"
 MANIFEST = "manifest.json"
 _KEPT = 2
+"""Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
 
 
 @dataclass
 class TrainingState:
-    """Where a training is, apart from its tensors.
+    """Where a training is, apart from its tensors. The trainer owns it; nothing else changes it.
 
     Attributes:
+        segment: what the present request asked for.
         step: optimizer steps made; with `Streams` this is the position in the text, too.
         seconds: training time.
         step_seconds: time spent in steps alone.
-        segment: what the present request asked for.
         history: every validation.
         loss_sum: training losses added up since the last validation.
         loss_count: how many were added.
-        last_loss: their mean up to the last validation.
+        last_loss: their mean before the last validation.
     """
 
     segment: TrainingSegment
@@ -57,56 +65,83 @@ class TrainingState:
     loss_count: int = 0
     last_loss: float = 0.0
 
+    @property
+    def progress(self) -> float:
+        """Return the share of the segment that is done, 0 … 1."""
+        return self.segment.progress(self.step, self.seconds)
+
+    @property
+    def recent_loss(self) -> float:
+        """Return the mean training loss since the last validation, or before it if there is none since."""
+        return self.loss_sum / self.loss_count if self.loss_count else self.last_loss
+
+    def add_losses(self, losses: Sequence[float]) -> None:
+        """Count the training losses of some steps, in nats per token."""
+        if losses:
+            self.loss_sum += math.fsum(losses)
+            self.loss_count += len(losses)
+
+    def add_validation(self, validation: Validation) -> None:
+        """Note a validation; training losses are counted anew from here."""
+        self.history.append(validation)
+        self.last_loss, self.loss_sum, self.loss_count = validation.training_nats_per_token, 0.0, 0
+
+    def has_lost(self, patience: int | None) -> bool:
+        """Return whether the last `patience` validations of this segment were all without a better one."""
+        were_best = [each.is_best for each in self.history if each.step > self.segment.first_step]
+        return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
+
 
 @dataclass(frozen=True)
 class Moment:
-    """Everything that a step changes.
+    """All tensors that a step changes.
 
     Attributes:
         model: its weights.
         optimizer: its moments.
         recurrent: the state carried from batch to batch, of all processes.
         generators: the states of the generators that dropout draws from, one row for each process.
-        progress: where the training is.
         scaler: the gradient scaler's state, empty unless the precision is fp16.
     """
 
-    model: LanguageModel
+    model: TrainableModel
     optimizer: torch.optim.Optimizer
     recurrent: State
     generators: Tensor
-    progress: TrainingState
     scaler: dict[str, Any]
 
 
-def save_checkpoint(folder: RunFolder, moment: Moment, identity: dict[str, Any]) -> None:
-    """Writes `checkpoints/step-N/` and removes all but the newest ones.
+def save_checkpoint(
+    folder: RunFolder, moment: Moment, state: TrainingState, identity: dict[str, Any]
+) -> None:
+    """Write `checkpoints/step-N/`, and remove all but the newest ones.
 
     Args:
         folder: the run.
-        moment: what to keep.
-        identity: what must be the same on this machine for the training to go on the same.
+        moment: the tensors to keep.
+        state: where the training is.
+        identity: what must be the same on this machine for the training to end in the same bits.
     """
     tensors, scalars = _flatten_optimizer(moment.optimizer)
     tensors |= {f"recurrent.{index}": tensor for index, tensor in enumerate(moment.recurrent)}
     tensors["generators"] = moment.generators
-    state = {
-        "progress": asdict(moment.progress),
+    document = {
+        "progress": asdict(state),
         "optimizer": scalars,
         "scaler": moment.scaler,
         "identity": identity,
     }
-    with atomic_folder(folder.checkpoint(moment.progress.step)) as temporary:
+    with atomic_folder(folder.checkpoint(state.step)) as temporary:
         save_weights(moment.model, temporary / WEIGHTS)
         save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary / TENSORS)
-        atomic_write(temporary / STATE, json.dumps(state, indent=1))
+        atomic_write(temporary / STATE, json.dumps(document, indent=1))
         atomic_write(temporary / MANIFEST, json.dumps(_manifest(temporary), indent=1))
     for step in folder.checkpoint_steps()[_KEPT:]:
         shutil.rmtree(folder.checkpoint(step))
 
 
 def newest_checkpoint(folder: RunFolder) -> tuple[Path, list[str]]:
-    """The newest checkpoint that verifies, and a line for each newer one that does not.
+    """Return the newest checkpoint that verifies, and a line for each newer one that does not.
 
     Raises:
         RunError: there is none.
@@ -120,22 +155,22 @@ def newest_checkpoint(folder: RunFolder) -> tuple[Path, list[str]]:
             return path, skipped
         skipped.append(f"Checkpoint {path.name} is damaged and was skipped.")
     raise RunError(
-        f"Run “{folder.name}” has no checkpoint to go on from.",
-        "Train again under another name, or with --force to start this run anew.",
+        f"Run “{folder.name}” has no checkpoint to continue from.",
+        "Train again under another name, or with --force to replace this run.",
     )
 
 
-def read_progress(path: Path) -> tuple[TrainingState, dict[str, Any]]:
-    """Where the training was when the checkpoint was made, and the identity it was saved with."""
-    state = json.loads((path / STATE).read_text(encoding="utf-8"))
-    progress = dict(state["progress"])
+def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
+    """Return where the training was when a checkpoint was made, and the identity it was saved with."""
+    document = json.loads((path / STATE).read_text(encoding="utf-8"))
+    progress = dict(document["progress"])
     segment = TrainingSegment(**progress.pop("segment"))
     history = [Validation(**row) for row in progress.pop("history")]
-    return TrainingState(segment, history=history, **progress), state["identity"]
+    return TrainingState(segment, history=history, **progress), document["identity"]
 
 
 def restore(path: Path, moment: Moment) -> Moment:
-    """Fills model and optimizer, and returns the moment that was saved.
+    """Fill model and optimizer from a checkpoint, and return the moment that was saved.
 
     Args:
         path: a checkpoint that verifies.
@@ -145,20 +180,20 @@ def restore(path: Path, moment: Moment) -> Moment:
         RunError: the checkpoint belongs to another model.
     """
     device = moment.recurrent[0].device
-    state = json.loads((path / STATE).read_text(encoding="utf-8"))
+    document = json.loads((path / STATE).read_text(encoding="utf-8"))
     load_weights(moment.model, path / WEIGHTS)
     tensors = load_file(path / TENSORS)
-    _restore_optimizer(moment.optimizer, tensors, state["optimizer"])
+    _restore_optimizer(moment.optimizer, tensors, document["optimizer"])
     return replace(
         moment,
         recurrent=tuple(tensors[f"recurrent.{index}"].to(device) for index in range(len(moment.recurrent))),
         generators=tensors["generators"],
-        scaler=state["scaler"],
+        scaler=document["scaler"],
     )
 
 
 def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The optimizer's moments under names that say parameter and moment; numbers apart."""
+    """Return the optimizer's moments by names such as `optimizer.3.exp_avg`: tensors, and plain numbers."""
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, Any] = {}
     for parameter, moments in optimizer.state_dict()["state"].items():
@@ -170,6 +205,7 @@ def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tens
 def _restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], scalars: dict[str, Any]
 ) -> None:
+    """Give an optimizer the moments that `_flatten_optimizer` returned of another one."""
     moments: dict[int, dict[str, Any]] = {}
     for key, value in (tensors | scalars).items():
         if key.startswith("optimizer."):

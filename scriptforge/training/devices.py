@@ -1,16 +1,9 @@
-"""Memory: what a training frees stays with the process, and when there is not enough, a person is told so.
+"""Devices: which one computes, the processes that share a training, and memory.
 
-Left to itself, the C library hands every large block back to the system when it is freed, and the next
-step waits for fresh, zeroed pages: about a quarter of a small model's training time.
-
-Several processes that train one model together, and what they must agree on.
-
-Each reads streams of its own; Accelerate averages their gradients. The first one validates, saves and
-reports, and what it says of the time is what counts for all.
+Several processes, started by torchrun, train one model together. Each reads streams of its own; Accelerate
+averages their gradients. The first one validates, saves and reports, and its clock counts for all.
 
 Shape letters: B streams of one process, P processes.
-
-Which device computes.
 """
 
 import ctypes
@@ -20,7 +13,6 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from accelerate import Accelerator as Accelerate
@@ -31,115 +23,18 @@ from torch import Tensor
 from scriptforge.config import Accelerator
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State
+from scriptforge.options import Device
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, from glibc's malloc.h
 _LARGEST_BLOCK = 1 << 30
-_WORDS = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
+"""How PyTorch says it on a CPU, where it raises a plain RuntimeError."""
 
 
-def keep_freed_memory() -> None:
-    """Tells glibc to keep freed blocks of up to a gigabyte; does nothing where the C library is another."""
-    if sys.platform == "linux":
-        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-        if set_option:
-            set_option(_MMAP_THRESHOLD, _LARGEST_BLOCK)
-            set_option(_TRIM_THRESHOLD, _LARGEST_BLOCK)
+def choose_device(choice: Device) -> Accelerator:
+    """Return the device for a choice; `auto` takes a CUDA GPU if there is one, else the CPU.
 
-
-@contextmanager
-def translate_memory_errors() -> Iterator[None]:
-    """Turns the many errors of memory that runs out into one.
-
-    Raises:
-        TrainingError: memory ran out.
-    """
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _WORDS.search(str(error)):
-            raise
-        raise TrainingError(
-            "There is not enough memory for this model and batch.",
-            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; the checkpoints stay.",
-        ) from error
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one that writes and reports; true of a process by itself."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def of_first_process(numbers: Sequence[float], accelerator: Accelerator) -> list[float]:
-    """What the first of several processes measured, told to all: they must agree before they train.
-
-    Args:
-        numbers: what this process measured; as many in every process.
-        accelerator: what will compute.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return list(numbers)
-    state = PartialState(cpu=accelerator == "cpu")
-    told: list[float] = broadcast(torch.tensor(numbers, dtype=torch.float32, device=state.device)).tolist()
-    return told
-
-
-class Processes:
-    """This process among those that train together."""
-
-    def __init__(self, accelerate: Accelerate) -> None:
-        self._device = accelerate.device
-        self.index: int = accelerate.process_index
-        self.count: int = accelerate.num_processes
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the process that validates, saves and reports."""
-        return self.index == 0
-
-    def agree(self, seconds: float, should_stop: bool) -> tuple[float, bool]:
-        """The first process's time, and whether any process was asked to stop."""
-        if self.count == 1:
-            return seconds, should_stop
-        time = torch.tensor([seconds], dtype=torch.float32, device=self._device)
-        stop = torch.tensor([float(should_stop)], device=self._device)
-        return float(broadcast(time)), bool(gather(stop).any())
-
-    def gather_state(self, state: State) -> State:
-        """The recurrent states of all processes side by side: P·B streams, in the order of processes."""
-        if self.count == 1:
-            return state
-        return tuple(gather(tensor.transpose(0, 1).contiguous()).transpose(0, 1) for tensor in state)
-
-    def own_state(self, state: State) -> State:
-        """This process's part of what `gather_state` gave."""
-        return tuple(tensor.chunk(self.count, dim=1)[self.index].contiguous() for tensor in state)
-
-    def gather_generators(self) -> Tensor:
-        """The states of the generators that dropout draws from, one row for each process."""
-        if self._device.type == "cuda":
-            own = torch.cuda.get_rng_state(self._device)
-        elif self._device.type == "mps":
-            own = torch.mps.get_rng_state()
-        else:
-            own = torch.get_rng_state()
-        return own[None] if self.count == 1 else gather(own[None].to(self._device)).cpu()
-
-    def set_generator(self, states: Tensor) -> None:
-        """Takes this process's row of what `gather_generators` gave."""
-        own = states[self.index].clone()  # torch reads a state from where its storage begins
-        if self._device.type == "cuda":
-            torch.cuda.set_rng_state(own, self._device)
-        elif self._device.type == "mps":
-            torch.mps.set_rng_state(own)
-        else:
-            torch.set_rng_state(own)
-
-
-Choice = Literal["auto", "cpu", "gpu"]
-
-
-def choose_device(choice: Choice) -> Accelerator:
-    """The device for a choice; `auto` takes a CUDA GPU where there is one, else the CPU.
+    An Apple GPU is taken only when asked for: it has no fast LSTM.
 
     Raises:
         UsageError: a GPU is asked for and there is none.
@@ -157,15 +52,118 @@ def choose_device(choice: Choice) -> Accelerator:
 
 
 def is_asynchronous(device: torch.device) -> bool:
-    """Whether the host goes on while the device computes: looking at a number then means waiting for it."""
+    """Return whether the host continues while the device computes, so that reading a number means waiting."""
     return device.type == "cuda"
 
 
 def hardware(device: torch.device) -> str:
-    """What computes, in words that are true of many machines."""
+    """Return what computes, in words that could be said of many machines."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "the GPU of an Apple computer"
     threads = torch.get_num_threads()
     return f"{threads} {'thread' if threads == 1 else 'threads'} of a CPU ({platform.machine()})"
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed blocks of up to a gigabyte; do nothing where the C library is another.
+
+    By default glibc returns every large block to the system when it is freed, and the next step waits for
+    fresh, zeroed pages: about a quarter of a small model's training time. This cannot be undone, so a program
+    decides it for its process, as the command line does before it trains; no function here calls it.
+    """
+    if sys.platform == "linux":
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if set_option:
+            set_option(_MMAP_THRESHOLD, _LARGEST_BLOCK)
+            set_option(_TRIM_THRESHOLD, _LARGEST_BLOCK)
+
+
+@contextmanager
+def translate_memory_errors() -> Iterator[None]:
+    """Turn the many errors of memory that runs out into one.
+
+    Raises:
+        TrainingError: memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        raise TrainingError(
+            "There is not enough memory for this model and batch.",
+            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; the checkpoints stay.",
+        ) from error
+
+
+def is_first_process() -> bool:
+    """Return whether this process is the one that writes and reports; true of a process by itself."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def of_first_process(numbers: Sequence[float], accelerator: Accelerator) -> list[float]:
+    """Return in every process what the first one measured: they must agree before they train.
+
+    Args:
+        numbers: the measurements of this process; as many in every process.
+        accelerator: what will compute.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return list(numbers)
+    state = PartialState(cpu=accelerator == "cpu")
+    first: list[float] = broadcast(torch.tensor(numbers, dtype=torch.float32, device=state.device)).tolist()
+    return first
+
+
+class Processes:
+    """This process among those that train together."""
+
+    def __init__(self, accelerate: Accelerate) -> None:
+        self._device = accelerate.device
+        self.index: int = accelerate.process_index
+        self.count: int = accelerate.num_processes
+
+    @property
+    def is_first(self) -> bool:
+        """Return whether this is the process that validates, saves and reports."""
+        return self.index == 0
+
+    def agree(self, seconds: float, should_stop: bool) -> tuple[float, bool]:
+        """Return the first process's time, and whether any process was asked to stop."""
+        if self.count == 1:
+            return seconds, should_stop
+        time = torch.tensor([seconds], dtype=torch.float32, device=self._device)
+        stop = torch.tensor([float(should_stop)], device=self._device)
+        return float(broadcast(time)), bool(gather(stop).any())
+
+    def gather_state(self, state: State) -> State:
+        """Return the recurrent states of all processes side by side: P·B streams, in order."""
+        if self.count == 1:
+            return state
+        return tuple(gather(tensor.transpose(0, 1).contiguous()).transpose(0, 1) for tensor in state)
+
+    def own_state(self, state: State) -> State:
+        """Return this process's part of what `gather_state` returned."""
+        return tuple(tensor.chunk(self.count, dim=1)[self.index].contiguous() for tensor in state)
+
+    def gather_generators(self) -> Tensor:
+        """Return the states of the generators that dropout draws from, one row for each process."""
+        if self._device.type == "cuda":
+            own = torch.cuda.get_rng_state(self._device)
+        elif self._device.type == "mps":
+            own = torch.mps.get_rng_state()
+        else:
+            own = torch.get_rng_state()
+        return own[None] if self.count == 1 else gather(own[None].to(self._device)).cpu()
+
+    def set_generator(self, states: Tensor) -> None:
+        """Set this process's generator to its row of what `gather_generators` returned."""
+        own = states[self.index].clone()  # torch reads a state from where its storage begins
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(own, self._device)
+        elif self._device.type == "mps":
+            torch.mps.set_rng_state(own)
+        else:
+            torch.set_rng_state(own)

@@ -1,42 +1,55 @@
-"""The training loop, as a generator of reports.
+"""The training loop, as a generator of events.
 
-It computes, saves and yields; whoever drives it draws, prints and decides when to stop.
+`start` begins a new run and `resume` continues one. Both compute, save and yield; whoever drives them draws,
+prints and decides when to stop. Between steps the trainer does what is due: at every n-th part of the segment
+a validation (which keeps the weights if they are the best so far), every minute a checkpoint, a few times a
+second an event. Of several processes all make steps, and only the first one validates, writes and reports.
 """
 
+import math
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
 from typing import Any
+
+import torch
 
 from scriptforge.config import Accelerator, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figures
 from scriptforge.generation import generate
-from scriptforge.models import config_from_json
+from scriptforge.models import config_from_json, config_from_settings
 from scriptforge.options import GenerateOptions
-from scriptforge.run.records import Result, RunDescription, Validation, write_history
-from scriptforge.run.run import Run, load_weights, save_weights
-from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_progress, save_checkpoint
-from scriptforge.training.devices import (
-    hardware,
-    is_first_process,
-    keep_freed_memory,
-    translate_memory_errors,
+from scriptforge.run.records import (
+    InitFrom,
+    Result,
+    RunDescription,
+    TrainedOn,
+    TrainedOnSource,
+    Validation,
+    write_history,
 )
-from scriptforge.training.reports import (
+from scriptforge.run.run import Run, load_weights, save_weights
+from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_state, save_checkpoint
+from scriptforge.training.devices import hardware, is_first_process, translate_memory_errors
+from scriptforge.training.events import (
     Finished,
     Interrupted,
-    Progress,
-    Report,
     Started,
+    StepsDone,
+    TrainingEvent,
     Validated,
-    diagnosis,
+    diagnose,
 )
+from scriptforge.training.process_state import with_own_state
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
-from scriptforge.training.stepper import Stepper, describe_run
+from scriptforge.training.stepper import Stepper
 from scriptforge.training.transfer import describe_init_from, inherit
 from scriptforge.workspace import RunFolder, atomic_write
 
@@ -44,7 +57,7 @@ VALIDATION_LANES = 16
 SHORTEST_LANE = 2048
 SAMPLE_TOKENS = 200
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
-_SECONDS_BETWEEN_REPORTS = 0.25
+_SECONDS_BETWEEN_EVENTS = 0.25
 
 
 def start(
@@ -54,31 +67,24 @@ def start(
     device: Accelerator,
     should_stop: Callable[[], bool] = lambda: False,
     init_from: Run | None = None,
-) -> Iterator[Report]:
-    """Trains a new model.
+) -> Generator[TrainingEvent, None, None]:
+    """Train a new model.
 
     Args:
         dataset: what to train on.
         settings: resolved settings.
-        folder: the run's folder; what it held before is removed once the new model stands.
+        folder: the run's folder; what it held before is removed as soon as the new model is built.
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
-        init_from: the run whose weights it begins with; `inherited_settings` says what settings that takes.
+        init_from: the run whose weights it begins with; `inherited_settings` says which settings that takes.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
-    keep_freed_memory()
-    with _writing(folder), translate_memory_errors():
-        description = describe_run(
-            dataset, settings, folder, describe_init_from(init_from) if init_from else None
-        )
-        training = _Training(dataset, description, folder, device, should_stop)
-        if init_from is not None:
-            inherit(training.stepper.model, dataset.vocabulary, init_from)
-        training.begin()
-        yield from training.run(())
+    return with_own_state(
+        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from))
+    )
 
 
 def resume(
@@ -88,232 +94,288 @@ def resume(
     epochs: float | None = None,
     minutes: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Report]:
-    """Goes on with a run from its newest checkpoint that verifies.
+) -> Generator[TrainingEvent, None, None]:
+    """Continue a run from its newest checkpoint that verifies.
 
     Args:
         dataset: the one it was trained on.
         folder: the run's folder.
         device: what computes.
-        epochs: go on for so many more from where the run stands; with neither this nor `minutes`, to the
-            end that was planned.
-        minutes: go on for so many more.
+        epochs: how many more, from where the run stands; with neither this nor `minutes`, the run continues
+            to the end that was planned.
+        minutes: how many more.
         should_stop: as in `start`.
 
     Raises:
         RunError: no checkpoint verifies, the dataset changed, or another process is training this run.
         TrainingError: as in `start`.
     """
-    keep_freed_memory()
-    with _writing(folder), translate_memory_errors():
-        description = RunDescription.load(folder)
-        description.refuse_other_dataset(dataset)
-        checkpoint, skipped = newest_checkpoint(folder)
-        state, identity = read_progress(checkpoint)
-        training = _Training(dataset, description, folder, device, should_stop)
-        differences = _differences(identity, training.stepper.identity())
-        training.go_on(checkpoint, state)
+
+    def restored() -> Trainer:
+        trainer = Trainer.resume(dataset, folder, device, should_stop)
         if epochs is not None or minutes is not None:
-            training.begin_segment(epochs, minutes)
-        elif training.is_over() and description.result is not None:
+            trainer.begin_segment(epochs, minutes)
+        elif trainer.has_finished():
             raise RunError(
                 f"Run “{folder.name}” has finished.",
-                f"Go on for more: scriptforge train --resume {folder.name} --epochs 5",
+                f"Train it for longer: scriptforge train --resume {folder.name} --epochs 5",
             )
-        notes = [*skipped, *differences]
-        yield from training.run(tuple(notes))
+        return trainer
+
+    return with_own_state(_run(folder, restored))
 
 
-class _Training:
-    """One training in this process: its steps, and what is due between them."""
+def _run(folder: RunFolder, make: Callable[[], "Trainer"]) -> Generator[TrainingEvent, None, None]:
+    """Make a trainer and run it, while no other process can write to its folder."""
+    with _lock(folder), translate_memory_errors():
+        yield from make().run()
 
-    state: TrainingState
+
+@contextmanager
+def _lock(folder: RunFolder) -> Iterator[None]:
+    """Hold the run's lock, in the process that writes to it."""
+    if not is_first_process():
+        yield
+        return
+    with folder.lock():
+        yield
+
+
+class Trainer:
+    """One training in this process; make it with `Trainer.new` or `Trainer.resume`, then `run` it once.
+
+    Args:
+        dataset: what is read.
+        description: what `config.json` says.
+        folder: where the run is written.
+        stepper: makes the steps.
+        state: where the training is.
+        should_stop: asked after every step.
+        notes: warnings for the first event.
+    """
 
     def __init__(
         self,
         dataset: Dataset,
         description: RunDescription,
         folder: RunFolder,
+        stepper: Stepper,
+        state: TrainingState,
+        should_stop: Callable[[], bool],
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._dataset = dataset
+        self._description = description
+        self._settings = description.settings
+        self._folder = folder
+        self._stepper = stepper
+        self._state = state
+        self._should_stop = should_stop
+        self._notes = tuple(notes)
+        self._saved_second = state.seconds
+        self._is_impatient = state.has_lost(self._settings.patience)
+
+    @classmethod
+    def new(
+        cls,
+        dataset: Dataset,
+        settings: Settings,
+        folder: RunFolder,
         device: Accelerator,
         should_stop: Callable[[], bool],
-    ) -> None:
-        self.dataset = dataset
-        self.description = description
-        self.settings = description.settings
-        self.folder = folder
-        self.should_stop = should_stop
-        self.stepper = Stepper(dataset, config_from_json(description.model), self.settings, device)
-        self.processes = self.stepper.processes
-        self.clock = Clock()
-        self._saved_second = 0.0
-        self._is_impatient = False
+        init_from: Run | None,
+    ) -> "Trainer":
+        """Return the trainer of a new run, whose folder is emptied; see `start`."""
+        origin = describe_init_from(init_from) if init_from else None
+        description = describe_run(dataset, settings, folder, origin)
+        stepper = Stepper(dataset, config_from_json(description.model), settings, device)
+        if init_from is not None:
+            inherit(stepper.model, dataset.vocabulary, init_from)
+        segment = _segment(stepper, settings.epochs, settings.minutes)
+        trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
+        if stepper.processes.is_first:
+            _clear(folder)
+            atomic_write(folder.tokenizer, dataset.folder.tokenizer.read_bytes())
+        trainer._save_request()
+        return trainer
 
-    def begin(self) -> None:
-        """Sets out on a new run, whose folder is emptied."""
-        self.state = TrainingState(segment=self._segment(self.settings.epochs, self.settings.minutes))
-        if self.processes.is_first:
-            _clear(self.folder)
-            atomic_write(self.folder.tokenizer, self.dataset.folder.tokenizer.read_bytes())
-        self._write_beginning()
-
-    def go_on(self, checkpoint: Path, state: TrainingState) -> None:
-        """Stands where a checkpoint was taken."""
-        self.state = state
-        self.stepper.restore(checkpoint, state)
-        self._saved_second = state.seconds
-        self._is_impatient = self._has_lost_patience()
+    @classmethod
+    def resume(
+        cls, dataset: Dataset, folder: RunFolder, device: Accelerator, should_stop: Callable[[], bool]
+    ) -> "Trainer":
+        """Return the trainer of a run, as it stood at its newest checkpoint that verifies; see `resume`."""
+        description = RunDescription.load(folder)
+        description.refuse_other_dataset(dataset)
+        checkpoint, skipped = newest_checkpoint(folder)
+        state, identity = read_state(checkpoint)
+        stepper = Stepper(dataset, config_from_json(description.model), description.settings, device)
+        notes = [*skipped, *_differences(identity, stepper.identity())]
+        stepper.restore(checkpoint)
+        return cls(dataset, description, folder, stepper, state, should_stop, notes)
 
     def begin_segment(self, epochs: float | None, minutes: float | None) -> None:
-        """Sets out for a new end, from where the training stands."""
-        self.state.segment = self._segment(epochs, minutes, self.state.step, self.state.seconds)
+        """Plan a new end, so many epochs or minutes from where the training stands."""
+        state = self._state
+        state.segment = _segment(self._stepper, epochs, minutes, state.step, state.seconds)
         self._is_impatient = False
-        self._write_beginning()
+        self._save_request()
 
-    def _segment(
-        self, epochs: float | None, minutes: float | None, step: int = 0, second: float = 0.0
-    ) -> TrainingSegment:
-        if epochs is not None:
-            return TrainingSegment(
-                step, second, max(1, round(epochs * self.stepper.streams.steps_per_epoch)), None
-            )
-        assert minutes is not None
-        return TrainingSegment(step, second, None, minutes * 60)
+    def has_finished(self) -> bool:
+        """Return whether the run has reached the end that was planned, and has a result."""
+        return self._is_over() and self._description.result is not None
 
-    def _write_beginning(self) -> None:
-        """Writes down that there is something to do, so that a kill at any later moment loses no request."""
-        if self.processes.is_first:
-            self.description.model_copy(update={"result": None}).save(self.folder)
-        self._save()
-
-    def run(self, notes: tuple[str, ...]) -> Iterator[Report]:
-        """Trains to the end of the segment; only the first process yields anything."""
-        state, segment = self.state, self.state.segment
-        if self.processes.is_first:
-            device = self.stepper.device.type
-            yield Started(self.folder.name, self.description.parameters, device, state.step, notes)
-        self.clock = Clock(state.seconds)
-        while not self.is_over():
-            progress = segment.progress(state.step, state.seconds)
-            self.stepper.step(state, share_of_peak(progress, self.settings))
-            state.seconds, should_stop = self.processes.agree(self.clock.seconds(), self.should_stop())
-            reached = segment.progress(state.step, state.seconds)
-            if _marks(reached, self.settings) > _marks(progress, self.settings):
-                if self.processes.is_first:
-                    yield self._validate()
-                state.seconds, self._is_impatient = self.processes.agree(
-                    self.clock.seconds(), self._has_lost_patience()
-                )
+    def run(self) -> Iterator[TrainingEvent]:
+        """Train to the end of the segment; processes other than the first one yield nothing."""
+        processes, state = self._stepper.processes, self._state
+        yield from self._by_first(self._started)
+        clock = Clock(state.seconds)
+        while not self._is_over():
+            before = state.progress
+            self._step(before)
+            state.seconds, should_stop = processes.agree(clock.seconds(), self._should_stop())
+            reached = state.progress
+            if self._validations_due(reached) > self._validations_due(before):
+                yield from self._by_first(partial(self._validate, clock))
+                # Only the first process has the history that tells whether patience is lost.
+                lost = state.has_lost(self._settings.patience)
+                state.seconds, self._is_impatient = processes.agree(clock.seconds(), lost)
                 self._save()
             elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
-            if self.processes.is_first and self.clock.rings(_SECONDS_BETWEEN_REPORTS):
-                yield self._progress(reached)
+            if clock.rings(_SECONDS_BETWEEN_EVENTS):
+                yield from self._by_first(partial(self._steps_done, reached))
             if should_stop:
                 self._save()
-                if self.processes.is_first:
-                    yield Interrupted(state.step)
+                yield from self._by_first(partial(Interrupted, state.step))
                 return
-        if self.processes.is_first:
-            yield self._finish()
+        yield from self._by_first(self._finish)
 
-    def _progress(self, progress: float) -> Progress:
-        self.stepper.read_losses(self.state)
-        state = self.state
-        return Progress(
+    def _by_first(self, make: Callable[[], TrainingEvent]) -> Iterator[TrainingEvent]:
+        """Yield an event, with all the work that it takes, in the process that reports."""
+        if self._stepper.processes.is_first:
+            yield make()
+
+    def _is_over(self) -> bool:
+        return self._state.progress >= 1 or self._is_impatient
+
+    def _validations_due(self, progress: float) -> int:
+        """Return how many validations are due up to a share of the segment."""
+        return int(progress * self._settings.validations)
+
+    def _step(self, progress: float) -> None:
+        state = self._state
+        began = time.perf_counter()
+        state.add_losses(self._stepper.step(state.step, share_of_peak(progress, self._settings)))
+        state.step += 1
+        state.step_seconds += time.perf_counter() - began
+
+    def _read_losses(self) -> None:
+        self._state.add_losses(self._stepper.read_losses(self._state.step))
+
+    @property
+    def _epochs(self) -> float:
+        return self._state.step / self._stepper.streams.steps_per_epoch
+
+    @property
+    def _tokens_per_second(self) -> float:
+        """Return the speed of the steps, without all that is done between them."""
+        state = self._state
+        return state.step * self._stepper.streams.tokens_per_step / max(state.step_seconds, 1e-9)
+
+    def _started(self) -> Started:
+        device = self._stepper.device.type
+        parameters = self._description.parameters
+        return Started(self._folder.name, parameters, device, self._state.step, self._notes)
+
+    def _steps_done(self, progress: float) -> StepsDone:
+        self._read_losses()
+        return StepsDone(
             progress=progress,
-            step=state.step,
-            epochs=self.stepper.epochs(state),
-            nats_per_token=state.loss_sum / state.loss_count if state.loss_count else state.last_loss,
-            tokens_per_second=self.stepper.tokens_per_second(state),
-            seconds=state.seconds,
+            step=self._state.step,
+            epochs=self._epochs,
+            nats_per_token=self._state.recent_loss,
+            tokens_per_second=self._tokens_per_second,
+            seconds=self._state.seconds,
         )
 
-    def _validate(self) -> Validated:
-        """Reads the validation split, keeps the weights if they are the best, and writes a sample."""
-        self.stepper.read_losses(self.state)
-        state = self.state
-        figures = self._figures()
+    def _validate(self, clock: Clock) -> Validated:
+        """Read the validation split, keep the weights if they are the best, and write a sample."""
+        self._read_losses()
+        state = self._state
+        figures = self._validation_figures()
         is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
         if is_best:
-            save_weights(self.stepper.model, self.folder.weights)
+            save_weights(self._stepper.model, self._folder.weights)
         validation = Validation(
             step=state.step,
-            epochs=self.stepper.epochs(state),
-            seconds=self.clock.seconds(),
+            epochs=self._epochs,
+            seconds=clock.seconds(),
             training_nats_per_token=state.loss_sum / state.loss_count,
             **asdict(figures),
             is_best=is_best,
         )
-        state.history.append(validation)
-        state.last_loss, state.loss_sum, state.loss_count = validation.training_nats_per_token, 0.0, 0
-        sample = self._sample()
-        write_history(self.folder, state.history)
-        atomic_write(self.folder.samples / f"step-{state.step:08d}.txt", sample)
+        state.add_validation(validation)
+        options = GenerateOptions(length=SAMPLE_TOKENS, seed=self._settings.seed)
+        sample = generate(self._stepper.model, self._dataset.vocabulary, options)[0].text
+        write_history(self._folder, state.history)
+        atomic_write(self._folder.samples / f"step-{state.step:08d}.txt", sample)
         return Validated(validation, sample)
 
-    def _figures(self) -> Figures:
-        """The loss on the validation split, in the arithmetic of the training.
+    def _validation_figures(self) -> Figures:
+        """Return the loss on the validation split, in the arithmetic of the training.
 
-        That is as fast and a little less exact; what is said of the kept weights in the end is exact.
+        That is as fast as training and slightly inexact; `_finish` evaluates the kept weights exactly.
         """
-        self.stepper.model.eval()
-        validation = self.dataset.ids("validation")
-        with self.stepper.autocast():
+        model = self._stepper.model
+        model.eval()
+        validation = self._dataset.ids("validation")
+        with self._stepper.autocast():
             figures = stream_figures(
-                self.stepper.model,
+                model,
                 validation,
-                extent(self.dataset, "validation"),
-                self.dataset.vocabulary.end,
+                extent(self._dataset, "validation"),
+                self._dataset.vocabulary.end,
                 rows=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
             )
-        self.stepper.check_numbers(self.state, figures.nats_per_token)
+        self._stepper.check_numbers(self._state.step, figures.nats_per_token)
         return figures
 
-    def _sample(self) -> str:
-        options = GenerateOptions(length=SAMPLE_TOKENS, seed=self.settings.seed)
-        return generate(self.stepper.model, self.dataset.vocabulary, options)[0].text
-
-    def is_over(self) -> bool:
-        """Whether the segment is done, or patience with it."""
-        state = self.state
-        return state.segment.progress(state.step, state.seconds) >= 1 or self._is_impatient
-
-    def _has_lost_patience(self) -> bool:
-        """Whether the last `patience` validations of this segment were all without a better one."""
-        patience = self.settings.patience
-        were_best = [each.is_best for each in self.state.history if each.step > self.state.segment.first_step]
-        return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
+    def _save_request(self) -> None:
+        """Write that there is something to do, so that a kill at any later moment loses no request."""
+        if self._stepper.processes.is_first:
+            self._description.model_copy(update={"result": None}).save(self._folder)
+        self._save()
 
     def _save(self) -> None:
-        stepper, state = self.stepper, self.state
-        stepper.read_losses(state)
-        stepper.check_numbers(state)
-        moment = stepper.moment(state)
-        if self.processes.is_first:
-            save_checkpoint(self.folder, moment, stepper.identity())
+        """Save a checkpoint; every process takes part, since each has streams and generators of its own."""
+        stepper, state = self._stepper, self._state
+        self._read_losses()
+        stepper.check_numbers(state.step)
+        moment = stepper.moment()
+        if stepper.processes.is_first:
+            save_checkpoint(self._folder, moment, state, stepper.identity())
         self._saved_second = state.seconds
 
     def _finish(self) -> Finished:
-        """Evaluates the best weights exactly and writes the result into the run's config."""
-        stepper, state = self.stepper, self.state
-        load_weights(stepper.model, self.folder.weights)
+        """Evaluate the best weights exactly, and write the result into the run's config."""
+        stepper, state = self._stepper, self._state
+        load_weights(stepper.model, self._folder.weights)
         stepper.model.eval()
-        best = min(state.history, key=lambda each: each.nats_per_token)
-        evaluation = evaluate_split(stepper.model, self.dataset, "validation")
+        evaluation = evaluate_split(stepper.model, self._dataset, "validation")
         result = Result(
             best=evaluation,
-            step=best.step,
+            step=min(state.history, key=lambda each: each.nats_per_token).step,
             seconds=state.seconds,
-            tokens_per_second=stepper.tokens_per_second(state),
-            diagnosis=diagnosis(
+            tokens_per_second=self._tokens_per_second,
+            diagnosis=diagnose(
                 [each.training_nats_per_token for each in state.history],
                 [each.nats_per_token for each in state.history],
             ),
             hardware=hardware(stepper.device),
         )
-        self.description.model_copy(update={"result": result}).save(self.folder)
+        self._description.model_copy(update={"result": result}).save(self._folder)
         return Finished(
-            run=self.folder.name,
+            run=self._folder.name,
             best=evaluation,
             step=result.step,
             seconds=result.seconds,
@@ -323,23 +385,54 @@ class _Training:
         )
 
 
-@contextmanager
-def _writing(folder: RunFolder) -> Iterator[None]:
-    """Holds the run, in the process that writes to it."""
-    if not is_first_process():
-        yield
-        return
-    with folder.lock():
-        yield
+def describe_run(
+    dataset: Dataset, settings: Settings, folder: RunFolder, init_from: InitFrom | None
+) -> RunDescription:
+    """Return what `config.json` says of a run that begins.
+
+    Raises:
+        UsageError: the settings of its model do not fit together.
+    """
+    about = dataset.description
+    config = config_from_settings(settings, dataset.vocabulary.size)
+    return RunDescription(
+        name=folder.name,
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        dataset=TrainedOn(
+            name=dataset.name,
+            origin=about.origin,
+            sources=[
+                TrainedOnSource(name=source.name, weight=source.weight, origin=source.origin)
+                for source in about.sources
+            ],
+            level=about.level,
+            plain=about.plain,
+            lower=about.lower,
+            alphabet=about.alphabet,
+            cast=list(dict.fromkeys(member.speaker for member in about.cast)),
+            fingerprint=about.fingerprint,
+        ),
+        model={"arch": config.arch, **asdict(config)},
+        settings=settings,
+        parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
+        versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
+        init_from=init_from,
+    )
 
 
-def _marks(progress: float, settings: Settings) -> int:
-    """How many validations are due at some progress."""
-    return int(progress * settings.validations)
+def _segment(
+    stepper: Stepper, epochs: float | None, minutes: float | None, step: int = 0, second: float = 0.0
+) -> TrainingSegment:
+    """Return a segment of so many epochs or minutes that begins at a step and a training time."""
+    if epochs is not None:
+        steps = max(1, round(epochs * stepper.streams.steps_per_epoch))
+        return TrainingSegment(step, second, steps, None)
+    assert minutes is not None
+    return TrainingSegment(step, second, None, minutes * 60)
 
 
 def _clear(folder: RunFolder) -> None:
-    """Removes what an earlier run of this name left, keeping the lock."""
+    """Remove what an earlier run of this name left, but keep the lock."""
     for path in folder.path.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -348,7 +441,7 @@ def _clear(folder: RunFolder) -> None:
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """A line for whatever may make the resumed training differ in the last bits.
+    """Return a line for everything that may make the resumed training differ in the last bits.
 
     Raises:
         UsageError: the number of processes is another one, so that the streams do not fit.
@@ -356,7 +449,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     if before["processes"] != now["processes"]:
         raise UsageError(
             f"The run was trained by {before['processes']} process(es), not {now['processes']}.",
-            "Go on with as many processes as before.",
+            "Resume it with as many processes as before.",
         )
     return [
         f"{name} was {before[name]} and is {now[name]}: the result may differ in the last bits."

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scriptforge.config import Settings, resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError, TrainingError, UsageError
-from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Validated
+from scriptforge.training.events import Finished, Interrupted, StepsDone, TrainingEvent, Validated
 from scriptforge.training.trainer import start
 from scriptforge.tuning.results import (
     CHOSEN,
@@ -74,7 +74,7 @@ def run_trial(study: Study, trial: "Trial", tell: Tell, should_stop: Callable[[]
         dataset = study.variants.suiting(chosen)
         settings = trial_settings(dataset, chosen, study.machine, plan.seconds, plan.seed)
         trial.set_user_attr(SETTINGS, settings.model_dump())
-        reports = cast("Generator[Report]", start(dataset, settings, folder, plan.accelerator, should_stop))
+        reports = start(dataset, settings, folder, plan.accelerator, should_stop)
         with closing(reports):
             return _judged(reports, trial, tell)
     except (TrainingError, UsageError) as error:
@@ -87,7 +87,7 @@ def run_trial(study: Study, trial: "Trial", tell: Tell, should_stop: Callable[[]
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _judged(reports: "Generator[Report]", trial: "Trial", tell: Tell) -> float:
+def _judged(reports: "Generator[TrainingEvent, None, None]", trial: "Trial", tell: Tell) -> float:
     """Follows a training as long as it has prospects."""
     from optuna import TrialPruned
 
@@ -95,7 +95,7 @@ def _judged(reports: "Generator[Report]", trial: "Trial", tell: Tell) -> float:
     validations = 0
     for report in reports:
         match report:
-            case Progress():
+            case StepsDone():
                 tell(Training(trial.number, report.progress, bits))
             case Validated():
                 bits = report.validation.bits_per_character

@@ -13,7 +13,7 @@ from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.prepare import Options, prepare, prepare_mix
 from scriptforge.corpus.sources import find_source, find_sources
 from scriptforge.dataset import Dataset
-from scriptforge.training.reports import Finished, Report
+from scriptforge.training.events import Finished, TrainingEvent
 from scriptforge.workspace import DatasetFolder
 
 SPEAKERS = ("ELAINE", "Bo", "Mrs Ash")
@@ -64,7 +64,7 @@ def small(**changes: Any) -> Settings:
     return resolve(suited, changes)
 
 
-def finish(reports: Iterator[Report]) -> Finished:
+def finish(reports: Iterator[TrainingEvent]) -> Finished:
     """Lets a training go on to its end."""
     *_, last = reports
     assert isinstance(last, Finished)

@@ -24,7 +24,6 @@ def new_moment(largest: float = 0.05) -> Moment:
         optimizer=Adagrad(model.parameters(), rate=0.1, largest=largest),
         recurrent=model.initial_state(4),
         generators=torch.zeros(1),
-        progress=TrainingState(segment=TrainingSegment(0, 0.0, 5, None), step=5),
         scaler={},
     )
 
@@ -69,7 +68,7 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(tmp_path: Path) -> Non
     expected_state = train(straight, straight.optimizer, 0, 11)
     folder = RunFolder(tmp_path / "runs" / "lesson")
     stopped = Moment(**{**vars(stopped), "recurrent": train(stopped, stopped.optimizer, 0, 5)})
-    save_checkpoint(folder, stopped, {})
+    save_checkpoint(folder, stopped, TrainingState(TrainingSegment(0, 0.0, 5, None), step=5), {})
     checkpoint, _ = newest_checkpoint(folder)
     resumed = restore(checkpoint, resumed)
     state = train(resumed, resumed.optimizer, 5, 11)

@@ -15,8 +15,8 @@ from support.tiny import finish, small
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
-from scriptforge.training.checkpoint import newest_checkpoint, read_progress
-from scriptforge.training.reports import Started
+from scriptforge.training.checkpoint import newest_checkpoint, read_state
+from scriptforge.training.events import Started
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
 
@@ -72,7 +72,7 @@ def test_two_checkpoints_are_kept_of_all_that_training_needs(uninterrupted: RunF
     assert json.loads((path / "manifest.json").read_text()).keys() == files
     tensors = load_file(path / "optimizer.safetensors")
     assert {name.partition(".")[0] for name in tensors} == {"optimizer", "recurrent", "generators"}
-    progress, identity = read_progress(path)
+    progress, identity = read_state(path)
     assert progress.step == last and len(progress.history) == 5
     assert identity.keys() == {"threads", "device", "processes", "torch"}
 
@@ -175,11 +175,11 @@ def test_a_damaged_checkpoint_is_skipped(
 def test_no_checkpoint_left(tiny_dataset: Dataset, stopped: RunFolder) -> None:
     for step in stopped.checkpoint_steps():
         cut(stopped.checkpoint(step) / "model.safetensors")
-    with pytest.raises(RunError, match="no checkpoint to go on from") as caught:
+    with pytest.raises(RunError, match="no checkpoint to continue from") as caught:
         list(resume(tiny_dataset, stopped, "cpu"))
     assert "--force" in caught.value.hint
     shutil.rmtree(stopped.checkpoints)
-    with pytest.raises(RunError, match="no checkpoint to go on from"):
+    with pytest.raises(RunError, match="no checkpoint to continue from"):
         list(resume(tiny_dataset, stopped, "cpu"))
 
 

@@ -22,7 +22,7 @@ from scriptforge.generation import generate
 from scriptforge.hub import build_payload, build_space_payload, pull
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
-from scriptforge.training.reports import Validated
+from scriptforge.training.events import Validated
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder, Workspace
 

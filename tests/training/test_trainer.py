@@ -20,7 +20,7 @@ from scriptforge.evaluation import evaluate_split
 from scriptforge.run.records import RunDescription, Validation
 from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import newest_checkpoint
-from scriptforge.training.reports import Finished, Interrupted, Progress, Report, Started, Validated
+from scriptforge.training.events import Finished, Interrupted, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
 
@@ -34,7 +34,7 @@ def validations_of(dataset: Dataset, folder: RunFolder, settings: Settings) -> l
     return [each.validation for each in validated(start(dataset, settings, folder, "cpu"))]
 
 
-def validated(reports: Iterable[Report]) -> list[Validated]:
+def validated(reports: Iterable[TrainingEvent]) -> list[Validated]:
     return [report for report in reports if isinstance(report, Validated)]
 
 
@@ -91,7 +91,7 @@ def test_reports_come_in_order(tiny_dataset: Dataset, folder: RunFolder) -> None
     assert validations[-1].epochs == pytest.approx(2, abs=0.02)
     assert all(a.step < b.step and a.seconds < b.seconds for a, b in pairwise(validations))
     assert validations[-1].training_nats_per_token < validations[0].training_nats_per_token
-    assert all(0 < report.progress <= 1 for report in middle if isinstance(report, Progress))
+    assert all(0 < report.progress <= 1 for report in middle if isinstance(report, StepsDone))
 
 
 def test_the_best_weights_are_kept(tiny_dataset: Dataset, folder: RunFolder) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from scriptforge.training.reports import diagnosis
+from scriptforge.training.events import diagnose
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,6 @@ from scriptforge.training.reports import diagnosis
     ],
 )
 def test_what_the_curves_say(training: list[float], validation: list[float], begins: str) -> None:
-    words = diagnosis(training, validation)
+    words = diagnose(training, validation)
     assert words.startswith(begins)
     assert "\n" not in words

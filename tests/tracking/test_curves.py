@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scriptforge.run.records import Validation, read_history
-from scriptforge.tracking.curves import drawn
+from scriptforge.tracking.curves import draw_curves
 from scriptforge.workspace import RunFolder
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -48,7 +48,7 @@ def height_of(label: ElementTree.Element) -> float:
 
 
 def test_every_validation_is_a_point_and_the_best_has_a_ring() -> None:
-    parts = groups(drawn("sitcom", history([(4.0, 4.2), (3.0, 3.6), (2.2, 3.4), (1.9, 3.5)])))
+    parts = groups(draw_curves("sitcom", history([(4.0, 4.2), (3.0, 3.6), (2.2, 3.4), (1.9, 3.5)])))
     validation, training, [best] = marks(parts["validation"]), marks(parts["training"]), marks(parts["best"])
     assert len(validation) == len(training) == 4
     assert best == validation[2]
@@ -57,7 +57,7 @@ def test_every_validation_is_a_point_and_the_best_has_a_ring() -> None:
 
 
 def test_it_says_what_it_shows() -> None:
-    root = ElementTree.fromstring(drawn("sitcom", history([(4.0, 4.2), (3.0, 3.6)])))
+    root = ElementTree.fromstring(draw_curves("sitcom", history([(4.0, 4.2), (3.0, 3.6)])))
     words = ["".join(text.itertext()).strip() for text in root.iter(f"{SVG}text")]
     assert {"sitcom", "nats/token", "epochs", "training", "validation"} <= set(words)
     assert "best at epoch 2.00 of 2.00: 3.600 nats/token, 1.298 bits/char" in words
@@ -65,16 +65,16 @@ def test_it_says_what_it_shows() -> None:
 
 
 def test_the_same_history_makes_the_same_bytes(tiny_run: RunFolder) -> None:
-    assert drawn("run", read_history(tiny_run)) == drawn("run", read_history(tiny_run))
+    assert draw_curves("run", read_history(tiny_run)) == draw_curves("run", read_history(tiny_run))
 
 
 def test_it_tells_nothing_of_when_and_where_it_was_drawn(tmp_path: Path) -> None:
-    svg = drawn("run", history([(4.0, 4.2)]))
+    svg = draw_curves("run", history([(4.0, 4.2)]))
     assert not re.search(r"dc:date|dc:creator|matplotlib v|/home|/tmp", svg)
 
 
 def test_many_validations_are_lines_and_a_small_file() -> None:
-    svg = drawn("run", history([(4.0 - step / 500, 4.2 - step / 900) for step in range(1000)]))
+    svg = draw_curves("run", history([(4.0 - step / 500, 4.2 - step / 900) for step in range(1000)]))
     assert marks(groups(svg)["validation"]) == []
     assert len(svg) < 100_000
 
@@ -82,10 +82,10 @@ def test_many_validations_are_lines_and_a_small_file() -> None:
 @given(losses=st.lists(st.tuples(LOSSES, LOSSES), min_size=1, max_size=3))
 @settings(max_examples=10)
 def test_labels_are_never_on_one_another(losses: list[tuple[float, float]]) -> None:
-    parts = groups(drawn("run", history(losses)))
+    parts = groups(draw_curves("run", history(losses)))
     assert abs(height_of(parts["training-label"]) - height_of(parts["validation-label"])) > 10
 
 
 @pytest.mark.parametrize("loss", [0.0, 1e-9, 1e4])
 def test_one_validation_is_enough(loss: float) -> None:
-    assert len(marks(groups(drawn("run", history([(loss, min(loss, 700.0))])))["validation"])) == 1
+    assert len(marks(groups(draw_curves("run", history([(loss, min(loss, 700.0))])))["validation"])) == 1

@@ -1,0 +1,144 @@
+"""Events of a training, in the order in which they come, and the diagnosis of its losses.
+
+    Started  (StepsDone | Validated | Warned) …  Finished, or Interrupted
+
+Whoever drives a training gets them one by one: a terminal draws them, a tracker logs them, a search judges
+them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from scriptforge.evaluation import Evaluation
+from scriptforge.run.records import Validation
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training begins, or continues from a checkpoint.
+
+    Attributes:
+        run: the run's name.
+        parameters: trainable numbers in the model.
+        device: what computes.
+        step: 0, or the step of the checkpoint.
+        notes: warnings for a person, such as a damaged checkpoint that was skipped.
+    """
+
+    run: str
+    parameters: int
+    device: str
+    step: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepsDone:
+    """Some steps were made since the event before.
+
+    Attributes:
+        progress: share of the training segment that is done, 0 … 1.
+        step: optimizer steps so far.
+        epochs: how many times the text was read.
+        nats_per_token: recent training loss.
+        tokens_per_second: recent speed.
+        seconds: training time so far.
+    """
+
+    progress: float
+    step: int
+    epochs: float
+    nats_per_token: float
+    tokens_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The validation split was read.
+
+    Attributes:
+        validation: the losses.
+        sample: a short text that the model writes at this step.
+    """
+
+    validation: Validation
+    sample: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something beside the training went wrong, such as the log of a tracker.
+
+    Attributes:
+        message: one sentence for a person.
+    """
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """Training was asked to stop and has saved a checkpoint."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Training is over.
+
+    Attributes:
+        run: the run's name.
+        best: the best weights, which were kept, on the validation split.
+        step: the step that made them.
+        seconds: training time.
+        tokens_per_second: speed of the steps alone.
+        training_nats_per_token: training loss before the last validation.
+        diagnosis: how it went and what to try, in a few sentences.
+    """
+
+    run: str
+    best: Evaluation
+    step: int
+    seconds: float
+    tokens_per_second: float
+    training_nats_per_token: float
+    diagnosis: str
+
+
+TrainingEvent: TypeAlias = Started | StepsDone | Validated | Warned | Interrupted | Finished
+
+_NOTICEABLE = 0.01
+"""Share by which a later validation must be worse than the best one to count as worse."""
+
+_YOUNG_GAP, _MEMORISED_GAP = 0.05, 0.25
+"""Shares by which training is below the best validation: less is too early, more is memorising."""
+
+
+def diagnose(training: Sequence[float], validation: Sequence[float]) -> str:
+    """Return what the losses of a training mean and what to try next, in a few sentences.
+
+    Args:
+        training: training loss before each validation, in nats per token.
+        validation: loss at each validation, in nats per token; at least one.
+    """
+    best = min(validation)
+    gap = (best - training[-1]) / best
+    if validation[-1] > best * (1 + _NOTICEABLE):
+        return (
+            "Memorising: validation grew worse again after its best, which was kept. "
+            "Try fewer epochs, more dropout (--set dropout_output=0.5), or more text."
+        )
+    if gap > _MEMORISED_GAP:
+        return (
+            "Close to memorising: the model knows its training text far better than new text. "
+            "Try more dropout (--set dropout_output=0.5) or more text; more epochs will not help."
+        )
+    if gap < _YOUNG_GAP:
+        return (
+            "Still improving: the model does as well on new text as on its training text. "
+            "Try twice the time: scriptforge train --resume goes on, with --minutes or --epochs."
+        )
+    return "Good: validation has settled. For more, try --preset best, or more text."

@@ -1,0 +1,103 @@
+"""A library call leaves the process as it was: checked in a process of its own, where nothing hides a change."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support.tiny import finish, small
+
+from scriptforge.dataset import Dataset
+from scriptforge.training.process_state import with_own_state
+from scriptforge.training.trainer import start
+from scriptforge.workspace import RunFolder
+
+LIBRARY_CALLS = """
+import json, logging, os, sys, warnings
+import accelerate.state, datasets, huggingface_hub, matplotlib, optuna, torch
+from accelerate import Accelerator
+
+from support.tiny import small
+from scriptforge.dataset import Dataset
+from scriptforge.generation import generate
+from scriptforge.options import GenerateOptions
+from scriptforge.run.run import Run
+from scriptforge.tracking.curves import draw_curves
+from scriptforge.run.records import read_history
+from scriptforge.training.trainer import start
+from scriptforge.workspace import DatasetFolder, RunFolder
+
+def levels():
+    loggers = [logging.getLogger(), *map(logging.getLogger, sorted(logging.root.manager.loggerDict))]
+    return {each.name: (each.level, each.disabled, each.propagate) for each in loggers if each.level}
+
+def state():
+    return {
+        "levels": levels(),
+        "optuna": optuna.logging.get_verbosity(),
+        "filters": list(map(repr, warnings.filters)),
+        "environment": dict(os.environ),
+        "generator": torch.get_rng_state().tolist(),
+        "threads": torch.get_num_threads(),
+        "grad": torch.is_grad_enabled(),
+        "bars": datasets.utils.logging.is_progress_bar_enabled(),
+        "hub bars": huggingface_hub.utils.are_progress_bars_disabled(),
+        "accelerate": [repr(sorted(kind._shared_state)) for kind in
+                       (accelerate.state.PartialState, accelerate.state.AcceleratorState)],
+        "mixed precision": own.mixed_precision,
+    }
+
+own = Accelerator(cpu=True)
+torch.manual_seed(7)
+dataset, folder = Dataset(DatasetFolder(sys.argv[1])), RunFolder(sys.argv[2])
+before = state()
+for event in start(dataset, small(epochs=0.5, precision="bf16"), folder, "cpu"):
+    assert torch.get_rng_state().tolist() == before["generator"], event
+run = Run(folder)
+generate(run.model, run.vocabulary, GenerateOptions(length=20, seed=1))
+draw_curves(folder.name, read_history(folder))
+after = state()
+print(json.dumps([key for key in before if before[key] != after[key]]))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_and_a_text_leave_the_process_as_it_was(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LIBRARY_CALLS, tiny_dataset.folder.path, tmp_path / "run"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == []
+
+
+def test_what_a_caller_draws_between_two_events_changes_no_training(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    alone, disturbed = RunFolder(tmp_path / "alone"), RunFolder(tmp_path / "disturbed")
+    finish(start(tiny_dataset, small(), alone, "cpu"))
+    for _ in start(tiny_dataset, small(), disturbed, "cpu"):
+        torch.manual_seed(3)
+        torch.rand(5)
+    assert disturbed.weights.read_bytes() == alone.weights.read_bytes()
+
+
+def test_a_caller_and_a_generator_each_draw_from_a_state_of_their_own() -> None:
+    def work(seed: int):  # type: ignore[no-untyped-def]
+        torch.manual_seed(seed)
+        for _ in range(3):
+            yield torch.rand(1).item()
+
+    with torch.random.fork_rng(devices=()):
+        expected = list(work(1))
+        torch.manual_seed(2)
+        callers = torch.rand(3).tolist()
+        torch.manual_seed(2)
+        drawn = [(value, torch.rand(1).item()) for value in with_own_state(work(1))]
+    assert [value for value, _ in drawn] == expected
+    assert [value for _, value in drawn] == callers
