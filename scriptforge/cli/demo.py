@@ -7,6 +7,7 @@ import typer
 from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import Output, Quiet, WorkspacePath
 from scriptforge.cli.training_view import follow
+from scriptforge.options import GenerateOptions, TrainOptions
 
 NAME = "demo"
 LINES = 24
@@ -31,12 +32,9 @@ def demo(
     from scriptforge.corpus.sources import find_source
     from scriptforge.dataset import Dataset
     from scriptforge.generation import stream
-    from scriptforge.options import GenerateOptions
     from scriptforge.run.run import Run
-    from scriptforge.tracking.trackers import recorders
-    from scriptforge.training.devices import choose_device
-    from scriptforge.training.settings import choose_settings
-    from scriptforge.training.trainer import start
+    from scriptforge.tracking.train import train
+    from scriptforge.training.devices import keep_freed_memory
     from scriptforge.workspace import Workspace
 
     output = Output(quiet=quiet)
@@ -49,19 +47,17 @@ def demo(
         chosen = recommended(source, fetched)
         prepare(source, fetched, Options(chosen.level, chosen.vocabulary_size), folder)
     dataset = Dataset(folder)
-    accelerator = choose_device("auto")
-    settings = choose_settings(dataset, {"minutes": minutes}, accelerator)
-    run = workspace.new_run(workspace.free_run_name(NAME))
     output.note(
         f"2. Train for {minutes * 60:.0f} seconds on {dataset.description.splits['train'].lines:,} lines."
     )
+    keep_freed_memory()
     with Interrupts() as interrupts:
-        reports = start(dataset, settings, run, accelerator, interrupts.requested)
-        finished = follow(reports, output, recorders(run))
+        training = TrainOptions(minutes=minutes)
+        finished = follow(train(dataset, training, workspace, should_stop=interrupts.requested), output)
     if finished is None:
         raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")
-    trained = Run(run)
+    trained = Run(workspace.run(finished.run))
     options = GenerateOptions(
         lines=LINES, seed=SEED, temperature=TEMPERATURE, repetition_penalty=REPETITION_PENALTY
     )

@@ -1,8 +1,6 @@
-"""`scriptforge train`: from a dataset to a run, or on with one."""
+"""`scriptforge train`: from a dataset to a run, or more training for one."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,55 +8,16 @@ import typer
 
 from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, facts
-from scriptforge.cli.training_view import clock, follow
+from scriptforge.cli.training_view import UseGPU, clock, device_of, follow
+from scriptforge.options import Preset, Tracker, TrainOptions
 
 if TYPE_CHECKING:
-    from scriptforge.config import Accelerator, Preset
     from scriptforge.evaluation import Figures
-    from scriptforge.run.run import Run
-    from scriptforge.training.events import Finished, TrainingEvent
-    from scriptforge.workspace import RunFolder, Workspace
+    from scriptforge.training.events import Finished
+    from scriptforge.workspace import RunFolder
 
 COURSE_GOAL = 3.5
 _LEFT_TO_STUDENTS = ("batch_size", "sequence_length", "epochs")
-
-
-class PresetChoice(StrEnum):
-    """Named groups of settings."""
-
-    classroom = "classroom"
-    fast = "fast"
-    best = "best"
-
-
-class TrackerChoice(StrEnum):
-    """Programs that show the logs of trainings."""
-
-    tensorboard = "tensorboard"
-    trackio = "trackio"
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What was asked of a new training.
-
-    Attributes:
-        dataset: its name; None is the latest.
-        run: what to call the run; None leaves it to the dataset's name.
-        init_from: the run or repository with whose weights to begin.
-        preset: which group of settings to use.
-        chosen: settings named one by one.
-        accelerator: what computes.
-        force: whether to replace a run of that name.
-    """
-
-    dataset: str | None
-    run: str | None
-    init_from: str | None
-    preset: PresetChoice | None
-    chosen: dict[str, Any]
-    accelerator: "Accelerator"
-    force: bool
 
 
 def train(
@@ -70,16 +29,14 @@ def train(
     ] = None,
     epochs: Annotated[
         float | None,
-        typer.Option(metavar="N", help="Read the text so many times; with --resume, so many more."),
+        typer.Option(metavar="N", help="Read the text N times; with --resume, N more times."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="Train for so long; with --resume, for so long again.")
+        float | None, typer.Option(metavar="M", help="Train for M minutes; with --resume, M more.")
     ] = None,
-    gpu: Annotated[
-        bool | None, typer.Option("--gpu/--cpu", help="What computes; a GPU if there is one when left out.")
-    ] = None,
+    gpu: UseGPU = None,
     preset: Annotated[
-        PresetChoice | None, typer.Option(help="The course's recipe, a quick model, or a better one.")
+        Preset | None, typer.Option(help="Settings of the course, for a quick model, or for a better one.")
     ] = None,
     arch: Annotated[str | None, typer.Option(metavar="A", help="Architecture of the model.")] = None,
     config: Annotated[
@@ -100,120 +57,59 @@ def train(
         typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, or of OWNER/NAME."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run from its last checkpoint.")
+        bool, typer.Option("--resume", help="Continue a run from its last checkpoint.")
     ] = False,
-    track: Annotated[
-        TrackerChoice | None, typer.Option(help="Keep a log for this program beside what the run keeps.")
-    ] = None,
+    track: Annotated[Tracker | None, typer.Option(help="Also write a log for this program.")] = None,
     force: Force = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model on a dataset."""
-    from scriptforge.config import parse_assignment, read_settings_file
-    from scriptforge.errors import UsageError
-    from scriptforge.tracking.trackers import recorders
-    from scriptforge.training.devices import choose_device
+    from scriptforge.config import parse_assignment
+    from scriptforge.dataset import Dataset
+    from scriptforge.tracking.train import refuse_with_resume
+    from scriptforge.tracking.train import resume as resume_run
+    from scriptforge.tracking.train import train as train_run
+    from scriptforge.training.devices import keep_freed_memory
     from scriptforge.workspace import Workspace
 
-    if epochs is not None and minutes is not None:
-        raise UsageError("--epochs and --minutes exclude each other.", "Give one of them.")
+    options = TrainOptions(
+        epochs=epochs,
+        minutes=minutes,
+        preset=preset,
+        arch=arch,
+        patience=patience,
+        settings=dict(map(parse_assignment, assignments or [])),
+        config=config,
+        device=device_of(gpu),
+        init_from=init_from,
+        track=track,
+    )
     output = Output(as_json, quiet)
     workspace = Workspace.find(workspace_path)
-    accelerator = choose_device("auto" if gpu is None else "gpu" if gpu else "cpu")
-    flags = {"epochs": epochs, "minutes": minutes, "patience": patience, "arch": arch}
-    chosen = {
-        **(read_settings_file(config) if config else {}),
-        **{key: value for key, value in flags.items() if value is not None},
-        **dict(map(parse_assignment, assignments or [])),
-    }
-    if resume:
-        _refuse_what_a_new_run_takes(
-            {"--from": init_from, "--preset": preset, "--name": run_name, "--force": force}
-        )
+    keep_freed_memory()
     with Interrupts() as interrupts:
         if resume:
-            folder, reports = _resume(workspace, name, accelerator, chosen, interrupts)
+            refuse_with_resume({"--name": run_name, "--force": force})
+            events = resume_run(workspace, name, options, should_stop=interrupts.requested)
         else:
-            wish = _Wish(name, run_name, init_from, preset, chosen, accelerator, force)
-            folder, reports = _start(workspace, wish, output, interrupts)
-        finished = follow(reports, output, recorders(folder, track.value if track else None))
+            dataset = Dataset(workspace.dataset(name))
+            with output.progress() as on_progress:
+                events = train_run(
+                    dataset,
+                    options,
+                    workspace,
+                    name=run_name,
+                    force=force,
+                    should_stop=interrupts.requested,
+                    on_progress=on_progress,
+                )
+        finished = follow(events, output)
         if finished is None:
             raise typer.Exit(interrupts.exit_code if interrupts.requested() else 0)
-    output.result(_document(finished), lambda: facts(_facts(finished, folder)))
+    output.result(_document(finished), lambda: facts(_facts(finished, workspace.run(finished.run))))
     output.note(f"Next: scriptforge generate {finished.run}")
-
-
-def _refuse_what_a_new_run_takes(given: dict[str, Any]) -> None:
-    from scriptforge.errors import UsageError
-
-    for flag, value in given.items():
-        if value:
-            raise UsageError(
-                f"--resume goes on with a run as it is, and {flag} is for a new one.",
-                f"Leave {flag} or --resume out.",
-            )
-
-
-def _start(
-    workspace: "Workspace", wish: _Wish, output: Output, interrupts: Interrupts
-) -> "tuple[RunFolder, Iterator[TrainingEvent]]":
-    from scriptforge.dataset import Dataset
-    from scriptforge.training.devices import is_first_process
-    from scriptforge.training.settings import choose_settings
-    from scriptforge.training.trainer import start
-
-    dataset = Dataset(workspace.dataset(wish.dataset))
-    init_from = _init_from(workspace, wish.init_from, output)
-    preset: Preset | None = wish.preset.value if wish.preset else None
-    settings = choose_settings(dataset, wish.chosen, wish.accelerator, preset, init_from)
-    folder = workspace.new_run(wish.run or workspace.free_run_name(dataset.name))
-    if is_first_process():
-        workspace.refuse_overwriting(folder, wish.force)
-    return folder, start(dataset, settings, folder, wish.accelerator, interrupts.requested, init_from)
-
-
-def _init_from(workspace: "Workspace", name: str | None, output: Output) -> "Run | None":
-    """The run with whose weights to begin, pulled if it is on the Hub."""
-    if name is None:
-        return None
-    from scriptforge.hub import find_run
-    from scriptforge.run.run import Run
-
-    with output.progress() as progress:
-        folder, notes = find_run(workspace, name, on_progress=progress)
-    for note in notes:
-        output.note(note)
-    return Run(folder)
-
-
-def _resume(
-    workspace: "Workspace",
-    run_name: str | None,
-    accelerator: "Accelerator",
-    chosen: dict[str, Any],
-    interrupts: Interrupts,
-) -> "tuple[RunFolder, Iterator[TrainingEvent]]":
-    from scriptforge.config import resolve
-    from scriptforge.dataset import Dataset
-    from scriptforge.errors import UsageError
-    from scriptforge.run.records import RunDescription
-    from scriptforge.training.trainer import resume
-
-    fixed = sorted(set(chosen) - {"epochs", "minutes"})
-    if fixed:
-        raise UsageError(
-            f"A run that goes on keeps its settings, {fixed[0]} too.",
-            "Give only --epochs or --minutes with --resume, or train a new run.",
-        )
-    folder = workspace.run(run_name)
-    description = RunDescription.load(folder)
-    dataset = Dataset(workspace.dataset(description.dataset.name))
-    if not chosen:
-        return folder, resume(dataset, folder, accelerator, should_stop=interrupts.requested)
-    more = resolve(description.settings.model_dump(), chosen)
-    return folder, resume(dataset, folder, accelerator, more.epochs, more.minutes, interrupts.requested)
 
 
 def _document(finished: "Finished") -> dict[str, Any]:
@@ -246,7 +142,7 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
 
 
 def _is_course_run(folder: "RunFolder") -> bool:
-    """Whether a run has the network of the preset `classroom`, and its rates."""
+    """Return whether a run has the network and the rates of the preset `classroom`."""
     from scriptforge.config import PRESETS
     from scriptforge.run.records import RunDescription
 

@@ -1,55 +1,63 @@
-"""What a person sees while a model trains: a live bar with a curve, or a line a validation."""
+"""Views of a training: on a terminal a live bar with a curve, elsewhere a line for each validation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
 
 from scriptforge.cli.output import Output
+from scriptforge.options import Device
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
     from scriptforge.run.records import Validation
-    from scriptforge.tracking.trackers import Recorder
     from scriptforge.training.events import Finished, Started, StepsDone, TrainingEvent
+
+UseGPU = Annotated[
+    bool | None, typer.Option("--gpu/--cpu", help="What computes; a GPU if there is one when left out.")
+]
 
 CURVE_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class TrainingView(Protocol):
-    """Something that shows reports."""
+    """Something that shows the events of a training."""
 
-    def show(self, report: "TrainingEvent") -> None:
-        """Shows one report."""
+    def show(self, event: "TrainingEvent") -> None:
+        """Show one event."""
         ...
 
 
-def follow(
-    reports: "Iterator[TrainingEvent]", output: Output, recorders: "Sequence[Recorder]" = ()
-) -> "Finished | None":
-    """Shows a training as it goes, and lets recorders keep what it reports.
+def device_of(gpu: bool | None) -> Device:
+    """Return the device that `--gpu`, `--cpu` or neither asks for."""
+    return "auto" if gpu is None else "gpu" if gpu else "cpu"
+
+
+def follow(events: "Iterable[TrainingEvent]", output: Output) -> "Finished | None":
+    """Show a training to its end.
 
     Returns:
-        Its end, or None if it was interrupted or another process reports.
+        The last event, or None if the training was interrupted or another process reports.
     """
-    from scriptforge.tracking.trackers import recording
     from scriptforge.training.events import Finished
 
-    with training_view(output) as view, recording(recorders, output.warn) as record:
-        for report in reports:
-            view.show(report)
-            record(report)
-            if isinstance(report, Finished):
-                return report
-    return None
+    finished = None
+    with training_view(output) as view:
+        for event in events:
+            view.show(event)
+            if isinstance(event, Finished):
+                finished = event
+    return finished
 
 
 @contextmanager
 def training_view(output: Output) -> "Iterator[TrainingView]":
-    """The view that suits the output: live on a terminal, lines on a pipe, nothing when silent."""
+    """Yield the view that suits the output: live on a terminal, lines on a pipe, nothing when silent."""
     if not output.is_live:
         yield _Lines(output)
         return
@@ -60,7 +68,7 @@ def training_view(output: Output) -> "Iterator[TrainingView]":
 
 
 def validation_line(validation: "Validation") -> str:
-    """One validation in one line."""
+    """Return one validation as one line."""
     return (
         f"step {validation.step:,} · epoch {validation.epochs:.2f} · {clock(validation.seconds)} · "
         f"training {validation.training_nats_per_token:.3f} · "
@@ -71,14 +79,14 @@ def validation_line(validation: "Validation") -> str:
 
 
 def clock(seconds: float) -> str:
-    """A span of time as people write it: 1:05, 2:03:04."""
+    """Return a span of time as people write it: 1:05, 2:03:04."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """The course of some values in one line of blocks, the means of neighbours where there are many."""
+    """Return a curve through some values as a line of blocks; where there are many, each block is a mean."""
     if not values:
         return ""
     count = min(width, len(values))
@@ -89,60 +97,62 @@ def sparkline(values: list[float], width: int) -> str:
     return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
-def _start_line(report: "Started") -> str:
-    begins = "goes on" if report.step else "begins"
-    return f"Run “{report.run}” {begins}: {report.parameters:,} parameters on {report.device}."
+def _start_line(event: "Started") -> str:
+    begins = "continues" if event.step else "begins"
+    return f"Run “{event.run}” {begins}: {event.parameters:,} parameters on {event.device}."
 
 
 class _Lines:
-    """A line for the start and for each validation."""
+    """Show a line for the start and for each validation."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
-    def show(self, report: "TrainingEvent") -> None:
-        from scriptforge.training.events import Interrupted, Started, Validated
+    def show(self, event: "TrainingEvent") -> None:
+        from scriptforge.training.events import Interrupted, Noted, Started, Validated
 
-        match report:
+        match event:
             case Started():
-                self._output.note(_start_line(report))
-                for note in report.notes:
+                self._output.note(_start_line(event))
+                for note in event.notes:
                     self._output.warn(note)
             case Validated():
-                self._output.note(validation_line(report.validation))
+                self._output.note(validation_line(event.validation))
+            case Noted(message, is_warning):
+                (self._output.warn if is_warning else self._output.note)(message)
             case Interrupted():
-                self._output.note(f"Stopped at step {report.step:,}; go on with scriptforge train --resume")
+                self._output.note(f"Stopped at step {event.step:,}; continue with scriptforge train --resume")
 
 
 class _Screen(_Lines):
-    """The same lines, and below them a bar, the speed and the loss so far."""
+    """Show the same lines, and below them a bar, the speed and the loss so far."""
 
     def __init__(self, output: Output, live: "Live") -> None:
         super().__init__(output)
         self._live = live
         self._losses: list[float] = []
 
-    def show(self, report: "TrainingEvent") -> None:
+    def show(self, event: "TrainingEvent") -> None:
         from scriptforge.training.events import StepsDone
 
-        if isinstance(report, StepsDone):
-            self._losses.append(report.nats_per_token)
-            self._live.update(self._panel(report))
+        if isinstance(event, StepsDone):
+            self._losses.append(event.nats_per_token)
+            self._live.update(self._panel(event))
         else:
-            super().show(report)
+            super().show(event)
 
-    def _panel(self, report: "StepsDone") -> "Table":
+    def _panel(self, event: "StepsDone") -> "Table":
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
-        remaining = report.seconds * (1 - report.progress) / max(report.progress, 1e-6)
+        remaining = event.seconds * (1 - event.progress) / max(event.progress, 1e-6)
         figures = (
-            f"{report.progress:4.0%} · {clock(remaining)} to go · epoch {report.epochs:.2f} · "
-            f"{report.tokens_per_second:,.0f} tokens/s · loss {report.nats_per_token:.3f}"
+            f"{event.progress:4.0%} · {clock(remaining)} to go · epoch {event.epochs:.2f} · "
+            f"{event.tokens_per_second:,.0f} tokens/s · loss {event.nats_per_token:.3f}"
         )
         panel = Table.grid()
-        panel.add_row(ProgressBar(total=1.0, completed=report.progress, width=CURVE_WIDTH))
+        panel.add_row(ProgressBar(total=1.0, completed=event.progress, width=CURVE_WIDTH))
         panel.add_row(Text(figures))
         panel.add_row(Text(sparkline(self._losses, CURVE_WIDTH), style="cyan"))
         return panel

@@ -2,15 +2,14 @@
 
 import math
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, sections, table
-from scriptforge.cli.training_view import follow
+from scriptforge.cli.training_view import UseGPU, device_of, follow
 from scriptforge.cli.tuning_view import bits, in_short, trial_table, tuning_view
 
 if TYPE_CHECKING:
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
     from scriptforge.tuning.study import Plan, Study
     from scriptforge.workspace import RunFolder, Workspace
 
-
-class PrunerChoice(StrEnum):
-    """How trials without prospects are found."""
-
-    median = "median"
-    hyperband = "hyperband"
-    none = "none"
+Pruner = Literal["median", "hyperband", "none"]
 
 
 def tune(
@@ -47,8 +40,8 @@ def tune(
         typer.Option("--print-space", help="Print the space that is searched by default, to begin with."),
     ] = False,
     pruner: Annotated[
-        PrunerChoice, typer.Option(help="How trials without prospects are found and ended early.")
-    ] = PrunerChoice.median,
+        Pruner, typer.Option(help="How trials without prospects are found and ended early.")
+    ] = "median",
     study_name: Annotated[
         str | None,
         typer.Option("--study", metavar="NAME", help="Name of the study, instead of the dataset's."),
@@ -74,9 +67,7 @@ def tune(
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw how it went and what mattered into the study's folder.")
     ] = False,
-    gpu: Annotated[
-        bool | None, typer.Option("--gpu/--cpu", help="What computes; a GPU if there is one when left out.")
-    ] = None,
+    gpu: UseGPU = None,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training.")
     ] = 1,
@@ -140,7 +131,7 @@ def _plan(
     trials: int,
     seconds: float,
     space_file: Path | None,
-    pruner: PrunerChoice,
+    pruner: Pruner,
     gpu: bool | None,
     seed: int,
 ) -> "Plan":
@@ -155,8 +146,8 @@ def _plan(
         trials=trials,
         seconds=seconds,
         space=Space.read(space_file) if space_file else Space.default(),
-        pruner=pruner.value,
-        accelerator=choose_device("auto" if gpu is None else "gpu" if gpu else "cpu"),
+        pruner=pruner,
+        accelerator=choose_device(device_of(gpu)),
         seed=seed,
     )
 

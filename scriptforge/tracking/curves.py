@@ -152,7 +152,7 @@ def _draw_losses(axes: "Axes", history: list[Validation]) -> None:
 
 
 def _apart(axes: "Axes", *ends: float) -> list[float]:
-    """Return the heights of two labels, as shares: beside their curves' ends, and not on top of each other."""
+    """Return the heights of two labels, as shares: beside their curves' ends, but not overlapping."""
     bottom, top = axes.get_ylim()
     first, second = ((end - bottom) / (top - bottom) for end in ends)
     middle, distance = (first + second) / 2, max(abs(first - second), _LABEL_HEIGHT)

@@ -3,8 +3,8 @@
 A training knows nothing of its recorders; `recorded` hands them its events as they pass by.
 
 A log has losses, speed and samples under the names below, and the settings; nothing of the machine or of the
-person who trains. TensorBoard writes the name of the machine into the names of its files, so `scriptforge push`
-leaves them out. Trackio is written through its storage, as its importers do: `trackio.init` would ask the Hub
+person who trains. TensorBoard writes the name of the machine into the names of its files, so they are never
+pushed. Trackio is written through its storage, as its importers do: `trackio.init` would ask the Hub
 who is logged in, keep that name in the log, and print on stdout.
 """
 
@@ -21,7 +21,8 @@ from scriptforge.config import Settings
 from scriptforge.errors import UsageError
 from scriptforge.options import Tracker
 from scriptforge.run.records import RunDescription, Validation
-from scriptforge.training.events import Started, StepsDone, TrainingEvent, Validated
+from scriptforge.tracking.curves import Curves
+from scriptforge.training.events import Noted, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.schedule import share_of_peak
 from scriptforge.workspace import RunFolder
 
@@ -68,33 +69,33 @@ def recorded(
 ) -> Generator[TrainingEvent, None, None]:
     """Yield the events of a training after every recorder has taken them, and close the recorders at the end.
 
-    A recorder that fails never ends a training: it is left out from then on, and a `Warned` event says so.
+    A recorder that fails never ends a training: it is left out from then on, and a `Noted` event says so.
     """
     working = list(recorders)
 
-    def attempt(work: Callable[[Recorder], None]) -> Iterator[Warned]:
+    def attempt(work: Callable[[Recorder], None]) -> Iterator[Noted]:
         for recorder in tuple(working):
             try:
                 work(recorder)
             except Exception as error:
                 working.remove(recorder)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                yield Warned(f"The training continues without {recorder.name}: {reason}")
+                yield Noted(f"The training continues without {recorder.name}: {reason}", is_warning=True)
 
     def take(event: TrainingEvent) -> Callable[[Recorder], None]:
         return lambda recorder: recorder.take(event)
 
-    warnings: list[Warned] = []
+    notes: list[Noted] = []
     try:
         with closing(events):
             for event in events:
-                warnings += attempt(take(event))
-                yield from warnings
-                warnings.clear()
+                notes += attempt(take(event))
+                yield from notes
+                notes.clear()
                 yield event
     finally:
-        warnings += attempt(lambda recorder: recorder.close())
-    yield from warnings
+        notes += attempt(lambda recorder: recorder.close())
+    yield from notes
 
 
 def facts_of_run(description: RunDescription) -> dict[str, Any]:

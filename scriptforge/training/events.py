@@ -1,6 +1,6 @@
 """Events of a training, in the order in which they come, and the diagnosis of its losses.
 
-    Started  (StepsDone | Validated | Warned) …  Finished, or Interrupted
+    Started  (StepsDone | Validated | Noted) …  Finished, or Interrupted
 
 Whoever drives a training gets them one by one: a terminal draws them, a tracker logs them, a search judges
 them.
@@ -68,14 +68,16 @@ class Validated:
 
 
 @dataclass(frozen=True)
-class Warned:
-    """Something beside the training went wrong, such as the log of a tracker.
+class Noted:
+    """Something beside the training that a person should know.
 
     Attributes:
-        message: one sentence for a person.
+        message: one sentence.
+        is_warning: whether something went wrong, such as the log of a tracker.
     """
 
     message: str
+    is_warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Finished:
     diagnosis: str
 
 
-TrainingEvent: TypeAlias = Started | StepsDone | Validated | Warned | Interrupted | Finished
+TrainingEvent: TypeAlias = Started | StepsDone | Validated | Noted | Interrupted | Finished
 
 _NOTICEABLE = 0.01
 """Share by which a later validation must be worse than the best one to count as worse."""

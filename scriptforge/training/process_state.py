@@ -65,7 +65,7 @@ def with_own_state(work: Generator[_Item, None, None]) -> Generator[_Item, None,
 def _generators() -> dict[str, Tensor]:
     """Return the states of PyTorch's generators, by device; a GPU's only where it is in use already."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
         states |= {f"cuda:{index}": each for index, each in enumerate(torch.cuda.get_rng_state_all())}
     if torch.backends.mps.is_available():
         states["mps"] = torch.mps.get_rng_state()

@@ -24,7 +24,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.models import build, config_from_json, refuse_foreign
 from scriptforge.run.run import Run
-from scriptforge.training.devices import keep_freed_memory, of_first_process
+from scriptforge.training.devices import of_first_process
 from scriptforge.training.transfer import inherited_settings
 
 _SIZES = (128, 192, 256, 384, 512, 640, 768, 896, 1024)
@@ -221,7 +221,6 @@ def measure(accelerator: Accelerator) -> Machine:
     Args:
         accelerator: what will compute.
     """
-    keep_freed_memory()
     half = _HALF_FORMATS.get(accelerator)
     if half and not is_supported(half, accelerator):
         half = None

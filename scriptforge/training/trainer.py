@@ -53,8 +53,10 @@ from scriptforge.training.stepper import Stepper
 from scriptforge.training.transfer import describe_init_from, inherit
 from scriptforge.workspace import RunFolder, atomic_write
 
-VALIDATION_LANES = 16
-SHORTEST_LANE = 2048
+VALIDATION_ROWS = 16
+SHORTEST_ROW = 2048
+"""The validation split is read in up to so many rows side by side, none shorter than this, in tokens."""
+
 SAMPLE_TOKENS = 200
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_EVENTS = 0.25
@@ -335,7 +337,7 @@ class Trainer:
                 validation,
                 extent(self._dataset, "validation"),
                 self._dataset.vocabulary.end,
-                rows=max(1, min(VALIDATION_LANES, len(validation) // SHORTEST_LANE)),
+                rows=max(1, min(VALIDATION_ROWS, len(validation) // SHORTEST_ROW)),
             )
         self._stepper.check_numbers(self._state.step, figures.nats_per_token)
         return figures

@@ -3,7 +3,7 @@ from collections.abc import Generator
 import pytest
 
 from scriptforge.tracking.trackers import recorded
-from scriptforge.training.events import Interrupted, TrainingEvent, Warned
+from scriptforge.training.events import Interrupted, Noted, TrainingEvent
 
 
 class Notebook:
@@ -40,15 +40,17 @@ def test_a_failing_recorder_is_named_once_and_left_out() -> None:
     events = list(recorded(training(4), [bad, good]))
     assert (good.steps, bad.steps) == ([1, 2, 3, 4], [1])
     assert good.is_closed and not bad.is_closed
-    warned = Warned("The training continues without the bad one: OSError: no room at all")
-    assert events == [Interrupted(1), warned, *map(Interrupted, (2, 3, 4))]
+    noted = Noted("The training continues without the bad one: OSError: no room at all", is_warning=True)
+    assert events == [Interrupted(1), noted, *map(Interrupted, (2, 3, 4))]
 
 
 def test_failing_to_close_is_said_and_hides_no_other() -> None:
     bad, good = Notebook("the bad one", fails_closing=True), Notebook("the good one")
     events = list(recorded(training(1), [bad, good]))
     assert good.is_closed
-    assert events[1:] == [Warned("The training continues without the bad one: ValueError: stuck")]
+    assert events[1:] == [
+        Noted("The training continues without the bad one: ValueError: stuck", is_warning=True)
+    ]
 
 
 def test_all_are_closed_when_the_training_fails() -> None:

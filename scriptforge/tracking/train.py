@@ -1,0 +1,160 @@
+"""Train in a workspace: what `scriptforge train` and `scriptforge.train` do.
+
+A new run gets settings that suit text, machine and time, a free name, the weights to begin with, and
+recorders. Events come as they do from `scriptforge.training.trainer`; recorders have taken them already.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from scriptforge.config import read_settings_file, resolve
+from scriptforge.dataset import Dataset
+from scriptforge.errors import UsageError
+from scriptforge.hub import find_run
+from scriptforge.net.client import ProgressCallback, no_progress
+from scriptforge.options import TrainOptions
+from scriptforge.run.records import RunDescription
+from scriptforge.run.run import Run
+from scriptforge.tracking.trackers import recorded, recorders_of
+from scriptforge.training import trainer
+from scriptforge.training.devices import choose_device, is_first_process
+from scriptforge.training.events import Noted, TrainingEvent
+from scriptforge.training.process_state import ProcessState
+from scriptforge.training.settings import choose_settings
+from scriptforge.workspace import Workspace
+
+
+def train(
+    dataset: Dataset,
+    options: TrainOptions,
+    workspace: Workspace,
+    *,
+    name: str | None = None,
+    force: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: ProgressCallback = no_progress,
+) -> Generator[TrainingEvent, None, None]:
+    """Train a new run.
+
+    Everything is checked when this is called; the training begins with the first event that is asked for, and
+    advances only as further ones are.
+
+    Args:
+        dataset: what to train on.
+        options: how.
+        workspace: where the run goes, and where the one to begin with is.
+        name: of the run; None takes the dataset's, with a number if there is such a run.
+        force: whether to replace a run of that name.
+        should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
+        on_progress: told how much of a model to begin with has been pulled.
+
+    Yields:
+        Events; the last one is `Finished`, or `Interrupted` if it was asked to stop.
+
+    Raises:
+        UsageError: the options do not go together, or a tracker is not installed.
+        RunError: there is a run of that name.
+        TrainingError: the text is too short, memory ran out, or the loss became infinite.
+        HubError: the run to begin with cannot be pulled.
+    """
+    device = choose_device(options.device)
+    init_from, notes = _open_init_from(workspace, options.init_from, on_progress)
+    with ProcessState().entered():  # the machine is measured with a small training
+        settings = choose_settings(dataset, _named_settings(options), device, options.preset, init_from)
+    folder = workspace.new_run(name or workspace.free_run_name(dataset.name))
+    if is_first_process():
+        workspace.refuse_overwriting(folder, force)
+    recorders = recorders_of(folder, options.track)
+    events = trainer.start(dataset, settings, folder, device, should_stop, init_from)
+    return _after(notes, recorded(events, recorders))
+
+
+def resume(
+    workspace: Workspace,
+    name: str | None = None,
+    options: TrainOptions | None = None,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Generator[TrainingEvent, None, None]:
+    """Continue a run from its newest checkpoint that verifies.
+
+    Args:
+        workspace: where the run and its dataset are.
+        name: of the run; None is the latest.
+        options: for how much longer, what computes, and the tracker; a run keeps all other settings.
+            Without `epochs` and `minutes` it continues to the end that was planned.
+        should_stop: as in `train`.
+
+    Yields:
+        Events, as `train` does.
+
+    Raises:
+        UsageError: the options say something that only a new run can be given.
+        RunError: there is no such run, it has finished, or no checkpoint verifies.
+        TrainingError: memory ran out, or the loss became infinite.
+    """
+    options = options or TrainOptions()
+    refuse_with_resume({"--from": options.init_from, "--preset": options.preset})
+    named = _named_settings(options)
+    if fixed := sorted(set(named) - {"epochs", "minutes"}):
+        raise UsageError(
+            f"A resumed run keeps its settings, {fixed[0]} too.",
+            "Give only --epochs or --minutes with --resume, or train a new run.",
+        )
+    folder = workspace.run(name)
+    description = RunDescription.load(folder)
+    dataset = Dataset(workspace.dataset(description.dataset.name))
+    more = resolve(description.settings.model_dump(), named) if named else None
+    events = trainer.resume(
+        dataset,
+        folder,
+        choose_device(options.device),
+        more.epochs if more else None,
+        more.minutes if more else None,
+        should_stop,
+    )
+    return recorded(events, recorders_of(folder, options.track))
+
+
+def refuse_with_resume(given: Mapping[str, object]) -> None:
+    """Raise an error if something is given that only a new run can have.
+
+    Args:
+        given: by the name of a flag, its value.
+
+    Raises:
+        UsageError: one of the values is given.
+    """
+    for flag, value in given.items():
+        if value:
+            raise UsageError(
+                f"--resume continues a run as it is, and {flag} is for a new one.",
+                f"Leave {flag} or --resume out.",
+            )
+
+
+def _named_settings(options: TrainOptions) -> dict[str, Any]:
+    """Return the settings that a person named one by one, in a file or as options."""
+    fields = {key: getattr(options, key) for key in ("epochs", "minutes", "patience", "arch")}
+    return {
+        **(read_settings_file(options.config) if options.config else {}),
+        **{key: value for key, value in fields.items() if value is not None},
+        **options.settings,
+    }
+
+
+def _open_init_from(
+    workspace: Workspace, name: str | None, on_progress: ProgressCallback
+) -> tuple[Run | None, list[str]]:
+    """Return the run to begin with, pulled if it is on the Hub, and what a person should know of it."""
+    if name is None:
+        return None, []
+    folder, notes = find_run(workspace, name, on_progress=on_progress)
+    return Run(folder), list(notes)
+
+
+def _after(
+    notes: list[str], events: Generator[TrainingEvent, None, None]
+) -> Generator[TrainingEvent, None, None]:
+    yield from map(Noted, notes)
+    yield from events
