@@ -1,15 +1,16 @@
-"""`scripts.parquet`: the parsed text of a dataset, row by row, written and read in constant memory.
+"""A prepared dataset on disk: what it is made of, its text row by row, and its ids, memory-mapped.
 
-A prepared dataset on disk: what it is made of, its text row by row, and its ids, memory-mapped.
+`scripts.parquet` holds the parsed text, one `ScriptRow` for each element of a script or stretch of plain
+text; `dataset.json` is a `Description`; the ids of each split are an `.npy` file. The text is written and
+read a block at a time, so its size does not matter.
 """
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pyarrow
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scriptforge.errors import DatasetError
+from scriptforge.options import Level
 from scriptforge.screenplay.script import Element
-from scriptforge.vocabulary import Level, Vocabulary
+from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import SPLITS, DatasetFolder
 
 PLAIN = "text"
@@ -41,7 +43,7 @@ _SCHEMA = pyarrow.schema(
 
 
 class ScriptRow(NamedTuple):
-    """An element of a script, or a stretch of a plain text, and the document it belongs to.
+    """An element of a script, or a stretch of a plain text, and the document it belongs to: a row on disk.
 
     Attributes:
         document: the document's number, from 0.
@@ -63,22 +65,22 @@ class ScriptRow(NamedTuple):
 
     @property
     def lines(self) -> int:
-        """Lines that it stands for: of a plain text its own, of an element one."""
+        """Return how many lines it stands for: of a plain text its own, of an element one."""
         return self.text.count("\n") + (not self.text.endswith("\n")) if self.kind == PLAIN else 1
 
     def cut(self, character: int) -> tuple["ScriptRow", "ScriptRow"]:
-        """What stands before a character of a plain text, and the rest."""
+        """Split a plain text before a character; return both parts."""
         head, tail = self.text[:character], self.text[character:]
         return self._replace(text=head, characters=len(head)), self._replace(text=tail, characters=len(tail))
 
     @property
     def element(self) -> Element:
-        """The row as an element; not for plain text."""
+        """Return the row as an element; not for plain text."""
         return Element(self.kind, self.text, self.speaker)  # type: ignore[arg-type]
 
 
 def blocks(rows: Iterable[ScriptRow]) -> Iterator[list[ScriptRow]]:
-    """Pieces in blocks: enough of them to be worth the work, few enough characters to take little memory."""
+    """Yield rows in blocks: enough of them to be worth the work, few enough to take little memory."""
     block: list[ScriptRow] = []
     characters = 0
     for row in rows:
@@ -92,7 +94,7 @@ def blocks(rows: Iterable[ScriptRow]) -> Iterator[list[ScriptRow]]:
 
 
 def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
-    """Writes all rows, a block at a time."""
+    """Write all rows to a parquet file, a block at a time."""
     with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         for block in blocks(rows):
             values = zip(*block, strict=True)
@@ -103,7 +105,7 @@ def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
 
 
 def read_rows(path: Path) -> Iterator[ScriptRow]:
-    """The rows in the order in which they were written."""
+    """Yield the rows of a parquet file in the order in which they were written."""
     with pyarrow.parquet.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             block = file.read_row_group(number)
@@ -113,8 +115,52 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
 Count = Annotated[int, Field(ge=0)]
 
 
+class OriginFile(BaseModel):
+    """One file that was read.
+
+    Attributes:
+        name: its name, or its path inside the folder or repository given; never a path of this machine.
+        sha256: of its bytes, in hexadecimal.
+        size: in bytes.
+        url: its address on the web, without user, password or query; None of any other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    sha256: str
+    size: Annotated[int, Field(ge=0, lt=2**63)]
+    url: str | None
+
+
+class Origin(BaseModel):
+    """The origin of a text, as `dataset.json` and the `config.json` of a run keep it.
+
+    Attributes:
+        card: the card's name, where there is one.
+        licence: as the card states it.
+        rights: who owns the words, as the card states it.
+        hub: the id of a dataset on the Hub.
+        revision: its commit.
+        files: the files read, in order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    card: str | None
+    licence: str | None
+    rights: str | None
+    hub: str | None
+    revision: str | None
+    files: tuple[OriginFile, ...]
+
+    def without(self, names: Container[str]) -> "Origin":
+        """Return the origin of what is left when the files of these names are not used."""
+        return self.model_copy(update={"files": tuple(one for one in self.files if one.name not in names)})
+
+
 class SplitDescription(BaseModel):
-    """How much one split holds.
+    """The amounts that one split holds.
 
     `unknown` counts the tokens that are `<unk>` and `unknown_characters` the characters of the words that
     they stand for; both are zero except at word level.
@@ -129,6 +175,12 @@ class SplitDescription(BaseModel):
     unknown: Count = 0
     unknown_characters: Count = 0
 
+    @classmethod
+    def total(cls, parts: Iterable["SplitDescription"]) -> "SplitDescription":
+        """Return the sum of several parts, amount by amount."""
+        parts = list(parts)
+        return cls(**{amount: sum(getattr(part, amount) for part in parts) for amount in cls.model_fields})
+
 
 class Member(BaseModel):
     """One speaker of the cast; `source` says whose, where a mix keeps the casts of its sources apart."""
@@ -142,7 +194,7 @@ class Member(BaseModel):
 
 
 class Division(BaseModel):
-    """Which text of a corpus is in which split.
+    """The assignment of a corpus's text to splits.
 
     Attributes:
         by: by whole documents, or by contiguous blocks.
@@ -157,7 +209,7 @@ class Division(BaseModel):
     boundaries: tuple[int, ...] = ()
 
     def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
-        """All rows of the corpus, in order, each with its split.
+        """Yield all rows of the corpus, in order, each with its split.
 
         Plain text is cut at the very character where a split ends; an element stays whole. In a mix the first
         document has any number.
@@ -194,7 +246,7 @@ class Division(BaseModel):
 def divide_sources(
     rows: Iterable[ScriptRow], divisions: Mapping[str, Division]
 ) -> Iterator[tuple[str, ScriptRow]]:
-    """All rows of several corpora, one corpus after the other, each with its split.
+    """Yield all rows of several corpora, one corpus after the other, each with its split.
 
     Args:
         rows: of all corpora.
@@ -216,7 +268,7 @@ class SourceDescription(BaseModel):
 
     name: str
     weight: float
-    origin: dict[str, Any]
+    origin: Origin
     text_format: str
     documents: Count
     division: Division
@@ -225,7 +277,7 @@ class SourceDescription(BaseModel):
 
 
 class Description(BaseModel):
-    """What `dataset.json` says.
+    """The contents of `dataset.json`.
 
     Attributes:
         origin: where the text came from: card, address, revision or hash, licence and rights; None of a mix.
@@ -242,7 +294,7 @@ class Description(BaseModel):
     format: int = 1
     name: str
     created: str
-    origin: dict[str, Any] | None
+    origin: Origin | None
     text_format: str
     level: Level
     plain: bool
@@ -259,14 +311,14 @@ class Description(BaseModel):
     notes: list[str] = []
 
     def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
-        """All rows of the dataset, in order, each with its split."""
+        """Yield all rows of the dataset, in order, each with its split."""
         if self.division is not None:
             return self.division.divide(rows)
         return divide_sources(rows, {source.name: source.division for source in self.sources})
 
 
 class Dataset:
-    """A dataset opened for reading."""
+    """A dataset, opened for reading."""
 
     def __init__(self, folder: DatasetFolder) -> None:
         """Opens a dataset folder.
@@ -276,10 +328,8 @@ class Dataset:
         """
         self.folder = folder
         try:
-            self.description = Description.model_validate(
-                json.loads(folder.description.read_text(encoding="utf-8"))
-            )
-        except (OSError, ValueError, ValidationError) as error:
+            self.description = Description.model_validate_json(folder.description.read_bytes())
+        except (OSError, ValidationError) as error:
             raise DatasetError(
                 f"Dataset “{folder.name}” cannot be read: its dataset.json is missing or damaged.",
                 "Prepare it again with --force.",
@@ -288,11 +338,11 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """The dataset's name."""
+        """Return the dataset's name."""
         return self.folder.name
 
     def rows(self, split: str) -> Iterator[ScriptRow]:
-        """The text of a split, in order; that of a mix source by source, each row once whatever its weight.
+        """Yield the text of a split, in order; in a mix source by source, each row once whatever its weight.
 
         Raises:
             DatasetError: the text is missing or damaged.
@@ -308,7 +358,7 @@ class Dataset:
             ) from error
 
     def ids(self, split: str) -> NDArray[np.unsignedinteger]:
-        """The token ids of a split, in order, memory-mapped and read-only.
+        """Return the token ids of a split, in order, memory-mapped and read-only.
 
         Raises:
             DatasetError: the file is missing, damaged or not the one that was prepared.
@@ -329,12 +379,12 @@ class Dataset:
         return ids
 
     def ids_by_source(self, split: str) -> dict[str, NDArray[np.unsignedinteger]]:
-        """The token ids of a held-out split, those of each source of a mix apart.
+        """Return the token ids of a held-out split, those of each source of a mix apart.
 
-        Of a corpus alone they are all together, under the dataset's name.
+        A dataset of a single corpus has one entry, under the dataset's name.
 
         Args:
-            split: `validation` or `test`, where source follows source; in `train` they are mingled.
+            split: `validation` or `test`, where source follows source; in `train` they are interleaved.
 
         Raises:
             DatasetError: as of `ids`.

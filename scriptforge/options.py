@@ -57,6 +57,21 @@ def _check_range(name: str, value: float, low: float, high: float, default: obje
         )
 
 
+def check_encoding(name: str | None) -> None:
+    """Raise an error for a name that is not one of Python's text codecs; None passes.
+
+    Raises:
+        UsageError: there is no such codec.
+    """
+    try:
+        "".encode(name or "utf-8")
+    except LookupError:
+        raise UsageError(
+            f"There is no encoding “{name}”.",
+            "Give a codec of Python, such as utf-8, cp1252, koi8-r, shift_jis or gb18030.",
+        ) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
     """How corpora become a dataset.
@@ -72,9 +87,11 @@ class PrepareOptions:
         test: share of the characters held out to test on, 0 or more; both together at most 0.5.
         revision: of corpora on the Hub, the commit, branch or tag to read; None is the newest.
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
+        encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
 
     Raises:
-        UsageError: the shares leave nothing to validate on or too little to train on.
+        UsageError: a value is out of its range, or there is no such codec, or the shares leave nothing to
+            validate on or too little to train on.
     """
 
     level: Level | None = None
@@ -87,13 +104,43 @@ class PrepareOptions:
     test: float = 0.05
     revision: str | None = None
     columns: str | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
+        check_encoding(self.encoding)
+        for name, least in (("vocabulary_size", 2), ("min_count", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(
+                    f"The {name.replace('_', ' ')} must be {least} or more, not {value}.",
+                    "Leave it out for what suits the text.",
+                )
         if not (0 < self.validation < 1 and 0 <= self.test < 1 and self.validation + self.test <= 0.5):
             raise UsageError(
                 f"Validation {self.validation} and test {self.test} cannot be held out.",
                 "Validation must be above 0 and both together at most 0.5: --validation 0.1 --test 0",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions:
+    """How a corpus is read that is looked through.
+
+    Attributes:
+        format: the format of the texts; None recognises it.
+        columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
+        encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
+
+    Raises:
+        UsageError: there is no such codec.
+    """
+
+    format: str | None = None
+    columns: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        check_encoding(self.encoding)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import typer
 from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import Output, Quiet, WorkspacePath
 from scriptforge.cli.training_view import follow
-from scriptforge.options import GenerateOptions, TrainOptions
+from scriptforge.options import GenerateOptions, PrepareOptions, TrainOptions
 
 NAME = "demo"
 LINES = 24
@@ -26,10 +26,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Prepare, train and generate on the built-in sitcom, in about a minute."""
-    from scriptforge.corpus.cards import load_cards
-    from scriptforge.corpus.fetch import fetch
-    from scriptforge.corpus.prepare import Options, prepare, recommended
-    from scriptforge.corpus.sources import find_source
+    from scriptforge.corpus.prepare import prepare
     from scriptforge.dataset import Dataset
     from scriptforge.generation import stream
     from scriptforge.run.run import Run
@@ -42,10 +39,7 @@ def demo(
     folder = workspace.new_dataset(NAME)
     if not folder.description.is_file():
         output.note("1. Prepare: ten episodes of “Exact Change”, a sitcom about a toll bridge.")
-        source = find_source(NAME, load_cards())
-        fetched = fetch(source)
-        chosen = recommended(source, fetched)
-        prepare(source, fetched, Options(chosen.level, chosen.vocabulary_size), folder)
+        prepare([], PrepareOptions(), workspace)
     dataset = Dataset(folder)
     output.note(
         f"2. Train for {minutes * 60:.0f} seconds on {dataset.description.splits['train'].lines:,} lines."

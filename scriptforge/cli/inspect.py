@@ -1,11 +1,12 @@
 """`scriptforge inspect`: what a file or folder parses to, before anything is made of it."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, lines, sections, table
+from scriptforge.options import InspectOptions
 
 if TYPE_CHECKING:
     from scriptforge.corpus.repetition import Duplicates, Inspection, Place, Speaker
@@ -34,29 +35,22 @@ def inspect(
             help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
         ),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
+    ] = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
     """Show what a text parses to: format, scenes, cast, repeats, problems and a sample."""
-    from scriptforge.corpus.cards import load_cards
-    from scriptforge.corpus.fetch import expect_table, fetch
-    from scriptforge.corpus.inspect import inspect as inspect_source
-    from scriptforge.corpus.sources import find_source
-    from scriptforge.screenplay.table import parse_columns
+    from scriptforge.corpus.inspect import inspect as inspect_corpus
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    source = replace(
-        find_source(path, load_cards(Workspace.find(workspace_path).cards)),
-        format=format,
-        columns=parse_columns(columns) if columns else None,
-    )
-    with output.progress() as progress:
-        fetched = fetch(source, progress=progress)
-        if columns:
-            expect_table([fetched])
-        found = inspect_source(source, fetched, progress)
+    options = InspectOptions(format=format, columns=columns, encoding=encoding)
+    with output.progress() as on_progress:
+        found = inspect_corpus(path, options, Workspace.find(workspace_path), on_progress)
     output.result(asdict(found), lambda: _drawn(found))
 
 

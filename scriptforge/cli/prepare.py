@@ -1,26 +1,17 @@
 """`scriptforge prepare`: from a corpus, or a mix of several, to a dataset."""
 
-from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, facts
+from scriptforge.options import Level, PrepareOptions
 
 if TYPE_CHECKING:
     from scriptforge.dataset import Description, SourceDescription
 
 _CAST_SHOWN = 12
-
-
-class LevelChoice(StrEnum):
-    """How text becomes tokens."""
-
-    word = "word"
-    bpe = "bpe"
-    char = "char"
 
 
 def prepare(
@@ -50,8 +41,12 @@ def prepare(
             "document=Season+Episode.",
         ),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
+    ] = None,
     level: Annotated[
-        LevelChoice | None, typer.Option(help="What a token is; the card or the size decides if left out.")
+        Level | None, typer.Option(help="What a token is; the card or the size decides if left out.")
     ] = None,
     vocabulary_size: Annotated[
         int | None, typer.Option("--vocab-size", min=2, metavar="N", help="Tokens in the vocabulary.")
@@ -60,15 +55,21 @@ def prepare(
         int | None,
         typer.Option(min=1, metavar="N", help="Words that occur less often become <unk>; 2 at word level."),
     ] = None,
-    lower: Annotated[bool, typer.Option("--lower", help="Read everything in lower case.")] = False,
+    lower: Annotated[
+        bool, typer.Option("--lower", help="Read everything in lower case.")
+    ] = PrepareOptions.lower,
     plain: Annotated[
         bool, typer.Option("--plain", help="Take the text as it stands, not as a script.")
-    ] = False,
+    ] = PrepareOptions.plain,
     merge_casts: Annotated[
         bool, typer.Option("--merge-casts", help="In a mix, take speakers of one name for one speaker.")
-    ] = False,
-    validation: Annotated[float, typer.Option(metavar="SHARE", help="Share held out to validate on.")] = 0.05,
-    test: Annotated[float, typer.Option(metavar="SHARE", help="Share held out to test on.")] = 0.05,
+    ] = PrepareOptions.merge_casts,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share held out to validate on.")
+    ] = PrepareOptions.validation,
+    test: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share held out to test on.")
+    ] = PrepareOptions.test,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the dataset, instead of the corpus's.")
     ] = None,
@@ -78,47 +79,38 @@ def prepare(
     quiet: Quiet = False,
 ) -> None:
     """Make a dataset of a corpus, or of several: fetch, parse, split, learn the vocabulary, tokenise."""
-    from scriptforge.corpus.cards import load_cards
-    from scriptforge.corpus.fetch import expect_table, fetch
-    from scriptforge.corpus.options import Shares
-    from scriptforge.corpus.prepare import Options, prepare_mix, recommended_for_mix
-    from scriptforge.corpus.sources import at_revision, find_source, find_sources, mix_name
-    from scriptforge.screenplay.table import parse_columns
+    from scriptforge.corpus.prepare import prepare as prepare_dataset
     from scriptforge.workspace import Workspace
 
     output = Output(as_json, quiet)
-    workspace = Workspace.find(workspace_path)
-    shares = Shares(validation, test)
-    cards = load_cards(workspace.cards)
-    if corpora:
-        sources = find_sources(corpora, cards, path=path)
-    else:
-        sources = [find_source(str(path) if path else "demo", cards)]
-    if revision:
-        sources = [at_revision(source, revision) for source in sources]
-    if columns:
-        sources = [replace(source, columns=parse_columns(columns)) for source in sources]
-    folder = workspace.new_dataset(name or mix_name(sources))
-    workspace.refuse_overwriting(folder, force)
-    with output.progress() as progress:
-        fetched = [(source, fetch(source, progress=progress)) for source in sources]
-        if columns:
-            expect_table(corpus for _, corpus in fetched)
-        chosen = recommended_for_mix(fetched, level.value if level else None)
-        options = Options(
-            level=chosen.level,
-            vocabulary_size=vocabulary_size or chosen.vocabulary_size,
-            min_count=min_count or chosen.min_count,
-            lower=lower,
-            plain=plain,
-            shares=shares,
-            merge_casts=merge_casts,
+    options = PrepareOptions(
+        level=level,
+        vocabulary_size=vocabulary_size,
+        min_count=min_count,
+        lower=lower,
+        plain=plain,
+        merge_casts=merge_casts,
+        validation=validation,
+        test=test,
+        revision=revision,
+        columns=columns,
+        encoding=encoding,
+    )
+    with output.progress() as on_progress:
+        dataset = prepare_dataset(
+            corpora or [],
+            options,
+            Workspace.find(workspace_path),
+            path=path,
+            name=name,
+            force=force,
+            on_progress=on_progress,
         )
-        description = prepare_mix(fetched, options, folder, progress)
+    description = dataset.description
     for line in description.notes:
         output.note(line)
     output.result(description.model_dump(mode="json"), lambda: facts(_facts(description)))
-    output.note(f"Next: scriptforge train {folder.name}")
+    output.note(f"Next: scriptforge train {dataset.name}")
 
 
 def _facts(description: "Description") -> list[tuple[str, str]]:

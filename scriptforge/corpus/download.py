@@ -1,13 +1,12 @@
-"""Files on the web, brought into a cache under the SHA-256 of their bytes.
+"""Files of a corpus that lie elsewhere, brought to this machine: from the web, or from a dataset on the Hub.
 
-A file that is in the cache is checked and used; the network is not touched again. A file that does not
-hash to what was promised is never kept. The connection is the Hub client's, which knows proxies and
-certificates; no token is sent.
+A file from the web goes into a cache under the SHA-256 of its bytes. One that is there is checked and used,
+and the network is not touched again; one that does not hash to what was promised is never kept. The
+connection is the Hub client's, which knows proxies and certificates; no token is sent.
 
-Datasets on the Hub, brought here file by file at one exact commit.
-
-The commit is settled first and the files asked for by it, so that what is read is what is recorded; loading
-a repository by name would silently take another commit when there is no network.
+Of a dataset on the Hub, the commit is settled first and the files are then requested by it, so that what is
+read is what is recorded: loading a repository by name would silently take another commit when there is no
+network.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from scriptforge.corpus.cards import FULL_REVISION, OWN_FILE, HubDataset, WebFile
-from scriptforge.corpus.files import natural_key, quiet_datasets
+from scriptforge.corpus.files import natural_key
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
 from scriptforge.net.client import ProgressCallback, hub_client, is_as_promised, sha256_of, watch_folder
@@ -33,15 +32,20 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
 _CHUNK = 1 << 16
+_PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
+_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
+_SPLITS = ("train", "validation", "valid", "val", "dev", "test")
 
 
-def download(file: WebFile, progress: ProgressCallback) -> Path:
-    """The file on this machine, downloaded unless it already is here.
+def download(file: WebFile, on_progress: ProgressCallback) -> Path:
+    """Return the path of a file on this machine, downloaded unless it already is here.
 
     Raises:
         CorpusError: it cannot be had, or is not the file that was promised.
     """
-    cache = Path(quiet_datasets().config.HF_DATASETS_CACHE) / "scriptforge"
+    from datasets import config
+
+    cache = Path(config.HF_DATASETS_CACHE) / "scriptforge"
     name = _file_name(file.url)
     index = cache / "urls" / hashlib.sha256(file.url.encode()).hexdigest()
     promised = file.sha256 or (index.read_text() if index.is_file() else "")
@@ -51,7 +55,7 @@ def download(file: WebFile, progress: ProgressCallback) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=cache) as incoming:
         arrived = Path(incoming) / name
-        sha256 = _retrieve(file.url, arrived, progress)
+        sha256 = _retrieve(file.url, arrived, on_progress)
         if file.sha256 and sha256 != file.sha256:
             raise CorpusError(
                 f"“{name}” is not the file that was promised: its SHA-256 is {sha256}, not {file.sha256}.",
@@ -65,7 +69,7 @@ def download(file: WebFile, progress: ProgressCallback) -> Path:
     return kept
 
 
-def _retrieve(url: str, path: Path, progress: ProgressCallback) -> str:
+def _retrieve(url: str, path: Path, on_progress: ProgressCallback) -> str:
     """Download to a path, trying again where that may help, and return the SHA-256."""
     from huggingface_hub.utils import httpx
 
@@ -76,7 +80,7 @@ def _retrieve(url: str, path: Path, progress: ProgressCallback) -> str:
     for attempt in range(1, _ATTEMPTS + 1):
         with request.translate_errors():
             try:
-                return _receive(url, path, progress)
+                return _receive(url, path, on_progress)
             except httpx.HTTPStatusError as error:
                 if attempt == _ATTEMPTS or error.response.status_code < 500:
                     raise
@@ -87,8 +91,8 @@ def _retrieve(url: str, path: Path, progress: ProgressCallback) -> str:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _receive(url: str, path: Path, progress: ProgressCallback) -> str:
-    """One attempt: writes the response to a path and gives its SHA-256."""
+def _receive(url: str, path: Path, on_progress: ProgressCallback) -> str:
+    """Download to a path once; return the SHA-256."""
     from huggingface_hub.utils import get_session
 
     sha256 = hashlib.sha256()
@@ -107,19 +111,14 @@ def _receive(url: str, path: Path, progress: ProgressCallback) -> str:
             file.write(chunk)
             sha256.update(chunk)
             done += len(chunk)
-            progress(path.name, done, total)
+            on_progress(path.name, done, total)
     return sha256.hexdigest()
 
 
 def _file_name(url: str) -> str:
-    """A safe file name made of an address, with its extension, which tells the kind of file."""
+    """Return a safe file name made of an address, with its extension, which tells the kind of file."""
     last = unquote(urlsplit(url).path).rpartition("/")[2]
     return re.sub(r"[^\w. ()-]", "_", last).lstrip(". ")[-100:] or "download"
-
-
-_PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
-_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
-_SPLITS = ("train", "validation", "valid", "val", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -137,39 +136,37 @@ class Snapshot:
     files: tuple[str, ...]
 
 
-def take_snapshot(dataset: HubDataset, progress: ProgressCallback) -> Snapshot:
-    """The dataset's files on this machine, downloaded unless they already are here.
+def take_snapshot(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:
+    """Return the dataset's files on this machine, downloaded unless they already are here.
 
     Raises:
         CorpusError: they cannot be had; who is to blame and what to do is in the message.
     """
-    quiet_datasets()
     if re.fullmatch(FULL_REVISION, dataset.revision or ""):
         kept = _kept(dataset, str(dataset.revision))
         if kept:
             return kept
-    return _downloaded(dataset, progress)
+    return _downloaded(dataset, on_progress)
 
 
 def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
-    """The snapshot if all of it is in the cache; the network is not asked."""
-    from huggingface_hub import HfApi
+    """Return the snapshot if all of it is in the cache; the network is not asked."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     for extensions in _PREFERRED:
         patterns = list(dataset.files) or [f"*{extension}" for extension in extensions]
         try:
-            folder = Path(
-                HfApi().snapshot_download(
+            with hub_client() as api:
+                path = api.snapshot_download(
                     dataset.hub,
                     repo_type="dataset",
                     revision=revision,
                     allow_patterns=patterns,
                     local_files_only=True,
                 )
-            )
         except (LocalEntryNotFoundError, HFValidationError):
             return None
+        folder = Path(path)
         present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         files = dataset.files or _chosen(path for path in present if path.endswith(extensions))
         if files and set(files) <= set(present):
@@ -177,7 +174,7 @@ def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
     return None
 
 
-def _downloaded(dataset: HubDataset, progress: ProgressCallback) -> Snapshot:
+def _downloaded(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:
     what = f"The Hub dataset {dataset.hub}"
     request = network.RemoteRequest(what, CorpusError, alternative=OWN_FILE)
     with hub_client() as api, request.translate_errors(dataset.revision):
@@ -188,7 +185,7 @@ def _downloaded(dataset: HubDataset, progress: ProgressCallback) -> Snapshot:
         files = dataset.files or _chosen(siblings)
         _require(files, siblings, what)
         total = sum(siblings[file].size or 0 for file in files) or None
-        with watch_folder(_cache_folder(dataset), dataset.hub, total, progress):
+        with watch_folder(_cache_folder(dataset), dataset.hub, total, on_progress):
             folder = api.snapshot_download(
                 dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
             )
@@ -198,10 +195,10 @@ def _downloaded(dataset: HubDataset, progress: ProgressCallback) -> Snapshot:
 
 
 def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
-    """Takes a file out of the cache again that is not what its commit says; its size alone was looked at.
+    """Remove a file from the cache that is not the one of its commit: the client compares only its size.
 
     Raises:
-        CorpusError: it is such a one.
+        CorpusError: it is not.
     """
     if not is_as_promised(path, sibling):
         path.resolve().unlink()
@@ -228,7 +225,7 @@ def _require(files: tuple[str, ...], present: Iterable[str], what: str) -> None:
 
 
 def _chosen(paths: Iterable[str]) -> tuple[str, ...]:
-    """The files worth reading: of the most telling kind that there is, training split first."""
+    """Return the files worth reading: of the most telling kind that there is, training split first."""
     visible = [path for path in paths if not any(part.startswith(".") for part in path.split("/"))]
     for extensions in _PREFERRED:
         chosen = [

@@ -1,18 +1,16 @@
 """From a source to files that can be read, with a record of what they are.
 
 The order of files is settled here: as a card lists them, or as a person would count them in a folder.
-What is inside the files, scripts or otherwise, is not this module's business.
+The contents of the files, scripts or otherwise, are not this module's business.
 """
 
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict
-
-from scriptforge.corpus.cards import HubDataset, LocalPath, WebFile, WebFiles
+from scriptforge.corpus.cards import HubDataset, LocalPath, Location, WebFile, WebFiles
 from scriptforge.corpus.download import download, take_snapshot
 from scriptforge.corpus.files import (
     TableFile,
@@ -25,77 +23,39 @@ from scriptforge.corpus.files import (
 )
 from scriptforge.corpus.sources import Source
 from scriptforge.corpus.text_encoding import examine
+from scriptforge.dataset import Origin, OriginFile
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
 
-__all__ = ["Fetched", "Origin", "OriginFile", "TableFile", "TextFile", "expect_table", "fetch"]
-
-
-class OriginFile(BaseModel):
-    """One file that was read.
-
-    Attributes:
-        name: its name, or its path inside the folder or repository given; never a path of this machine.
-        sha256: of its bytes, in hexadecimal.
-        size: in bytes.
-        url: where on the web it is from, without user, password or query.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    sha256: str
-    size: int
-    url: str | None = None
-
-
-class Origin(BaseModel):
-    """Where the text of a dataset is from: what `dataset.json` keeps of it.
-
-    Attributes:
-        card: the card's name, where there is one.
-        licence: as the card states it.
-        rights: who owns the words, as the card states it.
-        hub: the id of a dataset on the Hub.
-        revision: its commit.
-        files: the files read, in order.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    card: str | None = None
-    licence: str | None = None
-    rights: str | None = None
-    hub: str | None = None
-    revision: str | None = None
-    files: tuple[OriginFile, ...] = ()
-
-    def without(self, names: Container[str]) -> "Origin":
-        """The origin of what is left when the files of these names are not used."""
-        return self.model_copy(update={"files": tuple(one for one in self.files if one.name not in names)})
-
 
 @dataclass(frozen=True)
-class Fetched:
+class Corpus:
     """A corpus that is here and can be read.
 
     Attributes:
+        source: what it was fetched for.
         origin: what to record of it.
         files: the texts and tables, in reading order.
         notes: what a person should know, one line each: encodings, files left out.
-        is_folder: whether they are what somebody's folder holds, so that those which turn out to be broken
-            are left out, too.
+        skips_broken: whether its files are whatever somebody's folder holds, so that those which turn out to
+            be broken are left out, too.
     """
 
+    source: Source
     origin: Origin
     files: tuple[TextFile | TableFile, ...]
     notes: tuple[str, ...]
-    is_folder: bool = False
+    skips_broken: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name of its source."""
+        return self.source.name
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A file on this machine and what to call it."""
+class _Found:
+    """A file on this machine, not yet opened, and what to call it."""
 
     path: Path
     name: str
@@ -111,55 +71,50 @@ class _Opened:
     note: str | None
 
 
-def fetch(source: Source, *, progress: ProgressCallback = no_progress) -> Fetched:
-    """Brings a corpus here and opens it; what is already here is not fetched again.
+def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus:
+    """Bring a corpus here and open it; what is already here is not fetched again.
 
     Args:
         source: what to fetch.
-        progress: told what is arriving, how many bytes have come and how many are expected.
+        on_progress: called with what is arriving, how many bytes have come and how many are expected.
 
     Raises:
         CorpusError: a file cannot be had, or nothing among the files can be read.
     """
-    hub = revision = None
-    skipped: list[str] = []
-    match source.location:
-        case WebFiles(files=addresses):
-            opened = [_open(_downloaded(address, progress)) for address in addresses]
-        case HubDataset() as dataset:
-            snapshot = take_snapshot(dataset, progress)
-            hub, revision = dataset.hub, snapshot.revision
-            opened = [_open(_Place(snapshot.folder / file, file)) for file in snapshot.files]
-        case LocalPath(path=path) if path.is_dir():
-            opened, skipped = _open_folder(path)
-        case LocalPath(path=path):
-            opened = [_open(_Place(path, path.name))]
-
-    card = source.card
-    records = tuple(one.record for one in opened)
-    notes = [*skipped, *(one.note for one in opened if one.note), *_differences(source, records)]
+    card, location = source.card, source.location
+    folder = location.path if isinstance(location, LocalPath) and location.path.is_dir() else None
+    found, revision = _locate(location, on_progress)
+    if folder:
+        opened, notes = _open_readable(found, folder.name, source.encoding)
+    else:
+        opened, notes = [_open(each, source.encoding) for each in found], []
     files = [one.file for one in opened]
     if card and card.sort:
         files = [sorted_table(_tables(files, source.name), source.name, card.sort)]
-    origin = Origin(
-        card=card.name if card else None,
-        licence=card.licence if card else None,
-        rights=card.rights if card else None,
-        hub=hub,
-        revision=revision,
-        files=records,
+    records = tuple(one.record for one in opened)
+    return Corpus(
+        source=source,
+        origin=Origin(
+            card=card.name if card else None,
+            licence=card.licence if card else None,
+            rights=card.rights if card else None,
+            hub=location.hub if isinstance(location, HubDataset) else None,
+            revision=revision,
+            files=records,
+        ),
+        files=tuple(files),
+        notes=(*notes, *(one.note for one in opened if one.note), *_differences(source, records)),
+        skips_broken=folder is not None and not (card and card.sort),
     )
-    is_folder = isinstance(source.location, LocalPath) and source.location.path.is_dir()
-    return Fetched(origin, tuple(files), tuple(notes), is_folder and not (card and card.sort))
 
 
-def expect_table(corpora: Iterable[Fetched]) -> None:
-    """Lets what was fetched pass if what a person says of columns can be meant for some of it.
+def expect_table(corpora: Iterable[Corpus]) -> None:
+    """Raise an error if what a person says of columns cannot be meant for any file.
 
     Raises:
         UsageError: there is no table among the files.
     """
-    files = [file for fetched in corpora for file in fetched.files]
+    files = [file for corpus in corpora for file in corpus.files]
     if not any(isinstance(file, TableFile) for file in files):
         raise UsageError(
             f"“{files[0].name}” is a text, which has no columns.",
@@ -167,72 +122,85 @@ def expect_table(corpora: Iterable[Fetched]) -> None:
         )
 
 
-def _downloaded(address: WebFile, progress: ProgressCallback) -> _Place:
-    path = download(address, progress)
+def _locate(location: Location, on_progress: ProgressCallback) -> tuple[list[_Found], str | None]:
+    """Return the files of a location, downloaded where they lie elsewhere, and the commit they are from."""
+    match location:
+        case WebFiles(files=addresses):
+            return [_downloaded(address, on_progress) for address in addresses], None
+        case HubDataset():
+            snapshot = take_snapshot(location, on_progress)
+            return [_Found(snapshot.folder / file, file) for file in snapshot.files], snapshot.revision
+        case LocalPath(path=path) if path.is_dir():
+            return sorted(_files_under(path), key=lambda found: natural_key(found.name)), None
+        case LocalPath(path=path):
+            return [_Found(path, path.name)], None
+
+
+def _downloaded(address: WebFile, on_progress: ProgressCallback) -> _Found:
+    path = download(address, on_progress)
     parts = urlsplit(address.url)
     public = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return _Place(path, path.name, public)
+    return _Found(path, path.name, public)
 
 
-def _open_folder(folder: Path) -> tuple[list[_Opened], list[str]]:
-    """Every file of a folder that can be read, and a line on each that cannot."""
-    opened: list[_Opened] = []
-    problems: list[CorpusError] = []
-    for place in sorted(_places(folder), key=lambda place: natural_key(place.name)):
-        try:
-            opened.append(_open(place))
-        except CorpusError as problem:
-            problems.append(problem)
-    if opened:
-        return opened, [f"left out: {problem.message}" for problem in problems]
-    if problems:
-        raise CorpusError(f"Nothing in “{folder.name}” can be read: {problems[0].message}", problems[0].hint)
-    raise CorpusError(
-        f"The folder “{folder.name}” is empty.",
-        "Put text files (.txt, .fountain) or tables (.csv, .json, .parquet) there.",
-    )
-
-
-def _places(folder: Path) -> Iterator[_Place]:
-    """Every file under a folder that is not hidden."""
+def _files_under(folder: Path) -> Iterator[_Found]:
+    """Yield every file under a folder that is not hidden."""
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith("."):
                 path = Path(parent) / name
-                yield _Place(path, path.relative_to(folder).as_posix())
+                yield _Found(path, path.relative_to(folder).as_posix())
 
 
-def _open(place: _Place) -> _Opened:
-    """Opens one file as what its name says it is."""
-    _refuse_chained(place)
-    if not place.path.is_file():
-        raise CorpusError(f"“{place.name}” is not a file.", "Give a text, a table or a folder of them.")
-    if place.path.suffix.lower() == ".parquet":
+def _open_readable(found: list[_Found], folder: str, encoding: str | None) -> tuple[list[_Opened], list[str]]:
+    """Open every file of a folder that can be read; return them, and a line on each that cannot."""
+    opened: list[_Opened] = []
+    problems: list[CorpusError] = []
+    for each in found:
         try:
-            record = OriginFile(name=place.name, sha256=sha256_of(place.path), size=place.path.stat().st_size)
+            opened.append(_open(each, encoding))
+        except CorpusError as problem:
+            problems.append(problem)
+    if opened:
+        return opened, [f"left out: {problem.message}" for problem in problems]
+    if problems:
+        raise CorpusError(f"Nothing in “{folder}” can be read: {problems[0].message}", problems[0].hint)
+    raise CorpusError(
+        f"The folder “{folder}” is empty.",
+        "Put text files (.txt, .fountain) or tables (.csv, .json, .parquet) there.",
+    )
+
+
+def _open(found: _Found, encoding: str | None) -> _Opened:
+    """Open one file as what its name says it is."""
+    _refuse_chained(found)
+    path, name = found.path, found.name
+    if not path.is_file():
+        raise CorpusError(f"“{name}” is not a file.", "Give a text, a table or a folder of them.")
+    if path.suffix.lower() == ".parquet":
+        try:
+            record = OriginFile(name=name, sha256=sha256_of(path), size=path.stat().st_size, url=None)
         except OSError as error:
-            raise CorpusError(
-                f"“{place.name}” cannot be read: {error.strerror}.", "Check the file."
-            ) from None
-        return _Opened(open_table(place.path, place.name, None), record, None)
-    examination = examine(place.path, place.name)
-    file = (open_table if is_table(place.path) else open_text)(place.path, place.name, examination)
-    record = OriginFile(name=place.name, sha256=examination.sha256, size=examination.size, url=place.url)
-    return _Opened(file, record, examination.note(place.name))
+            raise CorpusError(f"“{name}” cannot be read: {error.strerror}.", "Check the file.") from None
+        return _Opened(open_table(path, name, None), record, None)
+    examination = examine(path, name, encoding)
+    file = (open_table if is_table(path) else open_text)(path, name, examination)
+    record = OriginFile(name=name, sha256=examination.sha256, size=examination.size, url=found.url)
+    return _Opened(file, record, examination.note(name))
 
 
-def _refuse_chained(place: _Place) -> None:
-    """Refuses a path that Hugging Face Datasets would not take for one file."""
-    if "::" in str(place.path) or "://" in str(place.path):
+def _refuse_chained(found: _Found) -> None:
+    """Raise an error for a path that Hugging Face Datasets would not take for one file."""
+    if "::" in str(found.path) or "://" in str(found.path):
         raise CorpusError(
-            f"“{place.name}” lies under a path with “::” in it, which cannot be read.",
+            f"“{found.name}” lies under a path with “::” in it, which cannot be read.",
             "Rename the file or its folder.",
         )
 
 
 def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:
-    """A line if a person's own file stands in for the one file of a card and is not the same."""
+    """Return a line if a person's own file stands in for the one file of a card and is not the same."""
     if not source.card or not isinstance(source.location, LocalPath):
         return []
     match source.card.source, records:

@@ -1,4 +1,4 @@
-"""What a corpus parses to, and what somebody should know of it before a model is trained on it.
+"""The findings of a look through a corpus, before a model is trained on it.
 
 All is found in one pass over the text. What stays in memory are counts, the names of documents and speakers,
 a few examples, and a hash for each document, scene and long line, by which repeats are found. Nothing is
@@ -7,10 +7,12 @@ written.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, islice
 
-from scriptforge.corpus.fetch import Fetched
-from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.cards import load_cards
+from scriptforge.corpus.fetch import Corpus, expect_table, fetch
+from scriptforge.corpus.parse import Parsing, parse, report_reading
 from scriptforge.corpus.repetition import (
     LONG_LINE_WORDS,
     LONG_SCENE_WORDS,
@@ -22,33 +24,52 @@ from scriptforge.corpus.repetition import (
     Repetition,
     Speaker,
 )
-from scriptforge.corpus.sources import Source
+from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import ScriptRow
 from scriptforge.net.client import ProgressCallback, no_progress
+from scriptforge.options import InspectOptions
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
+from scriptforge.screenplay.table import parse_columns
+from scriptforge.workspace import Workspace
 
 SAMPLE_LINES = 12
 _SHORTEST_CLOSE_NAME = 4
-ROWS_BETWEEN_REPORTS = 4096
 
 
-def inspect(source: Source, fetched: Fetched, progress: ProgressCallback = no_progress) -> Inspection:
-    """Parses a corpus and says what is in it.
+def inspect(
+    name: str, options: InspectOptions, workspace: Workspace, on_progress: ProgressCallback = no_progress
+) -> Inspection:
+    """Parse a corpus and return what is in it.
 
     Args:
-        source: what was asked for.
-        fetched: its files.
-        progress: told how many lines have been read.
+        name: a file or folder, a card's name, `hf:OWNER/NAME` or an https address.
+        options: how to read it.
+        workspace: where cards of one's own are.
+        on_progress: called with what is being done, how much of it is done, and of how much.
 
     Raises:
         CorpusError: nothing can be read, or a file that was asked for by itself cannot.
-        UsageError: there is no format of that name.
+        UsageError: there is no such corpus, format or column.
     """
+    source = replace(
+        find_source(name, load_cards(workspace.cards)),
+        format=options.format,
+        columns=parse_columns(options.columns) if options.columns else None,
+        encoding=options.encoding,
+    )
+    corpus = fetch(source, on_progress)
+    if options.columns:
+        expect_table([corpus])
+    return inspect_corpus(corpus, on_progress)
+
+
+def inspect_corpus(corpus: Corpus, on_progress: ProgressCallback = no_progress) -> Inspection:
+    """Parse a corpus that is here and return what is in it; as `inspect` does."""
     parsing = Parsing()
     tally = _Tally()
-    pieces = parse(source, fetched, plain=False, parsing=parsing)
-    members = cast(tally.elements(_told(pieces, progress)))
+    rows = report_reading(parse(corpus, plain=False, parsing=parsing), on_progress)
+    members = cast(tally.elements(rows))
     return Inspection(
         format=parsing.text_format,
         formats=tuple(FormatMet(name, parsing.files[name], why) for name, why in parsing.reasons.items()),
@@ -61,16 +82,9 @@ def inspect(source: Source, fetched: Fetched, progress: ProgressCallback = no_pr
         unparsed_share=parsing.unparsed_share,
         unparsed=tuple(parsing.unparsed_examples),
         duplicates=tally.duplicates,
-        problems=(*fetched.notes, *parsing.problems),
+        problems=(*corpus.notes, *parsing.problems),
         sample=tuple(islice(write(tally.beginning), SAMPLE_LINES)),
     )
-
-
-def _told(pieces: Iterable[ScriptRow], progress: ProgressCallback) -> Iterator[ScriptRow]:
-    for number, piece in enumerate(pieces):
-        if number % ROWS_BETWEEN_REPORTS == 0:
-            progress("Reading", number, None)
-        yield piece
 
 
 def _speaker(member: CastMember, documents: Documents) -> Speaker:
@@ -79,7 +93,7 @@ def _speaker(member: CastMember, documents: Documents) -> Speaker:
 
 
 class _Stretch:
-    """A document or scene that is being read: what it is made of, as a hash, and how long it is."""
+    """A document or scene that is being read: its contents as a hash, and its length."""
 
     def __init__(self, text: str, number: int) -> None:
         self.text = text
@@ -92,7 +106,7 @@ class _Stretch:
 
 
 class _Tally:
-    """Counts pieces as they pass.
+    """Counts rows as they pass.
 
     Attributes:
         documents: those met so far.
@@ -115,19 +129,19 @@ class _Tally:
 
     @property
     def duplicates(self) -> Duplicates:
-        """What was there more than once."""
+        """Return what was there more than once."""
         return Duplicates(self._same_documents.found, self._same_scenes.found, self._same_lines.found)
 
-    def elements(self, pieces: Iterable[ScriptRow]) -> Iterator[Element]:
-        """Passes the elements on, each when it has been counted."""
+    def elements(self, rows: Iterable[ScriptRow]) -> Iterator[Element]:
+        """Yield the elements, each when it has been counted."""
         document = -1
-        for number, piece in enumerate(pieces):
-            if piece.document != document:
-                document = piece.document
+        for number, row in enumerate(rows):
+            if row.document != document:
+                document = row.document
                 self._end_document()
-                self.documents.begin(piece.title, number)
-                self._document = _Stretch(piece.title, number)
-            element = piece.element
+                self.documents.begin(row.title, number)
+                self._document = _Stretch(row.title, number)
+            element = row.element
             self._count(element, number)
             yield element
         self._end_document()
@@ -167,7 +181,7 @@ class _Tally:
 
 
 def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
-    """Pairs of names one letter apart, of which one has a fifth of the other's lines or fewer.
+    """Yield pairs of names one letter apart, of which one has a fifth of the other's lines or fewer.
 
     Two names one letter apart have in common what is left of them without some one letter, so that not every
     name has to be compared with every other.
@@ -186,7 +200,7 @@ def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
 
 
 def _may_be_a_slip(one: str, other: str) -> bool:
-    """Whether names that share all but one letter are one letter apart: added, left out, mistaken or swapped.
+    """Return whether names that share all but one letter differ by one added, missing, wrong or swapped.
 
     Numbers tell people apart: MAN 1 and MAN 2 are two.
     """

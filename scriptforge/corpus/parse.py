@@ -1,16 +1,14 @@
-"""From files to numbered pieces of text, counting what they hold on the way.
+"""From files to numbered rows of text, each line parsed once; what the files hold is counted on the way.
 
 A folder may hold files that only turn out to be broken while they are parsed. Such a file is left out whole:
-a script that stops in the middle of a scene would teach a model to stop there. So that none of its pieces has
-been given when the break is met, the pieces of a file in a folder are held back until its end, on disk where
+a script that stops in the middle of a scene would teach a model to stop there. So that none of its rows has
+been given when the break is met, the rows of a file in a folder are held back until its end, on disk where
 they are many. A file that was asked for by itself, or that a card lists, must be whole.
-
-The parsed text of all corpora of a dataset in the making, read back as often as it is needed.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby, islice
 from operator import itemgetter
@@ -18,11 +16,10 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
 from scriptforge.corpus.cards import Cards
-from scriptforge.corpus.fetch import Fetched, fetch
+from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import Row, TableFile, TextFile
-from scriptforge.corpus.passages import Passage, Placed, cut_passages
 from scriptforge.corpus.sources import Source, find_source
-from scriptforge.dataset import PLAIN, Division, ScriptRow, blocks, divide_sources, read_rows, write_rows
+from scriptforge.dataset import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import ProgressCallback
 from scriptforge.screenplay.format import BrokenScript
@@ -31,20 +28,21 @@ from scriptforge.screenplay.name_line import rendered_length, write
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import choose_columns, documents
 
-LONGEST_PIECE = 10_000
-"""Characters. Longer paragraphs and lines are taken apart at a space, so that no piece fills the memory."""
+LONGEST_TEXT = 10_000
+"""Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""
 
 _EXAMPLES = 6
-_PIECE = re.compile(rf".{{1,{LONGEST_PIECE}}}(?:\s|$)|.{{{LONGEST_PIECE}}}", re.DOTALL)
+_ROWS_BETWEEN_REPORTS = 4096
+_PART = re.compile(rf".{{1,{LONGEST_TEXT}}}(?:\s|$)|.{{{LONGEST_TEXT}}}", re.DOTALL)
 
 
 @dataclass
 class Parsing:
-    """What was found while parsing; complete when all pieces have been taken.
+    """Findings of a parse; complete when all its rows have been taken.
 
     Attributes:
         sizes: characters of each document, in order.
-        pieces: how many there are.
+        rows: how many there are.
         characters: characters that a screenplay format was applied to.
         unparsed: those of them that it did not know and that became action.
         unparsed_examples: a few different ones of the texts that became action so.
@@ -54,7 +52,7 @@ class Parsing:
     """
 
     sizes: list[int] = field(default_factory=list)
-    pieces: int = 0
+    rows: int = 0
     characters: int = 0
     unparsed: int = 0
     unparsed_examples: list[str] = field(default_factory=list)
@@ -64,34 +62,34 @@ class Parsing:
 
     @property
     def text_format(self) -> str:
-        """The names of the formats met."""
+        """Return the names of the formats met."""
         return ", ".join(self.reasons)
 
     @property
     def unparsed_share(self) -> float:
-        """The share of characters that no rule knew, 0 … 1."""
+        """Return the share of characters that no rule knew, 0 to 1."""
         return self.unparsed / self.characters if self.characters else 0.0
 
     @property
     def problems(self) -> list[str]:
-        """A line for each file that was left out."""
+        """Return a line for each file that was left out."""
         return [f"left out: {problem.message}" for problem in self.left_out.values()]
 
     @property
     def notes(self) -> list[str]:
-        """A line for each format, saying why it was taken, and one for each file that was left out."""
+        """Return a line for each format, saying why it was taken, and one for each file that was left out."""
         formats = [f"Read as {name}: {reason}" for name, reason in self.reasons.items() if reason]
         return formats + self.problems
 
     def met(self, format: str, reason: str) -> None:
-        """Counts one more file of a format."""
+        """Count one more file of a format."""
         self.files[format] += 1
         self.reasons.setdefault(format, reason)
 
     def add(self, other: "Parsing") -> None:
-        """Takes in what was found in further files."""
+        """Add what was found in further files."""
         self.sizes += other.sizes
-        self.pieces += other.pieces
+        self.rows += other.rows
         self.characters += other.characters
         self.unparsed += other.unparsed
         examples = dict.fromkeys(self.unparsed_examples + other.unparsed_examples)
@@ -101,14 +99,11 @@ class Parsing:
         self.files += other.files
 
 
-def parse(
-    source: Source, fetched: Fetched, plain: bool, parsing: Parsing, first_document: int = 0
-) -> Iterator[ScriptRow]:
-    """The pieces of all files, in order.
+def parse(corpus: Corpus, plain: bool, parsing: Parsing, first_document: int = 0) -> Iterator[ScriptRow]:
+    """Yield the rows of all files of a corpus, in order.
 
     Args:
-        source: what was asked for; its card may name format and columns.
-        fetched: the files.
+        corpus: the files; its source and card may name format and columns.
         plain: whether to take texts as they stand.
         parsing: filled on the way, file by file.
         first_document: the number of the first document.
@@ -117,20 +112,20 @@ def parse(
         CorpusError: a file that must be whole is broken, or all files of a folder are.
         UsageError: there is no format of that name.
     """
-    for file in fetched.files:
+    for file in corpus.files:
         found = Parsing()
-        pieces = _pieces(source, file, plain, found, first=first_document + len(parsing.sizes))
+        rows = _rows(corpus.source, file, plain, found, first=first_document + len(parsing.sizes))
         try:
-            yield from _held(pieces) if fetched.is_folder else pieces
+            yield from _held(rows) if corpus.skips_broken else rows
         except CorpusError as problem:
-            if not fetched.is_folder:
+            if not corpus.skips_broken:
                 raise
             parsing.left_out[file.name] = problem
         else:
             parsing.add(found)
-    if parsing.left_out and len(parsing.left_out) == len(fetched.files):
+    if parsing.left_out and len(parsing.left_out) == len(corpus.files):
         first = next(iter(parsing.left_out.values()))
-        raise CorpusError(f"Nothing in “{source.name}” can be read: {first.message}", first.hint)
+        raise CorpusError(f"Nothing in “{corpus.name}” can be read: {first.message}", first.hint)
 
 
 def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
@@ -145,26 +140,34 @@ def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
     """
     path = path.expanduser()
     source = find_source(str(path) if path.is_absolute() else f"./{path}", Cards({}, {}))
-    return parse(source, fetch(source), plain, Parsing())
+    return parse(fetch(source), plain, Parsing())
 
 
-def _pieces(
+def report_reading(rows: Iterable[ScriptRow], on_progress: ProgressCallback) -> Iterator[ScriptRow]:
+    """Pass rows on; call `on_progress` now and then with how many there have been."""
+    for number, row in enumerate(rows):
+        if number % _ROWS_BETWEEN_REPORTS == 0:
+            on_progress("Reading", number, None)
+        yield row
+
+
+def _rows(
     source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing, first: int
 ) -> Iterator[ScriptRow]:
-    """The pieces of one file, its documents numbered from `first`; what goes wrong names the file."""
+    """Yield the rows of one file, its documents numbered from `first`; what goes wrong names the file."""
     try:
-        for title, pieces in _documents(source, file, plain, parsing):
+        for title, elements in _documents(source, file, plain, parsing):
             number = len(parsing.sizes)
             parsing.sizes.append(0)
-            for element in pieces:
-                characters = len(element) if isinstance(element, str) else rendered_length(element)
-                parsing.sizes[number] += characters
-                parsing.pieces += 1
+            for element in elements:
                 if isinstance(element, str):
-                    yield ScriptRow(first + number, title, PLAIN, "", element, characters, source.name)
+                    kind, speaker, text, characters = PLAIN, "", element, len(element)
                 else:
-                    kind, text, speaker = element.kind, element.text, element.speaker
-                    yield ScriptRow(first + number, title, kind, speaker, text, characters, source.name)
+                    kind, speaker, text = element.kind, element.speaker, element.text
+                    characters = rendered_length(element)
+                parsing.sizes[number] += characters
+                parsing.rows += 1
+                yield ScriptRow(first + number, title, kind, speaker, text, characters, source.name)
             if not parsing.sizes[number]:
                 parsing.sizes.pop()
     except CorpusError as problem:
@@ -172,22 +175,22 @@ def _pieces(
 
 
 def _naming(name: str, problem: CorpusError) -> CorpusError:
-    """The same problem, said so that the file of this name is named."""
+    """Return the same problem, with the name of the file in its message."""
     if isinstance(problem, BrokenScript):
         return problem.named(name)
     message = problem.message if f"“{name}”" in problem.message else f"“{name}”: {problem.message}"
     return CorpusError(message, problem.hint)
 
 
-def _held(pieces: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
-    """The pieces, none of them before the last has come; more than a block of them wait on disk."""
-    rest = blocks(pieces)
+def _held(rows: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
+    """Yield rows, none of them before the last has come; more than a block of them wait on disk."""
+    rest = blocks(rows)
     begun = list(islice(rest, 2))
     if len(begun) < 2:
         yield from chain.from_iterable(begun)
         return
     with TemporaryDirectory(prefix="scriptforge-") as folder:
-        path = Path(folder) / "pieces.parquet"
+        path = Path(folder) / "rows.parquet"
         write_rows(path, chain.from_iterable(chain(begun, rest)))
         yield from read_rows(path)
 
@@ -195,7 +198,7 @@ def _held(pieces: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
 def _documents(
     source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing
 ) -> Iterator[tuple[str, Iterator[Element | str]]]:
-    """The documents of one file: title and elements, or stretches of plain text."""
+    """Yield the documents of one file: title and elements, or stretches of plain text."""
     if isinstance(file, TableFile):
         parsing.met("table", f"Its columns are {', '.join(file.columns)}.")
         said = source.columns or (source.card.columns if source.card else None)
@@ -219,7 +222,7 @@ def _documents(
 
 
 def _plain_documents(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Iterator[str]]]:
-    """Cells as they stand: one of several lines is a document, and single lines in a row are one together."""
+    """Yield cells as they stand: one of several lines is a document; single lines in a row make one."""
     cells = ("" if row[column] is None else str(row[column]) for row in rows)
     numbered = ((number if "\n" in cell.strip() else 0, cell) for number, cell in enumerate(cells, start=1))
     for title, (number, group) in enumerate(groupby(numbered, key=itemgetter(0)), start=1):
@@ -229,10 +232,10 @@ def _plain_documents(rows: Iterable[Row], column: str) -> Iterator[tuple[str, It
 
 def _bounded(elements: Iterable[Element]) -> Iterator[Element]:
     for element in elements:
-        if len(element.text) <= LONGEST_PIECE:
+        if len(element.text) <= LONGEST_TEXT:
             yield element
         else:
-            parts = (part.strip() for part in _PIECE.findall(element.text))
+            parts = (part.strip() for part in _PART.findall(element.text))
             yield from (replace(element, text=part) for part in parts if part)
 
 
@@ -241,13 +244,13 @@ def _lines(elements: Iterable[Element]) -> Iterator[str]:
 
 
 def _stretches(lines: Iterable[str]) -> Iterator[str]:
-    """Paragraphs with the blank lines after them, exactly as they stand; long ones in several stretches."""
+    """Yield paragraphs with the blank lines after them, exactly as they stand; long ones in parts."""
     paragraph: list[str] = []
     size = 0
     ended = False
     for line in lines:
         size += len(line)
-        if paragraph and (size > LONGEST_PIECE or (ended and line.strip("\n"))):
+        if paragraph and (size > LONGEST_TEXT or (ended and line.strip("\n"))):
             yield from _parts("".join(paragraph))
             paragraph, size = [], len(line)
         paragraph.append(line)
@@ -257,52 +260,4 @@ def _stretches(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _parts(text: str) -> list[str]:
-    return _PIECE.findall(text) if len(text) > LONGEST_PIECE else [text]
-
-
-ROWS_BETWEEN_REPORTS = 4096
-
-
-@dataclass(frozen=True)
-class ParsedText:
-    """What is in `scripts.parquet`, and what has been decided on it.
-
-    Attributes:
-        path: the file.
-        weights: how often the training text of each source is to occur, by its name, in order.
-        divisions: which text of each source is in which split, by its name.
-        sizes: characters of each document of all sources, in order.
-        pieces: how many there are.
-        progress: told what is being done, how many pieces are done, and of how many.
-    """
-
-    path: Path
-    weights: Mapping[str, float]
-    divisions: Mapping[str, Division]
-    sizes: Sequence[int]
-    pieces: int
-    progress: ProgressCallback
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether there is more than one source."""
-        return len(self.weights) > 1
-
-    def passages(self, doing: str) -> Iterator[Passage]:
-        """All of it, source by source.
-
-        Args:
-            doing: what it is read for, in a word or two.
-        """
-        yield from cut_passages(self._placed(doing), self.sizes, self.weights)
-        self.progress(doing, self.pieces, self.pieces)
-
-    def training_passages(self, doing: str) -> Iterator[Passage]:
-        """What is trained on, source by source, each passage once whatever its copies."""
-        return (passage for passage in self.passages(doing) if passage.split == "train" and passage.copies)
-
-    def _placed(self, doing: str) -> Iterator[Placed]:
-        for number, placed in enumerate(divide_sources(read_rows(self.path), self.divisions)):
-            if number % ROWS_BETWEEN_REPORTS == 0:
-                self.progress(doing, number, self.pieces)
-            yield placed
+    return _PART.findall(text) if len(text) > LONGEST_TEXT else [text]

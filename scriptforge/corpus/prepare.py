@@ -1,25 +1,31 @@
-"""From fetched corpora to a dataset on disk, in constant memory.
+"""From the names of corpora to a dataset on disk, in constant memory.
 
-First everything is parsed into `scripts.parquet` and counted; then each corpus is split by itself and the
-vocabulary learnt from what is trained on; last the parsed text is read back and its ids are written.
+1. Find out what the names mean (`sources`), bring the files here and open them (`fetch`).
+2. Settle the level and the size of the vocabulary where nobody has chosen them (`options`).
+3. Parse every line, once, into the rows of `scripts.parquet` (`parse`), and divide each corpus into splits.
+4. Read the rows of the training split to count who speaks and which characters there are, and once more to
+   learn the vocabulary (`tokenize`).
+5. Read all rows, passage by passage (`passages`), and write the ids of each split (`tokenize`).
+6. Read all rows to count the cast, and write `dataset.json`.
 
-A dataset's text at another level or with another vocabulary: the same words in the same splits.
-
-What was parsed is read back from `scripts.parquet`; nothing is fetched or parsed again, and the division into
-splits is taken over, so that what is measured on the two datasets can be compared.
+The text at another level, or with another vocabulary, needs steps 4 and 5 alone: `retokenize`.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, groupby
+from pathlib import Path
 from typing import Any
 
-from scriptforge.corpus.fetch import Fetched
-from scriptforge.corpus.options import Options, Recommendation, divide, recommended, recommended_for_mix
-from scriptforge.corpus.parse import ROWS_BETWEEN_REPORTS, ParsedText, Parsing, parse
-from scriptforge.corpus.sources import Source
-from scriptforge.corpus.tokenize import casts_apart, train_vocabulary, write_ids
+from scriptforge.corpus.cards import load_cards
+from scriptforge.corpus.fetch import Corpus, expect_table, fetch
+from scriptforge.corpus.options import TokenPlan, default_min_count, divide, settle
+from scriptforge.corpus.parse import Parsing, parse, report_reading
+from scriptforge.corpus.passages import ParsedText
+from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
+from scriptforge.corpus.tokenize import Tokenised, casts_apart, train_vocabulary, write_ids
 from scriptforge.dataset import (
     Dataset,
     Description,
@@ -33,92 +39,119 @@ from scriptforge.dataset import (
 )
 from scriptforge.errors import CorpusError, DatasetError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress
+from scriptforge.options import Level, PrepareOptions
 from scriptforge.screenplay.script import cast
-from scriptforge.vocabulary import Level
-from scriptforge.workspace import SPLITS, DatasetFolder, atomic_folder, atomic_write
+from scriptforge.screenplay.table import parse_columns
+from scriptforge.workspace import SPLITS, DatasetFolder, Workspace, atomic_folder, atomic_write
 
-__all__ = ["Options", "Recommendation", "prepare", "prepare_mix", "recommended", "recommended_for_mix"]
+DEMO = "demo"
+"""The corpus that ships with the package."""
 
 
 def prepare(
-    source: Source,
-    fetched: Fetched,
-    options: Options,
-    folder: DatasetFolder,
-    progress: ProgressCallback = no_progress,
-) -> Description:
-    """Makes a dataset of one corpus.
+    corpora: Sequence[str],
+    options: PrepareOptions,
+    workspace: Workspace,
+    *,
+    path: Path | None = None,
+    name: str | None = None,
+    force: bool = False,
+    on_progress: ProgressCallback = no_progress,
+) -> Dataset:
+    """Make a dataset of a corpus, or of a mix of several.
 
     Args:
-        source: what was asked for.
-        fetched: its files.
+        corpora: each a card's name, a file or folder, `hf:OWNER/NAME` or an https address, in a mix perhaps
+            with `=WEIGHT`; none is the demo.
         options: how they become tokens.
-        folder: where the dataset goes; one that is there is replaced when the new one is whole.
-        progress: told what is being done, how many pieces are done, and of how many.
-
-    Returns:
-        What `dataset.json` says.
+        workspace: where the dataset goes, and where cards of one's own are.
+        path: a file or folder to read in place of what the only card would download.
+        name: of the dataset; None takes that of the corpora.
+        force: whether a dataset of that name may be replaced.
+        on_progress: called with what is being done, how much of it is done, and of how much.
 
     Raises:
-        CorpusError: the files hold too little text, or cannot be read as scripts.
+        UsageError: a corpus is unknown, options contradict each other, or the dataset is there already.
+        CorpusError: a corpus cannot be had, holds too little text, or cannot be read as scripts.
     """
-    return prepare_mix([(source, fetched)], options, folder, progress)
+    sources = _find(corpora, options, workspace, path)
+    folder = workspace.new_dataset(name or mix_name(sources))
+    workspace.refuse_overwriting(folder, force)
+    fetched = [fetch(source, on_progress) for source in sources]
+    if options.columns:
+        expect_table(fetched)
+    prepare_corpora(fetched, options, folder, on_progress)
+    return Dataset(folder)
 
 
-def prepare_mix(
-    corpora: Sequence[tuple[Source, Fetched]],
-    options: Options,
+def _find(
+    corpora: Sequence[str], options: PrepareOptions, workspace: Workspace, path: Path | None
+) -> list[Source]:
+    cards = load_cards(workspace.cards)
+    if corpora:
+        sources = find_sources(corpora, cards, path=path)
+    else:
+        sources = [find_source(str(path) if path else DEMO, cards)]
+    if options.revision:
+        sources = [at_revision(source, options.revision) for source in sources]
+    columns = parse_columns(options.columns) if options.columns else None
+    return [replace(source, columns=columns, encoding=options.encoding) for source in sources]
+
+
+def prepare_corpora(
+    corpora: Sequence[Corpus],
+    options: PrepareOptions,
     folder: DatasetFolder,
-    progress: ProgressCallback = no_progress,
+    on_progress: ProgressCallback = no_progress,
 ) -> Description:
-    """Makes a dataset of several corpora, or of one.
+    """Make a dataset of corpora that are here: steps 2 to 6.
 
     Args:
-        corpora: what was asked for, each with its files; no two of one name.
-        options: as of `prepare`.
-        folder: as of `prepare`.
-        progress: as of `prepare`.
+        corpora: one or several; no two of one name.
+        options: how they become tokens.
+        folder: where the dataset goes; one that is there is replaced when the new one is whole.
+        on_progress: called with what is being done, how many rows are done, and of how many.
 
     Returns:
-        What `dataset.json` says.
+        The contents of `dataset.json`.
 
     Raises:
         CorpusError: one of them holds too little text, or cannot be read as scripts.
         UsageError: two of them hold the same file, or a weight leaves nothing of one.
     """
     _refuse_shared_files(corpora)
+    plan = settle(options, corpora)
     with atomic_folder(folder.path) as temporary:
         draft = DatasetFolder(temporary)
         parsings = [Parsing() for _ in corpora]
-        write_rows(draft.scripts, _told(_parsed(corpora, parsings, options), progress))
-        text = _parsed_text(draft, corpora, parsings, options, progress)
-        vocabulary, alphabet = train_vocabulary(text, options)
-        vocabulary.save(draft.tokenizer)
-        tokenised = write_ids(draft, text, vocabulary)
+        write_rows(draft.scripts, report_reading(_parse_all(corpora, parsings, plan), on_progress))
+        text = ParsedText(
+            path=draft.scripts,
+            weights={corpus.name: corpus.source.weight for corpus in corpora},
+            divisions={
+                corpus.name: divide(parsing.sizes, options.validation, options.test)
+                for corpus, parsing in zip(corpora, parsings, strict=True)
+            },
+            sizes=list(chain.from_iterable(parsing.sizes for parsing in parsings)),
+            rows=sum(parsing.rows for parsing in parsings),
+            on_progress=on_progress,
+        )
+        tokens = _write_tokens(draft, text, plan)
         sources = [
-            SourceDescription(
-                name=source.name,
-                weight=source.weight,
-                origin=fetched.origin.without(parsing.left_out).model_dump(mode="json"),
-                text_format=parsing.text_format,
-                documents=len(parsing.sizes),
-                division=text.divisions[source.name],
-                unparsed_share=parsing.unparsed_share,
-                splits=tokenised.splits[source.name],
-            )
-            for (source, fetched), parsing in zip(corpora, parsings, strict=True)
+            _describe_source(corpus, parsing, text, tokens.written)
+            for corpus, parsing in zip(corpora, parsings, strict=True)
         ]
         _check_not_empty(sources, options)
         description = Description(
             name=folder.name,
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
-            level=options.level,
-            plain=options.plain,
-            lower=options.lower,
-            vocabulary_size=vocabulary.size,
-            alphabet=alphabet,
-            cast=_cast(text, options),
-            fingerprint=tokenised.fingerprint,
+            level=plan.level,
+            plain=plan.plain,
+            lower=plan.lower,
+            vocabulary_size=tokens.vocabulary_size,
+            alphabet=tokens.alphabet,
+            cast=_cast(text, plan),
+            fingerprint=tokens.written.fingerprint,
             notes=_notes(corpora, parsings),
             **(_together(sources, parsings) if text.is_mixed else _alone(sources[0])),
         )
@@ -126,58 +159,68 @@ def prepare_mix(
     return description
 
 
-def _refuse_shared_files(corpora: Sequence[tuple[Source, Fetched]]) -> None:
-    """Lets no file pass that two of the corpora hold: what one holds out, the other would train on."""
+def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:
+    """Raise an error for a file in two of the corpora: what one holds out, the other would train on."""
     holders: dict[str, str] = {}
-    for source, fetched in corpora:
-        for file in fetched.origin.files:
-            other = holders.setdefault(file.sha256, source.name)
-            if other != source.name:
+    for corpus in corpora:
+        for file in corpus.origin.files:
+            other = holders.setdefault(file.sha256, corpus.name)
+            if other != corpus.name:
                 raise UsageError(
-                    f"“{other}” and “{source.name}” both hold the text of “{file.name}”.",
+                    f"“{other}” and “{corpus.name}” both hold the text of “{file.name}”.",
                     f"Name it in one of them only; a weight makes a corpus count for more: {other}=2",
                 )
 
 
-def _parsed(
-    corpora: Sequence[tuple[Source, Fetched]], parsings: Sequence[Parsing], options: Options
+def _parse_all(
+    corpora: Sequence[Corpus], parsings: Sequence[Parsing], plan: TokenPlan
 ) -> Iterator[ScriptRow]:
-    """The pieces of all corpora, their documents numbered from one to the next."""
+    """Yield the rows of all corpora, their documents numbered from one to the next."""
     first_document = 0
-    for (source, fetched), parsing in zip(corpora, parsings, strict=True):
-        yield from parse(source, fetched, options.plain, parsing, first_document)
+    for corpus, parsing in zip(corpora, parsings, strict=True):
+        yield from parse(corpus, plan.plain, parsing, first_document)
         first_document += len(parsing.sizes)
 
 
-def _told(pieces: Iterable[ScriptRow], progress: ProgressCallback) -> Iterator[ScriptRow]:
-    for number, piece in enumerate(pieces):
-        if number % ROWS_BETWEEN_REPORTS == 0:
-            progress("Reading", number, None)
-        yield piece
+@dataclass(frozen=True)
+class _Tokens:
+    """The vocabulary and ids of a dataset that have been written.
+
+    Attributes:
+        vocabulary_size: tokens in all.
+        alphabet: how many different characters the training split has.
+        written: what the splits hold, and the fingerprint.
+    """
+
+    vocabulary_size: int
+    alphabet: int
+    written: Tokenised
 
 
-def _parsed_text(
-    draft: DatasetFolder,
-    corpora: Sequence[tuple[Source, Fetched]],
-    parsings: Sequence[Parsing],
-    options: Options,
-    progress: ProgressCallback,
-) -> ParsedText:
-    """What was parsed, each corpus divided by itself."""
-    names = [source.name for source, _ in corpora]
-    divisions = [divide(parsing.sizes, options.shares) for parsing in parsings]
-    return ParsedText(
-        path=draft.scripts,
-        weights={source.name: source.weight for source, _ in corpora},
-        divisions=dict(zip(names, divisions, strict=True)),
-        sizes=list(chain.from_iterable(parsing.sizes for parsing in parsings)),
-        pieces=sum(parsing.pieces for parsing in parsings),
-        progress=progress,
+def _write_tokens(draft: DatasetFolder, text: ParsedText, plan: TokenPlan) -> _Tokens:
+    """Learn the vocabulary, and write it and the ids of every split: steps 4 and 5."""
+    vocabulary, alphabet = train_vocabulary(text, plan)
+    vocabulary.save(draft.tokenizer)
+    return _Tokens(vocabulary.size, alphabet, write_ids(draft, text, vocabulary))
+
+
+def _describe_source(
+    corpus: Corpus, parsing: Parsing, text: ParsedText, written: Tokenised
+) -> SourceDescription:
+    return SourceDescription(
+        name=corpus.name,
+        weight=corpus.source.weight,
+        origin=corpus.origin.without(parsing.left_out),
+        text_format=parsing.text_format,
+        documents=len(parsing.sizes),
+        division=text.divisions[corpus.name],
+        unparsed_share=parsing.unparsed_share,
+        splits=written.splits[corpus.name],
     )
 
 
-def _check_not_empty(sources: Sequence[SourceDescription], options: Options) -> None:
-    wanted = SPLITS if len(sources) > 1 and options.shares.test else SPLITS[:2]
+def _check_not_empty(sources: Sequence[SourceDescription], options: PrepareOptions) -> None:
+    wanted = SPLITS if len(sources) > 1 and options.test else SPLITS[:2]
     for source in sources:
         empty = [split for split in wanted if not source.splits[split].lines]
         if empty == ["train"] and source.weight < 1:
@@ -194,14 +237,14 @@ def _check_not_empty(sources: Sequence[SourceDescription], options: Options) -> 
 
 
 def _alone(source: SourceDescription) -> dict[str, Any]:
-    """What `dataset.json` says of the only corpus."""
+    """Return what `dataset.json` says of the only corpus."""
     return {
         key: getattr(source, key) for key in SourceDescription.model_fields if key not in ("name", "weight")
     }
 
 
 def _together(sources: list[SourceDescription], parsings: Sequence[Parsing]) -> dict[str, Any]:
-    """What `dataset.json` says of the corpora of a mix."""
+    """Return what `dataset.json` says of the corpora of a mix."""
     formats = chain.from_iterable(parsing.reasons for parsing in parsings)
     characters = sum(parsing.characters for parsing in parsings)
     return {
@@ -210,90 +253,81 @@ def _together(sources: list[SourceDescription], parsings: Sequence[Parsing]) -> 
         "documents": sum(source.documents for source in sources),
         "division": None,
         "unparsed_share": sum(parsing.unparsed for parsing in parsings) / max(characters, 1),
-        "splits": {split: _sum(source.splits[split] for source in sources) for split in SPLITS},
+        "splits": _total([source.splits for source in sources]),
         "sources": sources,
     }
 
 
-def _sum(splits: Iterable[SplitDescription]) -> SplitDescription:
-    dumped = [split.model_dump() for split in splits]
-    return SplitDescription(
-        **{key: sum(each[key] for each in dumped) for key in SplitDescription.model_fields}
-    )
+def _total(sources: Sequence[dict[str, SplitDescription]]) -> dict[str, SplitDescription]:
+    return {split: SplitDescription.total(splits[split] for splits in sources) for split in SPLITS}
 
 
-def _cast(text: ParsedText, options: Options) -> list[Member]:
-    """Who speaks, and how much, in all splits; most lines first."""
-    if options.plain:
+def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
+    """Return who speaks, and how much, in all splits; most lines first."""
+    if plan.plain:
         return []
-    apart = casts_apart(options, text)
-    members: list[Member] = []
-    for source, pieces in groupby(read_rows(text.path), lambda piece: piece.source if apart else None):
-        members += (
-            Member(speaker=member.speaker, lines=member.lines, words=member.words, source=source)
-            for member in cast(piece.element for piece in pieces)
-        )
+    apart = casts_apart(plan, text)
+    members = [
+        Member(speaker=member.speaker, lines=member.lines, words=member.words, source=source)
+        for source, rows in groupby(read_rows(text.path), lambda row: row.source if apart else None)
+        for member in cast(row.element for row in rows)
+    ]
     return sorted(members, key=lambda member: (-member.lines, -member.words, member.speaker))
 
 
-def _notes(corpora: Sequence[tuple[Source, Fetched]], parsings: Sequence[Parsing]) -> list[str]:
-    """What a person should know of each corpus, with its name before it where there are several."""
+def _notes(corpora: Sequence[Corpus], parsings: Sequence[Parsing]) -> list[str]:
+    """Return what a person should know of each corpus, with its name before it where there are several."""
     return [
-        f"{source.name}: {note}" if len(corpora) > 1 else note
-        for (source, fetched), parsing in zip(corpora, parsings, strict=True)
-        for note in (*fetched.notes, *parsing.notes)
+        f"{corpus.name}: {note}" if len(corpora) > 1 else note
+        for corpus, parsing in zip(corpora, parsings, strict=True)
+        for note in (*corpus.notes, *parsing.notes)
     ]
 
 
 def retokenize(
     dataset: Dataset, level: Level, vocabulary_size: int | None, folder: DatasetFolder
 ) -> Description:
-    """Makes a dataset of the text of another one.
+    """Make a dataset of the text of another one, in the same splits, so that the two can be compared.
 
     Args:
-        dataset: the one whose text it is.
+        dataset: the one to take the text of.
         level: what a token is to be.
         vocabulary_size: tokens in all; None leaves it to the level.
         folder: where the new dataset goes; one that is there is replaced when the new one is whole.
 
     Returns:
-        What its `dataset.json` says. `created` is that of the text: the dataset that a person prepared last
-        stays the latest.
+        The contents of its `dataset.json`. `created` is that of the text: the dataset that a person prepared
+        last stays the latest.
 
     Raises:
         DatasetError: the parsed text is missing or damaged.
         UsageError: `vocabulary_size` is too small for the level.
     """
     about = dataset.description
-    text = _reread_text(dataset)
-    options = Options(
+    text = _reread(dataset)
+    plan = TokenPlan(
         level=level,
         vocabulary_size=vocabulary_size,
-        min_count=Recommendation(level).min_count,
+        min_count=default_min_count(level),
         lower=about.lower,
         plain=about.plain,
         merge_casts=all(member.source is None for member in about.cast),
     )
     with atomic_folder(folder.path) as temporary:
         draft = DatasetFolder(temporary)
-        vocabulary, alphabet = train_vocabulary(text, options)
-        vocabulary.save(draft.tokenizer)
-        tokenised = write_ids(draft, text, vocabulary)
+        tokens = _write_tokens(draft, text, plan)
         shutil.copyfile(dataset.folder.scripts, draft.scripts)
+        splits = tokens.written.splits
         description = about.model_copy(
             update={
                 "name": folder.name,
                 "level": level,
-                "vocabulary_size": vocabulary.size,
-                "alphabet": alphabet,
-                "fingerprint": tokenised.fingerprint,
-                "splits": {
-                    split: _sum_of_retokenize([splits[split] for splits in tokenised.splits.values()])
-                    for split in SPLITS
-                },
+                "vocabulary_size": tokens.vocabulary_size,
+                "alphabet": tokens.alphabet,
+                "fingerprint": tokens.written.fingerprint,
+                "splits": _total(list(splits.values())),
                 "sources": [
-                    source.model_copy(update={"splits": tokenised.splits[source.name]})
-                    for source in about.sources
+                    source.model_copy(update={"splits": splits[source.name]}) for source in about.sources
                 ],
             }
         )
@@ -301,8 +335,8 @@ def retokenize(
     return description
 
 
-def _reread_text(dataset: Dataset) -> ParsedText:
-    """The text as it was when its vocabulary was learnt.
+def _reread(dataset: Dataset) -> ParsedText:
+    """Return the text as it was when its vocabulary was learnt.
 
     Raises:
         DatasetError: it is missing or damaged.
@@ -312,11 +346,11 @@ def _reread_text(dataset: Dataset) -> ParsedText:
     names: dict[str, None] = {}
     count = 0
     try:
-        for piece in read_rows(dataset.folder.scripts):
-            if piece.document == len(sizes):
+        for row in read_rows(dataset.folder.scripts):
+            if row.document == len(sizes):
                 sizes.append(0)
-            sizes[piece.document] += piece.characters
-            names[piece.source] = None
+            sizes[row.document] += row.characters
+            names[row.source] = None
             count += 1
     except (OSError, ValueError, IndexError) as error:
         raise DatasetError(
@@ -330,18 +364,11 @@ def _reread_text(dataset: Dataset) -> ParsedText:
         weights=weights or dict.fromkeys(names, 1.0),
         divisions=divisions or dict.fromkeys(names, _only(about)),
         sizes=sizes,
-        pieces=count,
-        progress=no_progress,
+        rows=count,
+        on_progress=no_progress,
     )
 
 
 def _only(about: Description) -> Division:
     assert about.division is not None, "only a mix has none"
     return about.division
-
-
-def _sum_of_retokenize(parts: list[SplitDescription]) -> SplitDescription:
-    dumped = [part.model_dump() for part in parts]
-    return SplitDescription(
-        **{key: sum(each[key] for each in dumped) for key in SplitDescription.model_fields}
-    )

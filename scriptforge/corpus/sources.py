@@ -1,4 +1,4 @@
-"""What the word CORPUS on the command line means: a card, a file or folder, a Hub dataset or an address.
+"""Sources of corpora, as a person names them: a card, a file or folder, a Hub dataset or an address.
 
 Several make a mix, in which each may have a weight: `seinfeld=2`. Nothing is read or fetched here; a source
 only says where to look and what is known beforehand.
@@ -34,6 +34,7 @@ class Source:
         weight: how often its training text occurs in a mix; above 0.
         columns: what a person says of the columns of its tables, instead of what the card says.
         format: the name of the format that a person says its texts are in, instead of what the card says.
+        encoding: the codec that a person says its texts are in; None finds out.
     """
 
     name: str
@@ -42,10 +43,11 @@ class Source:
     weight: float = 1.0
     columns: Columns | None = None
     format: str | None = None
+    encoding: str | None = None
 
 
 def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None) -> list[Source]:
-    """Finds out what one or several CORPUS arguments mean; several may each have a weight.
+    """Find out what one or several names of corpora mean; several may each have a weight.
 
     Where two are called the same, the second is called `NAME-2`.
 
@@ -80,7 +82,7 @@ def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None
 
 
 def at_revision(source: Source, revision: str) -> Source:
-    """The same corpus at another commit, branch or tag of the Hub.
+    """Return the same corpus at another commit, branch or tag of the Hub.
 
     Raises:
         UsageError: it is not on the Hub.
@@ -91,13 +93,13 @@ def at_revision(source: Source, revision: str) -> Source:
 
 
 def mix_name(sources: Sequence[Source]) -> str:
-    """What to call a dataset made of these corpora, or of one, where nobody says."""
+    """Return what to call a dataset made of these corpora, or of one, where nobody says."""
     first, *others = (source.name for source in sources)
     return "_".join([first, *others])[:_LONGEST_NAME] if others else first
 
 
 def _split_weight(text: str) -> tuple[str, float | None]:
-    """A corpus and its weight, if it has one.
+    """Return a corpus and its weight, if it has one.
 
     Raises:
         UsageError: the weight is a number that cannot be one.
@@ -119,7 +121,7 @@ def _split_weight(text: str) -> tuple[str, float | None]:
 
 
 def _free_name(stem: str, taken: Sequence[str]) -> str:
-    """`stem`, or `stem-2`, `stem-3`, … if that is taken."""
+    """Return `stem`, or `stem-2`, `stem-3`, … if that is taken."""
     name, number = stem, 1
     while name in taken:
         number += 1
@@ -128,7 +130,7 @@ def _free_name(stem: str, taken: Sequence[str]) -> str:
 
 
 def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:
-    """Finds out what a CORPUS argument means.
+    """Find out what the name of a corpus means.
 
     Args:
         text: a card's name, the path of a file or folder, `hf:OWNER/NAME[@REVISION]`, or an http(s)
@@ -177,12 +179,12 @@ def _web_source(text: str) -> Source:
 
 
 def _dataset_name(stem: str) -> str:
-    """What to call a dataset made of a file or a repository of this name: a name that a folder can have."""
+    """Return a name for a dataset made of a file or repository of this name, as a folder can have it."""
     return _NOT_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME] or "corpus"
 
 
 def _existing(path: Path) -> LocalPath:
-    """The absolute location of a path that is there."""
+    """Return the absolute location of a path that exists."""
     absolute = path.expanduser().resolve()
     if absolute.exists():
         return LocalPath(path=absolute)

@@ -1,6 +1,9 @@
-"""What the bytes of a text file are: their encoding, line ends and oddities, found in one pass.
+"""The encoding, line ends and oddities of a text file, found in one pass over its bytes.
 
-The file is read in chunks, so its size does not matter. Nothing here knows what a script is.
+The file is read in chunks, so its size does not matter. The encoding is, in this order: the one that a person
+names, the one of a byte-order mark, UTF-8 where all of the file is UTF-8, the one that an XML declaration
+names, Windows-1252 where the text reads well in it, and else the guess of charset-normalizer from a bounded
+sample. Nothing here knows what a script is.
 """
 
 import codecs
@@ -13,6 +16,7 @@ from pathlib import Path
 from scriptforge.errors import CorpusError
 
 _CHUNK = 1 << 20
+_ASCII = bytes(range(128))
 _BLANK = b" \t\n\r\v\f\0"
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1a\x1b")
 _UNDEFINED_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
@@ -31,13 +35,46 @@ _ENCODING_NAMES = {
     "utf-32": "UTF-32",
     "cp1252": "Windows-1252",
     "latin-1": "Latin-1",
+    "cp1250": "Windows-1250",
+    "cp1251": "Windows-1251",
+    "cp1253": "Windows-1253",
+    "koi8_r": "KOI8-R",
+    "cp932": "Shift-JIS (Windows-932)",
+    "euc_jp": "EUC-JP",
+    "gb18030": "GB 18030",
+    "big5": "Big5",
+    "mac_roman": "Mac Roman",
 }
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([\w.-]{1,40})["']""")
 _DECLARABLE = re.compile(
     r"iso8859-(?!1$)\d+|cp(?!1252$)\d{3,4}|koi8-[rtu]|mac-\w+|shift_jis\w*|euc_\w+|gb\w+|big5\w*"
 )
-"""Codecs that are worth knowing of; what is declared as Latin-1 is as often Windows-1252."""
+"""Codecs whose declaration is believed; text that is declared as Latin-1 is as often Windows-1252."""
 
+_GUESSABLE = [
+    *(
+        "cp1252",
+        "cp1250",
+        "cp1251",
+        "cp1253",
+        "cp1254",
+        "cp1255",
+        "cp1256",
+        "iso8859_2",
+        "iso8859_5",
+        "koi8_r",
+    ),
+    *("cp437", "cp850", "cp852", "cp866", "mac_roman", "cp932", "euc_jp", "cp949", "gb18030", "big5"),
+]
+"""Codecs that text without a declaration may be in; of near twins such as cp932 and shift_jis, the larger."""
+
+_SAMPLE = 1 << 15
+"""Bytes from which an encoding is guessed."""
+
+_LEAST_EVIDENCE = 6
+"""Bytes beyond ASCII; fewer say nothing about an encoding."""
+
+_LINE_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 _HEAD = 256
 _SIGNATURES = {
     b"\x89PNG": "a PNG image",
@@ -55,12 +92,13 @@ _SIGNATURES = {
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found in a text file.
+    """The findings about a text file.
 
     Attributes:
         sha256: of the bytes, in hexadecimal.
         size: in bytes.
         encoding: a Python codec that decodes the whole file.
+        is_guess: whether the encoding is a guess from how the text would read.
         nuls: NUL characters in the text.
         crlfs: line ends of two characters, carriage return and line feed.
         crs: line ends of a carriage return alone.
@@ -74,12 +112,14 @@ class Examination:
     crlfs: int
     crs: int
     longest_line: int
+    is_guess: bool = False
 
     def note(self, name: str) -> str | None:
-        """One line on what differs from plain UTF-8 with line feeds, or None."""
+        """Return one line on what differs from plain UTF-8 with line feeds, or None."""
         oddities = []
         if self.encoding != "utf-8":
-            oddities.append(f"read as {_ENCODING_NAMES.get(self.encoding, self.encoding)}")
+            guess = ", a guess that --encoding NAME can correct" if self.is_guess else ""
+            oddities.append(f"read as {_ENCODING_NAMES.get(self.encoding, self.encoding)}{guess}")
         if self.nuls:
             oddities.append(f"{self.nuls:,} NUL {'bytes' if self.nuls > 1 else 'byte'} removed")
         if self.crlfs:
@@ -89,15 +129,16 @@ class Examination:
         return f"{name}: {', '.join(oddities)}" if oddities else None
 
 
-def examine(path: Path, name: str) -> Examination:
-    """Reads a file once to learn how to decode it.
+def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
+    """Read a file once to learn how to decode it.
 
     Args:
         path: a regular file.
         name: what to call it in an error.
+        encoding: the codec that a person says it is in; None finds out.
 
     Raises:
-        CorpusError: the file cannot be read, is empty or blank, or is not text.
+        CorpusError: the file cannot be read, is empty or blank, or is not text, or not in that encoding.
     """
     if not path.is_file():
         raise CorpusError(f"“{name}” is not a file.", "Give a text file, a table or a folder of them.")
@@ -106,31 +147,46 @@ def examine(path: Path, name: str) -> Examination:
             head = file.read(_HEAD)
         _refuse_signature(head, name)
         marked = next((codec for mark, codec in _MARKS.items() if head.startswith(mark)), None)
-        scan = _Scan(marked, _declared(head))
+        if encoding:
+            encoding = codecs.lookup(encoding).name
+            encoding = marked if (encoding, marked) == ("utf-8", "utf-8-sig") else encoding
+        scan = _Scan(encoding, marked, _declared(head))
         for chunk in _chunks(path):
             scan.add(chunk)
-        return scan.examination(name)
-    except UnicodeDecodeError:
+        guess = _guess(path, bytes(scan.sample)) if scan.is_undecided else None
+        return scan.examination(name, guess)
+    except UnicodeError:
+        if encoding:
+            raise CorpusError(
+                f"“{name}” is not text in the encoding {encoding}.",
+                "Name another with --encoding, or leave it out to have it recognised.",
+            ) from None
         raise _not_text(name, "it is damaged UTF-16 or UTF-32") from None
     except OSError as error:
         raise CorpusError(f"“{name}” cannot be read: {error.strerror}.", "Check the file.") from None
 
 
 class _Scan:
-    """Counts over the bytes of a file, chunk by chunk; UTF-16 and UTF-32 are counted as UTF-8.
+    """Counts over the bytes of a file, chunk by chunk.
+
+    Text in UTF-16 or UTF-32, and text whose encoding a person names, is decoded and counted as UTF-8. All
+    other encodings have line feeds, NULs and controls where ASCII has them.
 
     Args:
+        named: the codec that a person names, or None.
         marked: the codec that a byte-order mark names, or None.
         declared: the codec that the text itself names, or None; it counts where the text is not UTF-8.
     """
 
-    def __init__(self, marked: str | None, declared: str | None) -> None:
+    def __init__(self, named: str | None, marked: str | None, declared: str | None) -> None:
+        self.certain = named or (marked if marked in ("utf-16", "utf-32") else None)
+        self.decoder = codecs.getincrementaldecoder(self.certain)() if self.certain else None
         self.marked = marked
         self.declared = declared
-        self.wide = codecs.getincrementaldecoder(marked)() if marked in ("utf-16", "utf-32") else None
         self.possible = {
             codec: codecs.getincrementaldecoder(codec)() for codec in ("utf-8", declared) if codec is not None
         }
+        self.sample = bytearray()
         self.sha256 = hashlib.sha256()
         self.size = self.nuls = self.controls = self.crs = self.crlfs = 0
         self.longest_line = self.begun_line = 0
@@ -138,14 +194,21 @@ class _Scan:
         self.undefined_in_cp1252 = False
         self.ends_in_cr = False
 
+    @property
+    def is_undecided(self) -> bool:
+        """Return whether nothing says what the encoding is, now that all chunks have been added."""
+        self._try(b"", final=True)
+        return not self.certain and not self.possible
+
     def add(self, chunk: bytes) -> None:
-        """Counts one more chunk."""
+        """Count one more chunk."""
         self.sha256.update(chunk)
-        if self.marked == "utf-8-sig" and not self.size:
-            chunk, self.size = chunk.removeprefix(codecs.BOM_UTF8), len(codecs.BOM_UTF8)
+        is_first = not self.size
         self.size += len(chunk)
-        if self.wide:
-            chunk = self.wide.decode(chunk).encode()
+        if self.decoder:
+            chunk = self.decoder.decode(chunk).encode()
+        elif self.marked == "utf-8-sig" and is_first:
+            chunk = chunk.removeprefix(codecs.BOM_UTF8)
         self.nuls += chunk.count(0)
         self.controls += len(chunk) - len(chunk.translate(None, _CONTROLS))
         self.crs += chunk.count(b"\r")
@@ -153,27 +216,34 @@ class _Scan:
         self.ends_in_cr = chunk.endswith(b"\r")
         self._measure_lines(chunk)
         self.blank = self.blank and not chunk.strip(_BLANK)
-        self._try(chunk)
+        if not self.certain:
+            self._try(chunk)
+            self._take_sample(chunk)
         self.undefined_in_cp1252 |= any(byte in chunk for byte in _UNDEFINED_IN_CP1252)
 
-    def examination(self, name: str) -> Examination:
-        """What all the chunks together show."""
-        if self.wide:
-            self.wide.decode(b"", final=True)
+    def examination(self, name: str, guess: str | None) -> Examination:
+        """Return what all the chunks together show.
+
+        Args:
+            name: what to call the file in an error.
+            guess: the codec of a text of which nothing else says what it is, or None.
+        """
+        if self.decoder:
+            self.decoder.decode(b"", final=True)
         if self.controls > 4 + self.size // 50:
             raise _not_text(name, "it is full of control characters")
         if self.blank:
             what = "holds nothing but white space" if self.size else "is empty"
             raise CorpusError(f"“{name}” {what}.", "Give a file with a script in it.")
-        self._try(b"", final=True)
         return Examination(
             sha256=self.sha256.hexdigest(),
             size=self.size,
-            encoding=self._encoding(),
+            encoding=guess or self._encoding(),
             nuls=self.nuls,
             crlfs=self.crlfs,
             crs=self.crs - self.crlfs,
             longest_line=self.longest_line,
+            is_guess=guess is not None,
         )
 
     def _measure_lines(self, chunk: bytes) -> None:
@@ -190,9 +260,17 @@ class _Scan:
             except UnicodeDecodeError:
                 del self.possible[codec]
 
+    def _take_sample(self, chunk: bytes) -> None:
+        """Keep lines with bytes beyond ASCII, once the text is known not to be UTF-8."""
+        if "utf-8" not in self.possible and len(self.sample) < _SAMPLE:
+            for line in _LINE_BEYOND_ASCII.finditer(chunk):
+                self.sample += line[0][: _SAMPLE - len(self.sample)]
+                if len(self.sample) >= _SAMPLE:
+                    break
+
     def _encoding(self) -> str:
-        if self.wide and self.marked:
-            return self.marked
+        if self.certain:
+            return self.certain
         if "utf-8" in self.possible:
             return self.marked or "utf-8"
         if self.declared in self.possible:
@@ -200,8 +278,40 @@ class _Scan:
         return "latin-1" if self.undefined_in_cp1252 else "cp1252"
 
 
+def _guess(path: Path, sample: bytes) -> str | None:
+    """Return the codec in which a sample of a text reads best and that decodes the whole file.
+
+    None where that is Windows-1252, or where nothing reads well: most text that is neither UTF-8 nor UTF-16
+    is in Windows-1252, and a few accents are too little to tell it from its neighbours. So it is only given
+    up where it would put signs in the middle of words, as in text of DOS (`d‚j…` for `déjà`) or in another
+    script (`ðÒÉ×ÅÔ` for `Привет`).
+    """
+    if len(sample.translate(None, _ASCII)) < _LEAST_EVIDENCE:
+        return None
+    import charset_normalizer
+
+    matches = charset_normalizer.from_bytes(sample, cp_isolation=_GUESSABLE)
+    if any("cp1252" in match.could_be_from_charset for match in matches):
+        return None
+    for match in matches:
+        if _decodes(path, match.encoding):
+            return match.encoding
+    return None
+
+
+def _decodes(path: Path, codec: str) -> bool:
+    decoder = codecs.getincrementaldecoder(codec)()
+    try:
+        for chunk in _chunks(path):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _declared(head: bytes) -> str | None:
-    """The codec that an XML declaration names, if there is one that decodes some text."""
+    """Return the codec that an XML declaration names, if there is one that decodes some text."""
     declaration = _DECLARATION.match(head)
     try:
         codec = codecs.lookup(declaration[1].decode()).name if declaration else ""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scriptforge.config import Architecture
-from scriptforge.dataset import Dataset
+from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError
 from scriptforge.generation import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.originality import OriginalityReport, examine_texts
 from scriptforge.originality.view import figure_rows
-from scriptforge.run.records import InitFrom, OriginRecord, RunDescription
+from scriptforge.run.records import InitFrom, RunDescription
 from scriptforge.run.run import Run
 from scriptforge.workspace import Workspace
 
@@ -107,7 +107,7 @@ def model_card(run: Run, repository: str, sample: Sample) -> str:
 def _metadata(about: RunDescription, report: OriginalityReport | None) -> str:
     from huggingface_hub import ModelCardData
 
-    hubs = [origin["hub"] for origin in _origins(about).values() if origin["hub"]]
+    hubs = [origin.hub for origin in _origins(about).values() if origin.hub]
     details: dict[str, Any] = {"datasets": hubs} if hubs else {}
     if about.init_from and about.init_from.repository:
         details["base_model"] = about.init_from.repository
@@ -151,7 +151,7 @@ def _results(about: RunDescription, report: OriginalityReport | None) -> "list[E
     ]
 
 
-def _origins(about: RunDescription) -> dict[str, OriginRecord]:
+def _origins(about: RunDescription) -> dict[str, Origin]:
     """Return where the text of each corpus comes from."""
     if about.dataset.origin is not None:
         return {about.dataset.name: about.dataset.origin}
@@ -185,14 +185,14 @@ def _use(repository: str, about: RunDescription) -> str:
 def _training_text(about: RunDescription) -> str:
     lines = []
     for name, origin in _origins(about).items():
-        if origin["hub"]:
-            source = f"dataset [{origin['hub']}](https://huggingface.co/datasets/{origin['hub']})"
+        if origin.hub:
+            source = f"dataset [{origin.hub}](https://huggingface.co/datasets/{origin.hub})"
         else:
-            addresses = [file["url"] or file["name"] for file in origin["files"]]
+            addresses = [file.url or file.name for file in origin.files]
             source = ", ".join(map(_inline, addresses[:3])) or "a text of its author's own"
-        at = f" at `{origin['revision']}`" if origin["revision"] else ""
-        licence = _inline(origin["licence"] or "not stated").rstrip(".")
-        rights = _inline(origin["rights"] or "not stated: those of whoever wrote the text").rstrip(".")
+        at = f" at `{origin.revision}`" if origin.revision else ""
+        licence = _inline(origin.licence or "not stated").rstrip(".")
+        rights = _inline(origin.rights or "not stated: those of whoever wrote the text").rstrip(".")
         lines.append(f"- **{_inline(name)}**: {source}{at}. Licence: {licence}. Rights: {rights}.")
     if about.dataset.cast:
         lines.append(f"- Speakers: {_inline(', '.join(about.dataset.cast[:12]))}.")

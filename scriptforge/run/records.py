@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from typing_extensions import TypedDict
 
 from scriptforge.config import Settings
-from scriptforge.dataset import Dataset
+from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import RunError
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
@@ -27,30 +26,6 @@ _Count = Annotated[int, Field(ge=0, lt=2**63)]
 _Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class OriginFileRecord(TypedDict):
-    """One file that the text is from; as of `scriptforge.corpus.fetch.OriginFile`."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
-
-    name: str
-    sha256: str
-    size: _Count
-    url: str | None
-
-
-class OriginRecord(TypedDict):
-    """Where text is from; as of `scriptforge.corpus.fetch.Origin`."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
-
-    card: str | None
-    licence: str | None
-    rights: str | None
-    hub: str | None
-    revision: str | None
-    files: list[OriginFileRecord]
-
-
 class TrainedOnSource(BaseModel):
     """One corpus of a mix that a run was trained on; as of `scriptforge.dataset.SourceDescription`."""
 
@@ -58,7 +33,7 @@ class TrainedOnSource(BaseModel):
 
     name: str
     weight: _Figure
-    origin: OriginRecord
+    origin: Origin
 
 
 class TrainedOn(BaseModel):
@@ -72,7 +47,7 @@ class TrainedOn(BaseModel):
     model_config = _CLOSED
 
     name: str
-    origin: OriginRecord | None
+    origin: Origin | None
     sources: list[TrainedOnSource] = []
     level: Level
     plain: bool

@@ -27,14 +27,14 @@ from scriptforge.classroom import generate as generate_as_taught
 from scriptforge.config import resolve
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.prepare import Options, prepare, recommended
+from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
 from scriptforge.generation import Writing
 from scriptforge.models import pack
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
-from scriptforge.options import GenerateOptions
+from scriptforge.options import GenerateOptions, PrepareOptions
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.vocabulary import Vocabulary
@@ -115,10 +115,8 @@ def perplexity() -> Figure:
     """What eight bits do to a model that was trained for half a minute."""
     with TemporaryDirectory() as folder:
         source = find_source("demo", load_cards())
-        fetched = fetch(source)
-        chosen = recommended(source, fetched)
         data = DatasetFolder(Path(folder) / "data" / "demo")
-        prepare(source, fetched, Options(chosen.level, chosen.vocabulary_size), data)
+        prepare_corpora([fetch(source)], PrepareOptions(), data)
         dataset = Dataset(data)
         runs = RunFolder(Path(folder) / "runs" / "demo")
         for _ in start(dataset, resolve(TRAINING), runs, "cpu"):

@@ -24,14 +24,15 @@ from tokenizers import Tokenizer
 from benchmarks.harness import compare, rate_of
 from benchmarks.results import AnyResult, Breakdown, Comparison, Figure
 from scriptforge.corpus.cards import load_cards
-from scriptforge.corpus.fetch import Fetched, fetch
+from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TextFile
-from scriptforge.corpus.parse import ParsedText
-from scriptforge.corpus.prepare import Options, prepare, recommended
+from scriptforge.corpus.passages import ParsedText
+from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenize import write_ids
 from scriptforge.dataset import Dataset, ScriptRow, read_rows
 from scriptforge.net.client import no_progress
+from scriptforge.options import PrepareOptions
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder
 
@@ -65,18 +66,18 @@ def run() -> list[AnyResult]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         source = seinfeld()
-        fetched = fetch(source)
+        corpus = fetch(source)
         results: list[AnyResult] = []
         stages: dict[str, dict[str, list[float]]] = {}
         for plain in (False, True):
             for level in LEVELS:
                 way = f"{level} level, {'plain' if plain else 'script'}"
-                stages[way] = stages_of(source, fetched, level, plain, folder / "data")
+                stages[way] = stages_of(corpus, level, plain, folder / "data")
                 results.append(tokenising(way, Dataset(DatasetFolder(folder / "data"))))
         results.append(Breakdown(title="preparing Seinfeld", unit="s", parts=stages))
         megabytes = int(os.environ.get(MEGABYTES_VARIABLE, "60"))
         long_text = folder / "long.txt"
-        write_long_text(fetched, long_text, megabytes * MEGABYTE)
+        write_long_text(corpus, long_text, megabytes * MEGABYTE)
         for words in ([], ["--plain"]):
             results.append(peak_memory(long_text, megabytes, words))
     return results
@@ -89,12 +90,9 @@ def seinfeld() -> Source:
     return find_source("seinfeld", load_cards(), path=path)
 
 
-def stages_of(
-    source: Source, fetched: Fetched, level: Level, plain: bool, folder: Path
-) -> dict[str, list[float]]:
+def stages_of(corpus: Corpus, level: Level, plain: bool, folder: Path) -> dict[str, list[float]]:
     """The seconds of each stage of preparing, a figure a round; the last dataset stays."""
-    suited = recommended(source, fetched, level)
-    options = Options(level, suited.vocabulary_size, suited.min_count, plain=plain)
+    options = PrepareOptions(level=level, plain=plain)
     stages: dict[str, list[float]] = {}
     for _ in range(ROUNDS_OF_STAGES):
         begun: dict[str, float] = {}
@@ -102,7 +100,7 @@ def stages_of(
         def notice(doing: str, done: int, total: int | None, begun: dict[str, float] = begun) -> None:
             begun.setdefault(doing, time.perf_counter())
 
-        prepare(source, fetched, options, DatasetFolder(folder), notice)
+        prepare_corpora([corpus], options, DatasetFolder(folder), notice)
         ends = [*begun.values(), time.perf_counter()][1:]
         for (stage, start), end in zip(begun.items(), ends, strict=True):
             stages.setdefault(stage.lower(), []).append(end - start)
@@ -119,8 +117,8 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
         weights={pieces[0].source: 1.0},
         divisions={pieces[0].source: description.division},
         sizes=sizes(pieces),
-        pieces=len(pieces),
-        progress=no_progress,
+        rows=len(pieces),
+        on_progress=no_progress,
     )
     strings = list(strings_of(pieces, dataset.vocabulary))
     characters = sum(map(len, strings))
@@ -170,11 +168,11 @@ def encoding(tokenizer: Tokenizer, strings: Sequence[str]) -> Callable[[], None]
     return encode
 
 
-def write_long_text(fetched: Fetched, path: Path, size: int) -> None:
+def write_long_text(corpus: Corpus, path: Path, size: int) -> None:
     """The corpus over and over, until so many bytes are full; each copy has some words of its own."""
-    (corpus,) = fetched.files
-    assert isinstance(corpus, TextFile)
-    words = "".join(corpus.lines()).split(" ")
+    (text,) = corpus.files
+    assert isinstance(text, TextFile)
+    words = "".join(text.lines()).split(" ")
     with path.open("w", encoding="utf-8") as file:
         copy = 0
         while file.tell() < size:

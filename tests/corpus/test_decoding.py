@@ -57,6 +57,75 @@ def test_another_encoding_is_read_and_noted(tmp_path: Path) -> None:
     assert found.note("tea.xml") == "tea.xml: read as koi8-r"
 
 
+PAGES = {
+    "ru": "АННА: Добрый вечер, Борис. Вы опять опоздали на репетицию.\n"
+    "БОРИС: Простите, поезд стоял в снегу целый час. Где все остальные?\n",
+    "ja": "花子：こんばんは、太郎さん。また稽古に遅れましたね。\n"
+    "太郎：すみません、電車が雪で一時間も止まっていました。みんなはどこですか。\n",
+    "fr": "ANNA: Bonsoir, Béla. Vous êtes encore arrivé en retard à la répétition.\n"
+    "BÉLA: Désolé, le train était bloqué par la neige. Où sont les autres élèves ?\n",
+    "de": "ANNA: Guten Abend, Jürgen. Sie kommen schon wieder zu spät zur Probe, müde und verstört.\n"
+    "JÜRGEN: Verzeihung, der Zug stand für eine Stunde im Schnee. Wo sind die übrigen Sänger?\n",
+    "en": "ANNA: “Good evening,” he said – and it’s late… We’re through, aren’t we?\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "encoding", "is_guess"),
+    [
+        ("ru", "koi8-r", True),
+        ("ru", "cp1251", True),
+        ("ja", "shift-jis", True),
+        ("ja", "euc-jp", True),
+        ("fr", "cp437", True),
+        ("de", "cp437", True),
+        ("fr", "cp1252", False),
+        ("de", "cp1252", False),
+        ("en", "cp1252", False),
+    ],
+)
+@pytest.mark.parametrize("lines_before", [0, 100_000])
+def test_other_text_is_read_as_what_it_reads_well_in(
+    tmp_path: Path, page: str, encoding: str, is_guess: bool, lines_before: int
+) -> None:
+    text = "BO: This line is plain.\n" * lines_before + PAGES[page]
+    found = examination(tmp_path, text.encode(encoding))
+    assert text.encode(encoding).decode(found.encoding) == text
+    assert found.is_guess == is_guess
+    assert ("a guess" in (found.note("talk.txt") or "")) == is_guess
+
+
+def test_the_note_says_what_was_guessed(tmp_path: Path) -> None:
+    note = examination(tmp_path, PAGES["ru"].encode("koi8-r")).note("talk.txt")
+    assert note == "talk.txt: read as KOI8-R, a guess that --encoding NAME can correct"
+
+
+def test_a_guess_must_hold_to_the_end_of_the_file(tmp_path: Path) -> None:
+    content = PAGES["ja"].encode("shift-jis") * 1000 + b"the end: \xff\xff\n"
+    found = examination(tmp_path, content)
+    content.decode(found.encoding)
+
+
+def test_a_person_knows_the_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "script.txt"
+    path.write_bytes("БОРИС: Где?\r\n\0".encode("koi8-r"))
+    found = examine(path, "script.txt", "KOI8-R")
+    assert (found.encoding, found.is_guess, found.crlfs, found.nuls) == ("koi8-r", False, 1, 1)
+    path.write_bytes("БОРИС: Где?\r\n".encode("utf-16-le"))
+    found = examine(path, "script.txt", "utf-16-le")
+    assert (found.encoding, found.crlfs, found.nuls) == ("utf-16-le", 1, 0)
+    path.write_bytes(codecs.BOM_UTF8 + "БОРИС: Где?\n".encode())
+    assert examine(path, "script.txt", "utf8").encoding == "utf-8-sig"
+
+
+def test_a_person_may_be_wrong_about_the_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "script.txt"
+    path.write_bytes("БОРИС: Где?\n".encode("koi8-r"))
+    with pytest.raises(CorpusError, match="is not text in the encoding utf-8") as caught:
+        examine(path, "script.txt", "utf-8")
+    assert "--encoding" in caught.value.hint
+
+
 def test_counts_size_and_hash_of_the_bytes_as_they_are(tmp_path: Path) -> None:
     content = codecs.BOM_UTF8 + b"JERRY: Hello.\r\n\0"
     found = examination(tmp_path, content)

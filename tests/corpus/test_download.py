@@ -7,7 +7,7 @@ import pytest
 from support.web_server import Web
 
 from scriptforge.corpus.cards import WebFile, WebFiles
-from scriptforge.corpus.fetch import Fetched, fetch
+from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TextFile
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
@@ -21,7 +21,7 @@ def source(*files: WebFile) -> Source:
     return Source("show", WebFiles(files=files))
 
 
-def text_of(fetched: Fetched) -> str:
+def text_of(fetched: Corpus) -> str:
     return "".join(line for file in fetched.files if isinstance(file, TextFile) for line in file.lines())
 
 
@@ -33,7 +33,7 @@ def test_a_file_is_downloaded_once_and_then_read_without_a_network(web: Web) -> 
     web.files["/a/my show.txt"] = SCRIPT
     asked = source(WebFile(url=f"{web.address}/a/my%20show.txt?token=secret", sha256=SHA256))
     told: list[tuple[str, int, int | None]] = []
-    first = fetch(asked, progress=lambda *report: told.append(report))
+    first = fetch(asked, on_progress=lambda *report: told.append(report))
     web.stop()
     second = fetch(asked)
     assert text_of(first) == text_of(second) == SCRIPT.decode()

@@ -12,23 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scriptforge.corpus.cards import Card, LocalPath, load_cards
-from scriptforge.corpus.fetch import Fetched, fetch
+from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TableFile, TextFile
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.errors import CorpusError
 
 
-def fetch_path(path: Path) -> Fetched:
+def fetch_path(path: Path) -> Corpus:
     return fetch(Source(path.stem, LocalPath(path=path)))
 
 
-def text_of(fetched: Fetched) -> str:
+def text_of(fetched: Corpus) -> str:
     (file,) = fetched.files
     assert isinstance(file, TextFile)
     return "".join(file.lines())
 
 
-def rows_of(fetched: Fetched) -> list[dict[str, object]]:
+def rows_of(fetched: Corpus) -> list[dict[str, object]]:
     (file,) = fetched.files
     assert isinstance(file, TableFile)
     rows = list(file.rows())

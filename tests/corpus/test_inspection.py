@@ -15,7 +15,7 @@ from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.inspect import inspect
+from scriptforge.corpus.inspect import inspect_corpus
 from scriptforge.corpus.repetition import CloseNames, FormatMet, Inspection, Place
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError, UsageError
@@ -38,7 +38,7 @@ Mrs Ash: There.
 
 def inspect_path(path: Path, **known: str) -> Inspection:
     source = Source(path.stem, LocalPath(path=path), **known)  # type: ignore[arg-type]
-    return inspect(source, fetch(source))
+    return inspect_corpus(fetch(source))
 
 
 @pytest.fixture

@@ -11,15 +11,16 @@ from support.tiny import comedy, mixed, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.options import Shares, recommended_for_mix
+from scriptforge.corpus.options import settle
 from scriptforge.corpus.sources import find_sources
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, UsageError
+from scriptforge.options import PrepareOptions
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import SPLITS
 
-TENTHS = Shares(0.1, 0.1)
+TENTHS = {"validation": 0.1, "test": 0.1}
 
 
 @pytest.fixture
@@ -58,18 +59,18 @@ def parsed(dataset: Dataset, split: str, source: str) -> list[Element]:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_source_is_in_every_split_and_opens_its_documents(corpora: Path, split: str) -> None:
-    dataset = mixed(["harbour.txt", "bridge.txt", "tales"], corpora / "data", shares=TENTHS)
+    dataset = mixed(["harbour.txt", "bridge.txt", "tales"], corpora / "data", **TENTHS)
     assert list(dataset.vocabulary.sources) == ["harbour", "bridge", "tales"]
     for source, found in elements(dataset, split).items():
         assert found == parsed(dataset, split, source) != []
 
 
 def test_each_corpus_is_divided_by_itself(corpora: Path) -> None:
-    dataset = mixed(["harbour.txt", "tales"], corpora / "data", shares=TENTHS)
+    dataset = mixed(["harbour.txt", "tales"], corpora / "data", **TENTHS)
     harbour, tales = dataset.description.sources
     assert (harbour.division.by, tales.division.by) == ("block", "document")
     assert dataset.description.division is None
-    alone = prepared(corpora / "tales", corpora / "alone", shares=TENTHS)
+    alone = prepared(corpora / "tales", corpora / "alone", **TENTHS)
     assert tales.division == alone.description.division
     for split in SPLITS:
         assert parsed(dataset, split, "tales") == [piece.element for piece in alone.rows(split)]
@@ -80,20 +81,20 @@ class TestWeights:
     def test_a_whole_weight_repeats_the_training_text_round_by_round(
         self, corpora: Path, weight: int
     ) -> None:
-        dataset = mixed([f"tales={weight}", "bridge.txt"], corpora / "data", shares=TENTHS)
+        dataset = mixed([f"tales={weight}", "bridge.txt"], corpora / "data", **TENTHS)
         assert elements(dataset, "train")["tales"] == parsed(dataset, "train", "tales") * weight
         assert elements(dataset, "train")["bridge"] == parsed(dataset, "train", "bridge")
 
     def test_what_is_held_out_and_the_vocabulary_do_not_change(self, corpora: Path) -> None:
-        once = mixed(["tales", "bridge.txt"], corpora / "once", level="word", min_count=2, shares=TENTHS)
-        twice = mixed(["tales=2", "bridge.txt"], corpora / "twice", level="word", min_count=2, shares=TENTHS)
+        once = mixed(["tales", "bridge.txt"], corpora / "once", level="word", min_count=2, **TENTHS)
+        twice = mixed(["tales=2", "bridge.txt"], corpora / "twice", level="word", min_count=2, **TENTHS)
         assert once.vocabulary.fingerprint == twice.vocabulary.fingerprint
         for split in ("validation", "test"):
             assert once.ids(split).tolist() == twice.ids(split).tolist()
         assert once.description.fingerprint != twice.description.fingerprint
 
     def test_half_a_weight_is_every_other_document(self, corpora: Path) -> None:
-        dataset = mixed(["tales=0.5", "bridge.txt"], corpora / "data", level="word", shares=TENTHS)
+        dataset = mixed(["tales=0.5", "bridge.txt"], corpora / "data", level="word", **TENTHS)
         of_tales = [ids for source, ids in stretches(dataset, "train") if source == "tales"]
         assert len(of_tales) == 5
         secrets = {element.text for element in parsed(dataset, "train", "tales") if "Secret" in element.text}
@@ -102,7 +103,7 @@ class TestWeights:
         assert known == written and len(written) == 5 and len(secrets) == 10
 
     def test_one_and_a_half_is_once_and_then_a_half(self, corpora: Path) -> None:
-        dataset = mixed(["tales=1.5", "bridge.txt"], corpora / "data", shares=TENTHS)
+        dataset = mixed(["tales=1.5", "bridge.txt"], corpora / "data", **TENTHS)
         whole = parsed(dataset, "train", "tales")
         found = elements(dataset, "train")["tales"]
         assert found[: len(whole)] == whole
@@ -118,14 +119,14 @@ class TestWeights:
 
     def test_a_weight_that_leaves_nothing(self, corpora: Path) -> None:
         with pytest.raises(UsageError, match=r"weight of 0\.01 leaves nothing of “tales”"):
-            mixed(["tales=0.01", "bridge.txt"], corpora / "data", shares=TENTHS)
+            mixed(["tales=0.01", "bridge.txt"], corpora / "data", **TENTHS)
         assert not (corpora / "data").exists()
 
 
 class TestTurns:
     def test_sources_take_turns(self, corpora: Path) -> None:
         (corpora / "long.txt").write_text(comedy(3500, seed=9))
-        dataset = mixed(["long.txt", "tales"], corpora / "data", level="word", shares=TENTHS)
+        dataset = mixed(["long.txt", "tales"], corpora / "data", level="word", **TENTHS)
         order = [source for source, _ in stretches(dataset, "train")]
         assert order.count("tales") == 10
         assert "long" in order[2:-2] and "tales" in order[:2] and "tales" in order[-2:]
@@ -183,7 +184,7 @@ class TestCasts:
 
 class TestPlain:
     def test_plain_texts_have_no_tags_and_sources_still(self, corpora: Path) -> None:
-        dataset = mixed(["harbour.txt", "tales"], corpora / "data", plain=True, shares=TENTHS)
+        dataset = mixed(["harbour.txt", "tales"], corpora / "data", plain=True, **TENTHS)
         vocabulary = dataset.vocabulary
         assert vocabulary.sources == {} and vocabulary.speaker_tokens == ()
         harbour, tales = dataset.description.sources
@@ -207,7 +208,7 @@ class TestPlain:
 
 class TestDescription:
     def test_it_says_what_each_source_has(self, corpora: Path) -> None:
-        dataset = mixed(["harbour.txt=2", "tales"], corpora / "data", shares=TENTHS)
+        dataset = mixed(["harbour.txt=2", "tales"], corpora / "data", **TENTHS)
         description = json.loads(dataset.folder.description.read_text(encoding="utf-8"))
         harbour, tales = description["sources"]
         assert (harbour["name"], harbour["weight"], tales["weight"]) == ("harbour", 2, 1)
@@ -258,7 +259,7 @@ class TestRefusals:
     def test_one_that_has_nothing_to_test_on(self, corpora: Path) -> None:
         (corpora / "note.txt").write_text(comedy(20, seed=5))
         with pytest.raises(CorpusError, match=r"“note” is too short: nothing is left to test on"):
-            mixed(["harbour.txt", "note.txt"], corpora / "data", shares=Shares(0.2, 0.005))
+            mixed(["harbour.txt", "note.txt"], corpora / "data", validation=0.2, test=0.005)
 
     def test_a_file_in_two_of_them(self, corpora: Path) -> None:
         with pytest.raises(UsageError, match=r"“tales” and “3” both hold the text of “3\.txt”") as caught:
@@ -279,8 +280,8 @@ class TestRefusals:
 def test_what_suits_a_mix(
     corpora: Path, texts: list[str], level: Level | None, expected: tuple[str, int | None]
 ) -> None:
-    fetched = [(source, fetch(source)) for source in find_sources(texts, load_cards())]
-    chosen = recommended_for_mix(fetched, level)
+    fetched = [fetch(source) for source in find_sources(texts, load_cards())]
+    chosen = settle(PrepareOptions(level=level), fetched)
     assert (chosen.level, chosen.vocabulary_size) == expected
 
 

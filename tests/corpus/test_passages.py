@@ -28,16 +28,16 @@ def cut(*documents: list[ScriptRow], split: str = "train", weight: float = 1.0) 
 def test_a_document_that_is_short_enough_stays_whole() -> None:
     first, second = document(0, LONGEST_PASSAGE // 100, scene=7), document(1, 3, scene=1)
     passages = cut(first, second)
-    assert [passage.pieces for passage in passages] == [first, second]
+    assert [passage.rows for passage in passages] == [first, second]
     assert not passages[1].continues(passages[0])
 
 
 def test_a_long_document_is_cut_where_scenes_begin() -> None:
     pieces = document(0, 1000, scene=37)
     passages = cut(pieces)
-    assert [piece for passage in passages for piece in passage.pieces] == pieces
+    assert [piece for passage in passages for piece in passage.rows] == pieces
     assert len(passages) > 3
-    assert all(passage.pieces[0].kind == "heading" for passage in passages)
+    assert all(passage.rows[0].kind == "heading" for passage in passages)
     assert all(passage.characters <= LONGEST_PASSAGE for passage in passages)
     assert all(later.continues(earlier) for earlier, later in pairwise(passages))
 

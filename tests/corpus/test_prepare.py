@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +11,20 @@ from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.options import Shares
-from scriptforge.corpus.prepare import Options, prepare, recommended
+from scriptforge.corpus.options import settle
+from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, UsageError
+from scriptforge.options import PrepareOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary import LEVELS
 from scriptforge.workspace import SPLITS, DatasetFolder
 
-LAST_TENTH = Shares(0.1, 0)
-QUARTERS = Shares(0.25, 0.25)
+LAST_TENTH = {"validation": 0.1, "test": 0}
+QUARTERS = {"validation": 0.25, "test": 0.25}
 ODD_TEXT = "Ünïcode — 🎭 <end> <action> <cue:BO>\ttab\n\n\n  two  spaces \n\nno line end"
 
 
@@ -45,7 +49,7 @@ class TestPlain:
     @pytest.mark.parametrize("level", ["char", "bpe"])
     def test_the_splits_are_the_text_cut_at_a_character(self, play: Path, tmp_path: Path, level: str) -> None:
         text = play.read_text(encoding="utf-8")
-        dataset = prepared(play, tmp_path / "data", level=level, plain=True, shares=LAST_TENTH)
+        dataset = prepared(play, tmp_path / "data", level=level, plain=True, **LAST_TENTH)
         cut = int(0.9 * len(text))
         assert decoded(dataset, "train") == text[:cut]
         assert decoded(dataset, "validation") == text[cut:]
@@ -64,7 +68,7 @@ class TestPlain:
     ) -> None:
         folder = tmp_path_factory.mktemp("odd")
         (folder / "odd.txt").write_bytes(text.encode())
-        dataset = prepared(folder / "odd.txt", folder / "data", level=level, plain=True, shares=QUARTERS)
+        dataset = prepared(folder / "odd.txt", folder / "data", level=level, plain=True, **QUARTERS)
         assert "".join(decoded(dataset, split) for split in SPLITS) == text
         lengths = [len(decoded(dataset, split)) for split in SPLITS]
         assert lengths == [dataset.description.splits[split].characters for split in SPLITS]
@@ -72,9 +76,7 @@ class TestPlain:
     def test_a_line_without_end(self, tmp_path: Path) -> None:
         text = "".join(f"word{number} " if number % 7 else f"w{number}" * 3000 for number in range(60))
         (tmp_path / "line.txt").write_text(text)
-        dataset = prepared(
-            tmp_path / "line.txt", tmp_path / "data", level="char", plain=True, shares=LAST_TENTH
-        )
+        dataset = prepared(tmp_path / "line.txt", tmp_path / "data", level="char", plain=True, **LAST_TENTH)
         assert decoded(dataset, "train") + decoded(dataset, "validation") == text
 
     def test_files_follow_each_other_with_an_end_between(self, tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ class TestPlain:
         folder.mkdir()
         for name in ("10.txt", "9.txt"):
             (folder / name).write_text(f"{name}\n" + comedy(20, seed=int(name[:-4])))
-        dataset = prepared(folder, tmp_path / "data", level="char", plain=True, shares=LAST_TENTH)
+        dataset = prepared(folder, tmp_path / "data", level="char", plain=True, **LAST_TENTH)
         ids = dataset.ids("train")
         assert np.flatnonzero(ids == dataset.vocabulary.end).tolist() == [
             len((folder / "9.txt").read_text()), len(ids) - 1,
@@ -94,9 +96,7 @@ class TestPlain:
         """Single lines are no documents, so they are never shuffled."""
         lines = [f"line {number}" for number in range(200)]
         (tmp_path / "lines.csv").write_text("text\n" + "\n".join(lines) + "\n")
-        dataset = prepared(
-            tmp_path / "lines.csv", tmp_path / "data", level="char", plain=True, shares=LAST_TENTH
-        )
+        dataset = prepared(tmp_path / "lines.csv", tmp_path / "data", level="char", plain=True, **LAST_TENTH)
         assert dataset.description.division is not None
         assert dataset.description.division.by == "block"
         texts = [decoded(dataset, split).split("\n") for split in ("train", "validation")]
@@ -107,7 +107,7 @@ class TestPlain:
 class TestScript:
     @pytest.mark.parametrize("level", ["word", "char", "bpe"])
     def test_the_ids_are_the_elements(self, play: Path, tmp_path: Path, level: str) -> None:
-        dataset = prepared(play, tmp_path / "data", level=level, shares=QUARTERS)
+        dataset = prepared(play, tmp_path / "data", level=level, **QUARTERS)
         expected = list(read(play.read_text(encoding="utf-8").splitlines(keepends=True)))
         found = [element for split in SPLITS for element in elements_of(dataset, split)]
         if level == "word":
@@ -121,7 +121,7 @@ class TestScript:
         folder.mkdir()
         for number in range(20):
             (folder / f"{number}.txt").write_text(comedy(20, seed=number))
-        dataset = prepared(folder, tmp_path / "data", level="char", shares=Shares(0.1, 0.1))
+        dataset = prepared(folder, tmp_path / "data", level="char", validation=0.1, test=0.1)
         description = dataset.description
         assert description.division is not None
         assert description.division.by == "document"
@@ -137,7 +137,7 @@ class TestScript:
         assert ends == [16, 1, 1]
 
     def test_characters_are_those_of_the_rendering(self, play: Path, tmp_path: Path) -> None:
-        dataset = prepared(play, tmp_path / "data", level="char", shares=QUARTERS)
+        dataset = prepared(play, tmp_path / "data", level="char", **QUARTERS)
         written = "".join(
             f"{line}\n" for line in write(read(play.read_text(encoding="utf-8").splitlines(keepends=True)))
         )
@@ -146,7 +146,7 @@ class TestScript:
     def test_a_paragraph_longer_than_a_piece_becomes_several(self, tmp_path: Path) -> None:
         words = " ".join(f"word{number}" for number in range(5000))
         (tmp_path / "play.txt").write_text(f"{comedy(30)}Bo: {words}\n\n{comedy(200)}")
-        dataset = prepared(tmp_path / "play.txt", tmp_path / "data", level="char", shares=LAST_TENTH)
+        dataset = prepared(tmp_path / "play.txt", tmp_path / "data", level="char", **LAST_TENTH)
         speech = [element.text for element in elements_of(dataset, "train") if "word" in element.text]
         assert len(speech) > 1 and " ".join(speech) == words
         assert all(len(text) <= 10_000 for text in speech)
@@ -155,7 +155,7 @@ class TestScript:
 class TestVocabulary:
     def test_it_is_learnt_from_the_training_split_alone(self, tmp_path: Path) -> None:
         (tmp_path / "play.txt").write_text(comedy(90) + "Zoë: Žižek żuł żółtą różę.\n\n" * 5, "utf-8")
-        dataset = prepared(tmp_path / "play.txt", tmp_path / "data", level="char", shares=LAST_TENTH)
+        dataset = prepared(tmp_path / "play.txt", tmp_path / "data", level="char", **LAST_TENTH)
         assert "ż" in "".join(element.text for element in elements_of(dataset, "validation"))
         assert len(dataset.vocabulary.encode("a")) == 1
         assert len(dataset.vocabulary.encode("ż")) == len("ż".encode())
@@ -182,7 +182,7 @@ class TestVocabulary:
         assert held.unknown_characters == len("Zeppelin") + len("zeugma")
 
     def test_lower_case(self, play: Path, tmp_path: Path) -> None:
-        dataset = prepared(play, tmp_path / "data", level="char", plain=True, lower=True, shares=LAST_TENTH)
+        dataset = prepared(play, tmp_path / "data", level="char", plain=True, lower=True, **LAST_TENTH)
         text = play.read_text(encoding="utf-8").lower()
         assert decoded(dataset, "train") + decoded(dataset, "validation") == text
         assert dataset.description.lower
@@ -227,7 +227,7 @@ class TestDescription:
             fingerprint(level="word"),
             fingerprint(level="char", plain=True),
             fingerprint(level="char", lower=True),
-            fingerprint(level="char", shares=QUARTERS),
+            fingerprint(level="char", **QUARTERS),
         }
         play.write_text(play.read_text(encoding="utf-8").replace("Nobody", "nobody", 1), encoding="utf-8")
         others.add(fingerprint(level="char"))
@@ -244,7 +244,9 @@ class TestReplacing:
 
         source = find_source(str(play), load_cards())
         with pytest.raises(KeyboardInterrupt):
-            prepare(source, fetch(source), Options("word"), DatasetFolder(tmp_path / "data"), interrupt)
+            prepare_corpora(
+                [fetch(source)], PrepareOptions(level="word"), DatasetFolder(tmp_path / "data"), interrupt
+            )
         after = Dataset(DatasetFolder(tmp_path / "data"))
         assert after.description == before
         assert decoded(after, "train")
@@ -259,10 +261,9 @@ class TestReplacing:
 def test_progress_is_told(play: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
     source = find_source(str(play), load_cards())
-    prepare(
-        source,
-        fetch(source),
-        Options("word"),
+    prepare_corpora(
+        [fetch(source)],
+        PrepareOptions(level="word"),
         DatasetFolder(tmp_path / "data"),
         lambda *args: told.append(args),
     )
@@ -284,11 +285,12 @@ def test_too_short_to_be_split(tmp_path: Path, text: str) -> None:
 class TestRecommendation:
     def test_a_card_knows_best(self) -> None:
         source = find_source("demo", load_cards())
-        fetched = fetch(source)
+        corpora = [fetch(source)]
         assert source.card is not None and source.card.level == "bpe"
-        assert recommended(source, fetched) == recommended(source, fetched, "bpe")
-        assert recommended(source, fetched).vocabulary_size == source.card.vocabulary_size
-        assert recommended(source, fetched, "char").vocabulary_size is None
+        left_open = settle(PrepareOptions(), corpora)
+        assert left_open == settle(PrepareOptions(level="bpe"), corpora)
+        assert left_open.vocabulary_size == source.card.vocabulary_size
+        assert settle(PrepareOptions(level="char"), corpora).vocabulary_size is None
 
     def test_otherwise_the_size_decides(self, tmp_path: Path) -> None:
         sizes = []
@@ -296,11 +298,49 @@ class TestRecommendation:
             path = tmp_path / f"{lines}.txt"
             path.write_text(comedy(lines))
             source = find_source(str(path), load_cards())
-            sizes.append(recommended(source, fetch(source)).vocabulary_size)
+            sizes.append(settle(PrepareOptions(), [fetch(source)]).vocabulary_size)
         assert sizes == [1000, 2000]
 
     def test_words_must_occur_twice_by_default(self, play: Path) -> None:
         source = find_source(str(play), load_cards())
-        fetched = fetch(source)
-        counts = {level: recommended(source, fetched, level).min_count for level in ("word", "bpe", "char")}
+        corpora = [fetch(source)]
+        counts = {level: settle(PrepareOptions(level=level), corpora).min_count for level in LEVELS}
         assert counts == {"word": 2, "bpe": 1, "char": 1}
+
+
+_COMPARE_PROCESS = """
+import csv, logging, sys, warnings
+from pathlib import Path
+
+import datasets
+import huggingface_hub.utils
+import scipy.io  # adds a filter of its own when it is first imported, by Datasets if not here
+from scriptforge.corpus.prepare import prepare
+from scriptforge.options import PrepareOptions
+from scriptforge.workspace import Workspace
+
+def state():
+    return {
+        "levels": {name: logging.getLogger(name).level for name in ("", "datasets", "huggingface_hub")},
+        "cells": csv.field_size_limit(),
+        "config": {name: value for name, value in vars(datasets.config).items() if name.isupper()},
+        "bars": (datasets.are_progress_bars_disabled(), huggingface_hub.utils.are_progress_bars_disabled()),
+        "warnings": list(warnings.filters),
+        "hooks": str(huggingface_hub.utils.get_session().event_hooks),
+    }
+
+before = state()
+folder = Path(sys.argv[1])
+corpora = [str(folder / "play.txt"), str(folder / "table.csv")]
+prepare(corpora, PrepareOptions(level="char"), Workspace(folder))
+after = state()
+print({key: (before[key], after[key]) for key in before if before[key] != after[key]})
+"""
+
+
+def test_preparing_leaves_the_process_as_it_was(play: Path, tmp_path: Path) -> None:
+    lines = "".join(f'Bo,"Line {number} of many, which is said aloud."\n' for number in range(200))
+    (tmp_path / "table.csv").write_text(f"speaker,line\n{lines}")
+    command = [sys.executable, "-c", _COMPARE_PROCESS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "{}\n"

@@ -10,7 +10,7 @@ from support.loopback_hub import Fault, Hub
 from support.tiny import prepared
 
 from scriptforge.corpus.cards import HubDataset
-from scriptforge.corpus.fetch import Fetched, fetch
+from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TableFile
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
@@ -32,11 +32,11 @@ def table(columns: dict[str, list[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def fetch_hub(hub: str, revision: str | None = None, files: tuple[str, ...] = ()) -> Fetched:
+def fetch_hub(hub: str, revision: str | None = None, files: tuple[str, ...] = ()) -> Corpus:
     return fetch(Source("show", HubDataset(hub=hub, revision=revision, files=files)))
 
 
-def lines_of(fetched: Fetched) -> list[str]:
+def lines_of(fetched: Corpus) -> list[str]:
     return [row["line"] for file in fetched.files if isinstance(file, TableFile) for row in file.rows()]
 
 

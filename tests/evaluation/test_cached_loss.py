@@ -6,7 +6,6 @@ import torch
 from support.slow import slow
 from support.tiny import prepared
 
-from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import evaluate_split
@@ -93,7 +92,7 @@ def test_without_weight_the_figures_are_those_of_the_stream(
 
 
 def test_an_empty_split_is_said_to_be_empty(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
-    dataset = prepared(tiny_text, tmp_path / "data", shares=Shares(0.1, 0))
+    dataset = prepared(tiny_text, tmp_path / "data", validation=0.1, test=0)
     with pytest.raises(DatasetError, match=r"test split .* is empty") as caught:
         evaluate_cached(Run(tiny_run).model, dataset, "test", CacheParameters(0.1))
     assert "--test" in caught.value.hint

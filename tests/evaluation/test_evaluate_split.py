@@ -5,7 +5,6 @@ import pytest
 import torch
 from support.tiny import comedy, mixed, naive_nats, prepared
 
-from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import Evaluation, evaluate_sources, evaluate_split, extent
@@ -31,7 +30,7 @@ def test_a_split_is_read_from_the_end_of_a_script(
 def test_unknown_words_are_charged_to_the_character(tmp_path: Path) -> None:
     text = tmp_path / "play.txt"
     text.write_text(comedy(95) + "Bo: Nobody ate a zeppelin again.\n\nBo: My aunt xylophoned.\n", "utf-8")
-    dataset = prepared(text, tmp_path / "data", shares=Shares(0.05, 0))
+    dataset = prepared(text, tmp_path / "data", validation=0.05, test=0)
     held = extent(dataset, "validation")
     assert held.unknown == np.count_nonzero(dataset.ids("validation") == dataset.vocabulary.unknown) == 2
     assert held.unknown_characters == len("zeppelin") + len("xylophoned")
@@ -39,7 +38,7 @@ def test_unknown_words_are_charged_to_the_character(tmp_path: Path) -> None:
 
 
 def test_an_empty_split_is_said_to_be_empty(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
-    dataset = prepared(tiny_text, tmp_path / "data", shares=Shares(0.1, 0))
+    dataset = prepared(tiny_text, tmp_path / "data", validation=0.1, test=0)
     with pytest.raises(DatasetError, match=r"test split .* is empty") as caught:
         evaluate_split(Run(tiny_run).model, dataset, "test")
     assert "--test" in caught.value.hint
@@ -88,7 +87,7 @@ class TestMix:
                 )
 
     def test_an_empty_split_is_said_to_be_empty(self, mix: Dataset, model: Recurrent, tmp_path: Path) -> None:
-        dataset = mixed(["harbour.txt", "bridge.txt"], tmp_path / "data" / "untested", shares=Shares(0.1, 0))
+        dataset = mixed(["harbour.txt", "bridge.txt"], tmp_path / "data" / "untested", validation=0.1, test=0)
         with pytest.raises(DatasetError, match=r"test split .* is empty"):
             evaluate_sources(model, dataset, "test")
 

@@ -171,7 +171,7 @@ def read_script(text: str, format: str = "fdx") -> Script:
 
 def pieces(path: Path) -> tuple[list[ScriptRow], Parsing]:
     source, parsing = Source("corpus", LocalPath(path=path)), Parsing()
-    return list(parse(source, fetch(source), False, parsing)), parsing
+    return list(parse(fetch(source), False, parsing)), parsing
 
 
 def test_a_document_is_read_whole() -> None:

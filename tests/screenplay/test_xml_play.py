@@ -271,7 +271,7 @@ def test_a_file_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> None:
     text = TEI.replace("utf-8", encoding).replace("soup", word)
     (tmp_path / "kettle.xml").write_bytes(text.encode(encoding))
     source, parsing = Source("kettle", LocalPath(path=tmp_path / "kettle.xml")), Parsing()
-    found = list(parse(source, fetch(source), False, parsing))
+    found = list(parse(fetch(source), False, parsing))
     assert {piece.title for piece in found} == {"The Kettle"}
     assert f"(softly) O {word}, O bowl," in found[7].text
     assert parsing.text_format == "xml-play"
@@ -281,4 +281,4 @@ def test_a_broken_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "kettle.xml").write_text(TEI[:1500], encoding="utf-8")
     source = Source("kettle", LocalPath(path=tmp_path / "kettle.xml"))
     with pytest.raises(CorpusError, match=r"^“kettle\.xml” breaks off in line \d+: <\w+> is not closed\.$"):
-        list(parse(source, fetch(source), False, Parsing()))
+        list(parse(fetch(source), False, Parsing()))

@@ -10,9 +10,10 @@ import torch
 from scriptforge.config import Settings, resolve
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.prepare import Options, prepare, prepare_mix
+from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import find_source, find_sources
 from scriptforge.dataset import Dataset
+from scriptforge.options import PrepareOptions
 from scriptforge.training.events import Finished, TrainingEvent
 from scriptforge.workspace import DatasetFolder
 
@@ -37,15 +38,16 @@ def comedy(lines: int, seed: int = 0) -> str:
 def prepared(source: Path | str, folder: Path, **options: Any) -> Dataset:
     """A dataset of a corpus, at the word level unless the options say otherwise."""
     found = find_source(str(source), load_cards())
-    prepare(found, fetch(found), Options(**{"level": "word", **options}), DatasetFolder(folder))
+    chosen = PrepareOptions(**{"level": "word", "min_count": 1, **options})
+    prepare_corpora([fetch(found)], chosen, DatasetFolder(folder))
     return Dataset(DatasetFolder(folder))
 
 
 def mixed(corpora: Sequence[str], folder: Path, **options: Any) -> Dataset:
     """A dataset of files or folders, each perhaps with a weight; at the char level unless told otherwise."""
     sources = find_sources(corpora, load_cards())
-    fetched = [(source, fetch(source)) for source in sources]
-    prepare_mix(fetched, Options(**{"level": "char", **options}), DatasetFolder(folder))
+    chosen = PrepareOptions(**{"level": "char", "min_count": 1, **options})
+    prepare_corpora([fetch(source) for source in sources], chosen, DatasetFolder(folder))
     return Dataset(DatasetFolder(folder))
 
 

@@ -13,7 +13,6 @@ from support.skips import skip_without_bf16_lstm
 from support.tiny import comedy, finish, prepared, small
 
 from scriptforge.config import Settings
-from scriptforge.corpus.options import Shares
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, TrainingError
 from scriptforge.evaluation import evaluate_split
@@ -41,7 +40,7 @@ def validated(reports: Iterable[TrainingEvent]) -> list[Validated]:
 def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> None:
     text = tmp_path / "play.txt"
     text.write_text(comedy(8))
-    dataset = prepared(text, tmp_path / "data", shares=Shares(0.2, 0))
+    dataset = prepared(text, tmp_path / "data", validation=0.2, test=0)
     settings = small(
         hidden_size=64,
         embedding_size=32,
@@ -215,7 +214,7 @@ class TestTooLittleText:
     def test_shorter_than_a_sequence(self, tmp_path: Path, folder: RunFolder) -> None:
         text = tmp_path / "play.txt"
         text.write_text(comedy(5))
-        dataset = prepared(text, tmp_path / "data", shares=Shares(0.3, 0))
+        dataset = prepared(text, tmp_path / "data", validation=0.3, test=0)
         with pytest.raises(TrainingError, match=r"too small: \d+ tokens to train on") as caught:
             list(start(dataset, small(sequence_length=1000), folder, "cpu"))
         assert "sequence_length" in caught.value.hint
@@ -223,7 +222,7 @@ class TestTooLittleText:
     def test_shorter_than_a_batch_is_enough(self, tmp_path: Path, folder: RunFolder) -> None:
         text = tmp_path / "play.txt"
         text.write_text(comedy(5))
-        dataset = prepared(text, tmp_path / "data", shares=Shares(0.3, 0))
+        dataset = prepared(text, tmp_path / "data", validation=0.3, test=0)
         finish(start(dataset, small(batch_size=500, sequence_length=8), folder, "cpu"))
 
     def test_nothing_of_the_run_before_is_lost(
