@@ -1,14 +1,14 @@
-"""A script as one page of HTML, to read on a screen and to print as screenplays are printed.
+"""Scripts in formats that screenwriters do not type: a page of HTML for people, a JSON document for programs.
 
-On paper it has the margins that the trade expects: twelve-point typewriter type, ten characters to the inch
-and six lines, a page being a minute or so. A title has a page of its own, the other pages have numbers, and
-no cue stands at the foot of a page without its dialogue. A parenthetical that opens a speech, stands between
-two sentences or has a line to itself is set on its own, `(O.S.)` and `(V.O.)` beside the name.
+The page is to be read on a screen, and printed as screenplays are. On paper it has the margins of the trade:
+twelve-point typewriter type, ten characters to the inch and six lines, so that a page lasts a minute or so. A
+title has a page of its own, the other pages have numbers, and no cue is at the foot of a page without its
+dialogue. A parenthetical that opens a speech, is between two sentences or has a line to itself is set on its
+own; `(O.S.)` and `(V.O.)` are beside the name. The page needs nothing from elsewhere: it has no script, font,
+image or link, and forbids the browser to load any. Text from the script is only ever text. Nothing here reads
+the page back.
 
-Nothing in the page is asked of anybody else: there is no script, font, image or link, and the page forbids
-the browser all of that. Text is only ever text. The page is for eyes; nothing here reads it back.
-
-One script as one JSON document, for other programs.
+The JSON document looks like this:
 
     {
       "title": "Exact Change",
@@ -17,8 +17,8 @@ One script as one JSON document, for other programs.
       ]
     }
 
-An element has a line of its own, so that two drafts can be compared line by line. Reading is the table's
-business: the elements are turns.
+Each element has a line of its own, so that two drafts can be compared line by line. `table` reads it back:
+the elements are turns.
 """
 
 import json
@@ -28,7 +28,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from scriptforge.characters import TURNING
-from scriptforge.screenplay.line_heuristics import part_at_parentheticals, split_cue_extension
+from scriptforge.screenplay.line_heuristics import split_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Scene, Script, normalise
 
 _UNTITLED = "Script"
@@ -80,10 +80,10 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 
 def write_html(script: Script) -> Iterator[str]:
-    """Lays out a script as a page.
+    """Lay out a script as a page.
 
     Args:
-        script: its elements in normal form.
+        script: the script, its elements in normal form.
 
     Yields:
         Lines without line ends.
@@ -126,7 +126,7 @@ def _render_scene(scene: Scene) -> Iterator[str]:
 
 def _render_speech(element: Element) -> Iterator[str]:
     extension, said = split_cue_extension(element.text)
-    parts = (part for line in said.split("\n") for part in part_at_parentheticals(line))
+    parts = (part for line in said.split("\n") for part in split_at_parentheticals(line))
     yield '<div class="speech">'
     yield _block("p", "cue", f"{element.speaker} {extension}".rstrip())
     for is_parenthetical, run in groupby(parts, key=attrgetter("is_parenthetical")):
@@ -143,22 +143,22 @@ def _block(tag: str, name: str, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text that stays text, and keeps to its own direction."""
+    """Return text from a script as text of the page, which cannot turn the direction of what follows it."""
     return escape(TURNING.sub("\ufffd", text))
 
 
 def write_json(script: Script) -> Iterator[str]:
-    """Lays out a script as JSON.
+    """Lay out a script as JSON.
 
     Args:
-        script: its elements in normal form.
+        script: the script, its elements in normal form.
 
     Yields:
         Lines without line ends.
     """
     yield "{"
     yield f'  "title": {_json(script.title)},'
-    elements = [f"    {_render(element)}" for element in script.elements]
+    elements = [f"    {_json_element(element)}" for element in script.elements]
     if not elements:
         yield '  "elements": []'
     else:
@@ -169,7 +169,7 @@ def write_json(script: Script) -> Iterator[str]:
     yield "}"
 
 
-def _render(element: Element) -> str:
+def _json_element(element: Element) -> str:
     return _json({"kind": element.kind, "speaker": element.speaker, "text": element.text})
 
 

@@ -4,13 +4,13 @@
     <Paragraph Type="Parenthetical"><Text>(softly)</Text></Paragraph>
     <Paragraph Type="Dialogue"><Text>Tea</Text><Text Style="Italic">, now?</Text></Paragraph>
 
-A cue and what is said under it are one element: a parenthetical is joined by spaces to what stands around it,
+A cue and what is said under it are one element: a parenthetical is joined by spaces to what is around it,
 `(O.S.) (softly) Tea, now?`, other paragraphs by line breaks. Two who speak at once speak one after the other.
-Notes, summaries and omitted scenes are left out. What is written is checked by reading it back, as in
-`name_line`.
+Notes, summaries and omitted scenes are left out. As in `name_line`, the writer reads back what it has
+written, and writes the speech more plainly if the result is another element.
 
-The readers that are to be had take only the first `Text` of a paragraph, skip dual dialogue and the title
-page, and hold the whole file in memory; hence this one.
+Other readers take only the first `Text` of a paragraph, skip dual dialogue and the title page, and hold the
+whole file in memory.
 """
 
 import re
@@ -21,12 +21,12 @@ from xml.etree.ElementTree import Element as Node
 from xml.sax.saxutils import escape
 
 from scriptforge.screenplay.format import BrokenScript, Evidence, Format, Parsed, peek
-from scriptforge.screenplay.line_heuristics import is_bracketed, part_at_parentheticals, split_cue_extension
+from scriptforge.screenplay.line_heuristics import is_bracketed, split_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Kind, Script, normalise
 from scriptforge.screenplay.xml_stream import pull, root
 
 TITLE_WITHIN = 200_000
-"""Lines. The title page stands behind the script; five times a long film is read up to there."""
+"""Lines. The title page comes after the script; this is five times the length of a long film."""
 
 _ROOT = "finaldraft"
 _CONTENT = (_ROOT, "content")
@@ -44,7 +44,7 @@ _KINDS: dict[str, Kind] = {
     "cast list": "action",
     "end of act": "action",
 }
-_FURNITURE = re.compile(r"\((?:more|continued)\)", re.IGNORECASE)
+_PAGE_ARTEFACT = re.compile(r"\((?:more|continued)\)", re.IGNORECASE)
 
 _TYPES: dict[Kind, str] = {"heading": "Scene Heading", "action": "Action", "transition": "Transition"}
 
@@ -53,8 +53,8 @@ class _Paragraph(NamedTuple):
     """A paragraph of the file.
 
     Attributes:
-        type: what Final Draft says it is, in lower case; empty where it says nothing.
-        text: all its runs together.
+        type: its `Type` in lower case; empty where it has none.
+        text: the text of all its runs.
     """
 
     type: str
@@ -62,26 +62,26 @@ class _Paragraph(NamedTuple):
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Looks at the outermost element."""
+    """Check the name of the outermost element."""
     if root(head) == _ROOT:
         return Evidence(1.0, "it is a Final Draft document")
     return Evidence(0.0, "there is no <FinalDraft> at its beginning")
 
 
 def title(head: Sequence[str]) -> str:
-    """The first paragraph on the title page that is not blank; empty where there is none."""
+    """Return the first paragraph on the title page that is not blank; empty where there is none."""
     try:
         for path, node in pull(_from_title_page(head), {"paragraph"}, _LEFT_OUT):
             words = _text(node).split()
             if words and path and path[0] == "titlepage":
                 return " ".join(words)
     except BrokenScript:
-        pass  # going through the script says where; and beyond the title page this is no document of its own
+        pass  # `parse` reports where; and the text from the title page on is not a whole document
     return ""
 
 
 def _from_title_page(lines: Iterable[str]) -> Iterator[str]:
-    """The text from the beginning of the title page; no text inside of XML looks like a tag."""
+    """Yield the text from the title page on. Text inside XML cannot look like its tag: `<` is escaped."""
     rest = iter(lines)
     for line in rest:
         _, tag, behind = line.partition("<TitlePage")
@@ -91,7 +91,7 @@ def _from_title_page(lines: Iterable[str]) -> Iterator[str]:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yields an element for each speech and each other paragraph."""
+    """Yield an element for each speech and each other paragraph."""
     head, lines = peek(lines)
     name = root(head)
     if name not in (_ROOT, ""):
@@ -103,7 +103,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[_Paragraph]:
-    """The paragraphs of the script itself, those of dual dialogue one after the other."""
+    """Yield the paragraphs of the script itself, those of dual dialogue one after the other."""
     for path, node in pull(lines, {"paragraph"}, _LEFT_OUT):
         if path[:2] != _CONTENT or node.tag != "paragraph":
             continue
@@ -115,12 +115,12 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[_Paragraph]:
 
 
 def _text(node: Node) -> str:
-    """The text of all runs of a paragraph, however they are styled."""
-    return "".join(piece for run in node.iterfind("text") for piece in run.itertext())
+    """Return the text of all runs of a paragraph, whatever their style."""
+    return "".join(text for run in node.iterfind("text") for text in run.itertext())
 
 
 def _runs(paragraphs: Iterable[_Paragraph]) -> Iterator[list[_Paragraph]]:
-    """Gathers a cue and all that is said under it; any other paragraph stands alone."""
+    """Gather a cue and everything that is said under it; any other paragraph is alone."""
     run: list[_Paragraph] = []
     for paragraph in paragraphs:
         if run and not (run[0].type == _CUE and paragraph.type in _SPOKEN):
@@ -140,7 +140,7 @@ def _parse_run(run: Sequence[_Paragraph]) -> Parsed:
 
 
 def _join(spoken: Iterable[_Paragraph]) -> str:
-    """What is said, a line for each paragraph, but with spaces around parentheticals."""
+    """Join what is said, a line for each paragraph, but with spaces around parentheticals."""
     said = [paragraph for paragraph in map(_tidy, spoken) if paragraph.text]
     joined = [paragraph.text for paragraph in said[:1]]
     for above, paragraph in pairwise(said):
@@ -150,12 +150,12 @@ def _join(spoken: Iterable[_Paragraph]) -> str:
 
 
 def _tidy(paragraph: _Paragraph) -> _Paragraph:
-    """The paragraph without white space around it; a parenthetical is one line in brackets, not `(MORE)`."""
+    """Strip a paragraph, and make a parenthetical one line in brackets, or empty if it is `(MORE)`."""
     text = paragraph.text.strip()
     if _is_parenthetical(paragraph) and text:
         text = " ".join(text.split())
         text = text if is_bracketed(text) else f"({text})"
-        text = "" if _FURNITURE.fullmatch(text) else text
+        text = "" if _PAGE_ARTEFACT.fullmatch(text) else text
     return _Paragraph(paragraph.type, text)
 
 
@@ -164,10 +164,10 @@ def _is_parenthetical(paragraph: _Paragraph) -> bool:
 
 
 def write(script: Script) -> Iterator[str]:
-    """Lays out a script as a Final Draft document.
+    """Lay out a script as a Final Draft document.
 
     Args:
-        script: its elements in normal form.
+        script: the script, its elements in normal form.
 
     Yields:
         Lines without line ends.
@@ -194,7 +194,7 @@ def _render(text: str, attributes: str) -> list[str]:
 
 
 def _lay_out(element: Element) -> list[_Paragraph]:
-    """The paragraphs that read back as the element, parentheticals in their own where that can be."""
+    """Return paragraphs that read back as the element, with parentheticals in their own if possible."""
     if element.kind != "dialogue":
         return [_Paragraph(_TYPES[element.kind], element.text)]
     paragraphs = list(_lay_out_speech(element.speaker, element.text))
@@ -207,7 +207,7 @@ def _lay_out(element: Element) -> list[_Paragraph]:
 def _lay_out_speech(speaker: str, text: str) -> Iterator[_Paragraph]:
     extension, said = split_cue_extension(text)
     yield _Paragraph("Character", f"{speaker} {extension}".rstrip())
-    for part in part_at_parentheticals(said):
+    for part in split_at_parentheticals(said):
         yield _Paragraph("Parenthetical" if part.is_parenthetical else "Dialogue", part.text)
 
 

@@ -1,6 +1,6 @@
-"""What a format is: a way to lay out a script in lines, that can be recognised and parsed.
+"""The interface of a format: a way to lay out a script in lines, which can be recognised and parsed.
 
-This module knows no format in particular.
+This module knows no particular format.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,14 +12,14 @@ from scriptforge.errors import CorpusError
 from scriptforge.screenplay.script import Element
 
 HEAD_LINES = 2000
-"""Lines from which a format is recognised: an episode or two, read in a few milliseconds."""
+"""How many lines a format is recognised by: an episode or two, read in a few milliseconds."""
 
 
 class BrokenScript(CorpusError):  # noqa: N818 (it names the script)
-    """A text that is not what its format promises. Formats do not know files: who does, names the file.
+    """A text that is not what its format promises. Formats do not know files: `named` adds the file's name.
 
     Args:
-        what: goes on from the name of the file, without a full stop: "breaks off in line 12".
+        what: continues the name of the file, without a full stop: "breaks off in line 12".
         hint: one line that says what to do about it.
     """
 
@@ -28,7 +28,7 @@ class BrokenScript(CorpusError):  # noqa: N818 (it names the script)
         self.what = what
 
     def named(self, name: str) -> CorpusError:
-        """The same, said of the file of this name."""
+        """Return the same error, with the name of the file."""
         return CorpusError(f"“{name}” {self.what}.", self.hint)
 
 
@@ -37,7 +37,7 @@ class Parsed(NamedTuple):
 
     Attributes:
         element: the element as printed; it need not be in normal form.
-        understood: False where the format met something it has no rule for and kept it as action.
+        understood: False where the format has no rule for the text and kept it as action.
     """
 
     element: Element
@@ -46,11 +46,11 @@ class Parsed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How sure a format is that a text is laid out in it.
+    """How certain it is that a text is laid out in a format.
 
     Attributes:
         score: from 0, certainly not, to 1, certainly.
-        reason: what the score rests on, as a clause for people: "96 % of 2,000 lines are `name: text`".
+        reason: why, as a clause for people: "96 % of 2,000 lines are `name: text`".
     """
 
     score: float
@@ -66,14 +66,14 @@ class Format:
     """One way to lay out a script.
 
     Attributes:
-        name: what people call it on the command line.
+        name: its name on the command line.
         description: one line that shows what it looks like.
-        recognise: weighs the first lines of a text.
+        recognise: scores the first lines of a text.
         parse: turns lines, without their line ends, into elements as they come. A format that can be broken
-            raises `BrokenScript` where it is; any other keeps as action what it does not know.
+            raises `BrokenScript` at the break; any other keeps what it does not know as action.
         title: finds the script's title in the first lines; empty where the format has no place for one.
-        title_within: how many first lines `title` is given, which are held in memory.
-        suffix: what the names of its files end in, if everything that is named so has to be in it.
+        title_within: how many first lines `title` is given; they are held in memory.
+        suffix: the suffix of its files, if every file with it must be in this format.
     """
 
     name: str
@@ -86,12 +86,12 @@ class Format:
 
 
 def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iterator[str]]:
-    """The first `count` lines, and an iterator over all lines, those included."""
+    """Return the first `count` lines, and an iterator over all lines, the first ones included."""
     rest = iter(lines)
     head = list(islice(rest, count))
     return head, chain(head, rest)
 
 
 def percentage(part: int, whole: int) -> str:
-    """A share as people read it: `96 %`; the whole may be 0."""
+    """Return a share as people read it: `96 %`; the whole may be 0."""
     return f"{100 * part / max(whole, 1):.0f} %"

@@ -1,10 +1,10 @@
-"""The formats that scripts come in: detect and read one, and write a script in one.
+"""The registry of formats: detect the format of a script and read it, or write a script in one.
 
 A format is a module of this room and an entry in `FORMATS`; a writer is an entry in `WRITERS`. This module
 knows neither where lines come from nor what any format looks like.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
@@ -29,7 +29,7 @@ FORMATS: tuple[Format, ...] = (
     fountain.FORMAT,
     plain_layouts.PROSE,
 )
-"""In the order in which they are shown, and preferred when their evidence is equal."""
+"""In the order in which they are listed, and preferred when their evidence is equal."""
 
 Writer: TypeAlias = Callable[[Script], Iterator[str]]
 """Lays out a script in lines without line ends."""
@@ -41,21 +41,27 @@ WRITERS: dict[str, Writer] = {
     "json": export.write_json,
     "html": export.write_html,
 }
-"""By the suffix of the files they make, which is also what the formats are called on the command line."""
+"""By the suffix of the files they make, which is also the name of the format on the command line."""
 
 _EXAMPLES = 3
 
 
 class Reading:
-    """A script being read: elements in normal form, which can be gone through once.
+    """A script being read: an iterator over its elements in normal form, which counts what it reads.
+
+    Args:
+        format: the format of the script.
+        reason: why it is read in this format, in one sentence.
+        title: the script's title; empty where the format has no place for one.
+        lines: the text, without line ends.
 
     Attributes:
-        format: the name of the format it is read as.
-        reason: why, in one sentence.
-        title: the script's title; empty where the format has no place for one.
-        characters: how many characters of text and speakers were read so far.
-        unparsed: how many of them the format did not know and kept as action.
-        unparsed_examples: the first few different ones of the texts kept so.
+        format: the name of the format.
+        reason: as above.
+        title: as above.
+        characters: how many characters of text and speakers have been read so far.
+        unparsed: how many of them the format has no rule for and kept as action.
+        unparsed_examples: the first few different texts that were kept as action.
     """
 
     def __init__(self, format: Format, reason: str, title: str, lines: Iterable[str]) -> None:
@@ -72,7 +78,7 @@ class Reading:
 
     @property
     def unparsed_share(self) -> float:
-        """The unparsed part of the characters read so far, from 0 to 1."""
+        """Return the share of the characters read so far that is unparsed, 0 to 1."""
         return self.unparsed / self.characters if self.characters else 0.0
 
     def _normalised(self, format: Format, lines: Iterable[str]) -> Iterator[Element]:
@@ -90,35 +96,36 @@ class Reading:
 
 
 def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> Reading:
-    """Starts reading a script, in the format that explains most of its first lines.
+    """Start to read a script, in the format that explains most of its first lines.
 
     Args:
-        lines: the text, in lines or in any other pieces that end where lines end.
-        format: the name of the format, where it is known.
-        suffix: what the name of the file ends in, `.fdx`: it decides where it belongs to a format.
+        lines: the text, in lines or in any other strings that end where lines end.
+        format: the name of the format, if it is known.
+        suffix: the suffix of the file, `.fdx`: it decides if it belongs to a format.
 
     Returns:
-        The reading, of which only the first lines have been taken. Going through it raises `BrokenScript`
-        where the text is not what its format promises.
+        The reading, for which only the first lines have been taken. Iterating raises `BrokenScript` where the
+        text is not what its format promises.
 
     Raises:
         UsageError: there is no format of that name.
     """
     head, lines = peek(_single_lines(lines))
-    promised = next((each for each in FORMATS if each.suffix and each.suffix == suffix.lower()), None)
-    if format is not None:
-        chosen = _find_format(format)
-        reason = "the format was asked for"
-    elif promised:
-        chosen = promised
-        reason = f"the file's name ends in {chosen.suffix}"
-    else:
-        evidence, chosen = max(
-            ((candidate.recognise(head), candidate) for candidate in FORMATS), key=lambda pair: pair[0].score
-        )
-        reason = evidence.reason
+    chosen, reason = _choose(head, format, suffix)
     beginning, lines = peek(lines, chosen.title_within)
     return Reading(chosen, reason[0].upper() + reason[1:] + ".", chosen.title(beginning), lines)
+
+
+def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format, str]:
+    """Return the format to read a script in, and why."""
+    if name is not None:
+        return _find_format(name), "the format was asked for"
+    for each in FORMATS:
+        if each.suffix and each.suffix == suffix.lower():
+            return each, f"the file's name ends in {each.suffix}"
+    # max keeps the first of equal scores.
+    evidence, best = max(((each.recognise(head), each) for each in FORMATS), key=lambda pair: pair[0].score)
+    return best, evidence.reason
 
 
 def _find_format(name: str) -> Format:
@@ -128,17 +135,17 @@ def _find_format(name: str) -> Format:
     return by_name[name]
 
 
-def _single_lines(pieces: Iterable[str]) -> Iterator[str]:
-    """The lines without line ends, whichever of the line ends that Unicode knows, or byte-order marks."""
-    for piece in pieces:
-        yield from piece.removeprefix("\ufeff").splitlines() or ("",)
+def _single_lines(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the lines without byte-order marks and line ends, of which Unicode knows several."""
+    for text in texts:
+        yield from text.removeprefix("\ufeff").splitlines() or ("",)
 
 
 def write(script: Script, format: str) -> str:
-    """A script as the text of a file.
+    """Return a script as the text of a file.
 
     Args:
-        script: its elements in normal form.
+        script: the script, its elements in normal form.
         format: a key of `WRITERS`.
 
     Raises:

@@ -15,28 +15,26 @@ r"""Fountain, the plain-text markup of screenplays, read and written.
     > Later                         a transition, whatever it looks like
     \*  \_  \[  \~  \^  \<          the sign itself, where it would be a mark
 
-Blank lines part elements. Lines of one kind without a blank line between them are one element of several
-lines; a line of two spaces is a blank one that does not end a speech. Read and dropped are boneyards `/* */`,
-notes `[[ ]]`, sections `#`, synopses `=`, page breaks `===`, the numbers of scenes, what else the title page
-says, and all marks.
+Blank lines separate elements. Lines of one kind without a blank line between them are one element of several
+lines; a line of two spaces is a blank one that does not end a speech. Boneyards `/* */`, notes `[[ ]]`,
+sections `#`, synopses `=`, page breaks `===`, scene numbers, everything but the title on the title page, and
+all marks are read and dropped.
 
-The readers that are to be had are not right on this, and two of the three hold the whole script in memory:
-screenplain takes a first line with a colon for a title page, puts headings in capitals, and knows neither
-songs nor `\_`; screenplay-tools leaves emphasis and escapes in the text, takes `ÉLODIE` for action and `.38`
-in dialogue for a heading, and loses all that follows an open boneyard; jouvence takes `R2D2` for action and
-does not come back from an open boneyard.
+Reading goes in three steps: comments are cut from the lines, lines gathered to paragraphs, and paragraphs
+parsed. Paragraphs are parsed independently of each other, except for the title page, which comes first.
+
+Writing lays out each element as screenwriters type it, with a mark only where it would be misread. To know
+that, the writer asks the reader: it reads what it has written, and adds the mark if the result is another
+element. So the rules exist once. Headings, transitions and cues also get a mark unless Fountain's own
+description knows them, since other programs read no more than that.
+
+Other readers are not right on this, and two of the three hold the whole script in memory: screenplain takes a
+first line with a colon for a title page, puts headings in capitals, and knows neither songs nor `\_`;
+screenplay-tools leaves emphasis and escapes in the text, takes `ÉLODIE` for action and `.38` in dialogue for
+a heading, and loses everything after an open boneyard; jouvence takes `R2D2` for action and never returns
+from an open boneyard.
 
 Source: https://fountain.io/syntax
-
-Reading Fountain: comments are cut from the lines, lines gathered to paragraphs, and paragraphs parsed.
-
-What a paragraph is does not depend on those around it, but for the title page, which comes first.
-
-Writing Fountain: each element as screenwriters type it, marked only where it would be misread.
-
-The writer asks the reader: what is written is read, and forced where something else comes of it. Beyond that
-it keeps to what other programs read: plain are only headings, transitions and cues that Fountain's own
-description knows.
 """
 
 import re
@@ -54,10 +52,11 @@ from scriptforge.screenplay.fountain_markup import (
     without_notes,
 )
 from scriptforge.screenplay.line_heuristics import (
+    blocks,
     is_act_heading,
     is_scene_heading,
     is_transition,
-    part_at_parentheticals,
+    split_at_parentheticals,
     split_cue_extension,
 )
 from scriptforge.screenplay.script import Element, Script, normalise
@@ -67,12 +66,13 @@ _TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|da
 _SCENE_NUMBER = re.compile(r"[\w.-]+")
 _FORCING = ("!", ".", ">", "#", "=", "~")
 _DROPPED = re.compile(r"#|=(?!=)|={3,}$")
-_LONGEST_PARAGRAPH = 1_000_000
-"""Characters. A text without blank lines is taken apart here, so that it never fills the memory."""
+_PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
+_PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
+"""What Fountain's own description knows for a heading and a cue without a mark."""
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Weighs how many paragraphs are scene headings, cued dialogue or transitions."""
+    """Count the paragraphs that are scene headings, cued dialogue or transitions."""
     paragraphs = list(_paragraphs(head))
     firsts = [paragraph[0].strip() for paragraph in paragraphs]
     headings = sum(len(paragraph) == 1 and is_scene_heading(paragraph[0].strip()) for paragraph in paragraphs)
@@ -91,7 +91,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def title(head: Sequence[str]) -> str:
-    """The title on the title page, on one line; empty where there is no such page."""
+    """Return the title on the title page, on one line; empty where there is no such page."""
     page = next(_paragraphs(head), [])
     if not _is_title_page(page):
         return ""
@@ -109,40 +109,30 @@ def title(head: Sequence[str]) -> str:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yields the elements of each paragraph; the title page is left to `title`."""
+    """Yield the elements of each paragraph; the title page is left to `title`."""
     for number, paragraph in enumerate(_paragraphs(lines)):
         if number > 0 or not _is_title_page(paragraph):
             yield from map(Parsed, _parse_paragraph([line.strip() for line in paragraph]))
 
 
 def is_parenthetical(line: str) -> bool:
-    """Whether a line of dialogue, stripped and without marks, says how the others are said."""
+    """Return whether a line of dialogue, stripped and without marks, is a parenthetical."""
     return line.startswith("(") and line.endswith(")")
 
 
 def has_scene_number(heading: str) -> bool:
-    """Whether a stripped heading ends in what is taken for the number of the scene."""
+    """Return whether a stripped heading ends in what is taken for the number of the scene."""
     return len(_without_scene_number(heading)) < len(heading)
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The runs of lines between blank lines, without comments and with escaped signs set aside."""
-    paragraph: list[str] = []
-    size = 0
-    is_speech = False
-    for line in without_notes(map(set_aside, without_boneyards(lines))):
-        is_blank = not line.strip()
-        is_end = is_blank and not (is_speech and line == FORCED_BLANK)
-        if paragraph and (is_end or size > _LONGEST_PARAGRAPH):
-            yield paragraph
-            paragraph, size, is_speech = [], 0, False
-        if paragraph or not is_blank:
-            paragraph.append(line)
-            size += len(line)
-            if len(paragraph) == 2:
-                is_speech = _is_speech(paragraph)
-    if paragraph:
-        yield paragraph
+    """Yield the runs of lines between blank lines, without comments and with escaped signs set aside."""
+    return blocks(without_notes(map(set_aside, without_boneyards(lines))), _ends)
+
+
+def _ends(paragraph: Sequence[str], blank: str) -> bool:
+    """Return whether a blank line ends a paragraph: a forced one does not end a speech."""
+    return blank != FORCED_BLANK or not _is_speech(paragraph)
 
 
 def _is_title_page(paragraph: Sequence[str]) -> bool:
@@ -158,7 +148,7 @@ def _is_speech(paragraph: Sequence[str]) -> bool:
 
 
 def _cue(line: str) -> str:
-    """The cue on a stripped line, without its marks; empty where the line is no cue."""
+    """Return the cue on a stripped line, without its marks; empty where the line is no cue."""
     marked = line.removesuffix("^").strip()
     if marked.startswith("@"):
         return without_marks(marked[1:]).strip()
@@ -190,7 +180,7 @@ def _join_speech(lines: Iterable[str]) -> str:
 
 
 def _parse_line(line: str) -> Element:
-    """What a stripped line outside dialogue is; one that is dropped is action without text."""
+    """Return the element on a stripped line outside dialogue; a dropped line is action without text."""
     if _DROPPED.match(line):
         return Element("action", "")
     mark, forced = line[0], without_marks(line[1:]).strip()
@@ -219,15 +209,12 @@ FORMAT = Format(
     "fountain", "Fountain, the plain-text markup of screenplays", recognise, parse, title, suffix=".fountain"
 )
 
-_PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
-_PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
-
 
 def write(script: Script) -> Iterator[str]:
-    """Lays out a script; a heading without text is the number of its scene.
+    """Lay out a script; a heading without text becomes the number of its scene.
 
     Args:
-        script: its elements in normal form.
+        script: the script, its elements in normal form.
 
     Yields:
         Lines without line ends.
@@ -242,7 +229,7 @@ def write(script: Script) -> Iterator[str]:
 
 
 def _title_page(title: str) -> list[str]:
-    """The lines of the page; none where there is no title."""
+    """Return the lines of the title page; none where there is no title."""
     tidy = normalise(Element("heading", title))
     first, *others = [escape(line) for line in tidy.text.split("\n")] if tidy else [""]
     if others:
@@ -265,7 +252,12 @@ def _written_paragraphs(script: Script) -> Iterator[list[str]]:
 
 
 def _heading(line: str, scene: int) -> str:
-    """A line of a heading; one that has no text, or ends like the number of a scene, is given the scene's."""
+    """Return a line of a heading as it is written.
+
+    One without text is given the number of the scene, since nothing else is a heading without text. So is one
+    that ends like a number, `ROOM #5#`, of which the reader would drop the end: it drops the number of the
+    scene instead.
+    """
     escaped = escape(line)
     if not line or has_scene_number(line):
         escaped = f"{escaped} #{scene}#".lstrip()
@@ -292,7 +284,7 @@ def _line_of_action(line: str) -> str:
 
 
 def _speech(element: Element) -> list[str]:
-    """The first of the ways to write a cue that is read as what is meant; the last one always is."""
+    """Return a speech with its cue written in the first way that reads back right; the last always does."""
     for cue, text in _cues(element.speaker, element.text):
         paragraph = [cue, *_spoken(text)]
         if _reads_as(paragraph, element):
@@ -301,7 +293,7 @@ def _speech(element: Element) -> list[str]:
 
 
 def _cues(speaker: str, text: str) -> Iterator[tuple[str, str]]:
-    """Ways to write a cue and what is left to be said under it, the plainest first."""
+    """Yield the ways to write a cue, each with what is left to say under it, the plainest first."""
     name = escape(speaker, r"\^$")
     marks = ("", "@") if _PLAIN_CUE.fullmatch(speaker) else ("@",)
     extension, rest = split_cue_extension(text)
@@ -311,10 +303,10 @@ def _cues(speaker: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _spoken(text: str) -> Iterator[str]:
-    """The lines of a speech, each parenthetical in one of its own."""
+    """Yield the lines of a speech, each parenthetical on a line of its own."""
     above = ""
     for line in text.split("\n"):
-        first, *others = (part.text for part in part_at_parentheticals(line))
+        first, *others = (part.text for part in split_at_parentheticals(line))
         if above and (is_parenthetical(above) or is_parenthetical(first)):
             yield FORCED_BLANK
         yield from (escape(part, "^~") for part in (first, *others))

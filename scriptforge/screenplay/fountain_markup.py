@@ -1,39 +1,61 @@
-"""The comments in a Fountain script, boneyards `/* */` and notes `[[ ]]`, cut from its lines as they come.
+"""The markup inside a Fountain script: comments, emphasis, and backslashes that escape a mark.
 
-This module knows nothing else of Fountain but that a line of two spaces does not end a note.
-
-The marks within a line of Fountain: emphasis, and the backslash that takes a mark for the sign it is.
-
-This module knows a line without its surroundings, and not what kind of line it is.
+Comments are boneyards `/* */` and notes `[[ ]]`; they are cut from the lines as they come. Emphasis and
+escapes are resolved line by line, whatever kind of line it is.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FORCED_BLANK = "  "
-"""A line that stands for a blank one where a blank one would end what it stands in."""
+"""A line that is written instead of a blank one, where a blank one would end a speech or a note."""
 
 _LONGEST_COMMENT = 1_000_000
-"""Characters. What is longer is text: a mark that nobody closed must not hold all that follows in memory."""
+"""Characters. Anything longer is text: a mark that is never closed must not keep the rest in memory."""
+
+_SIGNS = "*_[~^<"
+_ESCAPED = re.compile(rf"\\([{re.escape(_SIGNS)}])")
+
+_ASIDE = 0xD800
+"""Added to the code of an escaped sign, it makes a lone surrogate, which no text contains and no mark is."""
+
+_SET_ASIDE = re.compile(f"[{''.join(chr(_ASIDE + ord(sign)) for sign in _SIGNS)}]")
+
+_RUN = re.compile(r"\*+|_+")
+_STYLES: Mapping[str, tuple[tuple[str, int], ...]] = {
+    "*": (("italic", 1),),
+    "**": (("bold", 2),),
+    "***": (("italic", 1), ("bold", 2)),
+    "_": (("underlined", 1),),
+}
+"""The styles that a run of marks opens or closes, and how many marks each takes."""
 
 
 def without_boneyards(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without boneyards.
+    """Yield the lines without boneyards.
 
-    A comment within a line leaves the rest of it, one over several lines joins what stands around it, and
-    where nothing stands around it the lines vanish. A comment that never ends is text.
+    A comment within a line leaves the rest of the line. One over several lines joins what is before and after
+    it; if there is nothing, its lines vanish. A comment that never ends is text.
     """
     return _without(lines, "/*", "*/", lambda line: True)
 
 
 def without_notes(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without notes, which end before a blank line at the latest, and else as boneyards do."""
+    """Yield the lines without notes, which are cut like boneyards but never contain a blank line."""
     return _without(lines, "[[", "]]", lambda line: bool(line.strip()) or line == FORCED_BLANK)
 
 
 def _without(
     lines: Iterable[str], opening: str, closing: str, may_contain: Callable[[str], bool]
 ) -> Iterator[str]:
+    """Yield the lines without the comments between two marks.
+
+    Args:
+        lines: the text.
+        opening: the mark that opens a comment.
+        closing: the mark that closes it.
+        may_contain: whether a comment may go on over a line.
+    """
     lines = iter(lines)
     for line in lines:
         if opening not in line:
@@ -41,6 +63,9 @@ def _without(
             continue
         text, unclosed = _cut(line, opening, closing)
         kept = [text]
+        # In `a /* b` … `c */ d /* e` … `f */ g`, the lines up to the one that closes a comment are held back.
+        # That line may open another one, so this goes on until a line leaves none open, and yields `a  d  g`
+        # as one line. If nothing closes the last comment, its mark was text, and so are the lines held back.
         while unclosed:
             *held, last = _hold(lines, closing, may_contain) or [""]
             if closing not in last:
@@ -57,7 +82,7 @@ def _without(
 
 
 def _hold(lines: Iterator[str], closing: str, may_contain: Callable[[str], bool]) -> list[str]:
-    """The lines up to the one that closes a comment, or shows that nothing does."""
+    """Return the lines up to the one that closes a comment, or shows that nothing does."""
     held: list[str] = []
     size = 0
     for line in lines:
@@ -69,7 +94,7 @@ def _hold(lines: Iterator[str], closing: str, may_contain: Callable[[str], bool]
 
 
 def _cut(line: str, opening: str, closing: str) -> tuple[str, str]:
-    """The text before and between the comments that the line closes, and from the one that it leaves open."""
+    """Return a line without the comments that it closes, and from the comment on that it leaves open."""
     kept: list[str] = []
     position = 0
     while (start := line.find(opening, position)) >= 0:
@@ -81,38 +106,20 @@ def _cut(line: str, opening: str, closing: str) -> tuple[str, str]:
     return "".join([*kept, line[position:]]), ""
 
 
-_SIGNS = "*_[~^<"
-_ESCAPED = re.compile(rf"\\([{re.escape(_SIGNS)}])")
-
-_ASIDE = 0xD800
-"""What is added to a sign to set it aside: that makes a lone surrogate, which no text has and no mark is."""
-
-_SET_ASIDE = re.compile(f"[{''.join(chr(_ASIDE + ord(sign)) for sign in _SIGNS)}]")
-
-_RUN = re.compile(r"\*+|_+")
-_STYLES: Mapping[str, tuple[tuple[str, int], ...]] = {
-    "*": (("italic", 1),),
-    "**": (("bold", 2),),
-    "***": (("italic", 1), ("bold", 2)),
-    "_": (("underlined", 1),),
-}
-"""What a run of marks opens or closes, and how many of the marks are used up by each."""
-
-
 def set_aside(line: str) -> str:
-    """The line with each escaped sign as one that nothing takes for a mark, and without the backslash."""
+    """Return the line without backslashes, each escaped sign as a character that nothing takes for a mark."""
     return _ESCAPED.sub(lambda match: chr(_ASIDE + ord(match[1])), line) if "\\" in line else line
 
 
 def without_marks(line: str) -> str:
-    """What a line says: without emphasis, and with the signs that were set aside in their places."""
+    """Return what a line says: without emphasis, and with the signs that `set_aside` replaced."""
     return _SET_ASIDE.sub(lambda match: chr(ord(match[0]) - _ASIDE), _without_emphasis(line))
 
 
 def _without_emphasis(line: str) -> str:
-    """The line without marks that have a partner; one that has none is a sign like any other.
+    """Return the line without marks that have a partner; one without is a sign like any other.
 
-    What opens stands before a word and what closes behind one: the asterisks of `4 * 4 * 4` and `*69 and *23`
+    A mark opens only before a word and closes only after one: the asterisks of `4 * 4 * 4` and `*69 and *23`
     are signs. So is an underscore between letters.
     """
     if "*" not in line and "_" not in line:
@@ -142,14 +149,14 @@ def _remove(line: str, spans: list[tuple[int, int]]) -> str:
 
 
 def escape(line: str, where: str = "") -> str:
-    r"""The line so that all its signs are read as what they are.
+    r"""Return the line with a backslash before each sign that would be read as a mark.
 
-    Asterisks and underscores are escaped wherever there are two of them on a line, though some of these are
-    no emphasis: programs differ in what they take for it.
+    Asterisks and underscores are escaped wherever a line has two of them, though some of these would be no
+    emphasis here: programs differ in what they take for it.
 
     Args:
         line: what is to be read.
-        where: a pattern of more signs that would be marks in this place: `^~`.
+        where: a pattern of more signs that would be marks at this point of the script: `^~`.
     """
     patterns = [rf"(?<=\\)[{re.escape(_SIGNS)}]", r"(?<=\[)\[", r"(?<=/)\*"]
     patterns += [re.escape(sign) for sign in "*_" if line.count(sign) > 1]

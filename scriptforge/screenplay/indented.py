@@ -9,10 +9,12 @@
             What is a Monte
             Cristo?
 
-The margins are found in the text itself: a cue is a line in capitals that stands further in than the line
-below it. Lines that the margins wrapped are joined again, and so is a speech that a blank line or a page
-parts: `JERRY (CONT'D)` right after JERRY is the rest of it. What pages and drafts bring along is dropped:
-page numbers, `(CONTINUED)` and `(MORE)`, scene numbers at both margins, asterisks that mark a revision.
+The margins are found in the text itself: a cue is a line in capitals that is further in than the line below
+    it.
+Lines that were wrapped at the margins are joined again, and so is a speech that a blank line or a page break
+interrupts: `JERRY (CONT'D)` right after JERRY is the rest of it. Artefacts of pages and drafts are dropped:
+    page
+numbers, `(CONTINUED)` and `(MORE)`, scene numbers at both margins, asterisks that mark a revision.
 """
 
 import re
@@ -36,7 +38,7 @@ from scriptforge.screenplay.script import Element, normalise, speaker_key
 _NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
 _NUMBERED = re.compile(rf"(?:(?P<left>{_NUMBER})\s+)?(?P<text>\S.*?)(?:\s{{2,}}(?P<right>{_NUMBER}))?")
 _REVISED = re.compile(r"(\S.*?)\s{2,}\*{1,3}")
-_FURNITURE = re.compile(
+_PAGE_ARTEFACT = re.compile(
     r"\(?CONTINUED\)?:?(?: ?\(\d{1,4}\))?|-*\((?:more|MORE|More|continued|Continued)\)-*|\*"
 )
 _PAGE_NUMBER = re.compile(r"(?:(?i:page|pg\.|p\.) ?)?-? ?\d{1,4}[A-Z]? ?-?\.?")
@@ -44,18 +46,18 @@ _CONTINUED = re.compile(r"\(\s*cont", re.IGNORECASE)
 _LONGEST_HEADING = 60
 _LONGEST_SPEECH = 100_000
 _WIDEST_LINE = 250
-"""Characters. A wider line is no line of a page and has neither numbers nor marks beside it."""
+"""Characters. A wider line is not from a page, and has neither numbers nor marks beside it."""
 
 
 class _Line(NamedTuple):
-    """A line and the column, counted from 0, at which its text begins."""
+    """A line without white space around it, and the column, counted from 0, at which it begins."""
 
     column: int
     text: str
 
 
 class _Margins(NamedTuple):
-    """The columns at which action, dialogue and cues usually begin; dialogue may stand below action."""
+    """The columns at which action, dialogue and cues usually begin; the first two may be equal."""
 
     action: int
     dialogue: int
@@ -63,12 +65,15 @@ class _Margins(NamedTuple):
 
     @property
     def dialogue_is_indented(self) -> bool:
+        """Return whether dialogue is further in than action."""
         return self.action < self.dialogue
 
     def is_at_cue(self, line: _Line) -> bool:
+        """Return whether a line is nearer to the margin of cues than to that of dialogue."""
         return line.column > (self.dialogue + self.cue) / 2
 
     def is_at_action(self, line: _Line) -> bool:
+        """Return whether a line is nearer to the margin of action than to a margin of dialogue."""
         return self.dialogue_is_indented and line.column <= (self.action + self.dialogue) / 2
 
 
@@ -77,18 +82,19 @@ _NO_CUES = _Margins(0, 0, sys.maxsize)
 
 @dataclass(slots=True)
 class _Speech:
-    """What somebody says, as far as it has been read."""
+    """Collects what somebody says under a cue."""
 
     cue: str
     lines: list[str] = field(default_factory=list)
     size: int = 0
 
     def add(self, line: str) -> None:
+        """Take one more line."""
         self.lines.append(line)
         self.size += len(line)
 
     def goes_on_under(self, cue: str) -> bool:
-        """Whether a further cue says that the same speaker goes on in the same way."""
+        """Return whether a further cue says that the same speaker goes on in the same way."""
         speaker, aside = _split_cue(self.cue)
         same, added = _split_cue(cue)
         is_same = speaker_key(speaker) == speaker_key(same) and added in ("", aside)
@@ -96,19 +102,20 @@ class _Speech:
 
     @property
     def parsed(self) -> Parsed:
+        """Return the speech; a cue under which nothing is said is action."""
         if self.lines:
             return Parsed(Element("dialogue", " ".join(self.lines), self.cue))
         return Parsed(Element("action", self.cue), understood=False)
 
 
 def _split_cue(cue: str) -> tuple[str, str]:
-    """The name in a printed cue, and what stands in brackets behind it but for `(CONT'D)`."""
+    """Return the name in a printed cue, and what is in brackets behind it, except for `(CONT'D)`."""
     element = normalise(Element("dialogue", ":", cue))
     return (element.speaker, element.text.removesuffix(":")) if element else ("", "")
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Weighs how many cues stand further in than their dialogue, and how many lines keep to the margins."""
+    """Count the cues that are further in than their dialogue, and the lines that keep to the margins."""
     paragraphs = list(_paragraphs(head, _NO_CUES))
     margins = _find_margins(paragraphs)
     if margins == _NO_CUES:
@@ -127,7 +134,12 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yields speeches and paragraphs of action, each joined to one line."""
+    """Yield speeches and paragraphs of action, each joined to one line.
+
+    A speech stays open over blank lines and page breaks where its margin shows that the next paragraph
+        belongs to
+    it: it is yielded only when another cue, or a line at the margin of action, ends it.
+    """
     head, lines = peek(lines)
     margins = _find_margins(_paragraphs(head, _NO_CUES))
     speech: _Speech | None = None
@@ -158,16 +170,16 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _paragraphs(lines: Iterable[str], margins: _Margins) -> Iterator[list[_Line]]:
-    """The runs of lines between blank lines, without what belongs to the page."""
+    """Yield the runs of lines between blank lines, without page artefacts."""
     for block in blocks(lines):
-        kept = [line for line in map(_without_marks, block) if not _FURNITURE.fullmatch(line.text)]
+        kept = [line for line in map(_without_marks, block) if not _PAGE_ARTEFACT.fullmatch(line.text)]
         text = [line for line in kept if not _is_page_number(line, margins, is_alone=len(kept) == 1)]
         if text:
             yield text
 
 
 def _without_marks(printed: str) -> _Line:
-    """A line without the numbers and asterisks that stand beside its text."""
+    """Return a line without the numbers and asterisks beside its text."""
     line = printed.expandtabs()
     text = line.strip()
     column = len(line.rstrip()) - len(text)
@@ -178,18 +190,19 @@ def _without_marks(printed: str) -> _Line:
     numbered = _NUMBERED.fullmatch(text)
     if numbered and (numbered["left"] or numbered["right"]):
         bare = numbered["text"]
-        if numbered["left"] == numbered["right"] or is_scene_heading(bare) or _FURNITURE.fullmatch(bare):
+        if numbered["left"] == numbered["right"] or is_scene_heading(bare) or _PAGE_ARTEFACT.fullmatch(bare):
             return _Line(column + numbered.start("text"), bare)
     return _Line(column, text)
 
 
 def _is_page_number(line: _Line, margins: _Margins, is_alone: bool) -> bool:
-    """Whether a line is a number between blank lines, or one that stands where no text does."""
+    """Return whether a line is a number between blank lines, or one that is on no margin of text."""
     is_beside = margins != _NO_CUES and all(abs(line.column - margin) > 1 for margin in margins)
     return (is_alone or is_beside) and _PAGE_NUMBER.fullmatch(line.text) is not None
 
 
 def _find_margins(paragraphs: Iterable[Sequence[_Line]]) -> _Margins:
+    """Return the commonest pair of columns of dialogue and cue, and the commonest column left of them."""
     columns: Counter[int] = Counter()
     pairs: Counter[tuple[int, int]] = Counter()
     for paragraph in paragraphs:
@@ -207,7 +220,7 @@ def _find_margins(paragraphs: Iterable[Sequence[_Line]]) -> _Margins:
 
 
 def _dialogue_column(paragraph: Sequence[_Line]) -> int | None:
-    """The column of the dialogue, if the paragraph is a cue in capitals and dialogue further out."""
+    """Return the column of the dialogue, if the paragraph is a cue in capitals and dialogue further out."""
     cue = paragraph[0]
     spoken = (line.column for line in paragraph[1:] if not line.text.startswith("("))
     column = next(spoken, cue.column)

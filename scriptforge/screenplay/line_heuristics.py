@@ -1,10 +1,11 @@
-"""The signs by which a line shows what it is in more than one format.
+"""Heuristics that several formats share: what a line looks like, whatever surrounds it, and where blocks end.
 
-They know a line without its surroundings; what surrounds it is the format's business.
+They were tuned on real scripts. A wrong guess costs little: a heading that is missed is an action, a name
+that is none becomes a speaker with one line.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ _LABEL = re.compile(
 _CUE_EXTENSION = re.compile(r"(\((?:(?i:V\.? ?O|O\.? ?[SC])\.?|PRE-?LAP|FILTERED|ON [A-Z]+)\)) (?=\S)")
 _PARENTHETICAL = re.compile(r"\([^()\n]+\)")
 _PARENTHETICAL_BEFORE = re.compile(rf"(?:^|(?<=[.!?…)\]\"'”’—–-] )){_PARENTHETICAL.pattern}(?= \S)")
-"""One that has text behind it, and before it nothing or the end of a sentence."""
+"""A parenthetical with text behind it, and before it nothing or the end of a sentence."""
 _TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLACK")
 _LONGEST_TRANSITION = 60
 _LONGEST_NAME = 40
@@ -35,7 +36,7 @@ _BRACKETS = frozenset(
     {("(", ")"), ("[", "]"), ("{", "}"), ("（", "）"), ("【", "】"), ("*", "*"), ("♪", "♪")}
 )
 _LONGEST_BLOCK = 1_000_000
-"""Characters. A text without blank lines is taken apart here, so that it never fills the memory."""
+"""Characters. A longer block is split here, so that a text without blank lines never fills the memory."""
 _SENTENCE_WORDS = frozenset({
     "i", "i'm", "im", "you", "we", "he", "she", "it", "it's", "they", "is", "are", "was", "were", "am",
     "have", "has", "had", "said", "says", "say", "asked", "told",
@@ -43,17 +44,17 @@ _SENTENCE_WORDS = frozenset({
 
 
 def is_scene_heading(line: str) -> bool:
-    """Whether a stripped line opens a scene: `INT. DINER`, `EXTERIOR  STREET`."""
+    """Return whether a stripped line opens a scene: `INT. DINER`, `EXTERIOR  STREET`."""
     return _SCENE_HEADING.match(line) is not None
 
 
 def is_act_heading(text: str) -> bool:
-    """Whether stripped text is the number of an act or scene: `ACT I`, `Scene 2: the diner`, `PROLOGUE`."""
+    """Return whether stripped text numbers an act or scene: `ACT I`, `Scene 2: the diner`, `PROLOGUE`."""
     return _ACT_HEADING.fullmatch(text) is not None
 
 
 def is_transition(line: str) -> bool:
-    """Whether a stripped line in capitals leads to the next scene: `CUT TO:`, `FADE OUT.`."""
+    """Return whether a stripped line in capitals leads to the next scene: `CUT TO:`, `FADE OUT.`."""
     return (
         len(line) <= _LONGEST_TRANSITION
         and line.isupper()
@@ -63,10 +64,10 @@ def is_transition(line: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_name(text: str) -> bool:
-    """Whether a few words may be a speaker's name, and not the beginning of a sentence.
+    """Return whether a few words may be a speaker's name, not the beginning of a sentence.
 
-    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9` and `Note` may not. The words that give a sentence
-    away are English; in other languages length and punctuation decide.
+    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9` and `Note` may not. The words that only sentences
+    have are English; in other languages, length and punctuation decide.
     """
     words = text.split()
     return (
@@ -81,35 +82,35 @@ def is_name(text: str) -> bool:
 
 
 def is_label(text: str) -> bool:
-    """Whether a few words announce a remark or a credit and not a speaker: `Note`, `Written by`."""
+    """Return whether a few words announce a remark or a credit, not a speaker: `Note`, `Written by`."""
     return _LABEL.fullmatch(text) is not None
 
 
 def is_in_capitals(text: str) -> bool:
-    """Whether text has letters and none of them is small; letters without case count as capitals: `小明`."""
+    """Return whether text has letters, none in lower case; letters without case are capitals: `小明`."""
     return any(map(str.isalpha, text)) and not any(map(str.islower, text))
 
 
 def is_bracketed(line: str) -> bool:
-    """Whether a stripped line stands in brackets from end to end: `(he leaves)`, `[applause].`, `*sighs*`."""
+    """Return whether a stripped line is in brackets as a whole: `(he leaves)`, `[applause].`, `*sighs*`."""
     bare = line.rstrip(".") or line
     return len(bare) > 1 and (bare[0], bare[-1]) in _BRACKETS
 
 
 def split_cue_extension(text: str) -> tuple[str, str]:
-    """What screenwriters print beside the name, and what is said: `(O.S.)` and `Tea?` of `(O.S.) Tea?`.
+    """Split what screenwriters print beside the name from what is said: `(O.S.)` and `Tea?` of `(O.S.) Tea?`.
 
-    The first is empty where the text does not open so.
+    The first is empty where the text does not open with such an extension.
     """
     extension = _CUE_EXTENSION.match(text)
     return (extension[1], text[extension.end() :]) if extension else ("", text)
 
 
 class Part(NamedTuple):
-    """A part of what is said.
+    """A part of a speech.
 
     Attributes:
-        text: the part, without the spaces that part it from the others.
+        text: the part, without the spaces that separate it from the others.
         is_parenthetical: whether it says how the others are said, and is not said itself.
     """
 
@@ -117,11 +118,11 @@ class Part(NamedTuple):
     is_parenthetical: bool
 
 
-def part_at_parentheticals(text: str) -> Iterator[Part]:
-    """Parts what is said at the spaces around parentheticals; joined by spaces the parts are the text again.
+def split_at_parentheticals(text: str) -> Iterator[Part]:
+    """Split a speech at the spaces around parentheticals; joined by spaces, the parts are the text again.
 
     A parenthetical opens the text or stands between two sentences, `(softly) Tea? (beat) Now?`, or is all
-    there is. Other brackets are part of a sentence, and those beside a line break stay where they are.
+    there is. Other brackets are part of a sentence, and those beside a line break are not split off.
     """
     position = 0
     for match in _PARENTHETICAL_BEFORE.finditer(text):
@@ -133,16 +134,27 @@ def part_at_parentheticals(text: str) -> Iterator[Part]:
     yield Part(rest, _PARENTHETICAL.fullmatch(rest) is not None)
 
 
-def blocks(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The runs of lines between blank lines, as they stand; one of a million characters is taken apart."""
+def _always_ends(block: Sequence[str], blank: str) -> bool:
+    return True
+
+
+def blocks(
+    lines: Iterable[str], ends: Callable[[Sequence[str], str], bool] = _always_ends
+) -> Iterator[list[str]]:
+    """Yield the runs of lines between blank lines, unchanged; one of more than a million characters is split.
+
+    Args:
+        lines: the text.
+        ends: whether a blank line ends a block; one that does not is a line of the block.
+    """
     block: list[str] = []
     size = 0
     for line in lines:
         is_blank = not line.strip()
-        if block and (is_blank or size > _LONGEST_BLOCK):
+        if block and ((is_blank and ends(block, line)) or size > _LONGEST_BLOCK):
             yield block
             block, size = [], 0
-        if not is_blank:
+        if block or not is_blank:
             block.append(line)
             size += len(line)
     if block:

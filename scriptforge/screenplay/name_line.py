@@ -1,18 +1,17 @@
-"""One element a line, `name: text`: how transcripts are kept, and the layout that we write ourselves.
+"""One element a line, `name: text`: the layout of transcripts, and the one that scriptforge writes itself.
 
     INT. DINER - NIGHT              a scene heading as screenplays write it; also `[setting: diner]`, `ACT I`
     jerry: text                     dialogue; the name may be `Uncle Leo` or `Uncle_Leo`
     jerry (aside): text             dialogue whose text is `(aside) text`
-    [12:03] jerry: text             dialogue; when it was said is dropped. Chats write `[12:03] <jerry> text`
+    [12:03] jerry: text             dialogue; the time is dropped. Chats write `[12:03] <jerry> text`
     (he leaves)                     action; so is every other line, and `Note: text`
     CUT TO:                         transition
         four spaces                 one more line of the element above
     !text  .text  >text  @name: t   action, heading, transition, dialogue, whatever they look like
 
-Blank lines part elements; more of them than usual part scenes. Where most speeches have a blank line above
-them, they are wrapped, and a line right below one is the rest of it. `parse_line` is the whole grammar of a
-line. What is written is marked only where it would read back as something else; to know that, writing asks
-`parse_line`.
+Blank lines separate elements; more of them than usual separate scenes. Where most speeches have a blank line
+above them, they are wrapped, and a line right below one is the rest of it. `parse_line` is the whole grammar
+of a line. The writer asks it too: a line gets a mark only where it would read back as something else.
 """
 
 import re
@@ -33,10 +32,10 @@ from scriptforge.screenplay.line_heuristics import (
 from scriptforge.screenplay.script import Element, Kind, Script, normalise, speaker_key
 
 CONTINUATION = "    "
-"""What opens a further line of an element."""
+"""The indent of a further line of an element."""
 
 MARKS: dict[Kind, str] = {"action": "!", "heading": ".", "transition": ">", "dialogue": "@"}
-"""What forces a line to be of a kind; all but the dialogue's are Fountain's own, and that one nearly so."""
+"""The mark that forces a line to be of a kind: Fountain's, except that its `@` is for a cue alone."""
 
 _KINDS_BY_MARK = {mark: kind for kind, mark in MARKS.items()}
 _ASIDE = r"(?:\([^()]{1,200}\)|\[[^\[\]]{1,200}\]|（[^（）]{1,200}）)"
@@ -56,14 +55,14 @@ _LONGEST_ELEMENT = 100_000
 
 
 class _Printed(NamedTuple):
-    """The lines of one element, stripped, and how many blank lines part it from the one before."""
+    """The lines of one element, stripped, and how many blank lines are above it."""
 
     gap: int
     lines: list[str]
 
     @property
     def parsed(self) -> Parsed:
-        """What it is."""
+        """Return the element on the lines."""
         parsed = parse_line(self.lines[0])
         if len(self.lines) == 1:
             return parsed
@@ -73,7 +72,7 @@ class _Printed(NamedTuple):
 
 
 def parse_line(line: str) -> Parsed:
-    """What one line is, whatever surrounds it.
+    """Return the element on a line, whatever surrounds it.
 
     Args:
         line: a line that is not blank, without white space around it.
@@ -104,7 +103,7 @@ def _parse_forced(line: str) -> Element | None:
 
 
 def _parse_cued(line: str) -> Parsed | None:
-    """The dialogue of a line that opens with a name, or the action of one that opens with a label."""
+    """Return the dialogue of a line that opens with a name, or the action of one that opens with a label."""
     stamp = _STAMP.match(line)
     start = stamp.end() if stamp else 0
     if stamp and (nickname := _NICKNAME.match(line, start)):
@@ -123,10 +122,10 @@ def _parse_cued(line: str) -> Parsed | None:
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Weighs how many of the lines the grammar knows, if there is dialogue among them.
+    """Count the lines that the grammar knows, if there is dialogue among them.
 
-    A name that opens a line is not yet a speaker: where nobody speaks twice in several lines, they are a list
-    of ingredients or facts.
+    A name that opens a line is not yet a speaker: where no name occurs twice in several lines, they are a
+    list of ingredients or facts.
     """
     lines = [printed.lines[0] for printed in _elements(head, _is_wrapped(head))]
     parsed = [parse_line(line) for line in lines]
@@ -141,7 +140,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def _looks(lines: Sequence[str], cues: Sequence[str]) -> str:
-    """What most lines of dialogue look like."""
+    """Return what most lines of dialogue look like."""
     half = len(cues) / 2
     stamped = [line for line in lines if _STAMP.match(line)]
     if len(stamped) > half:
@@ -151,7 +150,7 @@ def _looks(lines: Sequence[str], cues: Sequence[str]) -> str:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yields an element for each line, and a heading without text where a bigger gap parts scenes."""
+    """Yield an element for each line, and a heading without text where a wider gap separates scenes."""
     head, lines = peek(lines)
     is_wrapped = _is_wrapped(head)
     usual_gap = _usual_gap(head, is_wrapped)
@@ -163,7 +162,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _is_wrapped(head: Sequence[str]) -> bool:
-    """Whether a blank line stands above most lines of dialogue, but for those right below a heading."""
+    """Return whether most lines of dialogue have a blank line above, those below headings not counted."""
     gaps = [
         printed.gap
         for above, printed in pairwise(_elements(head, is_wrapped=False))
@@ -174,17 +173,17 @@ def _is_wrapped(head: Sequence[str]) -> bool:
 
 
 def _usual_gap(head: Sequence[str], is_wrapped: bool) -> int:
-    """How many blank lines part two elements of one scene at most."""
+    """Return how many blank lines separate two elements of one scene at most."""
     gaps = Counter(printed.gap for printed in _elements(head, is_wrapped))
     return max(1, gaps.most_common(1)[0][0]) if gaps else 1
 
 
 def _elements(lines: Iterable[str], is_wrapped: bool) -> Iterator[_Printed]:
-    """Gathers the lines of each element.
+    """Gather the lines of each element.
 
     Args:
         lines: the text.
-        is_wrapped: whether a line without cue that stands right below dialogue is the rest of it.
+        is_wrapped: whether a line without a cue right below dialogue is the rest of it.
     """
     element: list[str] = []
     gap = blank = size = 0
@@ -213,10 +212,10 @@ def _is_rest(first: str, line: str) -> bool:
 
 
 def write(elements: Iterable[Element]) -> Iterator[str]:
-    """Lays out elements in normal form.
+    """Lay out elements in normal form.
 
     Args:
-        elements: a script, or as much of it as has come so far.
+        elements: the elements of a script, or the first of them.
 
     Yields:
         Lines without line ends; a heading has a blank line before it, except at the very start.
@@ -228,12 +227,12 @@ def write(elements: Iterable[Element]) -> Iterator[str]:
 
 
 def write_script(script: Script) -> Iterator[str]:
-    """Lays out a script, whose title has no place here."""
+    """Lay out a script; the format has no place for its title."""
     yield from write(script.elements)
 
 
 def render_line(element: Element) -> str:
-    """One element as it is written, without the blank line before a heading and without a line end.
+    """Return an element as it is written, without the blank line before a heading and without a line end.
 
     Each line break in the text starts another line, indented by four spaces.
     """
@@ -242,7 +241,7 @@ def render_line(element: Element) -> str:
 
 
 def rendered_length(element: Element) -> int:
-    """How many characters the element adds to a script: its lines, their ends, a heading's blank line."""
+    """Return how many characters an element adds to a script, with line ends and a heading's blank line."""
     return len(render_line(element)) + (2 if element.kind == "heading" else 1)
 
 

@@ -1,13 +1,14 @@
-"""Plays as printed in plain text: `NAME:` alone on a line, the speech below it, a blank line after it.
+"""Plain text in blocks between blank lines: plays as Shakespeare's are printed, and prose.
 
     First Citizen:
     Before we proceed any further,
     hear me speak.
 
-The lines of a speech are verse and stay lines. Where names stand in the midst of blocks rather than above
-them, blank lines part nothing, and every `NAME:` opens a speech.
+In a play, `NAME:` is alone on a line, with the speech below it. The lines of a speech are verse and stay
+lines. Where names are inside blocks rather than above them, blank lines mean nothing, and every `NAME:` opens
+a speech.
 
-Text of no known layout: every paragraph is an action. Of subtitles, number and time are no text.
+Prose is text of no known layout: every block is an action. Numbers and times of subtitles are left out.
 """
 
 import re
@@ -18,10 +19,13 @@ from scriptforge.screenplay.line_heuristics import blocks, is_act_heading, is_br
 from scriptforge.screenplay.script import Element
 
 _STAGE_DIRECTION = re.compile(r"(?:Re-?)?[Ee](?:nter|xit|xeunt)\b|(?:Alarum|Flourish|Sennet)s?\b")
+_SCORE_TO_BEAT = 0.2
+"""A layout that explains a smaller share of a text is not its layout."""
+_TIMING = re.compile(r"\s*(?:\d{1,2}:)?\d\d:\d\d[.,]\d{3} --> ")
 
 
 def recognise_shakespeare(head: Sequence[str]) -> Evidence:
-    """Weighs how many paragraphs open with a name on a line of its own."""
+    """Count the paragraphs that open with a name on a line of its own."""
     split = _splitter(head)
     paragraphs = [paragraph for block in blocks(head) for paragraph in split(block)]
     speeches = sum(map(_is_speech, paragraphs))
@@ -30,7 +34,7 @@ def recognise_shakespeare(head: Sequence[str]) -> Evidence:
 
 
 def parse_shakespeare(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yields an element for each paragraph."""
+    """Yield an element for each paragraph."""
     head, lines = peek(lines)
     split = _splitter(head)
     for block in blocks(lines):
@@ -42,9 +46,9 @@ def parse_shakespeare(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _splitter(head: Sequence[str]) -> Callable[[list[str]], Iterable[list[str]]]:
-    """How a block is taken apart: at each name where half of them stand inside of blocks, else not at all."""
-    places = [number for block in blocks(head) for number, line in enumerate(block) if _is_cue(line)]
-    return _at_cues if 2 * sum(map(bool, places)) >= len(places) > 0 else _whole
+    """Return what splits blocks into paragraphs: at each name if half of the names are inside blocks."""
+    line_numbers = [number for block in blocks(head) for number, line in enumerate(block) if _is_cue(line)]
+    return _at_cues if 2 * sum(map(bool, line_numbers)) >= len(line_numbers) > 0 else _whole
 
 
 def _at_cues(block: list[str]) -> Iterator[list[str]]:
@@ -84,25 +88,20 @@ SHAKESPEARE = Format(
     parse_shakespeare,
 )
 
-_SCORE_TO_BEAT = 0.2
-"""A layout that explains less than this of a text is not the text's layout."""
-
-_TIMING = re.compile(r"\s*(?:\d{1,2}:)?\d\d:\d\d[.,]\d{3} --> ")
-
 
 def recognise_prose(head: Sequence[str]) -> Evidence:
-    """Any text is prose when nothing else claims it."""
+    """Claim any text, with a score that every fitting format exceeds."""
     return Evidence(_SCORE_TO_BEAT, "no known layout was recognised, so every paragraph is an action")
 
 
 def parse_prose(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yields each paragraph, its line breaks kept."""
+    """Yield each paragraph with its line breaks."""
     for block in blocks(lines):
         yield Parsed(Element("action", "\n".join(_without_timing(block))))
 
 
 def _without_timing(block: list[str]) -> list[str]:
-    """What stands below the time of a subtitle, which is in its first lines; else the whole block."""
+    """Return what is below the time of a subtitle, in its first or second line; else the whole block."""
     timing = next((number for number, line in enumerate(block[:2]) if _TIMING.match(line)), -1)
     return block[timing + 1 :]
 

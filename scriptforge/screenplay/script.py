@@ -1,13 +1,11 @@
-"""What a script is: a title and scenes, a scene being a heading and the elements under it.
+"""A script: a title and scenes, each with a heading and the elements under it; and the cast who speak in it.
 
-The flat view, a sequence of `Element`s in which a heading opens a scene, is what parsers yield,
-vocabularies encode and decoders emit; the nested view, `Script`, is what people and writers think in.
-Both hold the same things and convert without loss.
+The flat view, a sequence of `Element`s in which a heading opens a scene, is what parsers yield, vocabularies
+encode and decoders emit; the nested view, `Script`, is what writers lay out. Both hold the same things and
+convert without loss.
 
-`normalise` says what a tidy element is; whatever reads scripts yields tidy elements only. This module
-knows nothing of how a script is laid out in a file.
-
-The cast of a script: who speaks, how much, and from where on.
+`normalise` defines the normal form of an element, in which every reader yields it. This module knows nothing
+of how a script is laid out in a file.
 """
 
 import re
@@ -30,7 +28,7 @@ class Element:
     Attributes:
         kind: what the line is.
         text: what it says, without the speaker. A line break inside (verse) is `\n`; there is no
-            leading or trailing white space. Parentheticals stay in the text: `(to Anna) No.`
+            leading or trailing white space. Parentheticals are part of the text: `(to Anna) No.`
         speaker: who says it, as printed; empty unless the kind is dialogue.
     """
 
@@ -56,7 +54,7 @@ class Script:
 
     @classmethod
     def from_elements(cls, title: str, elements: Iterable[Element]) -> "Script":
-        """Groups a flat sequence into scenes.
+        """Group a flat sequence into scenes.
 
         Elements before the first heading form a scene whose heading is empty.
         """
@@ -78,10 +76,9 @@ class Script:
 
     @property
     def elements(self) -> Iterator[Element]:
-        """The flat view: every element, each scene's heading before its body.
+        """Yield every element, each scene's heading before its body: the flat view.
 
-        Only the first scene may lack a heading element, and does so when its heading is empty and its body
-        is not.
+        Only the first scene may have no heading element: where its heading is empty and its body is not.
         """
         for number, scene in enumerate(self.scenes):
             if number or scene.heading or not scene.elements:
@@ -94,19 +91,20 @@ _NOT_IN_NAMES = str.maketrans("_:：", "   ")
 
 
 def normalise(element: Element) -> Element | None:
-    r"""The element in normal form, which is what every reader yields and every writer can write.
+    r"""Return an element in normal form, which every reader yields and every writer can write.
 
     In normal form a text has no control characters, no leading or trailing white space, breaks lines with
     `\n` alone, and each of its lines is stripped and not blank. A heading may be empty; nothing else is. A
-    speaker is a name on one line, words parted by single spaces, without colons and underscores. What a cue
-    adds in brackets opens the text, `JERRY (O.S.)` saying `Hi.` becoming JERRY saying `(O.S.) Hi.`, and
-    `(CONT'D)` is dropped. Dialogue without a speaker is action. Normalising twice changes nothing.
+    speaker is a name on one line, its words separated by single spaces, without colons and underscores. An
+    addition in brackets moves from the cue to the text: `JERRY (O.S.)` saying `Hi.` becomes JERRY saying
+    `(O.S.) Hi.`; `(CONT'D)` is dropped. Dialogue without a speaker is action. Normalising twice changes
+    nothing.
 
     Args:
         element: any element, its text and speaker as printed.
 
     Returns:
-        The normal form, or None where nothing is left of the element.
+        The normal form, or None if nothing is left of the element.
     """
     kind, text, speaker = element.kind, element.text, ""
     if kind == "dialogue":
@@ -123,13 +121,13 @@ def _strip_lines(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """The text without invisible characters, and with a space for each tab."""
+    """Return the text without invisible characters, a space for each tab."""
     return INVISIBLE.sub("", text).replace("\t", " ")
 
 
 @lru_cache(maxsize=4096)
 def _split_cue(printed: str) -> tuple[str, str]:
-    """The name in a printed cue, and what the cue adds to it in brackets."""
+    """Return the name in a printed cue, and what the cue adds to it in brackets."""
     cue = " ".join(_visible(printed).translate(_NOT_IN_NAMES).split())
     cue = _CONTINUED.sub("", cue).strip()
     name, bracket, aside = cue.partition("(")
@@ -138,7 +136,7 @@ def _split_cue(printed: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=4096)
 def speaker_key(name: str) -> str:
-    """The form under which two spellings of a speaker's name are one: `Jerry` and `JERRY`."""
+    """Return the form that all spellings of a speaker's name share: `Jerry` and `JERRY`."""
     return " ".join(name.replace("_", " ").split()).casefold()
 
 
@@ -148,10 +146,10 @@ class CastMember:
 
     Attributes:
         speaker: the name in its commonest spelling.
-        lines: how many elements of dialogue are theirs.
-        words: how many words those have, parted by white space.
-        first: the number of the first of them among all elements, from 0.
-        spellings: every spelling of the name that was met, the commonest first.
+        lines: how many elements of dialogue they speak.
+        words: how many words these have, separated by white space.
+        first: the number of the first of these among all elements, from 0.
+        spellings: every spelling of the name, the commonest first.
     """
 
     speaker: str
@@ -162,7 +160,7 @@ class CastMember:
 
 
 def cast(elements: Iterable[Element]) -> list[CastMember]:
-    """Counts what each speaker says, spellings of one name taken together; most lines first."""
+    """Count what each speaker says, whatever the spelling of the name; most lines first."""
     spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
     words: Counter[str] = Counter()
     firsts: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """Scripts kept in rows: CSV, JSON, parquet, data sets on the Hub.
 
-Rows come in four shapes: an element in each, which is dialogue unless a column for the kind says otherwise; a
-whole script in each; a list of turns in each, a turn being an element again; or a piece of one long text in
-each. `Columns` says which, by the roles it gives to columns.
+Rows come in four shapes: each holds an element, which is dialogue unless a column says its kind; or a whole
+script; or a list of turns, each an element again; or a part of one long text. `Columns` says which, by the
+roles that it gives to columns.
 
 This module knows nothing of files; a row is a mapping from column names to cells.
 """
@@ -45,20 +45,20 @@ _HOW_TO_MAP = "Say what they hold, as in --columns speaker=COLUMN,line=COLUMN, o
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column plays which role; an empty name means that none does.
+    """The columns that play each role; an empty name means that none does.
 
     The first of `turns`, `script` and `text` that is given decides the shape of the rows; without any of them
     a row is an element.
 
     Attributes:
-        speaker: who says a row's line; a row without speaker is action.
+        speaker: who says a row's line; a row without a speaker is action.
         line: what is said.
-        kind: what the line is: `heading`, `action`, `transition`, or else dialogue.
-        document: the columns that together name the document a row belongs to.
+        kind: the kind of the line: `heading`, `action`, `transition`; anything else is dialogue.
+        document: the columns that together name the document of a row.
         title: the title of a row's script or turns.
         script: a whole script, laid out in any format.
-        turns: a list of mappings, each a speaker and a line, and a kind where there is one.
-        text: a piece of text: a document where it has several lines, else one line of a document.
+        turns: a list of mappings, each with a speaker and a line, perhaps a kind.
+        text: text that is a document if it has several lines, else one line of a document.
     """
 
     speaker: str = ""
@@ -75,13 +75,13 @@ _ROLES = tuple(field.name for field in fields(Columns))
 
 
 def parse_columns(text: str) -> Columns:
-    """Reads what a person says of columns: `speaker=Character,line=Line,document=Season+Episode`.
+    """Parse what a person says of columns: `speaker=Character,line=Line,document=Season+Episode`.
 
     Args:
         text: roles and the columns that play them; several columns name a document, joined by `+`.
 
     Raises:
-        UsageError: there is no such role, or nothing to play it.
+        UsageError: there is no such role, no column is named for one, or none is said to hold the lines.
     """
     roles: dict[str, str] = {}
     for part in text.split(","):
@@ -103,12 +103,12 @@ def parse_columns(text: str) -> Columns:
 
 
 def choose_columns(names: Iterable[str], said: Columns | None = None) -> Columns:
-    """Finds out which columns play which roles.
+    """Return the columns that play each role.
 
     Args:
-        names: the columns there are.
-        said: what a card or a person says of them, where case and punctuation do not count either; None to
-            guess by the names that people usually give them.
+        names: the columns that exist.
+        said: what a card or a person says of them, whatever case and punctuation; None to guess by the names
+            that people usually give them.
 
     Raises:
         BrokenScript: a column is not there, or no name says where the lines are.
@@ -130,10 +130,10 @@ def choose_columns(names: Iterable[str], said: Columns | None = None) -> Columns
 
 
 def guess_columns(names: Iterable[str]) -> Columns:
-    """Recognises the roles of columns by the names that people usually give them.
+    """Guess the roles of columns by the names that people usually give them.
 
     Args:
-        names: the columns there are; case and punctuation do not count.
+        names: the columns that exist; case and punctuation do not count.
 
     Raises:
         BrokenScript: no name says where the lines are.
@@ -163,15 +163,15 @@ def guess_columns(names: Iterable[str]) -> Columns:
 
 
 def documents(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
-    """Parts rows into documents, in the order of the rows.
+    """Group rows into documents, in the order of the rows.
 
     Args:
         rows: the rows; those of one document follow each other.
         columns: the roles of their columns.
 
     Yields:
-        The name of a document, its number where nothing names it, and its elements in normal form. These
-        come from the rows themselves: go through them before the next document.
+        The name of a document, or its number if nothing names it, and its elements in normal form. These are
+        read from the rows: take them before the next document.
     """
     if columns.turns:
         yield from _documents_of_turns(rows, columns)
@@ -199,7 +199,7 @@ def _documents_of_scripts(rows: Iterable[Row], columns: Columns) -> Iterator[tup
 
 
 def _from_json(cell: object) -> object:
-    """A cell, taken for what its text says where that is a list."""
+    """Return a cell, parsed as JSON if its text is a list."""
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         try:
             return json.loads(cell, strict=False)
@@ -209,7 +209,7 @@ def _from_json(cell: object) -> object:
 
 
 def _contents(cell: object) -> Iterator[Element]:
-    """The elements in a cell, whatever it is: turns, scenes of turns, lines, or a script as text."""
+    """Yield the elements in a cell, whatever it is: turns, scenes of turns, lines, or a script as text."""
     if isinstance(cell, str):
         yield from read([cell])
     elif isinstance(cell, Mapping):
@@ -223,7 +223,7 @@ def _contents(cell: object) -> Iterator[Element]:
 
 
 def _turn(turn: Row) -> Iterator[Element]:
-    """The elements in a turn, which is an element itself or a scene."""
+    """Yield the elements in a turn, which is an element itself or a scene."""
     by_key = {_key(name): name for name in turn}
     inner = _first(by_key, (*_TURNS, *_ROWS))
     if inner and isinstance(turn[inner], list | dict):
@@ -234,7 +234,7 @@ def _turn(turn: Row) -> Iterator[Element]:
 
 
 def _mappings(columns: Mapping[str, object]) -> list[dict[str, object]]:
-    """Lists under names as a list of mappings; a mapping of single cells is one of these."""
+    """Return lists under names as a list of mappings; a mapping of single cells is the only one."""
     lists = {name: cell for name, cell in columns.items() if isinstance(cell, list)}
     if not lists:
         return [dict(columns)]
@@ -242,12 +242,11 @@ def _mappings(columns: Mapping[str, object]) -> list[dict[str, object]]:
 
 
 def _documents_of_text(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
-    pieces = (_cell(row, columns.text) for row in rows)
-    numbered = (
-        (number if "\n" in piece.strip() else 0, piece) for number, piece in enumerate(pieces, start=1)
-    )
-    for number, (_, group) in enumerate(groupby(numbered, key=lambda pair: pair[0]), start=1):
-        reading = read(piece for _, piece in group)
+    # A text of several lines has a key of its own, so it is a group by itself; single lines share the key 0.
+    texts = (_cell(row, columns.text) for row in rows)
+    keyed = ((number if "\n" in text.strip() else 0, text) for number, text in enumerate(texts, start=1))
+    for number, (_, group) in enumerate(groupby(keyed, key=lambda pair: pair[0]), start=1):
+        reading = read(text for _, text in group)
         yield reading.title or str(number), iter(reading)
 
 
@@ -261,7 +260,7 @@ def _documents_of_lines(rows: Iterable[Row], columns: Columns) -> Iterator[tuple
 
 
 def _element(row: Row, speaker: str, line: str, kind: str) -> Iterator[Element]:
-    """The element in a row; none where the row says nothing."""
+    """Yield the element in a row; none where the row says nothing."""
     printed = _cell(row, kind).strip().casefold()
     known: Kind = printed if printed in KINDS else "dialogue"
     element = normalise(Element(known, _cell(row, line), _cell(row, speaker)))
@@ -275,7 +274,7 @@ def _text(printed: str) -> str:
 
 
 def _cell(row: Row, column: str) -> str:
-    """A cell as text; empty where the column plays no role or the cell holds nothing."""
+    """Return a cell as text; empty where there is no such column or the cell holds nothing."""
     value = row.get(column)
     is_missing = value is None or (isinstance(value, float) and math.isnan(value))
     return "" if is_missing else str(value)

@@ -5,10 +5,10 @@
       <l>O soup, O bowl,</l>                           <LINE>O soup, O bowl,</LINE>
     </sp>                                            </SPEECH>
 
-Lines of verse stay lines, and prose is one line. A stage direction that opens a speech or stands inside one
-is put in brackets; one that ends it is an action behind it, as is one between speeches. Who speak together
-are `ANNA & BEN`. Acts and scenes give headings. Lists of the cast, headers, notes, and what is in front of or
-behind the play are left out, except where somebody speaks there: a prologue.
+Lines of verse stay lines, and prose is one line. A stage direction that opens a speech or is inside one is
+put in brackets; one that ends a speech becomes an action after it, as does one between speeches. Two who
+speak together are `ANNA & BEN`. Acts and scenes have headings. Lists of the cast, headers, notes, and the
+matter before and after the play are left out, unless somebody speaks there: a prologue.
 """
 
 import re
@@ -37,14 +37,14 @@ _LEFT_OUT = frozenset({
 _AROUND_THE_PLAY = frozenset({"front", "back"})
 _AROUND_TITLES = frozenset({"play", "titlestmt"})
 _PREFERRED = frozenset({"corr", "reg", "expan"})
-"""What an editor gives beside the reading of the source."""
+"""Readings of an editor, preferred to that of the source."""
 
 _WHITE_SPACE = re.compile(r"[ \t\n]+")
 _SPEAKER_ENDS = " .,:"
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Looks for TEI's outermost element and for speeches; other XML is claimed too, to be refused."""
+    """Look for TEI's outermost element and for speeches; claim other XML too, for `parse` to refuse."""
     name = root(head)
     speeches = sum(len(_SPEECH_TAG.findall(line)) for line in head) if name else 0
     if name in _TEI_ROOTS:
@@ -57,19 +57,19 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def title(head: Sequence[str]) -> str:
-    """The title in the header, or of the play; empty where the first lines have none."""
+    """Return the title in the header, or of the play; empty where the first lines have none."""
     try:
         for path, node in pull(head, {"title"}):
             words = _words(node)
             if words and path and path[-1] in _AROUND_TITLES:
                 return words
     except BrokenScript:
-        pass  # going through the script says where; and the head breaks off
+        pass  # `parse` reports where; and the first lines are not a whole document
     return ""
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yields an element for each speech, direction and heading, and for text that is none of these."""
+    """Yield an element for each speech, direction and heading, and for text that is none of these."""
     speeches = 0
     for found in _play(pull(lines, _WANTED, _LEFT_OUT)):
         speeches += found.element.tag in _SPEECHES
@@ -82,7 +82,11 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _play(everything: Iterable[Found]) -> Iterator[Found]:
-    """What is found in the play itself, and speeches around it with their heading and directions."""
+    """Yield what is found in the play itself, and the speeches around it with their heading and directions.
+
+    Around the play, a heading and directions are held until somebody speaks under that heading: then it was a
+    prologue, and they belong to it. The next heading drops them.
+    """
     held: list[Found] = []
     somebody_speaks = False
     for found in everything:
@@ -131,14 +135,14 @@ def _parse_speech(speech: Node) -> Iterator[Parsed]:
 
 
 def _speaker(speech: Node) -> str:
-    """Who speaks: as printed, without the full stop behind it, or else by the identifiers in the markup."""
+    """Return who speaks: the printed names without full stops, or else the identifiers in the markup."""
     printed = [_words(node).rstrip(_SPEAKER_ENDS) for node in speech.iterfind("speaker")]
     identifiers = [reference.rpartition("#")[2] for reference in speech.get("who", "").split()]
     return " & ".join(dict.fromkeys(filter(None, printed)) or identifiers)
 
 
 def _parts(node: Node) -> Iterator[Node]:
-    """What a node holds; text that stands loose between its children comes as prose."""
+    """Yield the children of a node; text between them comes as prose."""
     texts = (node.text, *(child.tail for child in node))
     for text, child in zip_longest(texts, node):
         if text and text.strip():
@@ -159,35 +163,35 @@ def _bracketed(direction: Node) -> str:
 
 
 def _words(node: Node) -> str:
-    """The text of a node on one line."""
+    """Return the text of a node on one line."""
     return " ".join(_text(node).split())
 
 
 def _lines(node: Node) -> list[str]:
-    """The text of a node, each line without white space around it, and none blank."""
+    """Return the lines of a node's text, stripped, and none blank."""
     text = _bracketed(node) if _is_direction(node) else _text(node)
     return [words for line in text.split("\n") if (words := " ".join(line.split()))]
 
 
 def _text(node: Node) -> str:
-    """The text of a node with a line feed before and after each line in it; white space is not tidied."""
+    """Return the text of a node with a line feed before and after each line in it, white space untidied."""
     if node.tag == "choice":
         readings = sorted(node, key=lambda reading: reading.tag not in _PREFERRED)
         return _text(readings[0]) if readings else ""
-    pieces = [_WHITE_SPACE.sub(" ", node.text or "")]
+    texts = [_WHITE_SPACE.sub(" ", node.text or "")]
     for child in node:
         behind = _WHITE_SPACE.sub(" ", child.tail or "")
         if _is_direction(child):
-            pieces.append(f"\n{_bracketed(child)}\n" if node.tag == "lg" else f" {_bracketed(child)}")
-            pieces.append(" " if behind[:1].isalnum() else "")
+            texts.append(f"\n{_bracketed(child)}\n" if node.tag == "lg" else f" {_bracketed(child)}")
+            texts.append(" " if behind[:1].isalnum() else "")
         elif child.tag in _LINES:
-            pieces.append(f"\n{_text(child)}\n")
+            texts.append(f"\n{_text(child)}\n")
         elif child.tag == "lb":
-            pieces.append("\n" if node.tag == "ab" else " ")
+            texts.append("\n" if node.tag == "ab" else " ")
         else:
-            pieces.append(_text(child))
-        pieces.append(behind)
-    return "".join(pieces)
+            texts.append(_text(child))
+        texts.append(behind)
+    return "".join(texts)
 
 
 FORMAT = Format("xml-play", "a play in XML, in TEI's markup or Bosak's", recognise, parse, title)

@@ -1,9 +1,9 @@
-"""XML, pulled apart while it arrives: only the elements somebody wants are ever built.
+"""XML parsed as it arrives: only the elements that a format wants are ever built.
 
-Text in, small trees out; what stands around them is passed through and forgotten, so that a file may be of
-any size. Entities cannot be declared, so nothing expands and no other file is opened; a DOCTYPE that names a
-grammar passes, and the grammar is not fetched. The encoding that a file declares is ignored, since the text
-is decoded already. This module knows no vocabulary of tags.
+Text goes in, small trees come out; everything around them is parsed and forgotten, so a file may have any
+size. Entities cannot be declared, so nothing expands and no other file is opened; a DOCTYPE that names a
+grammar is accepted, and the grammar is not fetched. The encoding that a file declares is ignored, since the
+text is decoded already. This module knows no vocabulary of tags.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -20,7 +20,7 @@ from scriptforge.characters import NOT_IN_XML
 from scriptforge.screenplay.format import BrokenScript
 
 DEEPEST = 200
-"""Elements within elements; no script nests a tenth as deep."""
+"""How many elements may be nested; no script nests a tenth as deep."""
 
 _CHARACTERS_AT_ONCE = 1 << 14
 _AT_THE_END = {
@@ -31,16 +31,16 @@ _AT_THE_END = {
         errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
     )
 }
-"""What parsers say of a document that breaks off."""
+"""The errors of a parser that mean that a document breaks off."""
 
 
 class Found(NamedTuple):
-    """An element that was wanted, or text that stands loose.
+    """An element that was wanted, or text outside of all wanted elements.
 
     Attributes:
         path: the names of the elements around it, the outermost first.
-        element: the element with all that is in it. Text outside the wanted elements comes as an element
-            of the name it stands in, with nothing but that text.
+        element: the element with its whole content. Text outside of the wanted elements comes as an element
+            with the name of the one around it, and with nothing but that text.
     """
 
     path: tuple[str, ...]
@@ -48,18 +48,18 @@ class Found(NamedTuple):
 
 
 def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] = ()) -> Iterator[Found]:
-    """Yields the outermost wanted elements of a document, each when it closes.
+    """Yield the outermost wanted elements of a document, each when it closes.
 
     Names are without namespaces and in lower case, here and in what is found.
 
     Args:
         lines: the document, decoded, without line ends.
         wanted: the names of the elements to build.
-        ignored: names of elements that are left out with all that is in them, inside wanted ones too.
+        ignored: the names of elements that are left out with their content, inside wanted ones too.
 
     Raises:
-        BrokenScript: the text is no XML, is damaged or cut off, declares entities, or nests too deep. What
-            was found before has been given.
+        BrokenScript: the text is no XML, is damaged or cut off, declares entities, or nests too deep. The
+            elements before that have been yielded.
     """
     builder = _Builder(wanted, ignored)
     parser = _Parser(builder)
@@ -71,7 +71,7 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
 
 
 def root(lines: Iterable[str]) -> str:
-    """The name of the outermost element; empty where the text does not begin as XML does."""
+    """Return the name of the outermost element; empty where the text does not begin as XML does."""
     builder = _Builder((), ())
     parser = _Parser(builder)
     for text in chain(_chunks(lines, builder), [None]):
@@ -81,9 +81,11 @@ def root(lines: Iterable[str]) -> str:
 
 
 def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
-    """The text in stretches that grow while nothing comes of them.
+    """Yield the text in chunks, each twice as long as the one before while the parser reports nothing.
 
-    Older parsers begin anew at every stretch of a tag or comment that does not end.
+    Older versions of expat scan a tag or comment that has not ended from its beginning with every chunk: a
+    comment of n chunks would cost n² / 2 scans. With chunks that double, all scans together are linear in its
+    length.
     """
     held: list[str] = []
     size, limit, seen = 0, _CHARACTERS_AT_ONCE, 0
@@ -98,7 +100,7 @@ def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
 
 
 class _Builder:
-    """What a parser reports to; it keeps the names of open elements and builds what is wanted."""
+    """Receives the parser's events, keeps the names of open elements and builds the wanted ones."""
 
     def __init__(self, wanted: Container[str], ignored: Container[str]) -> None:
         self.root = ""
@@ -113,7 +115,7 @@ class _Builder:
         self._ignored_depth = 0
 
     def taken(self) -> list[Found]:
-        """What was found since this was asked last."""
+        """Return what was found since the last call."""
         found, self._found = self._found, []
         return found
 
@@ -160,7 +162,7 @@ class _Builder:
                 self._tree = None
 
     def close(self) -> None:
-        """The parser's last word; all was taken before."""
+        """Do nothing: the parser calls this at the end, when everything has been taken."""
 
     def _end_loose_text(self) -> None:
         if not self._loose:
@@ -180,19 +182,23 @@ class _TooDeepError(Exception):
 
 
 class _Parser:
-    """Feeds a builder, and says what is wrong in words for people instead of raising."""
+    """Feeds a builder, and returns errors as `BrokenScript` instead of raising them.
+
+    So `pull` can yield what was found before an error and raise it then.
+    """
 
     def __init__(self, builder: _Builder) -> None:
         self._builder = builder
         self._parser: Any = XMLParser(target=builder)
-        # Entities of a grammar that is not fetched: those that HTML shares with TEI and its kin are known.
+        # The grammar that would declare entities is not fetched: those that HTML shares with TEI are known
+        # here.
         self._parser.entity.update(entitydefs)
 
     def feed(self, text: str | None) -> BrokenScript | None:
-        """Parses some more text, or with None the end; newer parsers may keep text back until then.
+        """Parse more text, or with None the end; newer versions of expat may hold text back until then.
 
         Returns:
-            What is wrong with the text, if anything is; nothing can be fed then.
+            The error in the text, if there is one; nothing more can be fed then.
         """
         try:
             if text is None:

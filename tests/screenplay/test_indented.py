@@ -81,7 +81,7 @@ def page(*lines: str) -> list[Element]:
 
 
 @pytest.mark.parametrize(
-    "furniture",
+    "artefact",
     [
         "(CONTINUED)",
         "                                        (CONTINUED)",
@@ -97,8 +97,8 @@ def page(*lines: str) -> list[Element]:
         "                                                           *",
     ],
 )
-def test_what_belongs_to_the_page_is_dropped(furniture: str) -> None:
-    assert page("  Fog.", "", furniture, "", "  Hail.") == [
+def test_what_belongs_to_the_page_is_dropped(artefact: str) -> None:
+    assert page("  Fog.", "", artefact, "", "  Hail.") == [
         Element("action", "Fog."),
         Element("action", "Hail."),
     ]
