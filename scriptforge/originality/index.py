@@ -1,13 +1,11 @@
 """An index of a text, in which any run of words is found in logarithmic time.
 
 It is a suffix array over words: the positions of the text, sorted by the words that follow there. All
-    positions
-at which a run of words occurs are neighbours in that order, so the set of them is a range of ranks. A run is
-looked up from its last word backwards. That needs, beside the array, the rank of the position after each
-position: among the positions that begin with one word these ranks ascend, so one more word in front is one
-bisection. In `to be or not to be`, `be` occurs at two ranks; of the positions of `to`, those whose next
-    position
-has one of these ranks begin with `to be`.
+positions at which a run of words occurs are neighbours in that order, so the set of them is a range of ranks.
+A run is looked up from its last word backwards. That needs, beside the array, the rank of the position after
+each position: among the positions that begin with one word these ranks ascend, so one more word in front is
+one bisection. In `to be or not to be`, `be` occurs at two ranks; of the positions of `to`, those whose next
+position has one of these ranks begin with `to be`.
 
 Source: Ferragina and Manzini 2000, "Opportunistic Data Structures with Applications", for searching
     backwards; Sadakane 2003, "New text indexing functionalities of the compressed suffix arrays", for doing

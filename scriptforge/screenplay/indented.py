@@ -10,11 +10,10 @@
             Cristo?
 
 The margins are found in the text itself: a cue is a line in capitals that is further in than the line below
-    it.
-Lines that were wrapped at the margins are joined again, and so is a speech that a blank line or a page break
-interrupts: `JERRY (CONT'D)` right after JERRY is the rest of it. Artefacts of pages and drafts are dropped:
-    page
-numbers, `(CONTINUED)` and `(MORE)`, scene numbers at both margins, asterisks that mark a revision.
+it. Lines that were wrapped at the margins are joined again, and so is a speech that a blank line or a page
+break interrupts: `JERRY (CONT'D)` right after JERRY is the rest of it. Artefacts of pages and drafts are
+dropped: page numbers, `(CONTINUED)` and `(MORE)`, scene numbers at both margins, asterisks that mark a
+revision.
 """
 
 import re
@@ -137,8 +136,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield speeches and paragraphs of action, each joined to one line.
 
     A speech stays open over blank lines and page breaks where its margin shows that the next paragraph
-        belongs to
-    it: it is yielded only when another cue, or a line at the margin of action, ends it.
+    belongs to it: it is yielded only when another cue, or a line at the margin of action, ends it.
     """
     head, lines = peek(lines)
     margins = _find_margins(_paragraphs(head, _NO_CUES))

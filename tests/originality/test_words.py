@@ -2,7 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scriptforge.dataset import PLAIN, ScriptRow
+from scriptforge.originality import lines_of_rows, lines_of_script, lines_of_text
 from scriptforge.originality.words import fold, word_spans, words_in
+from scriptforge.screenplay.script import Element
 
 TEXTS = st.text(st.one_of(st.sampled_from("aB'’ .-é\u0301ß\u00adﬁ\n東が\u200b½"), st.characters()))
 
@@ -44,3 +47,33 @@ def test_a_text_in_parts_folds_to_the_same(head: str, tail: str) -> None:
 @given(TEXTS)
 def test_case_makes_no_difference(text: str) -> None:
     assert words_in(text.casefold()) == words_in(text)
+
+
+def test_an_element_is_a_line_numbered_within_its_document() -> None:
+    rows = [
+        ScriptRow(0, "One", "heading", "", "INT.", 4),
+        ScriptRow(0, "One", "dialogue", "Ida", "Verse one,\nverse two.", 20),
+        ScriptRow(3, "Two", "action", "", "Rain.", 5),
+    ]
+    lines = list(lines_of_rows(rows))
+    assert [(line.title, line.number, line.speaker) for line in lines] == [
+        ("One", 1, ""), ("One", 2, "Ida"), ("Two", 1, ""),
+    ]  # fmt: skip
+    assert lines[1].text == "Verse one,\nverse two."
+
+
+def test_a_stretch_of_plain_text_is_as_many_lines_as_it_has() -> None:
+    stretches = ["one\ntwo\n\n", "four\n", "five"]
+    rows = [ScriptRow(0, "Poem", PLAIN, "", text, len(text)) for text in stretches]
+    lines = list(lines_of_rows(rows))
+    assert [(line.number, line.text) for line in lines] == [
+        (1, "one"), (2, "two"), (3, ""), (4, "four"), (5, "five"),
+    ]  # fmt: skip
+    assert [line.text for line in lines_of_text("".join(stretches))] == [line.text for line in lines]
+
+
+def test_a_script_is_one_document() -> None:
+    script = [Element("action", "Rain."), Element("dialogue", "Wet.", "Ida")]
+    assert [(line.document, line.number, line.text) for line in lines_of_script(script)] == [
+        (0, 1, "Rain."), (0, 2, "Wet."),
+    ]  # fmt: skip
