@@ -1,22 +1,47 @@
 """The settings of a training: what they are called, what they may be, and where their values come from.
 
-Fitted to the corpus < preset < TOML file < flag: each source only names what it wants to change. The
-resolved `Settings` are saved with the run. Knows nothing of torch.
+Suggested for the corpus < preset < TOML file < option < `--set`: each source only names what it wants to
+change. The resolved `Settings` are saved with the run. What the size of a model may be is declared here once,
+for settings and for the configs of `scriptforge.models` alike. Knows nothing of torch.
 """
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
+from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import UsageError, nearest, unknown_name
+from scriptforge.options import Preset, TrainOptions
 
-Preset = Literal["classroom", "fast", "best"]
-Accelerator = Literal["cpu", "cuda", "mps"]
+DeviceType = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
-Architecture = Literal["lstm", "gru", "rnn", "lstm-attention", "transformer", "numpy-rnn"]
+
+VocabularySize = Annotated[int, Field(ge=2, le=4_194_304)]
+Size = Annotated[int, Field(ge=1, le=65_536)]
+Layers = Annotated[int, Field(ge=1, le=8)]
+Heads = Annotated[int, Field(ge=1, le=1024)]
+Memory = Annotated[int, Field(ge=1, le=4096)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _check_architecture(name: str) -> str:
+    """Raise an error that lists the architectures if there is none of this name."""
+    if name not in ARCHITECTURES:
+        *most, last = map(repr, ARCHITECTURES)
+        choices = f"{', '.join(most)} or {last}"
+        raise PydanticCustomError("architecture", "Input should be {choices}", {"choices": choices})
+    return name
+
+
+ArchitectureName = Annotated[
+    str,
+    AfterValidator(_check_architecture),
+    Field(json_schema_extra=lambda schema: schema.update(enum=[*ARCHITECTURES])),
+]
 
 
 class Settings(BaseModel):
@@ -24,36 +49,26 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    arch: Architecture = Field("lstm", description="Architecture of the model.")
-    layers: int = Field(1, ge=1, le=8, description="Layers, one above the other.")
-    hidden_size: int = Field(384, ge=1, le=65_536, description="Units in each layer.")
-    embedding_size: int = Field(
-        64,
-        ge=1,
-        le=65_536,
-        description="Units of a token's embedding; a transformer's is hidden_size.",
+    arch: ArchitectureName = Field("lstm", description="Architecture of the model.")
+    layers: Layers = Field(1, description="Layers, one above the other.")
+    hidden_size: Size = Field(384, description="Units in each layer.")
+    embedding_size: Size = Field(
+        64, description="Units of a token's embedding; a transformer's is hidden_size."
     )
-    heads: int | None = Field(
-        None, ge=1, le=1024, description="Attention heads (transformer); one for about 32 units if not set."
+    heads: Heads | None = Field(
+        None, description="Attention heads (transformer); one for about 32 units if not set."
     )
-    memory: int = Field(
-        128, ge=1, le=4096, description="Steps that attention looks back (lstm-attention, transformer)."
-    )
+    memory: Memory = Field(128, description="Steps that attention looks back (lstm-attention, transformer).")
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")
-    dropout_input: float = Field(0.0, ge=0, lt=1, description="Share of embedding units dropped.")
-    dropout_between: float = Field(
+    dropout_input: Probability = Field(0.0, description="Share of embedding units dropped.")
+    dropout_between: Probability = Field(
         0.0,
-        ge=0,
-        lt=1,
         description="Share of units dropped between layers, or of what each layer of a transformer adds.",
     )
-    dropout_recurrent: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Share of recurrent connections dropped for a sequence (DropConnect).",
+    dropout_recurrent: Probability = Field(
+        0.0, description="Share of recurrent connections dropped for a sequence (DropConnect)."
     )
-    dropout_output: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the head.")
+    dropout_output: Probability = Field(0.0, description="Share of units dropped before the head.")
 
     reset_probability: float = Field(
         0.03,
@@ -65,8 +80,8 @@ class Settings(BaseModel):
         0, ge=0, description="Tokens scored beside the right ones while training; 0 scores all of them."
     )
 
-    batch_size: int = Field(16, ge=1, le=65_536, description="Streams read side by side.")
-    sequence_length: int = Field(64, ge=1, le=65_536, description="Tokens a step reads on each stream.")
+    batch_size: Size = Field(16, description="Streams read side by side.")
+    sequence_length: Size = Field(64, description="Tokens a step reads on each stream.")
     optimizer: Literal["muon", "adamw", "adam", "rmsprop", "adagrad"] = Field(
         "muon", description="Optimizer."
     )
@@ -137,7 +152,7 @@ word of a sequence is learnt: 26 sequences of ten make as many, and an epoch has
 
 
 def read_toml(path: Path, option: str, hint: str) -> dict[str, Any]:
-    """A TOML file that a person wrote.
+    """Read a TOML file that a person wrote.
 
     Args:
         path: the file.
@@ -158,7 +173,7 @@ def read_toml(path: Path, option: str, hint: str) -> dict[str, Any]:
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
-    """The settings that a TOML file names.
+    """Read the settings that a TOML file names.
 
     Raises:
         UsageError: the file is missing or not TOML.
@@ -167,7 +182,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """The key and value of `--set key=value`; the value is read as TOML, else taken as text.
+    """Return the key and value of `--set key=value`; the value is read as TOML, else taken as text.
 
     Raises:
         UsageError: there is no `=` in it.
@@ -181,8 +196,23 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
+def collect_settings(options: TrainOptions) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings that options name one by one: those of the file, and the stronger ones beside it.
+
+    The preset, which is weaker, is left out: settings that a person chose have to suit the architecture and
+    the run to begin with, where those of a preset only fill gaps.
+
+    Raises:
+        UsageError: the file is missing or not TOML.
+    """
+    named = {name: getattr(options, name) for name in ("epochs", "minutes", "patience", "arch")}
+    given = {name: value for name, value in named.items() if value is not None}
+    file = read_settings_file(options.config) if options.config else {}
+    return file, {**given, **options.settings}
+
+
 def resolve(*sources: Mapping[str, Any]) -> Settings:
-    """Settings from several sources, the later ones stronger.
+    """Merge settings from several sources, of which the later ones are stronger.
 
     `epochs` and `minutes` exclude each other: a source that names one takes the other back.
 
@@ -213,7 +243,7 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
 
 
 def _advice(name: str, value: Any) -> str:
-    """What to do about a wrong value of a setting: the choices that are like it, or what the setting is."""
-    field = Settings.model_fields[name]
-    close = nearest(str(value), map(str, get_args(field.annotation)))
-    return f"did you mean {' or '.join(close)}?" if close else str(field.description)
+    """Say what to do about a wrong value: the choices that are like it, or else what the setting is."""
+    choices = Settings.model_json_schema()["properties"][name].get("enum", [])
+    close = nearest(str(value), map(str, choices))
+    return f"did you mean {' or '.join(close)}?" if close else str(Settings.model_fields[name].description)

@@ -1,12 +1,12 @@
 import math
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
+from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import (
     PRESETS,
-    Architecture,
     Settings,
     parse_assignment,
     read_settings_file,
@@ -145,7 +145,7 @@ class TestResolving:
     def test_an_unknown_choice_brings_all_of_them_and_the_nearest(self) -> None:
         with pytest.raises(UsageError) as caught:
             resolve({"epochs": 1}, {"arch": "lstm-atention"})
-        assert all(f"'{arch}'" in caught.value.message for arch in get_args(Architecture))
+        assert all(f"'{arch}'" in caught.value.message for arch in ARCHITECTURES)
         assert caught.value.hint == "arch: did you mean lstm-attention?"
 
     def test_a_choice_like_no_other_brings_what_the_setting_is(self) -> None:

@@ -19,7 +19,7 @@ from scriptforge.options import REPETITION_WINDOW, SAMPLING_RANGES, GenerateOpti
 from scriptforge.screenplay.formats import FORMATS, WRITERS, read
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import Columns, documents, guess_columns
-from scriptforge.training.settings import DEFAULT_MINUTES, fitted
+from scriptforge.training.settings import DEFAULT_MINUTES, suggest_settings
 
 
 def commands() -> str:
@@ -37,7 +37,7 @@ def settings() -> str:
     """Every setting of a training, the presets, what is fitted, and the options of sampling."""
     schema = Settings.model_json_schema()["properties"]
     suited = {
-        heading: fitted(tokens, size, machine, minutes=minutes)
+        heading: suggest_settings(tokens, size, machine, minutes=minutes)
         for heading, (tokens, size, machine, minutes) in FITTING_CASES.items()
     }
     every_fitted = list(next(iter(suited.values())))

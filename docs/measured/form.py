@@ -27,7 +27,7 @@ from scriptforge.generation import GeneratedText, generate
 from scriptforge.generation.decoding import Loop, ModelDecoder
 from scriptforge.generation.grammar import Grammar, Position, build_grammar
 from scriptforge.generation.sampling import Sampler
-from scriptforge.models import pack
+from scriptforge.models import inference_model
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read, write
@@ -161,7 +161,10 @@ def cost(trained: Run, lanes: int) -> float:
 def time_steps(trained: Run, grammar: "Grammar | _NoGrammar", lanes: int) -> float:
     """Seconds of the processor that some steps take: other work on the machine counts less in them."""
     is_text_V = torch.from_numpy(trained.vocabulary.is_text)
-    decoder, sampler = ModelDecoder(pack(trained.model), lanes), Sampler(SAMPLING, range(lanes), is_text_V)
+    decoder, sampler = (
+        ModelDecoder(inference_model(trained.model), lanes),
+        Sampler(SAMPLING, range(lanes), is_text_V),
+    )
     loop = Loop(decoder, grammar, (), sampler, int((~is_text_V).sum()), lanes)  # type: ignore[arg-type]
     loop.give([trained.vocabulary.end])
     begun = time.process_time()

@@ -9,7 +9,7 @@ from scriptforge.evaluation.loss import combine, evaluate_sources, extent
 from scriptforge.evaluation.neural_cache import evaluate_cached
 from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
-from scriptforge.models import pack
+from scriptforge.models import inference_model
 from scriptforge.options import EvaluateOptions, HeldOut
 from scriptforge.run.records import Evaluation, Figures
 from scriptforge.run.run import Run
@@ -79,7 +79,7 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
     options = options or EvaluateOptions()
     if options.voice:
         require_classifier()
-    model = pack(run.model, "int8") if options.int8 else run.model
+    model = inference_model(run.model, "int8") if options.int8 else run.model
     by_source = evaluate_sources(model, dataset, options.split)
     cache = CacheParameters(options.cache) if options.cache is not None else None
     return EvaluationReport(

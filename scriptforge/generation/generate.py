@@ -19,7 +19,7 @@ from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.transcript import new_transcript
-from scriptforge.models import LanguageModel, pack
+from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.originality import Index, Line, lines_of_script, lines_of_text
 from scriptforge.screenplay.script import Element
@@ -113,7 +113,7 @@ class Writing:
             options, vocabulary, goes_on=after is not None, source=_source_of(after, vocabulary)
         )
         self._lanes = [_Lane(options, vocabulary) for _ in self._seeds]
-        decoder = _decoder(pack(model, "int8" if options.int8 else "fp32"), vocabulary, options)
+        decoder = _decoder(inference_model(model, "int8" if options.int8 else "fp32"), vocabulary, options)
         self._copying = (
             CopyLimit(index, vocabulary, options.max_copy, options.count)
             if index and options.max_copy

@@ -6,7 +6,7 @@ It shows a sample of what the model writes, and how much of that is copied if th
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scriptforge.config import Architecture
+from scriptforge.architectures import ARCHITECTURES
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError
 from scriptforge.generation import generate
@@ -63,16 +63,6 @@ def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
         return run.description.open_dataset(workspace)
     except (DatasetError, RunError):
         return None
-
-
-_ARCHITECTURES: dict[Architecture, str] = {
-    "lstm": "LSTM",
-    "gru": "GRU",
-    "rnn": "RNN",
-    "lstm-attention": "LSTM-with-attention",
-    "transformer": "transformer",
-    "numpy-rnn": "RNN",
-}
 
 
 def model_card(run: Run, repository: str, sample: Sample) -> str:
@@ -163,8 +153,8 @@ def summary(about: RunDescription) -> str:
     kind = "texts" if about.dataset.plain else "scripts"
     names = " and ".join(_origins(about))
     return (
-        f"A small {_ARCHITECTURES[about.settings.arch]} language model that writes {kind} in the voice of"
-        f" {names}, one {_TOKENS[about.dataset.level]} at a time. It has"
+        f"A small {ARCHITECTURES[about.settings.arch].label} language model that writes {kind} in the voice"
+        f" of {names}, one {_TOKENS[about.dataset.level]} at a time. It has"
         f" {about.parameters:,} weights, and was made with scriptforge."
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError
 from scriptforge.generation.grammar import Place, build_rules
 from scriptforge.hub.model_card import summary
@@ -21,7 +22,6 @@ from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 
-_ARCHITECTURE = "lstm"
 _ASSETS = Path(__file__).with_name("space")
 
 
@@ -36,9 +36,10 @@ def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
         HubError: the page cannot run the architecture of the model.
     """
     arch = run.description.model["arch"]
-    if arch != _ARCHITECTURE:
+    if not ARCHITECTURES[arch].runs_in_browser:
+        shown = " or ".join(name for name, each in ARCHITECTURES.items() if each.runs_in_browser)
         raise HubError(
-            f"A page can only run an {_ARCHITECTURE}; the architecture of run “{run.folder.name}” is {arch}.",
+            f"A page can only run an {shown}; the architecture of run “{run.folder.name}” is {arch}.",
             "Leave out --space: the model itself can be shared.",
         )
     page = {path.name: path for path in sorted(_ASSETS.iterdir())}

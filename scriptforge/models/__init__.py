@@ -4,27 +4,25 @@
     state = model.initial_state(B)
     loss, state = model.loss(ids_BT, targets_BT, state)
 
-Trainer, decoder and evaluation know this and nothing about LSTMs. Models know nothing of files or text.
+Trainer, decoder and evaluation know this and nothing about LSTMs. Models know nothing of files or text. Which
+architectures there are is in `scriptforge.architectures`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
 from pydantic import ValidationError
 
-from scriptforge.config import Architecture, Settings
+from scriptforge.architectures import ARCHITECTURES
+from scriptforge.config import Settings
 from scriptforge.errors import RunError, UsageError, unknown_name
 from scriptforge.models.base import LanguageModel, ModelConfig, State, TrainableModel
-from scriptforge.models.inference import Arithmetic, pack
-from scriptforge.models.lstm_attention import LSTMAttention, LSTMAttentionConfig
-from scriptforge.models.numpy_bridge import NumPyRNN, NumPyRNNConfig
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
-from scriptforge.models.transformer import Transformer, TransformerConfig
+from scriptforge.models.inference.linear import HINT_WITHOUT_INT8, Arithmetic, InferenceModel
 
 __all__ = [
-    "ARCHITECTURES",
     "Arithmetic",
+    "InferenceModel",
     "LanguageModel",
     "ModelConfig",
     "State",
@@ -32,37 +30,27 @@ __all__ = [
     "build",
     "config_from_json",
     "config_from_settings",
-    "pack",
+    "inference_model",
     "refuse_foreign",
 ]
 
-ARCHITECTURES: dict[str, tuple[type[Any], Callable[[Any], TrainableModel]]] = {
-    "lstm": (RecurrentConfig, Recurrent),
-    "gru": (RecurrentConfig, Recurrent),
-    "rnn": (RecurrentConfig, Recurrent),
-    "lstm-attention": (LSTMAttentionConfig, LSTMAttention),
-    "transformer": (TransformerConfig, Transformer),
-    "numpy-rnn": (NumPyRNNConfig, NumPyRNN),
-}
-"""The config and the model of every architecture that `Settings.arch` names."""
-
 
 def build(config: ModelConfig) -> TrainableModel:
-    """The untrained model that a config describes."""
-    _, model = ARCHITECTURES[config.arch]
-    return model(config)
+    """Build the untrained model that a config describes."""
+    model: TrainableModel = ARCHITECTURES[config.arch].model_class()(config)
+    return model
 
 
 def config_from_settings(settings: Settings, vocabulary_size: int) -> ModelConfig:
-    """The config of the model that settings ask for: it takes from them what has the name of a field of its.
+    """Return the config of the model that settings ask for: each of its fields is the setting of that name.
 
     Raises:
         UsageError: they do not fit together.
     """
-    kind, _ = ARCHITECTURES[settings.arch]
-    chosen = settings.model_dump(include={field.name for field in fields(kind)})
+    config_class = ARCHITECTURES[settings.arch].config_class()
+    chosen = settings.model_dump(include={field.name for field in fields(config_class)})
     try:
-        config: ModelConfig = kind(vocabulary_size=vocabulary_size, **chosen)
+        config: ModelConfig = config_class(vocabulary_size=vocabulary_size, **chosen)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UsageError(
@@ -71,22 +59,8 @@ def config_from_settings(settings: Settings, vocabulary_size: int) -> ModelConfi
     return config
 
 
-def refuse_foreign(arch: Architecture, chosen: Iterable[str]) -> None:
-    """Lets settings pass that an architecture has, or that are of the training alone.
-
-    Raises:
-        UsageError: one of them is another architecture's.
-    """
-    own, *others = (
-        {field.name for field in fields(kind)} for kind, _ in (ARCHITECTURES[arch], *ARCHITECTURES.values())
-    )
-    for name in chosen:
-        if name not in own and any(name in names for names in others):
-            raise UsageError(f"A model of the architecture {arch} has no {name}.", f"Leave {name} out.")
-
-
 def config_from_json(data: dict[str, Any]) -> ModelConfig:
-    """The config that `dataclasses.asdict` gave away.
+    """Return the config that `dataclasses.asdict` wrote.
 
     Raises:
         UsageError: the architecture is unknown.
@@ -95,12 +69,61 @@ def config_from_json(data: dict[str, Any]) -> ModelConfig:
     arch = str(data.get("arch"))
     if arch not in ARCHITECTURES:
         raise unknown_name("architecture", arch, ARCHITECTURES)
-    kind, _ = ARCHITECTURES[arch]
     try:
-        config: ModelConfig = kind(**data)
+        config: ModelConfig = ARCHITECTURES[arch].config_class()(**data)
     except (ValidationError, TypeError) as error:
         raise RunError(
             "The model's settings are not ones that scriptforge writes.",
             "The run's config.json is damaged or comes from another version: train the model again.",
         ) from error
     return config
+
+
+def refuse_foreign(arch: str, chosen: Iterable[str]) -> None:
+    """Raise an error unless an architecture has the settings, or they are of the training alone.
+
+    Raises:
+        UsageError: one of them is another architecture's.
+    """
+    fields_by_arch = {
+        name: {field.name for field in fields(each.config_class())} for name, each in ARCHITECTURES.items()
+    }
+    foreign = set().union(*fields_by_arch.values()) - fields_by_arch[arch]
+    for name in chosen:
+        if name in foreign:
+            raise UsageError(f"A model of the architecture {arch} has no {name}.", f"Leave {name} out.")
+
+
+def inference_model(model: LanguageModel, arithmetic: Arithmetic = "fp32") -> LanguageModel:
+    """Return a model's inference model, which generates faster; with `fp32` they are equal up to rounding.
+
+    PyTorch's modules are made for texts of many tokens, and do the same for a single one at many times the
+    price. An inference model has the same protocol and the weights that the model has now, packed once in the
+    way that suits the processor and perhaps rounded to eight bits; making one takes milliseconds. An
+    inference model is returned as it is, and so is, with `fp32`, a model that has none or is not on the CPU.
+
+    Args:
+        model: in evaluation mode.
+        arithmetic: how to multiply.
+
+    Raises:
+        UsageError: this machine or this model cannot compute in `int8`.
+    """
+    if isinstance(model, InferenceModel):
+        return model
+    architecture = ARCHITECTURES[model.config.arch]
+    is_on_cpu = model.initial_state(1)[0].device.type == "cpu"
+    if arithmetic == "int8":
+        if not architecture.has_int8:
+            *most, last = (name for name, each in ARCHITECTURES.items() if each.has_int8)
+            raise UsageError(
+                f"Only {', '.join(most)} and {last} can be rounded to eight bits, not {model.config.arch}.",
+                HINT_WITHOUT_INT8,
+            )
+        if not is_on_cpu:
+            raise UsageError("Only a model on the CPU can be rounded to eight bits.", HINT_WITHOUT_INT8)
+    inference_class = architecture.inference_class() if is_on_cpu else None
+    if inference_class is None:
+        return model
+    inference: InferenceModel = inference_class(model, arithmetic)
+    return inference

@@ -1,9 +1,8 @@
 """Attention to a bounded memory: each step looks at itself and at exactly the M steps before it.
 
-So it is all one whether a text is read at once, in pieces or token by token. What is remembered of a step is
-worked out once, when it is read, and comes along as a row of the memory; time is the first dimension here, so
-that a memory is also part of a model's state. The M rows are filled from the end, and those that are still
-empty are not looked at.
+So a text can be read at once, in pieces or token by token with the same result. What is remembered of a step
+is computed once, when it is read, and kept as a row of the memory; time is the first dimension here, so that
+a memory can be part of a model's state. The M rows are filled from the end, and empty ones are masked.
 
 Shape letters: B streams, T steps, M memory, K = M + T rows that can be looked at, E numbers of a row, N
 heads, D numbers of a head.
@@ -18,22 +17,22 @@ from torch import Tensor, nn
 from scriptforge.models.base import State
 
 STEPS_AT_ONCE = 256
-"""Longer texts are read in pieces of so many steps: no step looks much further, and a mask stays small."""
+"""Longer texts are read in pieces of so many steps, so that a mask stays small."""
 LARGEST_MEMORY = 1 << 21
-"""The most numbers that all layers of a model may look back on, of one stream."""
+"""The most numbers that all layers of a model may remember of one stream."""
 
 _BASE = 10_000.0
 
 
 def refuse_enormous(rows: int, size: int) -> None:
-    """Keeps what a model remembers of one stream within some megabytes, whoever chose its sizes.
+    """Raise an error if a model would remember more than some megabytes of one stream.
 
     Args:
         rows: M of all layers taken together.
         size: E.
 
     Raises:
-        ValueError: it is more.
+        ValueError: it would.
     """
     if rows * size > LARGEST_MEMORY:
         raise ValueError(
@@ -44,7 +43,7 @@ def refuse_enormous(rows: int, size: int) -> None:
 def read_in_pieces(
     read: Callable[[Tensor, State], tuple[Tensor, State]], ids_BT: Tensor, state: State
 ) -> tuple[Tensor, State]:
-    """Reads a text of any length, `STEPS_AT_ONCE` at a time: `features_BTE`, and the state after it.
+    """Read a text of any length, `STEPS_AT_ONCE` at a time: return `features_BTE` and the state after it.
 
     Args:
         read: takes `ids_TB` and a state, and gives `features_TBE` and the state after them.
@@ -58,8 +57,16 @@ def read_in_pieces(
     return torch.cat(pieces).transpose(0, 1), state
 
 
-def mask_of(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
-    """What is added to the scores of rows, the same in every head: nothing for those that a step looks at.
+def attention_mask(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
+    """Return what is added to the scores of rows, in every head: 0 for those that a step looks at.
+
+    With M = 2 and T = 3 there are K = 5 rows. Step t stands in row M + t and looks at rows t to M + t. If
+    one row of the memory is filled, the first is masked besides (0 is seen, . is not):
+
+        row      0 1 2 3 4
+        step 0   . 0 0 . .
+        step 1   . 0 0 0 .
+        step 2   . . 0 0 0
 
     Args:
         filled_1B1: how many rows of the memory are filled.
@@ -78,14 +85,14 @@ def mask_of(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
 
 
 def filled_after(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
-    """How many rows of a memory are filled when so many steps more were read."""
+    """Return how many rows of a memory are filled after so many more steps."""
     return (filled_1B1 + steps).clamp(max=memory)
 
 
 def attend(query_TBE: Tensor, keys_KBE: Tensor, values_KBE: Tensor, mask_B1TK: Tensor, heads: int) -> Tensor:
-    """The values of the rows that each step looks at, weighed by how well their keys fit its query.
+    """Return the values of the rows that each step looks at, weighted by how well their keys fit its query.
 
-    On a CPU always in fp32: in bf16 the gradient takes several times as long there.
+    On a CPU this is always computed in fp32: in bf16 its gradient takes several times as long there.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762.
 
@@ -93,7 +100,7 @@ def attend(query_TBE: Tensor, keys_KBE: Tensor, values_KBE: Tensor, mask_B1TK: T
         query_TBE: what each step looks for.
         keys_KBE: what there is to be found, remembered rows first.
         values_KBE: what is found there.
-        mask_B1TK: as of `mask_of`.
+        mask_B1TK: as `attention_mask` returns it.
         heads: N, each with its own part of the numbers.
     """
     with torch.autocast("cpu", enabled=False):
@@ -106,10 +113,11 @@ def attend(query_TBE: Tensor, keys_KBE: Tensor, values_KBE: Tensor, mask_B1TK: T
 
 
 class Rotation(nn.Module):
-    """Turns queries and keys by where they stand, so that their product tells how far apart they are.
+    """Rotary position embedding: rotates queries and keys by their places.
 
-    Only the distance counts. So the memory keeps keys that were not turned, and a row is always turned by its
-    place among those at hand: the angles stay small however long the text is.
+    Their product then depends on the distance, and on nothing else of the places. So the memory keeps keys
+    that are not rotated, and a row is rotated by its place among the K rows at hand: the angles stay small
+    however long the text is.
 
     Source: Su et al. 2021, arXiv:2104.09864.
 
@@ -129,7 +137,10 @@ class Rotation(nn.Module):
         self.register_buffer("sine_KD", angles_KD.sin(), persistent=False)
 
     def forward(self, rows_KBE: Tensor, first: int = 0) -> Tensor:
-        """The rows turned, of which the first one stands at place `first`."""
+        """Rotate rows, of which the first one stands at place `first`.
+
+        Number d of a head and number d + D/2 are a pair (x, y), which becomes (x cos - y sin, y cos + x sin).
+        """
         places = slice(first, first + len(rows_KBE))
         cosine_KD, sine_KD = self.cosine_KD[places], self.sine_KD[places]
         both_halves_K112D = torch.stack([-sine_KD, sine_KD], dim=1)[:, None, None]

@@ -1,24 +1,12 @@
-"""The cross-entropy of a linear head, without ever holding the scores of a whole batch.
+"""What networks over tokens have in common: dropout, a linear head, and its cross-entropy.
 
-Scores of a large vocabulary take more memory than the model: at V = 20,000, a batch of 4,096 tokens has
-330 MB of them, and plain automatic differentiation holds them three times. Here a few hundred tokens at a
-time are scored, compared with their targets and turned into gradients while they are still in the cache.
-Knows nothing of models.
+The scores of a large vocabulary take more memory than the model: at V = 20,000, a batch of 4,096 tokens has
+330 MB of them, and plain automatic differentiation holds them three times. So `linear_cross_entropy` scores a
+few hundred tokens at a time, and turns the scores into gradients while they are still in the processor's
+cache. `SampledSoftmax` is cheaper still: it scores a fair sample of the vocabulary while training.
 
-Shape letters: N tokens, H features of a token, V vocabulary, C tokens in a chunk.
-
-A cheaper loss for large vocabularies: a fair sample of the tokens is scored in place of all of them.
-
-Only training changes. The network, its weights and what it says are the same, and whoever evaluates it or
-writes with it scores every token.
-
-Shape letters: N tokens, H features of a token, V vocabulary, M candidates.
-
-The two ends of a network over tokens: an embedding where they come in, a linear head that scores the next.
-
-Architectures differ in what lies between, which is theirs to say.
-
-Shape letters: B streams, T steps, V vocabulary, E embedding, H features.
+Shape letters: B streams, T steps, N tokens, C tokens in a chunk, V vocabulary, M sampled tokens, E embedding,
+H features.
 """
 
 from collections.abc import Callable
@@ -32,17 +20,52 @@ from torch import Tensor, nn
 
 from scriptforge.models.base import State, TrainableModel
 
+_VALUES = 1 << 16
+_NUMBERS_IN_WORD = 4
+
+
+def dropout(units: Tensor, share: float, is_training: bool) -> Tensor:
+    """Return the units, of which in training some are zero and the others so much larger that the mean stays.
+
+    On the CPU PyTorch draws a number for each unit, which takes a tenth of the time of a training. Here one
+    number of 64 bits serves four units.
+
+    Args:
+        units: in any shape.
+        share: how many are dropped, 0 … 1, in 65536ths on a CPU.
+        is_training: otherwise they stay as they are.
+
+    Source: Srivastava et al. 2014, jmlr.org/papers/v15/srivastava14a.html.
+    """
+    if not (is_training and share):
+        return units
+    if units.device.type != "cpu":
+        return F.dropout(units, share)
+    dropped = min(round(share * _VALUES), _VALUES - 1)
+    # The numbers have a sign, so those that drop a unit begin at -_VALUES / 2. A unit is kept with the
+    # probability (_VALUES - dropped) / _VALUES, and is divided by that.
+    is_kept = _random_numbers(units.numel()).view(units.shape) >= dropped - _VALUES // 2
+    return units * is_kept.to(units.dtype).mul_(_VALUES / (_VALUES - dropped))
+
+
+def _random_numbers(count: int) -> Tensor:
+    """Return numbers of 16 bits with a sign, each as likely as every other, from PyTorch's generator."""
+    words = torch.empty(-(-count // _NUMBERS_IN_WORD), dtype=torch.int64)
+    words.random_(-(2**63), None)  # no upper bound means all 64 bits
+    return words.view(torch.int16)[:count]
+
+
 SCORES_AT_ONCE = 1 << 21
-"""How many scores a chunk has, where that leaves it at least `FEWEST_TOKENS`."""
+"""How many scores a chunk has, unless that leaves it fewer than `FEWEST_TOKENS`: they fit into a cache."""
 FEWEST_TOKENS = 512
 """Smaller chunks would spend their time on adding up the gradient of the head's weight."""
 
 
 def linear_cross_entropy(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor) -> Tensor:
-    """`F.cross_entropy(F.linear(features_NH, weight_VH, bias_V), targets_N)`, in less time and memory.
+    """Compute `F.cross_entropy(F.linear(features_NH, weight_VH, bias_V), targets_N)` in less time and memory.
 
     Under autocast the products take its type; scores are compared, and gradients added up, in fp32 at
-    least. The gradient can itself not be differentiated.
+    least. The gradient itself cannot be differentiated.
 
     Args:
         features_NH: what the model made of N tokens.
@@ -64,7 +87,7 @@ def linear_cross_entropy(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor,
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Computes the gradients on the way forward, where the scores are at hand; backward only scales them."""
+    """The cross-entropy whose gradients are computed on the way forward, where the scores are at hand."""
 
     @staticmethod
     def forward(
@@ -75,7 +98,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         targets_N: Tensor,
         dtype: torch.dtype,
     ) -> Tensor:
-        """The mean loss."""
+        """Return the mean loss, and keep the gradients of the sum."""
         wide = torch.promote_types(dtype, torch.float32)
         chunk = max(FEWEST_TOKENS, SCORES_AT_ONCE // len(weight_VH))
         low_weight_VH, wide_bias_V = weight_VH.to(dtype), bias_V.to(wide)
@@ -88,6 +111,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             part = slice(first, first + chunk)
             features_CH, targets_C = low_features_NH[part], targets_N[part]
             scores_CV = (features_CH @ low_weight_VH.T).to(wide).add_(wide_bias_V)
+            # The gradient of -log p(target) in the scores is the probabilities, less one at the target.
             error_CV = scores_CV.log_softmax(1)
             total -= error_CV.gather(1, targets_C[:, None]).sum()
             error_CV.exp_()
@@ -105,7 +129,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of the mean."""
+        """Return the gradients of the mean: those of the sum, scaled."""
         scale = grad / len(ctx.saved_tensors[0])
         gradients = (
             (tensor * scale).to(dtype) for tensor, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
@@ -114,14 +138,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 FLATTENING = 0.75
-"""Power of the count to which a token is drawn: rare tokens are drawn more often than they occur."""
+"""Power of its count by which a token is drawn: rare tokens are drawn more often than they occur."""
 ROUNDED_TO = 128
-"""Candidates come in multiples of this, so that the products meet few different shapes."""
+"""Samples have a multiple of so many tokens, so that the products meet few different shapes."""
 _IDS_AT_ONCE = 1 << 22
 
 
-def token_counts(ids: NDArray[np.unsignedinteger], vocabulary_size: int) -> Tensor:
-    """How often each token occurs, `counts_V`, float32.
+def count_tokens(ids: NDArray[np.unsignedinteger], vocabulary_size: int) -> Tensor:
+    """Count how often each token occurs: `counts_V`, float32.
 
     Args:
         ids: every token of the training split; may be memory-mapped, and is read in parts.
@@ -133,16 +157,19 @@ def token_counts(ids: NDArray[np.unsignedinteger], vocabulary_size: int) -> Tens
     return torch.from_numpy(counts_V.astype(np.float32))
 
 
-class SampledCrossEntropy(nn.Module):
-    """The cross-entropy of a linear head, estimated from the batch's targets and a sample of the rest.
+class SampledSoftmax(nn.Module):
+    """The cross-entropy of a linear head, estimated from the targets and a sample of the other tokens.
 
-    The sum over the vocabulary under the softmax is taken over candidates, each weighed by how unlikely it
-    was to be drawn. That sum is right on average, whatever the scores are; its logarithm, and so the loss,
-    comes out a little low. Frequent tokens are drawn practically always, with weight 1.
+    Only training changes: the network and its weights are the same, and every token is scored by whoever
+    evaluates the model or generates with it, or where the vocabulary is no larger than the sample.
 
-    Candidates are drawn by priority sampling: of all ways to draw M, next to none has less variance. It is
-    one random number a token and one partial sort, the same work on every device, and nothing waits for
-    the host. While evaluating, or where the vocabulary is no larger than the sample, every token is scored.
+    The sum over the vocabulary in the softmax's denominator is taken over the sample, in which each token is
+    weighted by how unlikely it was to be drawn. That sum is right on average, whatever the scores are; its
+    logarithm, and so the loss, comes out a little low. Frequent tokens nearly always are, with weight 1.
+
+    The sample is drawn by priority sampling: of all ways to draw M tokens, almost none has less variance. It
+    takes one random number a token and one partial sort, the same work on every device, and nothing waits for
+    the host.
 
     Source: Botev, Zheng and Barber (2017), proceedings.mlr.press/v54/botev17a.html, on the sum; Duffield,
     Lund and Thorup (2007), doi:10.1145/1314690.1314696, on the draw.
@@ -160,7 +187,7 @@ class SampledCrossEntropy(nn.Module):
         self.register_buffer("weight_V", (counts_V.float() + 1) ** FLATTENING, persistent=False)
 
     def forward(self, features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor) -> Tensor:
-        """See `linear_cross_entropy`, of which this is an estimate; draws from torch's default generator."""
+        """Estimate `linear_cross_entropy`; draw from PyTorch's default generator."""
         size = self._size(targets_N)
         if not self.training or size >= len(weight_VH):
             return linear_cross_entropy(features_NH, weight_VH, bias_V, targets_N)
@@ -171,15 +198,20 @@ class SampledCrossEntropy(nn.Module):
         return linear_cross_entropy(features_NH, rows_MH, bias_V[ids_M] + log_weight_M, column_V[targets_N])
 
     def draw(self, targets_N: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Draws candidates.
+        """Draw a sample of the vocabulary.
+
+        A token's priority is its weight divided by a random number in 0 … 1, so that the targets, whose
+        weight is made infinite, come first. With the highest priority p that was not drawn as a threshold,
+        a token of weight w is drawn with the probability min(1, w / p), and counts as many times as its
+        inverse: max(1, p / w).
 
         Args:
-            targets_N: tokens that must be among them.
+            targets_N: tokens that must be in it.
             size: M, at least as many as there are different targets and less than V.
 
         Returns:
             `ids_M`, all different, and `log_weight_M`: for any numbers x, the sum of x[id] · weight over the
-            candidates is on average the sum of x over the vocabulary.
+            sample is on average the sum of x over the vocabulary.
         """
         weight_V = self.weight_V.index_fill(0, targets_N, torch.inf)
         priority, ids = (weight_V / torch.rand_like(weight_V)).topk(size + 1)
@@ -187,7 +219,7 @@ class SampledCrossEntropy(nn.Module):
         return ids_M, (priority[size] / weight_V[ids_M]).clamp(min=1.0).log()
 
     def _size(self, targets_N: Tensor) -> int:
-        """M. Only a CPU counts how many targets differ: elsewhere the host would have to wait for it."""
+        """Return M. Only a CPU counts the different targets: elsewhere the host would have to wait for it."""
         targets = len(torch.unique(targets_N)) if targets_N.device.type == "cpu" else len(targets_N)
         return -(-(self.samples + targets) // ROUNDED_TO) * ROUNDED_TO
 
@@ -199,7 +231,7 @@ CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 def head_shapes(
     vocabulary_size: int, embedding_size: int, feature_size: int, *, tied: bool
 ) -> dict[str, tuple[int, ...]]:
-    """The name and shape of every weight of a `HeadedModel` but those of its network, a shared one once.
+    """Return the shape of every weight of a `HeadedModel` but those of its network, a shared one once.
 
     Args:
         vocabulary_size: V.
@@ -218,10 +250,10 @@ def head_shapes(
 class HeadedModel(TrainableModel):
     """A model whose scores are a linear function of its features.
 
-    Whoever inherits makes an `embedding` and a network, calls `add_head`, and says what the features are.
+    A subclass makes an `embedding` and a network, calls `add_head`, and says what the features are.
 
     Attributes:
-        cross_entropy: how the loss of the head is computed; all tokens are scored unless it is replaced.
+        cross_entropy: computes the loss of the head; scores all tokens unless it is replaced.
     """
 
     cross_entropy: CrossEntropy
@@ -230,11 +262,11 @@ class HeadedModel(TrainableModel):
     head: nn.Linear
 
     def add_head(self, *, tied: bool) -> None:
-        """Puts a small uniform head on the features.
+        """Put a head on the features, its weights uniform and small.
 
         A tied head's weight is the embedding (Press and Wolf 2017, arXiv:1608.05859), which becomes as small;
-        where E and H differ, a projection stands between. An embedding of its own keeps the unit normal
-        values of `nn.Embedding`; smaller ones learn slower.
+        where E and H differ, a projection stands between. An embedding that is not tied keeps the unit normal
+        values of `nn.Embedding`, since smaller ones learn more slowly.
 
         Args:
             tied: whether the head's weight is the embedding.
@@ -251,17 +283,17 @@ class HeadedModel(TrainableModel):
         self.cross_entropy = linear_cross_entropy
 
     def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.__call__`."""
+        """Read and score; see `LanguageModel.__call__`."""
         features_BTH, state = self.features(ids_BT, state)
         return self.score(features_BTH), state
 
     def score(self, features_BTH: Tensor) -> Tensor:
-        """See `LanguageModel.score`."""
+        """Score features; see `LanguageModel.score`."""
         logits_BTV: Tensor = self.head(self.projection(features_BTH))
         return logits_BTV
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.loss`."""
+        """Return the mean loss; see `LanguageModel.loss`."""
         features_BTH, state = self.features(ids_BT, state)
         features_NH = self.projection(features_BTH).flatten(0, 1)
         return self.cross_entropy(features_NH, self.head.weight, self.head.bias, targets_BT.flatten()), state

@@ -1,9 +1,9 @@
 """An LSTM that looks back: one head of attention over its own states of the last M steps.
 
-After Merity 2019, arXiv:1911.11423 ("Single Headed Attention RNN"), with less. What is remembered of a step
-is its state, nothing else. One head weighs and adds up; so a matrix for the keys could as well stand behind
-the query, and one for the values behind the sum. There they work once a step, so there are only those two.
-Order is the LSTM's business: nothing here knows how long ago something was.
+After Merity 2019, arXiv:1911.11423 ("Single Headed Attention RNN"), simplified. What is remembered of a step
+is its state, nothing else. With one head, a matrix for the keys can be multiplied with the query instead, and
+one for the values with the weighted sum: once a step, not once a row. So there are only those two matrices.
+Order is left to the LSTM: attention does not know how long ago something was.
 
 Shape letters: B streams, T steps, M memory, K = M + T, V vocabulary, E embedding, H hidden, L layers.
 """
@@ -15,9 +15,10 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from scriptforge.models.attention import attend, filled_after, mask_of, read_in_pieces, refuse_enormous
-from scriptforge.models.base import CLOSED, Layers, Memory, Share, Size, State, VocabularySize, dropout
-from scriptforge.models.layers import HeadedModel, head_shapes
+from scriptforge.config import Layers, Memory, Probability, Size, VocabularySize
+from scriptforge.models.attention import attend, attention_mask, filled_after, read_in_pieces, refuse_enormous
+from scriptforge.models.base import CLOSED, State
+from scriptforge.models.layers import HeadedModel, dropout, head_shapes
 from scriptforge.models.recurrent import open_forget_gates, read, recurrent_blocks, recurrent_shapes
 
 
@@ -31,11 +32,12 @@ class LSTMAttentionConfig:
         hidden_size: H.
         layers: L, of the LSTM.
         memory: M, how many steps before itself a step looks at.
-        dropout_input: as of `RecurrentConfig`, and so with the others.
-        dropout_between: between layers of the LSTM.
-        dropout_recurrent: of the LSTM.
+        dropout_input: share of embedding units dropped before the LSTM.
+        dropout_between: share of units dropped between layers of the LSTM.
+        dropout_recurrent: share of connections dropped in the LSTM; see `RecurrentConfig`.
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding.
+        arch: the architecture.
     """
 
     vocabulary_size: VocabularySize
@@ -43,10 +45,10 @@ class LSTMAttentionConfig:
     hidden_size: Size
     layers: Layers = 1
     memory: Memory = 128
-    dropout_input: Share = 0.0
-    dropout_between: Share = 0.0
-    dropout_recurrent: Share = 0.0
-    dropout_output: Share = 0.0
+    dropout_input: Probability = 0.0
+    dropout_between: Probability = 0.0
+    dropout_recurrent: Probability = 0.0
+    dropout_output: Probability = 0.0
     tied: bool = False
     arch: Literal["lstm-attention"] = "lstm-attention"
 
@@ -57,11 +59,11 @@ class LSTMAttentionConfig:
 
     @property
     def feature_size(self) -> int:
-        """See `ModelConfig.feature_size`."""
+        """Return H; see `ModelConfig.feature_size`."""
         return self.hidden_size
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """See `ModelConfig.weight_shapes`."""
+        """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
         size = self.hidden_size
         return {
             **head_shapes(self.vocabulary_size, self.embedding_size, size, tied=self.tied),
@@ -74,7 +76,7 @@ class LSTMAttentionConfig:
 
 
 class LSTMAttention(HeadedModel):
-    """An LSTM whose features are its normalised state and what it finds among its earlier ones."""
+    """An LSTM whose features are its normalised state plus what attention finds among its earlier ones."""
 
     def __init__(self, config: LSTMAttentionConfig) -> None:
         super().__init__()
@@ -94,18 +96,18 @@ class LSTMAttention(HeadedModel):
         open_forget_gates(self.recurrent)
 
     def initial_state(self, streams: int) -> State:
-        """Hidden and cell states, (L, streams, H); how much memory is filled; the memory, (M, streams, H)."""
+        """Return empty hidden and cell states, (L, streams, H), fill level and memory, (M, streams, H)."""
         config = self.config
         zero = self.head.bias.new_zeros
         hidden_LBH, cell_LBH = (zero((config.layers, streams, config.hidden_size)) for _ in range(2))
         return hidden_LBH, cell_LBH, zero((1, streams, 1)), zero((config.memory, streams, config.hidden_size))
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.features`."""
+        """Read without scoring; see `LanguageModel.features`."""
         return read_in_pieces(self._read, ids_BT, state)
 
     def _read(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
-        """Reads at most `STEPS_AT_ONCE` steps: `features_TBH`, and the state after them."""
+        """Read at most `STEPS_AT_ONCE` steps: return `features_TBH` and the state after them."""
         config, memory = self.config, self.config.memory
         hidden_LBH, cell_LBH, filled_1B1, memory_MBH = state
         input_TBE = dropout(self.embedding(ids_TB), config.dropout_input, self.training)
@@ -114,11 +116,11 @@ class LSTMAttention(HeadedModel):
         )
         own_TBH = self.norm(output_TBH)
         rows_KBH = torch.cat([memory_MBH, own_TBH.to(memory_MBH.dtype)])
-        mask_B1TK = mask_of(filled_1B1, len(ids_TB), memory)
+        mask_B1TK = attention_mask(filled_1B1, len(ids_TB), memory)
         found_TBH = self.out_proj(attend(self.q_proj(own_TBH), rows_KBH, rows_KBH, mask_B1TK, heads=1))
         features_TBH = dropout(own_TBH + found_TBH, config.dropout_output, self.training)
         return features_TBH, (*carried, filled_after(filled_1B1, len(ids_TB), memory), rows_KBH[-memory:])
 
     def orthogonal_blocks(self) -> dict[str, int]:
-        """See `TrainableModel.orthogonal_blocks`: a block a gate."""
+        """Return a block for each gate and projection; see `TrainableModel.orthogonal_blocks`."""
         return {**recurrent_blocks(self.recurrent), "q_proj.weight": 1, "out_proj.weight": 1}

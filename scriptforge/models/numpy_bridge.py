@@ -13,9 +13,10 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from scriptforge.config import Size, VocabularySize
 from scriptforge.errors import UsageError
 from scriptforge.models import numpy_rnn
-from scriptforge.models.base import CLOSED, Size, State, TrainableModel, VocabularySize
+from scriptforge.models.base import CLOSED, State, TrainableModel
 from scriptforge.models.numpy_rnn import Ids, Numbers, Weights
 
 
@@ -26,6 +27,7 @@ class NumPyRNNConfig:
     Attributes:
         vocabulary_size: V.
         hidden_size: H.
+        arch: the architecture.
     """
 
     vocabulary_size: VocabularySize
@@ -34,11 +36,11 @@ class NumPyRNNConfig:
 
     @property
     def feature_size(self) -> int:
-        """See `ModelConfig.feature_size`: the size of the one layer."""
+        """Return the size of the one layer; see `ModelConfig.feature_size`."""
         return self.hidden_size
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """See `ModelConfig.weight_shapes`: the members of `Weights`."""
+        """Return the shapes of the members of `Weights`; see `ModelConfig.weight_shapes`."""
         vocabulary, hidden = self.vocabulary_size, self.hidden_size
         return {
             "input": (vocabulary, hidden),
@@ -66,28 +68,28 @@ class NumPyRNN(TrainableModel):
             self.register_parameter(name, nn.Parameter(torch.from_numpy(array)))
 
     def initial_state(self, streams: int) -> State:
-        """A zero hidden state, (1, streams, H)."""
+        """Return a zero hidden state, (1, streams, H)."""
         shape = (1, streams, self.config.feature_size)
         return (torch.from_numpy(np.zeros(shape, self._weights().recurrent.dtype)),)
 
     def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.__call__`."""
+        """Read and score; see `LanguageModel.__call__`."""
         features_BTH, state = self.features(ids_BT, state)
         return self.score(features_BTH), state
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.features`: what the units are."""
+        """Return what the units are; see `LanguageModel.features`."""
         hidden_TBH = numpy_rnn.forward(self._weights(), _by_time(ids_BT), _array(state[0])[0])
         return torch.from_numpy(hidden_TBH).transpose(0, 1), _as_state(hidden_TBH[-1])
 
     def score(self, features_BTH: Tensor) -> Tensor:
-        """See `LanguageModel.score`."""
+        """Score features; see `LanguageModel.score`."""
         *shape, hidden = features_BTH.shape
         logits_NV = numpy_rnn.score(self._weights(), _array(features_BTH.reshape(-1, hidden)))
         return torch.from_numpy(logits_NV).view(*shape, self.config.vocabulary_size)
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.loss`."""
+        """Return the mean loss; see `LanguageModel.loss`."""
         nats, gradients, hidden_BH = numpy_rnn.learn(
             self._weights(), _by_time(ids_BT), _by_time(targets_BT), _array(state[0])[0]
         )
@@ -95,11 +97,11 @@ class NumPyRNN(TrainableModel):
         return loss, _as_state(hidden_BH)
 
     def orthogonal_blocks(self) -> dict[str, int]:
-        """See `TrainableModel.orthogonal_blocks`."""
+        """Return the recurrent matrix; see `TrainableModel.orthogonal_blocks`."""
         return {"recurrent": 1}
 
     def _weights(self) -> Weights:
-        """The parameters under their other name.
+        """Return the parameters as `numpy_rnn` knows them.
 
         Raises:
             UsageError: they are not on the CPU.
@@ -114,32 +116,32 @@ class NumPyRNN(TrainableModel):
 
 
 class _KnownGradients(torch.autograd.Function):
-    """A number whose gradients were computed along with it; backward only scales them."""
+    """A number whose gradients were computed along with it: backward only scales them."""
 
     @staticmethod
     def forward(ctx: Any, value: float, gradients: Weights, *parameters: Tensor) -> Tensor:
-        """The number, which from now on depends on the parameters."""
+        """Return the number as a tensor that depends on the parameters."""
         ctx.gradients = gradients
         return parameters[0].new_tensor(value)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what was made of the number."""
+        """Return the gradients of what was made of the number."""
         scale = float(grad)
         return None, None, *(torch.from_numpy(gradient * scale) for gradient in ctx.gradients)
 
 
 def _array(tensor: Tensor) -> Numbers:
-    """The same numbers in the same memory."""
+    """Return the same numbers in the same memory."""
     array: Numbers = tensor.detach().numpy()
     return array
 
 
 def _by_time(ids_BT: Tensor) -> Ids:
-    """`ids_TB`, the streams of a step side by side."""
+    """Return `ids_TB`, the streams of a step side by side."""
     return np.ascontiguousarray(ids_BT.numpy().T)
 
 
 def _as_state(hidden_BH: Numbers) -> State:
-    """A copy with a layer's dimension, so that the steps before need not stay in memory."""
+    """Return a copy with a layer's dimension, so that the steps before need not stay in memory."""
     return (torch.from_numpy(hidden_BH[None].copy()),)

@@ -1,4 +1,4 @@
-"""A recurrent network written out in NumPy: how it reads, how it is wrong, and how it learns from that.
+"""A recurrent network written out in NumPy: how it reads, how wrong it is, and how it learns from that.
 
 To be read from top to bottom; docs/explanation/an-rnn-in-numpy.md walks along and derives each gradient.
 
@@ -26,7 +26,7 @@ Numbers: TypeAlias = NDArray[np.floating[Any]]
 Ids: TypeAlias = NDArray[np.integer[Any]]
 
 LARGEST_GRADIENT = 5.0
-"""The most that a weight's gradient may be, when a stream's loss is the sum over its T steps."""
+"""The largest gradient of a weight, where a stream's loss is the sum over its T steps."""
 
 _SPREAD = 0.01
 _EPSILON = 1e-8
@@ -51,12 +51,12 @@ class Weights(NamedTuple):
 
 
 def new_weights(
-    vocabulary_size: int, hidden_size: int, dice: np.random.Generator, dtype: DTypeLike = np.float32
+    vocabulary_size: int, hidden_size: int, rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> Weights:
-    """Small random weights, so that every unit is a little different and none is sure of anything."""
+    """Return small random weights, so that every unit is a little different and none is sure of anything."""
 
     def small(*shape: int) -> Numbers:
-        return (_SPREAD * dice.standard_normal(shape)).astype(dtype)
+        return (_SPREAD * rng.standard_normal(shape)).astype(dtype)
 
     return Weights(
         input=small(vocabulary_size, hidden_size),
@@ -68,7 +68,7 @@ def new_weights(
 
 
 def forward(weights: Weights, ids_TB: Ids, hidden_BH: Numbers) -> Numbers:
-    """What the units are after each token: h[t] = tanh(input[token] + h[t-1] · recurrent + hidden_bias).
+    """Compute the units after each token: h[t] = tanh(input[token] + h[t-1] · recurrent + hidden_bias).
 
     A token as a vector would be zeros and a single one; its product with `input` is a row of it, which is
     picked here, for all tokens at once. Only the product with the units before has to wait for its turn.
@@ -90,17 +90,17 @@ def forward(weights: Weights, ids_TB: Ids, hidden_BH: Numbers) -> Numbers:
 
 
 def score(weights: Weights, hidden_NH: Numbers) -> Numbers:
-    """How much speaks for each token to come next: `logits_NV` = hidden · output + output_bias."""
+    """Score each token that may come next: `logits_NV` = hidden · output + output_bias."""
     logits_NV: Numbers = hidden_NH @ weights.output
     logits_NV += weights.output_bias
     return logits_NV
 
 
 def cross_entropy(logits_NV: Numbers, targets_N: Ids) -> tuple[float, Numbers]:
-    """How little the tokens that came were expected, and how the scores should have been.
+    """Measure how little the tokens that came were expected, and how the scores should change.
 
     Args:
-        logits_NV: the scores, which are used up.
+        logits_NV: the scores, which are overwritten.
         targets_N: the tokens that came.
 
     Returns:
@@ -122,7 +122,7 @@ def cross_entropy(logits_NV: Numbers, targets_N: Ids) -> tuple[float, Numbers]:
 def backward(
     weights: Weights, ids_TB: Ids, before_BH: Numbers, hidden_TBH: Numbers, error_NV: Numbers
 ) -> Weights:
-    """The gradient of the loss in every weight: the way of `forward` and `score`, from its end to its start.
+    """Compute the gradient of the loss in every weight: go through `score` and `forward` from end to start.
 
     Args:
         weights: of the network.
@@ -154,10 +154,10 @@ def backward(
 
 
 def sum_by_token(rows_NH: Numbers, ids_N: Ids, vocabulary_size: int) -> Numbers:
-    """Adds each row to that of its token: `sums_VH`.
+    """Add up the rows of each token: `sums_VH`.
 
-    `np.add.at` says the same in a line and takes several times as long; so rows of a token are brought
-    together first.
+    `np.add.at` does the same in a line and takes several times as long. So the rows of a token are brought
+    together first, and then added up in one call.
     """
     order_N = np.argsort(ids_N, kind="stable")
     sorted_N = ids_N[order_N]
@@ -170,7 +170,7 @@ def sum_by_token(rows_NH: Numbers, ids_N: Ids, vocabulary_size: int) -> Numbers:
 def learn(
     weights: Weights, ids_TB: Ids, targets_TB: Ids, hidden_BH: Numbers
 ) -> tuple[float, Weights, Numbers]:
-    """Reads, and tells in which direction the weights were wrong.
+    """Read tokens, and compute in which direction the weights were wrong.
 
     Args:
         weights: of the network; they stay as they are.
@@ -188,17 +188,17 @@ def learn(
 
 
 def adagrad(weight: Numbers, gradient: Numbers, memory: Numbers, rate: float, largest: float) -> None:
-    """Changes a weight against its gradient, the less the more it has been changed before.
+    """Change a weight against its gradient, the less the more it has been changed before.
 
-    The loss is a mean over T steps, and `LARGEST_GRADIENT` is said of their sum: `largest` is then T times
-    smaller. Nothing else here minds the scale of the gradient, since it cancels against that of the memory.
+    The loss is a mean over T steps, and `LARGEST_GRADIENT` is meant for their sum: so `largest` is T times
+    smaller. Nothing else here depends on the scale of the gradient, which cancels against that of the memory.
 
     Args:
         weight: is changed.
         gradient: of the loss.
         memory: the sum of the squares of all gradients so far, zeros at first; is changed.
         rate: how far the first step goes.
-        largest: what is beyond this, on either side, is cut off: a product of T factors can grow very large.
+        largest: values beyond this, on either side, are cut off: a product of T factors can grow very large.
 
     Source: Duchi, Hazan and Singer 2011, jmlr.org/papers/v12/duchi11a.html.
     """

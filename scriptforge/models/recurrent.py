@@ -1,6 +1,6 @@
 """Recurrent language models: an embedding, layers of LSTM, GRU or plain tanh units, a linear head.
 
-What `lstm_attention` has of an LSTM is here, too.
+The functions that follow the model are those that `lstm_attention` uses for its LSTM too.
 
 Shape letters: B streams, T steps, E embedding, H hidden, L layers, G gates.
 """
@@ -12,8 +12,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scriptforge.models.base import CLOSED, Layers, Share, Size, State, VocabularySize, dropout
-from scriptforge.models.layers import HeadedModel, head_shapes
+from scriptforge.config import Layers, Probability, Size, VocabularySize
+from scriptforge.models.base import CLOSED, State
+from scriptforge.models.layers import HeadedModel, dropout, head_shapes
 
 Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
 
@@ -43,25 +44,20 @@ class RecurrentConfig:
     embedding_size: Size
     hidden_size: Size
     layers: Layers = 1
-    dropout_input: Share = 0.0
-    dropout_between: Share = 0.0
-    dropout_recurrent: Share = 0.0
-    dropout_output: Share = 0.0
+    dropout_input: Probability = 0.0
+    dropout_between: Probability = 0.0
+    dropout_recurrent: Probability = 0.0
+    dropout_output: Probability = 0.0
     tied: bool = False
     arch: Unit = "lstm"
 
     @property
-    def is_projected(self) -> bool:
-        """Whether a projection stands between the last layer and a tied head."""
-        return self.tied and self.embedding_size != self.hidden_size
-
-    @property
     def feature_size(self) -> int:
-        """See `ModelConfig.feature_size`: the size of the last layer."""
+        """Return the size of the last layer; see `ModelConfig.feature_size`."""
         return self.hidden_size
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """See `ModelConfig.weight_shapes`."""
+        """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
         return {
             **head_shapes(self.vocabulary_size, self.embedding_size, self.hidden_size, tied=self.tied),
             **recurrent_shapes(self.arch, self.embedding_size, self.hidden_size, self.layers),
@@ -91,27 +87,27 @@ class Recurrent(HeadedModel):
             open_forget_gates(self.recurrent)
 
     def initial_state(self, streams: int) -> State:
-        """Zero hidden states, of an LSTM cell states too, each (L, streams, H)."""
+        """Return zero hidden states, and cell states for an LSTM, each (L, streams, H)."""
         config = self.config
         zeros_LBH = self.head.bias.new_zeros((config.layers, streams, config.hidden_size))
         return (zeros_LBH, zeros_LBH.clone()) if config.arch == "lstm" else (zeros_LBH,)
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.features`: the output of the last layer."""
+        """Return the output of the last layer; see `LanguageModel.features`."""
         config = self.config
         input_BTE = dropout(self.embedding(ids_BT), config.dropout_input, self.training)
         output_BTH, state = read(self.recurrent, input_BTE, state, config.dropout_recurrent)
         return dropout(output_BTH, config.dropout_output, self.training), state
 
     def orthogonal_blocks(self) -> dict[str, int]:
-        """See `TrainableModel.orthogonal_blocks`: a block a gate."""
+        """Return the network's matrices, a block for each gate; see `TrainableModel.orthogonal_blocks`."""
         return recurrent_blocks(self.recurrent)
 
 
 def read(
     network: nn.RNNBase, input_BTE: Tensor, state: State, dropout_recurrent: float
 ) -> tuple[Tensor, State]:
-    """What a recurrent network makes of its input; while training, with some of its connections dropped.
+    """Run a recurrent network over its input; while training, with some of its connections dropped.
 
     Args:
         network: `nn.LSTM`, `nn.GRU` or `nn.RNN`.
@@ -122,14 +118,17 @@ def read(
     Returns:
         The output of the last layer, and the state after the last step.
     """
-    weights = _thinned(network, dropout_recurrent) if network.training and dropout_recurrent else {}
+    weights = _drop_connections(network, dropout_recurrent) if network.training and dropout_recurrent else {}
     before: Tensor | State = state if isinstance(network, nn.LSTM) else state[0]
     output_BTH, after = functional_call(network, weights, (input_BTE, before))
     return output_BTH, after if isinstance(after, tuple) else (after,)
 
 
-def _thinned(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
-    """The weights from unit to unit, of which the same ones are dropped in every gate."""
+def _drop_connections(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
+    """Return the weights from unit to unit, by name, of which the same ones are zero in every gate.
+
+    The gates of a weight lie one below the other, (G·H, H), so one mask of (H, H) is repeated G times.
+    """
     weights = {name: weight for name, weight in network.named_parameters() if "weight_hh" in name}
     all_HH = weights["weight_hh_l0"].new_ones(network.hidden_size, network.hidden_size)
     return {
@@ -139,7 +138,11 @@ def _thinned(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
 
 
 def open_forget_gates(network: nn.RNNBase) -> None:
-    """Lets an LSTM begin by remembering. Source: Jozefowicz et al. 2015."""
+    """Let an LSTM begin by remembering: set the bias of its forget gates to 1 (Jozefowicz et al. 2015).
+
+    Args:
+        network: an `nn.LSTM`; its gates are input, forget, cell, output in this order, with two biases each.
+    """
     gate = slice(network.hidden_size, 2 * network.hidden_size)
     parameters: dict[str, Any] = dict(network.named_parameters())
     with torch.no_grad():
@@ -151,7 +154,7 @@ def open_forget_gates(network: nn.RNNBase) -> None:
 def recurrent_shapes(
     unit: Unit, embedding_size: int, hidden_size: int, layers: int
 ) -> dict[str, tuple[int, ...]]:
-    """The name and shape of every weight of a network that its model has as `recurrent`."""
+    """Return the shape of every weight of a network that its model has as `recurrent`."""
     rows = _GATES[unit] * hidden_size
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(layers):
@@ -163,7 +166,7 @@ def recurrent_shapes(
 
 
 def recurrent_blocks(network: nn.RNNBase) -> dict[str, int]:
-    """`TrainableModel.orthogonal_blocks` of a network that its model has as `recurrent`."""
+    """Return the `orthogonal_blocks` of a network that its model has as `recurrent`: one for each gate."""
     return {
         f"recurrent.{name}": len(weight) // network.hidden_size
         for name, weight in network.named_parameters()

@@ -1,30 +1,31 @@
-"""A small transformer: layers that look back on a bounded memory, each followed by a wider layer.
+"""A small transformer: layers of attention to a bounded memory, each with a feed-forward network.
 
 Shape letters: B streams, T steps, M memory, K = M + T, V vocabulary, H hidden, L layers.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from scriptforge.config import Heads, Layers, Memory, Probability, Size, VocabularySize
 from scriptforge.models.attention import (
     STEPS_AT_ONCE,
     Rotation,
     attend,
+    attention_mask,
     filled_after,
-    mask_of,
     read_in_pieces,
     refuse_enormous,
 )
-from scriptforge.models.base import CLOSED, Layers, Memory, Share, Size, State, VocabularySize, dropout
-from scriptforge.models.layers import HeadedModel, head_shapes
+from scriptforge.models.base import CLOSED, State
+from scriptforge.models.layers import HeadedModel, dropout, head_shapes
 
 _HEAD_SIZE = 32
-_WIDENING = 4
+_UP_FACTOR = 4
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -35,22 +36,23 @@ class TransformerConfig:
         vocabulary_size: V.
         hidden_size: H, of embedding and layers alike.
         layers: L.
-        heads: how many parts of H attend each for themselves; None is one for every 32 units or so.
+        heads: how many parts of H attend by themselves; None is one for every 32 units or so.
         memory: M, how many steps before itself a step looks at in each layer.
         dropout_input: share of embedding units dropped before the first layer.
-        dropout_between: share of units dropped of what each part of a layer adds.
+        dropout_between: share of units dropped from what attention and feed-forward network add.
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding.
+        arch: the architecture.
     """
 
     vocabulary_size: VocabularySize
     hidden_size: Size
     layers: Layers = 1
-    heads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    heads: Heads | None = None
     memory: Memory = 128
-    dropout_input: Share = 0.0
-    dropout_between: Share = 0.0
-    dropout_output: Share = 0.0
+    dropout_input: Probability = 0.0
+    dropout_between: Probability = 0.0
+    dropout_output: Probability = 0.0
     tied: bool = False
     arch: Literal["transformer"] = "transformer"
 
@@ -64,7 +66,7 @@ class TransformerConfig:
 
     @property
     def head_count(self) -> int:
-        """N: where nobody chose it, the most with even parts of at least 32 units."""
+        """Return N: if `heads` is None, the most that leave each an even number of at least 32 units."""
         if self.heads is not None:
             return self.heads
         most = max(1, self.hidden_size // _HEAD_SIZE)
@@ -72,11 +74,11 @@ class TransformerConfig:
 
     @property
     def feature_size(self) -> int:
-        """See `ModelConfig.feature_size`."""
+        """Return H; see `ModelConfig.feature_size`."""
         return self.hidden_size
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """See `ModelConfig.weight_shapes`."""
+        """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
         size = self.hidden_size
         shapes = head_shapes(self.vocabulary_size, size, size, tied=self.tied)
         for layer in range(self.layers):
@@ -85,14 +87,14 @@ class TransformerConfig:
                 f"layers.{layer}.qkv_proj.weight": (3 * size, size),
                 f"layers.{layer}.out_proj.weight": (size, size),
                 f"layers.{layer}.wide_norm.weight": (size,),
-                f"layers.{layer}.up_proj.weight": (_WIDENING * size, size),
-                f"layers.{layer}.down_proj.weight": (size, _WIDENING * size),
+                f"layers.{layer}.up_proj.weight": (_UP_FACTOR * size, size),
+                f"layers.{layer}.down_proj.weight": (size, _UP_FACTOR * size),
             }
         return {**shapes, "norm.weight": (size,)}
 
 
 class Transformer(HeadedModel):
-    """A decoder of layers that normalise what they read and add what they make of it.
+    """A decoder whose layers normalise what they read and add what they make of it (pre-norm).
 
     Source: Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745, on where to normalise;
         Dai et al. 2019, arXiv:1901.02860, on what is remembered of the text before.
@@ -107,21 +109,21 @@ class Transformer(HeadedModel):
         self.add_head(tied=config.tied)
 
     def initial_state(self, streams: int) -> State:
-        """How much of the memory is filled, and the keys and values of each layer, (M, streams, 2H)."""
+        """Return an empty fill level, and keys and values of each layer, (M, streams, 2H)."""
         config = self.config
         zero = self.head.bias.new_zeros
         memories = (zero((config.memory, streams, 2 * config.hidden_size)) for _ in self.layers)
         return zero((1, streams, 1)), *memories
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.features`: the normalised output of the last layer."""
+        """Return the normalised output of the last layer; see `LanguageModel.features`."""
         return read_in_pieces(self._read, ids_BT, state)
 
     def _read(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
-        """Reads at most `STEPS_AT_ONCE` steps: `features_TBH`, and the state after them."""
+        """Read at most `STEPS_AT_ONCE` steps: return `features_TBH` and the state after them."""
         config = self.config
         filled_1B1, *memories = state
-        mask_B1TK = mask_of(filled_1B1, len(ids_TB), config.memory)
+        mask_B1TK = attention_mask(filled_1B1, len(ids_TB), config.memory)
         stream_TBH = dropout(self.embedding(ids_TB), config.dropout_input, self.training)
         after = []
         for layer, memory_MBR in zip(self.layers, memories, strict=True):
@@ -131,13 +133,13 @@ class Transformer(HeadedModel):
         return features_TBH, (filled_after(filled_1B1, len(ids_TB), config.memory), *after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
-        """See `TrainableModel.orthogonal_blocks`: query, key and value are three."""
+        """Return each layer's matrices, of which one is three; see `TrainableModel.orthogonal_blocks`."""
         matrices = ((name, weight) for name, weight in self.layers.named_parameters() if weight.dim() == 2)
         return {f"layers.{name}": 3 if "qkv_proj" in name else 1 for name, _ in matrices}
 
 
 class TransformerLayer(nn.Module):
-    """Attention and a wider layer, each of which adds to what goes through."""
+    """Attention and a feed-forward network, each of which adds to the residual stream."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -150,19 +152,19 @@ class TransformerLayer(nn.Module):
         self.qkv_proj = nn.Linear(size, 3 * size, bias=False)
         self.out_proj = nn.Linear(size, size, bias=False)
         self.wide_norm = nn.LayerNorm(size, bias=False)
-        self.up_proj = nn.Linear(size, _WIDENING * size, bias=False)
-        self.down_proj = nn.Linear(_WIDENING * size, size, bias=False)
-        with torch.no_grad():
+        self.up_proj = nn.Linear(size, _UP_FACTOR * size, bias=False)
+        self.down_proj = nn.Linear(_UP_FACTOR * size, size, bias=False)
+        with torch.no_grad():  # so that the sum of 2L additions begins no larger than one of them
             for last in (self.out_proj, self.down_proj):
                 last.weight /= (2 * config.layers) ** 0.5
 
     def forward(self, stream_TBH: Tensor, memory_MBR: Tensor, mask_B1TK: Tensor) -> tuple[Tensor, Tensor]:
-        """What goes on to the next layer, and the memory after the last step.
+        """Return the residual stream for the next layer, and the memory after the last step.
 
         Args:
-            stream_TBH: what comes from the layer before.
+            stream_TBH: the residual stream from the layer before.
             memory_MBR: the keys and values of earlier steps, side by side.
-            mask_B1TK: as of `mask_of`.
+            mask_B1TK: as of `attention_mask`.
         """
         size = stream_TBH.shape[2]
         query_TBH, new_TBR = self.qkv_proj(self.attention_norm(stream_TBH)).split([size, 2 * size], dim=2)
@@ -175,9 +177,9 @@ class TransformerLayer(nn.Module):
             mask_B1TK,
             self.heads,
         )
-        stream_TBH = stream_TBH + self._thinned(self.out_proj(found_TBH))
+        stream_TBH = stream_TBH + self._drop(self.out_proj(found_TBH))
         wide_TBW = F.gelu(self.up_proj(self.wide_norm(stream_TBH)))
-        return stream_TBH + self._thinned(self.down_proj(wide_TBW)), rows_KBR[-self.memory :]
+        return stream_TBH + self._drop(self.down_proj(wide_TBW)), rows_KBR[-self.memory :]
 
-    def _thinned(self, added_TBH: Tensor) -> Tensor:
+    def _drop(self, added_TBH: Tensor) -> Tensor:
         return dropout(added_TBH, self._dropout, self.training)

@@ -5,9 +5,8 @@ recorders. Events come as they do from `scriptforge.training.trainer`; recorders
 """
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
 
-from scriptforge.config import read_settings_file, resolve
+from scriptforge.config import collect_settings, resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.hub import find_run
@@ -60,7 +59,7 @@ def train(
     device = choose_device(options.device)
     init_from, notes = _open_init_from(workspace, options.init_from, on_progress)
     with ProcessState().entered():  # the machine is measured with a small training
-        settings = choose_settings(dataset, _named_settings(options), device, options.preset, init_from)
+        settings = choose_settings(dataset, options, device, init_from)
     folder = workspace.new_run(name or workspace.free_run_name(dataset.name))
     if is_first_process():
         workspace.refuse_overwriting(folder, force)
@@ -95,7 +94,8 @@ def resume(
     """
     options = options or TrainOptions()
     refuse_with_resume({"--from": options.init_from, "--preset": options.preset})
-    named = _named_settings(options)
+    file, beside = collect_settings(options)
+    named = {**file, **beside}
     if fixed := sorted(set(named) - {"epochs", "minutes"}):
         raise UsageError(
             f"A resumed run keeps its settings, {fixed[0]} too.",
@@ -131,16 +131,6 @@ def refuse_with_resume(given: Mapping[str, object]) -> None:
                 f"--resume continues a run as it is, and {flag} is for a new one.",
                 f"Leave {flag} or --resume out.",
             )
-
-
-def _named_settings(options: TrainOptions) -> dict[str, Any]:
-    """Return the settings that a person named one by one, in a file or as options."""
-    fields = {key: getattr(options, key) for key in ("epochs", "minutes", "patience", "arch")}
-    return {
-        **(read_settings_file(options.config) if options.config else {}),
-        **{key: value for key, value in fields.items() if value is not None},
-        **options.settings,
-    }
 
 
 def _open_init_from(

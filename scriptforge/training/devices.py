@@ -20,7 +20,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast, gather
 from torch import Tensor
 
-from scriptforge.config import Accelerator
+from scriptforge.config import DeviceType
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State
 from scriptforge.options import Device
@@ -31,7 +31,7 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate|not enough memory", r
 """How PyTorch says it on a CPU, where it raises a plain RuntimeError."""
 
 
-def choose_device(choice: Device) -> Accelerator:
+def choose_device(choice: Device) -> DeviceType:
     """Return the device for a choice; `auto` takes a CUDA GPU if there is one, else the CPU.
 
     An Apple GPU is taken only when asked for: it has no fast LSTM.
@@ -103,16 +103,16 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def of_first_process(numbers: Sequence[float], accelerator: Accelerator) -> list[float]:
+def of_first_process(numbers: Sequence[float], device: DeviceType) -> list[float]:
     """Return in every process what the first one measured: they must agree before they train.
 
     Args:
         numbers: the measurements of this process; as many in every process.
-        accelerator: what will compute.
+        device: what will compute.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return list(numbers)
-    state = PartialState(cpu=accelerator == "cpu")
+    state = PartialState(cpu=device == "cpu")
     first: list[float] = broadcast(torch.tensor(numbers, dtype=torch.float32, device=state.device)).tolist()
     return first
 

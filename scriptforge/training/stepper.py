@@ -15,15 +15,16 @@ import torch
 from accelerate import Accelerator as Accelerate
 from torch import Tensor, nn
 
-from scriptforge.config import Accelerator, Settings
+from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import ModelConfig, State, TrainableModel, build
 from scriptforge.models.base import detach, reset_state
-from scriptforge.models.layers import HeadedModel, SampledCrossEntropy, token_counts
+from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import Moment, restore
 from scriptforge.training.devices import Processes, is_asynchronous
 from scriptforge.training.optimizers import optimizer_of
+from scriptforge.training.settings import check_precision
 from scriptforge.training.streams import Streams
 
 _MOST_UNREAD = 128
@@ -51,8 +52,8 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
     """
     if not isinstance(model, HeadedModel):
         raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
-    counts_V = token_counts(dataset.ids("train"), dataset.vocabulary.size)
-    model.cross_entropy = SampledCrossEntropy(counts_V, samples)
+    counts_V = count_tokens(dataset.ids("train"), dataset.vocabulary.size)
+    model.cross_entropy = SampledSoftmax(counts_V, samples)
 
 
 class Stepper:
@@ -66,6 +67,9 @@ class Stepper:
         settings: resolved settings.
         device: what computes.
 
+    Raises:
+        UsageError: the device cannot train such a model in the precision that the settings ask for.
+
     Attributes:
         model: the model.
         streams: what it reads.
@@ -73,9 +77,8 @@ class Stepper:
         processes: this process among those that train together.
     """
 
-    def __init__(
-        self, dataset: Dataset, config: ModelConfig, settings: Settings, device: Accelerator
-    ) -> None:
+    def __init__(self, dataset: Dataset, config: ModelConfig, settings: Settings, device: DeviceType) -> None:
+        check_precision(config.arch, settings.precision, device)
         self._accelerate = Accelerate(
             cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
         )

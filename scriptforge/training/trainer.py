@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 
-from scriptforge.config import Accelerator, Settings
+from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figures
 from scriptforge.generation import generate
-from scriptforge.models import config_from_json, config_from_settings
+from scriptforge.models import ModelConfig, config_from_json, config_from_settings
 from scriptforge.options import GenerateOptions
 from scriptforge.run.records import (
     InitFrom,
@@ -50,7 +50,7 @@ from scriptforge.training.events import (
 from scriptforge.training.process_state import with_own_state
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
 from scriptforge.training.stepper import Stepper
-from scriptforge.training.transfer import describe_init_from, inherit
+from scriptforge.training.transfer import describe_init_from, transfer_weights
 from scriptforge.workspace import RunFolder, atomic_write
 
 VALIDATION_ROWS = 16
@@ -66,7 +66,7 @@ def start(
     dataset: Dataset,
     settings: Settings,
     folder: RunFolder,
-    device: Accelerator,
+    device: DeviceType,
     should_stop: Callable[[], bool] = lambda: False,
     init_from: Run | None = None,
 ) -> Generator[TrainingEvent, None, None]:
@@ -78,7 +78,7 @@ def start(
         folder: the run's folder; what it held before is removed as soon as the new model is built.
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
-        init_from: the run whose weights it begins with; `inherited_settings` says which settings that takes.
+        init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
@@ -92,7 +92,7 @@ def start(
 def resume(
     dataset: Dataset,
     folder: RunFolder,
-    device: Accelerator,
+    device: DeviceType,
     epochs: float | None = None,
     minutes: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -183,16 +183,17 @@ class Trainer:
         dataset: Dataset,
         settings: Settings,
         folder: RunFolder,
-        device: Accelerator,
+        device: DeviceType,
         should_stop: Callable[[], bool],
         init_from: Run | None,
     ) -> "Trainer":
         """Return the trainer of a new run, whose folder is emptied; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
-        description = describe_run(dataset, settings, folder, origin)
-        stepper = Stepper(dataset, config_from_json(description.model), settings, device)
+        config = config_from_settings(settings, dataset.vocabulary.size)
+        description = describe_run(dataset, settings, config, folder, origin)
+        stepper = Stepper(dataset, config, settings, device)
         if init_from is not None:
-            inherit(stepper.model, dataset.vocabulary, init_from)
+            transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = _segment(stepper, settings.epochs, settings.minutes)
         trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
         if stepper.processes.is_first:
@@ -203,7 +204,7 @@ class Trainer:
 
     @classmethod
     def resume(
-        cls, dataset: Dataset, folder: RunFolder, device: Accelerator, should_stop: Callable[[], bool]
+        cls, dataset: Dataset, folder: RunFolder, device: DeviceType, should_stop: Callable[[], bool]
     ) -> "Trainer":
         """Return the trainer of a run, as it stood at its newest checkpoint that verifies; see `resume`."""
         description = RunDescription.load(folder)
@@ -388,15 +389,10 @@ class Trainer:
 
 
 def describe_run(
-    dataset: Dataset, settings: Settings, folder: RunFolder, init_from: InitFrom | None
+    dataset: Dataset, settings: Settings, config: ModelConfig, folder: RunFolder, init_from: InitFrom | None
 ) -> RunDescription:
-    """Return what `config.json` says of a run that begins.
-
-    Raises:
-        UsageError: the settings of its model do not fit together.
-    """
+    """Return what `config.json` says of a run that begins."""
     about = dataset.description
-    config = config_from_settings(settings, dataset.vocabulary.size)
     return RunDescription(
         name=folder.name,
         created=datetime.now(UTC).isoformat(timespec="microseconds"),

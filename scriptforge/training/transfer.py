@@ -1,15 +1,13 @@
-"""Between two vocabularies: which tokens of an old one say what a token of a new one says.
+"""Transfer: a new model begins with the weights of a trained one, though its vocabulary may be another.
 
-Knows nothing of models; what is done with the rows of such tokens is not settled here.
+Weights that have a row for every token are taken over row by row, by what the tokens say; all others as they
+are.
 
-A model that begins where another one ended, though its vocabulary is another.
-
-What a model knows of single tokens is taken over row by row; everything else as it is.
-
-Shape letters: V tokens of the new vocabulary, U tokens of the old one, N counterparts of all, D numbers of a
-row.
+Shape letters: V tokens of the new vocabulary, U tokens of the old one, N old tokens that are mapped to, D
+numbers of a row.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -25,46 +23,22 @@ from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import read_json
 
-
-def counterparts(new: Vocabulary, old: Vocabulary) -> list[list[int]]:
-    """For each token of a vocabulary, the ids of those of another that together come closest to it.
-
-    A token that both have is its own counterpart. Another one's are what the old vocabulary makes of its
-    text; of a speaker or source that only the new one has, all speakers or sources of the old one. A token
-    with which nothing compares has none.
-
-    Source: Gee et al. 2022, arXiv:2402.09977, for the text.
-    """
-    ids = {token: id_ for id_, token in enumerate(old.tokens)}
-    speakers = {voice.id for voice in new.speaker_tokens}
-    sources = set(new.sources.values())
-
-    def of(id_: int, token: str) -> list[int]:
-        if token in ids:
-            return [ids[token]]
-        if id_ in speakers:
-            return [voice.id for voice in old.speaker_tokens]
-        if id_ in sources:
-            return list(old.sources.values())
-        return [known for known in old.encode(new.token_texts[id_]) if known != old.unknown]
-
-    return [of(id_, token) for id_, token in enumerate(new.tokens)]
+_FREE = ("vocabulary_size", "dropout")
+"""Fields of a config that may differ from those of the run to begin with, by how they begin."""
 
 
-_OWN = ("arch", "vocabulary_size")
-_DROPOUT = "dropout"
-
-
-def inherited_settings(init_from: RunDescription, dataset: Dataset, chosen: dict[str, Any]) -> dict[str, Any]:
-    """The settings that a run must have to begin with another one's weights: its architecture and sizes.
+def transferred_settings(
+    init_from: RunDescription, dataset: Dataset, chosen: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings that a run needs to begin with another one's weights: its architecture and sizes.
 
     Args:
         init_from: the other run.
         dataset: what the new one is trained on.
-        chosen: the settings that a person asks for.
+        chosen: the settings that were asked for.
 
     Raises:
-        UsageError: the run reads tokens of another level, or what is chosen is not as it is there.
+        UsageError: the run reads tokens of another level, or what was asked for differs from it.
     """
     if init_from.dataset.level != dataset.description.level:
         raise UsageError(
@@ -73,8 +47,8 @@ def inherited_settings(init_from: RunDescription, dataset: Dataset, chosen: dict
             f"Prepare the dataset again with --level {init_from.dataset.level}.",
         )
     config = config_from_json(init_from.model)
-    sizes = {key: value for key, value in asdict(config).items() if _is_fixed(key)}
-    settings = {"arch": config.arch, **sizes}
+    settings = {"arch": config.arch, **asdict(config)}
+    settings = {key: value for key, value in settings.items() if not key.startswith(_FREE)}
     for key, value in settings.items():
         if chosen.get(key, value) != value:
             raise UsageError(
@@ -84,12 +58,8 @@ def inherited_settings(init_from: RunDescription, dataset: Dataset, chosen: dict
     return settings
 
 
-def _is_fixed(key: str) -> bool:
-    return key not in _OWN and not key.startswith(_DROPOUT)
-
-
 def describe_init_from(init_from: Run) -> InitFrom:
-    """What a run that begins with another one's weights keeps of it."""
+    """Return what a run records of the one with whose weights it begins."""
     record = read_json(init_from.folder.hub) if init_from.folder.hub.is_file() else {}
     return InitFrom(
         name=init_from.folder.name,
@@ -99,11 +69,11 @@ def describe_init_from(init_from: Run) -> InitFrom:
     )
 
 
-def inherit(model: TrainableModel, vocabulary: Vocabulary, init_from: Run) -> None:
-    """Gives a new model the weights of a trained one of the same sizes.
+def transfer_weights(model: TrainableModel, vocabulary: Vocabulary, init_from: Run) -> None:
+    """Give a new model the weights of a trained one of the same sizes.
 
-    A token that both vocabularies have keeps its rows. Another one gets the mean of its `counterparts`', or
-    of all rows where it has none.
+    Each token gets the mean of the rows of the tokens that `token_mapping` has for it, so that one that both
+    vocabularies have keeps its own; or the mean of all rows, where it has none.
 
     Args:
         model: the new one; its weights are replaced.
@@ -111,17 +81,45 @@ def inherit(model: TrainableModel, vocabulary: Vocabulary, init_from: Run) -> No
         init_from: the trained one.
     """
     assert isinstance(init_from.model, TrainableModel)
-    old_ids = counterparts(vocabulary, init_from.vocabulary)
-    axes = _axes_of_tokens(model.config)
+    old_ids = token_mapping(vocabulary, init_from.vocabulary)
+    axes = _token_axes(model.config)
     weights = dict(init_from.model.named_parameters())
     with torch.no_grad():
         for name, weight in model.named_parameters():
             old = weights[name].detach()
-            weight.copy_(_with_rows_of(old, old_ids, axes[name]) if name in axes else old)
+            weight.copy_(_map_rows(old, old_ids, axes[name]) if name in axes else old)
 
 
-def _axes_of_tokens(config: ModelConfig) -> dict[str, int]:
-    """By the name of each weight that has a row for every token: along which of its dimensions they lie."""
+def token_mapping(new: Vocabulary, old: Vocabulary) -> list[list[int]]:
+    """Return, for each token of a vocabulary, the ids of those of another that together come closest to it.
+
+    A token that both have is mapped to itself. Another one is mapped to the tokens that the old vocabulary
+    encodes its text as; a speaker or source that only the new one has, to all speakers or sources of the old
+    one; and a token that compares with none, such as a character that was never read, to none.
+
+    Source: Gee et al. 2022, arXiv:2402.09977, for the text.
+    """
+    ids = {token: id_ for id_, token in enumerate(old.tokens)}
+    speakers = {speaker.id for speaker in new.speaker_tokens}
+    sources = set(new.sources.values())
+
+    def map_token(id_: int, token: str) -> list[int]:
+        if token in ids:
+            return [ids[token]]
+        if id_ in speakers:
+            return [speaker.id for speaker in old.speaker_tokens]
+        if id_ in sources:
+            return list(old.sources.values())
+        return [known for known in old.encode(new.token_texts[id_]) if known != old.unknown]
+
+    return [map_token(id_, token) for id_, token in enumerate(new.tokens)]
+
+
+def _token_axes(config: ModelConfig) -> dict[str, int]:
+    """Return, by the name of each weight that has a row for every token, the dimension along which they lie.
+
+    It is the one that grows with the vocabulary.
+    """
     larger = replace(config, vocabulary_size=config.vocabulary_size + 1).weight_shapes()
     return {
         name: axis
@@ -131,8 +129,8 @@ def _axes_of_tokens(config: ModelConfig) -> dict[str, int]:
     }
 
 
-def _with_rows_of(old: Tensor, old_ids: list[list[int]], axis: int) -> Tensor:
-    """A weight with rows for V new tokens, each the mean of some of the U rows that the old one has.
+def _map_rows(old: Tensor, old_ids: list[list[int]], axis: int) -> Tensor:
+    """Return a weight with rows for V new tokens, each the mean of some of the U rows of an old one.
 
     Args:
         old: the old weight.

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from scriptforge.config import Accelerator
+from scriptforge.config import DeviceType
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.training.settings import Machine, measure
@@ -72,7 +72,7 @@ class Plan:
     seconds: float
     space: Space
     pruner: Pruner
-    accelerator: Accelerator
+    accelerator: DeviceType
     seed: int
 
 

@@ -11,7 +11,7 @@ from scriptforge.config import Settings
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.training.settings import Machine, fit_settings
+from scriptforge.training.settings import Machine, complete_settings
 from scriptforge.tuning.space import LEVEL, SIZES, Space, means_something, training_settings
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import DatasetFolder, StudyFolder, Workspace, atomic_folder
@@ -96,7 +96,7 @@ def trial_settings(
         UsageError: the choices do not go together.
     """
     length = {"minutes": seconds / 60, "validations": VALIDATIONS, "seed": seed}
-    return fit_settings(dataset, machine, length, training_settings(chosen))
+    return complete_settings(dataset, machine, length, training_settings(chosen))
 
 
 def default_choices(dataset: Dataset, space: Space, settings: Settings) -> dict[str, Any]:

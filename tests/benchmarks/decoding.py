@@ -32,7 +32,7 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
 from scriptforge.generation import Writing
-from scriptforge.models import pack
+from scriptforge.models import inference_model
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.options import GenerateOptions, PrepareOptions
 from scriptforge.run.run import Run
@@ -123,7 +123,8 @@ def perplexity() -> Figure:
             pass
         model = Run(runs).model
         exact, rounded = (
-            evaluate_split(each, dataset, "validation").stream for each in (model, pack(model, "int8"))
+            evaluate_split(each, dataset, "validation").stream
+            for each in (model, inference_model(model, "int8"))
         )
     return Figure(
         title="perplexity of a trained model with --int8, more than without",

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
 from scriptforge.config import PRESETS, resolve
 from scriptforge.models.base import detach, reset_state
-from scriptforge.models.layers import SampledCrossEntropy, token_counts
+from scriptforge.models.layers import SampledSoftmax, count_tokens
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.stepper import LossOfStep
@@ -154,8 +154,8 @@ class Ours:
         self.embedding, self.recurrent = self.model.embedding, self.model.recurrent
         self.criterion = LossOfStep(self.model)
         if samples:
-            counts_V = token_counts(text(), VOCABULARY_SIZE)
-            self.model.cross_entropy = SampledCrossEntropy(counts_V, samples)
+            counts_V = count_tokens(text(), VOCABULARY_SIZE)
+            self.model.cross_entropy = SampledSoftmax(counts_V, samples)
         self.optimizer = optimizer_of(self.model, self.settings)
         self.streams = steps_of(self.batch_size, self.sequence_length)
         self.state = self.model.initial_state(self.batch_size)

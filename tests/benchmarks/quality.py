@@ -20,10 +20,11 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from benchmarks.results import AnyResult, Machine, Training, last_report, printed, report_of, today
-from scriptforge.config import Architecture, Settings
+from scriptforge import architectures
+from scriptforge.config import Settings
 from scriptforge.workspace import RunFolder
 
 CORPORA_VARIABLE = "CORPORA"
@@ -132,7 +133,7 @@ def tasks() -> Iterator[Task]:
         for samples in (0, *HEAD_SAMPLES):
             changed = {"batch_size": 64, "sequence_length": 64, "sampled_softmax": samples}
             yield Task("T3", SEINFELD_WORDS, course, changed=changed)
-    for seed, arch in product(SEEDS, get_args(Architecture)):
+    for seed, arch in product(SEEDS, architectures.ARCHITECTURES):
         yield Task(ARCHITECTURES, SHAKESPEARE, ("--cpu", "--arch", arch, "--minutes", NANOGPT_MINUTES), seed)
     for seed in SEEDS:
         yield Task("H1", SHAKESPEARE, ("--gpu", "--minutes", "0.5"), seed)

@@ -20,7 +20,7 @@ from scriptforge.net.client import user_name
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
-from scriptforge.training.transfer import inherited_settings
+from scriptforge.training.transfer import transferred_settings
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace
 
@@ -210,7 +210,7 @@ def test_the_card_names_the_model_that_it_began_with(
 ) -> None:
     parent = Run(pull(workspace, "ann/harbour").folder)
     folder = RunFolder(workspace.root / "runs" / "heir")
-    settings = small(epochs=0.1, **inherited_settings(parent.description, tiny_dataset, {}))
+    settings = small(epochs=0.1, **transferred_settings(parent.description, tiny_dataset, {}))
     finish(start(tiny_dataset, settings, folder, "cpu", init_from=parent))
     card = build_payload(Run(folder), "ann/heir").card
     assert "base_model: ann/harbour" in card

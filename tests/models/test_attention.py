@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scriptforge.models import build
-from scriptforge.models.attention import Rotation, attend, filled_after, mask_of
+from scriptforge.models.attention import Rotation, attend, attention_mask, filled_after
 from scriptforge.models.lstm_attention import LSTMAttentionConfig
 from scriptforge.models.transformer import TransformerConfig
 
@@ -20,7 +20,7 @@ def test_a_step_looks_at_itself_and_what_there_is_of_the_steps_before(
 ) -> None:
     filled_1B1 = filled_after(torch.zeros(1, len(read), 1), 0, memory)
     filled_1B1 = torch.tensor(read, dtype=torch.float32).view(1, -1, 1).clamp(max=memory) + filled_1B1
-    visible_B1TK = mask_of(filled_1B1, steps, memory) == 0
+    visible_B1TK = attention_mask(filled_1B1, steps, memory) == 0
     assert visible_B1TK.shape == (len(read), 1, steps, memory + steps)
     for stream, before in enumerate(read):
         for step in range(steps):
@@ -38,7 +38,7 @@ def test_attention_is_a_mean_weighed_by_how_well_keys_fit(
     query_TBE = torch.randn(steps, streams, size, generator=dice)
     keys_KBE, values_KBE = torch.randn(2, memory + steps, streams, size, generator=dice)
     filled_1B1 = torch.arange(streams, dtype=torch.float32).clamp(max=memory).view(1, -1, 1)
-    mask_B1TK = mask_of(filled_1B1, steps, memory)
+    mask_B1TK = attention_mask(filled_1B1, steps, memory)
     found_TBE = attend(query_TBE, keys_KBE, values_KBE, mask_B1TK, heads)
     width = size // heads
     for stream in range(streams):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.models.base import dropout
+from scriptforge.models.layers import dropout
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.97])

@@ -5,22 +5,19 @@ tests did not run and why.
 """
 
 import os
-from functools import cache
 
 import pytest
-import torch
 
 HAS_GPU = "there is a GPU"
 NO_CUDA = "there is no CUDA GPU"
 NO_CORPORA = "the real corpora are not at ../shared/corpora"
 NO_DEV_FULL = "there is no /dev/full"
 NO_PEAK = "only Linux reports the peak memory of a process"
-NO_BF16_LSTM = "PyTorch cannot run an LSTM in bf16 on this processor"
 NO_QNNPACK = "this build of PyTorch has no QNNPACK"
 NO_CHROMIUM = "Chromium is not installed"
 NO_POSTGRESQL = "PostgreSQL is not installed"
 
-_EXPECTED = frozenset({HAS_GPU, NO_CUDA, NO_CORPORA, NO_DEV_FULL, NO_PEAK, NO_BF16_LSTM, NO_QNNPACK})
+_EXPECTED = frozenset({HAS_GPU, NO_CUDA, NO_CORPORA, NO_DEV_FULL, NO_PEAK, NO_QNNPACK})
 _PROGRAMS = {"chromium": NO_CHROMIUM, "postgresql": NO_POSTGRESQL}
 """Programs that CI installs: their tests may be skipped only if `NOT_INSTALLED` names them."""
 
@@ -47,19 +44,3 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 def _expected() -> frozenset[str]:
     absent = os.environ.get("NOT_INSTALLED", "").split()
     return _EXPECTED | {_PROGRAMS[program] for program in absent}
-
-
-def skip_without_bf16_lstm() -> None:
-    """Skip a test that runs an LSTM in bf16, for which PyTorch has no kernels on a CPU without AVX-512."""
-    if not _has_bf16_lstm():
-        pytest.skip(NO_BF16_LSTM)
-
-
-@cache
-def _has_bf16_lstm() -> bool:
-    try:
-        with torch.autocast("cpu", torch.bfloat16):
-            torch.nn.LSTM(8, 8)(torch.zeros(2, 2, 8))
-    except RuntimeError:
-        return False
-    return True

@@ -1,10 +1,11 @@
-"""Products of a matrix with a few vectors at a time, exact or with eight bits.
+"""What every inference model has of its model: the head, in the fastest products that the processor has.
 
-Shape letters: in a product, R rows, K inputs and M outputs.
+A step of generation multiplies each matrix with a few vectors only, so most of its time is spent on reading
+the weights. Products here pack a matrix once, and `int8` rounds it to a quarter of what is to be read. What
+uses operations that PyTorch keeps to itself stands at the end; the exact products can do without them.
 
-What every twin has of its model: its head, and all that a step does not change.
-
-Shape letters: B streams, T steps, V vocabulary, E embedding, H hidden, N tokens.
+Shape letters: B streams, T steps, V vocabulary, E embedding, H hidden, N tokens; in a product, R rows, K
+inputs and M outputs.
 """
 
 import threading
@@ -23,26 +24,80 @@ from scriptforge.models.base import ModelConfig, State
 from scriptforge.models.layers import HeadedModel
 
 Arithmetic: TypeAlias = Literal["fp32", "int8"]
-"""How a twin multiplies: `fp32` as the model does, `int8` with weights and inputs rounded to eight bits."""
+"""How an inference model multiplies: `fp32` as its model does, `int8` rounded to eight bits."""
 
-HOW_ELSE = "Leave --int8 out: without it every machine reckons as exactly as it trains."
+HINT_WITHOUT_INT8 = "Leave --int8 out: without it every machine computes as exactly as it trains."
 
-_ENGINES = ("fbgemm", "qnnpack")  # for x86 and for ARM; what PyTorch has chosen by itself may be none
+_ENGINES = ("fbgemm", "qnnpack")  # for x86 and for ARM; the one that PyTorch chooses by itself may be none
 _SMALLEST = 1e-30
 
 _engine = threading.Lock()
+
+
+class InferenceModel(ABC):
+    """A model with its weights laid out for reading token by token; it has the protocol of `LanguageModel`.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        arithmetic: how to multiply.
+
+    Raises:
+        UsageError: this machine has no `int8`.
+    """
+
+    def __init__(self, model: HeadedModel, arithmetic: Arithmetic) -> None:
+        self.config: ModelConfig = model.config
+        self._model = model
+        head_VE = model.head.weight.detach()
+        self._projection: Product | None = None
+        if isinstance(model.projection, nn.Linear):
+            projection_EH = model.projection.weight.detach()
+            if arithmetic == "int8":
+                head_VE = head_VE @ projection_EH  # one product: what is projected may lie beyond -1 … 1
+            else:
+                self._projection = prepare_product(projection_EH, torch.zeros(len(projection_EH)), arithmetic)
+        self._head = prepare_product(head_VE, model.head.bias.detach(), arithmetic)
+
+    def initial_state(self, streams: int) -> State:
+        """Return an empty state; see `LanguageModel.initial_state`."""
+        return self._model.initial_state(streams)
+
+    def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read and score; see `LanguageModel.__call__`."""
+        features_BTH, state = self.features(ids_BT, state)
+        return self.score(features_BTH), state
+
+    @abstractmethod
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read without scoring; see `LanguageModel.features`."""
+
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """Score features; see `LanguageModel.score`."""
+        features_NH = features_BTH.flatten(0, -2)
+        if self._projection:
+            features_NH = self._projection(features_NH)
+        return self._head(features_NH).view(*features_BTH.shape[:-1], -1)
+
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the mean loss, which has no gradient; see `LanguageModel.loss`."""
+        logits_BTV, state = self(ids_BT, state)
+        return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten()), state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights of the model itself; see `LanguageModel.state_dict`."""
+        return self._model.state_dict()
 
 
 class Product(Protocol):
     """A matrix that vectors are multiplied with, a few at a time."""
 
     def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
-        """The product of each input with its row added, if there are rows, or else the bias: `output_RM`."""
+        """Multiply each input, and add its row, if there are rows, or else the bias: `output_RM`."""
         ...
 
 
-def product_of(weight_MK: Tensor, bias_M: Tensor | None, arithmetic: Arithmetic) -> Product:
-    """A matrix made ready to be multiplied with.
+def prepare_product(weight_MK: Tensor, bias_M: Tensor | None, arithmetic: Arithmetic) -> Product:
+    """Prepare a matrix for being multiplied with vectors.
 
     Args:
         weight_MK: the matrix.
@@ -69,14 +124,14 @@ class _Exact:
         self._packed: Tensor | None = None
 
     def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
-        """See `Product.__call__`."""
+        """Multiply; see `Product.__call__`."""
         added_M = rows[0] if rows else self._bias_M
         if len(input_RK) == 1 and added_M is not None:
             return torch.addmv(added_M, self._weight_MK, input_RK[0])[None]
-        return _added(self._several(input_RK), rows)
+        return _add_rows(self._several(input_RK), rows)
 
     def _several(self, input_RK: Tensor) -> Tensor:
-        """The products with the bias, if there is one."""
+        """Return the products of several inputs, with the bias, if there is one."""
         if not _has_packed_fp32():
             return F.linear(input_RK, self._weight_MK, self._bias_M)
         operations = torch.ops.mkldnn
@@ -90,12 +145,12 @@ class _Exact:
 class _Rounded:
     """A product of eight bits: every row of the matrix has a scale of its own, and all inputs have one.
 
-    All inputs are in -1 … 1, as hidden states are. So their scale is known, and no lane depends on those
-    beside it, nor a step on those read with it.
+    All inputs are in -1 … 1, as hidden states are. So their scale is known beforehand, and no stream depends
+    on those beside it, nor a step on those read with it.
 
     Args:
         weight_MK: the matrix.
-        bias_M: as of `_Exact`.
+        bias_M: as `_Exact` takes it.
 
     Raises:
         UsageError: this machine has no such product.
@@ -105,26 +160,26 @@ class _Rounded:
         engine = _engine_of_machine()
         is_measured = engine != "fbgemm"
         packed = _packed_int8(F.pad(weight_MK, (0, 2)) if is_measured else weight_MK, bias_M, engine)
-        self._multiply = _measured_product(packed) if is_measured else _told_product(packed)
+        self._multiply = _measuring_product(packed) if is_measured else _scaled_product(packed)
 
     def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
-        """See `Product.__call__`."""
-        return _added(self._multiply(input_RK), rows)
+        """Multiply; see `Product.__call__`."""
+        return _add_rows(self._multiply(input_RK), rows)
 
 
-def _added(output_RM: Tensor, rows: Sequence[Tensor]) -> Tensor:
-    """The outputs, each with its row added, if there are any."""
+def _add_rows(output_RM: Tensor, rows: Sequence[Tensor]) -> Tensor:
+    """Add to each output its row, if there are any."""
     if not rows:
         return output_RM
     return output_RM.add_(rows[0] if len(rows) == 1 else torch.stack(list(rows)))
 
 
-# What follows knows PyTorch's operations that are not for everybody: another version may have others.
+# From here on PyTorch's private operations are used: another version may have others.
 
 
 @cache
 def _has_packed_fp32() -> bool:
-    """Whether there are products with weights packed by oneDNN: they are tried."""
+    """Return whether oneDNN can pack weights here, by trying it."""
     try:
         packed_22 = torch.ops.mkldnn._reorder_linear_weight(torch.eye(2), 2)
         torch.ops.mkldnn._linear_pointwise(torch.eye(2), packed_22, None, "none", [], "")
@@ -134,7 +189,7 @@ def _has_packed_fp32() -> bool:
 
 
 def _engine_of_machine() -> str:
-    """The engine for products of eight bits.
+    """Return the engine that this machine has for products of eight bits.
 
     Raises:
         UsageError: there is none.
@@ -142,31 +197,37 @@ def _engine_of_machine() -> str:
     for engine in _ENGINES:
         if engine in torch.backends.quantized.supported_engines:
             return engine
-    raise UsageError("This machine's PyTorch cannot multiply with eight bits.", HOW_ELSE)
+    raise UsageError("This machine's PyTorch cannot multiply with eight bits.", HINT_WITHOUT_INT8)
 
 
 def _has_wide_sums() -> bool:
-    """Whether sums of products have 32 bits at once; else two products must fit into 16."""
+    """Return whether sums of products have 32 bits at once; else the sum of two must fit into 16 bits.
+
+    So without VNNI inputs are rounded to seven bits: 2 · 127 · 127 fits, 2 · 255 · 127 does not.
+    """
     is_known: Callable[[], bool] = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
     return is_known()
 
 
-def _told_product(packed: Any) -> Callable[[Tensor], Tensor]:
-    """The product of eight bits of an engine that is told the scale of its inputs.
+def _scaled_product(packed: Any) -> Callable[[Tensor], Tensor]:
+    """Return the product of eight bits of an engine that is given the scale of its inputs.
 
-    What is below an operation's own door is called: the door looks through all that comes for what only a
-    compiler passes, which takes as long as a small product.
+    The overload's `_op` is called in place of the overload itself, which inspects its arguments for what only
+    a compiler passes; that takes as long as a small product.
     """
     multiply = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default._op
     scale, zero = (1 / 127, 128) if _has_wide_sums() else (1 / 63, 64)
     return lambda input_RK: multiply(input_RK, scale, zero, packed)
 
 
-def _measured_product(packed: Any) -> Callable[[Tensor], Tensor]:
-    """The product of eight bits of an engine that measures the range of its inputs: it is shown all of it.
+def _measuring_product(packed: Any) -> Callable[[Tensor], Tensor]:
+    """Return the product of eight bits of an engine that measures the range of its inputs.
+
+    It measures all rows together, so that a stream would depend on those beside it. Adding -1 and 1 to every
+    input makes the measured range always the same.
 
     Args:
-        packed: a matrix with two columns of zeros at its end.
+        packed: a matrix with two columns of zeros at its end, with which -1 and 1 are multiplied.
     """
     multiply = torch.ops.quantized.linear_dynamic.default._op
     is_narrow = not _has_wide_sums()
@@ -181,14 +242,16 @@ def _measured_product(packed: Any) -> Callable[[Tensor], Tensor]:
 
 
 def _packed_int8(weight_MK: Tensor, bias_M: Tensor | None, engine: str) -> Any:
-    """A matrix rounded row by row, as an engine likes it; which one is a switch of the whole process.
+    """Round a matrix row by row, and pack it for an engine.
+
+    The engine is a global switch of PyTorch's, which is set back afterwards.
 
     Raises:
         UsageError: this version of PyTorch cannot do it.
     """
     scales_M = weight_MK.abs().amax(1).clamp(min=_SMALLEST) / 127
     with _engine, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one that some day this will be done otherwise
+        warnings.simplefilter("ignore")  # PyTorch warns that quantization will move
         before = torch.backends.quantized.engine
         try:
             torch.backends.quantized.engine = engine
@@ -197,60 +260,8 @@ def _packed_int8(weight_MK: Tensor, bias_M: Tensor | None, engine: str) -> Any:
             )
             return torch.ops.quantized.linear_prepack(rounded_MK, bias_M)
         except (AttributeError, RuntimeError) as error:
-            raise UsageError("This version of PyTorch cannot multiply with eight bits.", HOW_ELSE) from error
+            raise UsageError(
+                "This version of PyTorch cannot multiply with eight bits.", HINT_WITHOUT_INT8
+            ) from error
         finally:
             torch.backends.quantized.engine = before
-
-
-class Twin(ABC):
-    """A model with its weights laid out for reading token by token.
-
-    Args:
-        model: in evaluation mode, on the CPU.
-        arithmetic: how to multiply.
-
-    Raises:
-        UsageError: this machine has no `int8`.
-    """
-
-    def __init__(self, model: HeadedModel, arithmetic: Arithmetic) -> None:
-        self.config: ModelConfig = model.config
-        self._model = model
-        head_VE = model.head.weight.detach()
-        self._projection: Product | None = None
-        if isinstance(model.projection, nn.Linear):
-            projection_EH = model.projection.weight.detach()
-            if arithmetic == "int8":
-                head_VE = head_VE @ projection_EH  # what is projected may be of any size, and is not rounded
-            else:
-                self._projection = product_of(projection_EH, torch.zeros(len(projection_EH)), arithmetic)
-        self._head = product_of(head_VE, model.head.bias.detach(), arithmetic)
-
-    def initial_state(self, streams: int) -> State:
-        """See `LanguageModel.initial_state`."""
-        return self._model.initial_state(streams)
-
-    def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.__call__`."""
-        features_BTH, state = self.features(ids_BT, state)
-        return self.score(features_BTH), state
-
-    @abstractmethod
-    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.features`."""
-
-    def score(self, features_BTH: Tensor) -> Tensor:
-        """See `LanguageModel.score`."""
-        features_NH = features_BTH.flatten(0, -2)
-        if self._projection:
-            features_NH = self._projection(features_NH)
-        return self._head(features_NH).view(*features_BTH.shape[:-1], -1)
-
-    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.loss`; nothing can be learnt from it."""
-        logits_BTV, state = self(ids_BT, state)
-        return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten()), state
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `LanguageModel.state_dict`: the weights of the model itself."""
-        return self._model.state_dict()

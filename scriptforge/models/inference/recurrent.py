@@ -1,10 +1,10 @@
-"""The twin of an LSTM, a GRU or plain units.
+"""The inference model of an LSTM, a GRU or plain units.
 
-PyTorch's own are made for long texts. A step of one token spends its time on reading the weights, on
-repacking them, and on a dozen small operations a layer. The layers here
+PyTorch's own layers are made for long texts. Their step of one token spends its time on reading the weights,
+on repacking them, and on a dozen small operations a layer. The layers here
 
-- keep what a token adds to the first layer's gates: of the first tokens, which are the most frequent ones of
-  a vocabulary of words, from the start, and of any other once it has come,
+- keep what a token adds to the first layer's gates: for the first tokens, which are the most frequent ones in
+  a vocabulary of words, from the start, and for any other once it has come,
 - join the two weights of every further layer, so that a step is one product a layer,
 - arrange the gates so that one hyperbolic tangent serves all that are logistic.
 
@@ -25,24 +25,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scriptforge.models.base import State
-from scriptforge.models.inference.linear import Arithmetic, Twin, product_of
+from scriptforge.models.inference.linear import Arithmetic, InferenceModel, prepare_product
 from scriptforge.models.recurrent import Recurrent
 
 Numbers: TypeAlias = NDArray[np.float32]
 
 _REMEMBERED_NUMBERS = 1 << 24
-_WORKED_OUT_AHEAD = 2048
+_COMPUTED_AHEAD = 2048
 
 
-class PackedRecurrent(Twin):
-    """The twin of a `Recurrent`."""
+class InferenceRecurrent(InferenceModel):
+    """The inference model of a `Recurrent`."""
 
     def __init__(self, model: Recurrent, arithmetic: Arithmetic) -> None:
         super().__init__(model, arithmetic)
         self._layers = Layers(model.embedding.weight.detach(), model.recurrent, arithmetic)
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `LanguageModel.features`."""
+        """Return the output of the last layer; see `LanguageModel.features`."""
         return self._layers.read(ids_BT, state)
 
 
@@ -66,12 +66,12 @@ class Layers:
             bias_G = unit.for_input(weights[f"bias_ih_l{layer}"])
             biases.append(bias_G + unit.for_hidden(weights[f"bias_hh_l{layer}"]))
         self._inputs = _Inputs(embedding_VE, inputs[0], biases[0])
-        self._steps = [product_of(hiddens[0], None, arithmetic)]
+        self._steps = [prepare_product(hiddens[0], None, arithmetic)]
         for input_GH, hidden_GH, bias_G in zip(inputs[1:], hiddens[1:], biases[1:], strict=True):
-            self._steps.append(product_of(torch.cat([input_GH, hidden_GH], dim=1), bias_G, arithmetic))
+            self._steps.append(prepare_product(torch.cat([input_GH, hidden_GH], dim=1), bias_G, arithmetic))
 
     def read(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """What the last layer makes of each token, `features_BTH`, and the state after the last one."""
+        """Return the last layer's output for each token, `features_BTH`, and the state after the last one."""
         hidden_LBH = state[0].numpy()
         cells = [tensor.numpy().copy() for tensor in state[1:]]
         layers, streams, size = hidden_LBH.shape
@@ -84,7 +84,7 @@ class Layers:
         return torch.from_numpy(features_BTH), tuple(map(torch.from_numpy, (hidden_LBH, *cells)))
 
     def _step(self, ids: Sequence[int], hidden_BK: Numbers, cells: Sequence[Numbers]) -> None:
-        """Reads one token on each stream: writes the new states over the old ones.
+        """Read one token on each stream: write the new states over the old ones.
 
         Args:
             ids: B of them.
@@ -108,9 +108,9 @@ class _Unit:
     """How a kind of unit is computed.
 
     Attributes:
-        for_input: arranges what weighs the input as `cell` wants its sums.
-        for_hidden: arranges what weighs the hidden state, likewise.
-        cell: writes the states after a step over those before it, from the sums, which it uses up.
+        for_input: rearranges the gates of the input's weights as `cell` wants its sums.
+        for_hidden: the same for the hidden state's weights.
+        cell: writes the states after a step over those before it, from the sums, which it overwrites.
     """
 
     for_input: Callable[[Tensor], Tensor]
@@ -119,13 +119,16 @@ class _Unit:
 
 
 def _lstm_gates(weight_G: Tensor) -> Tensor:
-    """The three logistic gates first, and halved: the logistic function of x is 1/2 + 1/2 tanh(x/2)."""
+    """Put the three logistic gates first, and halve them.
+
+    The logistic function of x is 1/2 + 1/2 tanh(x/2), so that one tanh over all four gates suffices.
+    """
     enter, keep, new, show = weight_G.chunk(4)
     return torch.cat([enter / 2, keep / 2, show / 2, new])
 
 
 def _lstm_cell(gates_BG: Numbers, hidden_BH: Numbers, cell_BH: Numbers) -> None:
-    """Source: Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
+    """Step an LSTM. Source: Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
     size = cell_BH.shape[-1]
     np.tanh(gates_BG, out=gates_BG)
     _to_logistic(gates_BG[:, : 3 * size])
@@ -138,19 +141,22 @@ def _lstm_cell(gates_BG: Numbers, hidden_BH: Numbers, cell_BH: Numbers) -> None:
 
 
 def _gru_inputs(weight_G: Tensor) -> Tensor:
-    """The two logistic gates, halved, what the input adds to the new state, room for the old state's part."""
+    """Put the two logistic gates first, halved; then the input's part of the new state, and zeros.
+
+    The reset gate scales only the old state's part, so that the two parts need sums of their own.
+    """
     reset, keep, new = weight_G.chunk(3)
     return torch.cat([reset / 2, keep / 2, new, torch.zeros_like(new)])
 
 
 def _gru_hiddens(weight_G: Tensor) -> Tensor:
-    """As `_gru_inputs`, for the old state: the reset gate works between the two."""
+    """Arrange the hidden state's weights as `_gru_inputs` does, with its part of the new state last."""
     reset, keep, new = weight_G.chunk(3)
     return torch.cat([reset / 2, keep / 2, torch.zeros_like(new), new])
 
 
 def _gru_cell(gates_BG: Numbers, hidden_BH: Numbers) -> None:
-    """Source: Cho et al. 2014, arXiv:1406.1078, with the reset gate behind the product, as PyTorch has it."""
+    """Step a GRU. Source: Cho et al. 2014, arXiv:1406.1078; it resets after the product, as PyTorch does."""
     size = hidden_BH.shape[-1]
     logistic_B2H, new_BH, old_BH = np.split(gates_BG, [2 * size, 3 * size], axis=1)
     np.tanh(logistic_B2H, out=logistic_B2H)
@@ -164,11 +170,11 @@ def _gru_cell(gates_BG: Numbers, hidden_BH: Numbers) -> None:
 
 
 def _plain_cell(sums_BH: Numbers, hidden_BH: Numbers) -> None:
-    """Source: Elman 1990."""
+    """Step plain units. Source: Elman 1990."""
     np.tanh(sums_BH, out=hidden_BH)
 
 
-def _as_it_is(weight_G: Tensor) -> Tensor:
+def _unchanged(weight_G: Tensor) -> Tensor:
     return weight_G
 
 
@@ -180,14 +186,14 @@ def _to_logistic(tanh_of_half_BG: Numbers) -> None:
 _UNITS: dict[type[nn.RNNBase], _Unit] = {
     nn.LSTM: _Unit(_lstm_gates, _lstm_gates, _lstm_cell),
     nn.GRU: _Unit(_gru_inputs, _gru_hiddens, _gru_cell),
-    nn.RNN: _Unit(_as_it_is, _as_it_is, _plain_cell),
+    nn.RNN: _Unit(_unchanged, _unchanged, _plain_cell),
 }
 
 
 class _Inputs:
-    """What tokens add to the gates of the first layer, kept for the first ones and for those that have come.
+    """What tokens add to the gates of the first layer, kept for the first tokens and those that have come.
 
-    All at once the first ones take a few milliseconds, one by one as long as a hundred of them.
+    Computed together, the first ones take a few milliseconds, as long as a hundred one by one.
 
     Args:
         embedding_VE: the embedding.
@@ -200,11 +206,11 @@ class _Inputs:
         self._weight_GE = weight_GE
         self._bias_G = bias_G
         self._most = _REMEMBERED_NUMBERS // len(bias_G)
-        ahead_NE = embedding_VE[: min(_WORKED_OUT_AHEAD, self._most)]
+        ahead_NE = embedding_VE[: min(_COMPUTED_AHEAD, self._most)]
         self._rows = dict(enumerate(F.linear(ahead_NE, weight_GE, bias_G)))
 
     def rows(self, ids: Sequence[int]) -> list[Tensor]:
-        """The row of each token, `row_G`."""
+        """Return the row of each token, `row_G`."""
         rows = self._rows
         new = [id_ for id_ in dict.fromkeys(ids) if id_ not in rows]
         if new:
@@ -212,5 +218,5 @@ class _Inputs:
             rows.update(zip(new, new_NG, strict=True))
         found = [rows[id_] for id_ in ids]
         while len(rows) > self._most:
-            rows.popitem()  # the one that came last
+            rows.popitem()  # the newest, since the first ones are the most frequent
         return found

@@ -1,4 +1,4 @@
-"""A model's twin against the model itself."""
+"""A model's inference model against the model itself."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import skips
 
-from scriptforge.config import Architecture, resolve
+from scriptforge.config import resolve
 from scriptforge.errors import UsageError
 from scriptforge.models import (
     Arithmetic,
@@ -18,7 +18,7 @@ from scriptforge.models import (
     State,
     build,
     config_from_settings,
-    pack,
+    inference_model,
 )
 from scriptforge.models.layers import HeadedModel
 from scriptforge.models.lstm_attention import LSTMAttentionConfig
@@ -84,17 +84,17 @@ def ids(*shape: int) -> torch.Tensor:
 @every_case
 @pytest.mark.parametrize("begins", [True, False])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (5, 1), (3, 4)])
-def test_a_twin_reads_as_its_model_does(
+def test_it_reads_as_its_model_does(
     config: ModelConfig, arithmetic: Arithmetic, shape: tuple[int, int], begins: bool
 ) -> None:
     model: LanguageModel = new_model(config)
-    twin = pack(model, arithmetic)
-    assert twin is not model
+    inference = inference_model(model, arithmetic)
+    assert inference is not model
     before = model.initial_state(shape[0]) if begins else state_after(model, shape[0])
     kept = [tensor.clone() for tensor in before]
     with torch.no_grad():
         expected_BTV, expected_state = model(ids(*shape), before)
-    logits_BTV, state = twin(ids(*shape), before)
+    logits_BTV, state = inference(ids(*shape), before)
     tolerance = TOLERANCE[arithmetic]
     torch.testing.assert_close(logits_BTV, expected_BTV, atol=tolerance, rtol=0)
     torch.testing.assert_close(state, expected_state, atol=tolerance, rtol=0)
@@ -107,12 +107,12 @@ def test_a_twin_reads_as_its_model_does(
 def test_reading_in_parts_is_reading_at_once(
     config: ModelConfig, arithmetic: Arithmetic, cuts: list[int]
 ) -> None:
-    twin = pack(new_model(config), arithmetic)
-    whole_BTV, end = twin(ids(2, 12), twin.initial_state(2))
-    state = twin.initial_state(2)
+    inference = inference_model(new_model(config), arithmetic)
+    whole_BTV, end = inference(ids(2, 12), inference.initial_state(2))
+    state = inference.initial_state(2)
     parts = []
     for part_BT in ids(2, 12).tensor_split(cuts, dim=1):
-        logits_BTV, state = twin(part_BT, state)
+        logits_BTV, state = inference(part_BT, state)
         parts.append(logits_BTV)
     torch.testing.assert_close(torch.cat(parts, dim=1), whole_BTV)
     torch.testing.assert_close(state, end)
@@ -120,20 +120,20 @@ def test_reading_in_parts_is_reading_at_once(
 
 @every_recurrent
 def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: RecurrentConfig) -> None:
-    twin = pack(new_model(config), "int8")
-    together_BTV, _ = twin(ids(4, 6), twin.initial_state(4))
-    alone_BTV, _ = twin(ids(4, 6)[1:2], twin.initial_state(1))
+    inference = inference_model(new_model(config), "int8")
+    together_BTV, _ = inference(ids(4, 6), inference.initial_state(4))
+    alone_BTV, _ = inference(ids(4, 6)[1:2], inference.initial_state(1))
     torch.testing.assert_close(together_BTV[1:2], alone_BTV)
 
 
 @every_recurrent
 def test_eight_bits_hardly_change_what_a_model_expects(config: RecurrentConfig) -> None:
     model = new_model(config)
-    twin = pack(model, "int8")
+    inference = inference_model(model, "int8")
     ids_BT, targets_BT = ids(8, 40), ids(8, 40).flip(0)
     with torch.no_grad():
         loss, _ = model.loss(ids_BT, targets_BT, model.initial_state(8))
-    rounded, _ = twin.loss(ids_BT, targets_BT, twin.initial_state(8))
+    rounded, _ = inference.loss(ids_BT, targets_BT, inference.initial_state(8))
     assert not torch.equal(rounded, loss)
     assert math.exp(rounded) == pytest.approx(math.exp(loss), rel=0.01)
 
@@ -144,41 +144,41 @@ def test_more_tokens_come_than_are_remembered(
 ) -> None:
     model = new_model(CONFIGS["one layer"])
     monkeypatch.setattr("scriptforge.models.inference.recurrent._REMEMBERED_NUMBERS", 3 * 4 * 7)
-    twin = pack(model, arithmetic)
+    inference = inference_model(model, arithmetic)
     with torch.no_grad():
         expected_BTV, _ = model(ids(3, 30), model.initial_state(3))
-    logits_BTV, _ = twin(ids(3, 30), twin.initial_state(3))
+    logits_BTV, _ = inference(ids(3, 30), inference.initial_state(3))
     torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE[arithmetic], rtol=0)
 
 
 @pytest.mark.parametrize("name", ["one layer", "lstm-attention", "transformer"])
-def test_what_is_packed_stays_as_it_is(name: str) -> None:
-    twin = pack(new_model(CONFIGS[name]))
-    assert pack(twin) is twin
+def test_an_inference_model_stays_as_it_is(name: str) -> None:
+    inference = inference_model(new_model(CONFIGS[name]))
+    assert inference_model(inference) is inference
 
 
-def test_what_has_no_twin_generates_as_it_is() -> None:
+def test_a_model_that_has_none_generates_as_it_is() -> None:
     model = build(NumPyRNNConfig(vocabulary_size=V, hidden_size=7)).eval()
-    assert pack(model) is model
+    assert inference_model(model) is model
 
 
 @pytest.mark.parametrize("arch", ["lstm-attention", "transformer", "numpy-rnn"])
-def test_others_are_not_rounded(arch: Architecture) -> None:
+def test_others_are_not_rounded(arch: str) -> None:
     config = config_from_settings(resolve({"arch": arch, "hidden_size": 8, "epochs": 1}), V)
     with pytest.raises(UsageError, match=f"not {arch}") as raised:
-        pack(build(config).eval(), "int8")
+        inference_model(build(config).eval(), "int8")
     assert "--int8" in raised.value.hint
 
 
-def test_a_twin_has_the_weights_of_its_model() -> None:
+def test_it_has_the_weights_of_its_model() -> None:
     model = new_model(CONFIGS["tied"])
-    assert pack(model).state_dict().keys() == model.state_dict().keys()
-    assert pack(model).config == model.config
+    assert inference_model(model).state_dict().keys() == model.state_dict().keys()
+    assert inference_model(model).config == model.config
 
 
-def test_packing_leaves_no_trace_in_torch() -> None:
+def test_rounding_leaves_no_trace_in_torch() -> None:
     engine = torch.backends.quantized.engine
-    pack(new_model(CONFIGS["one layer"]), "int8")
+    inference_model(new_model(CONFIGS["one layer"]), "int8")
     assert torch.backends.quantized.engine == engine
 
 
@@ -190,44 +190,44 @@ def test_the_engine_of_other_processors_rounds_as_well(
         pytest.skip(skips.NO_QNNPACK)
     monkeypatch.setattr("scriptforge.models.inference.linear._ENGINES", ("qnnpack",))
     model = new_model(config)
-    twin = pack(model, "int8")
+    inference = inference_model(model, "int8")
     with torch.no_grad():
         expected_BTV, _ = model(ids(3, 9), model.initial_state(3))
-    logits_BTV, _ = twin(ids(3, 9), twin.initial_state(3))
+    logits_BTV, _ = inference(ids(3, 9), inference.initial_state(3))
     torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE["int8"], rtol=0)
-    alone_BTV, _ = twin(ids(3, 9)[1:2], twin.initial_state(1))
+    alone_BTV, _ = inference(ids(3, 9)[1:2], inference.initial_state(1))
     torch.testing.assert_close(logits_BTV[1:2], alone_BTV)
 
 
 def test_sums_that_must_stay_narrow_are_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scriptforge.models.inference.linear._has_wide_sums", lambda: False)
     model = new_model(CONFIGS["three layers"])
-    twin = pack(model, "int8")
+    inference = inference_model(model, "int8")
     with torch.no_grad():
         expected_BTV, _ = model(ids(3, 9), model.initial_state(3))
-    logits_BTV, _ = twin(ids(3, 9), twin.initial_state(3))
+    logits_BTV, _ = inference(ids(3, 9), inference.initial_state(3))
     torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE["int8"], rtol=0)
 
 
 def test_without_packed_products_several_lanes_are_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scriptforge.models.inference.linear._has_packed_fp32", lambda: False)
     model = new_model(CONFIGS["tied with a projection"])
-    twin = pack(model)
+    inference = inference_model(model)
     with torch.no_grad():
         expected_BTV, _ = model(ids(3, 9), model.initial_state(3))
-    logits_BTV, _ = twin(ids(3, 9), twin.initial_state(3))
+    logits_BTV, _ = inference(ids(3, 9), inference.initial_state(3))
     torch.testing.assert_close(logits_BTV, expected_BTV)
 
 
 def test_a_machine_without_eight_bits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scriptforge.models.inference.linear._ENGINES", ())
     with pytest.raises(UsageError, match="eight bits") as raised:
-        pack(new_model(CONFIGS["one layer"]), "int8")
+        inference_model(new_model(CONFIGS["one layer"]), "int8")
     assert "--int8" in raised.value.hint
 
 
 def test_a_model_elsewhere_than_on_the_cpu_generates_as_it_is() -> None:
     model = new_model(CONFIGS["one layer"]).to("meta")
-    assert pack(model) is model
+    assert inference_model(model) is model
     with pytest.raises(UsageError, match="CPU"):
-        pack(model, "int8")
+        inference_model(model, "int8")

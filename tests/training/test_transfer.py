@@ -7,14 +7,15 @@ import pytest
 import torch
 from support.tiny import comedy, finish, prepared, small
 
+from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.models import ARCHITECTURES, TrainableModel, build
+from scriptforge.models import TrainableModel, build
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
-from scriptforge.training.transfer import counterparts, inherit, inherited_settings
+from scriptforge.training.transfer import token_mapping, transfer_weights, transferred_settings
 from scriptforge.workspace import RunFolder
 
 LATER = "ELAINE: The umbrella was hidden in the harbour.\n\nKIT: Zounds! My aunt has two boats.\n\n" * 60
@@ -40,7 +41,7 @@ def init_from(request: pytest.FixtureRequest, tiny_dataset: Dataset, tmp_path: P
 
 def heir_of(init_from: Run, dataset: Dataset) -> TrainableModel:
     model = build(replace(init_from.model.config, vocabulary_size=dataset.vocabulary.size))
-    inherit(model, dataset.vocabulary, init_from)
+    transfer_weights(model, dataset.vocabulary, init_from)
     return model
 
 
@@ -57,7 +58,7 @@ def test_known_tokens_are_scored_as_before_and_unknown_ones_as_their_mean(
     init_from: Run, later: Dataset
 ) -> None:
     heir = heir_of(init_from, later).eval()
-    ids = counterparts(later.vocabulary, init_from.vocabulary)
+    ids = token_mapping(later.vocabulary, init_from.vocabulary)
     known = [(new, old[0]) for new, old in enumerate(ids) if len(old) == 1]
     new_N, old_N = (torch.tensor(column) for column in zip(*known, strict=True))
     with torch.no_grad():
@@ -84,13 +85,13 @@ def test_another_architecture_size_or_level_is_refused(
     init_from: Run, later: Dataset, tmp_path: Path
 ) -> None:
     about = init_from.description
-    taken = inherited_settings(about, later, {"epochs": 3})
+    taken = transferred_settings(about, later, {"epochs": 3})
     assert taken["arch"] == about.settings.arch
     assert taken["hidden_size"] == 16
     other = "rnn" if about.settings.arch != "rnn" else "gru"
     for chosen in ({"arch": other}, {"hidden_size": 32}):
         with pytest.raises(UsageError, match=r"Run “parent” has (arch|hidden_size) = "):
-            inherited_settings(about, later, chosen)
+            transferred_settings(about, later, chosen)
     characters = prepared(tmp_path / "later.txt", tmp_path / "data" / "chars", level="char")
     with pytest.raises(UsageError, match="word level"):
-        inherited_settings(about, characters, {})
+        transferred_settings(about, characters, {})

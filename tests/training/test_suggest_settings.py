@@ -1,12 +1,13 @@
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.config import PRESETS, Architecture, resolve
+from scriptforge.architectures import ARCHITECTURES
+from scriptforge.config import PRESETS, resolve
 from scriptforge.models import config_from_settings
-from scriptforge.training.settings import Machine, fitted, operations_per_token
+from scriptforge.training.settings import Machine, operations_per_token, suggest_settings
 
 LAPTOP = Machine("cpu", "fp32", 1e11)
 machines = st.builds(
@@ -18,7 +19,7 @@ machines = st.builds(
 
 
 @given(
-    arch=st.sampled_from(get_args(Architecture)),
+    arch=st.sampled_from([*ARCHITECTURES]),
     tokens=st.integers(1, 10**9),
     vocabulary_size=st.integers(2, 10**5),
     minutes=st.none() | st.floats(0.01, 1e4),
@@ -27,14 +28,14 @@ machines = st.builds(
 @pytest.mark.parametrize("preset", [None, *PRESETS])
 def test_whatever_the_corpus_and_machine_settings_are_found(
     preset: Any,
-    arch: Architecture,
+    arch: str,
     tokens: int,
     vocabulary_size: int,
     minutes: float | None,
     machine: Machine,
 ) -> None:
-    suited = fitted(tokens, vocabulary_size, machine, arch=arch, minutes=minutes)
-    settings = resolve(suited, {"minutes": 3, "arch": arch}, PRESETS.get(preset, {}))
+    suggested = suggest_settings(tokens, vocabulary_size, machine, arch=arch, minutes=minutes)
+    settings = resolve(suggested, {"minutes": 3, "arch": arch}, PRESETS.get(preset, {}))
     assert config_from_settings(settings, vocabulary_size).arch == arch
     assert settings.epochs is None or preset == "classroom"
     assert settings.sequence_length <= max(1, tokens) or preset == "classroom"
@@ -45,56 +46,63 @@ def test_whatever_the_corpus_and_machine_settings_are_found(
     st.floats(0.1, 100),
     st.floats(1, 100),
     st.sampled_from((70, 2000)),
-    st.sampled_from(get_args(Architecture)),
+    st.sampled_from([*ARCHITECTURES]),
 )
 def test_more_time_or_a_faster_machine_never_makes_the_model_smaller(
-    minutes: float, factor: float, vocabulary_size: int, arch: Architecture
+    minutes: float, factor: float, vocabulary_size: int, arch: str
 ) -> None:
     def size(minutes: float, speed: float) -> int:
         machine = Machine("cpu", "fp32", speed)
-        return int(fitted(1_000_000, vocabulary_size, machine, arch=arch, minutes=minutes)["hidden_size"])
+        return int(
+            suggest_settings(1_000_000, vocabulary_size, machine, arch=arch, minutes=minutes)["hidden_size"]
+        )
 
     usual = size(minutes, 1e11)
     assert usual <= size(minutes * factor, 1e11) == size(minutes, 1e11 * factor)
 
 
 def test_a_text_that_is_read_often_meets_more_dropout() -> None:
-    shares = [fitted(tokens, 70, LAPTOP, minutes=5)["dropout_output"] for tokens in (10**5, 10**6, 10**7)]
+    shares = [
+        suggest_settings(tokens, 70, LAPTOP, minutes=5)["dropout_output"] for tokens in (10**5, 10**6, 10**7)
+    ]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > shares[-1]
 
 
 def test_what_a_transformer_adds_is_dropped_now_and_then_where_a_text_is_read_often() -> None:
-    once, often = (fitted(10**6, 70, LAPTOP, arch="transformer", epochs=epochs) for epochs in (1, 30))
+    once, often = (
+        suggest_settings(10**6, 70, LAPTOP, arch="transformer", epochs=epochs) for epochs in (1, 30)
+    )
     assert 0 < once["dropout_between"] < often["dropout_between"] < 0.3
-    assert fitted(10**6, 70, LAPTOP, epochs=30)["dropout_between"] == 0
+    assert suggest_settings(10**6, 70, LAPTOP, epochs=30)["dropout_between"] == 0
 
 
 def test_epochs_say_how_often_a_text_is_read() -> None:
-    once, often = (fitted(10**6, 70, LAPTOP, epochs=epochs) for epochs in (1, 30))
+    once, often = (suggest_settings(10**6, 70, LAPTOP, epochs=epochs) for epochs in (1, 30))
     assert once["dropout_output"] < often["dropout_output"]
     assert once["dropout_recurrent"] == 0 < often["dropout_recurrent"]
     assert once["hidden_size"] == often["hidden_size"]
 
 
 def test_the_course_has_the_dropout_of_the_course() -> None:
-    suited = fitted(40_000, 1000, LAPTOP, epochs=5)
-    settings = resolve(suited, PRESETS["classroom"])
+    suggested = suggest_settings(40_000, 1000, LAPTOP, epochs=5)
+    settings = resolve(suggested, PRESETS["classroom"])
     assert not settings.tied
     assert settings.dropout_between == 0.5
     assert settings.dropout_input == settings.dropout_recurrent == settings.dropout_output == 0
 
 
 def test_a_small_text_gets_a_small_model_however_long_it_trains() -> None:
-    assert fitted(40_000, 1000, LAPTOP, minutes=600)["hidden_size"] <= 256
+    assert suggest_settings(40_000, 1000, LAPTOP, minutes=600)["hidden_size"] <= 256
 
 
 def test_a_large_vocabulary_shares_its_embedding_with_the_head() -> None:
-    assert fitted(10**6, 2000, LAPTOP, minutes=3)["tied"]
-    assert not fitted(10**6, 70, LAPTOP, minutes=3)["tied"]
+    assert suggest_settings(10**6, 2000, LAPTOP, minutes=3)["tied"]
+    assert not suggest_settings(10**6, 70, LAPTOP, minutes=3)["tied"]
 
 
 def test_operations_are_six_for_each_weight_that_a_token_is_multiplied_with() -> None:
-    assert operations_per_token(vocabulary_size=10, embedding_size=2, hidden_size=3) == 6 * (
+    lstm = ARCHITECTURES["lstm"].suggestion
+    assert operations_per_token(lstm, vocabulary_size=10, embedding_size=2, hidden_size=3) == 6 * (
         4 * 3 * (2 + 3) + 10 * 3
     )

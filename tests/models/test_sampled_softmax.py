@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scriptforge.models import layers as candidates
-from scriptforge.models.layers import SampledCrossEntropy, token_counts
+from scriptforge.models import layers
+from scriptforge.models.layers import SampledSoftmax, count_tokens
 
 V = 3000
 """A vocabulary whose frequencies fall as those of words do."""
@@ -30,15 +30,15 @@ def full_loss(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N:
 @given(st.lists(st.integers(0, 9), min_size=0, max_size=50), st.integers(1, 60))
 def test_counts_are_those_of_the_text(ids: list[int], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidates, "_IDS_AT_ONCE", at_once)
-        counts_V = token_counts(np.array(ids, dtype=np.uint16), 12)
+        patch.setattr(layers, "_IDS_AT_ONCE", at_once)
+        counts_V = count_tokens(np.array(ids, dtype=np.uint16), 12)
     assert counts_V.tolist() == [float(ids.count(token)) for token in range(12)]
 
 
 @pytest.mark.parametrize("samples", [V, 10 * V])
 def test_a_sample_as_large_as_the_vocabulary_is_the_full_softmax(samples: int) -> None:
     inputs = problem()
-    loss = SampledCrossEntropy(COUNTS_V, samples)(*inputs)
+    loss = SampledSoftmax(COUNTS_V, samples)(*inputs)
     expected = full_loss(*inputs)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
@@ -48,20 +48,20 @@ def test_a_sample_as_large_as_the_vocabulary_is_the_full_softmax(samples: int) -
 
 def test_while_evaluating_every_token_is_scored() -> None:
     inputs = problem()
-    torch.testing.assert_close(SampledCrossEntropy(COUNTS_V, 100).eval()(*inputs), full_loss(*inputs))
+    torch.testing.assert_close(SampledSoftmax(COUNTS_V, 100).eval()(*inputs), full_loss(*inputs))
 
 
 @given(
     st.integers(2, 200).flatmap(lambda size: st.tuples(st.just(size), st.integers(1, size - 1))), st.data()
 )
-def test_candidates_differ_and_hold_every_target(sizes: tuple[int, int], data: st.DataObject) -> None:
+def test_a_sample_has_different_tokens_and_every_target(sizes: tuple[int, int], data: st.DataObject) -> None:
     vocabulary, size = sizes
     tokens = st.lists(st.integers(0, vocabulary - 1), min_size=1, max_size=size)
     targets_N = torch.tensor(data.draw(tokens))
     counts_V = torch.tensor(
         data.draw(st.lists(st.integers(0, 10**6), min_size=vocabulary, max_size=vocabulary))
     )
-    ids_M, log_weight_M = SampledCrossEntropy(counts_V, size).draw(targets_N, size)
+    ids_M, log_weight_M = SampledSoftmax(counts_V, size).draw(targets_N, size)
     assert len(set(ids_M.tolist())) == size
     assert set(targets_N.tolist()) <= set(ids_M.tolist())
     assert log_weight_M.isfinite().all()
@@ -69,10 +69,10 @@ def test_candidates_differ_and_hold_every_target(sizes: tuple[int, int], data: s
     assert (log_weight_M[torch.isin(ids_M, targets_N)] == 0).all()
 
 
-def test_the_sum_over_candidates_is_right_on_average() -> None:
+def test_the_sum_over_a_sample_is_right_on_average() -> None:
     features_NH, weight_VH, bias_V, targets_N = problem(tokens=20)
     terms_NV = F.linear(features_NH, weight_VH, bias_V).detach().double().exp()
-    head = SampledCrossEntropy(COUNTS_V, 0)
+    head = SampledSoftmax(COUNTS_V, 0)
     torch.manual_seed(5)
     draws = 3000
     sums_DN = torch.empty(draws, 20, dtype=torch.float64)
@@ -95,7 +95,7 @@ def test_more_samples_come_nearer_to_the_full_loss_and_its_gradients() -> None:
     errors = []
     for samples in (100, 600, 2600):
         torch.manual_seed(3)
-        head = SampledCrossEntropy(COUNTS_V, samples)
+        head = SampledSoftmax(COUNTS_V, samples)
         draws = [loss_and_gradients(head(*inputs)) for _ in range(20)]
         misses = [[(a - b).norm() / b.norm() for a, b in zip(draw, exact, strict=True)] for draw in draws]
         errors.append(torch.tensor(misses).mean(0))
@@ -111,7 +111,7 @@ def test_what_is_learnt_from_samples_is_what_the_full_softmax_says() -> None:
     bias_V = torch.zeros(V, requires_grad=True)
     features_NH, weight_VH = torch.zeros(4000, 1), torch.zeros(V, 1)
     torch.manual_seed(2)
-    head = SampledCrossEntropy(COUNTS_V, 128)
+    head = SampledSoftmax(COUNTS_V, 128)
     optimizer = torch.optim.Adam([bias_V], lr=0.3)
     for step in range(200):
         optimizer.param_groups[0]["lr"] = 0.3 * (1 - step / 200)
@@ -125,10 +125,10 @@ def test_what_is_learnt_from_samples_is_what_the_full_softmax_says() -> None:
     assert learnt - entropy < 0.15 * (uniform - entropy)
 
 
-def test_only_candidates_get_a_gradient() -> None:
+def test_only_sampled_tokens_get_a_gradient() -> None:
     torch.manual_seed(0)
     features_NH, weight_VH, bias_V, targets_N = problem()
-    SampledCrossEntropy(COUNTS_V, 100)(features_NH, weight_VH, bias_V, targets_N).backward()
+    SampledSoftmax(COUNTS_V, 100)(features_NH, weight_VH, bias_V, targets_N).backward()
     assert weight_VH.grad is not None
     assert bias_V.grad is not None
     assert features_NH.grad is not None
@@ -141,23 +141,23 @@ def test_only_candidates_get_a_gradient() -> None:
 
 def test_the_default_generator_decides_and_nothing_else() -> None:
     inputs = problem()
-    head = SampledCrossEntropy(COUNTS_V, 100)
+    head = SampledSoftmax(COUNTS_V, 100)
     torch.manual_seed(1)
     state = torch.get_rng_state()
     first, second = head(*inputs), head(*inputs)
     torch.set_rng_state(state)
     assert torch.equal(head(*inputs), first)
-    assert torch.equal(SampledCrossEntropy(COUNTS_V, 100)(*inputs), second)
+    assert torch.equal(SampledSoftmax(COUNTS_V, 100)(*inputs), second)
     assert not torch.equal(first, second)
 
 
 def test_a_model_that_holds_one_has_no_more_weights() -> None:
-    assert SampledCrossEntropy(COUNTS_V, 100).state_dict() == {}
+    assert SampledSoftmax(COUNTS_V, 100).state_dict() == {}
 
 
 def test_under_autocast_the_estimate_is_the_same_within_bf16() -> None:
     inputs = problem()
-    head = SampledCrossEntropy(COUNTS_V, 100)
+    head = SampledSoftmax(COUNTS_V, 100)
     torch.manual_seed(1)
     expected = head(*inputs)
     torch.manual_seed(1)
@@ -177,4 +177,4 @@ def test_a_tied_weight_gets_both_its_gradients() -> None:
         loss = loss_of(F.embedding(ids_N, weight_VH), weight_VH, bias_V, targets_N)  # type: ignore[operator]
         return torch.autograd.grad(loss, weight_VH)[0]
 
-    torch.testing.assert_close(gradient(SampledCrossEntropy(COUNTS_V, V)), gradient(full_loss))
+    torch.testing.assert_close(gradient(SampledSoftmax(COUNTS_V, V)), gradient(full_loss))

@@ -1,0 +1,125 @@
+"""Settings are suggested for text and machine, and what was asked for is stronger."""
+
+from pathlib import Path
+
+import pytest
+from support.half_precision import has_bf16
+from support.tiny import prepared
+
+from scriptforge.architectures import ARCHITECTURES
+from scriptforge.config import PRESETS
+from scriptforge.dataset import Dataset
+from scriptforge.errors import UsageError
+from scriptforge.options import Preset, TrainOptions
+from scriptforge.training.settings import (
+    DEFAULT_MINUTES,
+    Machine,
+    can_train,
+    choose_settings,
+    complete_settings,
+)
+
+MACHINE = Machine("cpu", "fp32", 1e11)
+WHOLE_TIME = {"minutes": 1}
+
+
+@pytest.fixture(scope="module")
+def many_words(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A dataset of a thousand words."""
+    folder = tmp_path_factory.mktemp("many-words")
+    text = folder / "text.txt"
+    words = [f"word{chr(97 + i // 26 % 26)}{chr(97 + i % 26)}{i // 676}x" for i in range(1000)]
+    lines = (" ".join(words[i : i + 10]) for i in range(0, 1000, 10))
+    text.write_text("".join(f"Bo: {line}\n" for line in lines) * 3)
+    return prepared(text, folder / "data" / "many", min_count=1)
+
+
+def test_embedding_that_is_the_head_goes_with_the_size_asked_for(many_words: Dataset) -> None:
+    settings = complete_settings(many_words, MACHINE, WHOLE_TIME, {"hidden_size": 96})
+    assert settings.tied
+    assert (settings.hidden_size, settings.embedding_size) == (96, 96)
+
+
+@pytest.mark.parametrize("preset", ["fast", "best"])
+def test_presets_name_the_size_of_both(many_words: Dataset, preset: Preset) -> None:
+    settings = complete_settings(many_words, MACHINE, WHOLE_TIME, PRESETS[preset])
+    assert settings.embedding_size == settings.hidden_size == PRESETS[preset]["hidden_size"]
+
+
+def test_embedding_asked_for_is_taken(many_words: Dataset) -> None:
+    settings = complete_settings(many_words, MACHINE, WHOLE_TIME, {"hidden_size": 96, "embedding_size": 48})
+    assert (settings.hidden_size, settings.embedding_size) == (96, 48)
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_what_counts_is_whether_the_head_is_the_embedding_in_the_end(
+    many_words: Dataset, tiny_dataset: Dataset, is_tied: bool
+) -> None:
+    suggested_otherwise = tiny_dataset if is_tied else many_words
+    as_suggested = complete_settings(suggested_otherwise, MACHINE, WHOLE_TIME)
+    assert as_suggested.tied != is_tied
+    settings = complete_settings(
+        suggested_otherwise, MACHINE, WHOLE_TIME, {"hidden_size": 96, "tied": is_tied}
+    )
+    assert settings.embedding_size == (96 if is_tied else as_suggested.embedding_size)
+
+
+def test_embedding_of_few_tokens_does_not_go_with_the_size(tiny_dataset: Dataset) -> None:
+    as_suggested = complete_settings(tiny_dataset, MACHINE, WHOLE_TIME)
+    settings = complete_settings(tiny_dataset, MACHINE, WHOLE_TIME, {"hidden_size": 96})
+    assert not settings.tied
+    assert settings.embedding_size == as_suggested.embedding_size
+
+
+def test_later_sources_are_stronger(tiny_dataset: Dataset) -> None:
+    settings = complete_settings(tiny_dataset, MACHINE, WHOLE_TIME, {"layers": 3}, {"layers": 2, "epochs": 4})
+    assert (settings.layers, settings.epochs, settings.minutes) == (2, 4, None)
+
+
+def test_training_has_a_length_if_nobody_names_one(tiny_dataset: Dataset) -> None:
+    assert choose_settings(tiny_dataset, TrainOptions(), "cpu").minutes == DEFAULT_MINUTES
+    course = TrainOptions(preset="classroom")
+    assert choose_settings(tiny_dataset, course, "cpu").epochs == PRESETS["classroom"]["epochs"]
+
+
+def test_what_a_person_chose_beats_the_preset(tiny_dataset: Dataset) -> None:
+    options = TrainOptions(preset="classroom", settings={"learning_rate": 0.5})
+    assert choose_settings(tiny_dataset, options, "cpu").learning_rate == 0.5
+
+
+def test_settings_of_another_architecture_are_refused(tiny_dataset: Dataset) -> None:
+    with pytest.raises(UsageError, match="memory"):
+        choose_settings(tiny_dataset, TrainOptions(settings={"memory": 64}), "cpu")
+
+
+def test_a_preset_is_weaker_than_a_file_a_file_than_options_and_these_than_what_is_set(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("minutes = 9\nlayers = 3\nhidden_size = 24\npatience = 7\n")
+    options = TrainOptions(
+        preset="best", config=file, epochs=2, patience=4, settings={"layers": 1, "dropout_output": 0.2}
+    )
+    settings = choose_settings(tiny_dataset, options, "cpu")
+    assert (settings.epochs, settings.minutes, settings.patience) == (2, None, 4)
+    assert (settings.layers, settings.hidden_size) == (1, 24)
+    assert (settings.dropout_output, settings.dropout_recurrent) == (
+        0.2,
+        PRESETS["best"]["dropout_recurrent"],
+    )
+
+
+def test_an_unknown_preset_brings_the_nearest(tiny_dataset: Dataset) -> None:
+    with pytest.raises(UsageError, match="no preset named “clasroom”") as caught:
+        choose_settings(tiny_dataset, TrainOptions(preset="clasroom"), "cpu")  # type: ignore[arg-type]
+    assert "classroom" in caught.value.hint
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_a_precision_is_refused_where_the_processor_has_no_kernel(tiny_dataset: Dataset, arch: str) -> None:
+    assert can_train(arch, "fp32", "cpu")
+    assert can_train(arch, "bf16", "cpu") == has_bf16(arch)
+    assert not can_train(arch, "fp16", "cpu")
+    with pytest.raises(UsageError, match=f"architecture {arch} in fp16") as caught:
+        choose_settings(tiny_dataset, TrainOptions(arch=arch, settings={"precision": "fp16"}), "cpu")
+    assert "precision=fp32" in caught.value.hint
