@@ -1,6 +1,8 @@
 """What every test stands on: a home and a workspace of its own, plain output, no network but loopback."""
 
 import os
+import random
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +57,14 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
     return home
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Seed the generators that a test might draw from without naming a seed."""
+    random.seed(0)
+    if torch := sys.modules.get("torch"):  # a test of text does without it
+        torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -87,7 +87,11 @@ def work():
 run_and_exit(work)
 """
     return subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -110,9 +114,12 @@ def test_signals_let_the_work_save_and_give_its_code(number: signal.Signals, cod
 
 @pytest.mark.parametrize("flush", [True, False])
 def test_reader_that_goes_away_is_no_drama(flush: bool) -> None:
-    with start(f"time.sleep(0.3); print('x' * 10, flush={flush})") as process:
+    with start(f"input(); print('x' * 10, flush={flush})") as process:
         assert process.stdout is not None and process.stderr is not None
+        assert process.stdin is not None
         process.stdout.close()
+        process.stdin.write("\n")
+        process.stdin.close()
         err = process.stderr.read()
     assert err == ""
     assert process.returncode == 1

@@ -4,13 +4,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support.command import SMALL, Stage, begin, end, scriptforge
+from support.command import SMALL, Stage, begin, end, scriptforge, wait_until
 
 from scriptforge.cli.app import run
 from scriptforge.config import Settings
@@ -108,9 +107,7 @@ class TestTensorBoard:
             "train", "harbour", "--minutes", "10", "--name", "killed", "--track", "tensorboard", *SMALL,
             "--set=validations=1000", workspace=stage.path,
         )  # fmt: skip
-        while not (folder.metrics.is_file() and len(steps(folder)) >= 3):
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until(process, lambda: folder.metrics.is_file() and len(steps(folder)) >= 3)
         end(process, signal.SIGKILL)
         words = ("--epochs", "0.1", "--track", "tensorboard", "-q")
         done = scriptforge("train", "--resume", "killed", *words, workspace=stage.path)

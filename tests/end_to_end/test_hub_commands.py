@@ -5,11 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from support.command import Stage, begin, end, scriptforge
+from support.command import Stage, begin, end, scriptforge, wait_until
 from support.loopback_hub import TOKEN, Fault, Hub
 
 
@@ -88,8 +87,7 @@ def test_what_hf_uploads_can_be_pulled(hub: Hub, stage: Stage, tmp_path: Path) -
 def test_a_pull_that_is_killed_is_healed_by_the_next(pushed: Hub, tmp_path: Path) -> None:
     pushed.misbehave(Fault(stalls=True), method="GET", path="/model.safetensors")
     process = begin("pull", "ann/play", workspace=tmp_path)
-    while not pushed.asked("GET", "/model.safetensors"):
-        time.sleep(0.02)
+    wait_until(process, lambda: bool(pushed.asked("GET", "/model.safetensors")))
     code, _ = end(process, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert scriptforge("generate", "ann--play", workspace=tmp_path).returncode != 0

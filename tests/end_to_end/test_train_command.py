@@ -1,14 +1,13 @@
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from support import skips
-from support.command import SMALL, Stage, begin, end, scriptforge
+from support.command import SMALL, Stage, begin, end, scriptforge, wait_until
 from support.tiny import comedy
 
 from scriptforge.cli.app import run
@@ -183,7 +182,10 @@ class TestInterrupting:
     def training(self, stage: Stage, request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
         """A training without an end in sight."""
         name = re.sub(r"\W+", "-", request.node.name)
-        process = begin("train", "harbour", "--minutes", "10", "--name", name, *SMALL, workspace=stage.path)
+        process = begin(
+            "train", "harbour", "--minutes", "10", "--name", name, *SMALL, "--set=validations=1000",
+            workspace=stage.path,
+        )  # fmt: skip
         yield process, RunFolder(stage.path / "runs" / name)
         process.kill()
         process.communicate()
@@ -192,7 +194,7 @@ class TestInterrupting:
         self, training, refused, stage: Stage, capsys: pytest.CaptureFixture[str]
     ) -> None:
         process, folder = training
-        time.sleep(0.5)
+        wait_until(process, folder.metrics.is_file)
         code, problem, hint = refused(folder.name, "--resume")
         assert code == 1 and f"is being trained by process {process.pid}." in problem and "--name" in hint
         code, errors = end(process, signal.SIGINT)
@@ -207,7 +209,7 @@ class TestInterrupting:
     @pytest.mark.slow
     def test_sigterm_saves_too(self, training) -> None:  # type: ignore[no-untyped-def]
         process, folder = training
-        time.sleep(0.5)
+        wait_until(process, folder.metrics.is_file)
         code, errors = end(process, signal.SIGTERM)
         assert code == 143 and "Stopped at step" in errors
         assert folder.checkpoint_steps()[0] > 0
@@ -220,7 +222,7 @@ class TestInterrupting:
             "--set=batch_size=32", "--set=sequence_length=3000", workspace=stage.path,
         )  # fmt: skip
         folder = RunFolder(stage.path / "runs" / "slow")
-        time.sleep(0.2)
+        wait_until(process, lambda: folder.path.is_dir() and folder.checkpoint_steps() == [0])
         code, errors = end(process, signal.SIGINT, signal.SIGTERM)
         assert code == 143
         assert "Stopped" not in errors and "Traceback" not in errors

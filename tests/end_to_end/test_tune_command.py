@@ -4,14 +4,13 @@ import json
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import postgresql, skips
-from support.command import Stage, begin, end, scriptforge
+from support.command import Stage, begin, end, scriptforge, wait_until
 
 from scriptforge.cli.app import run
 
@@ -45,6 +44,11 @@ def states(found: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.slow
+def trials_begun(place: Path) -> int:
+    """Return how many trials have a folder."""
+    return len(list((place / "studies" / "harbour" / "trials").glob("*")))
+
+
 def test_from_search_to_run(place: Path) -> None:
     words = ("tune", "harbour", "--trials", "3", *SHORT)
     found = document(
@@ -75,7 +79,7 @@ def test_from_search_to_run(place: Path) -> None:
 def test_interrupted_and_gone_on_with(place: Path) -> None:
     words = ("tune", "--trials", "1", "--space", "space.toml", "--seconds", "2", "--json")
     process = begin(*words[:-1], workspace=place)
-    time.sleep(1)
+    wait_until(process, lambda: trials_begun(place) == 1)
     code, errors = end(process, signal.SIGINT)
     assert code == 130 and "the same command goes on" in errors.splitlines()[-1]
     found = document(scriptforge(*words, workspace=place))
@@ -102,7 +106,7 @@ def test_two_processes_of_which_one_is_killed(place: Path, storage: str) -> None
     words = ("tune", "--trials", "4", "--space", "space.toml", "--seconds", "3", "--storage", storage)
     stays = begin(*words, workspace=place)
     killed = begin(*words, workspace=place)
-    time.sleep(0.5)
+    wait_until(killed, lambda: trials_begun(place) == 2)
     killed.kill()
     killed.communicate()
     code, errors = end(stays)
@@ -121,7 +125,7 @@ def test_a_storage_that_is_lost_ends_the_search_in_two_lines(place: Path) -> Non
     database = place / "shared.db"
     words = ("tune", "--trials", "2", "--space", "space.toml", "--seconds", "5")
     process = begin(*words, "--storage", f"sqlite:///{database}", workspace=place)
-    time.sleep(1)
+    wait_until(process, lambda: trials_begun(place) == 1)
     database.unlink()
     code, errors = end(process)
     *_, problem, hint = errors.splitlines()

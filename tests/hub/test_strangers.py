@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,8 @@ def test_the_zoo_begins_with_a_model_that_is_let_in(
 @pytest.mark.parametrize("attempt", ZOO)
 def test_no_hostile_model_is_let_in(hub: Hub, files: dict[str, bytes], tmp_path: Path, attempt: str) -> None:
     hub.publish("model", "eve/zoo", ZOO[attempt](files))
-    begun = time.monotonic()
     with pytest.raises(ScriptforgeError) as caught:
         pull(Workspace(tmp_path), "eve/zoo")
-    assert time.monotonic() - begun < 5
     assert caught.value.hint
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 300

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,13 @@ def begin(*words: str | Path, workspace: Path) -> subprocess.Popen[str]:
     assert process.stderr is not None
     process.first_line = process.stderr.readline()  # type: ignore[attr-defined]
     return process
+
+
+def wait_until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    """Wait until what a process does has made a condition true, which fails if the process ends before."""
+    while not condition():
+        assert process.poll() is None, "the process has ended"
+        time.sleep(0.02)
 
 
 def end(process: subprocess.Popen[str], *signals: signal.Signals) -> tuple[int, str]:
