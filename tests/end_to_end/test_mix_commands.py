@@ -79,9 +79,9 @@ def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
         assert set.intersection(
             set(run.vocabulary.sources),
             *(
-                {voice.source for voice in voices}
+                {token.source for token in tokens}
                 for element in piece.elements
-                if (voices := run.vocabulary.voices_named(element.speaker))
+                if (tokens := run.vocabulary.speaker_tokens_named(element.speaker))
             ),
         )
 
@@ -98,9 +98,9 @@ def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
 def test_one_may_say_whose_script_it_is(mix: Stage, words: tuple[str, ...], speakers: set[str]) -> None:
     done = scriptforge("generate", "run", *words, "--turns", "8", "--json", workspace=mix.path)
     assert done.returncode == 0, done.stderr
-    voices = Run(RunFolder(mix.path / "runs" / "run")).vocabulary
+    vocabulary = Run(RunFolder(mix.path / "runs" / "run")).vocabulary
     spoke = {element["speaker"] for element in json.loads(done.stdout)["elements"] if element["speaker"]}
-    assert {speaker for speaker in spoke if voices.voices_named(speaker)} <= speakers
+    assert {speaker for speaker in spoke if vocabulary.speaker_tokens_named(speaker)} <= speakers
 
 
 @pytest.mark.parametrize(

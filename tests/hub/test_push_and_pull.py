@@ -82,7 +82,7 @@ def test_a_pull_request_leaves_the_main_branch_alone(pushed: Hub, tiny_run: RunF
     head = repository.head
     repository.commit("refs/heads/main", {"config.json": b"{}"}, "Break it")
     result = push_run(Run(tiny_run), "ann/harbour", create_pr=True, message="Mend it")
-    assert result.url.endswith("/ann/harbour/discussions/1")
+    assert result.url and result.url.endswith("/ann/harbour/discussions/1")
     assert repository.files["config.json"] == b"{}"
     found = repository.find("refs/pr/1")
     assert found and found.files["config.json"] != b"{}"
