@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -78,3 +80,8 @@ def test_a_real_corpus_takes_few_bytes_a_character(shared_corpora: Path) -> None
         elements = list(islice(read(file), 20_000))
     index = Index(lines_of_script(elements))
     assert index.nbytes < 3 * sum(len(element.text) for element in elements)
+
+
+def test_what_sorts_is_imported_where_an_index_is_made() -> None:
+    program = "import sys, scriptforge.originality; sys.exit('pydivsufsort' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
