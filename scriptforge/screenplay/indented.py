@@ -149,6 +149,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
                 if action:
                     yield _parse_action(action, margins)
                     action = []
+                # Under `JERRY (CONT'D)` right after JERRY, the open speech simply goes on.
                 if not (speech and speech.goes_on_under(line.text)):
                     if speech:
                         yield speech.parsed
