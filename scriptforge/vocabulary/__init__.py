@@ -1,4 +1,4 @@
-"""Words, pieces of words or characters as token ids: the door is `Vocabulary`."""
+"""Words, parts of words or characters as token ids: `Vocabulary`."""
 
 from scriptforge.options import Level
 from scriptforge.vocabulary.encoding import Encoded, TextStream

@@ -1,21 +1,21 @@
-"""Encoding much text: what stands between two seams is encoded once and remembered.
+"""From much text to ids, and from ids that come one at a time to text.
 
-A seam is a place where every text may be taken apart without changing a token; each level knows its own. Most
-of what stands between two of them, a word with its marks or a character, has been met before. Then a
-text is looked up and not encoded, several times as fast as the library encodes it, and to the same ids. Knows
-nothing of levels, layout or files.
+`Encoder` takes a text apart at its seams, encodes every part once and remembers it. A seam is a place where
+every text may be taken apart without changing a token; each level knows its own. Most of what stands between
+two of them, a word with its marks or a character, has been met before. Then a text is looked up and not
+encoded, several times as fast as the library encodes it, and to the same ids:
 
-Text from ids that come one at a time. Knows nothing of layout.
+    "so, so it is"  →  parts "so,", " so", " it", " is"  →  numbers 7, 8, 9, 10  →  ids of 7, ids of 8, …
 
-The decoder that ships with the library does the same but cannot be told that no more will come, which loses
-the last bytes of a text that stops within a character.
+`TextStream` decodes. The decoder that ships with the library does the same but cannot be told that no more
+will come, which loses the last bytes of a text that stops within a character. Nothing here knows levels,
+layout or files.
 """
 
 from array import array
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from itertools import chain, count, filterfalse, islice
 from threading import Lock
 from typing import Any
 
@@ -34,7 +34,7 @@ _COST_OF_A_PART = 64
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Ids, and what they leave out.
+    """The ids of a text, and how much of it they leave out.
 
     Attributes:
         ids: shape (tokens,), of the smallest unsigned type that holds the vocabulary.
@@ -78,7 +78,7 @@ class Encoder:
         self._forget()
 
     def encode(self, pieces: Iterable[str | int]) -> Encoded:
-        """The ids of texts and, where an id stands among them, that id."""
+        """Return the ids of texts and, where an id stands among them, that id."""
         pieces = iter(pieces)
         blocks: list[Encoded] = []
         while block := list(islice(pieces, _BLOCK)):
@@ -93,7 +93,7 @@ class Encoder:
         )
 
     def unknown_spans(self, text: str) -> list[tuple[int, int]]:
-        """Where the words without a token stand, as starts and stops in characters."""
+        """Return where the words without a token stand, as starts and stops in characters."""
         return self._unknown_spans(self._tokenizer.encode(text))
 
     def _unknown_spans(self, encoding: Encoding) -> list[tuple[int, int]]:
@@ -107,15 +107,15 @@ class Encoder:
                 parts += self._parts(piece)
             else:
                 parts.append(piece)
-        numbers = self._numbered(parts)
-        ids = self._joined(numbers)
+        numbers = self._number(parts)
+        ids = self._join(numbers)
         if self._unknown is None:
             return Encoded(ids, 0, 0)
         characters = np.frombuffer(self._unknown_characters, np.int32)[numbers].sum()
         return Encoded(ids, int(np.count_nonzero(ids == self._unknown)), int(characters))
 
-    def _joined(self, numbers: NDArray[np.int64]) -> NDArray[np.unsignedinteger[Any]]:
-        """The ids of parts, one after the other.
+    def _join(self, numbers: NDArray[np.int64]) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the ids of parts, one after the other.
 
         Args:
             numbers: of the parts, shape (parts,).
@@ -131,32 +131,34 @@ class Encoder:
         )
         return ids
 
-    def _numbered(self, parts: Sequence[str | int]) -> NDArray[np.int64]:
-        """The numbers of parts, shape (parts,); those that have not been met are encoded."""
+    def _number(self, parts: Sequence[str | int]) -> NDArray[np.int64]:
+        """Return the numbers of parts, shape (parts,); those that have not been met are encoded first."""
         if self._cost > _REMEMBERED:
             self._forget()
-        known = len(self._numbers)
-        numbers = np.fromiter(map(self._numbers.__getitem__, parts), np.int64, len(parts))
-        new = list(islice(reversed(self._numbers), len(self._numbers) - known))[::-1]
-        try:
-            self._learn(new)
-        except BaseException:  # they have numbers, and nothing that these stand for
-            self._forget()
-            raise
-        return numbers
+        unmet: Iterable[Any] = filterfalse(self._numbers.__contains__, parts)
+        self._learn(list(dict.fromkeys(unmet)))
+        return np.fromiter(map(self._numbers.__getitem__, parts), np.int64, len(parts))
 
     def _learn(self, parts: list[str]) -> None:
-        """Encodes the parts that have the next numbers."""
+        """Encode parts and give them the next numbers.
+
+        The numbers come last. So a failure on the way, such as Ctrl+C, leaves nothing but values without a
+        number at the ends of the arrays, and the next parts overwrite those.
+        """
         if not parts:
             return
         encodings = self._encode_batch(parts)
         ids = [encoding.ids for encoding in encodings]
-        ends = np.fromiter(map(len, ids), np.int64, len(ids)).cumsum() + len(self._ids)
-        self._bounds.extend(ends.tolist())
-        self._ids.extend(chain.from_iterable(ids))
-        self._cost += sum(map(len, parts)) + _COST_OF_A_PART * len(parts)
+        number = len(self._numbers)
+        start = self._bounds[number]
+        ends = np.fromiter(map(len, ids), np.int64, len(ids)).cumsum() + start
+        self._ids[start:] = array("I", chain.from_iterable(ids))
+        self._bounds[number + 1 :] = array("q", ends.tolist())
         if self._unknown is not None:
-            self._unknown_characters.extend(map(self._count_unknown_characters, encodings, ids))
+            unknown_characters = map(self._count_unknown_characters, encodings, ids)
+            self._unknown_characters[number:] = array("i", unknown_characters)
+        self._cost += sum(map(len, parts)) + _COST_OF_A_PART * len(parts)
+        self._numbers.update(zip(parts, count(number), strict=False))
 
     def _count_unknown_characters(self, encoding: Encoding, ids: list[int]) -> int:
         if self._unknown not in ids:
@@ -164,9 +166,8 @@ class Encoder:
         return sum(stop - start for start, stop in self._unknown_spans(encoding))
 
     def _forget(self) -> None:
-        """Knows the reserved ids, each a part by itself, and no text."""
-        self._numbers: defaultdict[Any, int] = defaultdict(count(self._reserved).__next__)
-        self._numbers.update((id_, id_) for id_ in range(self._reserved))
+        """Forget all text; know the reserved ids alone, each a part by itself."""
+        self._numbers: dict[str | int, int] = {id_: id_ for id_ in range(self._reserved)}
         self._ids = array("I", range(self._reserved))
         self._bounds = array("q", range(self._reserved + 1))
         self._unknown_characters = array("i", bytes(4 * self._reserved))
@@ -177,7 +178,7 @@ _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
 class TextStream:
-    """Joins to what decoding all ids at once gives, in pieces that are never taken back.
+    """Decodes ids as they come, in pieces that join to what decoding all at once gives.
 
     A character whose bytes are several tokens is kept until its last one has come; at word level
     the space before a word comes with that word.
@@ -194,7 +195,7 @@ class TextStream:
         self._kept: list[int] = []
 
     def push(self, id_: int) -> str:
-        """Takes the next id and gives the text that is now certain, which may be empty."""
+        """Take the next id; return the text that is now certain, which may be empty."""
         self._kept.append(id_)
         text = self._text_kept()
         if not text or text.endswith(_INCOMPLETE):
@@ -203,7 +204,7 @@ class TextStream:
         return text
 
     def finish(self) -> str:
-        """Gives what was kept, a character left incomplete as `�`; nothing may be pushed after it."""
+        """Return what was kept, a character left incomplete as `�`; nothing may be pushed after it."""
         return self._text_kept()
 
     def _text_kept(self) -> str:

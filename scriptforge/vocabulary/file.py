@@ -1,4 +1,4 @@
-"""Reading a `tokenizer.json` that may be damaged or come from a stranger.
+"""Reading a `tokenizer.json`, which may be damaged or come from a stranger.
 
 A tokenizer file can carry regular expressions that never end. So nothing of it is run before its
 pipeline proves to be, field by field, one that this package writes; only words, merges and layout tokens
@@ -20,7 +20,7 @@ _HINT = "Prepare the dataset again, or fetch the run again."
 
 
 def read(path: Path) -> tuple[Tokenizer, Level, bool, list[str]]:
-    """The tokenizer in a file, once it is known to be one of ours.
+    """Return the tokenizer in a file, once it is known to be one of ours.
 
     Returns:
         The tokenizer, its level, whether it reads in lower case, and its layout tokens by id.
@@ -54,7 +54,7 @@ def _pipeline_of(document: dict[str, Any]) -> tuple[Level, bool]:
 
 
 def _skeleton(document: dict[str, Any]) -> dict[str, Any]:
-    """All of a tokenizer but what it learned."""
+    """Return all of a tokenizer but what it learned."""
     learned = {"vocab", "merges"}
     model = {name: value for name, value in document["model"].items() if name not in learned}
     return {**document, "model": model, "added_tokens": []}

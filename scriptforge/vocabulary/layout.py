@@ -38,12 +38,12 @@ class SpeakerToken:
 
 
 def source_token(source: str) -> str:
-    """The token that opens a script of a source, in a mix."""
+    """Return the token that opens a script of a source, in a mix."""
     return f"{_SOURCE_OF}{source}>"
 
 
 def cue_token(name: str, source: str | None = None) -> str:
-    """The token that opens a line of a speaker.
+    """Return the token that opens a line of a speaker.
 
     Args:
         name: the display name.
@@ -53,13 +53,13 @@ def cue_token(name: str, source: str | None = None) -> str:
 
 
 def sources_in(layout: Sequence[str]) -> dict[str, int]:
-    """The sources that have a token among the layout tokens, each with its id; none but in a mix."""
+    """Return the sources that have a token among the layout tokens, with its id; none but in a mix."""
     inner = (_between(_SOURCE_OF, token) for token in layout)
     return {source: id_ for id_, source in enumerate(inner) if source is not None}
 
 
 def speaker_tokens_in(layout: Sequence[str]) -> tuple[SpeakerToken, ...]:
-    """The speakers that have a token among the layout tokens, in the order of their ids."""
+    """Return the speakers that have a token among the layout tokens, in the order of their ids."""
     sources = sources_in(layout)
     inner = (_between(_CUE_OF, token) for token in layout)
     return tuple(_speaker_token(id_, name, sources) for id_, name in enumerate(inner) if name is not None)
@@ -68,7 +68,7 @@ def speaker_tokens_in(layout: Sequence[str]) -> tuple[SpeakerToken, ...]:
 def layout_tokens(
     speakers: Iterable[str], *, plain: bool, sources: Mapping[str, Iterable[str]] | None = None
 ) -> list[str]:
-    """All layout tokens of a vocabulary, in the order of their ids.
+    """Return all layout tokens of a vocabulary, in the order of their ids.
 
     Args:
         speakers: display names, the first of several spellings being kept.
@@ -95,7 +95,7 @@ def _once(speakers: Iterable[str]) -> Iterable[str]:
 
 
 def _between(opening: str, token: str) -> str | None:
-    """What a token holds between its opening and its last bracket; None if it opens in another way.
+    """Return what a token holds between its opening and its last bracket; None if it opens otherwise.
 
     Only the two ends are looked at, so a name may hold any character, `<` and `>` included.
     """

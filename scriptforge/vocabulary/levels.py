@@ -29,12 +29,12 @@ _BYTE_SIGNS = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
 def _parts_char(text: str) -> list[str]:
-    """The characters of a text: what one becomes does not depend on its neighbours."""
+    """Return the characters of a text: what one becomes does not depend on its neighbours."""
     return list(text)
 
 
 def _untrained_char(*, lower: bool) -> Tokenizer:
-    """The pipeline with an empty model."""
+    """Return the pipeline with an empty model."""
     tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))
     if lower:
         tokenizer.normalizer = normalizers.Lowercase()
@@ -46,7 +46,7 @@ def _untrained_char(*, lower: bool) -> Tokenizer:
 def _train_char(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """A tokenizer with a token for every character seen often enough.
+    """Return a tokenizer with a token for every character seen often enough.
 
     Args:
         texts: the training text, in pieces.
@@ -86,7 +86,7 @@ def _frequent_characters(texts: Iterable[str], min_count: int, lower: bool) -> l
 
 
 def _steps(character: str) -> Iterator[tuple[str, str]]:
-    """How a character is put together from byte signs: what there is so far, and the next byte."""
+    """Yield the steps that build a character from byte signs: what there is so far, and the next byte."""
     [(signs, _)] = _BYTE_SIGNS.pre_tokenize_str(character)
     for length in range(1, len(signs)):
         yield signs[:length], signs[length]
@@ -100,12 +100,12 @@ _PART = re.compile(rf"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
 
 
 def _parts_bpe(text: str) -> list[str]:
-    """Words, each with the white space before it: no token is within two of them."""
+    """Return words, each with the white space before it: no token is within two of them."""
     return _PART.findall(text)
 
 
 def _untrained_bpe(*, lower: bool) -> Tokenizer:
-    """The pipeline with an empty model."""
+    """Return the pipeline with an empty model."""
     tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))
     if lower:
         tokenizer.normalizer = normalizers.Lowercase()
@@ -117,7 +117,7 @@ def _untrained_bpe(*, lower: bool) -> Tokenizer:
 def _train_bpe(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """A tokenizer with the merges that shorten the texts most.
+    """Return a tokenizer with the merges that shorten the texts most.
 
     Args:
         texts: the training text, in pieces; one huge piece would make training slow.
@@ -150,7 +150,7 @@ def _train_bpe(
 
 
 class _Method(NamedTuple):
-    """How a level makes tokens.
+    """The functions that make the tokens of a level.
 
     Attributes:
         untrained: returns the pipeline with an empty model.
@@ -171,19 +171,19 @@ _METHODS: dict[Level, _Method] = {
 
 
 def untrained(level: Level, *, lower: bool) -> Tokenizer:
-    """The pipeline of a level, with an empty model."""
+    """Return the pipeline of a level, with an empty model."""
     return _METHODS[level].untrained(lower=lower)
 
 
 def parts(level: Level) -> Callable[[str], list[str]]:
-    """What takes a text apart at the seams of a level: the ids of the parts, joined, are the text's."""
+    """Return what takes a text apart at the seams of a level: the ids of its parts, joined, are its ids."""
     return _METHODS[level].parts
 
 
 def train(
     texts: Iterable[str], level: Level, layout: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """A tokenizer trained at a level, with the layout tokens as special ones at the first ids.
+    """Return a tokenizer trained at a level, with the layout tokens as special ones at the first ids.
 
     Args:
         texts: the training text, in pieces.

@@ -1,6 +1,6 @@
-"""`Vocabulary`: between text or script elements and token ids, at any level.
+"""`Vocabulary`: text or script elements to token ids and back, at any level.
 
-A trained `tokenizers.Tokenizer` and nothing beside it: everything here is told from `tokenizer.json`. One
+A trained `tokenizers.Tokenizer` and nothing beside it: everything here follows from `tokenizer.json`. One
 thing is not in that file: that text which happens to contain `<action>` is text. The library keeps that
 setting out of it, so `Vocabulary` makes it; other programs that load the file ask for it themselves
 (`split_special_tokens=True` in transformers). Knows nothing of torch, datasets or models.
@@ -9,7 +9,6 @@ setting out of it, so `Vocabulary` makes it; other programs that load the file a
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -74,11 +73,6 @@ class Vocabulary:
         for token in self.speaker_tokens:
             self.speakers.setdefault(token.name, token.id)
             self._speaker_tokens_by_key.setdefault(speaker_key(token.name), []).append(token)
-        self._openings: dict[int, tuple[Kind, str]] = {
-            **{self._layout[token]: (kind, "") for kind, token in _KIND_TOKENS.items() if not self.plain},
-            **{token.id: ("dialogue", token.name) for token in self.speaker_tokens},
-        }
-
         self._before_text = lru_cache(maxsize=4096)(self._opening)
         self._encoder = Encoder(
             tokenizer,
@@ -101,7 +95,7 @@ class Vocabulary:
         plain: bool = False,
         sources: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
-        """Learns a vocabulary from the training text.
+        """Learn a vocabulary from the training text.
 
         Args:
             texts: the text in pieces, lines or elements. The names of speakers without a token of their
@@ -124,7 +118,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads a vocabulary that `save` wrote.
+        """Read a vocabulary that `save` wrote.
 
         Raises:
             DatasetError: if the file is missing, damaged or not one of ours.
@@ -132,63 +126,63 @@ class Vocabulary:
         return cls(*file.read(path))
 
     def save(self, path: Path) -> None:
-        """Writes `tokenizer.json`."""
+        """Write `tokenizer.json`."""
         path.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the tokenizer as JSON with sorted keys: the same for vocabularies that are the same."""
+        """Return the SHA-256 of the tokenizer as JSON with sorted keys: equal for equal vocabularies."""
         document = json.loads(self._tokenizer.to_str())
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
     def heading(self) -> int:
-        """The id that opens a heading."""
+        """Return the id that opens a heading."""
         return self._layout_id(HEADING)
 
     @property
     def action(self) -> int:
-        """The id that opens an action."""
+        """Return the id that opens an action."""
         return self._layout_id(ACTION)
 
     @property
     def transition(self) -> int:
-        """The id that opens a transition."""
+        """Return the id that opens a transition."""
         return self._layout_id(TRANSITION)
 
     @property
     def cue(self) -> int:
-        """The id that opens the name of a speaker without a token of their own."""
+        """Return the id that opens the name of a speaker without a token of their own."""
         return self._layout_id(CUE)
 
     @property
     def says(self) -> int:
-        """The id between such a name and what is said."""
+        """Return the id between such a name and what is said."""
         return self._layout_id(SAYS)
 
     @cached_property
     def is_text(self) -> NDArray[np.bool_]:
-        """Which ids are text, `<unk>` included, and which are layout; shape (size,)."""
+        """Return which ids are text, `<unk>` included, and which are layout; shape (size,)."""
         return np.arange(self.size) >= len(self._layout)
 
     @cached_property
     def tokens(self) -> list[str]:
-        """What each token is called in `tokenizer.json`, by id."""
+        """Return the name of each token in `tokenizer.json`, by id."""
         ids = self._tokenizer.get_vocab()
         return sorted(ids, key=ids.__getitem__)
 
     @cached_property
     def token_texts(self) -> list[str]:
-        """What each token says by itself, by id; layout tokens say nothing."""
+        """Return what each token says by itself, by id; layout tokens say nothing."""
         return [self.decode([id_]) for id_ in range(self.size)]
 
     def speaker_tokens_named(self, name: str) -> list[SpeakerToken]:
-        """Those with a token who have a name, however it is spelled: in a mix there may be several."""
+        """Return the speakers of a name, however it is spelled: in a mix there may be several."""
         return self._speaker_tokens_by_key.get(speaker_key(name), [])
 
     def speaker_id(self, name: str, source: str | None = None) -> int | None:
-        """The id of a speaker's own token, however the name is spelled; None if there is none.
+        """Return the id of a speaker's own token, however the name is spelled; None if there is none.
 
         Args:
             name: the speaker's.
@@ -198,15 +192,11 @@ class Vocabulary:
         return next((token.id for token in known if source is None or token.source in (None, source)), None)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text; no layout token is ever among them."""
+        """Return the ids of a text; no layout token is ever among them."""
         return self._tokenizer.encode(text).ids
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of many texts, in parallel."""
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
-
     def encode_texts(self, texts: Iterable[str]) -> Encoded:
-        """The ids of a long text that comes in pieces, such as lines with their line breaks.
+        """Return the ids of a long text that comes in pieces, such as lines with their line breaks.
 
         Args:
             texts: the pieces, whose ids follow each other without a gap.
@@ -214,7 +204,7 @@ class Vocabulary:
         return self._encoder.encode(texts)
 
     def encode_elements(self, elements: Iterable[Element], source: str | None = None) -> Encoded:
-        """The ids of script elements as they are laid out, without what opens and ends a script.
+        """Return the ids of script elements as they are laid out, without what opens and ends a script.
 
         Args:
             elements: in their order.
@@ -226,34 +216,19 @@ class Vocabulary:
         return self._encoder.encode(self._pieces(elements, source))
 
     def decode(self, ids: ArrayLike) -> str:
-        """The text of ids, shape (tokens,); layout tokens leave no trace in it."""
+        """Return the text of ids, shape (tokens,); layout tokens leave no trace in it."""
         return self._tokenizer.decode(np.asarray(ids, dtype=np.int64).tolist())
 
-    def decode_elements(self, ids: ArrayLike) -> list[Element]:
-        """The elements that ids lay out.
-
-        Any ids are read: an element that breaks off is given as far as it goes, and text before the first
-        kind token or after an `<end>` is an action.
-
-        Args:
-            ids: shape (tokens,).
-        """
-        ids_T = np.asarray(ids, dtype=np.int64)
-        openings = np.flatnonzero(ids_T < len(self._layout))
-        head, *pieces = np.split(ids_T, openings)
-        texts = self._tokenizer.decode_batch([head.tolist(), *(piece[1:].tolist() for piece in pieces)])
-        return self._elements_of(zip([self.end, *ids_T[openings].tolist()], texts, strict=True))
-
     def text_stream(self) -> TextStream:
-        """A decoder for the text of one element, or of a plain text, that takes one id at a time."""
+        """Return a decoder for the text of one element, or of a plain text, that takes one id at a time."""
         return TextStream(self._tokenizer, self.token_texts)
 
     def unknown_words(self, text: str) -> list[str]:
-        """The words of a text that have no token, each once, in order; none but at word level."""
+        """Return the words of a text that have no token, each once, in order; none but at word level."""
         return list(dict.fromkeys(text[start:stop] for start, stop in self._encoder.unknown_spans(text)))
 
     def suggest(self, word: str) -> list[str]:
-        """Known words like one that is not, nearest first; none but at word level."""
+        """Return known words like one that is not, nearest first; none but at word level."""
         return nearest(word, self._words)
 
     @cached_property
@@ -272,32 +247,14 @@ class Vocabulary:
         return self._layout[token]
 
     def _pieces(self, elements: Iterable[Element], source: str | None) -> Iterator[str | int]:
-        """Elements as layout ids, each with the text after it."""
+        """Yield elements as layout ids, each with the text after it."""
         for element in elements:
             yield from self._before_text(element.kind, element.speaker, source)
             yield element.text
 
     def _opening(self, kind: Kind, speaker: str, source: str | None) -> tuple[str | int, ...]:
-        """What precedes the text of an element."""
+        """Return what precedes the text of an element."""
         if kind != "dialogue":
             return (self._layout_id(_KIND_TOKENS[kind]),)
         id_ = self.speaker_id(speaker, source)
         return (self.cue, speaker, self.says) if id_ is None else (id_,)
-
-    def _elements_of(self, pieces: Iterable[tuple[int, str]]) -> list[Element]:
-        """What `_pieces` took apart, from a whole sequence of pieces."""
-        cue, says = self._layout.get(CUE), self._layout.get(SAYS)
-        elements: list[Element] = []
-        before = None
-        for opening, text in pieces:
-            if opening == says and before == cue:
-                elements[-1] = replace(elements[-1], text=text)
-            elif opening == cue:
-                elements.append(Element("dialogue", "", text))
-            elif opening in self._openings:
-                kind, speaker = self._openings[opening]
-                elements.append(Element(kind, text, speaker))
-            elif text:
-                elements.append(Element("action", text))
-            before = opening
-        return elements

@@ -1,4 +1,4 @@
-"""The word level: words and punctuation marks are tokens, and white space is told from the marks.
+"""The word level: words and punctuation marks are tokens, and white space follows from the marks.
 
 What stands between two tokens follows from the marks alone. A word has a space on either side. Every mark has
 a habit:
@@ -85,12 +85,12 @@ MARKS: tuple[str, ...] = (
 
 
 def parts(text: str) -> list[str]:
-    """What stands between spaces that have no token, words with the marks at them."""
+    """Return what stands between spaces that have no token: words with the marks at them."""
     return _SEAM.split(text)
 
 
 def untrained(*, lower: bool) -> Tokenizer:
-    """The pipeline with an empty model."""
+    """Return the pipeline with an empty model."""
     tokenizer = Tokenizer(models.WordLevel(vocab={}, unk_token=UNKNOWN))
     signs = [
         normalizers.Replace(Regex(_UNUSUAL_SPACE), SPACE),
@@ -112,7 +112,7 @@ def untrained(*, lower: bool) -> Tokenizer:
 def train(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """A tokenizer with a token for every word seen often enough.
+    """Return a tokenizer with a token for every word seen often enough.
 
     Args:
         texts: the training text, in pieces.

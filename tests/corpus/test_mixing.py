@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
+from support.elements import decode_elements
 from support.tiny import comedy, mixed, prepared
 
 from scriptforge.corpus.cards import load_cards
@@ -49,7 +50,7 @@ def elements(dataset: Dataset, split: str) -> dict[str, list[Element]]:
     """The elements of a split's ids, by source, in the order in which they stand there."""
     found: dict[str, list[Element]] = {name: [] for name in dataset.vocabulary.sources}
     for source, ids in stretches(dataset, split):
-        found[source] += dataset.vocabulary.decode_elements(ids)
+        found[source] += decode_elements(dataset.vocabulary, ids)
     return found
 
 
@@ -174,7 +175,7 @@ class TestCasts:
         assert vocabulary.speaker_id("Bo", "few") is None
         few = next(ids for source, ids in stretches(dataset, "train") if source == "few")
         assert few[0] == vocabulary.cue
-        assert vocabulary.decode_elements(few)[0] == Element("dialogue", "I say little.", "Bo")
+        assert decode_elements(vocabulary, few)[0] == Element("dialogue", "I say little.", "Bo")
 
     def test_the_cast_is_said_with_its_sources(self, corpora: Path) -> None:
         cast = mixed(["harbour.txt", "bridge.txt"], corpora / "data").description.cast

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.elements import decode_elements
 from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import load_cards
@@ -35,7 +36,7 @@ def decoded(dataset: Dataset, split: str) -> str:
 
 
 def elements_of(dataset: Dataset, split: str) -> list[Element]:
-    return dataset.vocabulary.decode_elements(dataset.ids(split))
+    return decode_elements(dataset.vocabulary, dataset.ids(split))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from support.elements import decode_elements
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.prompt import Drawn, Given, Prompt, build_prompt
@@ -55,14 +56,14 @@ def test_a_prime_becomes_elements_of_which_the_last_is_open(
     if elements is None:
         assert vocabulary.decode(ids(parts[-1:])) == prime
     else:
-        assert vocabulary.decode_elements(ids(parts)) == elements
+        assert decode_elements(vocabulary, ids(parts)) == elements
 
 
 @pytest.mark.parametrize("words", ["what is", "hello", "no! who"])
 def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary, words: str) -> None:
     request = GenerateOptions(prime=f"jerry: hello\n{words} ")
     before, speaker, line = build_prompt(request, vocabulary)[1:]
-    assert vocabulary.decode_elements(ids([before])) == [says("Jerry", "hello")]
+    assert decode_elements(vocabulary, ids([before])) == [says("Jerry", "hello")]
     assert speaker == Drawn(tuple(vocabulary.speakers.values()))
     assert vocabulary.decode(ids([line])) == words
 
@@ -70,7 +71,7 @@ def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary,
 def test_without_a_cast_words_alone_are_action() -> None:
     vocabulary = Vocabulary.train(["what is this?"], "char")
     parts = build_prompt(GenerateOptions(prime="what is"), vocabulary)
-    assert vocabulary.decode_elements(ids(parts[1:])) == [Element("action", "what is")]
+    assert decode_elements(vocabulary, ids(parts[1:])) == [Element("action", "what is")]
 
 
 @pytest.mark.parametrize("prime", ["elane", "Elane:", "jery", "jerry: hello\nelane"])
@@ -104,7 +105,7 @@ def test_unknown_words_are_told(
 def test_pieces_of_words_spell_anything(vocabulary_of: Callable[[Level], Vocabulary], level: Level) -> None:
     vocabulary = vocabulary_of(level)
     parts = build_prompt(GenerateOptions(prime="老王: 你好, xylophone 🎷"), vocabulary)
-    assert vocabulary.decode_elements(ids(parts[1:])) == [says("老王", "你好, xylophone 🎷")]
+    assert decode_elements(vocabulary, ids(parts[1:])) == [says("老王", "你好, xylophone 🎷")]
 
 
 def test_a_word_of_the_corpus_is_no_misspelled_name() -> None:

@@ -1,5 +1,6 @@
 """Encoding part by part gives what the library gives for the whole."""
 
+from array import array
 from pathlib import Path
 from string import ascii_letters
 
@@ -77,6 +78,31 @@ def test_after_a_text_that_cannot_be_encoded_all_is_as_before() -> None:
         vocabulary.encode_texts(["zeugma \ud800", "goose"])
     encoded = vocabulary.encode_texts(["goose zeugma"])
     assert encoded.ids.tolist() == vocabulary.encode("goose zeugma")
+    assert (encoded.unknown_count, encoded.unknown_characters) == (1, 6)
+
+
+class _Stopped(Exception):
+    """What interrupts an encoder."""
+
+
+@pytest.mark.parametrize("step", ["_ids", "_bounds", "_unknown_characters"])
+def test_after_an_interruption_half_way_all_is_as_before(step: str) -> None:
+    vocabulary = Vocabulary.train(PLAY.splitlines(True), "word", plain=True)
+    encoder = vocabulary._encoder
+    vocabulary.encode_texts(["goose"])
+
+    class Stopping(array):  # type: ignore[type-arg]
+        def __setitem__(self, place: object, values: object) -> None:
+            super().__setitem__(place, values)  # type: ignore[call-overload]
+            raise _Stopped
+
+    whole = getattr(encoder, step)
+    setattr(encoder, step, Stopping(whole.typecode, whole))
+    with pytest.raises(_Stopped):
+        vocabulary.encode_texts(["my aunt, zeugma, the mayor"])
+    setattr(encoder, step, array(whole.typecode, getattr(encoder, step)))
+    encoded = vocabulary.encode_texts(["goose zeugma the ferryman"])
+    assert encoded.ids.tolist() == vocabulary.encode("goose zeugma the ferryman")
     assert (encoded.unknown_count, encoded.unknown_characters) == (1, 6)
 
 
