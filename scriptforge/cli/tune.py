@@ -77,17 +77,19 @@ def tune(
 ) -> None:
     """Search for settings that suit a dataset better than those that train chooses by itself.
 
-    The same command goes on with a study until it has as many trials as asked for. Several processes may work
-    on one study.
+    The same command continues a study until it has as many trials as asked for. Several processes may work on
+    one study.
     """
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
+    from scriptforge.training.devices import keep_freed_memory
     from scriptforge.training.settings import DEFAULT_MINUTES
-    from scriptforge.tuning.plots import draw_pictures, require_matplotlib
+    from scriptforge.tuning.plots import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
     from scriptforge.tuning.study import open_study
     from scriptforge.workspace import Workspace
 
+    keep_freed_memory()
     output = Output(as_json, quiet)
     if print_space:
         _print_space(output)
@@ -109,7 +111,7 @@ def tune(
             _search(study, output, interrupts)
             outcome = outcome_of(study)
         if plot:
-            for path in draw_pictures(folder, outcome.records, outcome.importance):
+            for path in draw_plots(folder, outcome.records, outcome.importance):
                 output.note(f"Drawn: {path}")
         document = _document(dataset.name, outcome)
         if run:
@@ -160,12 +162,13 @@ def _new_run(workspace: "Workspace", name: str) -> "RunFolder":
 
 def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
     """Searches to the end, or leaves when asked to."""
+    from scriptforge.tuning.results import records_of
     from scriptforge.tuning.search import search
 
-    with tuning_view(output, study.records(), study.plan.trials) as tell:
-        search(study, tell, interrupts.requested)
+    with tuning_view(output, records_of(study.backend), study.plan.trials) as on_event:
+        search(study, on_event, interrupts.requested)
     if interrupts.requested():
-        output.note(f"Stopped; the same command goes on with study “{study.name}”.")
+        output.note(f"Stopped; the same command continues study “{study.name}”.")
         raise typer.Exit(interrupts.exit_code)
 
 
@@ -180,11 +183,15 @@ def _train(
 ) -> "Finished":
     """Trains a run with the best settings."""
     from scriptforge.training.trainer import start
-    from scriptforge.tuning.variants import adopted
+    from scriptforge.tuning.variants import copied_into_workspace
 
     settings = outcome.settings_for(length)
     reports = start(
-        adopted(outcome.dataset, workspace), settings, run, plan.accelerator, interrupts.requested
+        copied_into_workspace(outcome.dataset, workspace),
+        settings,
+        run,
+        plan.accelerator,
+        interrupts.requested,
     )
     finished = follow(reports, output)
     if finished is None:

@@ -1,4 +1,4 @@
-"""What a person sees of a search: on a terminal a table that fills, else a line for each trial."""
+"""Views of a search: on a terminal a table that fills, elsewhere a line for each trial."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from scriptforge.tuning.results import SearchReport, TrialRecord
+    from scriptforge.tuning.events import TuningEvent
+    from scriptforge.tuning.results import TrialRecord
 
 _ROWS = 12
 _SHORT = {
@@ -31,8 +32,8 @@ _SHORT = {
 @contextmanager
 def tuning_view(
     output: Output, records: "Sequence[TrialRecord]", trials: int
-) -> "Iterator[Callable[[SearchReport], None]]":
-    """What to tell of a search: a live table on a terminal, lines on a pipe, nothing when silent.
+) -> "Iterator[Callable[[TuningEvent], None]]":
+    """Yield what shows events of a search: a live table on a terminal, lines on a pipe, nothing when silent.
 
     Args:
         output: where it goes.
@@ -49,17 +50,17 @@ def tuning_view(
 
 
 def bits(record: "TrialRecord") -> str:
-    """A trial's bits per character, if it has any."""
+    """Return a trial's bits per character, if it has any."""
     return "–" if record.bits_per_character is None else f"{record.bits_per_character:.4f}"
 
 
 def in_short(settings: Mapping[str, Any]) -> str:
-    """The choices of a trial in one line."""
+    """Return the choices of a trial in one line."""
     return ", ".join(f"{_SHORT.get(name, name)} {_number(value)}" for name, value in settings.items())
 
 
 def trial_table(records: "Sequence[TrialRecord]", best: "TrialRecord | None") -> "RenderableType":
-    """Trials, a row each, the best one marked."""
+    """Return a table of trials, the best one marked."""
     return table(
         {"trial": "right", "": "left", "bits/char": "right", "seconds": "right", "choices": "left"},
         [
@@ -87,24 +88,24 @@ def _choices(record: "TrialRecord") -> str:
 
 
 def _number(value: Any) -> str:
-    """A value in few digits; what is an exact size or a word stays as it is."""
+    """Return a value in few digits; exact sizes and words stay as they are."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 class _Lines:
-    """A line for each trial that ends."""
+    """Show a line for each trial that begins or ends."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._is_waiting = False
 
-    def show(self, report: "SearchReport") -> None:
-        from scriptforge.tuning.results import Ended, Preparing, Waiting
+    def show(self, event: "TuningEvent") -> None:
+        from scriptforge.tuning.events import TrialEnded, TrialPrepared, Waiting
 
-        match report:
-            case Preparing():
-                self._output.note(f"Trial {report.number} begins: {in_short(report.settings)}")
-            case Ended(record, best):
+        match event:
+            case TrialPrepared():
+                self._output.note(f"Trial {event.number} begins: {in_short(event.settings)}")
+            case TrialEnded(record, best):
                 mark = " · best" if best and best.number == record.number else ""
                 reason = f" · {record.reason}" if record.reason else ""
                 self._output.note(
@@ -112,11 +113,11 @@ class _Lines:
                 )
             case Waiting() if not self._is_waiting:
                 self._is_waiting = True
-                self._output.note(f"Waiting for {report.running} trial(s) of other processes …")
+                self._output.note(f"Waiting for {event.running} trial(s) of other processes …")
 
 
 class _Screen:
-    """The trials so far, and below them how the one in progress is going."""
+    """Show the trials so far, and below them the one in progress."""
 
     def __init__(self, live: "Live", records: "Sequence[TrialRecord]", trials: int) -> None:
         self._live = live
@@ -124,21 +125,21 @@ class _Screen:
         self._trials = trials
         self._choices = ""
 
-    def show(self, report: "SearchReport") -> None:
-        from scriptforge.tuning.results import Ended, Preparing, Training, Waiting
+    def show(self, event: "TuningEvent") -> None:
+        from scriptforge.tuning.events import TrialEnded, TrialPrepared, TrialTrained, Waiting
 
         now = ""
-        match report:
-            case Preparing():
-                self._choices = in_short(report.settings)
-                now = f"trial {report.number} begins: {self._choices}"
-            case Training():
-                so_far = "" if report.bits_per_character is None else f" · {report.bits_per_character:.4f}"
-                now = f"trial {report.number} · {report.progress:4.0%}{so_far} · {self._choices}"
+        match event:
+            case TrialPrepared():
+                self._choices = in_short(event.settings)
+                now = f"trial {event.number} begins: {self._choices}"
+            case TrialTrained():
+                so_far = "" if event.bits_per_character is None else f" · {event.bits_per_character:.4f}"
+                now = f"trial {event.number} · {event.progress:4.0%}{so_far} · {self._choices}"
             case Waiting():
-                now = f"waiting for {report.running} trial(s) of other processes"
-            case Ended():
-                self._records.append(report.record)
+                now = f"waiting for {event.running} trial(s) of other processes"
+            case TrialEnded():
+                self._records.append(event.record)
         self._live.update(self._drawn(now))
 
     def _drawn(self, now: str) -> "RenderableType":

@@ -1,10 +1,17 @@
-"""Adagrad as the lesson in `models/numpy_rnn.py` writes it, where a training looks for an optimizer.
+"""Optimizers that settings name: Muon, AdamW, Adam, RMSprop, and the Adagrad of `models/numpy_rnn.py`.
 
-The optimizers that settings name.
+Muon learns most in a short time; docs/explanation/the-recipe.md says how much. It changes the matrices that a
+model names by an orthogonal step, and leaves everything else, embedding and head too, to AdamW.
 
-Muon is the one that does most in a short time; docs/explanation/the-recipe.md says how much. It changes the
-matrices that a model names by an orthogonal step, and leaves everything else, its embedding and head too, to
-AdamW.
+Why orthogonal: the gradient of a recurrent matrix has a few large directions and many small ones. A plain
+step follows the large ones only; in a few minutes of training, the small ones hardly move. Made orthogonal, a
+step goes equally far in every direction. For a gradient with singular values 3, 0.3 and 0.03,
+
+    step of gradient descent   rate × 3, 0.3, 0.03
+    step of Muon               rate × 1, 1, 1       (between 0.7 and 1.2: see `orthogonalise`)
+
+An embedding has no such directions, since a batch reads few of its rows; there AdamW's rate for each number
+is right.
 
 Shape letters: G matrices of one size, M rows, N columns.
 """
@@ -24,12 +31,12 @@ from scriptforge.models.numpy_rnn import LARGEST_GRADIENT, adagrad
 
 
 class Adagrad(torch.optim.Optimizer):
-    """Changes weights of any model on the CPU, in place, by `numpy_rnn.adagrad`.
+    """Change weights of any model on the CPU, in place, by `numpy_rnn.adagrad`.
 
     Args:
-        weights: what is changed.
-        rate: how far the first step goes.
-        largest: what of a gradient is beyond this, on either side, is cut off.
+        weights: the parameters.
+        rate: the length of the first step of each number.
+        largest: gradients are clipped to ± this.
 
     Raises:
         UsageError: a weight is not on the CPU.
@@ -46,7 +53,7 @@ class Adagrad(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Changes every weight that has a gradient."""
+        """Change every weight that has a gradient."""
         assert closure is None
         for group in self.param_groups:
             for weight in group["params"]:
@@ -62,16 +69,16 @@ class Adagrad(torch.optim.Optimizer):
 
 
 _STEPS = 5
-_QUINTIC = (3.4445, -4.7750, 2.0315)
+_QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024: steepest at zero, so that five steps suffice
 _SMALLEST = 1e-7
 _EPSILON = 1e-8
 _HALF_FORMATS = ("bf16", "fp16")
 
 
 def optimizer_of(model: TrainableModel, settings: Settings) -> torch.optim.Optimizer:
-    """The optimizer that the settings name, over all weights of a model.
+    """Return the optimizer that the settings name, over all weights of a model.
 
-    Every group remembers its highest rate as `peak`, of which the schedule takes a share.
+    Every group keeps its highest rate as `peak`, of which the schedule takes a share.
     """
     optimizer = _KINDS[settings.optimizer](model, settings)
     for group in optimizer.param_groups:
@@ -113,7 +120,7 @@ def _rmsprop(model: TrainableModel, settings: Settings) -> torch.optim.RMSprop:
 
 
 def _adagrad(model: TrainableModel, settings: Settings) -> Adagrad:
-    largest = LARGEST_GRADIENT / settings.sequence_length  # said of the sum over a sequence; ours is a mean
+    largest = LARGEST_GRADIENT / settings.sequence_length  # the lesson clips a sum over T steps, not a mean
     return Adagrad(model.parameters(), rate=settings.learning_rate, largest=largest)
 
 
@@ -127,9 +134,10 @@ _KINDS: dict[str, Callable[[TrainableModel, Settings], torch.optim.Optimizer]] =
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum made orthogonal for some matrices, decoupled Adam for the other weights.
+    """Make the momentum of some matrices orthogonal, and use decoupled Adam for the other weights.
 
-    A weight may be several matrices of one size, one below the other; each takes a step of its own.
+    A weight may be several matrices of one size, one below the other, such as the four gates of an LSTM: its
+    weight of (4·H, H) is G = 4 matrices. Each takes a step of its own, as if it were a weight of its own.
 
     Args:
         matrices: weights of (G·M, N), whose steps are made orthogonal, and G of each.
@@ -171,7 +179,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Changes every weight that has a gradient."""
+        """Change every weight that has a gradient."""
         assert closure is None
         for group in self.param_groups:
             if group["blocks"]:
@@ -183,7 +191,12 @@ class Muon(torch.optim.Optimizer):
                 self._step_by_adam(weights, group["lr"])
 
     def _step_orthogonally(self, matrices: Mapping[Tensor, int], rate: float) -> None:
-        """One step of each weight, block by block; blocks of one size are made orthogonal together."""
+        """Change each weight block by block.
+
+        Blocks of one size are made orthogonal together: one batched product takes less time than several.
+        The step of a tall matrix is longer by √(M/N), so that it changes the output as much as that of a
+        square one does.
+        """
         of_size: dict[torch.Size, dict[Tensor, Tensor]] = {}
         for weight, blocks in matrices.items():
             ahead_GMN = self._ahead(weight).view(blocks, -1, weight.shape[1]).to(self._precision)
@@ -196,7 +209,7 @@ class Muon(torch.optim.Optimizer):
                 weight.add_(step_GMN.reshape_as(weight).to(weight), alpha=-length)
 
     def _ahead(self, weight: Tensor) -> Tensor:
-        """Nesterov's momentum: the running mean of the gradient, and a look ahead."""
+        """Return Nesterov's momentum: the running mean of the gradient, and a look ahead."""
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
@@ -230,7 +243,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrices_GMN: Tensor) -> Tensor:
-    """The orthogonal matrix nearest to each, roughly: its singular values come out between 0.7 and 1.2.
+    """Return roughly the orthogonal matrix nearest to each: singular values come out between 0.7 and 1.2.
 
     Five steps of a Newton-Schulz iteration, whose polynomial is steep at zero rather than exact at one: a
     step's direction matters, its length hardly.

@@ -1,7 +1,6 @@
-"""Pictures of a study, as SVG and PNG: how its trials went, and what mattered. Needs the extra `plot`."""
+"""Plots of a study, as SVG and PNG: how its trials went, and what mattered. Needs the extra `plot`."""
 
 import io
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import accumulate
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriptforge.errors import StudyError
+from scriptforge.tracking.curves import quiet_matplotlib
 from scriptforge.tuning.results import TrialRecord
 from scriptforge.workspace import StudyFolder, atomic_write
 
@@ -20,32 +20,32 @@ _BLUE, _GREY, _RED = "#2f6db5", "#9aa0a6", "#c0392b"
 
 
 def require_matplotlib() -> None:
-    """Makes sure that pictures can be drawn, before anything takes long.
+    """Make sure that plots can be drawn, before anything takes long.
 
     Raises:
-        StudyError: what draws them is not installed.
+        StudyError: Matplotlib is not installed.
     """
     if find_spec("matplotlib") is None:
         raise StudyError(
-            "Matplotlib is not installed here, which draws the pictures.",
+            "Matplotlib, which draws the plots, is not installed here.",
             "Install it: pip install 'scriptforge-lm[plot]'; or leave --plot out.",
         )
 
 
-def draw_pictures(
+@quiet_matplotlib()
+def draw_plots(
     folder: StudyFolder, records: Sequence[TrialRecord], importance: Mapping[str, float]
 ) -> list[Path]:
-    """Draws the history of a study and, if it is known, what mattered.
+    """Draw the history of a study and, if it is known, what mattered.
 
     Args:
-        folder: of the study, where the pictures go.
+        folder: of the study, where the plots go.
         records: its trials.
         importance: what each choice mattered.
 
     Returns:
         The files.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     figures = {"history": _history(folder.name, records)}
     if importance:
         figures["importance"] = _importance(folder.name, importance)
@@ -57,7 +57,7 @@ def draw_pictures(
 
 
 def _history(name: str, records: Sequence[TrialRecord]) -> "Figure":
-    """Bits per character of each trial, and the best so far as a line; what `train` does as another."""
+    """Draw bits per character of each trial, the best so far as a line, and what `train` does as another."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -79,7 +79,7 @@ def _history(name: str, records: Sequence[TrialRecord]) -> "Figure":
 
 
 def _points(records: Iterable[TrialRecord]) -> tuple[list[int], list[float]]:
-    """Numbers and bits per character of the trials that have any."""
+    """Return numbers and bits per character of the trials that have any."""
     found = [
         (each.number, each.bits_per_character) for each in records if each.bits_per_character is not None
     ]
@@ -87,7 +87,7 @@ def _points(records: Iterable[TrialRecord]) -> tuple[list[int], list[float]]:
 
 
 def _importance(name: str, importance: Mapping[str, float]) -> "Figure":
-    """A bar for each choice, the longest on top."""
+    """Draw a bar for each choice, the longest on top."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_INCHES, layout="constrained")

@@ -1,18 +1,20 @@
-"""What a search tells whoever drives it.
+"""Trials of a study as people see them, and what Optuna keeps of each.
 
-The trials of a study as people see them: what Optuna keeps, counted and put in words.
-
-What came out of a study: its trials, the best of them, and what decided.
+Optuna keeps a trial's parameters, state and value by itself. Beside these, a trial and a study have notes of
+ours there, as user attributes: `TrialNotes` and `StudyNotes` are their schema, since what one process writes
+another one reads, perhaps days later.
 """
 
 import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+
+from typing_extensions import Unpack
 
 if TYPE_CHECKING:
-    from optuna import Study
+    from optuna import Study, Trial
     from optuna.trial import FrozenTrial
 
 State = Literal["running", "complete", "pruned", "failed", "repeated"]
@@ -24,10 +26,9 @@ class TrialRecord:
 
     Attributes:
         number: its number, from 0.
-        state: `pruned` where it had no prospects, `repeated` where it was broken off and another one took
-            its place.
-        bits_per_character: on the validation split, of a pruned trial at its last validation; None where
-            there is none.
+        state: `pruned` if it had no prospects, `repeated` if it was broken off and another one replaced it.
+        bits_per_character: on the validation split; of a pruned trial, at its last validation; None if there
+            is none.
         settings: what it chose.
         seconds: from its beginning to its end; None while it runs.
         is_default: whether it is what `train` would have done.
@@ -43,58 +44,54 @@ class TrialRecord:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class Preparing:
-    """The text is made into a dataset that a trial needs."""
-
-    number: int
-    settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Training:
-    """A trial made a few steps.
+class TrialNotes(TypedDict, total=False):
+    """Notes on a trial.
 
     Attributes:
-        number: of the trial.
-        progress: the share of its time that has passed, 0 … 1.
-        bits_per_character: at its last validation; None before the first.
+        chosen: what it chose, by the names of the space.
+        settings: all settings that it was trained with.
+        reason: why it failed or was broken off.
+        default: of the first trial and its repetitions, what `train` would choose.
+        repeats: the number of the trial that it repeats.
+        deaths: how many processes have died at it.
     """
 
-    number: int
-    progress: float
-    bits_per_character: float | None
+    chosen: dict[str, Any]
+    settings: dict[str, Any]
+    reason: str
+    default: dict[str, Any]
+    repeats: int
+    deaths: int
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """No trial is left to begin; other processes are at work on the last ones."""
-
-    running: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A trial of this process has ended.
+class StudyNotes(TypedDict, total=False):
+    """Notes on a study: its trials can be compared as long as these are the same.
 
     Attributes:
-        record: the trial.
-        best: the best trial so far, of all processes.
+        dataset: the fingerprint of the dataset.
+        seconds: how long each trial trains.
+        accelerator: what computes.
+        space: the search space, in one line.
+        machine: what the study was begun on, as fields of `Machine`; settings are chosen for it.
     """
 
-    record: TrialRecord
-    best: TrialRecord | None
+    dataset: str
+    seconds: float
+    accelerator: str
+    space: str
+    machine: dict[str, Any]
 
 
-SearchReport: TypeAlias = Preparing | Training | Waiting | Ended
+def notes_of(trial: "Trial | FrozenTrial") -> TrialNotes:
+    """Return the notes on a trial."""
+    return cast("TrialNotes", trial.user_attrs)
 
-CHOSEN, SETTINGS, REASON = "chosen", "settings", "reason"
-DEFAULT, REPEATS, DEATHS = "default", "repeats", "deaths"
-"""What a trial remembers beside what Optuna does.
 
-Its choices; all its settings; why it failed; of the first one, what `train` would do; the number of the
-trial that it repeats; how many processes died at it.
-"""
+def note(trial: "Trial", **notes: Unpack[TrialNotes]) -> None:
+    """Keep notes on a trial that is in progress."""
+    for key, value in notes.items():
+        trial.set_user_attr(key, value)
+
 
 _DIED = "its process died"
 _BEST_QUANTILE = 0.25
@@ -102,16 +99,16 @@ _LEAST_FOR_IMPORTANCE = 8
 
 
 def records_of(study: "Study") -> list[TrialRecord]:
-    """Every trial that has begun."""
+    """Return every trial that has begun."""
     from optuna.trial import TrialState
 
     trials = study.get_trials(deepcopy=False)
-    repeated = {trial.user_attrs[REPEATS] for trial in trials if REPEATS in trial.user_attrs}
+    repeated = {notes["repeats"] for notes in map(notes_of, trials) if "repeats" in notes}
     return [_record(trial, trial.number in repeated) for trial in trials if trial.state != TrialState.WAITING]
 
 
 def best_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The best of the trials that came to their end."""
+    """Return the best of the trials that were trained to the end."""
     ended = [record for record in records if record.state == "complete"]
     return min(ended, key=_bits, default=None)
 
@@ -120,8 +117,19 @@ def _bits(record: TrialRecord) -> float:
     return math.inf if record.bits_per_character is None else record.bits_per_character
 
 
+def counts_of(records: Sequence[TrialRecord]) -> tuple[int, int]:
+    """Return how many trials have ended, without those that are repeated, and how many are in progress."""
+    states = [record.state for record in records]
+    return sum(state not in ("running", "repeated") for state in states), states.count("running")
+
+
+def settings_of(study: "Study", record: TrialRecord) -> dict[str, Any]:
+    """Return all settings that a trial was trained with."""
+    return notes_of(study.get_trials(deepcopy=False)[record.number])["settings"]
+
+
 def importance_of(study: "Study") -> dict[str, float]:
-    """How much each choice decided whether a trial was among the best quarter; together 1, most first."""
+    """Return how much each choice decided whether a trial is among the best quarter: shares, most first."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     ended = [record for record in records_of(study) if record.state == "complete"]
@@ -136,16 +144,16 @@ def importance_of(study: "Study") -> dict[str, float]:
 
 def _record(trial: "FrozenTrial", is_repeated: bool) -> TrialRecord:
     state = _state(trial, is_repeated)
-    reason = trial.user_attrs.get(REASON)
+    notes = notes_of(trial)
     value = trial.value if state in ("complete", "pruned") else None
     return TrialRecord(
         number=trial.number,
         state=state,
         bits_per_character=value,
-        settings=trial.user_attrs.get(CHOSEN, {}),
+        settings=notes.get("chosen", {}),
         seconds=trial.duration.total_seconds() if trial.duration else None,
-        is_default=DEFAULT in trial.user_attrs,
-        reason=reason or (_DIED if state in ("failed", "repeated") else None),
+        is_default="default" in notes,
+        reason=notes.get("reason") or (_DIED if state in ("failed", "repeated") else None),
     )
 
 

@@ -1,7 +1,7 @@
 """The search: trial after trial, until the study has as many as were asked for.
 
-Any number of processes may do this with one study. Where none is left to begin, a process waits for the
-others, since the trial of one that dies is then its own.
+Any number of processes may do this with one study. When none is left to begin, a process waits for the
+others: if one of them dies, it takes over that trial.
 """
 
 import math
@@ -17,17 +17,15 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError, TrainingError, UsageError
 from scriptforge.training.events import Finished, Interrupted, StepsDone, TrainingEvent, Validated
 from scriptforge.training.trainer import start
+from scriptforge.tuning.events import TrialEnded, TrialPrepared, TrialTrained, TuningEvent, Waiting
 from scriptforge.tuning.results import (
-    CHOSEN,
-    REASON,
-    SETTINGS,
-    Ended,
-    Preparing,
-    SearchReport,
-    Training,
     TrialRecord,
-    Waiting,
     best_of,
+    counts_of,
+    importance_of,
+    note,
+    records_of,
+    settings_of,
 )
 from scriptforge.tuning.study import TURN, Study
 from scriptforge.tuning.variants import VALIDATIONS, trial_settings
@@ -40,20 +38,20 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LOOKS = 0.5
 _TRIALS_AT_RANDOM = 6
 
-Tell: TypeAlias = Callable[[SearchReport], None]
+OnEvent: TypeAlias = Callable[[TuningEvent], None]
 
 
 class StoppedError(Exception):
     """Somebody asked to stop while a trial was in progress."""
 
 
-def run_trial(study: Study, trial: "Trial", tell: Tell, should_stop: Callable[[], bool]) -> float:
-    """Trains with what a trial chooses.
+def run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Callable[[], bool]) -> float:
+    """Train with what a trial chooses.
 
     Args:
         study: whose trial it is.
         trial: what draws, hears of every validation, and says when there are no prospects.
-        tell: told how it goes.
+        on_event: called with every event.
         should_stop: asked after every step.
 
     Returns:
@@ -67,18 +65,18 @@ def run_trial(study: Study, trial: "Trial", tell: Tell, should_stop: Callable[[]
     """
     plan = study.plan
     chosen = study.choose(trial)
-    trial.set_user_attr(CHOSEN, chosen)
-    tell(Preparing(trial.number, chosen))
+    note(trial, chosen=chosen)
+    on_event(TrialPrepared(trial.number, chosen))
     folder = study.folder.trial(folder_name(trial))
     try:
         dataset = study.variants.suiting(chosen)
         settings = trial_settings(dataset, chosen, study.machine, plan.seconds, plan.seed)
-        trial.set_user_attr(SETTINGS, settings.model_dump())
-        reports = start(dataset, settings, folder, plan.accelerator, should_stop)
-        with closing(reports):
-            return _judged(reports, trial, tell)
+        note(trial, settings=settings.model_dump())
+        events = start(dataset, settings, folder, plan.accelerator, should_stop)
+        with closing(events):
+            return _judge(events, trial, on_event)
     except (TrainingError, UsageError) as error:
-        trial.set_user_attr(REASON, error.message)
+        note(trial, reason=error.message)
         return math.inf
     except (ScriptforgeError, StoppedError) as error:
         study.put_back(trial, str(error))
@@ -87,41 +85,41 @@ def run_trial(study: Study, trial: "Trial", tell: Tell, should_stop: Callable[[]
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _judged(reports: "Generator[TrainingEvent, None, None]", trial: "Trial", tell: Tell) -> float:
-    """Follows a training as long as it has prospects."""
+def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_event: OnEvent) -> float:
+    """Return the result of a training, as long as it has prospects."""
     from optuna import TrialPruned
 
     bits: float | None = None
     validations = 0
-    for report in reports:
-        match report:
+    for event in events:
+        match event:
             case StepsDone():
-                tell(Training(trial.number, report.progress, bits))
+                on_event(TrialTrained(trial.number, event.progress, bits))
             case Validated():
-                bits = report.validation.bits_per_character
+                bits = event.validation.bits_per_character
                 validations += 1
                 trial.report(bits, validations)
                 if validations < VALIDATIONS and trial.should_prune():
                     raise TrialPruned
             case Finished():
-                return report.best.stream.bits_per_character
+                return event.best.stream.bits_per_character
             case Interrupted():
                 break
     raise StoppedError("interrupted")
 
 
 def folder_name(trial: "Trial | FrozenTrial") -> str:
-    """The name of the folder that a trial trains in, another one for every trial of every storage."""
+    """Return the name of the folder that a trial trains in, another one for every trial of every storage."""
     assert trial.datetime_start is not None, "it has begun"
     return f"{trial.number:04}-{trial.datetime_start:%Y%m%d%H%M%S%f}"
 
 
-def search(study: Study, tell: Tell, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Works on a study until it has as many trials as are planned, or somebody asks to stop.
+def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Work on a study until it has as many trials as are planned, or somebody asks to stop.
 
     Args:
         study: an open one.
-        tell: told how it goes.
+        on_event: called with every event.
         should_stop: asked after every step; when true, the trial in progress is queued once more.
 
     Raises:
@@ -131,14 +129,14 @@ def search(study: Study, tell: Tell, should_stop: Callable[[], bool] = lambda: F
     while not should_stop():
         with ExitStack() as turn:
             turn.enter_context(study.folder.lock(TURN))
-            study.give_up_dead()
-            ended, running = study.counts()
+            study.fail_stale_trials()
+            ended, running = counts_of(records_of(study.backend))
             if ended >= study.plan.trials:
                 return
             if ended + running < study.plan.trials:
-                _Attempt(study, tell, should_stop, turn.close).make()
+                _Attempt(study, on_event, should_stop, turn.close).make()
                 continue
-        tell(Waiting(running))
+        on_event(Waiting(running))
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
@@ -147,23 +145,23 @@ class _Attempt:
 
     Args:
         study: whose trial it is.
-        tell: as of `search`.
-        should_stop: as of `search`.
+        on_event: as in `search`.
+        should_stop: as in `search`.
         begun: called as soon as the study has the trial, so that others can count it.
     """
 
     def __init__(
-        self, study: Study, tell: Tell, should_stop: Callable[[], bool], begun: Callable[[], None]
+        self, study: Study, on_event: OnEvent, should_stop: Callable[[], bool], begun: Callable[[], None]
     ) -> None:
         self._study = study
-        self._tell = tell
+        self._on_event = on_event
         self._should_stop = should_stop
         self._begun = begun
         self._number: int | None = None
-        self._was_given_up = False
+        self._was_failed = False
 
     def make(self) -> None:
-        """Begins a trial and brings it to an end."""
+        """Begin a trial and bring it to an end."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         backend = self._study.backend
@@ -172,20 +170,20 @@ class _Attempt:
         try:
             backend.optimize(self._train, n_trials=1, catch=(StoppedError,))
         except (UpdateFinishedTrialError, ValueError):
-            if not self._was_given_up:
+            if not self._was_failed:
                 raise
-        records = self._study.records()
+        records = records_of(self._study.backend)
         ended = next(record for record in records if record.number == self._number)
-        self._tell(Ended(ended, best_of(records)))
+        self._on_event(TrialEnded(ended, best_of(records)))
 
     def _train(self, trial: "Trial") -> float:
         self._begun()
         self._number = trial.number
         try:
-            return run_trial(self._study, trial, self._tell, self._should_stop)
+            return run_trial(self._study, trial, self._on_event, self._should_stop)
         finally:
-            # Of a process that slept too long, others thought that it had died; its trial is theirs.
-            self._was_given_up = _has_ended(self._study, trial.number)
+            # If this process slept too long, another one thought that it had died, and repeats the trial.
+            self._was_failed = _has_ended(self._study, trial.number)
 
 
 def _has_ended(study: Study, number: int) -> bool:
@@ -193,9 +191,9 @@ def _has_ended(study: Study, number: int) -> bool:
 
 
 def _sampler(study: Study) -> "BaseSampler":
-    """What draws the next trial; its dice depend on the seed and on how many trials have begun.
+    """Return what draws the next trial; its seed depends on the study's and on how many trials have begun.
 
-    So no two processes draw the same, and a search that was interrupted goes on as if it had not been.
+    So no two processes draw the same, and an interrupted search continues as if it had not been interrupted.
     """
     from optuna.samplers import TPESampler
 
@@ -204,15 +202,14 @@ def _sampler(study: Study) -> "BaseSampler":
         multivariate=True,
         group=True,
         constant_liar=True,
-        seed=(study.plan.seed + len(study.records())) % 2**32,
+        seed=(study.plan.seed + len(records_of(study.backend))) % 2**32,
     )
 
 
 def _remove_leftovers(study: Study) -> None:
-    """Deletes the trainings of trials that ended when their process died."""
-    folders = list(
-        study.folder.trials.glob("*")
-    )  # before the trials are read: one that begins later is not here
+    """Delete the trainings of trials whose process died."""
+    # Listed before the trials are read, so that the folder of one that begins meanwhile is not among them.
+    folders = list(study.folder.trials.glob("*"))
     ended = {
         folder_name(trial) for trial in study.backend.get_trials(deepcopy=False) if trial.state.is_finished()
     }
@@ -244,7 +241,7 @@ class Outcome:
     settings: Mapping[str, Any]
 
     def settings_for(self, length: Mapping[str, float]) -> Settings:
-        """The settings of the best trial for a training of another length.
+        """Return the settings of the best trial for a training of another length.
 
         Args:
             length: `epochs` or `minutes`.
@@ -257,13 +254,13 @@ class Outcome:
 
 
 def outcome_of(study: Study) -> Outcome:
-    """What came out of a study that has its trials.
+    """Return what came out of a study that has its trials.
 
     Raises:
-        TrainingError: none of them came to its end.
+        TrainingError: none of them was trained to the end.
     """
-    records = study.records()
-    best = study.best()
+    records = records_of(study.backend)
+    best = best_of(records)
     if best is None:
         reason = next((record.reason for record in records if record.reason), "all were pruned")
         raise TrainingError(
@@ -276,7 +273,7 @@ def outcome_of(study: Study) -> Outcome:
         records=tuple(records),
         best=best,
         default=default[0].bits_per_character if default else None,
-        importance=study.importance(),
+        importance=importance_of(study.backend),
         dataset=study.variants.suiting(best.settings),
-        settings=study.settings_of(best),
+        settings=settings_of(study.backend, best),
     )

@@ -1,21 +1,15 @@
-"""Optuna's storage in a database, with a trial that outlives a moment in which it cannot be reached.
+"""Storage of studies: an SQLite file or a PostgreSQL server, and messages for what goes wrong with either.
 
-Imports Optuna, which the rest of the package does not.
+A process that works on a trial gives a heartbeat every few seconds. When it stops, the trial counts as dead;
+whoever begins a trial next notices. No password is ever part of a message.
 
-Where studies are kept: an SQLite file or a PostgreSQL server, and what goes wrong with either, in words.
-
-Processes that work on a trial give a sign of life every few seconds. Where it stays away the trial counts as
-dead, and whoever begins a trial next says so. No password is ever part of a message.
+Optuna and SQLAlchemy come with the extra `tune`, so they are imported where they are used.
 """
 
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-
-from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
 
 from scriptforge.errors import StudyError, UsageError
 
@@ -26,21 +20,9 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 
-class PatientStorage(RDBStorage):
-    """Lets a sign of life that could not be given pass: the next one may be.
-
-    Whether the database is gone for good shows when the trial has something to write.
-    """
-
-    def record_heartbeat(self, trial_id: int) -> None:
-        """Gives a sign of life, if that is possible."""
-        with suppress(StorageInternalError, SQLAlchemyError):
-            super().record_heartbeat(trial_id)
-
-
 INSTALL = "Install what it needs: pip install 'scriptforge-lm[tune]'"
 
-_SECONDS_BETWEEN_SIGNS = 2
+_SECONDS_BETWEEN_HEARTBEATS = 2
 _SECONDS_UNTIL_DEAD = 15
 _SECONDS_FOR_A_LOCK = 60
 _SECONDS_TO_CONNECT = 10
@@ -56,36 +38,36 @@ _CONNECTIONS: dict[str, dict[str, Any]] = {
 
 
 class Storage:
-    """A place for studies that can be reached.
+    """A database for studies that can be reached.
 
     Args:
         address: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
-        when_dead: told of every trial whose process gave no sign of life any more.
+        on_dead: called with every trial whose heartbeat has stopped.
 
     Raises:
         UsageError: there can be no study at such an address.
         StudyError: the address cannot be reached, or what it needs is not installed.
     """
 
-    def __init__(self, address: str, when_dead: "Callable[[Study, FrozenTrial], None]") -> None:
-        self._url = _parsed(address)
+    def __init__(self, address: str, on_dead: "Callable[[Study, FrozenTrial], None]") -> None:
+        self._url = _parse(address)
         with self.translate_errors():
-            self.backend = self._opened(when_dead)
+            self.backend = self._open(on_dead)
 
     @property
     def name(self) -> str:
-        """The address as it may be shown."""
+        """Return the address as it may be shown."""
         plain = self._url.set(drivername=self._url.get_backend_name(), query={})
         return plain.render_as_string(hide_password=True)
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         self.backend.remove_session()
         self.backend.engine.dispose()
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Turns the errors of a database into ours.
+        """Turn the errors of a database into ours.
 
         Raises:
             StudyError: the storage failed.
@@ -106,21 +88,15 @@ class Storage:
                 _REMEDIES[self._url.get_backend_name()],
             ) from error
 
-    def _opened(self, when_dead: "Callable[[Study, FrozenTrial], None]") -> "RDBStorage":
-        import optuna
-
-        from scriptforge.tuning.storage import PatientStorage
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    def _open(self, on_dead: "Callable[[Study, FrozenTrial], None]") -> "RDBStorage":
         backend = self._url.get_backend_name()
         try:
-            return PatientStorage(
+            return _retrying_storage()(
                 self._url.render_as_string(hide_password=False),
                 engine_kwargs={"connect_args": _CONNECTIONS[backend], "pool_pre_ping": True},
-                heartbeat_interval=_SECONDS_BETWEEN_SIGNS,
+                heartbeat_interval=_SECONDS_BETWEEN_HEARTBEATS,
                 grace_period=_SECONDS_UNTIL_DEAD,
-                heartbeat_stale_trial_callback=when_dead,
+                heartbeat_stale_trial_callback=on_dead,
             )
         except ImportError as error:
             raise StudyError(f"There is no driver here for {self.name}.", INSTALL) from error
@@ -131,26 +107,68 @@ class Storage:
             ) from error
 
     def _reason(self, error: BaseException) -> str:
-        """What the database itself says, in one line and without the password."""
+        """Return what the database itself says, in one line and without the password."""
         known = error.__cause__ if error.__cause__ is not None else error
         said = " ".join(str(getattr(known, "orig", None) or known).split()).rstrip(".")
         password = self._url.password
         return said.replace(str(password), "***") if password else said
 
 
-def _parsed(address: str) -> "URL":
-    """The address, if it is one of a storage.
+def require_optuna() -> None:
+    """Make sure that studies can be kept.
 
     Raises:
-        UsageError: it is none.
-        StudyError: Optuna is missing, which brings what reads an address.
+        StudyError: Optuna or SQLAlchemy is not installed.
     """
     try:
         import optuna  # noqa: F401
-        from sqlalchemy import make_url
-        from sqlalchemy.exc import ArgumentError
+        import sqlalchemy  # noqa: F401
     except ImportError as error:
         raise StudyError("Optuna is not installed here.", INSTALL) from error
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Let Optuna log errors only, and not warn that heartbeats are experimental; then as before."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _retrying_storage() -> "type[RDBStorage]":
+    """Return Optuna's storage in a database, but one that survives a heartbeat that could not be written.
+
+    The next heartbeat may succeed. Whether the database is gone for good shows when the trial has something
+    to write.
+    """
+    from optuna.exceptions import StorageInternalError
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
+
+    class RetryingStorage(RDBStorage):
+        def record_heartbeat(self, trial_id: int) -> None:
+            with suppress(StorageInternalError, SQLAlchemyError):
+                super().record_heartbeat(trial_id)
+
+    return RetryingStorage
+
+
+def _parse(address: str) -> "URL":
+    """Return the parts of an address, if it is one of a storage.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):

@@ -1,7 +1,7 @@
 """A study: what it is of, what its trials try, and what becomes of a trial that is broken off.
 
-A trial that was broken off, by Ctrl-C or because its process died, is queued once more, and only its
-repetition counts. One whose process dies twice counts as failed: it may be what kills it.
+A trial that is broken off, by Ctrl-C or because its process died, is queued once more, and only the
+repetition counts. One whose process dies twice counts as failed, since it may be what kills the process.
 """
 
 import random
@@ -9,26 +9,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scriptforge.config import DeviceType
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.training.settings import Machine, measure
-from scriptforge.tuning.results import (
-    CHOSEN,
-    DEATHS,
-    DEFAULT,
-    REASON,
-    REPEATS,
-    SETTINGS,
-    TrialRecord,
-    best_of,
-    importance_of,
-    records_of,
-)
+from scriptforge.tuning.results import StudyNotes, TrialNotes, note, notes_of
 from scriptforge.tuning.space import Space
-from scriptforge.tuning.storage import Storage
+from scriptforge.tuning.storage import Storage, quiet_optuna, require_optuna
 from scriptforge.tuning.variants import VALIDATIONS, Variants, default_choices, trial_settings
 from scriptforge.workspace import StudyFolder
 
@@ -41,7 +30,6 @@ Pruner = Literal["median", "hyperband", "none"]
 TURN = "turn"
 """The lock of a study for what only one process may do at a time."""
 
-_MACHINE = "machine"
 _MOST_DEATHS = 2
 _STILLBORN_AFTER = timedelta(minutes=1)
 _TRIALS_LIKE_DEFAULT, _SHARE_KEPT = 5, 2 / 3
@@ -94,31 +82,31 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The study's name."""
+        """Return the study's name."""
         return self.folder.name
 
     @property
     def machine(self) -> Machine:
-        """What the study was begun on, by which the settings of all its trials are fitted."""
-        return Machine(**self.backend.user_attrs[_MACHINE])
+        """Return what the study was begun on; the settings of all its trials are chosen for it."""
+        return Machine(**_notes_of_study(self.backend)["machine"])
 
     def begin_or_join(self) -> None:
-        """Writes down what the study is of, or makes sure that it is of the same.
+        """Write what the study is of, or make sure that it is of the same.
 
         Raises:
             UsageError: it is of another dataset, another search space, or trials of another kind.
         """
-        known = self.backend.user_attrs
-        own = {
+        known = _notes_of_study(self.backend)
+        own: StudyNotes = {
             "dataset": self.variants.own.description.fingerprint,
             "seconds": self.plan.seconds,
             "accelerator": self.plan.accelerator,
             "space": self.plan.space.text,
         }
-        if _MACHINE in known:
+        if "machine" in known:
             self._refuse_differences(known, own)
             return
-        own[_MACHINE] = asdict(measure(self.plan.accelerator))
+        own["machine"] = asdict(measure(self.plan.accelerator))
         for key, value in own.items():
             self.backend.set_user_attr(key, value)
         self._queue_default()
@@ -128,21 +116,21 @@ class Study:
             if known[key] != own[key]:
                 raise UsageError(
                     f"Study “{self.name}” is of {words.format(known[key], own[key])}.",
-                    "Go on with it as it was begun, or give another name: --study NAME",
+                    "Continue it as it was begun, or give another name: --study NAME",
                 )
 
     def _queue_default(self) -> None:
-        """Queues what `train` would do, so that the search never loses to it."""
+        """Queue what `train` would do, so that the search never loses to it."""
         space, plan = self.plan.space, self.plan
         dataset = self.variants.suiting(space.fixed)
         settings = trial_settings(dataset, space.fixed, self.machine, plan.seconds, plan.seed)
         default = default_choices(dataset, space, settings)
-        self.backend.enqueue_trial(space.offered(default), {DEFAULT: default})
+        _queue(self.backend, space.offered(default), {"default": default})
 
     def queue_like_default(self) -> None:
-        """Queues one of the first trials: mostly like the very first one, if none is waiting.
+        """Queue one of the first trials, if none is waiting: mostly like the very first one.
 
-        The recipe is good in most ways; what is drawn for everything at once seldom is.
+        The default settings are good in most respects; settings that are all drawn at random seldom are.
         """
         from optuna.trial import TrialState
 
@@ -150,17 +138,16 @@ class Study:
         waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
         if waiting or len(trials) > _TRIALS_LIKE_DEFAULT:
             return
-        default = next(trial.user_attrs[DEFAULT] for trial in trials if DEFAULT in trial.user_attrs)
+        default = next(notes["default"] for notes in map(notes_of, trials) if "default" in notes)
         offered = self.plan.space.offered(default)
-        dice = random.Random(self.plan.seed + len(trials))
-        self.backend.enqueue_trial(
-            {name: value for name, value in offered.items() if dice.random() < _SHARE_KEPT}
-        )
+        rng = random.Random(self.plan.seed + len(trials))
+        kept = {name: value for name, value in offered.items() if rng.random() < _SHARE_KEPT}
+        _queue(self.backend, kept, {})
 
     def choose(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """What a trial tries; the first one, what `train` would do, even if the space does not offer it."""
+        """Return what a trial tries; the first one what `train` would do, even if the space lacks it."""
         space = self.plan.space
-        default: dict[str, Any] | None = trial.user_attrs.get(DEFAULT)
+        default = notes_of(trial).get("default")
         if default is None:
             return space.draw(trial, self.variants.own.description.level)
         for name in space.offered(default):
@@ -168,56 +155,33 @@ class Study:
         return default
 
     def put_back(self, trial: "optuna.Trial", reason: str) -> None:
-        """Queues a trial once more that cannot go on here.
+        """Queue a trial once more that cannot continue here.
 
         Args:
             trial: one of this process.
             reason: why it cannot, in a few words.
         """
-        trial.set_user_attr(REASON, reason)
+        note(trial, reason=reason)
         frozen = self.backend.get_trials(deepcopy=False)[trial.number]
-        _queue_again(self.backend, frozen, trial.user_attrs.get(DEATHS, 0))
+        _queue_again(self.backend, frozen, notes_of(trial).get("deaths", 0))
 
-    def give_up_dead(self) -> None:
-        """Says of every trial whose process has died that it has."""
+    def fail_stale_trials(self) -> None:
+        """End every trial whose process has died, and queue it once more unless it has died of it before."""
         from optuna.storages import fail_stale_trials
         from optuna.trial import TrialState
 
         fail_stale_trials(self.backend)
         latest = datetime.now() - _STILLBORN_AFTER
         for trial in self.backend.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            # A process that dies as soon as it has a trial gives no sign of life that could stay away.
-            if CHOSEN not in trial.user_attrs and trial.datetime_start and trial.datetime_start < latest:
+            # Optuna sees that heartbeats stop. A process that dies before its first one leaves none to miss.
+            if "chosen" not in notes_of(trial) and trial.datetime_start and trial.datetime_start < latest:
                 self.backend.tell(trial.number, state=TrialState.FAIL)
-                _when_dead(self.backend, trial)
-
-    def counts(self) -> tuple[int, int]:
-        """How many trials have ended, without those that are repeated, and how many are in progress."""
-        states = [record.state for record in self.records()]
-        return sum(state not in ("running", "repeated") for state in states), states.count("running")
-
-    def records(self) -> list[TrialRecord]:
-        """Every trial that has begun."""
-        return records_of(self.backend)
-
-    def best(self) -> TrialRecord | None:
-        """The best trial that came to its end."""
-        return best_of(self.records())
-
-    def importance(self) -> dict[str, float]:
-        """How much each choice mattered; see `importance_of`."""
-        return importance_of(self.backend)
-
-    def settings_of(self, record: TrialRecord) -> dict[str, Any]:
-        """All settings that a trial was trained with."""
-        trial = self.backend.get_trials(deepcopy=False)[record.number]
-        settings: dict[str, Any] = trial.user_attrs[SETTINGS]
-        return settings
+                _repeat_dead(self.backend, trial)
 
 
 @contextmanager
 def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan: Plan) -> Iterator[Study]:
-    """Opens a study, which is begun if there is none of its name.
+    """Open a study, or begin one if there is none of its name.
 
     Args:
         folder: where it has its files.
@@ -229,16 +193,20 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
         UsageError: the address is none, or the study is of something else.
         StudyError: the storage cannot be reached.
     """
-    with folder.lock(TURN):
-        storage = Storage(address or f"sqlite:///{folder.database.resolve()}", _when_dead)
-    try:
-        with storage.translate_errors():
-            with folder.lock(TURN):
-                study = Study(folder, _backend(folder.name, storage, plan), Variants(dataset, folder), plan)
-                study.begin_or_join()
-            yield study
-    finally:
-        storage.close()
+    address = address or f"sqlite:///{folder.database.resolve()}"
+    require_optuna()
+    with quiet_optuna():
+        with folder.lock(TURN):
+            storage = Storage(address, _repeat_dead)
+        try:
+            with storage.translate_errors():
+                with folder.lock(TURN):
+                    backend = _backend(folder.name, storage, plan)
+                    study = Study(folder, backend, Variants(dataset, folder), plan)
+                    study.begin_or_join()
+                yield study
+        finally:
+            storage.close()
 
 
 def _backend(name: str, storage: Storage, plan: Plan) -> "optuna.Study":
@@ -258,15 +226,24 @@ def _backend(name: str, storage: Storage, plan: Plan) -> "optuna.Study":
     )
 
 
-def _when_dead(backend: "optuna.Study", trial: "FrozenTrial") -> None:
-    """Repeats a trial whose process died, unless it is not the first one to die of it."""
-    deaths = trial.user_attrs.get(DEATHS, 0) + 1
+def _repeat_dead(backend: "optuna.Study", trial: "FrozenTrial") -> None:
+    """Queue a trial whose process died once more, unless another process has died at it before."""
+    deaths = notes_of(trial).get("deaths", 0) + 1
     if deaths < _MOST_DEATHS:
         _queue_again(backend, trial, deaths)
 
 
 def _queue_again(backend: "optuna.Study", trial: "FrozenTrial", deaths: int) -> None:
-    """Queues a trial with the same choices."""
-    kept = {key: trial.user_attrs[key] for key in (DEFAULT,) if key in trial.user_attrs}
-    choices = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    backend.enqueue_trial(choices, {**kept, REPEATS: trial.number, DEATHS: deaths})
+    """Queue a trial with the same choices."""
+    notes: TrialNotes = {"repeats": trial.number, "deaths": deaths}
+    if "default" in notes_of(trial):
+        notes["default"] = notes_of(trial)["default"]
+    _queue(backend, {**trial.system_attrs.get("fixed_params", {}), **trial.params}, notes)
+
+
+def _queue(backend: "optuna.Study", choices: dict[str, Any], notes: TrialNotes) -> None:
+    backend.enqueue_trial(choices, dict(notes))
+
+
+def _notes_of_study(backend: "optuna.Study") -> StudyNotes:
+    return cast("StudyNotes", backend.user_attrs)

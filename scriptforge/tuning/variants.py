@@ -1,11 +1,11 @@
-"""The dataset of a study at every level, and with every vocabulary, that its trials ask for.
+"""Variants of a study's dataset, at the level and with the vocabulary of a trial; and a trial's settings.
 
-The settings of a trial: those that `train` would choose for its time, changed by what was drawn.
+The settings of a trial are those that `train` would choose for its time, changed by what was drawn.
 """
 
 import shutil
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scriptforge.config import Settings
 from scriptforge.corpus.prepare import retokenize
@@ -16,8 +16,8 @@ from scriptforge.tuning.space import LEVEL, SIZES, Space, means_something, train
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import DatasetFolder, StudyFolder, Workspace, atomic_folder
 
-if TYPE_CHECKING:
-    pass
+VALIDATIONS = 5
+"""Validations in every trial; each is a chance to end it early."""
 
 _LONGEST_NAME = 48
 
@@ -35,7 +35,7 @@ class Variants:
         self._folder = folder
 
     def suiting(self, chosen: Mapping[str, Any]) -> Dataset:
-        """The dataset at the level, and with the vocabulary, that a trial chose.
+        """Return the dataset at the level, and with the vocabulary, that a trial chose.
 
         Raises:
             UsageError: the vocabulary is too small for the level.
@@ -54,8 +54,8 @@ class Variants:
         return Dataset(folder)
 
 
-def adopted(dataset: Dataset, workspace: Workspace) -> Dataset:
-    """A dataset of a study among those of the workspace, where the runs trained on it look for it.
+def copied_into_workspace(dataset: Dataset, workspace: Workspace) -> Dataset:
+    """Return a dataset of a study as one of the workspace, where the runs trained on it look for it.
 
     Args:
         dataset: one of `Variants`, or one that is in the workspace already.
@@ -77,13 +77,10 @@ def adopted(dataset: Dataset, workspace: Workspace) -> Dataset:
     return there
 
 
-VALIDATIONS = 5
-
-
 def trial_settings(
     dataset: Dataset, chosen: Mapping[str, Any], machine: Machine, seconds: float, seed: int
 ) -> Settings:
-    """The settings of one trial.
+    """Return the settings of one trial.
 
     Args:
         dataset: what it trains on.
@@ -100,7 +97,7 @@ def trial_settings(
 
 
 def default_choices(dataset: Dataset, space: Space, settings: Settings) -> dict[str, Any]:
-    """What the first trial chooses: for everything that is searched, what `train` would take.
+    """Return what the first trial chooses: for everything that is searched, what `train` would take.
 
     Args:
         dataset: the one that `train` would train on, with what is fixed.

@@ -14,12 +14,13 @@ from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import StudyError, TrainingError, UsageError
-from scriptforge.tuning.plots import draw_pictures
-from scriptforge.tuning.results import Ended, Preparing, SearchReport, Training
+from scriptforge.tuning.events import TrialEnded, TrialPrepared, TrialTrained, TuningEvent
+from scriptforge.tuning.plots import draw_plots
+from scriptforge.tuning.results import counts_of, records_of, settings_of
 from scriptforge.tuning.search import outcome_of, search
 from scriptforge.tuning.space import Space
 from scriptforge.tuning.study import Plan, Study, open_study
-from scriptforge.tuning.variants import adopted
+from scriptforge.tuning.variants import copied_into_workspace
 from scriptforge.workspace import StudyFolder, Workspace
 
 
@@ -39,8 +40,8 @@ def with_space(plan: Plan, more: str, **changes: Any) -> Plan:
     return replace(plan, space=Space(entries), **changes)
 
 
-def heard(study: Study, should_stop: Callable[[], bool] = lambda: False) -> list[SearchReport]:
-    reports: list[SearchReport] = []
+def heard(study: Study, should_stop: Callable[[], bool] = lambda: False) -> list[TuningEvent]:
+    reports: list[TuningEvent] = []
     search(study, reports.append, should_stop)
     return reports
 
@@ -52,10 +53,10 @@ class TestTrials:
         with open_study(folder, None, tiny_dataset, plan) as study:
             reports = heard(study)
             outcome = outcome_of(study)
-            first = study.settings_of(outcome.records[0])
-        assert [type(report) for report in reports if not isinstance(report, Training)] == [
-            Preparing,
-            Ended,
+            first = settings_of(study.backend, outcome.records[0])
+        assert [type(report) for report in reports if not isinstance(report, TrialTrained)] == [
+            TrialPrepared,
+            TrialEnded,
         ] * 3
         assert [record.is_default for record in outcome.records] == [True, False, False]
         assert first["hidden_size"] == outcome.records[0].settings["hidden_size"] == 256, "though not offered"
@@ -70,7 +71,7 @@ class TestTrials:
         for name in ("one", "two"):
             with open_study(StudyFolder(tmp_path / name), None, tiny_dataset, plan) as study:
                 heard(study)
-                chosen.append([record.settings for record in study.records()])
+                chosen.append([record.settings for record in records_of(study.backend)])
         assert chosen[0] == chosen[1]
 
     def test_a_level_that_is_drawn_becomes_a_dataset_of_the_same_split(
@@ -83,14 +84,14 @@ class TestTrials:
         assert outcome.dataset.name == "harbour-char"
         assert outcome.dataset.description.division == tiny_dataset.description.division
         workspace = Workspace(tmp_path)
-        assert adopted(outcome.dataset, workspace).folder == workspace.dataset("harbour-char")
-        assert adopted(outcome.dataset, workspace).name == "harbour-char", "it is there already"
+        assert copied_into_workspace(outcome.dataset, workspace).folder == workspace.dataset("harbour-char")
+        assert copied_into_workspace(outcome.dataset, workspace).name == "harbour-char", "it is there already"
 
     def test_the_name_of_another_dataset_is_not_taken(self, tiny_dataset: Dataset, tmp_path: Path) -> None:
         (tmp_path / "other.txt").write_text("A: hello\n\nB: hello\n\n" * 200)
         prepared(tmp_path / "other.txt", tmp_path / "data" / "harbour")
         with pytest.raises(UsageError, match="another dataset named “harbour”"):
-            adopted(tiny_dataset, Workspace(tmp_path))
+            copied_into_workspace(tiny_dataset, Workspace(tmp_path))
 
     def test_trials_that_fail_do_not_end_the_search(
         self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
@@ -100,7 +101,7 @@ class TestTrials:
         )
         with open_study(folder, None, tiny_dataset, wild) as study:
             heard(study)
-            records = study.records()
+            records = records_of(study.backend)
         states = {record.settings["sequence_length"]: record.state for record in records[1:]}
         assert states == {60000: "failed", 16: "complete"}
         failed = next(record for record in records if record.state == "failed")
@@ -126,7 +127,7 @@ class TestTrials:
             folder, None, tiny_dataset, with_space(plan, hostile, seconds=2.0, trials=1)
         ) as study:
             heard(study)
-            [record] = study.records()
+            [record] = records_of(study.backend)
         assert record.state == "failed" and "infinite or undefined" in str(record.reason)
 
     @pytest.mark.parametrize(("pruner", "trials"), [("median", 9), ("hyperband", 8)])
@@ -143,11 +144,11 @@ class TestTrials:
         pruned = [record for record in outcome.records if record.state == "pruned"]
         assert pruned and all(math.isfinite(record.bits_per_character or math.nan) for record in pruned)
         assert outcome.best.settings["learning_rate"] == 0.01
-        pictures = draw_pictures(folder, outcome.records, {"learning_rate": 0.75, "hidden_size": 0.25})
-        assert [path.name for path in pictures] == [
+        plots = draw_plots(folder, outcome.records, {"learning_rate": 0.75, "hidden_size": 0.25})
+        assert [path.name for path in plots] == [
             "history.svg", "history.png", "importance.svg", "importance.png"
         ]  # fmt: skip
-        assert all(path.stat().st_size > 1000 for path in pictures)
+        assert all(path.stat().st_size > 1000 for path in plots)
 
 
 class TestGoingOn:
@@ -155,17 +156,17 @@ class TestGoingOn:
         for trials in (2, 2, 4):
             with open_study(folder, None, tiny_dataset, replace(plan, trials=trials)) as study:
                 heard(study)
-                assert len(study.records()) == trials
+                assert len(records_of(study.backend)) == trials
 
     def test_an_interrupted_trial_is_repeated_and_does_not_count(
         self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
     ) -> None:
         with open_study(folder, None, tiny_dataset, plan) as study:
-            reports: list[SearchReport] = []
+            reports: list[TuningEvent] = []
             search(study, reports.append, lambda: bool(reports))
-            assert study.counts() == (0, 0)
+            assert counts_of(records_of(study.backend)) == (0, 0)
             heard(study)
-            records = study.records()
+            records = records_of(study.backend)
         assert sorted(record.state for record in records) == [*["complete"] * 3, "repeated"]
         repeated = next(record for record in records if record.state == "repeated")
         others = [record for record in records if record.is_default and record is not repeated]
@@ -182,9 +183,9 @@ class TestGoingOn:
             dead = create_trial(state=TrialState.RUNNING, user_attrs={"deaths": deaths})
             dead.datetime_start = long_ago
             study.backend.add_trial(dead)
-            assert study.counts() == (0, 1)
-            study.give_up_dead()
-            [record] = study.records()
+            assert counts_of(records_of(study.backend)) == (0, 1)
+            study.fail_stale_trials()
+            [record] = records_of(study.backend)
         assert (record.state, record.reason) == (state, "its process died")
 
     @pytest.mark.parametrize(
