@@ -1,0 +1,32 @@
+"""Every room of the package is in the contracts that import-linter holds."""
+
+import tomllib
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+NEEDS_TORCH = {
+    "classroom", "doctor", "evaluation", "generation", "hub", "model", "models", "run", "tracking",
+    "training", "tuning",
+}  # fmt: skip
+COMMAND_LINE = {"__main__", "cli"}
+
+
+def rooms() -> set[str]:
+    package = REPOSITORY / "scriptforge"
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    return modules | {path.parent.name for path in package.glob("*/__init__.py")}
+
+
+def held(name: str) -> set[str]:
+    """Return the rooms that a contract holds to something."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (each for each in settings["tool"]["importlinter"]["contracts"] if each["name"] == name)
+    return {module.removeprefix("scriptforge.") for module in contract["source_modules"]}
+
+
+def test_every_room_without_need_of_torch_is_held_to_know_nothing_of_it() -> None:
+    assert held("Text rooms know nothing of torch") == rooms() - NEEDS_TORCH - COMMAND_LINE
+
+
+def test_every_room_but_the_command_line_is_held_not_to_draw() -> None:
+    assert held("Only the command line draws") == rooms() - COMMAND_LINE
