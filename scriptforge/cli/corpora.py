@@ -47,7 +47,7 @@ def _facts(card: "Card") -> list[tuple[str, str]]:
 
 
 def _text(value: object) -> str:
-    """A value of a card for people: lists joined, tables as `key: value`."""
+    """Return a value of a card for people: lists joined, tables as `key: value`."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {text}" for key, inner in value.items() if (text := _text(inner)))
     if isinstance(value, list):

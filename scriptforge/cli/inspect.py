@@ -1,4 +1,4 @@
-"""`scriptforge inspect`: what a file or folder parses to, before anything is made of it."""
+"""`scriptforge inspect`: the parse of a file or folder, before anything is made of it."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,7 +55,7 @@ def inspect(
 
 
 def _drawn(found: "Inspection") -> Any:
-    """All sections that have something to say."""
+    """Return all sections that have something to say."""
     parts: dict[str, Any] = {"": facts(_facts(found))}
     if found.cast:
         parts[_heading("Cast", len(found.cast), _CAST_SHOWN)] = _cast(found)
@@ -133,7 +133,7 @@ def _heading(name: str, count: int, shown: int) -> str:
 
 
 def _cut(text: str, width: int = _WIDTH) -> str:
-    """A text on one line, cut where it is longer than wide."""
+    """Return a text on one line, cut where it is longer than `width`."""
     indent = text[: len(text) - len(text.lstrip(" "))]
     line = indent + " ".join(text.split())
     return line if len(line) <= width else line[: width - 2].rstrip() + " …"

@@ -1,12 +1,8 @@
-"""Where the files of a corpus are: on the web, on the Hub or on this machine.
+"""Cards: what scriptforge knows of a corpus before it has it, one TOML file each.
 
-A location is data alone: nothing here reads a file or reaches a network.
-
-Cards: what scriptforge knows of a corpus before it has it, one TOML file each.
-
-A card says where the files are, how they are laid out and who owns the words. It knows nothing of how
-files are fetched or read. The cards that ship with the package stand in `corpora/`; a folder of one's own
-adds to them and may replace them.
+A card says where the files are (on the web, on the Hub or on this machine), how they are laid out and who
+owns the words. It is data alone: nothing here fetches a file or reads one. The cards that ship with the
+package stand in `corpora/`; a folder of one's own adds to them and may replace them.
 """
 
 import json
@@ -84,7 +80,7 @@ def _pinned(dataset: HubDataset) -> HubDataset:
 
 
 def _variant(location: Any) -> str:
-    """Which location the table of a card means, by the key that only that one has."""
+    """Return the kind of location that the table of a card means, by the key that only that one has."""
     keys = location if isinstance(location, dict) else vars(location)
     return next((key for key in ("hub", "path") if key in keys), "files")
 
@@ -96,7 +92,7 @@ PinnedLocation: TypeAlias = Annotated[
     Discriminator(_variant),
 ]
 
-Place: TypeAlias = tuple[int | str, ...]
+KeyPath: TypeAlias = tuple[int | str, ...]
 
 _NAME = re.compile(r"\w[\w.-]*")
 _TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\s-]+?)\s*\]")
@@ -165,11 +161,11 @@ class Cards:
 
     @property
     def problems(self) -> list[CorpusError]:
-        """What is wrong with the cards that could not be read."""
+        """Return what is wrong with the cards that could not be read."""
         return list(self.broken.values())
 
     def card(self, name: str) -> Card:
-        """The card of that name.
+        """Return the card of that name.
 
         Raises:
             CorpusError: that card cannot be read.
@@ -183,14 +179,14 @@ class Cards:
 
 
 def builtin_cards_path() -> Path:
-    """The folder of the cards that ship with the package, installed or in a checkout."""
+    """Return the folder of the cards that ship with the package, installed or in a checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "corpora"
     return installed if installed.is_dir() else package.parent / "corpora"
 
 
 def load_cards(own: Path | None = None) -> Cards:
-    """All cards: those that ship with the package, then those of a folder of one's own.
+    """Return all cards: those that ship with the package, then those of a folder of one's own.
 
     Args:
         own: a folder of cards, which add to the built-in ones and replace those of the same name;
@@ -210,7 +206,7 @@ def load_cards(own: Path | None = None) -> Cards:
 
 
 def read_card(path: Path) -> Card:
-    """Reads one card; a `path` in its source is taken from the card's own folder.
+    """Read one card; a `path` in its source is taken from the card's own folder.
 
     Raises:
         CorpusError: the file is not a card; the message names the file and the line.
@@ -260,13 +256,13 @@ def _problem(path: Path, line: int, words: str) -> CorpusError:
     )
 
 
-def _without_tag(location: Place) -> Place:
-    """A place as the file has it: validation puts the variant of `source` that it chose into the path."""
+def _without_tag(location: KeyPath) -> KeyPath:
+    """Return a key's path as the file has it: validation puts the variant of `source` that it chose into the path."""
     return location[:1] + location[2:] if location[:1] == ("source",) else location
 
 
-def _line_of(text: str, location: Place) -> int:
-    """The line, from 1, on which a key stands, or else the innermost table that should have it."""
+def _line_of(text: str, location: KeyPath) -> int:
+    """Return the line, from 1, on which a key stands, or else the innermost table that should have it."""
     best, shared_most = 1, 0
     for number, place in _places(text):
         shared = 0
@@ -277,10 +273,10 @@ def _line_of(text: str, location: Place) -> int:
     return best
 
 
-def _places(text: str) -> Iterator[tuple[int, Place]]:
-    """Each line that opens a table or gives a key, with the path of that table or key."""
-    table: Place = ()
-    counts: dict[Place, int] = {}
+def _places(text: str) -> Iterator[tuple[int, KeyPath]]:
+    """Yield each line that opens a table or gives a key, with the path of that table or key."""
+    table: KeyPath = ()
+    counts: dict[KeyPath, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if header := _TABLE.match(line):
             table = tuple(part.strip() for part in header[2].split("."))

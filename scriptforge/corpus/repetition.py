@@ -1,7 +1,4 @@
-"""What there is to say of a corpus that was looked through.
-
-Which documents, scenes and lines of a corpus are there more than once.
-"""
+"""Findings of an inspection: its records, and the search for documents, scenes and lines that occur more than once."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -96,7 +93,7 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Repeats:
-    """What is there more than once, of one sort.
+    """Repeats of one sort.
 
     Attributes:
         count: how many say again what an earlier one has said.
@@ -109,7 +106,7 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What is repeated, whatever the case and the spacing; it leaks from training to validation.
+    """Repeats of every sort, whatever the case and the spacing; it leaks from training to validation.
 
     Attributes:
         documents: whole documents.
@@ -124,7 +121,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """All findings about a corpus.
 
     Attributes:
         format: the names of the formats met, joined by commas.
@@ -162,25 +159,25 @@ _TEXTS_KEPT = 200
 
 
 class Documents:
-    """Where each document begins: elements are numbered from 0 throughout the corpus."""
+    """The beginnings of the documents: elements are numbered from 0 throughout the corpus."""
 
     def __init__(self) -> None:
         self.starts: list[int] = []
         self.titles: list[str] = []
 
     def begin(self, title: str, start: int) -> None:
-        """Takes in one more document, by its title and the number of its first element."""
+        """Add one more document, by its title and the number of its first element."""
         self.titles.append(title)
         self.starts.append(start)
 
     def place(self, number: int) -> Place:
-        """Where the element of a number stands."""
+        """Return where the element of a number stands."""
         document = bisect_right(self.starts, number) - 1
         return Place(self.titles[document], number - self.starts[document] + 1)
 
 
 class Repetition:
-    """Finds out, by hashes, which of many things of one sort have been there before."""
+    """Finds, by hashes, which of many things of one sort have been there before."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
@@ -189,7 +186,7 @@ class Repetition:
         self._examples: dict[int, tuple[str, int]] = {}
 
     def add(self, hash_: int, text: str, number: int) -> None:
-        """Takes in one more thing.
+        """Add one more thing.
 
         Args:
             hash_: of all that makes it the same as another.
@@ -205,7 +202,7 @@ class Repetition:
 
     @property
     def found(self) -> Repeats:
-        """How many repeat another, and those that do so most often."""
+        """Return how many repeat another, and those that do so most often."""
         often = sorted(self._examples, key=lambda first: (-self._repeats[first], first))[:_EXAMPLES]
         place = self._documents.place
         examples = [
