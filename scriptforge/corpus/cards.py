@@ -257,7 +257,7 @@ def _problem(path: Path, line: int, words: str) -> CorpusError:
 
 
 def _without_tag(location: KeyPath) -> KeyPath:
-    """Return a key's path as the file has it: validation puts the variant of `source` that it chose into the path."""
+    """Return a key's path as the file has it: validation adds the variant of `source` that it chose."""
     return location[:1] + location[2:] if location[:1] == ("source",) else location
 
 

@@ -1,4 +1,4 @@
-"""Findings of an inspection: its records, and the search for documents, scenes and lines that occur more than once."""
+"""Findings of an inspection: its records, and the search for documents, scenes and lines that repeat."""
 
 from bisect import bisect_right
 from collections import Counter
