@@ -2,7 +2,8 @@
 
     import scriptforge
 
-    model = scriptforge.load("owner/name")
+    dataset = scriptforge.prepare("my-script.txt")
+    model = scriptforge.train(dataset, minutes=3)
     print(model.generate("elaine:"))
 
 The names below are imported when they are first used, so `import scriptforge` costs nothing.
@@ -12,21 +13,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scriptforge.api import Model as Model
+    from scriptforge.api import evaluate as evaluate
+    from scriptforge.api import generate as generate
+    from scriptforge.api import load as load
+    from scriptforge.api import originality as originality
+    from scriptforge.api import prepare as prepare
+    from scriptforge.api import pull as pull
+    from scriptforge.api import push as push
+    from scriptforge.api import resume as resume
+    from scriptforge.api import stream as stream
+    from scriptforge.api import train as train
     from scriptforge.errors import ScriptforgeError as ScriptforgeError
-    from scriptforge.model import Model as Model
-    from scriptforge.model import load as load
+    from scriptforge.errors import UsageError as UsageError
+    from scriptforge.options import EvaluateOptions as EvaluateOptions
+    from scriptforge.options import GenerateOptions as GenerateOptions
+    from scriptforge.options import PrepareOptions as PrepareOptions
+    from scriptforge.options import PushOptions as PushOptions
+    from scriptforge.options import TrainOptions as TrainOptions
     from scriptforge.workspace import Workspace as Workspace
 
     __version__: str
 
+_VERBS = ("evaluate", "generate", "load", "originality", "prepare", "pull", "push", "resume", "stream", "train")
+_OPTIONS = ("EvaluateOptions", "GenerateOptions", "PrepareOptions", "PushOptions", "TrainOptions")
 _HOMES = {
-    "Model": "scriptforge.model",
+    "Model": "scriptforge.api",
     "ScriptforgeError": "scriptforge.errors",
+    "UsageError": "scriptforge.errors",
     "Workspace": "scriptforge.workspace",
-    "load": "scriptforge.model",
+    **dict.fromkeys(_VERBS, "scriptforge.api"),
+    **dict.fromkeys(_OPTIONS, "scriptforge.options"),
 }
 
-__all__ = ["Model", "ScriptforgeError", "Workspace", "__version__", "load"]
+__all__ = [
+    "EvaluateOptions",
+    "GenerateOptions",
+    "Model",
+    "PrepareOptions",
+    "PushOptions",
+    "ScriptforgeError",
+    "TrainOptions",
+    "UsageError",
+    "Workspace",
+    "__version__",
+    "evaluate",
+    "generate",
+    "load",
+    "originality",
+    "prepare",
+    "pull",
+    "push",
+    "resume",
+    "stream",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,457 @@
+"""The library: what the command line does, for programs and notebooks.
+
+    import scriptforge
+
+    dataset = scriptforge.prepare("my-script.txt")
+    model = scriptforge.train(dataset, minutes=1)
+    for script in scriptforge.generate(model, prime="elaine", count=3):
+        print(script.text)
+
+Each verb takes an options object of `scriptforge.options`, or its fields as keyword arguments, or both, where a
+keyword wins. Datasets and runs stand in a workspace: the folder in `SCRIPTFORGE_WORKSPACE`, or the current
+one, unless another is named. Nothing here prints, and nothing changes in the process: no logger, environment
+variable or warning filter. Long work shows a bar in a notebook and is quiet elsewhere; `progress` overrides
+that.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from scriptforge.options import (
+    Device,
+    EvaluateOptions,
+    GenerateOptions,
+    PrepareOptions,
+    PushOptions,
+    TrainOptions,
+    with_fields,
+)
+from scriptforge.workspace import Workspace
+
+if TYPE_CHECKING:
+    from scriptforge.copying import Index, OriginalityReport
+    from scriptforge.dataset import Dataset
+    from scriptforge.evaluation import EvaluationReport
+    from scriptforge.generation import GeneratedText
+    from scriptforge.hub import PushResult
+    from scriptforge.net.client import ProgressCallback
+    from scriptforge.run.run import Run
+    from scriptforge.training.events import TrainingEvent
+
+_STEPS_OF_A_BAR = 1000
+
+
+class Model:
+    """A trained model: a run, opened, and the workspace that it stands in.
+
+    Attributes:
+        run: the run, with its folder, description, vocabulary and network.
+        workspace: where the dataset that it was trained on may be.
+    """
+
+    def __init__(self, run: "Run", workspace: Workspace) -> None:
+        self.run = run
+        self.workspace = workspace
+
+    def __repr__(self) -> str:
+        about = self.run.description
+        return f"<Model {self.run.folder.name}: {about.settings.arch}, {about.parameters:,} weights>"
+
+    def open_dataset(self) -> "Dataset":
+        """Return the dataset that the model was trained on.
+
+        Raises:
+            DatasetError: it is not in the workspace.
+            RunError: the one of its name was prepared in another way.
+        """
+        return self.run.description.open_dataset(self.workspace)
+
+    def index_for(self, options: GenerateOptions) -> "Index | None":
+        """Return the index of the training text where a limit to copying needs one."""
+        from scriptforge.copying import index_training
+
+        return index_training(self.open_dataset()) if options.max_copy else None
+
+    def generate(self, prime: str = "", options: GenerateOptions | None = None, **fields: Any) -> str:
+        """Return one text; the same options give the same text, and that of the command line.
+
+        Args:
+            prime: how it begins: a speaker, `speaker: words`, or words.
+            options: what to write.
+            fields: fields of `GenerateOptions` to change.
+
+        Raises:
+            UsageError: this model cannot write that, or a value is out of its range.
+        """
+        (text,) = generate(self, options, **{"prime": prime, **fields, "count": 1})
+        return text.text
+
+    def push(self, repository: str, options: PushOptions | None = None, **fields: Any) -> "PushResult":
+        """Share the model on the Hugging Face Hub, as `scriptforge push` does.
+
+        Args:
+            repository: where to, `OWNER/NAME`.
+            options: how.
+            fields: fields of `PushOptions` to change.
+
+        Raises:
+            HubError: it cannot be sent.
+        """
+        return push(self, options, **{"repository": repository, **fields})[0]
+
+
+ModelOrName: TypeAlias = "Model | str | Path | None"
+"""A model, or the name of its run, its folder or `OWNER/NAME` on the Hub; None is the latest run."""
+
+
+def load(
+    name: str | Path | None = None,
+    *,
+    workspace: str | Path | None = None,
+    progress: bool | None = None,
+) -> Model:
+    """Return a trained model.
+
+    Args:
+        name: its run, by name or folder, or `OWNER/NAME` on the Hub; None is the latest run.
+        workspace: the folder of runs.
+        progress: whether to show a bar while it is downloaded; None shows one in a notebook.
+
+    Raises:
+        ScriptforgeError: there is none, or it cannot be used.
+    """
+    from scriptforge.hub import find_run
+    from scriptforge.run.run import Run
+
+    found = _workspace(workspace)
+    with _bars(progress) as on_progress:
+        folder, _ = find_run(found, str(name) if name is not None else None, on_progress=on_progress)
+    return Model(Run(folder), found)
+
+
+def prepare(
+    corpora: str | Path | Sequence[str | Path] = "demo",
+    options: PrepareOptions | None = None,
+    *,
+    name: str | None = None,
+    force: bool = False,
+    workspace: str | Path | None = None,
+    progress: bool | None = None,
+    **fields: Any,
+) -> "Dataset":
+    """Make a dataset of a corpus, or of several, and return it.
+
+    Args:
+        corpora: a file or folder, a card's name, `hf:OWNER/NAME` or an https address; several are mixed,
+            `NAME=2` reads the text of one twice.
+        options: how they become tokens.
+        name: of the dataset; None is that of the corpora.
+        force: whether to replace a dataset of that name.
+        workspace: where the dataset goes.
+        progress: whether to show bars; None shows them in a notebook.
+        fields: fields of `PrepareOptions` to change.
+
+    Raises:
+        ScriptforgeError: a corpus cannot be had or read, or holds too little text, or there is a dataset of
+            that name.
+    """
+    from scriptforge.corpus.prepare import prepare as prepare_corpora
+
+    several = [corpora] if isinstance(corpora, str | Path) else corpora
+    with _bars(progress) as on_progress:
+        return prepare_corpora(
+            [str(corpus) for corpus in several],
+            with_fields(options or PrepareOptions(), fields),
+            _workspace(workspace),
+            name=name,
+            force=force,
+            on_progress=on_progress,
+        )
+
+
+def train(
+    dataset: "Dataset | str | None" = None,
+    options: TrainOptions | None = None,
+    *,
+    name: str | None = None,
+    force: bool = False,
+    workspace: str | Path | None = None,
+    progress: bool | None = None,
+    **fields: Any,
+) -> Model:
+    """Train a new model to its end, and return it with its best weights.
+
+    Args:
+        dataset: what to train on; None is the latest.
+        options: for how long, and how.
+        name: of the run; None is the dataset's.
+        force: whether to replace a run of that name.
+        workspace: where the run goes.
+        progress: whether to show a bar; None shows one in a notebook.
+        fields: fields of `TrainOptions` to change.
+
+    Raises:
+        UsageError: the options do not go together.
+        TrainingError: the text is too short, memory ran out, or the loss became infinite.
+    """
+    from scriptforge.tracking.train import train as train_run
+
+    found = _workspace(workspace)
+    with _bars(progress) as on_progress:
+        events = train_run(
+            _dataset(dataset, found),
+            with_fields(options or TrainOptions(), fields),
+            found,
+            name=name,
+            force=force,
+            on_progress=on_progress,
+        )
+        return _trained(events, found, on_progress)
+
+
+def resume(
+    run: str | Path | None = None,
+    *,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    device: Device = "auto",
+    workspace: str | Path | None = None,
+    progress: bool | None = None,
+) -> Model:
+    """Continue a training from its last checkpoint as if it had not stopped, and return the model.
+
+    Args:
+        run: its name or folder; None is the latest.
+        epochs: train for so many more; with neither this nor `minutes`, to the end that was planned.
+        minutes: train for so many more.
+        device: what computes.
+        workspace: where the run is.
+        progress: as of `train`.
+
+    Raises:
+        RunError: the run has finished, has no checkpoint, or its dataset has changed.
+        TrainingError: as of `train`.
+    """
+    from scriptforge.tracking.train import resume as resume_run
+
+    found = _workspace(workspace)
+    options = TrainOptions(epochs=epochs, minutes=minutes, device=device)
+    with _bars(progress) as on_progress:
+        events = resume_run(found, str(run) if run is not None else None, options)
+        return _trained(events, found, on_progress)
+
+
+def generate(
+    model: ModelOrName = None,
+    options: GenerateOptions | None = None,
+    *,
+    workspace: str | Path | None = None,
+    **fields: Any,
+) -> "list[GeneratedText]":
+    """Write texts, all at once; the same options give the same texts, and those of the command line.
+
+    Args:
+        model: what writes; None is the latest run.
+        options: what to write.
+        workspace: where the run of a named model is.
+        fields: fields of `GenerateOptions` to change.
+
+    Raises:
+        UsageError: this model cannot write that, or a value is out of its range.
+    """
+    from scriptforge.generation import generate as generate_texts
+
+    opened = _model(model, workspace)
+    chosen = with_fields(options or GenerateOptions(), fields)
+    return generate_texts(opened.run.model, opened.run.vocabulary, chosen, opened.index_for(chosen))
+
+
+def stream(
+    model: ModelOrName = None,
+    options: GenerateOptions | None = None,
+    *,
+    workspace: str | Path | None = None,
+    **fields: Any,
+) -> Iterator[str]:
+    """Write one text, and yield it as it comes; what was yielded is never taken back.
+
+    Args:
+        model: what writes; None is the latest run.
+        options: what to write.
+        workspace: where the run of a named model is.
+        fields: fields of `GenerateOptions` to change.
+
+    Raises:
+        UsageError: as of `generate`.
+    """
+    from scriptforge.generation import stream as stream_text
+
+    opened = _model(model, workspace)
+    chosen = with_fields(options or GenerateOptions(), fields)
+    return stream_text(opened.run.model, opened.run.vocabulary, chosen, opened.index_for(chosen))
+
+
+def evaluate(
+    model: ModelOrName = None,
+    options: EvaluateOptions | None = None,
+    *,
+    workspace: str | Path | None = None,
+    **fields: Any,
+) -> "EvaluationReport":
+    """Measure a model on held-out text of the dataset that it was trained on.
+
+    Args:
+        model: what is measured; None is the latest run.
+        options: on which text, and what else.
+        workspace: where the run of a named model is.
+        fields: fields of `EvaluateOptions` to change.
+
+    Raises:
+        DatasetError: the dataset is not in the workspace, or the split is empty.
+    """
+    from scriptforge.evaluation import evaluate as evaluate_run
+
+    opened = _model(model, workspace)
+    return evaluate_run(
+        opened.run, opened.open_dataset(), with_fields(options or EvaluateOptions(), fields)
+    )
+
+
+def originality(
+    text: str | Path, model: ModelOrName = None, *, workspace: str | Path | None = None
+) -> "OriginalityReport":
+    """Compare a text with what a model was trained on, and both with what people wrote.
+
+    Args:
+        text: the text, or the path of a file in any format that can be read.
+        model: whose training text may have been copied; None is the latest run.
+        workspace: where the run of a named model is.
+
+    Raises:
+        DatasetError: the dataset is not in the workspace.
+        CorpusError: the file cannot be read.
+    """
+    from scriptforge.copying import examine_texts, lines_of_rows, lines_of_script, lines_of_text
+    from scriptforge.corpus.parse import parse_file
+    from scriptforge.screenplay.formats import read
+
+    dataset = _model(model, workspace).open_dataset()
+    is_plain = dataset.description.plain
+    if isinstance(text, Path):
+        lines = list(lines_of_rows(parse_file(text, is_plain)))
+    else:
+        lines = list(lines_of_text(text) if is_plain else lines_of_script(read(text.splitlines())))
+    (report,) = examine_texts([lines], dataset)
+    return report
+
+
+def push(
+    model: ModelOrName = None,
+    options: PushOptions | None = None,
+    *,
+    workspace: str | Path | None = None,
+    **fields: Any,
+) -> "list[PushResult]":
+    """Share a model on the Hugging Face Hub, with a model card.
+
+    Args:
+        model: what is shared; None is the latest run.
+        options: where and how.
+        workspace: where the run of a named model is.
+        fields: fields of `PushOptions` to change.
+
+    Returns:
+        What became of the model, and of its page where `space` asks for one.
+
+    Raises:
+        HubError: the run is not finished, or cannot be sent.
+    """
+    from scriptforge.hub import push as push_run
+
+    opened = _model(model, workspace)
+    return push_run(opened.workspace, opened.run, with_fields(options or PushOptions(), fields))
+
+
+def pull(
+    repository: str,
+    revision: str | None = None,
+    *,
+    workspace: str | Path | None = None,
+    progress: bool | None = None,
+) -> Model:
+    """Download a model from the Hub as a run of the workspace, unless it is there already.
+
+    Args:
+        repository: `OWNER/NAME`.
+        revision: a commit, branch or tag; None is the newest.
+        workspace: where the run goes.
+        progress: whether to show a bar; None shows one in a notebook.
+
+    Raises:
+        HubError: the model cannot be had, or is not what its commit says.
+        ScriptforgeError: it is not a model that scriptforge wrote.
+    """
+    from scriptforge.hub import pull as pull_run
+    from scriptforge.run.run import Run
+
+    found = _workspace(workspace)
+    with _bars(progress) as on_progress:
+        result = pull_run(found, repository, revision, on_progress=on_progress)
+    return Model(Run(result.folder), found)
+
+
+@contextmanager
+def _bars(progress: bool | None) -> "Iterator[ProgressCallback]":
+    """Yield a callback that shows a bar for each task, or one that shows nothing."""
+    from scriptforge.net.client import no_progress
+
+    if not ("ipykernel" in sys.modules if progress is None else progress):
+        yield no_progress
+        return
+    from tqdm.auto import tqdm
+
+    bars: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int | None) -> None:
+        if what not in bars:
+            bars[what] = tqdm(desc=what, total=total, leave=False)
+        bars[what].update(done - bars[what].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _workspace(path: str | Path | None) -> Workspace:
+    return Workspace.find(Path(path) if path is not None else None)
+
+
+def _model(model: ModelOrName, workspace: str | Path | None) -> Model:
+    return model if isinstance(model, Model) else load(model, workspace=workspace)
+
+
+def _dataset(dataset: "Dataset | str | None", workspace: Workspace) -> "Dataset":
+    from scriptforge.dataset import Dataset
+
+    return dataset if isinstance(dataset, Dataset) else Dataset(workspace.dataset(dataset))
+
+
+def _trained(
+    events: "Iterable[TrainingEvent]", workspace: Workspace, on_progress: "ProgressCallback"
+) -> Model:
+    """Train to the end, and return the model."""
+    from scriptforge.training.events import Finished, StepsDone
+
+    for event in events:
+        match event:
+            case StepsDone(progress=share):
+                on_progress("Training", round(share * _STEPS_OF_A_BAR), _STEPS_OF_A_BAR)
+            case Finished(run=name):
+                on_progress("Training", _STEPS_OF_A_BAR, _STEPS_OF_A_BAR)
+                return load(name, workspace=workspace.root)
+    raise AssertionError("a training that nobody stops ends with Finished")

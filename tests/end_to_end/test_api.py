@@ -1,0 +1,168 @@
+"""The library as a program sees it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import scriptforge as command
+from support.loopback_hub import Hub
+from support.tiny import SPEAKERS
+
+import scriptforge
+from scriptforge import EvaluateOptions, GenerateOptions, TrainOptions
+from scriptforge.workspace import RunFolder
+
+TINY = {"hidden_size": 16, "embedding_size": 8, "batch_size": 4, "sequence_length": 16, "precision": "fp32"}
+
+
+@pytest.fixture
+def place(tiny_run: RunFolder) -> Path:
+    return tiny_run.path.parent.parent
+
+
+def test_exported_names() -> None:
+    verbs = {"evaluate", "generate", "load", "originality", "prepare", "pull", "push", "resume", "stream"}
+    options = {"EvaluateOptions", "GenerateOptions", "PrepareOptions", "PushOptions", "TrainOptions"}
+    others = {"Model", "ScriptforgeError", "UsageError", "Workspace", "__version__"}
+    assert set(scriptforge.__all__) == verbs | {"train"} | options | others
+    assert set(dir(scriptforge)) == set(scriptforge.__all__)
+    for name in scriptforge.__all__:
+        assert getattr(scriptforge, name) is not None
+
+
+class TestTheWholeWay:
+    def test_from_a_text_to_a_text(self, tiny_text: Path, tmp_path: Path) -> None:
+        dataset = scriptforge.prepare(tiny_text, level="word", name="play", workspace=tmp_path)
+        assert dataset.name == "play"
+        assert dataset.description.level == "word"
+        options = TrainOptions(epochs=1, settings=TINY, device="cpu")
+        model = scriptforge.train(dataset, options, name="first", workspace=tmp_path)
+        assert model.run.folder.name == "first"
+        texts = scriptforge.generate(model, lines=3, count=2, seed=4)
+        assert [text.seed for text in texts] == [4, 5]
+        assert "".join(scriptforge.stream("first", lines=3, seed=5, workspace=tmp_path)) == texts[1].text
+        measured = scriptforge.evaluate(model, EvaluateOptions(split="validation"))
+        assert measured.whole.stream == model.run.description.result.best.stream
+        report = scriptforge.originality(texts[0].text, model)
+        assert report.words > 0
+
+    def test_a_training_is_continued(self, tiny_text: Path, tmp_path: Path) -> None:
+        scriptforge.prepare(tiny_text, name="play", workspace=tmp_path)
+        first = scriptforge.train("play", epochs=1, settings=TINY, device="cpu", workspace=tmp_path)
+        again = scriptforge.resume(epochs=1, device="cpu", workspace=tmp_path)
+        assert again.run.folder == first.run.folder
+        assert again.run.description.result.step > first.run.description.result.step
+
+
+class TestOptions:
+    def test_a_keyword_wins_over_the_object(self, place: Path) -> None:
+        options = GenerateOptions(lines=2, seed=3, temperature=0.5)
+        (text,) = scriptforge.generate("harbour", options, seed=9, workspace=place)
+        (same,) = scriptforge.generate("harbour", lines=2, seed=9, temperature=0.5, workspace=place)
+        assert text == same
+        assert text.seed == 9
+
+    def test_an_unknown_one_is_refused_with_the_nearest(self, place: Path) -> None:
+        with pytest.raises(scriptforge.UsageError, match="no option named “temprature”") as problem:
+            scriptforge.generate("harbour", temprature=1, workspace=place)
+        assert "temperature" in problem.value.hint
+
+    def test_a_value_out_of_range_is_refused(self) -> None:
+        with pytest.raises(scriptforge.UsageError, match="top p must be between 0 and 1"):
+            GenerateOptions(top_p=2)
+
+
+class TestModel:
+    def test_it_writes_what_the_command_writes(self, place: Path) -> None:
+        model = scriptforge.load("harbour", workspace=place)
+        options = ("--lines", "6", "--temperature", "0.5", "--seed", "4")
+        done = command("generate", "harbour", "--prime", SPEAKERS[0], *options, workspace=place)
+        assert done.returncode == 0, done.stderr
+        assert model.generate(SPEAKERS[0], lines=6, temperature=0.5, seed=4) == done.stdout
+
+    def test_defaults_are_those_of_the_command(self, place: Path) -> None:
+        done = command("generate", "harbour", workspace=place)
+        assert scriptforge.load(workspace=place).generate() == done.stdout
+
+    def test_a_cast_can_be_named(self, place: Path) -> None:
+        speakers = SPEAKERS[:2]
+        text = scriptforge.load(workspace=place).generate(cast=speakers, turns=8)
+        said = {line.partition(":")[0] for line in text.splitlines() if ":" in line}
+        assert said <= set(speakers)
+
+    def test_it_is_shared_and_loaded_by_its_name_there(self, hub: Hub, place: Path, tmp_path: Path) -> None:
+        model = scriptforge.load("harbour", workspace=place)
+        assert model.push("ann/harbour").is_new
+        again = scriptforge.load("ann/harbour", workspace=tmp_path)
+        assert again.generate(seed=5, lines=4) == model.generate(seed=5, lines=4)
+        assert scriptforge.pull("ann/harbour", workspace=tmp_path).run.fingerprint == model.run.fingerprint
+
+    def test_what_does_not_exist_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(scriptforge.ScriptforgeError, match="There is no run here yet"):
+            scriptforge.load("nothing", workspace=tmp_path)
+
+
+class TestProcess:
+    """What a notebook would notice."""
+
+    def test_importing_imports_nothing_heavy(self) -> None:
+        program = (
+            "import sys, scriptforge; scriptforge.GenerateOptions();"
+            " heavy = {'torch', 'numpy', 'datasets', 'pydantic', 'huggingface_hub', 'rich', 'typer'};"
+            " print(sorted(heavy & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout == "[]\n"
+
+    def test_the_verbs_change_nothing_and_print_nothing(self, tiny_text: Path, tmp_path: Path) -> None:
+        program = f"""
+import csv, json, logging, os, random, signal, sys, warnings
+import datasets, huggingface_hub, numpy, torch
+from huggingface_hub.utils import are_progress_bars_disabled, logging as hub_logging
+
+def state():
+    loggers = logging.Logger.manager.loggerDict
+    names = [name for name in sorted(loggers) if name.partition(".")[0] in ("datasets", "huggingface_hub", "torch")]
+    return {{
+        "levels": [(name, logging.getLogger(name).level, logging.getLogger(name).disabled) for name in BEFORE or names],
+        "environment": dict(os.environ),
+        "filters": [str(each) for each in warnings.filters],
+        "field size": csv.field_size_limit(),
+        "random": [str(torch.get_rng_state().tolist()), str(numpy.random.get_state()), str(random.getstate())],
+        "bars": [are_progress_bars_disabled(), datasets.are_progress_bars_disabled()],
+        "verbosity": [hub_logging.get_verbosity(), datasets.logging.get_verbosity()],
+        "datasets": {{name: str(getattr(datasets.config, name)) for name in dir(datasets.config) if name.isupper()}},
+        "hooks": str(huggingface_hub.get_session().event_hooks),
+        "handlers": str(signal.getsignal(signal.SIGINT)),
+        "threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
+    }}
+
+BEFORE = [name for name in sorted(logging.Logger.manager.loggerDict) if name.partition(".")[0] in ("datasets", "huggingface_hub", "torch")]
+before = state()
+import scriptforge
+dataset = scriptforge.prepare({str(tiny_text)!r}, name="play")
+model = scriptforge.train(dataset, epochs=1, settings={TINY!r}, device="cpu")
+scriptforge.generate(model, lines=2, max_copy=5)
+list(scriptforge.stream(model, lines=2))
+scriptforge.evaluate(model, split="validation")
+scriptforge.originality("A line.", model)
+after = state()
+print(json.dumps({{name: [before[name], after[name]] for name in before if before[name] != after[name]}}))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+        )
+        assert done.stdout == "{}\n"
+        assert done.stderr == ""
+
+    def test_a_bar_is_shown_where_it_is_asked_for(
+        self, tiny_text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        scriptforge.prepare(tiny_text, name="play", workspace=tmp_path)
+        assert capsys.readouterr() == ("", "")
+        scriptforge.train(epochs=1, settings=TINY, device="cpu", workspace=tmp_path, progress=True)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "Training" in err

@@ -1,0 +1,76 @@
+"""The measures of the house: how many modules there are, how large they and their functions may be."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent / "scriptforge"
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+PLAIN = {name: path for name, path in MODULES.items() if path.name != "__init__.py"}
+SMALL = 60
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield the modules of the package that a module imports, at the top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("scriptforge"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+
+
+def importers() -> dict[str, set[str]]:
+    """Return who imports each module; a package's `__init__` stands for those that import it."""
+    found = defaultdict(set)
+    for name, path in MODULES.items():
+        for imported in imports_of(path):
+            if imported != name:
+                found[imported].add(name)
+    for name, path in MODULES.items():
+        if path.name == "__init__.py":
+            for imported in imports_of(path):
+                if imported.startswith(f"{name}."):
+                    found[imported] = (found[imported] - {name}) | (found[name] - {imported})
+    return found
+
+
+def functions(room: str) -> Iterator[tuple[int, str]]:
+    """Yield the length in lines and the name of each function, decorators and docstring included."""
+    for name, path in MODULES.items():
+        if name.startswith("scriptforge.cli") != (room == "cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                documentation = node.body[0]
+                is_documented = ast.get_docstring(node) is not None
+                first = node.body[1] if is_documented and len(node.body) > 1 else documentation
+                lines = node.end_lineno - (first.lineno if room == "outside" else node.lineno) + 1
+                yield lines, f"{name}.{node.name}"
+
+
+def test_there_are_few_modules_and_few_small_ones() -> None:
+    small = [name for name, path in PLAIN.items() if len(path.read_text().splitlines()) <= SMALL]
+    assert len(PLAIN) <= 112, len(PLAIN)
+    assert len(small) <= 8, small
+
+
+def test_few_modules_have_one_importer() -> None:
+    found = importers()
+    single = [n for n in PLAIN if not n.startswith("scriptforge.cli") and len(found[n]) == 1]
+    assert len(single) <= 25, sorted(single)
+
+
+def test_no_module_is_longer_than_can_be_read_in_one_sitting() -> None:
+    lengths = {name: len(path.read_text().splitlines()) for name, path in PLAIN.items()}
+    assert not {name: lines for name, lines in lengths.items() if lines > 450}
+
+
+def test_functions_are_short() -> None:
+    assert not [(lines, name) for lines, name in functions("cli") if lines > 70]
+    assert not [(lines, name) for lines, name in functions("outside") if lines > 50]
