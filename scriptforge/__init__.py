@@ -35,7 +35,18 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_VERBS = ("evaluate", "generate", "load", "originality", "prepare", "pull", "push", "resume", "stream", "train")
+_VERBS = (
+    "evaluate",
+    "generate",
+    "load",
+    "originality",
+    "prepare",
+    "pull",
+    "push",
+    "resume",
+    "stream",
+    "train",
+)
 _OPTIONS = ("EvaluateOptions", "GenerateOptions", "PrepareOptions", "PushOptions", "TrainOptions")
 _HOMES = {
     "Model": "scriptforge.api",

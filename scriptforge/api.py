@@ -7,8 +7,8 @@
     for script in scriptforge.generate(model, prime="elaine", count=3):
         print(script.text)
 
-Each verb takes an options object of `scriptforge.options`, or its fields as keyword arguments, or both, where a
-keyword wins. Datasets and runs stand in a workspace: the folder in `SCRIPTFORGE_WORKSPACE`, or the current
+Each verb takes an options object of `scriptforge.options`, or its fields as keyword arguments, or both, where
+a keyword wins. Datasets and runs stand in a workspace: the folder in `SCRIPTFORGE_WORKSPACE`, or the current
 one, unless another is named. Nothing here prints, and nothing changes in the process: no logger, environment
 variable or warning filter. Long work shows a bar in a notebook and is quiet elsewhere; `progress` overrides
 that.
@@ -315,9 +315,7 @@ def evaluate(
     from scriptforge.evaluation import evaluate as evaluate_run
 
     opened = _model(model, workspace)
-    return evaluate_run(
-        opened.run, opened.open_dataset(), with_fields(options or EvaluateOptions(), fields)
-    )
+    return evaluate_run(opened.run, opened.open_dataset(), with_fields(options or EvaluateOptions(), fields))
 
 
 def originality(

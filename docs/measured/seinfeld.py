@@ -24,12 +24,7 @@ import torch
 
 from scriptforge import __version__
 from scriptforge.cli.app import run
-from scriptforge.dataset import Dataset
-from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
-from scriptforge.generation import Writing, generate
-from scriptforge.generation.neural_cache import CacheParameters
-from scriptforge.options import GenerateOptions
-from scriptforge.originality import (
+from scriptforge.copying import (
     ComparedText,
     Index,
     OriginalityReport,
@@ -38,6 +33,11 @@ from scriptforge.originality import (
     index_training,
     lines_of_script,
 )
+from scriptforge.dataset import Dataset
+from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
+from scriptforge.generation import Writing, generate
+from scriptforge.generation.neural_cache import CacheParameters
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.workspace import SPLITS, Workspace
 

@@ -19,10 +19,10 @@ from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 
 if TYPE_CHECKING:
+    from scriptforge.copying import Index, OriginalityReport
     from scriptforge.dataset import Dataset
     from scriptforge.generation import GeneratedText
     from scriptforge.generation.decoding import Sitting
-    from scriptforge.originality import Index, OriginalityReport
     from scriptforge.run.run import Run
 
 _PIPE_PATIENCE = 0.1  # seconds
@@ -234,11 +234,11 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Write new scripts in the voice of a run."""
+    from scriptforge.copying import index_training
+    from scriptforge.copying.view import summary_words
     from scriptforge.generation import Writing
     from scriptforge.generation.decoding import save_sitting
     from scriptforge.hub import find_run
-    from scriptforge.originality import index_training
-    from scriptforge.originality.view import summary_words
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
@@ -360,7 +360,7 @@ def _opened(
 
 def _examined(pieces: "list[GeneratedText]", dataset: "Dataset", index: "Index") -> "list[OriginalityReport]":
     """How much of each piece is copied, beside what people copy."""
-    from scriptforge.originality import examine_texts
+    from scriptforge.copying import examine_texts
 
     return examine_texts([piece.lines for piece in pieces], dataset, index)
 

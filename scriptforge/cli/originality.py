@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.text import Text
 
-    from scriptforge.originality import Line, OriginalityReport
-    from scriptforge.originality.view import Segment
+    from scriptforge.copying import Line, OriginalityReport
+    from scriptforge.copying.view import Segment
 
 STDIN = "-"
 
@@ -43,8 +43,8 @@ def originality(
     quiet: Quiet = False,
 ) -> None:
     """Show what a text has copied from a run's training text, beside what people copy."""
-    from scriptforge.originality import examine_texts
-    from scriptforge.originality.page import render_page
+    from scriptforge.copying import examine_texts
+    from scriptforge.copying.page import render_page
     from scriptforge.run.records import RunDescription
     from scriptforge.workspace import Workspace, atomic_write
 
@@ -80,8 +80,8 @@ def _read(file: str, plain: bool) -> "list[Line]":
         file: a path, or `STDIN`.
         plain: whether to take the text as it stands, not as a script.
     """
+    from scriptforge.copying import lines_of_rows
     from scriptforge.corpus.parse import parse_file
-    from scriptforge.originality import lines_of_rows
 
     if file != STDIN:
         return list(lines_of_rows(parse_file(Path(file), plain)))
@@ -96,7 +96,7 @@ def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    from scriptforge.originality.view import comparison_words, figure_rows
+    from scriptforge.copying.view import comparison_words, figure_rows
 
     columns: Any = {"": "left", "this text": "right", "human": "right"}
     figures = table(columns, figure_rows(report))
@@ -114,7 +114,7 @@ class _MarkedText:
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         from rich.text import Text
 
-        from scriptforge.originality.view import marked_lines, sources_named
+        from scriptforge.copying.view import marked_lines, sources_named
 
         is_colourful = not console.no_color
         yield _legend(is_colourful)
@@ -129,7 +129,7 @@ class _MarkedText:
 def _legend(is_colourful: bool) -> "Text":
     from rich.text import Text
 
-    from scriptforge.originality.view import BANDS, band_names
+    from scriptforge.copying.view import BANDS, band_names
 
     if not is_colourful:
         return Text(f"⟦Also in the training text⟧, {BANDS[0]} words or more in a row")
@@ -139,7 +139,7 @@ def _legend(is_colourful: bool) -> "Text":
 
 def _drawn_segment(segment: "Segment", is_colourful: bool) -> tuple[str, str]:
     """Return the text of a segment and its style."""
-    from scriptforge.originality.view import band
+    from scriptforge.copying.view import band
 
     text = safe(segment.text)
     if segment.copy is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from scriptforge.copying import Index, Line, lines_of_script, lines_of_text
 from scriptforge.errors import RunError
 from scriptforge.generation.cast import Cast
 from scriptforge.generation.copy_limit import CopyLimit
@@ -21,7 +22,6 @@ from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
-from scriptforge.originality import Index, Line, lines_of_script, lines_of_text
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
 
@@ -68,18 +68,21 @@ def generate(
     return writing.pieces
 
 
-def stream(model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions) -> Iterator[str]:
+def stream(
+    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+) -> Iterator[str]:
     """Writes the one piece asked for, and gives its text as it comes; nothing given is taken back.
 
     Args:
         model: in evaluation mode.
         vocabulary: the one it was trained with.
         options: what to write.
+        index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
         UsageError: the request does not suit the model; see `build_prompt`.
     """
-    return (news for (news,) in Writing(model, vocabulary, options) if news)
+    return (news for (news,) in Writing(model, vocabulary, options, index=index) if news)
 
 
 class Writing:

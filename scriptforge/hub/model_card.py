@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scriptforge.architectures import ARCHITECTURES
+from scriptforge.copying import OriginalityReport, examine_texts
+from scriptforge.copying.view import figure_rows
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError
 from scriptforge.generation import generate
 from scriptforge.options import GenerateOptions
-from scriptforge.originality import OriginalityReport, examine_texts
-from scriptforge.originality.view import figure_rows
 from scriptforge.run.records import InitFrom, RunDescription
 from scriptforge.run.run import Run
 from scriptforge.workspace import Workspace

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scriptforge.copying import Index, examine, lines_of_script, lines_of_text
+from scriptforge.copying.words import fold
 from scriptforge.errors import UsageError
 from scriptforge.generation.copy_limit import CopyLimit
 from scriptforge.generation.grammar import build_grammar
 from scriptforge.generation.transcript import new_transcript
-from scriptforge.originality import Index, examine, lines_of_script, lines_of_text
-from scriptforge.originality.words import fold
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from scriptforge.originality import Line
+from scriptforge.copying import Line
 
 documents = st.lists(st.lists(st.text("abc ", max_size=12).map(" ".join), min_size=1, max_size=4), max_size=4)
 """Documents as lists of lines, each of words of one letter."""

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scriptforge.copying import lines_of_rows, lines_of_script, lines_of_text
+from scriptforge.copying.words import fold, word_spans, words_in
 from scriptforge.dataset import PLAIN, ScriptRow
-from scriptforge.originality import lines_of_rows, lines_of_script, lines_of_text
-from scriptforge.originality.words import fold, word_spans, words_in
 from scriptforge.screenplay.script import Element
 
 TEXTS = st.text(st.one_of(st.sampled_from("aB'’ .-é\u0301ß\u00adﬁ\n東が\u200b½"), st.characters()))

@@ -5,8 +5,8 @@ Its parts are `index_training`, which makes the index of the training text, and 
 text.
 """
 
-from scriptforge.originality.index import Index, Location, held_out, index_training
-from scriptforge.originality.report import (
+from scriptforge.copying.index import Index, Location, held_out, index_training
+from scriptforge.copying.report import (
     ComparedText,
     Copy,
     OriginalityReport,
@@ -14,7 +14,7 @@ from scriptforge.originality.report import (
     examine,
     examine_texts,
 )
-from scriptforge.originality.words import Line, lines_of_rows, lines_of_script, lines_of_text
+from scriptforge.copying.words import Line, lines_of_rows, lines_of_script, lines_of_text
 
 __all__ = [
     "ComparedText",

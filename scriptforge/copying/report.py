@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.copying.index import Index, Location, held_out, index_training
+from scriptforge.copying.words import Line, word_spans, words_in
 from scriptforge.dataset import Dataset
-from scriptforge.originality.index import Index, Location, held_out, index_training
-from scriptforge.originality.words import Line, word_spans, words_in
 
 SEQUENCES = (4, 6, 8)
 """The numbers of words in a row of which the new ones are counted."""

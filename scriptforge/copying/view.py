@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY, Copy, Mark, Novelty, OriginalityReport
-from scriptforge.originality.words import Line
+from scriptforge.copying.report import SEQUENCES, SHORTEST_COPY, Copy, Mark, Novelty, OriginalityReport
+from scriptforge.copying.words import Line
 
 BANDS = (SHORTEST_COPY, 8, 12, 20)
 """The number of words from which a copy is drawn in the next stronger colour."""

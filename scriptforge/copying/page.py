@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from html import escape
 
 from scriptforge.characters import UNSAFE
-from scriptforge.originality.report import OriginalityReport
-from scriptforge.originality.view import (
+from scriptforge.copying.report import OriginalityReport
+from scriptforge.copying.view import (
     BANDS,
     Segment,
     band,
@@ -16,7 +16,7 @@ from scriptforge.originality.view import (
     source_words,
     sources_named,
 )
-from scriptforge.originality.words import Line
+from scriptforge.copying.words import Line
 
 _STYLE = """
 :root {

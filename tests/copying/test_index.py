@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.documents import documents, lines_of, occurs, words_of
 
-from scriptforge.originality import Index, Location, lines_of_script
+from scriptforge.copying import Index, Location, lines_of_script
 from scriptforge.screenplay.formats import read
 
 Texts = Sequence[Sequence[str]]
@@ -83,5 +83,5 @@ def test_a_real_corpus_takes_few_bytes_a_character(shared_corpora: Path) -> None
 
 
 def test_what_sorts_is_imported_where_an_index_is_made() -> None:
-    program = "import sys, scriptforge.originality; sys.exit('pydivsufsort' in sys.modules)"
+    program = "import sys, scriptforge.copying; sys.exit('pydivsufsort' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -24,8 +24,8 @@ from itertools import count, groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.copying.words import Line, lines_of_rows, words_in
 from scriptforge.dataset import Dataset
-from scriptforge.originality.words import Line, lines_of_rows, words_in
 
 _DOCUMENT_END = 0
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.documents import documents, lines_of, occurs, words_of
 
-from scriptforge.originality import ComparedText, Index, Location, examine, lines_of_script, lines_of_text
-from scriptforge.originality.report import SEQUENCES, SHORTEST_COPY
+from scriptforge.copying import ComparedText, Index, Location, examine, lines_of_script, lines_of_text
+from scriptforge.copying.report import SEQUENCES, SHORTEST_COPY
 from scriptforge.screenplay.script import Element
 
 Texts = Sequence[Sequence[str]]

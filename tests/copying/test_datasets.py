@@ -1,5 +1,5 @@
+from scriptforge.copying import ComparedText, examine, held_out, index_training, lines_of_rows
 from scriptforge.dataset import Dataset
-from scriptforge.originality import ComparedText, examine, held_out, index_training, lines_of_rows
 
 
 def test_the_training_text_is_indexed_and_no_other(tiny_dataset: Dataset) -> None:
