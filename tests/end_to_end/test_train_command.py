@@ -201,10 +201,11 @@ class TestInterrupting:
         assert code == 130
         step = folder.checkpoint_steps()[0]
         assert step > 0
-        assert errors.splitlines()[-1] == f"Stopped at step {step:,}; go on with scriptforge train --resume"
+        stopped = f"Stopped at step {step:,}; continue with scriptforge train --resume"
+        assert errors.splitlines()[-1] == stopped
         words = ["train", "--resume", folder.name, "--epochs", "0.1", "--workspace", str(stage.path)]
         assert run(words) == 0
-        assert f"Run “{folder.name}” goes on" in capsys.readouterr().err
+        assert f"Run “{folder.name}” continues" in capsys.readouterr().err
 
     @pytest.mark.slow
     def test_sigterm_saves_too(self, training) -> None:  # type: ignore[no-untyped-def]

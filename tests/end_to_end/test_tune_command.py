@@ -81,7 +81,7 @@ def test_interrupted_and_gone_on_with(place: Path) -> None:
     process = begin(*words[:-1], workspace=place)
     wait_until(process, lambda: trials_begun(place) == 1)
     code, errors = end(process, signal.SIGINT)
-    assert code == 130 and "the same command goes on" in errors.splitlines()[-1]
+    assert code == 130 and "the same command continues" in errors.splitlines()[-1]
     found = document(scriptforge(*words, workspace=place))
     assert sorted(states(found)) == ["complete", "repeated"]
     assert found["trials"][0]["reason"] == "interrupted"
