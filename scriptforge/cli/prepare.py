@@ -14,65 +14,71 @@ if TYPE_CHECKING:
 _CAST_SHOWN = 12
 
 
+CorporaOption = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CORPUS[=WEIGHT]]...",
+        help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out. "
+        "Several are mixed: with a weight of 2, the text of one is read twice.",
+    ),
+]
+PathOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="PATH", help="Read this file or folder instead of fetching the card's."),
+]
+RevisionOption = Annotated[
+    str | None,
+    typer.Option(metavar="REVISION", help="Of a corpus on the Hub, the commit, branch or tag to read."),
+]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROLE=COLUMN,…",
+        help="What a table's columns hold, if their names do not say: speaker=Character,line=Line,"
+        "document=Season+Episode.",
+    ),
+]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
+]
+LevelOption = Annotated[
+    Level | None, typer.Option(help="What a token is; the card or the size decides if left out.")
+]
+VocabularySizeOption = Annotated[
+    int | None, typer.Option("--vocab-size", min=2, metavar="N", help="Tokens in the vocabulary.")
+]
+MinCountOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Words that occur less often become <unk>; 2 at word level."),
+]
+LowerOption = Annotated[bool, typer.Option("--lower", help="Read everything in lower case.")]
+PlainOption = Annotated[bool, typer.Option("--plain", help="Take the text as it stands, not as a script.")]
+MergeCastsOption = Annotated[
+    bool, typer.Option("--merge-casts", help="In a mix, take speakers of one name for one speaker.")
+]
+ValidationOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to validate on.")]
+TestOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to test on.")]
+NameOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Name of the dataset, instead of the corpus's.")
+]
+
+
 def prepare(
-    corpora: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CORPUS[=WEIGHT]]...",
-            help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out. "
-            "Several are mixed: with a weight of 2, the text of one is read twice.",
-        ),
-    ] = None,
-    path: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="PATH", help="Read this file or folder instead of fetching the card's."
-        ),
-    ] = None,
-    revision: Annotated[
-        str | None,
-        typer.Option(metavar="REVISION", help="Of a corpus on the Hub, the commit, branch or tag to read."),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROLE=COLUMN,…",
-            help="What a table's columns hold, if their names do not say: speaker=Character,line=Line,"
-            "document=Season+Episode.",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
-    ] = None,
-    level: Annotated[
-        Level | None, typer.Option(help="What a token is; the card or the size decides if left out.")
-    ] = None,
-    vocabulary_size: Annotated[
-        int | None, typer.Option("--vocab-size", min=2, metavar="N", help="Tokens in the vocabulary.")
-    ] = None,
-    min_count: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Words that occur less often become <unk>; 2 at word level."),
-    ] = None,
-    lower: Annotated[
-        bool, typer.Option("--lower", help="Read everything in lower case.")
-    ] = PrepareOptions.lower,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Take the text as it stands, not as a script.")
-    ] = PrepareOptions.plain,
-    merge_casts: Annotated[
-        bool, typer.Option("--merge-casts", help="In a mix, take speakers of one name for one speaker.")
-    ] = PrepareOptions.merge_casts,
-    validation: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share held out to validate on.")
-    ] = PrepareOptions.validation,
-    test: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share held out to test on.")
-    ] = PrepareOptions.test,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the dataset, instead of the corpus's.")
-    ] = None,
+    corpora: CorporaOption = None,
+    path: PathOption = None,
+    revision: RevisionOption = None,
+    columns: ColumnsOption = None,
+    encoding: EncodingOption = None,
+    level: LevelOption = None,
+    vocabulary_size: VocabularySizeOption = None,
+    min_count: MinCountOption = None,
+    lower: LowerOption = PrepareOptions.lower,
+    plain: PlainOption = PrepareOptions.plain,
+    merge_casts: MergeCastsOption = PrepareOptions.merge_casts,
+    validation: ValidationOption = PrepareOptions.validation,
+    test: TestOption = PrepareOptions.test,
+    name: NameOption = None,
     force: Force = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,

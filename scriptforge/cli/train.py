@@ -20,46 +20,56 @@ COURSE_GOAL = 3.5
 _LEFT_TO_STUDENTS = ("batch_size", "sequence_length", "epochs")
 
 
+NameOption = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[DATASET]", help="The dataset, or with --resume the run; the latest if left out."
+    ),
+]
+EpochsOption = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="Read the text N times; with --resume, N more times."),
+]
+MinutesOption = Annotated[
+    float | None, typer.Option(metavar="M", help="Train for M minutes; with --resume, M more.")
+]
+PresetOption = Annotated[
+    Preset | None, typer.Option(help="Settings of the course, for a quick model, or for a better one.")
+]
+ArchOption = Annotated[str | None, typer.Option(metavar="A", help="Architecture of the model.")]
+ConfigOption = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Read settings from a file.")]
+AssignmentsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeat for more."),
+]
+PatienceOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Stop after N validations without a better one.")
+]
+RunNameOption = Annotated[
+    str | None, typer.Option("--name", metavar="RUN", help="Name of the run, instead of the dataset's.")
+]
+InitFromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, or of OWNER/NAME."),
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue a run from its last checkpoint.")]
+TrackOption = Annotated[Tracker | None, typer.Option(help="Also write a log for this program.")]
+
+
 def train(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[DATASET]", help="The dataset, or with --resume the run; the latest if left out."
-        ),
-    ] = None,
-    epochs: Annotated[
-        float | None,
-        typer.Option(metavar="N", help="Read the text N times; with --resume, N more times."),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="Train for M minutes; with --resume, M more.")
-    ] = None,
+    name: NameOption = None,
+    epochs: EpochsOption = None,
+    minutes: MinutesOption = None,
     gpu: UseGPU = None,
-    preset: Annotated[
-        Preset | None, typer.Option(help="Settings of the course, for a quick model, or for a better one.")
-    ] = None,
-    arch: Annotated[str | None, typer.Option(metavar="A", help="Architecture of the model.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Read settings from a file.")
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeat for more."),
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Stop after N validations without a better one.")
-    ] = None,
-    run_name: Annotated[
-        str | None, typer.Option("--name", metavar="RUN", help="Name of the run, instead of the dataset's.")
-    ] = None,
-    init_from: Annotated[
-        str | None,
-        typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, or of OWNER/NAME."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue a run from its last checkpoint.")
-    ] = False,
-    track: Annotated[Tracker | None, typer.Option(help="Also write a log for this program.")] = None,
+    preset: PresetOption = None,
+    arch: ArchOption = None,
+    config: ConfigOption = None,
+    assignments: AssignmentsOption = None,
+    patience: PatienceOption = None,
+    run_name: RunNameOption = None,
+    init_from: InitFromOption = None,
+    resume: ResumeOption = False,
+    track: TrackOption = None,
     force: Force = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,

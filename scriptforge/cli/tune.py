@@ -23,54 +23,68 @@ if TYPE_CHECKING:
 Pruner = Literal["median", "hyperband", "none"]
 
 
+NameOption = Annotated[
+    str | None, typer.Argument(metavar="[DATASET]", help="The dataset; the latest if left out.")
+]
+TrialsOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="How many trials the study is to have in the end.")
+]
+SecondsOption = Annotated[float, typer.Option(metavar="S", help="How long each trial trains.")]
+SpaceFileOption = Annotated[
+    Path | None,
+    typer.Option("--space", metavar="FILE.toml", help="What trials may choose, and from what."),
+]
+PrintSpaceOption = Annotated[
+    bool,
+    typer.Option("--print-space", help="Print the space that is searched by default, to begin with."),
+]
+PrunerOption = Annotated[Pruner, typer.Option(help="How trials without prospects are found and ended early.")]
+StudyNameOption = Annotated[
+    str | None,
+    typer.Option("--study", metavar="NAME", help="Name of the study, instead of the dataset's."),
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where the study is kept, instead of a file in its folder: sqlite:///FILE, or "
+        "postgresql://USER@HOST/DATABASE for several machines.",
+    ),
+]
+BestOption = Annotated[bool, typer.Option("--best", help="Then train a run with the best settings.")]
+EpochsOption = Annotated[
+    float | None, typer.Option(metavar="N", help="With --best, read the text so many times.")
+]
+MinutesOption = Annotated[
+    float | None, typer.Option(metavar="M", help="With --best, train for so long; 3 minutes by default.")
+]
+RunNameOption = Annotated[
+    str | None, typer.Option("--name", metavar="RUN", help="With --best, name of the run.")
+]
+PlotOption = Annotated[
+    bool, typer.Option("--plot", help="Draw how it went and what mattered into the study's folder.")
+]
+SeedOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training.")
+]
+
+
 def tune(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help="The dataset; the latest if left out.")
-    ] = None,
-    trials: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many trials the study is to have in the end.")
-    ] = 20,
-    seconds: Annotated[float, typer.Option(metavar="S", help="How long each trial trains.")] = 30.0,
-    space_file: Annotated[
-        Path | None,
-        typer.Option("--space", metavar="FILE.toml", help="What trials may choose, and from what."),
-    ] = None,
-    print_space: Annotated[
-        bool,
-        typer.Option("--print-space", help="Print the space that is searched by default, to begin with."),
-    ] = False,
-    pruner: Annotated[
-        Pruner, typer.Option(help="How trials without prospects are found and ended early.")
-    ] = "median",
-    study_name: Annotated[
-        str | None,
-        typer.Option("--study", metavar="NAME", help="Name of the study, instead of the dataset's."),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Where the study is kept, instead of a file in its folder: sqlite:///FILE, or "
-            "postgresql://USER@HOST/DATABASE for several machines.",
-        ),
-    ] = None,
-    best: Annotated[bool, typer.Option("--best", help="Then train a run with the best settings.")] = False,
-    epochs: Annotated[
-        float | None, typer.Option(metavar="N", help="With --best, read the text so many times.")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="With --best, train for so long; 3 minutes by default.")
-    ] = None,
-    run_name: Annotated[
-        str | None, typer.Option("--name", metavar="RUN", help="With --best, name of the run.")
-    ] = None,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="Draw how it went and what mattered into the study's folder.")
-    ] = False,
+    name: NameOption = None,
+    trials: TrialsOption = 20,
+    seconds: SecondsOption = 30.0,
+    space_file: SpaceFileOption = None,
+    print_space: PrintSpaceOption = False,
+    pruner: PrunerOption = "median",
+    study_name: StudyNameOption = None,
+    storage: StorageOption = None,
+    best: BestOption = False,
+    epochs: EpochsOption = None,
+    minutes: MinutesOption = None,
+    run_name: RunNameOption = None,
+    plot: PlotOption = False,
     gpu: UseGPU = None,
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training.")
-    ] = 1,
+    seed: SeedOption = 1,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
