@@ -9,7 +9,7 @@ from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, 
 from scriptforge.options import InspectOptions
 
 if TYPE_CHECKING:
-    from scriptforge.corpus.repetition import Duplicates, Inspection, Place, Speaker
+    from scriptforge.corpus.inspect import Duplicates, Inspection, Place, Speaker
 
 _CAST_SHOWN = 20
 _SHOWN = 10

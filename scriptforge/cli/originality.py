@@ -44,7 +44,7 @@ def originality(
 ) -> None:
     """Show what a text has copied from a run's training text, beside what people copy."""
     from scriptforge.copying import examine_texts
-    from scriptforge.copying.page import render_page
+    from scriptforge.copying.view import render_page
     from scriptforge.run.records import RunDescription
     from scriptforge.workspace import Workspace, atomic_write
 

@@ -5,7 +5,16 @@ Its parts are `index_training`, which makes the index of the training text, and 
 text.
 """
 
-from scriptforge.copying.index import Index, Location, held_out, index_training
+from scriptforge.copying.index import (
+    Index,
+    Line,
+    Location,
+    held_out,
+    index_training,
+    lines_of_rows,
+    lines_of_script,
+    lines_of_text,
+)
 from scriptforge.copying.report import (
     ComparedText,
     Copy,
@@ -14,7 +23,6 @@ from scriptforge.copying.report import (
     examine,
     examine_texts,
 )
-from scriptforge.copying.words import Line, lines_of_rows, lines_of_script, lines_of_text
 
 __all__ = [
     "ComparedText",

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.copying.index import Index, Location, held_out, index_training
-from scriptforge.copying.words import Line, word_spans, words_in
+from scriptforge.copying.index import Index, Line, Location, held_out, index_training, word_spans, words_in
 from scriptforge.dataset import Dataset
 
 SEQUENCES = (4, 6, 8)

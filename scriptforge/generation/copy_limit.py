@@ -5,7 +5,7 @@ one that follows them there: a token whose letters begin such a word is forbidde
 and ends it. A word that begins otherwise is another word, so no run of N + 1 copied words ever comes into
 being, at any level, and nothing has to be taken back.
 
-What a word is, `scriptforge.copying.words` says; names of speakers are no part of the text. Knows nothing
+What a word is, `scriptforge.copying.index` says; names of speakers are no part of the text. Knows nothing
 of models.
 
 Shape letters: B lanes, V vocabulary.
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from scriptforge.copying import Index
-from scriptforge.copying.words import BOUNDARY, fold
+from scriptforge.copying.index import BOUNDARY, fold
 from scriptforge.errors import UsageError
 from scriptforge.vocabulary import Vocabulary
 

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import find_sources, own_cues, refuse_contradiction, tidy_name
 from scriptforge.options import GenerateOptions
+from scriptforge.screenplay.format import is_name
 from scriptforge.screenplay.formats import read
-from scriptforge.screenplay.line_heuristics import is_name
 from scriptforge.screenplay.name_line import parse_line
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary

@@ -28,7 +28,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from scriptforge.characters import TURNING
-from scriptforge.screenplay.line_heuristics import split_at_parentheticals, split_cue_extension
+from scriptforge.screenplay.format import split_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Scene, Script, normalise
 
 _UNTITLED = "Script"

@@ -20,8 +20,16 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element as Node
 from xml.sax.saxutils import escape
 
-from scriptforge.screenplay.format import BrokenScript, Evidence, Format, Parsed, peek
-from scriptforge.screenplay.line_heuristics import is_bracketed, split_at_parentheticals, split_cue_extension
+from scriptforge.screenplay.format import (
+    BrokenScript,
+    Evidence,
+    Format,
+    Parsed,
+    is_bracketed,
+    peek,
+    split_at_parentheticals,
+    split_cue_extension,
+)
 from scriptforge.screenplay.script import Element, Kind, Script, normalise
 from scriptforge.screenplay.xml_stream import pull, root
 

@@ -1,15 +1,174 @@
-"""The interface of a format: a way to lay out a script in lines, which can be recognised and parsed.
+"""Heuristics that several formats share: what a line looks like, whatever surrounds it, and where blocks end.
+
+They were tuned on real scripts. A wrong guess costs little: a heading that is missed is an action, a name
+that is none becomes a speaker with one line.
+
+The interface of a format: a way to lay out a script in lines, which can be recognised and parsed.
 
 This module knows no particular format.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
 
 from scriptforge.errors import CorpusError
 from scriptforge.screenplay.script import Element
+
+_SCENE_HEADING = re.compile(
+    r"(?:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.?\s|(?i:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.|(?:INTERIOR|EXTERIOR)\b"
+)
+_ACT_HEADING = re.compile(
+    r"(?:ACT|SCENE|Act|Scene)\s+(?:[IVXLC]+|\d{1,3}|(?i:one|two|three|four|five|six|seven|eight|nine|ten))"
+    r"(?:\s*[.:,;(–—-].*)?|(?:PROLOGUE|EPILOGUE|TEASER|COLD OPEN)\b[.:]?",
+    re.DOTALL,
+)
+_LABEL = re.compile(
+    r"(?:(?:editor|author|transcriber)['’]s )?notes?|n\.?b\.?|todo|title|warning|disclaimer"
+    r"|(?:written|directed|produced|created|edited|story|teleplay|screenplay|transcribed|transcript) by",
+    re.IGNORECASE,
+)
+_CUE_EXTENSION = re.compile(r"(\((?:(?i:V\.? ?O|O\.? ?[SC])\.?|PRE-?LAP|FILTERED|ON [A-Z]+)\)) (?=\S)")
+_PARENTHETICAL = re.compile(r"\([^()\n]+\)")
+_PARENTHETICAL_BEFORE = re.compile(rf"(?:^|(?<=[.!?…)\]\"'”’—–-] )){_PARENTHETICAL.pattern}(?= \S)")
+"""A parenthetical with text behind it, and before it nothing or the end of a sentence."""
+_TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLACK")
+_LONGEST_TRANSITION = 60
+_LONGEST_NAME = 40
+_MOST_WORDS_IN_A_NAME = 5
+_NOT_IN_NAMES = frozenset("!?;！？；。，")
+_QUOTES = "\"'“‘„«"
+_BRACKETS = frozenset(
+    {("(", ")"), ("[", "]"), ("{", "}"), ("（", "）"), ("【", "】"), ("*", "*"), ("♪", "♪")}
+)
+_LONGEST_BLOCK = 1_000_000
+"""Characters. A longer block is split here, so that a text without blank lines never fills the memory."""
+_SENTENCE_WORDS = frozenset({
+    "i", "i'm", "im", "you", "we", "he", "she", "it", "it's", "they", "is", "are", "was", "were", "am",
+    "have", "has", "had", "said", "says", "say", "asked", "told",
+})  # fmt: skip
+
+
+def is_scene_heading(line: str) -> bool:
+    """Return whether a stripped line opens a scene: `INT. DINER`, `EXTERIOR  STREET`."""
+    return _SCENE_HEADING.match(line) is not None
+
+
+def is_act_heading(text: str) -> bool:
+    """Return whether stripped text numbers an act or scene: `ACT I`, `Scene 2: the diner`, `PROLOGUE`."""
+    return _ACT_HEADING.fullmatch(text) is not None
+
+
+def is_transition(line: str) -> bool:
+    """Return whether a stripped line in capitals leads to the next scene: `CUT TO:`, `FADE OUT.`."""
+    return (
+        len(line) <= _LONGEST_TRANSITION
+        and line.isupper()
+        and (line.endswith(_TRANSITION_ENDS[0]) or line.rstrip(".:").endswith(_TRANSITION_ENDS[1:]))
+    )
+
+
+@lru_cache(maxsize=4096)
+def is_name(text: str) -> bool:
+    """Return whether a few words may be a speaker's name, not the beginning of a sentence.
+
+    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9` and `Note` may not. The words that only sentences
+    have are English; in other languages, length and punctuation decide.
+    """
+    words = text.split()
+    return (
+        0 < len(text) <= _LONGEST_NAME
+        and len(words) <= _MOST_WORDS_IN_A_NAME
+        and any(map(str.isalpha, text))
+        and (text[0].isalnum() or text[0] in _QUOTES)
+        and _NOT_IN_NAMES.isdisjoint(text)
+        and (len(words) == 1 or _SENTENCE_WORDS.isdisjoint(word.casefold() for word in words))
+        and not is_label(text)
+    )
+
+
+def is_label(text: str) -> bool:
+    """Return whether a few words announce a remark or a credit, not a speaker: `Note`, `Written by`."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def is_in_capitals(text: str) -> bool:
+    """Return whether text has letters, none in lower case; letters without case are capitals: `小明`."""
+    return any(map(str.isalpha, text)) and not any(map(str.islower, text))
+
+
+def is_bracketed(line: str) -> bool:
+    """Return whether a stripped line is in brackets as a whole: `(he leaves)`, `[applause].`, `*sighs*`."""
+    bare = line.rstrip(".") or line
+    return len(bare) > 1 and (bare[0], bare[-1]) in _BRACKETS
+
+
+def split_cue_extension(text: str) -> tuple[str, str]:
+    """Split what screenwriters print beside the name from what is said: `(O.S.)` and `Tea?` of `(O.S.) Tea?`.
+
+    The first is empty where the text does not open with such an extension.
+    """
+    extension = _CUE_EXTENSION.match(text)
+    return (extension[1], text[extension.end() :]) if extension else ("", text)
+
+
+class Part(NamedTuple):
+    """A part of a speech.
+
+    Attributes:
+        text: the part, without the spaces that separate it from the others.
+        is_parenthetical: whether it says how the others are said, and is not said itself.
+    """
+
+    text: str
+    is_parenthetical: bool
+
+
+def split_at_parentheticals(text: str) -> Iterator[Part]:
+    """Split a speech at the spaces around parentheticals; joined by spaces, the parts are the text again.
+
+    A parenthetical opens the text or stands between two sentences, `(softly) Tea? (beat) Now?`, or is all
+    there is. Other brackets are part of a sentence, and those beside a line break are not split off.
+    """
+    position = 0
+    for match in _PARENTHETICAL_BEFORE.finditer(text):
+        if match.start() > position:
+            yield Part(text[position : match.start() - 1], is_parenthetical=False)
+        yield Part(match[0], is_parenthetical=True)
+        position = match.end() + 1
+    rest = text[position:]
+    yield Part(rest, _PARENTHETICAL.fullmatch(rest) is not None)
+
+
+def _always_ends(block: Sequence[str], blank: str) -> bool:
+    return True
+
+
+def blocks(
+    lines: Iterable[str], ends: Callable[[Sequence[str], str], bool] = _always_ends
+) -> Iterator[list[str]]:
+    """Yield the runs of lines between blank lines, unchanged; one of more than a million characters is split.
+
+    Args:
+        lines: the text.
+        ends: whether a blank line ends a block; one that does not is a line of the block.
+    """
+    block: list[str] = []
+    size = 0
+    for line in lines:
+        is_blank = not line.strip()
+        if block and ((is_blank and ends(block, line)) or size > _LONGEST_BLOCK):
+            yield block
+            block, size = [], 0
+        if block or not is_blank:
+            block.append(line)
+            size += len(line)
+    if block:
+        yield block
+
 
 HEAD_LINES = 2000
 """How many lines a format is recognised by: an episode or two, read in a few milliseconds."""

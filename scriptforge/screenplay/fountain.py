@@ -42,7 +42,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from scriptforge.screenplay.format import Evidence, Format, Parsed, percentage
+from scriptforge.screenplay.format import (
+    Evidence,
+    Format,
+    Parsed,
+    blocks,
+    is_act_heading,
+    is_scene_heading,
+    is_transition,
+    percentage,
+    split_at_parentheticals,
+    split_cue_extension,
+)
 from scriptforge.screenplay.fountain_markup import (
     FORCED_BLANK,
     escape,
@@ -50,14 +61,6 @@ from scriptforge.screenplay.fountain_markup import (
     without_boneyards,
     without_marks,
     without_notes,
-)
-from scriptforge.screenplay.line_heuristics import (
-    blocks,
-    is_act_heading,
-    is_scene_heading,
-    is_transition,
-    split_at_parentheticals,
-    split_cue_extension,
 )
 from scriptforge.screenplay.script import Element, Script, normalise
 

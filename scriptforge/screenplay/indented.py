@@ -23,14 +23,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scriptforge.screenplay.format import Evidence, Format, Parsed, peek, percentage
-from scriptforge.screenplay.line_heuristics import (
+from scriptforge.screenplay.format import (
+    Evidence,
+    Format,
+    Parsed,
     blocks,
     is_act_heading,
     is_in_capitals,
     is_name,
     is_scene_heading,
     is_transition,
+    peek,
+    percentage,
 )
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 

@@ -20,14 +20,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from scriptforge.screenplay.format import Evidence, Format, Parsed, peek, percentage
-from scriptforge.screenplay.line_heuristics import (
+from scriptforge.screenplay.format import (
+    Evidence,
+    Format,
+    Parsed,
     is_act_heading,
     is_bracketed,
     is_label,
     is_name,
     is_scene_heading,
     is_transition,
+    peek,
+    percentage,
 )
 from scriptforge.screenplay.script import Element, Kind, Script, normalise, speaker_key
 

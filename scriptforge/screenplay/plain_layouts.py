@@ -14,8 +14,17 @@ Prose is text of no known layout: every block is an action. Numbers and times of
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from scriptforge.screenplay.format import Evidence, Format, Parsed, peek, percentage
-from scriptforge.screenplay.line_heuristics import blocks, is_act_heading, is_bracketed, is_name
+from scriptforge.screenplay.format import (
+    Evidence,
+    Format,
+    Parsed,
+    blocks,
+    is_act_heading,
+    is_bracketed,
+    is_name,
+    peek,
+    percentage,
+)
 from scriptforge.screenplay.script import Element
 
 _STAGE_DIRECTION = re.compile(r"(?:Re-?)?[Ee](?:nter|xit|xeunt)\b|(?:Alarum|Flourish|Sennet)s?\b")

@@ -16,8 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile, zip_longest
 from xml.etree.ElementTree import Element as Node
 
-from scriptforge.screenplay.format import BrokenScript, Evidence, Format, Parsed
-from scriptforge.screenplay.line_heuristics import is_bracketed
+from scriptforge.screenplay.format import BrokenScript, Evidence, Format, Parsed, is_bracketed
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.xml_stream import Found, pull, root
 

@@ -23,7 +23,7 @@ from scriptforge.options import Tracker
 from scriptforge.run.records import RunDescription, Validation
 from scriptforge.tracking.curves import Curves
 from scriptforge.training.events import Noted, Started, StepsDone, TrainingEvent, Validated
-from scriptforge.training.schedule import share_of_peak
+from scriptforge.training.optimizers import share_of_peak
 from scriptforge.workspace import RunFolder
 
 

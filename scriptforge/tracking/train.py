@@ -16,9 +16,8 @@ from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
-from scriptforge.training.devices import choose_device, is_first_process
+from scriptforge.training.devices import ProcessState, choose_device, is_first_process
 from scriptforge.training.events import Noted, TrainingEvent
-from scriptforge.training.process_state import ProcessState
 from scriptforge.training.settings import choose_settings
 from scriptforge.workspace import Workspace
 

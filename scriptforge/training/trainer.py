@@ -37,7 +37,7 @@ from scriptforge.run.records import (
 )
 from scriptforge.run.run import Run, load_weights, save_weights
 from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_state, save_checkpoint
-from scriptforge.training.devices import hardware, is_first_process, translate_memory_errors
+from scriptforge.training.devices import hardware, is_first_process, translate_memory_errors, with_own_state
 from scriptforge.training.events import (
     Finished,
     Interrupted,
@@ -47,8 +47,7 @@ from scriptforge.training.events import (
     Validated,
     diagnose,
 )
-from scriptforge.training.process_state import with_own_state
-from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
+from scriptforge.training.optimizers import Clock, TrainingSegment, share_of_peak
 from scriptforge.training.stepper import Stepper
 from scriptforge.training.transfer import describe_init_from, transfer_weights
 from scriptforge.workspace import RunFolder, atomic_write

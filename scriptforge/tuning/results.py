@@ -1,4 +1,9 @@
-"""Trials of a study as people see them, and what Optuna keeps of each.
+"""Events of a search, one by one, for whoever drives it.
+
+for each trial of this process:  TrialPrepared  TrialTrained …  TrialEnded
+while other processes finish:    Waiting …
+
+Trials of a study as people see them, and what Optuna keeps of each.
 
 Optuna keeps a trial's parameters, state and value by itself. Beside these, a trial and a study have notes of
 ours there, as user attributes: `TrialNotes` and `StudyNotes` are their schema, since what one process writes
@@ -9,13 +14,14 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
 
 from typing_extensions import Unpack
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
+
 
 State = Literal["running", "complete", "pruned", "failed", "repeated"]
 
@@ -42,6 +48,61 @@ class TrialRecord:
     seconds: float | None
     is_default: bool
     reason: str | None
+
+
+@dataclass(frozen=True)
+class TrialPrepared:
+    """A trial has its settings; the dataset that they need is made next.
+
+    Attributes:
+        number: of the trial.
+        settings: what it chose.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrialTrained:
+    """A trial made some steps.
+
+    Attributes:
+        number: of the trial.
+        progress: the share of its time that has passed, 0 … 1.
+        bits_per_character: at its last validation; None before the first.
+    """
+
+    number: int
+    progress: float
+    bits_per_character: float | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """No trial is left to begin, and other processes work on the last ones.
+
+    Attributes:
+        running: how many trials those are.
+    """
+
+    running: int
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial of this process has ended.
+
+    Attributes:
+        record: the trial.
+        best: the best trial so far, of all processes.
+    """
+
+    record: TrialRecord
+    best: TrialRecord | None
+
+
+TuningEvent: TypeAlias = TrialPrepared | TrialTrained | Waiting | TrialEnded
 
 
 class TrialNotes(TypedDict, total=False):

@@ -17,9 +17,13 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError, TrainingError, UsageError
 from scriptforge.training.events import Finished, Interrupted, StepsDone, TrainingEvent, Validated
 from scriptforge.training.trainer import start
-from scriptforge.tuning.events import TrialEnded, TrialPrepared, TrialTrained, TuningEvent, Waiting
 from scriptforge.tuning.results import (
+    TrialEnded,
+    TrialPrepared,
     TrialRecord,
+    TrialTrained,
+    TuningEvent,
+    Waiting,
     best_of,
     counts_of,
     importance_of,

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from support.documents import documents, lines_of
 
 from scriptforge.copying import ComparedText, Index, Line, examine
-from scriptforge.copying.page import render_page
-from scriptforge.copying.view import BANDS, figure_rows, marked_lines, summary_words
+from scriptforge.copying.view import BANDS, figure_rows, marked_lines, render_page, summary_words
 
 EVIL = '<script>alert("1")</script> & \x1b[31m\u202e\x00 \'"> <img src=x onerror=y>'
 WORDS = "one two three four five six seven eight nine ten"

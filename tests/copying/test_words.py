@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.copying import lines_of_rows, lines_of_script, lines_of_text
-from scriptforge.copying.words import fold, word_spans, words_in
+from scriptforge.copying.index import fold, word_spans, words_in
 from scriptforge.dataset import PLAIN, ScriptRow
 from scriptforge.screenplay.script import Element
 

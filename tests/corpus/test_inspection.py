@@ -15,8 +15,7 @@ from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.inspect import inspect_corpus
-from scriptforge.corpus.repetition import CloseNames, FormatMet, Inspection, Place
+from scriptforge.corpus.inspect import CloseNames, FormatMet, Inspection, Place, inspect_corpus
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.screenplay.formats import read

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scriptforge.copying import Index, examine, lines_of_script, lines_of_text
-from scriptforge.copying.words import fold
+from scriptforge.copying.index import fold
 from scriptforge.errors import UsageError
 from scriptforge.generation.copy_limit import CopyLimit
 from scriptforge.generation.grammar import build_grammar

@@ -10,7 +10,7 @@ import torch
 from support.tiny import finish, small
 
 from scriptforge.dataset import Dataset
-from scriptforge.training.process_state import with_own_state
+from scriptforge.training.devices import with_own_state
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
 

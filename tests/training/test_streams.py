@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.training.streams import Streams
+from scriptforge.training.stepper import Streams
 
 sizes = st.integers(1, 6)
 texts = st.integers(1, 80).map(lambda length: np.arange(length, dtype=np.uint8))

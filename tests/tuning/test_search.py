@@ -14,9 +14,16 @@ from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import StudyError, TrainingError, UsageError
-from scriptforge.tuning.events import TrialEnded, TrialPrepared, TrialTrained, TuningEvent
 from scriptforge.tuning.plots import draw_plots
-from scriptforge.tuning.results import counts_of, records_of, settings_of
+from scriptforge.tuning.results import (
+    TrialEnded,
+    TrialPrepared,
+    TrialTrained,
+    TuningEvent,
+    counts_of,
+    records_of,
+    settings_of,
+)
 from scriptforge.tuning.search import outcome_of, search
 from scriptforge.tuning.space import Space
 from scriptforge.tuning.study import Plan, Study, open_study
