@@ -24,7 +24,7 @@ from torch import Tensor
 from scriptforge import __version__
 from scriptforge.cli.app import run
 from scriptforge.generation import GeneratedText, generate
-from scriptforge.generation.decoding import Loop, ModelDecoder
+from scriptforge.generation.decoding import DecodingLoop, ModelDecoder
 from scriptforge.generation.grammar import Grammar, Position, build_grammar
 from scriptforge.generation.sampling import Sampler
 from scriptforge.models import inference_model
@@ -165,7 +165,7 @@ def time_steps(trained: Run, grammar: "Grammar | _NoGrammar", lanes: int) -> flo
         ModelDecoder(inference_model(trained.model), lanes),
         Sampler(SAMPLING, range(lanes), is_text_V),
     )
-    loop = Loop(decoder, grammar, (), sampler, int((~is_text_V).sum()), lanes)  # type: ignore[arg-type]
+    loop = DecodingLoop(decoder, grammar, (), sampler, int((~is_text_V).sum()), lanes)  # type: ignore[arg-type]
     loop.give([trained.vocabulary.end])
     begun = time.process_time()
     for _ in range(STEPS):

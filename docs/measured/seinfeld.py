@@ -35,7 +35,7 @@ from scriptforge.copying import (
 )
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
-from scriptforge.generation import Writing, generate
+from scriptforge.generation import Generation, generate
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
@@ -200,7 +200,7 @@ def costs_table(
 def cost(trained: Run, index: Index, without: GenerateOptions, with_it: GenerateOptions) -> float:
     """The share of time that a request adds to a token, once begun: medians of turns of two writings."""
     writings = [
-        iter(Writing(trained.model, trained.vocabulary, replace(request, length=10**6), index=index))
+        iter(Generation(trained.model, trained.vocabulary, replace(request, length=10**6), index=index))
         for request in (without, with_it)
     ]
     seconds: list[list[float]] = [[], []]

@@ -1,9 +1,17 @@
 """The cast: who may speak, who speaks next, and whether there are stage directions.
 
-A cue is a single token where a speaker has one of their own; the name of any other is spelled after the
-generic cue, and then only tokens that spell a name of the cast may come. Knows nothing of models.
+Names become tokens once, in `resolve_cast`; a prompt is built and a text is drawn with these tokens. A
+speaker with a token of their own has a cue of one token, in a mix one for each source. The name of any other
+speaker is spelled after the generic cue, and then only tokens that spell a name of the cast may come:
 
-Shape letters: B lanes, V vocabulary.
+    <cue:JERRY> what is …               Jerry has a token
+    <cue> new man <says> hello …        Newman has none
+
+With the cast `jerry,newman`, `<cue:JERRY>` and `<cue>` may open a line of dialogue, and no other cue; after
+`<cue>` only `new` may come, after `<cue> new` only `man`, after `<cue> new man` only `<says>`. The module
+knows nothing of models.
+
+Shape letters: B sequences of the batch, V vocabulary.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,19 +32,87 @@ PATIENCE = 8
 _OPENING_BRACKETS = "([{（［"
 
 
+@dataclass(frozen=True)
+class CastMember:
+    """One who may speak.
+
+    Attributes:
+        name: as a person typed it, without what a cue may add: `Jerry (O.S.)` is `Jerry`.
+        cues: the tokens of their own, by source; None is the source of a token that may come anywhere.
+        spelling: without a token of their own, the ids of the name and of `<says>`; else empty.
+    """
+
+    name: str
+    cues: tuple[tuple[str | None, int], ...]
+    spelling: tuple[int, ...]
+
+    def may_speak_in(self, source: str) -> bool:
+        """Return whether they may come in a source: one without a token may come anywhere."""
+        return not self.cues or any(own in (None, source) for own, _ in self.cues)
+
+
+@dataclass(frozen=True)
+class ResolvedCast:
+    """What a person asked for about the cast, with every name looked up in the vocabulary.
+
+    Attributes:
+        members: those who may speak; empty for everybody.
+        next_speaker: who speaks first of all that is drawn; None leaves it to the model.
+        stage_directions: whether there may be actions, and asides in brackets.
+    """
+
+    members: tuple[CastMember, ...] = ()
+    next_speaker: CastMember | None = None
+    stage_directions: bool = True
+
+    @property
+    def restricts(self) -> bool:
+        """Return whether anything at all is asked for."""
+        return bool(self.members or self.next_speaker or not self.stage_directions)
+
+    def admits(self, speaker: str) -> bool:
+        """Return whether a speaker, however spelled, is of the cast."""
+        return not self.members or speaker_key(speaker) in {speaker_key(each.name) for each in self.members}
+
+
+def resolve_cast(options: GenerateOptions, vocabulary: Vocabulary) -> ResolvedCast:
+    """Look up the names of a cast.
+
+    Args:
+        options: of which the cast, who is next and the stage directions are taken.
+        vocabulary: for scripts, if there is any name.
+
+    Raises:
+        UsageError: a name cannot be spelled in the vocabulary's tokens, or who is next is not of the cast.
+    """
+    cast = ResolvedCast(
+        tuple(_resolve(name, vocabulary) for name in options.cast),
+        _resolve(options.next_speaker, vocabulary) if options.next_speaker else None,
+        options.stage_directions,
+    )
+    check_admitted(cast, [options.next_speaker] if options.next_speaker else [])
+    return cast
+
+
+def _resolve(printed: str, vocabulary: Vocabulary) -> CastMember:
+    name = tidy_name(printed)
+    cues = tuple((token.source, token.id) for token in vocabulary.speaker_tokens_named(name))
+    if cues:
+        return CastMember(name, cues, ())
+    ids = vocabulary.encode(name)
+    if vocabulary.unknown in ids or not 0 < len(ids) <= NAME_LIMIT:
+        raise unknown_name("speaker", name, vocabulary.speakers)
+    return CastMember(name, (), (*ids, vocabulary.says))
+
+
 def tidy_name(printed: str) -> str:
-    """The name in a cue as a person may type it: `Jerry (O.S.)` is Jerry."""
+    """Return the name in a cue as a person may type it: `Jerry (O.S.)` is Jerry."""
     element = normalise(Element("dialogue", "-", printed))
     return element.speaker if element else ""
 
 
-def admits(options: GenerateOptions, speaker: str) -> bool:
-    """Return whether a speaker, however spelled, is of the cast asked for."""
-    return not options.cast or speaker_key(speaker) in map(speaker_key, options.cast)
-
-
 def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[str]) -> None:
-    """Lets only names pass that somebody of the cast has.
+    """Check that somebody of the training text has each of some names.
 
     Args:
         names: as typed.
@@ -52,112 +128,179 @@ def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[s
             raise unknown_name("speaker", name, known.values())
 
 
-class Cast:
-    """A options as a constraint on B lanes.
+def check_admitted(cast: ResolvedCast, speakers: Iterable[str]) -> None:
+    """Check that all who are to speak are of the cast.
 
     Args:
-        options: what is settled.
-        vocabulary: for scripts.
-        lanes: B.
-        device: where masks are.
-        must_speak: whether somebody has to speak once `PATIENCE` is at its end; a model that would rather
-            describe for ever never comes to the end of its turns.
+        cast: who may speak.
+        speakers: who speaks in the prime, or is to speak next.
 
     Raises:
-        UsageError: a name cannot be spelled in the vocabulary's tokens.
+        UsageError: one of them is not of the cast.
+    """
+    for speaker in speakers:
+        if not cast.admits(tidy_name(speaker)):
+            names = [*(member.name for member in cast.members), speaker]
+            raise UsageError(
+                f"“{speaker}” is to speak, but is not of the cast asked for.",
+                f"Add the name: --cast {','.join(names)}",
+            )
+
+
+def own_cues(cast: ResolvedCast, source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Return the cue tokens of those who may speak; in a mix, those of a source, or of any if it is None."""
+    return tuple(
+        token.id
+        for token in vocabulary.speaker_tokens
+        if cast.admits(token.name) and (source is None or token.source in (None, source))
+    )
+
+
+def find_sources(
+    wanted: str | None, speakers: Sequence[str], cast: ResolvedCast, vocabulary: Vocabulary
+) -> list[str]:
+    """Return the sources of a mix in which all may speak who are to; none where there is no mix.
+
+    Args:
+        wanted: the only source to look at; None for all.
+        speakers: who speaks in the prime.
+        cast: somebody of it, and who is next, must be able to speak there.
+        vocabulary: for scripts.
+
+    Raises:
+        UsageError: there is no such source, or they do not speak there.
+    """
+    if wanted and not vocabulary.sources:
+        raise UsageError(
+            "This model was trained on one corpus, and writes like no other.", "Leave --source out."
+        )
+    if wanted and wanted not in vocabulary.sources:
+        raise unknown_name("source", wanted, vocabulary.sources)
+    named = [_resolve_cues(name, vocabulary) for name in speakers]
+    named += [cast.next_speaker] if cast.next_speaker else []
+    found = [
+        source
+        for source in ([wanted] if wanted else vocabulary.sources)
+        if all(member.may_speak_in(source) for member in named)
+        and (not cast.members or any(member.may_speak_in(source) for member in cast.members))
+    ]
+    if vocabulary.sources and not found:
+        who = ", ".join(dict.fromkeys(member.name for member in (*named, *cast.members)))
+        where = f"the scripts of {wanted}" if wanted else "any one corpus of this mix"
+        raise UsageError(f"{who} do not speak in {where}.", "Choose a cast from one corpus.")
+    return found
+
+
+def _resolve_cues(speaker: str, vocabulary: Vocabulary) -> CastMember:
+    """Return a speaker of the prime, whose name is checked when the prime is encoded."""
+    cues = ((token.source, token.id) for token in vocabulary.speaker_tokens_named(tidy_name(speaker)))
+    return CastMember(speaker, tuple(cues), ())
+
+
+class CastConstraint:
+    """A cast as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
+
+    Args:
+        cast: who may speak.
+        vocabulary: for scripts.
+        batch_size: B.
+        device: where masks are.
+        must_speak: whether somebody has to speak after `PATIENCE` lines that nobody says. Without this, a
+            model that prefers to describe would never reach the number of turns asked for.
     """
 
     def __init__(
         self,
-        options: GenerateOptions,
+        cast: ResolvedCast,
         vocabulary: Vocabulary,
-        lanes: int,
+        batch_size: int,
         device: torch.device,
         *,
         must_speak: bool = False,
     ) -> None:
         self._vocabulary = vocabulary
-        self._unwanted_V = _unwanted(options, vocabulary).to(device)
-        everybody = _Roster(options.cast, vocabulary, device)
-        first = _Roster([options.next_speaker], vocabulary, device) if options.next_speaker else everybody
-        self._lanes = [_Lane(first, everybody) for _ in range(lanes)]
-        self._cues = frozenset(voice.id for voice in vocabulary.speaker_tokens)
+        self._unwanted_V = _unwanted(cast, vocabulary).to(device)
+        everybody = _Roster(cast.members, vocabulary, device)
+        first = _Roster([cast.next_speaker], vocabulary, device) if cast.next_speaker else everybody
+        self._sequences = [_Sequence(first, everybody) for _ in range(batch_size)]
+        self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
         self._unspoken = frozenset({vocabulary.heading, vocabulary.action, vocabulary.transition})
         self._unspoken_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
         self._unspoken_V[list(self._unspoken)] = must_speak
-        self._is_drawing = False
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
         """See `Constraint.forbid`."""
-        self._is_drawing = True
-        forbidden_BV = forbidden_BV | self._unwanted_V
-        for number, lane in enumerate(self._lanes):
-            if lane.spelled is None:
-                forbidden_BV[number] |= lane.roster.outsiders_V
-                if lane.silence >= PATIENCE:
-                    forbidden_BV[number] |= self._unspoken_V
-            elif lane.roster.is_closed:
-                forbidden_BV[number] = lane.roster.forbidden_after(lane.spelled)
-        return forbidden_BV
+        return torch.stack(
+            [
+                self._forbidden_row(forbidden_V, sequence)
+                for forbidden_V, sequence in zip(forbidden_BV, self._sequences, strict=True)
+            ]
+        )
 
-    def advance(self, ids: Sequence[int]) -> None:
-        """See `Constraint.advance`; what comes before the first draw was given, and is nobody's turn."""
-        if not self._is_drawing:
+    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+        """See `Constraint.advance`; what is given is nobody's turn."""
+        if not drawn:
             return
-        for lane, id_ in zip(self._lanes, ids, strict=True):
+        for sequence, id_ in zip(self._sequences, ids, strict=True):
             if id_ in self._unspoken:
-                lane.silence += 1
+                sequence.silence += 1
             elif id_ == self._vocabulary.cue:
-                lane.spelled = ()
+                sequence.spelled = ()
             elif id_ == self._vocabulary.says or id_ in self._cues:
-                lane.spelled = None
-                lane.silence = 0
-                lane.roster = lane.everybody
-            elif lane.spelled is not None:
-                lane.spelled += (id_,)
+                sequence.spelled = None
+                sequence.silence = 0
+                sequence.roster = sequence.everybody
+            elif sequence.spelled is not None:
+                sequence.spelled += (id_,)
+
+    def _forbidden_row(self, forbidden_V: Tensor, sequence: "_Sequence") -> Tensor:
+        roster = sequence.roster
+        if sequence.spelled is not None and roster.is_closed:
+            # Within a name of the cast its spelling alone decides, also where the grammar would forbid one
+            # of its characters: "Mr. [Smith]" with a bracket must still be spelled to its end.
+            return roster.forbidden_after(sequence.spelled)
+        if sequence.spelled is not None:
+            return forbidden_V | self._unwanted_V
+        outside_V = forbidden_V | self._unwanted_V | roster.outsiders_V
+        return outside_V | self._unspoken_V if sequence.silence >= PATIENCE else outside_V
 
 
 class _Roster:
     """Those who may speak, as masks.
 
     Args:
-        names: who; nobody named means that everybody may.
+        members: who; empty means everybody.
         vocabulary: for scripts.
         device: where masks are.
     """
 
-    def __init__(self, names: Iterable[str], vocabulary: Vocabulary, device: torch.device) -> None:
-        names = [tidy_name(name) for name in names]
-        self.is_closed = bool(names)
-        own = {voice.id for name in names for voice in vocabulary.speaker_tokens_named(name)}
-        self._spellings = [
-            (*_spell(name, vocabulary), vocabulary.says)
-            for name in names
-            if not vocabulary.speaker_tokens_named(name)
-        ]
+    def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary, device: torch.device) -> None:
+        self.is_closed = bool(members)
+        self._spellings = [member.spelling for member in members if not member.cues]
         self._size = vocabulary.size
         self._device = device
         self._forbidden: dict[tuple[int, ...], Tensor] = {}
-        self.outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+        outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
         if self.is_closed:
-            self.outsiders_V[[voice.id for voice in vocabulary.speaker_tokens if voice.id not in own]] = True
-            self.outsiders_V[vocabulary.cue] = not self._spellings
-        self.outsiders_V = self.outsiders_V.to(device)
+            own = {id_ for member in members for _, id_ in member.cues}
+            outsiders_V[[token.id for token in vocabulary.speaker_tokens if token.id not in own]] = True
+            outsiders_V[vocabulary.cue] = not self._spellings
+        self.outsiders_V = outsiders_V.to(device)
 
     def forbidden_after(self, spelled: tuple[int, ...]) -> Tensor:
-        """What must not come after the beginning of a name: `forbidden_V`."""
+        """Return what must not come after the beginning of a name: `forbidden_V`."""
         if spelled not in self._forbidden:
             length = len(spelled)
-            goes_on = [ids[length] for ids in self._spellings if ids[:length] == spelled]
+            continuations = [ids[length] for ids in self._spellings if ids[:length] == spelled]
             forbidden_V = torch.ones(self._size, dtype=torch.bool)
-            forbidden_V[goes_on] = False
+            forbidden_V[continuations] = False
             self._forbidden[spelled] = forbidden_V.to(self._device)
         return self._forbidden[spelled]
 
 
 @dataclass
-class _Lane:
-    """How far one lane is.
+class _Sequence:
+    """How far one sequence is.
 
     Attributes:
         roster: who may speak now.
@@ -172,85 +315,11 @@ class _Lane:
     silence: int = 0
 
 
-def _spell(name: str, vocabulary: Vocabulary) -> list[int]:
-    ids = vocabulary.encode(name)
-    if vocabulary.unknown in ids or not 0 < len(ids) <= NAME_LIMIT:
-        raise unknown_name("speaker", name, vocabulary.speakers)
-    return ids
-
-
-def _unwanted(options: GenerateOptions, vocabulary: Vocabulary) -> Tensor:
-    """The tokens that never come: those of stage directions, where there are none."""
+def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Tensor:
+    """Return the tokens that never come: those of stage directions, where there are to be none."""
     unwanted_V = torch.zeros(vocabulary.size, dtype=torch.bool)
-    if not options.stage_directions:
+    if not cast.stage_directions:
         for id_, text in enumerate(vocabulary.token_texts):
             unwanted_V[id_] = any(bracket in text for bracket in _OPENING_BRACKETS)
         unwanted_V[vocabulary.action] = True
     return unwanted_V
-
-
-def refuse_contradiction(options: GenerateOptions, speakers: Iterable[str]) -> None:
-    """Lets only those speak who are of the cast.
-
-    Args:
-        options: what is settled.
-        speakers: who speaks in the prime, and who is to speak next.
-
-    Raises:
-        UsageError: one of them is not of the cast.
-    """
-    for speaker in filter(None, speakers):
-        if not admits(options, tidy_name(speaker)):
-            raise UsageError(
-                f"“{speaker}” is to speak, but is not of the cast asked for.",
-                f"Add the name: --cast {','.join([*options.cast, speaker])}",
-            )
-
-
-def own_cues(options: GenerateOptions, source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The cue tokens of those who may speak; in a mix, those of a source, or of any."""
-    return tuple(
-        voice.id
-        for voice in vocabulary.speaker_tokens
-        if admits(options, voice.name) and (source is None or voice.source in (None, source))
-    )
-
-
-def find_sources(
-    wanted: str | None, speakers: Sequence[str], options: GenerateOptions, vocabulary: Vocabulary
-) -> list[str]:
-    """The sources of a mix in which all may speak who are to; none where there is no mix.
-
-    Args:
-        wanted: the only source to look at.
-        speakers: who speaks in the prime.
-        options: somebody of its cast, and who is next, must speak.
-        vocabulary: for scripts.
-
-    Raises:
-        UsageError: there is no such source, or they do not speak there.
-    """
-    if wanted and not vocabulary.sources:
-        raise UsageError(
-            "This model was trained on one corpus, and writes like no other.", "Leave --source out."
-        )
-    if wanted and wanted not in vocabulary.sources:
-        raise unknown_name("source", wanted, vocabulary.sources)
-    named = [*speakers, *([options.next_speaker] if options.next_speaker else [])]
-    found = [
-        source
-        for source in ([wanted] if wanted else vocabulary.sources)
-        if all(_may_speak(name, source, vocabulary) for name in named)
-        and (not options.cast or any(_may_speak(name, source, vocabulary) for name in options.cast))
-    ]
-    if vocabulary.sources and not found:
-        who = ", ".join(dict.fromkeys([*named, *options.cast]))
-        where = f"the scripts of {wanted}" if wanted else "any one corpus of this mix"
-        raise UsageError(f"{who} do not speak in {where}.", "Choose a cast from one corpus.")
-    return found
-
-
-def _may_speak(name: str, source: str, vocabulary: Vocabulary) -> bool:
-    """Whether a speaker may come in a source: one without a token may come anywhere."""
-    voices = vocabulary.speaker_tokens_named(tidy_name(name))
-    return not voices or any(voice.source in (None, source) for voice in voices)

@@ -1,14 +1,24 @@
 """A limit to copying, kept while a text is written: never more than N words in a row of the training text.
 
-When the last N words of a lane stand in the training text as they do here, the next word may not begin like
-one that follows them there: a token whose letters begin such a word is forbidden, as is one that is the word
-and ends it. A word that begins otherwise is another word, so no run of N + 1 copied words ever comes into
-being, at any level, and nothing has to be taken back.
+If the last N words of a sequence stand in the training text in the same order, the next word may not begin
+like one that follows them there: a token whose letters begin such a word is forbidden, and so is one that is
+the word and ends it. A word that begins otherwise is another word, so that there is never a run of N + 1
+copied words, at any level, and no token has to be removed again.
 
-What a word is, `scriptforge.copying.index` says; names of speakers are no part of the text. Knows nothing
-of models.
+For example, let the training text be `It is the goose, and it is the lamp.` and N = 3. After `who? it is the`
+the last three words stand in the text twice, followed by `goose` and by `lamp`. At the word level these two
+tokens are forbidden. At the char level it is `g` and `l`: `goat` would not be a copy, but whether `g` becomes
+`goat` or `goose` is not known before it is too late. After `it is the`, `g` itself could only be given by a
+prime; then `goo` may not become `goose`, but the given letters may stand.
 
-Shape letters: B lanes, V vocabulary.
+Four classes do this. `CopyLimit` makes masks for B sequences. `_Sequence` follows one: the copied words at
+its end and the letters of the word begun. `_Rule` says what may follow copied words, from the index of the
+training text. `_Tokens` says what each token does to the words of a text.
+
+`scriptforge.copying.index` says what a word is; names of speakers are no part of the text. The module
+knows nothing of models.
+
+Shape letters: B sequences of the batch, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -25,12 +35,12 @@ from scriptforge.vocabulary import Vocabulary
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 _REMEMBERED = 1 << 12
 
-Run = tuple[int, ...]
+CopiedRun = tuple[int, ...]
 """The words at the end of a text, N at most, that stand in the training text in a row; by their numbers."""
 
 
 class CopyLimit:
-    """The limit as a constraint on B lanes.
+    """The limit as a constraint on B sequences.
 
     Words that are given count as the others do, but what is given is not forbidden: a prime may copy.
 
@@ -38,43 +48,47 @@ class CopyLimit:
         index: the training text.
         vocabulary: the model's.
         words: N, how many words in a row may be copied, 1 or more.
-        lanes: B.
+        batch_size: B.
 
     Attributes:
-        relaxed: how often it had to let everything pass on a lane, as nothing else could have come there.
+        relaxed: how often it had to let everything pass in a sequence, since nothing else could come there.
 
     Raises:
         UsageError: `words` is less than 1.
     """
 
-    def __init__(self, index: Index, vocabulary: Vocabulary, words: int, lanes: int) -> None:
+    def __init__(self, index: Index, vocabulary: Vocabulary, words: int, batch_size: int) -> None:
         if words < 1:
             raise UsageError(
                 f"At most {words} copied words in a row cannot be asked for.", "Allow 1 or more; 8 is usual."
             )
         rule = _Rule(index, words, _Tokens(vocabulary))
-        self._lanes = [_Lane(rule) for _ in range(lanes)]
+        self._sequences = [_Sequence(rule) for _ in range(batch_size)]
         self.relaxed = 0
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
         """See `Constraint.forbid`."""
-        for number, lane in enumerate(self._lanes):
-            copying = lane.copying()
-            if not copying:
-                continue
-            forbidden_V = forbidden_BV[number].clone()
-            forbidden_V[torch.tensor(copying, device=forbidden_V.device)] = True
-            if forbidden_V.all():
-                self.relaxed += 1
-            else:
-                forbidden_BV = forbidden_BV.clone()
-                forbidden_BV[number] = forbidden_V
-        return forbidden_BV
+        copying = [sequence.copying() for sequence in self._sequences]
+        if not any(copying):
+            return forbidden_BV  # nothing is near a copy, which is usual: the draw then skips `keep_ends`
+        return torch.stack(
+            [self._forbidden_row(row_V, ids) for row_V, ids in zip(forbidden_BV, copying, strict=True)]
+        )
 
-    def advance(self, ids: Sequence[int]) -> None:
-        """See `Constraint.advance`."""
-        for lane, id_ in zip(self._lanes, ids, strict=True):
-            lane.push(id_)
+    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+        """See `Constraint.advance`; given words count as drawn ones do."""
+        for sequence, id_ in zip(self._sequences, ids, strict=True):
+            sequence.push(id_)
+
+    def _forbidden_row(self, forbidden_V: Tensor, copying: Sequence[int]) -> Tensor:
+        """Return the mask of one sequence, without the tokens that would copy if something else is left."""
+        if not copying:
+            return forbidden_V
+        limited_V = forbidden_V.index_fill(0, torch.tensor(copying, device=forbidden_V.device), True)
+        if limited_V.all():
+            self.relaxed += 1
+            return forbidden_V
+        return limited_V
 
 
 class _Tokens:
@@ -111,7 +125,7 @@ class _Tokens:
                 table.setdefault((form.strip(), form.startswith(BOUNDARY)), []).append(id_)
 
     def beginning(self, word: str, *, apart: bool) -> list[int]:
-        """The tokens of letters of one word that are the beginning of `word`, or all of it.
+        """Return the tokens of letters of one word that are the beginning of `word`, or all of it.
 
         Args:
             word: folded.
@@ -125,7 +139,7 @@ class _Tokens:
         return found
 
     def form_after(self, kept: Sequence[int], id_: int) -> str | None:
-        """The form of tokens that tell nothing yet with one more; None if that tells nothing either."""
+        """Return the form of tokens that tell nothing yet and one more; None if that tells nothing either."""
         if not kept:
             return self.forms[id_]
         if self.is_layout[id_]:
@@ -134,7 +148,7 @@ class _Tokens:
         return None if text.endswith(_UNFINISHED) else _form(text)
 
     def words_kept(self, kept: Sequence[int]) -> int:
-        """How many words, at most, tokens that tell nothing yet hold letters of."""
+        """Return how many words, at most, tokens that tell nothing yet hold letters of."""
         return len(fold(self._vocabulary.decode(kept)).split()) + 1  # which the last character may be
 
     def _form_alone(self, id_: int) -> str | None:
@@ -163,14 +177,15 @@ class _Rule:
         self.following = lru_cache(_REMEMBERED)(self._following)
         self.beginnings = lru_cache(_REMEMBERED)(self._beginnings)
 
-    def goes_too_far(self, run: Run, letters: str, form: str) -> bool:
-        """Whether a token makes, or begins, one copied word too many.
+    def goes_too_far(self, run: CopiedRun, letters: str, form: str) -> bool:
+        """Return whether a token makes, or begins, one copied word too many.
 
         Args:
             run: at the end of the whole words written.
             letters: those of a word that is begun. If the token ends that word as it is, it is let pass.
             form: the token's.
         """
+        # A given word that ends here as it is may be a copy: a prime may copy, and cannot be changed.
         if letters and form.startswith(BOUNDARY):
             run, letters = self.extended(run, letters), ""
         *whole, begun = (letters + form).split(BOUNDARY)
@@ -180,41 +195,43 @@ class _Rule:
             run = self.extended(run, word)
         return bool(begun) and self.may_become_copied(run, begun)
 
-    def may_become_copied(self, run: Run, letters: str) -> bool:
-        """Whether letters begin a word that follows a run of N words in the training text."""
+    def may_become_copied(self, run: CopiedRun, letters: str) -> bool:
+        """Return whether letters begin a word that follows a run of N words in the training text."""
         return any(word.startswith(letters) for word in self.following(run))
 
-    def _extended(self, run: Run, word: str) -> Run:
-        """The run at the end of a text after one more word."""
+    def _extended(self, run: CopiedRun, word: str) -> CopiedRun:
+        """Return the run at the end of a text after one more word."""
+        # Only the longest ending that occurs in the training text is kept: what a shorter ending adds later
+        # is found again from there, and equal runs share one entry of the caches.
         words = (*run, self._index.number(word))[-self.limit :]
         return words[len(words) - self._index.longest_ending(words) :]
 
-    def _following(self, run: Run) -> frozenset[str]:
-        """The words that must not follow a run: none unless it has N words."""
+    def _following(self, run: CopiedRun) -> frozenset[str]:
+        """Return the words that must not follow a run: none unless it has N words."""
         return self._index.words_after(run) if len(run) == self.limit else frozenset()
 
-    def _beginnings(self, run: Run, apart: bool) -> list[int]:
-        """The tokens of one word that must not follow a run; see `_Tokens.beginning`."""
+    def _beginnings(self, run: CopiedRun, apart: bool) -> list[int]:
+        """Return the tokens of one word that must not follow a run; see `_Tokens.beginning`."""
         return [id_ for word in self.following(run) for id_ in self.tokens.beginning(word, apart=apart)]
 
 
-class _Lane:
-    """How far one lane is: the copied words at its end, and what has come of the next word.
+class _Sequence:
+    """How far one sequence is: the copied words at its end, and what has come of the next word.
 
     Args:
-        rule: the same for all lanes.
+        rule: the same for all sequences.
     """
 
     def __init__(self, rule: _Rule) -> None:
         self._rule = rule
         self._tokens = rule.tokens
-        self._run: Run = ()
+        self._run: CopiedRun = ()
         self._letters = ""
         self._kept: list[int] = []
         self._is_in_name = False
 
     def push(self, id_: int) -> None:
-        """Takes the next token."""
+        """Take the next token."""
         is_layout = self._tokens.is_layout[id_]
         if is_layout or not self._is_in_name:
             form = self._tokens.form_after(self._kept, id_)
@@ -224,13 +241,16 @@ class _Lane:
             self._is_in_name = id_ == self._tokens.cue
 
     def copying(self) -> list[int]:
-        """The tokens that would make, or begin, one copied word too many."""
+        """Return the tokens that would make, or begin, one copied word too many."""
         if self._is_in_name or not self._is_near():
-            return []
+            return []  # the usual case, and the only one that must cost nothing
         forms = self._tokens.forms
         if self._kept or self._is_about_to_copy():
+            # What a token makes of the letters or bytes before it depends on these: every token is tried.
             later = ((id_, self._tokens.form_after(self._kept, id_)) for id_ in range(len(forms)))
             return [id_ for id_, form in later if form and self._goes_too_far(form)]
+        # Else a word begun is certainly no copy, and only a word that begins with this token can be one: such
+        # tokens are looked up by their letters, and only those of several words are tried.
         run = self._rule.extended(self._run, self._letters) if self._letters else self._run
         several = [id_ for id_ in self._tokens.several if self._goes_too_far(forms[id_] or "")]
         return self._rule.beginnings(run, bool(self._letters)) + several
@@ -244,14 +264,14 @@ class _Lane:
             self._run = self._rule.extended(self._run, word)
 
     def _is_near(self) -> bool:
-        """Whether one more token can make a run of more than N copied words, as far as their number goes."""
+        """Return whether one more token can make a run of more than N words, copied or not."""
         words = len(self._run) + bool(self._letters) + self._tokens.most_words
         if self._kept:
             words += self._tokens.words_kept(self._kept)
         return words > self._rule.limit
 
     def _is_about_to_copy(self) -> bool:
-        """Whether the word begun, which was given or let pass, may still become a copied one too many."""
+        """Return whether the word begun, which was given, may still become a copied one too many."""
         return bool(self._letters) and self._rule.may_become_copied(self._run, self._letters)
 
     def _goes_too_far(self, form: str) -> bool:
@@ -259,7 +279,7 @@ class _Lane:
 
 
 def _form(text: str) -> str:
-    """A text, folded, with a single boundary where there are several."""
+    """Return a text, folded, with a single boundary where there are several."""
     folded = fold(text)
     inner = BOUNDARY.join(folded.split())
     if not inner:

@@ -1,14 +1,12 @@
-"""A sitting: where the writing broke off, and the file that keeps it until it goes on.
+"""The decoding loop, and its state, which can be saved in a file and continued.
 
-A file holds tensors and a few words on whose they are; there is no pickle. Knows nothing of models.
+Each step has scores from the model, a mask from grammar and constraints, and a draw; the drawn token is what
+the model reads next. The loop takes ids and returns ids, and knows nothing of text.
 
-Shape letters: B lanes, T tokens, V vocabulary.
+A saved state is a safetensors file: tensors, and a few words on which model they belong to. There is no
+pickle.
 
-The loop of generation: scores, a mask, a draw, and the drawn token is what the model reads next.
-
-Knows nothing of text: it takes ids and gives ids.
-
-Shape letters: B lanes, T steps, V vocabulary.
+Shape letters: B sequences of the batch, L layout tokens, T steps, V vocabulary.
 """
 
 import math
@@ -33,8 +31,8 @@ _PARTS = ("sampler", "decoder")
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """All that going on needs.
+class DecodingState:
+    """All that is needed to continue as if there had been no pause.
 
     Attributes:
         ids_TB: every id so far, given or drawn.
@@ -49,88 +47,24 @@ class Sitting:
     decoder: Mapping[str, Tensor]
 
 
-def save_sitting(sitting: Sitting, path: Path, *, weights: str, seed: int) -> None:
-    """Writes a sitting as a safetensors file.
-
-    Args:
-        sitting: what to write.
-        path: the file, which is replaced.
-        weights: the fingerprint of the model's weights.
-        seed: what the first sitting began with.
-    """
-    tensors = {"ids": sitting.ids_TB, "logits": sitting.logits_BV}
-    for part in _PARTS:
-        tensors |= {f"{part}.{name}": tensor for name, tensor in getattr(sitting, part).items()}
-    metadata = {"format": _FORMAT, "weights": weights, "seed": str(seed)}
-    with atomic_file(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
-
-
-def load_sitting(path: Path, *, weights: str) -> tuple[Sitting, int]:
-    """Reads a sitting.
-
-    Args:
-        path: the file.
-        weights: the fingerprint of the weights of the model that is to go on.
-
-    Returns:
-        The sitting, and the seed that the first one began with.
-
-    Raises:
-        RunError: the file is missing, damaged, or of another model.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != _FORMAT:
-            raise ValueError("not a sitting")
-        parts = {
-            part: {
-                name.removeprefix(f"{part}."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(f"{part}.")
-            }
-            for part in _PARTS
-        }
-        sitting = Sitting(tensors["ids"].long(), tensors["logits"], **parts)
-        seed = int(metadata["seed"])
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise cannot_continue(path) from error
-    if metadata.get("weights") != weights:
-        raise RunError(
-            f"{path.name} was saved with another model, or before this one was trained further.",
-            "Name the run that it was made with: scriptforge runs",
-        )
-    return sitting, seed
-
-
-def cannot_continue(path: Path) -> RunError:
-    """The error for a file from which nothing can go on."""
-    return RunError(
-        f"{path.name} is missing or damaged, or is not what --save-state writes.",
-        "Begin anew, and save the state again with --save-state.",
-    )
-
-
 class Decoder(Protocol):
-    """A model in the middle of B texts."""
+    """A model that is reading B texts."""
 
     @property
     def device(self) -> torch.device:
-        """Where ids are taken and scores given."""
+        """Return where ids are taken and scores returned."""
         ...
 
     def read(self, ids_BT: Tensor) -> Tensor:
-        """Reads T more tokens on each lane and scores what may come after them: `logits_BV`."""
+        """Read T more tokens in each sequence; return scores of what may come after them: `logits_BV`."""
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """All that it remembers of what it has read, by name."""
+        """Return all that it remembers of what it has read, by name."""
         ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on where another decoder of the same kind and as many lanes stood.
+        """Continue where another decoder of the same kind and batch size stopped.
 
         Raises:
             ValueError or KeyError: the state is of another kind of decoder or model.
@@ -143,12 +77,12 @@ class ModelDecoder:
 
     Args:
         model: in evaluation mode.
-        lanes: B.
+        batch_size: B.
     """
 
-    def __init__(self, model: LanguageModel, lanes: int) -> None:
+    def __init__(self, model: LanguageModel, batch_size: int) -> None:
         self._model = model
-        self._state = model.initial_state(lanes)
+        self._state = model.initial_state(batch_size)
         self.device = self._state[0].device
 
     def read(self, ids_BT: Tensor) -> Tensor:
@@ -168,10 +102,11 @@ class ModelDecoder:
         self._state = restored
 
 
-class Loop:
-    """The loop itself, on B lanes; inference mode ends with each step, as a generator's would leak.
+class DecodingLoop:
+    """The loop, for B sequences.
 
-    The decoder may be anywhere; what is done with its scores is done on the CPU.
+    The decoder may be on any device; what is done with its scores is done on the CPU. Inference mode begins
+    and ends with each step: in a generator it would leak into whatever runs between two steps.
 
     Args:
         decoder: has read nothing yet.
@@ -179,7 +114,7 @@ class Loop:
         constraints: what else must not.
         sampler: draws it.
         layout_size: how many tokens, the first ones of the vocabulary, are no text.
-        lanes: B.
+        batch_size: B.
     """
 
     def __init__(
@@ -189,30 +124,30 @@ class Loop:
         constraints: Sequence[Constraint],
         sampler: Sampler,
         layout_size: int,
-        lanes: int,
+        batch_size: int,
     ) -> None:
         self._decoder = decoder
         self._grammar = grammar
         self._constraints = constraints
         self._sampler = sampler
         self._layout_size = layout_size
-        self._position = grammar.start(lanes)
+        self._position = grammar.start(batch_size)
         self._history: list[list[int]] = []
-        self._unread_BT = torch.empty((lanes, 0), dtype=torch.int64)
-        self._logits_BV = torch.empty((lanes, 0))
+        self._unread_BT = torch.empty((batch_size, 0), dtype=torch.int64)
+        self._logits_BV = torch.empty((batch_size, 0))
 
     @torch.inference_mode()
     def give(self, ids: Sequence[int]) -> None:
-        """Takes ids that are given and not drawn; the model reads them with the next draw."""
-        lanes = len(self._unread_BT)
+        """Take ids that are given and not drawn; the model reads them with the next draw."""
+        batch_size = len(self._unread_BT)
         ids_T1 = torch.tensor(ids, dtype=torch.int64)[:, None]
-        ids_TB = ids_T1.expand(-1, lanes)
+        ids_TB = ids_T1.expand(-1, batch_size)
         self._take(ids_TB)
         self._unread_BT = torch.cat([self._unread_BT, ids_TB.T], dim=1)
 
     @torch.inference_mode()
     def draw(self, choices: Sequence[int] = ()) -> list[int]:
-        """Reads what is unread and draws the next id of each lane, one of the choices if there are any."""
+        """Read what is unread and draw the next id of each sequence, one of the choices if there are any."""
         self._read()
         logits_BV = self._logits_BV
         forbidden_BV = well_formed_BV = self._grammar.forbidden(self._position)
@@ -227,26 +162,27 @@ class Loop:
         ids_B = self._sampler.draw(logits_BV, forbidden_BV)
         self._unread_BT = ids_B[:, None]
         ids: list[int] = ids_B.tolist()
-        self._advance(ids)
+        self._advance(ids, drawn=True)
         return ids
 
     @torch.inference_mode()
-    def pause(self, *, take_back: bool) -> Sitting:
-        """Puts everything aside so that `resume` goes on as if there had been no pause.
+    def pause(self, *, rollback: bool) -> DecodingState:
+        """Return the state from which `resume` continues as if there had been no pause.
 
         Args:
-            take_back: whether the last draw is to be made again then, which must have been of tokens that
-                are no text.
+            rollback: whether the last draw is to be made again then; it must have been of layout tokens. A
+                text ends where a layout token, the opening of the next line, was drawn. Rolled back, this
+                draw is made again after whatever the continuation is given, such as a prime or a cast.
 
         Returns:
-            The state of all lanes; the loop itself is not to be used any more.
+            The state of all sequences; the loop itself is not to be used any more.
         """
-        if take_back:
-            self._sampler.take_back()
+        if rollback:
+            self._sampler.rollback()
             self._history.pop()
         else:
             self._read()
-        return Sitting(
+        return DecodingState(
             ids_TB=torch.tensor(self._history),
             logits_BV=self._logits_BV,
             sampler=self._sampler.state(),
@@ -254,41 +190,43 @@ class Loop:
         )
 
     @torch.inference_mode()
-    def resume(self, sitting: Sitting) -> None:
-        """Goes on from where another loop paused, before anything else is given or drawn.
+    def resume(self, state: DecodingState) -> None:
+        """Continue where another loop paused, before anything else is given or drawn.
 
         Raises:
-            RuntimeError, ValueError or KeyError: the sitting is of another model, or damaged.
+            RuntimeError, ValueError or KeyError: the state is of another model, or damaged.
         """
-        self._take(sitting.ids_TB)
-        self._sampler.restore(sitting.sampler)
-        self._decoder.restore(sitting.decoder)
-        self._logits_BV = sitting.logits_BV
+        self._take(state.ids_TB)
+        self._sampler.restore(state.sampler)
+        self._decoder.restore(state.decoder)
+        self._logits_BV = state.logits_BV
 
     def _read(self) -> None:
-        """Reads what is unread, after which the scores are those of what may come now."""
+        """Read what is unread, after which the scores are those of what may come now."""
         if self._unread_BT.shape[1]:
             self._logits_BV = self._decoder.read(self._unread_BT.to(self._decoder.device)).cpu()
             self._unread_BT = self._unread_BT[:, :0]
 
     def _take(self, ids_TB: Tensor) -> None:
-        """Follows ids that were not drawn just now."""
+        """Follow ids that were not drawn just now."""
         self._sampler.remember(ids_TB)
         for ids in ids_TB.tolist():
-            self._advance(ids)
+            self._advance(ids, drawn=False)
 
-    def _advance(self, ids: list[int]) -> None:
+    def _advance(self, ids: list[int], *, drawn: bool) -> None:
         self._position = self._grammar.advance(self._position, ids)
         self._history.append(ids)
         for constraint in self._constraints:
-            constraint.advance(ids)
+            constraint.advance(ids, drawn=drawn)
 
 
 def keep_ends(logits_BV: Tensor, before_BV: Tensor, after_BV: Tensor, layout_size: int) -> Tensor:
-    """Gives the probability of layout tokens that constraints forbid to those that they allow.
+    """Move the probability of layout tokens that constraints forbid to those that they allow.
 
-    A line ends where a layout token comes. If only one of a hundred speakers may speak next, lines should not
-    become a hundred times as long: whether a line ends is the model's business, who is next the constraint's.
+    A line ends where a layout token comes. If only one of a hundred speakers may speak next, lines must not
+    become a hundred times as long: the model decides whether a line ends, the constraint who is next. For
+    example, with probabilities of 0.2 for `<cue:JERRY>`, 0.3 for `<cue:ELAINE>` and 0.5 for words, and Jerry
+    as the only one who may speak, Jerry's cue gets 0.5.
 
     Args:
         logits_BV: the model's scores.
@@ -305,3 +243,67 @@ def keep_ends(logits_BV: Tensor, before_BV: Tensor, after_BV: Tensor, layout_siz
     kept_B1 = layout_BL.masked_fill(~kept_BL, -math.inf).logsumexp(-1, keepdim=True)
     raised_BL = torch.where(kept_BL, layout_BL + (all_B1 - kept_B1), layout_BL)
     return torch.cat([raised_BL, logits_BV[:, layout_size:]], dim=1)
+
+
+def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> None:
+    """Write a state as a safetensors file.
+
+    Args:
+        state: what to write.
+        path: the file, which is replaced.
+        weights: the fingerprint of the model's weights.
+        seed: what the text began with.
+    """
+    tensors = {"ids": state.ids_TB, "logits": state.logits_BV}
+    for part in _PARTS:
+        tensors |= {f"{part}.{name}": tensor for name, tensor in getattr(state, part).items()}
+    metadata = {"format": _FORMAT, "weights": weights, "seed": str(seed)}
+    with atomic_file(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+
+
+def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
+    """Read a state.
+
+    Args:
+        path: the file.
+        weights: the fingerprint of the weights of the model that is to continue.
+
+    Returns:
+        The state, and the seed that the text began with.
+
+    Raises:
+        RunError: the file is missing, damaged, or of another model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != _FORMAT:
+            raise ValueError("not a decoding state")
+        parts = {
+            part: {
+                name.removeprefix(f"{part}."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(f"{part}.")
+            }
+            for part in _PARTS
+        }
+        state = DecodingState(tensors["ids"].long(), tensors["logits"], **parts)
+        seed = int(metadata["seed"])
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise _damaged(path) from error
+    if metadata.get("weights") != weights:
+        raise RunError(
+            f"{path.name} was saved with another model, or before this one was trained further.",
+            "Name the run that it was made with: scriptforge runs",
+        )
+    return state, seed
+
+
+def _damaged(path: Path) -> RunError:
+    """Return the error for a file that cannot be continued."""
+    return RunError(
+        f"{path.name} is missing or damaged, or is not what --save-state writes.",
+        "Begin anew, and save the state again with --save-state.",
+    )

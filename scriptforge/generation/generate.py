@@ -1,8 +1,10 @@
-"""Text from a model: pieces in the making, and the two ways to have them, whole or as they come.
+"""Text from a model: `generate` returns whole texts, `stream` yields one as it is written.
 
-Knows nothing of training, files or the command line.
+What a person asks for takes one way: the prime is parsed and names are looked up (`cast.py`, `prompt.py`),
+the prompt is given to the decoding loop (`decoding.py`), and the ids that come out become text
+(`transcript.py`). The module knows nothing of training and of the command line.
 
-Shape letters: B lanes.
+Shape letters: B sequences of the batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +14,12 @@ import torch
 
 from scriptforge.copying import Index, Line, lines_of_script, lines_of_text
 from scriptforge.errors import RunError
-from scriptforge.generation.cast import Cast
+from scriptforge.generation.cast import CastConstraint, ResolvedCast, resolve_cast
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.decoding import Decoder, Loop, ModelDecoder, Sitting
+from scriptforge.generation.decoding import Decoder, DecodingLoop, DecodingState, ModelDecoder
 from scriptforge.generation.grammar import Constraint, build_grammar
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
-from scriptforge.generation.prompt import Given, build_prompt
+from scriptforge.generation.prompt import Given, build_prompt, check_options
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models import LanguageModel, inference_model
@@ -35,7 +37,7 @@ class GeneratedText:
     Attributes:
         seed: what would make it again.
         text: laid out in lines, each with its line end.
-        elements: the same as a script; none where the text is plain.
+        elements: the same as a script; none if the text is plain.
     """
 
     seed: int
@@ -44,14 +46,14 @@ class GeneratedText:
 
     @property
     def lines(self) -> Iterator[Line]:
-        """Its lines, as originality examines them."""
+        """Return its lines, as originality examines them."""
         return lines_of_script(self.elements) if self.elements else lines_of_text(self.text)
 
 
 def generate(
     model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
 ) -> list[GeneratedText]:
-    """Writes the pieces asked for, all at once; the same request gives the same text.
+    """Write the texts asked for, all at once; the same options give the same texts.
 
     Args:
         model: in evaluation mode.
@@ -60,44 +62,44 @@ def generate(
         index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
-        UsageError: the request does not suit the model; see `build_prompt`.
+        UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
     """
-    writing = Writing(model, vocabulary, options, index=index)
-    for _ in writing:
+    generation = Generation(model, vocabulary, options, index=index)
+    for _ in generation:
         pass
-    return writing.pieces
+    return generation.texts
 
 
 def stream(
     model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
 ) -> Iterator[str]:
-    """Writes the one piece asked for, and gives its text as it comes; nothing given is taken back.
+    """Write the one text asked for, and yield it as it comes; what was yielded never changes.
 
     Args:
         model: in evaluation mode.
         vocabulary: the one it was trained with.
-        options: what to write.
+        options: what to write, with a `count` of 1.
         index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
-        UsageError: the request does not suit the model; see `build_prompt`.
+        UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
     """
-    return (news for (news,) in Writing(model, vocabulary, options, index=index) if news)
+    return (news for (news,) in Generation(model, vocabulary, options, index=index) if news)
 
 
-class Writing:
-    """Texts in the making: going through it writes them, and yields what is new on each of B lanes.
+class Generation:
+    """The writing of B texts: iterating over it writes them, and yields what is new in each.
 
     Args:
         model: in evaluation mode.
         vocabulary: the one it was trained with.
         options: what to write; B is its `count`.
-        after: where an earlier writing of one piece paused; its dice are thrown on, and the seed of the
-            request is its name alone.
+        after: where an earlier generation of one text paused. Its random numbers are continued, and the seed
+            of the options is only what the text is known by.
         index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
-        UsageError: the request does not suit the model; see `build_prompt`.
+        UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
         RunError: `after` is of another model.
     """
 
@@ -107,25 +109,22 @@ class Writing:
         vocabulary: Vocabulary,
         options: GenerateOptions,
         *,
-        after: Sitting | None = None,
+        after: DecodingState | None = None,
         index: Index | None = None,
     ) -> None:
+        check_options(options, vocabulary)
+        cast = resolve_cast(options, vocabulary)
+        self._prompt = build_prompt(
+            options, cast, vocabulary, continues=after is not None, source=_source_of(after, vocabulary)
+        )
         self._vocabulary = vocabulary
         self._seeds = range(options.seed, options.seed + options.count)
-        self._prompt = build_prompt(
-            options, vocabulary, goes_on=after is not None, source=_source_of(after, vocabulary)
-        )
-        self._lanes = [_Lane(options, vocabulary) for _ in self._seeds]
-        decoder = _decoder(inference_model(model, "int8" if options.int8 else "fp32"), vocabulary, options)
-        self._copying = (
-            CopyLimit(index, vocabulary, options.max_copy, options.count)
-            if index and options.max_copy
-            else None
-        )
-        self._loop = Loop(
-            decoder,
+        self._sequences = [_Sequence(options, vocabulary) for _ in self._seeds]
+        self._copy_limit = _copy_limit(options, vocabulary, index)
+        self._loop = DecodingLoop(
+            _decoder(model, vocabulary, options),
             build_grammar(vocabulary, _CPU),
-            self._constraints(options),
+            _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text)),
             int((~vocabulary.is_text).sum()),
             options.count,
@@ -137,66 +136,75 @@ class Writing:
         for part in self._prompt:
             if isinstance(part, Given):
                 self._loop.give(part.ids)
-                yield [lane.begin(part.ids) for lane in self._lanes]
+                yield [sequence.begin(part.ids) for sequence in self._sequences]
             else:
                 drawn = self._loop.draw(part.choices)
-                yield [lane.begin([id_]) for lane, id_ in zip(self._lanes, drawn, strict=True)]
-        while not all(lane.is_finished for lane in self._lanes):
+                yield [sequence.begin([id_]) for sequence, id_ in zip(self._sequences, drawn, strict=True)]
+        while not all(sequence.is_finished for sequence in self._sequences):
             drawn = self._loop.draw()
-            yield [lane.push(id_) for lane, id_ in zip(self._lanes, drawn, strict=True)]
+            yield [sequence.push(id_) for sequence, id_ in zip(self._sequences, drawn, strict=True)]
 
     @property
-    def pieces(self) -> list[GeneratedText]:
-        """The pieces, once they are written."""
-        return [lane.piece(seed) for lane, seed in zip(self._lanes, self._seeds, strict=True)]
+    def texts(self) -> list[GeneratedText]:
+        """Return the texts, once they are written."""
+        return [sequence.result(seed) for sequence, seed in zip(self._sequences, self._seeds, strict=True)]
 
     @property
     def relaxed(self) -> int:
-        """How often more had to be copied than was asked for, since nothing else could come."""
-        return self._copying.relaxed if self._copying else 0
+        """Return how often more was copied than asked for, since nothing else could come."""
+        return self._copy_limit.relaxed if self._copy_limit else 0
 
-    def pause(self) -> Sitting:
-        """Puts the one piece that was written aside; a writing `after` it goes on without a seam."""
-        (lane,) = self._lanes
-        return self._loop.pause(take_back=not self._vocabulary.is_text[lane.latest])
+    def pause(self) -> DecodingState:
+        """Return the state of the one text that was written; a generation `after` it continues seamlessly."""
+        (sequence,) = self._sequences
+        return self._loop.pause(rollback=not self._vocabulary.is_text[sequence.latest])
 
-    def _resume(self, sitting: Sitting) -> None:
-        (lane,) = self._lanes
+    def _resume(self, state: DecodingState) -> None:
+        (sequence,) = self._sequences
         try:
-            if sitting.logits_BV.shape != (1, self._vocabulary.size):
+            if state.logits_BV.shape != (1, self._vocabulary.size):
                 raise ValueError("the scores are not of this vocabulary")
-            self._loop.resume(sitting)
-            lane.resume(sitting.ids_TB[:, 0].tolist())
+            self._loop.resume(state)
+            sequence.resume(state.ids_TB[:, 0].tolist())
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             raise RunError(
                 "The saved state does not fit what is asked of this model.",
                 "Ask for the same --cache as then, or begin anew and save with --save-state.",
             ) from error
 
-    def _constraints(self, options: GenerateOptions) -> list[Constraint]:
-        constraints: list[Constraint] = [self._copying] if self._copying else []
-        must_speak = options.turns is not None
-        if must_speak or options.cast or options.next_speaker or not options.stage_directions:
-            cast = Cast(options, self._vocabulary, options.count, _CPU, must_speak=must_speak)
-            constraints.append(cast)
-        return constraints
 
-
-def _source_of(sitting: Sitting | None, vocabulary: Vocabulary) -> str | None:
-    """In a mix, the corpus that the text of a sitting is written like."""
+def _source_of(state: DecodingState | None, vocabulary: Vocabulary) -> str | None:
+    """Return, in a mix, the corpus that the text of a state is written like."""
     by_id = {id_: source for source, id_ in vocabulary.sources.items()}
-    ids = sitting.ids_TB[:, 0].tolist() if sitting else []
+    ids = state.ids_TB[:, 0].tolist() if state else []
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
 def _decoder(model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions) -> Decoder:
+    exact_or_int8 = inference_model(model, "int8" if options.int8 else "fp32")
     if options.cache:
-        return CachedDecoder(model, options.count, CacheParameters(options.cache), vocabulary)
-    return ModelDecoder(model, options.count)
+        return CachedDecoder(exact_or_int8, options.count, CacheParameters(options.cache), vocabulary)
+    return ModelDecoder(exact_or_int8, options.count)
 
 
-class _Lane:
-    """One piece in the making, and whether it is as long as it was to be."""
+def _copy_limit(options: GenerateOptions, vocabulary: Vocabulary, index: Index | None) -> CopyLimit | None:
+    if index is None or options.max_copy is None:
+        return None
+    return CopyLimit(index, vocabulary, options.max_copy, options.count)
+
+
+def _constraints(
+    copy_limit: CopyLimit | None, cast: ResolvedCast, options: GenerateOptions, vocabulary: Vocabulary
+) -> list[Constraint]:
+    constraints: list[Constraint] = [copy_limit] if copy_limit else []
+    must_speak = options.turns is not None
+    if cast.restricts or must_speak:
+        constraints.append(CastConstraint(cast, vocabulary, options.count, _CPU, must_speak=must_speak))
+    return constraints
+
+
+class _Sequence:
+    """One text while it is written, and whether it is as long as asked for."""
 
     def __init__(self, options: GenerateOptions, vocabulary: Vocabulary) -> None:
         self._length = options.length or 1
@@ -210,24 +218,24 @@ class _Lane:
         self.latest = vocabulary.end
         self.is_finished = False
 
-    def piece(self, seed: int) -> GeneratedText:
-        """What was written, but for what was resumed from."""
+    def result(self, seed: int) -> GeneratedText:
+        """Return what was written, without the text before that was continued."""
         return GeneratedText(seed, "".join(self._text), self._transcript.elements[self._past_lines :])
 
     def resume(self, ids: Sequence[int]) -> None:
-        """Takes what was written and shown before, up to the end of a line."""
+        """Take what was written and shown before, up to the end of a line."""
         for id_ in (*ids, self._end):
             self._transcript.push(id_)
         self._past_lines, self._past_turns = self._transcript.lines, self._transcript.turns
 
     def begin(self, ids: Sequence[int]) -> str:
-        """Takes ids that were given, and gives the text they are."""
+        """Take ids of the prompt, and return the text that can now be shown."""
         news = "".join(map(self._transcript.push, ids))
         self._text.append(news)
         return news
 
     def push(self, id_: int) -> str:
-        """Takes an id that was drawn, and gives the text that can now be shown."""
+        """Take an id that was drawn, and return the text that can now be shown."""
         if self.is_finished:
             return ""
         self.latest = id_

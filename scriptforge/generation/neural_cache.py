@@ -14,7 +14,8 @@ Source: Grave, Joulin and Usunier 2017, "Improving Neural Language Models with a
 arXiv:1612.04426; theirs is for all tokens, and has the dot product in place of the cosine, which was worse on
 every corpus tried.
 
-Shape letters: B lanes, T steps, N remembered positions, W the most of them, V vocabulary, H features.
+Shape letters: B sequences of the batch, T steps, N remembered positions, W the most of them, V vocabulary,
+H features.
 """
 
 import math
@@ -52,12 +53,12 @@ class CacheParameters:
 
 
 def directions(features: Tensor) -> Tensor:
-    """Features as what is compared: vectors of length 1, whose products are cosines; the shape stays."""
+    """Return features as vectors of length 1, whose products are cosines; the shape stays."""
     return F.normalize(features.float(), dim=-1)
 
 
 def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, sharpness: float) -> Tensor:
-    """How much each remembered position counts at each step.
+    """Return how much each remembered position counts at each step.
 
     Args:
         queries_TH: directions of the features that the next tokens are predicted from. Like the others, it
@@ -74,7 +75,7 @@ def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, sharpness
 
 
 def mix(logarithms: Tensor, cached: Tensor, applies: Tensor, weight: float) -> Tensor:
-    """The logarithm of the mixture of what the model and the cache expect.
+    """Return the logarithm of the mixture of what the model and the cache expect.
 
     Args:
         logarithms: of the model's probabilities.
@@ -87,7 +88,7 @@ def mix(logarithms: Tensor, cached: Tensor, applies: Tensor, weight: float) -> T
 
 
 def sayable(vocabulary: Vocabulary, device: torch.device) -> Tensor:
-    """The tokens that the cache speaks of, `sayable_V`; a part of a character may be one of a letter."""
+    """Return the tokens that the cache speaks of, `sayable_V`; part of a character may be of a letter."""
     says_something = (
         not vocabulary.is_text[id_] or any(map(_is_sign_of_speech, text))
         for id_, text in enumerate(vocabulary.token_texts)
@@ -98,7 +99,7 @@ def sayable(vocabulary: Vocabulary, device: torch.device) -> Tensor:
 
 
 def sayable_mass(logarithms_BV: Tensor, sayable_V: Tensor) -> Tensor:
-    """M, what a model gives to all tokens that the cache speaks of: `mass_B1`, a probability."""
+    """Return M, what a model gives to all tokens that the cache speaks of: `mass_B1`, a probability."""
     return (logarithms_BV.exp() * sayable_V).sum(-1, keepdim=True)
 
 
@@ -109,28 +110,28 @@ def _is_sign_of_speech(character: str) -> bool:
 class CachedDecoder:
     """A model with a cache beside it; its scores are logarithms of probabilities.
 
-    Memory and time are in proportion to B · W · H: at 2,000 positions of 512 features, 4 MB a lane.
+    Memory and time are in proportion to B · W · H: at 2,000 positions of 512 features, 4 MB a sequence.
 
     Args:
         model: in evaluation mode.
-        lanes: B.
-        options: how strongly the past counts.
+        batch_size: B.
+        parameters: how strongly the past counts.
         vocabulary: the one that the model was trained with.
     """
 
     def __init__(
-        self, model: LanguageModel, lanes: int, options: CacheParameters, vocabulary: Vocabulary
+        self, model: LanguageModel, batch_size: int, parameters: CacheParameters, vocabulary: Vocabulary
     ) -> None:
         self._model = model
-        self._options = options
+        self._parameters = parameters
         self._end = vocabulary.end
-        self._state = model.initial_state(lanes)
+        self._state = model.initial_state(batch_size)
         self.device = self._state[0].device
         self._sayable_V = sayable(vocabulary, self.device)
         size = model.config.feature_size
-        self._keys_BWH = torch.zeros(lanes, options.window, size, device=self.device)
-        self._values_BW = torch.full((lanes, options.window), _NOTHING, device=self.device)
-        self._latest_B1H = torch.zeros(lanes, 1, size, device=self.device)
+        self._keys_BWH = torch.zeros(batch_size, parameters.window, size, device=self.device)
+        self._values_BW = torch.full((batch_size, parameters.window), _NOTHING, device=self.device)
+        self._latest_B1H = torch.zeros(batch_size, 1, size, device=self.device)
         self._count = 0
 
     @torch.inference_mode()
@@ -158,11 +159,11 @@ class CachedDecoder:
         *recurrent, keys_BNH, values_BN, latest_B1H, counted = (
             state[name].to(self.device) for name in self.state()
         )
-        count, (lanes, window, size) = int(counted), self._keys_BWH.shape
+        count, (batch_size, window, size) = int(counted), self._keys_BWH.shape
         used = min(count, window)
         shapes = [tensor.shape for tensor in (*recurrent, keys_BNH, values_BN, latest_B1H)]
         own = [tensor.shape for tensor in self._state]
-        if count < 0 or shapes != [*own, (lanes, used, size), (lanes, used), (lanes, 1, size)]:
+        if count < 0 or shapes != [*own, (batch_size, used, size), (batch_size, used), (batch_size, 1, size)]:
             raise ValueError("the state has other sizes than the model or its cache")
         if not bool(((values_BN >= _NOTHING) & (values_BN < self._model.config.vocabulary_size)).all()):
             raise ValueError("the cache remembers tokens that the model does not know")
@@ -173,18 +174,18 @@ class CachedDecoder:
 
     @property
     def _used(self) -> int:
-        """How many slots of the ring have been written to."""
-        return min(self._count, self._options.window)
+        """Return how many slots of the ring have been written to."""
+        return min(self._count, self._parameters.window)
 
     def _remember(self, ids_BT: Tensor, keys_BTH: Tensor) -> None:
-        """Keeps each token with the features before it, and forgets all up to the last `end`."""
+        """Keep each token with the features before it, and forgets all up to the last `end`."""
         ended_BT = (ids_BT == self._end).flip(1).cumsum(1).flip(1) > 0
         self._values_BW.masked_fill_(ended_BT[:, :1], _NOTHING)
         values_BT = ids_BT.masked_fill(ended_BT | ~self._sayable_V[ids_BT], _NOTHING)
         if not self._count:
             values_BT[:, 0] = _NOTHING  # which was not predicted from anything
         shifted_BTH = torch.cat([self._latest_B1H, keys_BTH[:, :-1]], dim=1)
-        window = self._options.window
+        window = self._parameters.window
         slots = torch.arange(self._count, self._count + ids_BT.shape[1], device=self.device) % window
         self._keys_BWH[:, slots[-window:]] = shifted_BTH[:, -window:]
         self._values_BW[:, slots[-window:]] = values_BT[:, -window:]
@@ -194,9 +195,9 @@ class CachedDecoder:
     def _mixed(self, logarithms_BV: Tensor) -> Tensor:
         keys_BNH, values_BN = self._keys_BWH[:, : self._used], self._values_BW[:, : self._used]
         visible_BN = values_BN != _NOTHING
-        shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._options.sharpness)
+        shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._parameters.sharpness)
         cached_BV = torch.zeros_like(logarithms_BV)
         cached_BV.scatter_add_(1, values_BN.clamp(min=0), shares_B1N[:, 0])
         mass_B1 = sayable_mass(logarithms_BV, self._sayable_V)
         applies_BV = visible_BN.any(1, keepdim=True) & self._sayable_V
-        return mix(logarithms_BV, mass_B1 * cached_BV, applies_BV, self._options.weight)
+        return mix(logarithms_BV, mass_B1 * cached_BV, applies_BV, self._parameters.weight)

@@ -1,17 +1,24 @@
-"""A person's prime as the ids that a model reads first.
+"""The prompt: how a text begins, as the ids that a model reads first.
 
-In a script a prime is lines of `name: text`, of which the last is left open for the model to go on with. A
-name alone is a cue; words alone begin the line of a speaker whom the model draws. In plain text a prime is
-taken as it is. Knows nothing of models.
+In a script a prime is lines of `name: text`, of which the last is left open for the model to continue. A name
+alone is a cue; words alone begin the line of a speaker whom the model draws. In plain text a prime is taken
+as it is. For example, with Jerry and Elaine as the only speakers with a token of their own:
+
+    elaine                <end> <cue:ELAINE>                             given
+    elaine: what is       <end> <cue:ELAINE> what is                     given
+    what is               <cue:ELAINE> or <cue:JERRY>                    drawn
+                          what is                                        given
+
+The module knows nothing of models.
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.cast import find_sources, own_cues, refuse_contradiction, tidy_name
+from scriptforge.generation.cast import ResolvedCast, check_admitted, find_sources, own_cues
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.format import is_name
 from scriptforge.screenplay.formats import read
@@ -25,7 +32,7 @@ _MISSPELLED = 0.75
 
 @dataclass(frozen=True)
 class Given:
-    """Ids that a lane takes as they are."""
+    """Ids that every sequence takes as they are."""
 
     ids: tuple[int, ...]
 
@@ -38,111 +45,163 @@ class Drawn:
 
 
 Prompt: TypeAlias = list[Given | Drawn]
-"""What every lane starts with, part by part."""
+"""What every sequence begins with, part by part."""
+
+
+@dataclass(frozen=True)
+class Prime:
+    """What a person typed for a script to begin with.
+
+    Attributes:
+        elements: lines of which it is known what they are; without `words`, the last is left open.
+        words: words after them, whose speaker is to be drawn; empty if there are none.
+    """
+
+    elements: tuple[Element, ...] = ()
+    words: str = ""
+
+    @property
+    def speakers(self) -> list[str]:
+        """Return who speaks, in order."""
+        return [element.speaker for element in self.elements if element.speaker]
+
+
+def check_options(options: GenerateOptions, vocabulary: Vocabulary) -> None:
+    """Check that a model of plain text is not asked for what only a script has.
+
+    Raises:
+        UsageError: it is.
+    """
+    only_scripts = {
+        "a cast": options.cast or options.next_speaker or not options.stage_directions,
+        "a scene": options.scene,
+        "a source": options.source,
+        "turns": options.turns,
+    }
+    asked_for = next((name for name, value in only_scripts.items() if value), "")
+    if vocabulary.plain and asked_for:
+        raise UsageError(
+            f"This model writes plain text and cannot be asked for {asked_for}.",
+            "Prepare the corpus without --plain, and train a model on that.",
+        )
 
 
 def build_prompt(
-    options: GenerateOptions, vocabulary: Vocabulary, *, goes_on: bool = False, source: str | None = None
+    options: GenerateOptions,
+    cast: ResolvedCast,
+    vocabulary: Vocabulary,
+    *,
+    continues: bool = False,
+    source: str | None = None,
 ) -> Prompt:
-    """Turns what a person typed into ids.
+    """Turn what a person typed into ids.
 
     Args:
-        options: its prime may have any number of lines; empty for a script from nothing.
+        options: the prime may have any number of lines; empty for a script from nothing.
+        cast: what `resolve_cast` makes of the options.
         vocabulary: the model's.
-        goes_on: whether the text before is there already; else an `<end>` comes first, so that a script or
+        continues: whether the text before is there already; else an `<end>` comes first, so that a script or
             text of its own begins.
         source: in a mix, the corpus that the text before is written like.
 
     Raises:
-        UsageError: a name seems misspelled, a word is not in the vocabulary, somebody is to speak who is not
-            of the cast or not of the source, or the model knows no scripts.
+        UsageError: a name seems misspelled, a word is not in the vocabulary, or somebody is to speak who is
+            not of the cast or not of the source.
     """
-    opening: Prompt = [] if goes_on else [Given((vocabulary.end,))]
+    end: Prompt = [] if continues else [Given((vocabulary.end,))]
     if vocabulary.plain:
-        _refuse_script(options)
-        _check_words(options.prime, vocabulary)
-        return [*opening, Given(tuple(vocabulary.encode(options.prime)))]
-    elements = list(read(options.prime.splitlines(), "name-line"))
-    words = elements.pop().text if elements and _is_bare(elements[-1], options.prime) else ""
-    if words and (cue := _cue_in(words, vocabulary) or _sole_speaker(words, options, vocabulary)):
-        elements.append(cue)
-        words = ""
-    speakers = [element.speaker for element in elements if element.speaker]
-    refuse_contradiction(options, [*speakers, options.next_speaker])
-    wanted = source if goes_on else options.source
-    candidates = find_sources(wanted or None, speakers, options, vocabulary)
-    if options.source and options.source not in candidates:
+        return [*end, _given_words(options.prime, vocabulary)]
+    prime = parse_prime(options.prime, cast, vocabulary)
+    check_admitted(cast, prime.speakers)
+    scene = _scene(options.scene)
+    sources = _sources(options, prime, cast, vocabulary, source or options.source)
+    cues = own_cues(cast, sources[0] if sources else None, vocabulary)
+    return [
+        *end,
+        *([] if continues else _source_parts(sources, prime, vocabulary)),
+        *_script_parts(scene, prime, cues, sources[0] if sources else None, vocabulary),
+    ]
+
+
+def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
+    """Read a prime as lines of a script.
+
+    Args:
+        text: as a person typed it.
+        cast: where nobody but speakers without a token may speak, words alone are said by one of them.
+        vocabulary: for scripts.
+
+    Raises:
+        UsageError: a single word seems to be a name misspelled.
+    """
+    elements = tuple(read(text.splitlines(), "name-line"))
+    if not elements or not _is_bare(elements[-1], text):
+        return Prime(elements)
+    words = elements[-1].text
+    line = words and (_cue_in(words, vocabulary) or _sole_speaker(words, cast, vocabulary))
+    return Prime((*elements[:-1], line)) if line else Prime(elements[:-1], words)
+
+
+def _sources(
+    options: GenerateOptions, prime: Prime, cast: ResolvedCast, vocabulary: Vocabulary, wanted: str | None
+) -> list[str]:
+    """Return the sources that the text may be of, in a mix; see `find_sources`."""
+    sources = find_sources(wanted or None, prime.speakers, cast, vocabulary)
+    if options.source and options.source not in sources:
         raise UsageError(
-            f"What goes on is written like “{source}”, not like “{options.source}”.", "Leave --source out."
+            f"The text to continue is written like “{wanted}”, not like “{options.source}”.",
+            "Leave --source out.",
         )
-    if vocabulary.sources and not goes_on:
-        settled = candidates[:1] if elements or words else candidates
-        opening.append(_choice([vocabulary.sources[candidate] for candidate in settled]))
-    source = candidates[0] if candidates else None
-    scene = _scene(options)
-    parts = [*opening, *_script_parts([*scene, *elements], words, options, source, vocabulary)]
-    if scene and not elements and not words:
-        parts.append(Drawn((vocabulary.action, vocabulary.cue, *own_cues(options, source, vocabulary))))
-    return parts
+    return sources
+
+
+def _source_parts(sources: Sequence[str], prime: Prime, vocabulary: Vocabulary) -> Prompt:
+    """Return the token that opens a script of a mix: drawn, unless a prime needs it to be settled."""
+    settled = sources[:1] if prime != Prime() else sources
+    return [_choice([vocabulary.sources[source] for source in settled])] if sources else []
 
 
 def _script_parts(
-    elements: list[Element], words: str, options: GenerateOptions, source: str | None, vocabulary: Vocabulary
-) -> Iterator[Given | Drawn]:
-    """The elements, and words that somebody says who is to be drawn."""
-    speakers = own_cues(options, source, vocabulary)
-    if words and not speakers:
-        elements = [*elements, Element("action", words)]
-        words = ""
-    yield Given(_encode(elements, source, vocabulary))
-    if words:
-        _check_words(words, vocabulary)
-        yield _choice(speakers)
-        yield Given(tuple(vocabulary.encode(words)))
+    scene: Sequence[Element], prime: Prime, cues: Sequence[int], source: str | None, vocabulary: Vocabulary
+) -> Prompt:
+    """Return the scene, the prime, and what must follow a scene without a prime: something that happens."""
+    if prime.words and not cues:
+        action = Element("action", prime.words)
+        return [_given_elements([*scene, *prime.elements, action], source, vocabulary)]
+    parts: Prompt = [_given_elements([*scene, *prime.elements], source, vocabulary)]
+    if prime.words:
+        return [*parts, _choice(cues), _given_words(prime.words, vocabulary)]
+    if scene and not prime.elements:
+        return [*parts, Drawn((vocabulary.action, vocabulary.cue, *cues))]
+    return parts
 
 
 def _choice(ids: Sequence[int]) -> Given | Drawn:
     return Given(tuple(ids)) if len(ids) == 1 else Drawn(tuple(ids))
 
 
-def _scene(options: GenerateOptions) -> list[Element]:
-    """The heading asked for, if any."""
-    element = normalise(Element("heading", options.scene))
+def _scene(heading: str) -> list[Element]:
+    """Return the heading asked for, if any."""
+    element = normalise(Element("heading", heading))
     return [element] if element and element.text else []
 
 
-def _refuse_script(options: GenerateOptions) -> None:
-    asked_for = {
-        "a cast": options.cast or options.next_speaker or not options.stage_directions,
-        "a scene": options.scene,
-        "a source": options.source,
-        "turns": options.turns,
-    }
-    wanted = next((name for name, value in asked_for.items() if value), "")
-    if wanted:
-        raise UsageError(
-            f"This model writes plain text and cannot be asked for {wanted}.",
-            "Prepare the corpus without --plain, and train a model on that.",
-        )
-
-
-def _sole_speaker(words: str, options: GenerateOptions, vocabulary: Vocabulary) -> Element | None:
-    """The line of a speaker without a token, where nobody but such may say it."""
-    name = tidy_name(options.next_speaker or next(iter(options.cast), ""))
-    has_token = bool(vocabulary.speaker_tokens_named(name))
-    if not name or has_token or (not options.next_speaker and own_cues(options, None, vocabulary)):
+def _sole_speaker(words: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Element | None:
+    """Return the line of a speaker without a token, where nobody but such may say it."""
+    speaker = cast.next_speaker or next(iter(cast.members), None)
+    if not speaker or speaker.cues or (not cast.next_speaker and own_cues(cast, None, vocabulary)):
         return None
-    return Element("dialogue", words, name)
+    return Element("dialogue", words, speaker.name)
 
 
 def _is_bare(last: Element, prime: str) -> bool:
-    """Whether the last element is words of which the layout does not tell what they are."""
+    """Return whether the last element is words of which the layout does not tell what they are."""
     last_line = prime.strip().splitlines()[-1].strip()
     return last.kind == "action" and not parse_line(last_line).understood
 
 
 def _cue_in(words: str, vocabulary: Vocabulary) -> Element | None:
-    """The cue that a name alone stands for, with a colon or without.
+    """Return the cue that a name alone stands for, with a colon or without.
 
     Raises:
         UsageError: a single word seems to be a name misspelled.
@@ -163,13 +222,19 @@ def _is_misspelled_name(word: str, vocabulary: Vocabulary) -> bool:
     return bool(difflib.get_close_matches(speaker_key(word), list(keys), cutoff=_MISSPELLED))
 
 
-def _encode(elements: Sequence[Element], source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The ids of elements of which every word is known."""
+def _given_elements(elements: Sequence[Element], source: str | None, vocabulary: Vocabulary) -> Given:
+    """Return the ids of elements, of which every word must be known."""
     for element in elements:
         if vocabulary.speaker_id(element.speaker) is None and vocabulary.unknown_words(element.speaker):
             raise unknown_name("speaker", element.speaker, vocabulary.speakers)
         _check_words(element.text, vocabulary)
-    return tuple(vocabulary.encode_elements(elements, source).ids.tolist())
+    return Given(tuple(vocabulary.encode_elements(elements, source).ids.tolist()))
+
+
+def _given_words(text: str, vocabulary: Vocabulary) -> Given:
+    """Return the ids of a text, of which every word must be known."""
+    _check_words(text, vocabulary)
+    return Given(tuple(vocabulary.encode(text)))
 
 
 def _check_words(text: str, vocabulary: Vocabulary) -> None:

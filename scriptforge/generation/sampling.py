@@ -1,20 +1,12 @@
-"""Dice: the uniform numbers that draws are made with, which can be put aside and taken up again.
+"""Sampling: filters over the scores, then one draw.
 
-Shape letters: B lanes, R rolls.
+Each filter is a small function from scores to scores, with the name and the paper of its method. It forbids a
+token by setting its score to minus infinity, and never forbids the last one left. In a large vocabulary the
+filters see only those tokens that they could keep. For so little work NumPy is faster than PyTorch. The
+module knows nothing of models, and of tokens only which are text.
 
-What the options of sampling do: each is one small function from scores to scores.
-
-A filter forbids a token by setting its score to minus infinity, and none ever forbids the last one left.
-
-Shape letters: B lanes, V vocabulary, N tokens looked at, K the best of them, W remembered tokens, R runs of
-tokens, n tokens in a run.
-
-Choosing the next token: filters, then one draw.
-
-Of a large vocabulary the filters see those tokens alone that they could leave. For so little work NumPy is
-faster than PyTorch. Knows nothing of models, and of tokens only which are text.
-
-Shape letters: B lanes, V vocabulary, N tokens looked at, W remembered tokens, T steps.
+Shape letters: B sequences of the batch, V vocabulary, N tokens looked at, K the best of them, R numbers drawn
+ahead or n-grams, W remembered tokens, n tokens in an n-gram, T steps.
 """
 
 import math
@@ -29,57 +21,57 @@ from torch import Tensor
 
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
-_ROLLS = 256
+_DRAWN_AHEAD = 256
 
 
-class Dice:
-    """A stream of uniform numbers for each lane, which its seed alone decides.
+class BatchRNG:
+    """A random number generator for each sequence, so that its numbers depend on its seed alone.
 
     Args:
-        seeds: one for each of the B lanes.
+        seeds: one for each of the B sequences.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._throw()
+        self._draw_ahead()
         self._next = 0
 
-    def roll(self) -> NDArray[np.float64]:
-        """The next number of each lane, `(B, 1)` in 0 ≤ x < 1."""
-        if self._next == _ROLLS:
-            self._throw()
+    def uniform(self) -> NDArray[np.float64]:
+        """Return the next number of each sequence, `(B, 1)` in 0 ≤ x < 1."""
+        if self._next == _DRAWN_AHEAD:
+            self._draw_ahead()
             self._next = 0
         self._next += 1
-        return self._rolls_BR[:, self._next - 1 : self._next]
+        return self._numbers_BR[:, self._next - 1 : self._next]
 
-    def take_back(self) -> None:
-        """Lets the last number come again; once after each roll."""
+    def rollback(self) -> None:
+        """Let the last numbers come again; at most once after each `uniform`."""
         self._next -= 1
 
     def state(self) -> dict[str, Tensor]:
-        """What `restore` needs to go on with the same numbers."""
+        """Return what `restore` needs to continue with the same numbers."""
         return {"generators": self._before, "next": torch.tensor(self._next)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on where other dice of as many lanes stood.
+        """Continue where another generator of the same batch size stopped.
 
         Raises:
-            RuntimeError: the state is not one of dice.
+            RuntimeError: the state is not one of generators.
         """
         for generator, before in zip(self._generators, state["generators"], strict=True):
             generator.set_state(before)
-        self._throw()
-        self._next = min(max(int(state["next"]), 0), _ROLLS)
+        self._draw_ahead()
+        self._next = min(max(int(state["next"]), 0), _DRAWN_AHEAD)
 
-    def _throw(self) -> None:
-        """Makes numbers for a while; one lane's never depend on how many lanes there are."""
+    def _draw_ahead(self) -> None:
+        """Draw numbers ahead; those of one sequence never depend on the size of the batch."""
         self._before = torch.stack([generator.get_state() for generator in self._generators])
-        rolls = [torch.rand(_ROLLS, generator=each) for each in self._generators]
-        self._rolls_BR = torch.stack(rolls).double().numpy()
+        numbers = [torch.rand(_DRAWN_AHEAD, generator=each) for each in self._generators]
+        self._numbers_BR = torch.stack(numbers).double().numpy()
 
 
 Scores: TypeAlias = NDArray[np.floating[Any]]
-"""Scores of tokens on each lane, minus infinity where forbidden."""
+"""Scores of tokens in each sequence, minus infinity where forbidden."""
 
 Filter: TypeAlias = Callable[[Scores], Scores]
 
@@ -88,7 +80,7 @@ _LEAST_LOGARITHM = -1e4  # of a probability that is none
 
 
 def scale(scores_BN: Scores, temperature: float) -> Scores:
-    """Divides by the temperature; the likeliest token gets 0.
+    """Divide by the temperature; the likeliest token gets 0.
 
     Source: Ackley, Hinton and Sejnowski 1985, "A Learning Algorithm for Boltzmann Machines".
     """
@@ -97,7 +89,7 @@ def scale(scores_BN: Scores, temperature: float) -> Scores:
 
 
 def keep_top_k(scores_BN: Scores, k: int) -> Scores:
-    """Keeps the k likeliest tokens, and those as likely as the last of them.
+    """Keep the k likeliest tokens, and those as likely as the last of them.
 
     Source: Fan, Lewis and Dauphin 2018, arXiv:1805.04833.
     """
@@ -107,15 +99,16 @@ def keep_top_k(scores_BN: Scores, k: int) -> Scores:
 
 
 def keep_top_p(scores_BN: Scores, mass: float) -> Scores:
-    """Keeps the fewest, likeliest tokens whose probabilities add up to `mass`.
+    """Keep the fewest, likeliest tokens whose probabilities add up to `mass`.
 
-    Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
+    Nucleus sampling. Source: Holtzman et al. 2020,
+    "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
     """
     return _keep_best(scores_BN, scores_BN, np.exp(_logarithms(scores_BN)), mass)
 
 
 def keep_typical(scores_BN: Scores, mass: float) -> Scores:
-    """Keeps the tokens whose surprise is nearest to the expected one, up to a probability of `mass`.
+    """Keep the most typical tokens, nearest to the expected surprise, up to a probability of `mass`.
 
     Source: Meister et al. 2023, "Locally Typical Sampling", arXiv:2202.00666.
     """
@@ -127,7 +120,7 @@ def keep_typical(scores_BN: Scores, mass: float) -> Scores:
 
 
 def keep_min_p(scores_BN: Scores, share: float) -> Scores:
-    """Keeps the tokens at least `share` times as likely as the likeliest.
+    """Keep the tokens at least `share` times as likely as the likeliest.
 
     Source: Nguyen et al. 2024, "Turning Up the Heat: Min-p Sampling", arXiv:2407.01082.
     """
@@ -136,14 +129,14 @@ def keep_min_p(scores_BN: Scores, share: float) -> Scores:
 
 
 def _logarithms(scores_BN: Scores) -> Scores:
-    """The logarithms of the probabilities."""
+    """Return the logarithms of the probabilities."""
     scaled_BN = scores_BN - scores_BN.max(-1, keepdims=True)
     logarithms_BN: Scores = scaled_BN - np.log(np.exp(scaled_BN).sum(-1, keepdims=True))
     return logarithms_BN
 
 
 def _keep_best(scores_BN: Scores, values_BN: Scores, probabilities_BN: Scores, mass: float) -> Scores:
-    """Keeps tokens from the highest value down until their probability reaches `mass`, one at least.
+    """Keep tokens from the highest value down until their probability reaches `mass`, one at least.
 
     Looks at the best few first, and at more only where these do not suffice.
     """
@@ -162,7 +155,7 @@ def _keep_best(scores_BN: Scores, values_BN: Scores, probabilities_BN: Scores, m
 
 
 def _best(values_BN: Scores, count: int) -> NDArray[np.intp]:
-    """Where the greatest values are, the greatest first: `best_BK`."""
+    """Return where the greatest values are, the greatest first: `best_BK`."""
     falling_BN = -values_BN
     if count == values_BN.shape[-1]:
         return falling_BN.argsort(-1, kind="stable")
@@ -172,7 +165,7 @@ def _best(values_BN: Scores, count: int) -> NDArray[np.intp]:
 
 
 def penalise_repetition(scores_BV: Scores, history_BW: NDArray[np.int64], penalty: float) -> Scores:
-    """Makes tokens that occur in the history less likely: positive scores divided, negative multiplied.
+    """Make tokens that occur in the history less likely: positive scores divided, negative multiplied.
 
     Args:
         scores_BV: scores.
@@ -189,22 +182,22 @@ def penalise_repetition(scores_BV: Scores, history_BW: NDArray[np.int64], penalt
 
 
 def forbid_repeated_ngram(scores_BV: Scores, history_BW: NDArray[np.int64], n: int) -> Scores:
-    """Forbids each token that would complete a run of n tokens found in the history.
+    """Forbid each token that would complete an n-gram found in the history.
 
-    Where that leaves a lane nothing, the lane is left as it was.
+    A sequence that this would leave nothing stays as it was.
 
     Args:
         scores_BV: scores.
         history_BW: ids in 0 … V, of which V stands for nothing; the latest last.
-        n: tokens in a run, 1 or more.
+        n: tokens in an n-gram, 1 or more.
 
     Source: Paulus, Xiong and Socher 2018, "A Deep Reinforced Model for Abstractive Summarization",
         arXiv:1705.04304.
     """
-    runs_BRn = np.lib.stride_tricks.sliding_window_view(history_BW, n, axis=1)
-    begun_B1n = history_BW[:, None, history_BW.shape[1] - n + 1 :]
-    matches_BR = (runs_BRn[:, :, :-1] == begun_B1n).all(-1)
-    completions_BR = np.where(matches_BR, runs_BRn[:, :, -1], scores_BV.shape[-1])
+    ngrams_BRn = np.lib.stride_tricks.sliding_window_view(history_BW, n, axis=1)
+    started_B1n = history_BW[:, None, history_BW.shape[1] - n + 1 :]
+    matches_BR = (ngrams_BRn[:, :, :-1] == started_B1n).all(-1)
+    completions_BR = np.where(matches_BR, ngrams_BRn[:, :, -1], scores_BV.shape[-1])
     filtered_BV = scores_BV.copy()
     filtered_BV[_occurring(completions_BR, scores_BV)] = -np.inf
     is_stuck_B1 = filtered_BV.max(-1, keepdims=True) == -np.inf
@@ -212,12 +205,13 @@ def forbid_repeated_ngram(scores_BV: Scores, history_BW: NDArray[np.int64], n: i
 
 
 def _occurring(ids_BN: NDArray[np.int64], scores_BV: Scores) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Lanes and ids of what occurs on each lane, where an id of V stands for nothing."""
-    lanes, places = np.nonzero(ids_BN < scores_BV.shape[-1])
-    return lanes, ids_BN[lanes, places]
+    """Return sequences and ids of what occurs in each sequence, where an id of V stands for nothing."""
+    rows, places = np.nonzero(ids_BN < scores_BV.shape[-1])
+    return rows, ids_BN[rows, places]
 
 
-_COLDEST = 1e-3
+_COLDEST = 1e-3  # below this temperature the likeliest token is taken
+_RELATIVE_SLACK, _ABSOLUTE_SLACK = 1.001, 1e-6  # see `_least`
 _LARGEST = 1e30  # a model gone wrong scores with infinities and what is no number; draws go on all the same
 _SMALL = 1024  # tokens among which looking for the few that matter takes longer than looking at all
 _GROUP = 64
@@ -225,28 +219,28 @@ _MOST_KEPT = 1 / 32  # of all tokens; to gather more takes longer than to look a
 
 
 class Sampler:
-    """Draws one token a step for each of B lanes, and remembers what repetition is measured against.
+    """Draws one token a step for each of B sequences, and remembers what repetition is measured against.
 
     Args:
-        options: how bold to be.
-        seeds: one for each lane; a lane draws the same numbers however many lanes there are.
+        options: of which those of sampling are read.
+        seeds: one for each sequence; its draws do not depend on the size of the batch.
         is_text_V: which tokens are text; the others may repeat freely.
     """
 
     def __init__(self, options: GenerateOptions, seeds: Sequence[int], is_text_V: Tensor) -> None:
         self._options = options
-        self._dice = Dice(seeds)
+        self._rng = BatchRNG(seeds)
         self._is_text_V = is_text_V.numpy()
         self._filters = _filters(options)
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
     def draw(self, logits_BV: Tensor, forbidden_BV: Tensor) -> Tensor:
-        """The next token of each lane.
+        """Draw the next token of each sequence.
 
         Args:
             logits_BV: the model's scores, on the CPU.
-            forbidden_BV: tokens that must not come, true where forbidden; something is left in each lane.
+            forbidden_BV: tokens that must not come, true where forbidden; something is left in each sequence.
 
         Returns:
             ids_B: int64, of which none is forbidden.
@@ -263,48 +257,48 @@ class Sampler:
             self._remember(ids_B)
         return torch.from_numpy(ids_B)
 
-    def take_back(self) -> None:
-        """Lets the last draw, which must have been of tokens that are no text, be made again."""
+    def rollback(self) -> None:
+        """Let the last draw, which must have been of layout tokens, be made again."""
         if self._options.temperature >= _COLDEST:
-            self._dice.take_back()
+            self._rng.rollback()
 
     def state(self) -> dict[str, Tensor]:
-        """What `restore` needs for the same draws to come; what was drawn is to be remembered anew."""
-        return self._dice.state()
+        """Return what `restore` needs for the same draws to come; ids before are to be remembered again."""
+        return self._rng.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on drawing where another sampler of as many lanes stood."""
-        self._dice.restore(state)
+        """Continue where another sampler of the same batch size stopped."""
+        self._rng.restore(state)
 
     def remember(self, ids_TB: Tensor) -> None:
-        """Takes T ids of each lane that were not drawn into what must not be repeated."""
+        """Remember T ids of each sequence that were not drawn, as what is not to be repeated."""
         if self._remembers:
             for ids_B in ids_TB.numpy():
                 self._remember(ids_B)
 
     def _pick_above(self, least_B1: Scores, scores_BV: Scores) -> NDArray[np.int64]:
-        """Draws among the tokens whose scores are not below a least one; the others could not be kept."""
+        """Draw among the tokens whose scores are not below a least one; no filter would keep the others."""
         kept_BV = scores_BV >= least_B1
         if len(scores_BV) == 1:
             ids_N = np.flatnonzero(kept_BV)
             return ids_N[self._pick(scores_BV[:, ids_N])]
-        lanes_N, ids_N = np.divmod(np.flatnonzero(kept_BV), scores_BV.shape[-1])
+        rows_N, ids_N = np.divmod(np.flatnonzero(kept_BV), scores_BV.shape[-1])
         if len(ids_N) > _MOST_KEPT * scores_BV.size:
             return self._pick(scores_BV)
-        counts_B = np.bincount(lanes_N, minlength=len(scores_BV))
+        counts_B = np.bincount(rows_N, minlength=len(scores_BV))
         places_N = np.arange(len(ids_N)) - np.repeat(counts_B.cumsum() - counts_B, counts_B)
         ids_BN = np.zeros((len(scores_BV), counts_B.max()), dtype=np.int64)
-        ids_BN[lanes_N, places_N] = ids_N
+        ids_BN[rows_N, places_N] = ids_N
         scores_BN = np.full(ids_BN.shape, -np.inf, dtype=np.float32)
-        scores_BN[lanes_N, places_N] = scores_BV[lanes_N, ids_N]
+        scores_BN[rows_N, places_N] = scores_BV[rows_N, ids_N]
         return np.take_along_axis(ids_BN, self._pick(scores_BN)[:, None], -1)[:, 0]
 
     def _pick(self, scores_BN: Scores) -> NDArray[np.int64]:
-        """Filters, and draws by inverting the cumulative distribution at one uniform number a lane."""
+        """Filter, and draw by inverting the cumulative distribution at one uniform number a sequence."""
         for apply in self._filters:
             scores_BN = apply(scores_BN)
         cumulative_BN = np.exp(scores_BN).cumsum(-1, dtype=np.float64)
-        threshold_B1 = self._dice.roll() * cumulative_BN[:, -1:]
+        threshold_B1 = self._rng.uniform() * cumulative_BN[:, -1:]
         places_B: NDArray[np.int64] = (cumulative_BN <= threshold_B1).sum(-1)
         return places_B
 
@@ -322,7 +316,7 @@ class Sampler:
 
 
 def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> Scores:
-    """The scores of what may come, as numbers even where a model went wrong."""
+    """Return the scores of what may come, as numbers even if a model scores with infinities or NaN."""
     scores_BV = logits_BV.copy()
     np.copyto(scores_BV, -np.inf, where=forbidden_BV)
     if not np.isfinite(scores_BV.max(-1)).all():
@@ -332,10 +326,22 @@ def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) ->
 
 
 def _least(scores_BV: Scores, options: GenerateOptions) -> Scores | None:
-    """A score below which the filters keep nothing, `least_B1`; None where looking at all is as well.
+    """Return a score below which the filters keep nothing, `least_B1`; None if looking at all is as fast.
 
-    The k-th of the maxima of groups of tokens is at most the k-th of all. What is far below the likeliest is
-    not kept by `min_p`, nor is anything else changed by its going first, unless shares of all are asked for.
+    Top-k: the maxima of groups of `_GROUP` tokens are tokens themselves, so that the k-th greatest of all
+    tokens is no less than the k-th greatest maximum.
+
+    Min-p keeps tokens whose score, divided by the temperature t, is at least the best one's plus log p, that
+    is s ≥ best + t · log p. In exact arithmetic this would be the least score. What is left out must also be
+    left out by `keep_min_p`, which computes in float32 with rounding errors of its own:
+
+    - t and log p are rounded, and so are their product and (s − best) / t: each by a factor of at most
+      1 ± 2⁻²⁴, so that t · log p is wrong by less than one part in a million. 1.001 allows a thousand.
+    - the sum with `best` is rounded by at most 2⁻²⁴ of the greater of the two, of about 6e-8 · |best|;
+      1e-6 · |best| allows sixteen times that.
+
+    A least score that is too low costs some more tokens to look at and changes no draw: the filters come
+    after. Tokens below it must not be dropped where top-p or typical sampling need the probabilities of all.
     """
     size, k = scores_BV.shape[-1], options.top_k
     if size <= _SMALL:
@@ -345,14 +351,14 @@ def _least(scores_BV: Scores, options: GenerateOptions) -> Scores | None:
         return np.partition(groups_BGN.max(1), -k)[:, -k, None]
     if options.min_p and options.top_p == options.typical == 1:
         best_B1 = scores_BV.max(-1, keepdims=True)
-        below = 1.001 * options.temperature * math.log(options.min_p)  # a little more, as it is rounded
-        least_B1: Scores = best_B1 + np.float32(below) - np.float32(1e-6) * np.abs(best_B1)
+        distance = _RELATIVE_SLACK * options.temperature * math.log(options.min_p)
+        least_B1: Scores = best_B1 + np.float32(distance) - np.float32(_ABSOLUTE_SLACK) * np.abs(best_B1)
         return least_B1
     return None
 
 
 def _filters(options: GenerateOptions) -> list[Filter]:
-    """The functions that the options switch on, in the order of their use."""
+    """Return the functions that the options switch on, in the order of their use."""
     filters: list[Filter] = [partial(scale, temperature=options.temperature)]
     if options.top_k:
         filters.append(partial(keep_top_k, k=options.top_k))

@@ -13,35 +13,35 @@ from scriptforge.vocabulary import Vocabulary
 
 
 class Transcript(Protocol):
-    """What one lane has written."""
+    """The text that one sequence has become so far."""
 
     @property
     def lines(self) -> int:
-        """How many lines are finished: elements in a script, lines that are not blank in plain text."""
+        """Return how many lines are finished: elements in a script, non-blank lines in plain text."""
         ...
 
     @property
     def turns(self) -> int:
-        """How many of them are dialogue; none in plain text."""
+        """Return how many of them are dialogue; none in plain text."""
         ...
 
     @property
     def is_between_lines(self) -> bool:
-        """Whether all that was shown ends with a finished line, and no further one has begun."""
+        """Return whether all that was shown ends with a finished line, and no further one has begun."""
         ...
 
     @property
     def elements(self) -> tuple[Element, ...]:
-        """The finished elements, in normal form; none in plain text."""
+        """Return the finished elements, in normal form; none in plain text."""
         ...
 
     def push(self, id_: int) -> str:
-        """Takes the next id and gives the text that can now be shown, which may be empty."""
+        """Take the next id and return the text that can now be shown, which may be empty."""
         ...
 
 
 def new_transcript(vocabulary: Vocabulary) -> Transcript:
-    """An empty transcript for the kind of text that the vocabulary was made for."""
+    """Return an empty transcript for the kind of text that the vocabulary was made for."""
     return PlainTranscript(vocabulary) if vocabulary.plain else ScriptTranscript(vocabulary)
 
 
@@ -54,7 +54,7 @@ class ScriptTranscript:
             vocabulary.heading: Element("heading", ""),
             vocabulary.action: Element("action", ""),
             vocabulary.transition: Element("transition", ""),
-            **{voice.id: Element("dialogue", "", voice.name) for voice in vocabulary.speaker_tokens},
+            **{token.id: Element("dialogue", "", token.name) for token in vocabulary.speaker_tokens},
         }
         self._elements: list[Element] = []
         self._open(None)
@@ -92,7 +92,7 @@ class ScriptTranscript:
         return shown
 
     def _open(self, opening: Element | None) -> None:
-        """Begins an element, or the name of one where its speaker is not known yet."""
+        """Begin an element, or the name of one where its speaker is not known yet."""
         self._draft = _Draft(opening) if opening else None
         self._name = ""
         self._stream = self._vocabulary.text_stream()
@@ -113,7 +113,7 @@ class ScriptTranscript:
 
 
 class _Draft:
-    """An element in the making, and how much of it has been shown.
+    """An element that is being written, and how much of it has been shown.
 
     Args:
         opening: the element before it has any text.
@@ -127,11 +127,11 @@ class _Draft:
 
     @property
     def has_text(self) -> bool:
-        """Whether anything but white space has come."""
+        """Return whether anything but white space has come."""
         return bool(self.element and self.element.text)
 
     def extend(self, text: str) -> str:
-        """Adds to the text, and gives what may now be shown."""
+        """Add to the text, and return what may now be shown."""
         if not text:
             return ""
         self._text += text
@@ -139,7 +139,7 @@ class _Draft:
         return self.show() if self._shown or self._is_settled() else ""
 
     def show(self) -> str:
-        """What has not been shown of the element as it stands."""
+        """Return what has not been shown of the element as it stands."""
         if self.element is None:
             return ""
         said = self.element.text.replace("\n", f"\n{CONTINUATION}")
@@ -148,7 +148,7 @@ class _Draft:
         return news
 
     def _is_settled(self) -> bool:
-        """Whether the writer would lay out the beginning in the same way, whatever follows.
+        """Return whether the writer would lay out the beginning in the same way, whatever follows.
 
         A line in capitals may still turn out to look like a transition, `JERRY: GO TO:`, and one that opens
         with a bracket to close with one. Kinds other than dialogue are short, and shown when they are whole.
@@ -189,7 +189,7 @@ class PlainTranscript:
         return shown + self._show("\n" if self._is_line_open else "")
 
     def _show(self, text: str) -> str:
-        """Adds to the text, and gives it up to its last line break after something, or to its end."""
+        """Add to the text, and return it up to its last line break after something, or to its end."""
         self._held += text
         ink = len(self._held.rstrip())
         if not ink and not self._is_line_open:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError
-from scriptforge.generation.grammar import Place, build_rules
+from scriptforge.generation.grammar import GrammarState, build_rules
 from scriptforge.hub.model_card import summary
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
@@ -113,7 +113,7 @@ def _grammar(vocabulary: Vocabulary) -> dict[str, Any]:
     rules = build_rules(vocabulary)
     steps_PV = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).astype("<i2")
     return {
-        "start": int(Place.OPENING),
+        "start": int(GrammarState.OPENING),
         "limits": rules.limits,
         "allowed": _encoded(np.packbits(rules.allowed_PV)),
         "closing": _encoded(np.packbits(rules.allowed_PV & rules.closing_PV)),

@@ -31,7 +31,7 @@ from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
-from scriptforge.generation import Writing
+from scriptforge.generation import Generation
 from scriptforge.models import inference_model
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.options import GenerateOptions, PrepareOptions
@@ -64,10 +64,10 @@ def words() -> list[Comparison]:
         {
             TAUGHT: rate_of(lambda: taught(model, 40), 40),
             PLAIN: rate_of(lambda: plain(model, 80), 80),
-            OURS: steps(Writing(model, vocabulary, request(1)), 400),
-            INT8: steps(Writing(model, vocabulary, request(1, int8=True)), 800),
-            MANY: steps(Writing(model, vocabulary, request(LANES)), 60, LANES),
-            MANY_INT8: steps(Writing(model, vocabulary, request(LANES, int8=True)), 100, LANES),
+            OURS: steps(Generation(model, vocabulary, request(1)), 400),
+            INT8: steps(Generation(model, vocabulary, request(1, int8=True)), 800),
+            MANY: steps(Generation(model, vocabulary, request(LANES)), 60, LANES),
+            MANY_INT8: steps(Generation(model, vocabulary, request(LANES, int8=True)), 100, LANES),
             MACHINE: reading_weights(megabytes, columns=512, repetitions=60),
         },
         ROUNDS,
@@ -97,10 +97,10 @@ def characters() -> Comparison:
     model = random_model(RecurrentConfig(vocabulary.size, embedding_size=64, hidden_size=512))
     contenders = {
         PLAIN: rate_of(lambda: plain(model, 500), 500),
-        OURS: steps(Writing(model, vocabulary, request(1)), 2000),
-        INT8: steps(Writing(model, vocabulary, request(1, int8=True)), 3000),
-        MANY: steps(Writing(model, vocabulary, request(LANES)), 300, LANES),
-        MANY_INT8: steps(Writing(model, vocabulary, request(LANES, int8=True)), 400, LANES),
+        OURS: steps(Generation(model, vocabulary, request(1)), 2000),
+        INT8: steps(Generation(model, vocabulary, request(1, int8=True)), 3000),
+        MANY: steps(Generation(model, vocabulary, request(LANES)), 300, LANES),
+        MANY_INT8: steps(Generation(model, vocabulary, request(LANES, int8=True)), 400, LANES),
     }
     return Comparison(
         title="writing with one layer of 512 units",
@@ -138,7 +138,7 @@ def request(lanes: int, *, int8: bool = False) -> GenerateOptions:
     return replace(SAMPLING, length=10**9, count=lanes, int8=int8)
 
 
-def steps(writing: Writing, count: int, lanes: int = 1) -> Callable[[], float]:
+def steps(writing: Generation, count: int, lanes: int = 1) -> Callable[[], float]:
     """A contender: so many steps of a text that goes on, in tokens a second on all lanes."""
     going = iter(writing)
     return rate_of(lambda: last(islice(going, count)), count * lanes)

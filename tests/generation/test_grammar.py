@@ -9,7 +9,7 @@ from scriptforge.generation.grammar import (
     BLANK_LIMIT,
     NAME_LIMIT,
     TEXT_LIMITS,
-    Place,
+    GrammarState,
     Position,
     build_grammar,
 )
@@ -171,8 +171,8 @@ class TestMix:
 
     def test_no_position_is_a_dead_end(self, mix: Vocabulary) -> None:
         grammar = build_grammar(mix, CPU)
-        size = len(Place)
-        reachable = (*range(6), Place.SOURCE)
+        size = len(GrammarState)
+        reachable = (*range(6), GrammarState.SOURCE)
         for length in (0, TEXT_LIMITS[mix.level]):
             places = [number * size + place for number in range(3) for place in reachable]
             forbidden_BV = grammar.forbidden(Position(places, [length] * len(places)))

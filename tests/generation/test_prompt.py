@@ -6,10 +6,17 @@ import pytest
 from support.elements import decode_elements
 
 from scriptforge.errors import UsageError
+from scriptforge.generation.cast import resolve_cast
 from scriptforge.generation.prompt import Drawn, Given, Prompt, build_prompt
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Level, Vocabulary
+
+
+def prompt_of(prime: str, vocabulary: Vocabulary) -> Prompt:
+    """The prompt of a prime, of which nothing else is asked."""
+    options = GenerateOptions(prime=prime)
+    return build_prompt(options, resolve_cast(options, vocabulary), vocabulary)
 
 
 def ids(parts: Prompt) -> list[int]:
@@ -51,7 +58,7 @@ def says(speaker: str, text: str) -> Element:
 def test_a_prime_becomes_elements_of_which_the_last_is_open(
     vocabulary: Vocabulary, prime: str, elements: list[Element] | None
 ) -> None:
-    opening, *parts = build_prompt(GenerateOptions(prime=prime), vocabulary)
+    opening, *parts = prompt_of(prime, vocabulary)
     assert opening == Given((vocabulary.end,))
     if elements is None:
         assert vocabulary.decode(ids(parts[-1:])) == prime
@@ -61,8 +68,7 @@ def test_a_prime_becomes_elements_of_which_the_last_is_open(
 
 @pytest.mark.parametrize("words", ["what is", "hello", "no! who"])
 def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary, words: str) -> None:
-    request = GenerateOptions(prime=f"jerry: hello\n{words} ")
-    before, speaker, line = build_prompt(request, vocabulary)[1:]
+    before, speaker, line = prompt_of(f"jerry: hello\n{words} ", vocabulary)[1:]
     assert decode_elements(vocabulary, ids([before])) == [says("Jerry", "hello")]
     assert speaker == Drawn(tuple(vocabulary.speakers.values()))
     assert vocabulary.decode(ids([line])) == words
@@ -70,14 +76,14 @@ def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary,
 
 def test_without_a_cast_words_alone_are_action() -> None:
     vocabulary = Vocabulary.train(["what is this?"], "char")
-    parts = build_prompt(GenerateOptions(prime="what is"), vocabulary)
+    parts = prompt_of("what is", vocabulary)
     assert decode_elements(vocabulary, ids(parts[1:])) == [Element("action", "what is")]
 
 
 @pytest.mark.parametrize("prime", ["elane", "Elane:", "jery", "jerry: hello\nelane"])
 def test_a_misspelled_name_is_told(vocabulary: Vocabulary, prime: str) -> None:
     with pytest.raises(UsageError) as raised:
-        build_prompt(GenerateOptions(prime=prime), vocabulary)
+        prompt_of(prime, vocabulary)
     assert ("ELAINE" if "lane" in prime else "Jerry") in raised.value.hint
 
 
@@ -97,25 +103,25 @@ def test_unknown_words_are_told(
     vocabulary_of: Callable[[Level], Vocabulary], prime: str, unknown: str, suggested: str
 ) -> None:
     with pytest.raises(UsageError, match=unknown) as raised:
-        build_prompt(GenerateOptions(prime=prime), vocabulary_of("word"))
+        prompt_of(prime, vocabulary_of("word"))
     assert suggested in raised.value.hint
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_pieces_of_words_spell_anything(vocabulary_of: Callable[[Level], Vocabulary], level: Level) -> None:
     vocabulary = vocabulary_of(level)
-    parts = build_prompt(GenerateOptions(prime="老王: 你好, xylophone 🎷"), vocabulary)
+    parts = prompt_of("老王: 你好, xylophone 🎷", vocabulary)
     assert decode_elements(vocabulary, ids(parts[1:])) == [says("老王", "你好, xylophone 🎷")]
 
 
 def test_a_word_of_the_corpus_is_no_misspelled_name() -> None:
     vocabulary = Vocabulary.train(["merry"], "word", speakers=["Jerry"])
-    assert vocabulary.decode(ids(build_prompt(GenerateOptions(prime="merry"), vocabulary)[-1:])) == "merry"
+    assert vocabulary.decode(ids(prompt_of("merry", vocabulary)[-1:])) == "merry"
 
 
 def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
     for prime in ("", "what is\n", *(["elane\n what "] if plain_vocabulary.level != "word" else [])):
-        end, *rest = ids(build_prompt(GenerateOptions(prime=prime), plain_vocabulary))
+        end, *rest = ids(prompt_of(prime, plain_vocabulary))
         assert end == plain_vocabulary.end
         assert plain_vocabulary.decode(rest) == prime
 
@@ -123,5 +129,5 @@ def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
 def test_a_plain_word_that_is_unknown_is_told() -> None:
     vocabulary = Vocabulary.train(["what is this?"], "word", plain=True)
     with pytest.raises(UsageError, match="whta") as raised:
-        build_prompt(GenerateOptions(prime="whta is"), vocabulary)
+        prompt_of("whta is", vocabulary)
     assert "what" in raised.value.hint

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scriptforge.errors import UsageError
+from scriptforge.generation import sampling
 from scriptforge.generation.sampling import (
-    Dice,
+    BatchRNG,
     Sampler,
     Scores,
     forbid_repeated_ngram,
@@ -224,7 +225,7 @@ def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: 
     logits_SBV = 3 * torch.randn(60, 3, LARGE)
     forbidden_BV = torch.rand(3, LARGE) < 0.1
     sampler = Sampler(options, [1, 2, 3], torch.ones(LARGE, dtype=torch.bool))
-    dice = Dice([1, 2, 3])
+    rng = BatchRNG([1, 2, 3])
     for logits_BV in logits_SBV:
         scores_BV = logits_BV.masked_fill(forbidden_BV, -math.inf).numpy()
         scores_BV = scale(scores_BV, options.temperature)
@@ -237,9 +238,38 @@ def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: 
         if options.min_p:
             scores_BV = keep_min_p(scores_BV, options.min_p)
         cumulative_BV = torch.from_numpy(scores_BV).exp().cumsum(-1, dtype=torch.float64)
-        threshold_B1 = torch.from_numpy(dice.roll()) * cumulative_BV[:, -1:]
+        threshold_B1 = torch.from_numpy(rng.uniform()) * cumulative_BV[:, -1:]
         expected_B = torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0]
         assert sampler.draw(logits_BV, forbidden_BV).tolist() == expected_B.tolist()
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    spread=st.floats(1e-3, 1e4),
+    offset=st.floats(-1e5, 1e5),
+    options=st.builds(
+        GenerateOptions,
+        temperature=st.floats(0.01, 100),
+        top_k=st.sampled_from([0, 0, 1, 5, 40]),
+        min_p=st.sampled_from([0.0, 1e-6, 0.05, 0.3, 1.0]) | st.floats(0, 1),
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_fast_path_draws_what_the_slow_path_draws(
+    seed: int, spread: float, offset: float, options: GenerateOptions
+) -> None:
+    scores_BV = np.random.default_rng(seed).standard_normal((2, 1100)) * spread + offset
+    # Scores around the limit of min-p are those that rounding could put on the other side.
+    edge = scores_BV[0].max() + options.temperature * math.log(options.min_p or 1)
+    scores_BV[0, :9] = np.minimum(edge * (1 + np.arange(-4, 5) * 1e-7), scores_BV[0].max())
+    logits_BV = torch.from_numpy(scores_BV.astype(np.float32))
+    nothing_BV = torch.zeros(logits_BV.shape, dtype=torch.bool)
+    fast = Sampler(options, [1, 2], torch.ones(1100, dtype=torch.bool))
+    with pytest.MonkeyPatch.context() as patch:
+        expected = Sampler(options, [1, 2], torch.ones(1100, dtype=torch.bool))
+        drawn = [fast.draw(logits_BV, nothing_BV).tolist() for _ in range(4)]
+        patch.setattr(sampling, "_SMALL", 2000)  # no vocabulary is large, so that all tokens are looked at
+        assert [expected.draw(logits_BV, nothing_BV).tolist() for _ in range(4)] == drawn
 
 
 @pytest.mark.parametrize("size", [10, LARGE])

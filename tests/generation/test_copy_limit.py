@@ -97,7 +97,7 @@ def write(
         ids = [copycat.draw(forbidden_V) for copycat, forbidden_V in zip(copycats, forbidden_BV, strict=True)]
         position = grammar.advance(position, ids)
         if limit:
-            limit.advance(ids)
+            limit.advance(ids, drawn=True)
         for lane, id_ in enumerate(ids):
             texts[lane] += transcripts[lane].push(id_)
     for text, transcript in zip(texts, transcripts, strict=True):
@@ -151,7 +151,7 @@ def forbidden_after(
     """
     limit = CopyLimit(INDEX, vocabulary, words, 1)
     for id_ in ids:
-        limit.advance([id_])
+        limit.advance([id_], drawn=True)
     before_1V = torch.full((1, vocabulary.size), bool(allowed))
     before_1V[0, list(allowed)] = False
     added_1V = limit.forbid(before_1V) & ~before_1V
@@ -183,7 +183,7 @@ def test_a_mask_far_from_any_copy_is_passed_on_as_it_is(vocabulary: Vocabulary) 
     limit = CopyLimit(INDEX, vocabulary, 8, 1)
     forbidden_BV = torch.zeros(1, vocabulary.size, dtype=torch.bool)
     for id_ in said(vocabulary, "It is the"):
-        limit.advance([id_])
+        limit.advance([id_], drawn=True)
         assert limit.forbid(forbidden_BV) is forbidden_BV
 
 
@@ -207,7 +207,7 @@ def test_where_only_a_copy_can_come_it_comes_and_is_counted(vocabulary: Vocabula
 def test_lanes_are_limited_each_for_itself(vocabulary: Vocabulary) -> None:
     limit = CopyLimit(INDEX, vocabulary, 3, 2)
     for ids in zip(said(vocabulary, "It is the\n"), said(vocabulary, "at at at\n" * 4), strict=False):
-        limit.advance(ids)
+        limit.advance(ids, drawn=True)
     forbidden_BV = limit.forbid(torch.zeros(2, vocabulary.size, dtype=torch.bool))
     assert forbidden_BV.any(-1).tolist() == [True, False]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scriptforge.errors import UsageError
-from scriptforge.generation import Writing, generate, stream
+from scriptforge.generation import Generation, generate, stream
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read
@@ -106,9 +106,9 @@ def test_words_alone_are_said_by_one_of_the_cast(vocabulary: Vocabulary, untrain
 def test_a_length_is_reached_and_the_line_finished(
     vocabulary: Vocabulary, untrained_model: Make, length: int
 ) -> None:
-    writing = Writing(untrained_model(vocabulary), vocabulary, replace(WILD, length=length))
-    assert len(list(writing)) > length
-    (piece,) = writing.pieces
+    generation = Generation(untrained_model(vocabulary), vocabulary, replace(WILD, length=length))
+    assert len(list(generation)) > length
+    (piece,) = generation.texts
     assert piece.elements
     assert piece.text.endswith("\n")
 

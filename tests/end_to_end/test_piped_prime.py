@@ -1,0 +1,65 @@
+"""What is piped into `generate` is its prime, however slowly it comes; a silent pipe does not stop it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.command import COMMAND, Stage, scriptforge
+
+WORDS = ("generate", "play", "--lines", "2")
+
+
+@pytest.fixture
+def expected(stage: Stage) -> str:
+    """What is written after the prime of these tests."""
+    done = scriptforge(*WORDS, "--prime", "elaine", workspace=stage.path)
+    assert done.returncode == 0
+    assert done.stdout.lower().startswith("elaine: ")
+    return done.stdout
+
+
+def generate(
+    *words: str, stage: Stage, stdin: int | None = None, before: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run `generate`, after a shell command whose output is piped into it if there is one."""
+    command = [*COMMAND, *WORDS, *words]
+    if before:
+        command = ["sh", "-c", f'({before}) | "$@"', "sh", *command]
+    return subprocess.run(
+        command,
+        cwd=stage.path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def test_a_slow_writer_is_waited_for(stage: Stage, expected: str) -> None:
+    done = generate("--prime", "-", stage=stage, before="sleep 1; echo elaine")
+    assert done.stdout == expected
+
+
+def test_a_pipe_with_data_is_read_whole(stage: Stage, expected: str) -> None:
+    assert generate(stage=stage, before="echo elaine").stdout == expected
+
+
+@pytest.mark.parametrize("words", [(), ("--prime", "-")], ids=["left out", "-"])
+def test_a_file_is_read_whole(stage: Stage, tmp_path: Path, expected: str, words: tuple[str, ...]) -> None:
+    (tmp_path / "prime.txt").write_text("elaine\n", encoding="utf-8")
+    with (tmp_path / "prime.txt").open(encoding="utf-8") as file:
+        assert generate(*words, stage=stage, stdin=file.fileno()).stdout == expected
+
+
+def test_a_pipe_that_stays_silent_and_open_is_left_alone(stage: Stage) -> None:
+    reader, writer = os.pipe()
+    try:
+        done = generate(stage=stage, stdin=reader)
+        assert done.returncode == 0
+        assert done.stdout == scriptforge(*WORDS, workspace=stage.path).stdout
+        assert "--prime - waits for it" in done.stderr
+    finally:
+        os.close(reader)
+        os.close(writer)

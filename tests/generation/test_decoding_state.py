@@ -1,0 +1,167 @@
+"""Writing in two parts is as good as generation at once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from scriptforge.errors import RunError
+from scriptforge.generation import Generation
+from scriptforge.generation.decoding import DecodingState, load_state, save_state
+from scriptforge.models.recurrent import Recurrent
+from scriptforge.options import GenerateOptions
+from scriptforge.vocabulary import Vocabulary
+
+Make = Callable[[Vocabulary], Recurrent]
+
+SAMPLINGS = {
+    "wild": GenerateOptions(temperature=1, min_p=0),
+    "cold": GenerateOptions(temperature=0, no_repeat_ngram=1),
+    "careful": GenerateOptions(temperature=1.2, top_p=0.9, repetition_penalty=1.3),
+}
+
+
+def write(generation: Generation) -> str:
+    return "".join(news for (news,) in generation)
+
+
+def state_of(generation: Generation, path: Path) -> DecodingState:
+    """What a finished generation is continued from, after a night in a file."""
+    save_state(generation.pause(), path, weights="w", seed=1)
+    return load_state(path, weights="w")[0]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS)
+@pytest.mark.parametrize("lines", [(1, 1), (5, 4)])
+def test_two_parts_equal_one(
+    vocabulary: Vocabulary,
+    untrained_model: Make,
+    tmp_path: Path,
+    sampling: GenerateOptions,
+    lines: tuple[int, int],
+) -> None:
+    model = untrained_model(vocabulary)
+    one = Generation(model, vocabulary, replace(sampling, lines=sum(lines), seed=3))
+    first = Generation(model, vocabulary, replace(sampling, lines=lines[0], seed=3))
+    text = write(first)
+    state = state_of(first, tmp_path / "s.safetensors")
+    second = Generation(model, vocabulary, replace(sampling, lines=lines[1]), after=state)
+    assert text + write(second) == write(one)
+    assert first.texts[0].elements + second.texts[0].elements == one.texts[0].elements
+    assert text + second.texts[0].text == one.texts[0].text
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS)
+def test_two_parts_of_plain_text_equal_one(
+    plain_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path, sampling: GenerateOptions
+) -> None:
+    model = untrained_model(plain_vocabulary)
+    asked = replace(sampling, prime="what is", seed=5)
+    one = Generation(model, plain_vocabulary, replace(asked, lines=7))
+    first = Generation(model, plain_vocabulary, replace(asked, lines=3))
+    text = write(first)
+    state = state_of(first, tmp_path / "s.safetensors")
+    second = Generation(model, plain_vocabulary, replace(sampling, lines=4), after=state)
+    assert text + write(second) == write(one)
+
+
+def test_two_parts_with_a_cache_equal_one(
+    vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
+) -> None:
+    model = untrained_model(vocabulary)
+    asked = replace(SAMPLINGS["wild"], seed=2, cache=0.5)
+    one = Generation(model, vocabulary, replace(asked, lines=9))
+    first = Generation(model, vocabulary, replace(asked, lines=5))
+    text = write(first)
+    state = state_of(first, tmp_path / "s.safetensors")
+    second = Generation(model, vocabulary, replace(asked, lines=4), after=state)
+    assert text + write(second) == write(one)
+    other = Generation(model, vocabulary, replace(asked, cache=0.0, lines=1))
+    write(other)
+    without = state_of(other, tmp_path / "without.safetensors")
+    with pytest.raises(RunError, match="does not fit"):
+        Generation(model, vocabulary, asked, after=without)
+
+
+def test_three_parts_equal_one(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> None:
+    model = untrained_model(vocabulary)
+    wild = SAMPLINGS["wild"]
+    one = write(Generation(model, vocabulary, replace(wild, length=150)))
+    state, text = None, ""
+    while len(text) < len(one):
+        generation = Generation(model, vocabulary, replace(wild, lines=1), after=state)
+        text += write(generation)
+        state = state_of(generation, tmp_path / "s.safetensors")
+    assert text == one
+
+
+def test_a_continuation_may_have_a_prime_and_a_cast_of_its_own(
+    vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
+) -> None:
+    model = untrained_model(vocabulary)
+    first = Generation(model, vocabulary, replace(SAMPLINGS["wild"], lines=3))
+    write(first)
+    request = replace(
+        SAMPLINGS["wild"], prime="elaine: hello", turns=4, cast=("elaine", "newman"), next_speaker="newman"
+    )
+    second = Generation(model, vocabulary, request, after=state_of(first, tmp_path / "s.safetensors"))
+    text = write(second)
+    assert text.removeprefix("@").startswith("ELAINE: hello")
+    spoke = [element.speaker for element in second.texts[0].elements if element.kind == "dialogue"]
+    assert spoke[:2] == ["ELAINE", "newman"]
+    assert set(spoke) <= {"ELAINE", "newman"}
+
+
+@pytest.fixture
+def saved(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> Path:
+    """A state in a file."""
+    generation = Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(lines=2))
+    write(generation)
+    save_state(generation.pause(), tmp_path / "s.safetensors", weights="w", seed=4)
+    return tmp_path / "s.safetensors"
+
+
+def test_the_seed_is_remembered(saved: Path) -> None:
+    assert load_state(saved, weights="w")[1] == 4
+
+
+def test_another_models_state_is_refused(saved: Path) -> None:
+    with pytest.raises(RunError, match="another model"):
+        load_state(saved, weights="other")
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "foreign"])
+def test_a_damaged_file_is_refused(saved: Path, damage: str) -> None:
+    if damage == "missing":
+        saved.unlink()
+    elif damage == "foreign":
+        save_file({"ids": torch.zeros(1)}, saved)
+    else:
+        content = {"empty": b"", "text": b"elaine: hello\n", "cut": saved.read_bytes()[:-10]}
+        saved.write_bytes(content[damage])
+    with pytest.raises(RunError, match="missing or damaged"):
+        load_state(saved, weights="w")
+
+
+def test_a_state_that_does_not_fit_the_model_is_refused(
+    vocabulary: Vocabulary, untrained_model: Make, saved: Path
+) -> None:
+    state, _ = load_state(saved, weights="w")
+    odd = [
+        DecodingState(state.ids_TB + vocabulary.size, state.logits_BV, state.sampler, state.decoder),
+        DecodingState(state.ids_TB, state.logits_BV[:, 1:], state.sampler, state.decoder),
+        DecodingState(state.ids_TB, state.logits_BV, {}, state.decoder),
+        DecodingState(state.ids_TB, state.logits_BV, state.sampler, {}),
+        DecodingState(
+            state.ids_TB,
+            state.logits_BV,
+            state.sampler,
+            {name: tensor[..., 1:] for name, tensor in state.decoder.items()},
+        ),
+    ]
+    for damaged in odd:
+        with pytest.raises(RunError, match="does not fit"):
+            Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(lines=2), after=damaged)
