@@ -1,4 +1,4 @@
-"""Writing in two parts is as good as generation at once."""
+"""Writing in two parts is as good as writing at once."""
 
 from collections.abc import Callable
 from dataclasses import replace
