@@ -32,10 +32,11 @@ from scriptforge.options import (
 from scriptforge.workspace import Workspace
 
 if TYPE_CHECKING:
-    from scriptforge.copying import Index, OriginalityReport
+    from scriptforge.copying import OriginalityReport
     from scriptforge.dataset import Dataset
     from scriptforge.evaluation import EvaluationReport
     from scriptforge.generation import GeneratedText
+    from scriptforge.generation.session import Session
     from scriptforge.hub import PushResult
     from scriptforge.net.client import ProgressCallback
     from scriptforge.run.run import Run
@@ -68,12 +69,6 @@ class Model:
             RunError: the one of its name was prepared in another way.
         """
         return self.run.description.open_dataset(self.workspace)
-
-    def index_for(self, options: GenerateOptions) -> "Index | None":
-        """Return the index of the training text where a limit to copying needs one."""
-        from scriptforge.copying import index_training
-
-        return index_training(self.open_dataset()) if options.max_copy else None
 
     def generate(self, prime: str = "", options: GenerateOptions | None = None, **fields: Any) -> str:
         """Return one text; the same options give the same text, and that of the command line.
@@ -126,7 +121,7 @@ def load(
     from scriptforge.hub import find_run
     from scriptforge.run.run import Run
 
-    found = _workspace(workspace)
+    found = Workspace.find(workspace)
     with _bars(progress) as on_progress:
         folder, _ = find_run(found, str(name) if name is not None else None, on_progress=on_progress)
     return Model(Run(folder), found)
@@ -165,7 +160,7 @@ def prepare(
         return prepare_corpora(
             [str(corpus) for corpus in several],
             with_fields(options or PrepareOptions(), fields),
-            _workspace(workspace),
+            Workspace.find(workspace),
             name=name,
             force=force,
             on_progress=on_progress,
@@ -199,7 +194,7 @@ def train(
     """
     from scriptforge.tracking.train import train as train_run
 
-    found = _workspace(workspace)
+    found = Workspace.find(workspace)
     with _bars(progress) as on_progress:
         events = train_run(
             _dataset(dataset, found),
@@ -225,8 +220,8 @@ def resume(
 
     Args:
         run: its name or folder; None is the latest.
-        epochs: train for so many more; with neither this nor `minutes`, to the end that was planned.
-        minutes: train for so many more.
+        epochs: how many more; with neither this nor `minutes`, to the end that was planned.
+        minutes: how many more.
         device: what computes.
         workspace: where the run is.
         progress: as of `train`.
@@ -237,7 +232,7 @@ def resume(
     """
     from scriptforge.tracking.train import resume as resume_run
 
-    found = _workspace(workspace)
+    found = Workspace.find(workspace)
     options = TrainOptions(epochs=epochs, minutes=minutes, device=device)
     with _bars(progress) as on_progress:
         events = resume_run(found, str(run) if run is not None else None, options)
@@ -262,11 +257,7 @@ def generate(
     Raises:
         UsageError: this model cannot write that, or a value is out of its range.
     """
-    from scriptforge.generation import generate as generate_texts
-
-    opened = _model(model, workspace)
-    chosen = with_fields(options or GenerateOptions(), fields)
-    return generate_texts(opened.run.model, opened.run.vocabulary, chosen, opened.index_for(chosen))
+    return _session(_model(model, workspace), with_fields(options or GenerateOptions(), fields)).write()
 
 
 def stream(
@@ -287,11 +278,7 @@ def stream(
     Raises:
         UsageError: as of `generate`.
     """
-    from scriptforge.generation import stream as stream_text
-
-    opened = _model(model, workspace)
-    chosen = with_fields(options or GenerateOptions(), fields)
-    return stream_text(opened.run.model, opened.run.vocabulary, chosen, opened.index_for(chosen))
+    return _session(_model(model, workspace), with_fields(options or GenerateOptions(), fields)).stream()
 
 
 def evaluate(
@@ -395,7 +382,7 @@ def pull(
     from scriptforge.hub import pull as pull_run
     from scriptforge.run.run import Run
 
-    found = _workspace(workspace)
+    found = Workspace.find(workspace)
     with _bars(progress) as on_progress:
         result = pull_run(found, repository, revision, on_progress=on_progress)
     return Model(Run(result.folder), found)
@@ -425,10 +412,6 @@ def _bars(progress: bool | None) -> "Iterator[ProgressCallback]":
             bar.close()
 
 
-def _workspace(path: str | Path | None) -> Workspace:
-    return Workspace.find(Path(path) if path is not None else None)
-
-
 def _model(model: ModelOrName, workspace: str | Path | None) -> Model:
     return model if isinstance(model, Model) else load(model, workspace=workspace)
 
@@ -453,3 +436,9 @@ def _trained(
                 on_progress("Training", _STEPS_OF_A_BAR, _STEPS_OF_A_BAR)
                 return load(name, workspace=workspace.root)
     raise AssertionError("a training that nobody stops ends with Finished")
+
+
+def _session(model: Model, options: GenerateOptions) -> "Session":
+    from scriptforge.generation.session import Session
+
+    return Session(model.run, options, dataset=model.open_dataset() if options.max_copy else None)

@@ -114,8 +114,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "lstm-attention": Architecture(
         label="LSTM-with-attention",
-        config="scriptforge.models.lstm_attention:LSTMAttentionConfig",
-        model="scriptforge.models.lstm_attention:LSTMAttention",
+        config="scriptforge.models.attention:LSTMAttentionConfig",
+        model="scriptforge.models.attention:LSTMAttention",
         inference="scriptforge.models.inference.attention:InferenceLSTMAttention",
         suggestion=Suggestion(
             input_matrices=4, square_matrices=2, relative_speed=0.8, settings={"memory": 128}

@@ -202,15 +202,20 @@ def generate(
     )
     session = _open_session(run, options, workspace_path, output, continued, check)
     is_streamed = count == 1 and path is None and not as_json and layout == "txt"
-    if is_streamed:
-        output.stream(session.stream())
-    else:
-        session.write()
+    _write(session, output, is_streamed)
     _finish(session, saved, output)
     reports = session.originality() if check else []
     if not is_streamed:
         _show(session, reports, layout, path, force, output)
     _note_originality(session, reports, output)
+
+
+def _write(session: "Session", output: Output, is_streamed: bool) -> None:
+    """Write the texts, and print a streamed one as it comes."""
+    if is_streamed:
+        output.stream(session.stream())
+    else:
+        session.write()
 
 
 def read_prime(given: str | None, output: Output) -> str:

@@ -246,7 +246,7 @@ def tune(
     from scriptforge.errors import UsageError
     from scriptforge.training.devices import keep_freed_memory
     from scriptforge.training.settings import DEFAULT_MINUTES
-    from scriptforge.tuning.plots import draw_plots, require_matplotlib
+    from scriptforge.tuning.results import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
     from scriptforge.tuning.study import open_study
     from scriptforge.workspace import Workspace

@@ -1,6 +1,6 @@
 """Recurrent language models: an embedding, layers of LSTM, GRU or plain tanh units, a linear head.
 
-The functions that follow the model are those that `lstm_attention` uses for its LSTM too.
+The functions that follow the model are those that `attention` uses for its LSTM too.
 
 Shape letters: B streams, T steps, E embedding, H hidden, L layers, G gates.
 """

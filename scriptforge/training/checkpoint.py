@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scriptforge.errors import RunError
+from scriptforge.errors import RunError, UsageError
 from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
 from scriptforge.run.records import Validation
@@ -231,3 +231,21 @@ def _verifies(path: Path) -> bool:
         )
     except (OSError, ValueError, TypeError, AttributeError):  # the last two: JSON, but of another shape
         return False
+
+
+def identity_differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return a line for everything that may make the resumed training differ in the last bits.
+
+    Raises:
+        UsageError: the number of processes is another one, so that the streams do not fit.
+    """
+    if before["processes"] != now["processes"]:
+        raise UsageError(
+            f"The run was trained by {before['processes']} process(es), not {now['processes']}.",
+            "Resume it with as many processes as before.",
+        )
+    return [
+        f"{name} was {before[name]} and is {now[name]}: the result may differ in the last bits."
+        for name in now
+        if before[name] != now[name]
+    ]

@@ -15,13 +15,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 import torch
 
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
-from scriptforge.errors import RunError, UsageError
+from scriptforge.errors import RunError
 from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figures
 from scriptforge.generation import generate
 from scriptforge.models import ModelConfig, config_from_json, config_from_settings
@@ -36,7 +35,13 @@ from scriptforge.run.records import (
     write_history,
 )
 from scriptforge.run.run import Run, load_weights, save_weights
-from scriptforge.training.checkpoint import TrainingState, newest_checkpoint, read_state, save_checkpoint
+from scriptforge.training.checkpoint import (
+    TrainingState,
+    identity_differences,
+    newest_checkpoint,
+    read_state,
+    save_checkpoint,
+)
 from scriptforge.training.devices import hardware, is_first_process, translate_memory_errors, with_own_state
 from scriptforge.training.events import (
     Finished,
@@ -211,7 +216,7 @@ class Trainer:
         checkpoint, skipped = newest_checkpoint(folder)
         state, identity = read_state(checkpoint)
         stepper = Stepper(dataset, config_from_json(description.model), description.settings, device)
-        notes = [*skipped, *_differences(identity, stepper.identity())]
+        notes = [*skipped, *identity_differences(identity, stepper.identity())]
         stepper.restore(checkpoint)
         return cls(dataset, description, folder, stepper, state, should_stop, notes)
 
@@ -435,21 +440,3 @@ def _clear(folder: RunFolder) -> None:
             shutil.rmtree(path)
         elif not path.name.startswith("."):
             path.unlink()
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return a line for everything that may make the resumed training differ in the last bits.
-
-    Raises:
-        UsageError: the number of processes is another one, so that the streams do not fit.
-    """
-    if before["processes"] != now["processes"]:
-        raise UsageError(
-            f"The run was trained by {before['processes']} process(es), not {now['processes']}.",
-            "Resume it with as many processes as before.",
-        )
-    return [
-        f"{name} was {before[name]} and is {now[name]}: the result may differ in the last bits."
-        for name in now
-        if before[name] != now[name]
-    ]

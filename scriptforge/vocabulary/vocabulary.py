@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from scriptforge.errors import DatasetError, nearest
 from scriptforge.options import Level
 from scriptforge.screenplay.script import Element, Kind, speaker_key
-from scriptforge.vocabulary import file, levels
+from scriptforge.vocabulary import levels
 from scriptforge.vocabulary.encoding import Encoded, Encoder, TextStream
 from scriptforge.vocabulary.layout import (
     ACTION,
@@ -123,7 +123,7 @@ class Vocabulary:
         Raises:
             DatasetError: if the file is missing, damaged or not one of ours.
         """
-        return cls(*file.read(path))
+        return cls(*levels.read_tokenizer(path))
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json`."""

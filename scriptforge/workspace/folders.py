@@ -205,9 +205,9 @@ class Workspace:
     root: Path
 
     @classmethod
-    def find(cls, chosen: Path | None = None) -> "Workspace":
+    def find(cls, chosen: str | Path | None = None) -> "Workspace":
         """Return the workspace requested, else that of the environment, else the current directory."""
-        return cls((chosen or Path(os.environ.get(WORKSPACE_VARIABLE) or ".")).expanduser())
+        return cls(Path(chosen or os.environ.get(WORKSPACE_VARIABLE) or ".").expanduser())
 
     @property
     def cards(self) -> Path:

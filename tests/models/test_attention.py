@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scriptforge.models import build
-from scriptforge.models.attention import Rotation, attend, attention_mask, filled_after
-from scriptforge.models.lstm_attention import LSTMAttentionConfig
+from scriptforge.models.attention import LSTMAttentionConfig, Rotation, attend, attention_mask, filled_after
 from scriptforge.models.transformer import TransformerConfig
 
 sizes = st.integers(1, 6)

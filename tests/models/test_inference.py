@@ -20,8 +20,8 @@ from scriptforge.models import (
     config_from_settings,
     inference_model,
 )
+from scriptforge.models.attention import LSTMAttentionConfig
 from scriptforge.models.layers import HeadedModel
-from scriptforge.models.lstm_attention import LSTMAttentionConfig
 from scriptforge.models.numpy_bridge import NumPyRNNConfig
 from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.models.transformer import TransformerConfig

@@ -10,8 +10,7 @@ from support.architectures import CONFIGS
 
 from scriptforge.errors import RunError, UsageError
 from scriptforge.models import ModelConfig, config_from_json
-from scriptforge.models.attention import LARGEST_MEMORY
-from scriptforge.models.lstm_attention import LSTMAttentionConfig
+from scriptforge.models.attention import LARGEST_MEMORY, LSTMAttentionConfig
 from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.models.transformer import TransformerConfig
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scriptforge.models import ModelConfig
-from scriptforge.models.lstm_attention import LSTMAttentionConfig
+from scriptforge.models.attention import LSTMAttentionConfig
 from scriptforge.models.numpy_bridge import NumPyRNNConfig
 from scriptforge.models.recurrent import RecurrentConfig
 from scriptforge.models.transformer import TransformerConfig

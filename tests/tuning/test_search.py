@@ -14,13 +14,13 @@ from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import StudyError, TrainingError, UsageError
-from scriptforge.tuning.plots import draw_plots
 from scriptforge.tuning.results import (
     TrialEnded,
     TrialPrepared,
     TrialTrained,
     TuningEvent,
     counts_of,
+    draw_plots,
     records_of,
     settings_of,
 )

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scriptforge.models.attention import LSTMAttention
 from scriptforge.models.base import State
 from scriptforge.models.inference.linear import Arithmetic, InferenceModel, Product, prepare_product
 from scriptforge.models.inference.recurrent import Layers, Numbers
-from scriptforge.models.lstm_attention import LSTMAttention
 from scriptforge.models.transformer import Transformer, TransformerLayer
 
 
