@@ -46,6 +46,22 @@ def test_commands_run_as_written(document: str, workspace_path: Path) -> None:
         assert (workspace_path / name).is_file()
 
 
+def test_python_runs_as_written(workspace_path: Path) -> None:
+    _write_scripts(workspace_path)
+    markdown = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", markdown, flags=re.MULTILINE | re.DOTALL)
+    result = subprocess.run(
+        [sys.executable, "-c", block.replace("minutes=3", f"minutes={MINUTES}")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("--- seed") == 3
+    assert "bits per character" in result.stdout
+    assert (workspace_path / "runs" / "mine" / "model.safetensors").is_file()
+
+
 def _blocks(markdown: str) -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```$", markdown, flags=re.MULTILINE | re.DOTALL)
 
