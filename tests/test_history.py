@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.errors import RunError
-from scriptforge.run.records import Validation, read_history
+from scriptforge.run.history import Validation, read_history
 from scriptforge.workspace import RunFolder
 
 FIGURES = st.floats(min_value=0, allow_infinity=False)

@@ -45,7 +45,7 @@ def run_details(folder: "RunFolder") -> dict[str, Any]:
     Raises:
         RunError: as of `run_summary`; or its metrics are damaged.
     """
-    from scriptforge.run.records import read_history
+    from scriptforge.run.history import read_history
 
     config = _config(folder)
     result = config["result"] or {}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from scriptforge.run.records import Validation
+    from scriptforge.run.history import Validation
     from scriptforge.training.events import Finished, Started, StepsDone, TrainingEvent
 
 UseGPU = Annotated[

@@ -345,7 +345,7 @@ def _train(
 ) -> "Finished":
     """Trains a run with the best settings."""
     from scriptforge.training.trainer import start
-    from scriptforge.tuning.variants import copied_into_workspace
+    from scriptforge.tuning.study import copied_into_workspace
 
     settings = outcome.settings_for(length)
     reports = start(

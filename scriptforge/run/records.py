@@ -1,11 +1,6 @@
-"""What the `config.json` of a run says: a closed form, which a stranger may have filled in.
+"""What the `config.json` of a run says: a closed form, which a stranger may have filled in."""
 
-The validations of a training, as `metrics.jsonl` has them. Knows nothing of torch.
-"""
-
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -214,59 +209,3 @@ def _reason(error: ValueError) -> str:
         return "it is not JSON"
     place = ".".join(str(part) for part in first["loc"])[:80]
     return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-
-
-@dataclass(frozen=True)
-class Validation:
-    """One line of `metrics.jsonl`.
-
-    Attributes:
-        step: optimizer steps so far.
-        epochs: how many times the text was read.
-        seconds: training time so far.
-        training_nats_per_token: training loss since the validation before.
-        nats_per_token: validation loss.
-        perplexity: the same as its exponential.
-        nats_per_character: the same by character.
-        bits_per_character: the same in bits.
-        is_best: whether these weights were kept.
-    """
-
-    step: int
-    epochs: float
-    seconds: float
-    training_nats_per_token: float
-    nats_per_token: float
-    perplexity: float
-    nats_per_character: float
-    bits_per_character: float
-    is_best: bool
-
-
-def write_history(folder: RunFolder, validations: Iterable[Validation]) -> None:
-    """Writes every validation of a run, one a line."""
-    atomic_write(folder.metrics, "".join(json.dumps(asdict(each)) + "\n" for each in validations))
-
-
-def read_history(folder: RunFolder) -> list[Validation]:
-    """Every validation of a run, the first one first; none where nobody kept them, as in a pulled model.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    if not folder.metrics.is_file():
-        return []
-    try:
-        lines = folder.metrics.read_text(encoding="utf-8").splitlines()
-        return [_validation(json.loads(line)) for line in lines]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(
-            f"{folder.name}/{folder.metrics.name} cannot be read: {type(error).__name__}.",
-            "Restore it from a copy, or delete it: the model can be used without it.",
-        ) from error
-
-
-def _validation(row: dict[str, Any]) -> Validation:
-    """The known keys of a line as numbers, whatever else another version may have written beside them."""
-    kinds = {field.name: field.type for field in fields(Validation)}
-    return Validation(**{name: kind(row[name]) for name, kind in kinds.items()})  # type: ignore[operator]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scriptforge.run.records import Validation, read_history
+from scriptforge.run.history import Validation, read_history
 from scriptforge.training.events import TrainingEvent, Validated
 from scriptforge.workspace import RunFolder, atomic_write
 

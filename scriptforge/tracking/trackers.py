@@ -20,7 +20,8 @@ from typing import Any, Protocol
 from scriptforge.config import Settings
 from scriptforge.errors import UsageError
 from scriptforge.options import Tracker
-from scriptforge.run.records import RunDescription, Validation
+from scriptforge.run.history import Validation
+from scriptforge.run.records import RunDescription
 from scriptforge.tracking.curves import Curves
 from scriptforge.training.events import Noted, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.optimizers import share_of_peak

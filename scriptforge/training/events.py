@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scriptforge.evaluation import Evaluation
-from scriptforge.run.records import Validation
+from scriptforge.run.history import Validation
 
 
 @dataclass(frozen=True)

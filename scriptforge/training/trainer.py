@@ -25,15 +25,8 @@ from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figur
 from scriptforge.generation import generate
 from scriptforge.models import ModelConfig, config_from_json, config_from_settings
 from scriptforge.options import GenerateOptions
-from scriptforge.run.records import (
-    InitFrom,
-    Result,
-    RunDescription,
-    TrainedOn,
-    TrainedOnSource,
-    Validation,
-    write_history,
-)
+from scriptforge.run.history import Validation, write_history
+from scriptforge.run.records import InitFrom, Result, RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.run.run import Run, load_weights, save_weights
 from scriptforge.training.checkpoint import (
     TrainingState,

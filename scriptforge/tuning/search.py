@@ -31,8 +31,7 @@ from scriptforge.tuning.results import (
     records_of,
     settings_of,
 )
-from scriptforge.tuning.study import TURN, Study
-from scriptforge.tuning.variants import VALIDATIONS, trial_settings
+from scriptforge.tuning.study import TURN, VALIDATIONS, Study, trial_settings
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -150,6 +150,7 @@ class TestTrackio:
 
 
 @pytest.mark.parametrize("tracker", ["tensorboard", "trackio"])
+@pytest.mark.slow
 def test_without_the_tracker_nothing_begins(
     tracker: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,7 @@ def test_a_model_goes_out_and_comes_back_and_writes_the_same(
         assert (other.returncode, other.stdout) == (0, own.stdout), other.stderr
 
 
+@pytest.mark.slow
 def test_a_model_need_not_be_pulled_before_it_is_used(pushed: Hub, stage: Stage, tmp_path: Path) -> None:
     own = scriptforge("generate", "play", "--lines", "6", workspace=stage.path)
     other = scriptforge("generate", "ann/play", "--lines", "6", workspace=tmp_path)

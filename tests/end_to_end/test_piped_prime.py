@@ -37,6 +37,7 @@ def generate(
     )
 
 
+@pytest.mark.slow
 def test_a_slow_writer_is_waited_for(stage: Stage, expected: str) -> None:
     done = generate("--prime", "-", stage=stage, before="sleep 1; echo elaine")
     assert done.stdout == expected

@@ -71,6 +71,7 @@ def test_the_same_seed_gives_the_same_script(stage: Stage) -> None:
     assert all(element.keys() == {"kind", "speaker", "text"} for element in document["elements"])
 
 
+@pytest.mark.slow
 def test_several_scripts_go_into_a_folder_after_a_piped_prime(stage: Stage, tmp_path: Path) -> None:
     words = ("generate", "play", "-n", "3", "--seed", "5", "--lines", "4", "-o", tmp_path / "new")
     done = scriptforge(*words, workspace=stage.path, stdin="Bo: My aunt\n")

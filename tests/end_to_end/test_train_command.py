@@ -133,6 +133,7 @@ def test_the_goal_of_the_course_is_shown_whenever_its_network_was_trained(
     assert [goal in done.stdout for done in (begun, gone_on_with, other)] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_another_one(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "runs").symlink_to(stage.path / "runs")
     (tmp_path / "later.txt").write_text(comedy(60, seed=7) + "KIT: A heron!\n\n" * 60, encoding="utf-8")
@@ -191,6 +192,7 @@ class TestInterrupting:
         process.kill()
         process.communicate()
 
+    @pytest.mark.slow
     def test_ctrl_c_saves_and_the_run_goes_on(  # type: ignore[no-untyped-def]
         self, training, refused, stage: Stage, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -49,6 +49,7 @@ def trials_begun(place: Path) -> int:
     return len(list((place / "studies" / "harbour" / "trials").glob("*")))
 
 
+@pytest.mark.slow
 def test_from_search_to_run(place: Path) -> None:
     words = ("tune", "harbour", "--trials", "3", *SHORT)
     found = document(

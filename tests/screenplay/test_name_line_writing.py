@@ -40,6 +40,7 @@ def real_scripts(corpora: Path) -> Iterator[Script]:
                 yield Script.from_elements(title, elements)
 
 
+@pytest.mark.slow
 def test_every_real_script_comes_back_and_is_known_for_what_it_is(shared_corpora: Path) -> None:
     count = 0
     for script in real_scripts(shared_corpora):

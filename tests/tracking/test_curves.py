@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scriptforge.run.records import Validation, read_history
+from scriptforge.run.history import Validation, read_history
 from scriptforge.tracking.curves import draw_curves
 from scriptforge.workspace import RunFolder
 

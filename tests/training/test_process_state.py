@@ -28,7 +28,7 @@ from scriptforge.generation import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.tracking.curves import draw_curves
-from scriptforge.run.records import read_history
+from scriptforge.run.history import read_history
 from scriptforge.training.trainer import start
 from scriptforge.workspace import DatasetFolder, RunFolder
 

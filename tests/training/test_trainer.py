@@ -14,7 +14,8 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, TrainingError
 from scriptforge.evaluation import evaluate_split
-from scriptforge.run.records import RunDescription, Validation
+from scriptforge.run.history import Validation
+from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import newest_checkpoint
 from scriptforge.training.events import Finished, Interrupted, Started, StepsDone, TrainingEvent, Validated

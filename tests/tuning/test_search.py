@@ -26,8 +26,7 @@ from scriptforge.tuning.results import (
 )
 from scriptforge.tuning.search import outcome_of, search
 from scriptforge.tuning.space import Space
-from scriptforge.tuning.study import Plan, Study, open_study
-from scriptforge.tuning.variants import copied_into_workspace
+from scriptforge.tuning.study import Plan, Study, copied_into_workspace, open_study
 from scriptforge.workspace import StudyFolder, Workspace
 
 
@@ -138,6 +137,7 @@ class TestTrials:
         assert record.state == "failed" and "infinite or undefined" in str(record.reason)
 
     @pytest.mark.parametrize(("pruner", "trials"), [("median", 9), ("hyperband", 8)])
+    @pytest.mark.slow
     def test_trials_without_prospects_are_pruned(
         self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, pruner: Any, trials: int
     ) -> None:
