@@ -63,7 +63,7 @@ class LineChart:
     label_y: Callable[[float], str]
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        """The lines of the drawing."""
+        """Yield the lines of the drawing."""
         from rich.text import Text
 
         heights = [y for curve in self.curves for _, y in curve.points]
@@ -87,7 +87,7 @@ class LineChart:
         yield Text(f"{'':{margin}}  {self._lower_labels(right, columns)}")
 
     def _lower_labels(self, right: float, columns: int) -> str:
-        """The labels of the lower axis, each under its place, the first and the last within the ends."""
+        """Return the labels of the lower axis, each below its place, none beyond the ends."""
         count = min(max(columns // _COLUMNS_A_TICK, 2), _MOST_TICKS)
         line = ""
         for tick in range(count):
@@ -143,7 +143,7 @@ class _Canvas:
 
 
 def _line(start: _Dot, end: _Dot) -> Iterator[_Dot]:
-    """Every dot on the straight way from one to another."""
+    """Yield every dot on the straight line from one to another."""
     (x, y), (to_x, to_y) = start, end
     steps = max(abs(to_x - x), abs(to_y - y), 1)
     for step in range(steps + 1):

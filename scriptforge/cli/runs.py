@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def run_summary(folder: "RunFolder") -> dict[str, Any]:
-    """What the list of runs says of one; figures are None until the training has ended.
+    """Return the row of a run in the list; figures are None until the training has ended.
 
     Raises:
         RunError: its config is missing, damaged or not one of ours.
@@ -40,7 +40,7 @@ def run_summary(folder: "RunFolder") -> dict[str, Any]:
 
 
 def run_details(folder: "RunFolder") -> dict[str, Any]:
-    """What a comparison says of a run: its summary, all figures, its settings, and every validation.
+    """Return the summary of a run, all its figures, its settings, and every validation.
 
     Raises:
         RunError: as of `run_summary`; or its metrics are damaged.
@@ -105,7 +105,7 @@ _SAID_ANYWAY = {"arch"}
 
 
 def comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
-    """The drawing of a comparison.
+    """Draw a comparison.
 
     Args:
         runs: at least one, as `run_details` gives them.
@@ -123,7 +123,7 @@ def comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
 
 
 def _rows(runs: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    """What the runs are, then which settings differ, then what came out."""
+    """Yield what the runs are, then which settings differ, then the results."""
     for name, say in _WHAT_IT_IS.items():
         yield [name, *map(say, runs)]
     for name in dict.fromkeys(name for run in runs for name in run["settings"]):
@@ -144,7 +144,7 @@ def _points(run: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 
 def _best(protocol: str, figure: str) -> Callable[[Mapping[str, Any]], str]:
-    """What says a figure of the best weights."""
+    """Return a function that formats a figure of the best weights."""
 
     def say(run: Mapping[str, Any]) -> str:
         found = ((run["best"] or {}).get(protocol) or {}).get(figure)
@@ -154,7 +154,7 @@ def _best(protocol: str, figure: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _known(key: str, say: Callable[[Any], str]) -> Callable[[Mapping[str, Any]], str]:
-    """What says something of a run, if it is known."""
+    """Return a function that formats a value of a run, if it is known."""
     return lambda run: _NOTHING if run[key] is None else say(run[key])
 
 
@@ -240,7 +240,7 @@ def runs(
 
 
 def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:
-    """What the list says of each run; of a damaged one there is a warning."""
+    """Yield the row of each run, and warn of a damaged one."""
     for folder in folders:
         try:
             yield run_summary(folder)
@@ -249,7 +249,7 @@ def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[
 
 
 def _sorted(records: Iterable[dict[str, Any]], order: Order | None) -> list[dict[str, Any]]:
-    """The records as they come, or in an order; those without the figure that it asks for are the last."""
+    """Return the records, sorted if asked; those without the figure come last."""
     if order is None:
         return list(records)
     key = _KEYS[order]

@@ -45,7 +45,7 @@ def write_history(folder: RunFolder, validations: Iterable[Validation]) -> None:
 
 
 def read_history(folder: RunFolder) -> list[Validation]:
-    """Every validation of a run, the first one first; none where nobody kept them, as in a pulled model.
+    """Return every validation of a run, the first first; none if the file is missing, as in a pulled model.
 
     Raises:
         RunError: the file is damaged.
@@ -63,6 +63,6 @@ def read_history(folder: RunFolder) -> list[Validation]:
 
 
 def _validation(row: dict[str, Any]) -> Validation:
-    """The known keys of a line as numbers, whatever else another version may have written beside them."""
+    """Return the known keys of a line as numbers; another version may have written more."""
     kinds = {field.name: field.type for field in fields(Validation)}
     return Validation(**{name: kind(row[name]) for name, kind in kinds.items()})  # type: ignore[operator]

@@ -163,7 +163,7 @@ class RunDescription(BaseModel):
             )
 
     def open_dataset(self, workspace: Workspace) -> Dataset:
-        """The dataset that the run was trained on.
+        """Return the dataset that the run was trained on.
 
         Raises:
             DatasetError: it is not in this workspace.
@@ -201,7 +201,7 @@ class RunDescription(BaseModel):
 
 
 def _reason(error: ValueError) -> str:
-    """What is wrong with a config, in a few words; nothing that it contains but names of keys we know."""
+    """Return what is wrong with a config in a few words, which quote nothing of it but known keys."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -31,11 +31,11 @@ class Asked(Protocol):
         ...
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
-        """A whole number."""
+        """Return a whole number."""
         ...
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
-        """A number."""
+        """Return a number."""
         ...
 
 
@@ -78,7 +78,7 @@ class Range:
 
     @property
     def is_whole(self) -> bool:
-        """Whether its numbers are whole ones."""
+        """Return whether its numbers are whole."""
         return isinstance(self.low, int)
 
     def __contains__(self, value: Any) -> bool:
@@ -116,7 +116,7 @@ class Range:
             )
 
     def _is_on_the_way(self, value: float) -> bool:
-        """Whether steps lead there; in decimals, as a person wrote them."""
+        """Return whether steps lead there, in decimals as a person wrote them."""
         if self.step is None:
             return True
         return not (Decimal(str(value)) - Decimal(str(self.low))) % Decimal(str(self.step))
@@ -189,12 +189,12 @@ class Space:
 
     @classmethod
     def default(cls) -> "Space":
-        """What is searched when nobody says."""
+        """Return the space that is searched by default."""
         return cls.parsed(tomllib.loads(DEFAULT_SPACE))
 
     @classmethod
     def read(cls, path: Path) -> "Space":
-        """The space that a TOML file describes.
+        """Return the space that a TOML file describes.
 
         Raises:
             UsageError: the file is missing or not TOML, or an entry is none.
@@ -204,7 +204,7 @@ class Space:
 
     @classmethod
     def parsed(cls, document: Mapping[str, Any]) -> "Space":
-        """The space of a TOML document.
+        """Return the space of a TOML document.
 
         Raises:
             UsageError: an entry is none, or there is nothing to search.
@@ -219,17 +219,17 @@ class Space:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """What every trial has."""
+        """Return what every trial has."""
         return {name: entry.value for name, entry in self.entries.items() if isinstance(entry, Fixed)}
 
     @property
     def drawn(self) -> dict[str, Drawn]:
-        """What trials differ in."""
+        """Return what trials differ in."""
         return {name: entry for name, entry in self.entries.items() if not isinstance(entry, Fixed)}
 
     @property
     def text(self) -> str:
-        """The space in one line, the same for spaces that are the same."""
+        """Return the space in one line, equal for equal spaces."""
         return json.dumps({name: repr(entry) for name, entry in self.entries.items()}, sort_keys=True)
 
     def offered(self, choices: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,7 +241,7 @@ class Space:
         }
 
     def draw(self, trial: Asked, level: Level) -> dict[str, Any]:
-        """The choices of one trial, what is fixed included.
+        """Return the choices of one trial, fixed ones included.
 
         Args:
             trial: what draws.
@@ -255,7 +255,7 @@ class Space:
 
 
 def means_something(name: str, choices: Mapping[str, Any]) -> bool:
-    """Whether a choice makes a difference beside others, such as the size of a vocabulary at a level."""
+    """Return whether a choice makes a difference beside others, such as a vocabulary size at a level."""
     other, values = _ONLY_WITH.get(name, (name, ()))
     return name not in _ONLY_WITH or other not in choices or choices[other] in values
 
