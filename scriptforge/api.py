@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scriptforge.dataset import Dataset
     from scriptforge.evaluation import EvaluationReport
     from scriptforge.generation import GeneratedText
-    from scriptforge.generation.session import Session
+    from scriptforge.generation.generate import Session
     from scriptforge.hub import PushResult
     from scriptforge.net.client import ProgressCallback
     from scriptforge.run.run import Run
@@ -439,6 +439,6 @@ def _trained(
 
 
 def _session(model: Model, options: GenerateOptions) -> "Session":
-    from scriptforge.generation.session import Session
+    from scriptforge.generation.generate import Session
 
     return Session(model.run, options, dataset=model.open_dataset() if options.max_copy else None)

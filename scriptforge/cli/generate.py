@@ -14,7 +14,7 @@ from scriptforge.options import DEFAULT_LINES, GenerateOptions
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
-    from scriptforge.generation.session import Session
+    from scriptforge.generation.generate import Session
 
 FormatName = Literal["txt", "fountain", "fdx", "json", "html"]
 
@@ -287,7 +287,7 @@ def _open_session(
     check: bool,
 ) -> "Session":
     """Find the run and what else the session needs."""
-    from scriptforge.generation.session import Session
+    from scriptforge.generation.generate import Session
     from scriptforge.hub import find_run
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
@@ -324,7 +324,7 @@ def _show(
     output: Output,
 ) -> None:
     """Write the texts into files, or print them."""
-    from scriptforge.generation.session import lay_out, write_files
+    from scriptforge.generation.generate import lay_out, write_files
 
     texts = [lay_out(text, layout, plain=session.run.vocabulary.plain) for text in session.texts]
     if path is not None:

@@ -1,6 +1,6 @@
-"""Views of a search: on a terminal a table that fills, elsewhere a line for each trial.
+"""`scriptforge tune`: a search for settings that suit a dataset better than those that `train` chooses.
 
-`scriptforge tune`: a search for settings that suit a dataset better than those that `train` chooses.
+A search is shown as a table that fills on a terminal, and as a line for each trial elsewhere.
 """
 
 import math

@@ -1,4 +1,11 @@
-"""The words and lines by which texts are compared.
+"""An index of a text, in which any run of words is found in logarithmic time.
+
+It is a suffix array over words: the positions of the text, sorted by the words that follow there. All
+positions at which a run of words occurs are neighbours in that order, so the set of them is a range of ranks.
+A run is looked up from its last word backwards. That needs, beside the array, the rank of the position after
+each position: among the positions that begin with one word these ranks ascend, so one more word in front is
+one bisection. In `to be or not to be`, `be` occurs at two ranks; of the positions of `to`, those whose next
+position has one of these ranks begin with `to be`.
 
 A word is a run of letters and digits. Case does not count, nor do apostrophes, straight or typographic, nor
 invisible characters: `Don’t`, `don't` and `DONT` are one word. Everything else ends a word, so layout and
@@ -7,15 +14,6 @@ the whole.
 
 A line is an element of a script or a line of plain text. Only what it says is compared: names of speakers are
 left out, since every script repeats them.
-
-An index of a text, in which any run of words is found in logarithmic time.
-
-It is a suffix array over words: the positions of the text, sorted by the words that follow there. All
-positions at which a run of words occurs are neighbours in that order, so the set of them is a range of ranks.
-A run is looked up from its last word backwards. That needs, beside the array, the rank of the position after
-each position: among the positions that begin with one word these ranks ascend, so one more word in front is
-one bisection. In `to be or not to be`, `be` occurs at two ranks; of the positions of `to`, those whose next
-position has one of these ranks begin with `to be`.
 
 Source: Ferragina and Manzini 2000, "Opportunistic Data Structures with Applications", for searching
     backwards; Sadakane 2003, "New text indexing functionalities of the compressed suffix arrays", for doing

@@ -1,8 +1,7 @@
-"""The parts of a report that people are shown: rows of figures, sentences, and the text cut at its copies.
+"""Views of a report: figures, sentences, the text cut at its copies, and a web page of all that.
 
-The terminal and the page draw the same parts; this module knows neither.
-
-A report as a web page: one file that needs no other, asks nothing of the network and runs no script.
+The terminal and the page draw the same parts. The page is one file that needs no other, asks nothing of the
+network and runs no script.
 """
 
 from bisect import bisect_right

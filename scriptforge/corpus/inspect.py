@@ -1,6 +1,4 @@
-"""Findings of an inspection: its records, and the search for documents, scenes and lines that repeat.
-
-The findings of a look through a corpus, before a model is trained on it.
+"""Inspection of a corpus before a model is trained on it: who speaks, what repeats, what looks wrong.
 
 All is found in one pass over the text. What stays in memory are counts, the names of documents and speakers,
 a few examples, and a hash for each document, scene and long line, by which repeats are found. Nothing is

@@ -2,21 +2,40 @@
 
 What a person asks for takes one way: the prime is parsed and names are looked up (`cast.py`, `prompt.py`),
 the prompt is given to the decoding loop (`decoding.py`), and the ids that come out become text
-(`transcript.py`). The module knows nothing of training and of the command line.
+(`transcript.py`). `Generation` is that way for a model; `Session` adds what belongs to a run: it checks names
+against the cast, continues and saves a state, and examines how much was copied. The module knows nothing of
+training, of the command line, and of the Hub: the run is found by the caller.
 
 Shape letters: B sequences of the batch.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
-from scriptforge.copying import Index, Line, lines_of_script, lines_of_text
-from scriptforge.errors import RunError
-from scriptforge.generation.cast import CastConstraint, ResolvedCast, resolve_cast
+from scriptforge.copying import (
+    Index,
+    Line,
+    OriginalityReport,
+    examine_texts,
+    index_training,
+    lines_of_script,
+    lines_of_text,
+)
+from scriptforge.dataset import Dataset
+from scriptforge.errors import RunError, UsageError
+from scriptforge.generation.cast import CastConstraint, ResolvedCast, check_known, resolve_cast
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.decoding import Decoder, DecodingLoop, DecodingState, ModelDecoder
+from scriptforge.generation.decoding import (
+    Decoder,
+    DecodingLoop,
+    DecodingState,
+    ModelDecoder,
+    load_state,
+    save_state,
+)
 from scriptforge.generation.grammar import Constraint, build_grammar
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options
@@ -24,8 +43,11 @@ from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
-from scriptforge.screenplay.script import Element
+from scriptforge.run.run import Run
+from scriptforge.screenplay.formats import write
+from scriptforge.screenplay.script import Element, Script
 from scriptforge.vocabulary import Vocabulary
+from scriptforge.workspace import atomic_write
 
 _CPU = torch.device("cpu")
 
@@ -249,3 +271,122 @@ class _Sequence:
             and self._drawn >= self._length
         )
         return news
+
+
+PLAIN_FORMAT = "txt"
+
+
+class Session:
+    """The writing of some texts with a run.
+
+    Args:
+        run: whose model writes.
+        options: what to write.
+        dataset: what the run was trained on; needed for `options.max_copy` and `originality`.
+        continue_from: the file of a saved state, after which the one text begins. Its seed replaces that of
+            the options.
+
+    Raises:
+        UsageError: the options do not suit the model.
+        RunError: the state is missing, damaged, or of another model.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        options: GenerateOptions,
+        *,
+        dataset: Dataset | None = None,
+        continue_from: Path | None = None,
+    ) -> None:
+        if not run.vocabulary.plain:
+            names = [*options.cast, *([options.next_speaker] if options.next_speaker else [])]
+            check_known(names, run.vocabulary, run.description.dataset.cast)
+        state, seed = (
+            load_state(continue_from, weights=run.fingerprint) if continue_from else (None, options.seed)
+        )
+        self.run = run
+        self.options = replace(options, seed=seed)
+        self._dataset = dataset
+        self._index = index_training(dataset) if dataset else None
+        self._generation = Generation(run.model, run.vocabulary, self.options, after=state, index=self._index)
+
+    @property
+    def texts(self) -> list[GeneratedText]:
+        """Return the texts, once they are written."""
+        return self._generation.texts
+
+    @property
+    def relaxed(self) -> int:
+        """Return how often more was copied than asked for, since nothing else could come."""
+        return self._generation.relaxed
+
+    def write(self) -> list[GeneratedText]:
+        """Write all texts and return them."""
+        for _ in self._generation:
+            pass
+        return self.texts
+
+    def stream(self) -> Iterator[str]:
+        """Write the one text asked for, and yield it as it comes."""
+        return (news for (news,) in self._generation if news)
+
+    def save_state(self, path: Path) -> None:
+        """Save where the one text that was written ends; nothing can be written afterwards."""
+        save_state(self._generation.pause(), path, weights=self.run.fingerprint, seed=self.options.seed)
+
+    def originality(self) -> list[OriginalityReport]:
+        """Return how much of each text is copied from the training text, beside what people copy."""
+        assert self._dataset is not None, "a session that examines its texts needs the dataset"
+        return examine_texts([text.lines for text in self.texts], self._dataset, self._index)
+
+
+def lay_out(text: GeneratedText, format: str, *, plain: bool) -> str:
+    """Return a text in a format.
+
+    Args:
+        text: what was written.
+        format: a key of `scriptforge.screenplay.formats.WRITERS`.
+        plain: whether the model writes plain text, which is no script.
+
+    Raises:
+        UsageError: plain text is asked for as a script.
+    """
+    if format == PLAIN_FORMAT:
+        return text.text
+    if plain:
+        raise UsageError(
+            f"This model writes plain text, which cannot be laid out as {format}.",
+            "Leave --format out, or train on a corpus prepared without --plain.",
+        )
+    return write(Script.from_elements("", text.elements), format)
+
+
+def write_files(
+    path: Path, session: Session, layouts: Sequence[str], format: str, *, force: bool
+) -> Iterator[str]:
+    """Write each text into a file of its own; if there are several, the seed is in the file's name.
+
+    Args:
+        path: the file, or a folder.
+        session: which wrote the texts.
+        layouts: the texts, laid out.
+        format: what they are laid out in.
+        force: whether to replace files that exist.
+
+    Yields:
+        A line on each file.
+
+    Raises:
+        UsageError: there is a file of that name.
+    """
+    is_folder = len(layouts) > 1 or path.is_dir()
+    for text, layout in zip(session.texts, layouts, strict=True):
+        name = f"{session.run.folder.name}-seed-{text.seed}.{format}"
+        file = path / name if is_folder else path
+        if file.exists() and not force:
+            raise UsageError(
+                f"There is a file {file} already.", "Replace it with --force, or name another one."
+            )
+        atomic_write(file, layout)
+        yield f"{file} (seed {text.seed})"

@@ -4,17 +4,15 @@ So a text can be read at once, in pieces or token by token with the same result.
 is computed once, when it is read, and kept as a row of the memory; time is the first dimension here, so that
 a memory can be part of a model's state. The M rows are filled from the end, and empty ones are masked.
 
-Shape letters: B streams, T steps, M memory, K = M + T rows that can be looked at, E numbers of a row, N
-heads, D numbers of a head.
-
-An LSTM that looks back: one head of attention over its own states of the last M steps.
+`LSTMAttention` is an LSTM that looks back: one head of attention over its own states of the last M steps.
 
 After Merity 2019, arXiv:1911.11423 ("Single Headed Attention RNN"), simplified. What is remembered of a step
 is its state, nothing else. With one head, a matrix for the keys can be multiplied with the query instead, and
 one for the values with the weighted sum: once a step, not once a row. So there are only those two matrices.
 Order is left to the LSTM: attention does not know how long ago something was.
 
-Shape letters: B streams, T steps, M memory, K = M + T, V vocabulary, E embedding, H hidden, L layers.
+Shape letters: B streams, T steps, M memory, K = M + T rows that can be looked at, E numbers of a row or of an
+embedding, N heads, D numbers of a head, V vocabulary, H hidden, L layers.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,9 @@
-"""Heuristics that several formats share: what a line looks like, whatever surrounds it, and where blocks end.
+"""The interface of a format, and the heuristics that several formats share.
 
-They were tuned on real scripts. A wrong guess costs little: a heading that is missed is an action, a name
-that is none becomes a speaker with one line.
-
-The interface of a format: a way to lay out a script in lines, which can be recognised and parsed.
-
-This module knows no particular format.
+A format lays out a script in lines, which can be recognised and parsed; this module knows no particular one.
+The heuristics say what a line looks like, whatever surrounds it, and where blocks end. They were tuned on
+real scripts. A wrong guess costs little: a heading that is missed is an action, a name that is none becomes a
+speaker with one line.
 """
 
 import re

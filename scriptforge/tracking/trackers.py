@@ -24,7 +24,7 @@ from scriptforge.run.history import Validation
 from scriptforge.run.records import RunDescription
 from scriptforge.tracking.curves import Curves
 from scriptforge.training.events import Noted, Started, StepsDone, TrainingEvent, Validated
-from scriptforge.training.optimizers import share_of_peak
+from scriptforge.training.schedule import share_of_peak
 from scriptforge.workspace import RunFolder
 
 

@@ -30,7 +30,7 @@ from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
 from scriptforge.run.history import Validation
 from scriptforge.run.run import load_weights, save_weights
-from scriptforge.training.optimizers import TrainingSegment
+from scriptforge.training.schedule import TrainingSegment
 from scriptforge.workspace import RunFolder, atomic_folder, atomic_write, remove_leftovers
 
 WEIGHTS = "model.safetensors"

@@ -1,19 +1,17 @@
-"""Devices: which one computes, the processes that share a training, and memory.
+"""Devices: which one computes, the processes that share a training, memory, and the process's own state.
 
 Several processes, started by torchrun, train one model together. Each reads streams of its own; Accelerate
 averages their gradients. The first one validates, saves and reports, and its clock counts for all.
 
-Shape letters: B streams of one process, P processes.
-
-Global state of the process that a training needs for itself, lent to it piece by piece.
-
 A training seeds PyTorch's generators and makes Accelerate's shared state, of which a process has one each. A
 notebook that trains has its own draws and perhaps its own `Accelerator`; neither may change, even if it draws
-between two events. So the state is exchanged around every piece of the training's work:
+between two events. So the state is exchanged around every piece of the training's work (`ProcessState`):
 
     caller's state ──┐            ┌── caller's state ──┐            ┌── caller's state
                      └ to event 1 ┘                    └ to event 2 ┘
                        training's state                  training's state
+
+Shape letters: B streams of one process, P processes.
 """
 
 import ctypes

@@ -1,6 +1,4 @@
-"""Schedule of a training: how long it is, how much of it is done, and the learning rate at that point.
-
-Optimizers that settings name: Muon, AdamW, Adam, RMSprop, and the Adagrad of `models/numpy_rnn.py`.
+"""Optimizers that settings name: Muon, AdamW, Adam, RMSprop, and the Adagrad of `models/numpy_rnn.py`.
 
 Muon learns most in a short time; docs/explanation/the-recipe.md says how much. It changes the matrices that a
 model names by an orthogonal step, and leaves everything else, embedding and head too, to AdamW.
@@ -18,9 +16,7 @@ is right.
 Shape letters: G matrices of one size, M rows, N columns.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,71 +28,6 @@ from scriptforge.config import Settings
 from scriptforge.errors import UsageError
 from scriptforge.models import TrainableModel
 from scriptforge.models.numpy_rnn import LARGEST_GRADIENT, adagrad
-
-_LOWEST_SHARE = 0.01
-"""Of the peak rate, so that the very first step does something."""
-
-
-class Clock:
-    """Training time, which continues across interruptions.
-
-    Args:
-        seconds_before: the training time that an earlier clock had reached.
-    """
-
-    def __init__(self, seconds_before: float = 0.0) -> None:
-        self._began = time.perf_counter() - seconds_before
-        self._rang = time.perf_counter()
-
-    def seconds(self) -> float:
-        """Return the training time so far."""
-        return time.perf_counter() - self._began
-
-    def rings(self, interval: float) -> bool:
-        """Return whether `interval` seconds have passed since this was last true."""
-        if time.perf_counter() - self._rang < interval:
-            return False
-        self._rang = time.perf_counter()
-        return True
-
-
-@dataclass(frozen=True)
-class TrainingSegment:
-    """The part of a training between two requests: `train`, or `train --resume --epochs 20` after it.
-
-    The learning rate rises and falls once in every segment.
-
-    Attributes:
-        first_step: the optimizer step at which the segment begins.
-        first_second: the training time at which it begins.
-        steps: how long it is in steps, or None where time decides.
-        seconds: how long it is in seconds, or None where steps decide.
-    """
-
-    first_step: int
-    first_second: float
-    steps: int | None
-    seconds: float | None
-
-    def progress(self, step: int, second: float) -> float:
-        """Return the share of the segment that is done at a step and a training time, 0 … 1."""
-        if self.steps is not None:
-            return min(1.0, (step - self.first_step) / self.steps)
-        assert self.seconds is not None
-        return min(1.0, (second - self.first_second) / self.seconds)
-
-
-def share_of_peak(progress: float, settings: Settings) -> float:
-    """Return every learning rate as a share of its peak: a linear rise during `warmup`, then a linear fall.
-
-    Args:
-        progress: the share of the segment that is done, 0 … 1.
-        settings: have the length of the rise, and `final_learning_rate`, the share at the end of the fall.
-    """
-    if progress < settings.warmup:
-        return max(progress / settings.warmup, _LOWEST_SHARE)
-    fall = (progress - settings.warmup) / (1 - settings.warmup)
-    return 1 - fall * (1 - settings.final_learning_rate)
 
 
 class Adagrad(torch.optim.Optimizer):

@@ -1,7 +1,11 @@
-"""Batches of streams: contiguous lanes of the training text, each of which continues where it stopped.
+"""Optimizer steps: the model, its optimizer and the streams that it reads, in this process.
 
-Each of B streams reads the whole text in order, in a circle, from a start of its own; the starts are evenly
-spaced. With a text of 12 tokens, B = 3 and T = 2:
+The stepper holds tensors only. How far the training is, and what the losses were, is the trainer's: a step is
+told its number and returns losses.
+
+A stream is a contiguous reading of the training text that continues where it stopped. Each of B streams reads
+the whole text in order, in a circle, from a start of its own; the starts are evenly spaced. With a text of 12
+tokens, B = 3 and T = 2:
 
     step          0       1       2       3 …
     stream 0     0 1     2 3     4 5     6 7
@@ -10,13 +14,6 @@ spaced. With a text of 12 tokens, B = 3 and T = 2:
 
 So the recurrent state of a stream after one step is what its next batch continues from. A batch is a function
 of the step number alone: that is all a checkpoint says about the position, and no text is left over.
-
-Shape letters: B streams, T steps.
-
-Optimizer steps: the model, its optimizer and the streams that it reads, in this process.
-
-The stepper holds tensors only. How far the training is, and what the losses were, is the trainer's: a step is
-told its number and returns losses.
 
 Shape letters: B streams, T steps.
 """

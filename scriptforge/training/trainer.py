@@ -45,7 +45,7 @@ from scriptforge.training.events import (
     Validated,
     diagnose,
 )
-from scriptforge.training.optimizers import Clock, TrainingSegment, share_of_peak
+from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
 from scriptforge.training.stepper import Stepper
 from scriptforge.training.transfer import describe_init_from, transfer_weights
 from scriptforge.workspace import RunFolder, atomic_write

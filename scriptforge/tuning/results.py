@@ -1,15 +1,13 @@
-"""Events of a search, one by one, for whoever drives it.
-
-for each trial of this process:  TrialPrepared  TrialTrained …  TrialEnded
-while other processes finish:    Waiting …
-
-Trials of a study as people see them, and what Optuna keeps of each.
+"""Results of a study: its trials as people see them, the events of a search, and plots.
 
 Optuna keeps a trial's parameters, state and value by itself. Beside these, a trial and a study have notes of
 ours there, as user attributes: `TrialNotes` and `StudyNotes` are their schema, since what one process writes
-another one reads, perhaps days later.
+another one reads, perhaps days later. Events come one by one to whoever drives the search:
 
-Plots of a study, as SVG and PNG: how its trials went, and what mattered. Needs the extra `plot`.
+    for each trial of this process:  TrialPrepared  TrialTrained …  TrialEnded
+    while other processes finish:    Waiting …
+
+Plots, as SVG and PNG, need the extra `plot`.
 """
 
 import io

@@ -1,11 +1,9 @@
-"""Variants of a study's dataset, at the level and with the vocabulary of a trial; and a trial's settings.
+"""A study: what it is of, what its trials try, and what becomes of a trial that is broken off.
 
-The settings of a trial are those that `train` would choose for its time, changed by what was drawn.
-
-A study: what it is of, what its trials try, and what becomes of a trial that is broken off.
-
-A trial that is broken off, by Ctrl-C or because its process died, is queued once more, and only the
-repetition counts. One whose process dies twice counts as failed, since it may be what kills the process.
+A trial has the settings that `train` would choose for its time, changed by what was drawn, on a variant of
+the study's dataset at the level and with the vocabulary that was drawn. A trial that is broken off, by Ctrl-C
+or because its process died, is queued once more, and only the repetition counts. One whose process dies twice
+counts as failed, since it may be what kills the process.
 """
 
 import random

@@ -9,13 +9,11 @@ The bpe level is byte-level byte-pair encoding. Texts are taken as they are: put
 that `hello` at the start of a line and within one are the same token, saved 0.8 % of the tokens of Seinfeld
 at 2,000, too little for one more rule.
 
-Both are exact for every text. The word level is a module of its own. Knows nothing of scripts.
+Both are exact for every text. The word level is a module of its own.
 
-Reading a `tokenizer.json`, which may be damaged or come from a stranger.
-
-A tokenizer file can carry regular expressions that never end. So nothing of it is run before its
-pipeline proves to be, field by field, one that this package writes; only words, merges and layout tokens
-may differ.
+`read_tokenizer` reads a `tokenizer.json`, which may be damaged or come from a stranger and can carry regular
+expressions that never end. So nothing of it is run before its pipeline proves to be, field by field, one that
+a level has; only words, merges and layout tokens may differ. Knows nothing of scripts.
 """
 
 import json

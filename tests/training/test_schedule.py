@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.config import resolve
-from scriptforge.training.optimizers import TrainingSegment, share_of_peak
+from scriptforge.training.schedule import TrainingSegment, share_of_peak
 
 SETTINGS = resolve({"epochs": 1, "warmup": 0.2, "final_learning_rate": 0.1})
 shares = st.floats(0, 1)
