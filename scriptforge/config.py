@@ -242,6 +242,23 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
         ) from error
 
 
+def complete(suggested: Mapping[str, Any], *asked: Mapping[str, Any]) -> Settings:
+    """Complete what was asked for with what is suggested.
+
+    Args:
+        suggested: weaker than all that was asked for.
+        asked: settings from several sources, the later ones stronger. Where the head is the embedding, its
+            size follows a `hidden_size` among them.
+
+    Raises:
+        UsageError: a key is unknown or a value out of bounds.
+    """
+    settings = resolve(suggested, *asked)
+    if settings.tied and any("hidden_size" in source for source in asked):
+        return resolve(suggested, {"embedding_size": settings.hidden_size}, *asked)
+    return settings
+
+
 def _advice(name: str, value: Any) -> str:
     """Say what to do about a wrong value: the choices that are like it, or else what the setting is."""
     choices = Settings.model_json_schema()["properties"][name].get("enum", [])

@@ -21,6 +21,9 @@ Device = Literal["auto", "gpu", "cpu"]
 Tracker = Literal["tensorboard", "trackio"]
 HeldOut = Literal["validation", "test"]
 
+DEFAULT_MINUTES = 3.0
+"""How long a training takes where neither epochs nor minutes were asked for."""
+
 DEFAULT_LINES = 20
 """How many lines a text has where neither lines, turns nor length were asked for."""
 
@@ -150,7 +153,7 @@ class TrainOptions:
     Attributes:
         epochs: how many times the text is read.
         minutes: how long to train; where neither this nor `epochs` is given, the preset or
-            `scriptforge.training.settings.DEFAULT_MINUTES` decides.
+            `DEFAULT_MINUTES` decides.
         preset: a named group of settings to begin with.
         arch: the architecture, a key of `scriptforge.models.ARCHITECTURES`; None is `lstm`.
         patience: stop after so many validations without a better one.

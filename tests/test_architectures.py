@@ -18,7 +18,7 @@ from scriptforge.hub import build_payload, build_space_payload, pull
 from scriptforge.models import inference_model
 from scriptforge.options import GenerateOptions, TrainOptions
 from scriptforge.run.run import Run
-from scriptforge.training.settings import choose_settings
+from scriptforge.tracking.train import choose_settings
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder, Workspace
 

@@ -13,23 +13,23 @@ from printing import printed
 from scriptforge import errors
 from scriptforge.cli import errors as cli_errors
 from scriptforge.cli.app import COMMANDS
-from scriptforge.config import PRESETS, Settings
+from scriptforge.config import PRESETS, Settings, resolve
 from scriptforge.corpus.cards import Card, HubDataset, LocalPath, StrictModel, WebFile, load_cards
-from scriptforge.options import REPETITION_WINDOW, SAMPLING_RANGES, GenerateOptions
+from scriptforge.options import DEFAULT_MINUTES, REPETITION_WINDOW, SAMPLING_RANGES, GenerateOptions
 from scriptforge.screenplay.formats import FORMATS, WRITERS, read
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import Columns, documents, guess_columns
-from scriptforge.training.settings import DEFAULT_MINUTES, suggest_settings
+from scriptforge.training.settings import suggest_settings
 
 
 def commands() -> str:
     """Every command's help."""
     parts = ["What `scriptforge COMMAND --help` says. `scriptforge --version` prints the version."]
-    for heading, functions in COMMANDS.items():
+    for heading, names in COMMANDS.items():
         parts.append(f"## {heading}")
-        for function in functions:
-            help_text = printed([function.__name__, "--help"]).strip()
-            parts.append(f"### {function.__name__}\n\n```text\n{help_text}\n```")
+        for name in names:
+            help_text = printed([name, "--help"]).strip()
+            parts.append(f"### {name}\n\n```text\n{help_text}\n```")
     return page("Commands", *parts)
 
 
@@ -37,7 +37,7 @@ def settings() -> str:
     """Every setting of a training, the presets, what is fitted, and the options of sampling."""
     schema = Settings.model_json_schema()["properties"]
     suited = {
-        heading: suggest_settings(tokens, size, machine, minutes=minutes)
+        heading: suggest_settings(tokens, size, machine, resolve({"minutes": minutes}))
         for heading, (tokens, size, machine, minutes) in FITTING_CASES.items()
     }
     every_fitted = list(next(iter(suited.values())))

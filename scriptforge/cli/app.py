@@ -1,33 +1,19 @@
 """The command line as a whole: the table of commands, and how arguments reach one of them.
 
-A command is a plain function in a module of its own name, listed in `COMMANDS`. What the process as a whole
-is set to is set here, so that the library changes nothing in a process that imports it.
+A command is a plain function in a module of its own name, imported when it is used. What the process as a
+whole is set to is set here, so that the library changes nothing in a process that imports it.
 """
 
 import os
 import sys
-from collections.abc import Callable
-from itertools import chain
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from scriptforge.cli.corpora import corpora
-from scriptforge.cli.demo import demo
-from scriptforge.cli.doctor import doctor
 from scriptforge.cli.errors import run_and_exit, run_in_boundary
-from scriptforge.cli.evaluate import evaluate
-from scriptforge.cli.generate import generate
-from scriptforge.cli.inspect import inspect
-from scriptforge.cli.originality import originality
-from scriptforge.cli.prepare import prepare
-from scriptforge.cli.pull import pull
-from scriptforge.cli.push import push
-from scriptforge.cli.runs import runs
-from scriptforge.cli.train import train
-from scriptforge.cli.tune import tune
 from scriptforge.errors import unknown_name
 
 THREAD_SPINS = "3000"
@@ -37,13 +23,37 @@ By default they spin far longer. On an idle machine that gains nothing; on a bus
 use the same cores, training almost stops.
 """
 
-COMMANDS: dict[str, list[Callable[..., None]]] = {
-    "Begin": [demo, corpora, inspect, prepare],
-    "Train and write": [train, tune, generate],
-    "Share": [push, pull],
-    "Look around": [evaluate, originality, runs, doctor],
+COMMANDS = {
+    "Begin": {
+        "demo": "Prepare, train and generate on the built-in sitcom, in about a minute.",
+        "corpora": "List the corpora that can be prepared by name, built-in and your own.",
+        "inspect": "Show what a text parses to: format, scenes, cast, repeats, problems and a sample.",
+        "prepare": "Make a dataset of one corpus or more: fetch, parse, split, learn a vocabulary, encode.",
+    },
+    "Train and write": {
+        "train": "Train a model on a dataset.",
+        "tune": "Search for settings that suit a dataset better than those that train chooses by itself.",
+        "generate": "Write new scripts in the voice of a run.",
+    },
+    "Share": {
+        "push": "Share a run on the Hugging Face Hub, with a model card.",
+        "pull": "Download a model from the Hugging Face Hub, verified before it becomes a run.",
+    },
+    "Look around": {
+        "evaluate": "Measure a run's loss on held-out text, in nats per token and per character.",
+        "originality": "Show what a text has copied from a run's training text, beside what people copy.",
+        "runs": "List the runs, the latest first, or put some side by side.",
+        "doctor": "Check this machine: versions, memory, accelerator, disk, caches and login.",
+    },
 }
-"""Every command, under its heading in `--help`, in the order in which a beginner needs them."""
+"""Every command and what it does, under its heading in `--help`, in the order in which a beginner needs them.
+
+What it does is the first paragraph of its own help, repeated here so that `--help` imports no command.
+"""
+
+COMMAND_NAMES = [name for commands in COMMANDS.values() for name in commands]
+
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 def main() -> NoReturn:
@@ -70,41 +80,40 @@ def _invoke(arguments: list[str]) -> None:
 
 
 class Commands(TyperGroup):
-    """List the commands under their headings, and answer a mistyped name with the nearest."""
+    """List the commands under their headings, import the one that is used, and suggest the nearest name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return COMMAND_NAMES
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command of a name.
+        """Import the command of a name and return it.
 
         Raises:
             UsageError: there is none.
         """
-        if cmd_name not in self.commands:
-            raise unknown_name("command", cmd_name, self.commands)
-        return self.commands[cmd_name]
+        if cmd_name not in COMMAND_NAMES:
+            raise unknown_name("command", cmd_name, COMMAND_NAMES)
+        function = getattr(import_module(f"scriptforge.cli.{cmd_name}"), cmd_name)
+        command = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_CONTEXT)
+        command.command(cmd_name)(function)
+        return get_command(command)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands into the help, heading by heading."""
-        width = max(map(len, self.commands))
-        for heading, functions in COMMANDS.items():
+        width = max(map(len, COMMAND_NAMES))
+        for heading, commands in COMMANDS.items():
             with formatter.section(heading):
-                names = [function.__name__ for function in functions]
-                formatter.write_dl([(f"{name:{width}}", _summary(self.commands[name])) for name in names])
-
-
-def _summary(command: Any) -> str:
-    """Return the first paragraph of a command's help."""
-    return str(command.help).partition("\n\n")[0]
+                formatter.write_dl([(f"{name:{width}}", summary) for name, summary in commands.items()])
 
 
 app = typer.Typer(
     cls=Commands,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_CONTEXT,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help drawn by rich would take as long again to import as all else
 )
-for function in chain.from_iterable(COMMANDS.values()):
-    app.command()(function)
 
 
 def _print_version(is_asked: bool) -> None:

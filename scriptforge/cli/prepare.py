@@ -84,7 +84,7 @@ def prepare(
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a dataset of a corpus, or of several: fetch, parse, split, learn the vocabulary, tokenise."""
+    """Make a dataset of one corpus or more: fetch, parse, split, learn a vocabulary, encode."""
     from scriptforge.corpus.prepare import prepare as prepare_dataset
     from scriptforge.workspace import Workspace
 

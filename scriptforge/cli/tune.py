@@ -244,8 +244,8 @@ def tune(
     """
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
+    from scriptforge.options import DEFAULT_MINUTES
     from scriptforge.training.devices import keep_freed_memory
-    from scriptforge.training.settings import DEFAULT_MINUTES
     from scriptforge.tuning.results import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
     from scriptforge.tuning.study import open_study

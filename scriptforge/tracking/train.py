@@ -6,19 +6,21 @@ recorders. Events come as they do from `scriptforge.training.trainer`; recorders
 
 from collections.abc import Callable, Generator, Mapping
 
-from scriptforge.config import collect_settings, resolve
+from scriptforge.config import PRESETS, DeviceType, Settings, collect_settings, complete, resolve
 from scriptforge.dataset import Dataset
-from scriptforge.errors import UsageError
+from scriptforge.errors import UsageError, unknown_name
 from scriptforge.hub import find_run
+from scriptforge.models import refuse_foreign
 from scriptforge.net.client import ProgressCallback, no_progress
-from scriptforge.options import TrainOptions
+from scriptforge.options import DEFAULT_MINUTES, TrainOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
 from scriptforge.training.devices import ProcessState, choose_device, is_first_process
 from scriptforge.training.events import Noted, TrainingEvent
-from scriptforge.training.settings import choose_settings
+from scriptforge.training.settings import check_precision, measure, suggest_settings
+from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 
 
@@ -65,6 +67,42 @@ def train(
     recorders = recorders_of(folder, options.track)
     events = trainer.start(dataset, settings, folder, device, should_stop, init_from)
     return _after(notes, recorded(events, recorders))
+
+
+def choose_settings(
+    dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
+) -> Settings:
+    """Choose the settings of a new training; measures the machine for them.
+
+    What was asked for is stronger than what is suggested. Of that, from weak to strong: the preset, what the
+    run to begin with dictates, the file of settings, the options beside it.
+
+    Args:
+        dataset: what to train on.
+        options: what was asked for.
+        device: what computes.
+        init_from: the run that `options.init_from` names.
+
+    Raises:
+        UsageError: what was asked for does not go together, with the architecture, with the run to begin
+            with, or with the device.
+    """
+    if options.preset is not None and options.preset not in PRESETS:
+        raise unknown_name("preset", options.preset, PRESETS)
+    file, named = collect_settings(options)
+    chosen = {**file, **named}
+    asked = (
+        {"minutes": DEFAULT_MINUTES},
+        PRESETS[options.preset] if options.preset else {},
+        transferred_settings(init_from.description, dataset, chosen) if init_from else {},
+        file,
+        named,
+    )
+    known = resolve(*asked)
+    refuse_foreign(known.arch, chosen)
+    check_precision(known.arch, known.precision, device)
+    tokens = dataset.description.splits["train"].tokens
+    return complete(suggest_settings(tokens, dataset.vocabulary.size, measure(device), known), *asked)
 
 
 def resume(

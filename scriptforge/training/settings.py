@@ -1,4 +1,4 @@
-"""The settings of a new training: suggestions for corpus, machine and time, changed by what was asked for.
+"""Suggest settings for a corpus, a machine and the time there is, and measure the machine for them.
 
 How much the machine computes in the time decides how large the model is; how often it then reads the text
 decides how much dropout it needs. So the machine is measured first, in a second or two. What differs from one
@@ -9,7 +9,7 @@ Shape letters: V vocabulary, E embedding, H hidden.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
@@ -18,17 +18,10 @@ from typing import Any
 import torch
 
 from scriptforge.architectures import ARCHITECTURES, Suggestion
-from scriptforge.config import PRESETS, DeviceType, Precision, Settings, collect_settings, resolve
-from scriptforge.dataset import Dataset
-from scriptforge.errors import UsageError, unknown_name
-from scriptforge.models import ModelConfig, build, config_from_settings, refuse_foreign
-from scriptforge.options import TrainOptions
-from scriptforge.run.run import Run
+from scriptforge.config import DeviceType, Precision, Settings, resolve
+from scriptforge.errors import UsageError
+from scriptforge.models import ModelConfig, build, config_from_settings
 from scriptforge.training.devices import of_first_process
-from scriptforge.training.transfer import transferred_settings
-
-DEFAULT_MINUTES = 3.0
-"""How long a training takes where neither epochs nor minutes were asked for."""
 
 _LARGE_VOCABULARY = 600
 _CHARACTER_EMBEDDING = 64
@@ -56,93 +49,21 @@ class Machine:
     operations_per_second: float
 
 
-def choose_settings(
-    dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
-) -> Settings:
-    """Choose the settings of a new training; measures the machine for them.
-
-    What was asked for is stronger than what is suggested. Of that, from weak to strong: the preset, what the
-    run to begin with dictates, the file of settings, the options beside it.
-
-    Args:
-        dataset: what to train on.
-        options: what was asked for.
-        device: what computes.
-        init_from: the run that `options.init_from` names.
-
-    Raises:
-        UsageError: what was asked for does not go together, with the architecture, with the run to begin
-            with, or with the device.
-    """
-    if options.preset is not None and options.preset not in PRESETS:
-        raise unknown_name("preset", options.preset, PRESETS)
-    file, named = collect_settings(options)
-    chosen = {**file, **named}
-    asked = (
-        {"minutes": DEFAULT_MINUTES},
-        PRESETS[options.preset] if options.preset else {},
-        transferred_settings(init_from.description, dataset, chosen) if init_from else {},
-        file,
-        named,
-    )
-    known = resolve(*asked)
-    refuse_foreign(known.arch, chosen)
-    check_precision(known.arch, known.precision, device)
-    return complete_settings(dataset, measure(device), *asked)
-
-
-def complete_settings(dataset: Dataset, machine: Machine, *asked: Mapping[str, Any]) -> Settings:
-    """Complete what was asked for with what is suggested for a dataset and a machine.
-
-    Args:
-        dataset: what to train on.
-        machine: what computes.
-        asked: settings from several sources, the later ones stronger. Where the head is the embedding, its
-            size follows `hidden_size`.
-
-    Raises:
-        UsageError: a key is unknown or a value out of bounds.
-    """
-    known = resolve(*asked)
-    suggested = suggest_settings(
-        dataset.description.splits["train"].tokens,
-        dataset.vocabulary.size,
-        machine,
-        arch=known.arch,
-        minutes=known.minutes,
-        epochs=known.epochs,
-    )
-    settings = resolve(suggested, *asked)
-    if settings.tied and any("hidden_size" in source for source in asked):
-        return resolve(suggested, {"embedding_size": settings.hidden_size}, *asked)
-    return settings
-
-
-def suggest_settings(
-    tokens: int,
-    vocabulary_size: int,
-    machine: Machine,
-    *,
-    arch: str = "lstm",
-    minutes: float | None = None,
-    epochs: float | None = None,
-) -> dict[str, Any]:
-    """Suggest settings for an architecture, a corpus, a machine, and the time there is.
+def suggest_settings(tokens: int, vocabulary_size: int, machine: Machine, known: Settings) -> dict[str, Any]:
+    """Suggest settings for a corpus, a machine, an architecture, and the time there is.
 
     Args:
         tokens: tokens in the training split.
         vocabulary_size: V.
         machine: what computes.
-        arch: the architecture.
-        minutes: the time there is.
-        epochs: how often the text will be read, where that was asked for instead.
+        known: what was asked for; of it, the architecture and the length of the training decide.
     """
     is_large = vocabulary_size > _LARGE_VOCABULARY
     is_little = tokens < _LITTLE_TEXT
     on_cpu = machine.accelerator == "cpu"
-    suggestion = ARCHITECTURES[arch].suggestion
-    hidden_size, reachable = _suggest_size(suggestion, tokens, vocabulary_size, minutes, machine)
-    epochs = reachable if epochs is None else epochs
+    suggestion = ARCHITECTURES[known.arch].suggestion
+    hidden_size, reachable = _suggest_size(suggestion, tokens, vocabulary_size, known.minutes, machine)
+    epochs = reachable if known.epochs is None else known.epochs
     dropout, dropout_recurrent = next(shares for most, *shares in _DROPOUTS if epochs <= most)
     batch_size = 16 if is_little else 32
     sequence_length = suggestion.sequence_length if on_cpu else 2 * suggestion.sequence_length

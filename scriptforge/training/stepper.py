@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
-from scriptforge.models import ModelConfig, State, TrainableModel, build
+from scriptforge.models import State, TrainableModel
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import Moment, restore
@@ -139,7 +139,7 @@ class Stepper:
 
     Args:
         dataset: what is read.
-        config: the model, whose weights are drawn from the settings' seed.
+        model: what is trained, on the CPU; equal in every process.
         settings: resolved settings.
         device: what computes.
 
@@ -153,8 +153,10 @@ class Stepper:
         processes: this process among those that train together.
     """
 
-    def __init__(self, dataset: Dataset, config: ModelConfig, settings: Settings, device: DeviceType) -> None:
-        check_precision(config.arch, settings.precision, device)
+    def __init__(
+        self, dataset: Dataset, model: TrainableModel, settings: Settings, device: DeviceType
+    ) -> None:
+        check_precision(settings.arch, settings.precision, device)
         self._accelerate = Accelerate(
             cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
         )
@@ -166,8 +168,7 @@ class Stepper:
         self._is_asynchronous = is_asynchronous(self.device)
         if self._is_asynchronous:
             self.streams = self.streams.to(self.device)
-        torch.manual_seed(settings.seed)  # the same weights in every process
-        self.model = build(config)
+        self.model = model
         if settings.sampled_softmax:
             _score_samples(self.model, dataset, settings.sampled_softmax)
         self.model.to(self.device)
@@ -175,7 +176,7 @@ class Stepper:
             LossOfStep(self.model), optimizer_of(self.model, settings)
         )
         self._recurrent = self.model.initial_state(settings.batch_size)
-        torch.manual_seed(settings.seed + self.processes.index)  # but dropout of its own in each
+        torch.manual_seed(settings.seed + self.processes.index)  # dropout of its own in each process
         self._unread: list[Tensor] = []
 
     def step(self, number: int, share: float) -> list[float]:

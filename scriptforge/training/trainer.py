@@ -23,7 +23,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
 from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figures
 from scriptforge.generation import generate
-from scriptforge.models import ModelConfig, config_from_json, config_from_settings
+from scriptforge.models import ModelConfig, TrainableModel, build, config_from_json, config_from_settings
 from scriptforge.options import GenerateOptions
 from scriptforge.run.history import Validation, write_history
 from scriptforge.run.records import InitFrom, Result, RunDescription, TrainedOn, TrainedOnSource
@@ -188,7 +188,7 @@ class Trainer:
         origin = describe_init_from(init_from) if init_from else None
         config = config_from_settings(settings, dataset.vocabulary.size)
         description = describe_run(dataset, settings, config, folder, origin)
-        stepper = Stepper(dataset, config, settings, device)
+        stepper = Stepper(dataset, _new_model(config, settings.seed), settings, device)
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = _segment(stepper, settings.epochs, settings.minutes)
@@ -208,7 +208,9 @@ class Trainer:
         description.refuse_other_dataset(dataset)
         checkpoint, skipped = newest_checkpoint(folder)
         state, identity = read_state(checkpoint)
-        stepper = Stepper(dataset, config_from_json(description.model), description.settings, device)
+        settings = description.settings
+        model = _new_model(config_from_json(description.model), settings.seed)
+        stepper = Stepper(dataset, model, settings, device)
         notes = [*skipped, *identity_differences(identity, stepper.identity())]
         stepper.restore(checkpoint)
         return cls(dataset, description, folder, stepper, state, should_stop, notes)
@@ -413,6 +415,12 @@ def describe_run(
         versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
         init_from=init_from,
     )
+
+
+def _new_model(config: ModelConfig, seed: int) -> TrainableModel:
+    """Build a model whose weights are drawn from a seed: the same ones in every process."""
+    torch.manual_seed(seed)
+    return build(config)
 
 
 def _segment(

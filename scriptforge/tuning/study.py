@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from scriptforge.config import DeviceType, Settings
+from scriptforge.config import DeviceType, Settings, complete, resolve
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.training.settings import Machine, complete_settings, measure
+from scriptforge.training.settings import Machine, measure, suggest_settings
 from scriptforge.tuning.results import StudyNotes, TrialNotes, note, notes_of
 from scriptforge.tuning.space import LEVEL, SIZES, Space, means_something, training_settings
 from scriptforge.tuning.storage import Storage, quiet_optuna, require_optuna
@@ -105,8 +105,9 @@ def trial_settings(
     Raises:
         UsageError: the choices do not go together.
     """
-    length = {"minutes": seconds / 60, "validations": VALIDATIONS, "seed": seed}
-    return complete_settings(dataset, machine, length, training_settings(chosen))
+    asked = {"minutes": seconds / 60, "validations": VALIDATIONS, "seed": seed}, training_settings(chosen)
+    tokens = dataset.description.splits["train"].tokens
+    return complete(suggest_settings(tokens, dataset.vocabulary.size, machine, resolve(*asked)), *asked)
 
 
 def default_choices(dataset: Dataset, space: Space, settings: Settings) -> dict[str, Any]:

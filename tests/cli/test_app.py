@@ -1,13 +1,12 @@
 import re
 import subprocess
 import sys
-from itertools import chain
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 import scriptforge
-from scriptforge.cli.app import COMMANDS, run
+from scriptforge.cli.app import COMMAND_NAMES, COMMANDS, run
 
 HEAVY = {
     "accelerate",
@@ -39,9 +38,20 @@ def test_help_names_every_command_in_order_and_on_one_line_or_more(
     assert run([]) == run(["--help"]) == run(["-h"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    names = [function.__name__ for function in chain.from_iterable(COMMANDS.values())]
     listed = re.findall(r"^  ([a-z]+) +\S", out, flags=re.MULTILINE)
-    assert [name for name in listed if name in names] == names * 3
+    assert [name for name in listed if name in COMMAND_NAMES] == COMMAND_NAMES * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "summary"), [entry for commands in COMMANDS.values() for entry in commands.items()]
+)
+def test_the_summary_of_a_command_is_the_beginning_of_its_help(
+    name: str, summary: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([name, "--help"]) == 0
+    usage, about, *_ = capsys.readouterr().out.split("\n\n")
+    assert usage.startswith(f"Usage: scriptforge {name} ")
+    assert " ".join(about.split()) == summary
 
 
 @pytest.mark.parametrize(

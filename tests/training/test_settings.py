@@ -1,26 +1,34 @@
 """Settings are suggested for text and machine, and what was asked for is stronger."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.half_precision import has_bf16
 from support.tiny import prepared
 
 from scriptforge.architectures import ARCHITECTURES
-from scriptforge.config import PRESETS
+from scriptforge.config import PRESETS, Settings, complete, resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.options import Preset, TrainOptions
+from scriptforge.options import DEFAULT_MINUTES, Preset, TrainOptions
+from scriptforge.tracking.train import choose_settings
 from scriptforge.training.settings import (
-    DEFAULT_MINUTES,
     Machine,
     can_train,
-    choose_settings,
-    complete_settings,
+    suggest_settings,
 )
 
 MACHINE = Machine("cpu", "fp32", 1e11)
 WHOLE_TIME = {"minutes": 1}
+
+
+def completed(dataset: Dataset, *asked: Mapping[str, Any]) -> Settings:
+    """What was asked for, completed for a training of a minute."""
+    asked = (WHOLE_TIME, *asked)
+    tokens = dataset.description.splits["train"].tokens
+    return complete(suggest_settings(tokens, dataset.vocabulary.size, MACHINE, resolve(*asked)), *asked)
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +43,19 @@ def many_words(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def test_embedding_that_is_the_head_goes_with_the_size_asked_for(many_words: Dataset) -> None:
-    settings = complete_settings(many_words, MACHINE, WHOLE_TIME, {"hidden_size": 96})
+    settings = completed(many_words, {"hidden_size": 96})
     assert settings.tied
     assert (settings.hidden_size, settings.embedding_size) == (96, 96)
 
 
 @pytest.mark.parametrize("preset", ["fast", "best"])
 def test_presets_name_the_size_of_both(many_words: Dataset, preset: Preset) -> None:
-    settings = complete_settings(many_words, MACHINE, WHOLE_TIME, PRESETS[preset])
+    settings = completed(many_words, PRESETS[preset])
     assert settings.embedding_size == settings.hidden_size == PRESETS[preset]["hidden_size"]
 
 
 def test_embedding_asked_for_is_taken(many_words: Dataset) -> None:
-    settings = complete_settings(many_words, MACHINE, WHOLE_TIME, {"hidden_size": 96, "embedding_size": 48})
+    settings = completed(many_words, {"hidden_size": 96, "embedding_size": 48})
     assert (settings.hidden_size, settings.embedding_size) == (96, 48)
 
 
@@ -56,23 +64,21 @@ def test_what_counts_is_whether_the_head_is_the_embedding_in_the_end(
     many_words: Dataset, tiny_dataset: Dataset, is_tied: bool
 ) -> None:
     suggested_otherwise = tiny_dataset if is_tied else many_words
-    as_suggested = complete_settings(suggested_otherwise, MACHINE, WHOLE_TIME)
+    as_suggested = completed(suggested_otherwise)
     assert as_suggested.tied != is_tied
-    settings = complete_settings(
-        suggested_otherwise, MACHINE, WHOLE_TIME, {"hidden_size": 96, "tied": is_tied}
-    )
+    settings = completed(suggested_otherwise, {"hidden_size": 96, "tied": is_tied})
     assert settings.embedding_size == (96 if is_tied else as_suggested.embedding_size)
 
 
 def test_embedding_of_few_tokens_does_not_go_with_the_size(tiny_dataset: Dataset) -> None:
-    as_suggested = complete_settings(tiny_dataset, MACHINE, WHOLE_TIME)
-    settings = complete_settings(tiny_dataset, MACHINE, WHOLE_TIME, {"hidden_size": 96})
+    as_suggested = completed(tiny_dataset)
+    settings = completed(tiny_dataset, {"hidden_size": 96})
     assert not settings.tied
     assert settings.embedding_size == as_suggested.embedding_size
 
 
 def test_later_sources_are_stronger(tiny_dataset: Dataset) -> None:
-    settings = complete_settings(tiny_dataset, MACHINE, WHOLE_TIME, {"layers": 3}, {"layers": 2, "epochs": 4})
+    settings = completed(tiny_dataset, {"layers": 3}, {"layers": 2, "epochs": 4})
     assert (settings.layers, settings.epochs, settings.minutes) == (2, 4, None)
 
 

@@ -10,6 +10,13 @@ from scriptforge.models import config_from_settings
 from scriptforge.training.settings import Machine, operations_per_token, suggest_settings
 
 LAPTOP = Machine("cpu", "fp32", 1e11)
+
+
+def suggest(tokens: int, vocabulary_size: int, machine: Machine = LAPTOP, **known: Any) -> dict[str, Any]:
+    """What is suggested for a training of which this is known."""
+    return suggest_settings(tokens, vocabulary_size, machine, resolve(known))
+
+
 machines = st.builds(
     Machine,
     st.sampled_from(("cpu", "cuda", "mps")),
@@ -34,7 +41,8 @@ def test_whatever_the_corpus_and_machine_settings_are_found(
     minutes: float | None,
     machine: Machine,
 ) -> None:
-    suggested = suggest_settings(tokens, vocabulary_size, machine, arch=arch, minutes=minutes)
+    length = {"epochs": 1} if minutes is None else {"minutes": minutes}
+    suggested = suggest(tokens, vocabulary_size, machine, arch=arch, **length)
     settings = resolve(suggested, {"minutes": 3, "arch": arch}, PRESETS.get(preset, {}))
     assert config_from_settings(settings, vocabulary_size).arch == arch
     assert settings.epochs is None or preset == "classroom"
@@ -53,39 +61,33 @@ def test_more_time_or_a_faster_machine_never_makes_the_model_smaller(
 ) -> None:
     def size(minutes: float, speed: float) -> int:
         machine = Machine("cpu", "fp32", speed)
-        return int(
-            suggest_settings(1_000_000, vocabulary_size, machine, arch=arch, minutes=minutes)["hidden_size"]
-        )
+        return int(suggest(1_000_000, vocabulary_size, machine, arch=arch, minutes=minutes)["hidden_size"])
 
     usual = size(minutes, 1e11)
     assert usual <= size(minutes * factor, 1e11) == size(minutes, 1e11 * factor)
 
 
 def test_a_text_that_is_read_often_meets_more_dropout() -> None:
-    shares = [
-        suggest_settings(tokens, 70, LAPTOP, minutes=5)["dropout_output"] for tokens in (10**5, 10**6, 10**7)
-    ]
+    shares = [suggest(tokens, 70, minutes=5)["dropout_output"] for tokens in (10**5, 10**6, 10**7)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > shares[-1]
 
 
 def test_what_a_transformer_adds_is_dropped_now_and_then_where_a_text_is_read_often() -> None:
-    once, often = (
-        suggest_settings(10**6, 70, LAPTOP, arch="transformer", epochs=epochs) for epochs in (1, 30)
-    )
+    once, often = (suggest(10**6, 70, arch="transformer", epochs=epochs) for epochs in (1, 30))
     assert 0 < once["dropout_between"] < often["dropout_between"] < 0.3
-    assert suggest_settings(10**6, 70, LAPTOP, epochs=30)["dropout_between"] == 0
+    assert suggest(10**6, 70, epochs=30)["dropout_between"] == 0
 
 
 def test_epochs_say_how_often_a_text_is_read() -> None:
-    once, often = (suggest_settings(10**6, 70, LAPTOP, epochs=epochs) for epochs in (1, 30))
+    once, often = (suggest(10**6, 70, epochs=epochs) for epochs in (1, 30))
     assert once["dropout_output"] < often["dropout_output"]
     assert once["dropout_recurrent"] == 0 < often["dropout_recurrent"]
     assert once["hidden_size"] == often["hidden_size"]
 
 
 def test_the_course_has_the_dropout_of_the_course() -> None:
-    suggested = suggest_settings(40_000, 1000, LAPTOP, epochs=5)
+    suggested = suggest(40_000, 1000, epochs=5)
     settings = resolve(suggested, PRESETS["classroom"])
     assert not settings.tied
     assert settings.dropout_between == 0.5
@@ -93,12 +95,12 @@ def test_the_course_has_the_dropout_of_the_course() -> None:
 
 
 def test_a_small_text_gets_a_small_model_however_long_it_trains() -> None:
-    assert suggest_settings(40_000, 1000, LAPTOP, minutes=600)["hidden_size"] <= 256
+    assert suggest(40_000, 1000, minutes=600)["hidden_size"] <= 256
 
 
 def test_a_large_vocabulary_shares_its_embedding_with_the_head() -> None:
-    assert suggest_settings(10**6, 2000, LAPTOP, minutes=3)["tied"]
-    assert not suggest_settings(10**6, 70, LAPTOP, minutes=3)["tied"]
+    assert suggest(10**6, 2000, minutes=3)["tied"]
+    assert not suggest(10**6, 70, minutes=3)["tied"]
 
 
 def test_operations_are_six_for_each_weight_that_a_token_is_multiplied_with() -> None:
