@@ -25,7 +25,7 @@ from scriptforge import __version__
 from scriptforge.cli.app import run
 from scriptforge.generation import GeneratedText, generate
 from scriptforge.generation.decoding import DecodingLoop, ModelDecoder
-from scriptforge.generation.grammar import Grammar, Position, build_grammar
+from scriptforge.generation.grammar import Grammar, Position
 from scriptforge.generation.sampling import Sampler
 from scriptforge.models import inference_model
 from scriptforge.options import GenerateOptions
@@ -149,7 +149,7 @@ class _NoGrammar:
 
 def cost(trained: Run, lanes: int) -> float:
     """The share of time that the grammar adds to a step: medians of rounds that alternate."""
-    grammar = build_grammar(trained.vocabulary, torch.device("cpu"))
+    grammar = Grammar(trained.vocabulary)
     nothing = _NoGrammar(trained.vocabulary.size, lanes)
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for number in range(2 * ROUNDS):

@@ -96,13 +96,17 @@ def resolve_cast(options: GenerateOptions, vocabulary: Vocabulary) -> ResolvedCa
 
 def _resolve(printed: str, vocabulary: Vocabulary) -> CastMember:
     name = tidy_name(printed)
-    cues = tuple((token.source, token.id) for token in vocabulary.speaker_tokens_named(name))
+    cues = _own_tokens(name, vocabulary)
     if cues:
         return CastMember(name, cues, ())
     ids = vocabulary.encode(name)
     if vocabulary.unknown in ids or not 0 < len(ids) <= NAME_LIMIT:
         raise unknown_name("speaker", name, vocabulary.speakers)
     return CastMember(name, (), (*ids, vocabulary.says))
+
+
+def _own_tokens(name: str, vocabulary: Vocabulary) -> tuple[tuple[str | None, int], ...]:
+    return tuple((token.source, token.id) for token in vocabulary.speaker_tokens_named(name))
 
 
 def tidy_name(printed: str) -> str:
@@ -176,7 +180,8 @@ def find_sources(
         )
     if wanted and wanted not in vocabulary.sources:
         raise unknown_name("source", wanted, vocabulary.sources)
-    named = [_resolve_cues(name, vocabulary) for name in speakers]
+    # Whether the name of a speaker of the prime can be spelled is checked when the prime is encoded.
+    named = [CastMember(name, _own_tokens(tidy_name(name), vocabulary), ()) for name in speakers]
     named += [cast.next_speaker] if cast.next_speaker else []
     found = [
         source
@@ -191,12 +196,6 @@ def find_sources(
     return found
 
 
-def _resolve_cues(speaker: str, vocabulary: Vocabulary) -> CastMember:
-    """Return a speaker of the prime, whose name is checked when the prime is encoded."""
-    cues = ((token.source, token.id) for token in vocabulary.speaker_tokens_named(tidy_name(speaker)))
-    return CastMember(speaker, tuple(cues), ())
-
-
 class CastConstraint:
     """A cast as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
 
@@ -204,38 +203,27 @@ class CastConstraint:
         cast: who may speak.
         vocabulary: for scripts.
         batch_size: B.
-        device: where masks are.
         must_speak: whether somebody has to speak after `PATIENCE` lines that nobody says. Without this, a
             model that prefers to describe would never reach the number of turns asked for.
     """
 
     def __init__(
-        self,
-        cast: ResolvedCast,
-        vocabulary: Vocabulary,
-        batch_size: int,
-        device: torch.device,
-        *,
-        must_speak: bool = False,
+        self, cast: ResolvedCast, vocabulary: Vocabulary, batch_size: int, *, must_speak: bool
     ) -> None:
         self._vocabulary = vocabulary
-        self._unwanted_V = _unwanted(cast, vocabulary).to(device)
-        everybody = _Roster(cast.members, vocabulary, device)
-        first = _Roster([cast.next_speaker], vocabulary, device) if cast.next_speaker else everybody
-        self._sequences = [_Sequence(first, everybody) for _ in range(batch_size)]
+        self._unwanted_V = _unwanted(cast, vocabulary)
+        self._everybody = _Roster(cast.members, vocabulary)
+        first = _Roster([cast.next_speaker], vocabulary) if cast.next_speaker else self._everybody
+        self._sequences = [_Sequence(first) for _ in range(batch_size)]
         self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
         self._unspoken = frozenset({vocabulary.heading, vocabulary.action, vocabulary.transition})
-        self._unspoken_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
+        self._unspoken_V = torch.zeros(vocabulary.size, dtype=torch.bool)
         self._unspoken_V[list(self._unspoken)] = must_speak
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
         """See `Constraint.forbid`."""
-        return torch.stack(
-            [
-                self._forbidden_row(forbidden_V, sequence)
-                for forbidden_V, sequence in zip(forbidden_BV, self._sequences, strict=True)
-            ]
-        )
+        rows = zip(forbidden_BV, self._sequences, strict=True)
+        return torch.stack([self._forbidden_row(forbidden_V, sequence) for forbidden_V, sequence in rows])
 
     def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
         """See `Constraint.advance`; what is given is nobody's turn."""
@@ -249,7 +237,7 @@ class CastConstraint:
             elif id_ == self._vocabulary.says or id_ in self._cues:
                 sequence.spelled = None
                 sequence.silence = 0
-                sequence.roster = sequence.everybody
+                sequence.roster = self._everybody
             elif sequence.spelled is not None:
                 sequence.spelled += (id_,)
 
@@ -271,21 +259,18 @@ class _Roster:
     Args:
         members: who; empty means everybody.
         vocabulary: for scripts.
-        device: where masks are.
     """
 
-    def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary, device: torch.device) -> None:
+    def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary) -> None:
         self.is_closed = bool(members)
         self._spellings = [member.spelling for member in members if not member.cues]
         self._size = vocabulary.size
-        self._device = device
         self._forbidden: dict[tuple[int, ...], Tensor] = {}
-        outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+        self.outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
         if self.is_closed:
             own = {id_ for member in members for _, id_ in member.cues}
-            outsiders_V[[token.id for token in vocabulary.speaker_tokens if token.id not in own]] = True
-            outsiders_V[vocabulary.cue] = not self._spellings
-        self.outsiders_V = outsiders_V.to(device)
+            self.outsiders_V[[token.id for token in vocabulary.speaker_tokens if token.id not in own]] = True
+            self.outsiders_V[vocabulary.cue] = not self._spellings
 
     def forbidden_after(self, spelled: tuple[int, ...]) -> Tensor:
         """Return what must not come after the beginning of a name: `forbidden_V`."""
@@ -294,7 +279,7 @@ class _Roster:
             continuations = [ids[length] for ids in self._spellings if ids[:length] == spelled]
             forbidden_V = torch.ones(self._size, dtype=torch.bool)
             forbidden_V[continuations] = False
-            self._forbidden[spelled] = forbidden_V.to(self._device)
+            self._forbidden[spelled] = forbidden_V
         return self._forbidden[spelled]
 
 
@@ -304,13 +289,11 @@ class _Sequence:
 
     Attributes:
         roster: who may speak now.
-        everybody: who may speak once somebody has spoken.
         spelled: the ids of the name that is being spelled; None between names.
         silence: how many lines there were since somebody spoke.
     """
 
     roster: _Roster
-    everybody: _Roster
     spelled: tuple[int, ...] | None = None
     silence: int = 0
 

@@ -13,7 +13,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -47,37 +46,15 @@ class DecodingState:
     decoder: Mapping[str, Tensor]
 
 
-class Decoder(Protocol):
-    """A model that is reading B texts."""
-
-    @property
-    def device(self) -> torch.device:
-        """Return where ids are taken and scores returned."""
-        ...
-
-    def read(self, ids_BT: Tensor) -> Tensor:
-        """Read T more tokens in each sequence; return scores of what may come after them: `logits_BV`."""
-        ...
-
-    def state(self) -> dict[str, Tensor]:
-        """Return all that it remembers of what it has read, by name."""
-        ...
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue where another decoder of the same kind and batch size stopped.
-
-        Raises:
-            ValueError or KeyError: the state is of another kind of decoder or model.
-        """
-        ...
-
-
 class ModelDecoder:
-    """Any model of the protocol, as it is.
+    """Any model of the protocol, as it is, while it reads B texts.
 
     Args:
         model: in evaluation mode.
         batch_size: B.
+
+    Attributes:
+        device: where ids are taken and scores returned.
     """
 
     def __init__(self, model: LanguageModel, batch_size: int) -> None:
@@ -86,17 +63,21 @@ class ModelDecoder:
         self.device = self._state[0].device
 
     def read(self, ids_BT: Tensor) -> Tensor:
-        """See `Decoder.read`."""
+        """Read T more tokens in each sequence; return scores of what may come after them: `logits_BV`."""
         features_BTH, self._state = self._model.features(ids_BT, self._state)
         return self._model.score(features_BTH[:, -1])
 
     def state(self) -> dict[str, Tensor]:
-        """See `Decoder.state`."""
+        """Return all that it remembers of what it has read, by name."""
         return {f"state.{number}": tensor for number, tensor in enumerate(self._state)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """See `Decoder.restore`."""
-        restored = tuple(state[name].to(self.device) for name in self.state())
+        """Continue where another decoder of the same kind and batch size stopped.
+
+        Raises:
+            ValueError or KeyError: the state is of another kind of decoder or model.
+        """
+        restored = tuple(state[f"state.{number}"].to(self.device) for number in range(len(self._state)))
         if [tensor.shape for tensor in restored] != [tensor.shape for tensor in self._state]:
             raise ValueError("the state has other sizes than the model")
         self._state = restored
@@ -119,7 +100,7 @@ class DecodingLoop:
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: ModelDecoder,
         grammar: Grammar,
         constraints: Sequence[Constraint],
         sampler: Sampler,
@@ -185,7 +166,7 @@ class DecodingLoop:
         return DecodingState(
             ids_TB=torch.tensor(self._history),
             logits_BV=self._logits_BV,
-            sampler=self._sampler.state(),
+            sampler=self._sampler.rng.state(),
             decoder=self._decoder.state(),
         )
 
@@ -197,7 +178,7 @@ class DecodingLoop:
             RuntimeError, ValueError or KeyError: the state is of another model, or damaged.
         """
         self._take(state.ids_TB)
-        self._sampler.restore(state.sampler)
+        self._sampler.rng.restore(state.sampler)
         self._decoder.restore(state.decoder)
         self._logits_BV = state.logits_BV
 
@@ -292,18 +273,13 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
         state = DecodingState(tensors["ids"].long(), tensors["logits"], **parts)
         seed = int(metadata["seed"])
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise _damaged(path) from error
+        raise RunError(
+            f"{path.name} is missing or damaged, or is not what --save-state writes.",
+            "Begin anew, and save the state again with --save-state.",
+        ) from error
     if metadata.get("weights") != weights:
         raise RunError(
             f"{path.name} was saved with another model, or before this one was trained further.",
             "Name the run that it was made with: scriptforge runs",
         )
     return state, seed
-
-
-def _damaged(path: Path) -> RunError:
-    """Return the error for a file that cannot be continued."""
-    return RunError(
-        f"{path.name} is missing or damaged, or is not what --save-state writes.",
-        "Begin anew, and save the state again with --save-state.",
-    )

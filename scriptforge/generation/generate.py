@@ -28,15 +28,8 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.cast import CastConstraint, ResolvedCast, check_known, resolve_cast
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.decoding import (
-    Decoder,
-    DecodingLoop,
-    DecodingState,
-    ModelDecoder,
-    load_state,
-    save_state,
-)
-from scriptforge.generation.grammar import Constraint, build_grammar
+from scriptforge.generation.decoding import DecodingLoop, DecodingState, ModelDecoder, load_state, save_state
+from scriptforge.generation.grammar import Constraint, Grammar
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options
 from scriptforge.generation.sampling import Sampler
@@ -48,8 +41,6 @@ from scriptforge.screenplay.formats import write
 from scriptforge.screenplay.script import Element, Script
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import atomic_write
-
-_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -86,10 +77,7 @@ def generate(
     Raises:
         UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
     """
-    generation = Generation(model, vocabulary, options, index=index)
-    for _ in generation:
-        pass
-    return generation.texts
+    return Generation(model, vocabulary, options, index=index).write()
 
 
 def stream(
@@ -97,16 +85,9 @@ def stream(
 ) -> Iterator[str]:
     """Write the one text asked for, and yield it as it comes; what was yielded never changes.
 
-    Args:
-        model: in evaluation mode.
-        vocabulary: the one it was trained with.
-        options: what to write, with a `count` of 1.
-        index: of the training text, where `options.max_copy` asks for it.
-
-    Raises:
-        UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
+    Arguments and errors are those of `generate`; the `count` must be 1.
     """
-    return (news for (news,) in Generation(model, vocabulary, options, index=index) if news)
+    return Generation(model, vocabulary, options, index=index).stream()
 
 
 class Generation:
@@ -142,10 +123,14 @@ class Generation:
         self._vocabulary = vocabulary
         self._seeds = range(options.seed, options.seed + options.count)
         self._sequences = [_Sequence(options, vocabulary) for _ in self._seeds]
-        self._copy_limit = _copy_limit(options, vocabulary, index)
+        self._copy_limit = (
+            CopyLimit(index, vocabulary, options.max_copy, options.count)
+            if index is not None and options.max_copy is not None
+            else None
+        )
         self._loop = DecodingLoop(
             _decoder(model, vocabulary, options),
-            build_grammar(vocabulary, _CPU),
+            Grammar(vocabulary),
             _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text)),
             int((~vocabulary.is_text).sum()),
@@ -165,6 +150,16 @@ class Generation:
         while not all(sequence.is_finished for sequence in self._sequences):
             drawn = self._loop.draw()
             yield [sequence.push(id_) for sequence, id_ in zip(self._sequences, drawn, strict=True)]
+
+    def write(self) -> list[GeneratedText]:
+        """Write all texts and return them."""
+        for _ in self:
+            pass
+        return self.texts
+
+    def stream(self) -> Iterator[str]:
+        """Write the one text asked for, and yield it as it comes."""
+        return (news for (news,) in self if news)
 
     @property
     def texts(self) -> list[GeneratedText]:
@@ -202,17 +197,11 @@ def _source_of(state: DecodingState | None, vocabulary: Vocabulary) -> str | Non
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
-def _decoder(model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions) -> Decoder:
+def _decoder(model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
     exact_or_int8 = inference_model(model, "int8" if options.int8 else "fp32")
     if options.cache:
         return CachedDecoder(exact_or_int8, options.count, CacheParameters(options.cache), vocabulary)
     return ModelDecoder(exact_or_int8, options.count)
-
-
-def _copy_limit(options: GenerateOptions, vocabulary: Vocabulary, index: Index | None) -> CopyLimit | None:
-    if index is None or options.max_copy is None:
-        return None
-    return CopyLimit(index, vocabulary, options.max_copy, options.count)
 
 
 def _constraints(
@@ -221,7 +210,7 @@ def _constraints(
     constraints: list[Constraint] = [copy_limit] if copy_limit else []
     must_speak = options.turns is not None
     if cast.restricts or must_speak:
-        constraints.append(CastConstraint(cast, vocabulary, options.count, _CPU, must_speak=must_speak))
+        constraints.append(CastConstraint(cast, vocabulary, options.count, must_speak=must_speak))
     return constraints
 
 
@@ -242,7 +231,8 @@ class _Sequence:
 
     def result(self, seed: int) -> GeneratedText:
         """Return what was written, without the text before that was continued."""
-        return GeneratedText(seed, "".join(self._text), self._transcript.elements[self._past_lines :])
+        elements = tuple(self._transcript.elements[self._past_lines :])
+        return GeneratedText(seed, "".join(self._text), elements)
 
     def resume(self, ids: Sequence[int]) -> None:
         """Take what was written and shown before, up to the end of a line."""
@@ -276,7 +266,7 @@ class _Sequence:
 PLAIN_FORMAT = "txt"
 
 
-class Session:
+class Session(Generation):
     """The writing of some texts with a run.
 
     Args:
@@ -309,31 +299,11 @@ class Session:
         self.options = replace(options, seed=seed)
         self._dataset = dataset
         self._index = index_training(dataset) if dataset else None
-        self._generation = Generation(run.model, run.vocabulary, self.options, after=state, index=self._index)
-
-    @property
-    def texts(self) -> list[GeneratedText]:
-        """Return the texts, once they are written."""
-        return self._generation.texts
-
-    @property
-    def relaxed(self) -> int:
-        """Return how often more was copied than asked for, since nothing else could come."""
-        return self._generation.relaxed
-
-    def write(self) -> list[GeneratedText]:
-        """Write all texts and return them."""
-        for _ in self._generation:
-            pass
-        return self.texts
-
-    def stream(self) -> Iterator[str]:
-        """Write the one text asked for, and yield it as it comes."""
-        return (news for (news,) in self._generation if news)
+        super().__init__(run.model, run.vocabulary, self.options, after=state, index=self._index)
 
     def save_state(self, path: Path) -> None:
         """Save where the one text that was written ends; nothing can be written afterwards."""
-        save_state(self._generation.pause(), path, weights=self.run.fingerprint, seed=self.options.seed)
+        save_state(self.pause(), path, weights=self.run.fingerprint, seed=self.options.seed)
 
     def originality(self) -> list[OriginalityReport]:
         """Return how much of each text is copied from the training text, beside what people copy."""

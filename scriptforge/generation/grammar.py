@@ -127,13 +127,13 @@ class Grammar:
     """The rules as tables.
 
     Args:
-        rules: for every `GrammarState`, once or for each of several sources.
-        device: where the masks are.
+        vocabulary: for scripts, or for plain texts.
     """
 
-    def __init__(self, rules: Rules, device: torch.device) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        rules = build_rules(vocabulary)
         forbidden_2PV = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
-        self._forbidden_2PV = torch.from_numpy(forbidden_2PV).to(device)
+        self._forbidden_2PV = torch.from_numpy(forbidden_2PV)
         self._rows: list[Tensor] = list(self._forbidden_2PV[:, None])
         self._steps: list[list[int]] = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).tolist()
         self._limits = rules.limits
@@ -150,7 +150,7 @@ class Grammar:
         ]
         if len(rows) == 1:
             return self._rows[rows[0]]
-        return self._forbidden_2PV.index_select(0, torch.tensor(rows, device=self._forbidden_2PV.device))
+        return self._forbidden_2PV.index_select(0, torch.tensor(rows))
 
     def advance(self, position: Position, ids: Sequence[int]) -> Position:
         """Return the position after one more token in each sequence, which need not be an allowed one."""
@@ -160,11 +160,6 @@ class Grammar:
             states.append(step if step >= 0 else ~step)
             lengths.append(length + 1 if step >= 0 else 0)
         return Position(states, lengths)
-
-
-def build_grammar(vocabulary: Vocabulary, device: torch.device) -> Grammar:
-    """Return the grammar of the scripts, or of the plain texts, that a vocabulary was made for."""
-    return Grammar(build_rules(vocabulary), device)
 
 
 def build_rules(vocabulary: Vocabulary) -> Rules:

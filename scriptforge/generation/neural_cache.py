@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scriptforge.generation.decoding import ModelDecoder
 from scriptforge.models import LanguageModel
 from scriptforge.vocabulary import Vocabulary
 
@@ -107,7 +108,7 @@ def _is_sign_of_speech(character: str) -> bool:
     return character.isalnum() or character == _BROKEN
 
 
-class CachedDecoder:
+class CachedDecoder(ModelDecoder):
     """A model with a cache beside it; its scores are logarithms of probabilities.
 
     Memory and time are in proportion to B · W · H: at 2,000 positions of 512 features, 4 MB a sequence.
@@ -122,11 +123,9 @@ class CachedDecoder:
     def __init__(
         self, model: LanguageModel, batch_size: int, parameters: CacheParameters, vocabulary: Vocabulary
     ) -> None:
-        self._model = model
+        super().__init__(model, batch_size)
         self._parameters = parameters
         self._end = vocabulary.end
-        self._state = model.initial_state(batch_size)
-        self.device = self._state[0].device
         self._sayable_V = sayable(vocabulary, self.device)
         size = model.config.feature_size
         self._keys_BWH = torch.zeros(batch_size, parameters.window, size, device=self.device)
@@ -136,17 +135,17 @@ class CachedDecoder:
 
     @torch.inference_mode()
     def read(self, ids_BT: Tensor) -> Tensor:
-        """See `Decoder.read`: `logits_BV` are the exact logarithms of the mixture, of which none is more."""
+        """See `ModelDecoder.read`: `logits_BV` are the exact logarithms of the mixture."""
         features_BTH, self._state = self._model.features(ids_BT, self._state)
         logits_BV = self._model.score(features_BTH[:, -1])
         self._remember(ids_BT, directions(features_BTH))
         return self._mixed(logits_BV.float().log_softmax(-1))
 
     def state(self) -> dict[str, Tensor]:
-        """See `Decoder.state`: the model's, and the positions that are remembered, in the ring's order."""
+        """See `ModelDecoder.state`: and the positions that are remembered, in the ring's order."""
         used = self._used
         return {
-            **{f"state.{number}": tensor for number, tensor in enumerate(self._state)},
+            **super().state(),
             "cache.keys": self._keys_BWH[:, :used].clone(),
             "cache.values": self._values_BW[:, :used].clone(),
             "cache.latest": self._latest_B1H.clone(),
@@ -155,19 +154,18 @@ class CachedDecoder:
 
     @torch.inference_mode()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """See `Decoder.restore`; the windows must be the same."""
-        *recurrent, keys_BNH, values_BN, latest_B1H, counted = (
-            state[name].to(self.device) for name in self.state()
+        """See `ModelDecoder.restore`; the windows must be the same."""
+        keys_BNH, values_BN, latest_B1H, counted = (
+            state[f"cache.{name}"].to(self.device) for name in ("keys", "values", "latest", "count")
         )
         count, (batch_size, window, size) = int(counted), self._keys_BWH.shape
         used = min(count, window)
-        shapes = [tensor.shape for tensor in (*recurrent, keys_BNH, values_BN, latest_B1H)]
-        own = [tensor.shape for tensor in self._state]
-        if count < 0 or shapes != [*own, (batch_size, used, size), (batch_size, used), (batch_size, 1, size)]:
-            raise ValueError("the state has other sizes than the model or its cache")
+        shapes = [tensor.shape for tensor in (keys_BNH, values_BN, latest_B1H)]
+        if count < 0 or shapes != [(batch_size, used, size), (batch_size, used), (batch_size, 1, size)]:
+            raise ValueError("the state has other sizes than the cache")
         if not bool(((values_BN >= _NOTHING) & (values_BN < self._model.config.vocabulary_size)).all()):
             raise ValueError("the cache remembers tokens that the model does not know")
-        self._state = tuple(recurrent)
+        super().restore(state)
         self._keys_BWH[:, :used] = keys_BNH
         self._values_BW[:, :used] = values_BN
         self._latest_B1H, self._count = latest_B1H, count

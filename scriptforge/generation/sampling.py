@@ -225,11 +225,14 @@ class Sampler:
         options: of which those of sampling are read.
         seeds: one for each sequence; its draws do not depend on the size of the batch.
         is_text_V: which tokens are text; the others may repeat freely.
+
+    Attributes:
+        rng: what it draws with; all of its state but the ids before, which are to be remembered again.
     """
 
     def __init__(self, options: GenerateOptions, seeds: Sequence[int], is_text_V: Tensor) -> None:
         self._options = options
-        self._rng = BatchRNG(seeds)
+        self.rng = BatchRNG(seeds)
         self._is_text_V = is_text_V.numpy()
         self._filters = _filters(options)
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
@@ -260,15 +263,7 @@ class Sampler:
     def rollback(self) -> None:
         """Let the last draw, which must have been of layout tokens, be made again."""
         if self._options.temperature >= _COLDEST:
-            self._rng.rollback()
-
-    def state(self) -> dict[str, Tensor]:
-        """Return what `restore` needs for the same draws to come; ids before are to be remembered again."""
-        return self._rng.state()
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue where another sampler of the same batch size stopped."""
-        self._rng.restore(state)
+            self.rng.rollback()
 
     def remember(self, ids_TB: Tensor) -> None:
         """Remember T ids of each sequence that were not drawn, as what is not to be repeated."""
@@ -298,7 +293,7 @@ class Sampler:
         for apply in self._filters:
             scores_BN = apply(scores_BN)
         cumulative_BN = np.exp(scores_BN).cumsum(-1, dtype=np.float64)
-        threshold_B1 = self._rng.uniform() * cumulative_BN[:, -1:]
+        threshold_B1 = self.rng.uniform() * cumulative_BN[:, -1:]
         places_B: NDArray[np.int64] = (cumulative_BN <= threshold_B1).sum(-1)
         return places_B
 

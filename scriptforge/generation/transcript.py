@@ -4,40 +4,40 @@ What is shown is never taken back, and joins to what the screenplay's writer mak
 nothing of models.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Protocol
 
 from scriptforge.screenplay.name_line import CONTINUATION, render_line
 from scriptforge.screenplay.script import Element, normalise
 from scriptforge.vocabulary import Vocabulary
 
 
-class Transcript(Protocol):
-    """The text that one sequence has become so far."""
+class Transcript(ABC):
+    """The text that one sequence has become so far.
+
+    Args:
+        vocabulary: of its ids.
+
+    Attributes:
+        elements: the finished elements, in normal form; none in plain text.
+        lines: how many lines are finished: elements in a script, non-blank lines in plain text.
+        turns: how many of them are dialogue; none in plain text.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._stream = vocabulary.text_stream()
+        self.elements: list[Element] = []
+        self.lines = self.turns = 0
 
     @property
-    def lines(self) -> int:
-        """Return how many lines are finished: elements in a script, non-blank lines in plain text."""
-        ...
-
-    @property
-    def turns(self) -> int:
-        """Return how many of them are dialogue; none in plain text."""
-        ...
-
-    @property
+    @abstractmethod
     def is_between_lines(self) -> bool:
         """Return whether all that was shown ends with a finished line, and no further one has begun."""
-        ...
 
-    @property
-    def elements(self) -> tuple[Element, ...]:
-        """Return the finished elements, in normal form; none in plain text."""
-        ...
-
+    @abstractmethod
     def push(self, id_: int) -> str:
         """Take the next id and return the text that can now be shown, which may be empty."""
-        ...
 
 
 def new_transcript(vocabulary: Vocabulary) -> Transcript:
@@ -45,39 +45,23 @@ def new_transcript(vocabulary: Vocabulary) -> Transcript:
     return PlainTranscript(vocabulary) if vocabulary.plain else ScriptTranscript(vocabulary)
 
 
-class ScriptTranscript:
+class ScriptTranscript(Transcript):
     """Elements, one `name: text` a line; an `<end>` is not seen."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+        super().__init__(vocabulary)
         self._openings: dict[int, Element] = {
             vocabulary.heading: Element("heading", ""),
             vocabulary.action: Element("action", ""),
             vocabulary.transition: Element("transition", ""),
             **{token.id: Element("dialogue", "", token.name) for token in vocabulary.speaker_tokens},
         }
-        self._elements: list[Element] = []
         self._open(None)
-
-    @property
-    def lines(self) -> int:
-        """See `Transcript.lines`."""
-        return len(self._elements)
-
-    @property
-    def turns(self) -> int:
-        """See `Transcript.turns`."""
-        return sum(element.kind == "dialogue" for element in self._elements)
 
     @property
     def is_between_lines(self) -> bool:
         """See `Transcript.is_between_lines`."""
         return not self._name and (self._draft is None or not self._draft.has_text)
-
-    @property
-    def elements(self) -> tuple[Element, ...]:
-        """See `Transcript.elements`."""
-        return tuple(self._elements)
 
     def push(self, id_: int) -> str:
         """See `Transcript.push`."""
@@ -107,8 +91,10 @@ class ScriptTranscript:
         element = self._draft and self._draft.element
         if not self._draft or not element:
             return ""
-        gap = "\n" if element.kind == "heading" and self._elements else ""
-        self._elements.append(element)
+        gap = "\n" if element.kind == "heading" and self.elements else ""
+        self.elements.append(element)
+        self.lines += 1
+        self.turns += element.kind == "dialogue"
         return f"{gap}{self._draft.show()}\n"
 
 
@@ -159,21 +145,16 @@ class _Draft:
         return bool(line_break) or any(map(str.islower, first_line))
 
 
-class PlainTranscript:
+class PlainTranscript(Transcript):
     """Text as it is; an `<end>` is seen as the line break that it implies, if any.
 
     Blank lines and white space at the start of a line are shown when something follows them.
     """
 
-    elements: tuple[Element, ...] = ()
-    turns = 0
-
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self._stream = vocabulary.text_stream()
+        super().__init__(vocabulary)
         self._held = ""
         self._is_line_open = False
-        self.lines = 0
 
     @property
     def is_between_lines(self) -> bool:

@@ -12,12 +12,10 @@ from scriptforge.copying import Index, examine, lines_of_script, lines_of_text
 from scriptforge.copying.index import fold
 from scriptforge.errors import UsageError
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.grammar import build_grammar
+from scriptforge.generation.grammar import Grammar
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
-
-CPU = torch.device("cpu")
 
 PLAY = (
     Element("heading", "INT. FERRY - NIGHT"),
@@ -81,11 +79,11 @@ class Copycat:
 
 def write(
     vocabulary: Vocabulary, limit: CopyLimit | None, eagerness: float, seed: int
-) -> Iterator[str | tuple[Element, ...]]:
+) -> Iterator[str | list[Element]]:
     """What copycats write on all lanes: elements of scripts, or plain texts."""
     training = vocabulary.encode(TEXT) if vocabulary.plain else vocabulary.encode_elements(PLAY).ids.tolist()
     copycats = [Copycat(training, eagerness, seed * LANES + lane) for lane in range(LANES)]
-    grammar = build_grammar(vocabulary, CPU)
+    grammar = Grammar(vocabulary)
     transcripts = [new_transcript(vocabulary) for _ in range(LANES)]
     texts = [""] * LANES
     position = grammar.advance(grammar.start(LANES), [vocabulary.end] * LANES)
@@ -104,7 +102,7 @@ def write(
         yield text if vocabulary.plain else transcript.elements
 
 
-def longest_copy(written: str | tuple[Element, ...]) -> int:
+def longest_copy(written: str | list[Element]) -> int:
     if isinstance(written, str):
         report = examine(lines_of_text(written), PLAIN_INDEX)
     else:

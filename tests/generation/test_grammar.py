@@ -3,25 +3,22 @@
 from collections.abc import Callable, Iterable
 
 import pytest
-import torch
 
 from scriptforge.generation.grammar import (
     BLANK_LIMIT,
     NAME_LIMIT,
     TEXT_LIMITS,
+    Grammar,
     GrammarState,
     Position,
-    build_grammar,
 )
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Vocabulary
 
-CPU = torch.device("cpu")
-
 
 def allowed_after(vocabulary: Vocabulary, ids: Iterable[int]) -> set[int]:
     """What may come after an `<end>` and ids, each of which must itself have been allowed."""
-    grammar = build_grammar(vocabulary, CPU)
+    grammar = Grammar(vocabulary)
     position = grammar.advance(grammar.start(1), [vocabulary.end])
     for id_ in ids:
         assert not grammar.forbidden(position)[0, id_]
@@ -105,7 +102,7 @@ def test_plain_gaps_and_lines_end_some_time(plain_vocabulary: Vocabulary) -> Non
 
 def test_no_position_is_a_dead_end(vocabulary: Vocabulary, plain_vocabulary: Vocabulary) -> None:
     for each, start in ((vocabulary, range(6)), (plain_vocabulary, range(6, 8))):
-        grammar = build_grammar(each, CPU)
+        grammar = Grammar(each)
         for length in (0, TEXT_LIMITS[each.level]):
             places = list(start)
             forbidden_BV = grammar.forbidden(Position(places, [length] * len(places)))
@@ -115,7 +112,7 @@ def test_no_position_is_a_dead_end(vocabulary: Vocabulary, plain_vocabulary: Voc
 def test_lanes_go_their_own_ways(vocabulary_of: Callable[[str], Vocabulary]) -> None:
     for level in LEVELS:
         vocabulary = vocabulary_of(level)
-        grammar = build_grammar(vocabulary, CPU)
+        grammar = Grammar(vocabulary)
         position = grammar.start(2)
         for ids in ([vocabulary.end] * 2, [vocabulary.cue, vocabulary.action]):
             position = grammar.advance(position, ids)
@@ -170,7 +167,7 @@ class TestMix:
         assert allowed_after(mix, ids) == expected
 
     def test_no_position_is_a_dead_end(self, mix: Vocabulary) -> None:
-        grammar = build_grammar(mix, CPU)
+        grammar = Grammar(mix)
         size = len(GrammarState)
         reachable = (*range(6), GrammarState.SOURCE)
         for length in (0, TEXT_LIMITS[mix.level]):

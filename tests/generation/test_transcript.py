@@ -32,7 +32,7 @@ def test_a_script_is_shown_as_the_writer_lays_it_out(script: list[Element], voca
     transcript = new_transcript(vocabulary)
     ids = [vocabulary.end, *vocabulary.encode_elements(tidy).ids.tolist(), vocabulary.end]
     assert "".join(shown(transcript, ids)) == "".join(f"{line}\n" for line in write(tidy))
-    assert transcript.elements == tuple(tidy)
+    assert transcript.elements == tidy
     assert transcript.lines == len(tidy)
     assert transcript.is_between_lines
 
@@ -51,7 +51,7 @@ def test_an_element_of_nothing_but_space_leaves_no_trace(vocabulary: Vocabulary)
     transcript = new_transcript(vocabulary)
     ids = [vocabulary.end, vocabulary.action, *vocabulary.encode(" \n "), vocabulary.end]
     assert "".join(shown(transcript, ids)) == ""
-    assert transcript.elements == ()
+    assert transcript.elements == []
 
 
 @given(st.text(st.sampled_from("ab \n"), max_size=40))
