@@ -15,7 +15,7 @@ Shape letters: B streams, T steps, M memory, K = M + T rows that can be looked a
 embedding, N heads, D numbers of a head, V vocabulary, H hidden, L layers.
 """
 
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import Literal
 
 import torch
@@ -24,10 +24,16 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from scriptforge.config import Layers, Memory, Probability, Size, VocabularySize
+from scriptforge.config import Memory
 from scriptforge.models.base import CLOSED, State
-from scriptforge.models.layers import HeadedModel, dropout, head_shapes
-from scriptforge.models.recurrent import open_forget_gates, read, recurrent_blocks, recurrent_shapes
+from scriptforge.models.layers import HeadedModel, dropout
+from scriptforge.models.recurrent import (
+    RecurrentSizes,
+    open_forget_gates,
+    read,
+    recurrent_blocks,
+    recurrent_shapes,
+)
 
 STEPS_AT_ONCE = 256
 """Longer texts are read in pieces of so many steps, so that a mask stays small."""
@@ -53,21 +59,20 @@ def refuse_enormous(rows: int, size: int) -> None:
         )
 
 
-def read_in_pieces(
-    read: Callable[[Tensor, State], tuple[Tensor, State]], ids_BT: Tensor, state: State
-) -> tuple[Tensor, State]:
-    """Read a text of any length, `STEPS_AT_ONCE` at a time: return `features_BTE` and the state after it.
+class AttentiveModel(HeadedModel):
+    """A model that looks back on a memory, and reads texts of any length `STEPS_AT_ONCE` at a time."""
 
-    Args:
-        read: takes `ids_TB` and a state, and gives `features_TBE` and the state after them.
-        ids_BT: the text.
-        state: the state before it.
-    """
-    pieces = []
-    for piece_TB in torch.split(ids_BT.T, STEPS_AT_ONCE):
-        features_TBE, state = read(piece_TB, state)
-        pieces.append(features_TBE)
-    return torch.cat(pieces).transpose(0, 1), state
+    @abstractmethod
+    def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read at most `STEPS_AT_ONCE` steps: return `features_TBE` and the state after them."""
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read without scoring; see `LanguageModel.features`."""
+        pieces = []
+        for piece_TB in torch.split(ids_BT.T, STEPS_AT_ONCE):
+            features_TBE, state = self.read_piece(piece_TB, state)
+            pieces.append(features_TBE)
+        return torch.cat(pieces).transpose(0, 1), state
 
 
 def attention_mask(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
@@ -163,33 +168,10 @@ class Rotation(nn.Module):
 
 
 @dataclass(frozen=True, config=CLOSED)
-class LSTMAttentionConfig:
-    """Sizes and dropout of an `LSTMAttention`.
+class LSTMAttentionConfig(RecurrentSizes):
+    """The config of an `LSTMAttention`; `memory` is M, how many steps before itself a step looks at."""
 
-    Attributes:
-        vocabulary_size: V.
-        embedding_size: E.
-        hidden_size: H.
-        layers: L, of the LSTM.
-        memory: M, how many steps before itself a step looks at.
-        dropout_input: share of embedding units dropped before the LSTM.
-        dropout_between: share of units dropped between layers of the LSTM.
-        dropout_recurrent: share of connections dropped in the LSTM; see `RecurrentConfig`.
-        dropout_output: share of units dropped before the head.
-        tied: whether the head's weight is the embedding.
-        arch: the architecture.
-    """
-
-    vocabulary_size: VocabularySize
-    embedding_size: Size
-    hidden_size: Size
-    layers: Layers = 1
     memory: Memory = 128
-    dropout_input: Probability = 0.0
-    dropout_between: Probability = 0.0
-    dropout_recurrent: Probability = 0.0
-    dropout_output: Probability = 0.0
-    tied: bool = False
     arch: Literal["lstm-attention"] = "lstm-attention"
 
     @model_validator(mode="after")
@@ -197,17 +179,11 @@ class LSTMAttentionConfig:
         refuse_enormous(self.memory, self.hidden_size)
         return self
 
-    @property
-    def feature_size(self) -> int:
-        """Return H; see `ModelConfig.feature_size`."""
-        return self.hidden_size
-
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
         size = self.hidden_size
         return {
-            **head_shapes(self.vocabulary_size, self.embedding_size, size, tied=self.tied),
-            **recurrent_shapes("lstm", self.embedding_size, size, self.layers),
+            **recurrent_shapes("lstm", self),
             "norm.weight": (size,),
             "norm.bias": (size,),
             "q_proj.weight": (size, size),
@@ -215,7 +191,7 @@ class LSTMAttentionConfig:
         }
 
 
-class LSTMAttention(HeadedModel):
+class LSTMAttention(AttentiveModel):
     """An LSTM whose features are its normalised state plus what attention finds among its earlier ones."""
 
     def __init__(self, config: LSTMAttentionConfig) -> None:
@@ -242,12 +218,8 @@ class LSTMAttention(HeadedModel):
         hidden_LBH, cell_LBH = (zero((config.layers, streams, config.hidden_size)) for _ in range(2))
         return hidden_LBH, cell_LBH, zero((1, streams, 1)), zero((config.memory, streams, config.hidden_size))
 
-    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read without scoring; see `LanguageModel.features`."""
-        return read_in_pieces(self._read, ids_BT, state)
-
-    def _read(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read at most `STEPS_AT_ONCE` steps: return `features_TBH` and the state after them."""
+    def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `AttentiveModel.read_piece`."""
         config, memory = self.config, self.config.memory
         hidden_LBH, cell_LBH, filled_1B1, memory_MBH = state
         input_TBE = dropout(self.embedding(ids_TB), config.dropout_input, self.training)

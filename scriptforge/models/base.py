@@ -100,6 +100,11 @@ class TrainableModel(nn.Module, ABC):
 
     config: ModelConfig
 
+    def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read and score; see `LanguageModel.__call__`."""
+        features_BTH, state = self.features(ids_BT, state)
+        return self.score(features_BTH), state
+
     @abstractmethod
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Read without scoring; see `LanguageModel.features`."""

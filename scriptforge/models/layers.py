@@ -44,15 +44,11 @@ def dropout(units: Tensor, share: float, is_training: bool) -> Tensor:
     dropped = min(round(share * _VALUES), _VALUES - 1)
     # The numbers have a sign, so those that drop a unit begin at -_VALUES / 2. A unit is kept with the
     # probability (_VALUES - dropped) / _VALUES, and is divided by that.
-    is_kept = _random_numbers(units.numel()).view(units.shape) >= dropped - _VALUES // 2
-    return units * is_kept.to(units.dtype).mul_(_VALUES / (_VALUES - dropped))
-
-
-def _random_numbers(count: int) -> Tensor:
-    """Return numbers of 16 bits with a sign, each as likely as every other, from PyTorch's generator."""
-    words = torch.empty(-(-count // _NUMBERS_IN_WORD), dtype=torch.int64)
+    words = torch.empty(-(-units.numel() // _NUMBERS_IN_WORD), dtype=torch.int64)
     words.random_(-(2**63), None)  # no upper bound means all 64 bits
-    return words.view(torch.int16)[:count]
+    numbers = words.view(torch.int16)[: units.numel()].view(units.shape)
+    is_kept = numbers >= dropped - _VALUES // 2
+    return units * is_kept.to(units.dtype).mul_(_VALUES / (_VALUES - dropped))
 
 
 SCORES_AT_ONCE = 1 << 21
@@ -281,11 +277,6 @@ class HeadedModel(TrainableModel):
         nn.init.uniform_(self.head.weight, -0.1, 0.1)
         nn.init.zeros_(self.head.bias)
         self.cross_entropy = linear_cross_entropy
-
-    def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read and score; see `LanguageModel.__call__`."""
-        features_BTH, state = self.features(ids_BT, state)
-        return self.score(features_BTH), state
 
     def score(self, features_BTH: Tensor) -> Tensor:
         """Score features; see `LanguageModel.score`."""

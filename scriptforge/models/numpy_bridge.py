@@ -72,11 +72,6 @@ class NumPyRNN(TrainableModel):
         shape = (1, streams, self.config.feature_size)
         return (torch.from_numpy(np.zeros(shape, self._weights().recurrent.dtype)),)
 
-    def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read and score; see `LanguageModel.__call__`."""
-        features_BTH, state = self.features(ids_BT, state)
-        return self.score(features_BTH), state
-
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return what the units are; see `LanguageModel.features`."""
         hidden_TBH = numpy_rnn.forward(self._weights(), _by_time(ids_BT), _array(state[0])[0])

@@ -23,8 +23,8 @@ _GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 @dataclass(frozen=True, config=CLOSED)
-class RecurrentConfig:
-    """Sizes and dropout of a `Recurrent`.
+class RecurrentSizes:
+    """Sizes and dropout of every model with recurrent layers.
 
     Attributes:
         vocabulary_size: V.
@@ -37,7 +37,6 @@ class RecurrentConfig:
             a call, in all gates alike (DropConnect; Merity et al. 2018, arXiv:1708.02182).
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding.
-        arch: the kind of unit.
     """
 
     vocabulary_size: VocabularySize
@@ -49,19 +48,22 @@ class RecurrentConfig:
     dropout_recurrent: Probability = 0.0
     dropout_output: Probability = 0.0
     tied: bool = False
-    arch: Unit = "lstm"
 
     @property
     def feature_size(self) -> int:
         """Return the size of the last layer; see `ModelConfig.feature_size`."""
         return self.hidden_size
 
+
+@dataclass(frozen=True, config=CLOSED)
+class RecurrentConfig(RecurrentSizes):
+    """The config of a `Recurrent`; `arch` is the kind of unit."""
+
+    arch: Unit = "lstm"
+
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
-        return {
-            **head_shapes(self.vocabulary_size, self.embedding_size, self.hidden_size, tied=self.tied),
-            **recurrent_shapes(self.arch, self.embedding_size, self.hidden_size, self.layers),
-        }
+        return recurrent_shapes(self.arch, self)
 
 
 class Recurrent(HeadedModel):
@@ -151,13 +153,12 @@ def open_forget_gates(network: nn.RNNBase) -> None:
             parameters[f"bias_hh_l{layer}"][gate].zero_()
 
 
-def recurrent_shapes(
-    unit: Unit, embedding_size: int, hidden_size: int, layers: int
-) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a network that its model has as `recurrent`."""
+def recurrent_shapes(unit: Unit, sizes: RecurrentSizes) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every weight of a headed model that has a network of such units as `recurrent`."""
+    embedding_size, hidden_size = sizes.embedding_size, sizes.hidden_size
     rows = _GATES[unit] * hidden_size
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer in range(layers):
+    shapes = head_shapes(sizes.vocabulary_size, embedding_size, hidden_size, tied=sizes.tied)
+    for layer in range(sizes.layers):
         shapes[f"recurrent.weight_ih_l{layer}"] = (rows, hidden_size if layer else embedding_size)
         shapes[f"recurrent.weight_hh_l{layer}"] = (rows, hidden_size)
         shapes[f"recurrent.bias_ih_l{layer}"] = (rows,)

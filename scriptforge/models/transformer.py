@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from scriptforge.config import Heads, Layers, Memory, Probability, Size, VocabularySize
 from scriptforge.models.attention import (
     STEPS_AT_ONCE,
+    AttentiveModel,
     Rotation,
     attend,
     attention_mask,
     filled_after,
-    read_in_pieces,
     refuse_enormous,
 )
 from scriptforge.models.base import CLOSED, State
-from scriptforge.models.layers import HeadedModel, dropout, head_shapes
+from scriptforge.models.layers import dropout, head_shapes
 
 _HEAD_SIZE = 32
 _UP_FACTOR = 4
@@ -93,7 +93,7 @@ class TransformerConfig:
         return {**shapes, "norm.weight": (size,)}
 
 
-class Transformer(HeadedModel):
+class Transformer(AttentiveModel):
     """A decoder whose layers normalise what they read and add what they make of it (pre-norm).
 
     Source: Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745, on where to normalise;
@@ -115,12 +115,8 @@ class Transformer(HeadedModel):
         memories = (zero((config.memory, streams, 2 * config.hidden_size)) for _ in self.layers)
         return zero((1, streams, 1)), *memories
 
-    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the normalised output of the last layer; see `LanguageModel.features`."""
-        return read_in_pieces(self._read, ids_BT, state)
-
-    def _read(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read at most `STEPS_AT_ONCE` steps: return `features_TBH` and the state after them."""
+    def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `AttentiveModel.read_piece`; the features are the normalised output of the last layer."""
         config = self.config
         filled_1B1, *memories = state
         mask_B1TK = attention_mask(filled_1B1, len(ids_TB), config.memory)

@@ -111,12 +111,7 @@ def prepare_product(weight_MK: Tensor, bias_M: Tensor | None, arithmetic: Arithm
 
 
 class _Exact:
-    """A product in fp32: one input by BLAS, several by oneDNN with weights packed once.
-
-    Args:
-        weight_MK: the matrix.
-        bias_M: what is added to each product; None where every call has rows.
-    """
+    """A product in fp32: one input by BLAS, several by oneDNN with weights packed once."""
 
     def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
         self._weight_MK = weight_MK
@@ -124,14 +119,12 @@ class _Exact:
         self._packed: Tensor | None = None
 
     def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
-        """Multiply; see `Product.__call__`."""
         added_M = rows[0] if rows else self._bias_M
         if len(input_RK) == 1 and added_M is not None:
             return torch.addmv(added_M, self._weight_MK, input_RK[0])[None]
         return _add_rows(self._several(input_RK), rows)
 
     def _several(self, input_RK: Tensor) -> Tensor:
-        """Return the products of several inputs, with the bias, if there is one."""
         if not _has_packed_fp32():
             return F.linear(input_RK, self._weight_MK, self._bias_M)
         operations = torch.ops.mkldnn
@@ -147,13 +140,6 @@ class _Rounded:
 
     All inputs are in -1 … 1, as hidden states are. So their scale is known beforehand, and no stream depends
     on those beside it, nor a step on those read with it.
-
-    Args:
-        weight_MK: the matrix.
-        bias_M: as `_Exact` takes it.
-
-    Raises:
-        UsageError: this machine has no such product.
     """
 
     def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
@@ -163,7 +149,6 @@ class _Rounded:
         self._multiply = _measuring_product(packed) if is_measured else _scaled_product(packed)
 
     def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
-        """Multiply; see `Product.__call__`."""
         return _add_rows(self._multiply(input_RK), rows)
 
 

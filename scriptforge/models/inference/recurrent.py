@@ -194,11 +194,6 @@ class _Inputs:
     """What tokens add to the gates of the first layer, kept for the first tokens and those that have come.
 
     Computed together, the first ones take a few milliseconds, as long as a hundred one by one.
-
-    Args:
-        embedding_VE: the embedding.
-        weight_GE: how the first layer weighs it.
-        bias_G: of the first layer.
     """
 
     def __init__(self, embedding_VE: Tensor, weight_GE: Tensor, bias_G: Tensor) -> None:
