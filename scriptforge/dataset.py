@@ -6,7 +6,9 @@ read a block at a time, so its size does not matter.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -27,6 +29,7 @@ from scriptforge.workspace import SPLITS, DatasetFolder
 PLAIN = "text"
 """The kind of a stretch of plain text."""
 
+_PREPARE_AGAIN = "Prepare it again with --force."
 _ROWS_IN_BLOCK = 8192
 _CHARACTERS = 1_000_000
 _SCHEMA = pyarrow.schema(
@@ -79,6 +82,37 @@ class ScriptRow(NamedTuple):
         return Element(self.kind, self.text, self.speaker)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line in a document.
+
+    Attributes:
+        document: the document's title.
+        line: the line's number within the document, from 1; of a script, that of the element.
+    """
+
+    document: str
+    line: int
+
+
+class LineNumbering:
+    """Finds the document of a line of a text whose lines are numbered from 0 through all its documents."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+        self._starts: list[int] = []
+
+    def begin_document(self, title: str, start: int) -> None:
+        """Add one more document, by its title and the number of its first line."""
+        self.titles.append(title)
+        self._starts.append(start)
+
+    def locate(self, number: int) -> Location:
+        """Return where the line of a number stands."""
+        document = bisect_right(self._starts, number) - 1
+        return Location(self.titles[document], number - self._starts[document] + 1)
+
+
 def blocks(rows: Iterable[ScriptRow]) -> Iterator[list[ScriptRow]]:
     """Yield rows in blocks: enough of them to be worth the work, few enough to take little memory."""
     block: list[ScriptRow] = []
@@ -98,10 +132,7 @@ def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
     with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         for block in blocks(rows):
             values = zip(*block, strict=True)
-            columns = [
-                pyarrow.array(column, field.type) for field, column in zip(_SCHEMA, values, strict=True)
-            ]
-            writer.write_table(pyarrow.table(columns, schema=_SCHEMA))
+            writer.write_table(pyarrow.table(list(values), schema=_SCHEMA))
 
 
 def read_rows(path: Path) -> Iterator[ScriptRow]:
@@ -115,7 +146,13 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
 Count = Annotated[int, Field(ge=0)]
 
 
-class OriginFile(BaseModel):
+class _Record(BaseModel):
+    """A part of `dataset.json`: no unknown key, no change afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OriginFile(_Record, strict=True):
     """One file that was read.
 
     Attributes:
@@ -125,15 +162,13 @@ class OriginFile(BaseModel):
         url: its address on the web, without user, password or query; None of any other.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
     name: str
     sha256: str
     size: Annotated[int, Field(ge=0, lt=2**63)]
     url: str | None
 
 
-class Origin(BaseModel):
+class Origin(_Record, strict=True):
     """The origin of a text, as `dataset.json` and the `config.json` of a run keep it.
 
     Attributes:
@@ -144,8 +179,6 @@ class Origin(BaseModel):
         revision: its commit.
         files: the files read, in order.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     card: str | None
     licence: str | None
@@ -159,14 +192,12 @@ class Origin(BaseModel):
         return self.model_copy(update={"files": tuple(one for one in self.files if one.name not in names)})
 
 
-class SplitDescription(BaseModel):
+class SplitDescription(_Record):
     """The amounts that one split holds.
 
     `unknown` counts the tokens that are `<unk>` and `unknown_characters` the characters of the words that
     they stand for; both are zero except at word level.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     documents: Count
     lines: Count
@@ -182,10 +213,8 @@ class SplitDescription(BaseModel):
         return cls(**{amount: sum(getattr(part, amount) for part in parts) for amount in cls.model_fields})
 
 
-class Member(BaseModel):
+class Member(_Record):
     """One speaker of the cast; `source` says whose, where a mix keeps the casts of its sources apart."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     speaker: str
     lines: Count
@@ -193,7 +222,7 @@ class Member(BaseModel):
     source: str | None = None
 
 
-class Division(BaseModel):
+class Division(_Record):
     """The assignment of a corpus's text to splits.
 
     Attributes:
@@ -201,8 +230,6 @@ class Division(BaseModel):
         documents: by document: the split of each, by its place in the corpus.
         boundaries: by block: the characters, over the whole corpus, at which validation and test begin.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: Literal["document", "block"]
     documents: tuple[str, ...] = ()
@@ -246,25 +273,18 @@ class Division(BaseModel):
 def divide_sources(
     rows: Iterable[ScriptRow], divisions: Mapping[str, Division]
 ) -> Iterator[tuple[str, ScriptRow]]:
-    """Yield all rows of several corpora, one corpus after the other, each with its split.
-
-    Args:
-        rows: of all corpora.
-        divisions: of each corpus, by name.
-    """
+    """Yield all rows of several corpora, one corpus after the other, each with its split."""
     for source, own in groupby(rows, key=attrgetter("source")):
         yield from divisions[source].divide(own)
 
 
-class SourceDescription(BaseModel):
+class SourceDescription(_Record):
     """One corpus of a mix; what has the name of an attribute of `Description` means the same.
 
     Attributes:
         name: what the mix calls it.
         weight: how often its training text occurs in the mix.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     weight: float
@@ -276,7 +296,7 @@ class SourceDescription(BaseModel):
     splits: dict[str, SplitDescription]
 
 
-class Description(BaseModel):
+class Description(_Record):
     """The contents of `dataset.json`.
 
     Attributes:
@@ -288,8 +308,6 @@ class Description(BaseModel):
         sources: the corpora of a mix, in their order, with an origin and a division each; else empty.
         fingerprint: changes when a token of any split, or the vocabulary, does.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = 1
     name: str
@@ -332,7 +350,7 @@ class Dataset:
         except (OSError, ValidationError) as error:
             raise DatasetError(
                 f"Dataset “{folder.name}” cannot be read: its dataset.json is missing or damaged.",
-                "Prepare it again with --force.",
+                _PREPARE_AGAIN,
             ) from error
         self.vocabulary = Vocabulary.load(folder.tokenizer)
 
@@ -352,10 +370,7 @@ class Dataset:
                 if part_of == split:
                     yield row
         except (OSError, ValueError) as error:
-            raise DatasetError(
-                f"{self.folder.scripts.name} of dataset “{self.name}” is missing or damaged.",
-                "Prepare it again with --force.",
-            ) from error
+            raise self.damaged(self.folder.scripts) from error
 
     def ids(self, split: str) -> NDArray[np.unsignedinteger]:
         """Return the token ids of a split, in order, memory-mapped and read-only.
@@ -367,16 +382,14 @@ class Dataset:
         try:
             ids: NDArray[np.unsignedinteger] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise DatasetError(
-                f"{path.name} of dataset “{self.name}” is missing or damaged.",
-                "Prepare it again with --force.",
-            ) from error
+            raise self.damaged(path) from error
         if ids.ndim != 1 or len(ids) != self.description.splits[split].tokens:
-            raise DatasetError(
-                f"{path.name} of dataset “{self.name}” does not hold what dataset.json says.",
-                "Prepare it again with --force.",
-            )
+            raise self.damaged(path, "does not hold what dataset.json says")
         return ids
+
+    def damaged(self, path: Path, problem: str = "is missing or damaged") -> DatasetError:
+        """Return the error that says that a file of the dataset cannot be used."""
+        return DatasetError(f"{path.name} of dataset “{self.name}” {problem}.", _PREPARE_AGAIN)
 
     def ids_by_source(self, split: str) -> dict[str, NDArray[np.unsignedinteger]]:
         """Return the token ids of a held-out split, those of each source of a mix apart.

@@ -9,7 +9,8 @@ from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, 
 from scriptforge.options import InspectOptions
 
 if TYPE_CHECKING:
-    from scriptforge.corpus.inspect import Duplicates, Inspection, Place, Speaker
+    from scriptforge.corpus.inspect import Duplicates, Inspection, Speaker
+    from scriptforge.dataset import Location
 
 _CAST_SHOWN = 20
 _SHOWN = 10
@@ -114,8 +115,9 @@ def _close_names(found: "Inspection") -> Any:
     )
 
 
-def _place(place: "Place", in_many: bool) -> str:
-    return f"{_cut(place.document, 50)}, line {place.line:,}" if in_many else f"line {place.line:,}"
+def _place(location: "Location", in_many: bool) -> str:
+    line = f"line {location.line:,}"
+    return f"{_cut(location.document, 50)}, {line}" if in_many else line
 
 
 def _repeats(duplicates: "Duplicates", in_many: bool) -> list[str]:

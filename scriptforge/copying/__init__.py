@@ -8,7 +8,6 @@ text.
 from scriptforge.copying.index import (
     Index,
     Line,
-    Location,
     held_out,
     index_training,
     lines_of_rows,
@@ -23,6 +22,7 @@ from scriptforge.copying.report import (
     examine,
     examine_texts,
 )
+from scriptforge.dataset import Location
 
 __all__ = [
     "ComparedText",

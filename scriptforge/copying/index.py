@@ -25,7 +25,7 @@ Shape letters: W words of the indexed text, N words of a text that is compared w
 import re
 import unicodedata
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from itertools import count, groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.dataset import PLAIN, Dataset, ScriptRow
+from scriptforge.dataset import PLAIN, Dataset, LineNumbering, Location, ScriptRow
 from scriptforge.screenplay.script import Element
 
 BOUNDARY = " "
@@ -139,19 +139,6 @@ _DOCUMENT_END = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
-    """A line of the indexed text.
-
-    Attributes:
-        document: the title of its document.
-        line: its number within the document, from 1.
-    """
-
-    document: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
 class Matches:
     """Holds, for each word of a text, the longest run of words from there on that the indexed text has too.
 
@@ -177,11 +164,9 @@ class Index:
         numbering: defaultdict[str, int] = defaultdict(count(_DOCUMENT_END + 1).__next__)
         words = array("i")
         line_starts = array("i")
-        self._titles: list[str] = []
-        self._first_lines: list[int] = []
+        self._line_numbering = LineNumbering()
         for (_, title), group in groupby(lines, key=lambda line: (line.document, line.title)):
-            self._titles.append(title)
-            self._first_lines.append(len(line_starts))
+            self._line_numbering.begin_document(title, len(line_starts))
             for line in group:
                 line_starts.append(len(words))
                 words.extend(map(numbering.__getitem__, words_in(line.text)))
@@ -224,9 +209,9 @@ class Index:
 
     def locate(self, position: int) -> Location:
         """Return the line that has the word at a position of the text."""
-        line = int(np.searchsorted(self._line_starts, position, side="right")) - 1
-        document = bisect_right(self._first_lines, line) - 1
-        return Location(self._titles[document], line - self._first_lines[document] + 1)
+        return self._line_numbering.locate(
+            int(np.searchsorted(self._line_starts, position, side="right")) - 1
+        )
 
     def longest_ending(self, words: Sequence[int]) -> int:
         """Return the length of the longest end of the words that occurs in the text."""
@@ -241,11 +226,7 @@ class Index:
         return frozenset(self._spellings[number] for number in numbers - {_DOCUMENT_END})
 
     def match(self, words: Sequence[int]) -> Matches:
-        """Compare a document with the text.
-
-        Args:
-            words: the numbers of the document's words.
-        """
+        """Compare a document, given by the numbers of its words, with the text."""
         ranks_N = np.zeros(len(words), np.int64)
         rank = 0
         for number in reversed(range(len(words))):

@@ -8,7 +8,7 @@ Shape letters: N words of the text, in order.
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
 from statistics import fmean, median_low
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.copying.index import Index, Line, Location, held_out, index_training, word_spans, words_in
-from scriptforge.dataset import Dataset
+from scriptforge.copying.index import Index, Line, held_out, index_training, word_spans, words_in
+from scriptforge.dataset import Dataset, Location
 
 SEQUENCES = (4, 6, 8)
 """The numbers of words in a row of which the new ones are counted."""
@@ -295,8 +295,7 @@ def _novelty_document(novelty: Novelty) -> dict[str, float | None]:
 def _copy_document(copy: Copy | None) -> dict[str, Any]:
     if copy is None:
         return {"words": 0, "text": "", "source": None}
-    source = {"document": copy.source.document, "line": copy.source.line}
-    return {"words": copy.words, "text": copy.text, "source": source}
+    return {"words": copy.words, "text": copy.text, "source": asdict(copy.source)}
 
 
 def _extent_document(copy: Copy) -> dict[str, Any]:

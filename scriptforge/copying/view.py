@@ -173,12 +173,7 @@ main p { margin: 0 0 .55rem; white-space: pre-wrap; unicode-bidi: isolate; min-h
 
 
 def render_page(report: OriginalityReport, name: str) -> str:
-    """Return the page: the figures, a legend, and the text with its copies marked.
-
-    Args:
-        report: the report on the text.
-        name: the name of the text, for the title.
-    """
+    """Return the page: the name of the text, the figures, a legend, and the text with its copies marked."""
     title = f"Originality of {_shown(name)}"
     return f"""<!doctype html>
 <html lang="en">

@@ -195,11 +195,7 @@ def _downloaded(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:
 
 
 def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
-    """Remove a file from the cache that is not the one of its commit: the client compares only its size.
-
-    Raises:
-        CorpusError: it is not.
-    """
+    """Remove a file from the cache that is not the one of its commit: the client compares only its size."""
     if not is_as_promised(path, sibling):
         path.resolve().unlink()
         path.unlink(missing_ok=True)

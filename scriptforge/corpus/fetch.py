@@ -174,8 +174,12 @@ def _open_readable(found: list[_Found], folder: str, encoding: str | None) -> tu
 
 def _open(found: _Found, encoding: str | None) -> _Opened:
     """Open one file as what its name says it is."""
-    _refuse_chained(found)
     path, name = found.path, found.name
+    if "::" in str(path) or "://" in str(path):  # Hugging Face Datasets would not take it for one file
+        raise CorpusError(
+            f"“{name}” lies under a path with “::” in it, which cannot be read.",
+            "Rename the file or its folder.",
+        )
     if not path.is_file():
         raise CorpusError(f"“{name}” is not a file.", "Give a text, a table or a folder of them.")
     if path.suffix.lower() == ".parquet":
@@ -188,15 +192,6 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
     file = (open_table if is_table(path) else open_text)(path, name, examination)
     record = OriginFile(name=name, sha256=examination.sha256, size=examination.size, url=found.url)
     return _Opened(file, record, examination.note(name))
-
-
-def _refuse_chained(found: _Found) -> None:
-    """Raise an error for a path that Hugging Face Datasets would not take for one file."""
-    if "::" in str(found.path) or "://" in str(found.path):
-        raise CorpusError(
-            f"“{found.name}” lies under a path with “::” in it, which cannot be read.",
-            "Rename the file or its folder.",
-        )
 
 
 def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:

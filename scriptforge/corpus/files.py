@@ -349,13 +349,7 @@ def _rows_of_lines(path: Path, name: str, encoding: str) -> Iterator[Row]:
 
 
 def _parse_json(text: str, name: str, first_line: int) -> Any:
-    """Return what a text says.
-
-    Args:
-        text: JSON; control characters within strings are let through.
-        name: what to call the file in an error.
-        first_line: on which line of the file the text begins.
-    """
+    """Return what JSON from some line of a file on says; control characters in strings are let through."""
     try:
         return json.loads(text, strict=False)
     except json.JSONDecodeError as error:

@@ -5,7 +5,6 @@ a few examples, and a hash for each document, scene and long line, by which repe
 written.
 """
 
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +12,10 @@ from itertools import combinations, islice
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
-from scriptforge.corpus.parse import Parsing, parse, report_reading
+from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.passages import report_rows
 from scriptforge.corpus.sources import find_source
-from scriptforge.dataset import ScriptRow
+from scriptforge.dataset import LineNumbering, Location, ScriptRow
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import InspectOptions
 from scriptforge.screenplay.name_line import write
@@ -45,19 +45,6 @@ class FormatMet:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A line in a document.
-
-    Attributes:
-        document: the document's title.
-        line: its number among the document's elements, from 1.
-    """
-
-    document: str
-    line: int
-
-
-@dataclass(frozen=True)
 class Speaker:
     """One of the cast.
 
@@ -72,7 +59,7 @@ class Speaker:
     speaker: str
     lines: int
     words: int
-    first: Place
+    first: Location
     spellings: tuple[str, ...]
 
 
@@ -104,8 +91,8 @@ class Repeat:
 
     text: str
     times: int
-    first: Place
-    again: Place
+    first: Location
+    again: Location
 
 
 @dataclass(frozen=True)
@@ -175,29 +162,11 @@ _EXAMPLES = 5
 _TEXTS_KEPT = 200
 
 
-class Documents:
-    """The beginnings of the documents: elements are numbered from 0 throughout the corpus."""
-
-    def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.titles: list[str] = []
-
-    def begin(self, title: str, start: int) -> None:
-        """Add one more document, by its title and the number of its first element."""
-        self.titles.append(title)
-        self.starts.append(start)
-
-    def place(self, number: int) -> Place:
-        """Return where the element of a number stands."""
-        document = bisect_right(self.starts, number) - 1
-        return Place(self.titles[document], number - self.starts[document] + 1)
-
-
 class Repetition:
     """Finds, by hashes, which of many things of one sort have been there before."""
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
+    def __init__(self, numbering: LineNumbering) -> None:
+        self._locate = numbering.locate
         self._firsts: dict[int, int] = {}
         self._repeats: Counter[int] = Counter()
         self._examples: dict[int, tuple[str, int]] = {}
@@ -221,9 +190,8 @@ class Repetition:
     def found(self) -> Repeats:
         """Return how many repeat another, and those that do so most often."""
         often = sorted(self._examples, key=lambda first: (-self._repeats[first], first))[:_EXAMPLES]
-        place = self._documents.place
         examples = [
-            Repeat(text, self._repeats[first] + 1, place(first), place(again))
+            Repeat(text, self._repeats[first] + 1, self._locate(first), self._locate(again))
             for first in often
             for text, again in [self._examples[first]]
         ]
@@ -265,28 +233,27 @@ def inspect_corpus(corpus: Corpus, on_progress: ProgressCallback = no_progress) 
     """Parse a corpus that is here and return what is in it; as `inspect` does."""
     parsing = Parsing()
     tally = _Tally()
-    rows = report_reading(parse(corpus, plain=False, parsing=parsing), on_progress)
+    rows = report_rows(parse(corpus, plain=False, parsing=parsing), on_progress, "Reading")
     members = cast(tally.elements(rows))
+    locate = tally.numbering.locate
     return Inspection(
         format=parsing.text_format,
         formats=tuple(FormatMet(name, parsing.files[name], why) for name, why in parsing.reasons.items()),
-        documents=len(tally.documents.starts),
+        documents=len(tally.numbering.titles),
         scenes=tally.scene_count,
         lines={kind: tally.kinds[kind] for kind in KINDS},
         words=tally.words,
-        cast=tuple(_speaker(member, tally.documents) for member in members),
+        cast=tuple(
+            Speaker(member.speaker, member.lines, member.words, locate(member.first), member.spellings)
+            for member in members
+        ),
         close_names=tuple(_close_names(members)),
         unparsed_share=parsing.unparsed_share,
         unparsed=tuple(parsing.unparsed_examples),
-        duplicates=tally.duplicates,
+        duplicates=Duplicates(tally.documents.found, tally.scenes.found, tally.long_lines.found),
         problems=(*corpus.notes, *parsing.problems),
         sample=tuple(islice(write(tally.beginning), SAMPLE_LINES)),
     )
-
-
-def _speaker(member: CastMember, documents: Documents) -> Speaker:
-    first = documents.place(member.first)
-    return Speaker(member.speaker, member.lines, member.words, first, member.spellings)
 
 
 class _Stretch:
@@ -306,28 +273,24 @@ class _Tally:
     """Counts rows as they pass.
 
     Attributes:
-        documents: those met so far.
+        numbering: of the elements throughout the corpus.
         scene_count: how many scenes.
         kinds: how many elements of each kind.
         words: in all their texts.
         beginning: the first elements.
+        documents: which of them are there again; `scenes` and `long_lines` likewise.
     """
 
     def __init__(self) -> None:
-        self.documents = Documents()
+        self.numbering = LineNumbering()
         self.scene_count = self.words = 0
         self.kinds: Counter[Kind] = Counter()
         self.beginning: list[Element] = []
-        self._same_documents = Repetition(self.documents)
-        self._same_scenes = Repetition(self.documents)
-        self._same_lines = Repetition(self.documents)
+        self.documents = Repetition(self.numbering)
+        self.scenes = Repetition(self.numbering)
+        self.long_lines = Repetition(self.numbering)
         self._document: _Stretch | None = None
         self._scene: _Stretch | None = None
-
-    @property
-    def duplicates(self) -> Duplicates:
-        """Return what was there more than once."""
-        return Duplicates(self._same_documents.found, self._same_scenes.found, self._same_lines.found)
 
     def elements(self, rows: Iterable[ScriptRow]) -> Iterator[Element]:
         """Yield the elements, each when it has been counted."""
@@ -336,7 +299,7 @@ class _Tally:
             if row.document != document:
                 document = row.document
                 self._end_document()
-                self.documents.begin(row.title, number)
+                self.numbering.begin_document(row.title, number)
                 self._document = _Stretch(row.title, number)
             element = row.element
             self._count(element, number)
@@ -361,19 +324,19 @@ class _Tally:
         self._scene.text = self._scene.text or element.text
         self._scene.add(same, len(words))
         if len(words) >= LONG_LINE_WORDS:
-            self._same_lines.add(hash(said), element.text, number)
+            self.long_lines.add(hash(said), element.text, number)
 
     def _end_document(self) -> None:
         self._end_scene()
         if self._document:
-            self._same_documents.add(self._document.hash, self._document.text, self._document.number)
+            self.documents.add(self._document.hash, self._document.text, self._document.number)
         self._document = None
 
     def _end_scene(self) -> None:
         if self._scene:
             self.scene_count += 1
             if self._scene.words >= LONG_SCENE_WORDS:
-                self._same_scenes.add(self._scene.hash, self._scene.text, self._scene.number)
+                self.scenes.add(self._scene.hash, self._scene.text, self._scene.number)
         self._scene = None
 
 

@@ -45,10 +45,6 @@ def settle(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
 
     Of several corpora together, the level is the one that suits all of them, else bpe with room for the
     largest.
-
-    Args:
-        options: what is asked for.
-        corpora: one or several.
     """
     suited = [_suited(corpus, options.level) for corpus in corpora]
     level, size = suited[0]

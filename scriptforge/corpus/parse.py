@@ -10,8 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby, islice
-from operator import itemgetter
+from itertools import chain, islice
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
@@ -21,18 +20,16 @@ from scriptforge.corpus.files import Row, TableFile, TextFile
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.dataset import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.errors import CorpusError
-from scriptforge.net.client import ProgressCallback
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import rendered_length, write
 from scriptforge.screenplay.script import Element
-from scriptforge.screenplay.table import choose_columns, documents
+from scriptforge.screenplay.table import choose_columns, documents, group_texts
 
 LONGEST_TEXT = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""
 
 _EXAMPLES = 6
-_ROWS_BETWEEN_REPORTS = 4096
 _PART = re.compile(rf".{{1,{LONGEST_TEXT}}}(?:\s|$)|.{{{LONGEST_TEXT}}}", re.DOTALL)
 
 
@@ -143,14 +140,6 @@ def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
     return parse(fetch(source), plain, Parsing())
 
 
-def report_reading(rows: Iterable[ScriptRow], on_progress: ProgressCallback) -> Iterator[ScriptRow]:
-    """Pass rows on; call `on_progress` now and then with how many there have been."""
-    for number, row in enumerate(rows):
-        if number % _ROWS_BETWEEN_REPORTS == 0:
-            on_progress("Reading", number, None)
-        yield row
-
-
 def _rows(
     source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing, first: int
 ) -> Iterator[ScriptRow]:
@@ -207,7 +196,7 @@ def _documents(
             yield from _plain_documents(file.rows(), column)
             return
         for title, elements in documents(file.rows(), columns):
-            yield title, _stretches(_lines(elements)) if plain else _bounded(elements)
+            yield title, _stretches(f"{line}\n" for line in write(elements)) if plain else _bounded(elements)
     elif plain:
         parsing.met("plain", "")
         yield PurePath(file.name).stem, _stretches(file.lines())
@@ -222,11 +211,10 @@ def _documents(
 
 
 def _plain_documents(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Iterator[str]]]:
-    """Yield cells as they stand: one of several lines is a document; single lines in a row make one."""
+    """Yield the documents in cells as they stand."""
     cells = ("" if row[column] is None else str(row[column]) for row in rows)
-    numbered = ((number if "\n" in cell.strip() else 0, cell) for number, cell in enumerate(cells, start=1))
-    for title, (number, group) in enumerate(groupby(numbered, key=itemgetter(0)), start=1):
-        texts = (cell if number or cell.endswith("\n") else f"{cell}\n" for _, cell in group)
+    for title, (is_whole, group) in enumerate(group_texts(cells), start=1):
+        texts = (cell if is_whole or cell.endswith("\n") else f"{cell}\n" for cell in group)
         yield str(title), _stretches(line for text in texts for line in text.splitlines(keepends=True))
 
 
@@ -237,10 +225,6 @@ def _bounded(elements: Iterable[Element]) -> Iterator[Element]:
         else:
             parts = (part.strip() for part in _PART.findall(element.text))
             yield from (replace(element, text=part) for part in parts if part)
-
-
-def _lines(elements: Iterable[Element]) -> Iterator[str]:
-    return (f"{line}\n" for line in write(elements))
 
 
 def _stretches(lines: Iterable[str]) -> Iterator[str]:

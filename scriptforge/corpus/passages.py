@@ -59,6 +59,16 @@ class Passage:
         )
 
 
+def report_rows(
+    rows: Iterable[ScriptRow], on_progress: ProgressCallback, doing: str, total: int | None = None
+) -> Iterator[ScriptRow]:
+    """Pass rows on; say now and then what is being done, and how many there have been, of how many."""
+    for number, row in enumerate(rows):
+        if number % _ROWS_BETWEEN_REPORTS == 0:
+            on_progress(doing, number, total)
+        yield row
+
+
 @dataclass(frozen=True)
 class ParsedText:
     """The contents of `scripts.parquet`, and what has been decided on them.
@@ -85,23 +95,14 @@ class ParsedText:
         return len(self.weights) > 1
 
     def passages(self, doing: str) -> Iterator[Passage]:
-        """Yield all of the text, source by source.
-
-        Args:
-            doing: what it is read for, in a word or two.
-        """
-        yield from cut_passages(self._split_rows(doing), self.sizes, self.weights)
+        """Yield all of the text, source by source; `doing` says what it is read for, in a word or two."""
+        rows = report_rows(read_rows(self.path), self.on_progress, doing, self.rows)
+        yield from cut_passages(divide_sources(rows, self.divisions), self.sizes, self.weights)
         self.on_progress(doing, self.rows, self.rows)
 
     def training_passages(self, doing: str) -> Iterator[Passage]:
         """Yield what is trained on, source by source, each passage once whatever its copies."""
         return (passage for passage in self.passages(doing) if passage.split == "train" and passage.copies)
-
-    def _split_rows(self, doing: str) -> Iterator[tuple[str, ScriptRow]]:
-        for number, split_row in enumerate(divide_sources(read_rows(self.path), self.divisions)):
-            if number % _ROWS_BETWEEN_REPORTS == 0:
-                self.on_progress(doing, number, self.rows)
-            yield split_row
 
 
 def cut_passages(
@@ -149,11 +150,7 @@ def _cut(
 
 
 class _Portion:
-    """Counts how often each passage of a source is to occur, so that together they come to its weight.
-
-    Args:
-        weight: above 0.
-    """
+    """Counts how often each passage of a source is to occur, so that together they come to its weight."""
 
     def __init__(self, weight: float) -> None:
         self._weight = weight

@@ -12,8 +12,8 @@ The text at another level, or with another vocabulary, needs steps 4 and 5 alone
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from pathlib import Path
@@ -22,14 +22,13 @@ from typing import Any
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
 from scriptforge.corpus.options import TokenPlan, default_min_count, divide, settle
-from scriptforge.corpus.parse import Parsing, parse, report_reading
-from scriptforge.corpus.passages import ParsedText
+from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
-from scriptforge.corpus.tokenize import Tokenised, casts_apart, train_vocabulary, write_ids
+from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
 from scriptforge.dataset import (
     Dataset,
     Description,
-    Division,
     Member,
     ScriptRow,
     SourceDescription,
@@ -37,7 +36,7 @@ from scriptforge.dataset import (
     read_rows,
     write_rows,
 )
-from scriptforge.errors import CorpusError, DatasetError, UsageError
+from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import Level, PrepareOptions
 from scriptforge.screenplay.script import cast
@@ -124,7 +123,7 @@ def prepare_corpora(
     with atomic_folder(folder.path) as temporary:
         draft = DatasetFolder(temporary)
         parsings = [Parsing() for _ in corpora]
-        write_rows(draft.scripts, report_reading(_parse_all(corpora, parsings, plan), on_progress))
+        write_rows(draft.scripts, report_rows(_parse_all(corpora, parsings, plan), on_progress, "Reading"))
         text = ParsedText(
             path=draft.scripts,
             weights={corpus.name: corpus.source.weight for corpus in corpora},
@@ -136,9 +135,9 @@ def prepare_corpora(
             rows=sum(parsing.rows for parsing in parsings),
             on_progress=on_progress,
         )
-        tokens = _write_tokens(draft, text, plan)
+        tokens = write_tokens(draft, text, plan)
         sources = [
-            _describe_source(corpus, parsing, text, tokens.written)
+            _describe_source(corpus, parsing, text, tokens)
             for corpus, parsing in zip(corpora, parsings, strict=True)
         ]
         _check_not_empty(sources, options)
@@ -151,7 +150,7 @@ def prepare_corpora(
             vocabulary_size=tokens.vocabulary_size,
             alphabet=tokens.alphabet,
             cast=_cast(text, plan),
-            fingerprint=tokens.written.fingerprint,
+            fingerprint=tokens.fingerprint,
             notes=_notes(corpora, parsings),
             **(_together(sources, parsings) if text.is_mixed else _alone(sources[0])),
         )
@@ -182,30 +181,8 @@ def _parse_all(
         first_document += len(parsing.sizes)
 
 
-@dataclass(frozen=True)
-class _Tokens:
-    """The vocabulary and ids of a dataset that have been written.
-
-    Attributes:
-        vocabulary_size: tokens in all.
-        alphabet: how many different characters the training split has.
-        written: what the splits hold, and the fingerprint.
-    """
-
-    vocabulary_size: int
-    alphabet: int
-    written: Tokenised
-
-
-def _write_tokens(draft: DatasetFolder, text: ParsedText, plan: TokenPlan) -> _Tokens:
-    """Learn the vocabulary, and write it and the ids of every split: steps 4 and 5."""
-    vocabulary, alphabet = train_vocabulary(text, plan)
-    vocabulary.save(draft.tokenizer)
-    return _Tokens(vocabulary.size, alphabet, write_ids(draft, text, vocabulary))
-
-
 def _describe_source(
-    corpus: Corpus, parsing: Parsing, text: ParsedText, written: Tokenised
+    corpus: Corpus, parsing: Parsing, text: ParsedText, tokens: Tokenised
 ) -> SourceDescription:
     return SourceDescription(
         name=corpus.name,
@@ -215,7 +192,7 @@ def _describe_source(
         documents=len(parsing.sizes),
         division=text.divisions[corpus.name],
         unparsed_share=parsing.unparsed_share,
-        splits=written.splits[corpus.name],
+        splits=tokens.splits[corpus.name],
     )
 
 
@@ -258,7 +235,7 @@ def _together(sources: list[SourceDescription], parsings: Sequence[Parsing]) -> 
     }
 
 
-def _total(sources: Sequence[dict[str, SplitDescription]]) -> dict[str, SplitDescription]:
+def _total(sources: Collection[dict[str, SplitDescription]]) -> dict[str, SplitDescription]:
     return {split: SplitDescription.total(splits[split] for splits in sources) for split in SPLITS}
 
 
@@ -315,19 +292,19 @@ def retokenize(
     )
     with atomic_folder(folder.path) as temporary:
         draft = DatasetFolder(temporary)
-        tokens = _write_tokens(draft, text, plan)
+        tokens = write_tokens(draft, text, plan)
         shutil.copyfile(dataset.folder.scripts, draft.scripts)
-        splits = tokens.written.splits
         description = about.model_copy(
             update={
                 "name": folder.name,
                 "level": level,
                 "vocabulary_size": tokens.vocabulary_size,
                 "alphabet": tokens.alphabet,
-                "fingerprint": tokens.written.fingerprint,
-                "splits": _total(list(splits.values())),
+                "fingerprint": tokens.fingerprint,
+                "splits": _total(tokens.splits.values()),
                 "sources": [
-                    source.model_copy(update={"splits": splits[source.name]}) for source in about.sources
+                    source.model_copy(update={"splits": tokens.splits[source.name]})
+                    for source in about.sources
                 ],
             }
         )
@@ -336,11 +313,7 @@ def retokenize(
 
 
 def _reread(dataset: Dataset) -> ParsedText:
-    """Return the text as it was when its vocabulary was learnt.
-
-    Raises:
-        DatasetError: it is missing or damaged.
-    """
+    """Return the text as it was when its vocabulary was learnt."""
     about = dataset.description
     sizes: list[int] = []
     names: dict[str, None] = {}
@@ -353,22 +326,17 @@ def _reread(dataset: Dataset) -> ParsedText:
             names[row.source] = None
             count += 1
     except (OSError, ValueError, IndexError) as error:
-        raise DatasetError(
-            f"{dataset.folder.scripts.name} of dataset “{dataset.name}” is missing or damaged.",
-            "Prepare it again with --force.",
-        ) from error
-    weights = {source.name: source.weight for source in about.sources}
-    divisions = {source.name: source.division for source in about.sources}
+        raise dataset.damaged(dataset.folder.scripts) from error
+    if about.division is None:
+        weights = {source.name: source.weight for source in about.sources}
+        divisions = {source.name: source.division for source in about.sources}
+    else:
+        weights, divisions = dict.fromkeys(names, 1.0), dict.fromkeys(names, about.division)
     return ParsedText(
         path=dataset.folder.scripts,
-        weights=weights or dict.fromkeys(names, 1.0),
-        divisions=divisions or dict.fromkeys(names, _only(about)),
+        weights=weights,
+        divisions=divisions,
         sizes=sizes,
         rows=count,
         on_progress=no_progress,
     )
-
-
-def _only(about: Description) -> Division:
-    assert about.division is not None, "only a mix has none"
-    return about.division

@@ -99,11 +99,7 @@ def mix_name(sources: Sequence[Source]) -> str:
 
 
 def _split_weight(text: str) -> tuple[str, float | None]:
-    """Return a corpus and its weight, if it has one.
-
-    Raises:
-        UsageError: the weight is a number that cannot be one.
-    """
+    """Return a corpus and its weight, if it has one."""
     corpus, equals, number = text.rpartition("=")
     is_query = _WEB.match(corpus) and "?" in corpus
     if not equals or is_query or Path(text).expanduser().exists():

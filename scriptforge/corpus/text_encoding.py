@@ -52,20 +52,9 @@ _DECLARABLE = re.compile(
 """Codecs whose declaration is believed; text that is declared as Latin-1 is as often Windows-1252."""
 
 _GUESSABLE = [
-    *(
-        "cp1252",
-        "cp1250",
-        "cp1251",
-        "cp1253",
-        "cp1254",
-        "cp1255",
-        "cp1256",
-        "iso8859_2",
-        "iso8859_5",
-        "koi8_r",
-    ),
-    *("cp437", "cp850", "cp852", "cp866", "mac_roman", "cp932", "euc_jp", "cp949", "gb18030", "big5"),
-]
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "iso8859_2", "iso8859_5", "koi8_r",
+    "cp437", "cp850", "cp852", "cp866", "mac_roman", "cp932", "euc_jp", "cp949", "gb18030", "big5",
+]  # fmt: skip
 """Codecs that text without a declaration may be in; of near twins such as cp932 and shift_jis, the larger."""
 
 _SAMPLE = 1 << 15
@@ -293,10 +282,7 @@ def _guess(path: Path, sample: bytes) -> str | None:
     matches = charset_normalizer.from_bytes(sample, cp_isolation=_GUESSABLE)
     if any("cp1252" in match.could_be_from_charset for match in matches):
         return None
-    for match in matches:
-        if _decodes(path, match.encoding):
-            return match.encoding
-    return None
+    return next((match.encoding for match in matches if _decodes(path, match.encoding)), None)
 
 
 def _decodes(path: Path, codec: str) -> bool:

@@ -42,11 +42,11 @@ _ONE_CAST = ""
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int]:
     """Learn a vocabulary from what is trained on; return it, and how many different characters that has."""
     casts, alphabet = _count(text, plan)
-    with_token = _with_token(casts)
-    if plan.plain or not text.is_mixed:
-        sources = None
-    else:
-        sources = {source: with_token.get(source, []) for source in text.weights}
+    with_token = {
+        source: [member.speaker for member in members[:MOST_SPEAKERS] if member.lines >= SPEAKER_MIN_LINES]
+        for source, members in casts.items()
+    }
+    is_marked = text.is_mixed and not plan.plain
     vocabulary = Vocabulary.train(
         _texts(text, with_token),
         plan.level,
@@ -55,7 +55,7 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int
         lower=plan.lower,
         speakers=with_token.get(_ONE_CAST, []),
         plain=plan.plain,
-        sources=sources,
+        sources={source: with_token.get(source, []) for source in text.weights} if is_marked else None,
     )
     return vocabulary, len(alphabet)
 
@@ -80,14 +80,6 @@ def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[CastMember
     by_source = groupby(elements(), key=lambda each: each[0])
     casts = {source: cast(element for _, element in group) for source, group in by_source}
     return casts, alphabet
-
-
-def _with_token(casts: dict[str, list[CastMember]]) -> dict[str, list[str]]:
-    """Return who gets a token, by cast: those most heard."""
-    return {
-        source: [member.speaker for member in members[:MOST_SPEAKERS] if member.lines >= SPEAKER_MIN_LINES]
-        for source, members in casts.items()
-    }
 
 
 def _texts(text: ParsedText, with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -122,31 +114,38 @@ class _Amounts:
 
     def description(self) -> SplitDescription:
         """Return the counts as `dataset.json` has them."""
-        return SplitDescription(
-            documents=len(self.documents),
-            lines=self.lines,
-            characters=self.characters,
-            tokens=self.tokens,
-            unknown=self.unknown,
-            unknown_characters=self.unknown_characters,
-        )
+        return SplitDescription(**{**vars(self), "documents": len(self.documents)})
 
 
 @dataclass(frozen=True)
 class Tokenised:
-    """A record of the ids that were written.
+    """A record of the vocabulary and the ids that were written.
 
     Attributes:
+        vocabulary_size: tokens in all.
+        alphabet: how many different characters the training split has.
         splits: what each source has in each split, by source and split.
         fingerprint: of the vocabulary and all ids.
     """
 
+    vocabulary_size: int
+    alphabet: int
     splits: dict[str, dict[str, SplitDescription]]
     fingerprint: str
 
 
-def write_ids(draft: DatasetFolder, text: ParsedText, vocabulary: Vocabulary) -> Tokenised:
-    """Write the ids of every split; return what they stand for."""
+def write_tokens(draft: DatasetFolder, text: ParsedText, plan: TokenPlan) -> Tokenised:
+    """Learn the vocabulary, and write it and the ids of every split."""
+    vocabulary, alphabet = train_vocabulary(text, plan)
+    vocabulary.save(draft.tokenizer)
+    splits, fingerprint = write_ids(draft, text, vocabulary)
+    return Tokenised(vocabulary.size, alphabet, splits, fingerprint)
+
+
+def write_ids(
+    draft: DatasetFolder, text: ParsedText, vocabulary: Vocabulary
+) -> tuple[dict[str, dict[str, SplitDescription]], str]:
+    """Write the ids of every split; return what they stand for, by source and split, and the fingerprint."""
     digest = hashlib.sha256(vocabulary.fingerprint.encode())
     with ExitStack() as files:
         spool = _Spool(files.enter_context(TemporaryFile(dir=draft.path)), vocabulary.dtype)
@@ -171,7 +170,7 @@ def write_ids(draft: DatasetFolder, text: ParsedText, vocabulary: Vocabulary) ->
         source: {split: splits[split].amounts[source].description() for split in SPLITS}
         for source in text.weights
     }
-    return Tokenised(amounts, digest.hexdigest())
+    return amounts, digest.hexdigest()
 
 
 def _encode(vocabulary: Vocabulary, passage: Passage) -> Encoded:
@@ -225,12 +224,7 @@ class _SplitFile:
 
 
 class _Spool:
-    """Passages of the training split, set aside on disk until all of them are known.
-
-    Args:
-        file: an empty one, to write and to read.
-        dtype: of the ids.
-    """
+    """Passages of the training split, set aside in an empty file until all of them are known."""
 
     def __init__(self, file: IO[bytes], dtype: np.dtype[Any]) -> None:
         self._file = file

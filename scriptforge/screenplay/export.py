@@ -29,7 +29,7 @@ from operator import attrgetter
 
 from scriptforge.characters import TURNING
 from scriptforge.screenplay.format import split_at_parentheticals, split_cue_extension
-from scriptforge.screenplay.script import Element, Scene, Script, normalise
+from scriptforge.screenplay.script import Element, Scene, Script, strip_lines
 
 _UNTITLED = "Script"
 
@@ -80,36 +80,27 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 
 def write_html(script: Script) -> Iterator[str]:
-    """Lay out a script as a page.
-
-    Args:
-        script: the script, its elements in normal form.
-
-    Yields:
-        Lines without line ends.
-    """
-    tidy = normalise(Element("heading", script.title))
-    title = " ".join(tidy.text.split()) if tidy else ""
-    yield "<!doctype html>"
-    yield "<html>"
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{_text(title or _UNTITLED)}</title>"
-    yield "<style>"
-    yield from _STYLE.split("\n")
-    yield "</style>"
-    yield "</head>"
-    yield "<body>"
-    yield '<main class="script">'
+    """Lay out a script as a page."""
+    title = " ".join(strip_lines(script.title).split())
+    yield from f"""\
+<!doctype html>
+<html>
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{_text(title or _UNTITLED)}</title>
+<style>
+{_STYLE}
+</style>
+</head>
+<body>
+<main class="script">""".split("\n")
     if title:
         yield f'<header class="title-page"><h1 dir="auto">{_text(title)}</h1></header>'
     for scene in script.scenes:
         yield from _render_scene(scene)
-    yield "</main>"
-    yield "</body>"
-    yield "</html>"
+    yield from ("</main>", "</body>", "</html>")
 
 
 def _render_scene(scene: Scene) -> Iterator[str]:
@@ -148,29 +139,21 @@ def _text(text: str) -> str:
 
 
 def write_json(script: Script) -> Iterator[str]:
-    """Lay out a script as JSON.
-
-    Args:
-        script: the script, its elements in normal form.
-
-    Yields:
-        Lines without line ends.
-    """
+    """Lay out a script as JSON."""
+    elements = [
+        _json({"kind": element.kind, "speaker": element.speaker, "text": element.text})
+        for element in script.elements
+    ]
     yield "{"
     yield f'  "title": {_json(script.title)},'
-    elements = [f"    {_json_element(element)}" for element in script.elements]
-    if not elements:
-        yield '  "elements": []'
-    else:
+    if elements:
         yield '  "elements": ['
-        yield from (f"{element}," for element in elements[:-1])
-        yield elements[-1]
+        yield from (f"    {element}," for element in elements[:-1])
+        yield f"    {elements[-1]}"
         yield "  ]"
+    else:
+        yield '  "elements": []'
     yield "}"
-
-
-def _json_element(element: Element) -> str:
-    return _json({"kind": element.kind, "speaker": element.speaker, "text": element.text})
 
 
 def _json(value: object) -> str:

@@ -30,7 +30,7 @@ from scriptforge.screenplay.format import (
     split_at_parentheticals,
     split_cue_extension,
 )
-from scriptforge.screenplay.script import Element, Kind, Script, normalise
+from scriptforge.screenplay.script import Element, Kind, Script, normalise, strip_lines
 from scriptforge.screenplay.xml_stream import pull, root
 
 TITLE_WITHIN = 200_000
@@ -58,12 +58,7 @@ _TYPES: dict[Kind, str] = {"heading": "Scene Heading", "action": "Action", "tran
 
 
 class _Paragraph(NamedTuple):
-    """A paragraph of the file.
-
-    Attributes:
-        type: its `Type` in lower case; empty where it has none.
-        text: the text of all its runs.
-    """
+    """The `Type` of a paragraph, in lower case and empty where it has none, and the text of all its runs."""
 
     type: str
     text: str
@@ -172,14 +167,7 @@ def _is_parenthetical(paragraph: _Paragraph) -> bool:
 
 
 def write(script: Script) -> Iterator[str]:
-    """Lay out a script as a Final Draft document.
-
-    Args:
-        script: the script, its elements in normal form.
-
-    Yields:
-        Lines without line ends.
-    """
+    """Lay out a script as a Final Draft document."""
     yield '<?xml version="1.0" encoding="UTF-8" standalone="no" ?>'
     yield '<FinalDraft DocumentType="Script" Template="No" Version="5">'
     yield "  <Content>"
@@ -187,13 +175,11 @@ def write(script: Script) -> Iterator[str]:
         for paragraph in _lay_out(element):
             yield from _render(paragraph.text, f'Type="{paragraph.type}"')
     yield "  </Content>"
-    title = normalise(Element("heading", script.title))
-    if title and title.text:
-        yield "  <TitlePage>"
-        yield "  <Content>"
-        yield from _render(" ".join(title.text.split()), 'Alignment="Center"')
-        yield "  </Content>"
-        yield "  </TitlePage>"
+    title = " ".join(strip_lines(script.title).split())
+    if title:
+        yield from ("  <TitlePage>", "  <Content>")
+        yield from _render(title, 'Alignment="Center"')
+        yield from ("  </Content>", "  </TitlePage>")
     yield "</FinalDraft>"
 
 

@@ -141,12 +141,8 @@ def split_at_parentheticals(text: str) -> Iterator[Part]:
     yield Part(rest, _PARENTHETICAL.fullmatch(rest) is not None)
 
 
-def _always_ends(block: Sequence[str], blank: str) -> bool:
-    return True
-
-
 def blocks(
-    lines: Iterable[str], ends: Callable[[Sequence[str], str], bool] = _always_ends
+    lines: Iterable[str], ends: Callable[[Sequence[str], str], bool] = lambda block, blank: True
 ) -> Iterator[list[str]]:
     """Yield the runs of lines between blank lines, unchanged; one of more than a million characters is split.
 
@@ -214,10 +210,6 @@ class Evidence:
     reason: str
 
 
-def _no_title(head: Sequence[str]) -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Format:
     """One way to lay out a script.
@@ -237,7 +229,7 @@ class Format:
     description: str
     recognise: Callable[[Sequence[str]], Evidence]
     parse: Callable[[Iterable[str]], Iterator[Parsed]]
-    title: Callable[[Sequence[str]], str] = _no_title
+    title: Callable[[Sequence[str]], str] = lambda head: ""
     title_within: int = HEAD_LINES
     suffix: str = ""
 

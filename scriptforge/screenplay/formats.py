@@ -8,15 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
-from scriptforge.screenplay import (
-    export,
-    final_draft,
-    fountain,
-    indented,
-    name_line,
-    plain_layouts,
-    xml_play,
-)
+from scriptforge.screenplay import export, final_draft, fountain, indented, name_line, plain_layouts, xml_play
 from scriptforge.screenplay.format import Format, peek
 from scriptforge.screenplay.script import Element, Script, normalise
 
@@ -32,10 +24,10 @@ FORMATS: tuple[Format, ...] = (
 """In the order in which they are listed, and preferred when their evidence is equal."""
 
 Writer: TypeAlias = Callable[[Script], Iterator[str]]
-"""Lays out a script in lines without line ends."""
+"""Lays out a script, its elements in normal form, in lines without line ends."""
 
 WRITERS: dict[str, Writer] = {
-    "txt": name_line.write_script,
+    "txt": lambda script: name_line.write(script.elements),  # the format has no place for the title
     "fountain": fountain.write,
     "fdx": final_draft.write,
     "json": export.write_json,
@@ -49,16 +41,10 @@ _EXAMPLES = 3
 class Reading:
     """A script being read: an iterator over its elements in normal form, which counts what it reads.
 
-    Args:
-        format: the format of the script.
-        reason: why it is read in this format, in one sentence.
-        title: the script's title; empty where the format has no place for one.
-        lines: the text, without line ends.
-
     Attributes:
         format: the name of the format.
-        reason: as above.
-        title: as above.
+        reason: why it is read in this format, in one sentence.
+        title: the script's title; empty where the format has no place for one.
         characters: how many characters of text and speakers have been read so far.
         unparsed: how many of them the format has no rule for and kept as action.
         unparsed_examples: the first few different texts that were kept as action.
@@ -119,20 +105,16 @@ def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> R
 def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format, str]:
     """Return the format to read a script in, and why."""
     if name is not None:
-        return _find_format(name), "the format was asked for"
+        by_name = {format.name: format for format in FORMATS}
+        if name not in by_name:
+            raise unknown_name("format", name, by_name)
+        return by_name[name], "the format was asked for"
     for each in FORMATS:
         if each.suffix and each.suffix == suffix.lower():
             return each, f"the file's name ends in {each.suffix}"
     # max keeps the first of equal scores.
     evidence, best = max(((each.recognise(head), each) for each in FORMATS), key=lambda pair: pair[0].score)
     return best, evidence.reason
-
-
-def _find_format(name: str) -> Format:
-    by_name = {format.name: format for format in FORMATS}
-    if name not in by_name:
-        raise unknown_name("format", name, by_name)
-    return by_name[name]
 
 
 def _single_lines(texts: Iterable[str]) -> Iterator[str]:

@@ -62,7 +62,7 @@ from scriptforge.screenplay.fountain_markup import (
     without_marks,
     without_notes,
 )
-from scriptforge.screenplay.script import Element, Script, normalise
+from scriptforge.screenplay.script import Element, Script, normalise, strip_lines
 
 _KEY = re.compile(r"[^\W\d_][\w -]{0,40}:")
 _TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|date|contact|copyright):", re.I)
@@ -77,12 +77,10 @@ _PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
 def recognise(head: Sequence[str]) -> Evidence:
     """Count the paragraphs that are scene headings, cued dialogue or transitions."""
     paragraphs = list(_paragraphs(head))
-    firsts = [paragraph[0].strip() for paragraph in paragraphs]
-    headings = sum(len(paragraph) == 1 and is_scene_heading(paragraph[0].strip()) for paragraph in paragraphs)
-    speeches = sum(
-        _is_speech(paragraph) and not is_act_heading(paragraph[0].strip()) for paragraph in paragraphs
-    )
-    transitions = sum(map(is_transition, firsts))
+    firsts = [(paragraph[0].strip(), paragraph) for paragraph in paragraphs]
+    headings = sum(len(paragraph) == 1 and is_scene_heading(first) for first, paragraph in firsts)
+    speeches = sum(_is_speech(paragraph) and not is_act_heading(first) for first, paragraph in firsts)
+    transitions = sum(is_transition(first) for first, _ in firsts)
     share = (headings + speeches + transitions) / max(len(paragraphs), 1)
     if title(head):
         return Evidence(max(share, 0.8), "it opens with a title page")
@@ -118,14 +116,9 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
             yield from map(Parsed, _parse_paragraph([line.strip() for line in paragraph]))
 
 
-def is_parenthetical(line: str) -> bool:
+def _is_parenthetical(line: str) -> bool:
     """Return whether a line of dialogue, stripped and without marks, is a parenthetical."""
     return line.startswith("(") and line.endswith(")")
-
-
-def has_scene_number(heading: str) -> bool:
-    """Return whether a stripped heading ends in what is taken for the number of the scene."""
-    return len(_without_scene_number(heading)) < len(heading)
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -176,7 +169,7 @@ def _join_speech(lines: Iterable[str]) -> str:
     above = ""
     for printed in lines:
         line = without_marks(printed.removeprefix("~").strip())
-        is_aside = line and above and (is_parenthetical(line) or is_parenthetical(above))
+        is_aside = line and above and (_is_parenthetical(line) or _is_parenthetical(above))
         joined += [" " if is_aside else "\n", line]
         above = line
     return "".join(joined)
@@ -214,14 +207,7 @@ FORMAT = Format(
 
 
 def write(script: Script) -> Iterator[str]:
-    """Lay out a script; a heading without text becomes the number of its scene.
-
-    Args:
-        script: the script, its elements in normal form.
-
-    Yields:
-        Lines without line ends.
-    """
+    """Lay out a script; a heading without text becomes the number of its scene."""
     page = _title_page(script.title)
     yield from page
     for number, paragraph in enumerate(_written_paragraphs(script)):
@@ -233,8 +219,7 @@ def write(script: Script) -> Iterator[str]:
 
 def _title_page(title: str) -> list[str]:
     """Return the lines of the title page; none where there is no title."""
-    tidy = normalise(Element("heading", title))
-    first, *others = [escape(line) for line in tidy.text.split("\n")] if tidy else [""]
+    first, *others = map(escape, strip_lines(title).split("\n"))
     if others:
         return ["Title:", *(f"    {line}" for line in (first, *others))]
     return [f"Title: {first}"] if first else []
@@ -262,7 +247,7 @@ def _heading(line: str, scene: int) -> str:
     scene instead.
     """
     escaped = escape(line)
-    if not line or has_scene_number(line):
+    if not line or _without_scene_number(line) != line:
         escaped = f"{escaped} #{scene}#".lstrip()
     if _PLAIN_HEADING.match(line) and _reads_as([escaped], Element("heading", line)):
         return escaped
@@ -310,7 +295,7 @@ def _spoken(text: str) -> Iterator[str]:
     above = ""
     for line in text.split("\n"):
         first, *others = (part.text for part in split_at_parentheticals(line))
-        if above and (is_parenthetical(above) or is_parenthetical(first)):
+        if above and (_is_parenthetical(above) or _is_parenthetical(first)):
             yield FORCED_BLANK
         yield from (escape(part, "^~") for part in (first, *others))
         above = others[-1] if others else first

@@ -48,14 +48,7 @@ def without_notes(lines: Iterable[str]) -> Iterator[str]:
 def _without(
     lines: Iterable[str], opening: str, closing: str, may_contain: Callable[[str], bool]
 ) -> Iterator[str]:
-    """Yield the lines without the comments between two marks.
-
-    Args:
-        lines: the text.
-        opening: the mark that opens a comment.
-        closing: the mark that closes it.
-        may_contain: whether a comment may go on over a line.
-    """
+    """Yield the lines without the comments between two marks, which go on over lines they may contain."""
     lines = iter(lines)
     for line in lines:
         if opening not in line:

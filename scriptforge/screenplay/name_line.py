@@ -33,7 +33,7 @@ from scriptforge.screenplay.format import (
     peek,
     percentage,
 )
-from scriptforge.screenplay.script import Element, Kind, Script, normalise, speaker_key
+from scriptforge.screenplay.script import Element, Kind, normalise, speaker_key
 
 CONTINUATION = "    "
 """The indent of a further line of an element."""
@@ -183,12 +183,7 @@ def _usual_gap(head: Sequence[str], is_wrapped: bool) -> int:
 
 
 def _elements(lines: Iterable[str], is_wrapped: bool) -> Iterator[_Printed]:
-    """Gather the lines of each element.
-
-    Args:
-        lines: the text.
-        is_wrapped: whether a line without a cue right below dialogue is the rest of it.
-    """
+    """Gather the lines of each element; if wrapped, one without a cue right below dialogue is its rest."""
     element: list[str] = []
     gap = blank = size = 0
     goes_on = False
@@ -216,23 +211,11 @@ def _is_rest(first: str, line: str) -> bool:
 
 
 def write(elements: Iterable[Element]) -> Iterator[str]:
-    """Lay out elements in normal form.
-
-    Args:
-        elements: the elements of a script, or the first of them.
-
-    Yields:
-        Lines without line ends; a heading has a blank line before it, except at the very start.
-    """
+    """Lay out elements, a blank line before each heading except at the very start."""
     for number, element in enumerate(elements):
         if number and element.kind == "heading":
             yield ""
         yield from render_line(element).split("\n")
-
-
-def write_script(script: Script) -> Iterator[str]:
-    """Lay out a script; the format has no place for its title."""
-    yield from write(script.elements)
 
 
 def render_line(element: Element) -> str:

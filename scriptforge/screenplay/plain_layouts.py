@@ -12,7 +12,7 @@ Prose is text of no known layout: every block is an action. Numbers and times of
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from scriptforge.screenplay.format import (
     Evidence,
@@ -35,8 +35,7 @@ _TIMING = re.compile(r"\s*(?:\d{1,2}:)?\d\d:\d\d[.,]\d{3} --> ")
 
 def recognise_shakespeare(head: Sequence[str]) -> Evidence:
     """Count the paragraphs that open with a name on a line of its own."""
-    split = _splitter(head)
-    paragraphs = [paragraph for block in blocks(head) for paragraph in split(block)]
+    paragraphs = list(_paragraphs(head, _cues_are_within_blocks(head)))
     speeches = sum(map(_is_speech, paragraphs))
     reason = f"{percentage(speeches, len(paragraphs))} of {len(paragraphs):,} paragraphs open with `NAME:`"
     return Evidence(speeches / len(paragraphs) if paragraphs else 0.0, reason)
@@ -45,33 +44,28 @@ def recognise_shakespeare(head: Sequence[str]) -> Evidence:
 def parse_shakespeare(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield an element for each paragraph."""
     head, lines = peek(lines)
-    split = _splitter(head)
-    for block in blocks(lines):
-        for paragraph in split(block):
-            if _is_speech(paragraph):
-                yield Parsed(Element("dialogue", "\n".join(paragraph[1:]), paragraph[0]))
-            else:
-                yield _parse_other(paragraph)
+    for paragraph in _paragraphs(lines, _cues_are_within_blocks(head)):
+        if _is_speech(paragraph):
+            yield Parsed(Element("dialogue", "\n".join(paragraph[1:]), paragraph[0]))
+        else:
+            yield _parse_other(paragraph)
 
 
-def _splitter(head: Sequence[str]) -> Callable[[list[str]], Iterable[list[str]]]:
-    """Return what splits blocks into paragraphs: at each name if half of the names are inside blocks."""
+def _cues_are_within_blocks(head: Sequence[str]) -> bool:
+    """Return whether half of the names or more are inside blocks, not above them."""
     line_numbers = [number for block in blocks(head) for number, line in enumerate(block) if _is_cue(line)]
-    return _at_cues if 2 * sum(map(bool, line_numbers)) >= len(line_numbers) > 0 else _whole
+    return 2 * sum(map(bool, line_numbers)) >= len(line_numbers) > 0
 
 
-def _at_cues(block: list[str]) -> Iterator[list[str]]:
-    paragraph: list[str] = []
-    for line in block:
-        if paragraph and _is_cue(line):
-            yield paragraph
-            paragraph = []
-        paragraph.append(line)
-    yield paragraph
-
-
-def _whole(block: list[str]) -> Iterable[list[str]]:
-    return (block,)
+def _paragraphs(lines: Iterable[str], split_at_cues: bool) -> Iterator[list[str]]:
+    for block in blocks(lines):
+        paragraph: list[str] = []
+        for line in block:
+            if split_at_cues and paragraph and _is_cue(line):
+                yield paragraph
+                paragraph = []
+            paragraph.append(line)
+        yield paragraph
 
 
 def _is_cue(line: str) -> bool:

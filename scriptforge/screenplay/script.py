@@ -54,25 +54,16 @@ class Script:
 
     @classmethod
     def from_elements(cls, title: str, elements: Iterable[Element]) -> "Script":
-        """Group a flat sequence into scenes.
-
-        Elements before the first heading form a scene whose heading is empty.
-        """
-        scenes: list[Scene] = []
-        heading = ""
-        body: list[Element] = []
-        opened = False
+        """Group a flat sequence into scenes; what is before the first heading has an empty one."""
+        scenes: list[tuple[str, list[Element]]] = []
         for element in elements:
-            if element.kind != "heading":
-                body.append(element)
-                opened = True
-                continue
-            if opened:
-                scenes.append(Scene(heading, tuple(body)))
-            heading, body, opened = element.text, [], True
-        if opened:
-            scenes.append(Scene(heading, tuple(body)))
-        return cls(title, tuple(scenes))
+            if element.kind == "heading":
+                scenes.append((element.text, []))
+            else:
+                if not scenes:
+                    scenes.append(("", []))
+                scenes[-1][1].append(element)
+        return cls(title, tuple(Scene(heading, tuple(body)) for heading, body in scenes))
 
     @property
     def elements(self) -> Iterator[Element]:
@@ -98,24 +89,19 @@ def normalise(element: Element) -> Element | None:
     speaker is a name on one line, its words separated by single spaces, without colons and underscores. An
     addition in brackets moves from the cue to the text: `JERRY (O.S.)` saying `Hi.` becomes JERRY saying
     `(O.S.) Hi.`; `(CONT'D)` is dropped. Dialogue without a speaker is action. Normalising twice changes
-    nothing.
-
-    Args:
-        element: any element, its text and speaker as printed.
-
-    Returns:
-        The normal form, or None if nothing is left of the element.
+    nothing. The result is None if nothing is left of the element.
     """
     kind, text, speaker = element.kind, element.text, ""
     if kind == "dialogue":
         speaker, aside = _split_cue(element.speaker)
         kind = "dialogue" if speaker else "action"
         text = f"{aside} {text.lstrip()}" if aside else text
-    text = _strip_lines(text)
+    text = strip_lines(text)
     return Element(kind, text, speaker) if text or kind == "heading" else None
 
 
-def _strip_lines(text: str) -> str:
+def strip_lines(text: str) -> str:
+    """Return a text, such as a title, as the text of an element in normal form is."""
     lines = map(str.strip, _visible(text).splitlines())
     return "\n".join(filter(None, lines))
 

@@ -12,11 +12,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby
+from operator import itemgetter
 
 from scriptforge.errors import UsageError
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read
-from scriptforge.screenplay.script import KINDS, Element, Kind, normalise
+from scriptforge.screenplay.script import KINDS, Element, Kind, normalise, strip_lines
 
 Row = Mapping[str, object]
 
@@ -227,7 +228,7 @@ def _turn(turn: Row) -> Iterator[Element]:
     by_key = {_key(name): name for name in turn}
     inner = _first(by_key, (*_TURNS, *_ROWS))
     if inner and isinstance(turn[inner], list | dict):
-        yield Element("heading", _text(_cell(turn, _first(by_key, _HEADING))))
+        yield Element("heading", strip_lines(_cell(turn, _first(by_key, _HEADING))))
         yield from _contents(turn[inner])
     else:
         yield from _element(turn, _first(by_key, _SPEAKER), _first(by_key, _LINE), _first(by_key, _KIND))
@@ -242,12 +243,22 @@ def _mappings(columns: Mapping[str, object]) -> list[dict[str, object]]:
 
 
 def _documents_of_text(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
-    # A text of several lines has a key of its own, so it is a group by itself; single lines share the key 0.
     texts = (_cell(row, columns.text) for row in rows)
-    keyed = ((number if "\n" in text.strip() else 0, text) for number, text in enumerate(texts, start=1))
-    for number, (_, group) in enumerate(groupby(keyed, key=lambda pair: pair[0]), start=1):
-        reading = read(text for _, text in group)
+    for number, (_, group) in enumerate(group_texts(texts), start=1):
+        reading = read(group)
         yield reading.title or str(number), iter(reading)
+
+
+def group_texts(texts: Iterable[str]) -> Iterator[tuple[bool, Iterator[str]]]:
+    """Group texts to documents: one of several lines is a whole document, single lines in a row make one.
+
+    Yields:
+        Whether it is a whole one, and its texts.
+    """
+    # A text of several lines has a key of its own, so it is a group by itself; single lines share the key 0.
+    keyed = ((number if "\n" in text.strip() else 0, text) for number, text in enumerate(texts, start=1))
+    for key, group in groupby(keyed, key=itemgetter(0)):
+        yield key > 0, (text for _, text in group)
 
 
 def _documents_of_lines(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
@@ -266,11 +277,6 @@ def _element(row: Row, speaker: str, line: str, kind: str) -> Iterator[Element]:
     element = normalise(Element(known, _cell(row, line), _cell(row, speaker)))
     if element:
         yield element
-
-
-def _text(printed: str) -> str:
-    heading = normalise(Element("heading", printed))
-    return heading.text if heading else ""
 
 
 def _cell(row: Row, column: str) -> str:

@@ -115,21 +115,15 @@ class Encoder:
         return Encoded(ids, int(np.count_nonzero(ids == self._unknown)), int(characters))
 
     def _join(self, numbers: NDArray[np.int64]) -> NDArray[np.unsignedinteger[Any]]:
-        """Return the ids of parts, one after the other.
-
-        Args:
-            numbers: of the parts, shape (parts,).
-        """
+        """Return the ids of the parts of these numbers, shape (parts,), one after the other."""
         bounds = np.frombuffer(self._bounds, np.int64)
         starts = bounds[numbers]
         lengths = bounds[numbers + 1] - starts
         ends = lengths.cumsum()
         places = np.repeat(starts - (ends - lengths), lengths)
         places += np.arange(len(places))
-        ids: NDArray[np.unsignedinteger[Any]] = np.frombuffer(self._ids, np.uint32)[places].astype(
-            self._dtype
-        )
-        return ids
+        ids: NDArray[np.uint32] = np.frombuffer(self._ids, np.uint32)[places]
+        return ids.astype(self._dtype)
 
     def _number(self, parts: Sequence[str | int]) -> NDArray[np.int64]:
         """Return the numbers of parts, shape (parts,); those that have not been met are encoded first."""

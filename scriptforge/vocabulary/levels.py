@@ -20,6 +20,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -33,19 +34,15 @@ from scriptforge.vocabulary.layout import layout_tokens, sources_in, speaker_tok
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 _BYTE_SIGNS = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+_BYTE_SIGNS_OF_WORDS = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 
-def _parts_char(text: str) -> list[str]:
-    """Return the characters of a text: what one becomes does not depend on its neighbours."""
-    return list(text)
-
-
-def _untrained_char(*, lower: bool) -> Tokenizer:
-    """Return the pipeline with an empty model."""
+def _untrained_bytes(splitter: pre_tokenizers.PreTokenizer, *, lower: bool) -> Tokenizer:
+    """Return the pipeline of a level that spells in bytes, with an empty model."""
     tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))
     if lower:
         tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = _BYTE_SIGNS
+    tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
@@ -53,18 +50,7 @@ def _untrained_char(*, lower: bool) -> Tokenizer:
 def _train_char(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """Return a tokenizer with a token for every character seen often enough.
-
-    Args:
-        texts: the training text, in pieces.
-        reserved: the tokens that take the first ids.
-        size: tokens in all; the most frequent characters are kept. None keeps every one.
-        min_count: how often a character must occur.
-        lower: whether to read everything in lower case.
-
-    Raises:
-        UsageError: if `size` leaves no room for the bytes.
-    """
+    """Return a tokenizer with a token for every character seen often enough, or the most frequent ones."""
     tokens = [*reserved, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     if size is not None and size < len(tokens):
         raise UsageError(
@@ -78,7 +64,7 @@ def _train_char(
             if start + byte not in ids and (size is None or len(ids) < size):
                 ids[start + byte] = len(ids)
                 merges.append((start, byte))
-    tokenizer = _untrained_char(lower=lower)
+    tokenizer = _untrained_bytes(_BYTE_SIGNS, lower=lower)
     tokenizer.model = models.BPE(vocab=ids, merges=merges)
     return tokenizer
 
@@ -111,31 +97,10 @@ def _parts_bpe(text: str) -> list[str]:
     return _PART.findall(text)
 
 
-def _untrained_bpe(*, lower: bool) -> Tokenizer:
-    """Return the pipeline with an empty model."""
-    tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))
-    if lower:
-        tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
 def _train_bpe(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """Return a tokenizer with the merges that shorten the texts most.
-
-    Args:
-        texts: the training text, in pieces; one huge piece would make training slow.
-        reserved: the tokens that take the first ids.
-        size: tokens in all, fewer if the texts run out of pairs; None gives `DEFAULT_SIZE`.
-        min_count: how often a pair must occur to be merged.
-        lower: whether to read everything in lower case.
-
-    Raises:
-        UsageError: if `size` leaves no room for the 256 bytes.
-    """
+    """Return a tokenizer with the merges that shorten the texts most, as many as `size` has room for."""
     size = DEFAULT_SIZE if size is None else size
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     fixed = len(reserved) + len(alphabet)
@@ -144,7 +109,7 @@ def _train_bpe(
             f"A bpe vocabulary of {size} tokens is too small: bytes and layout take {fixed}.",
             f"Ask for {fixed} or more; {DEFAULT_SIZE} suits most corpora.",
         )
-    tokenizer = _untrained_bpe(lower=lower)
+    tokenizer = _untrained_bytes(_BYTE_SIGNS_OF_WORDS, lower=lower)
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=min_count,
@@ -172,8 +137,9 @@ class _Method(NamedTuple):
 
 _METHODS: dict[Level, _Method] = {
     "word": _Method(word.untrained, word.parts, word.train),
-    "bpe": _Method(_untrained_bpe, _parts_bpe, _train_bpe),
-    "char": _Method(_untrained_char, _parts_char, _train_char),
+    "bpe": _Method(partial(_untrained_bytes, _BYTE_SIGNS_OF_WORDS), _parts_bpe, _train_bpe),
+    # What a character becomes does not depend on its neighbours.
+    "char": _Method(partial(_untrained_bytes, _BYTE_SIGNS), list, _train_char),
 }
 
 
@@ -193,15 +159,16 @@ def train(
     """Return a tokenizer trained at a level, with the layout tokens as special ones at the first ids.
 
     Args:
-        texts: the training text, in pieces.
+        texts: the training text, in pieces; one huge piece would make training slow.
         level: what a token is.
         layout: the layout tokens.
-        size: tokens in all; None leaves it to the level.
+        size: tokens in all, fewer if the texts have no more. None gives every word or character a token, and
+            bpe `DEFAULT_SIZE`.
         min_count: how often a word, character or pair must occur to have a token.
         lower: whether to read everything in lower case.
 
     Raises:
-        UsageError: if `size` is too small for the level.
+        UsageError: if `size` leaves no room beside the layout tokens and what the level always has.
     """
     tokenizer = _METHODS[level].train(texts, layout, size=size, min_count=min_count, lower=lower)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in layout])

@@ -74,13 +74,8 @@ class Vocabulary:
             self.speakers.setdefault(token.name, token.id)
             self._speaker_tokens_by_key.setdefault(speaker_key(token.name), []).append(token)
         self._before_text = lru_cache(maxsize=4096)(self._opening)
-        self._encoder = Encoder(
-            tokenizer,
-            levels.parts(level),
-            self.dtype,
-            reserved=len(self._layout),
-            unknown=self.unknown,
-        )
+        parts = levels.parts(level)
+        self._encoder = Encoder(tokenizer, parts, self.dtype, reserved=len(layout), unknown=self.unknown)
 
     @classmethod
     def train(
@@ -196,11 +191,7 @@ class Vocabulary:
         return self._tokenizer.encode(text).ids
 
     def encode_texts(self, texts: Iterable[str]) -> Encoded:
-        """Return the ids of a long text that comes in pieces, such as lines with their line breaks.
-
-        Args:
-            texts: the pieces, whose ids follow each other without a gap.
-        """
+        """Return the ids of a long text that comes in pieces, such as lines with their line breaks."""
         return self._encoder.encode(texts)
 
     def encode_elements(self, elements: Iterable[Element], source: str | None = None) -> Encoded:

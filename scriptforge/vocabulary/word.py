@@ -112,17 +112,9 @@ def untrained(*, lower: bool) -> Tokenizer:
 def train(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """Return a tokenizer with a token for every word seen often enough.
+    """Return a tokenizer with a token for every word seen often enough, or the most frequent ones.
 
-    Args:
-        texts: the training text, in pieces.
-        reserved: the tokens that take the first ids.
-        size: tokens in all; the most frequent words are kept. None keeps every one.
-        min_count: how often a word must occur.
-        lower: whether to read everything in lower case.
-
-    Raises:
-        UsageError: if `size` leaves no room for words.
+    Arguments and errors are those of `levels.train`; `reserved` are the layout tokens.
     """
     fixed = [*reserved, UNKNOWN, *MARKS]
     if size is not None and size < len(fixed):

@@ -15,8 +15,9 @@ from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.inspect import CloseNames, FormatMet, Inspection, Place, inspect_corpus
+from scriptforge.corpus.inspect import CloseNames, FormatMet, Inspection, inspect_corpus
 from scriptforge.corpus.sources import Source
+from scriptforge.dataset import Location
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
@@ -75,8 +76,8 @@ class TestFindings:
     def test_the_cast_has_its_first_lines_and_spellings(self, ferry: Path) -> None:
         mrs_ash, bo = inspect_path(ferry).cast
         assert (mrs_ash.speaker, mrs_ash.lines, mrs_ash.words) == ("Mrs Ash", 2, 20)
-        assert mrs_ash.first == Place("ferry", 3)
-        assert (bo.first, set(bo.spellings)) == (Place("ferry", 2), {"Bo", "BO"})
+        assert mrs_ash.first == Location("ferry", 3)
+        assert (bo.first, set(bo.spellings)) == (Location("ferry", 2), {"Bo", "BO"})
 
     def test_what_has_no_rule_is_shown(self, ferry: Path) -> None:
         found = inspect_path(ferry)
@@ -147,7 +148,7 @@ class TestRepeats:
         (example,) = repeats.examples
         assert repeats.count == 2
         assert (example.text, example.times) == ("play 10", 3)
-        assert (example.first, example.again) == (Place("play 7", 1), Place("play 10", 1))
+        assert (example.first, example.again) == (Location("play 7", 1), Location("play 10", 1))
 
     def test_no_play_repeats_another(self, plays: Path) -> None:
         duplicates = inspect_path(plays).duplicates
@@ -164,7 +165,11 @@ class TestRepeats:
         duplicates = inspect_path(tmp_path).duplicates
         (example,) = duplicates.scenes.examples
         assert duplicates.scenes.count == 1
-        assert (example.text, example.first, example.again) == ("INT. FERRY", Place("a", 1), Place("b", 2))
+        assert (example.text, example.first, example.again) == (
+            "INT. FERRY",
+            Location("a", 1),
+            Location("b", 2),
+        )
         assert duplicates.documents.count == 0
 
     def test_a_long_line_that_is_there_again_and_again(self, tmp_path: Path) -> None:
@@ -173,7 +178,7 @@ class TestRepeats:
         repeats = inspect_path(tmp_path / "a.txt").duplicates.lines
         (example,) = repeats.examples
         assert repeats.count == 3
-        assert (example.text, example.times, example.first) == (credit, 4, Place("a", 2))
+        assert (example.text, example.times, example.first) == (credit, 4, Location("a", 2))
 
     def test_examples_are_few_and_the_most_frequent(self, tmp_path: Path) -> None:
         def line(number: int) -> str:
