@@ -195,12 +195,10 @@ class ComparedText:
 def examine_texts(
     texts: Iterable[Iterable[Line]], dataset: Dataset, index: Index | None = None
 ) -> list[OriginalityReport]:
-    """Examine texts against what models of a dataset were trained on, beside its held-out text.
+    """Examine texts, each given as its lines, against what models of a dataset were trained on.
 
-    Args:
-        texts: the lines of each text.
-        dataset: the dataset.
-        index: what `index_training` returns for the dataset; None makes it anew.
+    Its held-out text is compared, too. `index` is what `index_training` returns for the dataset; None makes
+    it anew.
 
     Raises:
         DatasetError: the text of the dataset is missing or damaged.

@@ -175,6 +175,11 @@ main p { margin: 0 0 .55rem; white-space: pre-wrap; unicode-bidi: isolate; min-h
 def render_page(report: OriginalityReport, name: str) -> str:
     """Return the page: the name of the text, the figures, a legend, and the text with its copies marked."""
     title = f"Originality of {_shown(name)}"
+    cells = ("".join(f"<td>{_shown(cell)}</td>" for cell in row) for row in figure_rows(report))
+    rows = "".join(f"<tr>{row}</tr>\n" for row in cells)
+    legend = "".join(
+        f'<li><mark class="band-{number}">{words}</mark></li>\n' for number, words in enumerate(band_names())
+    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -189,26 +194,16 @@ def render_page(report: OriginalityReport, name: str) -> str:
 <table>
 <thead><tr><th></th><th>this text</th><th>human script</th></tr></thead>
 <tbody>
-{"".join(_rows(report))}</tbody>
+{rows}</tbody>
 </table>
 <p class="note">{_shown(comparison_words(report))}</p>
 <ul class="legend"><li>Also in the training text:</li>
-{"".join(_legend())}</ul>
+{legend}</ul>
 <main>
 {"".join(_paragraph(line, segments) for line, segments in marked_lines(report))}</main>
 </body>
 </html>
 """
-
-
-def _rows(report: OriginalityReport) -> Iterator[str]:
-    for row in figure_rows(report):
-        yield f"<tr>{''.join(f'<td>{_shown(cell)}</td>' for cell in row)}</tr>\n"
-
-
-def _legend() -> Iterator[str]:
-    for number, name in zip(range(len(BANDS)), band_names(), strict=True):
-        yield f'<li><mark class="band-{number}">{name}</mark></li>\n'
 
 
 def _paragraph(line: Line, segments: list[Segment]) -> str:

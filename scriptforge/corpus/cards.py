@@ -186,11 +186,9 @@ def builtin_cards_path() -> Path:
 
 
 def load_cards(own: Path | None = None) -> Cards:
-    """Return all cards: those that ship with the package, then those of a folder of one's own.
+    """Return all cards: those that ship with the package, and those of a folder of one's own, if it exists.
 
-    Args:
-        own: a folder of cards, which add to the built-in ones and replace those of the same name;
-            it need not exist.
+    These add to the built-in ones and replace those of the same name.
     """
     cards: dict[str, Card] = {}
     broken: dict[str, CorpusError] = {}
@@ -223,7 +221,9 @@ def read_card(path: Path) -> Card:
         card = Card.model_validate_json(json.dumps({**document, "name": path.stem}, default=str))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = _without_tag(first["loc"])
+        place = first["loc"]
+        if place[:1] == ("source",):  # validation adds the variant that it chose to the path of the key
+            place = place[:1] + place[2:]
         key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in place)
         words = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
         raise _problem(path, _line_of(text, place), f"“{key}”: {words[0].lower()}{words[1:]}") from None
@@ -254,11 +254,6 @@ def _problem(path: Path, line: int, words: str) -> CorpusError:
         f"{path}, line {line}: {words}.",
         "Correct the card or remove it; corpora/README.md shows how one is written.",
     )
-
-
-def _without_tag(location: KeyPath) -> KeyPath:
-    """Return a key's path as the file has it: validation adds the variant of `source` that it chose."""
-    return location[:1] + location[2:] if location[:1] == ("source",) else location
 
 
 def _line_of(text: str, location: KeyPath) -> int:

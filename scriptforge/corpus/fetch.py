@@ -74,9 +74,7 @@ class _Opened:
 def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus:
     """Bring a corpus here and open it; what is already here is not fetched again.
 
-    Args:
-        source: what to fetch.
-        on_progress: called with what is arriving, how many bytes have come and how many are expected.
+    `on_progress` is called with what is arriving, how many bytes have come and how many are expected.
 
     Raises:
         CorpusError: a file cannot be had, or nothing among the files can be read.

@@ -97,7 +97,8 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
         columns = dict.fromkeys(column for row in islice(rows(), _ROWS_AT_ONCE) for column in row)
         if not columns:
             raise _without_rows(name)
-        return TableFile(name, tuple(columns), partial(_filled, rows, columns))
+        # A row that lacks a column has nothing in it.
+        return TableFile(name, tuple(columns), lambda: (columns | row for row in rows()))
     options = _csv_options(path, name, examination.encoding) if examination else {"batch_size": _ROWS_AT_ONCE}
     tables = partial(_arrow_tables, path, name, builder, options)
     first = next(tables(), None)
@@ -302,22 +303,12 @@ def _unique(header: list[str]) -> list[str]:
     return names
 
 
-def _filled(rows: Callable[[], Iterator[Row]], columns: Row) -> Iterator[Row]:
-    """Yield the rows, those that lack a column with nothing in it."""
-    return (columns | row for row in rows())
-
-
 def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
     """Yield the rows of a JSON file, in order.
 
     Where each line is a JSON value of its own, a line is a row, and the file is read as a stream. Any other
     file is one document and is held in memory: a list of rows, an object of columns, or an object whose only
     list of objects are the rows. What is no object becomes one: a text under `text`, a list under `turns`.
-
-    Args:
-        path: the file.
-        name: what to call it in an error.
-        encoding: the codec that decodes it.
 
     Raises:
         CorpusError: it is not JSON; the line is named.

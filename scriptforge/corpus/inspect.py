@@ -172,13 +172,7 @@ class Repetition:
         self._examples: dict[int, tuple[str, int]] = {}
 
     def add(self, hash_: int, text: str, number: int) -> None:
-        """Add one more thing.
-
-        Args:
-            hash_: of all that makes it the same as another.
-            text: what to call it.
-            number: of its first element.
-        """
+        """Add one more thing: the hash of what makes it the same as another, its name, its first element."""
         first = self._firsts.setdefault(hash_, number)
         if first == number:
             return

@@ -83,14 +83,16 @@ def _bpe_size(corpora: Iterable[Corpus]) -> int:
 
 
 def divide(sizes: Sequence[int], validation: float, test: float) -> Division:
-    """Divide a corpus, by document where each split then gets half to twice what it should.
+    """Divide a corpus, by document where each split then gets half to twice what it should, else by block.
 
     Args:
         sizes: characters of each document.
         validation: share of the characters to validate on.
         test: share of the characters to test on.
     """
-    return _by_document(sizes, validation, test) or _by_block(sum(sizes), validation, test)
+    by_document = _by_document(sizes, validation, test)
+    ends_of_splits = (int(sum(sizes) * share) for share in (1 - validation - test, 1 - test))
+    return by_document or Division(by="block", boundaries=tuple(ends_of_splits))
 
 
 def _by_document(sizes: Sequence[int], validation: float, test: float) -> Division | None:
@@ -109,8 +111,3 @@ def _by_document(sizes: Sequence[int], validation: float, test: float) -> Divisi
     if all(wanted[split] / 2 <= taken[split] <= wanted[split] * 2 for split in wanted):
         return Division(by="document", documents=tuple(splits))
     return None
-
-
-def _by_block(characters: int, validation: float, test: float) -> Division:
-    end_of_training = int(characters * (1 - validation - test))
-    return Division(by="block", boundaries=(end_of_training, int(characters * (1 - test))))

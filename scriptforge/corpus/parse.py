@@ -128,10 +128,6 @@ def parse(corpus: Corpus, plain: bool, parsing: Parsing, first_document: int = 0
 def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
     """Return the rows of one file, in whatever format it is, also where a corpus has its name.
 
-    Args:
-        path: the file, which must be whole.
-        plain: whether to take the text as it stands, not as a script.
-
     Raises:
         CorpusError: there is no such file, or it cannot be read or is broken.
     """

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -103,16 +103,10 @@ def prepare_corpora(
     folder: DatasetFolder,
     on_progress: ProgressCallback = no_progress,
 ) -> Description:
-    """Make a dataset of corpora that are here: steps 2 to 6.
+    """Make a dataset of corpora that are here, no two of one name: steps 2 to 6.
 
-    Args:
-        corpora: one or several; no two of one name.
-        options: how they become tokens.
-        folder: where the dataset goes; one that is there is replaced when the new one is whole.
-        on_progress: called with what is being done, how many rows are done, and of how many.
-
-    Returns:
-        The contents of `dataset.json`.
+    A dataset that is in the folder is replaced when the new one is whole. `on_progress` is called with what
+    is being done, how many rows are done, and of how many. The result are the contents of `dataset.json`.
 
     Raises:
         CorpusError: one of them holds too little text, or cannot be read as scripts.
@@ -124,6 +118,9 @@ def prepare_corpora(
         draft = DatasetFolder(temporary)
         parsings = [Parsing() for _ in corpora]
         write_rows(draft.scripts, report_rows(_parse_all(corpora, parsings, plan), on_progress, "Reading"))
+        whole = Parsing()
+        for parsing in parsings:
+            whole.add(parsing)
         text = ParsedText(
             path=draft.scripts,
             weights={corpus.name: corpus.source.weight for corpus in corpora},
@@ -131,8 +128,8 @@ def prepare_corpora(
                 corpus.name: divide(parsing.sizes, options.validation, options.test)
                 for corpus, parsing in zip(corpora, parsings, strict=True)
             },
-            sizes=list(chain.from_iterable(parsing.sizes for parsing in parsings)),
-            rows=sum(parsing.rows for parsing in parsings),
+            sizes=whole.sizes,
+            rows=whole.rows,
             on_progress=on_progress,
         )
         tokens = write_tokens(draft, text, plan)
@@ -152,7 +149,7 @@ def prepare_corpora(
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
             notes=_notes(corpora, parsings),
-            **(_together(sources, parsings) if text.is_mixed else _alone(sources[0])),
+            **(_together(sources, whole) if text.is_mixed else _alone(sources[0])),
         )
         atomic_write(draft.description, description.model_dump_json(indent=2) + "\n")
     return description
@@ -220,16 +217,14 @@ def _alone(source: SourceDescription) -> dict[str, Any]:
     }
 
 
-def _together(sources: list[SourceDescription], parsings: Sequence[Parsing]) -> dict[str, Any]:
+def _together(sources: list[SourceDescription], whole: Parsing) -> dict[str, Any]:
     """Return what `dataset.json` says of the corpora of a mix."""
-    formats = chain.from_iterable(parsing.reasons for parsing in parsings)
-    characters = sum(parsing.characters for parsing in parsings)
     return {
         "origin": None,
-        "text_format": ", ".join(dict.fromkeys(formats)),
-        "documents": sum(source.documents for source in sources),
+        "text_format": whole.text_format,
+        "documents": len(whole.sizes),
         "division": None,
-        "unparsed_share": sum(parsing.unparsed for parsing in parsings) / max(characters, 1),
+        "unparsed_share": whole.unparsed_share,
         "splits": _total([source.splits for source in sources]),
         "sources": sources,
     }
@@ -266,11 +261,7 @@ def retokenize(
 ) -> Description:
     """Make a dataset of the text of another one, in the same splits, so that the two can be compared.
 
-    Args:
-        dataset: the one to take the text of.
-        level: what a token is to be.
-        vocabulary_size: tokens in all; None leaves it to the level.
-        folder: where the new dataset goes; one that is there is replaced when the new one is whole.
+    A dataset that is in the folder is replaced when the new one is whole.
 
     Returns:
         The contents of its `dataset.json`. `created` is that of the text: the dataset that a person prepared

@@ -119,12 +119,7 @@ class Examination:
 
 
 def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
-    """Read a file once to learn how to decode it.
-
-    Args:
-        path: a regular file.
-        name: what to call it in an error.
-        encoding: the codec that a person says it is in; None finds out.
+    """Read a file once to learn how to decode it; `encoding` is the codec that a person says it is in.
 
     Raises:
         CorpusError: the file cannot be read, is empty or blank, or is not text, or not in that encoding.
@@ -211,12 +206,7 @@ class _Scan:
         self.undefined_in_cp1252 |= any(byte in chunk for byte in _UNDEFINED_IN_CP1252)
 
     def examination(self, name: str, guess: str | None) -> Examination:
-        """Return what all the chunks together show.
-
-        Args:
-            name: what to call the file in an error.
-            guess: the codec of a text of which nothing else says what it is, or None.
-        """
+        """Return what all chunks together show; a guess is for a text whose encoding nothing else tells."""
         if self.decoder:
             self.decoder.decode(b"", final=True)
         if self.controls > 4 + self.size // 50:

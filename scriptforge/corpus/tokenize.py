@@ -180,13 +180,7 @@ def _encode(vocabulary: Vocabulary, passage: Passage) -> Encoded:
 
 
 class _SplitFile:
-    """The ids of one split on their way to disk.
-
-    Args:
-        writer: writes the file.
-        vocabulary: tells what opens and ends a document.
-        ends: whether the last document is ended, too, and not only those that others follow.
-    """
+    """The ids of one split on their way to disk; `ends` says whether the last document is ended, too."""
 
     def __init__(self, writer: "IdsWriter", vocabulary: Vocabulary, ends: bool) -> None:
         self._writer = writer
@@ -261,10 +255,6 @@ class IdsWriter:
 
     NumPy pads the header so that the length can grow in place. As a context, it lets go of the file at the
     end, complete or not.
-
-    Args:
-        path: the file to create.
-        dtype: of the ids.
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:

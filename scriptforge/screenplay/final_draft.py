@@ -15,7 +15,6 @@ whole file in memory.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 from xml.etree.ElementTree import Element as Node
 from xml.sax.saxutils import escape
@@ -25,7 +24,9 @@ from scriptforge.screenplay.format import (
     Evidence,
     Format,
     Parsed,
+    Part,
     is_bracketed,
+    join_speech,
     peek,
     split_at_parentheticals,
     split_cue_extension,
@@ -137,33 +138,21 @@ def _runs(paragraphs: Iterable[_Paragraph]) -> Iterator[list[_Paragraph]]:
 def _parse_run(run: Sequence[_Paragraph]) -> Parsed:
     first, *spoken = run
     if spoken:
-        return Parsed(Element("dialogue", _join(spoken), first.text))
+        parts = (part for part in map(_part, spoken) if part.text)
+        return Parsed(Element("dialogue", join_speech(parts), first.text))
     kind = _KINDS.get(first.type)
     return Parsed(Element(kind or "action", first.text), understood=kind is not None)
 
 
-def _join(spoken: Iterable[_Paragraph]) -> str:
-    """Join what is said, a line for each paragraph, but with spaces around parentheticals."""
-    said = [paragraph for paragraph in map(_tidy, spoken) if paragraph.text]
-    joined = [paragraph.text for paragraph in said[:1]]
-    for above, paragraph in pairwise(said):
-        is_aside = _is_parenthetical(above) or _is_parenthetical(paragraph)
-        joined += [" " if is_aside else "\n", paragraph.text]
-    return "".join(joined)
-
-
-def _tidy(paragraph: _Paragraph) -> _Paragraph:
+def _part(paragraph: _Paragraph) -> Part:
     """Strip a paragraph, and make a parenthetical one line in brackets, or empty if it is `(MORE)`."""
     text = paragraph.text.strip()
-    if _is_parenthetical(paragraph) and text:
+    is_parenthetical = paragraph.type == _PARENTHETICAL
+    if is_parenthetical and text:
         text = " ".join(text.split())
         text = text if is_bracketed(text) else f"({text})"
         text = "" if _PAGE_ARTEFACT.fullmatch(text) else text
-    return _Paragraph(paragraph.type, text)
-
-
-def _is_parenthetical(paragraph: _Paragraph) -> bool:
-    return paragraph.type == _PARENTHETICAL
+    return Part(text, is_parenthetical)
 
 
 def write(script: Script) -> Iterator[str]:

@@ -141,14 +141,26 @@ def split_at_parentheticals(text: str) -> Iterator[Part]:
     yield Part(rest, _PARENTHETICAL.fullmatch(rest) is not None)
 
 
+def join_speech(parts: Iterable[Part]) -> str:
+    """Join the parts of a speech, a parenthetical by spaces to what is beside it, others by line breaks.
+
+    A part without text keeps those on its two sides apart.
+    """
+    joined: list[str] = []
+    above = Part("", is_parenthetical=False)
+    for part in parts:
+        is_aside = above.text and part.text and (above.is_parenthetical or part.is_parenthetical)
+        joined += [" " if is_aside else "\n", part.text]
+        above = part
+    return "".join(joined[1:])
+
+
 def blocks(
     lines: Iterable[str], ends: Callable[[Sequence[str], str], bool] = lambda block, blank: True
 ) -> Iterator[list[str]]:
     """Yield the runs of lines between blank lines, unchanged; one of more than a million characters is split.
 
-    Args:
-        lines: the text.
-        ends: whether a blank line ends a block; one that does not is a line of the block.
+    A blank line that does not end a block, by what `ends` says of the block and the line, is a line of it.
     """
     block: list[str] = []
     size = 0

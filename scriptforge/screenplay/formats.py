@@ -124,11 +124,7 @@ def _single_lines(texts: Iterable[str]) -> Iterator[str]:
 
 
 def write(script: Script, format: str) -> str:
-    """Return a script as the text of a file.
-
-    Args:
-        script: the script, its elements in normal form.
-        format: a key of `WRITERS`.
+    """Return a script, its elements in normal form, as the text of a file; the format is a key of `WRITERS`.
 
     Raises:
         UsageError: there is no such format.

@@ -46,10 +46,12 @@ from scriptforge.screenplay.format import (
     Evidence,
     Format,
     Parsed,
+    Part,
     blocks,
     is_act_heading,
     is_scene_heading,
     is_transition,
+    join_speech,
     percentage,
     split_at_parentheticals,
     split_cue_extension,
@@ -156,23 +158,14 @@ def _cue(line: str) -> str:
 
 def _parse_paragraph(paragraph: Sequence[str]) -> Iterator[Element]:
     if _is_speech(paragraph):
-        cue, spoken = _cue(paragraph[0]), _join_speech(paragraph[1:])
-        speech = Element("dialogue", spoken, cue)
+        cue = _cue(paragraph[0])
+        spoken = (without_marks(line.removeprefix("~").strip()) for line in paragraph[1:])
+        text = join_speech(Part(line, _is_parenthetical(line)) for line in spoken)
+        speech = Element("dialogue", text, cue)
         yield speech if normalise(speech) else Element("action", cue)
         return
     for kind, elements in groupby(map(_parse_line, paragraph), key=attrgetter("kind")):
         yield Element(kind, "\n".join(element.text for element in elements))
-
-
-def _join_speech(lines: Iterable[str]) -> str:
-    joined: list[str] = []
-    above = ""
-    for printed in lines:
-        line = without_marks(printed.removeprefix("~").strip())
-        is_aside = line and above and (_is_parenthetical(line) or _is_parenthetical(above))
-        joined += [" " if is_aside else "\n", line]
-        above = line
-    return "".join(joined)
 
 
 def _parse_line(line: str) -> Element:

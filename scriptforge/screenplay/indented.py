@@ -92,7 +92,6 @@ class _Speech:
     size: int = 0
 
     def add(self, line: str) -> None:
-        """Take one more line."""
         self.lines.append(line)
         self.size += len(line)
 

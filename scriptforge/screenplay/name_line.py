@@ -76,11 +76,7 @@ class _Printed(NamedTuple):
 
 
 def parse_line(line: str) -> Parsed:
-    """Return the element on a line, whatever surrounds it.
-
-    Args:
-        line: a line that is not blank, without white space around it.
-    """
+    """Return the element on a line that is stripped and not blank, whatever surrounds it."""
     forced = _parse_forced(line)
     if forced:
         return Parsed(forced)

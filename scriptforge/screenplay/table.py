@@ -78,9 +78,6 @@ _ROLES = tuple(field.name for field in fields(Columns))
 def parse_columns(text: str) -> Columns:
     """Parse what a person says of columns: `speaker=Character,line=Line,document=Season+Episode`.
 
-    Args:
-        text: roles and the columns that play them; several columns name a document, joined by `+`.
-
     Raises:
         UsageError: there is no such role, no column is named for one, or none is said to hold the lines.
     """
@@ -131,10 +128,7 @@ def choose_columns(names: Iterable[str], said: Columns | None = None) -> Columns
 
 
 def guess_columns(names: Iterable[str]) -> Columns:
-    """Guess the roles of columns by the names that people usually give them.
-
-    Args:
-        names: the columns that exist; case and punctuation do not count.
+    """Guess the roles of columns by the names that people usually give them, whatever case and punctuation.
 
     Raises:
         BrokenScript: no name says where the lines are.

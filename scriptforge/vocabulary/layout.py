@@ -43,12 +43,7 @@ def source_token(source: str) -> str:
 
 
 def cue_token(name: str, source: str | None = None) -> str:
-    """Return the token that opens a line of a speaker.
-
-    Args:
-        name: the display name.
-        source: as of `SpeakerToken`; names of sources and speakers hold no colon, which parts them.
-    """
+    """Return the token that opens a line of a speaker; no name holds a colon, which parts source and name."""
     return f"{_CUE_OF}{name}>" if source is None else f"{_CUE_OF}{source}:{name}>"
 
 

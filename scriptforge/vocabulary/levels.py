@@ -90,11 +90,7 @@ DEFAULT_SIZE = 2000
 # White space as Unicode defines it, which is how the library reads `\s`; Python counts four controls more.
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _PART = re.compile(rf"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
-
-
-def _parts_bpe(text: str) -> list[str]:
-    """Return words, each with the white space before it: no token is within two of them."""
-    return _PART.findall(text)
+"""A word with the white space before it: no token of the bpe level is within two of them."""
 
 
 def _train_bpe(
@@ -122,13 +118,7 @@ def _train_bpe(
 
 
 class _Method(NamedTuple):
-    """The functions that make the tokens of a level.
-
-    Attributes:
-        untrained: returns the pipeline with an empty model.
-        parts: takes a text apart where no token crosses.
-        train: returns a trained tokenizer.
-    """
+    """What makes the tokens of a level; the functions of these names below say what each does."""
 
     untrained: Callable[..., Tokenizer]
     parts: Callable[[str], list[str]]
@@ -137,7 +127,7 @@ class _Method(NamedTuple):
 
 _METHODS: dict[Level, _Method] = {
     "word": _Method(word.untrained, word.parts, word.train),
-    "bpe": _Method(partial(_untrained_bytes, _BYTE_SIGNS_OF_WORDS), _parts_bpe, _train_bpe),
+    "bpe": _Method(partial(_untrained_bytes, _BYTE_SIGNS_OF_WORDS), _PART.findall, _train_bpe),
     # What a character becomes does not depend on its neighbours.
     "char": _Method(partial(_untrained_bytes, _BYTE_SIGNS), list, _train_char),
 }
@@ -230,13 +220,11 @@ def _layout_of(document: dict[str, Any]) -> list[str]:
         (speakers if token.source is None else sources[token.source]).append(token.name)
     if layout != layout_tokens(speakers, plain=len(layout) == 1, sources=sources):
         raise ValueError("its layout tokens are foreign ones")
-    if document["added_tokens"] != [_entry(id_, token) for id_, token in enumerate(layout)]:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    if document["added_tokens"] != [
+        {"id": id_, "content": token, **flags} for id_, token in enumerate(layout)
+    ]:
         raise ValueError("its layout tokens are not special")
     if [ids.get(token) for token in layout] != list(range(len(layout))):
         raise ValueError("its layout tokens do not come first")
     return layout
-
-
-def _entry(id_: int, token: str) -> dict[str, Any]:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return {"id": id_, "content": token, **flags}

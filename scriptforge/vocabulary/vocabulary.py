@@ -8,7 +8,7 @@ setting out of it, so `Vocabulary` makes it; other programs that load the file a
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -179,9 +179,7 @@ class Vocabulary:
     def speaker_id(self, name: str, source: str | None = None) -> int | None:
         """Return the id of a speaker's own token, however the name is spelled; None if there is none.
 
-        Args:
-            name: the speaker's.
-            source: in a mix, whose script it is; None finds the first speaker of that name.
+        In a mix, `source` says whose script it is; without it, the first speaker of that name is found.
         """
         known = self.speaker_tokens_named(name)
         return next((token.id for token in known if source is None or token.source in (None, source)), None)
@@ -197,14 +195,16 @@ class Vocabulary:
     def encode_elements(self, elements: Iterable[Element], source: str | None = None) -> Encoded:
         """Return the ids of script elements as they are laid out, without what opens and ends a script.
 
-        Args:
-            elements: in their order.
-            source: in a mix, whose script it is, so that speakers are told from their namesakes.
+        In a mix, the source whose script it is tells speakers from their namesakes.
 
         Raises:
             DatasetError: if the vocabulary is plain.
         """
-        return self._encoder.encode(self._pieces(elements, source))
+        return self._encoder.encode(
+            piece
+            for element in elements
+            for piece in (*self._before_text(element.kind, element.speaker, source), element.text)
+        )
 
     def decode(self, ids: ArrayLike) -> str:
         """Return the text of ids, shape (tokens,); layout tokens leave no trace in it."""
@@ -220,14 +220,8 @@ class Vocabulary:
 
     def suggest(self, word: str) -> list[str]:
         """Return known words like one that is not, nearest first; none but at word level."""
-        return nearest(word, self._words)
-
-    @cached_property
-    def _words(self) -> list[str]:
-        if self.level != "word":
-            return []
-        first = len(self._layout) + 1 + len(MARKS)
-        return self.tokens[first:]
+        first = len(self._layout) + 1 + len(MARKS)  # behind the layout, `<unk>` and the marks
+        return nearest(word, self.tokens[first:]) if self.level == "word" else []
 
     def _layout_id(self, token: str) -> int:
         if self.plain:
@@ -236,12 +230,6 @@ class Vocabulary:
                 "Prepare the dataset without --plain to work with script elements.",
             )
         return self._layout[token]
-
-    def _pieces(self, elements: Iterable[Element], source: str | None) -> Iterator[str | int]:
-        """Yield elements as layout ids, each with the text after it."""
-        for element in elements:
-            yield from self._before_text(element.kind, element.speaker, source)
-            yield element.text
 
     def _opening(self, kind: Kind, speaker: str, source: str | None) -> tuple[str | int, ...]:
         """Return what precedes the text of an element."""
