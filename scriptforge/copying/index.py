@@ -95,13 +95,8 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 class Line:
     """One line of a document.
 
-    Attributes:
-        document: the document's number.
-        title: the document's title.
-        number: the line's number within the document, from 1.
-        kind: the kind of its element, or `scriptforge.dataset.PLAIN`.
-        speaker: who says it; empty unless it is dialogue.
-        text: what it says.
+    What has the name of an attribute of `scriptforge.dataset.ScriptRow` means the same; `number` is the
+    line's number within the document, from 1.
     """
 
     document: int
@@ -251,12 +246,7 @@ class Index:
         return found
 
     def _with_before(self, word: int, rank: int) -> int:
-        """Return how many positions are sorted before a text.
-
-        Args:
-            word: the first word of the text.
-            rank: how many positions are sorted before the text without that word.
-        """
+        """Return how many positions are sorted before a word and a text of which `rank` says the same."""
         return bisect_left(self._ranks_after, rank, self._first_ranks[word], self._first_ranks[word + 1])
 
     def _shared(self, words: Sequence[int], positions_N: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -125,14 +125,10 @@ class OriginalityReport:
 
 
 class ComparedText:
-    """Compares the lines of one or more documents with an index, word by word.
-
-    Args:
-        lines: the lines of whole documents, in order.
-        index: the text that they are compared with.
+    """Compares the lines of one or more documents with the text of an index, word by word.
 
     Attributes:
-        lines: the lines.
+        lines: the lines of whole documents, in order.
         lengths_N: for each word, how many words from there on the index has in a row.
         ends_N: for each word, the first word after its document.
     """
@@ -209,12 +205,9 @@ def examine_texts(
 
 
 def examine(lines: Iterable[Line], index: Index, people: ComparedText | None = None) -> OriginalityReport:
-    """Find what a text has in common with the training text.
+    """Find what a text, given as its lines, has in common with the training text, given as its index.
 
-    Args:
-        lines: the lines of the text.
-        index: the index of the training text.
-        people: held-out text, compared with the same index; None leaves the comparison out.
+    `people` is held-out text, compared with the same index; None leaves the comparison out.
     """
     text = ComparedText(lines, index)
     return OriginalityReport(

@@ -61,23 +61,13 @@ def source_words(copy: Copy) -> str:
 
 def figure_rows(report: OriginalityReport) -> list[tuple[str, str, str]]:
     """Return a row for each figure: its name, that of the text, that of people."""
-    people = report.people
-    longest = report.longest_copy
-    return [
-        (
-            "longest copy",
-            _words(longest.words if longest else 0),
-            _words(people.typical_copy) if people else "–",
-        ),
-        *(
-            (
-                f"new sequences of {words} words",
-                _percent(report.novelty, words),
-                _percent(people.novelty, words) if people else "–",
-            )
-            for words in SEQUENCES
-        ),
-    ]
+    longest, people = report.longest_copy, report.people
+    copied = _words(longest.words if longest else 0)
+    rows = [("longest copy", copied, _words(people.typical_copy) if people else "–")]
+    for words in SEQUENCES:
+        human = _percent(people.novelty, words) if people else "–"
+        rows.append((f"new sequences of {words} words", _percent(report.novelty, words), human))
+    return rows
 
 
 def comparison_words(report: OriginalityReport) -> str:

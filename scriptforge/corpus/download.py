@@ -142,15 +142,13 @@ def take_snapshot(dataset: HubDataset, on_progress: ProgressCallback) -> Snapsho
     Raises:
         CorpusError: they cannot be had; who is to blame and what to do is in the message.
     """
-    if re.fullmatch(FULL_REVISION, dataset.revision or ""):
-        kept = _kept(dataset, str(dataset.revision))
-        if kept:
-            return kept
-    return _downloaded(dataset, on_progress)
+    is_settled = re.fullmatch(FULL_REVISION, dataset.revision or "")
+    kept = _kept(dataset) if is_settled else None
+    return kept or _downloaded(dataset, on_progress)
 
 
-def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
-    """Return the snapshot if all of it is in the cache; the network is not asked."""
+def _kept(dataset: HubDataset) -> Snapshot | None:
+    """Return the snapshot of a commit if all of it is in the cache; the network is not asked."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     for extensions in _PREFERRED:
@@ -160,7 +158,7 @@ def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
                 path = api.snapshot_download(
                     dataset.hub,
                     repo_type="dataset",
-                    revision=revision,
+                    revision=dataset.revision,
                     allow_patterns=patterns,
                     local_files_only=True,
                 )
@@ -170,7 +168,7 @@ def _kept(dataset: HubDataset, revision: str) -> Snapshot | None:
         present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         files = dataset.files or _chosen(path for path in present if path.endswith(extensions))
         if files and set(files) <= set(present):
-            return Snapshot(revision, folder, files)
+            return Snapshot(str(dataset.revision), folder, files)
     return None
 
 

@@ -11,7 +11,7 @@ import glob
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -126,7 +126,12 @@ def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...
                 f"“{table.name}” has no column “{missing[0]}” to sort by.",
                 f"Its columns are {', '.join(table.columns)}: correct “sort” in the card.",
             )
-    return TableFile(name, tables[0].columns, partial(_sorted_rows, tables, columns))
+
+    def rows() -> Iterator[Row]:
+        every = [row for table in tables for row in table.rows()]
+        return iter(sorted(every, key=lambda row: tuple(natural_key(row[column]) for column in columns)))
+
+    return TableFile(name, tables[0].columns, rows)
 
 
 def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
@@ -143,12 +148,6 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
 
 def _without_rows(name: str) -> CorpusError:
     return CorpusError(f"“{name}” has no rows.", "Give a table with a script in it.")
-
-
-def _sorted_rows(tables: Sequence[TableFile], columns: tuple[str, ...]) -> Iterator[Row]:
-    rows = [row for table in tables for row in table.rows()]
-    rows.sort(key=lambda row: tuple(natural_key(row[column]) for column in columns))
-    yield from rows
 
 
 def _lines(path: Path, name: str, examination: Examination) -> Iterator[str]:
@@ -372,26 +371,25 @@ def _rows_within(document: object) -> list[object]:
     match document:
         case list():
             return document
-        case dict() if _is_columnwise(document):
-            cells = [list(_cells(column)) for column in document.values()]
-            return [dict(zip(document, row, strict=True)) for row in zip(*cells, strict=True)]
+        case dict() if columns := _columns_within(document):
+            return [dict(zip(document, row, strict=True)) for row in zip(*columns, strict=True)]
         case dict() if not _has_lines(document):
             tables = [value for value in document.values() if _is_table(value)]
             return list(tables[0]) if len(tables) == 1 else [document]
     return [document]
 
 
-def _is_columnwise(document: Mapping[str, object]) -> bool:
-    """Return whether the values are columns of single cells, all of one length."""
-    columns = [list(_cells(value)) for value in document.values() if isinstance(value, list | dict)]
+def _columns_within(document: Mapping[str, object]) -> list[list[object]]:
+    """Return an object's values, if they all are columns of single cells and of one length; else nothing.
+
+    Some write a column as a list, and some as an object with the cells under their numbers.
+    """
+    values = (value.values() if isinstance(value, dict) else value for value in document.values())
+    columns = [list(value) for value in values if isinstance(value, list | ValuesView)]
     lengths = set(map(len, columns))
     are_single = not any(isinstance(cell, list | dict) for column in columns for cell in column)
-    return len(columns) == len(document) > 0 and len(lengths) == 1 and 0 not in lengths and are_single
-
-
-def _cells(column: Any) -> Iterator[object]:
-    """Yield a column's cells, which some write as a list and some under their numbers."""
-    return iter(column.values() if isinstance(column, dict) else column)
+    is_whole = len(columns) == len(document) and len(lengths) == 1 and 0 not in lengths
+    return columns if is_whole and are_single else []
 
 
 def _has_lines(document: Mapping[str, object]) -> bool:

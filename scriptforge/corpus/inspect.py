@@ -46,15 +46,7 @@ class FormatMet:
 
 @dataclass(frozen=True)
 class Speaker:
-    """One of the cast.
-
-    Attributes:
-        speaker: the name in its commonest spelling.
-        lines: how many lines of dialogue are theirs.
-        words: how many words those have.
-        first: their first line.
-        spellings: all spellings of the name that count as one, the commonest first.
-    """
+    """One of the cast: a `CastMember`, of whom `first` is where their first line stands."""
 
     speaker: str
     lines: int

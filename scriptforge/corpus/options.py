@@ -21,15 +21,9 @@ _BPE_SIZES = ((300_000, 1000), (10_000_000, 2000), (math.inf, 4000))
 
 @dataclass(frozen=True)
 class TokenPlan:
-    """What a token is, with nothing left open; see `scriptforge.options.PrepareOptions`.
+    """What a token is: the options of these names in `scriptforge.options.PrepareOptions`, none left open.
 
-    Attributes:
-        level: what a token is.
-        vocabulary_size: tokens in all; None has as many as the level needs.
-        min_count: how often a word must occur to have a token.
-        lower: whether everything is read in lower case.
-        plain: whether the text is taken as it stands, not as a script.
-        merge_casts: in a mix, whether speakers of one name are one speaker.
+    A `vocabulary_size` of None stands for as many tokens as the level needs.
     """
 
     level: Level

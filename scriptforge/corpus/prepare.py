@@ -212,9 +212,7 @@ def _check_not_empty(sources: Sequence[SourceDescription], options: PrepareOptio
 
 def _alone(source: SourceDescription) -> dict[str, Any]:
     """Return what `dataset.json` says of the only corpus."""
-    return {
-        key: getattr(source, key) for key in SourceDescription.model_fields if key not in ("name", "weight")
-    }
+    return {key: value for key, value in source if key not in ("name", "weight")}
 
 
 def _together(sources: list[SourceDescription], whole: Parsing) -> dict[str, Any]:

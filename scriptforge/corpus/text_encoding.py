@@ -156,10 +156,8 @@ class _Scan:
     Text in UTF-16 or UTF-32, and text whose encoding a person names, is decoded and counted as UTF-8. All
     other encodings have line feeds, NULs and controls where ASCII has them.
 
-    Args:
-        named: the codec that a person names, or None.
-        marked: the codec that a byte-order mark names, or None.
-        declared: the codec that the text itself names, or None; it counts where the text is not UTF-8.
+    The codec may be named by a person, marked by a byte-order mark, or declared in the text itself, which
+    counts where the text is not UTF-8.
     """
 
     def __init__(self, named: str | None, marked: str | None, declared: str | None) -> None:

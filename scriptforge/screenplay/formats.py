@@ -62,11 +62,6 @@ class Reading:
     def __iter__(self) -> Iterator[Element]:
         return self._elements
 
-    @property
-    def unparsed_share(self) -> float:
-        """Return the share of the characters read so far that is unparsed, 0 to 1."""
-        return self.unparsed / self.characters if self.characters else 0.0
-
     def _normalised(self, format: Format, lines: Iterable[str]) -> Iterator[Element]:
         for printed, understood in format.parse(lines):
             element = normalise(printed)

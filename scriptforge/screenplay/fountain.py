@@ -28,11 +28,8 @@ that, the writer asks the reader: it reads what it has written, and adds the mar
 element. So the rules exist once. Headings, transitions and cues also get a mark unless Fountain's own
 description knows them, since other programs read no more than that.
 
-Other readers are not right on this, and two of the three hold the whole script in memory: screenplain takes a
-first line with a colon for a title page, puts headings in capitals, and knows neither songs nor `\_`;
-screenplay-tools leaves emphasis and escapes in the text, takes `ÉLODIE` for action and `.38` in dialogue for
-a heading, and loses everything after an open boneyard; jouvence takes `R2D2` for action and never returns
-from an open boneyard.
+No library reads it right: screenplain puts headings in capitals and knows no songs, screenplay-tools leaves
+emphasis in the text and takes `ÉLODIE` for action, jouvence never returns from an open boneyard.
 
 Source: https://fountain.io/syntax
 """

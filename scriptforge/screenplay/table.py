@@ -158,11 +158,7 @@ def guess_columns(names: Iterable[str]) -> Columns:
 
 
 def documents(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
-    """Group rows into documents, in the order of the rows.
-
-    Args:
-        rows: the rows; those of one document follow each other.
-        columns: the roles of their columns.
+    """Group rows into documents, in the order of the rows; those of one document follow each other.
 
     Yields:
         The name of a document, or its number if nothing names it, and its elements in normal form. These are

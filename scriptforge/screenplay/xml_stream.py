@@ -195,10 +195,9 @@ class _Parser:
         self._parser.entity.update(entitydefs)
 
     def feed(self, text: str | None) -> BrokenScript | None:
-        """Parse more text, or with None the end; newer versions of expat may hold text back until then.
+        """Parse more text, or with None the end; return the error in it, after which nothing can be fed.
 
-        Returns:
-            The error in the text, if there is one; nothing more can be fed then.
+        Newer versions of expat may hold text back until the end.
         """
         try:
             if text is None:

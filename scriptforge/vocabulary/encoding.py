@@ -175,11 +175,7 @@ class TextStream:
     """Decodes ids as they come, in pieces that join to what decoding all at once gives.
 
     A character whose bytes are several tokens is kept until its last one has come; at word level
-    the space before a word comes with that word.
-
-    Args:
-        tokenizer: what to decode with.
-        token_texts: what each token says by itself, by id.
+    the space before a word comes with that word. `token_texts` are what each token says by itself, by id.
     """
 
     def __init__(self, tokenizer: Tokenizer, token_texts: Sequence[str]) -> None:

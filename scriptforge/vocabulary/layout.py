@@ -65,11 +65,7 @@ def layout_tokens(
 ) -> list[str]:
     """Return all layout tokens of a vocabulary, in the order of their ids.
 
-    Args:
-        speakers: display names, the first of several spellings being kept.
-        plain: whether the text is not laid out, so that `<end>` between documents is all there is.
-        sources: in a mix, the names of the sources, each with the display names of speakers who are in its
-            scripts alone.
+    Arguments are those of `Vocabulary.train`; of several spellings of a speaker, the first is kept.
     """
     if plain:
         return [END]

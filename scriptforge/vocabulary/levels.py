@@ -118,7 +118,7 @@ def _train_bpe(
 
 
 class _Method(NamedTuple):
-    """What makes the tokens of a level; the functions of these names below say what each does."""
+    """What makes the tokens of a level: its pipeline with an empty model, its seams, and its training."""
 
     untrained: Callable[..., Tokenizer]
     parts: Callable[[str], list[str]]
@@ -133,11 +133,6 @@ _METHODS: dict[Level, _Method] = {
 }
 
 
-def untrained(level: Level, *, lower: bool) -> Tokenizer:
-    """Return the pipeline of a level, with an empty model."""
-    return _METHODS[level].untrained(lower=lower)
-
-
 def parts(level: Level) -> Callable[[str], list[str]]:
     """Return what takes a text apart at the seams of a level: the ids of its parts, joined, are its ids."""
     return _METHODS[level].parts
@@ -148,17 +143,7 @@ def train(
 ) -> Tokenizer:
     """Return a tokenizer trained at a level, with the layout tokens as special ones at the first ids.
 
-    Args:
-        texts: the training text, in pieces; one huge piece would make training slow.
-        level: what a token is.
-        layout: the layout tokens.
-        size: tokens in all, fewer if the texts have no more. None gives every word or character a token, and
-            bpe `DEFAULT_SIZE`.
-        min_count: how often a word, character or pair must occur to have a token.
-        lower: whether to read everything in lower case.
-
-    Raises:
-        UsageError: if `size` leaves no room beside the layout tokens and what the level always has.
+    Arguments and errors are those of `Vocabulary.train`.
     """
     tokenizer = _METHODS[level].train(texts, layout, size=size, min_count=min_count, lower=lower)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in layout])
@@ -197,7 +182,7 @@ def _pipeline_of(document: dict[str, Any]) -> tuple[Level, bool]:
     found = _skeleton(document)
     for level in LEVELS:
         for lower in (False, True):
-            if found == _skeleton(json.loads(untrained(level, lower=lower).to_str())):
+            if found == _skeleton(json.loads(_METHODS[level].untrained(lower=lower).to_str())):
                 return level, lower
     raise ValueError("its pipeline is a foreign one")
 

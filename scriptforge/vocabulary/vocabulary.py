@@ -93,10 +93,11 @@ class Vocabulary:
         """Learn a vocabulary from the training text.
 
         Args:
-            texts: the text in pieces, lines or elements. The names of speakers without a token of their
-                own are text, too.
+            texts: the text in pieces, lines or elements; one huge piece would make training slow. The names
+                of speakers without a token of their own are text, too.
             level: what a token is.
-            size: tokens in all. None gives every word or character a token, and bpe 2,000.
+            size: tokens in all, fewer if the texts have no more. None gives every word or character a token,
+                and bpe 2,000.
             min_count: how often a word, character or pair must occur to have a token.
             lower: whether to read everything in lower case.
             speakers: display names that get a token of their own.

@@ -114,7 +114,7 @@ def train(
 ) -> Tokenizer:
     """Return a tokenizer with a token for every word seen often enough, or the most frequent ones.
 
-    Arguments and errors are those of `levels.train`; `reserved` are the layout tokens.
+    Arguments and errors are those of `Vocabulary.train`; `reserved` are the layout tokens.
     """
     fixed = [*reserved, UNKNOWN, *MARKS]
     if size is not None and size < len(fixed):
