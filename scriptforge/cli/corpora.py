@@ -26,7 +26,7 @@ def corpora(
         card = loaded.card(name)
         output.result(_document(card), lambda: facts(_facts(card)))
         return
-    for problem in loaded.problems:
+    for problem in loaded.broken.values():
         output.warn(problem.message)
     cards = list(loaded.cards.values())
     output.result(

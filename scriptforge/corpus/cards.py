@@ -70,7 +70,7 @@ class LocalPath(StrictModel):
     path: Path
 
 
-Location: TypeAlias = WebFiles | HubDataset | LocalPath
+SourceLocation: TypeAlias = WebFiles | HubDataset | LocalPath
 
 
 def _pinned(dataset: HubDataset) -> HubDataset:
@@ -158,11 +158,6 @@ class Cards:
 
     cards: Mapping[str, Card]
     broken: Mapping[str, CorpusError]
-
-    @property
-    def problems(self) -> list[CorpusError]:
-        """Return what is wrong with the cards that could not be read."""
-        return list(self.broken.values())
 
     def card(self, name: str) -> Card:
         """Return the card of that name.

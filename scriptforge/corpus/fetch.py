@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from scriptforge.corpus.cards import HubDataset, LocalPath, Location, WebFile, WebFiles
+from scriptforge.corpus.cards import HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
 from scriptforge.corpus.download import download, take_snapshot
 from scriptforge.corpus.files import (
     TableFile,
@@ -120,7 +120,7 @@ def expect_table(corpora: Iterable[Corpus]) -> None:
         )
 
 
-def _locate(location: Location, on_progress: ProgressCallback) -> tuple[list[_Found], str | None]:
+def _locate(location: SourceLocation, on_progress: ProgressCallback) -> tuple[list[_Found], str | None]:
     """Return the files of a location, downloaded where they lie elsewhere, and the commit they are from."""
     match location:
         case WebFiles(files=addresses):

@@ -14,7 +14,7 @@ corpus alone is read from end to end as it stands. Knows nothing of tokens.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 
 from scriptforge.dataset import Division, ScriptRow, divide_sources, read_rows
@@ -182,8 +182,7 @@ def interleave(sizes: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """
     middles: list[tuple[float, int, int]] = []
     for queue, waiting in enumerate(sizes):
-        total, before = sum(waiting), 0
-        for place, size in enumerate(waiting):
-            middles.append(((before + size / 2) / max(total, 1), queue, place))
-            before += size
+        ends = list(accumulate(waiting, initial=0))
+        for place, (start, end) in enumerate(pairwise(ends)):
+            middles.append(((start + end) / 2 / max(ends[-1], 1), queue, place))
     return [(queue, place) for _, queue, place in sorted(middles)]

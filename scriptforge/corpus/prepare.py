@@ -116,27 +116,22 @@ def prepare_corpora(
     plan = settle(options, corpora)
     with atomic_folder(folder.path) as temporary:
         draft = DatasetFolder(temporary)
-        parsings = [Parsing() for _ in corpora]
-        write_rows(draft.scripts, report_rows(_parse_all(corpora, parsings, plan), on_progress, "Reading"))
+        parsings = [(corpus, Parsing()) for corpus in corpora]
         whole = Parsing()
-        for parsing in parsings:
-            whole.add(parsing)
+        write_rows(draft.scripts, report_rows(_parse_all(parsings, plan, whole), on_progress, "Reading"))
         text = ParsedText(
             path=draft.scripts,
             weights={corpus.name: corpus.source.weight for corpus in corpora},
             divisions={
                 corpus.name: divide(parsing.sizes, options.validation, options.test)
-                for corpus, parsing in zip(corpora, parsings, strict=True)
+                for corpus, parsing in parsings
             },
             sizes=whole.sizes,
             rows=whole.rows,
             on_progress=on_progress,
         )
         tokens = write_tokens(draft, text, plan)
-        sources = [
-            _describe_source(corpus, parsing, text, tokens)
-            for corpus, parsing in zip(corpora, parsings, strict=True)
-        ]
+        sources = [_describe_source(corpus, parsing, text, tokens) for corpus, parsing in parsings]
         _check_not_empty(sources, options)
         description = Description(
             name=folder.name,
@@ -148,7 +143,7 @@ def prepare_corpora(
             alphabet=tokens.alphabet,
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
-            notes=_notes(corpora, parsings),
+            notes=_notes(parsings),
             **(_together(sources, whole) if text.is_mixed else _alone(sources[0])),
         )
         atomic_write(draft.description, description.model_dump_json(indent=2) + "\n")
@@ -169,13 +164,12 @@ def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:
 
 
 def _parse_all(
-    corpora: Sequence[Corpus], parsings: Sequence[Parsing], plan: TokenPlan
+    parsings: Sequence[tuple[Corpus, Parsing]], plan: TokenPlan, whole: Parsing
 ) -> Iterator[ScriptRow]:
-    """Yield the rows of all corpora, their documents numbered from one to the next."""
-    first_document = 0
-    for corpus, parsing in zip(corpora, parsings, strict=True):
-        yield from parse(corpus, plan.plain, parsing, first_document)
-        first_document += len(parsing.sizes)
+    """Yield the rows of all corpora, their documents numbered from one to the next; fill the parsings."""
+    for corpus, parsing in parsings:
+        yield from parse(corpus, plan.plain, parsing, len(whole.sizes))
+        whole.add(parsing)
 
 
 def _describe_source(
@@ -245,11 +239,11 @@ def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
     return sorted(members, key=lambda member: (-member.lines, -member.words, member.speaker))
 
 
-def _notes(corpora: Sequence[Corpus], parsings: Sequence[Parsing]) -> list[str]:
+def _notes(parsings: Sequence[tuple[Corpus, Parsing]]) -> list[str]:
     """Return what a person should know of each corpus, with its name before it where there are several."""
     return [
-        f"{corpus.name}: {note}" if len(corpora) > 1 else note
-        for corpus, parsing in zip(corpora, parsings, strict=True)
+        f"{corpus.name}: {note}" if len(parsings) > 1 else note
+        for corpus, parsing in parsings
         for note in (*corpus.notes, *parsing.notes)
     ]
 

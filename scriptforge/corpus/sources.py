@@ -7,12 +7,13 @@ only says where to look and what is known beforehand.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
-from scriptforge.corpus.cards import Card, Cards, HubDataset, LocalPath, Location, WebFile, WebFiles
+from scriptforge.corpus.cards import Card, Cards, HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
 from scriptforge.screenplay.table import Columns
 
@@ -38,7 +39,7 @@ class Source:
     """
 
     name: str
-    location: Location
+    location: SourceLocation
     card: Card | None = None
     weight: float = 1.0
     columns: Columns | None = None
@@ -118,11 +119,8 @@ def _split_weight(text: str) -> tuple[str, float | None]:
 
 def _free_name(stem: str, taken: Sequence[str]) -> str:
     """Return `stem`, or `stem-2`, `stem-3`, … if that is taken."""
-    name, number = stem, 1
-    while name in taken:
-        number += 1
-        name = f"{stem}-{number}"
-    return name
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:

@@ -183,7 +183,6 @@ class _Scan:
         return not self.certain and not self.possible
 
     def add(self, chunk: bytes) -> None:
-        """Count one more chunk."""
         self.sha256.update(chunk)
         is_first = not self.size
         self.size += len(chunk)

@@ -105,7 +105,6 @@ class _Amounts:
     unknown_characters: int = 0
 
     def add(self, passage: Passage, encoded: Encoded) -> None:
-        """Count a passage."""
         self.documents.add(passage.document)
         self.lines += passage.lines
         self.characters += passage.characters
@@ -226,7 +225,6 @@ class _Spool:
         self._kept: defaultdict[str, list[tuple[Passage, Encoded, int, int]]] = defaultdict(list)
 
     def add(self, passage: Passage, encoded: Encoded) -> None:
-        """Set a passage aside."""
         start = self._file.tell()
         self._file.write(encoded.ids.tobytes())
         without_ids = replace(encoded, ids=np.empty(0, self._dtype))

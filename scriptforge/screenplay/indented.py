@@ -68,7 +68,6 @@ class _Margins(NamedTuple):
 
     @property
     def dialogue_is_indented(self) -> bool:
-        """Return whether dialogue is further in than action."""
         return self.action < self.dialogue
 
     def is_at_cue(self, line: _Line) -> bool:

@@ -41,8 +41,6 @@ _ROWS = ("lines", "rows", "data", "dialogues", "utterances")
 _TEXT = ("text", "content")
 _HEADING = ("heading", "setting", "location", "title", "scene")
 
-_HOW_TO_MAP = "Say what they hold, as in --columns speaker=COLUMN,line=COLUMN, or --columns script=COLUMN."
-
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -153,7 +151,8 @@ def guess_columns(names: Iterable[str]) -> Columns:
         return Columns(text=text)
     what = "the speaker of its lines" if line else "the lines of a script"
     raise BrokenScript(
-        f"has no column that is known to hold {what}; its columns are {_listed(names)}", _HOW_TO_MAP
+        f"has no column that is known to hold {what}; its columns are {_listed(names)}",
+        "Say what they hold, as in --columns speaker=COLUMN,line=COLUMN, or --columns script=COLUMN.",
     )
 
 
