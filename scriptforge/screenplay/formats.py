@@ -27,7 +27,7 @@ Writer: TypeAlias = Callable[[Script], Iterator[str]]
 """Lays out a script, its elements in normal form, in lines without line ends."""
 
 WRITERS: dict[str, Writer] = {
-    "txt": lambda script: name_line.write(script.elements),  # the format has no place for the title
+    "txt": name_line.write_script,
     "fountain": fountain.write,
     "fdx": final_draft.write,
     "json": export.write_json,

@@ -33,7 +33,7 @@ from scriptforge.screenplay.format import (
     peek,
     percentage,
 )
-from scriptforge.screenplay.script import Element, Kind, normalise, speaker_key
+from scriptforge.screenplay.script import Element, Kind, Script, normalise, speaker_key
 
 CONTINUATION = "    "
 """The indent of a further line of an element."""
@@ -212,6 +212,11 @@ def write(elements: Iterable[Element]) -> Iterator[str]:
         if number and element.kind == "heading":
             yield ""
         yield from render_line(element).split("\n")
+
+
+def write_script(script: Script) -> Iterator[str]:
+    """Lay out a script; the format has no place for its title."""
+    yield from write(script.elements)
 
 
 def render_line(element: Element) -> str:
