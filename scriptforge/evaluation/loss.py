@@ -97,16 +97,7 @@ def check_not_empty(dataset: Dataset, split: str) -> None:
 
 
 def evaluate_split(model: LanguageModel, dataset: Dataset, split: str) -> Evaluation:
-    """Evaluate a model on a whole split, under both protocols.
-
-    Args:
-        model: in evaluation mode, with the dataset's vocabulary.
-        dataset: the one it was trained on.
-        split: `validation` or `test`.
-
-    Raises:
-        DatasetError: the split is empty.
-    """
+    """Evaluate a model on a whole split, under both protocols; see `evaluate_sources`."""
     return combine(evaluate_sources(model, dataset, split).values(), extent(dataset, split))
 
 
@@ -123,10 +114,9 @@ def evaluate_sources(model: LanguageModel, dataset: Dataset, split: str) -> dict
     """
     check_not_empty(dataset, split)
     about = dataset.description
-    held = {source.name: source.splits[split] for source in about.sources}
-    held = held or {dataset.name: about.splits[split]}
+    splits = {source.name: source.splits for source in about.sources} or {dataset.name: about.splits}
     return {
-        source: evaluate_ids(model, ids, _extent(held[source], dataset), dataset.vocabulary.end)
+        source: evaluate_ids(model, ids, _extent(splits[source][split], dataset), dataset.vocabulary.end)
         for source, ids in dataset.ids_by_source(split).items()
         if len(ids)
     }
@@ -180,15 +170,10 @@ def evaluate_ids(
 def stream_figures(
     model: LanguageModel, ids_N: NDArray[np.unsignedinteger], extent: Extent, first: int, rows: int = 1
 ) -> Figures:
-    """Return the `stream` figures alone.
+    """Return the `stream` figures of `evaluate_ids` alone, exact with a single row.
 
-    Args:
-        model: in evaluation mode.
-        ids_N: the tokens, at least one.
-        extent: the text that they stand for.
-        first: the token before them.
-        rows: 1 for the exact figure. With more, the tokens are cut into so many rows that are read in one
-            batch: faster, and slightly pessimistic, since each row begins from a zero state.
+    With more, the tokens are cut into so many rows that are read in one batch: faster, and slightly
+    pessimistic, since each row begins from a zero state.
     """
     rows = min(rows, len(ids_N))
     nats = _total_nats(model, *_rows(ids_N, first, rows, math.ceil(len(ids_N) / rows)))

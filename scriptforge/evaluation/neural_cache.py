@@ -99,11 +99,6 @@ class _Past:
 
     Of each position it knows the token that came (the value), the direction of the features that it came
     after (the key), whether the cache may repeat that token, and the number of the document.
-
-    Args:
-        size: H.
-        window: W.
-        device: of the features.
     """
 
     def __init__(self, size: int, window: int, device: torch.device) -> None:
@@ -122,12 +117,7 @@ class _Past:
         self._documents_K = torch.cat([self._documents_K[-window:], documents_T])
 
     def expected(self, targets_T: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:
-        """Return the cache's probability of each token of the last chunk, and whether it saw anything.
-
-        Args:
-            targets_T: the tokens of the chunk, which `add` has taken already.
-            sharpness: θ of the cache.
-        """
+        """Return the cache's probability of each token of the last chunk, and whether it saw anything."""
         steps, kept = len(targets_T), len(self._values_K)
         positions_K = torch.arange(kept, device=targets_T.device)
         ages_TK = positions_K[-steps:, None] - positions_K

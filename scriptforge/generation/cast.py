@@ -76,11 +76,7 @@ class ResolvedCast:
 
 
 def resolve_cast(options: GenerateOptions, vocabulary: Vocabulary) -> ResolvedCast:
-    """Look up the names of a cast.
-
-    Args:
-        options: of which the cast, who is next and the stage directions are taken.
-        vocabulary: for scripts, if there is any name.
+    """Look up the names of a cast; the vocabulary must be for scripts if there are any.
 
     Raises:
         UsageError: a name cannot be spelled in the vocabulary's tokens, or who is next is not of the cast.
@@ -116,12 +112,7 @@ def tidy_name(printed: str) -> str:
 
 
 def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[str]) -> None:
-    """Check that somebody of the training text has each of some names.
-
-    Args:
-        names: as typed.
-        vocabulary: knows the speakers that have a token of their own.
-        others: the names of those who have none.
+    """Check that somebody of the training text has each of some names, with a token or among the others.
 
     Raises:
         UsageError: nobody has one of the names; the nearest are suggested, or the cast is listed.
@@ -133,11 +124,7 @@ def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[s
 
 
 def check_admitted(cast: ResolvedCast, speakers: Iterable[str]) -> None:
-    """Check that all who are to speak are of the cast.
-
-    Args:
-        cast: who may speak.
-        speakers: who speaks in the prime, or is to speak next.
+    """Check that all who are to speak, in the prime or next, are of the cast.
 
     Raises:
         UsageError: one of them is not of the cast.
@@ -254,12 +241,7 @@ class CastConstraint:
 
 
 class _Roster:
-    """Those who may speak, as masks.
-
-    Args:
-        members: who; empty means everybody.
-        vocabulary: for scripts.
-    """
+    """Those who may speak, as masks; no members means everybody."""
 
     def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary) -> None:
         self.is_closed = bool(members)

@@ -97,9 +97,6 @@ class _Tokens:
     A token's form is its letters, folded, with single boundaries: before the first of several words, between
     them, after the last. A token of the word level is bounded on both sides, a layout token is a boundary.
 
-    Args:
-        vocabulary: any.
-
     Attributes:
         is_layout: by id.
         forms: by id; None for a token that ends within a character, which tells nothing yet.
@@ -161,13 +158,7 @@ class _Tokens:
 
 
 class _Rule:
-    """What may follow copied words.
-
-    Args:
-        index: the training text.
-        limit: N.
-        tokens: of the vocabulary.
-    """
+    """What may follow N copied words, the limit, in the training text of an index."""
 
     def __init__(self, index: Index, limit: int, tokens: _Tokens) -> None:
         self._index = index
@@ -216,11 +207,7 @@ class _Rule:
 
 
 class _Sequence:
-    """How far one sequence is: the copied words at its end, and what has come of the next word.
-
-    Args:
-        rule: the same for all sequences.
-    """
+    """How far one sequence is: the copied words at its end, and what has come of the next word."""
 
     def __init__(self, rule: _Rule) -> None:
         self._rule = rule
@@ -245,8 +232,9 @@ class _Sequence:
         if self._is_in_name or not self._is_near():
             return []  # the usual case, and the only one that must cost nothing
         forms = self._tokens.forms
-        if self._kept or self._is_about_to_copy():
+        if self._kept or (self._letters and self._rule.may_become_copied(self._run, self._letters)):
             # What a token makes of the letters or bytes before it depends on these: every token is tried.
+            # Letters that may still become a copied word too many were given.
             later = ((id_, self._tokens.form_after(self._kept, id_)) for id_ in range(len(forms)))
             return [id_ for id_, form in later if form and self._goes_too_far(form)]
         # Else a word begun is certainly no copy, and only a word that begins with this token can be one: such
@@ -269,10 +257,6 @@ class _Sequence:
         if self._kept:
             words += self._tokens.words_kept(self._kept)
         return words > self._rule.limit
-
-    def _is_about_to_copy(self) -> bool:
-        """Return whether the word begun, which was given, may still become a copied one too many."""
-        return bool(self._letters) and self._rule.may_become_copied(self._run, self._letters)
 
     def _goes_too_far(self, form: str) -> bool:
         return self._rule.goes_too_far(self._run, self._letters, form)

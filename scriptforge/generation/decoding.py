@@ -227,14 +227,7 @@ def keep_ends(logits_BV: Tensor, before_BV: Tensor, after_BV: Tensor, layout_siz
 
 
 def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> None:
-    """Write a state as a safetensors file.
-
-    Args:
-        state: what to write.
-        path: the file, which is replaced.
-        weights: the fingerprint of the model's weights.
-        seed: what the text began with.
-    """
+    """Write a state as a safetensors file, with the fingerprint of the weights and the text's seed."""
     tensors = {"ids": state.ids_TB, "logits": state.logits_BV}
     for part in _PARTS:
         tensors |= {f"{part}.{name}": tensor for name, tensor in getattr(state, part).items()}
@@ -244,17 +237,10 @@ def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> 
 
 
 def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
-    """Read a state.
-
-    Args:
-        path: the file.
-        weights: the fingerprint of the weights of the model that is to continue.
-
-    Returns:
-        The state, and the seed that the text began with.
+    """Return a state, and the seed that its text began with.
 
     Raises:
-        RunError: the file is missing, damaged, or of another model.
+        RunError: the file is missing or damaged, or its model had other weights than this fingerprint.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -99,11 +99,7 @@ class ScriptTranscript(Transcript):
 
 
 class _Draft:
-    """An element that is being written, and how much of it has been shown.
-
-    Args:
-        opening: the element before it has any text.
-    """
+    """An element that is being written, from its opening without text on, and how much has been shown."""
 
     def __init__(self, opening: Element) -> None:
         self._opening = opening

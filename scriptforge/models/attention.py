@@ -44,15 +44,7 @@ _BASE = 10_000.0
 
 
 def refuse_enormous(rows: int, size: int) -> None:
-    """Raise an error if a model would remember more than some megabytes of one stream.
-
-    Args:
-        rows: M of all layers taken together.
-        size: E.
-
-    Raises:
-        ValueError: it would.
-    """
+    """Raise a `ValueError` if all layers together would remember too many rows of E numbers of one stream."""
     if rows * size > LARGEST_MEMORY:
         raise ValueError(
             f"{rows:,} rows of {size:,} numbers to look back on are more than {LARGEST_MEMORY:,}"

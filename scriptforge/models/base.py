@@ -3,7 +3,7 @@
 Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol, TypeAlias
 
@@ -48,10 +48,8 @@ class ModelConfig(Protocol):
 class LanguageModel(Protocol):
     """A model that reads tokens in order and says, after each, what may come next."""
 
-    @property
-    def config(self) -> ModelConfig:
-        """Return the sizes it was built from."""
-        ...
+    config: ModelConfig
+    """The sizes it was built from."""
 
     def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Read T tokens on each of B streams, and score what may come next.
@@ -66,6 +64,7 @@ class LanguageModel(Protocol):
         """
         ...
 
+    @abstractmethod
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Read T tokens on each of B streams, without scoring.
 
@@ -78,14 +77,17 @@ class LanguageModel(Protocol):
         """
         ...
 
+    @abstractmethod
     def score(self, features_BTH: Tensor) -> Tensor:
         """Return `logits_BTV` for features; B and T may be any dimensions."""
         ...
 
+    @abstractmethod
     def initial_state(self, streams: int) -> State:
         """Return the state of `streams` streams that have read nothing, on the model's device."""
         ...
 
+    @abstractmethod
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the mean cross-entropy in nats per token, and the state after step T."""
         ...
@@ -95,31 +97,13 @@ class LanguageModel(Protocol):
         ...
 
 
-class TrainableModel(nn.Module, ABC):
+class TrainableModel(nn.Module, LanguageModel):
     """A `LanguageModel` that is a module: its weights can be trained, saved, and moved to another device."""
-
-    config: ModelConfig
 
     def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Read and score; see `LanguageModel.__call__`."""
         features_BTH, state = self.features(ids_BT, state)
         return self.score(features_BTH), state
-
-    @abstractmethod
-    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read without scoring; see `LanguageModel.features`."""
-
-    @abstractmethod
-    def score(self, features_BTH: Tensor) -> Tensor:
-        """Score features; see `LanguageModel.score`."""
-
-    @abstractmethod
-    def initial_state(self, streams: int) -> State:
-        """Return an empty state; see `LanguageModel.initial_state`."""
-
-    @abstractmethod
-    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the mean loss; see `LanguageModel.loss`."""
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return which matrices map one space to another, and so may take orthogonal steps (`muon`).

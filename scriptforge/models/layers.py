@@ -227,14 +227,7 @@ CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 def head_shapes(
     vocabulary_size: int, embedding_size: int, feature_size: int, *, tied: bool
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a `HeadedModel` but those of its network, a shared one once.
-
-    Args:
-        vocabulary_size: V.
-        embedding_size: E.
-        feature_size: H.
-        tied: whether the head's weight is the embedding.
-    """
+    """Return the shape of every weight of a `HeadedModel` but those of its network, a shared one once."""
     shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary_size, embedding_size)}
     if tied and embedding_size != feature_size:
         shapes["projection.weight"] = (embedding_size, feature_size)
@@ -263,9 +256,6 @@ class HeadedModel(TrainableModel):
         A tied head's weight is the embedding (Press and Wolf 2017, arXiv:1608.05859), which becomes as small;
         where E and H differ, a projection stands between. An embedding that is not tied keeps the unit normal
         values of `nn.Embedding`, since smaller ones learn more slowly.
-
-        Args:
-            tied: whether the head's weight is the embedding.
         """
         embedding_size, feature_size = self.embedding.embedding_dim, self.config.feature_size
         head_size = embedding_size if tied else feature_size

@@ -142,8 +142,7 @@ def _drop_connections(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
 def open_forget_gates(network: nn.RNNBase) -> None:
     """Let an LSTM begin by remembering: set the bias of its forget gates to 1 (Jozefowicz et al. 2015).
 
-    Args:
-        network: an `nn.LSTM`; its gates are input, forget, cell, output in this order, with two biases each.
+    Its gates are input, forget, cell, output in this order, with two biases each.
     """
     gate = slice(network.hidden_size, 2 * network.hidden_size)
     parameters: dict[str, Any] = dict(network.named_parameters())

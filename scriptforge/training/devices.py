@@ -113,12 +113,7 @@ def is_first_process() -> bool:
 
 
 def of_first_process(numbers: Sequence[float], device: DeviceType) -> list[float]:
-    """Return in every process what the first one measured: they must agree before they train.
-
-    Args:
-        numbers: the measurements of this process; as many in every process.
-        device: what will compute.
-    """
+    """Return in every process what the first one measured, as many numbers in each, before they train."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return list(numbers)
     state = PartialState(cpu=device == "cpu")
@@ -159,23 +154,13 @@ class Processes:
 
     def gather_generators(self) -> Tensor:
         """Return the states of the generators that dropout draws from, one row for each process."""
-        if self._device.type == "cuda":
-            own = torch.cuda.get_rng_state(self._device)
-        elif self._device.type == "mps":
-            own = torch.mps.get_rng_state()
-        else:
-            own = torch.get_rng_state()
+        own = _generator_state(self._device)
         return own[None] if self.count == 1 else gather(own[None].to(self._device)).cpu()
 
     def set_generator(self, states: Tensor) -> None:
         """Set this process's generator to its row of what `gather_generators` returned."""
         own = states[self.index].clone()  # torch reads a state from where its storage begins
-        if self._device.type == "cuda":
-            torch.cuda.set_rng_state(own, self._device)
-        elif self._device.type == "mps":
-            torch.mps.set_rng_state(own)
-        else:
-            torch.set_rng_state(own)
+        _set_generator_state(self._device, own)
 
 
 _SHARED = (PartialState, AcceleratorState, GradientState)
@@ -191,7 +176,7 @@ class ProcessState:
     """
 
     def __init__(self) -> None:
-        self._generators: dict[str, Tensor] | None = None
+        self._generators: dict[torch.device, Tensor] = {}
         self._shared: list[dict[str, Any]] = [{} for _ in _SHARED]
 
     @contextmanager
@@ -199,8 +184,7 @@ class ProcessState:
         """Exchange the caller's state for the training's, and back."""
         outer_generators = _generators()
         outer_shared = [vars(each)["_shared_state"] for each in _SHARED]
-        if self._generators is not None:
-            _set_generators(self._generators)
+        _set_generators(self._generators)
         _set_shared(self._shared)
         try:
             yield
@@ -223,24 +207,34 @@ def with_own_state(work: Generator[_Item, None, None]) -> Generator[_Item, None,
             yield item
 
 
-def _generators() -> dict[str, Tensor]:
+def _generators() -> dict[torch.device, Tensor]:
     """Return the states of PyTorch's generators, by device; a GPU's only where it is in use already."""
-    states = {"cpu": torch.get_rng_state()}
+    devices = [torch.device("cpu")]
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        states |= {f"cuda:{index}": each for index, each in enumerate(torch.cuda.get_rng_state_all())}
+        devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
-        states["mps"] = torch.mps.get_rng_state()
-    return states
+        devices.append(torch.device("mps"))
+    return {device: _generator_state(device) for device in devices}
 
 
-def _set_generators(states: dict[str, Tensor]) -> None:
+def _set_generators(states: dict[torch.device, Tensor]) -> None:
     for device, state in states.items():
-        if device == "cpu":
-            torch.set_rng_state(state)
-        elif device == "mps":
-            torch.mps.set_rng_state(state)
-        else:
-            torch.cuda.set_rng_state(state, device)
+        _set_generator_state(device, state)
+
+
+def _generator_state(device: torch.device) -> Tensor:
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else torch.get_rng_state()
+
+
+def _set_generator_state(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state)
+    else:
+        torch.set_rng_state(state)
 
 
 def _set_shared(states: list[dict[str, Any]]) -> None:

@@ -74,11 +74,6 @@ def transfer_weights(model: TrainableModel, vocabulary: Vocabulary, init_from: R
 
     Each token gets the mean of the rows of the tokens that `token_mapping` has for it, so that one that both
     vocabularies have keeps its own; or the mean of all rows, where it has none.
-
-    Args:
-        model: the new one; its weights are replaced.
-        vocabulary: the new model's.
-        init_from: the trained one.
     """
     assert isinstance(init_from.model, TrainableModel)
     old_ids = token_mapping(vocabulary, init_from.vocabulary)
@@ -132,10 +127,7 @@ def _token_axes(config: ModelConfig) -> dict[str, int]:
 def _map_rows(old: Tensor, old_ids: list[list[int]], axis: int) -> Tensor:
     """Return a weight with rows for V new tokens, each the mean of some of the U rows of an old one.
 
-    Args:
-        old: the old weight.
-        old_ids: for each new token, the tokens whose rows count; all, where it has none.
-        axis: along which dimension the rows lie.
+    Those are the rows, along the axis, of the old ids that the new token has; all, where it has none.
     """
     rows_first = old.movedim(axis, 0)
     rows_UD = rows_first.reshape(len(rows_first), -1)

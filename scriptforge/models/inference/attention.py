@@ -119,13 +119,7 @@ class _InferenceLayer:
 
 
 def weighted_values(values_KBND: Numbers, scores_BNK: Numbers, empty_BK: Numbers | None) -> Numbers:
-    """Return the values of all rows, weighted by the softmax of their scores: `found_BND`.
-
-    Args:
-        values_KBND: the values.
-        scores_BNK: how well each row's key fits the query; overwritten.
-        empty_BK: as `empty_rows` returns it.
-    """
+    """Return the values of all rows, weighted by the softmax of their scores, which are overwritten."""
     if empty_BK is not None:
         scores_BNK += empty_BK[:, None]
     scores_BNK -= scores_BNK.max(axis=-1, keepdims=True)

@@ -10,7 +10,6 @@ inputs and M outputs.
 
 import threading
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal, Protocol, TypeAlias
@@ -20,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scriptforge.errors import UsageError
-from scriptforge.models.base import ModelConfig, State
+from scriptforge.models.base import LanguageModel, State
 from scriptforge.models.layers import HeadedModel
 
 Arithmetic: TypeAlias = Literal["fp32", "int8"]
@@ -34,8 +33,8 @@ _SMALLEST = 1e-30
 _engine = threading.Lock()
 
 
-class InferenceModel(ABC):
-    """A model with its weights laid out for reading token by token; it has the protocol of `LanguageModel`.
+class InferenceModel(LanguageModel):
+    """A `LanguageModel` with the weights of another one, laid out for reading token by token.
 
     Args:
         model: in evaluation mode, on the CPU.
@@ -46,7 +45,7 @@ class InferenceModel(ABC):
     """
 
     def __init__(self, model: HeadedModel, arithmetic: Arithmetic) -> None:
-        self.config: ModelConfig = model.config
+        self.config = model.config
         self._model = model
         head_VE = model.head.weight.detach()
         self._projection: Product | None = None
@@ -66,10 +65,6 @@ class InferenceModel(ABC):
         """Read and score; see `LanguageModel.__call__`."""
         features_BTH, state = self.features(ids_BT, state)
         return self.score(features_BTH), state
-
-    @abstractmethod
-    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read without scoring; see `LanguageModel.features`."""
 
     def score(self, features_BTH: Tensor) -> Tensor:
         """Score features; see `LanguageModel.score`."""

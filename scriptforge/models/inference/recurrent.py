@@ -47,13 +47,7 @@ class InferenceRecurrent(InferenceModel):
 
 
 class Layers:
-    """The layers of `nn.LSTM`, `nn.GRU` or `nn.RNN`, and the embedding that they read.
-
-    Args:
-        embedding_VE: the embedding.
-        network: the layers.
-        arithmetic: how to multiply.
-    """
+    """The layers of `nn.LSTM`, `nn.GRU` or `nn.RNN`, and the embedding that they read."""
 
     def __init__(self, embedding_VE: Tensor, network: nn.RNNBase, arithmetic: Arithmetic) -> None:
         unit = _UNITS[type(network)]
