@@ -57,12 +57,7 @@ class Extent:
         return (self.unknown_characters + self.unknown) * math.log(max(self.alphabet, 1))
 
     def figures(self, nats: float, tokens: int) -> Figures:
-        """Return the figures of a total negative log-likelihood.
-
-        Args:
-            nats: the total, in nats.
-            tokens: how many tokens it is the sum of, 1 or more.
-        """
+        """Return the figures of a negative log-likelihood in nats, the sum over so many tokens, 1 or more."""
         per_token = nats / tokens
         per_character = (nats + self.spelling_nats) / max(self.characters, 1)
         return Figures(
@@ -123,12 +118,7 @@ def evaluate_sources(model: LanguageModel, dataset: Dataset, split: str) -> dict
 
 
 def combine(evaluations: Iterable[Evaluation], whole: Extent) -> Evaluation:
-    """Return the evaluations of the sources of a split as one of the split.
-
-    Args:
-        evaluations: of each source, at least one.
-        whole: the text that all their tokens stand for.
-    """
+    """Return the evaluations of the sources of a split, at least one, as one of the whole split."""
     parts = list(evaluations)
     if len(parts) == 1:
         return parts[0]

@@ -36,14 +36,10 @@ _CHUNK = 256
 def evaluate_cached(
     model: LanguageModel, dataset: Dataset, split: str, parameters: CacheParameters
 ) -> Figures:
-    """Evaluate a model and a cache on a whole split, each source of a mix by itself.
+    """Evaluate a model and a cache on a whole split, each source of a mix by itself; see `evaluate_sources`.
 
-    Args:
-        model: in evaluation mode, with the dataset's vocabulary.
-        dataset: the one it was trained on.
-        split: `validation` or `test`.
-        parameters: how strongly the past counts. Look for better ones on `validation`, where a weight of 0.2
-            was about the best for several corpora, at every level.
+    Look for better parameters on `validation`, where a weight of 0.2 was about the best for several corpora,
+    at every level.
 
     Raises:
         DatasetError: the split is empty.
@@ -63,14 +59,7 @@ def cached_nats(
     vocabulary: Vocabulary,
     parameters: CacheParameters,
 ) -> float:
-    """Return the negative log-likelihood of a text in nats, each token predicted by model and cache.
-
-    Args:
-        model: in evaluation mode.
-        ids_N: the text, which is read after an `<end>`.
-        vocabulary: the model's.
-        parameters: how strongly the past counts.
-    """
+    """Return the negative log-likelihood, in nats, of a text that model and cache read after an `<end>`."""
     state = model.initial_state(1)
     device = state[0].device
     sayable_V = sayable(vocabulary, device)

@@ -13,10 +13,10 @@ them speak.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
@@ -44,6 +44,9 @@ LEAST_WORDS = 4
 
 GENERATED_LINES = 2560
 """How many lines a model writes to be measured, by default."""
+
+Classifier: TypeAlias = Callable[[Sequence[str]], Iterable[str]]
+"""Who says each of some texts."""
 
 _MOST_TRAINING_LINES = 4000  # of one speaker: more take longer and change little
 _LINES_OF_A_TEXT = 40
@@ -202,11 +205,7 @@ def _by_speaker(lines: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]
 def _compared_speakers(
     learnt: defaultdict[str, list[str]], held_out: defaultdict[str, list[str]]
 ) -> list[str]:
-    """Return the keys of the speakers who say enough, most lines first.
-
-    Raises:
-        DatasetError: there are fewer than two.
-    """
+    """Return the keys of the two or more speakers who say enough, most lines first."""
     by_lines = sorted(learnt, key=lambda speaker: (-len(learnt[speaker]), speaker))
     least = max(LEAST_TRAINING_LINES, LEAST_SHARE * max(map(len, learnt.values()), default=0))
     enough = [
@@ -244,20 +243,11 @@ def require_classifier() -> None:
         ) from error
 
 
-class _Predictor(Protocol):
-    """A fitted classifier of scikit-learn's."""
-
-    def predict(self, texts: Sequence[str]) -> Iterable[str]: ...
-
-
-def _classifier(lessons: Mapping[str, list[str]]) -> _Predictor:
+def _classifier(lessons: Mapping[str, list[str]]) -> Classifier:
     """Fit a classifier to the texts of each speaker; the same texts give the same classifier.
 
     Logistic regression by stochastic gradient descent was as good as slower ways to fit it, and as support
     vectors. Every speaker has the same weight, whatever their number of lines.
-
-    Raises:
-        UsageError: scikit-learn is not installed.
     """
     require_classifier()
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -272,13 +262,13 @@ def _classifier(lessons: Mapping[str, list[str]]) -> _Predictor:
     )
     texts = [text for each in lessons.values() for text in each]
     speakers = [speaker for speaker, each in lessons.items() for _ in each]
-    fitted: _Predictor = pipeline.fit(texts, speakers)
-    return fitted
+    classifier: Classifier = pipeline.fit(texts, speakers).predict
+    return classifier
 
 
-def _recognition(classifier: _Predictor, texts_of: Mapping[str, Sequence[str]]) -> Recognition:
+def _recognition(classifier: Classifier, texts_of: Mapping[str, Sequence[str]]) -> Recognition:
     """Count how often the classifier names the right speaker; there is at least one text."""
-    named = iter(classifier.predict([text for texts in texts_of.values() for text in texts]))
+    named = iter(classifier([text for texts in texts_of.values() for text in texts]))
     counts = {speaker: len(texts) for speaker, texts in texts_of.items()}
     hits = {
         speaker: sum(name == speaker for name in islice(named, count)) for speaker, count in counts.items()

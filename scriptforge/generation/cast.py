@@ -186,12 +186,8 @@ def find_sources(
 class CastConstraint:
     """A cast as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
 
-    Args:
-        cast: who may speak.
-        vocabulary: for scripts.
-        batch_size: B.
-        must_speak: whether somebody has to speak after `PATIENCE` lines that nobody says. Without this, a
-            model that prefers to describe would never reach the number of turns asked for.
+    With `must_speak`, somebody has to speak after `PATIENCE` lines that nobody says. Without it, a model that
+    prefers to describe would never reach the number of turns asked for.
     """
 
     def __init__(

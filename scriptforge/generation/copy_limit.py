@@ -11,10 +11,6 @@ tokens are forbidden. At the char level it is `g` and `l`: `goat` would not be a
 `goat` or `goose` is not known before it is too late. After `it is the`, `g` itself could only be given by a
 prime; then `goo` may not become `goose`, but the given letters may stand.
 
-Four classes do this. `CopyLimit` makes masks for B sequences. `_Sequence` follows one: the copied words at
-its end and the letters of the word begun. `_Rule` says what may follow copied words, from the index of the
-training text. `_Tokens` says what each token does to the words of a text.
-
 `scriptforge.copying.index` says what a word is; names of speakers are no part of the text. The module
 knows nothing of models.
 

@@ -248,14 +248,11 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata.get("format") != _FORMAT:
             raise ValueError("not a decoding state")
-        parts = {
-            part: {
-                name.removeprefix(f"{part}."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(f"{part}.")
-            }
-            for part in _PARTS
-        }
+        parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
+        for name, tensor in tensors.items():
+            part, _, own_name = name.partition(".")
+            if part in parts:
+                parts[part][own_name] = tensor
         state = DecodingState(tensors["ids"].long(), tensors["logits"], **parts)
         seed = int(metadata["seed"])
     except (SafetensorError, OSError, ValueError, KeyError) as error:

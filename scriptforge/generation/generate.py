@@ -91,15 +91,12 @@ def stream(
 
 
 class Generation:
-    """The writing of B texts: iterating over it writes them, and yields what is new in each.
+    """The writing of B texts, B the `count`: iterating over it writes them, and yields what is new in each.
 
     Args:
-        model: in evaluation mode.
-        vocabulary: the one it was trained with.
-        options: what to write; B is its `count`.
+        model, vocabulary, options, index: as of `generate`.
         after: where an earlier generation of one text paused. Its random numbers are continued, and the seed
             of the options is only what the text is known by.
-        index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
         UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.

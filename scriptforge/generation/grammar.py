@@ -263,7 +263,6 @@ def _plain_rules(vocabulary: Vocabulary) -> Rules:
 
 
 def _text_tokens(vocabulary: Vocabulary) -> NDArray[np.bool_]:
-    """Return which tokens are text and known words."""
     text_V = vocabulary.is_text.copy()
     if vocabulary.unknown is not None:
         text_V[vocabulary.unknown] = False

@@ -91,7 +91,7 @@ def mix(logarithms: Tensor, cached: Tensor, applies: Tensor, weight: float) -> T
 def sayable(vocabulary: Vocabulary, device: torch.device) -> Tensor:
     """Return the tokens that the cache speaks of, `sayable_V`; part of a character may be of a letter."""
     says_something = (
-        not vocabulary.is_text[id_] or any(map(_is_sign_of_speech, text))
+        not vocabulary.is_text[id_] or any(each.isalnum() or each == _BROKEN for each in text)
         for id_, text in enumerate(vocabulary.token_texts)
     )
     sayable_V = torch.tensor(list(says_something), device=device)
@@ -104,20 +104,10 @@ def sayable_mass(logarithms_BV: Tensor, sayable_V: Tensor) -> Tensor:
     return (logarithms_BV.exp() * sayable_V).sum(-1, keepdim=True)
 
 
-def _is_sign_of_speech(character: str) -> bool:
-    return character.isalnum() or character == _BROKEN
-
-
 class CachedDecoder(ModelDecoder):
     """A model with a cache beside it; its scores are logarithms of probabilities.
 
     Memory and time are in proportion to B · W · H: at 2,000 positions of 512 features, 4 MB a sequence.
-
-    Args:
-        model: in evaluation mode.
-        batch_size: B.
-        parameters: how strongly the past counts.
-        vocabulary: the one that the model was trained with.
     """
 
     def __init__(
@@ -172,7 +162,6 @@ class CachedDecoder(ModelDecoder):
 
     @property
     def _used(self) -> int:
-        """Return how many slots of the ring have been written to."""
         return min(self._count, self._parameters.window)
 
     def _remember(self, ids_BT: Tensor, keys_BTH: Tensor) -> None:

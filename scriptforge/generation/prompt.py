@@ -113,8 +113,14 @@ def build_prompt(
         return [*end, _given_words(options.prime, vocabulary)]
     prime = parse_prime(options.prime, cast, vocabulary)
     check_admitted(cast, prime.speakers)
-    scene = _scene(options.scene)
-    sources = _sources(options, prime, cast, vocabulary, source or options.source)
+    heading = normalise(Element("heading", options.scene))
+    scene = [heading] if heading and heading.text else []
+    sources = find_sources(source or options.source or None, prime.speakers, cast, vocabulary)
+    if options.source and options.source not in sources:
+        raise UsageError(
+            f"The text to continue is written like “{source}”, not like “{options.source}”.",
+            "Leave --source out.",
+        )
     cues = own_cues(cast, sources[0] if sources else None, vocabulary)
     return [
         *end,
@@ -124,12 +130,9 @@ def build_prompt(
 
 
 def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
-    """Read a prime as lines of a script.
+    """Read what a person typed as lines of a script.
 
-    Args:
-        text: as a person typed it.
-        cast: where nobody but speakers without a token may speak, words alone are said by one of them.
-        vocabulary: for scripts.
+    Where nobody of the cast has a token of their own, words alone are said by one of them.
 
     Raises:
         UsageError: a single word seems to be a name misspelled.
@@ -140,19 +143,6 @@ def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
     words = elements[-1].text
     line = words and (_cue_in(words, vocabulary) or _sole_speaker(words, cast, vocabulary))
     return Prime((*elements[:-1], line)) if line else Prime(elements[:-1], words)
-
-
-def _sources(
-    options: GenerateOptions, prime: Prime, cast: ResolvedCast, vocabulary: Vocabulary, wanted: str | None
-) -> list[str]:
-    """Return the sources that the text may be of, in a mix; see `find_sources`."""
-    sources = find_sources(wanted or None, prime.speakers, cast, vocabulary)
-    if options.source and options.source not in sources:
-        raise UsageError(
-            f"The text to continue is written like “{wanted}”, not like “{options.source}”.",
-            "Leave --source out.",
-        )
-    return sources
 
 
 def _source_parts(sources: Sequence[str], prime: Prime, vocabulary: Vocabulary) -> Prompt:
@@ -180,12 +170,6 @@ def _choice(ids: Sequence[int]) -> Given | Drawn:
     return Given(tuple(ids)) if len(ids) == 1 else Drawn(tuple(ids))
 
 
-def _scene(heading: str) -> list[Element]:
-    """Return the heading asked for, if any."""
-    element = normalise(Element("heading", heading))
-    return [element] if element and element.text else []
-
-
 def _sole_speaker(words: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Element | None:
     """Return the line of a speaker without a token, where nobody but such may say it."""
     speaker = cast.next_speaker or next(iter(cast.members), None)
@@ -201,11 +185,7 @@ def _is_bare(last: Element, prime: str) -> bool:
 
 
 def _cue_in(words: str, vocabulary: Vocabulary) -> Element | None:
-    """Return the cue that a name alone stands for, with a colon or without.
-
-    Raises:
-        UsageError: a single word seems to be a name misspelled.
-    """
+    """Return the cue that a name alone, if it is not misspelled, stands for, with a colon or without."""
     name = words.removesuffix(":").strip()
     if vocabulary.speaker_id(name) is not None:
         return Element("dialogue", "", name)
@@ -232,7 +212,6 @@ def _given_elements(elements: Sequence[Element], source: str | None, vocabulary:
 
 
 def _given_words(text: str, vocabulary: Vocabulary) -> Given:
-    """Return the ids of a text, of which every word must be known."""
     _check_words(text, vocabulary)
     return Given(tuple(vocabulary.encode(text)))
 

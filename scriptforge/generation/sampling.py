@@ -34,13 +34,11 @@ class BatchRNG:
     def __init__(self, seeds: Sequence[int]) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._draw_ahead()
-        self._next = 0
 
     def uniform(self) -> NDArray[np.float64]:
         """Return the next number of each sequence, `(B, 1)` in 0 ≤ x < 1."""
         if self._next == _DRAWN_AHEAD:
             self._draw_ahead()
-            self._next = 0
         self._next += 1
         return self._numbers_BR[:, self._next - 1 : self._next]
 
@@ -68,6 +66,7 @@ class BatchRNG:
         self._before = torch.stack([generator.get_state() for generator in self._generators])
         numbers = [torch.rand(_DRAWN_AHEAD, generator=each) for each in self._generators]
         self._numbers_BR = torch.stack(numbers).double().numpy()
+        self._next = 0
 
 
 Scores: TypeAlias = NDArray[np.floating[Any]]
@@ -129,7 +128,6 @@ def keep_min_p(scores_BN: Scores, share: float) -> Scores:
 
 
 def _logarithms(scores_BN: Scores) -> Scores:
-    """Return the logarithms of the probabilities."""
     scaled_BN = scores_BN - scores_BN.max(-1, keepdims=True)
     logarithms_BN: Scores = scaled_BN - np.log(np.exp(scaled_BN).sum(-1, keepdims=True))
     return logarithms_BN
@@ -353,7 +351,6 @@ def _least(scores_BV: Scores, options: GenerateOptions) -> Scores | None:
 
 
 def _filters(options: GenerateOptions) -> list[Filter]:
-    """Return the functions that the options switch on, in the order of their use."""
     filters: list[Filter] = [partial(scale, temperature=options.temperature)]
     if options.top_k:
         filters.append(partial(keep_top_k, k=options.top_k))

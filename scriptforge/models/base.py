@@ -66,11 +66,7 @@ class LanguageModel(Protocol):
 
     @abstractmethod
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read T tokens on each of B streams, without scoring.
-
-        Args:
-            ids_BT: as in `__call__`.
-            state: as in `__call__`.
+        """Read T tokens on each of B streams, as `__call__` does, without scoring.
 
         Returns:
             `features_BTH`, whose row t sums up the text up to `ids_BT[:, t]`, and the state after step T.

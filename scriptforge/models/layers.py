@@ -61,13 +61,7 @@ def linear_cross_entropy(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor,
     """Compute `F.cross_entropy(F.linear(features_NH, weight_VH, bias_V), targets_N)` in less time and memory.
 
     Under autocast the products take its type; scores are compared, and gradients added up, in fp32 at
-    least. The gradient itself cannot be differentiated.
-
-    Args:
-        features_NH: what the model made of N tokens.
-        weight_VH: the head's weight.
-        bias_V: the head's bias.
-        targets_N: the tokens that came next, int64, in 0 … V-1.
+    least. The gradient itself cannot be differentiated. Targets are int64, in 0 … V-1.
 
     Returns:
         The mean over the N tokens, in nats.

@@ -96,11 +96,7 @@ class NumPyRNN(TrainableModel):
         return {"recurrent": 1}
 
     def _weights(self) -> Weights:
-        """Return the parameters as `numpy_rnn` knows them.
-
-        Raises:
-            UsageError: they are not on the CPU.
-        """
+        """Return the parameters as `numpy_rnn` knows them, which must be on the CPU."""
         parameters = list(self.parameters())
         if any(parameter.device.type != "cpu" for parameter in parameters):
             raise UsageError(

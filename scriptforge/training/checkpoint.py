@@ -135,7 +135,8 @@ def save_checkpoint(
         save_weights(moment.model, temporary / WEIGHTS)
         save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary / TENSORS)
         atomic_write(temporary / STATE, json.dumps(document, indent=1))
-        atomic_write(temporary / MANIFEST, json.dumps(_manifest(temporary), indent=1))
+        manifest = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
+        atomic_write(temporary / MANIFEST, json.dumps(manifest, indent=1))
     for step in folder.checkpoint_steps()[_KEPT:]:
         shutil.rmtree(folder.checkpoint(step))
 
@@ -213,10 +214,6 @@ def _restore_optimizer(
             moments.setdefault(int(parameter), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    return {path.name: _digest(path) for path in sorted(folder.iterdir())}
 
 
 def _digest(path: Path) -> dict[str, Any]:

@@ -86,20 +86,6 @@ def optimizer_of(model: TrainableModel, settings: Settings) -> torch.optim.Optim
     return optimizer
 
 
-def _muon(model: TrainableModel, settings: Settings) -> "Muon":
-    blocks = model.orthogonal_blocks()
-    return Muon(
-        {weight: blocks[name] for name, weight in model.named_parameters() if name in blocks},
-        [weight for name, weight in model.named_parameters() if name not in blocks],
-        matrix_rate=settings.matrix_learning_rate,
-        rate=settings.learning_rate,
-        momentum=settings.momentum,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-        precision=torch.bfloat16 if settings.precision in _HALF_FORMATS else torch.float32,
-    )
-
-
 def _adam(kind: type[torch.optim.Adam], model: TrainableModel, settings: Settings) -> torch.optim.Adam:
     return kind(
         model.parameters(),
@@ -124,15 +110,6 @@ def _adagrad(model: TrainableModel, settings: Settings) -> Adagrad:
     return Adagrad(model.parameters(), rate=settings.learning_rate, largest=largest)
 
 
-_KINDS: dict[str, Callable[[TrainableModel, Settings], torch.optim.Optimizer]] = {
-    "muon": _muon,
-    "adamw": partial(_adam, torch.optim.AdamW),
-    "adam": partial(_adam, torch.optim.Adam),
-    "rmsprop": _rmsprop,
-    "adagrad": _adagrad,
-}
-
-
 class Muon(torch.optim.Optimizer):
     """Make the momentum of some matrices orthogonal, and use decoupled Adam for the other weights.
 
@@ -140,39 +117,31 @@ class Muon(torch.optim.Optimizer):
     weight of (4·H, H) is G = 4 matrices. Each takes a step of its own, as if it were a weight of its own.
 
     Args:
-        matrices: weights of (G·M, N), whose steps are made orthogonal, and G of each.
-        others: weights that AdamW changes.
-        matrix_rate: the length of an orthogonal step: each of its singular values is about this.
-        rate: AdamW's rate.
-        momentum: decay of the matrices' running mean, 0 … 1.
-        betas: decays of AdamW's running means.
-        weight_decay: decoupled decay of the others.
-        precision: what orthogonal steps are computed in; half precision is enough.
+        model: which names the weights of (G·M, N) whose steps are made orthogonal, and G of each.
+        settings: of which `matrix_learning_rate` is the length of an orthogonal step: each of its singular
+            values is about this. `momentum` is the decay of the matrices' running mean, 0 … 1. AdamW has
+            the other rate, `beta1` and `beta2` for its running means, and `weight_decay`, which is decoupled.
+            Where the precision is half, it is that of orthogonal steps too, for which it is enough.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Loshchilov and
         Hutter 2019, arXiv:1711.05101, for the others.
     """
 
-    def __init__(
-        self,
-        matrices: Mapping[Tensor, int],
-        others: Iterable[Tensor],
-        *,
-        matrix_rate: float,
-        rate: float,
-        momentum: float,
-        betas: tuple[float, float],
-        weight_decay: float,
-        precision: torch.dtype,
-    ) -> None:
-        self._momentum = momentum
-        self._betas = betas
-        self._weight_decay = weight_decay
-        self._precision = precision
+    def __init__(self, model: TrainableModel, settings: Settings) -> None:
+        self._settings = settings
+        self._precision = torch.bfloat16 if settings.precision in _HALF_FORMATS else torch.float32
+        blocks = model.orthogonal_blocks()
+        weights = dict(model.named_parameters())
+        matrices = {weights[name]: blocks[name] for name in weights if name in blocks}
+        others = [weights[name] for name in weights if name not in blocks]
         super().__init__(
             [
-                {"params": list(matrices), "lr": matrix_rate, "blocks": list(matrices.values())},
-                {"params": list(others), "lr": rate, "blocks": []},
+                {
+                    "params": list(matrices),
+                    "lr": settings.matrix_learning_rate,
+                    "blocks": [*matrices.values()],
+                },
+                {"params": others, "lr": settings.learning_rate, "blocks": []},
             ],
             {},
         )
@@ -214,8 +183,8 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(weight)
         assert weight.grad is not None
-        mean = state["momentum"].lerp_(weight.grad, 1 - self._momentum)
-        return weight.grad.lerp(mean, self._momentum)
+        mean = state["momentum"].lerp_(weight.grad, 1 - self._settings.momentum)
+        return weight.grad.lerp(mean, self._settings.momentum)
 
     def _step_by_adam(self, weights: list[Tensor], rate: float) -> None:
         states: list[dict[str, Any]] = [self.state[weight] for weight in weights]
@@ -233,10 +202,10 @@ class Muon(torch.optim.Optimizer):
             [state["step"] for state in states],
             fused=True,
             amsgrad=False,
-            beta1=self._betas[0],
-            beta2=self._betas[1],
+            beta1=self._settings.beta1,
+            beta2=self._settings.beta2,
             lr=rate,
-            weight_decay=self._weight_decay,
+            weight_decay=self._settings.weight_decay,
             eps=_EPSILON,
             maximize=False,
         )
@@ -262,3 +231,12 @@ def orthogonalise(matrices_GMN: Tensor) -> Tensor:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if is_tall else x
+
+
+_KINDS: dict[str, Callable[[TrainableModel, Settings], torch.optim.Optimizer]] = {
+    "muon": Muon,
+    "adamw": partial(_adam, torch.optim.AdamW),
+    "adam": partial(_adam, torch.optim.Adam),
+    "rmsprop": _rmsprop,
+    "adagrad": _adagrad,
+}

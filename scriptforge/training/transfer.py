@@ -32,11 +32,6 @@ def transferred_settings(
 ) -> dict[str, Any]:
     """Return the settings that a run needs to begin with another one's weights: its architecture and sizes.
 
-    Args:
-        init_from: the other run.
-        dataset: what the new one is trained on.
-        chosen: the settings that were asked for.
-
     Raises:
         UsageError: the run reads tokens of another level, or what was asked for differs from it.
     """

@@ -138,7 +138,10 @@ class _Rounded:
     """
 
     def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
-        engine = _engine_of_machine()
+        available = torch.backends.quantized.supported_engines
+        engine = next((each for each in _ENGINES if each in available), None)
+        if engine is None:
+            raise UsageError("This machine's PyTorch cannot multiply with eight bits.", HINT_WITHOUT_INT8)
         is_measured = engine != "fbgemm"
         packed = _packed_int8(F.pad(weight_MK, (0, 2)) if is_measured else weight_MK, bias_M, engine)
         self._multiply = _measuring_product(packed) if is_measured else _scaled_product(packed)
@@ -148,7 +151,6 @@ class _Rounded:
 
 
 def _add_rows(output_RM: Tensor, rows: Sequence[Tensor]) -> Tensor:
-    """Add to each output its row, if there are any."""
     if not rows:
         return output_RM
     return output_RM.add_(rows[0] if len(rows) == 1 else torch.stack(list(rows)))
@@ -166,18 +168,6 @@ def _has_packed_fp32() -> bool:
     except (AttributeError, RuntimeError):
         return False
     return True
-
-
-def _engine_of_machine() -> str:
-    """Return the engine that this machine has for products of eight bits.
-
-    Raises:
-        UsageError: there is none.
-    """
-    for engine in _ENGINES:
-        if engine in torch.backends.quantized.supported_engines:
-            return engine
-    raise UsageError("This machine's PyTorch cannot multiply with eight bits.", HINT_WITHOUT_INT8)
 
 
 def _has_wide_sums() -> bool:
@@ -225,9 +215,6 @@ def _packed_int8(weight_MK: Tensor, bias_M: Tensor | None, engine: str) -> Any:
     """Round a matrix row by row, and pack it for an engine.
 
     The engine is a global switch of PyTorch's, which is set back afterwards.
-
-    Raises:
-        UsageError: this version of PyTorch cannot do it.
     """
     scales_M = weight_MK.abs().amax(1).clamp(min=_SMALLEST) / 127
     with _engine, warnings.catch_warnings():

@@ -168,10 +168,6 @@ def _plain_cell(sums_BH: Numbers, hidden_BH: Numbers) -> None:
     np.tanh(sums_BH, out=hidden_BH)
 
 
-def _unchanged(weight_G: Tensor) -> Tensor:
-    return weight_G
-
-
 def _to_logistic(tanh_of_half_BG: Numbers) -> None:
     tanh_of_half_BG *= 0.5
     tanh_of_half_BG += 0.5
@@ -180,7 +176,7 @@ def _to_logistic(tanh_of_half_BG: Numbers) -> None:
 _UNITS: dict[type[nn.RNNBase], _Unit] = {
     nn.LSTM: _Unit(_lstm_gates, _lstm_gates, _lstm_cell),
     nn.GRU: _Unit(_gru_inputs, _gru_hiddens, _gru_cell),
-    nn.RNN: _Unit(_unchanged, _unchanged, _plain_cell),
+    nn.RNN: _Unit(lambda weight_G: weight_G, lambda weight_G: weight_G, _plain_cell),
 }
 
 
