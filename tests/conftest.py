@@ -68,6 +68,14 @@ def seeds() -> None:
 
 
 @pytest.fixture
+def ticking_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time of a training be a matter of its steps: about four milliseconds each, on any machine."""
+    from support.clock import TickingClock
+
+    monkeypatch.setattr("scriptforge.training.schedule.time", TickingClock())
+
+
+@pytest.fixture
 def workspace_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace, which is also the current directory."""
     monkeypatch.chdir(tmp_path)

@@ -49,7 +49,7 @@ def test_a_description_from_before_there_were_mixes(folder: DatasetFolder) -> No
     folder.description.write_text(json.dumps(description))
     dataset = Dataset(folder)
     assert dataset.description.sources == []
-    assert sum(piece.lines for piece in dataset.rows("test")) == dataset.description.splits["test"].lines
+    assert sum(row.lines for row in dataset.rows("test")) == dataset.description.splits["test"].lines
 
 
 def test_a_missing_vocabulary(folder: DatasetFolder) -> None:
@@ -77,7 +77,7 @@ def test_damaged_ids(folder: DatasetFolder, damage: str) -> None:
     assert "--force" in caught.value.hint
 
 
-def test_which_split_a_piece_is_in() -> None:
+def test_which_split_a_row_is_in() -> None:
     lengths = (9, 1, 4, 1, 84, 3)  # they begin at 0, 9, 10, 14, 15 and 99
     lines = [ScriptRow(0, "", "action", "", "", length) for length in lengths]
     blocks = Division(by="block", boundaries=(10, 15))
@@ -94,14 +94,14 @@ def test_an_element_stays_whole_and_plain_text_is_cut() -> None:
     element = ScriptRow(0, "", "action", "", "abcdef", 6)
     assert list(blocks.divide([element, element])) == [("train", element), ("test", element)]
     text = element._replace(kind=PLAIN)
-    cut = [(split, piece.text, piece.characters) for split, piece in blocks.divide([text, text])]
+    cut = [(split, row.text, row.characters) for split, row in blocks.divide([text, text])]
     assert cut == [("train", "ab", 2), ("validation", "cde", 3), ("test", "f", 1), ("test", "abcdef", 6)]
 
 
 def test_a_split_of_nothing_is_passed_over() -> None:
     blocks = Division(by="block", boundaries=(2, 2))
     text = ScriptRow(0, "", PLAIN, "", "abcd", 4)
-    assert [(split, piece.text) for split, piece in blocks.divide([text])] == [
+    assert [(split, row.text) for split, row in blocks.divide([text])] == [
         ("train", "ab"),
         ("test", "cd"),
     ]

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pyarrow.parquet
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,13 +23,13 @@ rows = st.builds(
 
 @settings(max_examples=30)
 @given(written=st.lists(rows, max_size=20))
-def test_what_was_written_is_read(written: list[ScriptRow], tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+def test_what_was_written_is_read(written: list[ScriptRow], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("rows") / "scripts.parquet"
     write_rows(path, written)
     assert list(read_rows(path)) == written
 
 
-def test_a_file_from_before_pieces_knew_their_source_is_read(tmp_path: Path) -> None:
+def test_a_file_from_before_rows_knew_their_source_is_read(tmp_path: Path) -> None:
     write_rows(tmp_path / "p", [ScriptRow(0, "", PLAIN, "", "Hm.", 3, "harbour")])
     table = pyarrow.parquet.read_table(tmp_path / "p").drop_columns("source")
     pyarrow.parquet.write_table(table, tmp_path / "p")
@@ -56,5 +57,5 @@ def test_lines_of_a_stretch_and_of_an_element() -> None:
     assert ScriptRow(0, "", "dialogue", "ANN", "a\nb", 0).lines == 1
 
 
-def test_a_piece_of_a_script_is_an_element() -> None:
+def test_a_row_of_a_script_is_an_element() -> None:
     assert ScriptRow(0, "", "dialogue", "ANN", "No.", 9).element == Element("dialogue", "No.", "ANN")

@@ -137,7 +137,11 @@ class TestAtomicWriting:
         assert names_in(tmp_path) == ["file"]
 
     def test_others_may_read_what_is_written(self, tmp_path: Path) -> None:
-        atomic_write(tmp_path / "file", b"\xff")
+        before = os.umask(0o077)
+        try:
+            atomic_write(tmp_path / "file", b"\xff")
+        finally:
+            os.umask(before)
         with atomic_folder(tmp_path / "folder") as temporary:
             (temporary / "inner").touch(mode=0o600)
         modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder", "folder/inner")]
@@ -285,8 +289,10 @@ with RunFolder(Path({str(run.path)!r})).lock():
     print("held", flush=True)
     sys.stdin.read()
 """
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with subprocess.Popen([sys.executable, "-c", program], **pipes) as holder:  # type: ignore[call-overload]
+        with subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as holder:
+            assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
             with pytest.raises(RunError, match=f"trained by process {holder.pid}") as caught, run.lock():
                 pass

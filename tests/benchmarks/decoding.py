@@ -4,7 +4,7 @@ The same sizes, and the same draw from the five likeliest words; the weights are
 door that everybody uses, text and grammar included. Beside it, in the same rounds, the machine reads as many
 bytes as there are in the weights that a word needs.
 
-Shape letters: B lanes, T steps, V vocabulary, H hidden, L layers, K likeliest.
+Shape letters: B sequences, T steps, V vocabulary, H hidden, L layers, K likeliest.
 """
 
 import math
@@ -41,12 +41,12 @@ from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import DatasetFolder, RunFolder
 
 ROUNDS = 9
-LANES = 32
+SEQUENCES = 32
 SAMPLING = GenerateOptions(temperature=1, top_k=TOP_K, min_p=0)
 TRAINING = {"minutes": 0.5, "hidden_size": 256}
 TAUGHT, PLAIN = "the course's loop", "nn.LSTM, state carried along"
 OURS, INT8 = "ours", "ours, --int8"
-MANY, MANY_INT8 = f"ours, {LANES} at once", f"ours, {LANES} at once, --int8"
+MANY, MANY_INT8 = f"ours, {SEQUENCES} at once", f"ours, {SEQUENCES} at once, --int8"
 MACHINE = "reading as many bytes"
 
 
@@ -66,8 +66,8 @@ def words() -> list[Comparison]:
             PLAIN: rate_of(lambda: plain(model, 80), 80),
             OURS: steps(Generation(model, vocabulary, request(1)), 400),
             INT8: steps(Generation(model, vocabulary, request(1, int8=True)), 800),
-            MANY: steps(Generation(model, vocabulary, request(LANES)), 60, LANES),
-            MANY_INT8: steps(Generation(model, vocabulary, request(LANES, int8=True)), 100, LANES),
+            MANY: steps(Generation(model, vocabulary, request(SEQUENCES)), 60, SEQUENCES),
+            MANY_INT8: steps(Generation(model, vocabulary, request(SEQUENCES, int8=True)), 100, SEQUENCES),
             MACHINE: reading_weights(megabytes, columns=512, repetitions=60),
         },
         ROUNDS,
@@ -99,8 +99,8 @@ def characters() -> Comparison:
         PLAIN: rate_of(lambda: plain(model, 500), 500),
         OURS: steps(Generation(model, vocabulary, request(1)), 2000),
         INT8: steps(Generation(model, vocabulary, request(1, int8=True)), 3000),
-        MANY: steps(Generation(model, vocabulary, request(LANES)), 300, LANES),
-        MANY_INT8: steps(Generation(model, vocabulary, request(LANES, int8=True)), 400, LANES),
+        MANY: steps(Generation(model, vocabulary, request(SEQUENCES)), 300, SEQUENCES),
+        MANY_INT8: steps(Generation(model, vocabulary, request(SEQUENCES, int8=True)), 400, SEQUENCES),
     }
     return Comparison(
         title="writing with one layer of 512 units",
@@ -133,15 +133,15 @@ def perplexity() -> Figure:
     )
 
 
-def request(lanes: int, *, int8: bool = False) -> GenerateOptions:
-    """A text without end on so many lanes."""
-    return replace(SAMPLING, length=10**9, count=lanes, int8=int8)
+def request(sequences: int, *, int8: bool = False) -> GenerateOptions:
+    """A text without end in so many sequences."""
+    return replace(SAMPLING, length=10**9, count=sequences, int8=int8)
 
 
-def steps(writing: Generation, count: int, lanes: int = 1) -> Callable[[], float]:
-    """A contender: so many steps of a text that goes on, in tokens a second on all lanes."""
+def steps(writing: Generation, count: int, sequences: int = 1) -> Callable[[], float]:
+    """A contender: so many steps of a text that goes on, in tokens a second in all sequences."""
     going = iter(writing)
-    return rate_of(lambda: last(islice(going, count)), count * lanes)
+    return rate_of(lambda: last(islice(going, count)), count * sequences)
 
 
 def last(steps: Iterator[Sequence[str]]) -> Sequence[str]:

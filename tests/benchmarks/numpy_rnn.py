@@ -30,7 +30,7 @@ RATE = 0.1
 LARGEST_NORM = 1.0
 ROUNDS = 15
 CHARACTERS = {1: 10_000, 32: 80_000, 64: 80_000}
-"""How many are learnt from in a piece, by the number of streams."""
+"""How many are learnt from in a turn, by the number of streams."""
 EXERCISE = "one stream, step by step, one-hot vectors"
 OURS = {1: "ours, one stream", 32: "ours, 32 streams", 64: "ours, 64 streams"}
 
@@ -58,11 +58,11 @@ class Exercise:
     """A network of five arrays of doubles, whose vectors are columns."""
 
     def __init__(self) -> None:
-        dice = np.random.default_rng(1)
+        rng = np.random.default_rng(1)
         self.weights = {
-            "input": 0.01 * dice.standard_normal((HIDDEN_SIZE, VOCABULARY_SIZE)),
-            "recurrent": 0.01 * dice.standard_normal((HIDDEN_SIZE, HIDDEN_SIZE)),
-            "output": 0.01 * dice.standard_normal((VOCABULARY_SIZE, HIDDEN_SIZE)),
+            "input": 0.01 * rng.standard_normal((HIDDEN_SIZE, VOCABULARY_SIZE)),
+            "recurrent": 0.01 * rng.standard_normal((HIDDEN_SIZE, HIDDEN_SIZE)),
+            "output": 0.01 * rng.standard_normal((VOCABULARY_SIZE, HIDDEN_SIZE)),
             "hidden_bias": np.zeros((HIDDEN_SIZE, 1)),
             "output_bias": np.zeros((VOCABULARY_SIZE, 1)),
         }
@@ -124,7 +124,7 @@ class Ours:
         self.state = self.model.initial_state(streams)
 
     def steps(self) -> None:
-        """As many as a piece has."""
+        """As many as a turn has."""
         for _, (ids_BT, targets_BT) in zip(range(self.count), self.batches, strict=False):
             loss, self.state = self.model.loss(ids_BT, targets_BT, self.state)
             torch.autograd.backward(loss)

@@ -111,16 +111,16 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
     """The text of a dataset becoming files of ids, and only ids."""
     folder, description = dataset.folder, dataset.description
     assert description.division is not None
-    pieces = list(read_rows(folder.scripts))
+    rows = list(read_rows(folder.scripts))
     text = ParsedText(
         path=folder.scripts,
-        weights={pieces[0].source: 1.0},
-        divisions={pieces[0].source: description.division},
-        sizes=sizes(pieces),
-        rows=len(pieces),
+        weights={rows[0].source: 1.0},
+        divisions={rows[0].source: description.division},
+        sizes=sizes(rows),
+        rows=len(rows),
         on_progress=no_progress,
     )
-    strings = list(strings_of(pieces, dataset.vocabulary))
+    strings = list(strings_of(rows, dataset.vocabulary))
     characters = sum(map(len, strings))
 
     def ours() -> float:
@@ -141,20 +141,20 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
     )
 
 
-def sizes(pieces: Sequence[ScriptRow]) -> list[int]:
+def sizes(rows: Sequence[ScriptRow]) -> list[int]:
     """The characters of each document."""
-    found = [0] * (pieces[-1].document + 1)
-    for piece in pieces:
-        found[piece.document] += piece.characters
+    found = [0] * (rows[-1].document + 1)
+    for row in rows:
+        found[row.document] += row.characters
     return found
 
 
-def strings_of(pieces: Sequence[ScriptRow], vocabulary: Vocabulary) -> Iterator[str]:
+def strings_of(rows: Sequence[ScriptRow], vocabulary: Vocabulary) -> Iterator[str]:
     """What is encoded as text: what is said, and the names that have no token."""
-    for piece in pieces:
-        if piece.kind == "dialogue" and vocabulary.speaker_id(piece.speaker) is None:
-            yield piece.speaker
-        yield piece.text
+    for row in rows:
+        if row.kind == "dialogue" and vocabulary.speaker_id(row.speaker) is None:
+            yield row.speaker
+        yield row.text
 
 
 def encoding(tokenizer: Tokenizer, strings: Sequence[str]) -> Callable[[], None]:

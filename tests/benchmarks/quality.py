@@ -257,8 +257,8 @@ def writing_speed(folder: RunFolder) -> float:
 
     def write(seed: int) -> float:
         begun = time.perf_counter()
-        (piece,) = generate(run.model, run.vocabulary, GenerateOptions(length=WRITTEN_CHARACTERS, seed=seed))
-        return len(piece.text) / (time.perf_counter() - begun)
+        (text,) = generate(run.model, run.vocabulary, GenerateOptions(length=WRITTEN_CHARACTERS, seed=seed))
+        return len(text.text) / (time.perf_counter() - begun)
 
     return statistics.median(write(seed) for seed in range(WRITINGS))
 

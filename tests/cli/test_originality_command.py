@@ -41,7 +41,7 @@ def ask(place: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
 @pytest.fixture
 def script(tmp_path: Path, tiny_dataset: Dataset) -> Path:
     """A script with two lines of the training text between new ones."""
-    copied = [piece.text for piece in tiny_dataset.rows("train")][:2]
+    copied = [row.text for row in tiny_dataset.rows("train")][:2]
     lines = ["Bo: Hello?", *(f"ELAINE: {text}" for text in copied), "Bo: [red]Quite\x1b[2J so.[/red]"]
     path = tmp_path / "draft.txt"
     path.write_text("\n\n".join(lines) + "\n", encoding="utf-8")

@@ -14,7 +14,9 @@ parts = st.lists(st.lists(st.integers(0, 255), max_size=50), max_size=8)
 
 @settings(max_examples=30)
 @given(parts=parts, dtype=st.sampled_from((np.uint8, np.uint16, np.uint32)))
-def test_what_was_appended_is_loaded(parts: list[list[int]], dtype: type, tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+def test_what_was_appended_is_loaded(
+    parts: list[list[int]], dtype: type, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("ids") / "train.npy"
     writer = IdsWriter(path, np.dtype(dtype))
     for part in parts:

@@ -55,7 +55,7 @@ def elements(dataset: Dataset, split: str) -> dict[str, list[Element]]:
 
 
 def parsed(dataset: Dataset, split: str, source: str) -> list[Element]:
-    return [piece.element for piece in dataset.rows(split) if piece.source == source]
+    return [row.element for row in dataset.rows(split) if row.source == source]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -74,7 +74,7 @@ def test_each_corpus_is_divided_by_itself(corpora: Path) -> None:
     alone = prepared(corpora / "tales", corpora / "alone", **TENTHS)
     assert tales.division == alone.description.division
     for split in SPLITS:
-        assert parsed(dataset, split, "tales") == [piece.element for piece in alone.rows(split)]
+        assert parsed(dataset, split, "tales") == [row.element for row in alone.rows(split)]
 
 
 class TestWeights:
@@ -114,7 +114,7 @@ class TestWeights:
         (corpora / "long.txt").write_text(comedy(3500, seed=9))
         dataset = mixed(["long.txt=0.5", "bridge.txt"], corpora / "data", level="word")
         (long, bridge) = dataset.description.sources
-        whole = sum(piece.characters for piece in dataset.rows("train") if piece.source == "long")
+        whole = sum(row.characters for row in dataset.rows("train") if row.source == "long")
         assert long.splits["train"].characters == pytest.approx(0.5 * whole, rel=0.2)
         assert bridge.splits["train"].documents == long.splits["train"].documents == 1
 
@@ -144,7 +144,7 @@ class TestCasts:
     def test_casts_are_kept_apart_and_so_are_namesakes(self, corpora: Path) -> None:
         vocabulary = mixed(["harbour.txt", "bridge.txt"], corpora / "data").vocabulary
         named = {
-            name: [voice.source for voice in vocabulary.speaker_tokens_named(name)]
+            name: [token.source for token in vocabulary.speaker_tokens_named(name)]
             for name in vocabulary.speakers
         }
         both = ["harbour", "bridge"]
@@ -155,14 +155,14 @@ class TestCasts:
     def test_the_lines_of_a_source_are_spoken_by_its_own(self, corpora: Path) -> None:
         dataset = mixed(["harbour.txt", "bridge.txt"], corpora / "data")
         vocabulary = dataset.vocabulary
-        owners = {voice.id: voice.source for voice in vocabulary.speaker_tokens}
+        owners = {token.id: token.source for token in vocabulary.speaker_tokens}
         for split in SPLITS:
             for source, ids in stretches(dataset, split):
                 assert {owners[id_] for id_ in ids if id_ in owners} <= {source, None}
 
     def test_casts_may_be_merged(self, corpora: Path) -> None:
         dataset = mixed(["harbour.txt", "bridge.txt"], corpora / "data", merge_casts=True)
-        assert [voice.source for voice in dataset.vocabulary.speaker_tokens] == [None] * 4
+        assert [token.source for token in dataset.vocabulary.speaker_tokens] == [None] * 4
         assert {member.source for member in dataset.description.cast} == {None}
         assert elements(dataset, "test")["bridge"] == parsed(dataset, "test", "bridge")
 
@@ -171,7 +171,7 @@ class TestCasts:
         (corpora / "few.txt").write_text("Bo: I say little.\n\n" * 3 + play)
         dataset = mixed(["harbour.txt", "few.txt"], corpora / "data")
         vocabulary = dataset.vocabulary
-        assert [voice.source for voice in vocabulary.speaker_tokens_named("Bo")] == ["harbour"]
+        assert [token.source for token in vocabulary.speaker_tokens_named("Bo")] == ["harbour"]
         assert vocabulary.speaker_id("Bo", "few") is None
         few = next(ids for source, ids in stretches(dataset, "train") if source == "few")
         assert few[0] == vocabulary.cue
@@ -195,7 +195,7 @@ class TestPlain:
                 harbour.splits[split].tokens, tales.splits[split].tokens,
             ]  # fmt: skip
             for source, ids in apart.items():
-                text = "".join(piece.text for piece in dataset.rows(split) if piece.source == source)
+                text = "".join(row.text for row in dataset.rows(split) if row.source == source)
                 assert vocabulary.decode(ids[ids != vocabulary.end]) == text
                 assert ids[-1] == vocabulary.end
 
@@ -232,7 +232,7 @@ class TestDescription:
             for name, ids in apart.items():
                 assert plain or ids[0] == dataset.vocabulary.sources[name]
 
-    def test_pieces_know_their_source(self, corpora: Path) -> None:
+    def test_rows_know_their_source(self, corpora: Path) -> None:
         dataset = mixed(["harbour.txt", "tales"], corpora / "data")
         rows = pyarrow.parquet.read_table(dataset.folder.scripts).to_pylist()
         assert {row["source"] for row in rows} == {"harbour", "tales"}

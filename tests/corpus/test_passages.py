@@ -14,14 +14,14 @@ sizes = st.lists(st.lists(st.integers(1, 1000), min_size=1, max_size=40), min_si
 
 
 def document(number: int, elements: int, characters: int = 100, scene: int | None = None) -> list[ScriptRow]:
-    """Pieces of a document, a heading before every `scene` elements."""
+    """Rows of a document, a heading before every `scene` elements."""
     kinds = ("heading" if scene and place % scene == 0 else "action" for place in range(elements))
     return [ScriptRow(number, "", kind, "", "x", characters, "a") for kind in kinds]
 
 
 def cut(*documents: list[ScriptRow], split: str = "train", weight: float = 1.0) -> list[Passage]:
-    lengths = [sum(piece.characters for piece in pieces) for pieces in documents]
-    placed = [(split, piece) for pieces in documents for piece in pieces]
+    lengths = [sum(row.characters for row in rows) for rows in documents]
+    placed = [(split, row) for rows in documents for row in rows]
     return list(cut_passages(placed, lengths, {"a": weight}))
 
 
@@ -33,9 +33,9 @@ def test_a_document_that_is_short_enough_stays_whole() -> None:
 
 
 def test_a_long_document_is_cut_where_scenes_begin() -> None:
-    pieces = document(0, 1000, scene=37)
-    passages = cut(pieces)
-    assert [piece for passage in passages for piece in passage.rows] == pieces
+    rows = document(0, 1000, scene=37)
+    passages = cut(rows)
+    assert [row for passage in passages for row in passage.rows] == rows
     assert len(passages) > 3
     assert all(passage.rows[0].kind == "heading" for passage in passages)
     assert all(passage.characters <= LONGEST_PASSAGE for passage in passages)

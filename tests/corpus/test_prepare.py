@@ -127,9 +127,7 @@ class TestScript:
         assert description.division is not None
         assert description.division.by == "document"
         by_split: dict[str, list[Element]] = {split: [] for split in SPLITS}
-        for split, number in zip(
-            description.division.documents, sorted(range(20), key=lambda number: number), strict=True
-        ):
+        for number, split in enumerate(description.division.documents):
             by_split[split] += read(comedy(20, seed=number).splitlines())
         assert {split: elements_of(dataset, split) for split in SPLITS} == by_split
         ends = [np.count_nonzero(dataset.ids(split) == dataset.vocabulary.end) for split in SPLITS]
@@ -144,7 +142,7 @@ class TestScript:
         )
         assert sum(split.characters for split in dataset.description.splits.values()) == len(written)
 
-    def test_a_paragraph_longer_than_a_piece_becomes_several(self, tmp_path: Path) -> None:
+    def test_a_paragraph_longer_than_a_row_becomes_several(self, tmp_path: Path) -> None:
         words = " ".join(f"word{number}" for number in range(5000))
         (tmp_path / "play.txt").write_text(f"{comedy(30)}Bo: {words}\n\n{comedy(200)}")
         dataset = prepared(tmp_path / "play.txt", tmp_path / "data", level="char", **LAST_TENTH)

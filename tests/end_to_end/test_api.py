@@ -150,15 +150,6 @@ class TestModel:
 class TestProcess:
     """What a notebook would notice."""
 
-    def test_importing_imports_nothing_heavy(self) -> None:
-        program = (
-            "import sys, scriptforge; scriptforge.GenerateOptions();"
-            " heavy = {'torch', 'numpy', 'datasets', 'pydantic', 'huggingface_hub', 'rich', 'typer'};"
-            " print(sorted(heavy & set(sys.modules)))"
-        )
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert done.stdout == "[]\n"
-
     def test_the_verbs_change_nothing_and_print_nothing(self, tiny_text: Path, tmp_path: Path) -> None:
         program = OBSERVED.format(text=str(tiny_text), settings=TINY)
         done = subprocess.run(

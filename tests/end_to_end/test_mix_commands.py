@@ -73,14 +73,14 @@ def test_people_see_a_row_for_each_source(mix: Stage) -> None:
 def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
     run = Run(RunFolder(mix.path / "runs" / "run"))
     request = GenerateOptions(lines=8, count=40, seed=3, temperature=1, min_p=0)
-    for piece in generate(run.model, run.vocabulary, request):
-        assert len(piece.elements) == 8
-        assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
+    for text in generate(run.model, run.vocabulary, request):
+        assert len(text.elements) == 8
+        assert tuple(read(text.text.splitlines(), "name-line")) == text.elements
         assert set.intersection(
             set(run.vocabulary.sources),
             *(
                 {token.source for token in tokens}
-                for element in piece.elements
+                for element in text.elements
                 if (tokens := run.vocabulary.speaker_tokens_named(element.speaker))
             ),
         )

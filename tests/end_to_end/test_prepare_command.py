@@ -1,16 +1,18 @@
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command import scriptforge
 from support.tiny import comedy
 
 
-def prepare(workspace: Path, *words: str) -> dict:  # type: ignore[type-arg]
+def prepare(workspace: Path, *words: str) -> dict[str, Any]:
     done = scriptforge("prepare", *words, "--json", workspace=workspace)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 def refused(workspace: Path, *words: str) -> list[str]:

@@ -25,7 +25,8 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 def prepare(workspace: Path, *words: str | Path) -> dict[str, Any]:
     done = scriptforge("prepare", *words, "--json", "--level", "char", "--quiet", workspace=workspace)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 @pytest.mark.slow

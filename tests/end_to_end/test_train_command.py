@@ -1,7 +1,10 @@
 import json
 import re
 import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -16,10 +19,12 @@ from scriptforge.training.checkpoint import newest_checkpoint
 from scriptforge.workspace import RunFolder
 
 GIGABYTE = 2**30
+Refused: TypeAlias = Callable[..., tuple[int, str, str]]
+Training: TypeAlias = tuple[subprocess.Popen[str], RunFolder]
 
 
 @pytest.fixture
-def refused(stage: Stage, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+def refused(stage: Stage, capsys: pytest.CaptureFixture[str]) -> Refused:
     """Runs a `train` that fails within this process; gives the exit code and the two lines on stderr."""
 
     def train(*words: str) -> tuple[int, str, str]:
@@ -35,11 +40,11 @@ def refused(stage: Stage, capsys: pytest.CaptureFixture[str]):  # type: ignore[n
 
 class TestWrongUsage:
     @pytest.mark.skipif(torch.cuda.is_available(), reason=skips.HAS_GPU)
-    def test_a_gpu_where_there_is_none(self, refused) -> None:  # type: ignore[no-untyped-def]
+    def test_a_gpu_where_there_is_none(self, refused: Refused) -> None:
         code, problem, hint = refused("--gpu")
         assert code == 2 and "no GPU" in problem and "--gpu" in hint
 
-    def test_an_unknown_setting(self, refused) -> None:  # type: ignore[no-untyped-def]
+    def test_an_unknown_setting(self, refused: Refused) -> None:
         code, problem, hint = refused("--set", "hiden_size=3")
         assert code == 2 and "“hiden_size”" in problem and "hidden_size" in hint
 
@@ -74,23 +79,23 @@ class TestWrongUsage:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
-    def test_it_is_two_lines_and_2(self, refused, words: list[str], part: str) -> None:  # type: ignore[no-untyped-def]
+    def test_it_is_two_lines_and_2(self, refused: Refused, words: list[str], part: str) -> None:
         code, problem, _ = refused(*words)
         assert code == 2 and part in problem
 
 
 class TestFailing:
-    def test_a_finished_run(self, refused) -> None:  # type: ignore[no-untyped-def]
+    def test_a_finished_run(self, refused: Refused) -> None:
         code, problem, hint = refused("play", "--resume")
         assert code == 1 and "has finished" in problem and "--epochs" in hint
 
-    def test_too_little_text(self, refused, stage: Stage) -> None:  # type: ignore[no-untyped-def]
+    def test_too_little_text(self, refused: Refused, stage: Stage) -> None:
         words = ("harbour", "--name", "short", "--set", "sequence_length=60000")
         code, problem, hint = refused(*words)
         assert code == 1 and "too small" in problem and "sequence_length" in hint
         assert refused(*words)[0] == 1, "the name is not taken by the failure"
 
-    def test_divergence(self, refused, stage: Stage) -> None:  # type: ignore[no-untyped-def]
+    def test_divergence(self, refused: Refused, stage: Stage) -> None:
         hostile = ("learning_rate=10", "weight_decay=1", "warmup=0", "validations=100")
         code, problem, hint = refused(
             "--name", "wild", "--epochs", "10", *SMALL, *(f"--set={each}" for each in hostile)
@@ -181,7 +186,7 @@ def test_a_file_gives_way_to_a_flag_and_that_to_set(
 
 class TestInterrupting:
     @pytest.fixture
-    def training(self, stage: Stage, request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+    def training(self, stage: Stage, request: pytest.FixtureRequest) -> Iterator[Training]:
         """A training without an end in sight."""
         name = re.sub(r"\W+", "-", request.node.name)
         process = begin(
@@ -193,8 +198,8 @@ class TestInterrupting:
         process.communicate()
 
     @pytest.mark.slow
-    def test_ctrl_c_saves_and_the_run_goes_on(  # type: ignore[no-untyped-def]
-        self, training, refused, stage: Stage, capsys: pytest.CaptureFixture[str]
+    def test_ctrl_c_saves_and_the_run_goes_on(
+        self, training: Training, refused: Refused, stage: Stage, capsys: pytest.CaptureFixture[str]
     ) -> None:
         process, folder = training
         wait_until(process, folder.metrics.is_file)
@@ -211,7 +216,7 @@ class TestInterrupting:
         assert f"Run “{folder.name}” continues" in capsys.readouterr().err
 
     @pytest.mark.slow
-    def test_sigterm_saves_too(self, training) -> None:  # type: ignore[no-untyped-def]
+    def test_sigterm_saves_too(self, training: Training) -> None:
         process, folder = training
         wait_until(process, folder.metrics.is_file)
         code, errors = end(process, signal.SIGTERM)

@@ -20,12 +20,12 @@ WILD = GenerateOptions(temperature=1.5, min_p=0)
 
 
 def speakers(vocabulary: Vocabulary, make: Make, **asked: Any) -> list[list[str]]:
-    """Who speaks, in order, in each of some pieces."""
+    """Who speaks, in order, in each of some texts."""
     request = replace(WILD, **{"turns": 6, "count": 20} | asked)
-    pieces = generate(make(vocabulary), vocabulary, request)
+    texts = generate(make(vocabulary), vocabulary, request)
     return [
-        [speaker_key(element.speaker) for element in piece.elements if element.kind == "dialogue"]
-        for piece in pieces
+        [speaker_key(element.speaker) for element in text.elements if element.kind == "dialogue"]
+        for text in texts
     ]
 
 
@@ -43,7 +43,7 @@ def test_nobody_but_the_cast_ever_speaks(
     vocabulary: Vocabulary, untrained_model: Make, cast: tuple[str, ...]
 ) -> None:
     expected = {speaker_key(name.partition("(")[0]) for name in cast}
-    spoke = {name for piece in speakers(vocabulary, untrained_model, cast=cast) for name in piece}
+    spoke = {name for turns in speakers(vocabulary, untrained_model, cast=cast) for name in turns}
     assert spoke == expected
 
 
@@ -51,45 +51,45 @@ def test_nobody_but_the_cast_ever_speaks(
 def test_who_is_next_is_next_and_then_anybody_may_be(
     vocabulary: Vocabulary, untrained_model: Make, name: str
 ) -> None:
-    pieces = speakers(vocabulary, untrained_model, next_speaker=name)
-    assert {piece[0] for piece in pieces} == {name}
-    assert len({name for piece in pieces for name in piece[1:]}) > 1
+    spoken = speakers(vocabulary, untrained_model, next_speaker=name)
+    assert {turns[0] for turns in spoken} == {name}
+    assert len({name for turns in spoken for name in turns[1:]}) > 1
 
 
 def test_who_is_next_comes_after_the_prime(vocabulary: Vocabulary, untrained_model: Make) -> None:
     asked = {"cast": ("jerry", "elaine", "cop 2"), "next_speaker": "cop 2"}
-    for piece in speakers(vocabulary, untrained_model, prime="jerry: no\nelaine: hello", **asked):
-        assert piece[:3] == ["jerry", "elaine", "cop 2"]
+    for turns in speakers(vocabulary, untrained_model, prime="jerry: no\nelaine: hello", **asked):
+        assert turns[:3] == ["jerry", "elaine", "cop 2"]
 
 
 @pytest.mark.parametrize("name", ["cop 2", "newman"])
 def test_words_alone_are_said_by_the_cast(vocabulary: Vocabulary, untrained_model: Make, name: str) -> None:
-    for piece in speakers(vocabulary, untrained_model, prime="what is", cast=(name,)):
-        assert set(piece) == {name}
+    for turns in speakers(vocabulary, untrained_model, prime="what is", cast=(name,)):
+        assert set(turns) == {name}
 
 
 def test_lines_grow_no_longer_for_a_small_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
     def length(**asked: Any) -> int:
         request = replace(WILD, lines=4, count=60, **asked)
-        pieces = generate(untrained_model(vocabulary), vocabulary, request)
-        return sum(len(element.text) for piece in pieces for element in piece.elements)
+        texts = generate(untrained_model(vocabulary), vocabulary, request)
+        return sum(len(element.text) for text in texts for element in text.elements)
 
     everybody = length(cast=("jerry", "elaine", "uncle leo", "cop 2"))
     assert length(cast=("jerry",), stage_directions=False) < 1.3 * everybody
 
 
 def test_so_many_turns_come(vocabulary: Vocabulary, untrained_model: Make) -> None:
-    assert {len(piece) for piece in speakers(vocabulary, untrained_model, turns=3)} == {3}
+    assert {len(turns) for turns in speakers(vocabulary, untrained_model, turns=3)} == {3}
 
 
 def test_without_stage_directions_there_are_no_actions_and_no_asides(
     vocabulary: Vocabulary, untrained_model: Make
 ) -> None:
-    for piece in generate(
+    for text in generate(
         untrained_model(vocabulary), vocabulary, replace(WILD, lines=10, count=20, stage_directions=False)
     ):
-        assert all(element.kind != "action" for element in piece.elements)
-        assert not any(mark in element.text for element in piece.elements for mark in "([")
+        assert all(element.kind != "action" for element in text.elements)
+        assert not any(mark in element.text for element in text.elements for mark in "([")
 
 
 @pytest.mark.parametrize("prime", ["", "elaine: hello"])
@@ -97,20 +97,20 @@ def test_a_scene_is_the_heading_and_something_happens_in_it(
     vocabulary: Vocabulary, untrained_model: Make, prime: str
 ) -> None:
     request = replace(WILD, scene="INT. DINER - NIGHT", prime=prime, lines=3, count=10)
-    for piece in generate(untrained_model(vocabulary), vocabulary, request):
-        first, second, *_ = piece.elements
+    for text in generate(untrained_model(vocabulary), vocabulary, request):
+        first, second, *_ = text.elements
         assert (first.kind, first.text) == ("heading", "INT. DINER - NIGHT")
         assert second.kind != "heading"
 
 
-def test_the_same_seed_gives_each_lane_the_same_text_however_many_lanes_there_are(
+def test_the_same_seed_gives_each_sequence_the_same_text_however_many_there_are(
     vocabulary: Vocabulary, untrained_model: Make
 ) -> None:
     one = replace(WILD, lines=3, cast=("newman", "jerry"), next_speaker="newman", stage_directions=False)
     many = replace(one, count=4, seed=7)
-    pieces = generate(untrained_model(vocabulary), vocabulary, many)
+    texts = generate(untrained_model(vocabulary), vocabulary, many)
     alone = replace(one, seed=9)
-    assert generate(untrained_model(vocabulary), vocabulary, alone) == pieces[2:3]
+    assert generate(untrained_model(vocabulary), vocabulary, alone) == texts[2:3]
 
 
 def test_a_primed_speaker_must_be_of_the_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:

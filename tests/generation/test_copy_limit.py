@@ -31,7 +31,7 @@ PLAY = (
 TEXT = "".join(f"{element.speaker}: {element.text}\n\n" for element in PLAY)
 INDEX = Index(lines_of_script(PLAY))
 PLAIN_INDEX = Index(lines_of_text(TEXT))
-LANES = 2
+SEQUENCES = 2
 STEPS = {"word": 60, "bpe": 120, "char": 200}
 
 
@@ -80,13 +80,13 @@ class Copycat:
 def write(
     vocabulary: Vocabulary, limit: CopyLimit | None, eagerness: float, seed: int
 ) -> Iterator[str | list[Element]]:
-    """What copycats write on all lanes: elements of scripts, or plain texts."""
+    """What copycats write in all sequences: elements of scripts, or plain texts."""
     training = vocabulary.encode(TEXT) if vocabulary.plain else vocabulary.encode_elements(PLAY).ids.tolist()
-    copycats = [Copycat(training, eagerness, seed * LANES + lane) for lane in range(LANES)]
+    copycats = [Copycat(training, eagerness, seed * SEQUENCES + sequence) for sequence in range(SEQUENCES)]
     grammar = Grammar(vocabulary)
-    transcripts = [new_transcript(vocabulary) for _ in range(LANES)]
-    texts = [""] * LANES
-    position = grammar.advance(grammar.start(LANES), [vocabulary.end] * LANES)
+    transcripts = [new_transcript(vocabulary) for _ in range(SEQUENCES)]
+    texts = [""] * SEQUENCES
+    position = grammar.advance(grammar.start(SEQUENCES), [vocabulary.end] * SEQUENCES)
     for _ in range(STEPS[vocabulary.level]):
         forbidden_BV = grammar.forbidden(position)
         if limit:
@@ -96,8 +96,8 @@ def write(
         position = grammar.advance(position, ids)
         if limit:
             limit.advance(ids, drawn=True)
-        for lane, id_ in enumerate(ids):
-            texts[lane] += transcripts[lane].push(id_)
+        for sequence, id_ in enumerate(ids):
+            texts[sequence] += transcripts[sequence].push(id_)
     for text, transcript in zip(texts, transcripts, strict=True):
         yield text if vocabulary.plain else transcript.elements
 
@@ -118,7 +118,7 @@ def test_no_copy_is_longer_than_the_limit(
     level: Level, plain: bool, words: int, eagerness: float, seed: int
 ) -> None:
     vocabulary = VOCABULARIES[level, plain]
-    limit = CopyLimit(PLAIN_INDEX if plain else INDEX, vocabulary, words, LANES)
+    limit = CopyLimit(PLAIN_INDEX if plain else INDEX, vocabulary, words, SEQUENCES)
     longest = max(map(longest_copy, write(vocabulary, limit, eagerness, seed)))
     assert longest <= words
     assert not limit.relaxed
@@ -143,7 +143,7 @@ def forbidden_after(
 
     Args:
         vocabulary: for scripts.
-        ids: what a lane has read.
+        ids: what a sequence has read.
         words: the limit.
         allowed: the only ids that the grammar allows; all if there are none.
     """
@@ -202,7 +202,7 @@ def test_where_only_a_copy_can_come_it_comes_and_is_counted(vocabulary: Vocabula
     assert forbidden_after(vocabulary, ids, 3, allowed=[*only, vocabulary.end]) == ({*only}, 0)
 
 
-def test_lanes_are_limited_each_for_itself(vocabulary: Vocabulary) -> None:
+def test_sequences_are_limited_each_for_itself(vocabulary: Vocabulary) -> None:
     limit = CopyLimit(INDEX, vocabulary, 3, 2)
     for ids in zip(said(vocabulary, "It is the\n"), said(vocabulary, "at at at\n" * 4), strict=False):
         limit.advance(ids, drawn=True)

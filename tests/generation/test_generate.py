@@ -1,4 +1,4 @@
-"""Whole pieces from models that know nothing: form comes from the grammar alone."""
+"""Whole texts from models that know nothing: form comes from the grammar alone."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,52 +26,52 @@ def test_what_is_written_reads_back_the_same(
     vocabulary: Vocabulary, untrained_model: Make, sampling: GenerateOptions
 ) -> None:
     request = replace(sampling, lines=4, count=50)
-    for piece in generate(untrained_model(vocabulary), vocabulary, request):
-        assert len(piece.elements) == 4
-        assert piece.text == "".join(f"{line}\n" for line in write(piece.elements))
-        assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
-        assert tuple(Script.from_elements("", piece.elements).elements) == piece.elements
+    for text in generate(untrained_model(vocabulary), vocabulary, request):
+        assert len(text.elements) == 4
+        assert text.text == "".join(f"{line}\n" for line in write(text.elements))
+        assert tuple(read(text.text.splitlines(), "name-line")) == text.elements
+        assert tuple(Script.from_elements("", text.elements).elements) == text.elements
 
 
 @pytest.mark.parametrize("prime", ["", "elaine: what is", "what is", "jerry: no\njerry: no", "newman: hello"])
-def test_the_stream_joins_to_the_piece(vocabulary: Vocabulary, untrained_model: Make, prime: str) -> None:
+def test_the_stream_joins_to_the_text(vocabulary: Vocabulary, untrained_model: Make, prime: str) -> None:
     model = untrained_model(vocabulary)
     request = replace(WILD, prime=prime, lines=3, seed=5)
-    (piece,) = generate(model, vocabulary, request)
-    assert "".join(stream(model, vocabulary, request)) == piece.text
-    assert len(piece.elements) == 3
+    (text,) = generate(model, vocabulary, request)
+    assert "".join(stream(model, vocabulary, request)) == text.text
+    assert len(text.elements) == 3
 
 
-def test_the_plain_stream_joins_to_the_piece(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
+def test_the_plain_stream_joins_to_the_text(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
     model = untrained_model(plain_vocabulary)
     request = replace(WILD, prime="what is ", lines=3, seed=5)
-    (piece,) = generate(model, plain_vocabulary, request)
-    assert "".join(stream(model, plain_vocabulary, request)) == piece.text
-    assert piece.elements == ()
-    assert len([line for line in piece.text.split("\n") if line.strip()]) == 3
-    assert piece.text.startswith("what is")
-    assert piece.text.endswith("\n")
+    (text,) = generate(model, plain_vocabulary, request)
+    assert "".join(stream(model, plain_vocabulary, request)) == text.text
+    assert text.elements == ()
+    assert len([line for line in text.text.split("\n") if line.strip()]) == 3
+    assert text.text.startswith("what is")
+    assert text.text.endswith("\n")
 
 
 def test_the_same_request_gives_the_same_text(vocabulary: Vocabulary, untrained_model: Make) -> None:
     model = untrained_model(vocabulary)
     request = replace(WILD, prime="elaine", lines=2, count=3, seed=11)
-    pieces = generate(model, vocabulary, request)
-    assert generate(model, vocabulary, request) == pieces
-    assert [piece.seed for piece in pieces] == [11, 12, 13]
-    assert len({piece.text for piece in pieces}) == 3
-    assert generate(model, vocabulary, replace(request, seed=12, count=1)) == pieces[1:2]
+    texts = generate(model, vocabulary, request)
+    assert generate(model, vocabulary, request) == texts
+    assert [text.seed for text in texts] == [11, 12, 13]
+    assert len({text.text for text in texts}) == 3
+    assert generate(model, vocabulary, replace(request, seed=12, count=1)) == texts[1:2]
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_eight_bits_write_the_same_text_however_many_lanes_there_are(
-    vocabulary: Vocabulary, untrained_model: Make, lanes: int
+@pytest.mark.parametrize("sequences", [1, 3])
+def test_eight_bits_write_the_same_text_however_many_sequences_there_are(
+    vocabulary: Vocabulary, untrained_model: Make, sequences: int
 ) -> None:
     model = untrained_model(vocabulary)
-    request = replace(WILD, lines=2, count=lanes, seed=4, int8=True)
-    pieces = generate(model, vocabulary, request)
-    assert generate(model, vocabulary, replace(request, count=1)) == pieces[:1]
-    assert all(len(piece.elements) == 2 for piece in pieces)
+    request = replace(WILD, lines=2, count=sequences, seed=4, int8=True)
+    texts = generate(model, vocabulary, request)
+    assert generate(model, vocabulary, replace(request, count=1)) == texts[:1]
+    assert all(len(text.elements) == 2 for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_eight_bits_write_the_same_text_however_many_lanes_there_are(
 def test_the_text_opens_with_the_prime(
     vocabulary: Vocabulary, untrained_model: Make, prime: str, opening: str
 ) -> None:
-    for piece in generate(
+    for text in generate(
         untrained_model(vocabulary), vocabulary, GenerateOptions(prime=prime, lines=2, count=8)
     ):
-        assert piece.text.removeprefix("@").startswith(opening)
-        assert "is  " not in piece.text[: len(opening) + 2]
+        assert text.text.removeprefix("@").startswith(opening)
+        assert "is  " not in text.text[: len(opening) + 2]
 
 
 def test_words_alone_are_said_by_one_of_the_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
-    pieces = generate(
+    texts = generate(
         untrained_model(vocabulary), vocabulary, replace(WILD, prime="what is", lines=1, count=12)
     )
-    assert len({piece.elements[0].speaker for piece in pieces} & set(vocabulary.speakers)) > 1
-    assert all(piece.elements[0].text.startswith("what is") for piece in pieces)
+    assert len({text.elements[0].speaker for text in texts} & set(vocabulary.speakers)) > 1
+    assert all(text.elements[0].text.startswith("what is") for text in texts)
 
 
 @pytest.mark.parametrize("length", [1, 60])
@@ -108,16 +108,16 @@ def test_a_length_is_reached_and_the_line_finished(
 ) -> None:
     generation = Generation(untrained_model(vocabulary), vocabulary, replace(WILD, length=length))
     assert len(list(generation)) > length
-    (piece,) = generation.texts
-    assert piece.elements
-    assert piece.text.endswith("\n")
+    (text,) = generation.texts
+    assert text.elements
+    assert text.text.endswith("\n")
 
 
 def test_lines_of_the_prime_count_and_all_are_kept(vocabulary: Vocabulary, untrained_model: Make) -> None:
     request = GenerateOptions(prime="jerry: no\njerry: hello\nwhat is", lines=2)
-    (piece,) = generate(untrained_model(vocabulary), vocabulary, request)
-    assert len(piece.elements) == 3
-    assert piece.elements[2].text.startswith("what is")
+    (text,) = generate(untrained_model(vocabulary), vocabulary, request)
+    assert len(text.elements) == 3
+    assert text.elements[2].text.startswith("what is")
 
 
 def test_a_new_script_begins_where_one_ends(
@@ -127,9 +127,9 @@ def test_a_new_script_begins_where_one_ends(
     model = untrained_model(vocabulary)
     with torch.no_grad():
         model.head.bias[vocabulary.end] = 20
-    (piece,) = generate(model, vocabulary, replace(WILD, lines=5))
-    assert [len(element.text) for element in piece.elements] == [1] * 5
-    assert "<end>" not in piece.text
+    (text,) = generate(model, vocabulary, replace(WILD, lines=5))
+    assert [len(element.text) for element in text.elements] == [1] * 5
+    assert "<end>" not in text.text
 
 
 def test_a_model_that_never_ends_a_line_is_made_to(
@@ -139,8 +139,8 @@ def test_a_model_that_never_ends_a_line_is_made_to(
     model = untrained_model(vocabulary)
     with torch.no_grad():
         model.head.bias[~torch.from_numpy(vocabulary.is_text)] = -50
-    (piece,) = generate(model, vocabulary, GenerateOptions(lines=1))
-    assert len(piece.elements) == 1
+    (text,) = generate(model, vocabulary, GenerateOptions(lines=1))
+    assert len(text.elements) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from scriptforge.generation import generate
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read
-from scriptforge.vocabulary import LEVELS, Vocabulary
+from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 
 TEXTS = ["what now?\n", "hello, newman.\n", "(softly) no!"]
 SOURCES = {"diner": ["Jerry", "Elaine"], "bridge": ["JERRY", "Walt"]}
@@ -17,19 +17,19 @@ SOURCES = {"diner": ["Jerry", "Elaine"], "bridge": ["JERRY", "Walt"]}
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_script_has_the_speakers_of_one_source(
-    level: str, untrained_model: Callable[[Vocabulary], Recurrent]
+    level: Level, untrained_model: Callable[[Vocabulary], Recurrent]
 ) -> None:
-    vocabulary = Vocabulary.train(TEXTS, level, speakers=["Dee"], sources=SOURCES)  # type: ignore[arg-type]
+    vocabulary = Vocabulary.train(TEXTS, level, speakers=["Dee"], sources=SOURCES)
     model = untrained_model(vocabulary)
-    cues = [voice.id for voice in vocabulary.speaker_tokens]
+    cues = [token.id for token in vocabulary.speaker_tokens]
     with torch.no_grad():  # speakers with a token, and scripts that end soon
         model.head.bias[[*cues, vocabulary.end]] += 4
-    pieces = generate(model, vocabulary, GenerateOptions(lines=12, count=60, temperature=1, min_p=0))
+    texts = generate(model, vocabulary, GenerateOptions(lines=12, count=60, temperature=1, min_p=0))
     seen = set()
-    for piece in pieces:
-        assert len(piece.elements) == 12
-        assert tuple(read(piece.text.splitlines(), "name-line")) == piece.elements
-        speakers = {element.speaker for element in piece.elements}
+    for text in texts:
+        assert len(text.elements) == 12
+        assert tuple(read(text.text.splitlines(), "name-line")) == text.elements
+        speakers = {element.speaker for element in text.elements}
         of = [source for source, names in SOURCES.items() if speakers & set(names)]
         assert len(of) <= 1
         seen |= speakers

@@ -109,7 +109,7 @@ def test_no_position_is_a_dead_end(vocabulary: Vocabulary, plain_vocabulary: Voc
             assert not forbidden_BV.all(-1).any()
 
 
-def test_lanes_go_their_own_ways(vocabulary_of: Callable[[str], Vocabulary]) -> None:
+def test_sequences_go_their_own_ways(vocabulary_of: Callable[[str], Vocabulary]) -> None:
     for level in LEVELS:
         vocabulary = vocabulary_of(level)
         grammar = Grammar(vocabulary)
@@ -133,7 +133,7 @@ class TestMix:
 
     def opened(self, mix: Vocabulary, source: str) -> set[int]:
         """The kinds and cues that may open a line of a source."""
-        own = {voice.id for voice in mix.speaker_tokens if voice.source in (None, source)}
+        own = {token.id for token in mix.speaker_tokens if token.source in (None, source)}
         return {mix.heading, mix.action, mix.transition, mix.cue} | own
 
     def test_a_script_begins_with_exactly_one_source(self, mix: Vocabulary) -> None:
@@ -150,7 +150,7 @@ class TestMix:
                 allowed = {id_ for id_ in allowed_after(mix, [id_, *ids]) if not mix.is_text[id_]}
                 assert allowed - {mix.end} == self.opened(mix, source)
 
-    def test_a_lane_stays_with_its_source(self, mix: Vocabulary) -> None:
+    def test_a_sequence_stays_with_its_source(self, mix: Vocabulary) -> None:
         source = mix.sources["bridge"]
         assert allowed_after(mix, [source, mix.action, *mix.encode("what"), mix.end]) == {source}
 

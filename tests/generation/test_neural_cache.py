@@ -81,14 +81,14 @@ def test_reading_in_parts_is_reading_at_once(ids: list[int], cuts: list[int]) ->
     torch.testing.assert_close(last_1V, whole_1V)
 
 
-def test_lanes_do_not_know_of_each_other() -> None:
+def test_sequences_do_not_know_of_each_other() -> None:
     ids_BT = torch.tensor([[END, A, B, C, A, B], [END, A, END, C, C, C], [D, A, B, DOT, C, END]])
     together = CachedDecoder(MODEL, 3, OPTIONS, VOCABULARY)
     together.read(ids_BT[:, :4])
     logits_BV = together.read(ids_BT[:, 4:])
-    for lane, ids_T in enumerate(ids_BT):
+    for sequence, ids_T in enumerate(ids_BT):
         alone_1V = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_T[None])
-        torch.testing.assert_close(logits_BV[lane : lane + 1], alone_1V)
+        torch.testing.assert_close(logits_BV[sequence : sequence + 1], alone_1V)
 
 
 def test_what_came_before_comes_back() -> None:
@@ -158,7 +158,7 @@ def test_a_restored_state_goes_on_in_the_same_bits(read: int) -> None:
         CachedDecoder(new_model(hidden_size=7), 2, OPTIONS, VOCABULARY),
         ModelDecoder(MODEL, 2),
     ],
-    ids=["another number of lanes", "another window", "another model", "no cache"],
+    ids=["another number of sequences", "another window", "another model", "no cache"],
 )
 def test_a_state_of_another_kind_is_refused(other: CachedDecoder | ModelDecoder) -> None:
     other.read(torch.ones(len(other.state()["state.0"][0]), 9, dtype=torch.int64))

@@ -29,14 +29,14 @@ from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 AS_THE_MODEL_SAYS = GenerateOptions(temperature=1, min_p=0)
 
-scores_of_two_lanes = st.integers(0, 2**32).map(
+scores_of_two_sequences = st.integers(0, 2**32).map(
     lambda seed: 4 * np.random.default_rng(seed).standard_normal((2, 300))
 )
 shares = st.floats(0.01, 0.99)
 
 
 def kept(scores_BN: Scores) -> list[set[int]]:
-    return [set(np.flatnonzero(np.isfinite(lane)).tolist()) for lane in scores_BN]
+    return [set(np.flatnonzero(np.isfinite(row)).tolist()) for row in scores_BN]
 
 
 def softmax(scores_BN: Scores) -> list[list[float]]:
@@ -60,14 +60,14 @@ def draws(options: GenerateOptions, logits_V: Tensor, seed: int, count: int) -> 
     return [int(sampler.draw(logits_V[None], nothing)) for _ in range(count)]
 
 
-@given(scores_of_two_lanes, st.integers(1, 400))
+@given(scores_of_two_sequences, st.integers(1, 400))
 @settings(max_examples=30)
 def test_top_k_keeps_the_k_likeliest(scores_BN: Scores, k: int) -> None:
-    ranked = [sorted(range(300), key=lane.__getitem__, reverse=True) for lane in scores_BN.tolist()]
+    ranked = [sorted(range(300), key=row.__getitem__, reverse=True) for row in scores_BN.tolist()]
     assert kept(keep_top_k(scores_BN, k)) == [set(ids[:k]) for ids in ranked]
 
 
-@given(scores_of_two_lanes, shares)
+@given(scores_of_two_sequences, shares)
 @settings(max_examples=30)
 def test_top_p_keeps_the_fewest_that_reach_the_mass(scores_BN: Scores, mass: float) -> None:
     expected = []
@@ -77,7 +77,7 @@ def test_top_p_keeps_the_fewest_that_reach_the_mass(scores_BN: Scores, mass: flo
     assert kept(keep_top_p(scores_BN, mass)) == expected
 
 
-@given(scores_of_two_lanes, shares)
+@given(scores_of_two_sequences, shares)
 @settings(max_examples=30)
 def test_typical_keeps_those_nearest_to_the_expected_surprise(scores_BN: Scores, mass: float) -> None:
     expected = []
@@ -89,10 +89,10 @@ def test_typical_keeps_those_nearest_to_the_expected_surprise(scores_BN: Scores,
     assert kept(keep_typical(scores_BN, mass)) == expected
 
 
-@given(scores_of_two_lanes, shares)
+@given(scores_of_two_sequences, shares)
 @settings(max_examples=30)
 def test_min_p_keeps_a_share_of_the_likeliest(scores_BN: Scores, share: float) -> None:
-    expected = [{id_ for id_, p in enumerate(lane) if p >= share * max(lane)} for lane in softmax(scores_BN)]
+    expected = [{id_ for id_, p in enumerate(row) if p >= share * max(row)} for row in softmax(scores_BN)]
     assert kept(keep_min_p(scores_BN, share)) == expected
 
 
@@ -157,7 +157,7 @@ def test_temperature_zero_is_the_likeliest() -> None:
     assert draws(GenerateOptions(temperature=0), torch.tensor([0.0, 2.0, 1.0]), seed=1, count=5) == [1] * 5
 
 
-def test_a_lane_draws_the_same_whatever_stands_beside_it() -> None:
+def test_a_sequence_draws_the_same_whatever_stands_beside_it() -> None:
     logits_BV = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
     is_text_V = torch.ones(50, dtype=torch.bool)
     sampler = Sampler(AS_THE_MODEL_SAYS, [4, 5, 6], is_text_V)

@@ -127,10 +127,10 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(site: Site, tiny
 
     run = Run(tiny_run)
     request = GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)
-    (piece,) = generate(run.model, run.vocabulary, request)
-    place = str([voice.name for voice in run.vocabulary.speaker_tokens].index(SPEAKERS[0]))
+    (text,) = generate(run.model, run.vocabulary, request)
+    place = str([token.name for token in run.vocabulary.speaker_tokens].index(SPEAKERS[0]))
     shown = seen(site, run, {"lines": "5", "temperature": "0", "speaker": place})
-    assert texts(shown["outcomes"][0]) == piece.text.splitlines()
+    assert texts(shown["outcomes"][0]) == text.text.splitlines()
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])
@@ -153,8 +153,8 @@ def test_every_level_is_written_as_python_writes_it(
     wish = {"lines": "4", "temperature": "0", "words": words, "speaker": ""}
     (shown,) = seen(site, run, wish)["outcomes"]
     if plain:
-        (piece,) = generate(run.model, run.vocabulary, request)
-        assert "\n".join(texts(shown)).split() == piece.text.split()
+        (text,) = generate(run.model, run.vocabulary, request)
+        assert "\n".join(texts(shown)).split() == text.text.split()
     else:
         assert words in texts(shown)[0]
         assert len(shown["lines"]) == 4

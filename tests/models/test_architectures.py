@@ -1,4 +1,4 @@
-"""What every architecture promises: the protocol, and that it is all one how a text is cut into pieces."""
+"""What every architecture promises: the protocol, and that it is all one how a text is cut into parts."""
 
 import math
 from collections.abc import Iterator

@@ -33,9 +33,9 @@ def test_attention_is_a_mean_weighed_by_how_well_keys_fit(
     streams: int, steps: int, memory: int, heads: int
 ) -> None:
     size = 8
-    dice = torch.Generator().manual_seed(steps)
-    query_TBE = torch.randn(steps, streams, size, generator=dice)
-    keys_KBE, values_KBE = torch.randn(2, memory + steps, streams, size, generator=dice)
+    rng = torch.Generator().manual_seed(steps)
+    query_TBE = torch.randn(steps, streams, size, generator=rng)
+    keys_KBE, values_KBE = torch.randn(2, memory + steps, streams, size, generator=rng)
     filled_1B1 = torch.arange(streams, dtype=torch.float32).clamp(max=memory).view(1, -1, 1)
     mask_B1TK = attention_mask(filled_1B1, steps, memory)
     found_TBE = attend(query_TBE, keys_KBE, values_KBE, mask_B1TK, heads)
@@ -51,8 +51,8 @@ def test_attention_is_a_mean_weighed_by_how_well_keys_fit(
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 20))
 def test_turned_keys_and_queries_only_tell_how_far_apart_they_are(one: int, other: int, further: int) -> None:
     rotation = Rotation(6, 40)
-    dice = torch.Generator().manual_seed(1)
-    query_1BE, key_1BE = torch.randn(2, 1, 1, 12, generator=dice)
+    rng = torch.Generator().manual_seed(1)
+    query_1BE, key_1BE = torch.randn(2, 1, 1, 12, generator=rng)
 
     def product(query_place: int, key_place: int) -> Tensor:
         turned_1BE: Tensor = rotation(query_1BE, query_place) * rotation(key_1BE, key_place)

@@ -13,10 +13,10 @@ from scriptforge.models.layers import linear_cross_entropy
 
 def problem(tokens: int, features: int, vocabulary: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
     """Features, weight and bias, which want gradients, and targets."""
-    dice = torch.Generator().manual_seed(tokens + 31 * features + 977 * vocabulary)
+    rng = torch.Generator().manual_seed(tokens + 31 * features + 977 * vocabulary)
     shapes = (tokens, features), (vocabulary, features), (vocabulary,)
-    numbers = [torch.randn(shape, generator=dice, dtype=dtype).requires_grad_() for shape in shapes]
-    return [*numbers, torch.randint(vocabulary, (tokens,), generator=dice)]
+    numbers = [torch.randn(shape, generator=rng, dtype=dtype).requires_grad_() for shape in shapes]
+    return [*numbers, torch.randint(vocabulary, (tokens,), generator=rng)]
 
 
 def gradients(loss: Tensor, numbers: list[Tensor]) -> tuple[Tensor, ...]:

@@ -70,10 +70,10 @@ def new_model(config: ModelConfig) -> HeadedModel:
     return model
 
 
-def state_after(model: LanguageModel, lanes: int) -> State:
-    """A state that a text has led to, another one on each lane."""
+def state_after(model: LanguageModel, streams: int) -> State:
+    """A state that a text has led to, another one in each stream."""
     with torch.no_grad():
-        _, state = model.features(ids(lanes, 3).flip(0), model.initial_state(lanes))
+        _, state = model.features(ids(streams, 3).flip(0), model.initial_state(streams))
     return state
 
 
@@ -119,7 +119,7 @@ def test_reading_in_parts_is_reading_at_once(
 
 
 @every_recurrent
-def test_no_lane_is_rounded_otherwise_for_those_beside_it(config: RecurrentConfig) -> None:
+def test_no_stream_is_rounded_otherwise_for_those_beside_it(config: RecurrentConfig) -> None:
     inference = inference_model(new_model(config), "int8")
     together_BTV, _ = inference(ids(4, 6), inference.initial_state(4))
     alone_BTV, _ = inference(ids(4, 6)[1:2], inference.initial_state(1))
@@ -209,7 +209,7 @@ def test_sums_that_must_stay_narrow_are_as_good(monkeypatch: pytest.MonkeyPatch)
     torch.testing.assert_close(logits_BTV, expected_BTV, atol=TOLERANCE["int8"], rtol=0)
 
 
-def test_without_packed_products_several_lanes_are_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_packed_products_several_streams_are_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scriptforge.models.inference.linear._has_packed_fp32", lambda: False)
     model = new_model(CONFIGS["tied with a projection"])
     inference = inference_model(model)

@@ -37,11 +37,11 @@ def problem(
     streams: int = 3, steps: int = 5, vocabulary: int = 6, hidden: int = 4
 ) -> tuple[Weights, NDArray[np.int64], NDArray[np.int64], Doubles]:
     """Weights that are not small, tokens, targets and what the units are before, in double precision."""
-    dice = np.random.default_rng(streams + 31 * steps + 977 * vocabulary + 7 * hidden)
+    rng = np.random.default_rng(streams + 31 * steps + 977 * vocabulary + 7 * hidden)
     shapes = (vocabulary, hidden), (hidden, hidden), (hidden, vocabulary), (hidden,), (vocabulary,)
-    weights = Weights(*(dice.normal(scale=0.7, size=shape) for shape in shapes))
-    ids_TB, targets_TB = dice.integers(vocabulary, size=(2, steps, streams))
-    return weights, ids_TB, targets_TB, np.tanh(dice.normal(size=(streams, hidden)))
+    weights = Weights(*(rng.normal(scale=0.7, size=shape) for shape in shapes))
+    ids_TB, targets_TB = rng.integers(vocabulary, size=(2, steps, streams))
+    return weights, ids_TB, targets_TB, np.tanh(rng.normal(size=(streams, hidden)))
 
 
 def torch_loss_and_gradients(
@@ -159,13 +159,13 @@ def test_rows_are_added_to_those_of_their_tokens(ids: list[int]) -> None:
 
 def test_it_learns_to_hold_on_to_what_was_said_before_a_pause() -> None:
     """One of two tokens, a pause of two, and the first again, which follows from three steps back alone."""
-    dice = np.random.default_rng(1)
-    weights = new_weights(3, 32, dice)
+    rng = np.random.default_rng(1)
+    weights = new_weights(3, 32, rng)
     memories = [np.zeros_like(weight) for weight in weights]
     blank_BH = np.zeros((16, 32), np.float32)
     losses = []
     for _ in range(600):
-        said_5B = dice.integers(2, size=(5, 16))
+        said_5B = rng.integers(2, size=(5, 16))
         pause_5B = np.full_like(said_5B, 2)
         text_TB = np.stack([said_5B, pause_5B, pause_5B, said_5B], axis=1).reshape(20, 16)
         loss, gradients, _ = learn(weights, text_TB[:-1], text_TB[1:], blank_BH)

@@ -1,5 +1,7 @@
 """What recurrent models have of their own; what all architectures promise is in test_architectures.py."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,10 +13,10 @@ UNITS: tuple[Unit, ...] = ("lstm", "gru", "rnn")
 V, E, H = 11, 5, 7
 
 
-def new_model(**changes: object) -> Recurrent:
+def new_model(**changes: Any) -> Recurrent:
     torch.manual_seed(0)
-    sizes = {"vocabulary_size": V, "embedding_size": E, "hidden_size": H}
-    model = build(RecurrentConfig(**sizes | changes)).eval()  # type: ignore[arg-type]
+    sizes: dict[str, Any] = {"vocabulary_size": V, "embedding_size": E, "hidden_size": H}
+    model = build(RecurrentConfig(**sizes | changes)).eval()
     assert isinstance(model, Recurrent)
     return model
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -16,11 +18,11 @@ COUNTS_V = (50_000 / torch.arange(1, V + 1)).floor()
 
 def problem(tokens: int = 60, vocabulary: int = V) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Features, weight and bias, which want gradients, and targets."""
-    dice = torch.Generator().manual_seed(tokens)
-    features_NH = torch.randn(tokens, 12, generator=dice).requires_grad_()
-    weight_VH = (0.4 * torch.randn(vocabulary, 12, generator=dice)).requires_grad_()
-    bias_V = torch.randn(vocabulary, generator=dice).requires_grad_()
-    return features_NH, weight_VH, bias_V, torch.randint(vocabulary, (tokens,), generator=dice)
+    rng = torch.Generator().manual_seed(tokens)
+    features_NH = torch.randn(tokens, 12, generator=rng).requires_grad_()
+    weight_VH = (0.4 * torch.randn(vocabulary, 12, generator=rng)).requires_grad_()
+    bias_V = torch.randn(vocabulary, generator=rng).requires_grad_()
+    return features_NH, weight_VH, bias_V, torch.randint(vocabulary, (tokens,), generator=rng)
 
 
 def full_loss(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor) -> Tensor:
@@ -173,8 +175,8 @@ def test_a_tied_weight_gets_both_its_gradients() -> None:
     _, weight_VH, bias_V, targets_N = problem()
     ids_N = targets_N.flip(0)
 
-    def gradient(loss_of: object) -> Tensor:
-        loss = loss_of(F.embedding(ids_N, weight_VH), weight_VH, bias_V, targets_N)  # type: ignore[operator]
+    def gradient(loss_of: Callable[..., Tensor]) -> Tensor:
+        loss = loss_of(F.embedding(ids_N, weight_VH), weight_VH, bias_V, targets_N)
         return torch.autograd.grad(loss, weight_VH)[0]
 
     torch.testing.assert_close(gradient(SampledSoftmax(COUNTS_V, V)), gradient(full_loss))

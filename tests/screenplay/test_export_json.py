@@ -60,6 +60,6 @@ def test_a_file_of_it_is_a_corpus(tmp_path: Path, script: Script) -> None:
     path = tmp_path / "script.json"
     path.write_text(write(script, "json"), encoding="utf-8")
     source = Source("script", LocalPath(path=path))
-    pieces = list(parse(fetch(source), plain=False, parsing=Parsing()))
-    assert [piece.element for piece in pieces] == list(script.elements)
-    assert {piece.title for piece in pieces} <= {script.title or "1"}
+    rows = list(parse(fetch(source), plain=False, parsing=Parsing()))
+    assert [row.element for row in rows] == list(script.elements)
+    assert {row.title for row in rows} <= {script.title or "1"}

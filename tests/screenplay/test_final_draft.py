@@ -169,7 +169,7 @@ def read_script(text: str, format: str = "fdx") -> Script:
     return Script.from_elements(reading.title, reading)
 
 
-def pieces(path: Path) -> tuple[list[ScriptRow], Parsing]:
+def rows(path: Path) -> tuple[list[ScriptRow], Parsing]:
     source, parsing = Source("corpus", LocalPath(path=path)), Parsing()
     return list(parse(fetch(source), False, parsing)), parsing
 
@@ -428,10 +428,10 @@ def test_a_file_is_read_in_its_encoding_and_titled_by_its_title_page(tmp_path: P
     word = {"koi8-r": "чайник", "iso-8859-2": "čajník"}.get(encoding, "théière")
     text = HARBOUR.replace("UTF-8", encoding.upper()).replace("Rain", word)
     (tmp_path / "harbour.fdx").write_bytes(text.encode(encoding))
-    found, parsing = pieces(tmp_path / "harbour.fdx")
-    assert [piece.element for piece in found[:1]] == ELEMENTS[:1]
+    found, parsing = rows(tmp_path / "harbour.fdx")
+    assert [row.element for row in found[:1]] == ELEMENTS[:1]
     assert found[1].text == f"A kettle shrieks. {word} & wind."
-    assert {piece.title for piece in found} == {"The Kettle"}
+    assert {row.title for row in found} == {"The Kettle"}
     assert parsing.text_format == "fdx"
 
 
@@ -439,7 +439,7 @@ def test_a_file_is_read_in_its_encoding_and_titled_by_its_title_page(tmp_path: P
 def test_a_broken_file_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
     (tmp_path / "harbour.fdx").write_text(text, encoding="utf-8")
     with pytest.raises(CorpusError, match=r"^“harbour\.fdx” (is|breaks)") as raised:
-        pieces(tmp_path / "harbour.fdx")
+        rows(tmp_path / "harbour.fdx")
     assert "\n" not in raised.value.message + raised.value.hint
 
 
@@ -447,6 +447,6 @@ def test_one_broken_file_in_a_folder_is_left_out_and_named(tmp_path: Path) -> No
     for number in range(4):
         (tmp_path / f"{number}.fdx").write_text(HARBOUR, encoding="utf-8")
     (tmp_path / "2.fdx").write_text(HARBOUR[:1500], encoding="utf-8")
-    found, parsing = pieces(tmp_path)
-    assert [len(list(group)) for _, group in groupby(found, key=lambda piece: piece.document)] == [12, 12, 12]
+    found, parsing = rows(tmp_path)
+    assert [len(list(group)) for _, group in groupby(found, key=lambda row: row.document)] == [12, 12, 12]
     assert any("“2.fdx” breaks off" in note for note in parsing.notes)

@@ -272,7 +272,7 @@ def test_a_file_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "kettle.xml").write_bytes(text.encode(encoding))
     source, parsing = Source("kettle", LocalPath(path=tmp_path / "kettle.xml")), Parsing()
     found = list(parse(fetch(source), False, parsing))
-    assert {piece.title for piece in found} == {"The Kettle"}
+    assert {row.title for row in found} == {"The Kettle"}
     assert f"(softly) O {word}, O bowl," in found[7].text
     assert parsing.text_format == "xml-play"
 

@@ -58,7 +58,7 @@ def begin(*words: str | Path, workspace: Path) -> subprocess.Popen[str]:
         text=True,
     )
     assert process.stderr is not None
-    process.first_line = process.stderr.readline()  # type: ignore[attr-defined]
+    process.stderr.readline()
     return process
 
 

@@ -30,10 +30,10 @@ def decode_elements(vocabulary: Vocabulary, ids: ArrayLike) -> list[Element]:
         }
     ids_T = np.asarray(ids, dtype=np.int64)
     head, *rest = np.split(ids_T, np.flatnonzero(~vocabulary.is_text[ids_T]))
-    pieces = [(vocabulary.end, head), *((int(piece[0]), piece[1:]) for piece in rest)]
+    parts = [(vocabulary.end, head), *((int(part[0]), part[1:]) for part in rest)]
     elements: list[Element] = []
     before = None
-    for opening, text_ids in pieces:
+    for opening, text_ids in parts:
         text = vocabulary.decode(text_ids)
         if opening == says and before == cue:
             elements[-1] = Element("dialogue", text, elements[-1].speaker)

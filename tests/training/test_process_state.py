@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_what_a_caller_draws_between_two_events_changes_no_training(
 
 
 def test_a_caller_and_a_generator_each_draw_from_a_state_of_their_own() -> None:
-    def work(seed: int):  # type: ignore[no-untyped-def]
+    def work(seed: int) -> Generator[float, None, None]:
         torch.manual_seed(seed)
         for _ in range(3):
             yield torch.rand(1).item()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +11,7 @@ import pytest
 
 def launcher() -> list[str]:
     """The command that starts two processes of whatever comes after it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run"]
-    return [*torchrun, "--nproc_per_node", "2", "--master_port", str(port)]
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
 def launch(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

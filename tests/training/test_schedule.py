@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.config import resolve
-from scriptforge.training.schedule import TrainingSegment, share_of_peak
+from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
 
 SETTINGS = resolve({"epochs": 1, "warmup": 0.2, "final_learning_rate": 0.1})
 shares = st.floats(0, 1)
@@ -40,11 +40,24 @@ def test_without_warmup_and_fall_it_is_constant() -> None:
     assert {share_of_peak(step / 10, settings) for step in range(11)} == {1.0}
 
 
-def test_a_leg_of_steps() -> None:
+def test_a_segment_of_steps() -> None:
     segment = TrainingSegment(first_step=100, first_second=7.0, steps=50, seconds=None)
     assert [segment.progress(step, 99.0) for step in (100, 125, 150, 151)] == [0.0, 0.5, 1.0, 1.0]
 
 
-def test_a_leg_of_seconds() -> None:
+def test_a_segment_of_seconds() -> None:
     segment = TrainingSegment(first_step=100, first_second=7.0, steps=None, seconds=10.0)
     assert [segment.progress(0, second) for second in (7.0, 12.0, 17.0, 18.0)] == [0.0, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.usefixtures("ticking_clock")
+def test_training_time_goes_on_from_what_an_earlier_clock_had_reached() -> None:
+    clock = Clock(seconds_before=7.0)  # reads the time twice
+    assert [clock.seconds(), clock.seconds()] == pytest.approx([7.004, 7.006])
+
+
+@pytest.mark.usefixtures("ticking_clock")
+def test_a_clock_rings_once_in_every_interval() -> None:
+    clock = Clock()
+    rang = [clock.rings(0.019) for _ in range(40)]
+    assert [number for number, rings in enumerate(rang, start=1) if rings] == [10, 20, 30, 40]

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -15,14 +17,14 @@ def test_a_batch_is_a_slice_of_the_text_without_end(
 ) -> None:
     inputs_BT, targets_BT = Streams(ids, batch_size, length).batch(step)
     endless = list(ids) * (2 + (step + 1) * length // len(ids) + 1)
-    for lane in range(batch_size):
-        begin = lane * len(ids) // batch_size + step * length
-        assert inputs_BT[lane].tolist() == endless[begin : begin + length]
-        assert targets_BT[lane].tolist() == endless[begin + 1 : begin + length + 1]
+    for stream in range(batch_size):
+        begin = stream * len(ids) // batch_size + step * length
+        assert inputs_BT[stream].tolist() == endless[begin : begin + length]
+        assert targets_BT[stream].tolist() == endless[begin + 1 : begin + length + 1]
 
 
 @given(texts, sizes, sizes, st.integers(0, 50))
-def test_a_lane_goes_on_where_it_stopped(ids: np.ndarray, batch_size: int, length: int, step: int) -> None:
+def test_a_stream_goes_on_where_it_stopped(ids: np.ndarray, batch_size: int, length: int, step: int) -> None:
     streams = Streams(ids, batch_size, length)
     _, targets_BT = streams.batch(step)
     inputs_BT, _ = streams.batch(step + 1)
@@ -41,7 +43,7 @@ def test_ids_that_a_device_holds_give_the_same_batches(
 
 
 @given(texts, sizes, sizes, st.integers(0, 50), st.integers(1, 4))
-def test_the_shares_of_processes_are_the_lanes_of_one(
+def test_the_shares_of_processes_are_the_streams_of_one(
     ids: np.ndarray, batch_size: int, length: int, step: int, processes: int
 ) -> None:
     shares = [Streams(ids, batch_size, length, (rank, processes)) for rank in range(processes)]
@@ -64,7 +66,7 @@ def test_shares_are_disjoint_in_an_epoch() -> None:
     assert set.union(*read) == set(range(240))
 
 
-def test_ids_come_as_int64_from_a_memory_map(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_ids_come_as_int64_from_a_memory_map(tmp_path: Path) -> None:
     np.save(tmp_path / "ids.npy", np.arange(100, dtype=np.uint16))
     inputs_BT, targets_BT = Streams(np.load(tmp_path / "ids.npy", mmap_mode="r"), 2, 8).batch(3)
     assert inputs_BT.dtype == targets_BT.dtype == torch.int64

@@ -75,6 +75,7 @@ def test_every_kind_of_training_ends_well(
     assert evaluate_split(Run(folder).model, tiny_dataset, "validation") == finished.best
 
 
+@pytest.mark.usefixtures("ticking_clock")
 def test_reports_come_in_order(tiny_dataset: Dataset, folder: RunFolder) -> None:
     reports = list(start(tiny_dataset, small(), folder, "cpu"))
     first, *middle, last = reports
@@ -87,7 +88,9 @@ def test_reports_come_in_order(tiny_dataset: Dataset, folder: RunFolder) -> None
     assert validations[-1].epochs == pytest.approx(2, abs=0.02)
     assert all(a.step < b.step and a.seconds < b.seconds for a, b in pairwise(validations))
     assert validations[-1].training_nats_per_token < validations[0].training_nats_per_token
-    assert all(0 < report.progress <= 1 for report in middle if isinstance(report, StepsDone))
+    progress = [report.progress for report in middle if isinstance(report, StepsDone)]
+    assert progress and progress[0] > 0 and progress[-1] <= 1
+    assert progress == sorted(progress)
 
 
 def test_the_best_weights_are_kept(tiny_dataset: Dataset, folder: RunFolder) -> None:
@@ -152,9 +155,13 @@ class TestADeviceThatIsNotWaitedFor:
         assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
+@pytest.mark.usefixtures("ticking_clock")
 def test_minutes_end_a_training(tiny_dataset: Dataset, folder: RunFolder) -> None:
-    finished = finish(start(tiny_dataset, small(minutes=0.02), folder, "cpu"))
-    assert finished.seconds >= 1.2
+    *middle, last = start(tiny_dataset, small(minutes=0.01), folder, "cpu")
+    assert isinstance(last, Finished)
+    assert last.seconds == pytest.approx(0.6, abs=0.02)
+    seconds = [report.validation.seconds for report in validated(middle)]
+    assert seconds == pytest.approx([0.12, 0.24, 0.36, 0.48, 0.6], abs=0.02)
 
 
 def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, folder: RunFolder) -> None:
@@ -218,7 +225,8 @@ class TestTooLittleText:
         text = tmp_path / "play.txt"
         text.write_text(comedy(5))
         dataset = prepared(text, tmp_path / "data", validation=0.3, test=0)
-        finish(start(dataset, small(batch_size=500, sequence_length=8), folder, "cpu"))
+        finished = finish(start(dataset, small(batch_size=500, sequence_length=8), folder, "cpu"))
+        assert evaluate_split(Run(folder).model, dataset, "validation") == finished.best
 
     def test_nothing_of_the_run_before_is_lost(
         self, tiny_dataset: Dataset, tiny_text: Path, tmp_path: Path, folder: RunFolder

@@ -14,7 +14,8 @@ from scriptforge.errors import UsageError
 from scriptforge.models import TrainableModel, build
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.training.trainer import start
+from scriptforge.training.checkpoint import newest_checkpoint
+from scriptforge.training.trainer import resume, start
 from scriptforge.training.transfer import token_mapping, transfer_weights, transferred_settings
 from scriptforge.workspace import RunFolder
 
@@ -79,6 +80,10 @@ def test_a_run_that_begins_with_anothers_weights_says_so_and_can_be_resumed(
     record = RunDescription.load(folder).init_from
     assert record is not None
     assert (record.name, record.fingerprint) == ("parent", init_from.fingerprint)
+    before = newest_checkpoint(folder)[0].name
+    assert finish(resume(later, folder, "cpu", epochs=0.2)).best.tokens == len(later.ids("validation"))
+    assert newest_checkpoint(folder)[0].name > before
+    assert RunDescription.load(folder).init_from == record
 
 
 def test_another_architecture_size_or_level_is_refused(

@@ -1,4 +1,4 @@
-"""Searches in this process, with trials of a tenth of a second."""
+"""Searches in this process, with trials of two or three steps: their seconds are those of a ticking clock."""
 
 import math
 import tomllib
@@ -29,6 +29,8 @@ from scriptforge.tuning.space import Space
 from scriptforge.tuning.study import Plan, Study, copied_into_workspace, open_study
 from scriptforge.workspace import StudyFolder, Workspace
 
+pytestmark = pytest.mark.usefixtures("ticking_clock")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
@@ -38,7 +40,7 @@ def folder(tmp_path: Path) -> StudyFolder:
 @pytest.fixture
 def plan(small_space: str) -> Plan:
     space = Space.parsed(tomllib.loads(small_space))
-    return Plan(trials=3, seconds=0.1, space=space, pruner="none", accelerator="cpu", seed=1)
+    return Plan(trials=3, seconds=0.01, space=space, pruner="none", accelerator="cpu", seed=1)
 
 
 def with_space(plan: Plan, more: str, **changes: Any) -> Plan:
@@ -198,7 +200,7 @@ class TestGoingOn:
     @pytest.mark.parametrize(
         ("change", "problem"),
         [
-            ({"seconds": 0.2}, "trials of 0.1 seconds, not of 0.2"),
+            ({"seconds": 0.2}, "trials of 0.01 seconds, not of 0.2"),
             ({"space": Space.default()}, "another search space"),
         ],
     )
@@ -273,6 +275,6 @@ class TestStorage:
             pass
         with (
             pytest.raises(StudyError, match="readonly database"),
-            open_study(folder, address + "&mode=ro", tiny_dataset, replace(plan, seconds=0.1)) as study,
+            open_study(folder, address + "&mode=ro", tiny_dataset, plan) as study,
         ):
             heard(study)

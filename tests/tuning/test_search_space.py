@@ -74,7 +74,9 @@ class TestDrawing:
     ) -> None:
         high = low + steps * step
         space = parsed(f"hidden_size = {{low = {low}, high = {high}, step = {step}}}")
-        assert (value in space.entries["hidden_size"]) == (value in range(low, high + 1, step))  # type: ignore[operator]
+        entry = space.entries["hidden_size"]
+        assert isinstance(entry, Range)
+        assert (value in entry) == (value in range(low, high + 1, step))
 
     @given(tenths=st.integers(0, 9))
     def test_decimal_steps_are_taken_as_they_are_written(self, tenths: int) -> None:

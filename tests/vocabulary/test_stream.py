@@ -1,4 +1,4 @@
-"""Streaming: pieces that join to the whole, at every level."""
+"""Streaming: parts that join to the whole, at every level."""
 
 import pytest
 from hypothesis import given
@@ -16,13 +16,13 @@ def streamed(vocabulary: Vocabulary, ids: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_pieces_join_to_the_text(level: Level) -> None:
+def test_parts_join_to_the_text(level: Level) -> None:
     vocabulary = VOCABULARIES[level]
     assert "".join(streamed(vocabulary, vocabulary.encode(TEXT))) == TEXT
 
 
 @given(data=st.data())
-def test_pieces_of_any_ids_join_to_what_decoding_gives(data: st.DataObject) -> None:
+def test_parts_of_any_ids_join_to_what_decoding_gives(data: st.DataObject) -> None:
     vocabulary = VOCABULARIES[data.draw(st.sampled_from(LEVELS))]
     ids = data.draw(st.lists(st.integers(0, vocabulary.size - 1)))
     assert "".join(streamed(vocabulary, ids)) == vocabulary.decode(ids)
@@ -36,14 +36,14 @@ def test_a_space_comes_with_the_word_after_it() -> None:
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_a_character_is_given_once_whole(level: Level) -> None:
     vocabulary = VOCABULARIES[level]
-    pieces = streamed(vocabulary, vocabulary.encode("🐕!"))
-    assert [piece for piece in pieces if piece] == ["🐕", "!"]
-    assert len(pieces) > 3
+    parts = streamed(vocabulary, vocabulary.encode("🐕!"))
+    assert [part for part in parts if part] == ["🐕", "!"]
+    assert len(parts) > 3
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_a_character_left_incomplete_shows_at_the_end(level: Level) -> None:
     vocabulary = VOCABULARIES[level]
-    *pieces, last = streamed(vocabulary, vocabulary.encode("a🐕")[:-1])
-    assert "".join(pieces) == "a"
+    *parts, last = streamed(vocabulary, vocabulary.encode("a🐕")[:-1])
+    assert "".join(parts) == "a"
     assert set(last) == {"�"}

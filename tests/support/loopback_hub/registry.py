@@ -6,7 +6,11 @@ from typing import Any
 from support.loopback_hub.messages import Refused, Seen
 from support.loopback_hub.repositories import Commit, Kind, Repository
 
-_PREFIXES: dict[str, Kind] = {"": "model", "datasets/": "dataset", "spaces/": "space"}
+_KINDS: dict[str, Kind] = {
+    "": "model", "datasets/": "dataset", "spaces/": "space",
+    "model": "model", "dataset": "dataset", "space": "space",
+}  # fmt: skip
+"""Of repositories, by how the two kinds of addresses name them."""
 
 
 class Registry:
@@ -66,8 +70,8 @@ class Registry:
         Raises:
             Refused: there is none, or whoever asks may not know of it.
         """
-        kind = _PREFIXES[parts["prefix"]] if "prefix" in parts else parts["kind"]
-        repository = self.repositories.get((kind, parts["id"]))  # type: ignore[arg-type]
+        kind = _KINDS[parts["prefix"] if "prefix" in parts else parts["kind"]]
+        repository = self.repositories.get((kind, parts["id"]))
         user = self.user(seen)
         if repository is None or (repository.private and user != repository.owner):
             raise Refused(404 if user else 401, "RepoNotFound", "Repository not found")
