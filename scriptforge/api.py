@@ -192,12 +192,13 @@ def train(
         UsageError: the options do not go together.
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
     """
+    from scriptforge.dataset import Dataset
     from scriptforge.tracking.train import train as train_run
 
     found = Workspace.find(workspace)
     with _bars(progress) as on_progress:
         events = train_run(
-            _dataset(dataset, found),
+            dataset if isinstance(dataset, Dataset) else Dataset(found.dataset(dataset)),
             with_fields(options or TrainOptions(), fields),
             found,
             name=name,
@@ -257,7 +258,7 @@ def generate(
     Raises:
         UsageError: this model cannot write that, or a value is out of its range.
     """
-    return _session(_model(model, workspace), with_fields(options or GenerateOptions(), fields)).write()
+    return _session(model, options, workspace, fields).write()
 
 
 def stream(
@@ -278,7 +279,7 @@ def stream(
     Raises:
         UsageError: as of `generate`.
     """
-    return _session(_model(model, workspace), with_fields(options or GenerateOptions(), fields)).stream()
+    return _session(model, options, workspace, fields).stream()
 
 
 def evaluate(
@@ -416,12 +417,6 @@ def _model(model: ModelOrName, workspace: str | Path | None) -> Model:
     return model if isinstance(model, Model) else load(model, workspace=workspace)
 
 
-def _dataset(dataset: "Dataset | str | None", workspace: Workspace) -> "Dataset":
-    from scriptforge.dataset import Dataset
-
-    return dataset if isinstance(dataset, Dataset) else Dataset(workspace.dataset(dataset))
-
-
 def _trained(
     events: "Iterable[TrainingEvent]", workspace: Workspace, on_progress: "ProgressCallback"
 ) -> Model:
@@ -438,7 +433,13 @@ def _trained(
     raise AssertionError("a training that nobody stops ends with Finished")
 
 
-def _session(model: Model, options: GenerateOptions) -> "Session":
+def _session(
+    model: ModelOrName,
+    options: GenerateOptions | None,
+    workspace: str | Path | None,
+    fields: dict[str, Any],
+) -> "Session":
     from scriptforge.generation.generate import Session
 
-    return Session(model.run, options, dataset=model.open_dataset() if options.max_copy else None)
+    opened, options = _model(model, workspace), with_fields(options or GenerateOptions(), fields)
+    return Session(opened.run, options, dataset=opened.open_dataset() if options.max_copy else None)

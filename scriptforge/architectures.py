@@ -1,12 +1,12 @@
 """The architectures that a model may have: one entry each, and all that is known of one before it is built.
 
 A new architecture is a module in `scriptforge/models/` and an entry in `ARCHITECTURES`; settings, model card
-and Hub read everything else from here. Classes are named, not imported. So no torch is
-needed to list or check architectures, and a module is only loaded when one of its models is wanted.
+and Hub read everything else from here. Classes are named, not imported, so that no torch is needed to list
+or check architectures, and a module is only loaded when one of its models is wanted.
 """
 
 from dataclasses import dataclass, field
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 
@@ -50,9 +50,7 @@ class Suggestion:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One kind of model.
-
-    Classes are named as `module:Class`.
+    """One kind of model; its classes are named as `module:Class`.
 
     Attributes:
         label: its name in a sentence for people: "A small LABEL language model".
@@ -77,21 +75,20 @@ class Architecture:
 
     def config_class(self) -> type[Any]:
         """Return the class that `config` names."""
-        return _load_class(self.config)
+        return _class_named(self.config)
 
     def model_class(self) -> type[Any]:
         """Return the class that `model` names."""
-        return _load_class(self.model)
+        return _class_named(self.model)
 
     def inference_class(self) -> type[Any] | None:
         """Return the class that `inference` names, if there is one."""
-        return _load_class(self.inference) if self.inference else None
+        return _class_named(self.inference) if self.inference else None
 
 
-def _load_class(name: str) -> type[Any]:
-    module, _, attribute = name.partition(":")
-    loaded: type[Any] = getattr(import_module(module), attribute)
-    return loaded
+def _class_named(name: str) -> type[Any]:
+    found: type[Any] = resolve_name(name)
+    return found
 
 
 _RECURRENT: dict[str, Any] = {

@@ -20,6 +20,7 @@ Preset = Literal["classroom", "fast", "best"]
 Device = Literal["auto", "gpu", "cpu"]
 Tracker = Literal["tensorboard", "trackio"]
 HeldOut = Literal["validation", "test"]
+Pruner = Literal["median", "hyperband", "none"]
 
 DEFAULT_MINUTES = 3.0
 """How long a training takes where neither epochs nor minutes were asked for."""

@@ -32,7 +32,7 @@ def corpora(
     output.result(
         [_document(card) for card in cards],
         lambda: table(
-            {"name": "left", "title": "left", "level": "left", "licence": "left"},
+            ("name", "title", "level", "licence"),
             [(card.name, card.title, card.level, card.licence) for card in cards],
         ),
     )

@@ -47,9 +47,8 @@ def demo(
     keep_freed_memory()
     with Interrupts() as interrupts:
         training = TrainOptions(minutes=minutes)
-        finished = follow(train(dataset, training, workspace, should_stop=interrupts.requested), output)
-    if finished is None:
-        raise typer.Exit(interrupts.exit_code)
+        events = train(dataset, training, workspace, should_stop=interrupts.requested)
+        finished = follow(events, output, interrupts)
     output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")
     trained = Run(workspace.run(finished.run))
     options = GenerateOptions(

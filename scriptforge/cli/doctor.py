@@ -33,6 +33,6 @@ def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet:
 
 def _table(findings: "list[Finding]") -> "RenderableType":
     return table(
-        {"check": "left", "": "left", "found": "left", "what to do": "left"},
+        ("check", "", "found", "what to do"),
         [(finding.check, _MARKS[finding.state], finding.found, finding.remedy or "") for finding in findings],
     )

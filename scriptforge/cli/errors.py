@@ -50,8 +50,8 @@ class Interrupts:
 
     @property
     def exit_code(self) -> int:
-        """Return 130 after Ctrl-C, 143 after SIGTERM."""
-        return 128 + (self._received or signal.SIGINT)
+        """Return 130 after Ctrl-C, 143 after SIGTERM, and 0 where no signal came."""
+        return 0 if self._received is None else 128 + self._received
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if self._received is not None:

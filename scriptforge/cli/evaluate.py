@@ -1,10 +1,11 @@
 """`scriptforge evaluate`: how well a run knows text that it was not trained on."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, sections, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, sections, table
 from scriptforge.options import EvaluateOptions, HeldOut
 
 if TYPE_CHECKING:
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Annotated[
-        str | None,
-        typer.Argument(metavar="[RUN]", help="The run, by name or folder; the latest if left out."),
-    ] = None,
+    run: RunArgument = None,
     split: Annotated[HeldOut, typer.Option(help="The held-out text to read.")] = EvaluateOptions.split,
     cache: Annotated[
         float | None,
@@ -46,19 +44,13 @@ def evaluate(
     Output(as_json, quiet).result(report.document(), lambda: _drawn(report))
 
 
-_COLUMNS: Any = {
-    "protocol": "left",
-    "nats/token": "right",
-    "perplexity": "right",
-    "nats/char": "right",
-    "bits/char": "right",
-}
+_FIGURES = ("nats/token", "perplexity", "nats/char", "bits/char")
 
 
 def _drawn(report: "EvaluationReport") -> "RenderableType":
     parts: dict[str, RenderableType] = {"": _loss_table(report)}
     if report.cached:
-        parts["With a cache"] = table(_COLUMNS, [_row("stream-cached", report.cached.figures)])
+        parts["With a cache"] = _figure_table([_row("stream-cached", report.cached.figures)])
     if report.voice:
         parts["Voices: lines whose speaker is recognised from what they say"] = _voice_table(report.voice)
     return sections(parts)
@@ -67,10 +59,13 @@ def _drawn(report: "EvaluationReport") -> "RenderableType":
 def _loss_table(report: "EvaluationReport") -> "RenderableType":
     """Draw the figures of the split, and below them those of each source of a mix."""
     if not report.by_source:
-        return table(_COLUMNS, _rows(report.whole))
+        return _figure_table(_rows(report.whole))
     parts = [("all", report.whole), *report.by_source.items()]
-    rows = ([source, *row] for source, each in parts for row in _rows(each))
-    return table({"source": "left", **_COLUMNS}, rows)
+    return _figure_table(([source, *row] for source, each in parts for row in _rows(each)), "source")
+
+
+def _figure_table(rows: Iterable[list[str]], *first: str) -> "RenderableType":
+    return table((*first, "protocol", *_FIGURES), rows, right=_FIGURES)
 
 
 def _rows(evaluation: "Evaluation") -> list[list[str]]:
@@ -99,5 +94,5 @@ def _voice_table(voice: "Voice") -> "RenderableType":
     for speaker, recall in voice.held_out.speakers.items():
         both = (recall, voice.generated.speakers[speaker])
         rows.append([speaker, "", *(f"{100 * each.share:.0f} % of {each.lines:,}" for each in both)])
-    columns: Any = {"speaker": "left", "guessed": "right", "held out": "right", "generated": "right"}
-    return table(columns, rows)
+    figures = ("guessed", "held out", "generated")
+    return table(("speaker", *figures), rows, right=figures)

@@ -256,18 +256,7 @@ def chosen_format(asked: FormatName | None, path: Path | None) -> str:
 def _check_flags(
     continued: Path | None, saved: Path | None, seed: int | None, count: int, layout: str
 ) -> None:
-    """Check that flags do not contradict each other.
-
-    Args:
-        continued: the state to continue.
-        saved: where to save the state.
-        seed: asked for.
-        count: how many texts.
-        layout: the format in which they are to be printed; empty if they go into files.
-
-    Raises:
-        UsageError: they do.
-    """
+    """Raise an error for flags that contradict each other; a layout is only given of what is printed."""
     if (continued or saved) and count > 1:
         raise UsageError("Only one script can be continued.", "Leave -n out.")
     if continued and seed is not None:

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, lines, sections, table
+from scriptforge.cli.output import (
+    AsJSON,
+    Encoding,
+    Output,
+    Quiet,
+    WorkspacePath,
+    facts,
+    lines,
+    sections,
+    table,
+)
 from scriptforge.options import InspectOptions
 
 if TYPE_CHECKING:
@@ -36,10 +46,7 @@ def inspect(
             help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
         ),
     ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
-    ] = None,
+    encoding: Encoding = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
@@ -97,10 +104,9 @@ def _files(format: str, count: int) -> str:
 def _cast(found: "Inspection") -> Any:
     shown = found.cast[:_CAST_SHOWN]
     has_spellings = any(len(member.spellings) > 1 for member in shown)
-    columns: dict[str, Any] = {"speaker": "left", "lines": "right", "words": "right", "first": "left"}
-    if has_spellings:
-        columns["also spelt"] = "left"
-    return table(columns, [_row(member, found.documents > 1, has_spellings) for member in shown])
+    headings = ["speaker", "lines", "words", "first", *(["also spelt"] if has_spellings else [])]
+    rows = [_row(member, found.documents > 1, has_spellings) for member in shown]
+    return table(headings, rows, right=("lines", "words"))
 
 
 def _row(member: "Speaker", in_many: bool, has_spellings: bool) -> list[str]:
@@ -110,8 +116,9 @@ def _row(member: "Speaker", in_many: bool, has_spellings: bool) -> list[str]:
 
 def _close_names(found: "Inspection") -> Any:
     return table(
-        {"speaker": "left", "lines": "right", "may be": "left"},
+        ("speaker", "lines", "may be"),
         [(close.speaker, f"{close.lines:,}", close.close_to) for close in found.close_names[:_SHOWN]],
+        right=("lines",),
     )
 
 

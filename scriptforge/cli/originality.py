@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -98,8 +98,8 @@ def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":
 
     from scriptforge.copying.view import comparison_words, figure_rows
 
-    columns: Any = {"": "left", "this text": "right", "human": "right"}
-    figures = table(columns, figure_rows(report))
+    own, human = "this text", "human"
+    figures = table(("", own, human), figure_rows(report), right=(own, human))
     comparison = Text(comparison_words(report))
     parts: list[RenderableType] = ["", _MarkedText(report)] if is_shown else []
     return Group(figures, "", comparison, *parts)

@@ -9,11 +9,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -50,18 +50,21 @@ def discreet(text: str) -> str:
     return _TOKEN.sub("hf_…", text)
 
 
-def table(columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Sequence[str]]) -> "RenderableType":
+def table(
+    headings: Iterable[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
+) -> "RenderableType":
     """Return rows under headings, ready to be drawn.
 
     Args:
-        columns: each heading, with the alignment of its cells.
+        headings: one for each column.
         rows: the cells, which may hold foreign text.
+        right: the headings of columns that are aligned on the right, as numbers are.
     """
     from rich.table import Table
 
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading, side in columns.items():
-        drawn.add_column(heading, justify=side, overflow="fold")
+    for heading in headings:
+        drawn.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*map(safe, row))
     return drawn
@@ -251,15 +254,14 @@ WorkspacePath = Annotated[
         help="The folder of data, runs and your own corpora, instead of $SCRIPTFORGE_WORKSPACE or this one.",
     ),
 ]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Print the result and nothing else."),
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and nothing else.")]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what already has this name.")]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="The run, by name or folder; the latest if left out."),
 ]
-AsJSON = Annotated[
-    bool,
-    typer.Option("--json", help="Print the result as one JSON document."),
-]
-Force = Annotated[
-    bool,
-    typer.Option("--force", help="Replace what already has this name."),
+Encoding = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
 ]

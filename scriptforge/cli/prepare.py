@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, facts
+from scriptforge.cli.output import AsJSON, Encoding, Force, Output, Quiet, WorkspacePath, facts
 from scriptforge.options import Level, PrepareOptions
 
 if TYPE_CHECKING:
     from scriptforge.dataset import Description, SourceDescription
 
 _CAST_SHOWN = 12
-
 
 CorporaOption = Annotated[
     list[str] | None,
@@ -37,10 +36,6 @@ ColumnsOption = Annotated[
         help="What a table's columns hold, if their names do not say: speaker=Character,line=Line,"
         "document=Season+Episode.",
     ),
-]
-EncodingOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
 ]
 LevelOption = Annotated[
     Level | None, typer.Option(help="What a token is; the card or the size decides if left out.")
@@ -69,7 +64,7 @@ def prepare(
     path: PathOption = None,
     revision: RevisionOption = None,
     columns: ColumnsOption = None,
-    encoding: EncodingOption = None,
+    encoding: Encoding = None,
     level: LevelOption = None,
     vocabulary_size: VocabularySizeOption = None,
     min_count: MinCountOption = None,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, lines, sections
+from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, facts, lines, sections
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def push(
-    run: Annotated[
-        str | None,
-        typer.Argument(metavar="[RUN]", help="The run, by name or folder; the latest if left out."),
-    ] = None,
+    run: RunArgument = None,
     repository: Annotated[
         str | None,
         typer.Option("--repo", metavar="OWNER/NAME", help="By default, your name and the run's."),
@@ -60,11 +57,11 @@ def push(
     results = push_run(workspace, Run(workspace.run(run)), options, dry_run=dry_run)
     for note in (note for result in results for note in result.notes):
         output.note(note)
+    documents = [_document(result) for result in results]
     if dry_run:
-        output.result([_document(result) for result in results], lambda: sections(_contents(results)))
+        output.result(documents, lambda: sections(_contents(results)))
         return
-    urls = "\n".join(str(result.url) for result in results)
-    output.result([_document(result) for result in results], lambda: urls)
+    output.result(documents, lambda: "\n".join(str(result.url) for result in results))
     output.note(f"To use it: scriptforge generate {results[0].payload.repository}")
 
 

@@ -1,18 +1,12 @@
-"""What is said of a run, read from its `config.json` key by key.
+"""`scriptforge runs`: the trainings of a workspace with what came out of each, or some side by side.
 
-It is not read as this version's `RunDescription`: a list should show the runs of other versions too, and
-without waiting for torch.
-
-Some runs side by side: a column each, then their curves over one another.
-
-Figures are by character, so that runs at different levels can be compared.
-
-`scriptforge runs`: the trainings of a workspace with what came out of each, or some side by side.
+A `config.json` is read key by key, and not as this version's `RunDescription`: a list should show the runs of
+other versions too, and without waiting for torch. Figures are by character, so that runs at different levels
+can be compared. Side by side, each run is a column, and below them are their curves over one another.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from itertools import cycle
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -30,15 +24,6 @@ if TYPE_CHECKING:
     from scriptforge.workspace import RunFolder
 
 
-def run_summary(folder: "RunFolder") -> dict[str, Any]:
-    """Return the row of a run in the list; figures are None until the training has ended.
-
-    Raises:
-        RunError: its config is missing, damaged or not one of ours.
-    """
-    return _summary(folder, _config(folder))
-
-
 def run_details(folder: "RunFolder") -> dict[str, Any]:
     """Return the summary of a run, all its figures, its settings, and every validation.
 
@@ -46,11 +31,13 @@ def run_details(folder: "RunFolder") -> dict[str, Any]:
         RunError: as of `run_summary`; or its metrics are damaged.
     """
     from scriptforge.run.history import read_history
+    from scriptforge.workspace import read_json
 
-    config = _config(folder)
+    config = read_json(folder.config)
+    summary = run_summary(folder, config)
     result = config["result"] or {}
     return {
-        **_summary(folder, config),
+        **summary,
         "best": result.get("best"),
         "step": result.get("step"),
         "tokens_per_second": result.get("tokens_per_second"),
@@ -60,14 +47,16 @@ def run_details(folder: "RunFolder") -> dict[str, Any]:
     }
 
 
-def _config(folder: "RunFolder") -> dict[str, Any]:
-    from scriptforge.workspace import read_json
+def run_summary(folder: "RunFolder", config: Any) -> dict[str, Any]:
+    """Return the row of a run in the list; figures are None until the training has ended.
 
-    config: dict[str, Any] = read_json(folder.config)
-    return config
+    Args:
+        folder: the run.
+        config: what its `config.json` says.
 
-
-def _summary(folder: "RunFolder", config: dict[str, Any]) -> dict[str, Any]:
+    Raises:
+        RunError: the config is not one of ours.
+    """
     try:
         result = config["result"] or {"best": {"stream": {}}}
         stream = result["best"]["stream"]
@@ -112,8 +101,7 @@ def comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
     """
     lettered = list(zip(cycle(ascii_lowercase), runs, strict=False))
     headings = [f"{letter} {safe(run['run'])}" for letter, run in lettered]
-    columns: dict[str, Literal["left", "right"]] = {"": "left", **dict.fromkeys(headings, "right")}
-    parts: dict[str, RenderableType] = {"": table(columns, _rows(runs))}
+    parts: dict[str, RenderableType] = {"": table(["", *headings], _rows(runs), right=headings)}
     curves = [Curve(letter, run["run"], _points(run)) for letter, run in lettered if run["history"]]
     if curves:
         parts["Validation in bits/char over training time"] = LineChart(
@@ -176,36 +164,25 @@ _WHAT_CAME_OUT: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "diagnosis": _known("diagnosis", lambda words: words.partition(":")[0]),
 }
 
-_COLUMNS: dict[str, Literal["left", "right"]] = {
-    "run": "left",
-    "corpus": "left",
-    "level": "left",
-    "arch": "left",
-    "parameters": "right",
-    "nats/char": "right",
-    "bits/char": "right",
-    "time": "right",
-    "created": "left",
+_LISTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "run": _known("run", str),
+    **_WHAT_IT_IS,
+    "nats/char": _known("nats_per_character", "{:.3f}".format),
+    "bits/char": _known("bits_per_character", "{:.3f}".format),
+    "time": _known("seconds", clock),
+    "created": lambda run: run["created"][:16].replace("T", " "),
 }
+_NUMBERS = ("parameters", "nats/char", "bits/char", "time")
 
-
-class Order(StrEnum):
-    """What a list of runs goes by."""
-
-    created = "created"
-    name = "name"
-    bits = "bits"
-    parameters = "parameters"
-    time = "time"
-
-
-_KEYS = {
-    Order.created: "created",
-    Order.name: "run",
-    Order.bits: "bits_per_character",
-    Order.parameters: "parameters",
-    Order.time: "seconds",
+Order = Literal["created", "name", "bits", "parameters", "time"]
+_KEYS: dict[Order, str] = {
+    "created": "created",
+    "name": "run",
+    "bits": "bits_per_character",
+    "parameters": "parameters",
+    "time": "seconds",
 }
+"""What a list of runs goes by."""
 
 
 def runs(
@@ -236,14 +213,17 @@ def runs(
     listed = _sorted(_summaries(workspace.runs(), output), sort)
     if not listed:
         output.note("There is no run here yet. Train one: scriptforge train")
-    output.result(listed, lambda: table(_COLUMNS, map(_cells, listed)))
+    rows = ([say(run) for say in _LISTED.values()] for run in listed)
+    output.result(listed, lambda: table(_LISTED, rows, right=_NUMBERS))
 
 
 def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:
     """Yield the row of each run, and warn of a damaged one."""
+    from scriptforge.workspace import read_json
+
     for folder in folders:
         try:
-            yield run_summary(folder)
+            yield run_summary(folder, read_json(folder.config))
         except RunError as problem:
             output.warn(problem.message)
 
@@ -253,26 +233,4 @@ def _sorted(records: Iterable[dict[str, Any]], order: Order | None) -> list[dict
     if order is None:
         return list(records)
     key = _KEYS[order]
-
-    def rank(record: dict[str, Any]) -> tuple[bool, Any]:
-        return record[key] is None, record[key]
-
-    return sorted(records, key=rank, reverse=order is Order.created)
-
-
-def _cells(run: dict[str, Any]) -> list[str]:
-    return [
-        run["run"],
-        run["dataset"],
-        f"{run['level']}, plain" if run["plain"] else run["level"],
-        run["arch"] or "–",
-        f"{run['parameters']:,}",
-        _rounded(run["nats_per_character"]),
-        _rounded(run["bits_per_character"]),
-        "–" if run["seconds"] is None else clock(run["seconds"]),
-        run["created"][:16].replace("T", " "),
-    ]
-
-
-def _rounded(figure: float | None) -> str:
-    return "–" if figure is None else f"{figure:.3f}"
+    return sorted(records, key=lambda record: (record[key] is None, record[key]), reverse=order == "created")

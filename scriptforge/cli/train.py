@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 COURSE_GOAL = 3.5
 _LEFT_TO_STUDENTS = ("batch_size", "sequence_length", "epochs")
 
-
 NameOption = Annotated[
     str | None,
     typer.Argument(
@@ -115,9 +114,7 @@ def train(
                     should_stop=interrupts.requested,
                     on_progress=on_progress,
                 )
-        finished = follow(events, output)
-        if finished is None:
-            raise typer.Exit(interrupts.exit_code if interrupts.requested() else 0)
+        finished = follow(events, output, interrupts)
     output.result(_document(finished), lambda: facts(_facts(finished, workspace.run(finished.run))))
     output.note(f"Next: scriptforge generate {finished.run}")
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import Output
 from scriptforge.options import Device
 
@@ -25,24 +26,16 @@ CURVE_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-class TrainingView(Protocol):
-    """Something that shows the events of a training."""
-
-    def show(self, event: "TrainingEvent") -> None:
-        """Show one event."""
-        ...
-
-
 def device_of(gpu: bool | None) -> Device:
     """Return the device that `--gpu`, `--cpu` or neither asks for."""
     return "auto" if gpu is None else "gpu" if gpu else "cpu"
 
 
-def follow(events: "Iterable[TrainingEvent]", output: Output) -> "Finished | None":
-    """Show a training to its end.
+def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interrupts) -> "Finished":
+    """Show a training to its end, and return its last event.
 
-    Returns:
-        The last event, or None if the training was interrupted or another process reports.
+    Raises:
+        Exit: the training was interrupted, or another process reports.
     """
     from scriptforge.training.events import Finished
 
@@ -52,11 +45,13 @@ def follow(events: "Iterable[TrainingEvent]", output: Output) -> "Finished | Non
             view.show(event)
             if isinstance(event, Finished):
                 finished = event
+    if finished is None:
+        raise typer.Exit(interrupts.exit_code)
     return finished
 
 
 @contextmanager
-def training_view(output: Output) -> "Iterator[TrainingView]":
+def training_view(output: Output) -> "Iterator[_Lines]":
     """Yield the view that suits the output: live on a terminal, lines on a pipe, nothing when silent."""
     if not output.is_live:
         yield _Lines(output)

@@ -3,28 +3,26 @@
 A search is shown as a table that fills on a terminal, and as a line for each trial elsewhere.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, safe, sections, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
+from scriptforge.options import DEFAULT_MINUTES, Pruner, TrainOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from scriptforge.training.events import Finished
     from scriptforge.tuning.results import TrialRecord, TuningEvent
     from scriptforge.tuning.search import Outcome
-    from scriptforge.tuning.study import Plan, Study
-    from scriptforge.workspace import RunFolder, Workspace
+    from scriptforge.tuning.study import Study
 
 _ROWS = 12
 _SHORT = {
@@ -74,19 +72,18 @@ def in_short(settings: Mapping[str, Any]) -> str:
 
 def trial_table(records: "Sequence[TrialRecord]", best: "TrialRecord | None") -> "RenderableType":
     """Return a table of trials, the best one marked."""
-    return table(
-        {"trial": "right", "": "left", "bits/char": "right", "seconds": "right", "choices": "left"},
+    rows = [
         [
-            [
-                str(record.number),
-                _state(record, best),
-                bits(record),
-                "–" if record.seconds is None else f"{record.seconds:.0f}",
-                _choices(record),
-            ]
-            for record in records
-        ],
-    )
+            str(record.number),
+            _state(record, best),
+            bits(record),
+            "–" if record.seconds is None else f"{record.seconds:.0f}",
+            _choices(record),
+        ]
+        for record in records
+    ]
+    headings = ("trial", "", "bits/char", "seconds", "choices")
+    return table(headings, rows, right=("trial", "bits/char", "seconds"))
 
 
 def _state(record: "TrialRecord", best: "TrialRecord | None") -> str:
@@ -168,9 +165,6 @@ class _Screen:
         return sections({heading: trial_table(shown, best), "": Text(safe(now), style="cyan")})
 
 
-Pruner = Literal["median", "hyperband", "none"]
-
-
 NameOption = Annotated[
     str | None, typer.Argument(metavar="[DATASET]", help="The dataset; the latest if left out.")
 ]
@@ -244,29 +238,31 @@ def tune(
     """
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
-    from scriptforge.options import DEFAULT_MINUTES
-    from scriptforge.training.devices import keep_freed_memory
+    from scriptforge.training.devices import choose_device, keep_freed_memory
+    from scriptforge.training.trainer import start
     from scriptforge.tuning.results import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
-    from scriptforge.tuning.study import open_study
+    from scriptforge.tuning.space import DEFAULT_SPACE, Space
+    from scriptforge.tuning.study import Plan, copied_into_workspace, open_study
     from scriptforge.workspace import Workspace
 
     keep_freed_memory()
     output = Output(as_json, quiet)
     if print_space:
-        _print_space(output)
+        output.stream([DEFAULT_SPACE])
         return
-    length = {key: value for key, value in (("epochs", epochs), ("minutes", minutes)) if value is not None}
-    if not best and (length or run_name):
+    if not best and (epochs is not None or minutes is not None or run_name):
         raise UsageError("--epochs, --minutes and --name are for the run of --best.", "Add --best.")
-    if len(length) > 1:
-        raise UsageError("--epochs and --minutes exclude each other.", "Give one of them.")
+    length = _length(epochs, minutes)
     if plot:
         require_matplotlib()
     workspace = Workspace.find(workspace_path)
-    plan = _plan(trials, seconds, space_file, pruner, gpu, seed)
+    space = Space.read(space_file) if space_file else Space.default()
+    plan = Plan(trials, seconds, space, pruner, choose_device(device_of(gpu)), seed)
     dataset = Dataset(workspace.dataset(name))
-    run = _new_run(workspace, run_name or workspace.free_run_name(dataset.name)) if best else None
+    if best:
+        run = workspace.new_run(run_name or workspace.free_run_name(dataset.name))
+        workspace.refuse_overwriting(run, force=False)
     folder = workspace.study(study_name or dataset.name)
     with Interrupts() as interrupts:
         with open_study(folder, storage, dataset, plan) as study:
@@ -276,54 +272,26 @@ def tune(
             for path in draw_plots(folder, outcome.records, outcome.importance):
                 output.note(f"Drawn: {path}")
         document = _document(dataset.name, outcome)
-        if run:
-            finished = _train(
-                outcome, length or {"minutes": DEFAULT_MINUTES}, workspace, run, plan, output, interrupts
-            )
+        if best:
+            settings = outcome.settings_for(length)
+            copied = copied_into_workspace(outcome.dataset, workspace)
+            events = start(copied, settings, run, plan.accelerator, interrupts.requested)
+            finished = follow(events, output, interrupts)
             document["run"] = finished.run
             document["trained"] = asdict(finished.best)
     output.result(document, lambda: _drawn(document, outcome))
 
 
-def _print_space(output: Output) -> None:
-    from scriptforge.tuning.space import DEFAULT_SPACE
-
-    output.stream([DEFAULT_SPACE])
-
-
-def _plan(
-    trials: int,
-    seconds: float,
-    space_file: Path | None,
-    pruner: Pruner,
-    gpu: bool | None,
-    seed: int,
-) -> "Plan":
-    from scriptforge.errors import UsageError
-    from scriptforge.training.devices import choose_device
-    from scriptforge.tuning.space import Space
-    from scriptforge.tuning.study import Plan
-
-    if not (seconds > 0 and math.isfinite(seconds)):
-        raise UsageError(f"No training lasts {seconds:g} seconds.", "Give a number above 0: --seconds 30")
-    return Plan(
-        trials=trials,
-        seconds=seconds,
-        space=Space.read(space_file) if space_file else Space.default(),
-        pruner=pruner,
-        accelerator=choose_device(device_of(gpu)),
-        seed=seed,
-    )
-
-
-def _new_run(workspace: "Workspace", name: str) -> "RunFolder":
-    folder = workspace.new_run(name)
-    workspace.refuse_overwriting(folder, force=False)
-    return folder
+def _length(epochs: float | None, minutes: float | None) -> dict[str, float]:
+    """Return the settings that say how long the run of `--best` is trained."""
+    asked = TrainOptions(epochs=epochs, minutes=minutes)  # refuses both
+    if asked.epochs is not None:
+        return {"epochs": asked.epochs}
+    return {"minutes": DEFAULT_MINUTES if asked.minutes is None else asked.minutes}
 
 
 def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
-    """Searches to the end, or leaves when asked to."""
+    """Search to the end, or leave when asked to."""
     from scriptforge.tuning.results import records_of
     from scriptforge.tuning.search import search
 
@@ -332,33 +300,6 @@ def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
     if interrupts.requested():
         output.note(f"Stopped; the same command continues study “{study.name}”.")
         raise typer.Exit(interrupts.exit_code)
-
-
-def _train(
-    outcome: "Outcome",
-    length: dict[str, float],
-    workspace: "Workspace",
-    run: "RunFolder",
-    plan: "Plan",
-    output: Output,
-    interrupts: Interrupts,
-) -> "Finished":
-    """Trains a run with the best settings."""
-    from scriptforge.training.trainer import start
-    from scriptforge.tuning.study import copied_into_workspace
-
-    settings = outcome.settings_for(length)
-    reports = start(
-        copied_into_workspace(outcome.dataset, workspace),
-        settings,
-        run,
-        plan.accelerator,
-        interrupts.requested,
-    )
-    finished = follow(reports, output)
-    if finished is None:
-        raise typer.Exit(interrupts.exit_code)
-    return finished
 
 
 def _document(dataset_name: str, outcome: "Outcome") -> dict[str, Any]:
@@ -379,7 +320,7 @@ def _drawn(document: dict[str, Any], outcome: "Outcome") -> "RenderableType":
     }
     if outcome.importance:
         rows = [[name, f"{share:.0%}"] for name, share in outcome.importance.items()]
-        parts["What mattered"] = table({"choice": "left", "share": "right"}, rows)
+        parts["What mattered"] = table(("choice", "share"), rows, right=("share",))
     return sections(parts)
 
 

@@ -15,12 +15,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
+from operator import methodcaller
 from typing import Any, Protocol
 
-from scriptforge.config import Settings
 from scriptforge.errors import UsageError
 from scriptforge.options import Tracker
-from scriptforge.run.history import Validation
 from scriptforge.run.records import RunDescription
 from scriptforge.tracking.curves import Curves
 from scriptforge.training.events import Noted, Started, StepsDone, TrainingEvent, Validated
@@ -83,53 +82,17 @@ def recorded(
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 yield Noted(f"The training continues without {recorder.name}: {reason}", is_warning=True)
 
-    def take(event: TrainingEvent) -> Callable[[Recorder], None]:
-        return lambda recorder: recorder.take(event)
-
     notes: list[Noted] = []
     try:
         with closing(events):
             for event in events:
-                notes += attempt(take(event))
+                notes += attempt(methodcaller("take", event))
                 yield from notes
                 notes.clear()
                 yield event
     finally:
-        notes += attempt(lambda recorder: recorder.close())
+        notes += attempt(methodcaller("close"))
     yield from notes
-
-
-def facts_of_run(description: RunDescription) -> dict[str, Any]:
-    """Return what a run is trained on, how large it is, and every setting."""
-    dataset = description.dataset
-    return {
-        "dataset": dataset.name,
-        "level": dataset.level,
-        "plain": dataset.plain,
-        "parameters": description.parameters,
-        **description.settings.model_dump(),
-    }
-
-
-def figures_of_steps(event: StepsDone, settings: Settings) -> dict[str, float]:
-    """Return the figures between two validations, by their names in the log."""
-    return {
-        "progress/nats_per_token": event.nats_per_token,
-        "progress/tokens_per_second": event.tokens_per_second,
-        "progress/learning_rate": settings.learning_rate * share_of_peak(event.progress, settings),
-        "progress/epochs": event.epochs,
-    }
-
-
-def figures_of_validation(validation: Validation) -> dict[str, float]:
-    """Return the figures of a validation, by their names in the log."""
-    return {
-        "training/nats_per_token": validation.training_nats_per_token,
-        "validation/nats_per_token": validation.nats_per_token,
-        "validation/perplexity": validation.perplexity,
-        "validation/nats_per_character": validation.nats_per_character,
-        "validation/bits_per_character": validation.bits_per_character,
-    }
 
 
 def _import(module: str, tracker: str) -> Any:
@@ -147,7 +110,59 @@ def _import(module: str, tracker: str) -> Any:
         ) from error
 
 
-class TensorBoard:
+class _Log:
+    """The log of a tracker: settings, then figures, and with each validation a sample."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def take(self, event: TrainingEvent) -> None:
+        """Log settings, figures and samples, by their names in the log."""
+        match event:
+            case Started():
+                self._description = RunDescription.load(self._folder)
+                self._begin(event.step)
+            case StepsDone():
+                settings = self._description.settings
+                figures = {
+                    "progress/nats_per_token": event.nats_per_token,
+                    "progress/tokens_per_second": event.tokens_per_second,
+                    "progress/learning_rate": settings.learning_rate
+                    * share_of_peak(event.progress, settings),
+                    "progress/epochs": event.epochs,
+                }
+                self._add(event.step, figures)
+            case Validated(validation, sample):
+                figures = {
+                    "training/nats_per_token": validation.training_nats_per_token,
+                    "validation/nats_per_token": validation.nats_per_token,
+                    "validation/perplexity": validation.perplexity,
+                    "validation/nats_per_character": validation.nats_per_character,
+                    "validation/bits_per_character": validation.bits_per_character,
+                }
+                self._add(validation.step, figures, sample)
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what the run is trained on, how large it is, and every setting."""
+        dataset = self._description.dataset
+        return {
+            "dataset": dataset.name,
+            "level": dataset.level,
+            "plain": dataset.plain,
+            "parameters": self._description.parameters,
+            **self._description.settings.model_dump(),
+        }
+
+    def _begin(self, step: int) -> None:
+        """Begin the log, or continue it after a step."""
+        raise NotImplementedError
+
+    def _add(self, step: int, figures: dict[str, float], sample: str | None = None) -> None:
+        """Log figures, and at a validation its sample."""
+        raise NotImplementedError
+
+
+class TensorBoard(_Log):
     """Write event files; a resumed run continues in the same log, from the step of its checkpoint.
 
     Raises:
@@ -157,44 +172,27 @@ class TensorBoard:
     name = "TensorBoard's log"
 
     def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._new_writer = _import("torch.utils.tensorboard", "tensorboard").SummaryWriter
         self._writer: Any = None
-
-    def take(self, event: TrainingEvent) -> None:
-        """Log settings, figures and samples."""
-        match event:
-            case Started():
-                self._description = RunDescription.load(self._folder)
-                self._writer = self._new_writer(str(self._folder.tensorboard), purge_step=event.step + 1)
-                self._writer.add_text("settings", _table(facts_of_run(self._description)), event.step)
-            case StepsDone():
-                self._add(figures_of_steps(event, self._description.settings), event.step)
-            case Validated():
-                step = event.validation.step
-                self._add(figures_of_validation(event.validation), step)
-                self._writer.add_text("sample", _preformatted(event.sample), step)
-                self._writer.flush()
 
     def close(self) -> None:
         """Close the event file."""
         if self._writer is not None:
             self._writer.close()
 
-    def _add(self, figures: dict[str, float], step: int) -> None:
+    def _begin(self, step: int) -> None:
+        self._writer = self._new_writer(str(self._folder.tensorboard), purge_step=step + 1)
+        rows = (f"| {name} | {fact} |" for name, fact in self._facts().items())
+        self._writer.add_text("settings", "\n".join(("| | |", "| --- | --- |", *rows)), step)
+
+    def _add(self, step: int, figures: dict[str, float], sample: str | None = None) -> None:
         for name, figure in figures.items():
             self._writer.add_scalar(name, figure, step)
-
-
-def _table(facts: dict[str, Any]) -> str:
-    """Return facts as a table in Markdown."""
-    rows = (f"| {name} | {fact} |" for name, fact in facts.items())
-    return "\n".join(("| | |", "| --- | --- |", *rows))
-
-
-def _preformatted(text: str) -> str:
-    """Return a text as Markdown that keeps its lines."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
+        if sample is not None:
+            preformatted = "\n".join(f"    {line}" for line in sample.splitlines())
+            self._writer.add_text("sample", preformatted, step)
+            self._writer.flush()
 
 
 PROJECT = "scriptforge"
@@ -203,7 +201,7 @@ PROJECT = "scriptforge"
 _ROWS_AT_ONCE = 20
 
 
-class Trackio:
+class Trackio(_Log):
     """Write rows into Trackio's database; a resumed run continues from the step of its checkpoint.
 
     Raises:
@@ -213,35 +211,31 @@ class Trackio:
     name = "Trackio's log"
 
     def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._storage = _import("trackio.sqlite_storage", "trackio").SQLiteStorage
         self._markdown = _import("trackio", "trackio").Markdown.TYPE
         self._rows: list[tuple[int, str, dict[str, Any]]] = []
-
-    def take(self, event: TrainingEvent) -> None:
-        """Log settings, figures and samples."""
-        match event:
-            case Started():
-                self._description = RunDescription.load(self._folder)
-                self._id = re.sub(r"\D", "", self._description.created)
-                self._delete_after(event.step)
-            case StepsDone():
-                self._add(figures_of_steps(event, self._description.settings), event.step)
-                if len(self._rows) >= _ROWS_AT_ONCE:
-                    self._write()
-            case Validated():
-                sample = {"_type": self._markdown, "_value": f"```text\n{event.sample}\n```"}
-                figures = figures_of_validation(event.validation)
-                self._add({**figures, "sample": sample}, event.validation.step)
-                self._write()
 
     def close(self) -> None:
         """Write the last rows."""
         if self._rows:
             self._write()
 
-    def _add(self, figures: dict[str, Any], step: int) -> None:
-        self._rows.append((step, datetime.now(UTC).isoformat(), figures))
+    def _begin(self, step: int) -> None:
+        """Remove what was logged after the checkpoint that the training continues from: it comes again."""
+        self._id = re.sub(r"\D", "", self._description.created)
+        path = self._storage.get_project_db_path(PROJECT)
+        if path.exists():
+            with closing(sqlite3.connect(path)) as database, database:
+                database.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (self._id, step))
+
+    def _add(self, step: int, figures: dict[str, float], sample: str | None = None) -> None:
+        row: dict[str, Any] = dict(figures)
+        if sample is not None:
+            row["sample"] = {"_type": self._markdown, "_value": f"```text\n{sample}\n```"}
+        self._rows.append((step, datetime.now(UTC).isoformat(), row))
+        if sample is not None or len(self._rows) >= _ROWS_AT_ONCE:
+            self._write()
 
     def _write(self) -> None:
         steps, moments, figures = zip(*self._rows, strict=True)
@@ -251,14 +245,7 @@ class Trackio:
             list(figures),
             list(steps),
             list(moments),
-            config=facts_of_run(self._description),
+            config=self._facts(),
             run_id=self._id,
         )
         self._rows.clear()
-
-    def _delete_after(self, step: int) -> None:
-        """Remove what was logged after the checkpoint that the training continues from: it comes again."""
-        path = self._storage.get_project_db_path(PROJECT)
-        if path.exists():
-            with closing(sqlite3.connect(path)) as database, database:
-                database.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (self._id, step))

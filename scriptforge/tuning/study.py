@@ -6,18 +6,20 @@ or because its process died, is queued once more, and only the repetition counts
 counts as failed, since it may be what kills the process.
 """
 
+import math
 import random
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from scriptforge.config import DeviceType, Settings, complete, resolve
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
+from scriptforge.options import Pruner
 from scriptforge.training.settings import Machine, measure, suggest_settings
 from scriptforge.tuning.results import StudyNotes, TrialNotes, note, notes_of
 from scriptforge.tuning.space import LEVEL, SIZES, Space, means_something, training_settings
@@ -124,8 +126,6 @@ def default_choices(dataset: Dataset, space: Space, settings: Settings) -> dict[
     return {name: own[name] for name in space.entries if means_something(name, own)}
 
 
-Pruner = Literal["median", "hyperband", "none"]
-
 TURN = "turn"
 """The lock of a study for what only one process may do at a time."""
 
@@ -153,6 +153,9 @@ class Plan:
         pruner: how those without prospects are found.
         accelerator: what computes.
         seed: of the choices, and of every training.
+
+    Raises:
+        UsageError: no training lasts that long.
     """
 
     trials: int
@@ -161,6 +164,12 @@ class Plan:
     pruner: Pruner
     accelerator: DeviceType
     seed: int
+
+    def __post_init__(self) -> None:
+        if not (self.seconds > 0 and math.isfinite(self.seconds)):
+            raise UsageError(
+                f"No training lasts {self.seconds:g} seconds.", "Give a number above 0: --seconds 30"
+            )
 
 
 class Study:

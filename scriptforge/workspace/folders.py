@@ -6,9 +6,10 @@ Nothing else in the package knows these names.
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,103 +24,78 @@ WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 _NAME = re.compile(r"[\w][\w.-]{0,63}")
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 
+Folder = TypeVar("Folder", "DatasetFolder", "RunFolder")
+
+
+class _Inside:
+    """The path of something that has a fixed name inside a folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: "_Folder", owner: type) -> Path:
+        return folder.path / self._name
+
 
 @dataclass(frozen=True)
-class DatasetFolder:
-    """`data/NAME/`: a prepared dataset on disk."""
-
+class _Folder:
     path: Path
 
     @property
     def name(self) -> str:
-        """Return the dataset's name."""
+        """Return the name of what is in the folder."""
         return self.path.name
 
-    @property
-    def description(self) -> Path:
-        """Return the path of provenance, level, split sizes and cast; it is written last."""
-        return self.path / "dataset.json"
 
-    @property
-    def tokenizer(self) -> Path:
-        """Return the path of the vocabulary."""
-        return self.path / "tokenizer.json"
+class DatasetFolder(_Folder):
+    """`data/NAME/`: a prepared dataset on disk.
 
-    @property
-    def scripts(self) -> Path:
-        """Return the path of the parsed text, element by element, with its document."""
-        return self.path / "scripts.parquet"
+    Attributes:
+        description: provenance, level, split sizes and cast; it is written last.
+        tokenizer: the vocabulary.
+        scripts: the parsed text, element by element, with its document.
+    """
+
+    description = _Inside("dataset.json")
+    tokenizer = _Inside("tokenizer.json")
+    scripts = _Inside("scripts.parquet")
 
     def ids(self, split: str) -> Path:
         """Return the path of the token ids of one of `SPLITS`."""
         return self.path / f"{split}.npy"
 
 
-@dataclass(frozen=True)
-class RunFolder:
-    """`runs/NAME/`: one training on disk."""
+class RunFolder(_Folder):
+    """`runs/NAME/`: one training on disk.
 
-    path: Path
+    Attributes:
+        config: everything about the model and its training that is not a tensor.
+        tokenizer: the dataset's vocabulary, copied so that the run stands alone.
+        weights: the best weights.
+        metrics: one JSON object for each validation.
+        curves: a plot of the losses, where matplotlib is installed.
+        tensorboard: the log of a training with `--track tensorboard`.
+        card: the model card.
+        hub: the record of a pull: where the run comes from.
+        samples: the scripts that were generated at each validation.
+        checkpoints: a folder for each checkpoint.
+    """
 
-    @property
-    def name(self) -> str:
-        """Return the run's name."""
-        return self.path.name
-
-    @property
-    def config(self) -> Path:
-        """Return the path of everything about the model and its training that is not a tensor."""
-        return self.path / "config.json"
-
-    @property
-    def tokenizer(self) -> Path:
-        """Return the path of the dataset's vocabulary, copied so that the run stands alone."""
-        return self.path / "tokenizer.json"
-
-    @property
-    def weights(self) -> Path:
-        """Return the path of the best weights."""
-        return self.path / "model.safetensors"
-
-    @property
-    def metrics(self) -> Path:
-        """Return the path of the metrics, one JSON object for each validation."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def curves(self) -> Path:
-        """Return the path of a plot of the losses, where matplotlib is installed."""
-        return self.path / "curves.svg"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Return the path of the log of a training with `--track tensorboard`."""
-        return self.path / "tensorboard"
-
-    @property
-    def card(self) -> Path:
-        """Return the path of the model card."""
-        return self.path / "README.md"
-
-    @property
-    def hub(self) -> Path:
-        """Return the path of the record of a pull: where the run comes from."""
-        return self.path / "hub.json"
+    config = _Inside("config.json")
+    tokenizer = _Inside("tokenizer.json")
+    weights = _Inside("model.safetensors")
+    metrics = _Inside("metrics.jsonl")
+    curves = _Inside("curves.svg")
+    tensorboard = _Inside("tensorboard")
+    card = _Inside("README.md")
+    hub = _Inside("hub.json")
+    samples = _Inside("samples")
+    checkpoints = _Inside("checkpoints")
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Return the names of the files without which a run cannot be used."""
         return self.config.name, self.tokenizer.name, self.weights.name
-
-    @property
-    def samples(self) -> Path:
-        """Return the path of the scripts that were generated at each validation."""
-        return self.path / "samples"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Return the path of the checkpoints."""
-        return self.path / "checkpoints"
 
     def checkpoint(self, step: int) -> Path:
         """Return the path of the checkpoint taken after `step` optimizer steps."""
@@ -157,26 +133,16 @@ class RunFolder:
             lock.release()
 
 
-@dataclass(frozen=True)
-class StudyFolder:
-    """`studies/NAME/`: one search for better settings on disk."""
+class StudyFolder(_Folder):
+    """`studies/NAME/`: one search for better settings on disk.
 
-    path: Path
+    Attributes:
+        database: all trials, in SQLite, unless another storage was requested.
+        trials: trainings in progress; each is deleted when its trial ends.
+    """
 
-    @property
-    def name(self) -> str:
-        """Return the study's name."""
-        return self.path.name
-
-    @property
-    def database(self) -> Path:
-        """Return the path of all trials, in SQLite, unless another storage was requested."""
-        return self.path / "study.db"
-
-    @property
-    def trials(self) -> Path:
-        """Return the path of trainings in progress; each is deleted when its trial ends."""
-        return self.path / "trials"
+    database = _Inside("study.db")
+    trials = _Inside("trials")
 
     def trial(self, name: str) -> RunFolder:
         """Return the run of one trial."""
@@ -211,18 +177,19 @@ class Workspace:
 
     @property
     def cards(self) -> Path:
-        """Return the path of the person's own cards."""
+        """Return the folder of the person's own cards."""
         return self.root / "corpora"
 
     def datasets(self) -> list[DatasetFolder]:
         """Return every whole dataset, the latest first."""
-        folders = [DatasetFolder(path) for path in _folders(self.root / "data")]
-        return _latest_first([folder for folder in folders if folder.description.is_file()])
+        folders = map(DatasetFolder, _folders(self.root / "data"))
+        return _latest_first({folder: folder.description for folder in folders})
 
     def runs(self) -> list[RunFolder]:
         """Return every run, the latest first."""
-        folders = [RunFolder(path) for path in _folders(self.root / "runs")]
-        return _latest_first([folder for folder in folders if folder.config.is_file()])
+        return _latest_first(
+            {folder: folder.config for folder in map(RunFolder, _folders(self.root / "runs"))}
+        )
 
     def new_dataset(self, name: str) -> DatasetFolder:
         """Return the folder for a dataset of this name, whether or not it exists."""
@@ -243,17 +210,12 @@ class Workspace:
             UsageError: no such dataset.
             DatasetError: none at all.
         """
-        datasets = self.datasets()
+        datasets = {folder.name: folder for folder in self.datasets()}
         if not datasets:
             raise DatasetError(
                 "There is no prepared dataset here yet.", "Make one: scriptforge prepare seinfeld"
             )
-        if name is None:
-            return datasets[0]
-        for folder in datasets:
-            if folder.name == name:
-                return folder
-        raise unknown_name("dataset", name, (folder.name for folder in datasets))
+        return _named("dataset", name, datasets)
 
     def run(self, name: str | None = None) -> RunFolder:
         """Return the run of this name or at this path, or the latest.
@@ -264,15 +226,10 @@ class Workspace:
         """
         if name is not None and RunFolder(Path(name)).config.is_file():
             return RunFolder(Path(name).resolve())
-        runs = self.runs()
-        if name is None and runs:
-            return runs[0]
-        for folder in runs:
-            if folder.name == name:
-                return folder
+        runs = {folder.name: folder for folder in self.runs()}
         if not runs:
             raise RunError("There is no run here yet.", "Train one: scriptforge train")
-        raise unknown_name("run", str(name), (folder.name for folder in runs))
+        return _named("run", name, runs)
 
     def refuse_overwriting(self, folder: "DatasetFolder | RunFolder", force: bool) -> None:
         """Refuse to replace something without `--force`.
@@ -290,13 +247,8 @@ class Workspace:
     def free_run_name(self, stem: str) -> str:
         """Return `stem`, or `stem-2`, `stem-3`, … if that run exists."""
         taken = {path.name for path in _folders(self.root / "runs") if _holds_something(path)}
-        number = 1
-        while (name := stem if number == 1 else f"{stem}-{number}") in taken:
-            number += 1
-        return name
-
-
-Folder = TypeVar("Folder", DatasetFolder, RunFolder)
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        return next(name for name in names if name not in taken)
 
 
 def _read_holder(path: Path) -> str:
@@ -320,15 +272,27 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _latest_first(folders: list[Folder]) -> list[Folder]:
+def _latest_first(descriptions: Mapping[Folder, Path]) -> list[Folder]:
+    """Return those of some folders that have their description, as it says when they were created."""
+
     def created(folder: Folder) -> str:
-        path = folder.description if isinstance(folder, DatasetFolder) else folder.config
         try:
-            return str(json.loads(path.read_text(encoding="utf-8")).get("created", ""))
+            return str(json.loads(descriptions[folder].read_text(encoding="utf-8")).get("created", ""))
         except (OSError, ValueError, AttributeError):
             return ""
 
-    return sorted(folders, key=created, reverse=True)
+    return sorted(
+        (folder for folder, path in descriptions.items() if path.is_file()), key=created, reverse=True
+    )
+
+
+def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder:
+    """Return the folder of a name, or the first one."""
+    if name is None:
+        return next(iter(folders.values()))
+    if name not in folders:
+        raise unknown_name(what, name, folders)
+    return folders[name]
 
 
 def _checked_name(name: str) -> str:

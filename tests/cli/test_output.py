@@ -65,7 +65,7 @@ def test_sections_stand_under_their_headings(capsys: pytest.CaptureFixture[str])
 
 def test_tables_in_a_pipe_are_whole_and_read_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     long = "x" * 300
-    Output().result([], lambda: table({"name": "left", "size": "right"}, [("[red]a[/red] :smile:", long)]))
+    Output().result([], lambda: table(("name", "size"), [("[red]a[/red] :smile:", long)], right=["size"]))
     Output().result({}, lambda: facts([("name", "[b]\x1b[1m")]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == f"[red]a[/red] :smile:  {long}"
@@ -120,7 +120,7 @@ def test_a_terminal_gets_colour_and_only_safe_text() -> None:
 
 
 def test_no_color_and_dumb_terminals_are_heeded() -> None:
-    drawing = "output.warn('w'); output.result([], lambda: table({'name': 'left'}, [('a',)]))"
+    drawing = "output.warn('w'); output.result([], lambda: table(['name'], [('a',)]))"
     assert "\x1b[3" not in on_a_terminal(drawing, NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(drawing, TERM="dumb")
 
