@@ -88,12 +88,9 @@ def _accelerator() -> Finding:
     try:
         import torch
     except Exception as error:  # a broken build raises OSError, ImportError and others
-        return Finding(
-            "accelerator",
-            f"torch cannot be imported: {type(error).__name__}",
-            "unusable",
-            "Reinstall it: pip install --force-reinstall torch",
-        )
+        problem = f"torch cannot be imported: {type(error).__name__}"
+        remedy = "Reinstall it: pip install --force-reinstall torch"
+        return Finding("accelerator", problem, "unusable", remedy)
     if torch.cuda.is_available():
         return Finding("accelerator", f"cuda: {torch.cuda.get_device_name()}")
     if torch.backends.mps.is_available():
@@ -106,17 +103,12 @@ def _workspace(root: Path) -> Finding:
         with tempfile.TemporaryFile(dir=root):
             free = shutil.disk_usage(root).free
     except OSError as error:
-        return Finding(
-            "workspace",
-            f"{root}: {error.strerror}",
-            "unusable",
-            "Create it, or choose another folder: --workspace PATH",
-        )
+        remedy = "Create it, or choose another folder: --workspace PATH"
+        return Finding("workspace", f"{root}: {error.strerror}", "unusable", remedy)
     found = f"{root.resolve()}, {_size(free)} free"
     if free < NEEDED_DISK:
-        return Finding(
-            "workspace", found, "advice", "Free some space, or choose another folder: --workspace PATH"
-        )
+        remedy = "Free some space, or choose another folder: --workspace PATH"
+        return Finding("workspace", found, "advice", remedy)
     return Finding("workspace", found)
 
 
@@ -144,9 +136,8 @@ def _login() -> Finding:
     file = Path(constants.HF_TOKEN_PATH)
     if file.is_file() and file.read_text(encoding="utf-8", errors="replace").strip():
         return Finding("hub login", f"a token in {file}")
-    return Finding(
-        "hub login", "none", "advice", "Needed only for gated corpora and for sharing: hf auth login"
-    )
+    remedy = "Needed only for gated corpora and for sharing: hf auth login"
+    return Finding("hub login", "none", "advice", remedy)
 
 
 def _size(count: int) -> str:

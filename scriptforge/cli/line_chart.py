@@ -107,7 +107,7 @@ class _Canvas:
         self._letters: dict[tuple[int, int], tuple[str, str]] = {}
 
     def draw(self, points: Sequence[Point], letter: str, style: str) -> None:
-        """Draws one curve: its line, and its letter at the last point and at others that are far enough."""
+        """Draw one curve: its line, and its letter at the last point and at others that are far enough."""
         dots = [self._dot(point) for point in points]
         for start, end in pairwise(dots):
             for across, down in _line(start, end):
@@ -122,7 +122,7 @@ class _Canvas:
                 nearest = column
 
     def line(self, row: int) -> "Text":
-        """One row of cells."""
+        """Return one row of cells."""
         from rich.text import Text
 
         line = Text()

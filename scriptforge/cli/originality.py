@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, safe, table
+from scriptforge.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -49,37 +50,21 @@ def originality(
     from scriptforge.workspace import Workspace, atomic_write
 
     output = Output(as_json, quiet)
-    if page is not None:
-        _refuse_replacing(page, force)
+    if page is not None and page.exists() and not force:
+        raise UsageError(f"There is a file {page} already.", "Replace it with --force, or name another one.")
     workspace = Workspace.find(workspace_path)
     folder = workspace.run(run)
     dataset = RunDescription.load(folder).open_dataset(workspace)
     (report,) = examine_texts([_read(file, dataset.description.plain)], dataset)
     if page is not None:
-        atomic_write(page, render_page(report, _name(file)))
+        name = "standard input" if file == STDIN else Path(file).name
+        atomic_write(page, render_page(report, name))
         output.note(f"{page} shows the text with its copies marked.")
-    is_shown = page is None
-    output.result({"run": folder.name, **report.document()}, lambda: _drawn(report, is_shown))
-
-
-def _refuse_replacing(page: Path, force: bool) -> None:
-    from scriptforge.errors import UsageError
-
-    if page.exists() and not force:
-        raise UsageError(f"There is a file {page} already.", "Replace it with --force, or name another one.")
-
-
-def _name(file: str) -> str:
-    return "standard input" if file == STDIN else Path(file).name
+    output.result({"run": folder.name, **report.document()}, lambda: _drawn(report, is_shown=page is None))
 
 
 def _read(file: str, plain: bool) -> "list[Line]":
-    """Return the lines of a file, or of standard input, which is read as a file would be.
-
-    Args:
-        file: a path, or `STDIN`.
-        plain: whether to take the text as it stands, not as a script.
-    """
+    """Return the lines of a file, or of standard input, which is read as a file would be."""
     from scriptforge.copying import lines_of_rows
     from scriptforge.corpus.parse import parse_file
 
@@ -106,7 +91,7 @@ def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":
 
 
 class _MarkedText:
-    """Draws the text on a terminal: copies in colour, or in brackets where there is none."""
+    """Draw the text on a terminal: copies in colour, or in brackets where there is none."""
 
     def __init__(self, report: "OriginalityReport") -> None:
         self._report = report

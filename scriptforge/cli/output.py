@@ -21,6 +21,7 @@ from scriptforge.characters import UNSAFE
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live
 
     from scriptforge.net.client import ProgressCallback
 
@@ -155,11 +156,22 @@ class Output:
         """Yield a callback that shows progress: bars on a terminal, elsewhere a line for each task."""
         if self._is_silent:
             yield lambda what, done, total: None
-        elif self.is_live:
+        elif _is_terminal(sys.stderr):
             with self._bars() as bars:
                 yield bars
         else:
             yield self._lines()
+
+    @contextmanager
+    def live(self) -> "Iterator[Live | None]":
+        """Yield what redraws itself on a terminal; None where it would not, or no progress is wanted."""
+        if self._is_silent or not _is_terminal(sys.stderr):
+            yield None
+            return
+        from rich.live import Live
+
+        with Live(console=self._console(sys.stderr), refresh_per_second=8, transient=True) as live:
+            yield live
 
     @contextmanager
     def _bars(self) -> "Iterator[ProgressCallback]":
@@ -172,7 +184,7 @@ class Output:
             TaskProgressColumn(),
             TimeElapsedColumn(),
         )
-        with Bars(*columns, console=self.error_console()) as bars:
+        with Bars(*columns, console=self._console(sys.stderr)) as bars:
             tasks: dict[str, Any] = {}
 
             def advance(what: str, done: int, total: int | None) -> None:
@@ -199,15 +211,6 @@ class Output:
             console.print(drawing)
         lines = capture.get().splitlines()
         sys.stdout.writelines((line if console.is_terminal else line.rstrip()) + "\n" for line in lines)
-
-    @property
-    def is_live(self) -> bool:
-        """Return whether stderr is a terminal on which progress is wanted."""
-        return not self._is_silent and _is_terminal(sys.stderr)
-
-    def error_console(self) -> "Console":
-        """Return a console on stderr, for what redraws itself."""
-        return self._console(sys.stderr)
 
     @property
     def _is_silent(self) -> bool:

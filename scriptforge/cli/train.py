@@ -120,15 +120,8 @@ def train(
 
 
 def _document(finished: "Finished") -> dict[str, Any]:
-    return {
-        "run": finished.run,
-        "best": {"run": finished.run, "split": "validation", **asdict(finished.best)},
-        "step": finished.step,
-        "seconds": finished.seconds,
-        "tokens_per_second": finished.tokens_per_second,
-        "training_nats_per_token": finished.training_nats_per_token,
-        "diagnosis": finished.diagnosis,
-    }
+    best = {"run": finished.run, "split": "validation", **asdict(finished.best)}
+    return {**asdict(finished), "best": best}
 
 
 def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """Views of a training: on a terminal a live bar with a curve, elsewhere a line for each validation."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +39,8 @@ def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interr
     from scriptforge.training.events import Finished
 
     finished = None
-    with training_view(output) as view:
+    with output.live() as live:
+        view = _Screen(output, live) if live else _Lines(output)
         for event in events:
             view.show(event)
             if isinstance(event, Finished):
@@ -50,20 +50,8 @@ def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interr
     return finished
 
 
-@contextmanager
-def training_view(output: Output) -> "Iterator[_Lines]":
-    """Yield the view that suits the output: live on a terminal, lines on a pipe, nothing when silent."""
-    if not output.is_live:
-        yield _Lines(output)
-        return
-    from rich.live import Live
-
-    with Live(console=output.error_console(), refresh_per_second=8, transient=True) as live:
-        yield _Screen(output, live)
-
-
 def validation_line(validation: "Validation") -> str:
-    """Return one validation as one line."""
+    """Return a validation as one line."""
     return (
         f"step {validation.step:,} · epoch {validation.epochs:.2f} · {clock(validation.seconds)} · "
         f"training {validation.training_nats_per_token:.3f} · "

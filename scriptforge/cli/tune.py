@@ -3,8 +3,7 @@
 A search is shown as a table that fills on a terminal, and as a line for each trial elsewhere.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,26 +37,6 @@ _SHORT = {
     "dropout_recurrent": "recurrent",
     "dropout_output": "out",
 }
-
-
-@contextmanager
-def tuning_view(
-    output: Output, records: "Sequence[TrialRecord]", trials: int
-) -> "Iterator[Callable[[TuningEvent], None]]":
-    """Yield what shows events of a search: a live table on a terminal, lines on a pipe, nothing when silent.
-
-    Args:
-        output: where it goes.
-        records: the trials that there are already.
-        trials: how many there will be.
-    """
-    if not output.is_live:
-        yield _Lines(output).show
-        return
-    from rich.live import Live
-
-    with Live(console=output.error_console(), refresh_per_second=8, transient=True) as live:
-        yield _Screen(live, records, trials).show
 
 
 def bits(record: "TrialRecord") -> str:
@@ -295,8 +274,10 @@ def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
     from scriptforge.tuning.results import records_of
     from scriptforge.tuning.search import search
 
-    with tuning_view(output, records_of(study.backend), study.plan.trials) as on_event:
-        search(study, on_event, interrupts.requested)
+    with output.live() as live:
+        records = records_of(study.backend)
+        view = _Screen(live, records, study.plan.trials) if live else _Lines(output)
+        search(study, view.show, interrupts.requested)
     if interrupts.requested():
         output.note(f"Stopped; the same command continues study “{study.name}”.")
         raise typer.Exit(interrupts.exit_code)

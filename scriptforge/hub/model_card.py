@@ -3,7 +3,7 @@
 It shows a sample of what the model writes, and how much of that is copied if the dataset is at hand.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scriptforge.architectures import ARCHITECTURES
@@ -24,37 +24,12 @@ _LINES = 100
 _SAMPLE_LINES = 24
 _LANGUAGE_MODEL = "text-generation"
 _FENCE = "````"
+_LIMITS = (
+    "It imitates how such texts sound and understands nothing of what they say: use it for play and for"
+    " study. It can repeat its training text word for word; `scriptforge originality` shows where. What"
+    " it writes may be as rude as its source."
+)
 _TOKENS = {"word": "word", "bpe": "piece of a word", "char": "character"}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A text that a model wrote.
-
-    Attributes:
-        text: what it wrote.
-        report: how much of it is copied from the training text; None if that is not at hand.
-    """
-
-    text: str
-    report: OriginalityReport | None
-
-
-def write_sample(run: Run, dataset: Dataset | None) -> Sample:
-    """Let a model write its sample, always the same.
-
-    Args:
-        run: the model.
-        dataset: what it was trained on, if that is at hand.
-
-    Raises:
-        DatasetError: the text of the dataset is missing or damaged.
-    """
-    (written,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES))
-    if dataset is None:
-        return Sample(written.text, None)
-    (report,) = examine_texts([written.lines], dataset)
-    return Sample(written.text, report)
 
 
 def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
@@ -65,15 +40,20 @@ def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
         return None
 
 
-def model_card(run: Run, repository: str, sample: Sample) -> str:
+def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
     """Return the card of a finished run: metadata for the Hub, then Markdown for people.
 
     Args:
         run: whose card.
         repository: where it will be, `OWNER/NAME`.
-        sample: what it writes.
+        dataset: what it was trained on, so that the card can say how much the model copies; None omits that.
+
+    Raises:
+        DatasetError: the text of the dataset is missing or damaged.
     """
-    about, report = run.description, sample.report
+    about = run.description
+    (sample,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES))
+    report = examine_texts([sample.lines], dataset)[0] if dataset else None
     parts = [
         f"# {repository.partition('/')[2]}",
         _inline(summary(about)),
@@ -89,7 +69,7 @@ def model_card(run: Run, repository: str, sample: Sample) -> str:
         "## How it was trained",
         _training(about),
         "## Limits",
-        _limits(),
+        _LIMITS,
     ]
     return f"---\n{_metadata(about, report)}\n---\n\n" + "\n\n".join(parts) + "\n"
 
@@ -192,37 +172,31 @@ def _training_text(about: RunDescription) -> str:
 def _figures(about: RunDescription) -> str:
     assert about.result
     best = about.result.best
+    headings = "| | nats per character | bits per character | perplexity per token |"
     rows = [
-        f"| {name} | {figures.nats_per_character:.4f} | {figures.bits_per_character:.4f}"
-        f" | {figures.perplexity:.2f} |"
-        for name, figures in (
-            ("read in order", best.stream),
-            ("256 tokens at a time", best.cold_256),
+        (
+            name,
+            f"{figures.nats_per_character:.4f}",
+            f"{figures.bits_per_character:.4f}",
+            f"{figures.perplexity:.2f}",
         )
+        for name, figures in (("read in order", best.stream), ("256 tokens at a time", best.cold_256))
     ]
-    return "\n".join(
-        [
-            f"On the validation split, {best.characters:,} characters that it was not trained on:",
-            "",
-            "| | nats per character | bits per character | perplexity per token |",
-            "|---|---|---|---|",
-            *rows,
-        ]
-    )
+    words = f"On the validation split, {best.characters:,} characters that it was not trained on:"
+    return f"{words}\n\n{_table(headings, rows)}"
 
 
 def _originality(report: OriginalityReport) -> str:
-    rows = [f"| {name} | {own} | {human} |" for name, own, human in figure_rows(report)]
-    return "\n".join(
-        [
-            f"{report.words:,} words that it wrote, compared with its training text; beside them as many"
-            " words by people that it was not trained on:",
-            "",
-            "| | this model | people |",
-            "|---|---|---|",
-            *rows,
-        ]
-    )
+    return (
+        f"{report.words:,} words that it wrote, compared with its training text; beside them as many"
+        " words by people that it was not trained on:\n\n"
+    ) + _table("| | this model | people |", figure_rows(report))
+
+
+def _table(headings: str, rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown, its row of headings given as it stands there."""
+    rule = "|" + "---|" * (headings.count("|") - 1)
+    return "\n".join((headings, rule, *(f"| {' | '.join(row)} |" for row in rows)))
 
 
 def _training(about: RunDescription) -> str:
@@ -247,14 +221,6 @@ def _init_from(init_from: InitFrom) -> str:
     if init_from.repository is None:
         return init_from.name
     return f"{init_from.repository} at {init_from.revision}" if init_from.revision else init_from.repository
-
-
-def _limits() -> str:
-    return (
-        "It imitates how such texts sound and understands nothing of what they say: use it for play and for"
-        " study. It can repeat its training text word for word; `scriptforge originality` shows where. What"
-        " it writes may be as rude as its source."
-    )
 
 
 def _inline(text: str) -> str:

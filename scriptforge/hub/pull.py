@@ -154,15 +154,7 @@ def find_run(
 
 @dataclass(frozen=True)
 class _Download:
-    """The files of a model on their way here.
-
-    Attributes:
-        api: the Hub's client.
-        repository: the id of the model.
-        commit: the state of the repository.
-        folder: where the files go.
-        offered: what the commit has, by name.
-    """
+    """The files of a model on their way into a folder; `offered` are those that the commit has."""
 
     api: "HfApi"
     repository: str
@@ -177,14 +169,7 @@ class _Download:
         return sum(self.offered[name].size or 0 for name in wanted if name in self.offered)
 
     def fetch(self) -> dict[str, str]:
-        """Download the files, the weights only once the config has said how large they should be.
-
-        Returns:
-            The SHA-256 of each file, by name.
-
-        Raises:
-            ScriptforgeError: one is missing, too large or not what the commit says.
-        """
+        """Download the files and return their hashes; the config says first how large the weights may be."""
         folder = self.folder
         for name in folder.needed:
             if name not in self.offered:
@@ -220,11 +205,7 @@ class _Download:
 
 @contextmanager
 def _incoming_folder(folder: RunFolder) -> Iterator[RunFolder]:
-    """Yield an empty folder beside a run's, for this process alone, and remove what a killed one left there.
-
-    Raises:
-        HubError: another process is pulling the same model.
-    """
+    """Yield an empty folder beside a run's, for this process alone, without what a killed one left."""
     runs, incoming = folder.path.parent, folder.path.with_name(f".{folder.name}.incoming")
     runs.mkdir(parents=True, exist_ok=True)
     lock = FileLock(runs / f".{folder.name}.lock")

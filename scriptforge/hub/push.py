@@ -7,7 +7,7 @@ from typing import Literal
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError
-from scriptforge.hub.model_card import dataset_at_hand, model_card, write_sample
+from scriptforge.hub.model_card import dataset_at_hand, model_card
 from scriptforge.hub.space import space_files
 from scriptforge.net.client import check_repository, hub_client, user_name
 from scriptforge.net.errors import RemoteRequest
@@ -123,7 +123,7 @@ def build_payload(run: Run, repository: str, dataset: Dataset | None = None) -> 
             f"Finish it first: scriptforge train --resume {run.folder.name}",
         )
     files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
-    card = model_card(run, repository, write_sample(run, dataset))
+    card = model_card(run, repository, dataset)
     return Payload(repository, "model", {**files, _CARD: card.encode()})
 
 

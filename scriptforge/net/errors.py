@@ -116,32 +116,20 @@ class RemoteRequest:
         try:
             yield
         except Exception as error:
-            problem = self.explain(error, revision)
-            if problem is None:
+            cause = _unwrap(error)
+            message = _find_message(cause)
+            if message is None:
                 raise
-            raise problem from error
-
-    def explain(self, error: BaseException, revision: str | None = None) -> ScriptforgeError | None:
-        """Return what an exception of the Hub's client or its HTTP library means; None for any other.
-
-        Args:
-            error: the exception.
-            revision: the one that was requested, if any.
-        """
-        cause = _unwrap(error)
-        message = _find_message(cause)
-        if message is None:
-            return None
-        fields = {
-            "name": self.name,
-            "status": _status_of(cause),
-            "revision": revision,
-            "reason": str(cause) or type(cause).__name__,
-            "seconds": TIMEOUT_SECONDS,
-            "instead": f", {self.alternative}" if self.alternative else "",
-        }
-        problem, remedy = (part.format(**fields) for part in message)
-        return self.error(problem, remedy)
+            fields = {
+                "name": self.name,
+                "status": _status_of(cause),
+                "revision": revision,
+                "reason": str(cause) or type(cause).__name__,
+                "seconds": TIMEOUT_SECONDS,
+                "instead": f", {self.alternative}" if self.alternative else "",
+            }
+            problem, remedy = (part.format(**fields) for part in message)
+            raise self.error(problem, remedy) from error
 
 
 def _unwrap(error: BaseException) -> BaseException:

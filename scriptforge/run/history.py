@@ -40,7 +40,7 @@ class Validation:
 
 
 def write_history(folder: RunFolder, validations: Iterable[Validation]) -> None:
-    """Writes every validation of a run, one a line."""
+    """Write every validation of a run, one a line."""
     atomic_write(folder.metrics, "".join(json.dumps(asdict(each)) + "\n" for each in validations))
 
 

@@ -147,11 +147,11 @@ class RunDescription(BaseModel):
     result: Result | None = None
 
     def save(self, folder: RunFolder) -> None:
-        """Writes `config.json`."""
+        """Write `config.json`."""
         atomic_write(folder.config, self.model_dump_json(indent=2) + "\n")
 
     def refuse_other_dataset(self, dataset: Dataset) -> None:
-        """Lets only the dataset pass that the run was trained on.
+        """Raise an error for any dataset but the one that the run was trained on.
 
         Raises:
             RunError: it is another one, or was prepared anew in another way.
@@ -175,7 +175,7 @@ class RunDescription(BaseModel):
 
     @classmethod
     def load(cls, folder: RunFolder) -> "RunDescription":
-        """Reads `config.json`.
+        """Read `config.json`.
 
         Raises:
             RunError: the file is missing, damaged, enormous or of another version.

@@ -90,11 +90,7 @@ def weights_size(description: RunDescription) -> int:
 
 
 def _check_sizes(folder: RunFolder, weights: int) -> None:
-    """Compare the sizes of files with what they may be, before anything is read that may be enormous.
-
-    Raises:
-        RunError: one is larger, or the weights smaller.
-    """
+    """Compare the sizes of files with what they may be, before anything is read that may be enormous."""
     most = {folder.tokenizer: LARGEST_VOCABULARY, folder.weights: weights + LARGEST_HEADER}
     for path, size in most.items():
         if path.is_file() and path.stat().st_size > size:
@@ -105,11 +101,7 @@ def _check_sizes(folder: RunFolder, weights: int) -> None:
 
 
 def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Compare the header of a weights file with what the config asks for, before memory is taken.
-
-    Raises:
-        RunError: it has other weights, or the file is damaged.
-    """
+    """Compare the header of a weights file with what the config asks for, before memory is taken."""
     try:
         with path.open("rb") as raw:
             if int.from_bytes(raw.read(8), "little") > LARGEST_HEADER:

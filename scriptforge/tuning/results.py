@@ -13,7 +13,7 @@ Plots, as SVG and PNG, need the extra `plot`.
 import io
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import accumulate
@@ -27,7 +27,7 @@ from scriptforge.tracking.curves import quiet_matplotlib
 from scriptforge.workspace import StudyFolder, atomic_write
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
 
@@ -212,13 +212,12 @@ def importance_of(study: "Study") -> dict[str, float]:
 
 
 def _record(trial: "FrozenTrial", is_repeated: bool) -> TrialRecord:
-    state = _state(trial, is_repeated)
+    state = "repeated" if is_repeated else _state(trial)
     notes = notes_of(trial)
-    value = trial.value if state in ("complete", "pruned") else None
     return TrialRecord(
         number=trial.number,
         state=state,
-        bits_per_character=value,
+        bits_per_character=trial.value if state in ("complete", "pruned") else None,
         settings=notes.get("chosen", {}),
         seconds=trial.duration.total_seconds() if trial.duration else None,
         is_default="default" in notes,
@@ -226,15 +225,17 @@ def _record(trial: "FrozenTrial", is_repeated: bool) -> TrialRecord:
     )
 
 
-def _state(trial: "FrozenTrial", is_repeated: bool) -> State:
+def _state(trial: "FrozenTrial") -> State:
     from optuna.trial import TrialState
 
-    if is_repeated:
-        return "repeated"
-    if trial.state == TrialState.COMPLETE:
-        return "complete" if trial.value is not None and math.isfinite(trial.value) else "failed"
-    states: dict[TrialState, State] = {TrialState.RUNNING: "running", TrialState.PRUNED: "pruned"}
-    return states.get(trial.state, "failed")
+    match trial.state:
+        case TrialState.COMPLETE if trial.value is not None and math.isfinite(trial.value):
+            return "complete"
+        case TrialState.RUNNING:
+            return "running"
+        case TrialState.PRUNED:
+            return "pruned"
+    return "failed"
 
 
 _INCHES = (7.2, 4.0)
@@ -258,33 +259,41 @@ def require_matplotlib() -> None:
 def draw_plots(
     folder: StudyFolder, records: Sequence[TrialRecord], importance: Mapping[str, float]
 ) -> list[Path]:
-    """Draw the history of a study and, if it is known, what mattered.
+    """Draw the history of a study into its folder and, if that is known, what mattered.
 
     Args:
-        folder: of the study, where the plots go.
+        folder: of the study.
         records: its trials.
         importance: what each choice mattered.
 
     Returns:
         The files.
     """
-    figures = {"history": _history(folder.name, records)}
+    paths = _drawn(folder, "history", lambda axes: _draw_history(axes, folder.name, records))
     if importance:
-        figures["importance"] = _importance(folder.name, importance)
-    return [
-        _save(figure, folder.picture(what, suffix))
-        for what, figure in figures.items()
-        for suffix in (".svg", ".png")
-    ]
+        paths += _drawn(folder, "importance", lambda axes: _draw_importance(axes, folder.name, importance))
+    return paths
 
 
-def _history(name: str, records: Sequence[TrialRecord]) -> "Figure":
-    """Draw bits per character of each trial, the best so far as a line, and what `train` does as another."""
+def _drawn(folder: StudyFolder, what: str, draw: Callable[["Axes"], None]) -> list[Path]:
+    """Draw one plot and return its files."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=_INCHES, layout="constrained")
-    axes = figure.subplots()
+    draw(figure.subplots())
+    paths = [folder.picture(what, suffix) for suffix in (".svg", ".png")]
+    for path in paths:
+        content = io.BytesIO()
+        about = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+        figure.savefig(content, format=path.suffix[1:], dpi=144, metadata=about)
+        atomic_write(path, content.getvalue())
+    return paths
+
+
+def _draw_history(axes: "Axes", name: str, records: Sequence[TrialRecord]) -> None:
+    """Draw bits per character of each trial, the best so far as a line, and what `train` does as another."""
+    from matplotlib.ticker import MaxNLocator
+
     for state, colour, marker in (("complete", _BLUE, "o"), ("pruned", _GREY, "x")):
         numbers, bits = _points(record for record in records if record.state == state)
         axes.scatter(numbers, bits, color=colour, marker=marker, label=state)
@@ -297,7 +306,6 @@ def _history(name: str, records: Sequence[TrialRecord]) -> "Figure":
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    return figure
 
 
 def _points(records: Iterable[TrialRecord]) -> tuple[list[int], list[float]]:
@@ -308,23 +316,10 @@ def _points(records: Iterable[TrialRecord]) -> tuple[list[int], list[float]]:
     return [number for number, _ in found], [bits for _, bits in found]
 
 
-def _importance(name: str, importance: Mapping[str, float]) -> "Figure":
+def _draw_importance(axes: "Axes", name: str, importance: Mapping[str, float]) -> None:
     """Draw a bar for each choice, the longest on top."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_INCHES, layout="constrained")
-    axes = figure.subplots()
     names = list(importance)[::-1]
     bars = axes.barh(names, [importance[each] for each in names], color=_BLUE)
     axes.bar_label(bars, fmt="{:.0%}", padding=3)
     axes.set(title=f"{name}: what decided whether a trial was good", xticks=[])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    return figure
-
-
-def _save(figure: "Figure", path: Path) -> Path:
-    content = io.BytesIO()
-    about = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-    figure.savefig(content, format=path.suffix[1:], dpi=144, metadata=about)
-    atomic_write(path, content.getvalue())
-    return path

@@ -31,7 +31,7 @@ from scriptforge.tuning.results import (
     records_of,
     settings_of,
 )
-from scriptforge.tuning.study import TURN, VALIDATIONS, Study, trial_settings
+from scriptforge.tuning.study import TURN, VALIDATIONS, Study
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -66,16 +66,15 @@ def run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Call
         StoppedError: somebody asked to stop; the trial is queued once more.
         ScriptforgeError: something failed that is not the trial's fault; it is queued once more, too.
     """
-    plan = study.plan
     chosen = study.choose(trial)
     note(trial, chosen=chosen)
     on_event(TrialPrepared(trial.number, chosen))
-    folder = study.folder.trial(folder_name(trial))
+    folder = study.folder.trial(_folder_name(trial))
     try:
         dataset = study.variants.suiting(chosen)
-        settings = trial_settings(dataset, chosen, study.machine, plan.seconds, plan.seed)
+        settings = study.settings(dataset, chosen)
         note(trial, settings=settings.model_dump())
-        events = start(dataset, settings, folder, plan.accelerator, should_stop)
+        events = start(dataset, settings, folder, study.plan.accelerator, should_stop)
         with closing(events):
             return _judge(events, trial, on_event)
     except (TrainingError, UsageError) as error:
@@ -111,7 +110,7 @@ def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_ev
     raise StoppedError("interrupted")
 
 
-def folder_name(trial: "Trial | FrozenTrial") -> str:
+def _folder_name(trial: "Trial | FrozenTrial") -> str:
     """Return the name of the folder that a trial trains in, another one for every trial of every storage."""
     assert trial.datetime_start is not None, "it has begun"
     return f"{trial.number:04}-{trial.datetime_start:%Y%m%d%H%M%S%f}"
@@ -137,60 +136,40 @@ def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = la
             if ended >= study.plan.trials:
                 return
             if ended + running < study.plan.trials:
-                _Attempt(study, on_event, should_stop, turn.close).make()
+                _make_trial(study, on_event, should_stop, turn.close)
                 continue
         on_event(Waiting(running))
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-class _Attempt:
-    """One trial in this process.
+def _make_trial(
+    study: Study, on_event: OnEvent, should_stop: Callable[[], bool], begun: Callable[[], None]
+) -> None:
+    """Begin a trial and bring it to an end; `begun` is called as soon as other processes can count it."""
+    from optuna.exceptions import UpdateFinishedTrialError
 
-    Args:
-        study: whose trial it is.
-        on_event: as in `search`.
-        should_stop: as in `search`.
-        begun: called as soon as the study has the trial, so that others can count it.
-    """
+    number, was_failed = -1, False
 
-    def __init__(
-        self, study: Study, on_event: OnEvent, should_stop: Callable[[], bool], begun: Callable[[], None]
-    ) -> None:
-        self._study = study
-        self._on_event = on_event
-        self._should_stop = should_stop
-        self._begun = begun
-        self._number: int | None = None
-        self._was_failed = False
-
-    def make(self) -> None:
-        """Begin a trial and bring it to an end."""
-        from optuna.exceptions import UpdateFinishedTrialError
-
-        backend = self._study.backend
-        backend.sampler = _sampler(self._study)
-        self._study.queue_like_default()
+    def train(trial: "Trial") -> float:
+        nonlocal number, was_failed
+        begun()
+        number = trial.number
         try:
-            backend.optimize(self._train, n_trials=1, catch=(StoppedError,))
-        except (UpdateFinishedTrialError, ValueError):
-            if not self._was_failed:
-                raise
-        records = records_of(self._study.backend)
-        ended = next(record for record in records if record.number == self._number)
-        self._on_event(TrialEnded(ended, best_of(records)))
-
-    def _train(self, trial: "Trial") -> float:
-        self._begun()
-        self._number = trial.number
-        try:
-            return run_trial(self._study, trial, self._on_event, self._should_stop)
+            return run_trial(study, trial, on_event, should_stop)
         finally:
             # If this process slept too long, another one thought that it had died, and repeats the trial.
-            self._was_failed = _has_ended(self._study, trial.number)
+            was_failed = study.backend.get_trials(deepcopy=False)[number].state.is_finished()
 
-
-def _has_ended(study: Study, number: int) -> bool:
-    return study.backend.get_trials(deepcopy=False)[number].state.is_finished()
+    study.backend.sampler = _sampler(study)
+    study.queue_like_default()
+    try:
+        study.backend.optimize(train, n_trials=1, catch=(StoppedError,))
+    except (UpdateFinishedTrialError, ValueError):
+        if not was_failed:
+            raise
+    records = records_of(study.backend)
+    ended = next(record for record in records if record.number == number)
+    on_event(TrialEnded(ended, best_of(records)))
 
 
 def _sampler(study: Study) -> "BaseSampler":
@@ -213,9 +192,8 @@ def _remove_leftovers(study: Study) -> None:
     """Delete the trainings of trials whose process died."""
     # Listed before the trials are read, so that the folder of one that begins meanwhile is not among them.
     folders = list(study.folder.trials.glob("*"))
-    ended = {
-        folder_name(trial) for trial in study.backend.get_trials(deepcopy=False) if trial.state.is_finished()
-    }
+    trials = study.backend.get_trials(deepcopy=False)
+    ended = {_folder_name(trial) for trial in trials if trial.state.is_finished()}
     for folder in folders:
         if folder.name in ended:
             shutil.rmtree(folder, ignore_errors=True)

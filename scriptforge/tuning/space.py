@@ -1,8 +1,4 @@
-"""The entries of a search space: one value, some values, or a range of numbers.
-
-Knows nothing of what they are values of, and of Optuna only the three questions that a trial can be asked.
-
-The search space: which settings a trial may choose, and from what.
+"""The search space: which settings a trial may choose, and from what.
 
 Each entry is a list of choices, a range, or a plain value that every trial has. What has no entry is left as
 `train` would have it. Beside the settings of a training there are `level` and, for the levels that have one,
@@ -23,20 +19,16 @@ from scriptforge.vocabulary import Level
 from scriptforge.vocabulary.levels import LEVELS
 
 
-class Asked(Protocol):
-    """A trial of Optuna, which draws what it is asked for."""
+class _Trial(Protocol):
+    """What a trial of Optuna can be asked for; it draws the answer."""
 
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """One of some choices."""
-        ...
+    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
 
-    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
-        """Return a whole number."""
-        ...
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int: ...
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
-        """Return a number."""
-        ...
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None, log: bool
+    ) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -55,8 +47,8 @@ class Choices:
     def __contains__(self, value: Any) -> bool:
         return value in self.values
 
-    def draw(self, name: str, trial: Asked) -> Any:
-        """One of them."""
+    def draw(self, name: str, trial: _Trial) -> Any:
+        """Draw one of them."""
         return trial.suggest_categorical(name, self.values)
 
 
@@ -84,15 +76,15 @@ class Range:
     def __contains__(self, value: Any) -> bool:
         return self.low <= value <= self.high and self._is_on_the_way(value)
 
-    def draw(self, name: str, trial: Asked) -> float:
-        """One of them."""
+    def draw(self, name: str, trial: _Trial) -> float:
+        """Draw one of them."""
         if self.is_whole:
             step = 1 if self.step is None else int(self.step)
             return trial.suggest_int(name, int(self.low), int(self.high), step=step, log=self.log)
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     def check(self, name: str) -> None:
-        """Refuses what is no range.
+        """Refuse what is no range.
 
         Raises:
             UsageError: it is empty, has a step that does not lead through it, or no logarithms.
@@ -233,14 +225,14 @@ class Space:
         return json.dumps({name: repr(entry) for name, entry in self.entries.items()}, sort_keys=True)
 
     def offered(self, choices: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of some choices that a trial could draw."""
+        """Return those of some choices that a trial could draw."""
         return {
             name: choices[name]
             for name, entry in self.drawn.items()
             if name in choices and choices[name] in entry
         }
 
-    def draw(self, trial: Asked, level: Level) -> dict[str, Any]:
+    def draw(self, trial: _Trial, level: Level) -> dict[str, Any]:
         """Return the choices of one trial, fixed ones included.
 
         Args:
@@ -261,16 +253,12 @@ def means_something(name: str, choices: Mapping[str, Any]) -> bool:
 
 
 def training_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a trial's choices that are settings of its training, and not of its dataset."""
+    """Return those of a trial's choices that are settings of its training, and not of its dataset."""
     return {name: value for name, value in chosen.items() if name not in _VOCABULARY_SETTINGS}
 
 
 def _entry(name: str, value: Any) -> Entry:
-    """One entry of a TOML document, checked.
-
-    Raises:
-        UsageError: it is none.
-    """
+    """Return one entry of a TOML document, checked."""
     known = [*Settings.model_fields, *_VOCABULARY_SETTINGS]
     if name not in known:
         raise unknown_name("setting", name, [key for key in known if key not in _OF_THE_STUDY])
@@ -312,19 +300,16 @@ def _range(name: str, table: Mapping[str, Any]) -> Range:
         )
     if not isinstance(log, bool):
         raise UsageError(f"{name}: log is {log!r}.", "Write log = true, or leave it out.")
-    found = Range(low, high, log, step) if _is_whole(name) else Range(float(low), float(high), log, step)
+    is_whole = name in SIZES.values() or Settings.model_fields[name].annotation is int
+    found = Range(low, high, log, step) if is_whole else Range(float(low), float(high), log, step)
     found.check(name)
-    if found.is_whole and isinstance(step, float):
+    if is_whole and isinstance(step, float):
         raise UsageError(f"{name}: a step of {step} leaves the whole numbers.", "Give a whole step.")
     return found
 
 
 def _check_value(name: str, value: Any) -> None:
-    """Lets only values pass that the setting can have.
-
-    Raises:
-        UsageError: it cannot have this one.
-    """
+    """Raise an error for a value that the setting cannot have."""
     if name == LEVEL:
         if value not in LEVELS:
             raise UsageError(f"level: there is no level {value!r}.", f"Levels: {', '.join(LEVELS)}.")
@@ -339,7 +324,3 @@ def _check_value(name: str, value: Any) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_whole(name: str) -> bool:
-    return name in SIZES.values() or Settings.model_fields[name].annotation is int

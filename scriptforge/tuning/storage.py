@@ -161,11 +161,7 @@ def _retrying_storage() -> "type[RDBStorage]":
 
 
 def _parse(address: str) -> "URL":
-    """Return the parts of an address, if it is one of a storage.
-
-    Raises:
-        UsageError: it is none.
-    """
+    """Return the parts of an address, if it is one of a storage."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 

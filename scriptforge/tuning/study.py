@@ -34,7 +34,21 @@ if TYPE_CHECKING:
 VALIDATIONS = 5
 """Validations in every trial; each is a chance to end it early."""
 
+TURN = "turn"
+"""The lock of a study for what only one process may do at a time."""
+
 _LONGEST_NAME = 48
+_MOST_DEATHS = 2
+_STILLBORN_AFTER = timedelta(minutes=1)
+_TRIALS_LIKE_DEFAULT, _SHARE_KEPT = 5, 2 / 3
+_TRIALS_BEFORE_PRUNING, _VALIDATIONS_BEFORE_PRUNING = 4, 2
+_DIFFERENCES: Mapping[str, str] = {
+    "dataset": "another dataset, or of this one prepared in another way",
+    "seconds": "trials of {:g} seconds, not of {:g}",
+    "accelerator": "trials on {}, not on {}",
+    "space": "another search space",
+}
+"""What must be the same for trials to be compared, and how to say that it is not."""
 
 
 class Variants:
@@ -92,56 +106,6 @@ def copied_into_workspace(dataset: Dataset, workspace: Workspace) -> Dataset:
     return there
 
 
-def trial_settings(
-    dataset: Dataset, chosen: Mapping[str, Any], machine: Machine, seconds: float, seed: int
-) -> Settings:
-    """Return the settings of one trial.
-
-    Args:
-        dataset: what it trains on.
-        chosen: what it chose, or what is the same for all trials.
-        machine: what the study was begun on.
-        seconds: how long it trains.
-        seed: of its weights and dropout.
-
-    Raises:
-        UsageError: the choices do not go together.
-    """
-    asked = {"minutes": seconds / 60, "validations": VALIDATIONS, "seed": seed}, training_settings(chosen)
-    tokens = dataset.description.splits["train"].tokens
-    return complete(suggest_settings(tokens, dataset.vocabulary.size, machine, resolve(*asked)), *asked)
-
-
-def default_choices(dataset: Dataset, space: Space, settings: Settings) -> dict[str, Any]:
-    """Return what the first trial chooses: for everything that is searched, what `train` would take.
-
-    Args:
-        dataset: the one that `train` would train on, with what is fixed.
-        space: the search space.
-        settings: those of `train`.
-    """
-    about = dataset.description
-    sizes = {SIZES[about.level]: about.vocabulary_size} if about.level in SIZES else {}
-    own = {**settings.model_dump(), LEVEL: about.level, **sizes}
-    return {name: own[name] for name in space.entries if means_something(name, own)}
-
-
-TURN = "turn"
-"""The lock of a study for what only one process may do at a time."""
-
-_MOST_DEATHS = 2
-_STILLBORN_AFTER = timedelta(minutes=1)
-_TRIALS_LIKE_DEFAULT, _SHARE_KEPT = 5, 2 / 3
-_TRIALS_BEFORE_PRUNING, _VALIDATIONS_BEFORE_PRUNING = 4, 2
-_DIFFERENCES: Mapping[str, str] = {
-    "dataset": "another dataset, or of this one prepared in another way",
-    "seconds": "trials of {:g} seconds, not of {:g}",
-    "accelerator": "trials on {}, not on {}",
-    "space": "another search space",
-}
-"""What must be the same for trials to be compared, and how to say that it is not."""
-
-
 @dataclass(frozen=True)
 class Plan:
     """What a search is to do.
@@ -172,21 +136,21 @@ class Plan:
             )
 
 
+@dataclass(frozen=True)
 class Study:
     """A study that is open.
 
-    Args:
+    Attributes:
         folder: where it has its files.
         backend: the same study as Optuna knows it.
         variants: its datasets.
         plan: what is to be done.
     """
 
-    def __init__(self, folder: StudyFolder, backend: "optuna.Study", variants: Variants, plan: Plan) -> None:
-        self.folder = folder
-        self.backend = backend
-        self.variants = variants
-        self.plan = plan
+    folder: StudyFolder
+    backend: "optuna.Study"
+    variants: Variants
+    plan: Plan
 
     @property
     def name(self) -> str:
@@ -229,11 +193,13 @@ class Study:
 
     def _queue_default(self) -> None:
         """Queue what `train` would do, so that the search never loses to it."""
-        space, plan = self.plan.space, self.plan
+        space = self.plan.space
         dataset = self.variants.suiting(space.fixed)
-        settings = trial_settings(dataset, space.fixed, self.machine, plan.seconds, plan.seed)
-        default = default_choices(dataset, space, settings)
-        _queue(self.backend, space.offered(default), {"default": default})
+        about = dataset.description
+        sizes = {SIZES[about.level]: about.vocabulary_size} if about.level in SIZES else {}
+        own = {**self.settings(dataset, space.fixed).model_dump(), LEVEL: about.level, **sizes}
+        default = {name: own[name] for name in space.entries if means_something(name, own)}
+        self.backend.enqueue_trial(space.offered(default), {"default": default})
 
     def queue_like_default(self) -> None:
         """Queue one of the first trials, if none is waiting: mostly like the very first one.
@@ -250,7 +216,23 @@ class Study:
         offered = self.plan.space.offered(default)
         rng = random.Random(self.plan.seed + len(trials))
         kept = {name: value for name, value in offered.items() if rng.random() < _SHARE_KEPT}
-        _queue(self.backend, kept, {})
+        self.backend.enqueue_trial(kept)
+
+    def settings(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Settings:
+        """Return the settings of one trial.
+
+        Args:
+            dataset: what it trains on.
+            chosen: what it chose, or what is the same for all trials.
+
+        Raises:
+            UsageError: the choices do not go together.
+        """
+        length = {"minutes": self.plan.seconds / 60, "validations": VALIDATIONS, "seed": self.plan.seed}
+        asked = length, training_settings(chosen)
+        tokens = dataset.description.splits["train"].tokens
+        suggested = suggest_settings(tokens, dataset.vocabulary.size, self.machine, resolve(*asked))
+        return complete(suggested, *asked)
 
     def choose(self, trial: "optuna.Trial") -> dict[str, Any]:
         """Return what a trial tries; the first one what `train` would do, even if the space lacks it."""
@@ -263,12 +245,7 @@ class Study:
         return default
 
     def put_back(self, trial: "optuna.Trial", reason: str) -> None:
-        """Queue a trial once more that cannot continue here.
-
-        Args:
-            trial: one of this process.
-            reason: why it cannot, in a few words.
-        """
+        """Queue a trial of this process once more that cannot continue here, for a reason in a few words."""
         note(trial, reason=reason)
         frozen = self.backend.get_trials(deepcopy=False)[trial.number]
         _queue_again(self.backend, frozen, notes_of(trial).get("deaths", 0))
@@ -346,10 +323,7 @@ def _queue_again(backend: "optuna.Study", trial: "FrozenTrial", deaths: int) -> 
     notes: TrialNotes = {"repeats": trial.number, "deaths": deaths}
     if "default" in notes_of(trial):
         notes["default"] = notes_of(trial)["default"]
-    _queue(backend, {**trial.system_attrs.get("fixed_params", {}), **trial.params}, notes)
-
-
-def _queue(backend: "optuna.Study", choices: dict[str, Any], notes: TrialNotes) -> None:
+    choices = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     backend.enqueue_trial(choices, dict(notes))
 
 
