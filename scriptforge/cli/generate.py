@@ -211,7 +211,6 @@ def generate(
 
 
 def _write(session: "Session", output: Output, is_streamed: bool) -> None:
-    """Write the texts, and print a streamed one as it comes."""
     if is_streamed:
         output.stream(session.stream())
     else:
@@ -275,7 +274,6 @@ def _open_session(
     continued: Path | None,
     check: bool,
 ) -> "Session":
-    """Find the run and what else the session needs."""
     from scriptforge.generation.generate import Session
     from scriptforge.hub import find_run
     from scriptforge.run.run import Run
@@ -312,7 +310,6 @@ def _show(
     force: bool,
     output: Output,
 ) -> None:
-    """Write the texts into files, or print them."""
     from scriptforge.generation.generate import lay_out, write_files
 
     texts = [lay_out(text, layout, plain=session.run.vocabulary.plain) for text in session.texts]

@@ -63,7 +63,6 @@ class LineChart:
     label_y: Callable[[float], str]
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        """Yield the lines of the drawing."""
         from rich.text import Text
 
         heights = [y for curve in self.curves for _, y in curve.points]

@@ -123,7 +123,6 @@ def _legend(is_colourful: bool) -> "Text":
 
 
 def _drawn_segment(segment: "Segment", is_colourful: bool) -> tuple[str, str]:
-    """Return the text of a segment and its style."""
     from scriptforge.copying.view import band
 
     text = safe(segment.text)

@@ -73,7 +73,6 @@ def _document(result: "PushResult") -> dict[str, Any]:
 
 
 def _contents(results: "list[PushResult]") -> "dict[str, RenderableType]":
-    """Return what would be sent, for people."""
     parts: dict[str, RenderableType] = {}
     for payload in (result.payload for result in results):
         title = f"The {payload.kind} {payload.repository}"

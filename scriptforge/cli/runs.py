@@ -24,17 +24,13 @@ if TYPE_CHECKING:
     from scriptforge.workspace import RunFolder
 
 
-def run_details(folder: "RunFolder") -> dict[str, Any]:
-    """Return the summary of a run, all its figures, its settings, and every validation.
-
-    Raises:
-        RunError: as of `run_summary`; or its metrics are damaged.
-    """
+def _details(folder: "RunFolder") -> dict[str, Any]:
+    """Return the summary of a run, all its figures, its settings, and every validation."""
     from scriptforge.run.history import read_history
     from scriptforge.workspace import read_json
 
     config = read_json(folder.config)
-    summary = run_summary(folder, config)
+    summary = _summary(folder, config)
     result = config["result"] or {}
     return {
         **summary,
@@ -47,16 +43,8 @@ def run_details(folder: "RunFolder") -> dict[str, Any]:
     }
 
 
-def run_summary(folder: "RunFolder", config: Any) -> dict[str, Any]:
-    """Return the row of a run in the list; figures are None until the training has ended.
-
-    Args:
-        folder: the run.
-        config: what its `config.json` says.
-
-    Raises:
-        RunError: the config is not one of ours.
-    """
+def _summary(folder: "RunFolder", config: Any) -> dict[str, Any]:
+    """Return the row of a run in the list; figures are None until the training has ended."""
     try:
         result = config["result"] or {"best": {"stream": {}}}
         stream = result["best"]["stream"]
@@ -93,16 +81,15 @@ _SAID_ANYWAY = {"arch"}
 """Settings that have a row whether they differ or not."""
 
 
-def comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
-    """Draw a comparison.
-
-    Args:
-        runs: at least one, as `run_details` gives them.
-    """
+def _comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
     lettered = list(zip(cycle(ascii_lowercase), runs, strict=False))
     headings = [f"{letter} {safe(run['run'])}" for letter, run in lettered]
     parts: dict[str, RenderableType] = {"": table(["", *headings], _rows(runs), right=headings)}
-    curves = [Curve(letter, run["run"], _points(run)) for letter, run in lettered if run["history"]]
+    curves = [
+        Curve(letter, run["run"], [(each["seconds"], each["bits_per_character"]) for each in run["history"]])
+        for letter, run in lettered
+        if run["history"]
+    ]
     if curves:
         parts["Validation in bits/char over training time"] = LineChart(
             curves, label_x=clock, label_y=lambda bits: f"{bits:.2f}"
@@ -125,10 +112,6 @@ def _rows(runs: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
 def _setting(settings: Mapping[str, Any], name: str) -> str:
     value = settings.get(name)
     return _NOTHING if value is None else str(value)
-
-
-def _points(run: Mapping[str, Any]) -> list[tuple[float, float]]:
-    return [(validation["seconds"], validation["bits_per_character"]) for validation in run["history"]]
 
 
 def _best(protocol: str, figure: str) -> Callable[[Mapping[str, Any]], str]:
@@ -204,11 +187,11 @@ def runs(
     workspace = Workspace.find(workspace_path)
     if names:
         folders = dict.fromkeys(workspace.run(name) for name in names)
-        compared = _sorted(map(run_details, folders), sort)
+        compared = _sorted(map(_details, folders), sort)
         for run in compared:
             if not run["history"]:
                 output.note(f"{run['run']} has no metrics.jsonl, and so no curve.")
-        output.result(compared, lambda: comparison(compared))
+        output.result(compared, lambda: _comparison(compared))
         return
     listed = _sorted(_summaries(workspace.runs(), output), sort)
     if not listed:
@@ -223,7 +206,7 @@ def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[
 
     for folder in folders:
         try:
-            yield run_summary(folder, read_json(folder.config))
+            yield _summary(folder, read_json(folder.config))
         except RunError as problem:
             output.warn(problem.message)
 

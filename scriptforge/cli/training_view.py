@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from scriptforge.run.history import Validation
-    from scriptforge.training.events import Finished, Started, StepsDone, TrainingEvent
+    from scriptforge.training.events import Finished, StepsDone, TrainingEvent
 
 UseGPU = Annotated[
     bool | None, typer.Option("--gpu/--cpu", help="What computes; a GPU if there is one when left out.")
@@ -80,11 +80,6 @@ def sparkline(values: list[float], width: int) -> str:
     return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
-def _start_line(event: "Started") -> str:
-    begins = "continues" if event.step else "begins"
-    return f"Run “{event.run}” {begins}: {event.parameters:,} parameters on {event.device}."
-
-
 class _Lines:
     """Show a line for the start and for each validation."""
 
@@ -96,7 +91,9 @@ class _Lines:
 
         match event:
             case Started():
-                self._output.note(_start_line(event))
+                begins = "continues" if event.step else "begins"
+                parameters = f"{event.parameters:,} parameters on {event.device}"
+                self._output.note(f"Run “{event.run}” {begins}: {parameters}.")
                 for note in event.notes:
                     self._output.warn(note)
             case Validated():

@@ -122,7 +122,6 @@ def _results(about: RunDescription, report: OriginalityReport | None) -> "list[E
 
 
 def _origins(about: RunDescription) -> dict[str, Origin]:
-    """Return where the text of each corpus comes from."""
     if about.dataset.origin is not None:
         return {about.dataset.name: about.dataset.origin}
     return {source.name: source.origin for source in about.dataset.sources}

@@ -96,11 +96,7 @@ def recorded(
 
 
 def _import(module: str, tracker: str) -> Any:
-    """Return a module that only a tracker needs.
-
-    Raises:
-        UsageError: it is not installed.
-    """
+    """Return a module that only a tracker needs."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -276,7 +276,6 @@ def draw_plots(
 
 
 def _drawn(folder: StudyFolder, what: str, draw: Callable[["Axes"], None]) -> list[Path]:
-    """Draw one plot and return its files."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_INCHES, layout="constrained")

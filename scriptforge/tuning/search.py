@@ -48,30 +48,17 @@ class StoppedError(Exception):
     """Somebody asked to stop while a trial was in progress."""
 
 
-def run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Callable[[], bool]) -> float:
-    """Train with what a trial chooses.
+def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Callable[[], bool]) -> float:
+    """Train with what a trial chooses, and return its bits per character; infinite where the training failed.
 
-    Args:
-        study: whose trial it is.
-        trial: what draws, hears of every validation, and says when there are no prospects.
-        on_event: called with every event.
-        should_stop: asked after every step.
-
-    Returns:
-        Bits per character on the validation split; infinite where the training failed, and then the trial
-        knows why.
-
-    Raises:
-        TrialPruned: the trial has no prospects.
-        StoppedError: somebody asked to stop; the trial is queued once more.
-        ScriptforgeError: something failed that is not the trial's fault; it is queued once more, too.
+    A trial is queued once more if somebody asks to stop, or if something fails that is not its fault.
     """
     chosen = study.choose(trial)
     note(trial, chosen=chosen)
     on_event(TrialPrepared(trial.number, chosen))
     folder = study.folder.trial(_folder_name(trial))
     try:
-        dataset = study.variants.suiting(chosen)
+        dataset = study.dataset_for(chosen)
         settings = study.settings(dataset, chosen)
         note(trial, settings=settings.model_dump())
         events = start(dataset, settings, folder, study.plan.accelerator, should_stop)
@@ -155,7 +142,7 @@ def _make_trial(
         begun()
         number = trial.number
         try:
-            return run_trial(study, trial, on_event, should_stop)
+            return _run_trial(study, trial, on_event, should_stop)
         finally:
             # If this process slept too long, another one thought that it had died, and repeats the trial.
             was_failed = study.backend.get_trials(deepcopy=False)[number].state.is_finished()
@@ -255,6 +242,6 @@ def outcome_of(study: Study) -> Outcome:
         best=best,
         default=default[0].bits_per_character if default else None,
         importance=importance_of(study.backend),
-        dataset=study.variants.suiting(best.settings),
+        dataset=study.dataset_for(best.settings),
         settings=settings_of(study.backend, best),
     )

@@ -51,43 +51,11 @@ _DIFFERENCES: Mapping[str, str] = {
 """What must be the same for trials to be compared, and how to say that it is not."""
 
 
-class Variants:
-    """Datasets of one text; each is made when it is first asked for, by one process.
-
-    Args:
-        dataset: the study's own.
-        folder: where the others are kept.
-    """
-
-    def __init__(self, dataset: Dataset, folder: StudyFolder) -> None:
-        self.own = dataset
-        self._folder = folder
-
-    def suiting(self, chosen: Mapping[str, Any]) -> Dataset:
-        """Return the dataset at the level, and with the vocabulary, that a trial chose.
-
-        Raises:
-            UsageError: the vocabulary is too small for the level.
-            DatasetError: the dataset's parsed text is missing or damaged.
-        """
-        about = self.own.description
-        level: Level = chosen.get(LEVEL, about.level)
-        size: int | None = chosen.get(SIZES.get(level, ""))
-        if level == about.level and size in (None, about.vocabulary_size):
-            return self.own
-        name = "-".join([self.own.name[:_LONGEST_NAME], level, *([str(size)] if size else [])])
-        folder = self._folder.dataset(about.fingerprint, name)
-        with self._folder.lock(name):
-            if not folder.description.is_file():
-                retokenize(self.own, level, size, folder)
-        return Dataset(folder)
-
-
 def copied_into_workspace(dataset: Dataset, workspace: Workspace) -> Dataset:
     """Return a dataset of a study as one of the workspace, where the runs trained on it look for it.
 
     Args:
-        dataset: one of `Variants`, or one that is in the workspace already.
+        dataset: one that trials were trained on, or one that is in the workspace already.
         workspace: the workspace.
 
     Raises:
@@ -143,13 +111,13 @@ class Study:
     Attributes:
         folder: where it has its files.
         backend: the same study as Optuna knows it.
-        variants: its datasets.
+        dataset: what it is of.
         plan: what is to be done.
     """
 
     folder: StudyFolder
     backend: "optuna.Study"
-    variants: Variants
+    dataset: Dataset
     plan: Plan
 
     @property
@@ -170,7 +138,7 @@ class Study:
         """
         known = _notes_of_study(self.backend)
         own: StudyNotes = {
-            "dataset": self.variants.own.description.fingerprint,
+            "dataset": self.dataset.description.fingerprint,
             "seconds": self.plan.seconds,
             "accelerator": self.plan.accelerator,
             "space": self.plan.space.text,
@@ -194,7 +162,7 @@ class Study:
     def _queue_default(self) -> None:
         """Queue what `train` would do, so that the search never loses to it."""
         space = self.plan.space
-        dataset = self.variants.suiting(space.fixed)
+        dataset = self.dataset_for(space.fixed)
         about = dataset.description
         sizes = {SIZES[about.level]: about.vocabulary_size} if about.level in SIZES else {}
         own = {**self.settings(dataset, space.fixed).model_dump(), LEVEL: about.level, **sizes}
@@ -218,6 +186,27 @@ class Study:
         kept = {name: value for name, value in offered.items() if rng.random() < _SHARE_KEPT}
         self.backend.enqueue_trial(kept)
 
+    def dataset_for(self, chosen: Mapping[str, Any]) -> Dataset:
+        """Return the dataset at the level, and with the vocabulary, that a trial chose.
+
+        It is made when it is first asked for, by one process.
+
+        Raises:
+            UsageError: the vocabulary is too small for the level.
+            DatasetError: the dataset's parsed text is missing or damaged.
+        """
+        about = self.dataset.description
+        level: Level = chosen.get(LEVEL, about.level)
+        size: int | None = chosen.get(SIZES.get(level, ""))
+        if level == about.level and size in (None, about.vocabulary_size):
+            return self.dataset
+        name = "-".join([self.dataset.name[:_LONGEST_NAME], level, *([str(size)] if size else [])])
+        folder = self.folder.dataset(about.fingerprint, name)
+        with self.folder.lock(name):
+            if not folder.description.is_file():
+                retokenize(self.dataset, level, size, folder)
+        return Dataset(folder)
+
     def settings(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Settings:
         """Return the settings of one trial.
 
@@ -239,7 +228,7 @@ class Study:
         space = self.plan.space
         default = notes_of(trial).get("default")
         if default is None:
-            return space.draw(trial, self.variants.own.description.level)
+            return space.draw(trial, self.dataset.description.level)
         for name in space.offered(default):
             space.drawn[name].draw(name, trial)
         return default
@@ -287,7 +276,7 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
             with storage.translate_errors():
                 with folder.lock(TURN):
                     backend = _backend(folder.name, storage, plan)
-                    study = Study(folder, backend, Variants(dataset, folder), plan)
+                    study = Study(folder, backend, dataset, plan)
                     study.begin_or_join()
                 yield study
         finally:
@@ -319,7 +308,6 @@ def _repeat_dead(backend: "optuna.Study", trial: "FrozenTrial") -> None:
 
 
 def _queue_again(backend: "optuna.Study", trial: "FrozenTrial", deaths: int) -> None:
-    """Queue a trial with the same choices."""
     notes: TrialNotes = {"repeats": trial.number, "deaths": deaths}
     if "default" in notes_of(trial):
         notes["default"] = notes_of(trial)["default"]
