@@ -74,8 +74,7 @@ def extent(dataset: Dataset, split: str) -> Extent:
 
 
 def _extent(held: SplitDescription, dataset: Dataset) -> Extent:
-    alphabet = dataset.description.alphabet
-    return Extent(held.characters, held.unknown, held.unknown_characters, alphabet)
+    return Extent(held.characters, held.unknown, held.unknown_characters, dataset.description.alphabet)
 
 
 def check_not_empty(dataset: Dataset, split: str) -> None:

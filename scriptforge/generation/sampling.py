@@ -25,11 +25,7 @@ _DRAWN_AHEAD = 256
 
 
 class BatchRNG:
-    """A random number generator for each sequence, so that its numbers depend on its seed alone.
-
-    Args:
-        seeds: one for each of the B sequences.
-    """
+    """A random number generator for each of B sequences, so that its numbers depend on its seed alone."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]

@@ -10,11 +10,7 @@ _LOWEST_SHARE = 0.01
 
 
 class Clock:
-    """Training time, which continues across interruptions.
-
-    Args:
-        seconds_before: the training time that an earlier clock had reached.
-    """
+    """Training time, which continues across interruptions from the seconds that an earlier clock reached."""
 
     def __init__(self, seconds_before: float = 0.0) -> None:
         self._began = time.perf_counter() - seconds_before
