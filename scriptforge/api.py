@@ -270,14 +270,7 @@ def stream(
 ) -> Iterator[str]:
     """Write one text, and yield it as it comes; what was yielded is never taken back.
 
-    Args:
-        model: what writes; None is the latest run.
-        options: what to write.
-        workspace: where the run of a named model is.
-        fields: fields of `GenerateOptions` to change.
-
-    Raises:
-        UsageError: as of `generate`.
+    Takes and raises what `generate` does.
     """
     return _session(model, options, workspace, fields).stream()
 

@@ -45,8 +45,11 @@ def bits(record: "TrialRecord") -> str:
 
 
 def in_short(settings: Mapping[str, Any]) -> str:
-    """Return the choices of a trial in one line."""
-    return ", ".join(f"{_SHORT.get(name, name)} {_number(value)}" for name, value in settings.items())
+    """Return the choices of a trial in one line, numbers in few digits unless they are whole."""
+    return ", ".join(
+        f"{_SHORT.get(name, name)} {f'{value:.3g}' if isinstance(value, float) else value}"
+        for name, value in settings.items()
+    )
 
 
 def trial_table(records: "Sequence[TrialRecord]", best: "TrialRecord | None") -> "RenderableType":
@@ -54,7 +57,7 @@ def trial_table(records: "Sequence[TrialRecord]", best: "TrialRecord | None") ->
     rows = [
         [
             str(record.number),
-            _state(record, best),
+            "best" if best and record.number == best.number else record.state,
             bits(record),
             "–" if record.seconds is None else f"{record.seconds:.0f}",
             _choices(record),
@@ -65,20 +68,11 @@ def trial_table(records: "Sequence[TrialRecord]", best: "TrialRecord | None") ->
     return table(headings, rows, right=("trial", "bits/char", "seconds"))
 
 
-def _state(record: "TrialRecord", best: "TrialRecord | None") -> str:
-    return "best" if best and record.number == best.number else record.state
-
-
 def _choices(record: "TrialRecord") -> str:
     parts = ["as train does"] if record.is_default else []
     parts += [in_short(record.settings)] if record.settings else []
     parts += [record.reason] if record.reason else []
     return "; ".join(parts)
-
-
-def _number(value: Any) -> str:
-    """Return a value in few digits; exact sizes and words stay as they are."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 class _Lines:
