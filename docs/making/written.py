@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from meanings import CHECKPOINT, CONFIG, DATASET, DOCUMENTS, METRICS, NOTES, PARQUET
-from pages import first_line, page, quoted_rows, table
+from pages import attributes, page, quoted_rows, table
 from printing import printed
 
 from scriptforge.corpus.cards import builtin_cards_path
@@ -141,19 +141,13 @@ def _type(value: Any) -> str:
 
 def _files(folder: DatasetFolder | RunFolder) -> str:
     """The files that there are in a folder, each with what the workspace says of it."""
-    kind = type(folder)
     said = {
-        getattr(folder, name).name: _capitalised(first_line(member).removeprefix("Return the path of "))
-        for name, member in vars(kind).items()
-        if isinstance(member, property) and isinstance(getattr(folder, name), Path)
+        getattr(folder, name).name: f"{words[:1].upper()}{words[1:]}."
+        for name, words in attributes(type(folder)).items()
     }
     said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in SPLITS}
     there = {path.name for path in folder.path.iterdir() if not path.name.startswith(".")}
     return table(("name", "what is in it"), _explained(there, {n: w for n, w in said.items() if n in there}))
-
-
-def _capitalised(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _explained(names: set[str], meanings: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -72,13 +72,13 @@ class RunFolder(_Folder):
         config: everything about the model and its training that is not a tensor.
         tokenizer: the dataset's vocabulary, copied so that the run stands alone.
         weights: the best weights.
-        metrics: one JSON object for each validation.
+        metrics: the metrics, one JSON object for each validation.
         curves: a plot of the losses, where matplotlib is installed.
         tensorboard: the log of a training with `--track tensorboard`.
         card: the model card.
         hub: the record of a pull: where the run comes from.
         samples: the scripts that were generated at each validation.
-        checkpoints: a folder for each checkpoint.
+        checkpoints: the checkpoints.
     """
 
     config = _Inside("config.json")
