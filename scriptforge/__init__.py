@@ -57,28 +57,7 @@ _HOMES = {
     **dict.fromkeys(_OPTIONS, "scriptforge.options"),
 }
 
-__all__ = [
-    "EvaluateOptions",
-    "GenerateOptions",
-    "Model",
-    "PrepareOptions",
-    "PushOptions",
-    "ScriptforgeError",
-    "TrainOptions",
-    "UsageError",
-    "Workspace",
-    "__version__",
-    "evaluate",
-    "generate",
-    "load",
-    "originality",
-    "prepare",
-    "pull",
-    "push",
-    "resume",
-    "stream",
-    "train",
-]
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:
@@ -92,4 +71,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)
