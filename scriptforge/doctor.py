@@ -89,7 +89,8 @@ def _accelerator() -> Finding:
         import torch
     except Exception as error:  # a broken build raises OSError, ImportError and others
         problem = f"torch cannot be imported: {type(error).__name__}"
-        remedy = "Reinstall it: pip install --force-reinstall torch"
+        index = " --index-url https://download.pytorch.org/whl/cpu" if platform.system() == "Linux" else ""
+        remedy = f"Reinstall it: pip install --force-reinstall torch{index}"
         return Finding("accelerator", problem, "unusable", remedy)
     if torch.cuda.is_available():
         return Finding("accelerator", f"cuda: {torch.cuda.get_device_name()}")

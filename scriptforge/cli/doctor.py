@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, discreet, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, as_called, discreet, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,5 +34,5 @@ def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet:
 def _table(findings: "list[Finding]") -> "RenderableType":
     return table(
         ("check", "", "found", "what to do"),
-        [(finding.check, _MARKS[finding.state], finding.found, finding.remedy or "") for finding in findings],
+        [(each.check, _MARKS[each.state], each.found, as_called(each.remedy or "")) for each in findings],
     )

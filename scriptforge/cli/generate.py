@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, command
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 
@@ -293,8 +293,8 @@ def _finish(session: "Session", saved: Path | None, output: Output) -> None:
     """Save the state, and say what else there is to say of the writing."""
     if saved:
         session.save_state(saved)
-        name = session.run.folder.name
-        output.note(f"Continue it later: scriptforge generate {name} --continue {saved}")
+        later = command("generate", session.run.folder.name, "--continue", saved)
+        output.note(f"Continue it later: {later}")
     if session.relaxed:
         output.note(
             f"{session.relaxed} times more than {session.options.max_copy} words were copied:"

@@ -8,6 +8,8 @@ imports rich only when there is something to draw.
 import json
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from scriptforge.net.client import ProgressCallback
 
+PROGRAM = "scriptforge"
 _TOKEN = re.compile(r"\bhf_\w{4,}")
 _UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
 
@@ -49,6 +52,46 @@ def discreet(text: str) -> str:
     if home:
         text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
     return _TOKEN.sub("hf_…", text)
+
+
+def command(*words: object) -> str:
+    """Return a command line of this program, with each word quoted for a shell if it has to be."""
+    return shlex.join([PROGRAM, *map(str, words)])
+
+
+def as_called(text: str) -> str:
+    """Return a message in which the command lines work as they are printed.
+
+    Where no shell would find the program, `scriptforge train` becomes what it was called by, such as
+    `.venv/bin/scriptforge train`; and `pip install` becomes that of the program's own environment.
+    """
+    from scriptforge.cli.app import COMMAND_NAMES
+
+    names = "|".join(COMMAND_NAMES)
+    lines = rf"(?<![\w./-])(?:{PROGRAM}(?= (?:--\w|(?:{names})\b))|pip(?= install ))"
+    return re.sub(lines, lambda match: _caller(match[0]), text)
+
+
+def _caller(name: str) -> str:
+    """Return what calls this program, or the pip beside it, from a shell."""
+    started = Path(sys.argv[0])
+    if started.stem == PROGRAM:
+        folder, python, program = started.parent, started.with_name("python"), _shell_word(started)
+        python = python if python.exists() else Path(sys.executable)
+    elif started.parts[-2:] == (PROGRAM, "__main__.py"):
+        folder, python = Path(sys.executable).parent, Path(sys.orig_argv[0])
+        program = f"{_shell_word(python)} -m {PROGRAM}"
+    else:  # inside another program, such as a test
+        return name
+    found = shutil.which(name)
+    if found and Path(found).parent.resolve() == folder.resolve():
+        return name
+    return program if name == PROGRAM else f"{_shell_word(python)} -m {name}"
+
+
+def _shell_word(path: Path) -> str:
+    """Return a path as it is typed: with backslashes, since a shell expands no `~` inside quotes."""
+    return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", str(path)) if os.sep == "/" else str(path)
 
 
 def table(
@@ -242,7 +285,7 @@ def _is_colourful(stream: TextIO) -> bool:
 
 
 def _message(text: str) -> str:
-    return safe(discreet(text))
+    return safe(discreet(as_called(text)))
 
 
 def _one_line(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.errors import Interrupts
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, facts
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, as_called, facts
 from scriptforge.cli.training_view import UseGPU, clock, device_of, follow
 from scriptforge.options import Preset, Tracker, TrainOptions
 
@@ -132,7 +132,7 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
         ("validation", _figures(stream)),
         ("cold-256", _figures(cold)),
         ("time", f"{clock(finished.seconds)}, {finished.tokens_per_second:,.0f} tokens/s"),
-        ("diagnosis", finished.diagnosis),
+        ("diagnosis", as_called(finished.diagnosis)),
     ]
     if _is_course_run(folder):
         loss = finished.training_nats_per_token

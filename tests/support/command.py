@@ -78,4 +78,6 @@ def end(process: subprocess.Popen[str], *signals: signal.Signals) -> tuple[int, 
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    """With the program on the path, so that messages call it `scriptforge`."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "PATH": path}
