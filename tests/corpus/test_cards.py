@@ -1,3 +1,4 @@
+import hashlib
 import re
 from pathlib import Path
 
@@ -54,6 +55,31 @@ def test_south_park_lists_its_seasons_in_order() -> None:
     assert [file.url.rpartition("/")[2] for file in source.files] == [f"Season-{n}.csv" for n in range(1, 5)]
 
 
+def test_cards_have_the_hashes_of_the_real_files(shared_corpora: Path) -> None:
+    real = {
+        path.name.casefold(): path for path in shared_corpora.rglob("*") if path.suffix in (".txt", ".csv")
+    }
+    real |= {"seinfeld_scripts.txt": real["seinfeld.txt"], "moes_tavern_lines.txt": real["moes_tavern.txt"]}
+    real["input.txt"] = real["tinyshakespeare.txt"]
+    wrong, checked = [], 0
+    for card in load_cards().cards.values():
+        for file in card.source.files if isinstance(card.source, WebFiles) else ():
+            path = real[file.url.rpartition("/")[2].casefold()]
+            checked += 1
+            if file.sha256 != hashlib.sha256(path.read_bytes()).hexdigest():
+                wrong.append(file.url)
+    assert (wrong, checked) == ([], 8)
+
+
+def test_what_the_card_of_seinfeld_says_of_its_text(shared_corpora: Path) -> None:
+    text = (shared_corpora / "seinfeld.txt").read_text(encoding="utf-8")
+    assert text == text.lower()
+    lines = text.splitlines()
+    first, rest = lines[: len(lines) // 20], lines[len(lines) // 20 :]
+    assert sum("'" in line for line in first) < 0.02 * len(first) / 2
+    assert sum("'" in line for line in rest) > 0.4 * len(rest) / 2
+
+
 def test_own_cards_add_to_the_built_in_ones_and_replace_them(tmp_path: Path) -> None:
     own_card(tmp_path, CARD + SOURCE)
     own_card(tmp_path, CARD + SOURCE, "seinfeld")
@@ -72,7 +98,7 @@ def test_a_folder_of_own_cards_need_not_exist(tmp_path: Path) -> None:
     [
         (CARD + "format = = 1\n", 7, "Invalid value"),
         (CARD + 'format = "name-line', 7, "Unterminated"),
-        (CARD.replace('"bpe"', '"bytes"') + SOURCE, 6, "“level”: input should be 'word', 'bpe' or 'char'"),
+        (CARD.replace('"bpe"', '"bytes"') + SOURCE, 6, "“level”: must be 'word', 'bpe' or 'char'"),
         (CARD + 'vocabulary_size = "2000"\n' + SOURCE, 7, "“vocabulary_size”"),
         (CARD + "vocab = 2000\n" + SOURCE, 7, "“vocab”: a card has no such key"),
         (CARD + 'format = "opera"\n' + SOURCE, 7, "there is no format “opera”; known are fdx, xml"),
