@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import UsageError, nearest, unknown_name
 from scriptforge.options import Preset, TrainOptions
+from scriptforge.validation import first_problem
 
 DeviceType = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -33,7 +34,7 @@ def _check_architecture(name: str) -> str:
     if name not in ARCHITECTURES:
         *most, last = map(repr, ARCHITECTURES)
         choices = f"{', '.join(most)} or {last}"
-        raise PydanticCustomError("architecture", "Input should be {choices}", {"choices": choices})
+        raise PydanticCustomError("architecture", "must be {choices}", {"choices": choices})
     return name
 
 
@@ -189,7 +190,7 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
     """
     key, equals, value = assignment.partition("=")
     if not equals:
-        raise UsageError(f"“{assignment}” sets nothing.", "Write --set KEY=VALUE, such as --set layers=2")
+        raise UsageError(f"“{assignment}” is not KEY=VALUE.", "Write --set KEY=VALUE, such as --set layers=2")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -232,13 +233,14 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if not name:
-            raise UsageError("A training has one length.", "Give either epochs or minutes.") from error
-        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+        problem = first_problem(error)
+        if not problem.place:
+            raise UsageError(
+                "Only one of epochs and minutes can be given.", "Give either epochs or minutes."
+            ) from error
         raise UsageError(
-            f"{name}: {problem}, not {first['input']!r}.", f"{name}: {_advice(name, first['input'])}"
+            f"{problem.key} {problem.words}, not {_written(problem.value)}.",
+            f"{problem.key}: {_advice(str(problem.place[0]), problem.value)}",
         ) from error
 
 
@@ -257,6 +259,11 @@ def complete(suggested: Mapping[str, Any], *asked: Mapping[str, Any]) -> Setting
     if settings.tied and any("hidden_size" in source for source in asked):
         return resolve(suggested, {"embedding_size": settings.hidden_size}, *asked)
     return settings
+
+
+def _written(value: Any) -> str:
+    """Return a value as a TOML file has it, so that nobody is told of Python's `True`."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _advice(name: str, value: Any) -> str:

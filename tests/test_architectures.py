@@ -58,7 +58,7 @@ def test_settings_are_suggested_for_it(tiny_dataset: Dataset) -> None:
 
 
 def test_without_the_entry_there_is_no_such_architecture() -> None:
-    with pytest.raises(UsageError, match=r"^arch: input should be 'lstm', "):
+    with pytest.raises(UsageError, match=r"^arch must be 'lstm', "):
         resolve({"arch": "toy", "epochs": 1})
 
 

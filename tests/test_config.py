@@ -83,7 +83,7 @@ def test_an_assignment(assignment: str, expected: tuple[str, Any]) -> None:
 
 
 def test_an_assignment_of_nothing() -> None:
-    with pytest.raises(UsageError, match="“layers” sets nothing") as caught:
+    with pytest.raises(UsageError, match="“layers” is not KEY=VALUE") as caught:
         parse_assignment("layers")
     assert "KEY=VALUE" in caught.value.hint
 
@@ -104,7 +104,7 @@ class TestResolving:
 
     @pytest.mark.parametrize("lengths", [{}, {"epochs": 1, "minutes": 1}])
     def test_there_is_one_length(self, lengths: dict[str, int]) -> None:
-        with pytest.raises(UsageError, match="one length"):
+        with pytest.raises(UsageError, match="Only one of epochs and minutes"):
             resolve(lengths)
 
     def test_an_unknown_setting_brings_the_nearest(self) -> None:
@@ -137,7 +137,7 @@ class TestResolving:
         ],
     )
     def test_out_of_bounds(self, key: str, value: Any) -> None:
-        with pytest.raises(UsageError, match=f"^{key}: ") as caught:
+        with pytest.raises(UsageError, match=f"^{key} must be ") as caught:
             resolve({"epochs": 1}, {key: value})
         assert "\n" not in caught.value.message
         assert caught.value.hint.startswith(f"{key}: ")

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.formats import FORMATS
 from scriptforge.screenplay.table import Columns
+from scriptforge.validation import first_problem
 
 FULL_REVISION = r"[0-9a-f]{40}"
 OWN_FILE = "or give a file of your own with --from PATH"
@@ -215,13 +216,13 @@ def read_card(path: Path) -> Card:
     try:
         card = Card.model_validate_json(json.dumps({**document, "name": path.stem}, default=str))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = first["loc"]
+        problem = first_problem(error)
+        place = problem.place
         if place[:1] == ("source",):  # validation adds the variant that it chose to the path of the key
             place = place[:1] + place[2:]
         key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in place)
-        words = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise _problem(path, _line_of(text, place), f"“{key}”: {words[0].lower()}{words[1:]}") from None
+        words = _WORDS.get(problem.kind, problem.words)
+        raise _problem(path, _line_of(text, place), f"“{key}”: {words}") from None
     if isinstance(card.source, LocalPath):
         source = LocalPath(path=path.parent.resolve() / card.source.path)
         return card.model_copy(update={"source": source})

@@ -19,6 +19,7 @@ from scriptforge.config import Settings
 from scriptforge.errors import RunError, UsageError, unknown_name
 from scriptforge.models.base import LanguageModel, ModelConfig, State, TrainableModel
 from scriptforge.models.inference.linear import HINT_WITHOUT_INT8, Arithmetic, InferenceModel
+from scriptforge.validation import first_problem
 
 __all__ = [
     "Arithmetic",
@@ -52,9 +53,10 @@ def config_from_settings(settings: Settings, vocabulary_size: int) -> ModelConfi
     try:
         config: ModelConfig = config_class(vocabulary_size=vocabulary_size, **chosen)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        problem = first_problem(error)
+        reason = f"{problem.key} {problem.words}".lstrip()
         raise UsageError(
-            f"There is no such {settings.arch}: {reason}.", "Change it with --set KEY=VALUE."
+            f"Invalid settings for {settings.arch}: {reason}.", "Change them with --set KEY=VALUE."
         ) from error
     return config
 
@@ -73,7 +75,7 @@ def config_from_json(data: dict[str, Any]) -> ModelConfig:
         config: ModelConfig = ARCHITECTURES[arch].config_class()(**data)
     except (ValidationError, TypeError) as error:
         raise RunError(
-            "The model's settings are not ones that scriptforge writes.",
+            "The model's settings could not have been written by scriptforge.",
             "The run's config.json is damaged or comes from another version: train the model again.",
         ) from error
     return config

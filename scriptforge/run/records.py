@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import RunError
+from scriptforge.validation import first_problem
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
 
@@ -187,7 +188,7 @@ class RunDescription(BaseModel):
         except OSError as error:
             raise RunError(
                 f"{name} cannot be read: {error.strerror}.",
-                "The folder is damaged: restore it from a copy, or make it anew.",
+                "The folder is damaged: restore it from a copy, or make it again.",
             ) from error
         try:
             if len(content) > LARGEST_CONFIG:
@@ -204,8 +205,7 @@ def _reason(error: ValueError) -> str:
     """Return what is wrong with a config in a few words, which quote nothing of it but known keys."""
     if not isinstance(error, ValidationError):
         return str(error)
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
+    problem = first_problem(error)
+    if problem.kind == "json_invalid":
         return "it is not JSON"
-    place = ".".join(str(part) for part in first["loc"])[:80]
-    return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    return f"{problem.key[:80]} {problem.words}"

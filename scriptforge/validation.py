@@ -1,0 +1,92 @@
+"""What is wrong with a value that pydantic refused, in our words.
+
+Settings, cards, records and the configs of models are checked by pydantic, whose messages are about inputs
+and Python's types. This is the one place that turns them into words for people. What has a message of its
+own, such as a validator of ours, keeps it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known key",
+    "unexpected_keyword_argument": "is not a known key",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "string_type": "must be text",
+    "path_type": "must be a path",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table of keys and values",
+    "model_type": "must be a table of keys and values",
+    "model_attributes_type": "must be a table of keys and values",
+    "dataclass_type": "must be a table of keys and values",
+    "dataclass_exact_type": "must be a table of keys and values",
+    "string_pattern_mismatch": "does not have the expected form",
+    "json_invalid": "is not JSON",
+}
+"""What each kind of problem is called, as the end of a sentence; in braces, what pydantic knows of it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One value that was refused.
+
+    Attributes:
+        kind: what pydantic calls the kind of problem.
+        place: the keys that lead to the value; none where several values do not go together.
+        words: what is wrong, as the end of a sentence about the value: `must be greater than 0`.
+        value: what was refused.
+    """
+
+    kind: str
+    place: tuple[int | str, ...]
+    words: str
+    value: Any
+
+    @property
+    def key(self) -> str:
+        """Return the keys that lead to the value in one word, each joined to the next by a dot."""
+        return ".".join(map(str, self.place))
+
+
+def first_problem(error: ValidationError) -> Problem:
+    """Return the first of the problems that a validation found."""
+    first = error.errors(include_url=False)[0]
+    words = _words(first["type"], first["msg"], first.get("ctx", {}))
+    return Problem(first["type"], first["loc"], words, first["input"])
+
+
+def _words(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    if kind in ("too_short", "string_too_short"):
+        least = context["min_length"]
+        return "must not be empty" if least == 1 else f"must have a length of {least} or more"
+    if kind in ("too_long", "string_too_long"):
+        return f"must have a length of {context['max_length']} or less"
+    if kind in _WORDS:
+        return _WORDS[kind].format_map({name: _plain(value) for name, value in context.items()})
+    words = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{words[:1].lower()}{words[1:]}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a bound as a person writes it: 1, and not 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
