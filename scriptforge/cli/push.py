@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, facts, lines, sections
+from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, lines, sections
+from scriptforge.cli.tables import facts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,7 +33,10 @@ def push(
         bool, typer.Option("--space", help="Also make a Space: a page that runs the model in the browser.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the files and the model card, and send nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the files and the model card, and send nothing; needs no login."
+        ),
     ] = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,

@@ -17,6 +17,8 @@ from scriptforge.workspace import Workspace
 
 _MAIN = "main"
 _CARD = "README.md"
+_ANYBODY = "YOUR-NAME"
+_NO_OWNER = f"{_ANYBODY} stands for your name on the Hub, which a dry run does not ask for."
 _NO_DATASET = "The dataset of this run is not here, so its card does not say how much it copies."
 
 
@@ -80,7 +82,7 @@ def push(
         workspace: where the run's dataset may be; without it the card cannot say how much the model copies.
         run: the run.
         options: where and how; None is the defaults.
-        dry_run: whether to build the payloads and send nothing.
+        dry_run: whether to build the payloads and send nothing; it needs neither a login nor a network.
 
     Returns:
         The result for the model, then the one for the page if it was asked for.
@@ -92,14 +94,17 @@ def push(
             repository that refuses stays as it was.
     """
     options = options or PushOptions()
-    repository = options.repository or f"{user_name()}/{run.folder.name}"
+    owner = _ANYBODY if dry_run or options.repository else user_name()
+    repository = options.repository or f"{owner}/{run.folder.name}"
     dataset = dataset_at_hand(run, workspace)
     payloads = [build_payload(run, repository, dataset)]
     if options.space:
         payloads.append(build_space_payload(run, repository))
     results = [PushResult(each) if dry_run else _send(each, options) for each in payloads]
-    if dataset is None:
-        results[0] = replace(results[0], notes=(_NO_DATASET, *results[0].notes))
+    notes = [_NO_DATASET] if dataset is None else []
+    if dry_run and options.repository is None:
+        notes.append(_NO_OWNER)
+    results[0] = replace(results[0], notes=(*notes, *results[0].notes))
     return results
 
 

@@ -51,6 +51,14 @@ def test_a_dry_run_asks_nothing_and_shows_all(hub: Hub, stage: Stage) -> None:
     assert hub.seen == []
 
 
+def test_a_dry_run_needs_neither_login_nor_network(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    done = scriptforge("push", "play", "--dry-run", workspace=stage.path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "The model YOUR-NAME/play"
+    assert done.stderr == "YOUR-NAME stands for your name on the Hub, which a dry run does not ask for.\n"
+
+
 @pytest.mark.slow
 def test_a_space_is_made_beside_the_model(hub: Hub, stage: Stage) -> None:
     done = scriptforge("push", "play", "--space", workspace=stage.path)
