@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, as_called, discreet, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, as_called, discreet
+from scriptforge.cli.tables import table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

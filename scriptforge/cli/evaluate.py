@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, sections, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, sections
+from scriptforge.cli.tables import table
 from scriptforge.options import EvaluateOptions, HeldOut
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _loss_table(report: "EvaluationReport") -> "RenderableType":
 
 
 def _figure_table(rows: Iterable[list[str]], *first: str) -> "RenderableType":
-    return table((*first, "protocol", *_FIGURES), rows, right=_FIGURES)
+    return table((*first, "protocol", *_FIGURES), rows, right=_FIGURES, optional=("nats/char", "perplexity"))
 
 
 def _rows(evaluation: "Evaluation") -> list[list[str]]:

@@ -5,17 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.output import (
-    AsJSON,
-    Encoding,
-    Output,
-    Quiet,
-    WorkspacePath,
-    facts,
-    lines,
-    sections,
-    table,
-)
+from scriptforge.cli.completion import corpus_names
+from scriptforge.cli.output import AsJSON, Encoding, Output, Quiet, WorkspacePath, lines, sections
+from scriptforge.cli.tables import facts, table
 from scriptforge.options import InspectOptions
 
 if TYPE_CHECKING:
@@ -33,6 +25,7 @@ def inspect(
         typer.Argument(
             metavar="PATH",
             help="A file or folder; also a card's name, hf:OWNER/NAME, or an https address.",
+            autocompletion=corpus_names,
         ),
     ],
     format: Annotated[
@@ -106,7 +99,7 @@ def _cast(found: "Inspection") -> Any:
     has_spellings = any(len(member.spellings) > 1 for member in shown)
     headings = ["speaker", "lines", "words", "first", *(["also spelt"] if has_spellings else [])]
     rows = [_row(member, found.documents > 1, has_spellings) for member in shown]
-    return table(headings, rows, right=("lines", "words"))
+    return table(headings, rows, right=("lines", "words"), optional=("words", "first"))
 
 
 def _row(member: "Speaker", in_many: bool, has_spellings: bool) -> list[str]:

@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from scriptforge.characters import UNSAFE
+from scriptforge.cli.completion import run_names
+from scriptforge.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -94,38 +96,6 @@ def _shell_word(path: Path) -> str:
     return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", str(path)) if os.sep == "/" else str(path)
 
 
-def table(
-    headings: Iterable[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
-) -> "RenderableType":
-    """Return rows under headings, ready to be drawn.
-
-    Args:
-        headings: one for each column.
-        rows: the cells, which may hold foreign text.
-        right: the headings of columns that are aligned on the right, as numbers are.
-    """
-    from rich.table import Table
-
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in headings:
-        drawn.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(safe, row))
-    return drawn
-
-
-def facts(pairs: Iterable[tuple[str, str]]) -> "RenderableType":
-    """Return lines of a name and a fact, which may hold foreign text."""
-    from rich.table import Table
-
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    drawn.add_column(style="bold", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for name, fact in pairs:
-        drawn.add_row(safe(name), safe(fact))
-    return drawn
-
-
 def lines(texts: Iterable[str]) -> "RenderableType":
     """Return texts that may be foreign, a line each; a line break inside one is kept."""
     from rich.text import Text
@@ -193,6 +163,21 @@ class Output:
         """Print what stopped the work and what to do, in two lines; never silenced."""
         typer.echo(f"{self._styled('Error:', typer.colors.RED)} {_message(_one_line(message))}", err=True)
         typer.echo(_message(_one_line(hint)), err=True)
+
+    def confirm(self, question: str, hint: str) -> None:
+        """Ask on a terminal whether to go on.
+
+        Args:
+            question: what a person says yes or no to.
+            hint: what to do where nobody can be asked.
+
+        Raises:
+            UsageError: there is no terminal to ask on.
+            Abort: the answer is no.
+        """
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(f"There is no terminal to ask on: {question}", hint)
+        typer.confirm(_message(question), err=True, abort=True)
 
     @contextmanager
     def progress(self) -> "Iterator[ProgressCallback]":
@@ -305,7 +290,11 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print the result as one JS
 Force = Annotated[bool, typer.Option("--force", help="Replace what already has this name.")]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="The run, by name or folder; the latest if left out."),
+    typer.Argument(
+        metavar="[RUN]",
+        help="The run, by name or folder; the latest if left out.",
+        autocompletion=run_names,
+    ),
 ]
 Encoding = Annotated[
     str | None,

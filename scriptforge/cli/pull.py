@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath
+from scriptforge.cli.tables import facts
 
 
 def pull(

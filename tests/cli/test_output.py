@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.cli.output import Output, discreet, facts, lines, safe, sections, table
+from scriptforge.cli.output import Output, discreet, lines, safe, sections
+from scriptforge.cli.tables import facts, table
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,8 @@ def test_notes_and_progress_keep_to_stderr_and_can_be_silenced(
 def on_a_terminal(code: str, **environment: str) -> str:
     """What a terminal receives from a process that runs `code` with an `output`."""
     controller, terminal = pty.openpty()
-    program = f"from scriptforge.cli.output import Output, table\noutput = Output()\n{code}"
+    imports = "from scriptforge.cli.output import Output\nfrom scriptforge.cli.tables import table"
+    program = f"{imports}\noutput = Output()\n{code}"
     inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
         [sys.executable, "-c", program],
