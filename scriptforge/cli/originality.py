@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, safe, table
+from scriptforge.cli.completion import run_names
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, safe
+from scriptforge.cli.tables import table
 from scriptforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +34,11 @@ def originality(
     ],
     run: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="The run with the training text; the latest if left out."),
+        typer.Option(
+            metavar="RUN",
+            help="The run with the training text; the latest if left out.",
+            autocompletion=run_names,
+        ),
     ] = None,
     page: Annotated[
         Path | None,
@@ -81,13 +87,14 @@ def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    from scriptforge.copying.view import comparison_words, figure_rows
+    from scriptforge.copying.view import comparison_words, figure_rows, longest_copy_words
 
     own, human = "this text", "human"
     figures = table(("", own, human), figure_rows(report), right=(own, human))
+    longest = Text(safe(longest_copy_words(report)))
     comparison = Text(comparison_words(report))
     parts: list[RenderableType] = ["", _MarkedText(report)] if is_shown else []
-    return Group(figures, "", comparison, *parts)
+    return Group(figures, "", longest, "", comparison, *parts)
 
 
 class _MarkedText:

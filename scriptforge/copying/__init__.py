@@ -8,6 +8,7 @@ text.
 from scriptforge.copying.index import (
     Index,
     Line,
+    SceneLocation,
     held_out,
     index_training,
     lines_of_rows,
@@ -22,16 +23,15 @@ from scriptforge.copying.report import (
     examine,
     examine_texts,
 )
-from scriptforge.dataset import Location
 
 __all__ = [
     "ComparedText",
     "Copy",
     "Index",
     "Line",
-    "Location",
     "OriginalityReport",
     "People",
+    "SceneLocation",
     "examine",
     "examine_texts",
     "held_out",

@@ -25,11 +25,12 @@ Shape letters: W words of the indexed text, N words of a text that is compared w
 import re
 import unicodedata
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,17 @@ def lines_of_text(text: str) -> Iterator[Line]:
         yield Line(0, "", number, PLAIN, "", line)
 
 
+@dataclass(frozen=True, slots=True)
+class SceneLocation(Location):
+    """A line in a document, and the scene that it is in.
+
+    Attributes:
+        scene: the heading of the scene; empty before the first one, and in a text without scenes.
+    """
+
+    scene: str = ""
+
+
 _DOCUMENT_END = 0
 
 
@@ -160,9 +172,14 @@ class Index:
         words = array("i")
         line_starts = array("i")
         self._line_numbering = LineNumbering()
+        self._scenes: list[tuple[int, str]] = []  # the number of its first line, and its heading
         for (_, title), group in groupby(lines, key=lambda line: (line.document, line.title)):
             self._line_numbering.begin_document(title, len(line_starts))
+            if self._scenes:
+                self._scenes.append((len(line_starts), ""))
             for line in group:
+                if line.kind == "heading":
+                    self._scenes.append((len(line_starts), line.text))
                 line_starts.append(len(words))
                 words.extend(map(numbering.__getitem__, words_in(line.text)))
             words.append(_DOCUMENT_END)
@@ -202,11 +219,13 @@ class Index:
         """Return the number of a folded word, `unknown` where it does not occur."""
         return self._numbers.get(word, self.unknown)
 
-    def locate(self, position: int) -> Location:
+    def locate(self, position: int) -> SceneLocation:
         """Return the line that has the word at a position of the text."""
-        return self._line_numbering.locate(
-            int(np.searchsorted(self._line_starts, position, side="right")) - 1
-        )
+        number = int(np.searchsorted(self._line_starts, position, side="right")) - 1
+        scene = bisect_right(self._scenes, number, key=itemgetter(0)) - 1
+        location = self._line_numbering.locate(number)
+        heading = self._scenes[scene][1] if scene >= 0 else ""
+        return SceneLocation(location.document, location.line, heading)
 
     def longest_ending(self, words: Sequence[int]) -> int:
         """Return the length of the longest end of the words that occurs in the text."""

@@ -16,8 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.copying.index import Index, Line, held_out, index_training, word_spans, words_in
-from scriptforge.dataset import Dataset, Location
+from scriptforge.copying.index import (
+    Index,
+    Line,
+    SceneLocation,
+    held_out,
+    index_training,
+    word_spans,
+    words_in,
+)
+from scriptforge.dataset import Dataset
 
 SEQUENCES = (4, 6, 8)
 """The numbers of words in a row of which the new ones are counted."""
@@ -62,7 +70,7 @@ class Copy:
 
     words: int
     text: str
-    source: Location
+    source: SceneLocation
     marks: tuple[Mark, ...]
 
 

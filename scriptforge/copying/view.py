@@ -22,6 +22,10 @@ _NAMED = BANDS[1]
 """The number of words from which a copy's source is named in the text itself."""
 
 
+_QUOTED = 200
+"""How many characters of the longest copy are quoted above the text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of one line, copied as a whole or not at all.
@@ -56,7 +60,8 @@ def sources_named(segments: list[Segment]) -> list[str]:
 
 def source_words(copy: Copy) -> str:
     """Return how long a copy is and where the training text has it, in words."""
-    return f"{_words(copy.words)}, as in “{copy.source.document}”, line {copy.source.line:,}"
+    scene = f"scene “{copy.source.scene}”, " if copy.source.scene else ""
+    return f"{_words(copy.words)}, as in “{copy.source.document}”, {scene}line {copy.source.line:,}"
 
 
 def figure_rows(report: OriginalityReport) -> list[tuple[str, str, str]]:
@@ -83,6 +88,16 @@ def comparison_words(report: OriginalityReport) -> str:
         f"{length} words: the median of their longest copies (the longest of all has {most:,}), and the mean "
         "of their shares."
     )
+
+
+def longest_copy_words(report: OriginalityReport) -> str:
+    """Return what the longest copy says and where the training text has it, in a sentence."""
+    copy = report.longest_copy
+    if copy is None:
+        return "No word of the text is in the training text."
+    said = " ".join(copy.text.split())
+    quoted = said if len(said) <= _QUOTED else f"{said[: _QUOTED - 2].rstrip()} …"
+    return f"The longest copy, “{quoted}”: {source_words(copy)}."
 
 
 def summary_words(report: OriginalityReport) -> str:
@@ -186,6 +201,7 @@ def render_page(report: OriginalityReport, name: str) -> str:
 <tbody>
 {rows}</tbody>
 </table>
+<p class="note">{_shown(longest_copy_words(report))}</p>
 <p class="note">{_shown(comparison_words(report))}</p>
 <ul class="legend"><li>Also in the training text:</li>
 {legend}</ul>

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from support.tiny import comedy, prepared
 
 from scriptforge.cli.app import run
+from scriptforge.copying import examine_texts, lines_of_text
+from scriptforge.copying.view import longest_copy_words
 from scriptforge.dataset import Dataset
 from scriptforge.workspace import RunFolder
 
@@ -62,6 +65,23 @@ def test_figures_stand_beside_those_of_people_and_copies_are_marked(ask: Ask, sc
     assert "Bo: Hello?" in lines
 
 
+def test_the_longest_copy_is_quoted_with_its_place(ask: Ask, script: Path) -> None:
+    _, out, _ = ask(script)
+    longest = next(line for line in out.splitlines() if line.startswith("The longest copy, “"))
+    assert re.fullmatch(r"The longest copy, “.+”: \d+ words, as in “harbour”, line 1\.", longest)
+
+
+def test_a_page_of_fountain_is_told_the_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenes = "".join(
+        f"INT. ROOM {number} - DAY\n\nIDA\nSay {number} of all words once.\n\n" for number in range(80)
+    )
+    (tmp_path / "play.fountain").write_text(scenes, encoding="utf-8")
+    dataset = prepared(tmp_path / "play.fountain", tmp_path / "data" / "play")
+    (copied,) = [row for row in dataset.rows("train") if row.text.startswith("Say 7 ")]
+    (report,) = examine_texts([lines_of_text(copied.text)], dataset)
+    assert "scene “INT. ROOM 7 - DAY”, line 16" in longest_copy_words(report)
+
+
 def test_json_holds_what_is_promised(ask: Ask, script: Path) -> None:
     code, out, err = ask(script, "--json", "--run", "harbour")
     assert (code, err) == (0, "")
@@ -69,7 +89,7 @@ def test_json_holds_what_is_promised(ask: Ask, script: Path) -> None:
     assert document["run"] == "harbour"
     assert document["longest_copy"].keys() == {"words", "text", "source"}
     assert document["longest_copy"]["words"] >= 12
-    assert document["longest_copy"]["source"] == {"document": "harbour", "line": 1}
+    assert document["longest_copy"]["source"] == {"document": "harbour", "line": 1, "scene": ""}
     assert document["novelty"].keys() == document["human"]["novelty"].keys() == {"4", "6", "8"}
     assert document["human"]["longest_copy"].keys() == {"words", "most"}
     (copy,) = document["copies"]
@@ -157,7 +177,7 @@ def test_a_run_on_plain_text_reads_plain_text(
     folder.mkdir(parents=True)
     RunFolder(folder).config.write_text(json.dumps(config), encoding="utf-8")
     document: dict[str, Any] = json.loads(ask(tiny_text, "--workspace", tmp_path, "--json")[1])
-    assert document["longest_copy"]["source"] == {"document": "harbour", "line": 1}
+    assert document["longest_copy"]["source"] == {"document": "harbour", "line": 1, "scene": ""}
     assert document["longest_copy"]["text"].startswith(tiny_text.read_text(encoding="utf-8")[:40])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.documents import documents, lines_of, occurs, words_of
 
-from scriptforge.copying import Index, Location, lines_of_script
+from scriptforge.copying import Index, SceneLocation, lines_of_script
 from scriptforge.screenplay.formats import read
 
 Texts = Sequence[Sequence[str]]
@@ -53,8 +53,12 @@ def test_a_place_is_a_title_and_a_line_which_may_be_between_empty_ones() -> None
     matches = index.match(numbers(index, ["a", "b", "c", "c", "c"]))
     assert matches.lengths_N.tolist() == [3, 2, 2, 2, 1]
     places = [index.locate(position) for position in matches.positions_N]
-    assert places[:3] == [Location("document 0", 2), Location("document 0", 2), Location("document 2", 1)]
-    assert index.locate(int(matches.positions_N[1]) + 1) == Location("document 0", 5)
+    assert places[:3] == [
+        SceneLocation("document 0", 2),
+        SceneLocation("document 0", 2),
+        SceneLocation("document 2", 1),
+    ]
+    assert index.locate(int(matches.positions_N[1]) + 1) == SceneLocation("document 0", 5)
 
 
 @pytest.mark.parametrize("texts", [[], [[]], [["", "?!"]], [["a"]]])

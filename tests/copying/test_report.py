@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.documents import documents, lines_of, occurs, words_of
 
-from scriptforge.copying import ComparedText, Index, Location, examine, lines_of_script, lines_of_text
+from scriptforge.copying import ComparedText, Index, SceneLocation, examine, lines_of_script, lines_of_text
 from scriptforge.copying.report import SEQUENCES, SHORTEST_COPY
 from scriptforge.screenplay.script import Element
 
@@ -32,7 +32,7 @@ def test_a_copy_is_found_across_lines_whoever_speaks(index: Index) -> None:
     assert report.longest_copy is not None
     assert report.longest_copy.words == 10
     assert report.longest_copy.text == "the last ferry, on a night like\nTHIS! Nobody but"
-    assert report.longest_copy.source == Location("", 2)
+    assert report.longest_copy.source == SceneLocation("", 2, "EXT. PIER")
     assert report.copies == (report.longest_copy,)
     assert [(mark.line, mark.start, mark.stop) for mark in report.longest_copy.marks] == [
         (0, 10, 41),
@@ -140,7 +140,11 @@ def test_people_are_measured_in_windows_as_long_as_the_text() -> None:
         "novelty": {"4": 0.875, "6": None, "8": None},
         "longest_copy": {
             "words": 1,
-            "most": {"words": 4, "text": "a b c d", "source": {"document": "document 0", "line": 1}},
+            "most": {
+                "words": 4,
+                "text": "a b c d",
+                "source": {"document": "document 0", "line": 1, "scene": ""},
+            },
         },
         "windows": 4,
         "words": 5,
