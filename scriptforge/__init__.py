@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from scriptforge.api import prepare as prepare
     from scriptforge.api import pull as pull
     from scriptforge.api import push as push
+    from scriptforge.api import remove as remove
+    from scriptforge.api import rename as rename
     from scriptforge.api import resume as resume
     from scriptforge.api import stream as stream
     from scriptforge.api import train as train
@@ -43,6 +45,8 @@ _VERBS = (
     "prepare",
     "pull",
     "push",
+    "remove",
+    "rename",
     "resume",
     "stream",
     "train",

@@ -30,6 +30,8 @@ from scriptforge.options import (
     with_fields,
 )
 from scriptforge.workspace import Workspace
+from scriptforge.workspace.entries import remove as remove
+from scriptforge.workspace.entries import rename as rename
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport

@@ -6,6 +6,7 @@ whole is set to is set here, so that the library changes nothing in a process th
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -13,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from scriptforge.cli.completion import VARIABLE
 from scriptforge.cli.errors import run_and_exit, run_in_boundary
 from scriptforge.errors import unknown_name
 
@@ -44,6 +46,11 @@ COMMANDS = {
         "originality": "Show what a text has copied from a run's training text, beside what people copy.",
         "runs": "List the runs, the latest first, or put some side by side.",
         "doctor": "Check this machine: versions, memory, accelerator, disk, caches and login.",
+        "help": "Show what a command does and which options it has, as COMMAND --help does.",
+    },
+    "Tidy up": {
+        "rename": "Give a run, dataset or study another name.",
+        "remove": "Delete runs, datasets or studies.",
     },
 }
 """Every command and what it does, under its heading in `--help`, in the order in which a beginner needs them.
@@ -59,7 +66,16 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 def main() -> NoReturn:
     """Run the command line that the process was started with, and exit."""
     os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)
+    if VARIABLE in os.environ:
+        _complete()
     run_and_exit(lambda: _invoke(sys.argv[1:]))
+
+
+def _complete() -> NoReturn:
+    """Answer a shell that asks how to complete a line, and exit; what goes wrong is not worth a word."""
+    with suppress(Exception):
+        get_command(app).main(prog_name="scriptforge")
+    sys.exit(1)
 
 
 def run(arguments: list[str]) -> int:
@@ -109,7 +125,6 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     context_settings=_CONTEXT,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help drawn by rich would take as long again to import as all else

@@ -4,14 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, table
+from scriptforge.cli.completion import corpus_names
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath
+from scriptforge.cli.tables import facts, table
 
 if TYPE_CHECKING:
     from scriptforge.corpus.cards import Card
 
 
 def corpora(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this one's whole card.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Show this one's whole card.", autocompletion=corpus_names),
+    ] = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Encoding, Force, Output, Quiet, WorkspacePath, facts
+from scriptforge.cli.completion import corpus_names
+from scriptforge.cli.output import AsJSON, Encoding, Force, Output, Quiet, WorkspacePath
+from scriptforge.cli.tables import facts
 from scriptforge.options import Level, PrepareOptions
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ CorporaOption = Annotated[
         metavar="[CORPUS[=WEIGHT]]...",
         help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out. "
         "Several are mixed: with a weight of 2, the text of one is read twice.",
+        autocompletion=corpus_names,
     ),
 ]
 PathOption = Annotated[

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scriptforge.cli.completion import architecture_names, run_names, run_or_dataset_names
 from scriptforge.cli.errors import Interrupts
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, as_called, facts
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, as_called
+from scriptforge.cli.tables import facts
 from scriptforge.cli.training_view import UseGPU, clock, device_of, follow
 from scriptforge.options import Preset, Tracker, TrainOptions
 
@@ -22,7 +24,9 @@ _LEFT_TO_STUDENTS = ("batch_size", "sequence_length", "epochs")
 NameOption = Annotated[
     str | None,
     typer.Argument(
-        metavar="[DATASET]", help="The dataset, or with --resume the run; the latest if left out."
+        metavar="[DATASET]",
+        help="The dataset, or with --resume the run; the latest if left out.",
+        autocompletion=run_or_dataset_names,
     ),
 ]
 EpochsOption = Annotated[
@@ -35,7 +39,10 @@ MinutesOption = Annotated[
 PresetOption = Annotated[
     Preset | None, typer.Option(help="Settings of the course, for a quick model, or for a better one.")
 ]
-ArchOption = Annotated[str | None, typer.Option(metavar="A", help="Architecture of the model.")]
+ArchOption = Annotated[
+    str | None,
+    typer.Option(metavar="A", help="Architecture of the model.", autocompletion=architecture_names),
+]
 ConfigOption = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Read settings from a file.")]
 AssignmentsOption = Annotated[
     list[str] | None,
@@ -49,7 +56,12 @@ RunNameOption = Annotated[
 ]
 InitFromOption = Annotated[
     str | None,
-    typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, or of OWNER/NAME."),
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Begin with the weights of a run, or of OWNER/NAME.",
+        autocompletion=run_names,
+    ),
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue a run from its last checkpoint.")]
 TrackOption = Annotated[Tracker | None, typer.Option(help="Also write a log for this program.")]

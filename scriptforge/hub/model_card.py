@@ -51,7 +51,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
     Raises:
         DatasetError: the text of the dataset is missing or damaged.
     """
-    about = run.description
+    about = run.description.model_copy(update={"name": run.folder.name})  # it may have been renamed
     (sample,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES))
     report = examine_texts([sample.lines], dataset)[0] if dataset else None
     parts = [

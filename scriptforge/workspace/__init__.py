@@ -14,6 +14,7 @@ from scriptforge.workspace.files import (
 from scriptforge.workspace.folders import (
     SPLITS,
     WORKSPACE_VARIABLE,
+    AnyFolder,
     DatasetFolder,
     RunFolder,
     StudyFolder,
@@ -23,6 +24,7 @@ from scriptforge.workspace.folders import (
 __all__ = [
     "SPLITS",
     "WORKSPACE_VARIABLE",
+    "AnyFolder",
     "DatasetFolder",
     "RunFolder",
     "StudyFolder",

@@ -71,6 +71,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
+def rename_folder(path: Path, target: Path) -> None:
+    """Rename a folder within its parent: at any moment the whole of it has the one name or the other."""
+    path.rename(target)
+    _sync_folder(target.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder; from the first moment nothing of it is left under its name, whatever happens then."""
+    if path.is_symlink():  # what it points to is somebody else's
+        path.unlink()
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    try:
+        path.rename(old / path.name)
+    except BaseException:
+        old.rmdir()
+        raise
+    _sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def remove_leftovers(parent: Path) -> None:
     """Delete what a killed process left half-written in a folder that only the caller writes to."""
     for path in parent.glob(".*") if parent.is_dir() else ():

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from filelock import FileLock, Timeout
 
 from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
-from scriptforge.workspace.files import atomic_write
+from scriptforge.workspace.files import atomic_write, rename_folder
 
 SPLITS = ("train", "validation", "test")
 WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
@@ -132,6 +132,29 @@ class RunFolder(_Folder):
             holder.unlink(missing_ok=True)
             lock.release()
 
+    def trainer(self) -> str | None:
+        """Return the number of the process that trains this run; None if nobody does."""
+        if not (self.path / ".lock").exists():
+            return None
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                return None
+        except Timeout:
+            return _read_holder(self.path / ".lock.json")
+
+    def rename(self, target: "RunFolder") -> None:
+        """Give the run the name of another folder, which must not exist.
+
+        Raises:
+            RunError: another process is training this run.
+        """
+        with self.lock():
+            if os.name != "nt":
+                rename_folder(self.path, target.path)
+                (target.path / ".lock.json").unlink(missing_ok=True)
+        if os.name == "nt":  # Windows renames no folder in which a file is open, and a lock is one
+            rename_folder(self.path, target.path)
+
 
 class StudyFolder(_Folder):
     """`studies/NAME/`: one search for better settings on disk.
@@ -156,12 +179,20 @@ class StudyFolder(_Folder):
         """Return the path of a plot of the study: its history, or what mattered."""
         return self.path / f"{what}{suffix}"
 
+    def searcher(self) -> str | None:
+        """Return the number of a process that trains one of the trials; None if nobody does."""
+        trials = map(RunFolder, _folders(self.trials))
+        return next((process for trial in trials if (process := trial.trainer())), None)
+
     @contextmanager
     def lock(self, what: str) -> Iterator[None]:
         """Wait for this process's turn at something that the processes of a study do one at a time."""
         self.path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path / f".{what}.lock"):
             yield
+
+
+AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
 
 
 @dataclass(frozen=True)
@@ -190,6 +221,15 @@ class Workspace:
         return _latest_first(
             {folder: folder.config for folder in map(RunFolder, _folders(self.root / "runs"))}
         )
+
+    def studies(self) -> list[StudyFolder]:
+        """Return every study, by name."""
+        return list(map(StudyFolder, _folders(self.root / "studies")))
+
+    def entries(self) -> "list[AnyFolder]":
+        """Return everything that has a name here: datasets, runs and studies, whole or damaged."""
+        datasets, runs = _folders(self.root / "data"), _folders(self.root / "runs")
+        return [*map(DatasetFolder, datasets), *map(RunFolder, runs), *self.studies()]
 
     def new_dataset(self, name: str) -> DatasetFolder:
         """Return the folder for a dataset of this name, whether or not it exists."""

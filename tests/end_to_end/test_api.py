@@ -67,7 +67,7 @@ def test_exported_names() -> None:
     verbs = {"evaluate", "generate", "load", "originality", "prepare", "pull", "push", "resume", "stream"}
     options = {"EvaluateOptions", "GenerateOptions", "PrepareOptions", "PushOptions", "TrainOptions"}
     others = {"Model", "ScriptforgeError", "UsageError", "Workspace", "__version__"}
-    assert set(scriptforge.__all__) == verbs | {"train"} | options | others
+    assert set(scriptforge.__all__) == verbs | {"train", "rename", "remove"} | options | others
     assert set(dir(scriptforge)) == set(scriptforge.__all__)
     for name in scriptforge.__all__:
         assert getattr(scriptforge, name) is not None

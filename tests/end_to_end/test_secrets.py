@@ -34,6 +34,9 @@ SESSIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "originality": (("harbour.txt", "--run", "play"), ("nothing.txt", "--run", "play")),
     "runs": ((), ("--json",)),
     "doctor": ((), ("--json",)),
+    "help": ((), ("train",), ("nothing",)),
+    "rename": (("runs/broken", "hopeless"), ("runs/nothing", "something"), ("data/harbour", "port")),
+    "remove": (("runs/broken", "--yes"), ("runs/play",), ("data/harbour", "--yes")),
 }
 """Of each command, what works and what does not."""
 

@@ -1,0 +1,75 @@
+"""Completion in the shell: the names that an argument can be given.
+
+`scriptforge --install-completion` lets a shell ask for them. While somebody types, nothing heavy may be
+imported and nothing printed, so what cannot be listed has no names.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from scriptforge.workspace import Workspace
+
+VARIABLE = "_SCRIPTFORGE_COMPLETE"
+"""The environment variable by which a shell asks for completion."""
+
+
+def command_names(context: typer.Context) -> list[str]:
+    """Return the names of all commands."""
+    group = context.find_root()
+    return list(group.command.list_commands(group))  # type: ignore[attr-defined]
+
+
+def run_names(context: typer.Context) -> list[str]:
+    """Return the names of the runs of the workspace, the latest first."""
+    return [folder.name for folder in _workspace(context).runs()]
+
+
+def dataset_names(context: typer.Context) -> list[str]:
+    """Return the names of the datasets of the workspace, the latest first."""
+    return [folder.name for folder in _workspace(context).datasets()]
+
+
+def study_names(context: typer.Context) -> list[str]:
+    """Return the names of the studies of the workspace."""
+    return [folder.name for folder in _workspace(context).studies()]
+
+
+def run_or_dataset_names(context: typer.Context) -> list[str]:
+    """Return the names of datasets, or with `--resume` those of runs."""
+    return run_names(context) if context.params.get("resume") else dataset_names(context)
+
+
+def architecture_names() -> list[str]:
+    """Return the names of all architectures."""
+    from scriptforge.architectures import ARCHITECTURES
+
+    return list(ARCHITECTURES)
+
+
+def entry_names(context: typer.Context) -> list[str]:
+    """Return the names of everything that can be renamed and removed, such as `runs/play`."""
+    from scriptforge.workspace.entries import entries
+
+    return [str(entry) for entry in entries(_workspace(context))]
+
+
+def corpus_names(context: typer.Context) -> list[str]:
+    """Return the names of the corpora that have a card."""
+    from scriptforge.corpus.cards import builtin_cards_path
+
+    return _cards([builtin_cards_path(), _workspace(context).cards])
+
+
+def _cards(folders: Iterable[Path]) -> list[str]:
+    return sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
+
+
+def _workspace(context: typer.Context) -> "Workspace":
+    """Return the workspace that the command line so far names, or else the usual one."""
+    from scriptforge.workspace import Workspace
+
+    return Workspace.find(context.params.get("workspace_path"))

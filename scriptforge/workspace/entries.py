@@ -1,0 +1,250 @@
+"""What has a name in a workspace, renamed and removed: datasets, runs and studies.
+
+Each is named as its folder is, `runs/play`, or by `play` alone where nothing else has that name. Nothing that
+is in use is touched, and nothing that a run needs, unless that is insisted on.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from scriptforge.errors import RunError, StudyError, UsageError, unknown_name
+from scriptforge.workspace.files import remove_folder, rename_folder
+from scriptforge.workspace.folders import AnyFolder, DatasetFolder, RunFolder, StudyFolder, Workspace
+
+_WHAT = {"data": "dataset", "runs": "run", "studies": "study"}
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A dataset, a run or a study of a workspace.
+
+    Attributes:
+        folder: where it is.
+    """
+
+    folder: AnyFolder
+
+    def __str__(self) -> str:
+        return f"{self.room}/{self.folder.name}"
+
+    @property
+    def room(self) -> str:
+        """Return the folder that holds all of its kind: `data`, `runs` or `studies`."""
+        return self.folder.path.parent.name
+
+    @property
+    def what(self) -> str:
+        """Return what it is, in a word: dataset, run or study."""
+        return _WHAT[self.room]
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes its files have."""
+        files = (path for path in self.folder.path.rglob("*") if path.is_file() and not path.is_symlink())
+        return sum(path.stat().st_size for path in files)
+
+
+def entries(workspace: Workspace) -> list[Entry]:
+    """Return everything that can be renamed and removed, whole or damaged."""
+    return [Entry(folder) for folder in workspace.entries()]
+
+
+def find_entry(workspace: Workspace, name: str) -> Entry:
+    """Return what has a name.
+
+    Args:
+        workspace: where it is.
+        name: `runs/play`, `data/play`, `studies/play`; or `play`, if only one of them has that name.
+
+    Raises:
+        UsageError: nothing has the name, or more than one thing has.
+    """
+    room, own = _parted(name)
+    everything = entries(workspace)
+    found = [each for each in everything if each.folder.name == own and room in ("", each.room)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(
+            f"There are a {' and a '.join(each.what for each in found)} named “{own}”.",
+            f"Say which one: {' or '.join(map(str, found))}",
+        )
+    raise unknown_name(_WHAT.get(room, "dataset, run or study"), own, _names(everything, room))
+
+
+def rename(name: str, new: str, *, force: bool = False, workspace: str | Path | None = None) -> Path:
+    """Give a dataset, run or study another name, and return its folder.
+
+    Args:
+        name: `runs/play`, `data/play`, `studies/play`; or `play`, if only one of them has that name.
+        new: the new name, with or without `runs/` before it.
+        force: whether to rename a dataset that runs were trained on, which then no longer find it.
+        workspace: where it is.
+
+    Raises:
+        UsageError: nothing has the name, the new one is taken or invalid, or runs need the dataset.
+        RunError: the run is being trained.
+        StudyError: the study is being searched, or is kept elsewhere under its name.
+    """
+    found = Workspace.find(workspace)
+    entry = find_entry(found, name)
+    target = _target(found, entry, new)
+    _refuse_in_use(found, entry)
+    _refuse_needed(found, [entry], "renamed", force)
+    folder = entry.folder
+    if isinstance(folder, StudyFolder) and not folder.database.is_file():
+        raise StudyError(
+            f"Study “{folder.name}” is kept in another database, under this name.",
+            "Begin a new one with --study NAME.",
+        )
+    if isinstance(folder, RunFolder) and isinstance(target, RunFolder):
+        folder.rename(target)
+    else:
+        rename_folder(folder.path, target.path)
+    return target.path
+
+
+def remove(
+    names: str | Sequence[str], *, force: bool = False, workspace: str | Path | None = None
+) -> list[str]:
+    """Delete datasets, runs and studies: all of them or, if one cannot be deleted, none.
+
+    Args:
+        names: one or several, as of `rename`.
+        force: whether to delete a dataset that other runs were trained on, which then cannot be resumed,
+            evaluated or compared with it.
+        workspace: where they are.
+
+    Returns:
+        What was deleted, such as `runs/play`.
+
+    Raises:
+        UsageError: nothing has one of the names, or runs need a dataset.
+        RunError: a run is being trained.
+        StudyError: a study is being searched.
+    """
+    where = Workspace.find(workspace)
+    several = [names] if isinstance(names, str) else names
+    found = list(dict.fromkeys(find_entry(where, name) for name in several))
+    check_removable(where, found, force=force)
+    for entry in found:
+        remove_folder(entry.folder.path)
+    return list(map(str, found))
+
+
+def check_removable(workspace: Workspace, found: Sequence[Entry], *, force: bool = False) -> None:
+    """Raise the error that removing would end in.
+
+    Args:
+        workspace: where they are.
+        found: what is to be removed.
+        force: as of `remove`.
+
+    Raises:
+        UsageError: runs need a dataset.
+        RunError: a run is being trained.
+        StudyError: a study is being searched.
+    """
+    for entry in found:
+        _refuse_in_use(workspace, entry)
+    _refuse_needed(workspace, found, "removed", force)
+
+
+def _target(workspace: Workspace, entry: Entry, new: str) -> AnyFolder:
+    """Return the folder of a new name, which is free.
+
+    Raises:
+        UsageError: it is not, or the name is invalid.
+    """
+    room, name = _parted(new)
+    if room not in ("", entry.room):
+        raise UsageError(f"A {entry.what} cannot become {new}.", f"Give a name alone, or {entry.room}/NAME.")
+    if name == entry.folder.name:
+        raise UsageError(f"The {entry.what} has the name “{name}” already.", "Give another name.")
+    makers: dict[str, Callable[[str], AnyFolder]] = {
+        "data": workspace.new_dataset,
+        "runs": workspace.new_run,
+        "studies": workspace.study,
+    }
+    target = makers[entry.room](name)
+    # Where capitals make no difference, a folder's own name in others leads to the folder itself.
+    if target.path.exists() and not target.path.samefile(entry.folder.path):
+        raise UsageError(
+            f"There is a {entry.what} named “{name}” already.",
+            f"Choose another name, or remove it first: scriptforge remove {entry.room}/{name}",
+        )
+    return target
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Return the room that a name begins with, if any, and the rest; a slash at the end does not count."""
+    parts = PurePath(name).parts
+    return (parts[0], parts[1]) if len(parts) == 2 and parts[0] in _WHAT else ("", name)
+
+
+def _names(everything: Iterable[Entry], room: str) -> list[str]:
+    return [str(each) for each in everything if room in ("", each.room)]
+
+
+def _refuse_in_use(workspace: Workspace, entry: Entry) -> None:
+    match entry.folder:
+        case RunFolder() as run if process := run.trainer():
+            raise RunError(
+                f"Run “{run.name}” is being trained by process {process}.", "Wait for it, or stop it."
+            )
+        case StudyFolder() as study if process := study.searcher():
+            raise StudyError(
+                f"Study “{study.name}” is being searched by process {process}.", "Wait for it, or stop it."
+            )
+        case DatasetFolder() as dataset:
+            for run in _runs_on(workspace, dataset):
+                if process := run.trainer():
+                    raise RunError(
+                        f"Dataset “{dataset.name}” is being read by process {process}, which trains run"
+                        f" “{run.name}”.",
+                        "Wait for it, or stop it.",
+                    )
+
+
+def _refuse_needed(workspace: Workspace, found: Sequence[Entry], done: str, force: bool) -> None:
+    """Refuse what breaks runs that stay."""
+    going = {entry.folder for entry in found}
+    for entry in found:
+        if not isinstance(entry.folder, DatasetFolder) or force:
+            continue
+        needing = [run.name for run in _runs_on(workspace, entry.folder) if run not in going]
+        if needing:
+            more = f" and {len(needing) - _SHOWN} more" if len(needing) > _SHOWN else ""
+            runs = f"{'run' if len(needing) == 1 else 'runs'} {', '.join(needing[:_SHOWN])}{more}"
+            raise UsageError(
+                f"Dataset “{entry.folder.name}” cannot be {done}: it is what {runs} learnt from.",
+                "With --force it is done nevertheless; they can then write, but not be resumed or evaluated.",
+            )
+
+
+def _runs_on(workspace: Workspace, dataset: DatasetFolder) -> list[RunFolder]:
+    """Return the runs that were trained on a dataset."""
+    fingerprint = _fingerprint(dataset)
+    of_the_name = {
+        run: own for run in workspace.runs() for name, own in [_trained_on(run)] if name == dataset.name
+    }
+    return [run for run, own in of_the_name.items() if fingerprint in ("", own)]
+
+
+def _fingerprint(dataset: DatasetFolder) -> str:
+    try:
+        return str(json.loads(dataset.description.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _trained_on(run: RunFolder) -> tuple[str, str]:
+    """Return the name and the fingerprint of the dataset of a run; empty ones if that cannot be read."""
+    try:
+        about = json.loads(run.config.read_text(encoding="utf-8"))["dataset"]
+        return str(about["name"]), str(about["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""
