@@ -96,7 +96,8 @@ def _accelerator() -> Finding:
         return Finding("accelerator", f"cuda: {torch.cuda.get_device_name()}")
     if torch.backends.mps.is_available():
         return Finding("accelerator", "mps")
-    return Finding("accelerator", f"none; the CPU uses {torch.get_num_threads()} threads")
+    threads = torch.get_num_threads()
+    return Finding("accelerator", f"none; the CPU uses {threads} {'thread' if threads == 1 else 'threads'}")
 
 
 def _workspace(root: Path) -> Finding:

@@ -258,7 +258,7 @@ class GenerateOptions:
                     "Ask for at least 1.",
                 )
         if not 0 <= self.seed <= _MOST_SEEDS - self.count:
-            raise UsageError(f"The seed cannot be {self.seed}.", "Take a number from 0 to 9 quintillion.")
+            raise UsageError(f"The seed cannot be {self.seed}.", "Give a number from 0 to 9 quintillion.")
         for name, (low, high) in SAMPLING_RANGES.items():
             _check_range(name, getattr(self, name), low, high, getattr(type(self), name))
 

@@ -15,7 +15,7 @@ SEED = 1
 TEMPERATURE, REPETITION_PENALTY = 0.7, 1.1  # bolder it loses words, and colder it says the same again
 _NEXT = """
 That was a small model after a short training. Next:
-  scriptforge generate --prime walt      the same model, another page
+  scriptforge generate --prime walt      the same model, another text
   scriptforge prepare my-script.txt      your own text; scriptforge corpora lists others
   scriptforge train --minutes 5          a better model of it"""
 
@@ -49,7 +49,7 @@ def demo(
         training = TrainOptions(minutes=minutes)
         events = train(dataset, training, workspace, should_stop=interrupts.requested)
         finished = follow(events, output, interrupts)
-    output.note(f"3. Generate: {LINES} lines that nobody wrote.\n")
+    output.note(f"3. Generate: {LINES} new lines.\n")
     trained = Run(workspace.run(finished.run))
     options = GenerateOptions(
         lines=LINES, seed=SEED, temperature=TEMPERATURE, repetition_penalty=REPETITION_PENALTY

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from scriptforge.cli.completion import run_names
 from scriptforge.cli.line_chart import Curve, LineChart
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections
+from scriptforge.cli.tables import table
 from scriptforge.cli.training_view import clock
 from scriptforge.errors import RunError
 
@@ -156,6 +158,8 @@ _LISTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "created": lambda run: run["created"][:16].replace("T", " "),
 }
 _NUMBERS = ("parameters", "nats/char", "bits/char", "time")
+_OPTIONAL = ("nats/char", "parameters", "level", "arch", "created", "time")
+"""What a list of runs leaves out on a narrow terminal, the first one first."""
 
 Order = Literal["created", "name", "bits", "parameters", "time"]
 _KEYS: dict[Order, str] = {
@@ -171,11 +175,13 @@ _KEYS: dict[Order, str] = {
 def runs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Compare these: settings, figures and curves."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Compare these: settings, figures and curves.",
+            autocompletion=run_names,
+        ),
     ] = None,
-    sort: Annotated[
-        Order | None, typer.Option(help="What the runs go by: the latest, or the least of something, first.")
-    ] = None,
+    sort: Annotated[Order | None, typer.Option(help="Sort order; by default the latest first.")] = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
@@ -197,7 +203,7 @@ def runs(
     if not listed:
         output.note("There is no run here yet. Train one: scriptforge train")
     rows = ([say(run) for say in _LISTED.values()] for run in listed)
-    output.result(listed, lambda: table(_LISTED, rows, right=_NUMBERS))
+    output.result(listed, lambda: table(_LISTED, rows, right=_NUMBERS, optional=_OPTIONAL))
 
 
 def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:

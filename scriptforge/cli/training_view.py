@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from scriptforge.training.events import Finished, StepsDone, TrainingEvent
 
 UseGPU = Annotated[
-    bool | None, typer.Option("--gpu/--cpu", help="What computes; a GPU if there is one when left out.")
+    bool | None,
+    typer.Option("--gpu/--cpu", help="Use a GPU or the CPU; by default a CUDA GPU if there is one."),
 ]
 
 CURVE_WIDTH = 60

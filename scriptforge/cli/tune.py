@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scriptforge.cli.completion import dataset_names, study_names
 from scriptforge.cli.errors import Interrupts
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, facts, safe, sections, table
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections
+from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
 from scriptforge.options import DEFAULT_MINUTES, Pruner, TrainOptions
 
@@ -65,7 +67,7 @@ def trial_table(records: "Sequence[TrialRecord]", best: "TrialRecord | None") ->
         for record in records
     ]
     headings = ("trial", "", "bits/char", "seconds", "choices")
-    return table(headings, rows, right=("trial", "bits/char", "seconds"))
+    return table(headings, rows, right=("trial", "bits/char", "seconds"), optional=("seconds",))
 
 
 def _choices(record: "TrialRecord") -> str:
@@ -73,6 +75,10 @@ def _choices(record: "TrialRecord") -> str:
     parts += [in_short(record.settings)] if record.settings else []
     parts += [record.reason] if record.reason else []
     return "; ".join(parts)
+
+
+def _trials(number: int) -> str:
+    return "1 trial" if number == 1 else f"{number} trials"
 
 
 class _Lines:
@@ -96,7 +102,7 @@ class _Lines:
                 )
             case Waiting() if not self._is_waiting:
                 self._is_waiting = True
-                self._output.note(f"Waiting for {event.running} trial(s) of other processes …")
+                self._output.note(f"Waiting for {_trials(event.running)} of other processes …")
 
 
 class _Screen:
@@ -120,7 +126,7 @@ class _Screen:
                 so_far = "" if event.bits_per_character is None else f" · {event.bits_per_character:.4f}"
                 now = f"trial {event.number} · {event.progress:4.0%}{so_far} · {self._choices}"
             case Waiting():
-                now = f"waiting for {event.running} trial(s) of other processes"
+                now = f"waiting for {_trials(event.running)} of other processes"
             case TrialEnded():
                 self._records.append(event.record)
         self._live.update(self._drawn(now))
@@ -139,24 +145,32 @@ class _Screen:
 
 
 NameOption = Annotated[
-    str | None, typer.Argument(metavar="[DATASET]", help="The dataset; the latest if left out.")
+    str | None,
+    typer.Argument(
+        metavar="[DATASET]",
+        help="The dataset; the latest if left out.",
+        autocompletion=dataset_names,
+    ),
 ]
-TrialsOption = Annotated[
-    int, typer.Option(min=1, metavar="N", help="How many trials the study is to have in the end.")
-]
+TrialsOption = Annotated[int, typer.Option(min=1, metavar="N", help="Total number of trials in the study.")]
 SecondsOption = Annotated[float, typer.Option(metavar="S", help="How long each trial trains.")]
 SpaceFileOption = Annotated[
     Path | None,
-    typer.Option("--space", metavar="FILE.toml", help="What trials may choose, and from what."),
+    typer.Option("--space", metavar="FILE.toml", help="Settings to search, with their choices or ranges."),
 ]
 PrintSpaceOption = Annotated[
     bool,
-    typer.Option("--print-space", help="Print the space that is searched by default, to begin with."),
+    typer.Option("--print-space", help="Print the default search space, to edit."),
 ]
-PrunerOption = Annotated[Pruner, typer.Option(help="How trials without prospects are found and ended early.")]
+PrunerOption = Annotated[Pruner, typer.Option(help="How to stop unpromising trials early.")]
 StudyNameOption = Annotated[
     str | None,
-    typer.Option("--study", metavar="NAME", help="Name of the study, instead of the dataset's."),
+    typer.Option(
+        "--study",
+        metavar="NAME",
+        help="Name of the study, instead of the dataset's.",
+        autocompletion=study_names,
+    ),
 ]
 StorageOption = Annotated[
     str | None,
@@ -167,17 +181,16 @@ StorageOption = Annotated[
     ),
 ]
 BestOption = Annotated[bool, typer.Option("--best", help="Then train a run with the best settings.")]
-EpochsOption = Annotated[
-    float | None, typer.Option(metavar="N", help="With --best, read the text so many times.")
-]
+EpochsOption = Annotated[float | None, typer.Option(metavar="N", help="With --best, read the text N times.")]
 MinutesOption = Annotated[
-    float | None, typer.Option(metavar="M", help="With --best, train for so long; 3 minutes by default.")
+    float | None, typer.Option(metavar="M", help="With --best, train for M minutes; 3 by default.")
 ]
 RunNameOption = Annotated[
     str | None, typer.Option("--name", metavar="RUN", help="With --best, name of the run.")
 ]
 PlotOption = Annotated[
-    bool, typer.Option("--plot", help="Draw how it went and what mattered into the study's folder.")
+    bool,
+    typer.Option("--plot", help="Plot the history and the importance of settings into the study's folder."),
 ]
 SeedOption = Annotated[
     int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training.")
@@ -253,6 +266,7 @@ def tune(
             document["run"] = finished.run
             document["trained"] = asdict(finished.best)
     output.result(document, lambda: _drawn(document, outcome))
+    output.note(_next_step(dataset.name, outcome, document.get("run")))
 
 
 def _length(epochs: float | None, minutes: float | None) -> dict[str, float]:
@@ -299,6 +313,30 @@ def _drawn(document: dict[str, Any], outcome: "Outcome") -> "RenderableType":
     return sections(parts)
 
 
+def _assignments(settings: Mapping[str, Any]) -> list[str]:
+    """Return choices as `--set` takes them."""
+    return [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in settings.items()
+    ]
+
+
+def _next_step(dataset_name: str, outcome: "Outcome", run: str | None) -> str:
+    """Say what to type after a search."""
+    from scriptforge.tuning.space import training_settings
+
+    if run:
+        return f"Next: scriptforge generate {run}"
+    if not outcome.is_better:
+        return f"Next: scriptforge train {dataset_name}, whose own settings won; or more trials with --trials"
+    if outcome.dataset.name != dataset_name:  # at another level, or with another vocabulary
+        return (
+            f"Next: the same command with --best trains a run on {outcome.dataset.name} with these choices."
+        )
+    chosen = _assignments(training_settings(outcome.best.settings))
+    return " ".join([f"Next: scriptforge train {dataset_name}", *(f"--set {each}" for each in chosen)])
+
+
 def _facts(document: dict[str, Any], outcome: "Outcome") -> list[tuple[str, str]]:
     counted = [record.state for record in outcome.records if record.state != "repeated"]
     kinds = ", ".join(f"{counted.count(state)} {state}" for state in dict.fromkeys(counted))
@@ -307,11 +345,12 @@ def _facts(document: dict[str, Any], outcome: "Outcome") -> list[tuple[str, str]
         ("dataset", document["dataset"]),
         ("trials", f"{len(counted)}: {kinds}"),
         ("best", f"{bits(outcome.best)} bits/char, trial {outcome.best.number}"),
-        ("its choices", in_short(outcome.best.settings)),
+        ("its choices", ", ".join(_assignments(outcome.best.settings))),
     ]
     if outcome.default is not None:
         gain = 1 - (outcome.best.bits_per_character or 0.0) / outcome.default
-        rows.append(("train by itself", f"{outcome.default:.4f} bits/char; the best needs {gain:.1%} less"))
+        found = f"the best needs {gain:.1%} less" if outcome.is_better else "no trial was better"
+        rows.append(("train by itself", f"{outcome.default:.4f} bits/char; {found}"))
     if "run" in document:
         figure = document["trained"]["stream"]["bits_per_character"]
         rows.append(("run", f"{document['run']}: {figure:.4f} bits/char on {outcome.dataset.name}"))

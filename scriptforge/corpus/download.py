@@ -41,7 +41,7 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
     """Return the path of a file on this machine, downloaded unless it already is here.
 
     Raises:
-        CorpusError: it cannot be had, or is not the file that was promised.
+        CorpusError: it cannot be had, or is not the expected file.
     """
     from datasets import config
 
@@ -58,7 +58,7 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
         sha256 = _retrieve(file.url, arrived, on_progress)
         if file.sha256 and sha256 != file.sha256:
             raise CorpusError(
-                f"“{name}” is not the file that was promised: its SHA-256 is {sha256}, not {file.sha256}.",
+                f"“{name}” is not the expected file: its SHA-256 is {sha256}, not {file.sha256}.",
                 "It has changed at its source or was damaged on the way: try again, or use --from PATH.",
             )
         kept = cache / sha256 / name
@@ -197,7 +197,10 @@ def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
     if not is_as_promised(path, sibling):
         path.resolve().unlink()
         path.unlink(missing_ok=True)
-        raise CorpusError(f"{what} did not come whole: “{sibling.rfilename}” was damaged.", "Try again.")
+        raise CorpusError(
+            f"The download of {what[:1].lower()}{what[1:]} is incomplete: “{sibling.rfilename}” was damaged.",
+            "Try again.",
+        )
 
 
 def _cache_folder(dataset: HubDataset) -> Path:

@@ -206,6 +206,7 @@ def _tables(files: list[TextFile | TableFile], name: str) -> list[TableFile]:
     tables = [file for file in files if isinstance(file, TableFile)]
     if len(tables) < len(files):
         raise CorpusError(
-            f"“{name}” is to be sorted, but holds texts as well as tables.", "Remove “sort” from the card."
+            f"“{name}” cannot be sorted, because it contains texts as well as tables.",
+            "Remove “sort” from the card.",
         )
     return tables

@@ -275,7 +275,7 @@ def _csv_options(path: Path, name: str, encoding: str) -> Row:
         header = next((line for line in iter(partial(file.readline, _LONGEST_LINE), "") if line.strip()), "")
     if len(header) >= _LONGEST_LINE:
         raise CorpusError(
-            f"“{name}” is no table: its first line has more than {_LONGEST_LINE:,} characters.",
+            f"“{name}” is not a table: its first line has more than {_LONGEST_LINE:,} characters.",
             "Name it .txt if it is a text.",
         )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)

@@ -64,7 +64,7 @@ def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None
     """
     if path is not None and len(texts) > 1:
         raise UsageError(
-            f"--from names the files of one corpus, and there are {len(texts)}.",
+            f"--from works with one corpus, not {len(texts)}.",
             f"Give the path itself in place of a name: scriptforge prepare {path} {texts[-1]}",
         )
     sources: list[Source] = []
@@ -111,7 +111,7 @@ def _split_weight(text: str) -> tuple[str, float | None]:
         return text, None
     if not 0 < weight <= _LARGEST_WEIGHT:
         raise UsageError(
-            f"“{text}” asks for a weight of {number}, which cannot be.",
+            f"“{text}” has an invalid weight, {number}.",
             f"A weight is above 0 and at most {_LARGEST_WEIGHT}: {corpus}=2 or {corpus}=0.5",
         )
     return corpus, weight
@@ -168,7 +168,7 @@ def _web_source(text: str) -> Source:
         address = WebFile(url=text)
         name = Path(unquote(urlsplit(text).path)).stem
     except ValueError:
-        raise UsageError(f"“{text}” is not a web address.", "Write it whole: https://HOST/PATH.") from None
+        raise UsageError(f"“{text}” is not a web address.", "Write it in full: https://HOST/PATH.") from None
     return Source(_dataset_name(name), WebFiles(files=(address,)))
 
 

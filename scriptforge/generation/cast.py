@@ -133,7 +133,7 @@ def check_admitted(cast: ResolvedCast, speakers: Iterable[str]) -> None:
         if not cast.admits(tidy_name(speaker)):
             names = [*(member.name for member in cast.members), speaker]
             raise UsageError(
-                f"“{speaker}” is to speak, but is not of the cast asked for.",
+                f"“{speaker}” is not in the cast given with --cast.",
                 f"Add the name: --cast {','.join(names)}",
             )
 
@@ -162,9 +162,7 @@ def find_sources(
         UsageError: there is no such source, or they do not speak there.
     """
     if wanted and not vocabulary.sources:
-        raise UsageError(
-            "This model was trained on one corpus, and writes like no other.", "Leave --source out."
-        )
+        raise UsageError("This model was trained on one corpus only.", "Leave --source out.")
     if wanted and wanted not in vocabulary.sources:
         raise unknown_name("source", wanted, vocabulary.sources)
     # Whether the name of a speaker of the prime can be spelled is checked when the prime is encoded.

@@ -182,8 +182,8 @@ class Generation:
             sequence.resume(state.ids_TB[:, 0].tolist())
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             raise RunError(
-                "The saved state does not fit what is asked of this model.",
-                "Ask for the same --cache as then, or begin anew and save with --save-state.",
+                "The saved state does not match these options.",
+                "Ask for the same --cache as then, or start again and save with --save-state.",
             ) from error
 
 

@@ -46,9 +46,7 @@ _BASE = 10_000.0
 def refuse_enormous(rows: int, size: int) -> None:
     """Raise a `ValueError` if all layers together would remember too many rows of E numbers of one stream."""
     if rows * size > LARGEST_MEMORY:
-        raise ValueError(
-            f"{rows:,} rows of {size:,} numbers to look back on are more than {LARGEST_MEMORY:,}"
-        )
+        raise ValueError(f"{rows:,} rows of {size:,} numbers of memory are more than {LARGEST_MEMORY:,}")
 
 
 class AttentiveModel(HeadedModel):

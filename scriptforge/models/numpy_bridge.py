@@ -100,8 +100,8 @@ class NumPyRNN(TrainableModel):
         parameters = list(self.parameters())
         if any(parameter.device.type != "cpu" for parameter in parameters):
             raise UsageError(
-                "The architecture numpy-rnn computes in NumPy, which knows no GPU.",
-                "Give --cpu; or train its sibling on the GPU: --arch rnn",
+                "The architecture numpy-rnn computes in NumPy, which cannot use a GPU.",
+                "Give --cpu; or train the similar model on the GPU: --arch rnn",
             )
         return Weights(*map(_array, parameters))
 

@@ -78,7 +78,7 @@ def weights_size(description: RunDescription) -> int:
     if counted != description.parameters:
         raise RunError(
             f"config.json of run “{description.name}” says {description.parameters:,} weights;"
-            f" its sizes make {counted:,}.",
+            f" its settings give {counted:,}.",
             "Restore it from a copy, or train the model again.",
         )
     if counted * _BYTES_OF_WEIGHT > LARGEST_WEIGHTS:
@@ -95,7 +95,8 @@ def _check_sizes(folder: RunFolder, weights: int) -> None:
     for path, size in most.items():
         if path.is_file() and path.stat().st_size > size:
             raise RunError(
-                f"{path.name} of run “{folder.name}” has {path.stat().st_size:,} bytes, not up to {size:,}.",
+                f"{path.name} of run “{folder.name}” has {path.stat().st_size:,} bytes,"
+                f" but at most {size:,} are allowed.",
                 "Restore it from a copy, or train the model again.",
             )
 

@@ -103,7 +103,7 @@ def translate_memory_errors() -> Iterator[None]:
             raise
         raise TrainingError(
             "There is not enough memory for this model and batch.",
-            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; the checkpoints stay.",
+            "Try smaller ones: --set batch_size=8 or --set hidden_size=256; the checkpoints are kept.",
         ) from error
 
 

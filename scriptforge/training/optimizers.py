@@ -47,7 +47,7 @@ class Adagrad(torch.optim.Optimizer):
         super().__init__(weights, {"lr": rate})
         if any(weight.device.type != "cpu" for group in self.param_groups for weight in group["params"]):
             raise UsageError(
-                "The optimizer adagrad computes in NumPy, which knows no GPU.",
+                "The optimizer adagrad computes in NumPy, which cannot use a GPU.",
                 "Give --cpu; or take another one: --set optimizer=adamw",
             )
 

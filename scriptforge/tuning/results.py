@@ -179,10 +179,11 @@ def records_of(study: "Study") -> list[TrialRecord]:
 def best_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
     """Return the best of the trials that were trained to the end."""
     ended = [record for record in records if record.state == "complete"]
-    return min(ended, key=_bits, default=None)
+    return min(ended, key=bits_of, default=None)
 
 
-def _bits(record: TrialRecord) -> float:
+def bits_of(record: TrialRecord) -> float:
+    """Return a trial's bits per character, infinite if it has none."""
     return math.inf if record.bits_per_character is None else record.bits_per_character
 
 

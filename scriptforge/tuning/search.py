@@ -25,6 +25,7 @@ from scriptforge.tuning.results import (
     TuningEvent,
     Waiting,
     best_of,
+    bits_of,
     counts_of,
     importance_of,
     note,
@@ -208,6 +209,11 @@ class Outcome:
     dataset: Dataset
     settings: Mapping[str, Any]
 
+    @property
+    def is_better(self) -> bool:
+        """Return whether the best trial needs fewer bits than what `train` does by itself."""
+        return self.default is None or (not self.best.is_default and bits_of(self.best) < self.default)
+
     def settings_for(self, length: Mapping[str, float]) -> Settings:
         """Return the settings of the best trial for a training of another length.
 
@@ -232,7 +238,7 @@ def outcome_of(study: Study) -> Outcome:
     if best is None:
         reason = next((record.reason for record in records if record.reason), "all were pruned")
         raise TrainingError(
-            f"No trial of study “{study.name}” came to its end: {reason}",
+            f"No trial of study “{study.name}” finished: {reason}",
             "Give trials more --seconds, or begin with a space of smaller models: --space FILE.toml",
         )
     default = [record for record in records if record.is_default and record.state in ("complete", "pruned")]

@@ -96,15 +96,15 @@ class Range:
             )
         if self.log and self.low <= 0:
             raise UsageError(
-                f"{name}: low is {self.low}, of which there is no logarithm.",
-                "Let low be above 0, or leave log out.",
+                f"{name}: low is {self.low}, but a logarithmic range must be above 0.",
+                "Set low above 0, or leave log out.",
             )
         if self.log and self.step is not None:
             raise UsageError(f"{name}: log and step exclude each other.", "Give one of them.")
         if self.step is not None and (self.step <= 0 or not self._is_on_the_way(self.high)):
             raise UsageError(
                 f"{name}: steps of {self.step} do not lead from {self.low} to {self.high}.",
-                "Let the step be above 0 and go into their distance without a rest.",
+                "Give a step above 0 that divides their difference.",
             )
 
     def _is_on_the_way(self, value: float) -> bool:
@@ -154,7 +154,7 @@ _OF_THE_STUDY = {
     "epochs": "--seconds says how long a trial is.",
     "minutes": "--seconds says how long a trial is.",
     "validations": "Every trial has as many, so that they can be compared.",
-    "patience": "Trials without prospects are ended anyway: --pruner says how.",
+    "patience": "Unpromising trials are stopped early anyway: --pruner says how.",
     "seed": "--seed is that of every trial.",
 }
 _VOCABULARY_SETTINGS = (LEVEL, *SIZES.values())
@@ -205,7 +205,7 @@ class Space:
         if not space.drawn:
             raise UsageError(
                 "The search space leaves nothing to search.",
-                "Let a setting have choices or a range: hidden_size = {choices = [256, 512]}",
+                "Give a setting choices or a range: hidden_size = {choices = [256, 512]}",
             )
         return space
 
@@ -304,7 +304,7 @@ def _range(name: str, table: Mapping[str, Any]) -> Range:
     found = Range(low, high, log, step) if is_whole else Range(float(low), float(high), log, step)
     found.check(name)
     if is_whole and isinstance(step, float):
-        raise UsageError(f"{name}: a step of {step} leaves the whole numbers.", "Give a whole step.")
+        raise UsageError(f"{name}: the step must be a whole number, not {step}.", "Give a whole step.")
     return found
 
 

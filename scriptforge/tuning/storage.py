@@ -168,9 +168,9 @@ def _parse(address: str) -> "URL":
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
-        raise UsageError("What --storage gives is not the address of a database.", _FORMS) from None
+        raise UsageError("--storage is not a database address.", _FORMS) from None
     if url.get_backend_name() not in _REMEDIES:
-        raise UsageError(f"No study can be kept in “{url.get_backend_name()}”.", _FORMS)
+        raise UsageError(f"“{url.get_backend_name()}” cannot store a study.", _FORMS)
     if not url.database or url.database == ":memory:":
-        raise UsageError("What --storage gives names no database.", _FORMS)
+        raise UsageError("--storage names no database.", _FORMS)
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url

@@ -100,7 +100,7 @@ class Plan:
     def __post_init__(self) -> None:
         if not (self.seconds > 0 and math.isfinite(self.seconds)):
             raise UsageError(
-                f"No training lasts {self.seconds:g} seconds.", "Give a number above 0: --seconds 30"
+                f"A trial cannot last {self.seconds:g} seconds.", "Give a number above 0: --seconds 30"
             )
 
 
@@ -267,6 +267,7 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
         UsageError: the address is none, or the study is of something else.
         StudyError: the storage cannot be reached.
     """
+    is_own = address is None
     address = address or f"sqlite:///{folder.database.resolve()}"
     require_optuna()
     with quiet_optuna():
@@ -275,12 +276,20 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
         try:
             with storage.translate_errors():
                 with folder.lock(TURN):
-                    backend = _backend(folder.name, storage, plan)
+                    backend = _backend(_stored_name(folder, storage, is_own), storage, plan)
                     study = Study(folder, backend, dataset, plan)
                     study.begin_or_join()
                 yield study
         finally:
             storage.close()
+
+
+def _stored_name(folder: StudyFolder, storage: Storage, is_own: bool) -> str:
+    """Return what the storage calls a study: the only one of its own file had the name that it began with."""
+    import optuna
+
+    names = optuna.get_all_study_names(storage.backend) if is_own else []
+    return names[0] if len(names) == 1 else folder.name
 
 
 def _backend(name: str, storage: Storage, plan: Plan) -> "optuna.Study":

@@ -55,7 +55,7 @@ class TestWrongUsage:
             (["--set", "epochs=inf"], "epochs: "),
             (["--epochs", "inf"], "epochs: "),
             (["--epochs", "1", "--minutes", "1"], "exclude each other"),
-            (["--epochs", "1", "--set", "minutes=1"], "one length"),
+            (["--epochs", "1", "--set", "minutes=1"], "Only one of epochs and minutes"),
             (["--config", "missing.toml"], "cannot be read"),
             (["--arch", "lsmt"], "arch: "),
             (["--name", "../elsewhere"], "cannot be the name"),

@@ -73,6 +73,32 @@ def test_from_search_to_run(place: Path) -> None:
     assert again.returncode == 0
     assert re.search(r"^best +[\d.]+ bits/char, trial \d$", again.stdout, flags=re.MULTILINE)
     assert "Trial" not in again.stderr, "there was nothing left to do"
+    assert again.stderr.splitlines()[-1].startswith("Next: scriptforge train harbour")
+
+
+@pytest.mark.slow
+def test_a_search_that_finds_nothing_better_says_so(place: Path) -> None:
+    done = scriptforge("tune", "--trials", "1", *SHORT, workspace=place)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^train by itself +[\d.]+ bits/char; no trial was better$", done.stdout, re.MULTILINE)
+    assert "less" not in done.stdout
+    assert done.stderr.splitlines()[-1] == (
+        "Next: scriptforge train harbour, whose own settings won; or more trials with --trials"
+    )
+
+
+@pytest.mark.slow
+def test_what_was_found_can_be_typed_as_it_is_printed(place: Path) -> None:
+    found = document(scriptforge("tune", "--trials", "4", *SHORT, "--json", workspace=place))
+    shown = scriptforge("tune", "--trials", "4", *SHORT, workspace=place)
+    *_, following = shown.stderr.splitlines()
+    words = following.removeprefix("Next: scriptforge ").split(", ")[0].split()
+    if found["best"]["is_default"]:
+        assert words == ["train", "harbour"]
+        return
+    assert {"--set", f"hidden_size={found['best']['settings']['hidden_size']}"} <= set(words)
+    trained = scriptforge(*words, "--epochs", "0.1", workspace=place)
+    assert trained.returncode == 0, trained.stderr
 
 
 @pytest.mark.slow
@@ -143,8 +169,8 @@ def test_the_space_is_printed_for_editing(place: Path, capsys: pytest.CaptureFix
     ("words", "code", "part"),
     [
         (["nowhere"], 2, "no dataset named “nowhere”"),
-        (["--seconds", "0"], 2, "lasts 0 seconds"),
-        (["--seconds", "inf"], 2, "lasts inf seconds"),
+        (["--seconds", "0"], 2, "cannot last 0 seconds"),
+        (["--seconds", "inf"], 2, "cannot last inf seconds"),
         (["--trials", "0"], 2, "--trials"),
         (["--pruner", "shears"], 2, "--pruner"),
         (["--space", "missing.toml"], 2, "cannot be read"),
@@ -152,7 +178,7 @@ def test_the_space_is_printed_for_editing(place: Path, capsys: pytest.CaptureFix
         (["--best", "--minutes", "3", "--epochs", "3"], 2, "exclude each other"),
         (["--best", "--name", "../elsewhere"], 2, "cannot be the name"),
         (["--study", "../elsewhere"], 2, "cannot be the name"),
-        (["--storage", "nonsense"], 2, "not the address"),
+        (["--storage", "nonsense"], 2, "not a database address"),
         (["--storage", "sqlite:////nowhere/at/all.db"], 1, "unable to open database file"),
     ],
 )

@@ -78,5 +78,5 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(tmp_path: Path) -> Non
 
 
 def test_away_from_the_cpu_it_says_what_to_do() -> None:
-    with pytest.raises(UsageError, match="knows no GPU"):
+    with pytest.raises(UsageError, match="cannot use a GPU"):
         Adagrad([nn.Parameter(torch.zeros(2, device="meta"))], rate=0.1, largest=1)

@@ -119,9 +119,7 @@ class TestTrials:
         hopeless = with_space(plan, "sequence_length = 60000\nlayers = {choices = [1]}")
         with open_study(folder, None, tiny_dataset, hopeless) as study:
             heard(study)
-            with pytest.raises(
-                TrainingError, match=r"No trial of study “harbour” came to its end: .*too small"
-            ):
+            with pytest.raises(TrainingError, match=r"No trial of study “harbour” finished: .*too small"):
                 outcome_of(study)
 
     def test_divergence_is_a_failure_with_a_reason(
@@ -232,7 +230,7 @@ class TestStorage:
         [
             ("nonsense", "not the address of a database"),
             ("postgresql://ann:secret@host:port/x", "not the address of a database"),
-            ("redis://ann:secret@host/0", "No study can be kept in “redis”"),
+            ("redis://ann:secret@host/0", "“redis” cannot store a study"),
             ("sqlite://", "names no database"),
             ("sqlite:///:memory:", "names no database"),
             ("postgresql://ann:secret@host", "names no database"),
