@@ -149,7 +149,7 @@ DOCUMENTS = {
         "words": "words of the text",
         "longest_copy.words": "words in the longest run that stands in the training text; 0 if none does",
         "longest_copy.text": "those words as they stand in the text",
-        "longest_copy.source": "`document`, `line` and `scene` of the training text in which they stand, or null",
+        "longest_copy.source": "`document`, `line` and `scene` of the training text, or null",
         "novelty.4": "share of sequences of 4 words that the training text does not have; null if the text "
         "is too short",
         "novelty.6": "the same of 6 words",

@@ -12,7 +12,7 @@ def remove(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME...",
+            metavar="NAME",
             help="What is deleted: runs/NAME, data/NAME or studies/NAME; NAME alone if there is only one.",
             autocompletion=entry_names,
         ),

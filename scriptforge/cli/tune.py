@@ -12,7 +12,7 @@ import typer
 
 from scriptforge.cli.completion import dataset_names, study_names
 from scriptforge.cli.errors import Interrupts
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, command, safe, sections
 from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
 from scriptforge.options import DEFAULT_MINUTES, Pruner, TrainOptions
@@ -334,7 +334,8 @@ def _next_step(dataset_name: str, outcome: "Outcome", run: str | None) -> str:
             f"Next: the same command with --best trains a run on {outcome.dataset.name} with these choices."
         )
     chosen = _assignments(training_settings(outcome.best.settings))
-    return " ".join([f"Next: scriptforge train {dataset_name}", *(f"--set {each}" for each in chosen)])
+    options = (word for each in chosen for word in ("--set", each))
+    return f"Next: {command('train', dataset_name, *options)}"
 
 
 def _facts(document: dict[str, Any], outcome: "Outcome") -> list[tuple[str, str]]:
