@@ -6,25 +6,32 @@ start for each word that is written, and scores are computed for all positions o
 of the last are used. The rest of scriptforge works differently and is not needed here;
 docs/explanation/why-it-is-fast.md says what the difference is worth.
 
-    vocab_to_int, int_to_vocab = create_lookup_tables(words)
-    loader = batch_data([vocab_to_int[word] for word in words], sequence_length=10, batch_size=256)
+    preprocess_and_save_data("Seinfeld_Scripts.txt", token_lookup, create_lookup_tables)
+    int_text, vocab_to_int, int_to_vocab, token_dict = load_preprocess()
+    train_loader = batch_data(int_text, sequence_length=10, batch_size=256)
     rnn = RNN(len(vocab_to_int), len(vocab_to_int), embedding_dim=463, hidden_dim=512, n_layers=2)
     optimizer = torch.optim.Adam(rnn.parameters(), lr=0.001)
-    hidden = rnn.init_hidden(256)
-    for inp, target in loader:
-        if len(inp) == 256:
-            loss, hidden = forward_back_prop(rnn, optimizer, nn.CrossEntropyLoss(), inp, target, hidden)
-    print(generate(rnn, vocab_to_int["jerry:"], int_to_vocab, token_lookup(), vocab_to_int["<PAD>"]))
+    train_rnn(rnn, 256, optimizer, nn.CrossEntropyLoss(), n_epochs=5, train_loader=train_loader)
+    save_model("trained_rnn", rnn)
+    pad_value = vocab_to_int[SPECIAL_WORDS["PADDING"]]
+    print(generate(rnn, vocab_to_int["jerry:"], int_to_vocab, token_dict, pad_value))
+
+The notebook's `helper` is here too: `from scriptforge import classroom as helper`. What it saves is JSON and
+safetensors, and no pickle. `problem_unittests` stays the course's.
 
 Everything runs where the network's weights are: after `rnn.cuda()`, on the GPU.
 
 Shape letters: B windows, T words of a window, V vocabulary, E embedding, H hidden, L layers.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
+import safetensors
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,6 +42,71 @@ Hidden: TypeAlias = tuple[Tensor, Tensor]
 
 GRADIENT_CLIP = 5.0
 TOP_K = 5
+SPECIAL_WORDS = {"PADDING": "<PAD>"}
+"""Words that no text contains, by the course's names for them."""
+
+_PREPROCESSED = "preprocess.json"
+
+__all__ = [
+    "RNN",
+    "SPECIAL_WORDS",
+    "batch_data",
+    "create_lookup_tables",
+    "forward_back_prop",
+    "generate",
+    "load_data",
+    "load_model",
+    "load_preprocess",
+    "preprocess_and_save_data",
+    "save_model",
+    "token_lookup",
+    "train_rnn",
+]
+
+
+def load_data(path: str | Path) -> str:
+    """Return the text of a file."""
+    return Path(path).read_text(encoding="utf-8")
+
+
+def preprocess_and_save_data(
+    dataset_path: str | Path,
+    token_lookup: Callable[[], Mapping[str, str]],
+    create_lookup_tables: Callable[[Sequence[str]], tuple[Mapping[str, int], Mapping[int, str]]],
+) -> None:
+    """Turn a text into the ids of its words, and save them for `load_preprocess`.
+
+    The course's own helper leaves out the first 81 characters, a notice in the text of another project; here
+    nothing is left out.
+
+    Args:
+        dataset_path: the text.
+        token_lookup: returns a word for each symbol.
+        create_lookup_tables: numbers the words, which are those of the text and `SPECIAL_WORDS`.
+    """
+    text, token_dict = load_data(dataset_path), dict(token_lookup())
+    for symbol, token in token_dict.items():
+        text = text.replace(symbol, f" {token} ")
+    words = text.lower().split()
+    vocab_to_int, _ = create_lookup_tables([*words, *SPECIAL_WORDS.values()])
+    saved = {
+        "int_text": [vocab_to_int[word] for word in words],
+        "vocab_to_int": dict(vocab_to_int),
+        "token_dict": token_dict,
+    }
+    Path(_PREPROCESSED).write_text(json.dumps(saved), encoding="utf-8")
+
+
+def load_preprocess() -> tuple[list[int], dict[str, int], dict[int, str], dict[str, str]]:
+    """Return what `preprocess_and_save_data` saved in this folder.
+
+    Returns:
+        The ids of the text, from word to id, from id to word, and from symbol to word.
+    """
+    saved = json.loads(load_data(_PREPROCESSED))
+    vocab_to_int = saved["vocab_to_int"]
+    int_to_vocab = {number: word for word, number in vocab_to_int.items()}
+    return saved["int_text"], vocab_to_int, int_to_vocab, saved["token_dict"]
 
 
 def token_lookup() -> dict[str, str]:
@@ -171,6 +243,80 @@ def forward_back_prop(
     nn.utils.clip_grad_norm_(rnn.parameters(), GRADIENT_CLIP)
     optimizer.step()
     return loss.item(), (hidden_LBH, cell_LBH)
+
+
+def train_rnn(
+    rnn: RNN,
+    batch_size: int,
+    optimizer: torch.optim.Optimizer,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    n_epochs: int,
+    show_every_n_batches: int = 100,
+    *,
+    train_loader: Iterable[Sequence[Tensor]],
+) -> RNN:
+    """Train a network, and print the mean loss now and then.
+
+    Args:
+        rnn: the network.
+        batch_size: B. A batch that is not full is left out.
+        optimizer: the optimizer of its parameters.
+        criterion: the loss, `nn.CrossEntropyLoss()`.
+        n_epochs: how many times the batches are gone through.
+        show_every_n_batches: how many batches a printed loss is the mean of.
+        train_loader: the batches, as `batch_data` returns them; the notebook's own function reads them from a
+            variable of this name.
+
+    Returns:
+        The network.
+    """
+    rnn.train()
+    print(f"Training for {n_epochs} epoch(s)...")  # noqa: T201 - as the notebook does
+    for epoch in range(1, n_epochs + 1):
+        hidden, losses = rnn.init_hidden(batch_size), []
+        full = (batch for batch in train_loader if len(batch[0]) == batch_size)
+        for number, (inp, target) in enumerate(full, start=1):
+            loss, hidden = forward_back_prop(rnn, optimizer, criterion, inp, target, hidden)
+            losses.append(loss)
+            if number % show_every_n_batches == 0:
+                loss = sum(losses) / len(losses)
+                print(f"Epoch: {epoch:>4}/{n_epochs:<4}  Loss: {loss}\n")  # noqa: T201
+                losses = []
+    return rnn
+
+
+def save_model(filename: str | Path, decoder: RNN) -> None:
+    """Save a network for `load_model`, as FILENAME.safetensors.
+
+    Args:
+        filename: where to; its folder is made if it is missing.
+        decoder: the network.
+    """
+    path = _weights_path(filename)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = {
+        "vocab_size": decoder.embedding.num_embeddings,
+        "output_size": decoder.fc.out_features,
+        "embedding_dim": decoder.embedding.embedding_dim,
+        "hidden_dim": decoder.lstm.hidden_size,
+        "n_layers": decoder.lstm.num_layers,
+        "dropout": decoder.lstm.dropout,
+    }
+    safetensors.torch.save_file(decoder.state_dict(), path, metadata={"rnn": json.dumps(shape)})
+
+
+def load_model(filename: str | Path) -> RNN:
+    """Return a network that `save_model` saved, on the CPU."""
+    path = _weights_path(filename)
+    with safetensors.safe_open(path, framework="pt") as file:
+        rnn = RNN(**json.loads(file.metadata()["rnn"]))
+    rnn.load_state_dict(safetensors.torch.load_file(path))
+    return rnn
+
+
+def _weights_path(filename: str | Path) -> Path:
+    """Return the file of a network; the course's names end in `.pt`, or in nothing."""
+    return Path(filename).with_suffix(".safetensors")
 
 
 @torch.no_grad()

@@ -1,16 +1,27 @@
 """The course's functions do what its notebooks expect of them."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from scriptforge import classroom
 from scriptforge.classroom import (
     RNN,
+    SPECIAL_WORDS,
     batch_data,
     create_lookup_tables,
     forward_back_prop,
     generate,
+    load_data,
+    load_model,
+    load_preprocess,
+    preprocess_and_save_data,
+    save_model,
     token_lookup,
+    train_rnn,
 )
 
 WORDS = ["walt:", "any", "cars", "?", "dee:", "not", "one", ".", "walt:", "not", "one", "car", "?"]
@@ -133,3 +144,68 @@ def test_words_become_symbols_again_where_they_stood() -> None:
     assert text.startswith("dee:")
     assert "||" not in text
     assert "\n " not in text and "( " not in text and " ." not in text
+
+
+SCRIPT = "Jerry: Do you know what this is? (quietly)\n\nelaine: No - no, not really.\n"
+
+
+def test_the_example_of_the_module_runs_as_written(
+    workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace_path / "Seinfeld_Scripts.txt").write_text(SCRIPT * 30, encoding="utf-8")
+    (example,) = re.findall(r"(?:^ {4}\S.*\n)+", classroom.__doc__ or "", flags=re.MULTILINE)
+    smaller = example.replace("463", "8").replace("512", "8").replace("256", "16")
+    names = {name: getattr(classroom, name) for name in classroom.__all__}
+    exec(re.sub("^ {4}", "", smaller, flags=re.MULTILINE), {**names, "torch": torch, "nn": nn})
+    printed = capsys.readouterr().out
+    assert printed.startswith("Training for 5 epoch(s)...\n") and "jerry:" in printed
+
+
+def test_all_that_the_module_offers_is_listed() -> None:
+    from_here = {
+        name
+        for name, thing in vars(classroom).items()
+        if getattr(thing, "__module__", "") == classroom.__name__ and not name.startswith("_")
+    }
+    assert set(classroom.__all__) == from_here | {"SPECIAL_WORDS"}
+
+
+def test_a_preprocessed_text_is_the_whole_text(workspace_path: Path) -> None:
+    script = workspace_path / "script.txt"
+    script.write_text(SCRIPT, encoding="utf-8")
+    assert load_data(script) == SCRIPT
+    preprocess_and_save_data(script, token_lookup, create_lookup_tables)
+    int_text, vocab_to_int, int_to_vocab, token_dict = load_preprocess()
+    text = " ".join(int_to_vocab[number] for number in int_text)
+    for symbol, token in token_dict.items():
+        text = text.replace(f"{token.lower()}", symbol)
+    assert text.split() == re.sub(r"([^\w\s:])", r" \1 ", SCRIPT.lower()).split()
+    assert int_to_vocab[vocab_to_int[SPECIAL_WORDS["PADDING"]]] == "<PAD>"
+    assert token_dict == token_lookup()
+    assert not list(workspace_path.glob("*.p"))
+
+
+def test_training_prints_the_mean_loss_of_full_batches(capsys: pytest.CaptureFixture[str]) -> None:
+    rnn = network(words=8)
+    loader = batch_data([0, 1, 2, 3, 4, 5, 6, 7] * 10, sequence_length=3, batch_size=10)  # 77 windows
+    optimizer = torch.optim.Adam(rnn.parameters(), lr=0.02)
+    criterion = nn.CrossEntropyLoss()
+    trained = train_rnn(rnn, 10, optimizer, criterion, 20, 3, train_loader=loader)
+    assert trained is rnn
+    printed = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert printed[0] == "Training for 20 epoch(s)..."
+    losses = [re.fullmatch(r"Epoch: +(\d+)/20 +Loss: ([\d.]+)", line) for line in printed[1:]]
+    assert [int(match[1]) for match in losses if match] == [epoch for epoch in range(1, 21) for _ in "ab"]
+    first, *_, last = [float(match[2]) for match in losses if match]
+    assert last < first / 2
+
+
+@pytest.mark.parametrize("name", ["trained_rnn", "save/trained_rnn", "trained_rnn.pt"])
+def test_a_saved_network_comes_back(name: str, workspace_path: Path) -> None:
+    rnn = network(layers=2)
+    save_model(name, rnn)
+    again = load_model(name)
+    assert again.lstm.dropout == rnn.lstm.dropout
+    assert all(
+        torch.equal(a, b) for a, b in zip(rnn.state_dict().values(), again.state_dict().values(), strict=True)
+    )

@@ -1,10 +1,13 @@
 """The wheel: what is in it, and that it works where nothing else of the repository is."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from email import message_from_string
+from email.message import Message
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,13 +19,25 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel as hatchling builds it from this checkout."""
+    return built(REPOSITORY, tmp_path_factory.mktemp("wheel"))
+
+
+def built(repository: Path, folder: Path) -> Path:
     if find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed")
-    folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+    subprocess.run(build, cwd=repository, check=True, capture_output=True)
     [path] = folder.glob("*.whl")
     return path
+
+
+def metadata_of(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return message_from_string(archive.read("scriptforge_lm-0.1.0.dist-info/METADATA").decode())
+
+
+def relative_links(markdown: str) -> list[str]:
+    return re.findall(r"\]\((?!https?:|#)[^)]*\)", markdown)
 
 
 def test_wheel_holds_the_package_its_cards_and_the_demo(wheel: Path) -> None:
@@ -37,9 +52,8 @@ def test_wheel_holds_the_package_its_cards_and_the_demo(wheel: Path) -> None:
 
 def test_wheel_says_what_it_is(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        text = archive.read("scriptforge_lm-0.1.0.dist-info/METADATA").decode()
         scripts = archive.read("scriptforge_lm-0.1.0.dist-info/entry_points.txt").decode()
-    metadata = message_from_string(text)
+    metadata = metadata_of(wheel)
     assert metadata["Name"] == "scriptforge-lm"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
@@ -69,3 +83,28 @@ def test_wheel_works_without_the_repository(wheel: Path, tmp_path: Path) -> None
     )
     names = {line.split()[0] for line in corpora.stdout.splitlines()[1:]}
     assert names == {path.stem for path in (REPOSITORY / "corpora").glob("*.toml")}
+
+
+def test_the_readme_of_the_wheel_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+    metadata = metadata_of(wheel)
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    shown = str(metadata.get_payload())
+    assert "# scriptforge" in shown and "The [tutorial]" not in shown and "The tutorial goes" in shown
+    assert relative_links((REPOSITORY / "README.md").read_text("utf-8"))
+    assert not relative_links(shown)
+
+
+def test_with_an_address_links_and_picture_lead_to_the_repository(tmp_path: Path) -> None:
+    copy = tmp_path / "repository"
+    for name in ("scriptforge", "corpora"):
+        (copy / name).mkdir(parents=True)
+    for name in ("README.md", "LICENSE", "hatch_build.py"):
+        shutil.copy(REPOSITORY / name, copy)
+    project = (REPOSITORY / "pyproject.toml").read_text("utf-8")
+    urls = '[project.urls]\nRepository = "https://example.org/ann/forge/"\n\n[project.scripts]'
+    (copy / "pyproject.toml").write_text(project.replace("[project.scripts]", urls), "utf-8")
+    shown = str(metadata_of(built(copy, tmp_path / "wheels")).get_payload())
+    assert not relative_links(shown)
+    assert "](https://example.org/ann/forge/raw/HEAD/docs/images/terminal.svg)" in shown
+    assert "[tutorial](https://example.org/ann/forge/blob/HEAD/docs/tutorial.md)" in shown
+    assert "](#what-it-measures)" in shown

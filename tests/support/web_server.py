@@ -50,5 +50,5 @@ def _response(web: Web, path: str) -> tuple[int, dict[str, str], bytes]:
     if path in web.statuses:
         return web.statuses[path], {}, b""
     if path in web.files:
-        return 200, {}, web.files[path]
+        return 200, {"Content-Type": "text/html"} if path.endswith("/") else {}, web.files[path]
     return 404, {}, b""
