@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scriptforge.api import train as train
     from scriptforge.errors import ScriptforgeError as ScriptforgeError
     from scriptforge.errors import UsageError as UsageError
+    from scriptforge.generation.files import save as save
     from scriptforge.options import EvaluateOptions as EvaluateOptions
     from scriptforge.options import GenerateOptions as GenerateOptions
     from scriptforge.options import PrepareOptions as PrepareOptions
@@ -56,6 +57,7 @@ _HOMES = {
     "Model": "scriptforge.api",
     "ScriptforgeError": "scriptforge.errors",
     "UsageError": "scriptforge.errors",
+    "save": "scriptforge.generation.files",
     "Workspace": "scriptforge.workspace",
     **dict.fromkeys(_VERBS, "scriptforge.api"),
     **dict.fromkeys(_OPTIONS, "scriptforge.options"),

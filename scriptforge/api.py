@@ -15,6 +15,7 @@ that.
 """
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +74,7 @@ class Model:
         return self.run.description.open_dataset(self.workspace)
 
     def generate(self, prime: str = "", options: GenerateOptions | None = None, **fields: Any) -> str:
-        """Return one text; the same options give the same text, and that of the command line.
+        """Return one text, another one each time; with a `seed` always the same, that of the command line.
 
         Args:
             prime: how it begins: a speaker, `speaker: words`, or words.
@@ -249,11 +250,14 @@ def generate(
     workspace: str | Path | None = None,
     **fields: Any,
 ) -> "list[GeneratedText]":
-    """Write texts, all at once; the same options give the same texts, and those of the command line.
+    """Write texts, all at once; the same options with a seed give the same, and those of the command line.
+
+    Without a `seed` there are other texts each time, and each has its `seed`. Names that are probably
+    misspelled, and a model that has hardly been trained, are told as a `UserWarning`.
 
     Args:
         model: what writes; None is the latest run.
-        options: what to write.
+        options: what to write, what to continue, and where to save how it ends.
         workspace: where the run of a named model is.
         fields: fields of `GenerateOptions` to change.
 
@@ -437,4 +441,7 @@ def _session(
     from scriptforge.generation.generate import Session
 
     opened, options = _model(model, workspace), with_fields(options or GenerateOptions(), fields)
-    return Session(opened.run, options, dataset=opened.open_dataset() if options.max_copy else None)
+    session = Session(opened.run, options, dataset=opened.open_dataset() if options.max_copy else None)
+    for note in session.notes:
+        warnings.warn(note, stacklevel=3)
+    return session

@@ -189,7 +189,9 @@ class GenerateOptions:
     """What a model is asked to write.
 
     Attributes:
-        prime: how the text begins; see `scriptforge.generation.prompt`.
+        prime: how the text begins; see `scriptforge.generation.prompt`. A space at its end asks for another
+            word on the same line, a line break ends the line.
+        prime_open: whether the last word of the prime may go on: `at the bank` as `at the banker`.
         scene: the heading under which a script begins; empty for none.
         source: of a mixed dataset, the corpus in whose voice to write; empty leaves it to the model.
         lines: how many lines the text has, the prime's included: elements in a script, lines that are not
@@ -198,7 +200,14 @@ class GenerateOptions:
         length: after how many drawn tokens the text ends, once the line it is on is finished. Where none of
             `lines`, `turns` and `length` is given, `DEFAULT_LINES` lines come.
         count: how many texts.
-        seed: decides what is drawn for the first text; the others have the seeds that follow.
+        seed: decides what is drawn for the first text; the others have the seeds that follow. None takes
+            another one each time, so that only texts with a seed can be had again; a text that is written
+            knows its own.
+        continue_from: the file of a state that `save_state` wrote, after which the texts go on. One text
+            without a seed goes on exactly as if there had been no pause; several, those with a seed, and
+            those that are cut back are drawn anew.
+        back: how many lines to cut off the end of that text before it goes on.
+        save_state: the file in which to save where the one text ends, to continue it later.
         cast: names of those who may speak; empty for everybody.
         next_speaker: who speaks first of all that is drawn; empty leaves it to the model.
         stage_directions: whether there may be actions, and asides in brackets.
@@ -224,13 +233,17 @@ class GenerateOptions:
     """
 
     prime: str = ""
+    prime_open: bool = False
     scene: str = ""
     source: str = ""
     lines: int | None = None
     turns: int | None = None
     length: int | None = None
     count: int = 1
-    seed: int = 1
+    seed: int | None = None
+    continue_from: str | Path | None = None
+    back: int = 0
+    save_state: str | Path | None = None
     cast: tuple[str, ...] = ()
     next_speaker: str = ""
     stage_directions: bool = True
@@ -257,10 +270,23 @@ class GenerateOptions:
                     f"The {name.replace('_', ' ')} must be 1 or more, not {getattr(self, name)}.",
                     "Ask for at least 1.",
                 )
-        if not 0 <= self.seed <= _MOST_SEEDS - self.count:
+        if self.seed is not None and not 0 <= self.seed <= _MOST_SEEDS - self.count:
             raise UsageError(f"The seed cannot be {self.seed}.", "Give a number from 0 to 9 quintillion.")
+        self._check_state()
         for name, (low, high) in SAMPLING_RANGES.items():
             _check_range(name, getattr(self, name), low, high, getattr(type(self), name))
+
+    def _check_state(self) -> None:
+        if self.save_state and self.count > 1:
+            raise UsageError("Only one script can be saved to be continued.", "Leave -n out.")
+        if self.back < 0:
+            raise UsageError(
+                f"A script cannot be cut back by {self.back} lines.", "Say how many to leave out: --back 2"
+            )
+        if self.back and not self.continue_from:
+            raise UsageError(
+                "Only a saved script can be cut back.", "Name its state: --continue FILE --back 2"
+            )
 
 
 SAMPLING_RANGES: dict[str, tuple[float, float]] = {

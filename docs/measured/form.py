@@ -138,7 +138,7 @@ class _NoGrammar:
         self._nothing_BV = torch.zeros(lanes, size, dtype=torch.bool)
 
     def start(self, lanes: int) -> Position:
-        return Position([], [])
+        return Position([], [], [])
 
     def forbidden(self, position: Position) -> Tensor:
         return self._nothing_BV

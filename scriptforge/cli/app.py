@@ -91,7 +91,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> None:
-    with get_command(app).make_context("scriptforge", arguments) as context:
+    words = tuple(arguments)  # for a command that says how it can be called again
+    with get_command(app).make_context("scriptforge", arguments, obj=words) as context:
         context.command.invoke(context)
 
 

@@ -2,9 +2,10 @@
 
 import os
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +15,7 @@ from scriptforge.options import DEFAULT_LINES, GenerateOptions
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
+    from scriptforge.generation.files import Destination
     from scriptforge.generation.generate import Session
 
 FormatName = Literal["txt", "fountain", "fdx", "json", "html"]
@@ -34,6 +36,9 @@ Prime = Annotated[
         help="How it begins: a speaker, `speaker: words`, or words. - reads standard input to its end;"
         " without --prime a file is read too, and a pipe if something comes at once.",
     ),
+]
+PrimeOpen = Annotated[
+    bool, typer.Option("--prime-open", help="Let the last word of the prime go on: “bank” as “banker”.")
 ]
 Scene = Annotated[
     str | None, typer.Option(metavar="TEXT", help="The scene it opens in: “INT. DINER - NIGHT”.")
@@ -57,7 +62,7 @@ Lines = Annotated[
 ]
 Turns = Annotated[int | None, typer.Option(min=1, metavar="N", help="So many lines of dialogue.")]
 Count = Annotated[
-    int, typer.Option("-n", min=1, max=10_000, metavar="COUNT", help="So many scripts, from seed on.")
+    int, typer.Option("-n", min=1, max=10_000, metavar="COUNT", help="So many scripts, from the seed on.")
 ]
 Temperature = Annotated[
     float, typer.Option(metavar="T", help="0 always takes the likeliest token, more is bolder.")
@@ -121,12 +126,19 @@ Check = Annotated[bool, typer.Option("--check", help="Say how much of it is copi
 Seed = Annotated[
     int | None,
     typer.Option(
-        min=0, metavar="S", help=f"The same seed gives the same text; {GenerateOptions.seed} if left out."
+        min=0, metavar="S", help="The same seed gives the same text; another one each time if left out."
     ),
 ]
 ContinueFrom = Annotated[
     Path | None,
-    typer.Option("--continue", metavar="FILE", help="Continue a state saved with --save-state."),
+    typer.Option(
+        "--continue",
+        metavar="FILE",
+        help="Continue a state saved with --save-state; with --seed or -n, in other ways.",
+    ),
+]
+Back = Annotated[
+    int, typer.Option(min=0, metavar="N", help="With --continue: without the last N lines before.")
 ]
 SaveTo = Annotated[
     Path | None, typer.Option("--save-state", metavar="FILE", help="Save where it ends, to continue later.")
@@ -136,13 +148,21 @@ Format = Annotated[
 ]
 OutputPath = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="PATH", help="Write to this file, or with -n into this folder."),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="Write to this file; with -n and a name without a suffix, into this folder.",
+    ),
 ]
+Append = Annotated[bool, typer.Option("--append", help="Write at the end of the file of -o.")]
 
 
 def generate(
+    context: typer.Context,
     run: RunName = None,
     prime: Prime = None,
+    prime_open: PrimeOpen = GenerateOptions.prime_open,
     scene: Scene = None,
     cast: CastNames = None,
     next_speaker: NextSpeaker = None,
@@ -163,11 +183,13 @@ def generate(
     max_copy: MaxCopy = GenerateOptions.max_copy,
     int8: Int8 = GenerateOptions.int8,
     check: Check = False,
-    seed: Seed = None,
-    continued: ContinueFrom = None,
-    saved: SaveTo = None,
+    seed: Seed = GenerateOptions.seed,
+    continue_from: ContinueFrom = None,
+    back: Back = GenerateOptions.back,
+    save_state: SaveTo = None,
     format: Format = None,
     path: OutputPath = None,
+    append: Append = False,
     force: Force = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
@@ -175,39 +197,50 @@ def generate(
 ) -> None:
     """Write new scripts in the voice of a run."""
     output = Output(as_json, quiet)
-    layout = chosen_format(format, path)
-    _check_flags(continued, saved, seed, count, layout if path is None else "")
     options = GenerateOptions(
+        **_same_named(context.params),
         prime=read_prime(prime, output),
-        scene=scene or "",
-        source=source or "",
-        lines=lines,
-        turns=turns,
-        length=length,
-        count=count,
-        seed=GenerateOptions.seed if seed is None else seed,
         cast=tuple(name.strip() for name in (cast or "").split(",") if name.strip()),
-        next_speaker=next_speaker or "",
         stage_directions=not no_stage_directions,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        typical=typical,
-        repetition_penalty=repetition_penalty,
-        no_repeat_ngram=no_repeat_ngram,
-        cache=cache,
-        max_copy=max_copy,
-        int8=int8,
     )
-    session = _open_session(run, options, workspace_path, output, continued, check)
+    layout, destination = _destination(format, path, count, append=append, force=force)
+    session = _open_session(run, options, workspace_path, output, check)
     is_streamed = count == 1 and path is None and not as_json and layout == "txt"
-    _write(session, output, is_streamed)
-    _finish(session, saved, output)
+    try:
+        _write(session, output, is_streamed)
+    finally:
+        if seed is None and session.draws_anew:
+            output.note(_how_again(session, run, context.obj))
+    _note_limits(session, output)
     reports = session.originality() if check else []
-    if not is_streamed:
-        _show(session, reports, layout, path, force, output)
+    if destination:
+        _keep(session, destination, output)
+    if as_json or not (destination or is_streamed):
+        _show(session, reports, layout, output)
     _note_originality(session, reports, output)
+
+
+def _same_named(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given for options that the library knows by the same name, and takes as they are."""
+    names = {each.name for each in fields(GenerateOptions)} - {"prime", "cast"}
+    return {name: value for name, value in parameters.items() if name in names and value is not None}
+
+
+def _destination(
+    asked: FormatName | None, path: Path | None, count: int, *, append: bool, force: bool
+) -> "tuple[str, Destination | None]":
+    """Return the layout, and where the texts go if not to stdout; refuse what cannot be before the work."""
+    from scriptforge.generation.files import Destination, check_several, format_of
+
+    layout = format_of(path, asked)
+    if path is None:
+        check_several(count, layout)
+        if append:
+            raise UsageError("--append needs a file at whose end to write.", "Name it: -o page.txt --append")
+        return layout, None
+    destination = Destination(path, layout, force, append)
+    destination.check(count)
+    return layout, destination
 
 
 def _write(session: "Session", output: Output, is_streamed: bool) -> None:
@@ -217,15 +250,24 @@ def _write(session: "Session", output: Output, is_streamed: bool) -> None:
         session.write()
 
 
+def _how_again(session: "Session", run: str | None, words: Sequence[str]) -> str:
+    """Return which seeds were drawn, and the command that writes the same again."""
+    named = [] if run else [session.run.folder.name]
+    again = command(words[0], *named, *words[1:], "--seed", session.seed)
+    last = session.seed + session.options.count - 1
+    seeds = f"Seed {session.seed}" if last == session.seed else f"Seeds {session.seed} to {last}"
+    return f"{seeds}. To write this again: {again}"
+
+
 def read_prime(given: str | None, output: Output) -> str:
-    """Return the prime of the option, or what comes through standard input.
+    """Return the prime of the option, or what comes through standard input, without its last line end.
 
     `-` waits for the end of standard input, however long that takes. Without a prime, standard input is read
     whole if it is a file, or a pipe in which something comes at once. An open pipe in which nothing comes is
     not waited for: a command that inherited one that is never closed, as under cron, would hang for ever.
     """
     if given == "-" or (given is None and _has_input(output)):
-        return sys.stdin.read().strip("\r\n")
+        return sys.stdin.read().lstrip("\r\n").removesuffix("\n").removesuffix("\r")
     return given or ""
 
 
@@ -246,33 +288,8 @@ def _has_input(output: Output) -> bool:
     return has_input
 
 
-def chosen_format(asked: FormatName | None, path: Path | None) -> str:
-    """Return the format asked for, else the one that a file's suffix names, else `txt`."""
-    suffix = path.suffix.lower().removeprefix(".") if path else ""
-    return asked or (suffix if suffix in get_args(FormatName) else "txt")
-
-
-def _check_flags(
-    continued: Path | None, saved: Path | None, seed: int | None, count: int, layout: str
-) -> None:
-    """Raise an error for flags that contradict each other; a layout is only given of what is printed."""
-    if (continued or saved) and count > 1:
-        raise UsageError("Only one script can be continued.", "Leave -n out.")
-    if continued and seed is not None:
-        raise UsageError("A continued script keeps its seed.", "Leave --seed out.")
-    if count > 1 and layout not in ("", "txt"):
-        raise UsageError(
-            f"Several scripts do not fit into one {layout} document.", "Give a folder for them: -o FOLDER"
-        )
-
-
 def _open_session(
-    name: str | None,
-    options: GenerateOptions,
-    workspace_path: Path | None,
-    output: Output,
-    continued: Path | None,
-    check: bool,
+    name: str | None, options: GenerateOptions, workspace_path: Path | None, output: Output, check: bool
 ) -> "Session":
     from scriptforge.generation.generate import Session
     from scriptforge.hub import find_run
@@ -282,18 +299,20 @@ def _open_session(
     workspace = Workspace.find(workspace_path)
     with output.progress() as progress:
         folder, notes = find_run(workspace, name, on_progress=progress)
-    for note in notes:
+    for note in [*notes, *([] if name else [f"Run {folder.name}, the latest."])]:
         output.note(note)
     run = Run(folder)
     dataset = run.description.open_dataset(workspace) if options.max_copy or check else None
-    return Session(run, options, dataset=dataset, continue_from=continued)
+    session = Session(run, options, dataset=dataset)
+    for note in session.notes:
+        output.note(note)
+    return session
 
 
-def _finish(session: "Session", saved: Path | None, output: Output) -> None:
-    """Save the state, and say what else there is to say of the writing."""
-    if saved:
-        session.save_state(saved)
-        later = command("generate", session.run.folder.name, "--continue", saved)
+def _note_limits(session: "Session", output: Output) -> None:
+    """Say how the text can go on, and where it does not keep to what was asked for."""
+    if session.options.save_state:
+        later = command("generate", session.run.folder.name, "--continue", session.options.save_state)
         output.note(f"Continue it later: {later}")
     if session.relaxed:
         output.note(
@@ -302,25 +321,21 @@ def _finish(session: "Session", saved: Path | None, output: Output) -> None:
         )
 
 
-def _show(
-    session: "Session",
-    reports: "list[OriginalityReport]",
-    layout: str,
-    path: Path | None,
-    force: bool,
-    output: Output,
-) -> None:
-    from scriptforge.generation.generate import lay_out, write_files
+def _keep(session: "Session", destination: "Destination", output: Output) -> None:
+    """Write the texts into files, and say which."""
+    for file, texts in destination.write(session.texts, session.run.folder.name):
+        first, last = texts[0].seed, texts[-1].seed
+        output.note(f"{file} (seed {first})" if first == last else f"{file} (seeds {first} to {last})")
 
-    texts = [lay_out(text, layout, plain=session.run.vocabulary.plain) for text in session.texts]
-    if path is not None:
-        for line in write_files(path, session, texts, layout, force=force):
-            output.note(line)
-    if output.as_json or path is None:
-        documents = _documents(session, reports)
-        output.result(
-            documents if len(documents) > 1 else documents[0], lambda: "\n".join(texts).removesuffix("\n")
-        )
+
+def _show(session: "Session", reports: "list[OriginalityReport]", layout: str, output: Output) -> None:
+    from scriptforge.generation.files import lay_out_several
+
+    documents = _documents(session, reports)
+    output.result(
+        documents if len(documents) > 1 else documents[0],
+        lambda: lay_out_several(session.texts, layout).removesuffix("\n"),
+    )
 
 
 def _documents(session: "Session", reports: "list[OriginalityReport]") -> list[dict[str, Any]]:

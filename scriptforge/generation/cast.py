@@ -14,6 +14,7 @@ knows nothing of models.
 Shape letters: B sequences of the batch, V vocabulary.
 """
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,11 @@ from scriptforge.vocabulary import Vocabulary
 PATIENCE = 8
 """Lines that nobody says after which somebody must, where a number of turns was asked for."""
 
+_NEARLY = 0.8
+"""How alike two names must be, from 0 to 1, for one to be taken for the other misspelled."""
+
 _OPENING_BRACKETS = "([{（［"
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,20 @@ def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[s
     for name in names:
         if speaker_key(tidy_name(name)) not in known:
             raise unknown_name("speaker", name, known.values())
+
+
+def frequent_near(name: str, vocabulary: Vocabulary) -> str | None:
+    """Return who may be meant by the name of somebody with hardly a line: one of those with a token.
+
+    Numbers make a name of their own: Cop 3 is not Cop 2.
+    """
+    key = speaker_key(tidy_name(name))
+    if vocabulary.speaker_id(key) is not None:
+        return None
+    words = key.translate(_NO_DIGITS)
+    by_key = {speaker_key(each): each for each in vocabulary.speakers}
+    near = difflib.get_close_matches(key, by_key, cutoff=_NEARLY)
+    return next((by_key[each] for each in near if each.translate(_NO_DIGITS) != words), None)
 
 
 def check_admitted(cast: ResolvedCast, speakers: Iterable[str]) -> None:

@@ -27,6 +27,7 @@ from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 1"
 _PARTS = ("sampler", "decoder")
+_READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with it
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,20 @@ class DecodingLoop:
         self._unread_BT = torch.cat([self._unread_BT, ids_TB.T], dim=1)
 
     @torch.inference_mode()
-    def draw(self, choices: Sequence[int] = ()) -> list[int]:
-        """Read what is unread and draw the next id of each sequence, one of the choices if there are any."""
+    def give_all(self, ids: Sequence[int]) -> None:
+        """Take a long text that is given, and read it part by part."""
+        for start in range(0, len(ids), _READ_AT_ONCE):
+            self.give(ids[start : start + _READ_AT_ONCE])
+            self._read()
+
+    @torch.inference_mode()
+    def draw(self, choices: Sequence[int] = (), excluded_V: Tensor | None = None) -> list[int]:
+        """Read what is unread and draw the next id of each sequence.
+
+        Args:
+            choices: if there are any, one of these is drawn.
+            excluded_V: ids that must not come now, where anything else may; true where excluded.
+        """
         self._read()
         logits_BV = self._logits_BV
         forbidden_BV = well_formed_BV = self._grammar.forbidden(self._position)
@@ -140,6 +153,10 @@ class DecodingLoop:
             excluded_BV = torch.ones_like(forbidden_BV)
             excluded_BV[:, list(choices)] = False
             forbidden_BV = forbidden_BV | excluded_BV
+        if excluded_V is not None:
+            narrowed_BV = forbidden_BV | excluded_V
+            is_stuck_B1 = narrowed_BV.all(-1, keepdim=True)
+            forbidden_BV = torch.where(is_stuck_B1, forbidden_BV, narrowed_BV)
         ids_B = self._sampler.draw(logits_BV, forbidden_BV)
         self._unread_BT = ids_B[:, None]
         ids: list[int] = ids_B.tolist()

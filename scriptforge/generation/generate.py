@@ -10,7 +10,7 @@ Shape letters: B sequences of the batch.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,22 +25,27 @@ from scriptforge.copying import (
     lines_of_text,
 )
 from scriptforge.dataset import Dataset
-from scriptforge.errors import RunError, UsageError
-from scriptforge.generation.cast import CastConstraint, ResolvedCast, check_known, resolve_cast
+from scriptforge.errors import RunError
+from scriptforge.generation.cast import (
+    CastConstraint,
+    ResolvedCast,
+    check_known,
+    frequent_near,
+    resolve_cast,
+)
 from scriptforge.generation.copy_limit import CopyLimit
 from scriptforge.generation.decoding import DecodingLoop, DecodingState, ModelDecoder, load_state, save_state
-from scriptforge.generation.grammar import Constraint, Grammar
+from scriptforge.generation.grammar import Boundary, Constraint, Grammar
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
-from scriptforge.generation.prompt import Given, build_prompt, check_options
-from scriptforge.generation.sampling import Sampler
-from scriptforge.generation.transcript import new_transcript
+from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
+from scriptforge.generation.sampling import Sampler, fresh_seed
+from scriptforge.generation.transcript import cut_back, new_transcript
 from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
+from scriptforge.run.history import read_history
 from scriptforge.run.run import Run
-from scriptforge.screenplay.formats import write
-from scriptforge.screenplay.script import Element, Script
+from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import atomic_write
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,13 @@ class GeneratedText:
         seed: what would make it again.
         text: laid out in lines, each with its line end.
         elements: the same as a script; none if the text is plain.
+        continues: whether it goes on a saved text.
     """
 
     seed: int
     text: str
     elements: tuple[Element, ...]
+    continues: bool = False
 
     @property
     def lines(self) -> Iterator[Line]:
@@ -66,7 +73,7 @@ class GeneratedText:
 def generate(
     model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
 ) -> list[GeneratedText]:
-    """Write the texts asked for, all at once; the same options give the same texts.
+    """Write the texts asked for, all at once; the same options with a seed give the same texts.
 
     Args:
         model: in evaluation mode.
@@ -95,8 +102,15 @@ class Generation:
 
     Args:
         model, vocabulary, options, index: as of `generate`.
-        after: where an earlier generation of one text paused. Its random numbers are continued, and the seed
-            of the options is only what the text is known by.
+        after: where an earlier generation of one text paused. One text without a seed continues its random
+            numbers. If a seed is given, or several texts, or if lines are cut off, the text before is read
+            again and all that follows is drawn anew.
+        seed_before: the seed of that text, by which its exact continuation is known.
+
+    Attributes:
+        options: what is written.
+        seed: that of the first text, drawn where none was given.
+        draws_anew: whether the seed decides what comes, and not the random numbers of the text before.
 
     Raises:
         UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
@@ -110,15 +124,21 @@ class Generation:
         options: GenerateOptions,
         *,
         after: DecodingState | None = None,
+        seed_before: int = 0,
         index: Index | None = None,
     ) -> None:
         check_options(options, vocabulary)
         cast = resolve_cast(options, vocabulary)
+        before = _ids_before(after, options.back, vocabulary)
         self._prompt = build_prompt(
-            options, cast, vocabulary, continues=after is not None, source=_source_of(after, vocabulary)
+            options, cast, vocabulary, continues=after is not None, source=_source_of(before, vocabulary)
         )
+        self.options = options
+        self.draws_anew = after is None or options.seed is not None or options.count > 1 or options.back > 0
+        fresh = fresh_seed() if options.seed is None else options.seed
+        self.seed = fresh if self.draws_anew else seed_before
         self._vocabulary = vocabulary
-        self._seeds = range(options.seed, options.seed + options.count)
+        self._seeds = range(self.seed, self.seed + options.count)
         self._sequences = [_Sequence(options, vocabulary) for _ in self._seeds]
         self._copy_limit = (
             CopyLimit(index, vocabulary, options.max_copy, options.count)
@@ -134,18 +154,22 @@ class Generation:
             options.count,
         )
         if after:
-            self._resume(after)
+            self._resume(after, before)
 
     def __iter__(self) -> Iterator[list[str]]:
+        boundary: Boundary | None = None
         for part in self._prompt:
             if isinstance(part, Given):
+                boundary = part.boundary
                 self._loop.give(part.ids)
                 yield [sequence.begin(part.ids) for sequence in self._sequences]
             else:
                 drawn = self._loop.draw(part.choices)
                 yield [sequence.begin([id_]) for sequence, id_ in zip(self._sequences, drawn, strict=True)]
+        excluded_V = boundary.excluded(self._vocabulary) if boundary else None
         while not all(sequence.is_finished for sequence in self._sequences):
-            drawn = self._loop.draw()
+            drawn = self._loop.draw(excluded_V=excluded_V)
+            excluded_V = None
             yield [sequence.push(id_) for sequence, id_ in zip(self._sequences, drawn, strict=True)]
 
     def write(self) -> list[GeneratedText]:
@@ -173,24 +197,41 @@ class Generation:
         (sequence,) = self._sequences
         return self._loop.pause(rollback=not self._vocabulary.is_text[sequence.latest])
 
-    def _resume(self, state: DecodingState) -> None:
-        (sequence,) = self._sequences
+    def _resume(self, state: DecodingState, before: Sequence[int]) -> None:
         try:
-            if state.logits_BV.shape != (1, self._vocabulary.size):
+            if self.draws_anew:
+                self._loop.give_all(before)
+            elif state.logits_BV.shape != (1, self._vocabulary.size):
                 raise ValueError("the scores are not of this vocabulary")
-            self._loop.resume(state)
-            sequence.resume(state.ids_TB[:, 0].tolist())
+            else:
+                self._loop.resume(state)
+            for sequence in self._sequences:
+                sequence.resume(before)
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
-            raise RunError(
-                "The saved state does not match these options.",
-                "Ask for the same --cache as then, or start again and save with --save-state.",
-            ) from error
+            raise _unfit_state() from error
 
 
-def _source_of(state: DecodingState | None, vocabulary: Vocabulary) -> str | None:
-    """Return, in a mix, the corpus that the text of a state is written like."""
+def _ids_before(state: DecodingState | None, back: int, vocabulary: Vocabulary) -> list[int]:
+    """Return the ids of the text that a state continues, without the lines that are cut off; none of none."""
+    if state is None:
+        return []
+    ids: list[int] = state.ids_TB[:, 0].tolist()
+    try:
+        return cut_back(ids, back, vocabulary) if back else ids
+    except IndexError as error:
+        raise _unfit_state() from error
+
+
+def _unfit_state() -> RunError:
+    return RunError(
+        "The saved state does not match these options.",
+        "Ask for the same --cache as then, or start again and save with --save-state.",
+    )
+
+
+def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
+    """Return, in a mix, the corpus that a text is written like."""
     by_id = {id_: source for source, id_ in vocabulary.sources.items()}
-    ids = state.ids_TB[:, 0].tolist() if state else []
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
@@ -222,6 +263,7 @@ class _Sequence:
         self._end = vocabulary.end
         self._transcript = new_transcript(vocabulary)
         self._past_lines = self._past_turns = self._drawn = 0
+        self._continues = False
         self._text: list[str] = []
         self.latest = vocabulary.end
         self.is_finished = False
@@ -229,12 +271,13 @@ class _Sequence:
     def result(self, seed: int) -> GeneratedText:
         """Return what was written, without the text before that was continued."""
         elements = tuple(self._transcript.elements[self._past_lines :])
-        return GeneratedText(seed, "".join(self._text), elements)
+        return GeneratedText(seed, "".join(self._text), elements, self._continues)
 
     def resume(self, ids: Sequence[int]) -> None:
         """Take what was written and shown before, up to the end of a line."""
         for id_ in (*ids, self._end):
             self._transcript.push(id_)
+        self._continues = True
         self._past_lines, self._past_turns = self._transcript.lines, self._transcript.turns
 
     def begin(self, ids: Sequence[int]) -> str:
@@ -260,47 +303,44 @@ class _Sequence:
         return news
 
 
-PLAIN_FORMAT = "txt"
-
-
 class Session(Generation):
     """The writing of some texts with a run.
 
     Args:
         run: whose model writes.
-        options: what to write.
+        options: what to write, after which saved state, and where to save the next one.
         dataset: what the run was trained on; needed for `options.max_copy` and `originality`.
-        continue_from: the file of a saved state, after which the one text begins. Its seed replaces that of
-            the options.
+
+    Attributes:
+        notes: what a person should know before they read the texts, a line each.
 
     Raises:
         UsageError: the options do not suit the model.
         RunError: the state is missing, damaged, or of another model.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        options: GenerateOptions,
-        *,
-        dataset: Dataset | None = None,
-        continue_from: Path | None = None,
-    ) -> None:
-        if not run.vocabulary.plain:
-            names = [*options.cast, *([options.next_speaker] if options.next_speaker else [])]
-            check_known(names, run.vocabulary, run.description.dataset.cast)
+    def __init__(self, run: Run, options: GenerateOptions, *, dataset: Dataset | None = None) -> None:
+        names = [] if run.vocabulary.plain else _names(options, run.vocabulary)
+        check_known(names, run.vocabulary, run.description.dataset.cast)
         state, seed = (
-            load_state(continue_from, weights=run.fingerprint) if continue_from else (None, options.seed)
+            load_state(Path(options.continue_from), weights=run.fingerprint)
+            if options.continue_from
+            else (None, 0)
         )
         self.run = run
-        self.options = replace(options, seed=seed)
+        self.notes = [*_question_rare(names, run.vocabulary), *_warn_of_little_training(run)]
         self._dataset = dataset
         self._index = index_training(dataset) if dataset else None
-        super().__init__(run.model, run.vocabulary, self.options, after=state, index=self._index)
+        super().__init__(run.model, run.vocabulary, options, after=state, seed_before=seed, index=self._index)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        yield from super().__iter__()
+        if self.options.save_state:
+            self.save_state(Path(self.options.save_state))
 
     def save_state(self, path: Path) -> None:
         """Save where the one text that was written ends; nothing can be written afterwards."""
-        save_state(self.pause(), path, weights=self.run.fingerprint, seed=self.options.seed)
+        save_state(self.pause(), path, weights=self.run.fingerprint, seed=self.seed)
 
     def originality(self) -> list[OriginalityReport]:
         """Return how much of each text is copied from the training text, beside what people copy."""
@@ -308,52 +348,30 @@ class Session(Generation):
         return examine_texts([text.lines for text in self.texts], self._dataset, self._index)
 
 
-def lay_out(text: GeneratedText, format: str, *, plain: bool) -> str:
-    """Return a text in a format.
+_LITTLE_EPOCHS, _LITTLE_STEPS = 0.1, 500
+"""A model that has read less of its text, in fewer steps, writes the commonest words at best."""
 
-    Args:
-        text: what was written.
-        format: a key of `scriptforge.screenplay.formats.WRITERS`.
-        plain: whether the model writes plain text, which is no script.
 
-    Raises:
-        UsageError: plain text is asked for as a script.
-    """
-    if format == PLAIN_FORMAT:
-        return text.text
-    if plain:
-        raise UsageError(
-            f"This model writes plain text, which cannot be laid out as {format}.",
-            "Leave --format out, or train on a corpus prepared without --plain.",
+def _names(options: GenerateOptions, vocabulary: Vocabulary) -> list[str]:
+    """Return everybody whom a person named: in the cast, as the next one, or in the prime."""
+    prime = parse_prime(options.prime, resolve_cast(options, vocabulary), vocabulary)
+    named = [*options.cast, *([options.next_speaker] if options.next_speaker else []), *prime.speakers]
+    return list(dict.fromkeys(named))
+
+
+def _question_rare(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[str]:
+    """Yield a question for each name that hardly occurs and is nearly that of somebody who speaks often."""
+    for name in names:
+        meant = frequent_near(name, vocabulary)
+        if meant:
+            yield f"“{name}” has hardly a line in the text. Did you mean {meant}?"
+
+
+def _warn_of_little_training(run: Run) -> Iterator[str]:
+    result = run.description.result
+    read = [each.epochs for each in read_history(run.folder) if result and each.step == result.step]
+    if result and read and read[-1] < _LITTLE_EPOCHS and result.step < _LITTLE_STEPS:
+        yield (
+            f"Run {run.folder.name} has read {read[-1]:.2f} epochs of its text, too little to write."
+            f" Train it further: scriptforge train --resume {run.folder.name} --minutes 5"
         )
-    return write(Script.from_elements("", text.elements), format)
-
-
-def write_files(
-    path: Path, session: Session, layouts: Sequence[str], format: str, *, force: bool
-) -> Iterator[str]:
-    """Write each text into a file of its own; if there are several, the seed is in the file's name.
-
-    Args:
-        path: the file, or a folder.
-        session: which wrote the texts.
-        layouts: the texts, laid out.
-        format: what they are laid out in.
-        force: whether to replace files that exist.
-
-    Yields:
-        A line on each file.
-
-    Raises:
-        UsageError: there is a file of that name.
-    """
-    is_folder = len(layouts) > 1 or path.is_dir()
-    for text, layout in zip(session.texts, layouts, strict=True):
-        name = f"{session.run.folder.name}-seed-{text.seed}.{format}"
-        file = path / name if is_folder else path
-        if file.exists() and not force:
-            raise UsageError(
-                f"There is a file {file} already.", "Replace it with --force, or name another one."
-            )
-        atomic_write(file, layout)
-        yield f"{file} (seed {text.seed})"

@@ -17,8 +17,8 @@ Shape letters: B sequences of the batch, P states, S sources and none, V vocabul
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
-from typing import NamedTuple, Protocol
+from enum import Enum, IntEnum
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -61,8 +61,30 @@ TEXT_LIMITS: dict[Level, int] = {"word": 400, "bpe": 700, "char": 2_000}
 BLANK_LIMIT = 40
 """Tokens of white space after which a plain text must say something."""
 
+RUN_LIMITS: dict[Level, int] = {"word": 16, "bpe": 16, "char": 32}
+"""Tokens after which a line that says the same one or two over and over is brought to its end.
+
+A model that has hardly been trained writes dots for ever; people say “no, no, no” and “hahaha” for less.
+"""
+
+_PLAIN_RUNS = 4
+"""How many times as long such a run may be in plain text, which has rules and indents."""
+
 _NOT_IN_NAMES = frozenset(":：_()\n")
 _UNWRITABLE = frozenset({"Cc", "Zl", "Zp"})
+_JOINING = frozenset("'’\ufffd")
+_UNSPACED = (
+    "CJK",
+    "HIRAGANA",
+    "KATAKANA",
+    "BOPOMOFO",
+    "THAI",
+    "LAO",
+    "KHMER",
+    "MYANMAR",
+    "TIBETAN",
+    "JAVANESE",
+)
 
 
 class GrammarState(IntEnum):
@@ -92,16 +114,32 @@ _OTHER_LIMITS = {
 }
 
 
+Run: TypeAlias = tuple[int, int, int, int]
+"""The end of a text in which only two tokens come: the last one, the other, and how many tokens of the last
+one alone and of both there are at the end."""
+
+NO_RUN: Run = (-1, -1, 0, 0)
+
+
+def _extend(run: Run, id_: int) -> Run:
+    last, other, alone, both = run
+    if id_ == last:
+        return last, other, alone + 1, both + 1
+    return id_, last, 1, both + 1 if id_ == other else alone + 1
+
+
 class Position(NamedTuple):
     """How far each of B sequences is: plain numbers, which for a few sequences are faster than tensors.
 
     Attributes:
         states: a `GrammarState` each; in a mix, plus `len(GrammarState)` times the source's number.
         lengths: tokens since the name or text began; in plain text, since the line or gap did.
+        runs: how long the same one or two of these tokens have come over and over.
     """
 
     states: list[int]
     lengths: list[int]
+    runs: list[Run]
 
 
 class Rules(NamedTuple):
@@ -114,6 +152,7 @@ class Rules(NamedTuple):
         next_PV: the state after a token, whether or not the token is allowed.
         resets_PV: where lengths are counted anew.
         limits: the length in each state from which on only what closes it may come.
+        run_limits: the same for the length of a run.
     """
 
     allowed_PV: NDArray[np.bool_]
@@ -121,6 +160,7 @@ class Rules(NamedTuple):
     next_PV: NDArray[np.int64]
     resets_PV: NDArray[np.bool_]
     limits: list[int]
+    run_limits: list[int]
 
 
 class Grammar:
@@ -137,16 +177,19 @@ class Grammar:
         self._rows: list[Tensor] = list(self._forbidden_2PV[:, None])
         self._steps: list[list[int]] = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).tolist()
         self._limits = rules.limits
+        self._run_limits = rules.run_limits
 
     def start(self, batch_size: int) -> Position:
         """Return the position of sequences that have read nothing; an `<end>` should come first."""
-        return Position([GrammarState.OPENING] * batch_size, [0] * batch_size)
+        return Position([GrammarState.OPENING] * batch_size, [0] * batch_size, [NO_RUN] * batch_size)
 
     def forbidden(self, position: Position) -> Tensor:
         """Return what must not come now: `forbidden_BV`, true where forbidden; something is always left."""
         rows = [
-            state + len(self._limits) if length >= self._limits[state] else state
-            for state, length in zip(position.states, position.lengths, strict=True)
+            state + len(self._limits)
+            if length >= self._limits[state] or run[-1] >= self._run_limits[state]
+            else state
+            for state, length, run in zip(*position, strict=True)
         ]
         if len(rows) == 1:
             return self._rows[rows[0]]
@@ -154,12 +197,13 @@ class Grammar:
 
     def advance(self, position: Position, ids: Sequence[int]) -> Position:
         """Return the position after one more token in each sequence, which need not be an allowed one."""
-        states, lengths = [], []
-        for state, length, id_ in zip(position.states, position.lengths, ids, strict=True):
+        after = Position([], [], [])
+        for state, length, run, id_ in zip(*position, ids, strict=True):
             step = self._steps[state][id_]  # the next state, as its complement where the length is reset
-            states.append(step if step >= 0 else ~step)
-            lengths.append(length + 1 if step >= 0 else 0)
-        return Position(states, lengths)
+            after.states.append(step if step >= 0 else ~step)
+            after.lengths.append(length + 1 if step >= 0 else 0)
+            after.runs.append(_extend(run, id_) if step >= 0 else NO_RUN)
+        return after
 
 
 def build_rules(vocabulary: Vocabulary) -> Rules:
@@ -168,8 +212,12 @@ def build_rules(vocabulary: Vocabulary) -> Rules:
     return _rules_by_source(rules, vocabulary) if vocabulary.sources else rules
 
 
-def _limits(vocabulary: Vocabulary) -> list[int]:
-    return [_OTHER_LIMITS.get(state, TEXT_LIMITS[vocabulary.level]) for state in GrammarState]
+def _limits(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
+    """Return the limits of lengths and of runs; those of a name and of a gap are the same."""
+    limits = [_OTHER_LIMITS.get(state, TEXT_LIMITS[vocabulary.level]) for state in GrammarState]
+    longest_run = RUN_LIMITS[vocabulary.level] * (_PLAIN_RUNS if vocabulary.plain else 1)
+    is_line = [state in (GrammarState.TEXT, GrammarState.LINE) for state in GrammarState]
+    return limits, [longest_run if each else limit for each, limit in zip(is_line, limits, strict=True)]
 
 
 def _script_rules(vocabulary: Vocabulary) -> Rules:
@@ -211,7 +259,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
     next_PV[:, vocabulary.end] = GrammarState.OPENING
 
     resets_PV = np.broadcast_to(~vocabulary.is_text, allowed_PV.shape)
-    return Rules(allowed_PV, closing_PV, next_PV, resets_PV, _limits(vocabulary))
+    return Rules(allowed_PV, closing_PV, next_PV, resets_PV, *_limits(vocabulary))
 
 
 def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
@@ -237,6 +285,7 @@ def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
         next_SPV.reshape(-1, vocabulary.size),
         np.tile(rules.resets_PV, (copies, 1)),
         rules.limits * copies,
+        rules.run_limits * copies,
     )
 
 
@@ -259,7 +308,54 @@ def _plain_rules(vocabulary: Vocabulary) -> Rules:
     next_PV[:, speaks_V] = GrammarState.LINE
 
     resets_PV = (next_PV != np.arange(len(GrammarState))[:, None]) | (breaks_V & speaks_V)
-    return Rules(allowed_PV, closing_PV, next_PV, resets_PV, _limits(vocabulary))
+    return Rules(allowed_PV, closing_PV, next_PV, resets_PV, *_limits(vocabulary))
+
+
+class Boundary(Enum):
+    """What must come after a text that is given, such as a prime."""
+
+    WORD = "its last word ends: a space, a mark or the end of the line comes"
+    SPACE = "another word comes on the same line"
+    LINE = "the line ends"
+
+    def excluded(self, vocabulary: Vocabulary) -> Tensor:
+        """Return the tokens that must not come there: `excluded_V`, true where excluded."""
+        if self is Boundary.LINE:
+            return torch.from_numpy(vocabulary.is_text)
+        if self is Boundary.SPACE:
+            return torch.tensor(
+                [not text[:1].isspace() or "\n" in text for text in vocabulary.texts_after_word]
+            )
+        return torch.tensor([_continues_word(text) for text in vocabulary.texts_after_word])
+
+
+def boundary_after(text: str) -> Boundary | None:
+    """Return what must come after a text that somebody typed; None for anything.
+
+    A line break ends the line, a space asks for more of it, and a word is whole where words are parted by
+    spaces: `at the bank` may become `at the bank.` and not `at the banker`.
+    """
+    if text.endswith(("\n", "\r")):
+        return Boundary.LINE
+    if text[-1:].isspace():
+        return Boundary.SPACE
+    return Boundary.WORD if text and _is_in_word(text[-1]) and not _is_unspaced(text[-1]) else None
+
+
+def _continues_word(text: str) -> bool:
+    """Return whether a token right after a word makes it longer: `er`, `'s`, `-`, a part of a character."""
+    return bool(text) and (
+        text[0] in _JOINING or _is_in_word(text[0]) or (text[0] == "-" and text[1:2] != "-")
+    )
+
+
+def _is_in_word(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
+def _is_unspaced(character: str) -> bool:
+    """Return whether a character is of a writing that does not part words with spaces."""
+    return unicodedata.name(character, "").startswith(_UNSPACED)
 
 
 def _text_tokens(vocabulary: Vocabulary) -> NDArray[np.bool_]:

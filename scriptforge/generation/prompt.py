@@ -2,7 +2,8 @@
 
 In a script a prime is lines of `name: text`, of which the last is left open for the model to continue. A name
 alone is a cue; words alone begin the line of a speaker whom the model draws. In plain text a prime is taken
-as it is. For example, with Jerry and Elaine as the only speakers with a token of their own:
+as it is. In both, a word at the end is whole, unless it is asked for that it may go on. For example, with
+Jerry and Elaine as the only speakers with a token of their own:
 
     elaine                <end> <cue:ELAINE>                             given
     elaine: what is       <end> <cue:ELAINE> what is                     given
@@ -14,11 +15,12 @@ The module knows nothing of models.
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import ResolvedCast, check_admitted, find_sources, own_cues
+from scriptforge.generation.grammar import Boundary, boundary_after
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.format import is_name
 from scriptforge.screenplay.formats import read
@@ -32,9 +34,10 @@ _MISSPELLED = 0.75
 
 @dataclass(frozen=True)
 class Given:
-    """Ids that every sequence takes as they are."""
+    """Ids that every sequence takes as they are, and what must come next."""
 
     ids: tuple[int, ...]
+    boundary: Boundary | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Prime:
     def speakers(self) -> list[str]:
         """Return who speaks, in order."""
         return [element.speaker for element in self.elements if element.speaker]
+
+    @property
+    def says_something(self) -> bool:
+        """Return whether its last line has text, and is not only a name."""
+        return bool(self.words or (self.elements and self.elements[-1].text))
 
 
 def check_options(options: GenerateOptions, vocabulary: Vocabulary) -> None:
@@ -110,7 +118,7 @@ def build_prompt(
     """
     end: Prompt = [] if continues else [Given((vocabulary.end,))]
     if vocabulary.plain:
-        return [*end, _given_words(options.prime, vocabulary)]
+        return [*end, _plain_part(options, vocabulary)]
     prime = parse_prime(options.prime, cast, vocabulary)
     check_admitted(cast, prime.speakers)
     heading = normalise(Element("heading", options.scene))
@@ -122,11 +130,30 @@ def build_prompt(
             "Leave --source out.",
         )
     cues = own_cues(cast, sources[0] if sources else None, vocabulary)
-    return [
+    parts: Prompt = [
         *end,
         *([] if continues else _source_parts(sources, prime, vocabulary)),
         *_script_parts(scene, prime, cues, sources[0] if sources else None, vocabulary),
     ]
+    last = parts[-1] if parts else None
+    if isinstance(last, Given) and prime.says_something and not options.prime_open:
+        parts[-1] = replace(last, boundary=boundary_after(options.prime))
+    return parts
+
+
+def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:
+    """Return plain text as it is, but for a space at its end.
+
+    In most vocabularies that space belongs to the word after it, so that it is not given but asked for. A
+    line break has ended the line already.
+    """
+    boundary = None if options.prime_open else boundary_after(options.prime)
+    text = options.prime
+    if boundary is Boundary.SPACE and text.endswith(" "):
+        text = text[:-1]
+    elif boundary is not Boundary.WORD:
+        boundary = None
+    return replace(_given_words(text, vocabulary), boundary=boundary)
 
 
 def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:

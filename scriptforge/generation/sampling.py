@@ -10,6 +10,7 @@ ahead or n-grams, W remembered tokens, n tokens in an n-gram, T steps.
 """
 
 import math
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -22,6 +23,15 @@ from torch import Tensor
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 _DRAWN_AHEAD = 256
+_FRESH_SEEDS = 1_000_000
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody can foresee and everybody can type: 1 to 999,999.
+
+    It comes from the operating system, so that the generators of the process stay as they are.
+    """
+    return 1 + secrets.randbelow(_FRESH_SEEDS - 1)
 
 
 class BatchRNG:

@@ -5,8 +5,10 @@ nothing of models.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
+from scriptforge.errors import UsageError
 from scriptforge.screenplay.name_line import CONTINUATION, render_line
 from scriptforge.screenplay.script import Element, normalise
 from scriptforge.vocabulary import Vocabulary
@@ -43,6 +45,31 @@ class Transcript(ABC):
 def new_transcript(vocabulary: Vocabulary) -> Transcript:
     """Return an empty transcript for the kind of text that the vocabulary was made for."""
     return PlainTranscript(vocabulary) if vocabulary.plain else ScriptTranscript(vocabulary)
+
+
+def cut_back(ids: Sequence[int], lines: int, vocabulary: Vocabulary) -> list[int]:
+    """Return the ids of a text without its last lines, in the form in which a saved text ends.
+
+    Where a token of plain text ends a line and begins another, one more line goes.
+
+    Raises:
+        UsageError: the text has no more lines than are to be cut.
+    """
+    transcript = new_transcript(vocabulary)
+    stops: list[tuple[int, int]] = []
+    for place, id_ in enumerate((*ids, vocabulary.end)):
+        before = transcript.lines
+        transcript.push(id_)
+        if transcript.lines > before and transcript.is_between_lines:
+            # A layout token opens the next line, and will be drawn again; a line break belongs to its line.
+            stops.append((transcript.lines, place + bool(vocabulary.is_text[id_])))
+    kept = [stop for count, stop in stops if count <= transcript.lines - lines]
+    if not kept:
+        raise UsageError(
+            f"The saved script has {transcript.lines} lines, of which {lines} cannot be cut off.",
+            f"Cut off {transcript.lines - 1} or fewer, or begin anew without --continue.",
+        )
+    return list(ids[: kept[-1]])
 
 
 class ScriptTranscript(Transcript):

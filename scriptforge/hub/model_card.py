@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 _LINES = 100
+_SEED = 1
 _SAMPLE_LINES = 24
 _LANGUAGE_MODEL = "text-generation"
 _FENCE = "````"
@@ -52,7 +53,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
         DatasetError: the text of the dataset is missing or damaged.
     """
     about = run.description.model_copy(update={"name": run.folder.name})  # it may have been renamed
-    (sample,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES))
+    (sample,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES, seed=_SEED))
     report = examine_texts([sample.lines], dataset)[0] if dataset else None
     parts = [
         f"# {repository.partition('/')[2]}",
@@ -142,7 +143,9 @@ def _sample(text: str, repository: str) -> str:
     """Return the first lines of what the model wrote."""
     lines = text.strip().split("\n")[:_SAMPLE_LINES]
     sample = "\n".join(lines).replace(_FENCE, "'''")
-    return f"`scriptforge generate {repository}` starts with:\n\n{_FENCE}text\n{sample}\n{_FENCE}"
+    return (
+        f"`scriptforge generate {repository} --seed {_SEED}` starts with:\n\n{_FENCE}text\n{sample}\n{_FENCE}"
+    )
 
 
 def _use(repository: str, about: RunDescription) -> str:

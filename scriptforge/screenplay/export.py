@@ -22,7 +22,7 @@ the elements are turns.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 from operator import attrgetter
@@ -74,6 +74,7 @@ h1, h2, p { font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; orpha
   body { line-height: 1; }
   .script { max-width: none; margin: 0; padding: 0; }
   .title-page { padding: 3in 0 0; page: title; break-after: page; }
+  .script + .script { break-before: page; }
 }"""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -81,7 +82,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 def write_html(script: Script) -> Iterator[str]:
     """Lay out a script as a page."""
-    title = " ".join(strip_lines(script.title).split())
+    return write_html_page([script])
+
+
+def write_html_page(scripts: Sequence[Script]) -> Iterator[str]:
+    """Lay out one script or several as a page, each on sheets of its own."""
+    titles = [" ".join(strip_lines(script.title).split()) for script in scripts]
     yield from f"""\
 <!doctype html>
 <html>
@@ -89,18 +95,21 @@ def write_html(script: Script) -> Iterator[str]:
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{_text(title or _UNTITLED)}</title>
+<title>{_text(next(filter(None, titles), _UNTITLED))}</title>
 <style>
 {_STYLE}
 </style>
 </head>
-<body>
-<main class="script">""".split("\n")
-    if title:
-        yield f'<header class="title-page"><h1 dir="auto">{_text(title)}</h1></header>'
-    for scene in script.scenes:
-        yield from _render_scene(scene)
-    yield from ("</main>", "</body>", "</html>")
+<body>""".split("\n")
+    tag = "main" if len(scripts) == 1 else "article"
+    for title, script in zip(titles, scripts, strict=True):
+        yield f'<{tag} class="script">'
+        if title:
+            yield f'<header class="title-page"><h1 dir="auto">{_text(title)}</h1></header>'
+        for scene in script.scenes:
+            yield from _render_scene(scene)
+        yield f"</{tag}>"
+    yield from ("</body>", "</html>")
 
 
 def _render_scene(scene: Scene) -> Iterator[str]:

@@ -35,6 +35,9 @@ WRITERS: dict[str, Writer] = {
 }
 """By the suffix of the files they make, which is also the name of the format on the command line."""
 
+ONE_SCRIPT_FORMATS = frozenset({"fdx"})
+"""Those whose files hold one script."""
+
 _EXAMPLES = 3
 
 
@@ -127,3 +130,21 @@ def write(script: Script, format: str) -> str:
     if format not in WRITERS:
         raise unknown_name("format", format, WRITERS)
     return "".join(f"{line}\n" for line in WRITERS[format](script))
+
+
+def write_several(scripts: Sequence[Script], format: str) -> str:
+    """Return scripts as the text of one file: in JSON a list, in HTML one page, else with gaps between them.
+
+    Args:
+        scripts: in normal form.
+        format: a key of `WRITERS` that is not in `ONE_SCRIPT_FORMATS`.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if format == "html":
+        return "".join(f"{line}\n" for line in export.write_html_page(scripts))
+    documents = [write(script, format) for script in scripts]
+    if format == "json":
+        return "[\n" + ",\n".join(document.rstrip("\n") for document in documents) + "\n]\n"
+    return (f"\n{fountain.PAGE_BREAK}\n\n" if format == "fountain" else "\n\n").join(documents)

@@ -63,6 +63,9 @@ from scriptforge.screenplay.fountain_markup import (
 )
 from scriptforge.screenplay.script import Element, Script, normalise, strip_lines
 
+PAGE_BREAK = "==="
+"""What parts two scripts in one file; a reader skips it."""
+
 _KEY = re.compile(r"[^\W\d_][\w -]{0,40}:")
 _TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|date|contact|copyright):", re.I)
 _SCENE_NUMBER = re.compile(r"[\w.-]+")

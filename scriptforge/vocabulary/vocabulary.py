@@ -173,6 +173,20 @@ class Vocabulary:
         """Return what each token says by itself, by id; layout tokens say nothing."""
         return [self.decode([id_]) for id_ in range(self.size)]
 
+    @cached_property
+    def texts_after_word(self) -> list[str]:
+        """Return what each token adds right behind a word, by id: at word level with the space before it."""
+        if self.unknown is None:
+            return self.token_texts
+        word = self.decode([self.unknown])
+        first = self.unknown + 1  # the marks come next, and only they can do without a space
+        return [
+            self.decode([self.unknown, id_])[len(word) :]
+            if 0 <= id_ - first < len(MARKS)
+            else text and f" {text}"
+            for id_, text in enumerate(self.token_texts)
+        ]
+
     def speaker_tokens_named(self, name: str) -> list[SpeakerToken]:
         """Return the speakers of a name, however it is spelled: in a mix there may be several."""
         return self._speaker_tokens_by_key.get(speaker_key(name), [])

@@ -42,7 +42,7 @@ from scriptforge.workspace import DatasetFolder, RunFolder
 
 ROUNDS = 9
 SEQUENCES = 32
-SAMPLING = GenerateOptions(temperature=1, top_k=TOP_K, min_p=0)
+SAMPLING = GenerateOptions(seed=1, temperature=1, top_k=TOP_K, min_p=0)
 TRAINING = {"minutes": 0.5, "hidden_size": 256}
 TAUGHT, PLAIN = "the course's loop", "nn.LSTM, state carried along"
 OURS, INT8 = "ours", "ours, --int8"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.command import COMMAND, Stage, scriptforge
 
-WORDS = ("generate", "play", "--lines", "2")
+WORDS = ("generate", "play", "--lines", "2", "--seed", "1")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
 
-WILD = GenerateOptions(temperature=1.5, min_p=0)
+WILD = GenerateOptions(temperature=1.5, min_p=0, seed=1)
 
 
 def speakers(vocabulary: Vocabulary, make: Make, **asked: Any) -> list[list[str]]:

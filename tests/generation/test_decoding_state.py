@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from scriptforge.errors import RunError
+from scriptforge.errors import RunError, UsageError
 from scriptforge.generation import Generation
 from scriptforge.generation.decoding import DecodingState, load_state, save_state
+from scriptforge.generation.transcript import cut_back
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.vocabulary import Vocabulary
@@ -77,22 +78,23 @@ def test_two_parts_with_a_cache_equal_one(
     first = Generation(model, vocabulary, replace(asked, lines=5))
     text = write(first)
     state = state_of(first, tmp_path / "s.safetensors")
-    second = Generation(model, vocabulary, replace(asked, lines=4), after=state)
+    second = Generation(model, vocabulary, replace(asked, seed=None, lines=4), after=state)
     assert text + write(second) == write(one)
     other = Generation(model, vocabulary, replace(asked, cache=0.0, lines=1))
     write(other)
     without = state_of(other, tmp_path / "without.safetensors")
-    with pytest.raises(RunError, match="does not fit"):
-        Generation(model, vocabulary, asked, after=without)
+    with pytest.raises(RunError, match="does not match"):
+        Generation(model, vocabulary, replace(asked, seed=None), after=without)
 
 
 def test_three_parts_equal_one(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> None:
     model = untrained_model(vocabulary)
     wild = SAMPLINGS["wild"]
-    one = write(Generation(model, vocabulary, replace(wild, length=150)))
+    one = write(Generation(model, vocabulary, replace(wild, length=150, seed=1)))
     state, text = None, ""
     while len(text) < len(one):
-        generation = Generation(model, vocabulary, replace(wild, lines=1), after=state)
+        asked = replace(wild, lines=1, seed=None if state else 1)
+        generation = Generation(model, vocabulary, asked, after=state)
         text += write(generation)
         state = state_of(generation, tmp_path / "s.safetensors")
     assert text == one
@@ -102,7 +104,7 @@ def test_a_continuation_may_have_a_prime_and_a_cast_of_its_own(
     vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
     model = untrained_model(vocabulary)
-    first = Generation(model, vocabulary, replace(SAMPLINGS["wild"], lines=3))
+    first = Generation(model, vocabulary, replace(SAMPLINGS["wild"], lines=3, seed=1))
     write(first)
     request = replace(
         SAMPLINGS["wild"], prime="elaine: hello", turns=4, cast=("elaine", "newman"), next_speaker="newman"
@@ -115,10 +117,59 @@ def test_a_continuation_may_have_a_prime_and_a_cast_of_its_own(
     assert set(spoke) <= {"ELAINE", "newman"}
 
 
+def test_a_state_goes_on_in_other_ways(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> None:
+    model = untrained_model(vocabulary)
+    wild = SAMPLINGS["wild"]
+    first = Generation(model, vocabulary, replace(wild, lines=3, seed=1))
+    write(first)
+    state = state_of(first, tmp_path / "s.safetensors")
+    asked = replace(wild, lines=2, seed=7, count=3)
+    several = Generation(model, vocabulary, asked, after=state).write()
+    assert [text.seed for text in several] == [7, 8, 9]
+    assert len({text.text for text in several}) == 3
+    assert all(text.continues and len(text.elements) == 2 for text in several)
+    assert Generation(model, vocabulary, replace(asked, count=1), after=state).write() == several[:1]
+    fresh = Generation(model, vocabulary, replace(wild, lines=2, count=2), after=state)
+    assert fresh.draws_anew and fresh.seed > 0
+
+
+@pytest.mark.parametrize("back", [1, 2])
+def test_a_state_can_be_cut_back(
+    vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path, back: int
+) -> None:
+    model = untrained_model(vocabulary)
+    asked = replace(SAMPLINGS["wild"], seed=1)
+    states = {}
+    for lines in (4, 4 - back):
+        generation = Generation(model, vocabulary, replace(asked, lines=lines))
+        write(generation)
+        states[lines] = state_of(generation, tmp_path / f"{lines}.safetensors")
+    again = replace(asked, seed=5, lines=2)
+    cut = replace(again, continue_from="-", back=back)
+    expected = Generation(model, vocabulary, again, after=states[4 - back]).write()
+    assert Generation(model, vocabulary, cut, after=states[4]).write() == expected
+    with pytest.raises(UsageError, match="has 4 lines"):
+        Generation(model, vocabulary, replace(cut, back=4), after=states[4])
+
+
+def test_plain_text_can_be_cut_back(
+    plain_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
+) -> None:
+    model = untrained_model(plain_vocabulary)
+    asked = replace(SAMPLINGS["wild"], seed=1)
+    generation = Generation(model, plain_vocabulary, replace(asked, prime="what is\nno\n", lines=4))
+    write(generation)
+    state = state_of(generation, tmp_path / "s.safetensors")
+    kept = cut_back(state.ids_TB[:, 0].tolist(), 2, plain_vocabulary)
+    assert plain_vocabulary.decode(kept).split("\n")[:2] == ["what is", "no"]
+    cut = replace(asked, seed=5, lines=2, continue_from="-", back=2)
+    assert Generation(model, plain_vocabulary, cut, after=state).write()[0].text
+
+
 @pytest.fixture
 def saved(vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path) -> Path:
     """A state in a file."""
-    generation = Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(lines=2))
+    generation = Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(lines=2, seed=1))
     write(generation)
     save_state(generation.pause(), tmp_path / "s.safetensors", weights="w", seed=4)
     return tmp_path / "s.safetensors"
@@ -163,5 +214,5 @@ def test_a_state_that_does_not_fit_the_model_is_refused(
         ),
     ]
     for damaged in odd:
-        with pytest.raises(RunError, match="does not fit"):
+        with pytest.raises(RunError, match="does not match"):
             Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(lines=2), after=damaged)

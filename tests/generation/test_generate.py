@@ -1,5 +1,6 @@
 """Whole texts from models that know nothing: form comes from the grammar alone."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,10 +19,10 @@ from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
 
-WILD = GenerateOptions(temperature=1, min_p=0)
+WILD = GenerateOptions(temperature=1, min_p=0, seed=1)
 
 
-@pytest.mark.parametrize("sampling", [WILD, GenerateOptions(top_p=0.9, repetition_penalty=1.3)])
+@pytest.mark.parametrize("sampling", [WILD, GenerateOptions(top_p=0.9, repetition_penalty=1.3, seed=1)])
 def test_what_is_written_reads_back_the_same(
     vocabulary: Vocabulary, untrained_model: Make, sampling: GenerateOptions
 ) -> None:
@@ -88,10 +89,65 @@ def test_the_text_opens_with_the_prime(
     vocabulary: Vocabulary, untrained_model: Make, prime: str, opening: str
 ) -> None:
     for text in generate(
-        untrained_model(vocabulary), vocabulary, GenerateOptions(prime=prime, lines=2, count=8)
+        untrained_model(vocabulary), vocabulary, GenerateOptions(prime=prime, lines=2, count=8, seed=1)
     ):
         assert text.text.removeprefix("@").startswith(opening)
         assert "is  " not in text.text[: len(opening) + 2]
+
+
+def biased(model: Recurrent, ids: list[int]) -> Recurrent:
+    """The model, which would like nothing better than these tokens."""
+    with torch.no_grad():
+        model.head.bias[ids] = 12
+    return model
+
+
+@pytest.mark.parametrize("prime", ["elaine: what is", "what is", "INT. DINER", "elaine: hello"])
+def test_the_last_word_of_a_prime_is_whole(vocabulary: Vocabulary, untrained_model: Make, prime: str) -> None:
+    joining = [
+        id_
+        for id_, text in enumerate(vocabulary.texts_after_word)
+        if vocabulary.is_text[id_] and text[:1].isalnum()
+    ]
+    model = biased(untrained_model(vocabulary), joining or [vocabulary.end])
+    request = replace(WILD, prime=prime, lines=1, count=20)
+    word = prime.split()[-1]
+    for text in generate(model, vocabulary, request):
+        assert re.search(rf"\b{word}\b", text.text), text.text
+    if joining:
+        went_on = generate(model, vocabulary, replace(request, prime_open=True))
+        assert any(not re.search(rf"\b{word}\b", text.text) for text in went_on)
+
+
+def test_a_space_asks_for_another_word_and_a_line_break_for_none(
+    vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    model = untrained_model(vocabulary)
+    request = replace(WILD, lines=1, count=20)
+    for text in generate(model, vocabulary, replace(request, prime="elaine: what is ")):
+        assert re.match(r"ELAINE: what is( |$)", text.text.partition("\n")[0])
+    for text in generate(model, vocabulary, replace(request, prime="elaine: what is\n")):
+        assert text.text == "ELAINE: what is\n"
+
+
+def test_without_a_seed_there_is_another_text_each_time(
+    vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make
+) -> None:
+    vocabulary = vocabulary_of("word")
+    model = untrained_model(vocabulary)
+    request = replace(WILD, seed=None, lines=3)
+    (first,), (second,) = (generate(model, vocabulary, request) for _ in range(2))
+    assert first.text != second.text
+    assert 0 < first.seed < 1_000_000
+    assert generate(model, vocabulary, replace(request, seed=first.seed)) == [first]
+
+
+def test_a_model_that_knows_nothing_but_a_dot_does_not_fill_lines_with_it(
+    vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    model = biased(untrained_model(vocabulary), vocabulary.encode("no!")[-1:])
+    (text,) = generate(model, vocabulary, replace(WILD, lines=4))
+    assert max(len(element.text) for element in text.elements) < 80
 
 
 def test_words_alone_are_said_by_one_of_the_cast(vocabulary: Vocabulary, untrained_model: Make) -> None:
@@ -114,7 +170,7 @@ def test_a_length_is_reached_and_the_line_finished(
 
 
 def test_lines_of_the_prime_count_and_all_are_kept(vocabulary: Vocabulary, untrained_model: Make) -> None:
-    request = GenerateOptions(prime="jerry: no\njerry: hello\nwhat is", lines=2)
+    request = GenerateOptions(prime="jerry: no\njerry: hello\nwhat is", lines=2, seed=1)
     (text,) = generate(untrained_model(vocabulary), vocabulary, request)
     assert len(text.elements) == 3
     assert text.elements[2].text.startswith("what is")
@@ -139,7 +195,7 @@ def test_a_model_that_never_ends_a_line_is_made_to(
     model = untrained_model(vocabulary)
     with torch.no_grad():
         model.head.bias[~torch.from_numpy(vocabulary.is_text)] = -50
-    (text,) = generate(model, vocabulary, GenerateOptions(lines=1))
+    (text,) = generate(model, vocabulary, GenerateOptions(lines=1, seed=1))
     assert len(text.elements) == 1
 
 
@@ -159,7 +215,7 @@ def test_generating_leaves_no_trace_in_torch(
     vocabulary = vocabulary_of("word")
     model = untrained_model(vocabulary)
     state, onednn = torch.get_rng_state(), torch.backends.mkldnn.enabled
-    for _ in stream(model, vocabulary, GenerateOptions(lines=1)):
+    for _ in stream(model, vocabulary, GenerateOptions(lines=1, seed=1)):
         assert not torch.is_inference_mode_enabled()
     assert torch.backends.mkldnn.enabled == onednn
     assert torch.equal(torch.get_rng_state(), state)

@@ -1,12 +1,15 @@
 """The grammar lets through what it should, at any level, whatever a model would like to write."""
 
 from collections.abc import Callable, Iterable
+from itertools import cycle, islice
 
 import pytest
 
 from scriptforge.generation.grammar import (
     BLANK_LIMIT,
     NAME_LIMIT,
+    NO_RUN,
+    RUN_LIMITS,
     TEXT_LIMITS,
     Grammar,
     GrammarState,
@@ -24,6 +27,14 @@ def allowed_after(vocabulary: Vocabulary, ids: Iterable[int]) -> set[int]:
         assert not grammar.forbidden(position)[0, id_]
         position = grammar.advance(position, [id_])
     return set((~grammar.forbidden(position)[0]).nonzero().flatten().tolist())
+
+
+def varied(vocabulary: Vocabulary, count: int) -> list[int]:
+    """So many tokens of text, three in turns."""
+    words = ("verse", "what", "newman", "hello", "now")
+    ids = dict.fromkeys(vocabulary.encode(word)[0] for word in words)
+    known = [id_ for id_ in ids if id_ != vocabulary.unknown]
+    return list(islice(cycle(known[:3]), count))
 
 
 def kinds(vocabulary: Vocabulary) -> set[int]:
@@ -81,9 +92,18 @@ def test_elements_of_the_corpus_are_allowed(
 @pytest.mark.parametrize("opening", ["cue", "action"])
 def test_what_grows_too_long_is_ended(vocabulary: Vocabulary, opening: str) -> None:
     limit = NAME_LIMIT if opening == "cue" else TEXT_LIMITS[vocabulary.level]
-    ids = [getattr(vocabulary, opening), *vocabulary.encode("verse")[:1] * limit]
+    ids = [getattr(vocabulary, opening), *varied(vocabulary, limit)]
     expected = {vocabulary.says} if opening == "cue" else kinds(vocabulary) | {vocabulary.end}
     assert allowed_after(vocabulary, ids) == expected
+
+
+@pytest.mark.parametrize("pattern", [("no",), ("no", "verse")])
+def test_the_same_over_and_over_is_ended(vocabulary: Vocabulary, pattern: tuple[str, ...]) -> None:
+    limit = RUN_LIMITS[vocabulary.level]
+    ids = [vocabulary.encode(word)[0] for word in pattern] * limit
+    assert ids[0] in allowed_after(vocabulary, [vocabulary.action, *ids[: limit - 1]])
+    ended = allowed_after(vocabulary, [vocabulary.action, *ids[:limit]])
+    assert ended == kinds(vocabulary) | {vocabulary.end}
 
 
 def test_plain_text_may_be_anything_known(plain_vocabulary: Vocabulary) -> None:
@@ -95,7 +115,7 @@ def test_plain_gaps_and_lines_end_some_time(plain_vocabulary: Vocabulary) -> Non
     line_break = plain_vocabulary.encode("\n")
     gap = allowed_after(plain_vocabulary, [*line_break * BLANK_LIMIT])
     assert all(plain_vocabulary.decode([id_]).strip() for id_ in gap)
-    words = plain_vocabulary.encode("verse")[:1] * (TEXT_LIMITS[plain_vocabulary.level] + 1)
+    words = varied(plain_vocabulary, TEXT_LIMITS[plain_vocabulary.level] + 1)
     line = allowed_after(plain_vocabulary, [*words])
     assert all(id_ == plain_vocabulary.end or "\n" in plain_vocabulary.decode([id_]) for id_ in line)
 
@@ -105,7 +125,7 @@ def test_no_position_is_a_dead_end(vocabulary: Vocabulary, plain_vocabulary: Voc
         grammar = Grammar(each)
         for length in (0, TEXT_LIMITS[each.level]):
             places = list(start)
-            forbidden_BV = grammar.forbidden(Position(places, [length] * len(places)))
+            forbidden_BV = grammar.forbidden(Position(places, [length] * len(places), [NO_RUN] * len(places)))
             assert not forbidden_BV.all(-1).any()
 
 
@@ -162,7 +182,7 @@ class TestMix:
     @pytest.mark.parametrize("opening", ["cue", "action"])
     def test_what_grows_too_long_is_ended(self, mix: Vocabulary, opening: str) -> None:
         limit = NAME_LIMIT if opening == "cue" else TEXT_LIMITS[mix.level]
-        ids = [mix.sources["bridge"], getattr(mix, opening), *mix.encode("verse")[:1] * limit]
+        ids = [mix.sources["bridge"], getattr(mix, opening), *varied(mix, limit)]
         expected = {mix.says} if opening == "cue" else self.opened(mix, "bridge") | {mix.end}
         assert allowed_after(mix, ids) == expected
 
@@ -172,5 +192,5 @@ class TestMix:
         reachable = (*range(6), GrammarState.SOURCE)
         for length in (0, TEXT_LIMITS[mix.level]):
             places = [number * size + place for number in range(3) for place in reachable]
-            forbidden_BV = grammar.forbidden(Position(places, [length] * len(places)))
+            forbidden_BV = grammar.forbidden(Position(places, [length] * len(places), [NO_RUN] * len(places)))
             assert not forbidden_BV.all(-1).any()

@@ -7,6 +7,7 @@ from support.elements import decode_elements
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.cast import resolve_cast
+from scriptforge.generation.grammar import Boundary, boundary_after
 from scriptforge.generation.prompt import Drawn, Given, Prompt, build_prompt
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element
@@ -123,7 +124,40 @@ def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
     for prime in ("", "what is\n", *(["elane\n what "] if plain_vocabulary.level != "word" else [])):
         end, *rest = ids(prompt_of(prime, plain_vocabulary))
         assert end == plain_vocabulary.end
-        assert plain_vocabulary.decode(rest) == prime
+        assert plain_vocabulary.decode(rest) == prime.removesuffix(" ")  # which is asked for, not given
+
+
+@pytest.mark.parametrize(
+    ("prime", "boundary"),
+    [
+        ("elaine: what is", Boundary.WORD),
+        ("what is", Boundary.WORD),
+        ("INT. DINER", Boundary.WORD),
+        ("elaine: what is ", Boundary.SPACE),
+        ("what is ", Boundary.SPACE),
+        ("elaine: what is\n", Boundary.LINE),
+        ("what is\n", Boundary.LINE),
+        ("elaine: no!", None),
+        ("elaine", None),
+        ("elaine: ", None),
+        ("elaine\n", None),
+        ("", None),
+    ],
+)
+def test_a_word_at_the_end_is_whole(vocabulary: Vocabulary, prime: str, boundary: Boundary | None) -> None:
+    last = prompt_of(prime, vocabulary)[-1]
+    assert isinstance(last, Given)
+    assert last.boundary == boundary
+    options = GenerateOptions(prime=prime, prime_open=True)
+    (*_, last) = build_prompt(options, resolve_cast(options, vocabulary), vocabulary)
+    assert isinstance(last, Given) and last.boundary is None
+
+
+@pytest.mark.parametrize(
+    ("text", "boundary"), [("你好", None), ("ありがとう", None), ("สวัสดี", None), ("naïveté", Boundary.WORD)]
+)
+def test_words_end_where_words_are_parted_by_spaces(text: str, boundary: Boundary | None) -> None:
+    assert boundary_after(text) == boundary
 
 
 def test_a_plain_word_that_is_unknown_is_told() -> None:

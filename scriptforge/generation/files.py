@@ -1,0 +1,221 @@
+"""The files of generated texts: which format a name asks for, and one text or several in a file or a folder.
+
+Knows nothing of how a text is written, and nothing of runs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scriptforge.errors import UsageError
+from scriptforge.generation.generate import GeneratedText
+from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS, WRITERS, write, write_several
+from scriptforge.screenplay.fountain import PAGE_BREAK
+from scriptforge.screenplay.script import Script
+from scriptforge.workspace import atomic_write
+
+TEXT_FORMAT = "txt"
+"""The format of which plain text can be, too."""
+
+_OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
+
+_APPENDABLE = {TEXT_FORMAT: "", "fountain": "\n"}
+"""The formats of which one file can go on, each with what is between a text and its continuation."""
+
+_PRINT = "Write a page, and print it to PDF from the browser: -o {stem}.html"
+_OPEN = "Word processors open -o {stem}.html, and screenwriting programs -o {stem}.fdx or {stem}.fountain"
+_NOT_WRITTEN = {
+    **dict.fromkeys(("pdf", "ps"), _PRINT),
+    **dict.fromkeys(
+        ("docx", "doc", "odt", "rtf", "pages", "epub", "fdr", "fadein", "celtx", "highland"), _OPEN
+    ),
+}
+"""What to do instead, for the suffixes of documents that people may well ask for."""
+
+
+def format_of(path: Path | None, asked: str | None = None) -> str:
+    """Return the format asked for, else the one that a file's suffix names, else `txt`.
+
+    Raises:
+        UsageError: the suffix is that of a format that nothing here writes.
+    """
+    suffix = path.suffix.lower().removeprefix(".") if path else ""
+    if asked:
+        return asked
+    if path and suffix in _NOT_WRITTEN:
+        raise UsageError(
+            f"A .{suffix} file cannot be written yet.", _NOT_WRITTEN[suffix].format(stem=path.stem)
+        )
+    suffix = _OTHER_SUFFIXES.get(suffix, suffix)
+    return suffix if suffix in WRITERS else TEXT_FORMAT
+
+
+def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
+    """Check that so many scripts fit into one document.
+
+    Raises:
+        UsageError: the format holds one script.
+    """
+    if count > 1 and format in ONE_SCRIPT_FORMATS:
+        raise UsageError(
+            f"One {format} document holds one script, not {count}.",
+            f"Give a folder for them: -o {folder} --format {format}",
+        )
+
+
+def lay_out(text: GeneratedText, format: str) -> str:
+    """Return a text in a format, a key of `scriptforge.screenplay.formats.WRITERS`.
+
+    Raises:
+        UsageError: plain text is asked for as a script.
+    """
+    if format == TEXT_FORMAT:
+        return text.text
+    return write(_script(text, format), format)
+
+
+def lay_out_several(texts: Sequence[GeneratedText], format: str) -> str:
+    """Return several texts in one document; in `txt`, each under its seed.
+
+    Raises:
+        UsageError: the format holds one script, or plain text is asked for as a script.
+    """
+    if len(texts) == 1:
+        return lay_out(texts[0], format)
+    if format == TEXT_FORMAT:
+        return "\n".join(f"{_heading(text)}\n{text.text}" for text in texts)
+    check_several(len(texts), format)
+    return write_several([_script(text, format) for text in texts], format)
+
+
+def _heading(text: GeneratedText) -> str:
+    return f"--- seed {text.seed} ---"
+
+
+def _script(text: GeneratedText, format: str) -> Script:
+    if not text.elements:
+        raise UsageError(
+            f"This model writes plain text, which cannot be laid out as {format}.",
+            "Leave --format out, or train on a corpus prepared without --plain.",
+        )
+    return Script.from_elements("", text.elements)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where texts go: a file, or a folder in which each has a file of its own.
+
+    Attributes:
+        path: a folder if it is one; for several texts also if its name has no suffix of a format.
+        format: what the texts are laid out in.
+        force: whether to replace files that exist.
+        append: whether to write at the end of the file instead.
+    """
+
+    path: Path
+    format: str
+    force: bool = False
+    append: bool = False
+
+    def is_folder(self, count: int) -> bool:
+        """Return whether so many texts go into a folder."""
+        suffix = self.path.suffix.lower().removeprefix(".")
+        is_file_name = suffix in WRITERS or suffix in _OTHER_SUFFIXES
+        return self.path.is_dir() or (count > 1 and not is_file_name and not self.append)
+
+    def check(self, count: int) -> None:
+        """Check that so many texts can be written, before they are.
+
+        Raises:
+            UsageError: there is a file of that name, or the format does not allow it.
+        """
+        if self.append:
+            self._check_appending()
+        if not self.is_folder(count):
+            check_several(count, self.format, self.path.stem or "FOLDER")
+            self._refuse_overwriting(self.path)
+
+    def write(self, texts: Sequence[GeneratedText], name: str) -> Iterator[tuple[Path, list[GeneratedText]]]:
+        """Write texts; in a folder, each file has a name and its seed in its own.
+
+        Yields:
+            Each file and what is in it.
+
+        Raises:
+            UsageError: as of `check`, or plain text is asked for as a script.
+        """
+        self.check(len(texts))
+        if not self.is_folder(len(texts)):
+            atomic_write(self.path, self._whole(texts))
+            yield self.path, list(texts)
+            return
+        for text in texts:
+            file = self.path / f"{name}-seed-{text.seed}.{self.format}"
+            self._refuse_overwriting(file)
+            atomic_write(file, lay_out(text, self.format))
+            yield file, [text]
+
+    def _refuse_overwriting(self, file: Path) -> None:
+        if file.exists() and not self.force and not self.append:
+            raise UsageError(
+                f"There is a file {file} already.",
+                "Replace it with --force, write at its end with --append, or name another one.",
+            )
+
+    def _check_appending(self) -> None:
+        if self.format not in _APPENDABLE:
+            raise UsageError(
+                f"Nothing can be written at the end of a {self.format} document.",
+                f"Only {' and '.join(_APPENDABLE)} files can go on: leave --append out, or name such a file.",
+            )
+        if self.path.is_dir():
+            raise UsageError(f"{self.path} is a folder.", "Name the file that is to go on: -o page.txt")
+
+    def _whole(self, texts: Sequence[GeneratedText]) -> str:
+        """Return all that the file is to hold: what it holds already, if that stays, and the texts."""
+        news = lay_out_several(texts, self.format)
+        if not self.append or not self.path.exists():
+            return news
+        try:
+            held = self.path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(
+                f"{self.path} is not UTF-8 text, and cannot go on in the same encoding.", "Name another file."
+            ) from None
+        if held and not held.endswith("\n"):
+            held += "\n"
+        if not held or (len(texts) == 1 and texts[0].continues):
+            return f"{held}{_APPENDABLE[self.format] if held else ''}{news}"
+        if self.format != TEXT_FORMAT:
+            return f"{held}\n{PAGE_BREAK}\n\n{news}"
+        return f"{held}\n{news}" if len(texts) > 1 else f"{held}\n{_heading(texts[0])}\n{news}"
+
+
+def save(
+    texts: Sequence[GeneratedText],
+    path: str | Path,
+    *,
+    format: str | None = None,
+    append: bool = False,
+    force: bool = False,
+    name: str = "script",
+) -> list[Path]:
+    """Write texts into a file, or each into a file of its own in a folder, as `generate -o` does.
+
+    Args:
+        texts: what `generate` returned.
+        path: the file; for several texts, a name without the suffix of a format is a folder.
+        format: `txt`, `fountain`, `fdx`, `json` or `html`; None leaves it to the suffix.
+        append: whether to write at the end of the file, which continues a script that was saved.
+        force: whether to replace files that exist.
+        name: what the names of the files in a folder begin with.
+
+    Returns:
+        The files.
+
+    Raises:
+        UsageError: the format cannot hold these texts, or there is a file of that name.
+    """
+    file = Path(path)
+    destination = Destination(file, format_of(file, format), force, append)
+    return [written for written, _ in destination.write(texts, name)]

@@ -1,0 +1,160 @@
+"""What `generate` says and writes: seeds, primes, files, and saved states that go on."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support.command import Stage, scriptforge
+
+import scriptforge as library
+
+
+def write(*words: str | Path, stage: Stage, code: int = 0, stdin: str | None = None) -> tuple[str, str]:
+    """Run `generate` on the run of the stage, and return what it prints and says."""
+    done = scriptforge("generate", *words, workspace=stage.path, stdin=stdin)
+    assert done.returncode == code, done.stderr
+    return done.stdout, done.stderr
+
+
+class TestSeeds:
+    def test_another_page_each_time_which_can_be_had_again(self, stage: Stage) -> None:
+        words = ("--prime", "bo: my aunt", "--lines", "4")
+        page, said = write(*words, stage=stage)
+        assert "Run play, the latest." in said
+        (command,) = re.findall(r"^Seed \d+\. To write this again: .*scriptforge (.*)$", said, re.MULTILINE)
+        assert command.startswith("generate play --prime 'bo: my aunt' --lines 4 --seed ")
+        seed = command.split()[-1]
+        again, said = write("play", *words, "--seed", seed, stage=stage)
+        assert (again, said) == (page, "")
+        other, _ = write(*words, stage=stage)
+        assert other != page
+
+    def test_json_has_the_seed_and_nothing_is_said(self, stage: Stage) -> None:
+        first, said = write("--lines", "2", "-n", "2", "--json", stage=stage)
+        assert said == ""
+        seeds = [document["seed"] for document in json.loads(first)]
+        assert seeds[1] == seeds[0] + 1
+        again, _ = write("--lines", "2", "-n", "2", "--json", "--seed", str(seeds[0]), stage=stage)
+        assert again == first
+
+    def test_the_library_draws_anew_too(self, stage: Stage) -> None:
+        first, second = (library.generate("play", lines=3, workspace=stage.path)[0] for _ in range(2))
+        assert first.text != second.text
+        (again,) = library.generate("play", lines=3, seed=first.seed, workspace=stage.path)
+        assert again == first
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "words", [("--prime", "xelaine: hi"), ("--cast", "xelaine"), ("--next", "xelaine")]
+    )
+    def test_a_speaker_who_does_not_exist_is_an_error(self, stage: Stage, words: tuple[str, ...]) -> None:
+        _, said = write("play", *words, stage=stage, code=2)
+        assert "There is no speaker named “xelaine”" in said
+        assert "ELAINE" in said
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (("-o", "x.pdf"), "-o x.html"),
+            (("-o", "x.docx"), "-o x.html"),
+            (("-n", "2", "-o", "x.fdx"), "-o x --format fdx"),
+            (("-n", "2", "--format", "fdx"), "-o FOLDER"),
+            (("--append",), "-o page.txt"),
+            (("-o", "x.html", "--append"), "txt and fountain"),
+        ],
+    )
+    def test_what_cannot_be_written_is_refused_at_once(
+        self, stage: Stage, words: tuple[str, ...], hint: str
+    ) -> None:
+        page, said = write("play", *words, stage=stage, code=2)
+        assert page == ""
+        assert len(said.splitlines()) == 2
+        assert hint in said
+        assert not [path for path in stage.path.iterdir() if path.name.startswith("x")]
+
+    @pytest.mark.parametrize("suffix", ["html", "txt", "fountain", "json"])
+    def test_several_scripts_go_into_one_file_that_is_named_so(
+        self, stage: Stage, tmp_path: Path, suffix: str
+    ) -> None:
+        file = tmp_path / f"two.{suffix}"
+        _, said = write("play", "-n", "2", "--lines", "3", "--seed", "7", "-o", file, stage=stage)
+        assert f"{file.name} (seeds 7 to 8)" in said
+        text = file.read_text(encoding="utf-8")
+        marks = {
+            "html": '<article class="script">',
+            "txt": "--- seed ",
+            "fountain": "\n===\n",
+            "json": '"title"',
+        }
+        assert text.count(marks[suffix]) == (1 if suffix == "fountain" else 2)
+        if suffix == "json":
+            assert len(json.loads(text)) == 2
+
+    def test_several_scripts_can_be_told_apart_on_stdout(self, stage: Stage) -> None:
+        page, _ = write("play", "-n", "2", "--lines", "2", "--seed", "7", stage=stage)
+        first, _ = write("play", "--lines", "2", "--seed", "7", stage=stage)
+        second, _ = write("play", "--lines", "2", "--seed", "8", stage=stage)
+        assert page == f"--- seed 7 ---\n{first}\n--- seed 8 ---\n{second}"
+
+
+class TestStates:
+    @pytest.fixture
+    def state(self, stage: Stage, tmp_path: Path) -> Path:
+        """Where a page of four lines ended."""
+        file = tmp_path / "state.safetensors"
+        words = ("--lines", "4", "--seed", "3", "--save-state", file, "-o", tmp_path / "page.txt")
+        write("play", *words, stage=stage)
+        return file
+
+    def test_a_script_goes_on_in_its_file_as_if_written_at_once(
+        self, stage: Stage, tmp_path: Path, state: Path
+    ) -> None:
+        page = tmp_path / "page.txt"
+        _, said = write("play", "--continue", state, "--lines", "3", "-o", page, "--append", stage=stage)
+        assert "To write this again" not in said
+        at_once, _ = write("play", "--lines", "7", "--seed", "3", stage=stage)
+        assert page.read_text(encoding="utf-8") == at_once
+        write("play", "--lines", "1", "--seed", "9", "-o", page, "--append", stage=stage)
+        assert "\n\n--- seed 9 ---\n" in page.read_text(encoding="utf-8")
+
+    def test_there_are_several_ways_to_go_on(self, stage: Stage, state: Path) -> None:
+        words = ("play", "--continue", state, "--lines", "2", "--json")
+        several = json.loads(write(*words, "-n", "3", "--seed", "7", stage=stage)[0])
+        assert [document["seed"] for document in several] == [7, 8, 9]
+        assert len({document["text"] for document in several}) == 3
+        assert json.loads(write(*words, "--seed", "8", stage=stage)[0]) == several[1]
+        exact = json.loads(write(*words, stage=stage)[0])
+        assert exact["seed"] == 3
+        assert exact["text"] not in {document["text"] for document in several}
+
+    def test_a_state_is_cut_back(self, stage: Stage, state: Path) -> None:
+        words = ("play", "--continue", state, "--lines", "2")
+        page, said = write(*words, "--back", "2", stage=stage)
+        assert page
+        assert re.search(r"^Seed \d+\. To write this again: .*--back 2 --seed \d+$", said, re.MULTILINE)
+        _, said = write(*words, "--back", "4", stage=stage, code=2)
+        assert "has 4 lines" in said
+        _, said = write("play", "--back", "1", stage=stage, code=2)
+        assert "--continue FILE" in said
+
+    def test_the_library_can_do_all_that(self, stage: Stage, tmp_path: Path, state: Path) -> None:
+        model = library.load("play", workspace=stage.path)
+        (exact,) = library.generate(model, lines=2, continue_from=state)
+        assert exact.continues and exact.seed == 3
+        page = tmp_path / "page.txt"
+        before = page.read_text(encoding="utf-8")
+        assert library.save([exact], page, append=True) == [page]
+        assert page.read_text(encoding="utf-8") == before + exact.text
+        later = tmp_path / "later.safetensors"
+        several = library.generate(model, lines=2, continue_from=state, back=1, count=3, seed=5)
+        assert [text.seed for text in several] == [5, 6, 7]
+        "".join(library.stream(model, lines=1, continue_from=str(state), save_state=later))
+        assert later.is_file()
+        with pytest.raises(library.UsageError, match="already"):
+            library.save(several, page)
+        files = library.save(several, tmp_path / "ways", name="way")
+        assert [file.name for file in files] == ["way-seed-5.txt", "way-seed-6.txt", "way-seed-7.txt"]
