@@ -114,6 +114,9 @@ class Settings(BaseModel):
         None, ge=1, description="Stop after so many validations without a better one."
     )
     precision: Precision = Field("fp32", description="Arithmetic of the model.")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="Threads that compute on a CPU; chosen as it trains if not set."
+    )
     seed: int = Field(1, ge=0, lt=2**63, description="Seed of weights and dropout.")
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
+from scriptforge.training.threads import first_choice, fixed_by, load_of_others, possible, usable_cores
 from scriptforge.workspace import Workspace
 
 GIBIBYTE = 2**30
@@ -44,9 +45,12 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     """Examine everything that scriptforge depends on, and yield one finding after the other."""
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _packages()
-    yield Finding("cores", str(_cores()))
+    yield Finding("cores", str(usable_cores()))
     yield _memory()
-    yield _accelerator()
+    accelerator = _accelerator()
+    yield accelerator
+    if accelerator.state != "unusable":
+        yield _threads()
     yield _workspace(workspace.root)
     yield from _caches()
     yield _login()
@@ -64,14 +68,6 @@ def _package(name: str) -> Finding:
         return Finding(name, version(name))
     except PackageNotFoundError:
         return Finding(name, "not installed", "unusable", f"pip install {name}")
-
-
-def _cores() -> int:
-    """Return how many processor cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        return os.cpu_count() or 1
 
 
 def _memory() -> Finding:
@@ -96,8 +92,17 @@ def _accelerator() -> Finding:
         return Finding("accelerator", f"cuda: {torch.cuda.get_device_name()}")
     if torch.backends.mps.is_available():
         return Finding("accelerator", "mps")
-    threads = torch.get_num_threads()
-    return Finding("accelerator", f"none; the CPU uses {threads} {'thread' if threads == 1 else 'threads'}")
+    return Finding("accelerator", "none; the CPU computes")
+
+
+def _threads() -> Finding:
+    """Report with how many threads a training on the CPU would begin now, and why."""
+    numbers = possible()
+    number = first_choice(numbers)
+    if variable := fixed_by():
+        return Finding("threads", f"{number}, fixed by {variable}")
+    load = f"the load of the last minute is {load_of_others():.1f}"
+    return Finding("threads", f"{number} of {numbers[-1]} now, since {load}; training follows it")
 
 
 def _workspace(root: Path) -> Finding:

@@ -19,6 +19,19 @@ def test_the_machine_that_runs_the_tests_is_usable(workspace_path: Path) -> None
     assert all(finding.remedy for finding in findings.values() if finding.state != "ok")
 
 
+@pytest.mark.parametrize(("load", "number"), [(0.2, 4), (1.9, 2), (9.0, 1)])
+def test_how_many_threads_a_training_would_begin_with_and_why(
+    workspace_path: Path, monkeypatch: pytest.MonkeyPatch, load: float, number: int
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr("scriptforge.training.threads.usable_cores", lambda: 4)
+    monkeypatch.setattr("scriptforge.training.threads.number_now", lambda: 4)
+    assert found(workspace_path)["threads"].found == "4, fixed by OMP_NUM_THREADS"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    said = f"{number} of 4 now, since the load of the last minute is {load}; training follows it"
+    assert found(workspace_path)["threads"].found == said
+
+
 def test_a_token_is_placed_but_never_shown(
     workspace_path: Path,
     own_home: Path,

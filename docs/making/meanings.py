@@ -253,5 +253,5 @@ VARIABLES = {
     cli_errors.DEBUG_VARIABLE: "if not empty, an error comes with its traceback",
     "NO_COLOR": "if not empty, there is no colour",
     "HF_HOME": "where downloads are kept; the Hub's own variables, `HF_TOKEN` and `HF_HUB_OFFLINE` too, work",
-    "OMP_NUM_THREADS": "how many threads compute on a CPU; PyTorch's own",
+    "OMP_NUM_THREADS": "how many threads compute on a CPU; PyTorch's own, and fixed for `train` if set",
 }

@@ -81,16 +81,28 @@ def sparkline(values: list[float], width: int) -> str:
     return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
+def threads_text(number: int) -> str:
+    """Return a number of threads in words."""
+    return f"{number} {'thread' if number == 1 else 'threads'}"
+
+
 class _Lines:
-    """Show a line for the start and for each validation."""
+    """Show a line for the start, for each validation, and for another number of threads."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._threads: int | None = None
 
     def show(self, event: "TrainingEvent") -> None:
-        from scriptforge.training.events import Interrupted, Noted, Started, Validated
+        from scriptforge.training.events import Interrupted, Noted, Started, StepsDone, Validated
 
         match event:
+            case StepsDone(threads=int(threads)):
+                if self._threads not in (None, threads):
+                    self._output.note(
+                        f"Computing with {threads_text(threads)} now, which is faster at present."
+                    )
+                self._threads = threads
             case Started():
                 begins = "continues" if event.step else "begins"
                 parameters = f"{event.parameters:,} parameters on {event.device}"
@@ -132,6 +144,8 @@ class _Screen(_Lines):
             f"{event.progress:4.0%} · {clock(remaining)} to go · epoch {event.epochs:.2f} · "
             f"{event.tokens_per_second:,.0f} tokens/s · loss {event.nats_per_token:.3f}"
         )
+        if event.threads:
+            figures += f" · {threads_text(event.threads)}"
         panel = Table.grid()
         panel.add_row(ProgressBar(total=1.0, completed=event.progress, width=CURVE_WIDTH))
         panel.add_row(Text(figures))

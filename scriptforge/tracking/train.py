@@ -102,7 +102,8 @@ def choose_settings(
     refuse_foreign(known.arch, chosen)
     check_precision(known.arch, known.precision, device)
     tokens = dataset.description.splits["train"].tokens
-    return complete(suggest_settings(tokens, dataset.vocabulary.size, measure(device), known), *asked)
+    machine = measure(device, known.threads)
+    return complete(suggest_settings(tokens, dataset.vocabulary.size, machine, known), *asked)
 
 
 def resume(

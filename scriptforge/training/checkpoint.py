@@ -31,6 +31,7 @@ from scriptforge.net.client import sha256_of
 from scriptforge.run.history import Validation
 from scriptforge.run.run import load_weights, save_weights
 from scriptforge.training.schedule import TrainingSegment
+from scriptforge.training.threads import ADAPTIVE
 from scriptforge.workspace import RunFolder, atomic_folder, atomic_write, remove_leftovers
 
 WEIGHTS = "model.safetensors"
@@ -230,8 +231,13 @@ def _verifies(path: Path) -> bool:
         return False
 
 
-def identity_differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: bool) -> list[str]:
     """Return a line for everything that may make the resumed training differ in the last bits.
+
+    Args:
+        before: the identity that a checkpoint was saved with.
+        now: that of this process.
+        is_exact: whether the training ends in the same bits if nothing differs; by time it does not.
 
     Raises:
         UsageError: the number of processes is another one, so that the streams do not fit.
@@ -241,8 +247,14 @@ def identity_differences(before: dict[str, Any], now: dict[str, Any]) -> list[st
             f"The run was trained by {before['processes']} process(es), not {now['processes']}.",
             "Resume it with as many processes as before.",
         )
-    return [
+    lines = [
         f"{name} was {before[name]} and is {now[name]}: the result may differ in the last bits."
         for name in now
         if before[name] != now[name]
     ]
+    if is_exact and before["threads"] == now["threads"] == ADAPTIVE:
+        lines.append(
+            "The number of threads is chosen as it trains: the result may differ in the last bits. "
+            "Train with --set threads=1 to have the same ones."
+        )
+    return lines

@@ -3,9 +3,10 @@
 Several processes, started by torchrun, train one model together. Each reads streams of its own; Accelerate
 averages their gradients. The first one validates, saves and reports, and its clock counts for all.
 
-A training seeds PyTorch's generators and makes Accelerate's shared state, of which a process has one each. A
-notebook that trains has its own draws and perhaps its own `Accelerator`; neither may change, even if it draws
-between two events. So the state is exchanged around every piece of the training's work (`ProcessState`):
+A training seeds PyTorch's generators, makes Accelerate's shared state and changes the number of threads, of
+which a process has one each. A notebook that trains has its own draws and perhaps its own `Accelerator`;
+nothing of it may change, even if it draws between two events. So the state is exchanged around every piece of
+the training's work (`ProcessState`):
 
     caller's state ──┐            ┌── caller's state ──┐            ┌── caller's state
                      └ to event 1 ┘                    └ to event 2 ┘
@@ -33,6 +34,7 @@ from scriptforge.config import DeviceType
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State
 from scriptforge.options import Device
+from scriptforge.training.threads import number_now, set_number
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, from glibc's malloc.h
 _LARGEST_BLOCK = 1 << 30
@@ -65,14 +67,18 @@ def is_asynchronous(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def hardware(device: torch.device) -> str:
-    """Return what computes, in words that could be said of many machines."""
+def hardware(device: torch.device, threads: str) -> str:
+    """Return what computes, in words that could be said of many machines.
+
+    Args:
+        device: where the model stands.
+        threads: how many computed on a CPU: `2 threads`.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "the GPU of an Apple computer"
-    threads = torch.get_num_threads()
-    return f"{threads} {'thread' if threads == 1 else 'threads'} of a CPU ({platform.machine()})"
+    return f"{threads} of a CPU ({platform.machine()})"
 
 
 def keep_freed_memory() -> None:
@@ -169,27 +175,30 @@ _Item = TypeVar("_Item")
 
 
 class ProcessState:
-    """PyTorch's generators and Accelerate's shared state, as one training sees them.
+    """PyTorch's generators and threads, and Accelerate's shared state, as one training sees them.
 
-    It begins with generators as the caller left them, and without any state of Accelerate: the first training
-    of a process must not decide device and precision of the second one.
+    It begins with generators and threads as the caller left them, and without any state of Accelerate: the
+    first training of a process must not decide device and precision of the second one.
     """
 
     def __init__(self) -> None:
         self._generators: dict[torch.device, Tensor] = {}
         self._shared: list[dict[str, Any]] = [{} for _ in _SHARED]
+        self._threads: int | None = None
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Exchange the caller's state for the training's, and back."""
-        outer_generators = _generators()
+        outer_generators, outer_threads = _generators(), number_now()
         outer_shared = [vars(each)["_shared_state"] for each in _SHARED]
         _set_generators(self._generators)
         _set_shared(self._shared)
+        set_number(self._threads or outer_threads)
         try:
             yield
         finally:
-            self._generators = _generators()
+            self._generators, self._threads = _generators(), number_now()
+            set_number(outer_threads)
             _set_shared(outer_shared)
             _set_generators(outer_generators)
 

@@ -44,6 +44,7 @@ class StepsDone:
         nats_per_token: recent training loss.
         tokens_per_second: recent speed.
         seconds: training time so far.
+        threads: how many compute now; None where a GPU does.
     """
 
     progress: float
@@ -52,6 +53,7 @@ class StepsDone:
     nats_per_token: float
     tokens_per_second: float
     seconds: float
+    threads: int | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from scriptforge.config import DeviceType, Precision, Settings, resolve
 from scriptforge.errors import UsageError
 from scriptforge.models import ModelConfig, build, config_from_settings
 from scriptforge.training.devices import of_first_process
+from scriptforge.training.threads import fastest, own_number, possible, set_number
 
 _LARGE_VOCABULARY = 600
 _CHARACTER_EMBEDDING = 64
@@ -141,15 +142,22 @@ _SECONDS = 0.5
 _WORTH_IT = 1.2
 
 
-def measure(device: DeviceType) -> Machine:
+def measure(device: DeviceType, threads: int | None = None) -> Machine:
     """Time small training steps of an LSTM in full and in half precision, and choose the clearly faster one.
 
-    Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. Of several
-    processes that train together, all get what the first one measured.
+    Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. On a CPU as many
+    threads compute as are fastest at present. Of several processes that train together, all get what the
+    first one measured.
 
     Args:
         device: what computes.
+        threads: how many compute on a CPU, if that is fixed.
     """
+    with own_number():
+        return _measure(device, threads)
+
+
+def _measure(device: DeviceType, threads: int | None) -> Machine:
     half = _HALF_PRECISIONS.get(device)
     if half and not can_train("lstm", half, device):
         half = None
@@ -158,6 +166,8 @@ def measure(device: DeviceType) -> Machine:
         precision: _training_step(config, device, precision) for precision in ("fp32", half) if precision
     }
     seconds: dict[Precision, list[float]] = {precision: [] for precision in steps}
+    if device == "cpu":
+        set_number(fastest(possible(threads), steps["fp32"]))
     for step in steps.values():
         step()
     began = time.perf_counter()

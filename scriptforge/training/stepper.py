@@ -40,6 +40,7 @@ from scriptforge.training.checkpoint import Moment, restore
 from scriptforge.training.devices import Processes, is_asynchronous
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.settings import check_precision
+from scriptforge.training.threads import Threads
 
 
 class Streams:
@@ -151,6 +152,7 @@ class Stepper:
         streams: what it reads.
         device: where it stands.
         processes: this process among those that train together.
+        threads: with how many it computes on a CPU.
     """
 
     def __init__(
@@ -164,6 +166,7 @@ class Stepper:
         self._opening_token = dataset.vocabulary.end
         self.device: torch.device = self._accelerate.device
         self.processes = Processes(self._accelerate)
+        self.threads = Threads(settings.threads, device)
         self.streams = Streams.of(dataset, settings, (self.processes.index, self.processes.count))
         self._is_asynchronous = is_asynchronous(self.device)
         if self._is_asynchronous:
@@ -273,7 +276,7 @@ class Stepper:
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a resumed training to end in the same bits."""
         return {
-            "threads": torch.get_num_threads(),
+            "threads": self.threads.identity,
             "device": self.device.type,
             "processes": self.processes.count,
             "torch": torch.__version__,

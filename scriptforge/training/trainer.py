@@ -211,7 +211,8 @@ class Trainer:
         settings = description.settings
         model = _new_model(config_from_json(description.model), settings.seed)
         stepper = Stepper(dataset, model, settings, device)
-        notes = [*skipped, *identity_differences(identity, stepper.identity())]
+        is_exact = settings.epochs is not None
+        notes = [*skipped, *identity_differences(identity, stepper.identity(), is_exact)]
         stepper.restore(checkpoint)
         return cls(dataset, description, folder, stepper, state, should_stop, notes)
 
@@ -269,7 +270,9 @@ class Trainer:
         began = time.perf_counter()
         state.add_losses(self._stepper.step(state.step, share_of_peak(progress, self._settings)))
         state.step += 1
-        state.step_seconds += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        state.step_seconds += seconds
+        self._stepper.threads.after_step(seconds)
 
     def _read_losses(self) -> None:
         self._state.add_losses(self._stepper.read_losses(self._state.step))
@@ -298,11 +301,13 @@ class Trainer:
             nats_per_token=self._state.recent_loss,
             tokens_per_second=self._tokens_per_second,
             seconds=self._state.seconds,
+            threads=self._stepper.threads.number,
         )
 
     def _validate(self, clock: Clock) -> Validated:
         """Read the validation split, keep the weights if they are the best, and write a sample."""
         self._read_losses()
+        self._stepper.threads.settle()
         state = self._state
         figures = self._validation_figures()
         is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
@@ -361,6 +366,7 @@ class Trainer:
     def _finish(self) -> Finished:
         """Evaluate the best weights exactly, and write the result into the run's config."""
         stepper, state = self._stepper, self._state
+        stepper.threads.settle()
         load_weights(stepper.model, self._folder.weights)
         stepper.model.eval()
         evaluation = evaluate_split(stepper.model, self._dataset, "validation")
@@ -373,7 +379,7 @@ class Trainer:
                 [each.training_nats_per_token for each in state.history],
                 [each.nats_per_token for each in state.history],
             ),
-            hardware=hardware(stepper.device),
+            hardware=hardware(stepper.device, stepper.threads.used),
         )
         self._description.model_copy(update={"result": result}).save(self._folder)
         return Finished(

@@ -146,7 +146,7 @@ class Study:
         if "machine" in known:
             self._refuse_differences(known, own)
             return
-        own["machine"] = asdict(measure(self.plan.accelerator))
+        own["machine"] = asdict(measure(self.plan.accelerator, self.plan.space.fixed.get("threads")))
         for key, value in own.items():
             self.backend.set_user_attr(key, value)
         self._queue_default()
