@@ -12,7 +12,7 @@ def help(
     command: Annotated[
         str | None,
         typer.Argument(
-            metavar="[COMMAND]", help="The command; all of them if left out.", autocompletion=command_names
+            metavar="COMMAND", help="The command; all of them if left out.", autocompletion=command_names
         ),
     ] = None,
 ) -> None:

@@ -291,7 +291,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what already has t
 RunArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN]",
+        metavar="RUN",
         help="The run, by name or folder; the latest if left out.",
         autocompletion=run_names,
     ),

@@ -18,7 +18,7 @@ _CAST_SHOWN = 12
 CorporaOption = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CORPUS[=WEIGHT]]...",
+        metavar="CORPUS[=WEIGHT]",
         help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out. "
         "Several are mixed: with a weight of 2, the text of one is read twice.",
         autocompletion=corpus_names,

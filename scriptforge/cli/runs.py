@@ -176,7 +176,7 @@ def runs(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...",
+            metavar="RUN",
             help="Compare these: settings, figures and curves.",
             autocompletion=run_names,
         ),

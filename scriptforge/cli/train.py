@@ -24,7 +24,7 @@ _LEFT_TO_STUDENTS = ("batch_size", "sequence_length", "epochs")
 NameOption = Annotated[
     str | None,
     typer.Argument(
-        metavar="[DATASET]",
+        metavar="DATASET",
         help="The dataset, or with --resume the run; the latest if left out.",
         autocompletion=run_or_dataset_names,
     ),

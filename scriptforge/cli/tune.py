@@ -147,7 +147,7 @@ class _Screen:
 NameOption = Annotated[
     str | None,
     typer.Argument(
-        metavar="[DATASET]",
+        metavar="DATASET",
         help="The dataset; the latest if left out.",
         autocompletion=dataset_names,
     ),
