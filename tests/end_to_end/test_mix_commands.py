@@ -137,7 +137,7 @@ def test_people_see_what_each_source_has(mix: Stage) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "problem"),
     [
-        (("harbour.txt=nan", "tales"), 2, "a weight of nan"),
+        (("harbour.txt=nan", "tales"), 2, "an invalid weight, nan"),
         (("demo", "tales", "--from", "harbour.txt"), 2, "--from works with one corpus"),
         (("harbour.txt", "note.txt"), 1, "“note” is too short"),
     ],
