@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from scriptforge.cli.completion import run_names
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, command
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
@@ -25,15 +26,16 @@ _PIPE_PATIENCE = 0.1  # seconds
 RunName = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN]",
+        metavar="RUN",
         help="The run, by name or folder, or OWNER/NAME on the Hub; the latest if left out.",
+        autocompletion=run_names,
     ),
 ]
 Prime = Annotated[
     str | None,
     typer.Option(
         metavar="TEXT",
-        help="How it begins: a speaker, `speaker: words`, or words. - reads standard input to its end;"
+        help="How the text starts: a speaker, `speaker: words`, or words. - reads standard input to its end;"
         " without --prime a file is read too, and a pipe if something comes at once.",
     ),
 ]
@@ -41,11 +43,9 @@ PrimeOpen = Annotated[
     bool, typer.Option("--prime-open", help="Let the last word of the prime go on: “bank” as “banker”.")
 ]
 Scene = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="The scene it opens in: “INT. DINER - NIGHT”.")
+    str | None, typer.Option(metavar="TEXT", help="Start with this scene heading: “INT. DINER - NIGHT”.")
 ]
-CastNames = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Only these speak, whatever the model prefers.")
-]
+CastNames = Annotated[str | None, typer.Option(metavar="A,B", help="Let only these people speak.")]
 NextSpeaker = Annotated[str | None, typer.Option("--next", metavar="NAME", help="Who speaks next.")]
 NoStageDirections = Annotated[
     bool, typer.Option("--no-stage-directions", help="No actions, and no asides in brackets.")
@@ -54,15 +54,18 @@ Source = Annotated[
     str | None, typer.Option(metavar="CORPUS", help="Of a mixed model, the corpus to write like.")
 ]
 Length = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="About so many tokens, to the end of a line.")
+    int | None, typer.Option(min=1, metavar="N", help="Write about N tokens, up to the end of a line.")
 ]
 Lines = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help=f"So many lines; {DEFAULT_LINES} if no size is given."),
+    typer.Option(min=1, metavar="N", help=f"Write N lines; {DEFAULT_LINES} by default."),
 ]
-Turns = Annotated[int | None, typer.Option(min=1, metavar="N", help="So many lines of dialogue.")]
+Turns = Annotated[int | None, typer.Option(min=1, metavar="N", help="Write N lines of dialogue.")]
 Count = Annotated[
-    int, typer.Option("-n", min=1, max=10_000, metavar="COUNT", help="So many scripts, from the seed on.")
+    int,
+    typer.Option(
+        "-n", min=1, max=10_000, metavar="COUNT", help="Write COUNT scripts, with consecutive seeds."
+    ),
 ]
 Temperature = Annotated[
     float, typer.Option(metavar="T", help="0 always takes the likeliest token, more is bolder.")
@@ -315,9 +318,10 @@ def _note_limits(session: "Session", output: Output) -> None:
         later = command("generate", session.run.folder.name, "--continue", session.options.save_state)
         output.note(f"Continue it later: {later}")
     if session.relaxed:
+        times = "once" if session.relaxed == 1 else f"{session.relaxed} times"
         output.note(
-            f"{session.relaxed} times more than {session.options.max_copy} words were copied:"
-            " nothing else could come."
+            f"The copy limit of {session.options.max_copy} words was exceeded {times}: no other token was"
+            " possible."
         )
 
 

@@ -275,7 +275,7 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise RunError(
             f"{path.name} is missing or damaged, or is not what --save-state writes.",
-            "Begin anew, and save the state again with --save-state.",
+            "Start again, and save the state again with --save-state.",
         ) from error
     if metadata.get("weights") != weights:
         raise RunError(

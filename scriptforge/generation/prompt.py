@@ -252,5 +252,5 @@ def _check_words(text: str, vocabulary: Vocabulary) -> None:
     hints = [f"{' or '.join(known)} for “{word}”" for word, known in similar.items() if known]
     raise UsageError(
         f"The model has not learnt {quoted}.",
-        f"Try {'; '.join(hints)}." if hints else "Say it in other words, or train at the bpe or char level.",
+        f"Try {'; '.join(hints)}." if hints else "Use other words, or train at the bpe or char level.",
     )

@@ -67,7 +67,7 @@ def cut_back(ids: Sequence[int], lines: int, vocabulary: Vocabulary) -> list[int
     if not kept:
         raise UsageError(
             f"The saved script has {transcript.lines} lines, of which {lines} cannot be cut off.",
-            f"Cut off {transcript.lines - 1} or fewer, or begin anew without --continue.",
+            f"Cut off {transcript.lines - 1} or fewer, or start again without --continue.",
         )
     return list(ids[: kept[-1]])
 
