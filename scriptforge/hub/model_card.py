@@ -204,7 +204,8 @@ def _table(headings: str, rows: Iterable[Sequence[str]]) -> str:
 def _training(about: RunDescription) -> str:
     assert about.result
     settings = about.settings
-    length = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.epochs:g} epochs"
+    unit, count = ("minute", settings.minutes) if settings.minutes else ("epoch", settings.epochs)
+    length = f"{count:g} {unit}{'' if count == 1 else 's'}"
     init_from = (
         f" It began with the weights of {_inline(_init_from(about.init_from))}." if about.init_from else ""
     )
