@@ -88,6 +88,19 @@ def test_a_search_that_finds_nothing_better_says_so(place: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_renamed_study_is_continued_with_the_trials_that_it_has(place: Path) -> None:
+    words = ("tune", "harbour", *SHORT, "--json", "--trials")
+    begun = document(scriptforge(*words, "1", workspace=place))
+    renamed = scriptforge("rename", "studies/harbour", "evening", workspace=place)
+    assert renamed.returncode == 0, renamed.stderr
+    continued = document(scriptforge(*words, "2", "--study", "evening", workspace=place))
+    assert continued["study"] == "evening"
+    assert continued["trials"][0] == begun["trials"][0]
+    assert len(continued["trials"]) == 2
+    assert not (place / "studies" / "harbour").exists()
+
+
+@pytest.mark.slow
 def test_what_was_found_can_be_typed_as_it_is_printed(place: Path) -> None:
     found = document(scriptforge("tune", "--trials", "4", *SHORT, "--json", workspace=place))
     shown = scriptforge("tune", "--trials", "4", *SHORT, workspace=place)
