@@ -1,26 +1,32 @@
-"""Makes `docs/images/terminal.svg`, the picture in the README: what a real `scriptforge demo` printed.
+"""Makes `docs/images/terminal.svg`, the README's picture: what a terminal shows of a real `scriptforge demo`.
 
     python docs/terminal.py
 
-The demo runs in a folder of its own, which is thrown away. Of the validations the first and the last are kept
-and the others are a line of dots; nothing else is changed.
+The demo runs in a pseudo-terminal, in a folder of its own, which is thrown away. Of the validations the first
+and the last are kept and the others are a line of dots; nothing else is changed.
 """
 
+import fcntl
 import io
+import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyte
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
 PICTURE = Path(__file__).parent / "images" / "terminal.svg"
-WIDTH = 100
+WIDTH, HEIGHT = 96, 120
 MARGIN = 4
 """Columns kept free at the right, since some viewers draw letters wider than others."""
 
@@ -28,30 +34,81 @@ _WEB_FONTS = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 
 
 def main() -> None:
-    """Runs the demo and draws what it printed."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
+    """Runs the demo and draws what the terminal shows at its end."""
+    console = Console(record=True, width=WIDTH + MARGIN, file=io.StringIO(), highlight=False)
     console.print(Text.assemble(("$ ", "green"), ("scriptforge demo", "bold")))
-    for line in _shortened(_printed_by_demo()):
-        console.print(Text(line), width=WIDTH - MARGIN)
+    for line in _shortened(_shown_by_demo()):
+        console.print(line)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     code_format = _WEB_FONTS.sub("", CONSOLE_SVG_FORMAT).replace("Fira Code, monospace", "monospace")
     console.save_svg(str(PICTURE), title="scriptforge", code_format=code_format, unique_id="terminal")
 
 
-def _printed_by_demo() -> list[str]:
-    """The lines of both streams, in the order in which they came."""
+def _shown_by_demo() -> list[Text]:
+    """The lines of the terminal when the demo has ended, with their colours, down to the last one."""
+    screen = pyte.Screen(WIDTH, HEIGHT)
+    stream = pyte.ByteStream(screen)
+    ours, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with TemporaryDirectory() as workspace:
-        command = [sys.executable, "-m", "scriptforge", "demo"]
-        demo = subprocess.run(
-            command, cwd=workspace, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "scriptforge", "demo"],
+            cwd=workspace,
+            env={**os.environ, "PATH": path, "TERM": "xterm-256color"},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
         )
-    return demo.stdout.splitlines()
+        os.close(terminal)
+        while chunk := _read(ours):
+            stream.feed(chunk)
+        os.close(ours)
+        if code := demo.wait():
+            raise SystemExit(f"The demo ended with {code}.")
+    lines = [_line(screen, row) for row in range(HEIGHT)]
+    while not lines[-1].plain:
+        lines.pop()
+    return lines
 
 
-def _shortened(lines: Sequence[str]) -> Iterator[str]:
-    for is_validation, group in groupby(lines, lambda line: line.startswith("step ")):
+def _read(terminal: int) -> bytes:
+    """What was drawn since; nothing when the demo has left the terminal."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # how Linux says that the other side is closed
+        return b""
+
+
+def _line(screen: pyte.Screen, row: int) -> Text:
+    """A line of the screen."""
+    line = Text()
+    for column in range(WIDTH):
+        character = screen.buffer[row][column]
+        colour = "" if character.fg == "default" else character.fg.replace("brown", "yellow")
+        line.append(character.data, " ".join(filter(None, ("bold" if character.bold else "", colour))))
+    line.rstrip()
+    return line
+
+
+def _shortened(lines: Sequence[Text]) -> Iterator[Text]:
+    """The lines, with only the first and the last of many validations, each as long as it is."""
+    for is_validation, group in groupby(_joined(lines), lambda lines: lines[0].plain.startswith("step ")):
         same = list(group)
-        yield from [same[0], "…", same[-1]] if is_validation and len(same) > 2 else same
+        kept = [same[0], [Text("…")], same[-1]] if is_validation and len(same) > 2 else same
+        yield from (line for part in kept for line in part)
+
+
+def _joined(lines: Sequence[Text]) -> Iterator[list[Text]]:
+    """Lines of the screen that belong together: a line as wide as the terminal goes on in the next one."""
+    part: list[Text] = []
+    for line in lines:
+        part.append(line)
+        if len(line.plain) < WIDTH:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 if __name__ == "__main__":

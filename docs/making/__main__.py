@@ -1,6 +1,8 @@
-"""Makes `docs/reference/` from the code, so that it cannot say anything else than the code does.
+"""Makes `docs/reference/` and the printouts on other pages from the code, so that they say what it does.
 
     python docs/making [FOLDER]
+
+FOLDER stands for the repository, whose pages are written otherwise.
 
 Options, settings, formats and cards are read from where they are declared; the keys of the JSON documents and
 the files of the folders from a small dataset and run that are made on the way and thrown away. What a key
@@ -15,16 +17,16 @@ from tempfile import TemporaryDirectory
 
 from declared import cards, commands, exit_codes, formats, settings
 from pages import page
+from printouts import filled, printouts
 from written import Trial, folders, json_documents
 
-PAGES = Path(__file__).parent.parent / "reference"
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
 NOTICE = "<!-- Made from the code by docs/making; `make docs` writes it anew. -->"
 
 
 def main() -> None:
-    """Writes the pages into the folder named, or into `docs/reference`."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGES
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the pages below the folder named, or into the repository."""
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
     os.environ["COLUMNS"] = "80"
     with TemporaryDirectory() as name:
         trial = Trial(Path(name))
@@ -39,7 +41,19 @@ def main() -> None:
         }
     pages["README"] = contents(pages)
     for name, text in pages.items():
-        (folder / f"{name}.md").write_text(f"{NOTICE}\n\n{text}", encoding="utf-8")
+        write(root / "docs" / "reference" / f"{name}.md", f"{NOTICE}\n\n{text}")
+    with TemporaryDirectory() as name:
+        made = printouts(Path(name))
+    for path in [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]:
+        text = path.read_text("utf-8")
+        if "<!-- made: " in text:
+            write(root / path.relative_to(REPOSITORY), filled(text, made))
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a page, and its folder if it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def contents(pages: Mapping[str, str]) -> str:

@@ -94,3 +94,9 @@ TABLE_EXAMPLE = (
     {"Season": "1", "Episode": "1", "Character": "Dee", "Line": "Not one."},
     {"Season": "1", "Episode": "2", "Character": "Walt", "Line": "Forty cents."},
 )
+
+CURVES = {
+    "seinfeld": [(5, 2.58), (10, 2.18), (20, 2.0), (30, 1.88), (40, 1.82), (50, 1.79)],
+    "seinfeld-2": [(5, 2.42), (14, 2.21), (25, 2.06)],
+}
+"""Two runs as `scriptforge runs` charts them: training time in seconds, validation in bits per character."""
