@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError
-from scriptforge.generation.grammar import GrammarState, build_rules
+from scriptforge.generation.grammar import Boundary, GrammarState, build_rules
 from scriptforge.hub.model_card import summary
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
@@ -63,6 +63,7 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
         **_layout(vocabulary),
         **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
         "grammar": _grammar(vocabulary),
+        "continuing": _encoded(np.packbits(Boundary.WORD.excluded(vocabulary).numpy())),
     }
 
 
@@ -115,6 +116,7 @@ def _grammar(vocabulary: Vocabulary) -> dict[str, Any]:
     return {
         "start": int(GrammarState.OPENING),
         "limits": rules.limits,
+        "run_limits": rules.run_limits,
         "allowed": _encoded(np.packbits(rules.allowed_PV)),
         "closing": _encoded(np.packbits(rules.allowed_PV & rules.closing_PV)),
         "next": _encoded(steps_PV),

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from support.command import Stage, scriptforge
+from support.command import SMALL, Stage, scriptforge
+from support.tiny import comedy
 
 import scriptforge as library
 
@@ -53,6 +54,36 @@ class TestNames:
         _, said = write("play", *words, stage=stage, code=2)
         assert "There is no speaker named “xelaine”" in said
         assert "ELAINE" in said
+
+
+@pytest.fixture(scope="module")
+def hardly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a run that has read a twentieth of its text, in which somebody is misspelled twice."""
+    path = tmp_path_factory.mktemp("hardly")
+    typed = "Elain: nobody ate a bell.\n\nElain: my aunt hid my hat.\n\n"
+    (path / "harbour.txt").write_text(typed + comedy(400), encoding="utf-8")
+    training = ("--epochs", "0.05", "--name", "new", *SMALL, "--set=validations=1")
+    for words in (("prepare", "harbour.txt", "--level", "word"), ("train", *training)):
+        done = scriptforge(*words, "--json", workspace=path)
+        assert done.returncode == 0, done.stderr
+    return path
+
+
+class TestHardlyTrained:
+    def test_a_name_that_is_probably_misspelled_is_questioned(self, hardly: Path) -> None:
+        words = ("generate", "new", "--turns", "2", "--seed", "1", "--cast")
+        done = scriptforge(*words, "Elain", workspace=hardly)
+        assert done.returncode == 0
+        assert "Did you mean ELAINE?" in done.stderr
+        assert "Did you mean" not in scriptforge(*words, "elaine", workspace=hardly).stderr
+        with pytest.warns(UserWarning) as told:
+            library.generate("new", prime="Elain: nobody", lines=1, seed=1, workspace=hardly)
+        assert any("Did you mean ELAINE?" in str(each.message) for each in told)
+
+    def test_it_is_said_that_it_has_hardly_read_its_text(self, hardly: Path) -> None:
+        done = scriptforge("generate", "new", "--lines", "3", "--seed", "1", workspace=hardly)
+        assert re.search(r"Run new has read 0\.0\d epochs of its text", done.stderr)
+        assert "train --resume new" in done.stderr
 
 
 class TestFiles:

@@ -13,23 +13,42 @@ export function dice(seed) {
 
 const bytesOf = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
+const isSet = (bits, bit) => (bits[bit >> 3] >> (7 - (bit & 7))) & 1;
+
+const NO_RUN = { last: -1, other: -1, alone: 0, both: 0 };
+
+/** The end of a text in which only two tokens come: how many of the last one alone, and of both, there are. */
+function extended({ last, other, alone, both }, id) {
+  if (id === last) return { last, other, alone: alone + 1, both: both + 1 };
+  return { last: id, other: last, alone: 1, both: id === other ? both + 1 : alone + 1 };
+}
+
+const IN_WORD = /[\p{L}\p{N}\p{M}]$/u;
+const UNSPACED =
+  /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}\p{sc=Tibt}\p{sc=Java}]$/u;
+
+/** Whether a text ends in a word that must not go on, where words are parted by spaces. */
+const endsInWord = (text) => IN_WORD.test(text) && !UNSPACED.test(text);
+
 /** Which tokens may come next: the tables of the package's grammar, P places by V tokens. */
 export class Grammar {
   constructor(tables, size) {
     this.size = size;
     this.limits = tables.limits;
+    this.runLimits = tables.run_limits;
     this.allowed = bytesOf(tables.allowed);
     this.closing = bytesOf(tables.closing);
     this.next = new Int16Array(bytesOf(tables.next).buffer);
     this.place = tables.start;
     this.length = 0;
+    this.run = NO_RUN;
   }
 
   /** Whether a token may come now. */
   allows(id) {
     const bit = this.place * this.size + id;
-    const isSet = (bits) => (bits[bit >> 3] >> (7 - (bit & 7))) & 1;
-    return isSet(this.allowed) && (this.length < this.limits[this.place] || isSet(this.closing));
+    const isLong = this.length >= this.limits[this.place] || this.run.both >= this.runLimits[this.place];
+    return isSet(this.allowed, bit) && (!isLong || isSet(this.closing, bit));
   }
 
   /** Takes the token that came; a place is kept as its complement where lengths begin anew. */
@@ -37,6 +56,7 @@ export class Grammar {
     const step = this.next[this.place * this.size + id];
     this.place = step < 0 ? ~step : step;
     this.length = step < 0 ? 0 : this.length + 1;
+    this.run = step < 0 ? NO_RUN : extended(this.run, id);
   }
 }
 
@@ -87,6 +107,8 @@ class Writing {
     this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
     this.element = null;
     this.ids = [];
+    this.continuing = bytesOf(about.continuing);
+    this.isWordOpen = false;
     model.forget();
   }
 
@@ -100,11 +122,13 @@ class Writing {
     else if (request.speaker) this.take(request.speaker.id);
     else if (given.length) this.take(this.next((id) => this.names.has(id)));
     for (const id of given) this.take(id);
+    this.isWordOpen = given.length > 0 && endsInWord(request.words);
   }
 
   /** Draws a token, and gives the element that it ends, or the one that it adds to if that can be shown. */
   go() {
-    const id = this.next(() => true);
+    const id = this.next((each) => !this.isWordOpen || !isSet(this.continuing, each));
+    this.isWordOpen = false;
     if (this.about.plain) return this.goPlainly(id);
     const finished = this.take(id);
     if (finished) return { ...finished, isWhole: true };
