@@ -77,7 +77,7 @@ class TestHardlyTrained:
         assert "Did you mean ELAINE?" in done.stderr
         assert "Did you mean" not in scriptforge(*words, "elaine", workspace=hardly).stderr
         with pytest.warns(UserWarning) as told:
-            library.generate("new", prime="Elain: nobody", lines=1, seed=1, workspace=hardly)
+            library.generate("new", prime="Elain: a bell", lines=1, seed=1, workspace=hardly)
         assert any("Did you mean ELAINE?" in str(each.message) for each in told)
 
     def test_it_is_said_that_it_has_hardly_read_its_text(self, hardly: Path) -> None:
