@@ -153,16 +153,16 @@ class Output:
     def note(self, text: str) -> None:
         """Print a line beside the result, on stderr."""
         if not self._is_silent:
-            typer.echo(_message(text), err=True)
+            _say(_message(text))
 
     def warn(self, text: str) -> None:
         """Print what went wrong without stopping the work; never silenced."""
-        typer.echo(f"{self._styled('Warning:', typer.colors.YELLOW)} {_message(text)}", err=True)
+        _say(f"{self._styled('Warning:', typer.colors.YELLOW)} {_message(text)}")
 
     def error(self, message: str, hint: str) -> None:
         """Print what stopped the work and what to do, in two lines; never silenced."""
-        typer.echo(f"{self._styled('Error:', typer.colors.RED)} {_message(_one_line(message))}", err=True)
-        typer.echo(_message(_one_line(hint)), err=True)
+        _say(f"{self._styled('Error:', typer.colors.RED)} {_message(_one_line(message))}")
+        _say(_message(_one_line(hint)))
 
     def confirm(self, question: str, hint: str) -> None:
         """Ask on a terminal whether to go on.
@@ -267,6 +267,16 @@ def _is_terminal(stream: TextIO) -> bool:
 
 def _is_colourful(stream: TextIO) -> bool:
     return _is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def _say(line: str) -> None:
+    """Write a line to `sys.stderr` itself, the one door for what is said.
+
+    While rich draws something live, it has taken the place of `sys.stderr` and puts each line above what it
+    draws. `typer.echo` would write to the terminal below it, where the next redraw erases the line.
+    """
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _message(text: str) -> str:

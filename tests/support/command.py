@@ -42,7 +42,7 @@ def scriptforge(
         command = ("sh", "-c", f'ulimit -v {memory // 1024}; exec "$@"', "sh", *command)
     source = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run(
-        command, cwd=workspace, env=_environment(), capture_output=True, text=True, timeout=300, **source
+        command, cwd=workspace, env=environment(), capture_output=True, text=True, timeout=300, **source
     )
 
 
@@ -51,7 +51,7 @@ def begin(*words: str | Path, workspace: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         (*COMMAND, *map(str, words)),
         cwd=workspace,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -77,7 +77,10 @@ def end(process: subprocess.Popen[str], *signals: signal.Signals) -> tuple[int, 
     return process.returncode, errors
 
 
-def _environment() -> dict[str, str]:
-    """With the program on the path, so that messages call it `scriptforge`."""
+def environment() -> dict[str, str]:
+    """Return the environment of a command: one thread, no colours, and the program on the path.
+
+    So messages call it `scriptforge`.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "PATH": path}
