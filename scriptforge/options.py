@@ -163,6 +163,7 @@ class TrainOptions:
         device: what computes; `auto` takes a GPU if there is one.
         init_from: the run, or `OWNER/NAME` on the Hub, with whose weights to begin.
         track: the program for which to keep a log beside what the run keeps.
+        began: since when the minutes count, on the clock of `time.perf_counter`; None counts from the call.
 
     Raises:
         UsageError: both `epochs` and `minutes` are given.
@@ -178,6 +179,7 @@ class TrainOptions:
     device: Device = "auto"
     init_from: str | None = None
     track: Tracker | None = None
+    began: float | None = None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.minutes is not None:

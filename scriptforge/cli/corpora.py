@@ -22,10 +22,11 @@ def corpora(
     quiet: Quiet = False,
 ) -> None:
     """List the corpora that can be prepared by name, built-in and your own."""
+    output = Output(as_json, quiet)
+
     from scriptforge.corpus.cards import load_cards
     from scriptforge.workspace import Workspace
 
-    output = Output(as_json, quiet)
     loaded = load_cards(Workspace.find(workspace_path).cards)
     if name is not None:
         card = loaded.card(name)

@@ -26,6 +26,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Prepare, train and generate on the built-in sitcom, in about a minute."""
+    output = Output(quiet=quiet)
+
     from scriptforge.corpus.prepare import prepare
     from scriptforge.dataset import Dataset
     from scriptforge.generation import stream
@@ -34,7 +36,6 @@ def demo(
     from scriptforge.training.devices import keep_freed_memory
     from scriptforge.workspace import Workspace
 
-    output = Output(quiet=quiet)
     workspace = Workspace.find(workspace_path)
     folder = workspace.new_dataset(NAME)
     if not folder.description.is_file():

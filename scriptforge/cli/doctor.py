@@ -17,12 +17,13 @@ _MARKS = {"ok": "ok", "advice": "hint", "unusable": "broken"}
 
 def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet: Quiet = False) -> None:
     """Check this machine: versions, memory, accelerator, disk, caches and login."""
+    output = Output(as_json, quiet)
+
     from dataclasses import asdict, replace
 
     from scriptforge.doctor import examine, is_usable
     from scriptforge.workspace import Workspace
 
-    output = Output(as_json, quiet)
     found = examine(Workspace.find(workspace_path))
     findings = [replace(finding, found=discreet(finding.found)) for finding in found]
     usable = is_usable(findings)

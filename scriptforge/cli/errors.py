@@ -21,7 +21,7 @@ from typing import Any, NoReturn, Self
 
 import typer
 
-from scriptforge.cli.output import Output
+from scriptforge.cli.output import SPINNER, Output
 from scriptforge.errors import ScriptforgeError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -77,6 +77,7 @@ def run_in_boundary(work: Callable[[], None]) -> int:
     try:
         return _exit_code_of(work)
     except BaseException as error:
+        SPINNER.stop()
         if os.environ.get(DEBUG_VARIABLE):
             Output().note(traceback.format_exc())
         return _explain(error)
@@ -88,6 +89,7 @@ def _exit_code_of(work: Callable[[], None]) -> int:
         work()
     except typer.Exit as request:
         code = request.exit_code
+    SPINNER.stop()
     sys.stdout.flush()
     return code
 

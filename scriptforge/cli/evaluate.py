@@ -33,6 +33,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a run's loss on held-out text, in nats per token and per character."""
+    output = Output(as_json, quiet)
     options = EvaluateOptions(split=split, cache=cache, int8=int8, voice=voice)
 
     from scriptforge.evaluation import evaluate as measure
@@ -42,7 +43,7 @@ def evaluate(
     workspace = Workspace.find(workspace_path)
     trained = Run(workspace.run(run))
     report = measure(trained, trained.description.open_dataset(workspace), options)
-    Output(as_json, quiet).result(report.document(), lambda: _drawn(report))
+    output.result(report.document(), lambda: _drawn(report))
 
 
 _FIGURES = ("nats/token", "perplexity", "nats/char", "bits/char")

@@ -45,10 +45,11 @@ def inspect(
     quiet: Quiet = False,
 ) -> None:
     """Show what a text parses to: format, scenes, cast, repeats, problems and a sample."""
+    output = Output(as_json, quiet)
+
     from scriptforge.corpus.inspect import inspect as inspect_corpus
     from scriptforge.workspace import Workspace
 
-    output = Output(as_json, quiet)
     options = InspectOptions(format=format, columns=columns, encoding=encoding)
     with output.progress() as on_progress:
         found = inspect_corpus(path, options, Workspace.find(workspace_path), on_progress)

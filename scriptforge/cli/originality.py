@@ -50,12 +50,13 @@ def originality(
     quiet: Quiet = False,
 ) -> None:
     """Show what a text has copied from a run's training text, beside what people copy."""
+    output = Output(as_json, quiet)
+
     from scriptforge.copying import examine_texts
     from scriptforge.copying.view import render_page
     from scriptforge.run.records import RunDescription
     from scriptforge.workspace import Workspace, atomic_write
 
-    output = Output(as_json, quiet)
     if page is not None and page.exists() and not force:
         raise UsageError(f"There is a file {page} already.", "Replace it with --force, or name another one.")
     workspace = Workspace.find(workspace_path)

@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +27,13 @@ from scriptforge.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.status import Status
 
     from scriptforge.net.client import ProgressCallback
 
 PROGRAM = "scriptforge"
 _TOKEN = re.compile(r"\bhf_\w{4,}")
+_SPINNER_DELAY = 0.2  # seconds
 _UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
 
 
@@ -115,9 +118,54 @@ def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
     return Group(*drawn)
 
 
+class Spinner:
+    """A spinner on stderr, from a moment after the start of a command until it has something to say.
+
+    What a command imports takes seconds on a slow machine. There is one spinner in a process: whatever is
+    printed or drawn stops it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._status: Status | None = None
+
+    def start(self, console: "Callable[[], Console]") -> None:
+        """Begin to wait.
+
+        Args:
+            console: makes the console to draw on, in the thread that draws.
+        """
+        self.stop()
+        self._timer = threading.Timer(_SPINNER_DELAY, self._show, [console])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Remove the spinner, if there is one."""
+        if self._timer is None:
+            return
+        with self._lock:
+            self._timer.cancel()
+            self._timer = None
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+
+    def _show(self, console: "Callable[[], Console]") -> None:
+        drawn_on = console()
+        with self._lock:
+            if self._timer is not None:
+                self._status = drawn_on.status("Getting ready …")
+                self._status.start()
+
+
+SPINNER = Spinner()
+
+
 @dataclass(frozen=True)
 class Output:
-    """Print what a command has to say.
+    """Print what a command has to say; on a terminal, show that it works until then.
 
     Args:
         as_json: print the result as JSON, without notes or progress.
@@ -127,6 +175,10 @@ class Output:
     as_json: bool = False
     quiet: bool = False
 
+    def __post_init__(self) -> None:
+        if self._is_live:
+            SPINNER.start(lambda: self._console(sys.stderr))
+
     def result(self, data: Any, render: "Callable[[], RenderableType]") -> None:
         """Print what the command was asked for: `data` as JSON, or what `render` returns.
 
@@ -135,6 +187,7 @@ class Output:
             render: called only where JSON was not asked for. A string is printed as it is, or made `safe`
                 for a terminal; anything else is drawn by rich.
         """
+        SPINNER.stop()
         if self.as_json:
             sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
             return
@@ -147,6 +200,7 @@ class Output:
     def stream(self, chunks: Iterable[str]) -> None:
         """Print a text chunk by chunk as it comes: made `safe` for a terminal, unchanged for a pipe."""
         for chunk in chunks:
+            SPINNER.stop()
             sys.stdout.write(safe(chunk) if sys.stdout.isatty() else chunk)
             sys.stdout.flush()
 
@@ -184,7 +238,7 @@ class Output:
         """Yield a callback that shows progress: bars on a terminal, elsewhere a line for each task."""
         if self._is_silent:
             yield lambda what, done, total: None
-        elif _is_terminal(sys.stderr):
+        elif self._is_live:
             with self._bars() as bars:
                 yield bars
         else:
@@ -193,11 +247,12 @@ class Output:
     @contextmanager
     def live(self) -> "Iterator[Live | None]":
         """Yield what redraws itself on a terminal; None where it would not, or no progress is wanted."""
-        if self._is_silent or not _is_terminal(sys.stderr):
+        if not self._is_live:
             yield None
             return
         from rich.live import Live
 
+        SPINNER.stop()
         with Live(console=self._console(sys.stderr), refresh_per_second=8, transient=True) as live:
             yield live
 
@@ -212,6 +267,7 @@ class Output:
             TaskProgressColumn(),
             TimeElapsedColumn(),
         )
+        SPINNER.stop()
         with Bars(*columns, console=self._console(sys.stderr)) as bars:
             tasks: dict[str, Any] = {}
 
@@ -234,11 +290,17 @@ class Output:
 
     def _draw(self, drawing: "RenderableType") -> None:
         """Draw on stdout; in a pipe, without the blanks that pad a line to the widest one."""
+        SPINNER.stop()
         console = self._console(sys.stdout)
         with console.capture() as capture:
             console.print(drawing)
         lines = capture.get().splitlines()
         sys.stdout.writelines((line if console.is_terminal else line.rstrip()) + "\n" for line in lines)
+
+    @property
+    def _is_live(self) -> bool:
+        """Return whether stderr is a terminal on which progress is wanted."""
+        return not self._is_silent and _is_terminal(sys.stderr)
 
     @property
     def _is_silent(self) -> bool:
@@ -275,6 +337,7 @@ def _say(line: str) -> None:
     While rich draws something live, it has taken the place of `sys.stderr` and puts each line above what it
     draws. `typer.echo` would write to the terminal below it, where the next redraw erases the line.
     """
+    SPINNER.stop()
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

@@ -83,10 +83,11 @@ def prepare(
     quiet: Quiet = False,
 ) -> None:
     """Make a dataset of one corpus or more: fetch, parse, split, learn a vocabulary, encode."""
+    output = Output(as_json, quiet)
+
     from scriptforge.corpus.prepare import prepare as prepare_dataset
     from scriptforge.workspace import Workspace
 
-    output = Output(as_json, quiet)
     options = PrepareOptions(
         level=level,
         vocabulary_size=vocabulary_size,

@@ -19,10 +19,11 @@ def pull(
     quiet: Quiet = False,
 ) -> None:
     """Download a model from the Hugging Face Hub, verified before it becomes a run."""
+    output = Output(as_json, quiet)
+
     from scriptforge.hub import pull as pull_model
     from scriptforge.workspace import Workspace
 
-    output = Output(as_json, quiet)
     with output.progress() as on_progress:
         result = pull_model(Workspace.find(workspace_path), repository, revision, on_progress=on_progress)
     for note in result.notes:

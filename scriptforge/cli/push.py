@@ -43,12 +43,13 @@ def push(
     quiet: Quiet = False,
 ) -> None:
     """Share a run on the Hugging Face Hub, with a model card."""
+    output = Output(as_json, quiet)
+
     from scriptforge.hub import push as push_run
     from scriptforge.options import PushOptions
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
-    output = Output(as_json, quiet)
     workspace = Workspace.find(workspace_path)
     options = PushOptions(
         repository=repository,

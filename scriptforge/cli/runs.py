@@ -187,9 +187,10 @@ def runs(
     quiet: Quiet = False,
 ) -> None:
     """List the runs, the latest first, or put some side by side."""
+    output = Output(as_json, quiet)
+
     from scriptforge.workspace import Workspace
 
-    output = Output(as_json, quiet)
     workspace = Workspace.find(workspace_path)
     if names:
         folders = dict.fromkeys(workspace.run(name) for name in names)

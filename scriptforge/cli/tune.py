@@ -222,6 +222,8 @@ def tune(
     The same command continues a study until it has as many trials as asked for. Several processes may work on
     one study.
     """
+    output = Output(as_json, quiet)
+
     from scriptforge.dataset import Dataset
     from scriptforge.errors import UsageError
     from scriptforge.training.devices import choose_device, keep_freed_memory
@@ -233,7 +235,6 @@ def tune(
     from scriptforge.workspace import Workspace
 
     keep_freed_memory()
-    output = Output(as_json, quiet)
     if print_space:
         output.stream([DEFAULT_SPACE])
         return

@@ -5,6 +5,7 @@
 
 from scriptforge.evaluation.loss import (
     Extent,
+    beginnings,
     combine,
     evaluate_ids,
     evaluate_sources,
@@ -24,6 +25,7 @@ __all__ = [
     "Extent",
     "Figures",
     "Voice",
+    "beginnings",
     "combine",
     "evaluate",
     "evaluate_cached",

@@ -51,6 +51,12 @@ class Extent:
     unknown_characters: int
     alphabet: int
 
+    def share(self, share: float) -> "Extent":
+        """Return the extent of a part of the text, as far as the text is alike throughout."""
+        counts = (self.characters, self.unknown, self.unknown_characters)
+        characters, unknown, unknown_characters = (round(count * share) for count in counts)
+        return Extent(characters, unknown, unknown_characters, self.alphabet)
+
     @property
     def spelling_nats(self) -> float:
         """Return what spelling the unknown words blindly costs, in nats."""
@@ -90,18 +96,29 @@ def check_not_empty(dataset: Dataset, split: str) -> None:
         )
 
 
-def evaluate_split(model: LanguageModel, dataset: Dataset, split: str) -> Evaluation:
-    """Evaluate a model on a whole split, under both protocols; see `evaluate_sources`."""
-    return combine(evaluate_sources(model, dataset, split).values(), extent(dataset, split))
+def evaluate_split(model: LanguageModel, dataset: Dataset, split: str, share: float = 1.0) -> Evaluation:
+    """Evaluate a model on a split, under both protocols; see `evaluate_sources`."""
+    evaluations = evaluate_sources(model, dataset, split, share)
+    return combine(evaluations.values(), extent(dataset, split).share(share))
 
 
-def evaluate_sources(model: LanguageModel, dataset: Dataset, split: str) -> dict[str, Evaluation]:
+def beginnings(dataset: Dataset, split: str, share: float) -> dict[str, NDArray[np.unsignedinteger]]:
+    """Return the first tokens of each source of a split: a share of them, and at least one."""
+    sources = dataset.ids_by_source(split)
+    return {source: ids[: max(1, math.ceil(len(ids) * share))] for source, ids in sources.items()}
+
+
+def evaluate_sources(
+    model: LanguageModel, dataset: Dataset, split: str, share: float = 1.0
+) -> dict[str, Evaluation]:
     """Evaluate a model on each source of a split; a single corpus is one source, of the dataset's name.
 
     Args:
         model: in evaluation mode, with the dataset's vocabulary.
         dataset: the one it was trained on.
         split: `validation` or `test`.
+        share: how much of it is read, from the beginning of each source, above 0. The characters of a part
+            are estimated from those of the whole.
 
     Raises:
         DatasetError: the split is empty.
@@ -110,8 +127,10 @@ def evaluate_sources(model: LanguageModel, dataset: Dataset, split: str) -> dict
     about = dataset.description
     splits = {source.name: source.splits for source in about.sources} or {dataset.name: about.splits}
     return {
-        source: evaluate_ids(model, ids, _extent(splits[source][split], dataset), dataset.vocabulary.end)
-        for source, ids in dataset.ids_by_source(split).items()
+        source: evaluate_ids(
+            model, ids, _extent(splits[source][split], dataset).share(share), dataset.vocabulary.end
+        )
+        for source, ids in beginnings(dataset, split, share).items()
         if len(ids)
     }
 

@@ -96,6 +96,7 @@ class Result(BaseModel):
 
     Attributes:
         best: the best weights' `Evaluation` on the validation split.
+        share: how much of that split was read for it, from the beginning.
         step: the optimizer step at which they stood.
         seconds: training time, validations included.
         tokens_per_second: over the steps alone.
@@ -106,6 +107,7 @@ class Result(BaseModel):
     model_config = _CLOSED
 
     best: Evaluation
+    share: float = Field(1.0, gt=0, le=1)
     step: _Count
     seconds: _Figure
     tokens_per_second: _Figure

@@ -4,6 +4,7 @@ A new run gets settings that suit text, machine and time, a free name, the weigh
 recorders. Events come as they do from `scriptforge.training.trainer`; recorders have taken them already.
 """
 
+import time
 from collections.abc import Callable, Generator, Mapping
 
 from scriptforge.config import PRESETS, DeviceType, Settings, collect_settings, complete, resolve
@@ -57,6 +58,7 @@ def train(
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         HubError: the run to begin with cannot be pulled.
     """
+    began = time.perf_counter() if options.began is None else options.began
     device = choose_device(options.device)
     init_from, notes = _open_init_from(workspace, options.init_from, on_progress)
     with ProcessState().entered():  # the machine is measured with a small training
@@ -65,7 +67,7 @@ def train(
     if is_first_process():
         workspace.refuse_overwriting(folder, force)
     recorders = recorders_of(folder, options.track)
-    events = trainer.start(dataset, settings, folder, device, should_stop, init_from)
+    events = trainer.start(dataset, settings, folder, device, should_stop, init_from, began)
     return _after(notes, recorded(events, recorders))
 
 

@@ -18,6 +18,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ WEIGHTS = "model.safetensors"
 TENSORS = "optimizer.safetensors"
 STATE = "state.json"
 MANIFEST = "manifest.json"
+_RISES = 3
+_NOTICEABLE = 1.01
+"""How often in a row validation must rise, and how far above its best, for a training to be hopeless."""
+
 _KEPT = 2
 """Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
 
@@ -91,6 +96,13 @@ class TrainingState:
         """Return whether the last `patience` validations of this segment were all without a better one."""
         were_best = [each.is_best for each in self.history if each.step > self.segment.first_step]
         return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
+
+    def only_gets_worse(self) -> bool:
+        """Return whether validation has risen three times in a row, and is clearly above its best."""
+        losses = [each.nats_per_token for each in self.history if each.step > self.segment.first_step]
+        last = losses[-_RISES - 1 :]
+        is_rising = len(last) > _RISES and all(before < after for before, after in pairwise(last))
+        return is_rising and last[-1] > _NOTICEABLE * min(losses)
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ class Finished:
     Attributes:
         run: the run's name.
         best: the best weights, which were kept, on the validation split.
+        share: how much of that split was read for it; less than 1 where the minutes did not suffice.
         step: the step that made them.
         seconds: training time.
         tokens_per_second: speed of the steps alone.
@@ -105,6 +106,7 @@ class Finished:
 
     run: str
     best: Evaluation
+    share: float
     step: int
     seconds: float
     tokens_per_second: float
@@ -121,13 +123,19 @@ _YOUNG_GAP, _MEMORISED_GAP = 0.05, 0.25
 """Shares by which training is below the best validation: less is too early, more is memorising."""
 
 
-def diagnose(training: Sequence[float], validation: Sequence[float]) -> str:
+def diagnose(training: Sequence[float], validation: Sequence[float], *, ended_early: bool = False) -> str:
     """Return what the losses of a training mean and what to try next, in a few sentences.
 
     Args:
         training: training loss before each validation, in nats per token.
         validation: loss at each validation, in nats per token; at least one.
+        ended_early: whether the training ended before it was as long as asked for.
     """
+    verdict = _verdict(training, validation)
+    return f"Ended early, since validation no longer improved. {verdict}" if ended_early else verdict
+
+
+def _verdict(training: Sequence[float], validation: Sequence[float]) -> str:
     best = min(validation)
     gap = (best - training[-1]) / best
     if validation[-1] > best * (1 + _NOTICEABLE):

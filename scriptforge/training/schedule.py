@@ -38,13 +38,41 @@ class TrainingSegment:
         first_step: the optimizer step at which the segment begins.
         first_second: the training time at which it begins.
         steps: how long it is in steps, or None where time decides.
-        seconds: how long it is in seconds, or None where steps decide.
+        seconds: how long its steps and validations take in seconds, or None where steps decide.
+        validations: how many there are in it.
+        validation_share: how much of the validation split each of them reads, above 0.
+        seconds_at_end: how much longer the validation and the evaluation at its end may take.
     """
 
     first_step: int
     first_second: float
     steps: int | None
     seconds: float | None
+    validations: int = 10
+    validation_share: float = 1.0
+    seconds_at_end: float = 0.0
+
+    @classmethod
+    def of(
+        cls, settings: Settings, steps_per_epoch: float, step: int = 0, second: float = 0.0
+    ) -> "TrainingSegment":
+        """Return the segment of the length that settings ask for, from a step and a training time on."""
+        if settings.epochs is not None:
+            steps = max(1, round(settings.epochs * steps_per_epoch))
+            return cls(step, second, steps, None, settings.validations)
+        assert settings.minutes is not None
+        return cls(step, second, None, settings.minutes * 60, settings.validations)
+
+    @property
+    def last_second(self) -> float | None:
+        """Return the training time at which all has to be over, or None where steps decide."""
+        if self.seconds is None:
+            return None
+        return self.first_second + self.seconds + self.seconds_at_end
+
+    def validations_due(self, progress: float) -> int:
+        """Return how many validations are due up to a share of the segment."""
+        return int(progress * self.validations)
 
     def progress(self, step: int, second: float) -> float:
         """Return the share of the segment that is done at a step and a training time, 0 … 1."""

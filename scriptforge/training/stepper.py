@@ -151,6 +151,7 @@ class Stepper:
         model: the model.
         streams: what it reads.
         device: where it stands.
+        device_type: what kind of device that is.
         processes: this process among those that train together.
         threads: with how many it computes on a CPU.
     """
@@ -165,6 +166,7 @@ class Stepper:
         self._settings = settings
         self._opening_token = dataset.vocabulary.end
         self.device: torch.device = self._accelerate.device
+        self.device_type = device
         self.processes = Processes(self._accelerate)
         self.threads = Threads(settings.threads, device)
         self.streams = Streams.of(dataset, settings, (self.processes.index, self.processes.count))

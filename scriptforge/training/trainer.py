@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -21,10 +21,7 @@ import torch
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
-from scriptforge.evaluation import Figures, evaluate_split, extent, stream_figures
-from scriptforge.generation import generate
 from scriptforge.models import ModelConfig, TrainableModel, build, config_from_json, config_from_settings
-from scriptforge.options import GenerateOptions
 from scriptforge.run.history import Validation, write_history
 from scriptforge.run.records import InitFrom, Result, RunDescription, TrainedOn, TrainedOnSource
 from scriptforge.run.run import Run, load_weights, save_weights
@@ -35,7 +32,12 @@ from scriptforge.training.checkpoint import (
     read_state,
     save_checkpoint,
 )
-from scriptforge.training.devices import hardware, is_first_process, translate_memory_errors, with_own_state
+from scriptforge.training.devices import (
+    hardware,
+    is_first_process,
+    translate_memory_errors,
+    with_own_state,
+)
 from scriptforge.training.events import (
     Finished,
     Interrupted,
@@ -48,13 +50,9 @@ from scriptforge.training.events import (
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
 from scriptforge.training.stepper import Stepper
 from scriptforge.training.transfer import describe_init_from, transfer_weights
+from scriptforge.training.validation import Validator
 from scriptforge.workspace import RunFolder, atomic_write
 
-VALIDATION_ROWS = 16
-SHORTEST_ROW = 2048
-"""The validation split is read in up to so many rows side by side, none shorter than this, in tokens."""
-
-SAMPLE_TOKENS = 200
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_EVENTS = 0.25
 
@@ -66,6 +64,7 @@ def start(
     device: DeviceType,
     should_stop: Callable[[], bool] = lambda: False,
     init_from: Run | None = None,
+    began: float | None = None,
 ) -> Generator[TrainingEvent, None, None]:
     """Train a new model.
 
@@ -76,13 +75,15 @@ def start(
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
         init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
+        began: since when the minutes of the settings count, on the clock of `time.perf_counter`; None is now.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
+    since = time.perf_counter() if began is None else began
     return with_own_state(
-        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from))
+        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, since))
     )
 
 
@@ -171,6 +172,7 @@ class Trainer:
         self._state = state
         self._should_stop = should_stop
         self._notes = tuple(notes)
+        self._validator = Validator(stepper, dataset, self._settings.seed)
         self._saved_second = state.seconds
         self._is_impatient = state.has_lost(self._settings.patience)
 
@@ -183,6 +185,7 @@ class Trainer:
         device: DeviceType,
         should_stop: Callable[[], bool],
         init_from: Run | None,
+        began: float,
     ) -> "Trainer":
         """Return the trainer of a new run, whose folder is emptied; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
@@ -191,8 +194,9 @@ class Trainer:
         stepper = Stepper(dataset, _new_model(config, settings.seed), settings, device)
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
-        segment = _segment(stepper, settings.epochs, settings.minutes)
+        segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
         trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
+        trainer._plan_validations(began)
         if stepper.processes.is_first:
             _clear(folder)
             atomic_write(folder.tokenizer, dataset.folder.tokenizer.read_bytes())
@@ -218,8 +222,13 @@ class Trainer:
 
     def begin_segment(self, epochs: float | None, minutes: float | None) -> None:
         """Plan a new end, so many epochs or minutes from where the training stands."""
-        state = self._state
-        state.segment = _segment(self._stepper, epochs, minutes, state.step, state.seconds)
+        began = time.perf_counter()
+        state, steps_per_epoch = self._state, self._stepper.streams.steps_per_epoch
+        length = self._settings.model_copy(update={"epochs": epochs, "minutes": minutes})
+        share = state.segment.validation_share
+        segment = TrainingSegment.of(length, steps_per_epoch, state.step, state.seconds)
+        state.segment = replace(segment, validation_share=share)
+        self._plan_validations(began)
         self._is_impatient = False
         self._save_request()
 
@@ -237,11 +246,12 @@ class Trainer:
             self._step(before)
             state.seconds, should_stop = processes.agree(clock.seconds(), self._should_stop())
             reached = state.progress
-            if self._validations_due(reached) > self._validations_due(before):
+            if self._validator.is_due(state.segment, before, reached, state.seconds):
                 yield from self._by_first(partial(self._validate, clock))
                 # Only the first process has the history that tells whether patience is lost.
-                lost = state.has_lost(self._settings.patience)
+                lost, second = self._has_lost_patience(), state.seconds
                 state.seconds, self._is_impatient = processes.agree(clock.seconds(), lost)
+                self._validator.seconds.append(state.seconds - second)
                 self._save()
             elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
@@ -251,7 +261,7 @@ class Trainer:
                 self._save()
                 yield from self._by_first(partial(Interrupted, state.step))
                 return
-        yield from self._by_first(self._finish)
+        yield from self._by_first(partial(self._finish, clock))
 
     def _by_first(self, make: Callable[[], TrainingEvent]) -> Iterator[TrainingEvent]:
         """Yield an event, with all the work that it takes, in the process that reports."""
@@ -261,9 +271,20 @@ class Trainer:
     def _is_over(self) -> bool:
         return self._state.progress >= 1 or self._is_impatient
 
-    def _validations_due(self, progress: float) -> int:
-        """Return how many validations are due up to a share of the segment."""
-        return int(progress * self._settings.validations)
+    def _has_lost_patience(self) -> bool:
+        """Return whether to stop early: as asked for, or because a training by time only gets worse."""
+        settings, state = self._settings, self._state
+        if settings.patience is None and state.segment.seconds is not None:
+            return state.only_gets_worse()
+        return state.has_lost(settings.patience)
+
+    def _plan_validations(self, began: float) -> None:
+        """Let the minutes of a segment pay for its validations, and for all since `began`."""
+        state = self._state
+        if state.segment.seconds is not None:
+            share = state.segment.validation_share if state.history else None
+            spent = time.perf_counter() - began
+            state.segment = self._validator.plan(state.segment, spent=spent, share=share)
 
     def _step(self, progress: float) -> None:
         state = self._state
@@ -309,7 +330,8 @@ class Trainer:
         self._read_losses()
         self._stepper.threads.settle()
         state = self._state
-        figures = self._validation_figures()
+        figures = self._validator.figures(state.segment.validation_share)
+        self._stepper.check_numbers(state.step, figures.nats_per_token)
         is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
         if is_best:
             save_weights(self._stepper.model, self._folder.weights)
@@ -322,30 +344,10 @@ class Trainer:
             is_best=is_best,
         )
         state.add_validation(validation)
-        options = GenerateOptions(length=SAMPLE_TOKENS, seed=self._settings.seed)
-        sample = generate(self._stepper.model, self._dataset.vocabulary, options)[0].text
+        sample = self._validator.sample()
         write_history(self._folder, state.history)
         atomic_write(self._folder.samples / f"step-{state.step:08d}.txt", sample)
         return Validated(validation, sample)
-
-    def _validation_figures(self) -> Figures:
-        """Return the loss on the validation split, in the arithmetic of the training.
-
-        That is as fast as training and slightly inexact; `_finish` evaluates the kept weights exactly.
-        """
-        model = self._stepper.model
-        model.eval()
-        validation = self._dataset.ids("validation")
-        with self._stepper.autocast():
-            figures = stream_figures(
-                model,
-                validation,
-                extent(self._dataset, "validation"),
-                self._dataset.vocabulary.end,
-                rows=max(1, min(VALIDATION_ROWS, len(validation) // SHORTEST_ROW)),
-            )
-        self._stepper.check_numbers(self._state.step, figures.nats_per_token)
-        return figures
 
     def _save_request(self) -> None:
         """Write that there is something to do, so that a kill at any later moment loses no request."""
@@ -363,21 +365,23 @@ class Trainer:
             save_checkpoint(self._folder, moment, state, stepper.identity())
         self._saved_second = state.seconds
 
-    def _finish(self) -> Finished:
+    def _finish(self, clock: Clock) -> Finished:
         """Evaluate the best weights exactly, and write the result into the run's config."""
         stepper, state = self._stepper, self._state
         stepper.threads.settle()
         load_weights(stepper.model, self._folder.weights)
-        stepper.model.eval()
-        evaluation = evaluate_split(stepper.model, self._dataset, "validation")
+        share = self._validator.share_at_end(state.segment, clock.seconds())
+        evaluation = self._validator.evaluation(share)
         result = Result(
             best=evaluation,
+            share=share,
             step=min(state.history, key=lambda each: each.nats_per_token).step,
             seconds=state.seconds,
             tokens_per_second=self._tokens_per_second,
             diagnosis=diagnose(
                 [each.training_nats_per_token for each in state.history],
                 [each.nats_per_token for each in state.history],
+                ended_early=state.progress < 1,
             ),
             hardware=hardware(stepper.device, stepper.threads.used),
         )
@@ -385,6 +389,7 @@ class Trainer:
         return Finished(
             run=self._folder.name,
             best=evaluation,
+            share=share,
             step=result.step,
             seconds=result.seconds,
             tokens_per_second=result.tokens_per_second,
@@ -427,17 +432,6 @@ def _new_model(config: ModelConfig, seed: int) -> TrainableModel:
     """Build a model whose weights are drawn from a seed: the same ones in every process."""
     torch.manual_seed(seed)
     return build(config)
-
-
-def _segment(
-    stepper: Stepper, epochs: float | None, minutes: float | None, step: int = 0, second: float = 0.0
-) -> TrainingSegment:
-    """Return a segment of so many epochs or minutes that begins at a step and a training time."""
-    if epochs is not None:
-        steps = max(1, round(epochs * stepper.streams.steps_per_epoch))
-        return TrainingSegment(step, second, steps, None)
-    assert minutes is not None
-    return TrainingSegment(step, second, None, minutes * 60)
 
 
 def _clear(folder: RunFolder) -> None:
