@@ -1,13 +1,14 @@
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from support.tiny import naive_nats
 
-from scriptforge.evaluation import Extent, evaluate_ids, stream_figures
+from scriptforge.dataset import Dataset
+from scriptforge.evaluation import Extent, evaluate_ids, evaluate_split, extent, stream_figures
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 
 END = 3
@@ -123,3 +124,15 @@ def test_a_huge_vocabulary_is_read_in_short_parts() -> None:
     ids = np.arange(150, dtype=np.uint32)
     figures = stream_figures(model, ids, KNOWN, END)
     assert figures.nats_per_token * 150 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
+
+
+def test_a_share_of_a_split_is_its_beginning(model: Recurrent, tiny_dataset: Dataset) -> None:
+    ids = tiny_dataset.ids("validation")
+    own = Recurrent(replace(model.config, vocabulary_size=tiny_dataset.vocabulary.size)).eval()
+    whole = extent(tiny_dataset, "validation")
+    part = ids[: math.ceil(0.5 * len(ids))]
+    half = evaluate_split(own, tiny_dataset, "validation", 0.5)
+    assert half.tokens == len(part)
+    assert half.characters == round(whole.characters / 2)
+    by_hand = evaluate_ids(own, part, whole, tiny_dataset.vocabulary.end)
+    assert half.stream.nats_per_token == pytest.approx(by_hand.stream.nats_per_token)
