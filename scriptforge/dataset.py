@@ -45,6 +45,10 @@ _SCHEMA = pyarrow.schema(
 )
 
 
+LITTLE_TEXT = 300_000
+"""Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
+
+
 class ScriptRow(NamedTuple):
     """An element of a script, or a stretch of a plain text, and the document it belongs to: a row on disk.
 
@@ -333,6 +337,17 @@ class Description(_Record):
         if self.division is not None:
             return self.division.divide(rows)
         return divide_sources(rows, {source.name: source.division for source in self.sources})
+
+    def advice_on_little_text(self) -> str | None:
+        """Return what to expect of a text that is short to learn from, and what helps; else None."""
+        characters = self.splits["train"].characters
+        if characters >= LITTLE_TEXT:
+            return None
+        return (
+            f"{characters:,} characters are little to learn from: expect words that do not exist, "
+            "and phrases of the text itself. More text of the same kind helps most, "
+            "or to begin with the weights of a model of a larger corpus: scriptforge train --from RUN"
+        )
 
 
 class Dataset:

@@ -114,6 +114,8 @@ def prepare(
     description = dataset.description
     for line in description.notes:
         output.note(line)
+    if advice := description.advice_on_little_text():
+        output.note(advice)
     output.result(description.model_dump(mode="json"), lambda: facts(_facts(description)))
     output.note(f"Next: scriptforge train {dataset.name}")
 

@@ -59,6 +59,7 @@ def train(
         HubError: the run to begin with cannot be pulled.
     """
     began = time.perf_counter() if options.began is None else options.began
+    advice = dataset.description.advice_on_little_text()
     device = choose_device(options.device)
     init_from, notes = _open_init_from(workspace, options.init_from, on_progress)
     with ProcessState().entered():  # the machine is measured with a small training
@@ -68,7 +69,7 @@ def train(
         workspace.refuse_overwriting(folder, force)
     recorders = recorders_of(folder, options.track)
     events = trainer.start(dataset, settings, folder, device, should_stop, init_from, began)
-    return _after(notes, recorded(events, recorders))
+    return _after([*notes, *([advice] if advice else [])], recorded(events, recorders))
 
 
 def choose_settings(

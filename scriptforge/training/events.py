@@ -123,19 +123,22 @@ _YOUNG_GAP, _MEMORISED_GAP = 0.05, 0.25
 """Shares by which training is below the best validation: less is too early, more is memorising."""
 
 
-def diagnose(training: Sequence[float], validation: Sequence[float], *, ended_early: bool = False) -> str:
+def diagnose(
+    training: Sequence[float], validation: Sequence[float], *, run: str, ended_early: bool = False
+) -> str:
     """Return what the losses of a training mean and what to try next, in a few sentences.
 
     Args:
         training: training loss before each validation, in nats per token.
         validation: loss at each validation, in nats per token; at least one.
+        run: its name, for commands that go on from it.
         ended_early: whether the training ended before it was as long as asked for.
     """
-    verdict = _verdict(training, validation)
+    verdict = _verdict(training, validation, run)
     return f"Ended early, since validation no longer improved. {verdict}" if ended_early else verdict
 
 
-def _verdict(training: Sequence[float], validation: Sequence[float]) -> str:
+def _verdict(training: Sequence[float], validation: Sequence[float], run: str) -> str:
     best = min(validation)
     gap = (best - training[-1]) / best
     if validation[-1] > best * (1 + _NOTICEABLE):
@@ -151,6 +154,9 @@ def _verdict(training: Sequence[float], validation: Sequence[float]) -> str:
     if gap < _YOUNG_GAP:
         return (
             "Still improving: the model does as well on new text as on its training text. "
-            "Try twice the time: scriptforge train --resume goes on, with --minutes or --epochs."
+            f"Go on with: scriptforge train {run} --resume --minutes 5"
         )
-    return "Good: validation has settled. For more, try --preset best, or more text."
+    return (
+        "Settled: on new text it no longer improves. Whether it writes well, only its pages tell: "
+        f"scriptforge generate {run}. For better ones, try more text or --preset best."
+    )

@@ -381,6 +381,7 @@ class Trainer:
             diagnosis=diagnose(
                 [each.training_nats_per_token for each in state.history],
                 [each.nats_per_token for each in state.history],
+                run=self._folder.name,
                 ended_early=state.progress < 1,
             ),
             hardware=hardware(stepper.device, stepper.threads.used),

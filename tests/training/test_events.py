@@ -9,11 +9,15 @@ from scriptforge.training.events import diagnose
         ([3.0, 2.0, 1.0], [3.0, 2.5, 2.8], "Memorising"),
         ([3.0, 2.0, 1.0], [3.0, 2.6, 2.5], "Close to memorising"),
         ([4.0, 3.5, 3.0], [4.0, 3.5, 3.0], "Still improving"),
-        ([3.0, 2.3, 2.1], [3.0, 2.51, 2.5], "Good"),
+        ([3.0, 2.3, 2.1], [3.0, 2.51, 2.5], "Settled"),
         ([3.0], [3.0], "Still improving"),
     ],
 )
 def test_what_the_curves_say(training: list[float], validation: list[float], begins: str) -> None:
-    words = diagnose(training, validation)
+    words = diagnose(training, validation, run="play")
     assert words.startswith(begins)
     assert "\n" not in words
+
+
+def test_an_early_end_is_said_first() -> None:
+    assert diagnose([3.0], [2.0], run="play", ended_early=True).startswith("Ended early, since validation")
