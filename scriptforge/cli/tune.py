@@ -240,7 +240,6 @@ def tune(
         return
     if not best and (epochs is not None or minutes is not None or run_name):
         raise UsageError("--epochs, --minutes and --name are for the run of --best.", "Add --best.")
-    length = _length(epochs, minutes)
     if plot:
         require_matplotlib()
     workspace = Workspace.find(workspace_path)
@@ -260,8 +259,8 @@ def tune(
                 output.note(f"Drawn: {path}")
         document = _document(dataset.name, outcome)
         if best:
-            settings = outcome.settings_for(length)
             copied = copied_into_workspace(outcome.dataset, workspace)
+            settings = outcome.settings_for(_length(epochs, minutes))
             events = start(copied, settings, run, plan.accelerator, interrupts.requested)
             finished = follow(events, output, interrupts)
             document["run"] = finished.run
