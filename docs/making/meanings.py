@@ -88,6 +88,7 @@ CONFIG = {
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",
     "result.seconds": "training time, validations included",
+    "result.share": "how much of the validation split was read for `best`: less than 1 if time was short",
     "result.tokens_per_second": "over the steps alone",
     "result.diagnosis": "one sentence on how it went and what to try",
     "result.hardware": "what computed; empty in runs of earlier versions",
@@ -107,6 +108,7 @@ DOCUMENTS = {
     "train": {
         "run": "name of the run",
         "best": "of the best weights on the validation split, as `evaluate`",
+        "share": "how much of the validation split was read for it: less than 1 if time was short",
         "step": "the optimizer step at which they stood",
         "seconds": "training time, validations included",
         "tokens_per_second": "over the steps alone",

@@ -159,7 +159,7 @@ class TestADeviceThatIsNotWaitedFor:
 def test_minutes_end_a_training(tiny_dataset: Dataset, folder: RunFolder) -> None:
     *middle, last = start(tiny_dataset, small(minutes=0.01), folder, "cpu")
     assert isinstance(last, Finished)
-    assert last.seconds == pytest.approx(0.6, abs=0.02)
+    assert 0.3 <= last.seconds <= 0.62  # at least half of the time, and never more, is for steps
     seconds = [report.validation.seconds for report in validated(middle)]
     assert seconds == pytest.approx([0.12, 0.24, 0.36, 0.48, 0.6], abs=0.02)
 
