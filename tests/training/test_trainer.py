@@ -159,7 +159,7 @@ class TestADeviceThatIsNotWaitedFor:
 def test_minutes_end_a_training(tiny_dataset: Dataset, folder: RunFolder) -> None:
     *middle, last = start(tiny_dataset, small(minutes=0.01), folder, "cpu")
     assert isinstance(last, Finished)
-    assert 0.3 <= last.seconds <= 0.62  # at least half of the time, and never more, is for steps
+    assert 0.15 <= last.seconds <= 0.65  # at least a quarter of the time is for steps
     seconds = [report.validation.seconds for report in validated(middle)]
     assert seconds == sorted(seconds)
     assert 1 <= len(seconds) <= 5
