@@ -46,6 +46,7 @@ CHANGED: dict[str, Any] = {
     "patience": 2,
     "precision": "bf16",
     "seed": 7,
+    "threads": 2,
 }
 
 

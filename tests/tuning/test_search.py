@@ -228,8 +228,8 @@ class TestStorage:
     @pytest.mark.parametrize(
         ("address", "problem"),
         [
-            ("nonsense", "not the address of a database"),
-            ("postgresql://ann:secret@host:port/x", "not the address of a database"),
+            ("nonsense", "not a database address"),
+            ("postgresql://ann:secret@host:port/x", "not a database address"),
             ("redis://ann:secret@host/0", "“redis” cannot store a study"),
             ("sqlite://", "names no database"),
             ("sqlite:///:memory:", "names no database"),
