@@ -118,7 +118,7 @@ def test_a_primed_speaker_must_be_of_the_cast(vocabulary: Vocabulary, untrained_
         {"prime": "elaine: hello", "cast": ("jerry",)},
         {"cast": ("jerry",), "next_speaker": "elaine"},
     ):
-        with pytest.raises(UsageError, match="not of the cast") as refused:
+        with pytest.raises(UsageError, match="not in the cast") as refused:
             speakers(vocabulary, untrained_model, **asked)
         assert "--cast jerry,elaine" in refused.value.hint.lower()
 
