@@ -231,6 +231,7 @@ class Output:
         """
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(f"There is no terminal to ask on: {question}", hint)
+        SPINNER.stop()
         typer.confirm(_message(question), err=True, abort=True)
 
     @contextmanager

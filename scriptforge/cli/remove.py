@@ -29,11 +29,12 @@ def remove(
 
     On a terminal it asks first; elsewhere --yes is needed.
     """
+    output = Output(as_json, quiet)
+
     from scriptforge.workspace import Workspace
     from scriptforge.workspace.entries import check_removable, find_entry
     from scriptforge.workspace.entries import remove as remove_entries
 
-    output = Output(as_json, quiet)
     workspace = Workspace.find(workspace_path)
     found = list(dict.fromkeys(find_entry(workspace, name) for name in names))
     check_removable(workspace, found, force=force)

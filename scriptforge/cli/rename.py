@@ -26,6 +26,8 @@ def rename(
     quiet: Quiet = False,
 ) -> None:
     """Give a run, dataset or study another name."""
+    output = Output(as_json, quiet)
+
     from scriptforge.workspace import Workspace
     from scriptforge.workspace.entries import find_entry
     from scriptforge.workspace.entries import rename as rename_entry
@@ -34,4 +36,4 @@ def rename(
     path = rename_entry(str(before), new, force=force, workspace=workspace_path)
     after = f"{before.room}/{path.name}"
     document = {"renamed": str(before), "to": after}
-    Output(as_json, quiet).result(document, lambda: f"{before} is now {after}.")
+    output.result(document, lambda: f"{before} is now {after}.")

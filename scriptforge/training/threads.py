@@ -335,7 +335,7 @@ class _Idleness:
 def idle_seconds() -> float | None:
     """Return how long the cores had nothing to do since the machine began, added up; None if nobody knows."""
     try:
-        import psutil  # type: ignore[import-untyped]  # Accelerate requires it, and brings it
+        import psutil  # type: ignore[import-untyped]
 
         return float(psutil.cpu_times().idle)
     except (ImportError, OSError, RuntimeError):
