@@ -2,17 +2,15 @@
 
 import io
 import json
-import os
-import pty
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.terminal import received
 from support.tiny import comedy, prepared
 
 from scriptforge.cli.app import run
@@ -182,24 +180,7 @@ def test_a_run_on_plain_text_reads_plain_text(
 
 
 def test_a_terminal_gets_colours(script: Path, place: Path) -> None:
-    controller, terminal = pty.openpty()
-    words = ["originality", str(script), "--workspace", str(place)]
-    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scriptforge", *words],
-        stdout=terminal,
-        env={**environment, "TERM": "xterm-256color"},
-    )
-    os.close(terminal)
-    received = b""
-    try:
-        while chunk := os.read(controller, 4096):
-            received += chunk
-    except OSError:  # Linux says so when the other end has closed
-        pass
-    os.close(controller)
-    assert process.wait(60) == 0
-    shown = received.decode()
+    shown = received("-m", "scriptforge", "originality", script, "--workspace", place)
     assert "\x1b[30;48;5;" in shown
     assert "⟦" not in shown
     assert "\x1b[2J" not in shown

@@ -1,12 +1,9 @@
 import json
-import os
-import pty
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.terminal import received
 
 from scriptforge.cli.output import Output, discreet, lines, safe, sections
 from scriptforge.cli.tables import facts, table
@@ -93,32 +90,14 @@ def test_notes_and_progress_keep_to_stderr_and_can_be_silenced(
 
 def on_a_terminal(code: str, **environment: str) -> str:
     """What a terminal receives from a process that runs `code` with an `output`."""
-    controller, terminal = pty.openpty()
     imports = "from scriptforge.cli.output import Output\nfrom scriptforge.cli.tables import table"
-    program = f"{imports}\noutput = Output()\n{code}"
-    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=terminal,
-        stderr=terminal,
-        env={**inherited, "TERM": "xterm", **environment},
-    )
-    os.close(terminal)
-    received = b""
-    try:
-        while chunk := os.read(controller, 4096):
-            received += chunk
-    except OSError:  # Linux says so when the other end has closed
-        pass
-    os.close(controller)
-    assert process.wait(20) == 0
-    return received.decode()
+    return received("-c", f"{imports}\noutput = Output()\n{code}", **environment)
 
 
 def test_a_terminal_gets_colour_and_only_safe_text() -> None:
-    received = on_a_terminal(r"output.warn('w'); output.stream(['\x1b]0;evil\x07'])")
-    assert "\x1b[" in received.splitlines()[0]
-    assert received.splitlines()[1] == "␛]0;evil␇"
+    shown = on_a_terminal(r"output.warn('w'); output.stream(['\x1b]0;evil\x07'])")
+    assert "\x1b[" in shown.splitlines()[0]
+    assert shown.splitlines()[1] == "␛]0;evil␇"
 
 
 def test_no_color_and_dumb_terminals_are_heeded() -> None:
@@ -128,10 +107,10 @@ def test_no_color_and_dumb_terminals_are_heeded() -> None:
 
 
 def test_a_terminal_sees_bars() -> None:
-    received = on_a_terminal(r"""
+    shown = on_a_terminal(r"""
 with output.progress() as progress:
     progress('Reading \x1b[bold]scripts', 1, 2)
     progress('Reading \x1b[bold]scripts', 2, 2)
 """)
-    assert "Reading ␛[bold]scripts" in received
-    assert "100%" in received
+    assert "Reading ␛[bold]scripts" in shown
+    assert "100%" in shown

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from support.pseudo_terminal import on_a_terminal
+from support.terminal import received, without_styles
 
 from scriptforge.cli.tables import facts, table
 
@@ -93,10 +93,10 @@ def test_rows_are_stacked_where_nothing_else_helps() -> None:
 @pytest.mark.parametrize("columns", ["40", "60"])
 def test_the_list_of_corpora_on_a_narrow_terminal(columns: str) -> None:
     code = "from scriptforge.cli.app import run; run(['corpora'])"
-    received = on_a_terminal(code, COLUMNS=columns)
-    assert max(map(len, received.splitlines())) <= int(columns)
+    shown = without_styles(received("-c", code, COLUMNS=columns))
+    assert max(map(len, shown.splitlines())) <= int(columns)
     for word in ("tiny-shakespeare-hub", "Shakespeare,", "transcript", "CC-BY-SA-3.0"):
-        assert word in received.split()
+        assert word in shown.split()
 
 
 @pytest.mark.parametrize("columns", ["40", "60"])
@@ -125,6 +125,6 @@ def test_a_comparison_of_runs_on_a_narrow_terminal(tmp_path: Path, columns: str)
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "config.json").write_text(json.dumps(config), encoding="utf-8")
     code = f"from scriptforge.cli.app import run; run(['runs', '--workspace', {str(tmp_path)!r}])"
-    received = on_a_terminal(code, COLUMNS=columns)
-    assert max(map(len, received.splitlines())) <= int(columns)
-    assert {"an-evening-of-training", "a-morning-of-training", "sitcom"} <= set(received.split())
+    shown = without_styles(received("-c", code, COLUMNS=columns))
+    assert max(map(len, shown.splitlines())) <= int(columns)
+    assert {"an-evening-of-training", "a-morning-of-training", "sitcom"} <= set(shown.split())

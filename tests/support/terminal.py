@@ -3,8 +3,10 @@
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,34 @@ import pyte
 from support.command import COMMAND, environment
 
 ROWS = 60
+_STYLE = re.compile(r"\x1b\[[\d;]*m")
+
+
+def received(*words: str | Path, **environment: str) -> str:
+    """Run Python in a terminal and return all that the terminal receives on both streams.
+
+    Args:
+        words: what follows `python`.
+        environment: what differs from this process's, in which `NO_COLOR` is not passed on.
+    """
+    controller, terminal = pty.openpty()
+    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    process = subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        stdout=terminal,
+        stderr=terminal,
+        env={**inherited, "TERM": "xterm-256color", **environment},
+    )
+    os.close(terminal)
+    content = b"".join(iter(lambda: _read(controller), b""))
+    os.close(controller)
+    assert process.wait(60) == 0
+    return content.decode()
+
+
+def without_styles(content: str) -> str:
+    """Return what a terminal receives, without colours and the like."""
+    return _STYLE.sub("", content)
 
 
 def frames(*words: str | Path, workspace: Path, columns: int) -> Iterator[list[str]]:
