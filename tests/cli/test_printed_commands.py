@@ -82,7 +82,7 @@ def test_results_for_people_name_it_and_those_for_programs_do_not(workspace_path
     trained = run("bin/scriptforge", "train", *tiny, "--set", "batch_size=4", "--set", "sequence_length=8")
     diagnosis = re.search(r"^diagnosis +(.*)$", trained.stdout, re.MULTILINE)
     assert diagnosis and "Still improving" in diagnosis[1], trained.stderr
-    assert "bin/scriptforge train --resume" in diagnosis[1]
+    assert "bin/scriptforge train a --resume --minutes 5" in diagnosis[1]
     assert "Next: bin/scriptforge generate a\n" in trained.stderr
 
 
