@@ -15,6 +15,7 @@ from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, command, safe, sections
 from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
+from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_MINUTES, Pruner, TrainOptions
 
 if TYPE_CHECKING:
@@ -225,7 +226,6 @@ def tune(
     output = Output(as_json, quiet)
 
     from scriptforge.dataset import Dataset
-    from scriptforge.errors import UsageError
     from scriptforge.training.devices import choose_device, keep_freed_memory
     from scriptforge.training.trainer import start
     from scriptforge.tuning.results import draw_plots, require_matplotlib
@@ -240,6 +240,7 @@ def tune(
         return
     if not best and (epochs is not None or minutes is not None or run_name):
         raise UsageError("--epochs, --minutes and --name are for the run of --best.", "Add --best.")
+    length = _length(epochs, minutes)
     if plot:
         require_matplotlib()
     workspace = Workspace.find(workspace_path)
@@ -260,8 +261,7 @@ def tune(
         document = _document(dataset.name, outcome)
         if best:
             copied = copied_into_workspace(outcome.dataset, workspace)
-            settings = outcome.settings_for(_length(epochs, minutes))
-            events = start(copied, settings, run, plan.accelerator, interrupts.requested)
+            events = start(copied, outcome.settings_for(length), run, plan.accelerator, interrupts.requested)
             finished = follow(events, output, interrupts)
             document["run"] = finished.run
             document["trained"] = asdict(finished.best)

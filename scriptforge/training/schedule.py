@@ -41,7 +41,8 @@ class TrainingSegment:
         seconds: how long its steps and validations take in seconds, or None where steps decide.
         validations: how many there are in it.
         validation_share: how much of the validation split each of them reads, above 0.
-        seconds_at_end: how much longer the validation and the evaluation at its end may take.
+        seconds_at_end: how much longer the validation and the evaluation at its end may take; 0 where they
+            are not paid for out of the time.
     """
 
     first_step: int
@@ -65,8 +66,8 @@ class TrainingSegment:
 
     @property
     def last_second(self) -> float | None:
-        """Return the training time at which all has to be over, or None where steps decide."""
-        if self.seconds is None:
+        """Return the training time at which all has to be over, or None where nothing says so."""
+        if self.seconds is None or not self.seconds_at_end:
             return None
         return self.first_second + self.seconds + self.seconds_at_end
 

@@ -75,15 +75,15 @@ def start(
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
         init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
-        began: since when the minutes of the settings count, on the clock of `time.perf_counter`; None is now.
+        began: since when the minutes of the settings count, on the clock of `time.perf_counter`; within them
+            all is over. None counts the time of steps and validations alone, each of the whole split.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
-    since = time.perf_counter() if began is None else began
     return with_own_state(
-        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, since))
+        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, began))
     )
 
 
@@ -185,7 +185,7 @@ class Trainer:
         device: DeviceType,
         should_stop: Callable[[], bool],
         init_from: Run | None,
-        began: float,
+        began: float | None,
     ) -> "Trainer":
         """Return the trainer of a new run, whose folder is emptied; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
@@ -196,7 +196,8 @@ class Trainer:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
         trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
-        trainer._plan_validations(began)
+        if began is not None:
+            trainer._plan_validations(began)
         if stepper.processes.is_first:
             _clear(folder)
             atomic_write(folder.tokenizer, dataset.folder.tokenizer.read_bytes())
@@ -274,7 +275,7 @@ class Trainer:
     def _has_lost_patience(self) -> bool:
         """Return whether to stop early: as asked for, or because a training by time only gets worse."""
         settings, state = self._settings, self._state
-        if settings.patience is None and state.segment.seconds is not None:
+        if settings.patience is None and state.segment.last_second is not None:
             return state.only_gets_worse()
         return state.has_lost(settings.patience)
 

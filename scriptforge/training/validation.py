@@ -1,8 +1,9 @@
 """Validation in a training: how often, how much of the split, and what that costs.
 
-A training of so many epochs reads the whole split each time. One of so many minutes pays for its validations,
-and for the evaluation of the kept weights at its end, out of the minutes: `plan` gives them a tenth. So on a
-slow machine, or in a short training, there are fewer of them, or they read a part of the split:
+A training of so many epochs reads the whole split each time; so does a trial of `tune`, since trials are
+compared. A training of so many minutes pays for its validations, and for the evaluation of the kept weights
+at its end, out of the minutes: `plan` gives them a tenth. So on a slow machine, or in a short training, there
+are fewer of them, or they read a part of the split:
 
     minutes 1, the whole split takes 0.4 s, exactly 9 s    7 validations of all; a third of it at the end
     minutes 10, the same                                   10 validations of all; all of it at the end
@@ -159,7 +160,7 @@ class Validator:
         """
         if segment.validations_due(reached) <= segment.validations_due(before):
             return False
-        if segment.seconds is None or reached >= 1 or not self.seconds:
+        if segment.last_second is None or reached >= 1 or not self.seconds:
             return True
         return sum(self.seconds) + self.seconds[-1] <= SHARE_OF_TIME * (second - segment.first_second)
 

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -17,7 +18,7 @@ from scriptforge.evaluation import evaluate_split
 from scriptforge.run.history import Validation
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.training.checkpoint import newest_checkpoint
+from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.events import Finished, Interrupted, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
@@ -159,11 +160,22 @@ class TestADeviceThatIsNotWaitedFor:
 def test_minutes_end_a_training(tiny_dataset: Dataset, folder: RunFolder) -> None:
     *middle, last = start(tiny_dataset, small(minutes=0.01), folder, "cpu")
     assert isinstance(last, Finished)
-    assert 0.15 <= last.seconds <= 0.65  # at least a quarter of the time is for steps
+    assert last.seconds == pytest.approx(0.6, abs=0.02)
     seconds = [report.validation.seconds for report in validated(middle)]
-    assert seconds == sorted(seconds)
-    assert 1 <= len(seconds) <= 5
-    assert seconds[-1] <= last.seconds
+    assert seconds == pytest.approx([0.12, 0.24, 0.36, 0.48, 0.6], abs=0.02)
+
+
+def test_minutes_that_count_from_a_moment_pay_for_all_that_follows(
+    tiny_dataset: Dataset, folder: RunFolder
+) -> None:
+    late = time.perf_counter() - 0.2
+    *_, last = start(tiny_dataset, small(minutes=0.02), folder, "cpu", began=late)
+    assert isinstance(last, Finished)
+    checkpoint, _ = newest_checkpoint(folder)
+    state, _ = read_state(checkpoint)
+    assert state.segment.last_second is not None
+    assert 0.6 <= state.segment.last_second <= 1.0
+    assert state.segment.seconds is not None and state.segment.seconds < state.segment.last_second
 
 
 def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, folder: RunFolder) -> None:
