@@ -59,9 +59,10 @@ def train(
         HubError: the run to begin with cannot be pulled.
     """
     began = time.perf_counter() if options.began is None else options.began
-    advice = dataset.description.advice_on_little_text()
     device = choose_device(options.device)
     init_from, notes = _open_init_from(workspace, options.init_from, on_progress)
+    if advice := dataset.description.advice_on_little_text():
+        notes.append(advice)
     with ProcessState().entered():  # the machine is measured with a small training
         settings = choose_settings(dataset, options, device, init_from)
     folder = workspace.new_run(name or workspace.free_run_name(dataset.name))
@@ -69,7 +70,7 @@ def train(
         workspace.refuse_overwriting(folder, force)
     recorders = recorders_of(folder, options.track)
     events = trainer.start(dataset, settings, folder, device, should_stop, init_from, began)
-    return _after([*notes, *([advice] if advice else [])], recorded(events, recorders))
+    return _with_notes(recorded(events, recorders), notes)
 
 
 def choose_settings(
@@ -184,8 +185,11 @@ def _open_init_from(
     return Run(folder), list(notes)
 
 
-def _after(
-    notes: list[str], events: Generator[TrainingEvent, None, None]
+def _with_notes(
+    events: Generator[TrainingEvent, None, None], notes: list[str]
 ) -> Generator[TrainingEvent, None, None]:
-    yield from map(Noted, notes)
-    yield from events
+    """Yield events, and notes after the first of them; a process that reports nothing has no first one."""
+    for first in events:
+        yield first
+        yield from map(Noted, notes)
+        yield from events

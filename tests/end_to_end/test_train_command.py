@@ -117,7 +117,7 @@ class TestFailing:
             workspace=stage.path, memory=12 * GIGABYTE,
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (1, "")
-        *_, problem, hint = done.stderr.splitlines()  # a note on the short text comes first
+        problem, hint = done.stderr.splitlines()
         assert problem == "Error: There is not enough memory for this model and batch."
         assert "batch_size" in hint
         assert all(
