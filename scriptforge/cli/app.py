@@ -4,6 +4,8 @@ A command is a plain function in a module of its own name, imported when it is u
 whole is set to is set here, so that the library changes nothing in a process that imports it.
 """
 
+import atexit
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -66,6 +68,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 def main() -> NoReturn:
     """Run the command line that the process was started with, and exit."""
     os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)
+    atexit.register(gc.freeze)  # else the interpreter looks through all of PyTorch for garbage before it ends
     if VARIABLE in os.environ:
         _complete()
     run_and_exit(lambda: _invoke(sys.argv[1:]))

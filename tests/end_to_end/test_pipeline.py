@@ -57,8 +57,8 @@ def test_eight_bits_are_measured_and_generate(stage: Stage) -> None:
 
 def test_the_same_seed_gives_the_same_script(stage: Stage) -> None:
     words = ("generate", "play", "--seed", "7", "--lines", "6", "--prime", "elaine")
-    printed = scriptforge(*words, workspace=stage.path)
-    told = scriptforge(*words, "--json", workspace=stage.path)
+    printed = scriptforge(*words, workspace=stage.path, fresh=True)
+    told = scriptforge(*words, "--json", workspace=stage.path, fresh=True)
     assert printed.returncode == told.returncode == 0
     assert printed.stderr == told.stderr == ""
     document = json.loads(told.stdout)

@@ -4,9 +4,10 @@ import re
 
 import pytest
 from support.command import SMALL, Stage
+from support.slow import slow
 from support.terminal import frames
 
-WIDTHS = (100, 80, 60)
+WIDTHS = [60, *slow([80, 100])]
 TRAINING = ("train", "--epochs", "20", "--set=validations=4", "--force", *SMALL)
 
 

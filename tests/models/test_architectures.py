@@ -234,8 +234,14 @@ def test_settings_make_a_config(arch: str) -> None:
     ("asked", "reason"),
     [
         ({"arch": "transformer", "hidden_size": 100, "heads": 3}, "3 heads cannot share 100 units"),
-        ({"arch": "transformer", "hidden_size": 65_536, "layers": 8, "memory": 4096}, "to look back on"),
-        ({"arch": "lstm-attention", "hidden_size": 65_536, "memory": 4096}, "to look back on"),
+        (
+            {"arch": "transformer", "hidden_size": 65_536, "layers": 8, "memory": 4096},
+            "numbers of memory are more than",
+        ),
+        (
+            {"arch": "lstm-attention", "hidden_size": 65_536, "memory": 4096},
+            "numbers of memory are more than",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_are_explained(asked: dict[str, Any], reason: str) -> None:

@@ -1,20 +1,28 @@
 """The real command, as a process of its own."""
 
+import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from support import prefork
 
 COMMAND = (sys.executable, "-m", "scriptforge")
 SMALL = (
     "--set=hidden_size=16", "--set=embedding_size=8", "--set=batch_size=4", "--set=sequence_length=16",
 )  # fmt: skip
 """Settings of a training that takes a second or two."""
+
+_PATIENCE = 300  # seconds
 
 
 @dataclass(frozen=True)
@@ -27,23 +35,66 @@ class Stage:
 
 
 def scriptforge(
-    *words: str | Path, workspace: Path, stdin: str | None = None, memory: int | None = None
+    *words: str | Path,
+    workspace: Path,
+    stdin: str | None = None,
+    memory: int | None = None,
+    fresh: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs one command to its end.
+    """Run one command to its end.
 
     Args:
         words: what follows `scriptforge`.
         workspace: where it runs.
         stdin: what is piped in; nothing, from nowhere, if None.
         memory: bytes of address space it may have.
+        fresh: whether the interpreter starts anew, which takes seconds, and not as a fork (`prefork`).
     """
+    if memory is None and not fresh and sys.platform == "linux":
+        return _forked(list(map(str, words)), workspace, stdin)
     command = (*COMMAND, *map(str, words))
     if memory is not None:
         command = ("sh", "-c", f'ulimit -v {memory // 1024}; exec "$@"', "sh", *command)
     source = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run(
-        command, cwd=workspace, env=environment(), capture_output=True, text=True, timeout=300, **source
+        command, cwd=workspace, env=environment(), capture_output=True, text=True, timeout=_PATIENCE, **source
     )
+
+
+@functools.cache
+def _server() -> prefork.Server:
+    return prefork.Server()
+
+
+def _forked(words: list[str], workspace: Path, stdin: str | None) -> subprocess.CompletedProcess[str]:
+    said = functools.partial(tempfile.TemporaryFile, "w+", encoding="utf-8")
+    with said() as output, said() as errors, _piped(stdin) as source:
+        files = [source, output.fileno(), errors.fileno()]
+        code = _server().run("scriptforge", words, workspace, environment(), files, _PATIENCE)
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(words, code, output.read(), errors.read())
+
+
+@contextlib.contextmanager
+def _piped(text: str | None) -> Iterator[int]:
+    """Yield a descriptor to read a text from: a pipe that somebody writes to, or nothing at all."""
+    if text is None:
+        with Path(os.devnull).open("rb") as nothing:
+            yield nothing.fileno()
+        return
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as pipe, os.fdopen(reading, "rb") as source:
+        writer = threading.Thread(target=_write_and_close, args=(pipe, text))
+        writer.start()
+        yield source.fileno()
+        source.close()
+        writer.join()
+
+
+def _write_and_close(pipe: TextIO, text: str) -> None:
+    with contextlib.suppress(BrokenPipeError), pipe:
+        pipe.write(text)
 
 
 def begin(*words: str | Path, workspace: Path) -> subprocess.Popen[str]:

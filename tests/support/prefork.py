@@ -1,0 +1,101 @@
+"""A process that has imported PyTorch, and forks itself into each command that it is asked to run.
+
+Importing PyTorch takes most of the seconds of a short command, and the tests run hundreds. A fork of a
+process that has imported it, and nothing else that a command imports, is as good as a new process for nearly
+all of them. They share what the interpreter decides when it starts: the seed of its hashes, its encodings.
+"""
+
+import atexit
+import gc
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+_LONGEST_REQUEST = 1 << 20  # bytes
+
+
+class Server:
+    """The process, as those who ask it to run commands see it; it ends with them."""
+
+    def __init__(self) -> None:
+        self._socket, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its_end:
+            self._process = subprocess.Popen(
+                (sys.executable, __file__, str(its_end.fileno())),
+                pass_fds=(its_end.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+        atexit.register(self.end)
+
+    def run(
+        self, module: str, words: list[str], folder: Path, environment: dict[str, str], files: list[int],
+        timeout: float,
+    ) -> int:  # fmt: skip
+        """Run a module as `python -m` does, and return its exit code.
+
+        Args:
+            module: its name.
+            words: what follows the name on the command line.
+            folder: the current directory of the command.
+            environment: its environment.
+            files: descriptors that become its stdin, stdout and stderr.
+            timeout: seconds after which this ends in `TimeoutError`, and the server with it.
+        """
+        request = json.dumps([module, words, str(folder), environment]).encode()
+        socket.send_fds(self._socket, [request], files)
+        self._socket.settimeout(timeout)
+        try:
+            return int(self._socket.recv(64))
+        except TimeoutError:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """End the process, and the command that it may be waiting for."""
+        self._socket.close()
+        self._process.terminate()
+        self._process.wait()
+        atexit.unregister(self.end)
+
+
+def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
+    """Wait for each command that is asked for; return what to run in a fork, and None at the end."""
+    while True:
+        request, files, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 3)
+        if not request:
+            return None
+        module, words, folder, environment = json.loads(request)
+        child = os.fork()
+        if not child:
+            requests.close()
+            for number, file in enumerate(files):
+                os.dup2(file, number)
+                os.close(file)
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.path[0] = folder
+            return module, words
+        for file in files:
+            os.close(file)
+        _, status = os.waitpid(child, 0)
+        requests.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+if __name__ == "__main__":
+    import numpy  # noqa: F401
+    import pyarrow  # noqa: F401
+    import pydantic  # noqa: F401
+    import torch  # noqa: F401
+
+    gc.freeze()  # what was imported is not looked through again in every fork
+    if asked := _serve(socket.socket(fileno=int(sys.argv[1]))):
+        module, words = asked
+        sys.argv[1:] = words
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
