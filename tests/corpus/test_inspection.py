@@ -312,6 +312,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
     assert peak(60_000) - peak(3000) < 30 << 20
 
 
+@pytest.mark.slow
 def test_real_corpora(shared_corpora: Path) -> None:
     found = inspect_path(shared_corpora / "seinfeld.txt")
     assert CloseNames("goerge", 2, "george") in found.close_names

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
+@pytest.mark.slow
 def test_committed_pages_are_what_the_code_makes(tmp_path: Path) -> None:
     generator = [sys.executable, str(REPOSITORY / "docs" / "making"), str(tmp_path / "made")]
     made = subprocess.run(generator, cwd=tmp_path, capture_output=True, text=True)

@@ -90,6 +90,7 @@ class TestTheWholeWay:
         report = scriptforge.originality(texts[0].text, model)
         assert report.words > 0
 
+    @pytest.mark.slow
     def test_a_training_is_continued(self, tiny_text: Path, tmp_path: Path) -> None:
         scriptforge.prepare(tiny_text, name="play", workspace=tmp_path)
         first = scriptforge.train("play", epochs=1, settings=TINY, device="cpu", workspace=tmp_path)

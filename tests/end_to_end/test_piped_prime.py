@@ -54,6 +54,7 @@ def test_a_file_is_read_whole(stage: Stage, tmp_path: Path, expected: str, words
         assert generate(*words, stage=stage, stdin=file.fileno()).stdout == expected
 
 
+@pytest.mark.slow
 def test_a_pipe_that_stays_silent_and_open_is_left_alone(stage: Stage) -> None:
     reader, writer = os.pipe()
     try:

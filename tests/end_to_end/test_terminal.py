@@ -31,6 +31,7 @@ def test_validations_stay_above_one_bar(stage: Stage, columns: int) -> None:
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.slow
 def test_trials_stand_in_one_table(stage: Stage, columns: int) -> None:
     command = ("tune", "--trials", "2", "--seconds", "1", "--study", f"wide{columns}")
     for frame in frames(*command, workspace=stage.path, columns=columns):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.slow import slow
 
 from scriptforge.copying import Index, examine, lines_of_script, lines_of_text
 from scriptforge.copying.index import fold
@@ -111,7 +112,7 @@ def longest_copy(written: str | list[Element]) -> int:
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["script", "plain"])
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", ["word", *slow(["bpe", "char"])])
 @settings(max_examples=25)
 @given(words=st.integers(1, 6), eagerness=st.sampled_from([0.8, 0.98, 1.0]), seed=st.integers(0, 1_000_000))
 def test_no_copy_is_longer_than_the_limit(

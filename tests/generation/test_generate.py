@@ -110,7 +110,7 @@ def test_the_last_word_of_a_prime_is_whole(vocabulary: Vocabulary, untrained_mod
         if vocabulary.is_text[id_] and text[:1].isalnum()
     ]
     model = biased(untrained_model(vocabulary), joining or [vocabulary.end])
-    request = replace(WILD, prime=prime, lines=1, count=20)
+    request = replace(WILD, prime=prime, lines=1, count=5)
     word = prime.split()[-1]
     for text in generate(model, vocabulary, request):
         assert re.search(rf"\b{word}\b", text.text), text.text

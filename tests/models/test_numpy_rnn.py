@@ -231,6 +231,7 @@ def test_the_exercise_of_the_benchmark_computes_the_same() -> None:
         np.testing.assert_allclose(summed[name].T.squeeze(), 25 * gradient, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_program_on_the_page_learns_hello_world_by_heart() -> None:
     page = Path(__file__).parents[2] / "docs" / "explanation" / "an-rnn-in-numpy.md"
     program = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)

@@ -67,6 +67,7 @@ print(json.dumps([key for key in before if before[key] != after[key]]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_training_and_a_text_leave_the_process_as_it_was(tiny_dataset: Dataset, tmp_path: Path) -> None:
     ran = subprocess.run(

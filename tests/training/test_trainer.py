@@ -178,6 +178,7 @@ def test_minutes_that_count_from_a_moment_pay_for_all_that_follows(
     assert state.segment.seconds is not None and state.segment.seconds < state.segment.last_second
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, folder: RunFolder) -> None:
     hopeless = small(epochs=40, validations=40, patience=2, learning_rate=1.0, warmup=0)
     validations = validations_of(tiny_dataset, folder, hopeless)

@@ -74,6 +74,7 @@ class TestTrials:
         assert outcome.default == figures[0]
         assert not list(folder.trials.iterdir()), "no training is kept"
 
+    @pytest.mark.slow
     def test_the_same_seed_tries_the_same(self, tmp_path: Path, tiny_dataset: Dataset, plan: Plan) -> None:
         chosen = []
         for name in ("one", "two"):
@@ -101,6 +102,7 @@ class TestTrials:
         with pytest.raises(UsageError, match="another dataset named “harbour”"):
             copied_into_workspace(tiny_dataset, Workspace(tmp_path))
 
+    @pytest.mark.slow
     def test_trials_that_fail_do_not_end_the_search(
         self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
     ) -> None:
@@ -159,6 +161,7 @@ class TestTrials:
 
 
 class TestGoingOn:
+    @pytest.mark.slow
     def test_to_more_trials(self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan) -> None:
         for trials in (2, 2, 4):
             with open_study(folder, None, tiny_dataset, replace(plan, trials=trials)) as study:

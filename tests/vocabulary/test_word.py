@@ -92,6 +92,7 @@ def test_nearest_known_words_are_suggested() -> None:
 
 
 @pytest.mark.parametrize("corpus", ["seinfeld.txt", "tinyshakespeare.txt"])
+@pytest.mark.slow
 def test_real_lines_come_back_for_little(corpus: str, shared_corpora: Path) -> None:
     lines = (shared_corpora / corpus).read_text(encoding="utf-8").splitlines()[:30_000]
     vocabulary = Vocabulary.train(lines, "word", plain=True)
