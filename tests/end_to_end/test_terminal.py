@@ -8,7 +8,7 @@ from support.slow import slow
 from support.terminal import frames
 
 WIDTHS = [60, *slow([80, 100])]
-TRAINING = ("train", "--epochs", "20", "--set=validations=4", "--force", *SMALL)
+TRAINING = ("train", "--epochs", "12", "--set=validations=4", "--force", *SMALL)
 
 
 def lines_that_begin(frame: list[str], beginning: str) -> list[str]:

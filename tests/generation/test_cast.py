@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.slow import slow
 
 from scriptforge.errors import UsageError
 from scriptforge.generation import generate
@@ -32,11 +33,9 @@ def speakers(vocabulary: Vocabulary, make: Make, **asked: Any) -> list[list[str]
 @pytest.mark.parametrize(
     "cast",
     [
-        ("jerry", "Elaine"),
-        ("uncle leo",),
         ("ELAINE (O.S.)", "Cop_2"),
-        ("newman",),  # has no token of his own
-        ("newman", "Jerry", "what"),
+        ("newman", "Jerry", "what"),  # Newman and What have no tokens of their own
+        *slow([("jerry", "Elaine"), ("uncle leo",), ("newman",)]),
     ],
 )
 def test_nobody_but_the_cast_ever_speaks(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.slow import slow
 
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.script import Element, cast
@@ -237,7 +238,7 @@ def test_much_of_anything_is_read_in_passing(unit: str, end: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("line", ["/* cut", "ANNA", "[[ note", "*"])
+@pytest.mark.parametrize("line", ["/* cut", *slow(["ANNA", "[[ note", "*"])])
 def test_a_text_without_end_is_read_as_it_comes(line: str) -> None:
     lines = chain([line], repeat("It rains and rains."))
     assert len(list(islice(read(lines, format="fountain"), 3))) == 3

@@ -174,6 +174,7 @@ def test_a_title_of_several_lines_is_read_on_one() -> None:
     assert read_back(lines).title == "Tea for *Two*"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", CORPORA)
 def test_real_scripts_survive(shared_corpora: Path, file: str) -> None:
     with (shared_corpora / file).open(encoding="utf-8") as lines:
@@ -297,6 +298,7 @@ def test_other_programs_find_the_same_speeches(script: Script) -> None:
     assert_others_read_the_same(script)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", CORPORA)
 def test_other_programs_find_the_same_speeches_in_real_scripts(shared_corpora: Path, file: str) -> None:
     with (shared_corpora / file).open(encoding="utf-8") as lines:
