@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
     from scriptforge.dataset import Dataset
     from scriptforge.evaluation import EvaluationReport
-    from scriptforge.generation import GeneratedText
+    from scriptforge.generation.generate import GeneratedText
     from scriptforge.generation.generate import Session
-    from scriptforge.hub import PushResult
+    from scriptforge.hub.push import PushResult
     from scriptforge.net.client import ProgressCallback
     from scriptforge.run.run import Run
     from scriptforge.training.events import TrainingEvent
@@ -121,7 +121,7 @@ def load(
     Raises:
         ScriptforgeError: there is none, or it cannot be used.
     """
-    from scriptforge.hub import find_run
+    from scriptforge.hub.pull import find_run
     from scriptforge.run.run import Run
 
     found = Workspace.find(workspace)
@@ -354,7 +354,7 @@ def push(
     Raises:
         HubError: the run is not finished, or cannot be sent.
     """
-    from scriptforge.hub import push as push_run
+    from scriptforge.hub.push import push as push_run
 
     opened = _model(model, workspace)
     return push_run(opened.workspace, opened.run, with_fields(options or PushOptions(), fields))
@@ -379,7 +379,7 @@ def pull(
         HubError: the model cannot be had, or is not what its commit says.
         ScriptforgeError: it is not a model that scriptforge wrote.
     """
-    from scriptforge.hub import pull as pull_run
+    from scriptforge.hub.pull import pull as pull_run
     from scriptforge.run.run import Run
 
     found = Workspace.find(workspace)

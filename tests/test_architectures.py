@@ -13,8 +13,9 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
-from scriptforge.generation import generate
-from scriptforge.hub import build_payload, build_space_payload, pull
+from scriptforge.generation.generate import generate
+from scriptforge.hub.pull import pull
+from scriptforge.hub.push import build_payload, build_space_payload
 from scriptforge.models import inference_model
 from scriptforge.options import GenerateOptions, TrainOptions
 from scriptforge.run.run import Run

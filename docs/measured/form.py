@@ -23,7 +23,7 @@ from torch import Tensor
 
 from scriptforge import __version__
 from scriptforge.cli.app import run
-from scriptforge.generation import GeneratedText, generate
+from scriptforge.generation.generate import GeneratedText, generate
 from scriptforge.generation.decoding import DecodingLoop, ModelDecoder
 from scriptforge.generation.grammar import Grammar, Position
 from scriptforge.generation.sampling import Sampler

@@ -35,7 +35,7 @@ from scriptforge.copying import (
 )
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
-from scriptforge.generation import Generation, generate
+from scriptforge.generation.generate import Generation, generate
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run

@@ -30,7 +30,7 @@ def demo(
 
     from scriptforge.corpus.prepare import prepare
     from scriptforge.dataset import Dataset
-    from scriptforge.generation import stream
+    from scriptforge.generation.generate import stream
     from scriptforge.run.run import Run
     from scriptforge.tracking.train import train
     from scriptforge.training.devices import keep_freed_memory

@@ -295,7 +295,7 @@ def _open_session(
     name: str | None, options: GenerateOptions, workspace_path: Path | None, output: Output, check: bool
 ) -> "Session":
     from scriptforge.generation.generate import Session
-    from scriptforge.hub import find_run
+    from scriptforge.hub.pull import find_run
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 

@@ -21,7 +21,7 @@ def pull(
     """Download a model from the Hugging Face Hub, verified before it becomes a run."""
     output = Output(as_json, quiet)
 
-    from scriptforge.hub import pull as pull_model
+    from scriptforge.hub.pull import pull as pull_model
     from scriptforge.workspace import Workspace
 
     with output.progress() as on_progress:

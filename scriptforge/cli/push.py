@@ -10,7 +10,7 @@ from scriptforge.cli.tables import facts
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.hub import PushResult
+    from scriptforge.hub.push import PushResult
 
 
 def push(
@@ -45,7 +45,7 @@ def push(
     """Share a run on the Hugging Face Hub, with a model card."""
     output = Output(as_json, quiet)
 
-    from scriptforge.hub import push as push_run
+    from scriptforge.hub.push import push as push_run
     from scriptforge.options import PushOptions
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace

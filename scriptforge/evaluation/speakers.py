@@ -22,7 +22,7 @@ import numpy as np
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
-from scriptforge.generation import generate
+from scriptforge.generation.generate import generate
 from scriptforge.models import LanguageModel
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, speaker_key

@@ -6,13 +6,16 @@ Knows nothing of how a text is written, and nothing of runs.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.generate import GeneratedText
 from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS, WRITERS, write, write_several
 from scriptforge.screenplay.fountain import PAGE_BREAK
 from scriptforge.screenplay.script import Script
 from scriptforge.workspace import atomic_write
+
+if TYPE_CHECKING:
+    from scriptforge.generation.generate import GeneratedText
 
 TEXT_FORMAT = "txt"
 """The format of which plain text can be, too."""
@@ -63,7 +66,7 @@ def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
         )
 
 
-def lay_out(text: GeneratedText, format: str) -> str:
+def lay_out(text: "GeneratedText", format: str) -> str:
     """Return a text in a format, a key of `scriptforge.screenplay.formats.WRITERS`.
 
     Raises:
@@ -74,7 +77,7 @@ def lay_out(text: GeneratedText, format: str) -> str:
     return write(_script(text, format), format)
 
 
-def lay_out_several(texts: Sequence[GeneratedText], format: str) -> str:
+def lay_out_several(texts: "Sequence[GeneratedText]", format: str) -> str:
     """Return several texts in one document; in `txt`, each under its seed.
 
     Raises:
@@ -92,7 +95,7 @@ def _heading(text: GeneratedText) -> str:
     return f"--- seed {text.seed} ---"
 
 
-def _script(text: GeneratedText, format: str) -> Script:
+def _script(text: "GeneratedText", format: str) -> Script:
     if not text.elements:
         raise UsageError(
             f"This model writes plain text, which cannot be laid out as {format}.",
@@ -135,7 +138,7 @@ class Destination:
             check_several(count, self.format, self.path.stem or "FOLDER")
             self._refuse_overwriting(self.path)
 
-    def write(self, texts: Sequence[GeneratedText], name: str) -> Iterator[tuple[Path, list[GeneratedText]]]:
+    def write(self, texts: "Sequence[GeneratedText]", name: str) -> "Iterator[tuple[Path, list[GeneratedText]]]":
         """Write texts; in a folder, each file has a name and its seed in its own.
 
         Yields:
@@ -171,7 +174,7 @@ class Destination:
         if self.path.is_dir():
             raise UsageError(f"{self.path} is a folder.", "Name the file that is to go on: -o page.txt")
 
-    def _whole(self, texts: Sequence[GeneratedText]) -> str:
+    def _whole(self, texts: "Sequence[GeneratedText]") -> str:
         """Return all that the file is to hold: what it holds already, if that stays, and the texts."""
         news = lay_out_several(texts, self.format)
         if not self.append or not self.path.exists():
@@ -192,7 +195,7 @@ class Destination:
 
 
 def save(
-    texts: Sequence[GeneratedText],
+    texts: "Sequence[GeneratedText]",
     path: str | Path,
     *,
     format: str | None = None,

@@ -11,7 +11,7 @@ from scriptforge.copying import OriginalityReport, examine_texts
 from scriptforge.copying.view import figure_rows
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError
-from scriptforge.generation import generate
+from scriptforge.generation.generate import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.records import InitFrom, RunDescription
 from scriptforge.run.run import Run

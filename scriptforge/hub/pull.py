@@ -2,6 +2,7 @@
 
 The commit is settled first, and every file must have the size and the hash that the commit gives it. Files
 are downloaded into a folder beside the run's and opened there; only a model that can be used becomes the run.
+PyTorch is imported when one is opened: to find a run that is here already takes none.
 """
 
 import shutil
@@ -27,7 +28,6 @@ from scriptforge.net.client import (
     watch_folder,
 )
 from scriptforge.run.records import LARGEST_CONFIG, RunDescription
-from scriptforge.run.run import LARGEST_HEADER, LARGEST_VOCABULARY, Run, weights_size
 from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ class _Download:
                     f"{self.repository} has no {name}, so it is not a scriptforge model.",
                     "Pull a repository that was made with scriptforge push.",
                 )
+        from scriptforge.run.run import LARGEST_HEADER, LARGEST_VOCABULARY, weights_size
+
         hashes = {folder.config.name: self._fetch_file(folder.config, LARGEST_CONFIG)}
         limit = weights_size(RunDescription.load(folder)) + LARGEST_HEADER
         hashes[folder.tokenizer.name] = self._fetch_file(folder.tokenizer, LARGEST_VOCABULARY)
@@ -226,6 +228,8 @@ def _incoming_folder(folder: RunFolder) -> Iterator[RunFolder]:
 
 def _accept(incoming: RunFolder, folder: RunFolder, record: HubRecord) -> None:
     """Move downloaded files to the run's folder with their record, once they prove to be a model."""
+    from scriptforge.run.run import Run
+
     Run(incoming)
     with atomic_folder(folder.path) as new:
         for name in record.files:

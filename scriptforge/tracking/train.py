@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from scriptforge.config import PRESETS, DeviceType, Settings, collect_settings, complete, resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.hub import find_run
+from scriptforge.hub.pull import find_run
 from scriptforge.models import refuse_foreign
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import DEFAULT_MINUTES, TrainOptions

@@ -18,7 +18,7 @@ import numpy as np
 
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Evaluation, Figures, beginnings, evaluate_split, extent, stream_figures
-from scriptforge.generation import generate
+from scriptforge.generation.generate import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.training.devices import of_first_process
 from scriptforge.training.schedule import TrainingSegment

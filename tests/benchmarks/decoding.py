@@ -31,7 +31,7 @@ from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
-from scriptforge.generation import Generation
+from scriptforge.generation.generate import Generation
 from scriptforge.models import inference_model
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.options import GenerateOptions, PrepareOptions

@@ -249,7 +249,7 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
 
 def writing_speed(folder: RunFolder) -> float:
     """Characters that a model writes in a second: the median of several texts of one length."""
-    from scriptforge.generation import generate
+    from scriptforge.generation.generate import generate
     from scriptforge.options import GenerateOptions
     from scriptforge.run.run import Run
 

@@ -7,7 +7,7 @@ import pytest
 from support.command import SMALL, Stage, scriptforge
 from support.tiny import comedy
 
-from scriptforge.generation import generate
+from scriptforge.generation.generate import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read

@@ -8,7 +8,7 @@ import pytest
 from support.slow import slow
 
 from scriptforge.errors import UsageError
-from scriptforge.generation import generate
+from scriptforge.generation.generate import generate
 from scriptforge.generation.cast import check_known
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from scriptforge.errors import RunError, UsageError
-from scriptforge.generation import Generation
+from scriptforge.generation.generate import Generation
 from scriptforge.generation.decoding import DecodingState, load_state, save_state
 from scriptforge.generation.transcript import cut_back
 from scriptforge.models.recurrent import Recurrent

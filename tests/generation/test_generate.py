@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scriptforge.errors import UsageError
-from scriptforge.generation import Generation, generate, stream
+from scriptforge.generation.generate import Generation, generate, stream
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read

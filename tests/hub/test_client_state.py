@@ -17,7 +17,7 @@ from support.loopback_hub import Fault, Hub
 from support.pushing import push_run
 
 from scriptforge.errors import HubError
-from scriptforge.hub import pull
+from scriptforge.hub.pull import pull
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder, Workspace
 

@@ -11,7 +11,7 @@ from support.pushing import push_run
 from support.slow import slow
 
 from scriptforge.errors import HubError
-from scriptforge.hub import pull
+from scriptforge.hub.pull import pull
 from scriptforge.net import errors as network
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder, Workspace

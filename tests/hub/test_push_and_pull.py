@@ -14,8 +14,9 @@ from support.tiny import finish, prepared, small
 from scriptforge.cli.app import run as run_command
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
-from scriptforge.generation import generate
-from scriptforge.hub import build_payload, find_run, pull
+from scriptforge.generation.generate import generate
+from scriptforge.hub.pull import find_run, pull
+from scriptforge.hub.push import build_payload
 from scriptforge.net.client import user_name
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run

@@ -122,7 +122,7 @@ def test_a_script_appears_and_the_same_seed_gives_the_same(site: Site, tiny_run:
 
 
 def test_the_page_writes_what_python_writes_at_temperature_zero(site: Site, tiny_run: RunFolder) -> None:
-    from scriptforge.generation import generate
+    from scriptforge.generation.generate import generate
     from scriptforge.options import GenerateOptions
 
     run = Run(tiny_run)
@@ -138,7 +138,7 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(site: Site, tiny
 def test_every_level_is_written_as_python_writes_it(
     site: Site, tiny_text: Path, tmp_path: Path, level: str, plain: bool
 ) -> None:
-    from scriptforge.generation import generate
+    from scriptforge.generation.generate import generate
     from scriptforge.options import GenerateOptions
 
     options: dict[str, Any] = {"level": level, "plain": plain}

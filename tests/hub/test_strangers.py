@@ -10,7 +10,7 @@ from support.loopback_hub import Hub
 from support.zoo import ZOO
 
 from scriptforge.errors import ScriptforgeError
-from scriptforge.hub import pull
+from scriptforge.hub.pull import pull
 from scriptforge.workspace import RunFolder, Workspace
 
 
@@ -42,7 +42,7 @@ PULL_ALL = """
 import sys
 from pathlib import Path
 from scriptforge.errors import ScriptforgeError
-from scriptforge.hub import pull
+from scriptforge.hub.pull import pull
 from scriptforge.workspace import Workspace
 for number in range(int(sys.argv[1])):
     try:

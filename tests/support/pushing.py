@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scriptforge.hub import PushResult, push
+from scriptforge.hub.push import PushResult, push
 from scriptforge.options import PushOptions
 from scriptforge.run.run import Run
 from scriptforge.workspace import Workspace

@@ -21,8 +21,9 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.evaluation import evaluate_split
-from scriptforge.generation import generate
-from scriptforge.hub import build_payload, build_space_payload, pull
+from scriptforge.generation.generate import generate
+from scriptforge.hub.pull import pull
+from scriptforge.hub.push import build_payload, build_space_payload
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.training.events import Validated
