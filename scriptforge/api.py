@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
     from scriptforge.dataset import Dataset
     from scriptforge.evaluation import EvaluationReport
-    from scriptforge.generation.generate import GeneratedText
-    from scriptforge.generation.generate import Session
+    from scriptforge.generation.generate import GeneratedText, Session
     from scriptforge.hub.push import PushResult
     from scriptforge.net.client import ProgressCallback
     from scriptforge.run.run import Run

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from scriptforge import __version__
 from scriptforge.cli.app import run
-from scriptforge.generation.generate import GeneratedText, generate
 from scriptforge.generation.decoding import DecodingLoop, ModelDecoder
+from scriptforge.generation.generate import GeneratedText, generate
 from scriptforge.generation.grammar import Grammar, Position
 from scriptforge.generation.sampling import Sampler
 from scriptforge.models import inference_model

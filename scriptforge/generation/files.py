@@ -138,7 +138,9 @@ class Destination:
             check_several(count, self.format, self.path.stem or "FOLDER")
             self._refuse_overwriting(self.path)
 
-    def write(self, texts: "Sequence[GeneratedText]", name: str) -> "Iterator[tuple[Path, list[GeneratedText]]]":
+    def write(
+        self, texts: "Sequence[GeneratedText]", name: str
+    ) -> "Iterator[tuple[Path, list[GeneratedText]]]":
         """Write texts; in a folder, each file has a name and its seed in its own.
 
         Yields:

@@ -196,12 +196,12 @@ class Trainer:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
         trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
-        if began is not None:
-            trainer._plan_validations(began)
         if stepper.processes.is_first:
             _clear(folder)
             atomic_write(folder.tokenizer, dataset.folder.tokenizer.read_bytes())
         trainer._save_request()
+        if began is not None:
+            trainer._plan_validations(began)
         return trainer
 
     @classmethod
@@ -229,9 +229,9 @@ class Trainer:
         share = state.segment.validation_share
         segment = TrainingSegment.of(length, steps_per_epoch, state.step, state.seconds)
         state.segment = replace(segment, validation_share=share)
-        self._plan_validations(began)
         self._is_impatient = False
         self._save_request()
+        self._plan_validations(began)
 
     def has_finished(self) -> bool:
         """Return whether the run has reached the end that was planned, and has a result."""
@@ -252,8 +252,8 @@ class Trainer:
                 # Only the first process has the history that tells whether patience is lost.
                 lost, second = self._has_lost_patience(), state.seconds
                 state.seconds, self._is_impatient = processes.agree(clock.seconds(), lost)
-                self._validator.seconds.append(state.seconds - second)
                 self._save()
+                self._validator.seconds.append(state.seconds - second + self._validator.checkpoint_seconds)
             elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
             if clock.rings(_SECONDS_BETWEEN_EVENTS):
@@ -280,7 +280,10 @@ class Trainer:
         return state.has_lost(settings.patience)
 
     def _plan_validations(self, began: float) -> None:
-        """Let the minutes of a segment pay for its validations, and for all since `began`."""
+        """Let the minutes of a segment pay for its validations, and for all since `began`.
+
+        Comes after the first checkpoint, which tells how long one takes to save.
+        """
         state = self._state
         if state.segment.seconds is not None:
             share = state.segment.validation_share if state.history else None
@@ -361,10 +364,13 @@ class Trainer:
         stepper, state = self._stepper, self._state
         self._read_losses()
         stepper.check_numbers(state.step)
+        began = time.perf_counter()
         moment = stepper.moment()
         if stepper.processes.is_first:
             save_checkpoint(self._folder, moment, state, stepper.identity())
         self._saved_second = state.seconds
+        seconds, _ = stepper.processes.agree(time.perf_counter() - began, False)
+        self._validator.checkpoint_seconds = seconds
 
     def _finish(self, clock: Clock) -> Finished:
         """Evaluate the best weights exactly, and write the result into the run's config."""

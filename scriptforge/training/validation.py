@@ -47,19 +47,21 @@ class Costs:
 
     Attributes:
         sample: to write a sample.
+        saving: to save the weights if they are the best, and a checkpoint.
         fast: to read it in the arithmetic of the training, many rows at once.
         exact: to evaluate it under both protocols.
         tokens: how long it is.
     """
 
     sample: float
+    saving: float
     fast: float
     exact: float
     tokens: int
 
     def validation(self, share: float) -> float:
-        """Return what a validation of a share of the split takes."""
-        return self.sample + share * self.fast
+        """Return what a validation of a share of the split takes, with all that is saved after it."""
+        return self.sample + self.saving + share * self.fast
 
     @property
     def smallest_share(self) -> float:
@@ -76,7 +78,8 @@ class Validator:
         seed: of the samples.
 
     Attributes:
-        seconds: what each validation took.
+        seconds: what each validation took, with all that was saved after it.
+        checkpoint_seconds: what the latest checkpoint took to save.
     """
 
     def __init__(self, stepper: Stepper, dataset: Dataset, seed: int) -> None:
@@ -84,6 +87,7 @@ class Validator:
         self._dataset = dataset
         self._seed = seed
         self.seconds: list[float] = []
+        self.checkpoint_seconds = 0.0
 
     def figures(self, share: float) -> Figures:
         """Return the loss on a share of the split, in the arithmetic of the training.
@@ -113,13 +117,16 @@ class Validator:
 
     @cached_property
     def costs(self) -> Costs:
-        """Return what validations cost with this model on this machine, measured with short ones."""
+        """Return what validations cost with this model on this machine, measured with short ones.
+
+        A checkpoint holds the weights and at least as much of the optimizer's: the weights take half as long.
+        """
         tokens = len(self._dataset.ids("validation"))
         share = min(1.0, _PROBE / tokens)
         sample = _seconds(self.sample)
         fast = _seconds(lambda: self.figures(share))
         exact = _seconds(lambda: self.evaluation(share))
-        return Costs(sample, fast / share, exact / share, tokens)
+        return Costs(sample, 1.5 * self.checkpoint_seconds, fast / share, exact / share, tokens)
 
     def plan(self, segment: TrainingSegment, *, spent: float, share: float | None) -> TrainingSegment:
         """Return a segment with the validations that it can pay for, the same one in every process.
@@ -200,7 +207,7 @@ def plan(
     left = max(0.0, budget - at_end)
     if share is None:
         wanted = min(segment.validations, max(_FEWEST, int(left / costs.validation(1.0))))
-        share = min(1.0, max(costs.smallest_share, (left / wanted - costs.sample) / costs.fast))
+        share = min(1.0, max(costs.smallest_share, (left / wanted - costs.validation(0.0)) / costs.fast))
     one = costs.validation(share)
     seconds_at_end = min(one + at_end, seconds / 2)
     return replace(

@@ -8,8 +8,8 @@ import pytest
 from support.slow import slow
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.generate import generate
 from scriptforge.generation.cast import check_known
+from scriptforge.generation.generate import generate
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import speaker_key

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from scriptforge.errors import RunError, UsageError
-from scriptforge.generation.generate import Generation
 from scriptforge.generation.decoding import DecodingState, load_state, save_state
+from scriptforge.generation.generate import Generation
 from scriptforge.generation.transcript import cut_back
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions

@@ -1,5 +1,7 @@
 """Validations are paid for out of the minutes of a training."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ def test_all_ends_with_the_minutes_and_steps_have_a_quarter_of_them(
 def test_a_tenth_of_the_time_pays_for_all_but_the_smallest_parts(
     fast: float, exact: float, length: float
 ) -> None:
-    costs = Costs(sample=0.05, fast=fast, exact=exact, tokens=100_000)
+    costs = Costs(sample=0.05, saving=0.0, fast=fast, exact=exact, tokens=100_000)
     planned = plan(minute(10, length), costs)
     validations = planned.validations * costs.validation(planned.validation_share)
     at_end = planned.seconds_at_end - costs.validation(planned.validation_share)
@@ -47,22 +49,29 @@ def test_a_tenth_of_the_time_pays_for_all_but_the_smallest_parts(
 
 
 def test_cheap_validations_are_those_that_were_asked_for() -> None:
-    planned = plan(minute(10), Costs(sample=0.01, fast=0.05, exact=0.5, tokens=50_000))
+    planned = plan(minute(10), Costs(sample=0.01, saving=0.0, fast=0.05, exact=0.5, tokens=50_000))
     assert (planned.validations, planned.validation_share) == (10, 1.0)
     assert planned.seconds_at_end == pytest.approx(0.56)
 
 
 def test_dear_validations_are_few_and_then_read_a_part() -> None:
-    fewer = plan(minute(10), Costs(sample=0.0, fast=0.5, exact=1.0, tokens=50_000))
+    fewer = plan(minute(10), Costs(sample=0.0, saving=0.0, fast=0.5, exact=1.0, tokens=50_000))
     assert (fewer.validations, fewer.validation_share) == (10, 1.0)
-    fewer = plan(minute(10), Costs(sample=0.0, fast=0.7, exact=1.0, tokens=50_000))
+    fewer = plan(minute(10), Costs(sample=0.0, saving=0.0, fast=0.7, exact=1.0, tokens=50_000))
     assert (fewer.validations, fewer.validation_share) == (7, 1.0)
-    parts = plan(minute(10), Costs(sample=0.0, fast=5.0, exact=3.0, tokens=50_000))
+    parts = plan(minute(10), Costs(sample=0.0, saving=0.0, fast=5.0, exact=3.0, tokens=50_000))
     assert (parts.validations, parts.validation_share) == (4, 0.15)
 
 
+def test_what_is_saved_is_paid_for_too() -> None:
+    cheap = Costs(sample=0.0, saving=0.0, fast=0.1, exact=1.0, tokens=50_000)
+    planned = plan(minute(10), replace(cheap, saving=1.5))
+    assert planned.validations == 3
+    assert planned.seconds_at_end == pytest.approx(plan(minute(10), cheap).seconds_at_end + 1.5)
+
+
 def test_a_share_that_is_settled_stays() -> None:
-    planned = plan(minute(10), Costs(sample=0.0, fast=0.1, exact=1.0, tokens=50_000), share=0.25)
+    planned = plan(minute(10), Costs(sample=0.0, saving=0.0, fast=0.1, exact=1.0, tokens=50_000), share=0.25)
     assert planned.validation_share == 0.25
 
 
