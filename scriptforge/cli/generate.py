@@ -294,14 +294,16 @@ def _has_input(output: Output) -> bool:
 def _open_session(
     name: str | None, options: GenerateOptions, workspace_path: Path | None, output: Output, check: bool
 ) -> "Session":
-    from scriptforge.generation.generate import Session
     from scriptforge.hub.pull import find_run
-    from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
     workspace = Workspace.find(workspace_path)
     with output.progress() as progress:
         folder, notes = find_run(workspace, name, on_progress=progress)
+
+    from scriptforge.generation.generate import Session  # imports PyTorch, which takes seconds
+    from scriptforge.run.run import Run
+
     for note in [*notes, *([] if name else [f"Run {folder.name}, the latest."])]:
         output.note(note)
     run = Run(folder)

@@ -91,7 +91,7 @@ def lay_out_several(texts: "Sequence[GeneratedText]", format: str) -> str:
     return write_several([_script(text, format) for text in texts], format)
 
 
-def _heading(text: GeneratedText) -> str:
+def _heading(text: "GeneratedText") -> str:
     return f"--- seed {text.seed} ---"
 
 

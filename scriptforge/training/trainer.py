@@ -287,8 +287,7 @@ class Trainer:
         state = self._state
         if state.segment.seconds is not None:
             share = state.segment.validation_share if state.history else None
-            spent = time.perf_counter() - began
-            state.segment = self._validator.plan(state.segment, spent=spent, share=share)
+            state.segment = self._validator.plan(state.segment, began=began, share=share)
 
     def _step(self, progress: float) -> None:
         state = self._state

@@ -36,6 +36,9 @@ _SHORTEST_ROW = 2048
 _FEWEST = 4
 """Validations before a smaller part of the split is read each time."""
 
+_START_AND_END = 1.5
+"""Seconds that a process takes to begin and to end on a slow machine, which it cannot measure itself."""
+
 _SMALLEST_PART = 4096
 _PROBE = 512
 """Tokens of the smallest part that is read, and of the text that is read to measure the speed."""
@@ -128,17 +131,19 @@ class Validator:
         exact = _seconds(lambda: self.evaluation(share))
         return Costs(sample, 1.5 * self.checkpoint_seconds, fast / share, exact / share, tokens)
 
-    def plan(self, segment: TrainingSegment, *, spent: float, share: float | None) -> TrainingSegment:
+    def plan(self, segment: TrainingSegment, *, began: float, share: float | None) -> TrainingSegment:
         """Return a segment with the validations that it can pay for, the same one in every process.
 
         Args:
             segment: has seconds.
-            spent: seconds before the first step.
+            began: since when they count, on the clock of `time.perf_counter`.
             share: how much of the split each validation reads, where that is settled.
         """
         planned = segment
         if self._stepper.processes.is_first:
-            planned = plan(segment, self.costs, spent=spent, share=share)
+            costs = self.costs
+            spent = time.perf_counter() - began + _START_AND_END
+            planned = plan(segment, costs, spent=spent, share=share)
         numbers = (
             planned.seconds or 0.0,
             planned.validations,
