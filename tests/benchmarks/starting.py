@@ -1,6 +1,7 @@
 """How soon the command line answers, beside a Python that imports what every command line here is made with.
 
-Each is a process of its own, from its start to its end, and they take turns.
+Each is a process of its own, from its start to its end or to the first thing that a terminal shows, and they
+take turns.
 """
 
 import subprocess
@@ -10,10 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from support.command import SMALL, scriptforge
+from support.terminal import frames
+from support.tiny import comedy
+
 from benchmarks.harness import compare
 from benchmarks.results import Comparison
 
-ROUNDS = 15
+ROUNDS, FEWER_ROUNDS = 15, 5
 PYTHON, TYPER, HELP = "python", "python -c 'import typer'", "scriptforge --help"
 COMMANDS = {
     HELP: ["--help"],
@@ -21,8 +26,30 @@ COMMANDS = {
     "scriptforge runs": ["runs"],
 }
 
+WORDS = {
+    "demo": (),
+    "prepare": ("harbour.txt", "--force"),
+    "train": ("harbour", "--name", "other", "--force", "--epochs", "1"),
+    "tune": ("harbour", "--trials", "1", "--seconds", "1"),
+    "generate": (),
+    "evaluate": (),
+    "originality": ("harbour.txt",),
+    "push": ("ann/play", "--dry-run"),
+    "pull": ("ann/play",),
+    "runs": (),
+    "doctor": (),
+    "rename": ("play", "play"),
+    "remove": ("nothing",),
+}
+"""What is typed after each command, in a workspace with a text, a dataset and a run."""
+
 
 def run() -> list[Comparison]:
+    """Milliseconds until each has answered, and until a person sees that a command does something."""
+    return [*answers(), *signs()]
+
+
+def answers() -> list[Comparison]:
     """Milliseconds until each has answered."""
     with TemporaryDirectory() as folder:
         contenders = {
@@ -45,5 +72,30 @@ def process(words: Sequence[str], folder: str) -> Callable[[], float]:
         begun = time.perf_counter()
         subprocess.run(command, cwd=folder, capture_output=True, check=True)
         return 1000 * (time.perf_counter() - begun)
+
+    return milliseconds
+
+
+def signs() -> list[Comparison]:
+    """Milliseconds until each command has shown something in a terminal."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "harbour.txt").write_text(comedy(400), encoding="utf-8")
+        for words in (("prepare", "harbour.txt"), ("train", "--name", "play", "--epochs", "1", *SMALL)):
+            assert scriptforge(*words, workspace=place, fresh=True).returncode == 0
+        contenders = {name: first_sign((name, *words), place) for name, words in WORDS.items()}
+        return [compare("first sign in a terminal", "ms", contenders, rounds=FEWER_ROUNDS, baseline="runs")]
+
+
+def first_sign(words: Sequence[str], workspace: Path) -> Callable[[], float]:
+    """A contender: a command in a terminal, until it has shown anything but blanks, in milliseconds."""
+
+    def milliseconds() -> float:
+        begun = time.perf_counter()
+        shown = frames(*words, workspace=workspace, columns=80)
+        assert any(any(frame) for frame in shown), f"{words[0]} shows nothing"
+        seconds = time.perf_counter() - begun
+        shown.close()
+        return 1000 * seconds
 
     return milliseconds

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pyte
@@ -46,7 +46,7 @@ def without_styles(content: str) -> str:
     return _STYLE.sub("", content)
 
 
-def frames(*words: str | Path, workspace: Path, columns: int) -> Iterator[list[str]]:
+def frames(*words: str | Path, workspace: Path, columns: int) -> Generator[list[str]]:
     """Run a command in a terminal and yield its lines whenever something new was drawn.
 
     Args:
