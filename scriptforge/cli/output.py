@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -27,13 +28,13 @@ from scriptforge.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
-    from rich.status import Status
 
     from scriptforge.net.client import ProgressCallback
 
 PROGRAM = "scriptforge"
 _TOKEN = re.compile(r"\bhf_\w{4,}")
-_SPINNER_DELAY = 0.2  # seconds
+_SPINNER_DELAY, _SPINNER_INTERVAL = 0.05, 0.1  # seconds
+_SPINNER_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
 
 
@@ -121,43 +122,40 @@ def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
 class Spinner:
     """A spinner on stderr, from a moment after the start of a command until it has something to say.
 
-    What a command imports takes seconds on a slow machine. There is one spinner in a process: whatever is
-    printed or drawn stops it.
+    What a command imports takes seconds on a slow machine, so this waits for no import. There is one spinner
+    in a process: whatever is printed or drawn stops it.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
-        self._status: Status | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def start(self, console: "Callable[[], Console]") -> None:
-        """Begin to wait.
-
-        Args:
-            console: makes the console to draw on, in the thread that draws.
-        """
+    def start(self, stream: TextIO) -> None:
+        """Begin to turn on a terminal."""
         self.stop()
-        self._timer = threading.Timer(_SPINNER_DELAY, self._show, [console])
-        self._timer.daemon = True
-        self._timer.start()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._turn, args=(stream, self._stopped), daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Remove the spinner, if there is one."""
-        if self._timer is None:
-            return
-        with self._lock:
-            self._timer.cancel()
-            self._timer = None
-            if self._status is not None:
-                self._status.stop()
-                self._status = None
+        if self._thread is not None:
+            self._stopped.set()
+            self._thread.join()
+            self._thread = None
 
-    def _show(self, console: "Callable[[], Console]") -> None:
-        drawn_on = console()
-        with self._lock:
-            if self._timer is not None:
-                self._status = drawn_on.status("Getting ready …")
-                self._status.start()
+    @staticmethod
+    def _turn(stream: TextIO, stopped: threading.Event) -> None:
+        if stopped.wait(_SPINNER_DELAY):
+            return
+        for frame in cycle(_SPINNER_FRAMES):
+            drawn = f"{frame} Getting ready …"
+            stream.write(f"\r{drawn}")
+            stream.flush()
+            if stopped.wait(_SPINNER_INTERVAL):
+                break
+        stream.write(f"\r{' ' * len(drawn)}\r")
+        stream.flush()
 
 
 SPINNER = Spinner()
@@ -177,7 +175,7 @@ class Output:
 
     def __post_init__(self) -> None:
         if self._is_live:
-            SPINNER.start(lambda: self._console(sys.stderr))
+            SPINNER.start(sys.stderr)
 
     def result(self, data: Any, render: "Callable[[], RenderableType]") -> None:
         """Print what the command was asked for: `data` as JSON, or what `render` returns.
