@@ -51,7 +51,7 @@ def main(corpora: Path, place: Path) -> None:
     make(place, "data/seinfeld", "prepare", "seinfeld", "--from", "seinfeld.txt")
     for run, minutes in MINUTES.items():
         make(place, f"runs/{run}", "train", "seinfeld", "--name", run, "--minutes", minutes, "--cpu")
-    mixed = ("seinfeld.txt", "south-park", "big-lebowski.txt=3")
+    mixed = ("seinfeld.txt", "./south-park", "big-lebowski.txt=3")
     printed = {"prepare mix": command(place, "prepare", *mixed, "--name", "mix", "--force")}
     make(place, "runs/mix", "train", "mix", "--minutes", 1, "--cpu")
     printed["evaluate mix"] = command(place, "evaluate", "mix")
