@@ -155,7 +155,7 @@ threads: {torch.get_num_threads()}, on a machine that other programs used as wel
 python docs/measured/first_hour.py CORPORA
 ```
 
-Each model was trained by `scriptforge train seinfeld --minutes N`, and wrote this page with
+Each model was trained by `scriptforge train seinfeld` with so many `--minutes`, and wrote this page with
 `scriptforge generate --lines {LINES} --seed {SEED}`. Nothing was chosen or left out.
 
 {body}

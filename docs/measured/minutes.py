@@ -91,7 +91,7 @@ def page(rows: list[list[str]]) -> str:
             "python docs/measured/minutes.py seinfeld.txt",
             "```",
             "",
-            "`scriptforge train --minutes N` on Seinfeld, from the start of the command to its exit. The "
+            "`scriptforge train` with `--minutes` on Seinfeld, from the start of the command to its exit. The "
             "other process is `while True: pass`.",
             "",
             *lines,
