@@ -91,8 +91,8 @@ def page(rows: list[list[str]]) -> str:
             "python docs/measured/minutes.py seinfeld.txt",
             "```",
             "",
-            "`scriptforge train` with `--minutes` on Seinfeld, from the start of the command to its exit. The "
-            "other process is `while True: pass`.",
+            "`scriptforge train` with `--minutes` on Seinfeld, from the start of the command to its exit. "
+            "The other process is `while True: pass`.",
             "",
             *lines,
             "",
