@@ -26,6 +26,8 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from scriptforge.config import DeviceType
 
@@ -335,10 +337,8 @@ class _Idleness:
 def idle_seconds() -> float | None:
     """Return how long the cores had nothing to do since the machine began, added up; None if nobody knows."""
     try:
-        import psutil  # type: ignore[import-untyped]
-
         return float(psutil.cpu_times().idle)
-    except (ImportError, OSError, RuntimeError):
+    except (OSError, RuntimeError):
         return None
 
 

@@ -37,3 +37,10 @@ def test_trials_stand_in_one_table(stage: Stage, columns: int) -> None:
     for frame in frames(*command, workspace=stage.path, columns=columns):
         assert len(lines_that_begin(frame, r"\d of 2 trials")) <= 1
     assert lines_that_begin(frame, "best")
+
+
+def test_a_spinner_turns_until_there_is_something_to_say(stage: Stage) -> None:
+    shown = ["\n".join(frame) for frame in frames("evaluate", "play", workspace=stage.path, columns=80)]
+    assert any("Getting ready" in frame for frame in shown)
+    assert "stream" in shown[-1]
+    assert "Getting ready" not in shown[-1]

@@ -1,8 +1,8 @@
-"""A process that has imported PyTorch, and forks itself into each command that it is asked to run.
+"""A process that has imported large libraries, and forks itself into each command that it is asked to run.
 
-Importing PyTorch takes most of the seconds of a short command, and the tests run hundreds. A fork of a
-process that has imported it, and nothing else that a command imports, is as good as a new process for nearly
-all of them. They share what the interpreter decides when it starts: the seed of its hashes, its encodings.
+Importing PyTorch takes most of the seconds of a short command, and the tests run hundreds. The libraries that
+are imported before read nothing of a command's environment, so a fork is as good as a new process for nearly
+all tests. Commands share what the interpreter decides when it starts: the seed of its hashes, its encodings.
 """
 
 import atexit
@@ -13,8 +13,10 @@ import runpy
 import socket
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
+LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch")
 _LONGEST_REQUEST = 1 << 20  # bytes
 
 
@@ -89,11 +91,8 @@ def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
 
 
 if __name__ == "__main__":
-    import numpy  # noqa: F401
-    import pyarrow  # noqa: F401
-    import pydantic  # noqa: F401
-    import torch  # noqa: F401
-
+    for library in LIBRARIES:
+        import_module(library)
     gc.freeze()  # what was imported is not looked through again in every fork
     if asked := _serve(socket.socket(fileno=int(sys.argv[1]))):
         module, words = asked
