@@ -303,6 +303,9 @@ SAMPLING_RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+_SET_BY_PROFILE = ("lines", "turns", "length", "count", "continue_from", "back", "save_state")
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
     """What is measured of a model.
@@ -313,19 +316,31 @@ class EvaluateOptions:
             0.99; None leaves that out.
         int8: whether to measure the model in 8-bit integers.
         voice: whether to measure how often a classifier recognises who says a line.
+        profile: whether to measure what a reader notices, on pages of the model and of people.
+        writing: how the model writes these pages; how many and how long they are is not asked here.
 
     Raises:
-        UsageError: a value is out of its range.
+        UsageError: a value is out of its range, or `writing` asks for what a profile decides, or for nothing.
     """
 
     split: HeldOut = "test"
     cache: float | None = None
     int8: bool = False
     voice: bool = False
+    profile: bool = False
+    writing: GenerateOptions = field(default_factory=GenerateOptions)
 
     def __post_init__(self) -> None:
         if self.cache is not None:
             _check_range("cache", self.cache, *SAMPLING_RANGES["cache"], GenerateOptions.cache)
+        if self.writing != GenerateOptions() and not self.profile:
+            raise UsageError("Only for a profile is anything written.", "Add --profile, or leave --set out.")
+        for name in _SET_BY_PROFILE:
+            if getattr(self.writing, name) != getattr(GenerateOptions, name):
+                raise UsageError(
+                    f"The pages of a profile cannot have a {name.replace('_', ' ')} asked for.",
+                    f"Leave {name} out: how many they are and how long depends on the held-out text.",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

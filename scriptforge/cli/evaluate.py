@@ -7,12 +7,13 @@ import typer
 
 from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, sections
 from scriptforge.cli.tables import table
-from scriptforge.options import EvaluateOptions, HeldOut
+from scriptforge.errors import UsageError
+from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, with_fields
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.evaluation import Evaluation, EvaluationReport, Figures, Voice
+    from scriptforge.evaluation import Evaluation, EvaluationReport, Figures, Profile, Voice
 
 
 def evaluate(
@@ -28,13 +29,26 @@ def evaluate(
     voice: Annotated[
         bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
     ] = EvaluateOptions.voice,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Measure what a reader notices, beside pages of people.")
+    ] = EvaluateOptions.profile,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Write the pages of the profile with another option of generate; repeat for more.",
+        ),
+    ] = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run's loss on held-out text, in nats per token and per character."""
     output = Output(as_json, quiet)
-    options = EvaluateOptions(split=split, cache=cache, int8=int8, voice=voice)
+    options = EvaluateOptions(
+        split=split, cache=cache, int8=int8, voice=voice, profile=profile, writing=_writing(assignments or [])
+    )
 
     from scriptforge.evaluation import evaluate as measure
     from scriptforge.run.run import Run
@@ -46,6 +60,30 @@ def evaluate(
     output.result(report.document(), lambda: _drawn(report))
 
 
+def _writing(assignments: list[str]) -> GenerateOptions:
+    """Return the options of generate with some values changed, which are read as those of `train --set`.
+
+    Raises:
+        UsageError: there is no such option, or its value is not of its kind or out of its range.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from scriptforge.config import parse_assignment
+    from scriptforge.validation import first_problem
+
+    changes = dict(map(parse_assignment, assignments))
+    with_fields(
+        GenerateOptions(), dict.fromkeys(changes.keys() - GenerateOptions.__dataclass_fields__.keys())
+    )
+    try:
+        return TypeAdapter(GenerateOptions).validate_python(changes)
+    except ValidationError as error:
+        problem = first_problem(error)
+        raise UsageError(
+            f"{problem.key} {problem.words}, not {problem.value!r}.", "See: scriptforge generate --help"
+        ) from None
+
+
 _FIGURES = ("nats/token", "perplexity", "nats/char", "bits/char")
 
 
@@ -55,7 +93,40 @@ def _drawn(report: "EvaluationReport") -> "RenderableType":
         parts["With a cache"] = _figure_table([_row("stream-cached", report.cached.figures)])
     if report.voice:
         parts["Voices: lines whose speaker is recognised from what they say"] = _voice_table(report.voice)
+    if report.profile:
+        parts[_profile_words(report.profile)] = _profile_table(report.profile)
     return sections(parts)
+
+
+def _profile_words(profile: "Profile") -> str:
+    return (
+        f"What a reader notices on a page of {profile.lines} lines:"
+        f" {100 * profile.share_within:.0f} % as on pages of people"
+    )
+
+
+def _profile_table(profile: "Profile") -> "RenderableType":
+    """Draw the figures of people's pages and the model's, marked where they differ."""
+    from rich.console import Group
+    from rich.text import Text
+
+    rows = [
+        [
+            measure.label,
+            measure.shown(figure.people),
+            f"{measure.shown(figure.low)} … {measure.shown(figure.high)}",
+            measure.shown(figure.model),
+            "" if figure.is_within else "outside",
+            "" if figure.told_apart is None else f"{100 * figure.told_apart:.0f} %",
+        ]
+        for measure, figure in profile.rows
+    ]
+    figures = ("people", "nine pages of ten", "model", "told apart")
+    drawn = table(("on a page", *figures[:3], "", figures[3]), rows, right=figures, optional=figures[3:])
+    return Group(drawn, Text(_TOLD_APART, style="dim"))
+
+
+_TOLD_APART = "Told apart: of pairs of a page of each, how many this figure alone tells; by chance, 50 %."
 
 
 def _loss_table(report: "EvaluationReport") -> "RenderableType":

@@ -14,6 +14,7 @@ from scriptforge.evaluation.loss import (
     stream_figures,
 )
 from scriptforge.evaluation.neural_cache import evaluate_cached
+from scriptforge.evaluation.profile import Profile
 from scriptforge.evaluation.report import CachedFigures, EvaluationReport, evaluate
 from scriptforge.evaluation.speakers import Voice, voice_of_run
 from scriptforge.run.records import Evaluation, Figures
@@ -24,6 +25,7 @@ __all__ = [
     "EvaluationReport",
     "Extent",
     "Figures",
+    "Profile",
     "Voice",
     "beginnings",
     "combine",

@@ -1,16 +1,18 @@
 """All that is measured of a run on held-out text, and the JSON document that `evaluate` promises."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import combine, evaluate_sources, extent
 from scriptforge.evaluation.neural_cache import evaluate_cached
+from scriptforge.evaluation.profile import Profile, profile_of_run
 from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.models import inference_model
-from scriptforge.options import EvaluateOptions, HeldOut
+from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut
 from scriptforge.run.records import Evaluation, Figures
 from scriptforge.run.run import Run
 
@@ -40,6 +42,7 @@ class EvaluationReport:
         by_source: the figures of each corpus of a mix; empty where there is a single corpus.
         cached: the figures with a neural cache; None where they were not asked for.
         voice: how often a classifier recognises who says a line; None where that was not asked for.
+        profile: what a reader notices; None where that was not asked for.
     """
 
     run: str
@@ -49,6 +52,7 @@ class EvaluationReport:
     by_source: Mapping[str, Evaluation] = field(default_factory=dict)
     cached: CachedFigures | None = None
     voice: Voice | None = None
+    profile: Profile | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document; what was not asked for, or does not apply, has no key."""
@@ -61,6 +65,8 @@ class EvaluationReport:
             document["stream_cached"] = {**asdict(self.cached.options), **asdict(self.cached.figures)}
         if self.voice:
             document["voice"] = asdict(self.voice)
+        if self.profile:
+            document["profile"] = self.profile.document()
         return document
 
 
@@ -74,11 +80,11 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
 
     Raises:
         DatasetError: the split is empty; or voices are asked for and cannot be told apart.
-        UsageError: voices are asked for and scikit-learn is not installed.
+        UsageError: voices or a profile are asked for and scikit-learn is not installed.
     """
     options = options or EvaluateOptions()
-    if options.voice:
-        require_classifier()
+    if options.voice or options.profile:
+        require_classifier("--voice" if options.voice else "--profile")
     model = inference_model(run.model, "int8") if options.int8 else run.model
     by_source = evaluate_sources(model, dataset, options.split)
     cache = CacheParameters(options.cache) if options.cache is not None else None
@@ -90,4 +96,15 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         by_source=by_source if dataset.description.sources else {},
         cached=CachedFigures(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
         voice=voice_of_run(model, dataset) if options.voice else None,
+        profile=_profile(run, dataset, options) if options.profile else None,
     )
+
+
+def _profile(run: Run, dataset: Dataset, options: EvaluateOptions) -> Profile:
+    """Return the profile, which the run keeps if its pages are written as `generate` would by default."""
+    writing = replace(options.writing, int8=options.int8 or options.writing.int8)
+    profile = profile_of_run(run, dataset, writing)
+    if writing == GenerateOptions():
+        with suppress(OSError):  # whoever may only read the run still wants to see it
+            profile.save(run.folder)
+    return profile

@@ -147,25 +147,59 @@ def measure_voice(
         DatasetError: fewer than two speakers say enough, or none of them says anything in `generated`.
         UsageError: scikit-learn is not installed.
     """
-    long_enough = list(_long_lines(training))
-    # The first spelling of a name is the one to show.
-    spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(long_enough)}
-    learnt, held = _by_speaker(long_enough), _by_speaker(_long_lines(held_out))
-    speakers = _compared_speakers(learnt, held)
-    lessons = {spellings[speaker]: _thinned(learnt[speaker]) for speaker in speakers}
-    classifier = _classifier(lessons)
-    written = _by_speaker(_long_lines(generated))
-    if not any(written[speaker] for speaker in speakers):
+    classifier = SpeakerClassifier(training, held_out)
+    recognised = classifier.recognition(generated)
+    if recognised is None:
         raise DatasetError(
             "None of the speakers with enough lines says anything in the generated text.",
             "Train the model for longer.",
         )
-    return Voice(
-        training_lines=sum(map(len, lessons.values())),
-        chance=1 / len(speakers),
-        held_out=_recognition(classifier, {spellings[speaker]: held[speaker] for speaker in speakers}),
-        generated=_recognition(classifier, {spellings[speaker]: written[speaker] for speaker in speakers}),
-    )
+    return Voice(classifier.training_lines, classifier.chance, classifier.held_out, recognised)
+
+
+class SpeakerClassifier:
+    """Recognises speakers by what they say; the same texts make the same.
+
+    Args:
+        training: what it learns from.
+        held_out: decides, with the training text, who is compared.
+
+    Attributes:
+        training_lines: lines that it has learnt from.
+        chance: the balanced accuracy of guessing.
+        held_out: how well it recognises the speakers of held-out lines.
+
+    Raises:
+        DatasetError: fewer than two speakers say enough.
+        UsageError: scikit-learn is not installed.
+    """
+
+    def __init__(self, training: Iterable[Element], held_out: Iterable[Element]) -> None:
+        long_enough = list(_long_lines(training))
+        learnt, held = _by_speaker(long_enough), _by_speaker(_long_lines(held_out))
+        speakers = _compared_speakers(learnt, held)
+        # The first spelling of a name is the one to show.
+        spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(long_enough)}
+        self._spellings = {speaker: spellings[speaker] for speaker in speakers}
+        lessons = {self._spellings[speaker]: _thinned(learnt[speaker]) for speaker in speakers}
+        self._classifier = _classifier(lessons)
+        self.training_lines = sum(map(len, lessons.values()))
+        self.chance = 1 / len(speakers)
+        self.held_out = self._recognition(held)
+
+    def recognition(self, elements: Iterable[Element]) -> Recognition | None:
+        """Return how often speakers are recognised; None where none of those compared says enough."""
+        said = _by_speaker(_long_lines(elements))
+        return self._recognition(said) if any(said[speaker] for speaker in self._spellings) else None
+
+    def recognised(self, elements: Iterable[Element]) -> float | None:
+        """Return the balanced accuracy alone."""
+        recognition = self.recognition(elements)
+        return recognition.balanced_accuracy if recognition else None
+
+    def _recognition(self, said: defaultdict[str, list[str]]) -> Recognition:
+        texts_of = {spelling: said[speaker] for speaker, spelling in self._spellings.items()}
+        return _recognition(self._classifier, texts_of)
 
 
 def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
@@ -228,8 +262,11 @@ def _thinned(texts: Sequence[str]) -> list[str]:
     return [texts[number] for number in kept]
 
 
-def require_classifier() -> None:
-    """Check that voices can be measured, before anything takes long.
+def require_classifier(option: str = "--voice") -> None:
+    """Check that what needs a classifier can be measured, before anything takes long.
+
+    Args:
+        option: what asks for it.
 
     Raises:
         UsageError: scikit-learn is not installed.
@@ -238,7 +275,7 @@ def require_classifier() -> None:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            "--voice needs scikit-learn, which is not installed.",
+            f"{option} needs scikit-learn, which is not installed.",
             "Install it: pip install 'scriptforge-lm[evaluate]'",
         ) from error
 

@@ -75,6 +75,7 @@ class RunFolder(_Folder):
         metrics: the metrics, one JSON object for each validation.
         curves: a plot of the losses, where matplotlib is installed.
         tensorboard: the log of a training with `--track tensorboard`.
+        profile: what a reader notices on its pages, if that was measured.
         card: the model card.
         hub: the record of a pull: where the run comes from.
         samples: the scripts that were generated at each validation.
@@ -87,6 +88,7 @@ class RunFolder(_Folder):
     metrics = _Inside("metrics.jsonl")
     curves = _Inside("curves.svg")
     tensorboard = _Inside("tensorboard")
+    profile = _Inside("profile.json")
     card = _Inside("README.md")
     hub = _Inside("hub.json")
     samples = _Inside("samples")

@@ -1,0 +1,309 @@
+"""A page of script, and what a reader notices on it without understanding what it is about.
+
+Every measure is of one page, so pages of the same length can be compared: most measures depend on it. None
+means that a page cannot tell: the share of questions that are answered, where nobody asks. What a measure
+needs to know beyond the page, such as which words there are, a `Reader` knows.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, pairwise
+from statistics import fmean, pstdev
+from typing import Literal, Protocol
+
+from scriptforge.copying.index import words_in
+from scriptforge.screenplay.script import Element, speaker_key
+
+SHORT_LINE_WORDS = 2
+"""Words of a line that says hardly anything."""
+
+REPEATED_WORDS = 4
+"""Words of a phrase that is noticed when it comes back."""
+
+Turn = tuple[Element, Element]
+"""Two lines of dialogue, the second directly after the first."""
+
+_ASIDE = re.compile(r"\([^()]*\)")
+_ENDS = frozenset(".!?…-—–\"'”’)]*:;")
+_OPENING = {"(": ")", "[": "]", "“": "”"}
+_CLOSING = frozenset(_OPENING.values())
+
+
+@dataclass(frozen=True)
+class Page:
+    """Lines of script.
+
+    Attributes:
+        elements: the lines, in order.
+    """
+
+    elements: tuple[Element, ...]
+
+    @cached_property
+    def dialogue(self) -> list[Element]:
+        """Return the lines that somebody says."""
+        return [element for element in self.elements if element.kind == "dialogue"]
+
+    @cached_property
+    def spoken(self) -> list[list[str]]:
+        """Return the words of each line that somebody says, without asides."""
+        return [words_in(_ASIDE.sub(" ", element.text)) for element in self.dialogue]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Return all words that are said, in order."""
+        return list(chain.from_iterable(self.spoken))
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        """Return each two lines of dialogue that follow each other directly."""
+        return list(turns(self.elements))
+
+    @cached_property
+    def lines_of(self) -> Counter[str]:
+        """Return how many lines each speaker says, by `speaker_key`."""
+        return Counter(speaker_key(line.speaker) for line in self.dialogue)
+
+    def first(self, count: int) -> Iterator[list[str]]:
+        """Yield the first so many words that are said, line by line."""
+        for words in self.spoken:
+            yield words[:count]
+            count -= len(words)
+            if count <= 0:
+                return
+
+
+def turns(elements: Iterable[Element]) -> Iterator[Turn]:
+    """Yield each two lines of dialogue that follow each other directly."""
+    return ((a, b) for a, b in pairwise(elements) if a.kind == b.kind == "dialogue")
+
+
+def pages(elements: Sequence[Element], length: int, most: int) -> list[Page]:
+    """Cut a text into pages of so many lines, evenly spread if there are more than `most`.
+
+    What is left over at the end is left out. A text that is shorter than a page is one page.
+    """
+    starts = list(range(0, max(1, len(elements) - length + 1), length))
+    kept = [starts[number * len(starts) // most] for number in range(most)] if len(starts) > most else starts
+    return [Page(tuple(elements[start : start + length])) for start in kept]
+
+
+class Preference(Protocol):
+    """Tells how often lines follow from those before; `scriptforge.evaluation.judge` has one that learns."""
+
+    def preference(self, judged: Sequence[Turn]) -> float | None:
+        """Return the share of the turns whose second line is preferred to a stray one."""
+
+
+class Recogniser(Protocol):
+    """Recognises speakers; `scriptforge.evaluation.speakers` has one that learns."""
+
+    def recognised(self, elements: Iterable[Element]) -> float | None:
+        """Return the share of the lines whose speaker is recognised, each speaker counting the same."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One who knows a corpus.
+
+    Attributes:
+        lexicon: its words, as `words_in` has them; None where it has no words that could be known.
+        shares: the share of the lines that each speaker has in it, by `speaker_key`.
+        has_capitals: whether it has any capital.
+        words: how many words of a page are looked at to see how varied they are, 1 or more.
+        judge: knows which lines follow from others; None where the corpus has too few.
+        ear: recognises its speakers; None where they cannot be told apart.
+    """
+
+    lexicon: Collection[str] | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+    has_capitals: bool = True
+    words: int = 1000
+    judge: Preference | None = None
+    ear: Recogniser | None = None
+
+
+Unit = Literal["%", "words", "speakers"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something that a reader notices.
+
+    Attributes:
+        name: in lower case, with underscores.
+        unit: of the figure; a share is a number from 0 to 1, shown in per cent.
+        of: returns the figure of a page, or None where the page, or the reader, cannot tell.
+    """
+
+    name: str
+    unit: Unit
+    of: Callable[[Page, Reader], float | None]
+
+    @property
+    def label(self) -> str:
+        """Return the name for people."""
+        return self.name.replace("_", " ")
+
+    def shown(self, value: float | None) -> str:
+        """Return a figure in its unit, or a dash for None."""
+        if value is None:
+            return "–"
+        return f"{100 * value:.1f} %" if self.unit == "%" else f"{value:.1f}"
+
+
+def _share(things: Collection[object], is_so: Callable[..., bool]) -> float | None:
+    return sum(map(is_so, things)) / len(things) if things else None
+
+
+def _unknown_words(page: Page, reader: Reader) -> float | None:
+    lexicon = reader.lexicon
+    return _share(page.words, lambda word: word not in lexicon) if lexicon is not None else None
+
+
+def _lines_with_an_unknown_word(page: Page, reader: Reader) -> float | None:
+    lexicon = reader.lexicon
+    if lexicon is None:
+        return None
+    return _share(page.spoken, lambda words: any(word not in lexicon for word in words))
+
+
+def _is_same_speaker(turn: Turn) -> bool:
+    return speaker_key(turn[0].speaker) == speaker_key(turn[1].speaker)
+
+
+def _busiest(page: Page, _: Reader) -> float | None:
+    return max(page.lines_of.values()) / page.lines_of.total() if page.lines_of else None
+
+
+def _distance_of_casts(page: Page, reader: Reader) -> float | None:
+    """Return the total variation distance between the page's shares of lines and the corpus's.
+
+    It is the share of lines that other speakers would have to say, so that all have their usual share.
+    """
+    if not page.lines_of:
+        return None
+    total = page.lines_of.total()
+    everybody = {*page.lines_of, *reader.shares}
+    return sum(abs(page.lines_of[one] / total - reader.shares.get(one, 0.0)) for one in everybody) / 2
+
+
+def _most_frequent(page: Page, _: Reader) -> float | None:
+    """Return the share of the most frequent word: a model in a rut says “gonna” in every line."""
+    return max(Counter(page.words).values()) / len(page.words) if page.words else None
+
+
+def _runs(lines: Iterable[Sequence[str]], length: int) -> list[tuple[str, ...]]:
+    """Return all runs of so many words within a line."""
+    return [
+        tuple(words[start : start + length]) for words in lines for start in range(len(words) - length + 1)
+    ]
+
+
+def _different(length: int) -> Callable[[Page, Reader], float | None]:
+    """Return what measures the share of different ones among the runs of so many words."""
+
+    def of(page: Page, reader: Reader) -> float | None:
+        runs = _runs(page.first(reader.words), length)
+        return len(set(runs)) / len(runs) if runs else None
+
+    return of
+
+
+def _repeated(things: Sequence[object]) -> float | None:
+    """Return the share of things that are there more than once."""
+    counts = Counter(things)
+    return sum(count for count in counts.values() if count > 1) / len(things) if things else None
+
+
+def _is_unbalanced(element: Element) -> bool:
+    """Return whether a bracket or quote is left open, closed twice, or closed by another one."""
+    expected: list[str] = []
+    for character in element.text:
+        if character in _OPENING:
+            expected.append(_OPENING[character])
+        elif character in _CLOSING and (not expected or expected.pop() != character):
+            return True
+    return bool(expected) or element.text.count('"') % 2 == 1
+
+
+def _begins_with_capital(line: Element) -> bool:
+    return next(filter(str.isalpha, _ASIDE.sub(" ", line.text)), "").isupper()
+
+
+def _capitals(page: Page, reader: Reader) -> float | None:
+    letters = [character for line in page.dialogue for character in line.text if character.isalpha()]
+    return _share(letters, str.isupper) if reader.has_capitals else None
+
+
+def _asks(line: Element) -> bool:
+    return line.text.rstrip("\"'”’)!").endswith("?")
+
+
+def _recognised(page: Page, reader: Reader) -> float | None:
+    return reader.ear.recognised(page.elements) if reader.ear else None
+
+
+def _following(page: Page, reader: Reader) -> float | None:
+    return reader.judge.preference(page.turns) if reader.judge else None
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure("unknown_words", "%", _unknown_words),
+    Measure("lines_with_an_unknown_word", "%", _lines_with_an_unknown_word),
+    Measure("same_speaker_again", "%", lambda page, _: _share(page.turns, _is_same_speaker)),
+    Measure("share_of_the_busiest_speaker", "%", _busiest),
+    Measure("distance_from_the_usual_cast", "%", _distance_of_casts),
+    Measure("speakers", "speakers", lambda page, _: len(page.lines_of)),
+    Measure("speakers_recognised", "%", _recognised),
+    Measure(
+        "words_in_a_line", "words", lambda page, _: fmean(map(len, page.spoken)) if page.spoken else None
+    ),
+    Measure(
+        "spread_of_words_in_a_line",
+        "words",
+        lambda page, _: pstdev(map(len, page.spoken)) if page.spoken else None,
+    ),
+    Measure(
+        "lines_of_one_or_two_words",
+        "%",
+        lambda page, _: _share(page.spoken, lambda words: len(words) <= SHORT_LINE_WORDS),
+    ),
+    Measure(
+        "lines_said_twice", "%", lambda page, _: _repeated([tuple(each) for each in page.spoken if each])
+    ),
+    Measure("repeated_phrases", "%", lambda page, _: _repeated(_runs(page.spoken, REPEATED_WORDS))),
+    Measure("different_words", "%", _different(1)),
+    Measure("different_pairs_of_words", "%", _different(2)),
+    Measure("different_triples_of_words", "%", _different(3)),
+    Measure("most_frequent_word", "%", _most_frequent),
+    Measure("unmatched_brackets_or_quotes", "%", lambda page, _: _share(page.elements, _is_unbalanced)),
+    Measure(
+        "lines_that_end_a_sentence",
+        "%",
+        lambda page, _: _share(page.dialogue, lambda line: line.text[-1:] in _ENDS),
+    ),
+    Measure(
+        "lines_that_begin_with_a_capital",
+        "%",
+        lambda page, reader: _share(page.dialogue, _begins_with_capital) if reader.has_capitals else None,
+    ),
+    Measure("capital_letters", "%", _capitals),
+    Measure(
+        "stage_directions", "%", lambda page, _: _share(page.elements, lambda each: each.kind != "dialogue")
+    ),
+    Measure("lines_with_an_aside", "%", lambda page, _: _share(page.dialogue, lambda line: "(" in line.text)),
+    Measure("questions", "%", lambda page, _: _share(page.dialogue, _asks)),
+    Measure(
+        "questions_that_somebody_else_answers",
+        "%",
+        lambda page, _: _share(
+            [turn for turn in page.turns if _asks(turn[0])], lambda turn: not _is_same_speaker(turn)
+        ),
+    ),
+    Measure("lines_that_follow_from_the_one_before", "%", _following),
+)
+"""All that is measured, in the order in which it is shown."""

@@ -1,0 +1,280 @@
+"""What a reader notices on a model's pages, each figure beside the same one of pages that people wrote.
+
+People's pages are cut from the held-out text, validation and test together; the model's have as many lines. A
+figure of the model is within people's spread if its mean page is where nine of ten pages of people are:
+
+    same speaker again      people 3 %, from 0 to 7 % of a page     model 26 %      outside
+
+So it could be a page of people as far as this figure goes. What differs on every page, and yet by little,
+can be within: how surely a figure tells a page of the model from one of people is its `told_apart`.
+
+Reading pages is what counts in the end. But a figure can be watched while something is changed, and nobody
+reads twenty pages each time.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from statistics import fmean
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from scriptforge.copying.index import words_in
+from scriptforge.dataset import Dataset
+from scriptforge.errors import DatasetError
+from scriptforge.evaluation.judge import LEAST_LESSONS, Judge
+from scriptforge.evaluation.page import MEASURES, Measure, Page, Reader, pages, turns
+from scriptforge.evaluation.speakers import SpeakerClassifier, require_classifier
+from scriptforge.generation.generate import Session
+from scriptforge.options import GenerateOptions
+from scriptforge.run.run import Run
+from scriptforge.screenplay.script import Element
+from scriptforge.workspace import RunFolder, atomic_write
+
+LINES = 150
+"""Lines of a page, if there is enough held-out text for `FEWEST_PAGES` of them."""
+
+MOST_PAGES, MODEL_PAGES = 100, 32
+"""Pages that are measured at most: of people, and of a model."""
+
+FEWEST_PAGES, FEWEST_LINES = 8, 12
+
+_WORDS = 1000
+"""Words of a page, if it has so many, of which is counted how many are different."""
+
+_SPREAD = (0.05, 0.95)
+
+_PATIENCE = 3
+"""A page ends after so many times the tokens that its lines usually have: a poor model hardly ends a line."""
+
+_LARGEST_FILE = 100_000
+
+_BY_NAME = {measure.name: measure for measure in MEASURES}
+
+Write = Callable[[int, int], Iterable[Sequence[Element]]]
+"""Writes so many texts of so many lines."""
+
+_Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Count = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of people's pages and of a model's, in the unit of its measure.
+
+    Attributes:
+        people: the mean of people's pages.
+        low: nineteen of twenty pages of people are not below it.
+        high: nineteen of twenty pages of people are not above it.
+        model: the mean of the model's pages; None where none of them can tell.
+        told_apart: of pairs of a page of the model and one of people, how many are told apart by this figure
+            alone, 0.5 to 1: by chance, and all; None where `model` is.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    people: _Number
+    low: _Number
+    high: _Number
+    model: _Number | None
+    told_apart: _Share | None
+
+    @property
+    def is_within(self) -> bool:
+        """Return whether the model's mean is within people's spread."""
+        return self.model is not None and self.low <= self.model <= self.high
+
+
+class Profile(BaseModel):
+    """What a reader notices on a model's pages, beside people's; a closed form, as it may come from anybody.
+
+    Attributes:
+        weights: the fingerprint of the model's weights.
+        lines: lines of a page.
+        words: words of a page of which is counted how many are different.
+        people_pages: how many pages of people were measured.
+        model_pages: how many pages of the model.
+        figures: the figures by the names of their measures, in the order of `MEASURES`; those that people's
+            pages cannot tell are left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    weights: str = ""
+    lines: _Count
+    words: _Count
+    people_pages: _Count
+    model_pages: _Count
+    figures: dict[str, Figure] = Field(min_length=1)
+
+    @field_validator("figures")
+    @classmethod
+    def _check_names(cls, figures: dict[str, Figure]) -> dict[str, Figure]:
+        if not figures.keys() <= _BY_NAME.keys():
+            raise ValueError("a figure that this version does not know")
+        return figures
+
+    @property
+    def rows(self) -> list[tuple[Measure, Figure]]:
+        """Return each measure with its figure."""
+        return [(_BY_NAME[name], figure) for name, figure in self.figures.items()]
+
+    @property
+    def share_within(self) -> float:
+        """Return the share of the figures that are within people's spread, 0 to 1."""
+        return fmean(figure.is_within for figure in self.figures.values())
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        document = self.model_dump(exclude={"weights"})
+        for measure, figure in self.rows:
+            document["figures"][measure.name] |= {"unit": measure.unit, "is_within": figure.is_within}
+        return {"share_within": self.share_within, **document}
+
+    def save(self, folder: RunFolder) -> None:
+        """Write `profile.json` of a run."""
+        atomic_write(folder.profile, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, run: Run) -> "Profile | None":
+        """Return the profile that was saved with a run; None if there is none of these weights."""
+        try:
+            with run.folder.profile.open("rb") as file:
+                profile = cls.model_validate_json(file.read(_LARGEST_FILE))
+        except (OSError, ValidationError):
+            return None
+        return profile if profile.weights == run.fingerprint else None
+
+
+def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None = None) -> Profile:
+    """Let a model write, and measure its pages beside those of the dataset.
+
+    The same options make the same profile.
+
+    Args:
+        run: whose model writes; it has seen neither validation nor test.
+        dataset: the one that it was trained on.
+        options: how it writes; lines and count are set here, and a seed of 1 if there is none.
+
+    Raises:
+        DatasetError: the dataset is plain text, or has too few held-out lines.
+        UsageError: scikit-learn is not installed.
+    """
+    about = dataset.description
+    if about.plain:
+        raise DatasetError(
+            f"Dataset “{dataset.name}” is plain text, which has no lines to measure.",
+            "Prepare it without --plain for a profile.",
+        )
+    options = options or GenerateOptions()
+    trained = about.splits["train"]
+
+    def write(count: int, lines: int) -> Iterable[Sequence[Element]]:
+        seed = 1 if options.seed is None else options.seed
+        asked = replace(options, count=count, lines=lines, turns=None, length=None, seed=seed)
+        session = Session(run, asked, dataset=dataset if asked.max_copy is not None else None)
+        most = _PATIENCE * lines * trained.tokens / max(trained.lines, 1)
+        for _ in islice(session, int(most)):
+            pass
+        return (text.elements[:lines] for text in session.texts)
+
+    training, validation, test = (
+        [_as_read(row.element, about.lower) for row in dataset.rows(split)]
+        for split in ("train", "validation", "test")
+    )
+    measured = profile(training, [*validation, *test], write)
+    return measured.model_copy(update={"weights": run.fingerprint})
+
+
+def _as_read(element: Element, lower: bool) -> Element:
+    return replace(element, text=element.text.lower()) if lower else element
+
+
+def profile(training: Sequence[Element], held_out: Sequence[Element], write: Write) -> Profile:
+    """Measure a model's pages beside people's.
+
+    Args:
+        training: the reader learns from it what to expect.
+        held_out: what people's pages are cut from.
+        write: writes the model's pages.
+
+    Raises:
+        DatasetError: there are too few held-out lines.
+        UsageError: scikit-learn is not installed.
+    """
+    lines = min(LINES, len(held_out) // FEWEST_PAGES)
+    if lines < FEWEST_LINES:
+        raise DatasetError(
+            f"{len(held_out)} held-out lines are too few to know what people's pages are like.",
+            f"Hold out {FEWEST_PAGES * FEWEST_LINES} lines or more: --validation 0.1 --test 0.1",
+        )
+    people = pages(held_out, lines, MOST_PAGES)
+    reader = _reader(training, held_out, people)
+    model = [Page(tuple(elements)) for elements in write(MODEL_PAGES, lines)]
+    figures = {each.name: _figure(each, reader, people, model) for each in MEASURES}
+    return Profile(
+        lines=lines,
+        words=reader.words,
+        people_pages=len(people),
+        model_pages=len(model),
+        figures={name: figure for name, figure in figures.items() if figure},
+    )
+
+
+def _reader(training: Sequence[Element], held_out: Sequence[Element], people: Sequence[Page]) -> Reader:
+    """Return a reader who knows all words of a corpus, and the rest from the training text alone."""
+    require_classifier("--profile")
+    spoken = Page(tuple(training)).lines_of
+    lessons = list(turns(training))
+    try:
+        ear = SpeakerClassifier(training, held_out)
+    except DatasetError:
+        ear = None
+    return Reader(
+        lexicon=_lexicon(training, held_out),
+        shares={speaker: count / spoken.total() for speaker, count in spoken.items()},
+        has_capitals=any(map(str.isupper, chain.from_iterable(element.text for element in training))),
+        words=int(max(1, min(_WORDS, np.quantile([len(page.words) for page in people], _SPREAD[0])))),
+        judge=Judge(lessons) if len(lessons) >= LEAST_LESSONS else None,
+        ear=ear,
+    )
+
+
+def _lexicon(training: Iterable[Element], held_out: Iterable[Element]) -> set[str] | None:
+    """Return all words of a corpus, names included; None where most of them come only once.
+
+    That is so in a language that is written without spaces, where a run of letters is no word.
+    """
+    learnt = _words(training)
+    held = [word for element in held_out for word in words_in(element.text)]
+    if sum(word in learnt for word in held) < len(held) / 2:
+        return None
+    return learnt.union(held, _words(held_out))
+
+
+def _words(elements: Iterable[Element]) -> set[str]:
+    return {word for each in elements for word in words_in(f"{each.speaker} {each.text}")}
+
+
+def _figure(measure: Measure, reader: Reader, people: Sequence[Page], model: Sequence[Page]) -> Figure | None:
+    """Return a figure, or None where no page of people can tell."""
+    own = [figure for page in people if (figure := measure.of(page, reader)) is not None]
+    written = [figure for page in model if (figure := measure.of(page, reader)) is not None]
+    if not own:
+        return None
+    low, high = np.quantile(own, _SPREAD)
+    mean, apart = (fmean(written), _told_apart(own, written)) if written else (None, None)
+    return Figure(fmean(own), float(low), float(high), mean, apart)
+
+
+def _told_apart(own: Sequence[float], written: Sequence[float]) -> float:
+    """Return how many pairs of a page of each are told apart by which figure is larger, a tie counting half.
+
+    It is the area under the ROC curve, or that above it (Hanley & McNeil 1982, Radiology 143).
+    """
+    own_P1, written_1M = np.array(own)[:, None], np.array(written)[None]
+    larger = float(np.mean((written_1M > own_P1) + (written_1M == own_P1) / 2))
+    return max(larger, 1 - larger)

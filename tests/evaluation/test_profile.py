@@ -1,0 +1,207 @@
+"""A profile tells pages of people from others, and survives whatever a model writes."""
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from support.tiny import prepared
+
+from scriptforge.dataset import Dataset
+from scriptforge.errors import DatasetError, UsageError
+from scriptforge.evaluation import Profile, evaluate
+from scriptforge.evaluation.judge import Judge
+from scriptforge.evaluation.page import MEASURES, turns
+from scriptforge.evaluation.profile import FEWEST_LINES, FEWEST_PAGES, profile, profile_of_run
+from scriptforge.options import EvaluateOptions, GenerateOptions
+from scriptforge.run.run import Run
+from scriptforge.screenplay.script import Element
+from scriptforge.workspace import RunFolder
+
+WORDS = {
+    "Ada": ["engine", "wheel", "number", "loom", "brass", "crank", "table", "proof"],
+    "Bo": ["goose", "pond", "feather", "bread", "quack", "reeds", "nest", "egg"],
+}
+
+
+def talk(count: int, seed: int) -> list[Element]:
+    """Ada and Bo in turns; who answers says the last word again."""
+    draw = random.Random(seed)
+    lines: list[Element] = []
+    for number in range(count):
+        speaker = list(WORDS)[number % 2]
+        said = lines[-1].text.split()[-1].strip("?.") if lines else "well"
+        words = [said, *draw.choices(WORDS[speaker], k=draw.randint(2, 8))]
+        lines.append(Element("dialogue", f"{' '.join(words)}{draw.choice('.?')}", speaker))
+    return lines
+
+
+TRAINING, HELD_OUT = talk(1200, 1), talk(1600, 2)
+
+
+def people(count: int, lines: int) -> Iterable[Sequence[Element]]:
+    return (talk(lines, 100 + seed) for seed in range(count))
+
+
+def test_pages_of_people_are_within_their_own_spread() -> None:
+    measured = profile(TRAINING, HELD_OUT, people)
+    assert (measured.lines, measured.people_pages, measured.model_pages) == (150, 10, 32)
+    assert measured.share_within > 0.9  # of ten pages, the means of others may be at the edge
+    # Nobody speaks in capitals, and no page has an aside; whatever else can be told is told.
+    assert {each.name for each in MEASURES} - measured.figures.keys() == {
+        "capital_letters", "lines_that_begin_with_a_capital",
+    }  # fmt: skip
+    followed = measured.figures["lines_that_follow_from_the_one_before"]
+    recognised = measured.figures["speakers_recognised"]
+    assert followed.people > 0.9 and recognised.people > 0.95
+    assert followed.model == pytest.approx(followed.people, abs=0.05)
+
+
+def test_what_is_spoilt_is_found() -> None:
+    def spoilt(count: int, lines: int) -> Iterable[Sequence[Element]]:
+        for page in people(count, lines):
+            shuffled = random.Random(5).sample(list(page), len(page))
+            yield [Element("dialogue", f"zyx {line.text}", "Bo") for line in shuffled]
+
+    figures = profile(TRAINING, HELD_OUT, spoilt).figures
+    assert figures["unknown_words"].people == 0 and figures["lines_with_an_unknown_word"].model == 1
+    found = {name for name, figure in figures.items() if not figure.is_within}
+    assert found >= {
+        "unknown_words",
+        "lines_with_an_unknown_word",
+        "same_speaker_again",
+        "speakers",
+        "speakers_recognised",
+        "share_of_the_busiest_speaker",
+        "distance_from_the_usual_cast",
+        "lines_that_follow_from_the_one_before",
+        "questions_that_somebody_else_answers",
+    }
+    assert figures["same_speaker_again"].told_apart == 1
+    assert "questions" not in found
+
+
+def test_a_model_that_lets_nobody_speak_has_a_profile() -> None:
+    measured = profile(TRAINING, HELD_OUT, lambda count, _: [[Element("action", "It rains.")]] * count)
+    assert measured.figures["questions"].model is None
+    assert not measured.figures["questions"].is_within
+    assert measured.figures["stage_directions"].model == 1
+    nothing = profile(TRAINING, HELD_OUT, lambda count, _: [[]] * count)
+    assert nothing.figures["stage_directions"].told_apart is None
+    assert json.loads(json.dumps(nothing.document()))["figures"]["questions"]["model"] is None
+
+
+def test_of_one_speaker_nobody_is_told_apart() -> None:
+    alone = [Element("dialogue", line.text, "Ada") for line in TRAINING]
+    figures = profile(alone[:900], alone[900:], people).figures
+    assert "speakers_recognised" not in figures
+    assert figures["same_speaker_again"].people == 1
+
+
+def test_without_spaces_no_word_is_unknown() -> None:
+    def written(count: int, seed: int) -> list[Element]:
+        draw = random.Random(seed)
+        return [
+            Element("dialogue", "".join(draw.choices("天地玄黄宇宙洪荒", k=9)), "日") for _ in range(count)
+        ]
+
+    figures = profile(
+        written(300, 1), written(200, 2), lambda count, lines: [written(lines, 3)] * count
+    ).figures
+    assert "unknown_words" not in figures
+    assert figures["questions"].is_within
+
+
+def test_too_little_held_out_text_says_nothing_about_people() -> None:
+    with pytest.raises(DatasetError, match="95 held-out lines are too few") as caught:
+        profile(TRAINING, HELD_OUT[: FEWEST_PAGES * FEWEST_LINES - 1], people)
+    assert "--validation" in caught.value.hint
+    assert profile(TRAINING, HELD_OUT[: FEWEST_PAGES * FEWEST_LINES], people).lines == FEWEST_LINES
+
+
+def test_a_judge_learns_what_follows() -> None:
+    judge = Judge(list(turns(TRAINING)))
+    held_out = list(turns(HELD_OUT))
+    mixed_up = [
+        (before, line) for (before, _), (_, line) in zip(held_out[::2], held_out[100::2], strict=False)
+    ]
+    follows, strays = judge.preference(held_out), judge.preference(mixed_up)
+    assert follows is not None and follows > 0.9
+    assert strays is not None and abs(strays - 0.5) < 0.06
+    assert judge.preference([]) is None
+    with pytest.raises(DatasetError, match="too few to learn"):
+        Judge(held_out[:199])
+
+
+@pytest.fixture(scope="module")
+def long_held_out(tiny_text: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The tiny dataset has 40 held-out lines."""
+    return prepared(tiny_text, tmp_path_factory.mktemp("profile") / "data", validation=0.2, test=0.2)
+
+
+def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(
+    tiny_run: RunFolder, long_held_out: Dataset
+) -> None:
+    run = Run(tiny_run)
+    assert Profile.load(run) is None
+    cold = EvaluateOptions(profile=True, writing=GenerateOptions(temperature=0.0))
+    report = evaluate(run, long_held_out, cold)
+    assert report.profile and report.profile.figures["repeated_phrases"].told_apart == 1
+    assert Profile.load(run) is None
+    report = evaluate(run, long_held_out, EvaluateOptions(profile=True))
+    assert report.profile is not None
+    assert Profile.load(run) == report.profile == profile_of_run(run, long_held_out)
+    document = report.document()["profile"]
+    assert document["figures"]["words_in_a_line"]["unit"] == "words"
+    assert 0 < document["share_within"] < 1
+
+    other = profile_of_run(run, long_held_out, GenerateOptions(seed=7))
+    assert other.figures != report.profile.figures
+    other.model_copy(update={"weights": "of another model"}).save(run.folder)
+    assert Profile.load(run) is None
+
+
+def test_a_profile_that_scriptforge_did_not_write_is_none(tiny_run: RunFolder) -> None:
+    run = Run(tiny_run)
+    figure = {"people": 0.1, "low": 0.0, "high": 0.2, "model": 0.3, "told_apart": 0.9}
+    sound = {
+        "weights": run.fingerprint, "lines": 9, "words": 9, "people_pages": 8, "model_pages": 8,
+        "figures": {"questions": figure},
+    }  # fmt: skip
+    run.folder.profile.write_text(json.dumps(sound))
+    assert Profile.load(run) is not None
+    broken_ones: list[object] = [
+        {**sound, "figures": {}},
+        {**sound, "figures": {"<script>": figure}},
+        {**sound, "figures": {"questions": {**figure, "model": "0.3"}}},
+        {**sound, "figures": {"questions": {**figure, "people": float("nan")}}},
+        {**sound, "lines": -1},
+        {**sound, "padding": "x" * 100},
+        [],
+    ]
+    for broken in broken_ones:
+        run.folder.profile.write_text(json.dumps(broken))
+        assert Profile.load(run) is None
+    run.folder.profile.write_bytes(b"\xff")
+    assert Profile.load(run) is None
+
+
+def test_plain_text_has_no_profile(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
+    plain = prepared(tiny_text, tmp_path / "data", plain=True, level="char")
+    with pytest.raises(DatasetError, match="plain text") as caught:
+        profile_of_run(Run(tiny_run), plain)
+    assert "--plain" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "writing", [GenerateOptions(lines=7), GenerateOptions(turns=7), GenerateOptions(count=7)]
+)
+def test_how_much_is_written_is_not_asked_for(writing: GenerateOptions) -> None:
+    with pytest.raises(UsageError, match="pages of a profile cannot have"):
+        EvaluateOptions(profile=True, writing=writing)
+
+
+def test_what_is_not_measured_is_not_written() -> None:
+    with pytest.raises(UsageError, match="Only for a profile"):
+        EvaluateOptions(writing=GenerateOptions(temperature=1.0))
