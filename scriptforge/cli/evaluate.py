@@ -1,11 +1,12 @@
 """`scriptforge evaluate`: how well a run knows text that it was not trained on."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, sections
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, RunArgument, WorkspacePath, sections
 from scriptforge.cli.tables import table
 from scriptforge.errors import UsageError
 from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, with_fields
@@ -32,6 +33,9 @@ def evaluate(
     profile: Annotated[
         bool, typer.Option("--profile", help="Measure what a reader notices, beside pages of people.")
     ] = EvaluateOptions.profile,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the profile into a file, too.")
+    ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,6 +44,7 @@ def evaluate(
             help="Write the pages of the profile with another option of generate; repeat for more.",
         ),
     ] = None,
+    force: Force = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
@@ -50,14 +55,35 @@ def evaluate(
         split=split, cache=cache, int8=int8, voice=voice, profile=profile, writing=_writing(assignments or [])
     )
 
+    _check_picture(picture, profile, force)
+
+    from scriptforge.evaluation import draw_profile
     from scriptforge.evaluation import evaluate as measure
     from scriptforge.run.run import Run
-    from scriptforge.workspace import Workspace
+    from scriptforge.workspace import Workspace, atomic_write
 
     workspace = Workspace.find(workspace_path)
     trained = Run(workspace.run(run))
     report = measure(trained, trained.description.open_dataset(workspace), options)
+    if picture is not None and report.profile:
+        atomic_write(picture, draw_profile(report.profile, report.run))
+        output.note(f"{picture} shows the profile.")
     output.result(report.document(), lambda: _drawn(report))
+
+
+def _check_picture(picture: Path | None, profile: bool, force: bool) -> None:
+    if picture is None:
+        return
+    if not profile:
+        raise UsageError("The picture is of a profile.", "Add --profile, or leave --picture out.")
+    if picture.suffix.lower() != ".svg":
+        raise UsageError(
+            f"The picture is SVG, and {picture} is not called so.", "Name it such as profile.svg."
+        )
+    if picture.exists() and not force:
+        raise UsageError(
+            f"There is a file {picture} already.", "Replace it with --force, or name another one."
+        )
 
 
 def _writing(assignments: list[str]) -> GenerateOptions:

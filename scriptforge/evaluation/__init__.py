@@ -14,7 +14,8 @@ from scriptforge.evaluation.loss import (
     stream_figures,
 )
 from scriptforge.evaluation.neural_cache import evaluate_cached
-from scriptforge.evaluation.profile import Profile
+from scriptforge.evaluation.picture import draw_profile
+from scriptforge.evaluation.profile import Profile, profile_of_run
 from scriptforge.evaluation.report import CachedFigures, EvaluationReport, evaluate
 from scriptforge.evaluation.speakers import Voice, voice_of_run
 from scriptforge.run.records import Evaluation, Figures
@@ -29,12 +30,14 @@ __all__ = [
     "Voice",
     "beginnings",
     "combine",
+    "draw_profile",
     "evaluate",
     "evaluate_cached",
     "evaluate_ids",
     "evaluate_sources",
     "evaluate_split",
     "extent",
+    "profile_of_run",
     "stream_figures",
     "voice_of_run",
 ]

@@ -1,6 +1,7 @@
 """The model card: what a model is, for people who find it and for the Hub that lists it.
 
-It shows a sample of what the model writes, and how much of that is copied if the dataset is at hand.
+It shows a sample of what the model writes, how much of that is copied if the dataset is at hand, and what a
+reader notices on its pages if that was measured and kept with the run.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from scriptforge.copying import OriginalityReport, examine_texts
 from scriptforge.copying.view import figure_rows
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError
+from scriptforge.evaluation import Profile
 from scriptforge.generation.generate import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.records import InitFrom, RunDescription
@@ -55,6 +57,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
     about = run.description.model_copy(update={"name": run.folder.name})  # it may have been renamed
     (sample,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES, seed=_SEED))
     report = examine_texts([sample.lines], dataset)[0] if dataset else None
+    profile = Profile.load(run)
     parts = [
         f"# {repository.partition('/')[2]}",
         _inline(summary(about)),
@@ -66,6 +69,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
         _training_text(about),
         "## How good it is",
         _figures(about),
+        *(("## What a reader notices", _profile(profile)) if profile else ()),
         *(("## How much it copies", _originality(report)) if report else ()),
         "## How it was trained",
         _training(about),
@@ -193,6 +197,23 @@ def _originality(report: OriginalityReport) -> str:
         f"{report.words:,} words that it wrote, compared with its training text; beside them as many"
         " words by people that it was not trained on:\n\n"
     ) + _table("| | this model | people |", figure_rows(report))
+
+
+def _profile(profile: Profile) -> str:
+    words = (
+        f"{profile.model_pages} pages of {profile.lines} lines that it wrote, beside pages by people that it"
+        f" was not trained on. {100 * profile.share_within:.0f} % of the figures are within people's spread:"
+    )
+    rows = (
+        (
+            measure.label,
+            f"{measure.shown(figure.model)}{'' if figure.is_within else ' (outside)'}",
+            measure.shown(figure.people),
+            f"{measure.shown(figure.low)} … {measure.shown(figure.high)}",
+        )
+        for measure, figure in profile.rows
+    )
+    return f"{words}\n\n{_table('| on a page | this model | people | nine pages of ten |', rows)}"
 
 
 def _table(headings: str, rows: Iterable[Sequence[str]]) -> str:

@@ -2,18 +2,21 @@
 
 import json
 import random
+import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
-from scriptforge.evaluation import Profile, evaluate
+from scriptforge.evaluation import Profile, draw_profile, evaluate
 from scriptforge.evaluation.judge import Judge
 from scriptforge.evaluation.page import MEASURES, turns
-from scriptforge.evaluation.profile import FEWEST_LINES, FEWEST_PAGES, profile, profile_of_run
+from scriptforge.evaluation.profile import FEWEST_LINES, FEWEST_PAGES, Figure, profile, profile_of_run
 from scriptforge.options import EvaluateOptions, GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
@@ -134,16 +137,19 @@ def test_a_judge_learns_what_follows() -> None:
         Judge(held_out[:199])
 
 
+@pytest.fixture
+def run(tiny_run: RunFolder, tmp_path: Path) -> Run:
+    """A run of its own, which may be given files."""
+    return Run(RunFolder(shutil.copytree(tiny_run.path, tmp_path / "harbour")))
+
+
 @pytest.fixture(scope="module")
 def long_held_out(tiny_text: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The tiny dataset has 40 held-out lines."""
     return prepared(tiny_text, tmp_path_factory.mktemp("profile") / "data", validation=0.2, test=0.2)
 
 
-def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(
-    tiny_run: RunFolder, long_held_out: Dataset
-) -> None:
-    run = Run(tiny_run)
+def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(run: Run, long_held_out: Dataset) -> None:
     assert Profile.load(run) is None
     cold = EvaluateOptions(profile=True, writing=GenerateOptions(temperature=0.0))
     report = evaluate(run, long_held_out, cold)
@@ -162,8 +168,7 @@ def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(
     assert Profile.load(run) is None
 
 
-def test_a_profile_that_scriptforge_did_not_write_is_none(tiny_run: RunFolder) -> None:
-    run = Run(tiny_run)
+def test_a_profile_that_scriptforge_did_not_write_is_none(run: Run) -> None:
     figure = {"people": 0.1, "low": 0.0, "high": 0.2, "model": 0.3, "told_apart": 0.9}
     sound = {
         "weights": run.fingerprint, "lines": 9, "words": 9, "people_pages": 8, "model_pages": 8,
@@ -205,3 +210,44 @@ def test_how_much_is_written_is_not_asked_for(writing: GenerateOptions) -> None:
 def test_what_is_not_measured_is_not_written() -> None:
     with pytest.raises(UsageError, match="Only for a profile"):
         EvaluateOptions(writing=GenerateOptions(temperature=1.0))
+
+
+def figures(**changes: float | None) -> dict[str, Figure]:
+    figure = Figure(people=0.2, low=0.1, high=0.3, model=0.2, told_apart=0.5)
+    names = [measure.name for measure in MEASURES]
+    return {names[0]: figure, names[1]: replace(figure, **changes)}  # type: ignore[arg-type]
+
+
+def pictured(**changes: float | None) -> tuple[ElementTree.Element, str]:
+    """The picture of a profile with two figures: the first within, the second with some changes."""
+    measured = Profile(lines=9, words=9, people_pages=8, model_pages=8, figures=figures(**changes))
+    drawn = draw_profile(measured, "<Bo> & I")
+    assert drawn == draw_profile(measured, "<Bo> & I")
+    return ElementTree.fromstring(drawn), drawn
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "state", "row"),
+    [
+        ({}, "circle", "within", "20.0 % (20.0 %)"),
+        ({"model": 0.4, "told_apart": 0.7}, "circle", "outside", "40.0 % (20.0 %)"),
+        ({"model": 0.9, "told_apart": 1.0}, "path", "outside", "90.0 % (20.0 %)"),
+        ({"model": 0.9, "told_apart": 0.54}, "path", "within", "90.0 % (20.0 %)"),
+        ({"low": 0.2, "high": 0.2}, "circle", "within", "20.0 % (20.0 %)"),
+        ({"low": 0.0, "high": 0.0, "people": 0.0, "told_apart": 1.0}, "path", "outside", "20.0 % (0.0 %)"),
+    ],
+)
+def test_the_picture_shows_where_the_model_is(
+    changes: dict[str, float | None], shape: str, state: str, row: str
+) -> None:
+    picture, drawn = pictured(**changes)
+    marks = [each for each in picture.iter() if each.get("class") == state and not each.tag.endswith("text")]
+    assert marks[-1].tag.endswith(shape)
+    assert row in [text.text for text in picture.iter() if text.tag.endswith("text")]
+    assert "&lt;Bo&gt; &amp; I" in drawn
+
+
+def test_a_figure_that_the_model_has_not_is_drawn_as_a_dash() -> None:
+    picture, _ = pictured(model=None, told_apart=None)
+    assert sum(each.tag.endswith("circle") for each in picture.iter()) == 1
+    assert "– (20.0 %)" in [each.text for each in picture.iter()]

@@ -14,6 +14,7 @@ from support.tiny import finish, prepared, small
 from scriptforge.cli.app import run as run_command
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
+from scriptforge.evaluation.profile import Figure, Profile
 from scriptforge.generation.generate import generate
 from scriptforge.hub.pull import find_run, pull
 from scriptforge.hub.push import build_payload
@@ -204,6 +205,18 @@ def test_the_card_says_how_much_is_copied_where_that_can_be_told(
     card = build_payload(Run(tiny_run), "ann/harbour", tiny_dataset).card
     assert "| new sequences of 8 words |" in card
     assert "type: novelty_8" in card
+
+
+def test_the_card_shows_the_profile_that_the_run_keeps(tiny_run: RunFolder, tmp_path: Path) -> None:
+    run = Run(RunFolder(shutil.copytree(tiny_run.path, tmp_path / "harbour")))
+    assert "What a reader notices" not in build_payload(run, "ann/harbour").card
+    figure = Figure(people=0.03, low=0.01, high=0.06, model=0.26, told_apart=1.0)
+    counts = {"lines": 150, "words": 1000, "people_pages": 40, "model_pages": 32}
+    profile = Profile(weights=run.fingerprint, **counts, figures={"same_speaker_again": figure})
+    profile.save(run.folder)
+    payload = build_payload(run, "ann/harbour")
+    assert "| same speaker again | 26.0 % (outside) | 3.0 % | 1.0 % … 6.0 % |" in payload.card
+    assert set(payload.files) == FILES
 
 
 def test_the_card_names_the_model_that_it_began_with(
