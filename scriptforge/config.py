@@ -22,6 +22,7 @@ DeviceType = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 VocabularySize = Annotated[int, Field(ge=2, le=4_194_304)]
+LayoutSize = Annotated[int, Field(ge=0, le=4_194_304)]
 Size = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[int, Field(ge=1, le=8)]
 Heads = Annotated[int, Field(ge=1, le=1024)]
@@ -61,6 +62,9 @@ class Settings(BaseModel):
     )
     memory: Memory = Field(128, description="Steps that attention looks back (lstm-attention, transformer).")
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")
+    speaker_embedding: bool = Field(
+        True, description="Whether every token comes with who speaks and who spoke before."
+    )
     dropout_input: Probability = Field(0.0, description="Share of embedding units dropped.")
     dropout_between: Probability = Field(
         0.0,

@@ -150,7 +150,7 @@ class Generation:
             Grammar(vocabulary),
             _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text)),
-            int((~vocabulary.is_text).sum()),
+            vocabulary.layout_size,
             options.count,
         )
         if after:

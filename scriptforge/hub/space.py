@@ -77,7 +77,7 @@ def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
     return {
         "plain": vocabulary.plain,
         "mixed": bool(vocabulary.sources),
-        "layout": int((~vocabulary.is_text).sum()),
+        "layout": vocabulary.layout_size,
         "end": vocabulary.end,
         **({} if vocabulary.plain else {kind: getattr(vocabulary, kind) for kind in kinds}),
         "voices": voices,

@@ -42,14 +42,25 @@ def build(config: ModelConfig) -> TrainableModel:
     return model
 
 
-def config_from_settings(settings: Settings, vocabulary_size: int) -> ModelConfig:
+def config_from_settings(
+    settings: Settings, vocabulary_size: int, layout_size: int = 0, speakers: int = 0
+) -> ModelConfig:
     """Return the config of the model that settings ask for: each of its fields is the setting of that name.
+
+    Args:
+        settings: resolved settings.
+        vocabulary_size: how many tokens there are.
+        layout_size: how many of them, the first ones, are layout.
+        speakers: how many of these, the last ones, are speakers'.
 
     Raises:
         UsageError: they do not fit together.
     """
     config_class = ARCHITECTURES[settings.arch].config_class()
-    chosen = settings.model_dump(include={field.name for field in fields(config_class)})
+    names = {field.name for field in fields(config_class)}
+    chosen = settings.model_dump(include=names)
+    if speakers and settings.speaker_embedding and "speakers" in names:
+        chosen |= {"layout_size": layout_size, "speakers": speakers}
     try:
         config: ModelConfig = config_class(vocabulary_size=vocabulary_size, **chosen)
     except ValidationError as error:

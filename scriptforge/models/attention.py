@@ -189,6 +189,7 @@ class LSTMAttention(AttentiveModel):
         self.config: LSTMAttentionConfig = config
         size = config.hidden_size
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
+        self.add_speakers(config.layout_size, config.speakers)
         self.recurrent = nn.LSTM(
             config.embedding_size,
             size,
@@ -206,13 +207,14 @@ class LSTMAttention(AttentiveModel):
         config = self.config
         zero = self.head.bias.new_zeros
         hidden_LBH, cell_LBH = (zero((config.layers, streams, config.hidden_size)) for _ in range(2))
-        return hidden_LBH, cell_LBH, zero((1, streams, 1)), zero((config.memory, streams, config.hidden_size))
+        memory_MBH = zero((config.memory, streams, config.hidden_size))
+        return hidden_LBH, cell_LBH, zero((1, streams, 1)), memory_MBH, *self.initial_speakers(streams)
 
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
         """See `AttentiveModel.read_piece`."""
         config, memory = self.config, self.config.memory
-        hidden_LBH, cell_LBH, filled_1B1, memory_MBH = state
-        input_TBE = dropout(self.embedding(ids_TB), config.dropout_input, self.training)
+        input_BTE, (hidden_LBH, cell_LBH, filled_1B1, memory_MBH), speakers = self.embed(ids_TB.T, state)
+        input_TBE = dropout(input_BTE.transpose(0, 1), config.dropout_input, self.training)
         output_TBH, carried = read(
             self.recurrent, input_TBE, (hidden_LBH, cell_LBH), config.dropout_recurrent
         )
@@ -221,7 +223,8 @@ class LSTMAttention(AttentiveModel):
         mask_B1TK = attention_mask(filled_1B1, len(ids_TB), memory)
         found_TBH = self.out_proj(attend(self.q_proj(own_TBH), rows_KBH, rows_KBH, mask_B1TK, heads=1))
         features_TBH = dropout(own_TBH + found_TBH, config.dropout_output, self.training)
-        return features_TBH, (*carried, filled_after(filled_1B1, len(ids_TB), memory), rows_KBH[-memory:])
+        filled_1B1 = filled_after(filled_1B1, len(ids_TB), memory)
+        return features_TBH, (*carried, filled_1B1, rows_KBH[-memory:], *speakers)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return a block for each gate and projection; see `TrainableModel.orthogonal_blocks`."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scriptforge.models.base import State, TrainableModel
+from scriptforge.models.speakers import SpeakerEmbedding
 
 _VALUES = 1 << 16
 _NUMBERS_IN_WORD = 4
@@ -233,14 +234,17 @@ def head_shapes(
 class HeadedModel(TrainableModel):
     """A model whose scores are a linear function of its features.
 
-    A subclass makes an `embedding` and a network, calls `add_head`, and says what the features are.
+    A subclass makes an `embedding` and a network, calls `add_head`, and says what the features are. One that
+    is told who speaks calls `add_speakers`, reads what `embed` returns, and keeps its state.
 
     Attributes:
         cross_entropy: computes the loss of the head; scores all tokens unless it is replaced.
+        speaker_embedding: says who speaks; None in a model that is not told.
     """
 
     cross_entropy: CrossEntropy
     embedding: nn.Embedding
+    speaker_embedding: SpeakerEmbedding | None = None
     projection: nn.Module
     head: nn.Linear
 
@@ -261,6 +265,31 @@ class HeadedModel(TrainableModel):
         nn.init.uniform_(self.head.weight, -0.1, 0.1)
         nn.init.zeros_(self.head.bias)
         self.cross_entropy = linear_cross_entropy
+
+    def add_speakers(self, layout_size: int, speakers: int) -> None:
+        """Let the model be told who speaks, if anybody has a token; see `SpeakerEmbedding`."""
+        if speakers:
+            self.speaker_embedding = SpeakerEmbedding(layout_size, speakers, self.embedding.embedding_dim)
+
+    def initial_speakers(self, streams: int) -> State:
+        """Return what `embed` remembers of streams that have read nothing: one tensor, or none."""
+        return (self.speaker_embedding.initial_state(streams),) if self.speaker_embedding is not None else ()
+
+    def embed(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State, State]:
+        """Return what the network reads.
+
+        Args:
+            ids_BT: the tokens.
+            state: the model's, at whose end is that of `initial_speakers`.
+
+        Returns:
+            `input_BTE`, the rest of the state, and what is to be put at the end of the state after it.
+        """
+        input_BTE: Tensor = self.embedding(ids_BT)
+        if self.speaker_embedding is None:
+            return input_BTE, state, ()
+        added_BTE, speakers_2B1 = self.speaker_embedding(ids_BT, state[-1])
+        return input_BTE + added_BTE, state[:-1], (speakers_2B1,)
 
     def score(self, features_BTH: Tensor) -> Tensor:
         """Score features; see `LanguageModel.score`."""

@@ -8,13 +8,15 @@ Shape letters: B streams, T steps, E embedding, H hidden, L layers, G gates.
 from typing import Any, Literal, TypeAlias
 
 import torch
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scriptforge.config import Layers, Probability, Size, VocabularySize
+from scriptforge.config import Layers, LayoutSize, Probability, Size, VocabularySize
 from scriptforge.models.base import CLOSED, State
 from scriptforge.models.layers import HeadedModel, dropout, head_shapes
+from scriptforge.models.speakers import refuse_misplaced, speaker_shapes
 
 Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
 
@@ -37,6 +39,8 @@ class RecurrentSizes:
             a call, in all gates alike (DropConnect; Merity et al. 2018, arXiv:1708.02182).
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding.
+        layout_size: how many tokens are layout, if the model is told who speaks.
+        speakers: how many of them are speakers'; 0 if it is not told.
     """
 
     vocabulary_size: VocabularySize
@@ -48,6 +52,13 @@ class RecurrentSizes:
     dropout_recurrent: Probability = 0.0
     dropout_output: Probability = 0.0
     tied: bool = False
+    layout_size: LayoutSize = 0
+    speakers: LayoutSize = 0
+
+    @model_validator(mode="after")
+    def _has_speakers_in_layout(self) -> "RecurrentSizes":
+        refuse_misplaced(self.speakers, self.layout_size, self.vocabulary_size)
+        return self
 
     @property
     def feature_size(self) -> int:
@@ -77,6 +88,7 @@ class Recurrent(HeadedModel):
         super().__init__()
         self.config: RecurrentConfig = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
+        self.add_speakers(config.layout_size, config.speakers)
         self.recurrent = _NETWORKS[config.arch](
             config.embedding_size,
             config.hidden_size,
@@ -92,14 +104,16 @@ class Recurrent(HeadedModel):
         """Return zero hidden states, and cell states for an LSTM, each (L, streams, H)."""
         config = self.config
         zeros_LBH = self.head.bias.new_zeros((config.layers, streams, config.hidden_size))
-        return (zeros_LBH, zeros_LBH.clone()) if config.arch == "lstm" else (zeros_LBH,)
+        carried = (zeros_LBH, zeros_LBH.clone()) if config.arch == "lstm" else (zeros_LBH,)
+        return *carried, *self.initial_speakers(streams)
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the output of the last layer; see `LanguageModel.features`."""
         config = self.config
-        input_BTE = dropout(self.embedding(ids_BT), config.dropout_input, self.training)
+        input_BTE, state, speakers = self.embed(ids_BT, state)
+        input_BTE = dropout(input_BTE, config.dropout_input, self.training)
         output_BTH, state = read(self.recurrent, input_BTE, state, config.dropout_recurrent)
-        return dropout(output_BTH, config.dropout_output, self.training), state
+        return dropout(output_BTH, config.dropout_output, self.training), (*state, *speakers)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return the network's matrices, a block for each gate; see `TrainableModel.orthogonal_blocks`."""
@@ -157,6 +171,7 @@ def recurrent_shapes(unit: Unit, sizes: RecurrentSizes) -> dict[str, tuple[int, 
     embedding_size, hidden_size = sizes.embedding_size, sizes.hidden_size
     rows = _GATES[unit] * hidden_size
     shapes = head_shapes(sizes.vocabulary_size, embedding_size, hidden_size, tied=sizes.tied)
+    shapes |= speaker_shapes(sizes.speakers, embedding_size)
     for layer in range(sizes.layers):
         shapes[f"recurrent.weight_ih_l{layer}"] = (rows, hidden_size if layer else embedding_size)
         shapes[f"recurrent.weight_hh_l{layer}"] = (rows, hidden_size)

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from scriptforge.config import Heads, Layers, Memory, Probability, Size, VocabularySize
+from scriptforge.config import Heads, Layers, LayoutSize, Memory, Probability, Size, VocabularySize
 from scriptforge.models.attention import (
     STEPS_AT_ONCE,
     AttentiveModel,
@@ -23,6 +23,7 @@ from scriptforge.models.attention import (
 )
 from scriptforge.models.base import CLOSED, State
 from scriptforge.models.layers import dropout, head_shapes
+from scriptforge.models.speakers import refuse_misplaced, speaker_shapes
 
 _HEAD_SIZE = 32
 _UP_FACTOR = 4
@@ -42,6 +43,7 @@ class TransformerConfig:
         dropout_between: share of units dropped from what attention and feed-forward network add.
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding.
+        layout_size, speakers: as of `RecurrentSizes`.
         arch: the architecture.
     """
 
@@ -54,6 +56,8 @@ class TransformerConfig:
     dropout_between: Probability = 0.0
     dropout_output: Probability = 0.0
     tied: bool = False
+    layout_size: LayoutSize = 0
+    speakers: LayoutSize = 0
     arch: Literal["transformer"] = "transformer"
 
     @model_validator(mode="after")
@@ -62,6 +66,7 @@ class TransformerConfig:
         if self.hidden_size % (2 * heads):
             raise ValueError(f"{heads} heads cannot share {self.hidden_size} units in even parts")
         refuse_enormous(self.layers * self.memory, self.hidden_size)
+        refuse_misplaced(self.speakers, self.layout_size, self.vocabulary_size)
         return self
 
     @property
@@ -81,6 +86,7 @@ class TransformerConfig:
         """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
         size = self.hidden_size
         shapes = head_shapes(self.vocabulary_size, size, size, tied=self.tied)
+        shapes |= speaker_shapes(self.speakers, size)
         for layer in range(self.layers):
             shapes |= {
                 f"layers.{layer}.attention_norm.weight": (size,),
@@ -104,6 +110,7 @@ class Transformer(AttentiveModel):
         super().__init__()
         self.config: TransformerConfig = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.hidden_size)
+        self.add_speakers(config.layout_size, config.speakers)
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden_size, bias=False)
         self.add_head(tied=config.tied)
@@ -113,20 +120,20 @@ class Transformer(AttentiveModel):
         config = self.config
         zero = self.head.bias.new_zeros
         memories = (zero((config.memory, streams, 2 * config.hidden_size)) for _ in self.layers)
-        return zero((1, streams, 1)), *memories
+        return zero((1, streams, 1)), *memories, *self.initial_speakers(streams)
 
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
         """See `AttentiveModel.read_piece`; the features are the normalised output of the last layer."""
         config = self.config
-        filled_1B1, *memories = state
+        input_BTH, (filled_1B1, *memories), speakers = self.embed(ids_TB.T, state)
         mask_B1TK = attention_mask(filled_1B1, len(ids_TB), config.memory)
-        stream_TBH = dropout(self.embedding(ids_TB), config.dropout_input, self.training)
+        stream_TBH = dropout(input_BTH.transpose(0, 1), config.dropout_input, self.training)
         after = []
         for layer, memory_MBR in zip(self.layers, memories, strict=True):
             stream_TBH, memory_MBR = layer(stream_TBH, memory_MBR, mask_B1TK)
             after.append(memory_MBR)
         features_TBH = dropout(self.norm(stream_TBH), config.dropout_output, self.training)
-        return features_TBH, (filled_after(filled_1B1, len(ids_TB), config.memory), *after)
+        return features_TBH, (filled_after(filled_1B1, len(ids_TB), config.memory), *after, *speakers)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return each layer's matrices, of which one is three; see `TrainableModel.orthogonal_blocks`."""

@@ -189,7 +189,7 @@ class Trainer:
     ) -> "Trainer":
         """Return the trainer of a new run, whose folder is emptied; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
-        config = config_from_settings(settings, dataset.vocabulary.size)
+        config = config_from_settings(settings, **dataset.vocabulary.sizes)
         description = describe_run(dataset, settings, config, folder, origin)
         stepper = Stepper(dataset, _new_model(config, settings.seed), settings, device)
         if init_from is not None:

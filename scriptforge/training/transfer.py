@@ -23,7 +23,7 @@ from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import read_json
 
-_FREE = ("vocabulary_size", "dropout")
+_FREE = ("vocabulary_size", "layout_size", "speakers", "dropout")
 """Fields of a config that may differ from those of the run to begin with, by how they begin."""
 
 
@@ -72,10 +72,15 @@ def transfer_weights(model: TrainableModel, vocabulary: Vocabulary, init_from: R
     """
     assert isinstance(init_from.model, TrainableModel)
     old_ids = token_mapping(vocabulary, init_from.vocabulary)
+    old_speakers = _speaker_mapping(old_ids, vocabulary, init_from.vocabulary)
     axes = _token_axes(model.config)
     weights = dict(init_from.model.named_parameters())
     with torch.no_grad():
         for name, weight in model.named_parameters():
+            if name.startswith("speaker_embedding"):
+                if name in weights:
+                    weight.copy_(_map_rows(weights[name].detach(), old_speakers, axis=0))
+                continue
             old = weights[name].detach()
             weight.copy_(_map_rows(old, old_ids, axes[name]) if name in axes else old)
 
@@ -103,6 +108,13 @@ def token_mapping(new: Vocabulary, old: Vocabulary) -> list[list[int]]:
         return [known for known in old.encode(new.token_texts[id_]) if known != old.unknown]
 
     return [map_token(id_, token) for id_, token in enumerate(new.tokens)]
+
+
+def _speaker_mapping(old_ids: list[list[int]], new: Vocabulary, old: Vocabulary) -> list[list[int]]:
+    """Return, for nobody and each speaker of a vocabulary, the rows of another one's speaker embeddings."""
+    first = old.layout_size - len(old.speaker_tokens)
+    speakers = [[id_ - first + 1 for id_ in old_ids[token.id]] for token in new.speaker_tokens]
+    return [[0], *speakers]
 
 
 def _token_axes(config: ModelConfig) -> dict[str, int]:

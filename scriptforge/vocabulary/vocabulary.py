@@ -157,10 +157,24 @@ class Vocabulary:
         """Return the id between such a name and what is said."""
         return self._layout_id(SAYS)
 
+    @property
+    def layout_size(self) -> int:
+        """Return how many tokens are layout: the first ones, of which those of speakers are the last."""
+        return len(self._layout)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return what the sizes of a model follow, by the names that `config_from_settings` has for them."""
+        return {
+            "vocabulary_size": self.size,
+            "layout_size": self.layout_size,
+            "speakers": len(self.speaker_tokens),
+        }
+
     @cached_property
     def is_text(self) -> NDArray[np.bool_]:
         """Return which ids are text, `<unk>` included, and which are layout; shape (size,)."""
-        return np.arange(self.size) >= len(self._layout)
+        return np.arange(self.size) >= self.layout_size
 
     @cached_property
     def tokens(self) -> list[str]:

@@ -28,6 +28,7 @@ from scriptforge.models.transformer import TransformerConfig
 
 V = 11
 SIZES: dict[str, Any] = {"vocabulary_size": V, "embedding_size": 5, "hidden_size": 7}
+SPEAKERS: dict[str, Any] = {"layout_size": 9, "speakers": 3}
 RECURRENT = {
     "one layer": RecurrentConfig(**SIZES),
     "three layers": RecurrentConfig(**SIZES, layers=3),
@@ -35,13 +36,17 @@ RECURRENT = {
     "tied with a projection": RecurrentConfig(**{**SIZES, "embedding_size": 9}, tied=True),
     "gru": RecurrentConfig(**SIZES, layers=3, arch="gru"),
     "rnn": RecurrentConfig(**SIZES, layers=3, arch="rnn"),
+    "one layer, speakers": RecurrentConfig(**SIZES, **SPEAKERS),
+    "gru, speakers": RecurrentConfig(**SIZES, **SPEAKERS, layers=2, arch="gru"),
 }
 ATTENTIVE: dict[str, ModelConfig] = {
     "lstm-attention": LSTMAttentionConfig(**SIZES, memory=4),
     "lstm-attention, tied, two layers": LSTMAttentionConfig(
         **{**SIZES, "embedding_size": 9}, memory=4, layers=2, tied=True
     ),
+    "lstm-attention, speakers": LSTMAttentionConfig(**SIZES, **SPEAKERS, memory=4),
     "transformer": TransformerConfig(vocabulary_size=V, hidden_size=8, memory=4),
+    "transformer, speakers": TransformerConfig(vocabulary_size=V, hidden_size=8, memory=4, **SPEAKERS),
     "transformer, two heads, three layers": TransformerConfig(
         vocabulary_size=V, hidden_size=12, memory=4, heads=2, layers=3, tied=True
     ),
@@ -67,6 +72,9 @@ def new_model(config: ModelConfig) -> HeadedModel:
             if not name.startswith(("embedding", "head")):
                 weight.mul_(2)
         model.head.bias.uniform_(-1, 1)
+        if model.speaker_embedding is not None:
+            for weight in model.speaker_embedding.parameters():
+                weight.normal_()
     return model
 
 

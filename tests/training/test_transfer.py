@@ -1,6 +1,5 @@
 """A run that begins with another one's weights, though its vocabulary is another."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.models import TrainableModel, build
+from scriptforge.models import TrainableModel, build, config_from_settings
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import newest_checkpoint
@@ -41,7 +40,7 @@ def init_from(request: pytest.FixtureRequest, tiny_dataset: Dataset, tmp_path: P
 
 
 def heir_of(init_from: Run, dataset: Dataset) -> TrainableModel:
-    model = build(replace(init_from.model.config, vocabulary_size=dataset.vocabulary.size))
+    model = build(config_from_settings(init_from.description.settings, **dataset.vocabulary.sizes))
     transfer_weights(model, dataset.vocabulary, init_from)
     return model
 
@@ -69,6 +68,24 @@ def test_known_tokens_are_scored_as_before_and_unknown_ones_as_their_mean(
     unknown = [new for new, old in enumerate(ids) if not old]
     mean_BT = expected_BTV.mean(-1)
     torch.testing.assert_close(found_BTV[..., unknown[0]], mean_BT, rtol=1e-4, atol=1e-5)
+
+
+def test_a_new_speaker_begins_as_the_mean_of_those_known(
+    tiny_dataset: Dataset, later: Dataset, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "runs" / "parent")
+    finish(start(tiny_dataset, settings(), folder, "cpu"))
+    parent = Run(folder)
+    old = parent.model.state_dict()["speaker_embedding.current.weight"]
+    torch.nn.init.normal_(old)
+    new = heir_of(parent, later).state_dict()["speaker_embedding.current.weight"]
+    names = [token.name for token in later.vocabulary.speaker_tokens]
+    known = [token.name for token in tiny_dataset.vocabulary.speaker_tokens]
+    assert set(names) - set(known) and set(names) & set(known)
+    for row, name in enumerate(names, 1):
+        expected = old[1 + known.index(name)] if name in known else old[1:].mean(0)
+        torch.testing.assert_close(new[row], expected)
+    assert torch.equal(new[0], old[0])
 
 
 def test_a_run_that_begins_with_anothers_weights_says_so_and_can_be_resumed(

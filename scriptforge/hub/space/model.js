@@ -33,7 +33,7 @@ function addProduct(out, matrix, vector) {
 const logistic = (x) => 1 / (1 + Math.exp(-x));
 
 export class LSTM {
-  /** `sizes`: vocabulary_size, embedding_size, hidden_size, layers, tied. */
+  /** `sizes`: vocabulary_size, embedding_size, hidden_size, layers, tied, layout_size, speakers. */
   constructor(sizes, tensors) {
     this.sizes = sizes;
     this.tensors = tensors;
@@ -43,7 +43,7 @@ export class LSTM {
       bias: tensors[`recurrent.bias_ih_l${layer}`].map((x, i) => x + tensors[`recurrent.bias_hh_l${layer}`][i]),
     }));
     this.head = sizes.tied ? tensors["embedding.weight"] : tensors["head.weight"];
-    this.known = new Map();  // what a token adds to the gates of the first layer
+    this.known = new Map();  // what rows of embeddings add to the gates of the first layer
     this.forget();
   }
 
@@ -51,11 +51,26 @@ export class LSTM {
   forget() {
     const size = this.sizes.hidden_size;
     this.state = this.layers.map(() => ({ hidden: new Float32Array(size), cell: new Float32Array(size) }));
+    this.current = this.previous = 0;
+  }
+
+  /** Follows who speaks and who spoke before: 0 is nobody, and speakers' tokens are the last of the layout. */
+  follow(id) {
+    const { layout_size: layout, speakers } = this.sizes;
+    if (!speakers || id >= layout) return;
+    this.previous = id === 0 ? 0 : this.current || this.previous;
+    this.current = id === 0 ? 0 : Math.max(0, id - (layout - speakers) + 1);
   }
 
   /** Reads one token. */
   read(id) {
-    let gates = this.inputs(id).slice();
+    this.follow(id);
+    const told = [this.inputs("embedding", id)];
+    if (this.sizes.speakers) {
+      told.push(this.inputs("speaker_embedding.current", this.current));
+      told.push(this.inputs("speaker_embedding.previous", this.previous));
+    }
+    let gates = this.layers[0].bias.map((bias, i) => told.reduce((sum, each) => sum + each[i], bias));
     this.layers.forEach((layer, number) => {
       const state = this.state[number];
       if (number > 0) {
@@ -86,13 +101,15 @@ export class LSTM {
     return logits;
   }
 
-  inputs(id) {
-    let gates = this.known.get(id);
+  /** What a row of an embedding adds to the gates of the first layer, without their bias. */
+  inputs(name, row) {
+    const key = `${name} ${row}`;
+    let gates = this.known.get(key);
     if (!gates) {
-      const width = this.sizes.embedding_size, start = id * width;
-      gates = this.layers[0].bias.slice();
-      addProduct(gates, this.layers[0].input, this.tensors["embedding.weight"].subarray(start, start + width));
-      this.known.set(id, gates);
+      const width = this.sizes.embedding_size, start = row * width;
+      gates = new Float32Array(this.layers[0].bias.length);
+      addProduct(gates, this.layers[0].input, this.tensors[`${name}.weight`].subarray(start, start + width));
+      this.known.set(key, gates);
     }
     return gates;
   }

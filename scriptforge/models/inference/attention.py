@@ -25,7 +25,7 @@ class InferenceLSTMAttention(InferenceModel):
 
     def __init__(self, model: LSTMAttention, arithmetic: Arithmetic) -> None:
         super().__init__(model, arithmetic)
-        self._layers = Layers(model.embedding.weight.detach(), model.recurrent, arithmetic)
+        self._layers = Layers(model, model.recurrent, arithmetic)
         self._norm = model.norm
         self._q_proj, self._out_proj = (_linear(each, arithmetic) for each in (model.q_proj, model.out_proj))
 
@@ -34,8 +34,8 @@ class InferenceLSTMAttention(InferenceModel):
         """Read without scoring; see `LanguageModel.features`."""
         if ids_BT.shape[1] > 1:
             return self._model.features(ids_BT, state)
-        *carried, filled_1B1, memory_MBH = state
-        output_B1H, after = self._layers.read(ids_BT, tuple(carried))
+        hidden_LBH, cell_LBH, filled_1B1, memory_MBH, *speakers = state
+        output_B1H, after = self._layers.read(ids_BT, (hidden_LBH, cell_LBH, *speakers))
         own_BH = _normalise(output_B1H[:, 0], self._norm)
         rows_KBH = np.concatenate([memory_MBH.numpy(), own_BH.numpy()[None]])
         scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._q_proj(own_BH).numpy(), rows_KBH)[:, None]
@@ -43,7 +43,9 @@ class InferenceLSTMAttention(InferenceModel):
         found_B1H = weighted_values(rows_KBH[:, :, None], scores_B1K, empty_rows(filled_1B1, len(memory_MBH)))
         features_BH = own_BH + self._out_proj(torch.from_numpy(found_B1H[:, 0]))
         filled_1B1 = (filled_1B1 + 1).clamp(max=len(memory_MBH))
-        return features_BH[:, None], (*after, filled_1B1, torch.from_numpy(rows_KBH[1:]))
+        hidden_LBH, cell_LBH, *speakers = after
+        memory_MBH = torch.from_numpy(rows_KBH[1:])
+        return features_BH[:, None], (hidden_LBH, cell_LBH, filled_1B1, memory_MBH, *speakers)
 
 
 class InferenceTransformer(InferenceModel):
@@ -51,7 +53,7 @@ class InferenceTransformer(InferenceModel):
 
     def __init__(self, model: Transformer, arithmetic: Arithmetic) -> None:
         super().__init__(model, arithmetic)
-        self._embedding = model.embedding
+        self._embed = model.embed
         layers = (layer for layer in model.layers if isinstance(layer, TransformerLayer))
         self._layers = [_InferenceLayer(layer, arithmetic) for layer in layers]
         self._norm = model.norm
@@ -61,15 +63,15 @@ class InferenceTransformer(InferenceModel):
         """Read without scoring; see `LanguageModel.features`."""
         if ids_BT.shape[1] > 1:
             return self._model.features(ids_BT, state)
-        filled_1B1, *memories = state
+        input_B1H, (filled_1B1, *memories), speakers = self._embed(ids_BT, state)
         empty_BK = empty_rows(filled_1B1, len(memories[0]))
-        stream_BH = self._embedding(ids_BT[:, 0])
+        stream_BH = input_B1H[:, 0]
         after = []
         for layer, memory_MBR in zip(self._layers, memories, strict=True):
             stream_BH, rows_MBR = layer.step(stream_BH, memory_MBR.numpy(), empty_BK)
             after.append(torch.from_numpy(rows_MBR))
         filled_1B1 = (filled_1B1 + 1).clamp(max=len(memories[0]))
-        return _normalise(stream_BH, self._norm)[:, None], (filled_1B1, *after)
+        return _normalise(stream_BH, self._norm)[:, None], (filled_1B1, *after, *speakers)
 
 
 class _InferenceLayer:

@@ -1,0 +1,99 @@
+"""Who speaks, and who spoke before: told to a model with every token, and not only once at the cue.
+
+A recurrent model forgets within a line whose line it is, and by its end who spoke the line before. Both are
+known from the layout alone, so two embeddings beside the token's say it at every step:
+
+    token      <end> <cue:JERRY> hello . <cue:ELAINE> hi . <action> She sits . <cue:JERRY> …
+    current      –      JERRY    JERRY …    ELAINE    …        –      –   –  –    JERRY
+    previous     –        –        –   …    JERRY     …      ELAINE ELAINE … …    ELAINE
+
+Nobody (–) speaks in what is no dialogue; a speaker without a token of their own is nobody too. A script
+begins with nobody before. Speakers' tokens are the last ones of the layout, which has the first ids.
+
+Shape letters: B streams, T steps, E embedding, S speakers with a token, and nobody; 2 current and previous.
+"""
+
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+_END = 0  # the token between scripts
+
+Pair: TypeAlias = tuple[int, int]
+"""Who speaks and who spoke before, 0 … S each; 0 is nobody."""
+
+
+def speaker_shapes(speakers: int, embedding_size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every weight of a model's `speaker_embedding`; none without speakers."""
+    shape = (speakers + 1, embedding_size)
+    return {f"speaker_embedding.{name}.weight": shape for name in ("current", "previous")} if speakers else {}
+
+
+def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> None:
+    """Raise a `ValueError` unless speakers are among the layout tokens, behind others, and these in V."""
+    if speakers and not speakers < layout_size <= vocabulary_size:
+        raise ValueError(
+            f"{speakers} speakers, {layout_size} layout tokens, {vocabulary_size} tokens do not go together"
+        )
+
+
+class SpeakerEmbedding(nn.Module):
+    """What is added to the embedding of each token for who speaks and who spoke before.
+
+    Both begin as zeros: what the model is told should not disturb it before it has been learnt.
+
+    Args:
+        layout_size: how many tokens, the first ones, are layout.
+        speakers: how many of these, the last ones, are speakers'.
+        embedding_size: E.
+    """
+
+    def __init__(self, layout_size: int, speakers: int, embedding_size: int) -> None:
+        super().__init__()
+        self.layout_size = layout_size
+        self.first = layout_size - speakers
+        self.current, self.previous = (
+            nn.Embedding.from_pretrained(torch.zeros(speakers + 1, embedding_size), freeze=False)
+            for _ in range(2)
+        )
+
+    def initial_state(self, streams: int) -> Tensor:
+        """Return the state of streams in which nobody has spoken, `state_2B1`."""
+        return self.current.weight.new_zeros((2, streams, 1))
+
+    def forward(self, ids_BT: Tensor, state_2B1: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `added_BTE`, and the state after the last token."""
+        speakers_2BT = self.follow(ids_BT, state_2B1)
+        added_BTE: Tensor = self.current(speakers_2BT[0]) + self.previous(speakers_2BT[1])
+        return added_BTE, speakers_2BT[:, :, -1:].to(state_2B1.dtype)
+
+    def follow(self, ids_BT: Tensor, state_2B1: Tensor) -> Tensor:
+        """Return who speaks and who spoke before at each token, `speakers_2BT`, int64 in 0 … S; 0 is nobody.
+
+        Each is looked up at the latest place that tells it. A column before the first token, place 0, stands
+        for the text before.
+        """
+        before_2B1 = state_2B1.to(torch.int64)
+        speaker_BT = (ids_BT - (self.first - 1)).clamp(min=0).where(ids_BT < self.layout_size, 0)
+        places_T = torch.arange(1, ids_BT.shape[1] + 1, device=ids_BT.device)
+
+        opens_BT = places_T.where(ids_BT < self.layout_size, 0).cummax(1).values
+        current_BT = torch.cat([before_2B1[0], speaker_BT], dim=1).gather(1, opens_BT)
+
+        # Who spoke last, at each place: the next line's previous speaker, whatever comes in between.
+        last_B1 = before_2B1[0].where(before_2B1[0] > 0, before_2B1[1])
+        tells_BT = places_T.where((speaker_BT > 0) | (ids_BT == _END), 0).cummax(1).values
+        last_BT = torch.cat([last_B1, speaker_BT], dim=1).gather(1, tells_BT)
+
+        # At a line's opening that is who spoke last at the place before; without one, it is what it was.
+        at_opening_BT = torch.cat([last_B1, last_BT[:, :-1]], dim=1).where(ids_BT != _END, 0)
+        previous_BT = torch.cat([before_2B1[1], at_opening_BT], dim=1).gather(1, opens_BT)
+        return torch.stack([current_BT, previous_BT])
+
+    def advance(self, pair: Pair, id_: int) -> Pair:
+        """Return who speaks and who spoke before at the next token: `follow` for one, in plain numbers."""
+        if id_ >= self.layout_size:
+            return pair
+        current, previous = pair
+        return (0, 0) if id_ == _END else (max(0, id_ - self.first + 1), current or previous)

@@ -1,0 +1,67 @@
+"""Who speaks and who spoke before, at every token of a text."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scriptforge.errors import RunError
+from scriptforge.models import config_from_json
+from scriptforge.models.speakers import Pair, SpeakerEmbedding
+
+END, ACTION, CUE, SAYS, JERRY, ELAINE, WORD = 0, 2, 4, 5, 6, 7, 8
+EMBEDDING = SpeakerEmbedding(layout_size=8, speakers=2, embedding_size=3)
+texts = st.lists(st.integers(0, 12), min_size=1, max_size=30)
+
+
+def told(ids: list[int]) -> list[Pair]:
+    speakers_2BT = EMBEDDING.follow(torch.tensor([ids]), EMBEDDING.initial_state(1))
+    return list(zip(*speakers_2BT[:, 0].tolist(), strict=True))
+
+
+def test_every_token_comes_with_who_speaks_and_who_spoke_before() -> None:
+    nobody, jerry, elaine = 0, 1, 2
+    expected = [
+        (END, nobody, nobody),
+        (WORD, nobody, nobody),
+        (JERRY, jerry, nobody),
+        (WORD, jerry, nobody),
+        (ELAINE, elaine, jerry),
+        (WORD, elaine, jerry),
+        (ELAINE, elaine, elaine),
+        (ACTION, nobody, elaine),
+        (WORD, nobody, elaine),
+        (JERRY, jerry, elaine),
+        (CUE, nobody, jerry),
+        (WORD, nobody, jerry),
+        (SAYS, nobody, jerry),
+        (WORD, nobody, jerry),
+        (ELAINE, elaine, jerry),
+        (END, nobody, nobody),
+        (JERRY, jerry, nobody),
+    ]
+    assert told([id_ for id_, *_ in expected]) == [(now, before) for _, now, before in expected]
+
+
+@given(texts, st.integers(0, 30))
+def test_a_text_in_parts_one_token_at_a_time_or_at_once_tells_the_same(ids: list[int], cut: int) -> None:
+    pair, pairs = (0, 0), []
+    for id_ in ids:
+        pair = EMBEDDING.advance(pair, id_)
+        pairs.append(pair)
+    assert told(ids) == pairs
+    state_2B1, parts = EMBEDDING.initial_state(1), []
+    for part in filter(len, (ids[:cut], ids[cut:])):
+        added_BTE, state_2B1 = EMBEDDING(torch.tensor([part]), state_2B1)
+        parts.append(added_BTE)
+    assert state_2B1[:, 0, 0].tolist() == list(pair)
+    assert torch.cat(parts, dim=1).shape == (1, len(ids), 3)
+
+
+@pytest.mark.parametrize(("layout_size", "speakers"), [(3, 3), (6, 2), (0, 1)])
+def test_speakers_that_the_layout_or_vocabulary_cannot_hold_are_refused(
+    layout_size: int, speakers: int
+) -> None:
+    sizes = {"vocabulary_size": 5, "embedding_size": 2, "hidden_size": 2, "arch": "lstm"}
+    with pytest.raises(RunError):
+        config_from_json({**sizes, "layout_size": layout_size, "speakers": speakers})
