@@ -107,7 +107,7 @@ def test_weights_that_are_not_numbers(folder: RunFolder) -> None:
 def test_a_config_that_asks_for_a_huge_model_takes_no_memory(folder: RunFolder) -> None:
     model = json.loads(folder.config.read_text())["model"]
     change_config(folder, model={**model, "hidden_size": 65_536, "layers": 4})
-    with pytest.raises(RunError, match="its settings give 120,269,570,976"):
+    with pytest.raises(RunError, match="its settings give 120,270,095,264"):
         Run(folder)
 
 

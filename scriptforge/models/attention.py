@@ -54,15 +54,15 @@ class AttentiveModel(HeadedModel):
 
     @abstractmethod
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read at most `STEPS_AT_ONCE` steps: return `features_TBE` and the state after them."""
+        """Read at most `STEPS_AT_ONCE` steps: return `features_BTE` and the state after them."""
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Read without scoring; see `LanguageModel.features`."""
         pieces = []
         for piece_TB in torch.split(ids_BT.T, STEPS_AT_ONCE):
-            features_TBE, state = self.read_piece(piece_TB, state)
-            pieces.append(features_TBE)
-        return torch.cat(pieces).transpose(0, 1), state
+            features_BTE, state = self.read_piece(piece_TB, state)
+            pieces.append(features_BTE)
+        return torch.cat(pieces, dim=1), state
 
 
 def attention_mask(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
@@ -213,8 +213,9 @@ class LSTMAttention(AttentiveModel):
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
         """See `AttentiveModel.read_piece`."""
         config, memory = self.config, self.config.memory
-        input_BTE, (hidden_LBH, cell_LBH, filled_1B1, memory_MBH), speakers = self.embed(ids_TB.T, state)
-        input_TBE = dropout(input_BTE.transpose(0, 1), config.dropout_input, self.training)
+        told = self.embed(ids_TB.T, state)
+        hidden_LBH, cell_LBH, filled_1B1, memory_MBH = told.rest
+        input_TBE = dropout(told.input_BTE.transpose(0, 1), config.dropout_input, self.training)
         output_TBH, carried = read(
             self.recurrent, input_TBE, (hidden_LBH, cell_LBH), config.dropout_recurrent
         )
@@ -223,8 +224,9 @@ class LSTMAttention(AttentiveModel):
         mask_B1TK = attention_mask(filled_1B1, len(ids_TB), memory)
         found_TBH = self.out_proj(attend(self.q_proj(own_TBH), rows_KBH, rows_KBH, mask_B1TK, heads=1))
         features_TBH = dropout(own_TBH + found_TBH, config.dropout_output, self.training)
+        features_BTH = told.features(features_TBH.transpose(0, 1))
         filled_1B1 = filled_after(filled_1B1, len(ids_TB), memory)
-        return features_TBH, (*carried, filled_1B1, rows_KBH[-memory:], *speakers)
+        return features_BTH, (*carried, filled_1B1, rows_KBH[-memory:], *told.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return a block for each gate and projection; see `TrainableModel.orthogonal_blocks`."""

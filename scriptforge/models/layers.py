@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scriptforge.models.base import State, TrainableModel
-from scriptforge.models.speakers import SpeakerEmbedding
+from scriptforge.models.speakers import SpeakerEmbedding, Told
 
 _VALUES = 1 << 16
 _NUMBERS_IN_WORD = 4
@@ -235,7 +235,7 @@ class HeadedModel(TrainableModel):
     """A model whose scores are a linear function of its features.
 
     A subclass makes an `embedding` and a network, calls `add_head`, and says what the features are. One that
-    is told who speaks calls `add_speakers`, reads what `embed` returns, and keeps its state.
+    is told who speaks calls `add_speakers` and uses all that `embed` returns.
 
     Attributes:
         cross_entropy: computes the loss of the head; scores all tokens unless it is replaced.
@@ -244,9 +244,13 @@ class HeadedModel(TrainableModel):
 
     cross_entropy: CrossEntropy
     embedding: nn.Embedding
-    speaker_embedding: SpeakerEmbedding | None = None
+    speaker_embedding: SpeakerEmbedding | None
     projection: nn.Module
     head: nn.Linear
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speaker_embedding = None
 
     def add_head(self, *, tied: bool) -> None:
         """Put a head on the features, its weights uniform and small.
@@ -269,27 +273,24 @@ class HeadedModel(TrainableModel):
     def add_speakers(self, layout_size: int, speakers: int) -> None:
         """Let the model be told who speaks, if anybody has a token; see `SpeakerEmbedding`."""
         if speakers:
-            self.speaker_embedding = SpeakerEmbedding(layout_size, speakers, self.embedding.embedding_dim)
+            sizes = self.embedding.embedding_dim, self.config.feature_size
+            self.speaker_embedding = SpeakerEmbedding(layout_size, speakers, *sizes)
 
     def initial_speakers(self, streams: int) -> State:
         """Return what `embed` remembers of streams that have read nothing: one tensor, or none."""
         return (self.speaker_embedding.initial_state(streams),) if self.speaker_embedding is not None else ()
 
-    def embed(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State, State]:
-        """Return what the network reads.
+    def embed(self, ids_BT: Tensor, state: State) -> Told:
+        """Return what the network reads of tokens, and what becomes of it.
 
         Args:
             ids_BT: the tokens.
             state: the model's, at whose end is that of `initial_speakers`.
-
-        Returns:
-            `input_BTE`, the rest of the state, and what is to be put at the end of the state after it.
         """
-        input_BTE: Tensor = self.embedding(ids_BT)
+        embedded_BTE: Tensor = self.embedding(ids_BT)
         if self.speaker_embedding is None:
-            return input_BTE, state, ()
-        added_BTE, speakers_2B1 = self.speaker_embedding(ids_BT, state[-1])
-        return input_BTE + added_BTE, state[:-1], (speakers_2B1,)
+            return Told(embedded_BTE, None, state, ())
+        return self.speaker_embedding.tell(ids_BT, embedded_BTE, state)
 
     def score(self, features_BTH: Tensor) -> Tensor:
         """Score features; see `LanguageModel.score`."""

@@ -110,10 +110,11 @@ class Recurrent(HeadedModel):
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the output of the last layer; see `LanguageModel.features`."""
         config = self.config
-        input_BTE, state, speakers = self.embed(ids_BT, state)
-        input_BTE = dropout(input_BTE, config.dropout_input, self.training)
-        output_BTH, state = read(self.recurrent, input_BTE, state, config.dropout_recurrent)
-        return dropout(output_BTH, config.dropout_output, self.training), (*state, *speakers)
+        told = self.embed(ids_BT, state)
+        input_BTE = dropout(told.input_BTE, config.dropout_input, self.training)
+        output_BTH, after = read(self.recurrent, input_BTE, told.rest, config.dropout_recurrent)
+        features_BTH = told.features(dropout(output_BTH, config.dropout_output, self.training))
+        return features_BTH, (*after, *told.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return the network's matrices, a block for each gate; see `TrainableModel.orthogonal_blocks`."""
@@ -171,7 +172,7 @@ def recurrent_shapes(unit: Unit, sizes: RecurrentSizes) -> dict[str, tuple[int, 
     embedding_size, hidden_size = sizes.embedding_size, sizes.hidden_size
     rows = _GATES[unit] * hidden_size
     shapes = head_shapes(sizes.vocabulary_size, embedding_size, hidden_size, tied=sizes.tied)
-    shapes |= speaker_shapes(sizes.speakers, embedding_size)
+    shapes |= speaker_shapes(sizes.speakers, embedding_size, hidden_size)
     for layer in range(sizes.layers):
         shapes[f"recurrent.weight_ih_l{layer}"] = (rows, hidden_size if layer else embedding_size)
         shapes[f"recurrent.weight_hh_l{layer}"] = (rows, hidden_size)

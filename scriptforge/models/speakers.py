@@ -1,7 +1,7 @@
 """Who speaks, and who spoke before: told to a model with every token, and not only once at the cue.
 
 A recurrent model forgets within a line whose line it is, and by its end who spoke the line before. Both are
-known from the layout alone, so two embeddings beside the token's say it at every step:
+known from the layout alone, so embeddings beside the token's say it at every step:
 
     token      <end> <cue:JERRY> hello . <cue:ELAINE> hi . <action> She sits . <cue:JERRY> …
     current      –      JERRY    JERRY …    ELAINE    …        –      –   –  –    JERRY
@@ -10,13 +10,19 @@ known from the layout alone, so two embeddings beside the token's say it at ever
 Nobody (–) speaks in what is no dialogue; a speaker without a token of their own is nobody too. A script
 begins with nobody before. Speakers' tokens are the last ones of the layout, which has the first ids.
 
-Shape letters: B streams, T steps, E embedding, S speakers with a token, and nobody; 2 current and previous.
+They are added twice: to what the network reads, and to the features that it comes to. The second is a short
+way to the scores. Without it a model needs many minutes to learn that whoever spoke will hardly speak again.
+
+Shape letters: B streams, T steps, E embedding, H features, D either of them, S speakers with a token; 2 for
+current and previous.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from scriptforge.models.base import State
 
 _END = 0  # the token between scripts
 
@@ -24,10 +30,15 @@ Pair: TypeAlias = tuple[int, int]
 """Who speaks and who spoke before, 0 … S each; 0 is nobody."""
 
 
-def speaker_shapes(speakers: int, embedding_size: int) -> dict[str, tuple[int, ...]]:
+def speaker_shapes(speakers: int, embedding_size: int, feature_size: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight of a model's `speaker_embedding`; none without speakers."""
-    shape = (speakers + 1, embedding_size)
-    return {f"speaker_embedding.{name}.weight": shape for name in ("current", "previous")} if speakers else {}
+    if not speakers:
+        return {}
+    return {
+        f"speaker_embedding.{place}.{name}.weight": (speakers + 1, size)
+        for place, size in (("input", embedding_size), ("output", feature_size))
+        for name in ("current", "previous")
+    }
 
 
 def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> None:
@@ -38,35 +49,87 @@ def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> N
         )
 
 
-class SpeakerEmbedding(nn.Module):
-    """What is added to the embedding of each token for who speaks and who spoke before.
+class Told(NamedTuple):
+    """What a model is told of some tokens.
+
+    Attributes:
+        input_BTE: what the network reads.
+        added_BTH: what is added to its features; None where no speakers are told.
+        rest: the model's state before, without who speaks.
+        after: the end of the state after: who speaks then, or nothing.
+    """
+
+    input_BTE: Tensor
+    added_BTH: Tensor | None
+    rest: State
+    after: State
+
+    def features(self, features_BTH: Tensor) -> Tensor:
+        """Return the features of the model, from those of its network."""
+        return features_BTH if self.added_BTH is None else features_BTH + self.added_BTH
+
+
+class PairEmbedding(nn.Module):
+    """The sum of an embedding of who speaks and one of who spoke before.
 
     Both begin as zeros: what the model is told should not disturb it before it has been learnt.
 
     Args:
-        layout_size: how many tokens, the first ones, are layout.
-        speakers: how many of these, the last ones, are speakers'.
-        embedding_size: E.
+        speakers: S.
+        size: D.
     """
 
-    def __init__(self, layout_size: int, speakers: int, embedding_size: int) -> None:
+    def __init__(self, speakers: int, size: int) -> None:
+        super().__init__()
+        self.current, self.previous = (
+            nn.Embedding.from_pretrained(torch.zeros(speakers + 1, size), freeze=False) for _ in range(2)
+        )
+
+    def forward(self, speakers_2BT: Tensor) -> Tensor:
+        """Return `added_BTD`."""
+        added_BTD: Tensor = self.current(speakers_2BT[0]) + self.previous(speakers_2BT[1])
+        return added_BTD
+
+    def reach(self) -> float:
+        """Return what no number of the sum exceeds, up or down."""
+        return sum(float(each.weight.detach().abs().max()) for each in (self.current, self.previous))
+
+
+class SpeakerEmbedding(nn.Module):
+    """What is told of who speaks and who spoke before.
+
+    Args:
+        layout_size: how many tokens, the first ones, are layout.
+        speakers: S, how many of these, the last ones, are speakers'.
+        embedding_size: E.
+        feature_size: H.
+    """
+
+    def __init__(self, layout_size: int, speakers: int, embedding_size: int, feature_size: int) -> None:
         super().__init__()
         self.layout_size = layout_size
         self.first = layout_size - speakers
-        self.current, self.previous = (
-            nn.Embedding.from_pretrained(torch.zeros(speakers + 1, embedding_size), freeze=False)
-            for _ in range(2)
-        )
+        self.input = PairEmbedding(speakers, embedding_size)
+        self.output = PairEmbedding(speakers, feature_size)
 
     def initial_state(self, streams: int) -> Tensor:
         """Return the state of streams in which nobody has spoken, `state_2B1`."""
-        return self.current.weight.new_zeros((2, streams, 1))
+        zeros_2B1: Tensor = self.input.current.weight.new_zeros((2, streams, 1))
+        return zeros_2B1
 
-    def forward(self, ids_BT: Tensor, state_2B1: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `added_BTE`, and the state after the last token."""
+    def tell(self, ids_BT: Tensor, embedded_BTE: Tensor, state: State) -> Told:
+        """Add who speaks to embedded tokens.
+
+        Args:
+            ids_BT: the tokens.
+            embedded_BTE: their own embeddings.
+            state: of the model, with who speaks at its end.
+        """
+        *rest, state_2B1 = state
         speakers_2BT = self.follow(ids_BT, state_2B1)
-        added_BTE: Tensor = self.current(speakers_2BT[0]) + self.previous(speakers_2BT[1])
-        return added_BTE, speakers_2BT[:, :, -1:].to(state_2B1.dtype)
+        after_2B1 = speakers_2BT[:, :, -1:].to(state_2B1.dtype)
+        input_BTE = embedded_BTE + self.input(speakers_2BT)
+        return Told(input_BTE, self.output(speakers_2BT), tuple(rest), (after_2B1,))
 
     def follow(self, ids_BT: Tensor, state_2B1: Tensor) -> Tensor:
         """Return who speaks and who spoke before at each token, `speakers_2BT`, int64 in 0 … S; 0 is nobody.

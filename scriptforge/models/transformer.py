@@ -86,7 +86,7 @@ class TransformerConfig:
         """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
         size = self.hidden_size
         shapes = head_shapes(self.vocabulary_size, size, size, tied=self.tied)
-        shapes |= speaker_shapes(self.speakers, size)
+        shapes |= speaker_shapes(self.speakers, size, size)
         for layer in range(self.layers):
             shapes |= {
                 f"layers.{layer}.attention_norm.weight": (size,),
@@ -125,15 +125,17 @@ class Transformer(AttentiveModel):
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
         """See `AttentiveModel.read_piece`; the features are the normalised output of the last layer."""
         config = self.config
-        input_BTH, (filled_1B1, *memories), speakers = self.embed(ids_TB.T, state)
+        told = self.embed(ids_TB.T, state)
+        filled_1B1, *memories = told.rest
         mask_B1TK = attention_mask(filled_1B1, len(ids_TB), config.memory)
-        stream_TBH = dropout(input_BTH.transpose(0, 1), config.dropout_input, self.training)
+        stream_TBH = dropout(told.input_BTE.transpose(0, 1), config.dropout_input, self.training)
         after = []
         for layer, memory_MBR in zip(self.layers, memories, strict=True):
             stream_TBH, memory_MBR = layer(stream_TBH, memory_MBR, mask_B1TK)
             after.append(memory_MBR)
         features_TBH = dropout(self.norm(stream_TBH), config.dropout_output, self.training)
-        return features_TBH, (filled_after(filled_1B1, len(ids_TB), config.memory), *after, *speakers)
+        filled_1B1 = filled_after(filled_1B1, len(ids_TB), config.memory)
+        return told.features(features_TBH.transpose(0, 1)), (filled_1B1, *after, *told.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return each layer's matrices, of which one is three; see `TrainableModel.orthogonal_blocks`."""

@@ -109,6 +109,19 @@ def test_it_reads_as_its_model_does(
     assert all(torch.equal(a, b) for a, b in zip(before, kept, strict=True))
 
 
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "speakers" in name])
+def test_who_speaks_and_who_spoke_before_are_heard_until_the_line_ends(name: str) -> None:
+    first, second, other, word = 6, 7, 8, 10
+    model = new_model(CONFIGS[name])
+    for heard in (model, inference_model(model)):
+        with torch.no_grad():
+            same, _ = heard(torch.tensor([[first, second, *[word] * 30]]), heard.initial_state(1))
+            speaker, _ = heard(torch.tensor([[first, other, *[word] * 30]]), heard.initial_state(1))
+            before, _ = heard(torch.tensor([[other, second, *[word] * 30]]), heard.initial_state(1))
+        assert (same - speaker)[0, -1].abs().max() > 0.1
+        assert (same - before)[0, -1].abs().max() > 0.1
+
+
 @every_case
 @settings(max_examples=20)
 @given(cuts=st.lists(st.integers(1, 11), max_size=11, unique=True).map(sorted))

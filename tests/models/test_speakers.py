@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.errors import RunError
-from scriptforge.models import config_from_json
+from scriptforge.models import State, config_from_json
 from scriptforge.models.speakers import Pair, SpeakerEmbedding
 
 END, ACTION, CUE, SAYS, JERRY, ELAINE, WORD = 0, 2, 4, 5, 6, 7, 8
-EMBEDDING = SpeakerEmbedding(layout_size=8, speakers=2, embedding_size=3)
+EMBEDDING = SpeakerEmbedding(layout_size=8, speakers=2, embedding_size=3, feature_size=4)
 texts = st.lists(st.integers(0, 12), min_size=1, max_size=30)
 
 
@@ -50,12 +50,10 @@ def test_a_text_in_parts_one_token_at_a_time_or_at_once_tells_the_same(ids: list
         pair = EMBEDDING.advance(pair, id_)
         pairs.append(pair)
     assert told(ids) == pairs
-    state_2B1, parts = EMBEDDING.initial_state(1), []
+    state: State = (EMBEDDING.initial_state(1),)
     for part in filter(len, (ids[:cut], ids[cut:])):
-        added_BTE, state_2B1 = EMBEDDING(torch.tensor([part]), state_2B1)
-        parts.append(added_BTE)
-    assert state_2B1[:, 0, 0].tolist() == list(pair)
-    assert torch.cat(parts, dim=1).shape == (1, len(ids), 3)
+        state = EMBEDDING.tell(torch.tensor([part]), torch.zeros(1, len(part), 3), state).after
+    assert state[0][:, 0, 0].tolist() == list(pair)
 
 
 @pytest.mark.parametrize(("layout_size", "speakers"), [(3, 3), (6, 2), (0, 1)])

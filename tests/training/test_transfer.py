@@ -76,9 +76,9 @@ def test_a_new_speaker_begins_as_the_mean_of_those_known(
     folder = RunFolder(tmp_path / "runs" / "parent")
     finish(start(tiny_dataset, settings(), folder, "cpu"))
     parent = Run(folder)
-    old = parent.model.state_dict()["speaker_embedding.current.weight"]
+    old = parent.model.state_dict()["speaker_embedding.input.current.weight"]
     torch.nn.init.normal_(old)
-    new = heir_of(parent, later).state_dict()["speaker_embedding.current.weight"]
+    new = heir_of(parent, later).state_dict()["speaker_embedding.input.current.weight"]
     names = [token.name for token in later.vocabulary.speaker_tokens]
     known = [token.name for token in tiny_dataset.vocabulary.speaker_tokens]
     assert set(names) - set(known) and set(names) & set(known)

@@ -67,8 +67,8 @@ export class LSTM {
     this.follow(id);
     const told = [this.inputs("embedding", id)];
     if (this.sizes.speakers) {
-      told.push(this.inputs("speaker_embedding.current", this.current));
-      told.push(this.inputs("speaker_embedding.previous", this.previous));
+      told.push(this.inputs("speaker_embedding.input.current", this.current));
+      told.push(this.inputs("speaker_embedding.input.previous", this.previous));
     }
     let gates = this.layers[0].bias.map((bias, i) => told.reduce((sum, each) => sum + each[i], bias));
     this.layers.forEach((layer, number) => {
@@ -91,6 +91,10 @@ export class LSTM {
   /** The score of every token that may come now: logits_V. */
   score() {
     let features = this.state[this.state.length - 1].hidden;
+    if (this.sizes.speakers) {
+      const current = this.output("current", this.current), previous = this.output("previous", this.previous);
+      features = features.map((feature, i) => feature + current[i] + previous[i]);
+    }
     if (this.tensors["projection.weight"]) {
       const projected = new Float32Array(this.sizes.embedding_size);
       addProduct(projected, this.tensors["projection.weight"], features);
@@ -99,6 +103,12 @@ export class LSTM {
     const logits = this.tensors["head.bias"].slice();
     addProduct(logits, this.head, features);
     return logits;
+  }
+
+  /** What is added to the features for a speaker. */
+  output(name, speaker) {
+    const size = this.sizes.hidden_size;
+    return this.tensors[`speaker_embedding.output.${name}.weight`].subarray(speaker * size, (speaker + 1) * size);
   }
 
   /** What a row of an embedding adds to the gates of the first layer, without their bias. */

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from scriptforge.models.attention import LSTMAttention
 from scriptforge.models.base import State
 from scriptforge.models.inference.linear import Arithmetic, InferenceModel, Product, prepare_product
-from scriptforge.models.inference.recurrent import Layers, Numbers
+from scriptforge.models.inference.recurrent import Layers
+from scriptforge.models.inference.speakers import Numbers
 from scriptforge.models.transformer import Transformer, TransformerLayer
 
 
@@ -34,18 +35,19 @@ class InferenceLSTMAttention(InferenceModel):
         """Read without scoring; see `LanguageModel.features`."""
         if ids_BT.shape[1] > 1:
             return self._model.features(ids_BT, state)
-        hidden_LBH, cell_LBH, filled_1B1, memory_MBH, *speakers = state
-        output_B1H, after = self._layers.read(ids_BT, (hidden_LBH, cell_LBH, *speakers))
+        speakers = self._layers.speakers
+        told = speakers.tell(ids_BT, state) if speakers is not None else None
+        *carried, filled_1B1, memory_MBH = told.rest if told else state
+        output_B1H, after = self._layers.read(ids_BT, tuple(carried), told and told.gates)
         own_BH = _normalise(output_B1H[:, 0], self._norm)
         rows_KBH = np.concatenate([memory_MBH.numpy(), own_BH.numpy()[None]])
         scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._q_proj(own_BH).numpy(), rows_KBH)[:, None]
         scores_B1K *= own_BH.shape[1] ** -0.5
         found_B1H = weighted_values(rows_KBH[:, :, None], scores_B1K, empty_rows(filled_1B1, len(memory_MBH)))
-        features_BH = own_BH + self._out_proj(torch.from_numpy(found_B1H[:, 0]))
+        features_B1H = (own_BH + self._out_proj(torch.from_numpy(found_B1H[:, 0])))[:, None]
         filled_1B1 = (filled_1B1 + 1).clamp(max=len(memory_MBH))
-        hidden_LBH, cell_LBH, *speakers = after
-        memory_MBH = torch.from_numpy(rows_KBH[1:])
-        return features_BH[:, None], (hidden_LBH, cell_LBH, filled_1B1, memory_MBH, *speakers)
+        after = *after, filled_1B1, torch.from_numpy(rows_KBH[1:])
+        return (features_B1H + told.added_BTH, (*after, told.after)) if told else (features_B1H, after)
 
 
 class InferenceTransformer(InferenceModel):
@@ -63,15 +65,17 @@ class InferenceTransformer(InferenceModel):
         """Read without scoring; see `LanguageModel.features`."""
         if ids_BT.shape[1] > 1:
             return self._model.features(ids_BT, state)
-        input_B1H, (filled_1B1, *memories), speakers = self._embed(ids_BT, state)
+        told = self._embed(ids_BT, state)
+        filled_1B1, *memories = told.rest
         empty_BK = empty_rows(filled_1B1, len(memories[0]))
-        stream_BH = input_B1H[:, 0]
+        stream_BH = told.input_BTE[:, 0]
         after = []
         for layer, memory_MBR in zip(self._layers, memories, strict=True):
             stream_BH, rows_MBR = layer.step(stream_BH, memory_MBR.numpy(), empty_BK)
             after.append(torch.from_numpy(rows_MBR))
         filled_1B1 = (filled_1B1 + 1).clamp(max=len(memories[0]))
-        return _normalise(stream_BH, self._norm)[:, None], (filled_1B1, *after, *speakers)
+        features_B1H = told.features(_normalise(stream_BH, self._norm)[:, None])
+        return features_B1H, (filled_1B1, *after, *told.after)
 
 
 class _InferenceLayer:

@@ -48,6 +48,10 @@ class InferenceModel(LanguageModel):
         self.config = model.config
         self._model = model
         head_VE = model.head.weight.detach()
+        self._reach = 1.0  # of the features, whose size 8-bit products must know
+        if arithmetic == "int8" and model.speaker_embedding is not None:
+            self._reach += model.speaker_embedding.output.reach()
+            head_VE = head_VE * self._reach
         self._projection: Product | None = None
         if isinstance(model.projection, nn.Linear):
             projection_EH = model.projection.weight.detach()
@@ -69,6 +73,8 @@ class InferenceModel(LanguageModel):
     def score(self, features_BTH: Tensor) -> Tensor:
         """Score features; see `LanguageModel.score`."""
         features_NH = features_BTH.flatten(0, -2)
+        if self._reach != 1:
+            features_NH = features_NH / self._reach
         if self._projection:
             features_NH = self._projection(features_NH)
         return self._head(features_NH).view(*features_BTH.shape[:-1], -1)

@@ -16,21 +16,17 @@ layers, N tokens.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scriptforge.models.base import State
 from scriptforge.models.inference.linear import Arithmetic, InferenceModel, prepare_product
+from scriptforge.models.inference.speakers import InferenceSpeakers, Numbers
 from scriptforge.models.layers import HeadedModel
 from scriptforge.models.recurrent import Recurrent
-from scriptforge.models.speakers import Pair, SpeakerEmbedding
-
-Numbers: TypeAlias = NDArray[np.float32]
 
 _REMEMBERED_NUMBERS = 1 << 24
 _COMPUTED_AHEAD = 2048
@@ -44,8 +40,13 @@ class InferenceRecurrent(InferenceModel):
         self._layers = Layers(model, model.recurrent, arithmetic)
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the output of the last layer; see `LanguageModel.features`."""
-        return self._layers.read(ids_BT, state)
+        """Return the output of the last layer, and what tells who speaks; see `LanguageModel.features`."""
+        speakers = self._layers.speakers
+        if speakers is None:
+            return self._layers.read(ids_BT, state)
+        told = speakers.tell(ids_BT, state)
+        output_BTH, after = self._layers.read(ids_BT, told.rest, told.gates)
+        return output_BTH + told.added_BTH, (*after, told.after)
 
 
 class Layers:
@@ -55,6 +56,9 @@ class Layers:
         model: whose embeddings they are.
         network: the layers.
         arithmetic: how to multiply.
+
+    Attributes:
+        speakers: what tells who speaks; None if the model is not told.
     """
 
     def __init__(self, model: HeadedModel, network: nn.RNNBase, arithmetic: Arithmetic) -> None:
@@ -68,31 +72,36 @@ class Layers:
             bias_G = unit.for_input(weights[f"bias_ih_l{layer}"])
             biases.append(bias_G + unit.for_hidden(weights[f"bias_hh_l{layer}"]))
         self._inputs = _Inputs(model.embedding.weight.detach(), inputs[0], biases[0])
-        speakers = model.speaker_embedding
-        self._speakers = _Speakers(speakers, inputs[0]) if speakers is not None else None
+        embedding = model.speaker_embedding
+        self.speakers = InferenceSpeakers(embedding, inputs[0]) if embedding is not None else None
         self._steps = [prepare_product(hiddens[0], None, arithmetic)]
         for input_GH, hidden_GH, bias_G in zip(inputs[1:], hiddens[1:], biases[1:], strict=True):
             self._steps.append(prepare_product(torch.cat([input_GH, hidden_GH], dim=1), bias_G, arithmetic))
 
-    def read(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the last layer's output for each token, `features_BTH`, and the state after the last one."""
-        carried, speakers = (state[:-1], state[-1:]) if self._speakers else (state, ())
-        pairs = _pairs(speakers[0]) if speakers else []
-        hidden_LBH = carried[0].numpy()
-        cells = [tensor.numpy().copy() for tensor in carried[1:]]
+    def read(
+        self, ids_BT: Tensor, state: State, gates: Sequence[Numbers] | None = None
+    ) -> tuple[Tensor, State]:
+        """Return the last layer's output for each token, `features_BTH`, and the state after the last one.
+
+        Args:
+            ids_BT: the tokens.
+            state: hidden states, and cells of units that have any.
+            gates: for each step what else is added to the gates of the first layer, (B, G).
+        """
+        hidden_LBH = state[0].numpy()
+        cells = [tensor.numpy().copy() for tensor in state[1:]]
         layers, streams, size = hidden_LBH.shape
         hidden_BK = np.array(hidden_LBH.transpose(1, 0, 2), order="C").reshape(streams, layers * size)
         features_BTH = np.empty((*ids_BT.shape, size), dtype=np.float32)
         for step, ids in enumerate(ids_BT.T.tolist()):
-            pairs = self._step(ids, hidden_BK, cells, pairs)
+            self._step(ids, hidden_BK, cells, gates[step] if gates else None)
             features_BTH[:, step] = hidden_BK[:, -size:]
         hidden_LBH = hidden_BK.reshape(streams, layers, size).transpose(1, 0, 2)
-        after = *map(torch.from_numpy, (hidden_LBH, *cells)), *(_state_of(pairs) for _ in speakers)
-        return torch.from_numpy(features_BTH), after
+        return torch.from_numpy(features_BTH), tuple(map(torch.from_numpy, (hidden_LBH, *cells)))
 
     def _step(
-        self, ids: Sequence[int], hidden_BK: Numbers, cells: Sequence[Numbers], pairs: Sequence[Pair]
-    ) -> list[Pair]:
+        self, ids: Sequence[int], hidden_BK: Numbers, cells: Sequence[Numbers], added_BG: Numbers | None
+    ) -> None:
         """Read one token on each stream: write the new states over the old ones.
 
         Args:
@@ -100,25 +109,19 @@ class Layers:
             hidden_BK: the hidden states of all layers side by side, so that of each but the first what it
                 reads lies before what it has written: its input is one piece of memory.
             cells: the cell states, (L, B, H), of units that have any.
-            pairs: who speaks and who spoke before, up to now; empty if the model is not told.
-
-        Returns:
-            The same with these tokens.
+            added_BG: what is added to the gates of the first layer, if anything.
         """
-        if self._speakers:
-            pairs = self._speakers.advance(pairs, ids)
         size = hidden_BK.shape[1] // len(self._steps)
         hidden_tensor_BK = torch.from_numpy(hidden_BK)
         for layer, multiply in enumerate(self._steps):
             begin, end = layer * size, (layer + 1) * size
             if layer == 0:
                 sums_BG = multiply(hidden_tensor_BK[:, :end], self._inputs.rows(ids)).numpy()
-                if self._speakers:
-                    sums_BG += self._speakers.rows(pairs)
+                if added_BG is not None:
+                    sums_BG += added_BG
             else:
                 sums_BG = multiply(hidden_tensor_BK[:, begin - size : end]).numpy()
             self._cell(sums_BG, hidden_BK[:, begin:end], *(cell_LBH[layer] for cell_LBH in cells))
-        return list(pairs)
 
 
 @dataclass(frozen=True)
@@ -229,40 +232,3 @@ class _Inputs:
         while len(rows) > self._most:
             rows.popitem()  # the newest, since the first ones are the most frequent
         return found
-
-
-class _Speakers:
-    """What it adds to the gates of the first layer who speaks and who spoke before.
-
-    Args:
-        embedding: the model's.
-        weight_GE: what the first layer multiplies its input with.
-    """
-
-    def __init__(self, embedding: SpeakerEmbedding, weight_GE: Tensor) -> None:
-        self.advance_one = embedding.advance
-        self._current_SG, self._previous_SG = (
-            F.linear(each.weight.detach(), weight_GE).numpy()
-            for each in (embedding.current, embedding.previous)
-        )
-        self._latest: tuple[Sequence[Pair], Numbers] = [], np.empty(0, dtype=np.float32)
-
-    def advance(self, pairs: Sequence[Pair], ids: Sequence[int]) -> list[Pair]:
-        """Return who speaks and who spoke before with one more token on each stream."""
-        return [self.advance_one(pair, id_) for pair, id_ in zip(pairs, ids, strict=True)]
-
-    def rows(self, pairs: Sequence[Pair]) -> Numbers:
-        """Return what is added on each stream, `rows_BG`; the latest are kept, since most tokens are text."""
-        if self._latest[0] != pairs:
-            current, previous = map(list, zip(*pairs, strict=True))
-            self._latest = pairs, self._current_SG[current] + self._previous_SG[previous]
-        return self._latest[1]
-
-
-def _pairs(state_2B1: Tensor) -> list[Pair]:
-    current, previous = state_2B1[:, :, 0].tolist()
-    return [(int(now), int(before)) for now, before in zip(current, previous, strict=True)]
-
-
-def _state_of(pairs: Sequence[Pair]) -> Tensor:
-    return torch.tensor(pairs, dtype=torch.float32).T[:, :, None]
