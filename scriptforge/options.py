@@ -315,6 +315,7 @@ class EvaluateOptions:
         cache: the neural cache's share of the probability with which to measure the stream once more, 0 to
             0.99; None leaves that out.
         int8: whether to measure the model in 8-bit integers.
+        ngram: whether to measure an n-gram model of the same tokens beside it.
         voice: whether to measure how often a classifier recognises who says a line.
         profile: whether to measure what a reader notices, on pages of the model and of people.
         writing: how the model writes these pages; how many and how long they are is not asked here.
@@ -326,6 +327,7 @@ class EvaluateOptions:
     split: HeldOut = "test"
     cache: float | None = None
     int8: bool = False
+    ngram: bool = False
     voice: bool = False
     profile: bool = False
     writing: GenerateOptions = field(default_factory=GenerateOptions)

@@ -227,7 +227,8 @@ DOCUMENTS = {
 NOTES = {
     "evaluate": "Of a mix there is also `sources`: by the name of each of its corpora `tokens`, "
     "`characters`, `stream` and `cold_256`, as here for all of them together. With `--int8` there is also "
-    "`int8`, which is true. With `--profile` there is also `profile`: `share_within`, `lines`, `words`, "
+    "`int8`, which is true. With `--ngram` there is also `ngram`: the `order`, the keys of `stream`, and of "
+    "a mix `sources`. With `--profile` there is also `profile`: `share_within`, `lines`, `words`, "
     "`people_pages`, `model_pages`, and `figures`, each with its `unit`, `people`, `low`, `high`, `model`, "
     "`told_apart` and `is_within`; [the page on it](../explanation/profile.md) says what they are.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "

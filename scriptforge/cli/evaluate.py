@@ -27,6 +27,9 @@ def evaluate(
     int8: Annotated[
         bool, typer.Option("--int8", help="Measure the model as generate --int8 uses it.")
     ] = EvaluateOptions.int8,
+    ngram: Annotated[
+        bool, typer.Option("--ngram", help="Measure an n-gram model beside it, which takes no training.")
+    ] = EvaluateOptions.ngram,
     voice: Annotated[
         bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
     ] = EvaluateOptions.voice,
@@ -52,7 +55,13 @@ def evaluate(
     """Measure a run's loss on held-out text, in nats per token and per character."""
     output = Output(as_json, quiet)
     options = EvaluateOptions(
-        split=split, cache=cache, int8=int8, voice=voice, profile=profile, writing=_writing(assignments or [])
+        split=split,
+        cache=cache,
+        int8=int8,
+        ngram=ngram,
+        voice=voice,
+        profile=profile,
+        writing=_writing(assignments or []),
     )
 
     _check_picture(picture, profile, force)
@@ -157,18 +166,25 @@ _TOLD_APART = "Told apart: of pairs of a page of each, how many this figure alon
 
 def _loss_table(report: "EvaluationReport") -> "RenderableType":
     """Draw the figures of the split, and below them those of each source of a mix."""
+    ngram = report.ngram
+    whole = _rows(report.whole, (ngram.order, ngram.figures) if ngram else None)
     if not report.by_source:
-        return _figure_table(_rows(report.whole))
-    parts = [("all", report.whole), *report.by_source.items()]
-    return _figure_table(([source, *row] for source, each in parts for row in _rows(each)), "source")
+        return _figure_table(whole)
+    rows = [["all", *row] for row in whole]
+    for source, each in report.by_source.items():
+        beside = (ngram.order, ngram.by_source[source]) if ngram else None
+        rows += [[source, *row] for row in _rows(each, beside)]
+    return _figure_table(rows, "source")
 
 
 def _figure_table(rows: Iterable[list[str]], *first: str) -> "RenderableType":
     return table((*first, "protocol", *_FIGURES), rows, right=_FIGURES, optional=("nats/char", "perplexity"))
 
 
-def _rows(evaluation: "Evaluation") -> list[list[str]]:
-    return [_row("stream", evaluation.stream), _row("cold-256", evaluation.cold_256)]
+def _rows(evaluation: "Evaluation", ngram: "tuple[int, Figures] | None") -> list[list[str]]:
+    """Return a row for each protocol, and one for an n-gram model, given as its order and figures."""
+    rows = [_row("stream", evaluation.stream), _row("cold-256", evaluation.cold_256)]
+    return [*rows, _row(f"{ngram[0]}-gram model", ngram[1])] if ngram else rows
 
 
 def _row(protocol: str, figures: "Figures") -> list[str]:

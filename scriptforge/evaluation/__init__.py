@@ -14,6 +14,7 @@ from scriptforge.evaluation.loss import (
     stream_figures,
 )
 from scriptforge.evaluation.neural_cache import evaluate_cached
+from scriptforge.evaluation.ngram import NgramFigures, evaluate_ngram
 from scriptforge.evaluation.picture import draw_profile
 from scriptforge.evaluation.profile import Profile, profile_of_run
 from scriptforge.evaluation.report import CachedFigures, EvaluationReport, evaluate
@@ -26,6 +27,7 @@ __all__ = [
     "EvaluationReport",
     "Extent",
     "Figures",
+    "NgramFigures",
     "Profile",
     "Voice",
     "beginnings",
@@ -34,6 +36,7 @@ __all__ = [
     "evaluate",
     "evaluate_cached",
     "evaluate_ids",
+    "evaluate_ngram",
     "evaluate_sources",
     "evaluate_split",
     "extent",

@@ -79,6 +79,13 @@ def extent(dataset: Dataset, split: str) -> Extent:
     return _extent(dataset.description.splits[split], dataset)
 
 
+def extents(dataset: Dataset, split: str) -> dict[str, Extent]:
+    """Return the same for each source of a split; a single corpus is one source, of the dataset's name."""
+    about = dataset.description
+    splits = {source.name: source.splits for source in about.sources} or {dataset.name: about.splits}
+    return {source: _extent(held[split], dataset) for source, held in splits.items()}
+
+
 def _extent(held: SplitDescription, dataset: Dataset) -> Extent:
     return Extent(held.characters, held.unknown, held.unknown_characters, dataset.description.alphabet)
 
@@ -124,12 +131,9 @@ def evaluate_sources(
         DatasetError: the split is empty.
     """
     check_not_empty(dataset, split)
-    about = dataset.description
-    splits = {source.name: source.splits for source in about.sources} or {dataset.name: about.splits}
+    parts = extents(dataset, split)
     return {
-        source: evaluate_ids(
-            model, ids, _extent(splits[source][split], dataset).share(share), dataset.vocabulary.end
-        )
+        source: evaluate_ids(model, ids, parts[source].share(share), dataset.vocabulary.end)
         for source, ids in beginnings(dataset, split, share).items()
         if len(ids)
     }

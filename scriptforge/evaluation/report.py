@@ -8,6 +8,7 @@ from typing import Any
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import combine, evaluate_sources, extent
 from scriptforge.evaluation.neural_cache import evaluate_cached
+from scriptforge.evaluation.ngram import NgramFigures, evaluate_ngram
 from scriptforge.evaluation.profile import Profile, profile_of_run
 from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
@@ -40,6 +41,7 @@ class EvaluationReport:
         int8: whether the model computed in 8-bit integers.
         whole: the figures of the split.
         by_source: the figures of each corpus of a mix; empty where there is a single corpus.
+        ngram: the figures of an n-gram model; None where they were not asked for.
         cached: the figures with a neural cache; None where they were not asked for.
         voice: how often a classifier recognises who says a line; None where that was not asked for.
         profile: what a reader notices; None where that was not asked for.
@@ -50,6 +52,7 @@ class EvaluationReport:
     int8: bool
     whole: Evaluation
     by_source: Mapping[str, Evaluation] = field(default_factory=dict)
+    ngram: NgramFigures | None = None
     cached: CachedFigures | None = None
     voice: Voice | None = None
     profile: Profile | None = None
@@ -61,6 +64,8 @@ class EvaluationReport:
             document["int8"] = True
         if self.by_source:
             document["sources"] = {source: asdict(each) for source, each in self.by_source.items()}
+        if self.ngram:
+            document["ngram"] = self.ngram.document()
         if self.cached:
             document["stream_cached"] = {**asdict(self.cached.options), **asdict(self.cached.figures)}
         if self.voice:
@@ -94,6 +99,7 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         int8=options.int8,
         whole=combine(by_source.values(), extent(dataset, options.split)),
         by_source=by_source if dataset.description.sources else {},
+        ngram=evaluate_ngram(dataset, options.split) if options.ngram else None,
         cached=CachedFigures(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
         voice=voice_of_run(model, dataset) if options.voice else None,
         profile=_profile(run, dataset, options) if options.profile else None,

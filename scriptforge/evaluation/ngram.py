@@ -1,0 +1,174 @@
+"""What a model without a network reaches: an n-gram model of the same tokens, for comparison.
+
+It is interpolated Kneser-Ney with three discounts (Chen & Goodman 1999, doi:10.1006/csla.1999.0128). The
+highest order has the counts of the training text. A lower one counts in how many different places a sequence
+was met, not how often: “Francisco” is frequent, but after “San” alone.
+
+    p_k(w | h) = (c(hw) - D(hw) + p_k-1(w | h') * sum of D(hv) over all v) / sum of c(hv) over all v
+
+h' is h without its first token, D takes a discount from every count, and p_0 is the same for all tokens.
+Where h was never met, p_k is p_k-1. So the probabilities of all tokens add up to 1.
+
+A sequence is known by a number, that of the sequence one shorter and its last token, so each order is a sort
+of the whole text and no token is touched by Python.
+
+Shape letters: N tokens of the training text, M tokens of the text that is predicted, G different sequences.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriptforge.dataset import Dataset
+from scriptforge.evaluation.loss import check_not_empty, extent, extents
+from scriptforge.options import HeldOut, Level
+from scriptforge.run.records import Figures
+
+ORDERS: dict[Level, int] = {"word": 4, "bpe": 5, "char": 8}
+"""Tokens of the longest sequences, by level."""
+
+MOST_TOKENS = 20_000_000
+"""Tokens of the training text that are counted at most, from its beginning: they take about 2 GB."""
+
+_USUAL_DISCOUNT, _LEAST_DISCOUNT = 0.75, 0.1
+"""Where a text does not tell a discount, and where it tells none, as a mix that repeats a corpus does."""
+
+Ids = NDArray[np.unsignedinteger]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NgramFigures:
+    """How well an n-gram model predicts a split.
+
+    Attributes:
+        order: the n.
+        figures: those of the split, as of `stream`.
+        by_source: those of each corpus of a mix; empty where there is a single corpus.
+    """
+
+    order: int
+    figures: Figures
+    by_source: Mapping[str, Figures] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        document = {"order": self.order, **asdict(self.figures)}
+        if self.by_source:
+            document["sources"] = {source: asdict(each) for source, each in self.by_source.items()}
+        return document
+
+
+def evaluate_ngram(dataset: Dataset, split: HeldOut) -> NgramFigures:
+    """Predict a split with an n-gram model of the training split.
+
+    Raises:
+        DatasetError: the split is empty.
+    """
+    check_not_empty(dataset, split)
+    vocabulary, order = dataset.vocabulary, ORDERS[dataset.description.level]
+    training_N = dataset.ids("train")[:MOST_TOKENS]
+    texts = {source: ids for source, ids in dataset.ids_by_source(split).items() if len(ids)}
+    predicted = [
+        -np.log(probabilities(training_N, ids_M, vocabulary.size, order, vocabulary.end))
+        for ids_M in texts.values()
+    ]
+    nats = dict(zip(texts, (float(each.sum()) for each in predicted), strict=True))
+    parts = extents(dataset, split)
+    return NgramFigures(
+        order,
+        extent(dataset, split).figures(sum(nats.values()), sum(map(len, texts.values()))),
+        {source: parts[source].figures(nats[source], len(ids)) for source, ids in texts.items()}
+        if dataset.description.sources
+        else {},
+    )
+
+
+def probabilities(training_N: Ids, ids_M: Ids, size: int, order: int, first: int) -> NDArray[np.float64]:
+    """Return the probability of each token of a text after all that are before it.
+
+    Args:
+        training_N: the text that is counted, at least one token.
+        ids_M: the text that is predicted.
+        size: of the vocabulary.
+        order: of the longest sequences, 1 or more.
+        first: the token before both texts, normally the vocabulary's `end`.
+    """
+    text = np.concatenate([[first], ids_M]).astype(np.int64)
+    found = np.zeros(len(text) + 1, np.int64)  # by its start, the number of the sequence; -1 if it is unknown
+    likely = np.full(len(text), 1 / size)  # by the end of the sequence
+    for length, table in enumerate(_tables(training_N, size, order, first), 1):
+        contexts = found[: max(len(text) - length + 1, 0)]
+        found = table.find(contexts, text[length - 1 :], size)
+        counts = np.where(found >= 0, table.counts_G[found], 0)
+        totals, reserved = table.totals_C[contexts], table.reserved_C[contexts]
+        is_known = (contexts >= 0) & (totals > 0)
+        lower = likely[length - 1 :]
+        higher = (counts - table.discounts[np.minimum(counts, 3)] + reserved * lower) / np.maximum(totals, 1)
+        likely[length - 1 :] = np.where(is_known, higher, lower)
+    return likely[1:]
+
+
+class _Table(NamedTuple):
+    """The sequences of one length, by number.
+
+    Attributes:
+        keys_G: what each consists of: the number of the context, which is one shorter, and the last token.
+        counts_G: how often, or in how many places, each occurs.
+        discounts: what is taken from a count of 0, of 1, of 2, and of more.
+        totals_C: the sum of the counts after each context.
+        reserved_C: the sum of what is taken from these.
+    """
+
+    keys_G: Integers
+    counts_G: Integers
+    discounts: NDArray[np.float64]
+    totals_C: NDArray[np.float64]
+    reserved_C: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, keys_G: Integers, counts_G: Integers, contexts: int, size: int) -> "_Table":
+        """Make the table of sequences with so many contexts."""
+        discounts = _discounts(counts_G)
+        context_G = keys_G // size
+        totals_C = np.bincount(context_G, counts_G, contexts).astype(np.float64)
+        reserved_C = np.bincount(context_G, discounts[np.minimum(counts_G, 3)], contexts).astype(np.float64)
+        return cls(keys_G, counts_G, discounts, totals_C, reserved_C)
+
+    def find(self, contexts: Integers, tokens: Integers, size: int) -> Integers:
+        """Return the number of each context with a token after it; -1 if the text has none."""
+        keys = np.where(contexts >= 0, contexts * size + tokens, -1)
+        places = np.minimum(np.searchsorted(self.keys_G, keys), len(self.keys_G) - 1)
+        return np.where(self.keys_G[places] == keys, places, -1)
+
+
+def _tables(training_N: Ids, size: int, order: int, first: int) -> Iterator[_Table]:
+    """Yield the tables of the lengths from 1 to `order`, or to the length of the text."""
+    text = np.concatenate([[first], training_N]).astype(np.int64)
+    numbers = np.zeros(len(text) + 1, np.int64)  # by its start, the number of the sequence
+    contexts = 1
+    shorter: tuple[Integers, int] | None = None  # the keys of the sequences one shorter, and their contexts
+    for length in range(1, min(order, len(text)) + 1):
+        keys = numbers[: len(text) - length + 1] * size + text[length - 1 :]
+        keys_G, starts_G, longer, counts_G = np.unique(
+            keys, return_index=True, return_inverse=True, return_counts=True
+        )
+        if shorter:
+            places = np.bincount(numbers[starts_G + 1], minlength=contexts)
+            yield _Table.of(shorter[0], places, shorter[1], size)
+        shorter, contexts, numbers = (keys_G, contexts), len(keys_G), longer
+    assert shorter, "there is at least one sequence of length 1"
+    yield _Table.of(shorter[0], counts_G, shorter[1], size)
+
+
+def _discounts(counts_G: Integers) -> NDArray[np.float64]:
+    """Return what to take from counts of 0, 1, 2, and 3 or more (Chen & Goodman, equation 26)."""
+    n = np.bincount(np.minimum(counts_G, 5), minlength=6).astype(float)
+    if not n[1:5].all():
+        return np.array([0.0, *[_USUAL_DISCOUNT] * 3])
+    ratio = n[1] / (n[1] + 2 * n[2])
+    discounts = [count - (count + 1) * ratio * n[count + 1] / n[count] for count in (1, 2, 3)]
+    return np.array([0.0, *np.clip(discounts, _LEAST_DISCOUNT, (1, 2, 3))])
