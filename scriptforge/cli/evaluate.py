@@ -145,17 +145,9 @@ def _profile_table(profile: "Profile") -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    rows = [
-        [
-            measure.label,
-            measure.shown(figure.people),
-            f"{measure.shown(figure.low)} … {measure.shown(figure.high)}",
-            measure.shown(figure.model),
-            "" if figure.is_within else "outside",
-            "" if figure.told_apart is None else f"{100 * figure.told_apart:.0f} %",
-        ]
-        for measure, figure in profile.rows
-    ]
+    shares = (figure.told_apart for figure in profile.figures.values())
+    told_apart = ("" if share is None else f"{100 * share:.0f} %" for share in shares)
+    rows = [[*row, share] for row, share in zip(profile.table, told_apart, strict=True)]
     figures = ("people", "nine pages of ten", "model", "told apart")
     drawn = table(("on a page", *figures[:3], "", figures[3]), rows, right=figures, optional=figures[3:])
     return Group(drawn, Text(_TOLD_APART, style="dim"))

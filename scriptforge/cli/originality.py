@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scriptforge.copying import Line, OriginalityReport
     from scriptforge.copying.view import Segment
+    from scriptforge.dataset import Dataset
 
 STDIN = "-"
 
@@ -65,7 +66,7 @@ def originality(
     (report,) = examine_texts([_read(file, dataset.description.plain)], dataset)
     if page is not None:
         name = "standard input" if file == STDIN else Path(file).name
-        atomic_write(page, render_page(report, name))
+        atomic_write(page, render_page(report, name, _noticed(report, dataset)))
         output.note(f"{page} shows the text with its copies marked.")
     output.result({"run": folder.name, **report.document()}, lambda: _drawn(report, is_shown=page is None))
 
@@ -81,6 +82,17 @@ def _read(file: str, plain: bool) -> "list[Line]":
         piped = Path(folder) / "standard input"
         piped.write_bytes(sys.stdin.buffer.read())
         return list(lines_of_rows(parse_file(piped, plain)))
+
+
+def _noticed(report: "OriginalityReport", dataset: "Dataset") -> list[tuple[str, ...]]:
+    """Return what a reader notices in the text, beside people's pages; nothing where it is too short."""
+    from scriptforge.evaluation import profile_of_text
+
+    profile = profile_of_text([line.element for line in report.lines], dataset)
+    if profile is None:
+        return []
+    headings = (f"on a page of {profile.lines} lines", "human script", "nine pages of ten", "this text", "")
+    return [headings, *profile.table]
 
 
 def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":

@@ -107,6 +107,11 @@ class Line:
     speaker: str
     text: str
 
+    @property
+    def element(self) -> Element:
+        """Return the line as an element; not of plain text."""
+        return Element(self.kind, self.text, self.speaker)  # type: ignore[arg-type]
+
 
 def lines_of_rows(rows: Iterable[ScriptRow]) -> Iterator[Line]:
     """Yield the lines of whole documents; each row of a plain text holds several."""

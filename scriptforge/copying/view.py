@@ -6,7 +6,7 @@ network and runs no script.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -156,8 +156,11 @@ _STYLE = """
 body { background: var(--paper); color: var(--ink); max-width: 46rem; margin: 0 auto;
   padding: 2rem 1.25rem 4rem; font: 1rem/1.55 Georgia, "Times New Roman", serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1.25rem; }
+h2 { font-size: 1.2rem; margin: 3rem 0 .75rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .35rem 0 .35rem 1.5rem; border-bottom: 1px solid var(--rule); }
+td:not(:first-child) { overflow-wrap: normal; }
+@media (min-width: 40rem) { th, td { padding-left: 1rem; } td + td, th + th { white-space: nowrap; } }
 th:first-child, td:first-child { text-align: left; padding-left: 0; font-weight: normal; }
 thead th { color: var(--quiet); font-weight: normal; }
 .note, .legend { color: var(--quiet); font-size: .9rem; }
@@ -177,11 +180,16 @@ main p { margin: 0 0 .55rem; white-space: pre-wrap; unicode-bidi: isolate; min-h
 """
 
 
-def render_page(report: OriginalityReport, name: str) -> str:
-    """Return the page: the name of the text, the figures, a legend, and the text with its copies marked."""
+def render_page(report: OriginalityReport, name: str, noticed: Sequence[Sequence[str]] = ()) -> str:
+    """Return the page: the name of the text, the figures, a legend, and the text with its copies marked.
+
+    Args:
+        report: what is shown.
+        name: of the text.
+        noticed: what a reader notices beside that, the headings first; none leaves that table out.
+    """
     title = f"Originality of {_shown(name)}"
-    cells = ("".join(f"<td>{_shown(cell)}</td>" for cell in row) for row in figure_rows(report))
-    rows = "".join(f"<tr>{row}</tr>\n" for row in cells)
+    heading = ("", "this text", "human script")
     legend = "".join(
         f'<li><mark class="band-{number}">{words}</mark></li>\n' for number, words in enumerate(band_names())
     )
@@ -196,20 +204,24 @@ def render_page(report: OriginalityReport, name: str) -> str:
 </head>
 <body>
 <h1>{title}</h1>
-<table>
-<thead><tr><th></th><th>this text</th><th>human script</th></tr></thead>
-<tbody>
-{rows}</tbody>
-</table>
+{_table(heading, figure_rows(report))}
 <p class="note">{_shown(longest_copy_words(report))}</p>
 <p class="note">{_shown(comparison_words(report))}</p>
 <ul class="legend"><li>Also in the training text:</li>
 {legend}</ul>
 <main>
 {"".join(_paragraph(line, segments) for line, segments in marked_lines(report))}</main>
+{f"<h2>What a reader notices</h2>{_table(noticed[0], noticed[1:])}" if noticed else ""}
 </body>
 </html>
 """
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{_shown(heading)}</th>" for heading in headings)
+    cells = ("".join(f"<td>{_shown(cell)}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}</tr>\n" for row in cells)
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
 
 
 def _paragraph(line: Line, segments: list[Segment]) -> str:

@@ -16,7 +16,7 @@ from scriptforge.evaluation.loss import (
 from scriptforge.evaluation.neural_cache import evaluate_cached
 from scriptforge.evaluation.ngram import NgramFigures, evaluate_ngram
 from scriptforge.evaluation.picture import draw_profile
-from scriptforge.evaluation.profile import Profile, profile_of_run
+from scriptforge.evaluation.profile import Profile, profile_of_run, profile_of_text
 from scriptforge.evaluation.report import CachedFigures, EvaluationReport, evaluate
 from scriptforge.evaluation.speakers import Voice, voice_of_run
 from scriptforge.run.records import Evaluation, Figures
@@ -41,6 +41,7 @@ __all__ = [
     "evaluate_split",
     "extent",
     "profile_of_run",
+    "profile_of_text",
     "stream_figures",
     "voice_of_run",
 ]

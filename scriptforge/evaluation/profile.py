@@ -131,6 +131,20 @@ class Profile(BaseModel):
         return [(_BY_NAME[name], figure) for name, figure in self.figures.items()]
 
     @property
+    def table(self) -> list[tuple[str, str, str, str, str]]:
+        """Return a row for each figure: its name, people's mean and spread, the model's mean, and a mark."""
+        return [
+            (
+                measure.label,
+                measure.shown(figure.people),
+                f"{measure.shown(figure.low)} … {measure.shown(figure.high)}",
+                measure.shown(figure.model),
+                "" if figure.is_within else "outside",
+            )
+            for measure, figure in self.rows
+        ]
+
+    @property
     def share_within(self) -> float:
         """Return the share of the figures that are within people's spread, 0 to 1."""
         return fmean(figure.is_within for figure in self.figures.values())
@@ -189,12 +203,39 @@ def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None =
             pass
         return (text.elements[:lines] for text in session.texts)
 
+    measured = profile(*_texts(dataset), write)
+    return measured.model_copy(update={"weights": run.fingerprint})
+
+
+def profile_of_text(elements: Sequence[Element], dataset: Dataset) -> Profile | None:
+    """Measure the pages of one text beside people's, without what takes a classifier.
+
+    Args:
+        elements: the text.
+        dataset: the one whose held-out text people's pages are cut from, as long as the text if that leaves
+            enough of them.
+
+    Returns:
+        The profile; None where the text or the held-out text is too short, or the dataset is plain text.
+    """
+    if dataset.description.plain:
+        return None
+    training, held_out = _texts(dataset)
+    lines = min(len(elements), len(held_out) // FEWEST_PAGES)
+    if lines < FEWEST_LINES:
+        return None
+    people = pages(held_out, lines, MOST_PAGES)
+    read = [_as_read(element, dataset.description.lower) for element in elements]
+    return _compare(_reader(training, held_out, people), people, pages(read, lines, MODEL_PAGES))
+
+
+def _texts(dataset: Dataset) -> tuple[list[Element], list[Element]]:
+    """Return the training text and the held-out text."""
     training, validation, test = (
-        [_as_read(row.element, about.lower) for row in dataset.rows(split)]
+        [_as_read(row.element, dataset.description.lower) for row in dataset.rows(split)]
         for split in ("train", "validation", "test")
     )
-    measured = profile(training, [*validation, *test], write)
-    return measured.model_copy(update={"weights": run.fingerprint})
+    return training, [*validation, *test]
 
 
 def _as_read(element: Element, lower: bool) -> Element:
@@ -219,12 +260,21 @@ def profile(training: Sequence[Element], held_out: Sequence[Element], write: Wri
             f"{len(held_out)} held-out lines are too few to know what people's pages are like.",
             f"Hold out {FEWEST_PAGES * FEWEST_LINES} lines or more: --validation 0.1 --test 0.1",
         )
+    require_classifier("--profile")
     people = pages(held_out, lines, MOST_PAGES)
-    reader = _reader(training, held_out, people)
-    model = [Page(tuple(elements)) for elements in write(MODEL_PAGES, lines)]
+    lessons = list(turns(training))
+    reader = replace(
+        _reader(training, held_out, people),
+        judge=Judge(lessons) if len(lessons) >= LEAST_LESSONS else None,
+        ear=_ear(training, held_out),
+    )
+    return _compare(reader, people, [Page(tuple(elements)) for elements in write(MODEL_PAGES, lines)])
+
+
+def _compare(reader: Reader, people: Sequence[Page], model: Sequence[Page]) -> Profile:
     figures = {each.name: _figure(each, reader, people, model) for each in MEASURES}
     return Profile(
-        lines=lines,
+        lines=len(people[0].elements),
         words=reader.words,
         people_pages=len(people),
         model_pages=len(model),
@@ -233,22 +283,21 @@ def profile(training: Sequence[Element], held_out: Sequence[Element], write: Wri
 
 
 def _reader(training: Sequence[Element], held_out: Sequence[Element], people: Sequence[Page]) -> Reader:
-    """Return a reader who knows all words of a corpus, and the rest from the training text alone."""
-    require_classifier("--profile")
+    """Return a reader who knows all words of a corpus, and its cast from the training text."""
     spoken = Page(tuple(training)).lines_of
-    lessons = list(turns(training))
-    try:
-        ear = SpeakerClassifier(training, held_out)
-    except DatasetError:
-        ear = None
     return Reader(
         lexicon=_lexicon(training, held_out),
         shares={speaker: count / spoken.total() for speaker, count in spoken.items()},
         has_capitals=any(map(str.isupper, chain.from_iterable(element.text for element in training))),
         words=int(max(1, min(_WORDS, np.quantile([len(page.words) for page in people], _SPREAD[0])))),
-        judge=Judge(lessons) if len(lessons) >= LEAST_LESSONS else None,
-        ear=ear,
     )
+
+
+def _ear(training: Sequence[Element], held_out: Sequence[Element]) -> SpeakerClassifier | None:
+    try:
+        return SpeakerClassifier(training, held_out)
+    except DatasetError:
+        return None
 
 
 def _lexicon(training: Iterable[Element], held_out: Iterable[Element]) -> set[str] | None:

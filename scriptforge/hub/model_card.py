@@ -204,16 +204,8 @@ def _profile(profile: Profile) -> str:
         f"{profile.model_pages} pages of {profile.lines} lines that it wrote, beside pages by people that it"
         f" was not trained on. {100 * profile.share_within:.0f} % of the figures are within people's spread:"
     )
-    rows = (
-        (
-            measure.label,
-            f"{measure.shown(figure.model)}{'' if figure.is_within else ' (outside)'}",
-            measure.shown(figure.people),
-            f"{measure.shown(figure.low)} … {measure.shown(figure.high)}",
-        )
-        for measure, figure in profile.rows
-    )
-    return f"{words}\n\n{_table('| on a page | this model | people | nine pages of ten |', rows)}"
+    headings = "| on a page | people | nine pages of ten | this model | |"
+    return f"{words}\n\n{_table(headings, profile.table)}"
 
 
 def _table(headings: str, rows: Iterable[Sequence[str]]) -> str:

@@ -57,13 +57,12 @@ def test_a_page_shows_figures_and_marks_copies_by_length() -> None:
 def test_nothing_foreign_acts() -> None:
     index = Index([Line(0, EVIL, 1, "dialogue", EVIL, WORDS)])
     text = [Line(0, "", 1, "dialogue", EVIL, EVIL), Line(0, "", 2, "action", "", WORDS)]
-    written = render_page(examine(text, index), EVIL)
+    written = render_page(examine(text, index), EVIL, [("", EVIL), (EVIL, "1 %")])
     page = Page(written)
     assert not page.tags & {"script", "img", "link", "iframe"}
     assert not page.links
-    assert (
-        page.text.count('<script>alert("1")</script>') == 6
-    )  # two titles, a speaker, a line and a source, twice
+    # Two titles, a speaker, a line, a source twice, and two cells of a table.
+    assert page.text.count('<script>alert("1")</script>') == 8
     assert not set("\x1b\x00\u202e") & set(written)
     assert "http" not in written.replace("http-equiv", "")
 

@@ -62,3 +62,12 @@ def test_what_cannot_be_asked_is_said(place: Path, words: tuple[str, ...], said:
     done = scriptforge("evaluate", *words, workspace=place)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_the_page_of_a_text_ends_with_its_own_profile(place: Path) -> None:
+    (place / "draft.txt").write_text(comedy(30, seed=9), encoding="utf-8")
+    done = scriptforge("originality", "draft.txt", "--html", "page.html", "--quiet", workspace=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (place / "page.html").read_text(encoding="utf-8")
+    assert "<th>on a page of 20 lines</th><th>human script</th>" in page
+    assert "<tr><td>unknown words</td><td>0.0 %</td><td>0.0 % … 0.0 %</td><td>0.0 %</td>" in page

@@ -16,7 +16,14 @@ from scriptforge.errors import DatasetError, UsageError
 from scriptforge.evaluation import Profile, draw_profile, evaluate
 from scriptforge.evaluation.judge import Judge
 from scriptforge.evaluation.page import MEASURES, turns
-from scriptforge.evaluation.profile import FEWEST_LINES, FEWEST_PAGES, Figure, profile, profile_of_run
+from scriptforge.evaluation.profile import (
+    FEWEST_LINES,
+    FEWEST_PAGES,
+    Figure,
+    profile,
+    profile_of_run,
+    profile_of_text,
+)
 from scriptforge.options import EvaluateOptions, GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
@@ -166,6 +173,21 @@ def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(run: Run, long_
     assert other.figures != report.profile.figures
     other.model_copy(update={"weights": "of another model"}).save(run.folder)
     assert Profile.load(run) is None
+
+
+def test_a_text_has_a_profile_of_its_own(long_held_out: Dataset, tiny_text: Path, tmp_path: Path) -> None:
+    held_out = [row.element for row in long_held_out.rows("test")]
+    shouted = [replace(line, text=f"{line.text.upper()} (points)") for line in held_out[:20]]
+    for text, is_within in ((held_out[:20], True), (shouted, False), ([*shouted, *shouted], False)):
+        measured = profile_of_text(text, long_held_out)
+        assert measured and (measured.lines, measured.model_pages) == (20, len(text) // 20)
+        assert measured.figures["capital_letters"].is_within == is_within
+        assert "speakers_recognised" not in measured.figures
+    short = profile_of_text(held_out[:FEWEST_LINES], long_held_out)
+    assert short and short.lines == FEWEST_LINES
+    assert profile_of_text(held_out[: FEWEST_LINES - 1], long_held_out) is None
+    plain = prepared(tiny_text, tmp_path / "data", plain=True, level="char")
+    assert profile_of_text(held_out, plain) is None
 
 
 def test_a_profile_that_scriptforge_did_not_write_is_none(run: Run) -> None:
