@@ -5,6 +5,7 @@
 # make check       check style, types and the order of the rooms
 # make bench       run the benchmarks; ONLY=training runs one, CORPORA=FOLDER names the real corpora
 # make docs        write the reference pages from the code
+# make base        train the model that ships with the package, on American plays, in about 40 minutes
 # make clean       remove what can be made again
 
 VENV := .venv
@@ -22,7 +23,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 GPU ?= $(wildcard $(VENV)/ready-with-gpu)
 READY := $(VENV)/ready$(if $(GPU),-with-gpu)
 
-.PHONY: demo test test-rest check bench docs clean
+.PHONY: demo test test-rest check bench docs base clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -47,6 +48,12 @@ bench: $(VENV)/ready-to-develop
 docs: $(VENV)/ready-to-develop
 	$(BIN)/python docs/making
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
+
+base: $(VENV)/ready-to-develop
+	$(BIN)/scriptforge prepare american-plays $(if $(PLAYS),--from "$(PLAYS)") --validation 0.02 --test 0.02
+	$(BIN)/scriptforge train american-plays --name base --minutes 40 --from none \
+		--set hidden_size=320 --set embedding_size=320
+	$(BIN)/python -m scriptforge.training.parent runs/base
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -161,7 +161,8 @@ class TrainOptions:
         settings: further settings by name, stronger than all of the above; see `scriptforge.config.Settings`.
         config: a TOML file of settings, weaker than the fields above and stronger than the preset.
         device: what computes; `auto` takes a GPU if there is one.
-        init_from: the run, or `OWNER/NAME` on the Hub, with whose weights to begin.
+        init_from: the run, or `OWNER/NAME` on the Hub, with whose weights to begin; `none` begins with random
+            ones, and None with those of the model in the package where there is little text.
         track: the program for which to keep a log beside what the run keeps.
         began: since when the minutes count, on the clock of `time.perf_counter`; None counts from the call.
 

@@ -60,7 +60,7 @@ InitFromOption = Annotated[
     typer.Option(
         "--from",
         metavar="RUN",
-        help="Begin with the weights of a run, or of OWNER/NAME.",
+        help="Begin with the weights of a run, of OWNER/NAME, or with none.",
         autocompletion=run_names,
     ),
 ]

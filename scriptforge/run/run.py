@@ -27,6 +27,7 @@ LARGEST_HEADER = 1_000_000
 """The most bytes that a tokenizer, the weights and the header of their file may have."""
 
 _BYTES_OF_WEIGHT = 4
+_KINDS = ({"F32"}, {"F16"})  # the parent in the package is in half precision, to be small
 
 
 class Run:
@@ -113,7 +114,7 @@ def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
             kinds = {each.get_dtype() for each in slices.values()}
     except (SafetensorError, OSError) as error:
         raise _damaged(path) from error
-    if found != shapes or kinds != {"F32"}:
+    if found != shapes or kinds not in _KINDS:
         raise _damaged(path)
 
 

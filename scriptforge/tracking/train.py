@@ -20,6 +20,7 @@ from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
 from scriptforge.training.devices import ProcessState, choose_device, is_first_process
 from scriptforge.training.events import Noted, TrainingEvent
+from scriptforge.training.parent import NOBODY, NOTE, parent_for
 from scriptforge.training.settings import check_precision, measure, suggest_settings
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
@@ -60,7 +61,7 @@ def train(
     """
     began = time.perf_counter() if options.began is None else options.began
     device = choose_device(options.device)
-    init_from, notes = _open_init_from(workspace, options.init_from, on_progress)
+    init_from, notes = _open_init_from(workspace, dataset, options, on_progress)
     if advice := dataset.description.advice_on_little_text():
         notes.append(advice)
     with ProcessState().entered():  # the machine is measured with a small training
@@ -176,12 +177,19 @@ def refuse_with_resume(given: Mapping[str, object]) -> None:
 
 
 def _open_init_from(
-    workspace: Workspace, name: str | None, on_progress: ProgressCallback
+    workspace: Workspace, dataset: Dataset, options: TrainOptions, on_progress: ProgressCallback
 ) -> tuple[Run | None, list[str]]:
-    """Return the run to begin with, pulled if it is on the Hub, and what a person should know of it."""
-    if name is None:
+    """Return the run to begin with, pulled if it is on the Hub, and what a person should know of it.
+
+    Without a name it is the parent in the package, where text is little and nothing speaks against it.
+    """
+    if options.init_from is None and options.preset is None:
+        file, named = collect_settings(options)
+        parent = parent_for(dataset, {**file, **named})
+        return parent, [NOTE] if parent else []
+    if options.init_from in (None, NOBODY):
         return None, []
-    folder, notes = find_run(workspace, name, on_progress=on_progress)
+    folder, notes = find_run(workspace, options.init_from, on_progress=on_progress)
     return Run(folder), list(notes)
 
 
