@@ -1,18 +1,20 @@
 """`scriptforge demo`: the whole way on the corpus that ships with the package."""
 
+import time
 from typing import Annotated
 
 import typer
 
 from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import Output, Quiet, WorkspacePath
-from scriptforge.cli.training_view import follow
+from scriptforge.cli.training_view import show
 from scriptforge.options import GenerateOptions, PrepareOptions, TrainOptions
 
 NAME = "demo"
 LINES = 24
 SEED = 1
-TEMPERATURE, REPETITION_PENALTY = 0.7, 1.1  # bolder it loses words, and colder it says the same again
+EPOCHS = 8.0
+VALIDATIONS = 8
 _NEXT = """
 That was a small model after a short training. Next:
   scriptforge generate --prime walt      the same model, another text
@@ -21,7 +23,7 @@ That was a small model after a short training. Next:
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(metavar="M", help="How long to train.")] = 0.7,
+    minutes: Annotated[float, typer.Option(metavar="M", help="How long to train at most.")] = 1.2,
     workspace_path: WorkspacePath = None,
     quiet: Quiet = False,
 ) -> None:
@@ -42,18 +44,26 @@ def demo(
         output.note("1. Prepare: ten episodes of “Exact Change”, a sitcom about a toll bridge.")
         prepare([], PrepareOptions(), workspace)
     dataset = Dataset(folder)
+    lines = dataset.description.splits["train"].lines
     output.note(
-        f"2. Train for {minutes * 60:.0f} seconds on {dataset.description.splits['train'].lines:,} lines."
+        f"2. Train: read {lines:,} lines {EPOCHS:.0f} times, for {minutes * 60:.0f} seconds at most;"
+        " below, what the model writes meanwhile."
     )
     keep_freed_memory()
+    run = workspace.new_run(workspace.free_run_name(NAME))
     with Interrupts() as interrupts:
-        training = TrainOptions(minutes=minutes)
-        events = train(dataset, training, workspace, should_stop=interrupts.requested)
-        finished = follow(events, output, interrupts)
+        end = time.monotonic() + minutes * 60
+
+        def should_stop() -> bool:
+            is_over = time.monotonic() > end and run.weights.is_file()
+            return is_over or interrupts.requested()
+
+        training = TrainOptions(epochs=EPOCHS, settings={"validations": VALIDATIONS})
+        events = train(dataset, training, workspace, name=run.name, should_stop=should_stop)
+        show(events, output, samples=True)
+        if interrupts.requested():
+            raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} new lines.\n")
-    trained = Run(workspace.run(finished.run))
-    options = GenerateOptions(
-        lines=LINES, seed=SEED, temperature=TEMPERATURE, repetition_penalty=REPETITION_PENALTY
-    )
-    output.stream(stream(trained.model, trained.vocabulary, options))
+    trained = Run(run)
+    output.stream(stream(trained.model, trained.vocabulary, GenerateOptions(lines=LINES, seed=SEED)))
     output.note(_NEXT)

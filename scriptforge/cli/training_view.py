@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,7 @@ UseGPU = Annotated[
 ]
 
 CURVE_WIDTH = 60
+SAMPLE_WIDTH = 160
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -39,16 +41,29 @@ def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interr
     """
     from scriptforge.training.events import Finished
 
-    finished = None
+    last = show(events, output)
+    if not isinstance(last, Finished):
+        raise typer.Exit(interrupts.exit_code)
+    return last
+
+
+def show(
+    events: "Iterable[TrainingEvent]", output: Output, *, samples: bool = False
+) -> "TrainingEvent | None":
+    """Show a training as far as it goes, and return its last event; None where another process reports.
+
+    Args:
+        events: those of the training.
+        output: where it is shown.
+        samples: whether to show, under each validation, what the model writes then; a terminal always does.
+    """
+    last = None
     with output.live() as live:
-        view = _Screen(output, live) if live else _Lines(output)
+        view = _Screen(output, live) if live else _Lines(output, samples=samples)
         for event in events:
             view.show(event)
-            if isinstance(event, Finished):
-                finished = event
-    if finished is None:
-        raise typer.Exit(interrupts.exit_code)
-    return finished
+            last = event
+    return last
 
 
 def validation_line(validation: "Validation") -> str:
@@ -86,11 +101,17 @@ def threads_text(number: int) -> str:
     return f"{number} {'thread' if number == 1 else 'threads'}"
 
 
+def beginning(sample: str) -> str:
+    """Return the beginning of what a model writes, on one line."""
+    return shorten(" / ".join(sample.split("\n")), SAMPLE_WIDTH, placeholder=" …")
+
+
 class _Lines:
     """Show a line for the start, for each validation, and for another number of threads."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, *, samples: bool = False) -> None:
         self._output = output
+        self._shows_samples = samples
         self._threads: int | None = None
 
     def show(self, event: "TrainingEvent") -> None:
@@ -111,6 +132,8 @@ class _Lines:
                     self._output.warn(note)
             case Validated():
                 self._output.note(validation_line(event.validation))
+                if self._shows_samples:
+                    self._output.note(f"  writes: {beginning(event.sample)}")
             case Noted(message, is_warning):
                 (self._output.warn if is_warning else self._output.note)(message)
             case Interrupted():
@@ -124,15 +147,18 @@ class _Screen(_Lines):
         super().__init__(output)
         self._live = live
         self._losses: list[float] = []
+        self._sample = ""
 
     def show(self, event: "TrainingEvent") -> None:
-        from scriptforge.training.events import StepsDone
+        from scriptforge.training.events import StepsDone, Validated
 
         if isinstance(event, StepsDone):
             self._losses.append(event.nats_per_token)
             self._live.update(self._panel(event))
         else:
             super().show(event)
+        if isinstance(event, Validated):
+            self._sample = event.sample
 
     def _panel(self, event: "StepsDone") -> "Table":
         from rich.progress_bar import ProgressBar
@@ -150,4 +176,6 @@ class _Screen(_Lines):
         panel.add_row(ProgressBar(total=1.0, completed=event.progress, width=CURVE_WIDTH))
         panel.add_row(Text(figures))
         panel.add_row(Text(sparkline(self._losses, CURVE_WIDTH), style="cyan"))
+        if self._sample:
+            panel.add_row(Text(beginning(self._sample), style="dim", no_wrap=True, overflow="ellipsis"))
         return panel
