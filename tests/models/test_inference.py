@@ -74,7 +74,7 @@ def new_model(config: ModelConfig) -> HeadedModel:
         model.head.bias.uniform_(-1, 1)
         if model.speaker_embedding is not None:
             for weight in model.speaker_embedding.parameters():
-                weight.normal_()
+                weight.normal_(0, 10)
     return model
 
 

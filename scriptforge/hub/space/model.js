@@ -30,6 +30,8 @@ function addProduct(out, matrix, vector) {
   }
 }
 
+const SPEAKER_SCALE = 0.1;  // as in the package's models
+
 const logistic = (x) => 1 / (1 + Math.exp(-x));
 
 export class LSTM {
@@ -65,12 +67,12 @@ export class LSTM {
   /** Reads one token. */
   read(id) {
     this.follow(id);
-    const told = [this.inputs("embedding", id)];
+    let gates = this.inputs("embedding", id).map((gate, i) => gate + this.layers[0].bias[i]);
     if (this.sizes.speakers) {
-      told.push(this.inputs("speaker_embedding.input.current", this.current));
-      told.push(this.inputs("speaker_embedding.input.previous", this.previous));
+      const current = this.inputs("speaker_embedding.input.current", this.current);
+      const previous = this.inputs("speaker_embedding.input.previous", this.previous);
+      gates = gates.map((gate, i) => gate + SPEAKER_SCALE * (current[i] + previous[i]));
     }
-    let gates = this.layers[0].bias.map((bias, i) => told.reduce((sum, each) => sum + each[i], bias));
     this.layers.forEach((layer, number) => {
       const state = this.state[number];
       if (number > 0) {
@@ -93,7 +95,7 @@ export class LSTM {
     let features = this.state[this.state.length - 1].hidden;
     if (this.sizes.speakers) {
       const current = this.output("current", this.current), previous = this.output("previous", this.previous);
-      features = features.map((feature, i) => feature + current[i] + previous[i]);
+      features = features.map((feature, i) => feature + SPEAKER_SCALE * (current[i] + previous[i]));
     }
     if (this.tensors["projection.weight"]) {
       const projected = new Float32Array(this.sizes.embedding_size);

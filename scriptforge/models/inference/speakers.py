@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scriptforge.models.base import State
-from scriptforge.models.speakers import Pair, PairEmbedding, SpeakerEmbedding
+from scriptforge.models.speakers import SCALE, Pair, PairEmbedding, SpeakerEmbedding
 
 Numbers: TypeAlias = NDArray[np.float32]
 
@@ -66,7 +66,7 @@ class _Rows:
     """Looks up the sum of two embeddings, each multiplied with a weight if there is one."""
 
     def __init__(self, embedding: PairEmbedding, weight: Tensor | None = None) -> None:
-        tables = (each.weight.detach() for each in (embedding.current, embedding.previous))
+        tables = (SCALE * each.weight.detach() for each in (embedding.current, embedding.previous))
         self._current, self._previous = (
             (table if weight is None else F.linear(table, weight)).numpy() for table in tables
         )
