@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -45,6 +46,24 @@ class DecodingState:
     logits_BV: Tensor
     sampler: Mapping[str, Tensor]
     decoder: Mapping[str, Tensor]
+
+
+class Decoder(Protocol):
+    """What reads B texts and scores how they may go on; see `ModelDecoder`, the plain one."""
+
+    device: torch.device
+
+    def read(self, ids_BT: Tensor) -> Tensor:
+        """Read T more tokens in each sequence; return `logits_BV`."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that it remembers of what it has read, by name."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue where another decoder of the same kind and batch size stopped."""
+        ...
 
 
 class ModelDecoder:
@@ -101,7 +120,7 @@ class DecodingLoop:
 
     def __init__(
         self,
-        decoder: ModelDecoder,
+        decoder: Decoder,
         grammar: Grammar,
         constraints: Sequence[Constraint],
         sampler: Sampler,

@@ -34,16 +34,25 @@ from scriptforge.generation.cast import (
     resolve_cast,
 )
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.decoding import DecodingLoop, DecodingState, ModelDecoder, load_state, save_state
+from scriptforge.generation.decoding import (
+    Decoder,
+    DecodingLoop,
+    DecodingState,
+    ModelDecoder,
+    load_state,
+    save_state,
+)
 from scriptforge.generation.grammar import Boundary, Constraint, Grammar
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
 from scriptforge.generation.sampling import Sampler, fresh_seed
 from scriptforge.generation.transcript import cut_back, new_transcript
+from scriptforge.generation.turn_taking import TurnTaking, among
 from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.run.history import read_history
 from scriptforge.run.run import Run
+from scriptforge.run.turns import TurnHabits
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
 
@@ -106,6 +115,7 @@ class Generation:
             numbers. If a seed is given, or several texts, or if lines are cut off, the text before is read
             again and all that follows is drawn anew.
         seed_before: the seed of that text, by which its exact continuation is known.
+        habits: how people take turns in the training text; None leaves turns to the model.
 
     Attributes:
         options: what is written.
@@ -126,6 +136,7 @@ class Generation:
         after: DecodingState | None = None,
         seed_before: int = 0,
         index: Index | None = None,
+        habits: TurnHabits | None = None,
     ) -> None:
         check_options(options, vocabulary)
         cast = resolve_cast(options, vocabulary)
@@ -146,7 +157,7 @@ class Generation:
             else None
         )
         self._loop = DecodingLoop(
-            _decoder(model, vocabulary, options),
+            _decoder(model, vocabulary, options, habits),
             Grammar(vocabulary),
             _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text)),
@@ -235,11 +246,18 @@ def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
-def _decoder(model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
+def _decoder(
+    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, habits: TurnHabits | None
+) -> Decoder:
     exact_or_int8 = inference_model(model, "int8" if options.int8 else "fp32")
-    if options.cache:
-        return CachedDecoder(exact_or_int8, options.count, CacheParameters(options.cache), vocabulary)
-    return ModelDecoder(exact_or_int8, options.count)
+    decoder = (
+        CachedDecoder(exact_or_int8, options.count, CacheParameters(options.cache), vocabulary)
+        if options.cache
+        else ModelDecoder(exact_or_int8, options.count)
+    )
+    if habits and options.cast:
+        habits = among(habits, len(options.cast))
+    return TurnTaking(decoder, habits, vocabulary, options.count) if habits else decoder
 
 
 def _constraints(
@@ -331,7 +349,15 @@ class Session(Generation):
         self.notes = [*_question_rare(names, run.vocabulary), *_warn_of_little_training(run)]
         self._dataset = dataset
         self._index = index_training(dataset) if dataset else None
-        super().__init__(run.model, run.vocabulary, options, after=state, seed_before=seed, index=self._index)
+        super().__init__(
+            run.model,
+            run.vocabulary,
+            options,
+            after=state,
+            seed_before=seed,
+            index=self._index,
+            habits=run.description.dataset.turns,
+        )
 
     def __iter__(self) -> Iterator[list[str]]:
         yield from super().__iter__()

@@ -1,13 +1,14 @@
 """What the `config.json` of a run says: a closed form, which a stranger may have filled in."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import RunError
+from scriptforge.run.turns import TurnHabits, measure_turns
 from scriptforge.validation import first_problem
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
@@ -38,6 +39,7 @@ class TrainedOn(BaseModel):
     Attributes:
         origin: where its text came from; None of a mix, whose `sources` have one each.
         cast: everybody who speaks in it, most lines first.
+        turns: how turns are taken in its training split; None where that is not known.
     """
 
     model_config = _CLOSED
@@ -50,7 +52,28 @@ class TrainedOn(BaseModel):
     lower: bool
     alphabet: _Count
     cast: list[str] = []
+    turns: TurnHabits | None = None
     fingerprint: str
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """Return what a run records of the dataset that it is trained on."""
+        about = dataset.description
+        return cls(
+            name=dataset.name,
+            origin=about.origin,
+            sources=[
+                TrainedOnSource(name=source.name, weight=source.weight, origin=source.origin)
+                for source in about.sources
+            ],
+            level=about.level,
+            plain=about.plain,
+            lower=about.lower,
+            alphabet=about.alphabet,
+            cast=list(dict.fromkeys(member.speaker for member in about.cast)),
+            turns=measure_turns(dataset.ids("train"), dataset.vocabulary),
+            fingerprint=about.fingerprint,
+        )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
 from scriptforge.models import ModelConfig, TrainableModel, build, config_from_json, config_from_settings
 from scriptforge.run.history import Validation, write_history
-from scriptforge.run.records import InitFrom, Result, RunDescription, TrainedOn, TrainedOnSource
+from scriptforge.run.records import InitFrom, Result, RunDescription, TrainedOn
 from scriptforge.run.run import Run, load_weights, save_weights
 from scriptforge.training.checkpoint import (
     TrainingState,
@@ -409,24 +409,10 @@ def describe_run(
     dataset: Dataset, settings: Settings, config: ModelConfig, folder: RunFolder, init_from: InitFrom | None
 ) -> RunDescription:
     """Return what `config.json` says of a run that begins."""
-    about = dataset.description
     return RunDescription(
         name=folder.name,
         created=datetime.now(UTC).isoformat(timespec="microseconds"),
-        dataset=TrainedOn(
-            name=dataset.name,
-            origin=about.origin,
-            sources=[
-                TrainedOnSource(name=source.name, weight=source.weight, origin=source.origin)
-                for source in about.sources
-            ],
-            level=about.level,
-            plain=about.plain,
-            lower=about.lower,
-            alphabet=about.alphabet,
-            cast=list(dict.fromkeys(member.speaker for member in about.cast)),
-            fingerprint=about.fingerprint,
-        ),
+        dataset=TrainedOn.of(dataset),
         model={"arch": config.arch, **asdict(config)},
         settings=settings,
         parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),

@@ -1,0 +1,158 @@
+"""Turn-taking: nobody goes on, or speaks all the time, more than people do in the training text.
+
+A model may have learnt too little of who speaks next, or drift: whoever has spoken much speaks still more.
+So the cues of a speaker who is beyond people's habits (`scriptforge.run.turns`) are made less likely, the
+further beyond the more, and what they lose goes to the other cues:
+
+    people go on in 3 % of the lines    2 of the last 20 went on    the speaker's own cue   × 0.04
+    the busiest says 28 %               18 of the last 40           that speaker's cue      × 0.31
+
+Habits are no rules: a page may begin with a speaker who goes on, as people's pages do. Where a person says
+who may speak, fewer may speak more: see `among`.
+
+Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N numbers.
+"""
+
+import math
+from collections import Counter, deque
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from scriptforge.generation.decoding import Decoder
+from scriptforge.run.turns import WINDOW, TurnHabits
+from scriptforge.vocabulary import Vocabulary
+
+_SETTLING = 10
+"""Lines as people would have written them, before the first one: of few lines no share is known."""
+
+_SAME_POWER, _BUSIEST_POWER = 2, 4
+
+_BUSIEST_OF_FEW = 1.3
+"""How many times their even share the busiest of a few may say."""
+
+_LEAST = 1e-3  # lines that are expected of what people never do
+
+
+def among(habits: TurnHabits, members: int) -> TurnHabits:
+    """Return the habits of a cast of so many members, 1 or more: one alone goes on and on."""
+    busiest = min(1.0, max(habits.busiest, _BUSIEST_OF_FEW / members))
+    return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest)
+
+
+class TurnTaking:
+    """A decoder that lowers cues, around another one.
+
+    Args:
+        decoder: what reads the text; has read nothing yet.
+        habits: those of people.
+        vocabulary: the model's.
+        batch_size: B.
+
+    Attributes:
+        device: where ids are taken and scores returned.
+    """
+
+    def __init__(self, decoder: Decoder, habits: TurnHabits, vocabulary: Vocabulary, batch_size: int) -> None:
+        self._decoder = decoder
+        self._habits = habits
+        self._layout_size = vocabulary.layout_size
+        self._first = vocabulary.layout_size - len(vocabulary.speaker_tokens)
+        self._cue, self._says = vocabulary.cue, vocabulary.says
+        self._cues = [*range(self._first, self._layout_size), self._cue]
+        self._turns = [_Turns() for _ in range(batch_size)]
+        self._offsets_BS = torch.zeros(batch_size, len(vocabulary.speaker_tokens) + 1)
+        self._are_any = [False] * batch_size
+        self.device = decoder.device
+
+    def read(self, ids_BT: Tensor) -> Tensor:
+        """Read T more tokens in each sequence; see `ModelDecoder.read`."""
+        logits_BV = self._decoder.read(ids_BT)
+        for row, ids in enumerate(ids_BT.tolist()):
+            openings = [id_ for id_ in ids if id_ < self._layout_size and id_ != self._says]
+            for id_ in openings:
+                is_speaker = id_ >= self._first
+                self._turns[row].take(id_ if is_speaker else 0, is_line=is_speaker or id_ == self._cue)
+            if openings:
+                self._note(row)
+        return self._weigh(logits_BV)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that it remembers of what it has read, by name."""
+        turns_BN = torch.tensor([turns.numbers() for turns in self._turns])
+        return {**self._decoder.state(), "turns": turns_BN}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue where another one of the same batch size stopped; see `ModelDecoder.restore`."""
+        self._decoder.restore(state)
+        for row, numbers in enumerate(state["turns"].tolist()):
+            self._turns[row].restore(numbers)
+            self._note(row)
+
+    def _note(self, row: int) -> None:
+        """Look up how likely the cues of one sequence are to be from now on."""
+        factors = self._turns[row].factors(self._habits)
+        self._offsets_BS[row] = 0.0
+        for id_, factor in factors.items():
+            self._offsets_BS[row, id_ - self._first] = factor
+        self._are_any[row] = bool(factors)
+
+    def _weigh(self, logits_BV: Tensor) -> Tensor:
+        """Return scores in which the cues of those beyond people's habits are lower, and all others higher.
+
+        All cues together stay as likely as they are.
+        """
+        if not any(self._are_any):
+            return logits_BV
+        before_BS = logits_BV[:, self._cues]
+        after_BS = before_BS + self._offsets_BS.to(logits_BV.device)
+        after_BS += before_BS.logsumexp(-1, keepdim=True) - after_BS.logsumexp(-1, keepdim=True)
+        weighed_BV = logits_BV.clone()
+        weighed_BV[:, self._cues] = after_BS
+        return weighed_BV
+
+
+class _Turns:
+    """Who said the latest lines of dialogue of a sequence; 0 stands for those without a token."""
+
+    def __init__(self) -> None:
+        self._speakers: deque[int] = deque(maxlen=WINDOW)
+        self._went_on: deque[bool] = deque(maxlen=WINDOW)
+        self._current = 0
+
+    def take(self, speaker: int, *, is_line: bool) -> None:
+        """Take the opening of an element, of a line of dialogue or another."""
+        if is_line:
+            self._went_on.append(speaker > 0 and speaker == self._current)
+            self._speakers.append(speaker)
+        self._current = speaker
+
+    def factors(self, habits: TurnHabits) -> dict[int, float]:
+        """Return what is added to the scores of some speakers' cues, below 0."""
+        found = {
+            speaker: _BUSIEST_POWER * _excess(habits.busiest, count, len(self._speakers))
+            for speaker, count in Counter(self._speakers).items()
+        }
+        again = _SAME_POWER * _excess(habits.same_again, sum(self._went_on), len(self._went_on))
+        found[self._current] = found.get(self._current, 0.0) + again
+        return {speaker: factor for speaker, factor in found.items() if speaker and factor < 0}
+
+    def numbers(self) -> list[int]:
+        """Return all that `restore` needs: always as many numbers."""
+        missing = WINDOW - len(self._speakers)
+        return [self._current, *self._speakers, *[-1] * missing, *self._went_on, *[-1] * missing]
+
+    def restore(self, numbers: list[int]) -> None:
+        """Continue with the turns of another sequence."""
+        self._current, *rest = numbers
+        known = [number for number in rest if number >= 0]
+        self._speakers.extend(known[: len(known) // 2])
+        self._went_on.extend(map(bool, known[len(known) // 2 :]))
+
+
+def _excess(share: float, count: int, lines: int) -> float:
+    """Return the logarithm of how many there should be of what there is, 0 where there are no more."""
+    expected = share * (lines + _SETTLING)
+    present = count + share * _SETTLING
+    return math.log(max(expected, _LEAST) / present) if present > expected else 0.0

@@ -1,0 +1,52 @@
+"""How people take turns in a corpus: how often one goes on, and how much of a page the busiest says."""
+
+from collections import Counter
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from scriptforge.vocabulary import Vocabulary
+
+WINDOW = 50
+"""Lines of dialogue over which shares are measured."""
+
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class TurnHabits(BaseModel):
+    """How turns are taken in the training text.
+
+    Attributes:
+        same_again: share of the lines of dialogue directly after another one that the same speaker says.
+        busiest: share of the busiest speaker among `WINDOW` lines of dialogue, on average.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    same_again: _Share
+    busiest: _Share
+
+
+def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TurnHabits | None:
+    """Measure the habits of a text; None where too few lines are said, or nobody has a token.
+
+    Args:
+        ids: every token of the training split, in order; may be memory-mapped.
+        vocabulary: the one that it was encoded with.
+    """
+    if vocabulary.plain or not vocabulary.speaker_tokens:
+        return None
+    first = vocabulary.layout_size - len(vocabulary.speaker_tokens)
+    layout = np.asarray(ids[ids < vocabulary.layout_size]).astype(np.int64)
+    openings = layout[layout != vocabulary.says]
+    is_cue = (openings >= first) | (openings == vocabulary.cue)
+    cues = openings[is_cue]
+    windows = [cues[start : start + WINDOW] for start in range(0, len(cues) - WINDOW + 1, WINDOW)]
+    follows = is_cue[1:] & is_cue[:-1] & (openings[:-1] >= first)
+    if not (windows and follows.any()):
+        return None
+    again = (openings[1:] == openings[:-1])[follows]
+    busiest = [max(Counter(window[window >= first].tolist()).values(), default=0) for window in windows]
+    return TurnHabits(same_again=float(again.mean()), busiest=float(np.mean(busiest)) / WINDOW)

@@ -1,0 +1,102 @@
+"""Nobody goes on, or speaks all the time, more than people do in the training text."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from scriptforge.generation.decoding import load_state, save_state
+from scriptforge.generation.generate import Generation
+from scriptforge.models import LanguageModel
+from scriptforge.models.layers import HeadedModel
+from scriptforge.options import GenerateOptions
+from scriptforge.run.turns import TurnHabits, measure_turns
+from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary import Level, Vocabulary
+
+Make = Callable[[Vocabulary], LanguageModel]
+
+OPTIONS = GenerateOptions(lines=60, count=8, seed=1, temperature=1.0, min_p=0.0)
+
+
+def ids_of(vocabulary: Vocabulary, *speakers: str) -> NDArray[np.uint16]:
+    lines = [Element("dialogue", "no", name) if name else Element("action", "no") for name in speakers]
+    return np.array(vocabulary.encode_elements(lines).ids, dtype=np.uint16)
+
+
+def spoken(generation: Generation) -> list[list[str]]:
+    return [[line.speaker for line in text.elements] for text in generation.write()]
+
+
+@pytest.fixture
+def word_vocabulary(vocabulary_of: Callable[[Level], Vocabulary]) -> Vocabulary:
+    return vocabulary_of("word")
+
+
+def test_habits_are_those_of_the_text(word_vocabulary: Vocabulary) -> None:
+    one_page = ["Jerry", "ELAINE"] * 20 + ["Jerry", "Jerry", "", "Jerry", "Newman", "Newman"] + ["ELAINE"] * 5
+    habits = measure_turns(ids_of(word_vocabulary, *one_page), word_vocabulary)
+    assert habits is not None
+    assert habits.busiest == pytest.approx(25 / 50)  # Elaine; an action is no line of dialogue
+    assert habits.same_again == pytest.approx(5 / 46)  # behind Newman, who has no token, nobody can tell
+
+
+@pytest.mark.parametrize("speakers", [[], ["Jerry"] * 49, ["Newman"] * 80])
+def test_too_little_or_nobody_with_a_token_tells_no_habits(
+    word_vocabulary: Vocabulary, speakers: list[str]
+) -> None:
+    assert measure_turns(ids_of(word_vocabulary, *speakers), word_vocabulary) is None
+
+
+def test_a_plain_text_has_no_turns(plain_vocabulary: Vocabulary) -> None:
+    assert measure_turns(np.zeros(500, dtype=np.uint16), plain_vocabulary) is None
+
+
+def test_a_model_that_knows_nothing_takes_turns_as_people_do(
+    word_vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    model = untrained_model(word_vocabulary)
+    assert isinstance(model, HeadedModel)
+    jerry = word_vocabulary.speaker_id("Jerry")
+    with torch.no_grad():
+        model.head.bias[jerry] += 3.0  # who thus has nearly all lines
+
+    def measured(habits: TurnHabits | None) -> tuple[float, float]:
+        pages = spoken(Generation(model, word_vocabulary, OPTIONS, habits=habits))
+        again = [a == b for page in pages for a, b in pairwise(page) if a in word_vocabulary.speakers]
+        shares = [page.count("Jerry") / sum(name != "" for name in page) for page in pages]
+        return sum(again) / len(again), max(shares)
+
+    without, habitual = measured(None), measured(TurnHabits(same_again=0.02, busiest=0.25))
+    assert without[0] > 0.5 > 0.2 > habitual[0]
+    assert without[1] > 0.7 > 0.5 > habitual[1]
+
+
+def test_a_cast_of_one_speaks_all_the_same(word_vocabulary: Vocabulary, untrained_model: Make) -> None:
+    asked = replace(OPTIONS, cast=("Jerry",), lines=20)
+    without, habitual = (
+        spoken(Generation(untrained_model(word_vocabulary), word_vocabulary, asked, habits=habits))
+        for habits in (None, TurnHabits(same_again=0.0, busiest=0.1))
+    )
+    assert habitual == without
+
+
+def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
+    word_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
+) -> None:
+    model, habits = untrained_model(word_vocabulary), TurnHabits(same_again=0.02, busiest=0.25)
+    whole, first = (
+        Generation(model, word_vocabulary, replace(OPTIONS, count=1, lines=lines), habits=habits)
+        for lines in (30, 12)
+    )
+    text = first.write()[0].text
+    save_state(first.pause(), tmp_path / "s", weights="w", seed=1)
+    state, _ = load_state(tmp_path / "s", weights="w")
+    options = replace(OPTIONS, count=1, lines=18, seed=None)
+    second = Generation(model, word_vocabulary, options, after=state, habits=habits)
+    assert text + second.write()[0].text == whole.write()[0].text
