@@ -32,7 +32,7 @@ def demo(
 
     from scriptforge.corpus.prepare import prepare
     from scriptforge.dataset import Dataset
-    from scriptforge.generation.generate import stream
+    from scriptforge.generation.generate import Session
     from scriptforge.run.run import Run
     from scriptforge.tracking.train import train
     from scriptforge.training.devices import keep_freed_memory
@@ -64,6 +64,5 @@ def demo(
         if interrupts.requested():
             raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} new lines.\n")
-    trained = Run(run)
-    output.stream(stream(trained.model, trained.vocabulary, GenerateOptions(lines=LINES, seed=SEED)))
+    output.stream(Session(Run(run), GenerateOptions(lines=LINES, seed=SEED)).stream())
     output.note(_NEXT)

@@ -13,7 +13,7 @@ from scriptforge.copying.view import figure_rows
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError
 from scriptforge.evaluation import Profile
-from scriptforge.generation.generate import generate
+from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.records import InitFrom, RunDescription
 from scriptforge.run.run import Run
@@ -55,7 +55,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
         DatasetError: the text of the dataset is missing or damaged.
     """
     about = run.description.model_copy(update={"name": run.folder.name})  # it may have been renamed
-    (sample,) = generate(run.model, run.vocabulary, GenerateOptions(lines=_LINES, seed=_SEED))
+    (sample,) = Session(run, GenerateOptions(lines=_LINES, seed=_SEED)).write()
     report = examine_texts([sample.lines], dataset)[0] if dataset else None
     profile = Profile.load(run)
     parts = [
