@@ -78,7 +78,7 @@ def _card(about: RunDescription) -> str:
     bits = result.best.stream.bits_per_character
     return (
         "# The parent\n\n"
-        "A language model of American plays, with which `scriptforge train` begins where there is little text.\n"
+        "A language model of American plays, with which `scriptforge train` begins where text is little.\n"
         f"Made by `make base`: {about.parameters:,} parameters, kept in half precision; {bits:.3f} bits per\n"
         "character of plays that it has not read.\n\n"
         f"Licence of the text: {origin.licence}. {origin.rights}\n"
