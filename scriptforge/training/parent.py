@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
@@ -67,7 +67,7 @@ def pack(run: RunFolder, folder: Path = _FOLDER) -> None:
     for path in (run.config, run.tokenizer):
         (folder / path.name).write_bytes(path.read_bytes())
     halves = {name: weight.to(torch.float16) for name, weight in load_file(run.weights).items()}
-    save_file(halves, folder / run.weights.name)
+    (folder / run.weights.name).write_bytes(save(halves))
     (folder / "README.md").write_text(_card(RunDescription.load(run)), encoding="utf-8")
 
 

@@ -48,7 +48,7 @@ def test_a_short_english_script_begins_with_the_parent(tmp_path: Path) -> None:
         (ENGLISH, {"plain": True}, {}),
         (ENGLISH, {}, {"hidden_size": 64}),
         (ENGLISH, {}, {"arch": "gru"}),
-        (ENGLISH * 180, {}, {}),
+        (ENGLISH * 200, {}, {}),
     ],
     ids=["another language", "char", "word", "plain", "another size", "another architecture", "much text"],
 )
