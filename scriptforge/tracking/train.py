@@ -62,7 +62,8 @@ def train(
     began = time.perf_counter() if options.began is None else options.began
     device = choose_device(options.device)
     init_from, notes = _open_init_from(workspace, dataset, options, on_progress)
-    if advice := dataset.description.advice_on_little_text():
+    advice = dataset.description.advice_on_little_text()
+    if advice and init_from is None:
         notes.append(advice)
     with ProcessState().entered():  # the machine is measured with a small training
         settings = choose_settings(dataset, options, device, init_from)
