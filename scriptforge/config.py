@@ -109,6 +109,9 @@ class Settings(BaseModel):
         le=1,
         description="Weight decay of what takes no orthogonal step; decoupled with muon and adamw.",
     )
+    matrix_weight_decay: float = Field(
+        0.0, ge=0, le=1, description="Weight decay of the matrices between units (muon); decoupled."
+    )
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
 
     epochs: float | None = Field(None, gt=0, description="How many times the text is read.")

@@ -40,6 +40,7 @@ CHANGED: dict[str, Any] = {
     "beta1": 0.8,
     "beta2": 0.95,
     "weight_decay": 0.1,
+    "matrix_weight_decay": 0.2,
     "gradient_clip": 0.5,
     "epochs": 2.5,
     "minutes": 1.5,

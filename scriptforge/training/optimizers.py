@@ -120,11 +120,13 @@ class Muon(torch.optim.Optimizer):
         model: which names the weights of (G·M, N) whose steps are made orthogonal, and G of each.
         settings: of which `matrix_learning_rate` is the length of an orthogonal step: each of its singular
             values is about this. `momentum` is the decay of the matrices' running mean, 0 … 1. AdamW has
-            the other rate, `beta1` and `beta2` for its running means, and `weight_decay`, which is decoupled.
+            the other rate, `beta1` and `beta2` for its running means. `matrix_weight_decay` and
+            `weight_decay` are decoupled from the gradient: a step takes away that share, times the rate.
             Where the precision is half, it is that of orthogonal steps too, for which it is enough.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Loshchilov and
-        Hutter 2019, arXiv:1711.05101, for the others.
+        Hutter 2019, arXiv:1711.05101, for the others; Liu et al. 2025, arXiv:2502.16982, for the decay of
+        matrices.
     """
 
     def __init__(self, model: TrainableModel, settings: Settings) -> None:
@@ -162,6 +164,9 @@ class Muon(torch.optim.Optimizer):
     def _step_orthogonally(self, matrices: Mapping[Tensor, int], rate: float) -> None:
         """Change each weight block by block.
 
+        The decay comes first, as in AdamW. Without it matrices grow with every step, and learn a text that
+        is read often by heart.
+
         Blocks of one size are made orthogonal together: one batched product takes less time than several.
         The step of a tall matrix is longer by √(M/N), so that it changes the output as much as that of a
         square one does.
@@ -175,6 +180,7 @@ class Muon(torch.optim.Optimizer):
             steps_GMN = orthogonalise(torch.cat(list(ahead.values())))
             counts = [len(ahead_GMN) for ahead_GMN in ahead.values()]
             for weight, step_GMN in zip(ahead, torch.split(steps_GMN, counts), strict=True):
+                weight.mul_(1 - rate * self._settings.matrix_weight_decay)
                 weight.add_(step_GMN.reshape_as(weight).to(weight), alpha=-length)
 
     def _ahead(self, weight: Tensor) -> Tensor:

@@ -162,6 +162,7 @@ _ONLY_WITH: Mapping[str, tuple[str, Container[Any]]] = {
     **{size: (LEVEL, (level,)) for level, size in SIZES.items()},
     "dropout_between": ("layers", range(2, 1_000)),
     "matrix_learning_rate": ("optimizer", ("muon",)),
+    "matrix_weight_decay": ("optimizer", ("muon",)),
     "momentum": ("optimizer", ("muon",)),
 }
 """What means something only where something else has one of some values."""

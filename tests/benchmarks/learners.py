@@ -22,7 +22,8 @@ from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import SampledSoftmax, count_tokens
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.training.optimizers import optimizer_of
-from scriptforge.training.stepper import LossOfStep, Streams
+from scriptforge.training.stepper import LossOfStep
+from scriptforge.training.streams import Streams
 
 VOCABULARY_SIZE = 21_388
 """V: the words of Seinfeld as the course counts them."""

@@ -22,7 +22,7 @@ from scriptforge.models.numpy_bridge import NumPyRNN, NumPyRNNConfig
 from scriptforge.models.numpy_rnn import LARGEST_GRADIENT
 from scriptforge.training.devices import keep_freed_memory
 from scriptforge.training.optimizers import Adagrad
-from scriptforge.training.stepper import Streams
+from scriptforge.training.streams import Streams
 
 VOCABULARY_SIZE, HIDDEN_SIZE, SEQUENCE_LENGTH = 65, 100, 25
 """The characters of tiny Shakespeare, and the sizes of the exercise."""

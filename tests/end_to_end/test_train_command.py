@@ -161,7 +161,8 @@ def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixtu
         "batch_size": 3, "sequence_length": 7,
         "dropout_recurrent": 0.25, "sampled_softmax": 8, "reset_probability": 0.5, "optimizer": "muon",
         "learning_rate": 0.001, "matrix_learning_rate": 0.02, "momentum": 0.9, "warmup": 0.1,
-        "final_learning_rate": 0.5, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1, "gradient_clip": 0.5,
+        "final_learning_rate": 0.5, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1,
+        "matrix_weight_decay": 0.2, "gradient_clip": 0.5,
         "epochs": 0.1, "validations": 1, "patience": 2, "seed": 7, "arch": "lstm-attention", "memory": 9,
         "threads": 1, "precision": "bf16" if has_bf16("lstm-attention") else "fp32",
     }  # fmt: skip

@@ -64,6 +64,15 @@ def test_each_gate_of_a_recurrent_matrix_takes_a_step_as_long_as_the_rate_says()
         assert 0.5 < float(torch.linalg.matrix_norm(gate_HH, 2)) < 1.25
 
 
+def test_matrices_decay_by_a_share_of_the_rate_whatever_their_gradient() -> None:
+    before = dict(model_and_gradients().named_parameters())
+    plain = weights_after_a_step(matrix_learning_rate=0.5, matrix_weight_decay=0)
+    decayed = weights_after_a_step(matrix_learning_rate=0.5, matrix_weight_decay=0.25)
+    for name, weight in before.items():
+        lost = 0.125 if "recurrent.weight" in name else 0
+        torch.testing.assert_close(decayed[name], plain[name] - lost * weight.detach())
+
+
 def test_all_but_the_recurrent_matrices_take_the_steps_of_adamw() -> None:
     ours, theirs = weights_after_a_step(optimizer="muon"), weights_after_a_step(optimizer="adamw")
     same = {name for name in ours if torch.equal(ours[name], theirs[name])}
@@ -108,7 +117,7 @@ def test_blocks_of_a_weight_are_as_many_as_its_model_says(arch: str, gates: int)
     """Each block changes as it would if the weight were that matrix alone."""
     model = model_and_gradients(arch=arch)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-    optimizer_of(model, settings(matrix_learning_rate=0.5, momentum=0)).step()
+    optimizer_of(model, settings(matrix_learning_rate=0.5, momentum=0, matrix_weight_decay=0)).step()
     for name, weight in model.named_parameters():
         if "recurrent.weight" in name:
             assert weight.grad is not None

@@ -1,0 +1,111 @@
+"""The order in which a training reads its text: as streams, T tokens a step.
+
+A stream reads contiguous text and continues where it stopped, so that the recurrent state after a step is
+what the next one begins with. The text is a circle, on which the B streams begin at equal distances. In an
+epoch each reads as far as where the next one began, so that every token is read once, apart from less than T
+before the start of the next stream. Then all of them move to another place, which is drawn: so each epoch has
+other batches, and leaves out other tokens. With a text of 13 tokens, B = 3 and T = 2, two epochs may be
+
+    step         0        1          2        3
+    stream 0    3  4     5  6      11 12     0  1
+    stream 1    7  8     9 10       2  3     4  5
+    stream 2   11 12     0  1       6  7     8  9
+
+After such a jump a stream begins with a state that belongs to another place. So where the text is short,
+several epochs lie between two of them.
+
+The seed and the number of the jump decide what is drawn. So a batch is a function of the step number alone:
+that is all a checkpoint says about the position.
+
+Source: Press 2019, "Partially Shuffling the Training Data to Improve Language Models", arXiv:1903.04167,
+where each stream moves within its own part.
+
+Shape letters: B streams, T steps.
+"""
+
+import math
+from copy import copy
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scriptforge.config import Settings
+from scriptforge.dataset import Dataset
+from scriptforge.errors import TrainingError
+
+_FEWEST_STEPS = 64
+"""Steps between two jumps, at the least."""
+
+
+class Streams:
+    """The training text seen as B streams that advance T tokens a step.
+
+    Args:
+        ids: every token of the split, in order; may be memory-mapped.
+        batch_size: B.
+        sequence_length: T.
+        seed: of the order.
+        share: (index, count): which of how many processes this one is; each reads B streams of its own.
+
+    Attributes:
+        tokens_per_step: how many tokens all processes together read in a step.
+    """
+
+    def __init__(
+        self,
+        ids: NDArray[np.unsignedinteger],
+        batch_size: int,
+        sequence_length: int,
+        seed: int = 0,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        index, count = share
+        self.tokens_per_step = batch_size * count * sequence_length
+        self._ids: NDArray[np.unsignedinteger] | Tensor = ids
+        self._seed = seed
+        streams = np.arange(index * batch_size, (index + 1) * batch_size)
+        starts_B1 = (streams * len(ids) // (batch_size * count))[:, None]
+        self._places_BT1: NDArray[np.int64] | Tensor = starts_B1 + np.arange(sequence_length + 1)
+        self._sequence_length = sequence_length
+        steps = max(1, len(ids) // self.tokens_per_step)
+        self._steps_between_jumps = steps * math.ceil(_FEWEST_STEPS / steps)
+
+    @classmethod
+    def of(cls, dataset: Dataset, settings: Settings, share: tuple[int, int]) -> "Streams":
+        """Return the streams that one of several processes reads in a training.
+
+        Raises:
+            TrainingError: there is too little text for one sequence, or none to validate on.
+        """
+        ids = dataset.ids("train")
+        held_out = len(dataset.ids("validation"))
+        if len(ids) <= settings.sequence_length or not held_out:
+            raise TrainingError(
+                f"Dataset “{dataset.name}” is too small: {len(ids)} tokens to train on, {held_out} held out.",
+                "Give it more text, or shorter sequences: --set sequence_length=8",
+            )
+        return cls(ids, settings.batch_size, settings.sequence_length, settings.seed, share)
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Return after how many steps the streams together have read as many tokens as there are."""
+        return len(self._ids) / self.tokens_per_step
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return `ids_BT` and, one token later, `targets_BT`, both int64, of one step, counted from 0."""
+        jump, steps = divmod(step, self._steps_between_jumps)
+        # NumPy promises that these numbers stay the same in later versions.
+        drawn = int(np.random.SeedSequence((self._seed, jump)).generate_state(1, np.uint64)[0])
+        advance = drawn % len(self._ids) + steps * self._sequence_length
+        window_BT1 = self._ids[(self._places_BT1 + advance) % len(self._ids)]
+        window = torch.as_tensor(window_BT1).to(torch.int64)
+        return window[:, :-1].contiguous(), window[:, 1:].contiguous()
+
+    def to(self, device: torch.device) -> "Streams":
+        """Return the same streams with all ids in the memory of a device, where batches are then cut out."""
+        moved = copy(self)
+        moved._ids = torch.from_numpy(np.asarray(self._ids).astype(np.int32)).to(device)
+        moved._places_BT1 = torch.as_tensor(self._places_BT1).to(device)
+        return moved
