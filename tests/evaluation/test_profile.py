@@ -160,7 +160,7 @@ def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(run: Run, long_
     assert Profile.load(run) is None
     cold = EvaluateOptions(profile=True, writing=GenerateOptions(temperature=0.0))
     report = evaluate(run, long_held_out, cold)
-    assert report.profile and report.profile.figures["repeated_phrases"].told_apart == 1
+    assert report.profile and report.profile.figures["different_words"].told_apart == 1
     assert Profile.load(run) is None
     report = evaluate(run, long_held_out, EvaluateOptions(profile=True))
     assert report.profile is not None
