@@ -440,6 +440,8 @@ def _session(
     from scriptforge.generation.generate import Session
 
     opened, options = _model(model, workspace), with_fields(options or GenerateOptions(), fields)
+    if not options.invent_words:
+        opened.run.find_words(opened.workspace)
     session = Session(opened.run, options, dataset=opened.open_dataset() if options.max_copy else None)
     for note in session.notes:
         warnings.warn(note, stacklevel=3)

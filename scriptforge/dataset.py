@@ -24,7 +24,8 @@ from scriptforge.errors import DatasetError
 from scriptforge.options import Level
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import SPLITS, DatasetFolder
+from scriptforge.vocabulary.lexicon import WordCount
+from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write
 
 PLAIN = "text"
 """The kind of a stretch of plain text."""
@@ -344,7 +345,7 @@ class Description(_Record):
         if characters >= LITTLE_TEXT:
             return None
         return (
-            f"{characters:,} characters are little to learn from: expect words that do not exist, "
+            f"{characters:,} characters are little to learn from: expect words in a senseless order, "
             "and phrases of the text itself. More text of the same kind helps most, "
             "or to begin with the weights of a model of a larger corpus: scriptforge train --from RUN"
         )
@@ -367,7 +368,7 @@ class Dataset:
                 f"Dataset “{folder.name}” cannot be read: its dataset.json is missing or damaged.",
                 _PREPARE_AGAIN,
             ) from error
-        self.vocabulary = Vocabulary.load(folder.tokenizer)
+        self.vocabulary = Vocabulary.load(folder.tokenizer, folder.lexicon)
 
     @property
     def name(self) -> str:
@@ -386,6 +387,26 @@ class Dataset:
                     yield row
         except (OSError, ValueError) as error:
             raise self.damaged(self.folder.scripts) from error
+
+    def find_words(self) -> None:
+        """Let the vocabulary know the words of the training text, if the dataset is older than its lexicon.
+
+        Raises:
+            DatasetError: as of `rows`.
+        """
+        if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
+            words = WordCount()
+            for row in self.rows("train"):
+                words.add(row.text)
+                words.add(row.speaker)
+            self.vocabulary.lexicon = words.lexicon()
+
+    def copy_vocabulary(self, folder: RunFolder) -> None:
+        """Write the vocabulary and its lexicon into the folder of a run, so that the run stands alone."""
+        atomic_write(folder.tokenizer, self.folder.tokenizer.read_bytes())
+        self.find_words()
+        if self.vocabulary.lexicon is not None:
+            atomic_write(folder.lexicon, self.vocabulary.lexicon.document)
 
     def ids(self, split: str) -> NDArray[np.unsignedinteger]:
         """Return the token ids of a split, in order, memory-mapped and read-only.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.tiny import prepared
 
 from scriptforge.dataset import PLAIN, Dataset, Division, ScriptRow
 from scriptforge.errors import DatasetError
@@ -50,6 +51,21 @@ def test_a_description_from_before_there_were_mixes(folder: DatasetFolder) -> No
     dataset = Dataset(folder)
     assert dataset.description.sources == []
     assert sum(row.lines for row in dataset.rows("test")) == dataset.description.splits["test"].lines
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_words_are_found_in_the_text_of_a_dataset_without_a_lexicon(
+    tiny_text: Path, tmp_path: Path, plain: bool
+) -> None:
+    dataset = prepared(tiny_text, tmp_path / "harbour", level="char", plain=plain)
+    kept = dataset.vocabulary.lexicon
+    dataset.folder.lexicon.unlink()
+    older = Dataset(dataset.folder)
+    assert older.vocabulary.lexicon is None
+    older.find_words()
+    assert kept and older.vocabulary.lexicon
+    assert older.vocabulary.lexicon.entries == kept.entries
+    assert kept.words >= {"elaine", "mrs", "ferryman", "umbrellas"}
 
 
 def test_a_missing_vocabulary(folder: DatasetFolder) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.tiny import prepared, small
+from support.tiny import finish, prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, ScriptforgeError
+from scriptforge.generation.generate import Session
+from scriptforge.options import GenerateOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.workspace import RunFolder
+from scriptforge.training.trainer import start
+from scriptforge.workspace import RunFolder, Workspace
 
 
 @pytest.fixture
@@ -33,6 +36,24 @@ def test_three_files_suffice(tiny_run: RunFolder, tmp_path: Path) -> None:
     logits_BTV, _ = run.model(torch.tensor([[0]]), run.model.initial_state(1))
     assert logits_BTV.shape == (1, 1, run.vocabulary.size)
     assert not run.model.training
+
+
+def test_a_run_without_a_lexicon_has_that_of_its_dataset(tiny_text: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    dataset = prepared(tiny_text, workspace.new_dataset("harbour").path, level="char")
+    folder = workspace.new_run("harbour")
+    finish(start(dataset, small(epochs=0.1), folder, "cpu"))
+    folder.lexicon.unlink()
+    run = Run(folder)
+    assert "may invent words" in Session(run, GenerateOptions()).notes[-1]
+    run.find_words(workspace)
+    assert run.vocabulary.lexicon and dataset.vocabulary.lexicon
+    assert run.vocabulary.lexicon.entries == dataset.vocabulary.lexicon.entries
+    assert not any("may invent words" in note for note in Session(run, GenerateOptions()).notes)
+    shutil.rmtree(dataset.folder.path)
+    lost = Run(folder)
+    lost.find_words(workspace)
+    assert lost.vocabulary.lexicon is None
 
 
 def test_the_config_says_all_about_the_training(tiny_run: RunFolder, tiny_dataset: Dataset) -> None:

@@ -80,7 +80,8 @@ def folders(trial: Trial) -> str:
         "### scripts.parquet",
         _keys(columns, PARQUET, with_types=False),
         "## A run: `runs/NAME/`",
-        "`config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere.",
+        "`config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere, and with"
+        " `lexicon.txt` it invents no words.",
         _files(trial.run),
         "### config.json",
         "`result` is null until the training has ended.",

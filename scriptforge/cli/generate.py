@@ -122,6 +122,9 @@ MaxCopy = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Never copy more than N words in a row; 8 is usual."),
 ]
+InventWords = Annotated[
+    bool, typer.Option("--invent-words", help="Let it spell words that the training text does not have.")
+]
 Int8 = Annotated[
     bool, typer.Option("--int8", help="Compute in 8-bit integers: faster, slightly less accurate.")
 ]
@@ -184,6 +187,7 @@ def generate(
     no_repeat_ngram: NoRepeatNgram = GenerateOptions.no_repeat_ngram,
     cache: Cache = GenerateOptions.cache,
     max_copy: MaxCopy = GenerateOptions.max_copy,
+    invent_words: InventWords = GenerateOptions.invent_words,
     int8: Int8 = GenerateOptions.int8,
     check: Check = False,
     seed: Seed = GenerateOptions.seed,
@@ -307,6 +311,8 @@ def _open_session(
     for note in [*notes, *([] if name else [f"Run {folder.name}, the latest."])]:
         output.note(note)
     run = Run(folder)
+    if not options.invent_words:
+        run.find_words(workspace)
     dataset = run.description.open_dataset(workspace) if options.max_copy or check else None
     session = Session(run, options, dataset=dataset)
     for note in session.notes:

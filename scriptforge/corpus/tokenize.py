@@ -28,7 +28,8 @@ from scriptforge.corpus.passages import ParsedText, Passage, interleave
 from scriptforge.dataset import SplitDescription
 from scriptforge.screenplay.script import CastMember, Element, cast, speaker_key
 from scriptforge.vocabulary import Encoded, Vocabulary
-from scriptforge.workspace import SPLITS, DatasetFolder
+from scriptforge.vocabulary.lexicon import WordCount
+from scriptforge.workspace import SPLITS, DatasetFolder, atomic_write
 
 SPEAKER_MIN_LINES = 10
 """A speaker with fewer lines in the training text spells their name instead of having a token."""
@@ -41,7 +42,7 @@ _ONE_CAST = ""
 
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int]:
     """Learn a vocabulary from what is trained on; return it, and how many different characters that has."""
-    casts, alphabet = _count(text, plan)
+    casts, alphabet, words = _count(text, plan)
     with_token = {
         source: [member.speaker for member in members[:MOST_SPEAKERS] if member.lines >= SPEAKER_MIN_LINES]
         for source, members in casts.items()
@@ -57,6 +58,8 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int
         plain=plan.plain,
         sources={source: with_token.get(source, []) for source in text.weights} if is_marked else None,
     )
+    if plan.level != "word":
+        vocabulary.lexicon = words.lexicon()
     return vocabulary, len(alphabet)
 
 
@@ -65,21 +68,25 @@ def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
     return text.is_mixed and not plan.merge_casts
 
 
-def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[CastMember]], set[str]]:
-    """Return the casts that are kept apart, by source, or all as one, and the alphabet."""
+def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[CastMember]], set[str], WordCount]:
+    """Return the casts that are kept apart, by source, or all as one, the alphabet, and the words."""
     apart = casts_apart(plan, text)
     alphabet: set[str] = set()
+    words = WordCount()
 
     def elements() -> Iterator[tuple[str, Element]]:
         for passage in text.training_passages("Counting"):
             for row in passage.rows:
-                alphabet.update(row.text.lower() if plan.lower else row.text)
+                said = row.text.lower() if plan.lower else row.text
+                alphabet.update(said)
+                words.add(said)
+                words.add(row.speaker)
                 if not plan.plain:
                     yield passage.source if apart else _ONE_CAST, row.element
 
     by_source = groupby(elements(), key=lambda each: each[0])
     casts = {source: cast(element for _, element in group) for source, group in by_source}
-    return casts, alphabet
+    return casts, alphabet, words
 
 
 def _texts(text: ParsedText, with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -137,6 +144,8 @@ def write_tokens(draft: DatasetFolder, text: ParsedText, plan: TokenPlan) -> Tok
     """Learn the vocabulary, and write it and the ids of every split."""
     vocabulary, alphabet = train_vocabulary(text, plan)
     vocabulary.save(draft.tokenizer)
+    if vocabulary.lexicon is not None:
+        atomic_write(draft.lexicon, vocabulary.lexicon.document)
     splits, fingerprint = write_ids(draft, text, vocabulary)
     return Tokenised(vocabulary.size, alphabet, splits, fingerprint)
 

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 
 from scriptforge.copying.index import words_in
 from scriptforge.screenplay.script import Element, speaker_key
+from scriptforge.vocabulary.lexicon import words_of
 
 SHORT_LINE_WORDS = 2
 """Words of a line that says hardly anything."""
@@ -51,6 +52,11 @@ class Page:
     def spoken(self) -> list[list[str]]:
         """Return the words of each line that somebody says, without asides."""
         return [words_in(_ASIDE.sub(" ", element.text)) for element in self.dialogue]
+
+    @cached_property
+    def spelled(self) -> list[list[str]]:
+        """Return the same as a lexicon has them: with apostrophes, and without numbers."""
+        return [words_of(_ASIDE.sub(" ", element.text)) for element in self.dialogue]
 
     @cached_property
     def words(self) -> list[str]:
@@ -110,7 +116,7 @@ class Reader:
     """One who knows a corpus.
 
     Attributes:
-        lexicon: its words, as `words_in` has them; None where it has no words that could be known.
+        lexicon: its words, as `words_of` has them; None where it has no words that could be known.
         shares: the share of the lines that each speaker has in it, by `speaker_key`.
         has_capitals: whether it has any capital.
         words: how many words of a page are looked at to see how varied they are, 1 or more.
@@ -161,14 +167,16 @@ def _share(things: Collection[object], is_so: Callable[..., bool]) -> float | No
 
 def _unknown_words(page: Page, reader: Reader) -> float | None:
     lexicon = reader.lexicon
-    return _share(page.words, lambda word: word not in lexicon) if lexicon is not None else None
+    if lexicon is None:
+        return None
+    return _share(list(chain.from_iterable(page.spelled)), lambda word: word not in lexicon)
 
 
 def _lines_with_an_unknown_word(page: Page, reader: Reader) -> float | None:
     lexicon = reader.lexicon
     if lexicon is None:
         return None
-    return _share(page.spoken, lambda words: any(word not in lexicon for word in words))
+    return _share(page.spelled, lambda words: any(word not in lexicon for word in words))
 
 
 def _is_same_speaker(turn: Turn) -> bool:

@@ -21,7 +21,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from scriptforge.copying.index import words_in
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation.judge import LEAST_LESSONS, Judge
@@ -31,6 +30,7 @@ from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary.lexicon import words_of
 from scriptforge.workspace import RunFolder, atomic_write
 
 LINES = 150
@@ -191,6 +191,7 @@ def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None =
             f"Dataset “{dataset.name}” is plain text, which has no lines to measure.",
             "Prepare it without --plain for a profile.",
         )
+    run.learn_words(dataset)
     options = options or GenerateOptions()
     trained = about.splits["train"]
 
@@ -306,14 +307,14 @@ def _lexicon(training: Iterable[Element], held_out: Iterable[Element]) -> set[st
     That is so in a language that is written without spaces, where a run of letters is no word.
     """
     learnt = _words(training)
-    held = [word for element in held_out for word in words_in(element.text)]
+    held = [word for element in held_out for word in words_of(element.text)]
     if sum(word in learnt for word in held) < len(held) / 2:
         return None
     return learnt.union(held, _words(held_out))
 
 
 def _words(elements: Iterable[Element]) -> set[str]:
-    return {word for each in elements for word in words_in(f"{each.speaker} {each.text}")}
+    return {word for each in elements for word in words_of(f"{each.speaker} {each.text}")}
 
 
 def _figure(measure: Measure, reader: Reader, people: Sequence[Page], model: Sequence[Page]) -> Figure | None:

@@ -211,6 +211,7 @@ def _written(model: LanguageModel, dataset: Dataset, lines: int, seed: int) -> I
 
     The length is given in tokens, not in lines, since a poor model may hardly ever end a line.
     """
+    dataset.find_words()
     trained = dataset.description.splits["train"]
     length = math.ceil(_LINES_OF_A_TEXT * trained.tokens / trained.lines)
     wanted = math.ceil(lines / _LINES_OF_A_TEXT)

@@ -112,7 +112,8 @@ class DecodingLoop:
     Args:
         decoder: has read nothing yet.
         grammar: what may come next.
-        constraints: what else must not.
+        rules: what a text is like beyond that, such as made of words.
+        constraints: what else must not come, as asked for.
         sampler: draws it.
         layout_size: how many tokens, the first ones of the vocabulary, are no text.
         batch_size: B.
@@ -122,6 +123,7 @@ class DecodingLoop:
         self,
         decoder: Decoder,
         grammar: Grammar,
+        rules: Sequence[Constraint],
         constraints: Sequence[Constraint],
         sampler: Sampler,
         layout_size: int,
@@ -129,7 +131,9 @@ class DecodingLoop:
     ) -> None:
         self._decoder = decoder
         self._grammar = grammar
+        self._rules = rules
         self._constraints = constraints
+        self._all = [*rules, *constraints]
         self._sampler = sampler
         self._layout_size = layout_size
         self._position = grammar.start(batch_size)
@@ -163,7 +167,10 @@ class DecodingLoop:
         """
         self._read()
         logits_BV = self._logits_BV
-        forbidden_BV = well_formed_BV = self._grammar.forbidden(self._position)
+        well_formed_BV = self._grammar.forbidden(self._position)
+        for rule in self._rules:
+            well_formed_BV = rule.forbid(well_formed_BV)
+        forbidden_BV = well_formed_BV
         for constraint in self._constraints:
             forbidden_BV = constraint.forbid(forbidden_BV)
         if forbidden_BV is not well_formed_BV:
@@ -233,7 +240,7 @@ class DecodingLoop:
     def _advance(self, ids: list[int], *, drawn: bool) -> None:
         self._position = self._grammar.advance(self._position, ids)
         self._history.append(ids)
-        for constraint in self._constraints:
+        for constraint in self._all:
             constraint.advance(ids, drawn=drawn)
 
 
@@ -252,13 +259,14 @@ def keep_ends(logits_BV: Tensor, before_BV: Tensor, after_BV: Tensor, layout_siz
         layout_size: how many tokens, the first ones, are layout.
 
     Returns:
-        Scores of which those of allowed layout tokens are raised.
+        Scores of which those of allowed layout tokens are raised; where none was allowed before, as they are.
     """
     layout_BL = logits_BV[:, :layout_size]
     kept_BL = ~after_BV[:, :layout_size]
     all_B1 = layout_BL.masked_fill(before_BV[:, :layout_size], -math.inf).logsumexp(-1, keepdim=True)
     kept_B1 = layout_BL.masked_fill(~kept_BL, -math.inf).logsumexp(-1, keepdim=True)
-    raised_BL = torch.where(kept_BL, layout_BL + (all_B1 - kept_B1), layout_BL)
+    shift_B1 = torch.where(all_B1 == -math.inf, 0.0, all_B1 - kept_B1)
+    raised_BL = torch.where(kept_BL, layout_BL + shift_B1, layout_BL)
     return torch.cat([raised_BL, logits_BV[:, layout_size:]], dim=1)
 
 

@@ -48,6 +48,7 @@ from scriptforge.generation.prompt import Given, build_prompt, check_options, pa
 from scriptforge.generation.sampling import Sampler, fresh_seed
 from scriptforge.generation.transcript import cut_back, new_transcript
 from scriptforge.generation.turn_taking import TurnTaking, among
+from scriptforge.generation.whole_words import WholeWords, spelling_of
 from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.run.history import read_history
@@ -159,6 +160,7 @@ class Generation:
         self._loop = DecodingLoop(
             _decoder(model, vocabulary, options, habits),
             Grammar(vocabulary),
+            _rules(options, vocabulary),
             _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text)),
             vocabulary.layout_size,
@@ -260,6 +262,11 @@ def _decoder(
     return TurnTaking(decoder, habits, vocabulary, options.count) if habits else decoder
 
 
+def _rules(options: GenerateOptions, vocabulary: Vocabulary) -> list[Constraint]:
+    spelling = None if options.invent_words else spelling_of(vocabulary)
+    return [WholeWords(spelling, options.count)] if spelling else []
+
+
 def _constraints(
     copy_limit: CopyLimit | None, cast: ResolvedCast, options: GenerateOptions, vocabulary: Vocabulary
 ) -> list[Constraint]:
@@ -346,7 +353,11 @@ class Session(Generation):
             else (None, 0)
         )
         self.run = run
-        self.notes = [*_question_rare(names, run.vocabulary), *_warn_of_little_training(run)]
+        self.notes = [
+            *_question_rare(names, run.vocabulary),
+            *_warn_of_little_training(run),
+            *_warn_of_unknown_words(run, options),
+        ]
         self._dataset = dataset
         self._index = index_training(dataset) if dataset else None
         super().__init__(
@@ -372,6 +383,15 @@ class Session(Generation):
         """Return how much of each text is copied from the training text, beside what people copy."""
         assert self._dataset is not None, "a session that examines its texts needs the dataset"
         return examine_texts([text.lines for text in self.texts], self._dataset, self._index)
+
+
+def _warn_of_unknown_words(run: Run, options: GenerateOptions) -> Iterator[str]:
+    is_spelled = run.vocabulary.level != "word"
+    if is_spelled and run.vocabulary.lexicon is None and not options.invent_words:
+        yield (
+            f"Run {run.folder.name} may invent words: it has no list of those of its text, being too old, and"
+            " its dataset is not here to look them up."
+        )
 
 
 _LITTLE_EPOCHS, _LITTLE_STEPS = 0.1, 500

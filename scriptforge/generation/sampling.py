@@ -218,6 +218,7 @@ _COLDEST = 1e-3  # below this temperature the likeliest token is taken
 _RELATIVE_SLACK, _ABSOLUTE_SLACK = 1.001, 1e-6  # see `_least`
 _LARGEST = 1e30  # a model gone wrong scores with infinities and what is no number; draws go on all the same
 _SMALL = 1024  # tokens among which looking for the few that matter takes longer than looking at all
+_BITS_OF_MINUS_INFINITY = np.float32(-np.inf).view(np.int32)
 _GROUP = 64
 _MOST_KEPT = 1 / 32  # of all tokens; to gather more takes longer than to look at all
 
@@ -316,8 +317,11 @@ class Sampler:
 
 def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> Scores:
     """Return the scores of what may come, as numbers even if a model scores with infinities or NaN."""
-    scores_BV = logits_BV.copy()
-    np.copyto(scores_BV, -np.inf, where=forbidden_BV)
+    # Of a mask that looks like chance, as that of whole words does, adding is five times as fast as choosing.
+    bits_BV = forbidden_BV.astype(np.int32)
+    bits_BV *= _BITS_OF_MINUS_INFINITY
+    scores_BV = bits_BV.view(np.float32)
+    scores_BV += logits_BV
     if not np.isfinite(scores_BV.max(-1)).all():
         scores_BV = np.nan_to_num(logits_BV, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
         np.copyto(scores_BV, -np.inf, where=forbidden_BV)

@@ -11,13 +11,11 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.copying import OriginalityReport, examine_texts
 from scriptforge.copying.view import figure_rows
 from scriptforge.dataset import Dataset, Origin
-from scriptforge.errors import DatasetError, RunError
 from scriptforge.evaluation import Profile
 from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.records import InitFrom, RunDescription
 from scriptforge.run.run import Run
-from scriptforge.workspace import Workspace
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -33,14 +31,6 @@ _LIMITS = (
     " it writes may be as rude as its source."
 )
 _TOKENS = {"word": "word", "bpe": "piece of a word", "char": "character"}
-
-
-def dataset_at_hand(run: Run, workspace: Workspace) -> Dataset | None:
-    """Return what a run was trained on, if it is in the workspace and unchanged; else None."""
-    try:
-        return run.description.open_dataset(workspace)
-    except (DatasetError, RunError):
-        return None
 
 
 def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:

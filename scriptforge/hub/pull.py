@@ -165,7 +165,7 @@ class _Download:
     @property
     def size(self) -> int:
         """Return how many bytes will come."""
-        wanted = (*self.folder.needed, self.folder.card.name)
+        wanted = (*self.folder.needed, self.folder.lexicon.name, self.folder.card.name)
         return sum(self.offered[name].size or 0 for name in wanted if name in self.offered)
 
     def fetch(self) -> dict[str, str]:
@@ -178,13 +178,15 @@ class _Download:
                     "Pull a repository that was made with scriptforge push.",
                 )
         from scriptforge.run.run import LARGEST_HEADER, LARGEST_VOCABULARY, weights_size
+        from scriptforge.vocabulary.lexicon import LARGEST_LEXICON
 
         hashes = {folder.config.name: self._fetch_file(folder.config, LARGEST_CONFIG)}
         limit = weights_size(RunDescription.load(folder)) + LARGEST_HEADER
         hashes[folder.tokenizer.name] = self._fetch_file(folder.tokenizer, LARGEST_VOCABULARY)
         hashes[folder.weights.name] = self._fetch_file(folder.weights, limit)
-        if folder.card.name in self.offered:
-            hashes[folder.card.name] = self._fetch_file(folder.card, LARGEST_CONFIG)
+        for path, most in ((folder.lexicon, LARGEST_LEXICON), (folder.card, LARGEST_CONFIG)):
+            if path.name in self.offered:
+                hashes[path.name] = self._fetch_file(path, most)
         return hashes
 
     def _fetch_file(self, path: Path, limit: int) -> str:
@@ -245,7 +247,8 @@ def _is_whole(folder: RunFolder, record: HubRecord) -> bool:
     """Return whether a pulled run is as it came."""
     return all(
         (folder.path / name).is_file() and sha256_of(folder.path / name) == record.files.get(name)
-        for name in folder.needed
+        for name in (*folder.needed, folder.lexicon.name)
+        if name in folder.needed or name in record.files
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError
-from scriptforge.hub.model_card import dataset_at_hand, model_card
+from scriptforge.hub.model_card import model_card
 from scriptforge.hub.space import space_files
 from scriptforge.net.client import check_repository, hub_client, user_name
 from scriptforge.net.errors import RemoteRequest
@@ -96,7 +96,8 @@ def push(
     options = options or PushOptions()
     owner = _ANYBODY if dry_run or options.repository else user_name()
     repository = options.repository or f"{owner}/{run.folder.name}"
-    dataset = dataset_at_hand(run, workspace)
+    dataset = run.description.dataset_at_hand(workspace)
+    run.find_words(workspace)
     payloads = [build_payload(run, repository, dataset)]
     if options.space:
         payloads.append(build_space_payload(run, repository))
@@ -128,6 +129,8 @@ def build_payload(run: Run, repository: str, dataset: Dataset | None = None) -> 
             f"Finish it first: scriptforge train --resume {run.folder.name}",
         )
     files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
+    if run.vocabulary.lexicon is not None:
+        files[run.folder.lexicon.name] = run.vocabulary.lexicon.document.encode()
     card = model_card(run, repository, dataset)
     return Payload(repository, "model", {**files, _CARD: card.encode()})
 

@@ -1,8 +1,8 @@
 """A Space: a page that runs a model in the browser of whoever opens it, without a server.
 
-The page needs the weights as they are, and one JSON document made here: the tokens, and the grammar as
-tables. The JavaScript in the folder beside this module reads both. Nothing is fetched from elsewhere, so
-the page works on any static server.
+The page needs the weights as they are, and one JSON document made here: the tokens, the words, and the
+grammar as tables. The JavaScript in the folder beside this module reads both. Nothing is fetched from
+elsewhere, so the page works on any static server.
 """
 
 import base64
@@ -63,6 +63,7 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
         **_layout(vocabulary),
         **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
         "grammar": _grammar(vocabulary),
+        "words": _words(vocabulary),
         "continuing": _encoded(np.packbits(Boundary.WORD.excluded(vocabulary).numpy())),
     }
 
@@ -120,6 +121,17 @@ def _grammar(vocabulary: Vocabulary) -> dict[str, Any]:
         "allowed": _encoded(np.packbits(rules.allowed_PV)),
         "closing": _encoded(np.packbits(rules.allowed_PV & rules.closing_PV)),
         "next": _encoded(steps_PV),
+    }
+
+
+def _words(vocabulary: Vocabulary) -> dict[str, str] | None:
+    """Return the spellings of all words and the unusual characters; None where they are not known."""
+    lexicon = vocabulary.lexicon
+    if lexicon is None or vocabulary.level == "word":
+        return None
+    return {
+        "spellings": b"\n".join(lexicon.spellings).decode(),
+        "characters": "".join(sorted(lexicon.characters)),
     }
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
-from scriptforge.errors import RunError
+from scriptforge.errors import DatasetError, RunError, UsageError
 from scriptforge.run.turns import TurnHabits, measure_turns
 from scriptforge.validation import first_problem
 from scriptforge.vocabulary import Level
@@ -198,6 +198,13 @@ class RunDescription(BaseModel):
         dataset = Dataset(workspace.dataset(self.dataset.name))
         self.refuse_other_dataset(dataset)
         return dataset
+
+    def dataset_at_hand(self, workspace: Workspace) -> Dataset | None:
+        """Return the dataset that the run was trained on, if it is there and unchanged; else None."""
+        try:
+            return self.open_dataset(workspace)
+        except (DatasetError, RunError, UsageError):
+            return None
 
     @classmethod
     def load(cls, folder: RunFolder) -> "RunDescription":

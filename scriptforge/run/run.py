@@ -1,11 +1,12 @@
 """A trained run: the model and vocabulary loaded from its folder.
 
-`config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere; nothing in them tells
-anything about the machine that made them. The files may come from a stranger: sizes are compared with what
-the config promises before memory is taken.
+`config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere, and with `lexicon.txt`
+it invents no words; nothing in them tells anything about the machine that made them. The files may come from
+a stranger: sizes are compared with what the config promises before memory is taken.
 """
 
 import math
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.random import fork_rng
 
-from scriptforge.errors import RunError
+from scriptforge.dataset import Dataset
+from scriptforge.errors import DatasetError, RunError
 from scriptforge.models import build, config_from_json
 from scriptforge.net.client import sha256_of
 from scriptforge.run.records import RunDescription
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import RunFolder, atomic_file
+from scriptforge.workspace import RunFolder, Workspace, atomic_file
 
 LARGEST_VOCABULARY = 64_000_000
 LARGEST_WEIGHTS = 4_000_000_000
@@ -47,7 +49,7 @@ class Run:
             )
         config = config_from_json(self.description.model)
         _check_sizes(folder, weights_size(self.description))
-        self.vocabulary = Vocabulary.load(folder.tokenizer)
+        self.vocabulary = Vocabulary.load(folder.tokenizer, folder.lexicon)
         if (config.vocabulary_size, self.description.dataset.level) != (
             self.vocabulary.size,
             self.vocabulary.level,
@@ -61,6 +63,26 @@ class Run:
             self.model = build(config)
         load_weights(self.model, folder.weights)
         self.model.to(device).eval()
+
+    def find_words(self, workspace: Workspace) -> None:
+        """Let the vocabulary know the words of the training text, if the run is older than its lexicon.
+
+        They are found in the text of its dataset. Where that cannot be had, they stay unknown.
+        """
+        if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
+            dataset = self.description.dataset_at_hand(workspace)
+            with suppress(DatasetError):
+                if dataset is not None:
+                    self.learn_words(dataset)
+
+    def learn_words(self, dataset: Dataset) -> None:
+        """Let the vocabulary know the words of the text that the run was trained on.
+
+        Raises:
+            DatasetError: the text is missing or damaged.
+        """
+        dataset.find_words()
+        self.vocabulary.lexicon = dataset.vocabulary.lexicon
 
     @cached_property
     def fingerprint(self) -> str:

@@ -198,7 +198,7 @@ class Trainer:
         trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
         if stepper.processes.is_first:
             _clear(folder)
-            atomic_write(folder.tokenizer, dataset.folder.tokenizer.read_bytes())
+            dataset.copy_vocabulary(folder)
         trainer._save_request()
         if began is not None:
             trainer._plan_validations(began)

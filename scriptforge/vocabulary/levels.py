@@ -37,6 +37,31 @@ _BYTE_SIGNS = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 _BYTE_SIGNS_OF_WORDS = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 
+def _byte_of_sign() -> dict[str, int]:
+    """Return the byte that each sign of a byte-level vocabulary stands for.
+
+    Printable characters of Latin-1 stand for themselves, and the others for the other bytes in order.
+    """
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    signs = [*printable, *range(256, 256 + len(others))]
+    return {chr(sign): byte for sign, byte in zip(signs, [*printable, *others], strict=True)}
+
+
+_BYTE_OF_SIGN = _byte_of_sign()
+
+
+def bytes_of(token: str) -> bytes:
+    """Return the bytes that a token of a byte-level vocabulary stands for; its name has a sign for each.
+
+    A name that has something else in it stands for itself, as the library has it.
+    """
+    try:
+        return bytes(map(_BYTE_OF_SIGN.__getitem__, token))
+    except KeyError:
+        return token.encode()
+
+
 def _untrained_bytes(splitter: pre_tokenizers.PreTokenizer, *, lower: bool) -> Tokenizer:
     """Return the pipeline of a level that spells in bytes, with an empty model."""
     tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))

@@ -3,7 +3,8 @@
 A trained `tokenizers.Tokenizer` and nothing beside it: everything here follows from `tokenizer.json`. One
 thing is not in that file: that text which happens to contain `<action>` is text. The library keeps that
 setting out of it, so `Vocabulary` makes it; other programs that load the file ask for it themselves
-(`split_special_tokens=True` in transformers). Knows nothing of torch, datasets or models.
+(`split_special_tokens=True` in transformers). Beside it there may be the lexicon of the training text, which
+says which words are written, and not how. Knows nothing of torch, datasets or models.
 """
 
 import hashlib
@@ -35,6 +36,7 @@ from scriptforge.vocabulary.layout import (
     sources_in,
     speaker_tokens_in,
 )
+from scriptforge.vocabulary.lexicon import Lexicon
 from scriptforge.vocabulary.word import MARKS
 
 _KIND_TOKENS: dict[Kind, str] = {"heading": HEADING, "action": ACTION, "transition": TRANSITION}
@@ -53,7 +55,10 @@ class Vocabulary:
         speaker_tokens: the speakers that have a token of their own, in the order of their ids.
         speakers: the same by display name, each with its id; of namesakes in a mix, the first.
         sources: the sources of a mix, each with the id of the token that opens its scripts; else empty.
+        lexicon: the words of the training text; None where they are not known.
     """
+
+    lexicon: Lexicon | None = None
 
     def __init__(self, tokenizer: Tokenizer, level: Level, lower: bool, layout: Sequence[str]) -> None:
         tokenizer.encode_special_tokens = True
@@ -113,13 +118,20 @@ class Vocabulary:
         return cls(tokenizer, level, lower, layout)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path, lexicon: Path | None = None) -> Self:
         """Read a vocabulary that `save` wrote.
 
+        Args:
+            path: its file.
+            lexicon: the file of its lexicon, which may be missing.
+
         Raises:
-            DatasetError: if the file is missing, damaged or not one of ours.
+            DatasetError: if the vocabulary is missing, or one of the two damaged or not one of ours.
         """
-        return cls(*levels.read_tokenizer(path))
+        vocabulary = cls(*levels.read_tokenizer(path))
+        if lexicon is not None and lexicon.exists():
+            vocabulary.lexicon = Lexicon.load(lexicon)
+        return vocabulary
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json`."""
@@ -186,6 +198,14 @@ class Vocabulary:
     def token_texts(self) -> list[str]:
         """Return what each token says by itself, by id; layout tokens say nothing."""
         return [self.decode([id_]) for id_ in range(self.size)]
+
+    @cached_property
+    def token_bytes(self) -> list[bytes]:
+        """Return the text of each token in UTF-8, by id, perhaps a part of a character; layout has none."""
+        if self.level == "word":
+            return [text.encode() for text in self.token_texts]
+        names = enumerate(self.tokens)
+        return [levels.bytes_of(name) if id_ >= len(self._layout) else b"" for id_, name in names]
 
     @cached_property
     def texts_after_word(self) -> list[str]:

@@ -53,11 +53,13 @@ class DatasetFolder(_Folder):
     Attributes:
         description: provenance, level, split sizes and cast; it is written last.
         tokenizer: the vocabulary.
+        lexicon: the words of the training text; none at word level.
         scripts: the parsed text, element by element, with its document.
     """
 
     description = _Inside("dataset.json")
     tokenizer = _Inside("tokenizer.json")
+    lexicon = _Inside("lexicon.txt")
     scripts = _Inside("scripts.parquet")
 
     def ids(self, split: str) -> Path:
@@ -71,6 +73,7 @@ class RunFolder(_Folder):
     Attributes:
         config: everything about the model and its training that is not a tensor.
         tokenizer: the dataset's vocabulary, copied so that the run stands alone.
+        lexicon: the words of its training text, beyond which it does not go; none at word level.
         weights: the best weights.
         metrics: the metrics, one JSON object for each validation.
         curves: a plot of the losses, where matplotlib is installed.
@@ -84,6 +87,7 @@ class RunFolder(_Folder):
 
     config = _Inside("config.json")
     tokenizer = _Inside("tokenizer.json")
+    lexicon = _Inside("lexicon.txt")
     weights = _Inside("model.safetensors")
     metrics = _Inside("metrics.jsonl")
     curves = _Inside("curves.svg")

@@ -17,9 +17,9 @@ from scriptforge.errors import HubError, UsageError
 from scriptforge.evaluation.profile import Figure, Profile
 from scriptforge.generation.generate import generate
 from scriptforge.hub.pull import find_run, pull
-from scriptforge.hub.push import build_payload
+from scriptforge.hub.push import build_payload, push
 from scriptforge.net.client import user_name
-from scriptforge.options import GenerateOptions
+from scriptforge.options import GenerateOptions, PushOptions
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.training.transfer import transferred_settings
@@ -54,6 +54,25 @@ def test_what_is_pushed_is_one_commit_of_four_files(pushed: Hub) -> None:
     repository = pushed.repositories["model", "ann/harbour"]
     assert set(repository.files) == FILES
     assert [commit.message for commit in repository.history[1:]] == ["Push a model with scriptforge"]
+
+
+def test_the_words_of_the_text_travel_along(
+    hub: Hub, tiny_text: Path, workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = Workspace(tmp_path_factory.mktemp("elsewhere"))
+    dataset = prepared(tiny_text, elsewhere.new_dataset("tide").path, level="char")
+    folder = elsewhere.new_run("tide")
+    finish(start(dataset, small(epochs=0.1), folder, "cpu"))
+    words = folder.lexicon.read_bytes()
+    assert words == dataset.folder.lexicon.read_bytes()
+    assert b"\nferryman\n" in words
+
+    folder.lexicon.unlink()  # a run from before there was a lexicon has it of its dataset
+    push(elsewhere, Run(folder), PushOptions(repository="ann/tide"))
+    pulled = pull(workspace, "ann/tide").folder
+    assert pulled.lexicon.read_bytes() == words
+    pulled.lexicon.unlink()
+    assert pull(workspace, "ann/tide").folder.lexicon.read_bytes() == words
 
 
 def test_pushing_again_changes_nothing_and_uploads_nothing(pushed: Hub, tiny_run: RunFolder) -> None:

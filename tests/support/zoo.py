@@ -11,6 +11,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+LEXICON = "lexicon.txt"
 
 Files: TypeAlias = Mapping[str, bytes]
 Change: TypeAlias = Callable[[Files], Files]
@@ -194,6 +195,10 @@ ZOO: dict[str, Change] = {
     "layout that is not ours": changed(
         TOKENIZER, lambda document: document["added_tokens"][1].update(content="<script>")
     ),
+    "a lexicon that is not UTF-8": replaced(LEXICON, b"jerry\xff\n"),
+    "a lexicon of sentences": replaced(LEXICON, b"rm -rf /\n"),
+    "a lexicon of twenty megabytes": replaced(LEXICON, b"a" * 20_000_000 + b"\n"),
+    "a lexicon that says one word five million times": replaced(LEXICON, b"aa\n" * 5_000_000),
     "weights that are empty": replaced(WEIGHTS, b""),
     "weights that are a pickle": replaced(WEIGHTS, BOMB),
     "weights that are a zip file": replaced(WEIGHTS, b"PK\x03\x04" + bytes(1000)),

@@ -40,6 +40,12 @@ export class Vocabulary {
     return new TextDecoder().decode(new Uint8Array(bytes));
   }
 
+  /** The bytes of a token of text, each as a character; none of a token of the layout. */
+  bytesOf(id) {
+    const token = this.about.tokens[id];
+    return id < this.about.layout ? "" : Array.from(token, (sign) => String.fromCharCode(signs.toByte.get(sign))).join("");
+  }
+
   encodeWords(text) {
     const marked = text.replace(this.patterns.unusual_space, SPACE).replace(this.patterns.missing_space, JOIN);
     return (marked.match(this.patterns.token) ?? []).map((word) => {

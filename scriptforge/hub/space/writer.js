@@ -1,5 +1,7 @@
 // A script in the making: what may come, what is drawn, and what it says.
 
+import { Words, isUnspaced } from "./words.js";
+
 /** A stream of numbers in 0 ≤ x < 1 that its seed alone decides (mulberry32). */
 export function dice(seed) {
   let state = seed >>> 0;
@@ -24,11 +26,9 @@ function extended({ last, other, alone, both }, id) {
 }
 
 const IN_WORD = /[\p{L}\p{N}\p{M}]$/u;
-const UNSPACED =
-  /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}\p{sc=Tibt}\p{sc=Java}]$/u;
 
 /** Whether a text ends in a word that must not go on, where words are parted by spaces. */
-const endsInWord = (text) => IN_WORD.test(text) && !UNSPACED.test(text);
+const endsInWord = (text) => IN_WORD.test(text) && !isUnspaced(text);
 
 /** Which tokens may come next: the tables of the package's grammar, P places by V tokens. */
 export class Grammar {
@@ -60,13 +60,16 @@ export class Grammar {
   }
 }
 
-/** Draws a token among those allowed: the likeliest alone at temperature 0, else none below `minimum` of it. */
+/**
+ * Draws a token among those allowed: the likeliest alone at temperature 0, else none below `minimum` of it.
+ * Gives -1 if none is allowed.
+ */
 export function draw(logits, isAllowed, temperature, minimum, roll) {
   let best = -1;
   for (let id = 0; id < logits.length; id++) {
-    if (isAllowed(id) && (best < 0 || logits[id] > logits[best])) best = id;
+    if ((best < 0 || logits[id] > logits[best]) && isAllowed(id)) best = id;
   }
-  if (temperature === 0) return best;
+  if (temperature === 0 || best < 0) return best;
   const ids = [], weights = [];
   let total = 0;
   for (let id = 0; id < logits.length; id++) {
@@ -102,6 +105,7 @@ class Writing {
   constructor(about, model, vocabulary, request) {
     Object.assign(this, { about, model, vocabulary, request });
     this.grammar = new Grammar(about.grammar, about.tokens.length);
+    this.words = about.words ? new Words(about.words, vocabulary) : null;
     this.roll = dice(request.seed);
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
@@ -121,7 +125,7 @@ class Writing {
     if (about.plain) this.element = { kind: "plain", speaker: "" };
     else if (request.speaker) this.take(request.speaker.id);
     else if (given.length) this.take(this.next((id) => this.names.has(id)));
-    for (const id of given) this.take(id);
+    for (const id of given) this.take(id, true);
     this.isWordOpen = given.length > 0 && endsInWord(request.words);
   }
 
@@ -141,22 +145,34 @@ class Writing {
     if (id !== this.about.end) {
       this.take(id);
     } else {
-      this.model.read(id);
-      this.grammar.advance(id);
+      this.read(id, false);
       this.ids.push(...this.vocabulary.encode("\n"));
     }
     return { kind: "plain", speaker: "", text: this.vocabulary.decode(this.ids), isWhole: false };
   }
 
+  /** Draws a token: one that is wanted if one may come, and if none may come, one that finishes the word. */
   next(isWanted) {
-    const isAllowed = (id) => this.grammar.allows(id) && isWanted(id);
-    return draw(this.model.score(), isAllowed, this.request.temperature, this.about.minimum, this.roll);
+    const { temperature } = this.request;
+    const logits = this.model.score();
+    const isWord = (id) => !this.words || this.words.allows(id);
+    const mayCome = (id) => this.grammar.allows(id) && isWord(id);
+    for (const isAllowed of [(id) => mayCome(id) && isWanted(id), mayCome, isWord]) {
+      const id = draw(logits, isAllowed, temperature, this.about.minimum, this.roll);
+      if (id >= 0) return id;
+    }
+    throw new Error("The model has no token that may come here.");
+  }
+
+  read(id, isGiven) {
+    this.model.read(id);
+    this.grammar.advance(id);
+    this.words?.advance(id, isGiven);
   }
 
   /** Takes a token, and gives the element that it ends, if it ends one that says something. */
-  take(id) {
-    this.model.read(id);
-    this.grammar.advance(id);
+  take(id, isGiven = false) {
+    this.read(id, isGiven);
     if (id >= this.about.layout) {
       this.ids.push(id);
       return null;

@@ -1,0 +1,325 @@
+"""Whole words: nothing is written but words that the training text has.
+
+A model of characters or pieces of words spells, and sometimes spells what is no word: “grably”, “hurgers”.
+So a token is forbidden if no word of the lexicon can come of it, and a line ends only between words:
+
+    written so far    may come                          may not come
+    `the gra`         `nd`, `ss`, `vity`                `b` before `ly`, a space, the end of the line
+    `the grand`       `ma`, a space, a comma, the end   `x`
+    `the it'`         `s`, a space                      `z`
+
+Spellings are walked byte by byte, so that tokens may end within a character: after the first byte of `…` or
+`é` only those that make it a character of the lexicon may come. `scriptforge.vocabulary.lexicon` says what a
+word is. What is given may stand as it is, or go on as a word that begins like it. There is no dead end: a
+spelling begun can be finished, since every byte is a token, and until it is finished that matters more than
+what would end the line. The module knows nothing of models.
+
+Shape letters: B sequences of the batch, V vocabulary.
+"""
+
+from bisect import bisect_left
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scriptforge.vocabulary import Lexicon, Vocabulary
+from scriptforge.vocabulary.lexicon import APOSTROPHES, is_letter
+
+_REMEMBERED_BYTES = 1 << 25
+_REMEMBERED_ENDINGS = 1 << 16
+_MANY = 400
+"""Spellings that take longer to look at, one by one, than the tokens that may go on with one of them."""
+
+_HIGHEST = b"\xff"
+"""A byte that is in no text, and sorted after all that are."""
+
+_APOSTROPHES = tuple(apostrophe.encode() for apostrophe in APOSTROPHES)
+_decoder = getincrementaldecoder("utf-8")
+
+
+class Begun(NamedTuple):
+    """The word at the end of a text.
+
+    Attributes:
+        letters: its letters, in UTF-8; empty between words, `_HIGHEST` for a given word unlike any known.
+        rest: the first bytes of a character that is not complete.
+        may_stand: whether it was given as it is, and is a word whatever the lexicon says.
+    """
+
+    letters: bytes = b""
+    rest: bytes = b""
+    may_stand: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Ending:
+    """The end of a text, and what has been found out of what comes after it.
+
+    Attributes:
+        begun: the word there.
+        after: the end after one more token that was drawn.
+        forbidden_1V: the tokens that must not come.
+        way_on: a token that may come if the word, or a character in it, has to go on; else None.
+    """
+
+    begun: Begun
+    after: "dict[int, Ending]" = field(default_factory=dict)
+    forbidden_1V: Tensor | None = None
+    way_on: int | None = None
+
+
+class WholeWords:
+    """The rule as a constraint on B sequences.
+
+    Args:
+        spelling: the words.
+        batch_size: B.
+    """
+
+    def __init__(self, spelling: "Spelling", batch_size: int) -> None:
+        self._spelling = spelling
+        self._endings = [spelling.ending(Begun())] * batch_size
+
+    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+        """See `Constraint.forbid`."""
+        rows = [self._spelling.forbidden_after(ending) for ending in self._endings]
+        own_BV = rows[0] if len(rows) == 1 else torch.cat(rows)
+        narrowed_BV = forbidden_BV | own_BV
+        for row, ending in enumerate(self._endings):
+            if ending.way_on is not None and _is_stuck(narrowed_BV.numpy()[row], ending.way_on):
+                narrowed_BV[row] = own_BV[row]
+        return narrowed_BV
+
+    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+        """See `Constraint.advance`."""
+        after = self._spelling.after if drawn else self._spelling.after_given
+        self._endings = [
+            (drawn and ending.after.get(id_)) or after(ending, id_)
+            for ending, id_ in zip(self._endings, ids, strict=True)
+        ]
+
+
+class Spelling:
+    """What tokens do to the words of a text, and which of them can come in a word.
+
+    Args:
+        lexicon: the words.
+        vocabulary: of a level below that of words.
+    """
+
+    def __init__(self, lexicon: Lexicon, vocabulary: Vocabulary) -> None:
+        self._spellings = lexicon.spellings
+        self._known = frozenset(self._spellings)
+        self._characters = lexicon.characters
+        self._beginnings = {each.encode()[:size] for each in lexicon.characters for size in (1, 2, 3)}
+        self._tokens = vocabulary.token_bytes
+        self._is_text: list[bool] = vocabulary.is_text.tolist()
+        self._heads_by_text: dict[bytes, list[int]] = {}
+        for id_ in self._text_ids():
+            self._heads_by_text.setdefault(self._tokens[id_], []).append(id_)
+        self._heads_begun = {text[:size] for text in self._heads_by_text for size in range(1, len(text) + 1)}
+        self._longest = max(map(len, self._heads_by_text))
+        self._sorted_tokens = sorted(self._heads_by_text)
+        self._heads = lru_cache(_REMEMBERED_ENDINGS)(self._find_heads)
+        self._most_endings = min(_REMEMBERED_ENDINGS, max(64, _REMEMBERED_BYTES // vocabulary.size))
+        self._endings: dict[Begun, Ending] = {}
+        self._sort_tokens()
+
+    def ending(self, begun: Begun) -> Ending:
+        """Return the end of a text with a word begun."""
+        ending = self._endings.get(begun)
+        if ending is None:
+            if len(self._endings) >= self._most_endings:
+                self._forget()
+            ending = self._endings[begun] = Ending(begun)
+        return ending
+
+    def after(self, ending: Ending, id_: int) -> Ending:
+        """Return the end of a text after one more token, which need not be a possible one."""
+        after = ending.after.get(id_)
+        if after is None:
+            after = ending.after[id_] = self.ending(self._walk(ending.begun, id_)[0])
+        return after
+
+    def after_given(self, ending: Ending, id_: int) -> Ending:
+        """Return the same after a token that is given: what it is the end of may be a word."""
+        after, _ = self._walk(ending.begun, id_)
+        return self.ending(after._replace(may_stand=bool(after.letters)))
+
+    def forbidden_after(self, ending: Ending) -> Tensor:
+        """Return what must not come after the end of a text: `forbidden_1V`."""
+        forbidden_1V = ending.forbidden_1V
+        if forbidden_1V is None:
+            forbidden_V, ending.way_on = self._forbidden_after(ending.begun)
+            forbidden_1V = ending.forbidden_1V = torch.from_numpy(forbidden_V)[None]
+        return forbidden_1V
+
+    def _forget(self) -> None:
+        """Forget all that can be found out again."""
+        for ending in self._endings.values():
+            ending.after.clear()
+            ending.forbidden_1V = None
+        self._endings.clear()
+
+    def _text_ids(self) -> Iterable[int]:
+        return (id_ for id_, is_text in enumerate(self._is_text) if is_text)
+
+    def _sort_tokens(self) -> None:
+        """Find out what depends on nothing but whether a word ends before a token."""
+        possible = [id_ for id_ in self._text_ids() if self._walk(Begun(), id_)[1]]
+        ending = [id_ for id_ in possible if self._ends_word(self._tokens[id_])]
+        apart = [id_ for id_ in ending if not _may_join(self._tokens[id_])]
+        layout = [id_ for id_, is_text in enumerate(self._is_text) if not is_text]
+        self._forbidden_between_words_V = self._all_but([*layout, *possible])
+        self._forbidden_after_apostrophe_V = self._all_but([*layout, *ending])
+        self._forbidden_after_word_V = self._all_but([*layout, *apart])
+        self._of_several = [id_ for id_ in self._text_ids() if _is_of_several_words(self._tokens[id_])]
+        self._inside = [id_ for id_ in self._text_ids() if _begins_inside_character(self._tokens[id_])]
+
+    def _all_but(self, ids: Iterable[int]) -> NDArray[np.bool_]:
+        forbidden_V = np.ones(len(self._tokens), np.bool_)
+        forbidden_V[list(ids)] = False
+        return forbidden_V
+
+    def _forbidden_after(self, begun: Begun) -> tuple[NDArray[np.bool_], int | None]:
+        """Return what must not come after a word begun, and a token that may if it has to go on."""
+        letters, rest, _ = begun
+        if not letters and not rest:
+            return self._forbidden_between_words_V, None
+        possible = self._continuing(letters + rest)
+        possible += [id_ for id_ in (self._inside if rest else self._of_several) if self._walk(begun, id_)[1]]
+        if self._may_end(begun):
+            is_after_apostrophe = letters.endswith(_APOSTROPHES)
+            forbidden_V = (
+                self._forbidden_after_apostrophe_V if is_after_apostrophe else self._forbidden_after_word_V
+            ).copy()
+            forbidden_V[possible] = False
+            return forbidden_V, None
+        if possible:
+            return self._all_but(possible), possible[0]
+        return np.zeros(len(self._tokens), np.bool_), None
+
+    def _walk(self, begun: Begun, id_: int) -> tuple[Begun, bool]:
+        """Return the word at the end after one more token, and whether the token could come."""
+        if not self._is_text[id_]:
+            return Begun(), self._may_end(begun)
+        letters, rest, may_stand = begun
+        decoder = _decoder()
+        try:
+            text = decoder.decode(rest + self._tokens[id_])
+        except UnicodeDecodeError:
+            return Begun(), False
+        is_possible = True
+        for character in text:
+            longer = letters + character.encode()
+            if self._begins_word(longer):
+                letters, may_stand = longer, may_stand and character in APOSTROPHES
+            elif is_letter(character):
+                is_possible, letters, may_stand = False, _HIGHEST, True
+            else:
+                is_known = character.isascii() or character in self._characters
+                is_possible = is_possible and is_known and self._may_end(Begun(letters, b"", may_stand))
+                is_inside = character in APOSTROPHES and letters and not letters.endswith(_APOSTROPHES)
+                letters, may_stand = (longer, may_stand) if is_inside else (b"", False)
+        after = Begun(letters, decoder.getstate()[0], may_stand)
+        return after, is_possible and (not after.rest or self._may_go_on(after))
+
+    def _may_end(self, begun: Begun) -> bool:
+        """Return whether a text may end here, or a character that is no letter may come."""
+        letters, rest, may_stand = begun
+        if rest:
+            return False
+        if not letters or may_stand or letters in self._known:
+            return True
+        return any(letters.removesuffix(apostrophe) in self._known for apostrophe in _APOSTROPHES)
+
+    def _may_go_on(self, begun: Begun) -> bool:
+        """Return whether the first bytes of a character are those of one that may come here."""
+        return self._begins_word(begun.letters + begun.rest) or (
+            begun.rest in self._beginnings and self._may_end(begun._replace(rest=b""))
+        )
+
+    def _begins_word(self, letters: bytes) -> bool:
+        place = bisect_left(self._spellings, letters)
+        return place < len(self._spellings) and self._spellings[place].startswith(letters)
+
+    def _continuing(self, begun: bytes) -> list[int]:
+        """Return the tokens after which a spelling that begins in this way is whole or goes on."""
+        first = bisect_left(self._spellings, begun)
+        last = bisect_left(self._spellings, begun + _HIGHEST, first)
+        if last - first > _MANY:
+            return list(self._continuing_many(begun, first, last))
+        start, stop = len(begun), len(begun) + self._longest
+        rests = {spelling[start:stop] for spelling in self._spellings[first:last]}
+        return list({id_ for rest in rests for id_ in self._heads(rest)})
+
+    def _continuing_many(self, begun: bytes, first: int, last: int) -> Iterator[int]:
+        """Yield the same of many spellings, by looking each token up in them, in their order."""
+        impossible, spellings = _HIGHEST, self._spellings
+        for token in self._sorted_tokens:
+            if token.startswith(impossible):
+                continue
+            longer = begun + token
+            first = bisect_left(spellings, longer, first, last)
+            if first == last:
+                break
+            if spellings[first].startswith(longer):
+                yield from self._heads_by_text[token]
+            else:
+                impossible = token
+
+    def _find_heads(self, text: bytes) -> list[int]:
+        """Return the tokens that a text begins with."""
+        heads: list[int] = []
+        for size in range(1, len(text) + 1):
+            head = text[:size]
+            if head not in self._heads_begun:
+                break
+            heads += self._heads_by_text.get(head, ())
+        return heads
+
+    def _ends_word(self, token: bytes) -> bool:
+        """Return whether a token begins with what is no letter, or with a part of it."""
+        text = token.decode(errors="ignore")
+        return not is_letter(text[0]) if text else token in self._beginnings
+
+
+def _is_stuck(forbidden_V: NDArray[np.bool_], way_on: int) -> bool:
+    """Return whether nothing is left; asks first for one token, which nearly always tells, and fast."""
+    return bool(forbidden_V[way_on]) and bool(forbidden_V.all())
+
+
+def spelling_of(vocabulary: Vocabulary) -> Spelling | None:
+    """Return the spelling of a vocabulary's words; None where tokens are words, or words are not known."""
+    if vocabulary.lexicon is None or vocabulary.level == "word":
+        return None
+    return _spelling(vocabulary.lexicon, vocabulary)
+
+
+_spelling = lru_cache(maxsize=2)(Spelling)
+"""What was found out of one text is useful for the next."""
+
+
+def _may_join(token: bytes) -> bool:
+    """Return whether a token begins with an apostrophe that a letter follows, as within a word."""
+    text = token.decode(errors="ignore")
+    return text[:1] in APOSTROPHES and is_letter(text[1:2] or " ")
+
+
+def _is_of_several_words(token: bytes) -> bool:
+    """Return whether a token can end a word that was begun before it, and has more after that."""
+    text = token.decode(errors="ignore")
+    letters = text.lstrip(APOSTROPHES)
+    begins_in_word = len(text) - len(letters) <= 1 and is_letter(letters[:1] or " ")
+    return begins_in_word and not all(map(is_letter, letters))
+
+
+def _begins_inside_character(token: bytes) -> bool:
+    return bool(token) and 0x80 <= token[0] < 0xC0
