@@ -89,7 +89,7 @@ def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
 @pytest.mark.parametrize(
     ("words", "speakers"),
     [
-        (("--source", "demo"), {"MARGO", "WALT", "DEE", "OTIS", "PRU", "LEO"}),
+        (("--source", "demo"), {"MARGO", "WALT", "DEE", "OTIS", "PRU", "LEO", "IDA", "GOOSE"}),
         (("--source", "harbour", "--prime", "bo: my aunt"), {"Bo", "ELAINE", "Mrs Ash"}),
         (("--cast", "walt,elaine", "--prime", "walt"), {"WALT"}),
         (("--cast", "bo,otis", "--source", "tales"), {"Bo"}),
