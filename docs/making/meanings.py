@@ -79,8 +79,8 @@ CONFIG = {
     "dataset.lower": "whether it was read in lower case",
     "dataset.alphabet": "different characters in its training split",
     "dataset.cast[]": "everybody who speaks in it, most lines first",
-    "dataset.turns": "habits of its training split: `same_again`, the share of the lines directly after another "
-    "one that the same speaker says, and `busiest`, the share of the busiest speaker among 50 lines; "
+    "dataset.turns": "habits of its training split: `same_again`, the share of the lines directly after "
+    "another one that the same speaker says, and `busiest`, the share of the busiest speaker among 50 lines; "
     "null if unknown",
     "dataset.fingerprint": "the dataset's fingerprint, by which another one is refused",
     "model": "the sizes from which the model is built",
