@@ -26,6 +26,7 @@ from scriptforge.errors import DatasetError
 LONGEST_WORD = 64
 MOST_WORDS = 200_000
 MOST_CHARACTERS = 100_000
+MOST_ENTRIES = 2 * MOST_WORDS + MOST_CHARACTERS
 LARGEST_LEXICON = 16_000_000
 """The most bytes that `lexicon.txt` may have."""
 
@@ -109,7 +110,7 @@ class Lexicon:
         try:
             with path.open("rb") as file:
                 content = file.read(LARGEST_LEXICON + 1)
-            if len(content) > LARGEST_LEXICON:
+            if len(content) > LARGEST_LEXICON or content.count(b"\n") > MOST_ENTRIES:
                 raise ValueError("too large")
             return cls(_checked(content.decode()))
         except (OSError, ValueError) as error:
