@@ -15,7 +15,13 @@ from scriptforge.cli import errors as cli_errors
 from scriptforge.cli.app import COMMANDS
 from scriptforge.config import PRESETS, Settings, resolve
 from scriptforge.corpus.cards import Card, HubDataset, LocalPath, StrictModel, WebFile, load_cards
-from scriptforge.options import DEFAULT_MINUTES, REPETITION_WINDOW, SAMPLING_RANGES, GenerateOptions
+from scriptforge.options import (
+    DEFAULT_MINUTES,
+    DEFAULT_VOICE,
+    REPETITION_WINDOW,
+    SAMPLING_RANGES,
+    GenerateOptions,
+)
 from scriptforge.screenplay.formats import FORMATS, WRITERS, read
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import Columns, documents, guess_columns
@@ -46,7 +52,9 @@ def settings() -> str:
         for key, f in Settings.model_fields.items()
     ]
     effects = {
-        name: words.replace("`REPETITION_WINDOW`", str(REPETITION_WINDOW))
+        name: words.replace("`REPETITION_WINDOW`", str(REPETITION_WINDOW)).replace(
+            "`DEFAULT_VOICE`", str(DEFAULT_VOICE)
+        )
         for name, words in attributes(GenerateOptions).items()
         if name in SAMPLING_RANGES
     }
@@ -77,8 +85,8 @@ def settings() -> str:
             ((f"`{key}`", *(cell(case[key]) for case in suited.values())) for key in every_fitted),
         ),
         "## Sampling",
-        "The options of `generate` that decide how bold it is. They are applied in this order: repetition, "
-        "temperature, top-k, top-p, typical, min-p.",
+        "The options of `generate` that decide how bold it is. They are applied in this order: voice, "
+        "cache, repetition, temperature, top-k, top-p, typical, min-p.",
         table(
             ("option", "default", "what it does"),
             (

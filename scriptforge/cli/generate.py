@@ -50,6 +50,14 @@ NextSpeaker = Annotated[str | None, typer.Option("--next", metavar="NAME", help=
 NoStageDirections = Annotated[
     bool, typer.Option("--no-stage-directions", help="No actions, and no asides in brackets.")
 ]
+Voice = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="X|NAME=X",
+        help="How much to strengthen what a speaker would rather say than others, 0 to 5; repeat it for"
+        " single speakers: --voice 1 --voice kramer=3.",
+    ),
+]
 Source = Annotated[
     str | None, typer.Option(metavar="CORPUS", help="Of a mixed model, the corpus to write like.")
 ]
@@ -173,6 +181,7 @@ def generate(
     cast: CastNames = None,
     next_speaker: NextSpeaker = None,
     no_stage_directions: NoStageDirections = False,
+    voice: Voice = None,
     source: Source = None,
     length: Length = None,
     lines: Lines = None,
@@ -209,6 +218,7 @@ def generate(
         prime=read_prime(prime, output),
         cast=tuple(name.strip() for name in (cast or "").split(",") if name.strip()),
         stage_directions=not no_stage_directions,
+        **_voices(voice or []),
     )
     layout, destination = _destination(format, path, count, append=append, force=force)
     session = _open_session(run, options, workspace_path, output, check)
@@ -229,8 +239,27 @@ def generate(
 
 def _same_named(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was given for options that the library knows by the same name, and takes as they are."""
-    names = {each.name for each in fields(GenerateOptions)} - {"prime", "cast"}
+    names = {each.name for each in fields(GenerateOptions)} - {"prime", "cast", "voice"}
     return {name: value for name, value in parameters.items() if name in names and value is not None}
+
+
+def _voices(given: Sequence[str]) -> dict[str, Any]:
+    """Return the options that `--voice X --voice NAME=X` stands for.
+
+    Raises:
+        UsageError: there is no number.
+    """
+    strengths: dict[str, float] = {}
+    for each in given:
+        name, _, number = each.rpartition("=")
+        try:
+            strengths[name.strip()] = float(number)
+        except ValueError:
+            raise UsageError(
+                f"--voice takes a number, or a name and a number, not “{each}”.",
+                "Write --voice 2, or --voice kramer=4",
+            ) from None
+    return {"voice": strengths.pop("", None), "voices": strengths}
 
 
 def _destination(

@@ -23,7 +23,7 @@ from torch import Tensor
 from scriptforge.errors import RunError
 from scriptforge.generation.grammar import Constraint, Grammar
 from scriptforge.generation.sampling import Sampler
-from scriptforge.models import LanguageModel
+from scriptforge.models import LanguageModel, State
 from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 1"
@@ -49,47 +49,21 @@ class DecodingState:
 
 
 class Decoder(Protocol):
-    """What reads B texts and scores how they may go on; see `ModelDecoder`, the plain one."""
-
-    device: torch.device
-
-    def read(self, ids_BT: Tensor) -> Tensor:
-        """Read T more tokens in each sequence; return `logits_BV`."""
-        ...
-
-    def state(self) -> dict[str, Tensor]:
-        """Return all that it remembers of what it has read, by name."""
-        ...
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue where another decoder of the same kind and batch size stopped."""
-        ...
-
-
-class ModelDecoder:
-    """Any model of the protocol, as it is, while it reads B texts.
-
-    Args:
-        model: in evaluation mode.
-        batch_size: B.
+    """What reads B texts, and scores what may come next.
 
     Attributes:
         device: where ids are taken and scores returned.
     """
 
-    def __init__(self, model: LanguageModel, batch_size: int) -> None:
-        self._model = model
-        self._state = model.initial_state(batch_size)
-        self.device = self._state[0].device
+    device: torch.device
 
     def read(self, ids_BT: Tensor) -> Tensor:
         """Read T more tokens in each sequence; return scores of what may come after them: `logits_BV`."""
-        features_BTH, self._state = self._model.features(ids_BT, self._state)
-        return self._model.score(features_BTH[:, -1])
+        ...
 
     def state(self) -> dict[str, Tensor]:
         """Return all that it remembers of what it has read, by name."""
-        return {f"state.{number}": tensor for number, tensor in enumerate(self._state)}
+        ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue where another decoder of the same kind and batch size stopped.
@@ -97,10 +71,61 @@ class ModelDecoder:
         Raises:
             ValueError or KeyError: the state is of another kind of decoder or model.
         """
-        restored = tuple(state[f"state.{number}"].to(self.device) for number in range(len(self._state)))
-        if [tensor.shape for tensor in restored] != [tensor.shape for tensor in self._state]:
-            raise ValueError("the state has other sizes than the model")
-        self._state = restored
+        ...
+
+
+class ModelDecoder:
+    """Any model of the protocol, as it is; see `Decoder`.
+
+    Args:
+        model: in evaluation mode.
+        batch_size: B.
+
+    Attributes:
+        model: as given.
+        batch_size: B.
+        device: the model's.
+    """
+
+    def __init__(self, model: LanguageModel, batch_size: int) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self._state = model.initial_state(batch_size)
+        self.device = self._state[0].device
+
+    def read(self, ids_BT: Tensor) -> Tensor:
+        """See `Decoder.read`."""
+        return self.read_features(ids_BT)[1]
+
+    def read_features(self, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Read as `read` does; return `features_BTH` of every token, and `logits_BV` after the last."""
+        features_BTH, self._state = self.model.features(ids_BT, self._state)
+        return features_BTH, self.model.score(features_BTH[:, -1])
+
+    def state(self) -> dict[str, Tensor]:
+        """See `Decoder.state`."""
+        return {f"state.{number}": tensor for number, tensor in enumerate(self._state)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """See `Decoder.restore`."""
+        self._state = restored_state(state, "state", self.model.initial_state(self.batch_size))
+
+
+def restored_state(saved: Mapping[str, Tensor], name: str, like: State) -> State:
+    """Return the state of a model that was saved under a name.
+
+    Args:
+        saved: tensors by name, `NAME.0` and so on.
+        name: that of the state.
+        like: a state of the same sizes.
+
+    Raises:
+        ValueError or KeyError: a tensor is missing, or its size is another.
+    """
+    state = tuple(saved[f"{name}.{number}"].to(tensor.device) for number, tensor in enumerate(like))
+    if [tensor.shape for tensor in state] != [tensor.shape for tensor in like]:
+        raise ValueError("the state has other sizes than the model")
+    return state
 
 
 class DecodingLoop:

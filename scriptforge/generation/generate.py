@@ -48,6 +48,7 @@ from scriptforge.generation.prompt import Given, build_prompt, check_options, pa
 from scriptforge.generation.sampling import Sampler, fresh_seed
 from scriptforge.generation.transcript import cut_back, new_transcript
 from scriptforge.generation.turn_taking import TurnTaking, among
+from scriptforge.generation.voice import GuidedDecoder, resolve_voices
 from scriptforge.generation.whole_words import WholeWords, spelling_of
 from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
@@ -251,12 +252,10 @@ def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
 def _decoder(
     model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, habits: TurnHabits | None
 ) -> Decoder:
-    exact_or_int8 = inference_model(model, "int8" if options.int8 else "fp32")
-    decoder = (
-        CachedDecoder(exact_or_int8, options.count, CacheParameters(options.cache), vocabulary)
-        if options.cache
-        else ModelDecoder(exact_or_int8, options.count)
-    )
+    model = inference_model(model, "int8" if options.int8 else "fp32")
+    voices = resolve_voices(options, vocabulary, model.config)
+    reader = GuidedDecoder(model, options.count, voices) if voices else ModelDecoder(model, options.count)
+    decoder = CachedDecoder(reader, CacheParameters(options.cache), vocabulary) if options.cache else reader
     if habits and options.cast:
         habits = among(habits, len(options.cast))
     return TurnTaking(decoder, habits, vocabulary, options.count) if habits else decoder
@@ -399,9 +398,14 @@ _LITTLE_EPOCHS, _LITTLE_STEPS = 0.1, 500
 
 
 def _names(options: GenerateOptions, vocabulary: Vocabulary) -> list[str]:
-    """Return everybody whom a person named: in the cast, as the next one, or in the prime."""
+    """Return everybody whom a person named: in the cast, for a voice, as the next one, or in the prime."""
     prime = parse_prime(options.prime, resolve_cast(options, vocabulary), vocabulary)
-    named = [*options.cast, *([options.next_speaker] if options.next_speaker else []), *prime.speakers]
+    named = [
+        *options.cast,
+        *options.voices,
+        *([options.next_speaker] if options.next_speaker else []),
+        *prime.speakers,
+    ]
     return list(dict.fromkeys(named))
 
 

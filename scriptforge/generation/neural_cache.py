@@ -27,7 +27,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scriptforge.generation.decoding import ModelDecoder
-from scriptforge.models import LanguageModel
 from scriptforge.vocabulary import Vocabulary
 
 _NOTHING = -1
@@ -104,20 +103,19 @@ def sayable_mass(logarithms_BV: Tensor, sayable_V: Tensor) -> Tensor:
     return (logarithms_BV.exp() * sayable_V).sum(-1, keepdim=True)
 
 
-class CachedDecoder(ModelDecoder):
-    """A model with a cache beside it; its scores are logarithms of probabilities.
+class CachedDecoder:
+    """A decoder with a cache beside it, whose scores are logarithms of probabilities; see `Decoder`.
 
     Memory and time are in proportion to B · W · H: at 2,000 positions of 512 features, 4 MB a sequence.
     """
 
-    def __init__(
-        self, model: LanguageModel, batch_size: int, parameters: CacheParameters, vocabulary: Vocabulary
-    ) -> None:
-        super().__init__(model, batch_size)
+    def __init__(self, decoder: ModelDecoder, parameters: CacheParameters, vocabulary: Vocabulary) -> None:
+        self._decoder = decoder
         self._parameters = parameters
+        self.device = decoder.device
         self._end = vocabulary.end
         self._sayable_V = sayable(vocabulary, self.device)
-        size = model.config.feature_size
+        batch_size, size = decoder.batch_size, decoder.model.config.feature_size
         self._keys_BWH = torch.zeros(batch_size, parameters.window, size, device=self.device)
         self._values_BW = torch.full((batch_size, parameters.window), _NOTHING, device=self.device)
         self._latest_B1H = torch.zeros(batch_size, 1, size, device=self.device)
@@ -125,17 +123,16 @@ class CachedDecoder(ModelDecoder):
 
     @torch.inference_mode()
     def read(self, ids_BT: Tensor) -> Tensor:
-        """See `ModelDecoder.read`: `logits_BV` are the exact logarithms of the mixture."""
-        features_BTH, self._state = self._model.features(ids_BT, self._state)
-        logits_BV = self._model.score(features_BTH[:, -1])
+        """See `Decoder.read`: `logits_BV` are the exact logarithms of the mixture."""
+        features_BTH, logits_BV = self._decoder.read_features(ids_BT)
         self._remember(ids_BT, directions(features_BTH))
         return self._mixed(logits_BV.float().log_softmax(-1))
 
     def state(self) -> dict[str, Tensor]:
-        """See `ModelDecoder.state`: and the positions that are remembered, in the ring's order."""
+        """See `Decoder.state`: and the positions that are remembered, in the ring's order."""
         used = self._used
         return {
-            **super().state(),
+            **self._decoder.state(),
             "cache.keys": self._keys_BWH[:, :used].clone(),
             "cache.values": self._values_BW[:, :used].clone(),
             "cache.latest": self._latest_B1H.clone(),
@@ -144,7 +141,7 @@ class CachedDecoder(ModelDecoder):
 
     @torch.inference_mode()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """See `ModelDecoder.restore`; the windows must be the same."""
+        """See `Decoder.restore`; the windows must be the same."""
         keys_BNH, values_BN, latest_B1H, counted = (
             state[f"cache.{name}"].to(self.device) for name in ("keys", "values", "latest", "count")
         )
@@ -153,9 +150,9 @@ class CachedDecoder(ModelDecoder):
         shapes = [tensor.shape for tensor in (keys_BNH, values_BN, latest_B1H)]
         if count < 0 or shapes != [(batch_size, used, size), (batch_size, used), (batch_size, 1, size)]:
             raise ValueError("the state has other sizes than the cache")
-        if not bool(((values_BN >= _NOTHING) & (values_BN < self._model.config.vocabulary_size)).all()):
+        if not bool(((values_BN >= _NOTHING) & (values_BN < len(self._sayable_V))).all()):
             raise ValueError("the cache remembers tokens that the model does not know")
-        super().restore(state)
+        self._decoder.restore(state)
         self._keys_BWH[:, :used] = keys_BNH
         self._values_BW[:, :used] = values_BN
         self._latest_B1H, self._count = latest_B1H, count

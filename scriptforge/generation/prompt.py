@@ -84,6 +84,7 @@ def check_options(options: GenerateOptions, vocabulary: Vocabulary) -> None:
         "a cast": options.cast or options.next_speaker or not options.stage_directions,
         "a scene": options.scene,
         "a source": options.source,
+        "a voice": options.voice or options.voices,
         "turns": options.turns,
     }
     asked_for = next((name for name, value in only_scripts.items() if value), "")

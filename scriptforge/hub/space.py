@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError
 from scriptforge.generation.grammar import Boundary, GrammarState, build_rules
+from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.hub.model_card import summary
+from scriptforge.models import config_from_json
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
@@ -60,6 +62,8 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
         "description": summary(run.description),
         "model": run.description.model,
         "minimum": GenerateOptions.min_p,
+        "voice": default_voice(config_from_json(run.description.model)),
+        "plausible": PLAUSIBLE,
         **_layout(vocabulary),
         **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
         "grammar": _grammar(vocabulary),
@@ -71,8 +75,14 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
 def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the layout tokens, and what each stands for."""
     kinds = ("heading", "action", "transition", "says")
+    others = contrasts(vocabulary)
     voices = [
-        {"id": voice.id, "name": voice.name, "source": vocabulary.sources.get(voice.source or "")}
+        {
+            "id": voice.id,
+            "name": voice.name,
+            "source": vocabulary.sources.get(voice.source or ""),
+            "others": others[voice.id],
+        }
         for voice in vocabulary.speaker_tokens
     ]
     return {

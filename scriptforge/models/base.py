@@ -1,6 +1,6 @@
 """What every model offers: its sizes, reading and scoring, and a state that goes from call to call.
 
-Shape letters: B streams, T steps, V vocabulary, H hidden.
+Shape letters: B streams, T steps, V vocabulary, H hidden, N tokens of some streams.
 """
 
 from abc import abstractmethod
@@ -77,6 +77,17 @@ class LanguageModel(Protocol):
     def score(self, features_BTH: Tensor) -> Tensor:
         """Return `logits_BTV` for features; B and T may be any dimensions."""
         ...
+
+    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Tensor, ids_N: Tensor) -> Tensor:
+        """Return by how much one stream's features score a token higher than others, `margins_N`, N times.
+
+        Args:
+            features_BH: of each stream.
+            others_BH: what they are compared with, in the same order.
+            rows_N: which stream.
+            ids_N: which token.
+        """
+        return (self.score(features_BH) - self.score(others_BH))[rows_N, ids_N]
 
     @abstractmethod
     def initial_state(self, streams: int) -> State:

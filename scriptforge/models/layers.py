@@ -297,6 +297,11 @@ class HeadedModel(TrainableModel):
         logits_BTV: Tensor = self.head(self.projection(features_BTH))
         return logits_BTV
 
+    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Tensor, ids_N: Tensor) -> Tensor:
+        """Compare scores, which are linear, without those of other tokens; see `LanguageModel.margins`."""
+        differences_BE: Tensor = self.projection(features_BH - others_BH)
+        return (differences_BE.index_select(0, rows_N) * self.head.weight.index_select(0, ids_N)).sum(-1)
+
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the mean loss; see `LanguageModel.loss`."""
         features_BTH, state = self.features(ids_BT, state)

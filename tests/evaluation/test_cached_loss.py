@@ -10,6 +10,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import evaluate_split
 from scriptforge.evaluation.neural_cache import cached_nats, evaluate_cached
+from scriptforge.generation.decoding import ModelDecoder
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.models.recurrent import Recurrent, RecurrentConfig
 from scriptforge.run.run import Run
@@ -42,7 +43,7 @@ def text(length: int, *, ends: bool) -> np.ndarray:
 
 def nats_one_by_one(model: Recurrent, ids: np.ndarray, options: CacheParameters) -> float:
     """What a decoder is surprised by, each token after it has read those before."""
-    decoder = CachedDecoder(model, 1, options, VOCABULARY)
+    decoder = CachedDecoder(ModelDecoder(model, 1), options, VOCABULARY)
     nats = 0.0
     for before, id_ in zip([END, *ids.tolist()[:-1]], ids.tolist(), strict=True):
         logarithms_1V = decoder.read(torch.tensor([[before]]))

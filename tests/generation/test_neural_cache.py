@@ -67,7 +67,7 @@ def by_definition(ids: list[int], options: CacheParameters) -> list[float]:
     ),
 )
 def test_scores_are_the_logarithms_of_the_mixture(ids: list[int], options: CacheParameters) -> None:
-    logits_BV = CachedDecoder(MODEL, 1, options, VOCABULARY).read(torch.tensor([ids]))
+    logits_BV = CachedDecoder(ModelDecoder(MODEL, 1), options, VOCABULARY).read(torch.tensor([ids]))
     assert logits_BV.exp().sum().item() == pytest.approx(1, abs=1e-5)
     assert logits_BV[0].exp().tolist() == pytest.approx(by_definition(ids, options), abs=1e-5)
 
@@ -75,26 +75,26 @@ def test_scores_are_the_logarithms_of_the_mixture(ids: list[int], options: Cache
 @given(texts, st.lists(st.integers(1, 29), max_size=4, unique=True).map(sorted))
 def test_reading_in_parts_is_reading_at_once(ids: list[int], cuts: list[int]) -> None:
     ids_1T = torch.tensor([ids])
-    whole_1V = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_1T)
-    decoder = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY)
+    whole_1V = CachedDecoder(ModelDecoder(MODEL, 1), OPTIONS, VOCABULARY).read(ids_1T)
+    decoder = CachedDecoder(ModelDecoder(MODEL, 1), OPTIONS, VOCABULARY)
     *_, last_1V = (decoder.read(part) for part in ids_1T.tensor_split(cuts, dim=1) if part.numel())
     torch.testing.assert_close(last_1V, whole_1V)
 
 
 def test_sequences_do_not_know_of_each_other() -> None:
     ids_BT = torch.tensor([[END, A, B, C, A, B], [END, A, END, C, C, C], [D, A, B, DOT, C, END]])
-    together = CachedDecoder(MODEL, 3, OPTIONS, VOCABULARY)
+    together = CachedDecoder(ModelDecoder(MODEL, 3), OPTIONS, VOCABULARY)
     together.read(ids_BT[:, :4])
     logits_BV = together.read(ids_BT[:, 4:])
     for sequence, ids_T in enumerate(ids_BT):
-        alone_1V = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_T[None])
+        alone_1V = CachedDecoder(ModelDecoder(MODEL, 1), OPTIONS, VOCABULARY).read(ids_T[None])
         torch.testing.assert_close(logits_BV[sequence : sequence + 1], alone_1V)
 
 
 def test_what_came_before_comes_back() -> None:
     ids_1T = torch.tensor([[END, A, B, DOT, C, A]])
     alone = ModelDecoder(MODEL, 1).read(ids_1T).softmax(-1)
-    cached = CachedDecoder(MODEL, 1, CacheParameters(0.1), VOCABULARY).read(ids_1T).exp()
+    cached = CachedDecoder(ModelDecoder(MODEL, 1), CacheParameters(0.1), VOCABULARY).read(ids_1T).exp()
     assert cached[0, B] > alone[0, B]
     assert cached[0, D] < alone[0, D]
 
@@ -102,14 +102,14 @@ def test_what_came_before_comes_back() -> None:
 def test_marks_and_ends_are_left_to_the_model() -> None:
     ids_1T = torch.tensor([[END, A, DOT, B, DOT, A]])
     alone = ModelDecoder(MODEL, 1).read(ids_1T).log_softmax(-1)
-    cached = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_1T)
+    cached = CachedDecoder(ModelDecoder(MODEL, 1), OPTIONS, VOCABULARY).read(ids_1T)
     torch.testing.assert_close(cached[0, [DOT, END]], alone[0, [DOT, END]])
 
 
 def test_at_the_end_of_a_script_all_is_forgotten() -> None:
     ids_1T = torch.tensor([[END, A, B, C, A, B, END]])
     alone_1V = ModelDecoder(MODEL, 1).read(ids_1T).log_softmax(-1)
-    cached_1V = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY).read(ids_1T)
+    cached_1V = CachedDecoder(ModelDecoder(MODEL, 1), OPTIONS, VOCABULARY).read(ids_1T)
     torch.testing.assert_close(cached_1V, alone_1V)
 
 
@@ -129,7 +129,9 @@ def test_a_token_that_cannot_come_again_keeps_its_finite_score() -> None:
     model = new_model()
     with torch.no_grad():
         model.head.bias[D] = -500
-    logits_1V = CachedDecoder(model, 1, OPTIONS, VOCABULARY).read(torch.tensor([[END, A, B, A]]))
+    logits_1V = CachedDecoder(ModelDecoder(model, 1), OPTIONS, VOCABULARY).read(
+        torch.tensor([[END, A, B, A]])
+    )
     assert logits_1V.isfinite().all()
 
 
@@ -137,7 +139,7 @@ def test_a_token_that_cannot_come_again_keeps_its_finite_score() -> None:
 def test_a_restored_state_goes_on_in_the_same_bits(read: int) -> None:
     draws_BT = torch.randint(0, len(SOME), (2, read + 4), generator=torch.Generator().manual_seed(1))
     ids_BT = torch.tensor(SOME)[draws_BT]
-    decoder, other = (CachedDecoder(MODEL, 2, OPTIONS, VOCABULARY) for _ in range(2))
+    decoder, other = (CachedDecoder(ModelDecoder(MODEL, 2), OPTIONS, VOCABULARY) for _ in range(2))
     if read:
         decoder.read(ids_BT[:, :read])
     state = decoder.state()
@@ -153,27 +155,27 @@ def test_a_restored_state_goes_on_in_the_same_bits(read: int) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY),
-        CachedDecoder(MODEL, 2, CacheParameters(0.1, window=3), VOCABULARY),
-        CachedDecoder(new_model(hidden_size=7), 2, OPTIONS, VOCABULARY),
+        CachedDecoder(ModelDecoder(MODEL, 1), OPTIONS, VOCABULARY),
+        CachedDecoder(ModelDecoder(MODEL, 2), CacheParameters(0.1, window=3), VOCABULARY),
+        CachedDecoder(ModelDecoder(new_model(hidden_size=7), 2), OPTIONS, VOCABULARY),
         ModelDecoder(MODEL, 2),
     ],
     ids=["another number of sequences", "another window", "another model", "no cache"],
 )
 def test_a_state_of_another_kind_is_refused(other: CachedDecoder | ModelDecoder) -> None:
     other.read(torch.ones(len(other.state()["state.0"][0]), 9, dtype=torch.int64))
-    decoder = CachedDecoder(MODEL, 2, OPTIONS, VOCABULARY)
+    decoder = CachedDecoder(ModelDecoder(MODEL, 2), OPTIONS, VOCABULARY)
     with pytest.raises((ValueError, KeyError)):
         decoder.restore(other.state())
     torch.testing.assert_close(
         decoder.read(torch.tensor([[END, A], [END, B]])),
-        CachedDecoder(MODEL, 2, OPTIONS, VOCABULARY).read(torch.tensor([[END, A], [END, B]])),
+        CachedDecoder(ModelDecoder(MODEL, 2), OPTIONS, VOCABULARY).read(torch.tensor([[END, A], [END, B]])),
     )
 
 
 @pytest.mark.parametrize("change", [{"cache.values": SIZE}, {"cache.values": -2}, {"cache.count": -1}])
 def test_a_damaged_state_is_refused(change: dict[str, int]) -> None:
-    decoder = CachedDecoder(MODEL, 1, OPTIONS, VOCABULARY)
+    decoder = CachedDecoder(ModelDecoder(MODEL, 1), OPTIONS, VOCABULARY)
     decoder.read(torch.tensor([[END, A, B]]))
     state = decoder.state()
     for name, value in change.items():

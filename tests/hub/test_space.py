@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -126,11 +127,14 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(site: Site, tiny
     from scriptforge.options import GenerateOptions
 
     run = Run(tiny_run)
-    request = GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)
-    (text,) = generate(run.model, run.vocabulary, request)
     place = str([token.name for token in run.vocabulary.speaker_tokens].index(SPEAKERS[0]))
-    shown = seen(site, run, {"lines": "5", "temperature": "0", "speaker": place})
-    assert texts(shown["outcomes"][0]) == text.text.splitlines()
+    wish = {"lines": "5", "temperature": "0", "speaker": place}
+    by_default, strengthened = seen(site, run, wish, {**wish, "voice": "4"})["outcomes"]
+    request = GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)
+    for shown, voice in ((by_default, None), (strengthened, 4)):
+        (text,) = generate(run.model, run.vocabulary, replace(request, voice=voice))
+        assert texts(shown) == text.text.splitlines()
+    assert texts(by_default) != texts(strengthened)
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])

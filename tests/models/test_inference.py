@@ -109,6 +109,19 @@ def test_it_reads_as_its_model_does(
     assert all(torch.equal(a, b) for a, b in zip(before, kept, strict=True))
 
 
+@every_case
+def test_it_compares_the_scores_of_single_tokens(config: ModelConfig, arithmetic: Arithmetic) -> None:
+    model = new_model(config)
+    with torch.no_grad():
+        features_BTH, _ = model.features(ids(3, 2), model.initial_state(3))
+        features_BH, others_BH = features_BTH.unbind(1)
+        rows_N, ids_N = torch.tensor([0, 0, 2, 1]), torch.tensor([3, 10, 0, 3])
+        expected_N = (model.score(features_BH) - model.score(others_BH))[rows_N, ids_N]
+        for each in (model, inference_model(model, arithmetic)):
+            margins_N = each.margins(features_BH, others_BH, rows_N, ids_N)
+            torch.testing.assert_close(margins_N, expected_N, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("name", [name for name in CONFIGS if "speakers" in name])
 def test_who_speaks_and_who_spoke_before_are_heard_until_the_line_ends(name: str) -> None:
     first, second, other, word = 6, 7, 8, 10

@@ -56,6 +56,12 @@ export class LSTM {
     this.current = this.previous = 0;
   }
 
+  /** What has read the same, and reads on by itself. */
+  fork() {
+    const state = this.state.map(({ hidden, cell }) => ({ hidden: hidden.slice(), cell: cell.slice() }));
+    return Object.assign(Object.create(LSTM.prototype), this, { state });
+  }
+
   /** Follows who speaks and who spoke before: 0 is nobody, and speakers' tokens are the last of the layout. */
   follow(id) {
     const { layout_size: layout, speakers } = this.sizes;

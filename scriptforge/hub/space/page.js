@@ -25,7 +25,8 @@ async function load() {
 function prepare(about) {
   document.title = byId("name").textContent = about.name;
   byId("about").textContent = about.description;
-  byId("speaker-label").hidden = about.plain;
+  byId("speaker-label").hidden = byId("voice-label").hidden = about.plain;
+  byId("voice").value = about.voice;
   byId("speaker").append(new Option("anybody", ""), ...about.voices.map(({ name }, place) => new Option(name, place)));
 }
 
@@ -47,6 +48,7 @@ async function run({ about, model, vocabulary }, script, isStopped) {
     words: byId("words").value,
     lines: byId("lines").valueAsNumber,
     temperature: byId("temperature").valueAsNumber,
+    voice: byId("voice").valueAsNumber,
     seed: byId("seed").valueAsNumber,
   };
   let line = null, worked = 0, begun = performance.now();

@@ -82,10 +82,25 @@ export function draw(logits, isAllowed, temperature, minimum, roll) {
   return ids[weights.findIndex((weight) => weight > mark)];
 }
 
+/** Strengthens, among plausible words, those that this model expects more than another does; see voice.py. */
+export function strengthen(logits, others, strength, { layout, plausible }) {
+  let best = layout, before = 0, after = 0;
+  for (let id = layout; id < logits.length; id++) if (logits[id] > logits[best]) best = id;
+  const least = logits[best] + Math.log(plausible), top = logits[best], raised = new Map();
+  for (let id = layout; id < logits.length; id++) {
+    if (logits[id] < least) continue;
+    raised.set(id, logits[id] + strength * (logits[id] - others[id]));
+    before += Math.exp(logits[id] - top);
+    after += Math.exp(raised.get(id) - top);
+  }
+  for (const [id, score] of raised) logits[id] = score + Math.log(before / after);
+  return logits;
+}
+
 /**
  * Writes a script, and yields each element as it stands: {kind, speaker, text, isWhole}.
  *
- * `request`: speaker (one of `about.voices`, or null for anybody), words, lines, temperature, seed.
+ * `request`: speaker (one of `about.voices`, or null for anybody), words, lines, temperature, voice, seed.
  */
 export function* write(about, model, vocabulary, request) {
   const writing = new Writing(about, model, vocabulary, request);
@@ -108,6 +123,9 @@ class Writing {
     this.words = about.words ? new Words(about.words, vocabulary) : null;
     this.roll = dice(request.seed);
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
+    this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
+    this.contrast = null;  // the same text as if somebody else said the line
+    this.openings = 0;
     this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
     this.element = null;
     this.ids = [];
@@ -155,6 +173,7 @@ class Writing {
   next(isWanted) {
     const { temperature } = this.request;
     const logits = this.model.score();
+    if (this.contrast) strengthen(logits, this.contrast.score(), this.request.voice, this.about);
     const isWord = (id) => !this.words || this.words.allows(id);
     const mayCome = (id) => this.grammar.allows(id) && isWord(id);
     for (const isAllowed of [(id) => mayCome(id) && isWanted(id), mayCome, isWord]) {
@@ -165,6 +184,8 @@ class Writing {
   }
 
   read(id, isGiven) {
+    if (id < this.about.layout) this.openContrast(id);
+    else this.contrast?.read(id);
     this.model.read(id);
     this.grammar.advance(id);
     this.words?.advance(id, isGiven);
@@ -187,6 +208,14 @@ class Writing {
     this.element = this.opening(id);
     this.ids = [];
     return finished;
+  }
+
+  /** Where a voice begins, lets a copy of the model hear another: one of a few, in turn. */
+  openContrast(id) {
+    this.openings += 1;
+    const others = this.others.get(id) ?? [];
+    this.contrast = this.request.voice && others.length ? this.model.fork() : null;
+    this.contrast?.read(others[this.openings % others.length]);
   }
 
   /** The element that a layout token opens; a name that is still to be spelled opens none yet. */

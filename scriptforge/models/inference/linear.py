@@ -29,6 +29,7 @@ HINT_WITHOUT_INT8 = "Leave --int8 out: without it every machine computes as exac
 
 _ENGINES = ("fbgemm", "qnnpack")  # for x86 and for ARM; the one that PyTorch chooses by itself may be none
 _SMALLEST = 1e-30
+_FEW = 2  # inputs for which calling oneDNN takes longer than it saves
 
 _engine = threading.Lock()
 
@@ -48,6 +49,7 @@ class InferenceModel(LanguageModel):
         self.config = model.config
         self._model = model
         head_VE = model.head.weight.detach()
+        self._weight_VE = head_VE.numpy()
         self._reach = 1.0  # of the features, whose size 8-bit products must know
         if arithmetic == "int8" and model.speaker_embedding is not None:
             self._reach += model.speaker_embedding.output.reach()
@@ -78,6 +80,15 @@ class InferenceModel(LanguageModel):
         if self._projection:
             features_NH = self._projection(features_NH)
         return self._head(features_NH).view(*features_BTH.shape[:-1], -1)
+
+    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Tensor, ids_N: Tensor) -> Tensor:
+        """Compare scores in fp32, without those of other tokens; see `LanguageModel.margins`."""
+        differences_BE = (features_BH - others_BH).numpy()
+        if isinstance(self._model.projection, nn.Linear):
+            differences_BE = differences_BE @ self._model.projection.weight.detach().numpy().T
+        products_NE = differences_BE.take(rows_N.numpy(), axis=0)
+        products_NE *= self._weight_VE.take(ids_N.numpy(), axis=0)
+        return torch.from_numpy(products_NE.sum(-1))
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the mean loss, which has no gradient; see `LanguageModel.loss`."""
@@ -112,7 +123,7 @@ def prepare_product(weight_MK: Tensor, bias_M: Tensor | None, arithmetic: Arithm
 
 
 class _Exact:
-    """A product in fp32: one input by BLAS, several by oneDNN with weights packed once."""
+    """A product in fp32: one or two inputs by BLAS, more by oneDNN with weights packed once."""
 
     def __init__(self, weight_MK: Tensor, bias_M: Tensor | None) -> None:
         self._weight_MK = weight_MK
@@ -126,7 +137,7 @@ class _Exact:
         return _add_rows(self._several(input_RK), rows)
 
     def _several(self, input_RK: Tensor) -> Tensor:
-        if not _has_packed_fp32():
+        if len(input_RK) <= _FEW or not _has_packed_fp32():
             return F.linear(input_RK, self._weight_MK, self._bias_M)
         operations = torch.ops.mkldnn
         if self._packed is None:

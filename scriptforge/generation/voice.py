@@ -1,0 +1,232 @@
+"""Voices: what a speaker would rather say than somebody else becomes likelier.
+
+While a line is written, the model reads the text a second time as if somebody else said it: from the same
+state, another cue, and then the same words.
+
+    … hello. <cue:KRAMER> giddy up    the text, its own row
+    … hello. <cue:ELAINE> giddy up    beside it, the contrast
+
+What KRAMER would say and ELAINE would not is his voice, and is strengthened:
+
+    score(w) = own(w) + strength · (own(w) - contrast(w))
+
+Only among words that are plausible anyway: all together stay as likely as they were, and so do other words
+and all layout tokens, so that lines are as long and speakers as frequent as without. Each line is contrasted
+with the next of a few frequent speakers: one row, and in the end as distinct as with all of them at a time.
+
+Sources: Ho and Salimans 2022, arXiv:2207.12598, and Sanchez et al. 2023, arXiv:2306.17806, on guidance
+without a classifier; Li et al. 2023, arXiv:2210.15097, on the bound of plausibility.
+
+Shape letters: B sequences of the batch, R = 2B rows with their contrasts or B without, T steps, V vocabulary,
+N plausible tokens of all sequences, H features.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scriptforge.errors import UsageError, unknown_name
+from scriptforge.generation.cast import tidy_name
+from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.models import LanguageModel, ModelConfig
+from scriptforge.options import DEFAULT_VOICE, DEFAULT_VOICE_UNTOLD, GenerateOptions
+from scriptforge.vocabulary import Vocabulary
+
+MOST_OTHERS = 3
+"""With how many others, those with the most lines, a speaker is contrasted in turn."""
+
+PLAUSIBLE = 0.05
+"""The share of the likeliest text token's probability from which on a token is plausible."""
+
+_LEAST = np.float32(math.log(PLAUSIBLE))
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Whose voices are strengthened, how much, and against whom.
+
+    Attributes:
+        strengths: above 0, by the speaker's cue token.
+        others: with whom a speaker is contrasted, one or more, by the same token; cue tokens, too.
+        layout_size: how many tokens, the first ones of the vocabulary, are no text.
+    """
+
+    strengths: Mapping[int, float]
+    others: Mapping[int, tuple[int, ...]]
+    layout_size: int
+
+
+def default_voice(config: ModelConfig) -> float:
+    """Return how much the voices of a model are strengthened where it was not asked for."""
+    return DEFAULT_VOICE if getattr(config, "speakers", 0) else DEFAULT_VOICE_UNTOLD
+
+
+def resolve_voices(options: GenerateOptions, vocabulary: Vocabulary, config: ModelConfig) -> Voices | None:
+    """Look up whose voices are to be strengthened; None if nobody's.
+
+    Where there is nobody to contrast with, voices are left alone unless a person asks for them.
+
+    Args:
+        options: what was asked for.
+        vocabulary: the model's.
+        config: the model's sizes.
+
+    Raises:
+        UsageError: a name is not that of a speaker with a token, or such speakers are too few.
+    """
+    others = contrasts(vocabulary)
+    if (options.voice or options.voices) and not any(others.values()):
+        raise UsageError(
+            "This model knows fewer than two speakers well enough to tell their voices apart.",
+            "Leave --voice out.",
+        )
+    strength = default_voice(config) if options.voice is None else options.voice
+    strengths = dict.fromkeys(others, strength)
+    for name, own_strength in options.voices.items():
+        strengths |= dict.fromkeys(_cues_of(name, vocabulary), own_strength)
+    guided = {id_: each for id_, each in strengths.items() if each and others[id_]}
+    return Voices(guided, others, vocabulary.layout_size) if guided else None
+
+
+def contrasts(vocabulary: Vocabulary) -> dict[int, tuple[int, ...]]:
+    """Return with whom each speaker is contrasted, as cue tokens: the frequent ones of the same source."""
+    frequent: dict[str | None, list[int]] = {}
+    for token in vocabulary.speaker_tokens:
+        frequent.setdefault(token.source, []).append(token.id)
+    others = {
+        token.id: [id_ for id_ in frequent[token.source][: MOST_OTHERS + 1] if id_ != token.id]
+        for token in vocabulary.speaker_tokens
+    }
+    return {cue: tuple(found[:MOST_OTHERS]) for cue, found in others.items()}
+
+
+def _cues_of(name: str, vocabulary: Vocabulary) -> Iterable[int]:
+    cues = [token.id for token in vocabulary.speaker_tokens_named(tidy_name(name))]
+    if not cues:
+        raise unknown_name("speaker with a voice of their own", name, vocabulary.speakers)
+    return cues
+
+
+class GuidedDecoder(ModelDecoder):
+    """A model that reads B texts, and beside them their contrasts while any voice is strengthened.
+
+    The rows of its state are the B texts, and then their contrasts in the same order. That of a text in which
+    nobody has the word whose voice is strengthened is a copy. A text is paused between lines, where there are
+    no contrasts to save; the saved state is that of a `ModelDecoder`, and how many lines have been opened.
+
+    Args:
+        model: in evaluation mode.
+        batch_size: B.
+        voices: of whom.
+    """
+
+    def __init__(self, model: LanguageModel, batch_size: int, voices: Voices) -> None:
+        super().__init__(model, batch_size)
+        self._voices = voices
+        self._openings = [0] * batch_size
+        self._strength_B = np.zeros(batch_size, np.float32)
+        self._is_contrasted = False
+
+    def read_features(self, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """See `ModelDecoder.read_features`."""
+        features_RTH = [self._read_part(part_BT) for part_BT in self._parts(ids_BT)]
+        own = [part_RTH[: self.batch_size] for part_RTH in features_RTH]
+        features_BTH = torch.cat(own, dim=1) if len(own) > 1 else own[0]
+        logits_BV = self.model.score(features_BTH[:, -1])
+        if self._is_contrasted:
+            contrasts_BH = features_RTH[-1][self.batch_size :, -1]
+            logits_BV = self._guided(logits_BV, features_BTH[:, -1], contrasts_BH)
+        return features_BTH, logits_BV
+
+    def state(self) -> dict[str, Tensor]:
+        """See `Decoder.state`."""
+        own = {name: tensor[:, : self.batch_size] for name, tensor in super().state().items()}
+        return {**own, "voice.openings": torch.tensor(self._openings)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """See `Decoder.restore`; a state that was saved without voices will do."""
+        openings = state.get("voice.openings", torch.zeros(self.batch_size, dtype=torch.int64))
+        if openings.shape != (self.batch_size,):
+            raise ValueError("the state has another number of sequences")
+        super().restore(state)
+        self._openings = openings.tolist()
+        self._strength_B[:] = 0
+        self._is_contrasted = False
+
+    def _parts(self, ids_BT: Tensor) -> Sequence[Tensor]:
+        """Cut a text before each step at which a line is opened in any sequence."""
+        if ids_BT.shape[1] == 1:
+            return [ids_BT]
+        places = (ids_BT < self._voices.layout_size).any(0).nonzero()[:, 0].tolist()
+        return [part_BT for part_BT in ids_BT.tensor_split(places, dim=1) if part_BT.shape[1]]
+
+    def _read_part(self, ids_BT: Tensor) -> Tensor:
+        """Read a part, of which only the first step may open lines: `features_RTH`."""
+        first = ids_BT[:, 0].tolist()
+        opening = [row for row, id_ in enumerate(first) if id_ < self._voices.layout_size]
+        contrasts = self._open(opening, first) if opening else {}
+        ids_RT = ids_BT
+        if self._is_contrasted:
+            ids_RT = torch.cat([ids_BT, ids_BT])
+            for row, cue in contrasts.items():
+                ids_RT[self.batch_size + row, 0] = cue
+        features_RTH, self._state = self.model.features(ids_RT, self._state)
+        return features_RTH
+
+    def _open(self, opening: Sequence[int], first: Sequence[int]) -> dict[int, int]:
+        """Begin the contrasts of some sequences anew; return which cues those with a voice are to read."""
+        cues = {}
+        for row in opening:
+            self._openings[row] += 1
+            self._strength_B[row] = strength = self._voices.strengths.get(first[row], 0)
+            if strength:
+                others = self._voices.others[first[row]]
+                cues[row] = others[self._openings[row] % len(others)]
+        own = range(self.batch_size)
+        was_contrasted, self._is_contrasted = self._is_contrasted, bool(self._strength_B.any())
+        rows = [*own]
+        if self._is_contrasted:
+            rows += [row + self.batch_size if was_contrasted and row not in opening else row for row in own]
+        rows_R = torch.tensor(rows, device=self.device)
+        self._state = tuple(tensor.index_select(1, rows_R) for tensor in self._state)
+        return cues
+
+    def _guided(self, logits_BV: Tensor, features_BH: Tensor, contrasts_BH: Tensor) -> Tensor:
+        """Strengthen what the features of each text expect, and its contrast's do not: `logits_BV`."""
+        scores_BV = logits_BV.float().cpu().numpy()
+        text_BV = scores_BV[:, self._voices.layout_size :]
+        is_plausible_BV = text_BV >= text_BV.max(-1, keepdims=True) + _LEAST
+        rows_N, places_N = np.divmod(np.flatnonzero(is_plausible_BV), text_BV.shape[1])
+        margins_N = self.model.margins(
+            features_BH,
+            contrasts_BH,
+            torch.from_numpy(rows_N).to(self.device),
+            torch.from_numpy(places_N + self._voices.layout_size).to(self.device),
+        )
+        added_N = self._strength_B.take(rows_N) * margins_N.float().cpu().numpy()
+        text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], added_N, rows_N)
+        return torch.from_numpy(scores_BV).to(self.device)
+
+
+def strengthened(
+    scores_N: NDArray[np.float32], margins_N: NDArray[np.float32], rows_N: NDArray[np.int64]
+) -> NDArray[np.floating[Any]]:
+    """Add margins to scores; in each row, the sum of the probabilities stays.
+
+    Args:
+        scores_N: of some tokens of some rows, one at least of each row.
+        margins_N: what is added.
+        rows_N: the row of each.
+    """
+    with np.errstate(all="ignore"):  # a model gone wrong scores with infinities and what is no number
+        weights_N = np.exp(scores_N - scores_N.max(initial=-np.inf), dtype=np.float64)
+        before_B = np.bincount(rows_N, weights_N)
+        after_B = np.bincount(rows_N, weights_N * np.exp(margins_N, dtype=np.float64))
+        shift_B = np.log(before_B / after_B)
+    return scores_N + margins_N + shift_B.take(rows_N)
