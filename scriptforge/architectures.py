@@ -24,6 +24,7 @@ class Suggestion:
         relative_speed: operations that it makes in the time that an LSTM takes for one.
         learning_rate_multiplier: how many times as long as those of an LSTM its orthogonal steps are.
         dropout_between: the share of units dropped between layers, as a part of that before the head.
+        has_members: whether it can be trained in several members.
         hidden_sizes: what H may be, smallest first.
         little_text_size: H where there is little text.
         unknown_time_size: H where the time is not known.
@@ -36,6 +37,7 @@ class Suggestion:
     relative_speed: float = 1.0
     learning_rate_multiplier: float = 1.0
     dropout_between: float = 0.0
+    has_members: bool = False
     hidden_sizes: tuple[int, ...] = (128, 192, 256, 384, 512, 640, 768, 896, 1024)
     little_text_size: int = 256
     unknown_time_size: int = 512
@@ -101,13 +103,20 @@ _TRANSFORMER_LAYERS = 4
 
 ARCHITECTURES: dict[str, Architecture] = {
     "lstm": Architecture(
-        label="LSTM", **_RECURRENT, runs_in_browser=True, suggestion=Suggestion(input_matrices=4)
+        label="LSTM",
+        **_RECURRENT,
+        runs_in_browser=True,
+        suggestion=Suggestion(input_matrices=4, has_members=True),
     ),
     "gru": Architecture(
-        label="GRU", **_RECURRENT, suggestion=Suggestion(input_matrices=3, relative_speed=0.5)
+        label="GRU",
+        **_RECURRENT,
+        suggestion=Suggestion(input_matrices=3, relative_speed=0.5, has_members=True),
     ),
     "rnn": Architecture(
-        label="RNN", **_RECURRENT, suggestion=Suggestion(input_matrices=1, relative_speed=0.3)
+        label="RNN",
+        **_RECURRENT,
+        suggestion=Suggestion(input_matrices=1, relative_speed=0.3, has_members=True),
     ),
     "lstm-attention": Architecture(
         label="LSTM-with-attention",

@@ -28,6 +28,7 @@ Layers = Annotated[int, Field(ge=1, le=8)]
 Heads = Annotated[int, Field(ge=1, le=1024)]
 Memory = Annotated[int, Field(ge=1, le=4096)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+MOST_MEMBERS = 8
 
 
 def _check_architecture(name: str) -> str:
@@ -61,6 +62,12 @@ class Settings(BaseModel):
         None, description="Attention heads (transformer); one for about 32 units if not set."
     )
     memory: Memory = Field(128, description="Steps that attention looks back (lstm-attention, transformer).")
+    members: int = Field(
+        1,
+        ge=1,
+        le=MOST_MEMBERS,
+        description="Networks that learn side by side, each with its share of the units, to be one model.",
+    )
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")
     speaker_embedding: bool = Field(
         True, description="Whether every token comes with who speaks and who spoke before."

@@ -22,6 +22,7 @@ CHANGED: dict[str, Any] = {
     "heads": 3,
     "memory": 99,
     "tied": True,
+    "members": 2,
     "speaker_embedding": False,
     "dropout_input": 0.1,
     "dropout_between": 0.2,

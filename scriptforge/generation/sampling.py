@@ -315,6 +315,7 @@ class Sampler:
         self._history_BW[said_B, -1] = ids_B[said_B]
 
 
+@np.errstate(invalid="ignore")  # infinities of both signs: looked for below
 def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> Scores:
     """Return the scores of what may come, as numbers even if a model scores with infinities or NaN."""
     # Of a mask that looks like chance, as that of whole words does, adding is five times as fast as choosing.

@@ -19,12 +19,14 @@ from scriptforge.config import Settings
 from scriptforge.errors import RunError, UsageError, unknown_name
 from scriptforge.models.base import LanguageModel, ModelConfig, State, TrainableModel
 from scriptforge.models.inference.linear import HINT_WITHOUT_INT8, Arithmetic, InferenceModel
+from scriptforge.models.members import Members
 from scriptforge.validation import first_problem
 
 __all__ = [
     "Arithmetic",
     "InferenceModel",
     "LanguageModel",
+    "Members",
     "ModelConfig",
     "State",
     "TrainableModel",
@@ -36,8 +38,14 @@ __all__ = [
 ]
 
 
-def build(config: ModelConfig) -> TrainableModel:
-    """Build the untrained model that a config describes."""
+def build(config: ModelConfig, members: int = 1) -> TrainableModel:
+    """Build the untrained model that a config describes, perhaps divided into `Members`.
+
+    Raises:
+        UsageError: it cannot be divided into as many.
+    """
+    if members > 1:
+        return Members(config, members)
     model: TrainableModel = ARCHITECTURES[config.arch].model_class()(config)
     return model
 

@@ -121,6 +121,10 @@ class TrainableModel(nn.Module, LanguageModel):
         """
         return {}
 
+    def whole(self) -> "TrainableModel":
+        """Return the model that is saved and used, with the weights as they are now: itself, in general."""
+        return self
+
 
 def detach(state: State) -> State:
     """Return the same numbers cut off from the graph that made them, where back-propagation ends."""

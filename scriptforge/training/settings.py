@@ -34,6 +34,13 @@ _SHARE_OF_STEPS = 0.7
 _DROPOUTS = ((3, 0.1, 0.0), (12, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
 """Up to how many epochs: the share of units dropped, and of recurrent connections."""
 
+_MEMBERS = 2
+_EPOCHS_OF_ONE = 12.0
+"""How often one network reads the text in the time before it had better be two, each half as often."""
+
+_EPOCHS_REMEMBERED = 6.0
+"""In how many epochs matrices that take orthogonal steps decay to 1/e, at their average rate."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -57,60 +64,107 @@ def suggest_settings(tokens: int, vocabulary_size: int, machine: Machine, known:
         tokens: tokens in the training split.
         vocabulary_size: V.
         machine: what computes.
-        known: what was asked for; of it, the architecture and the length of the training decide.
+        known: what was asked for; of it, the architecture and the length of the training decide, and whether
+            the number of members was named, or sizes.
     """
     is_large = vocabulary_size > _LARGE_VOCABULARY
     is_little = tokens < _LITTLE_TEXT
     on_cpu = machine.accelerator == "cpu"
     suggestion = ARCHITECTURES[known.arch].suggestion
-    hidden_size, reachable = _suggest_size(suggestion, tokens, vocabulary_size, known.minutes, machine)
-    epochs = reachable if known.epochs is None else known.epochs
+    members, hidden_size, tokens_read = _suggest_network(suggestion, tokens, vocabulary_size, known, machine)
+    epochs = math.inf if is_little and known.epochs is None else tokens_read / tokens
     dropout, dropout_recurrent = next(shares for most, *shares in _DROPOUTS if epochs <= most)
-    batch_size = 16 if is_little else 32
-    sequence_length = suggestion.sequence_length if on_cpu else 2 * suggestion.sequence_length
+    batch_size = (16 if is_little else 32) * (1 if on_cpu else 2)
+    sequence_length = suggestion.sequence_length * (1 if on_cpu else 2)
+    sequence_length = max(1, min(sequence_length, tokens // 16))
+    matrix_rate = suggestion.learning_rate_multiplier * (0.01 if is_little else 0.03)
     return {
-        "hidden_size": hidden_size,
-        "embedding_size": _embedding_size(vocabulary_size, hidden_size),
+        "members": members,
+        "hidden_size": members * hidden_size,
+        "embedding_size": members * _embedding_size(vocabulary_size, hidden_size),
         "tied": is_large,
         "dropout_input": dropout if is_large else 0.0,
         "dropout_between": suggestion.dropout_between * dropout,
         "dropout_recurrent": dropout_recurrent,
         "dropout_output": dropout,
-        "batch_size": batch_size if on_cpu else 2 * batch_size,
-        "sequence_length": max(1, min(sequence_length, tokens // 16)),
+        "batch_size": batch_size,
+        "sequence_length": sequence_length,
         "learning_rate": (0.01 if is_little else 0.02) if is_large else 0.005,
-        "matrix_learning_rate": suggestion.learning_rate_multiplier * (0.01 if is_little else 0.03),
+        "matrix_learning_rate": matrix_rate,
+        "matrix_weight_decay": _suggest_decay(matrix_rate, tokens / (batch_size * sequence_length)),
         "precision": machine.precision,
         **suggestion.settings,
     }
 
 
+def _suggest_network(
+    suggestion: Suggestion, tokens: int, vocabulary_size: int, known: Settings, machine: Machine
+) -> tuple[int, int, float]:
+    """Suggest M, the H of each member, and return them with how many tokens each can then read.
+
+    Where a text is read many times, one network gains nothing more by reading it more often: several ones do,
+    each less often.
+    """
+
+    def network(members: int) -> tuple[int, int, float]:
+        size, tokens_read = _suggest_size(suggestion, tokens, vocabulary_size, known, machine, members)
+        return members, size, tokens_read
+
+    if known.model_fields_set & {"members", "hidden_size", "embedding_size"}:
+        return network(known.members)
+    alone = network(1)
+    is_read_often = known.minutes is not None and alone[-1] > _EPOCHS_OF_ONE * tokens
+    return network(_MEMBERS) if is_read_often and suggestion.has_members else alone
+
+
 def _suggest_size(
-    suggestion: Suggestion, tokens: int, vocabulary_size: int, minutes: float | None, machine: Machine
+    suggestion: Suggestion,
+    tokens: int,
+    vocabulary_size: int,
+    known: Settings,
+    machine: Machine,
+    members: int,
 ) -> tuple[int, float]:
-    """Suggest H, and return it with how often the text can then be read.
+    """Suggest the H of each of some members, and return it with how many tokens each can then read.
 
     It is the largest size whose weights before the head read enough tokens in the time to be trained, and
     are not so many that they learn the text by heart.
     """
-    if tokens < _LITTLE_TEXT:
-        return suggestion.little_text_size, math.inf
-    if minutes is None:
-        return suggestion.unknown_time_size, math.inf
-    operations = minutes * 60 * _SHARE_OF_STEPS * suggestion.relative_speed * machine.operations_per_second
 
     def tokens_read(size: int) -> float:
+        if known.minutes is None:
+            assert known.epochs is not None
+            return known.epochs * tokens
+        seconds = known.minutes * 60 * _SHARE_OF_STEPS * suggestion.relative_speed / members
         embedding_size = _embedding_size(vocabulary_size, size)
-        return operations / operations_per_token(suggestion, vocabulary_size, embedding_size, size)
+        operations = operations_per_token(suggestion, vocabulary_size, embedding_size, size)
+        return seconds * machine.operations_per_second / operations
 
     def is_suitable(size: int) -> bool:
         weights = suggestion.count_weights(_embedding_size(vocabulary_size, size), size)
         most = min(tokens_read(size) / _TOKENS_PER_WEIGHT, _MOST_WEIGHTS_PER_TOKEN * tokens)
         return weights <= most
 
-    suitable = [size for size in suggestion.hidden_sizes if is_suitable(size)]
-    size = suitable[-1] if suitable else suggestion.hidden_sizes[0]
-    return size, tokens_read(size) / tokens
+    if tokens < _LITTLE_TEXT:
+        size = suggestion.little_text_size
+    elif known.minutes is None:
+        size = suggestion.unknown_time_size
+    else:
+        suitable = [size for size in suggestion.hidden_sizes if is_suitable(size)]
+        size = suitable[-1] if suitable else suggestion.hidden_sizes[0]
+    return size, tokens_read(size)
+
+
+def _suggest_decay(rate: float, steps_per_epoch: float) -> float:
+    """Return the weight decay with which steps are forgotten after `_EPOCHS_REMEMBERED`.
+
+    A weight is then a mean over the steps of the last epochs. How many epochs are best depends neither on the
+    length of the training nor on the size of the text. The rate is half its peak on average.
+
+    Source: Wang and Aitchison 2024, arXiv:2405.13698.
+    """
+    decay = 2 / (rate * _EPOCHS_REMEMBERED * max(1.0, steps_per_epoch))
+    return float(f"{min(1.0, decay):.2g}")
 
 
 def _embedding_size(vocabulary_size: int, hidden_size: int) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
-from scriptforge.models import State, TrainableModel
+from scriptforge.models import Members, State, TrainableModel
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import Moment, restore
@@ -51,10 +51,11 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
     Raises:
         UsageError: it has no head of which some rows could be left out.
     """
-    if not isinstance(model, HeadedModel):
-        raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
     counts_V = count_tokens(dataset.ids("train"), dataset.vocabulary.size)
-    model.cross_entropy = SampledSoftmax(counts_V, samples)
+    for each in model.members if isinstance(model, Members) else [model]:
+        if not isinstance(each, HeadedModel):
+            raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
+        each.cross_entropy = SampledSoftmax(counts_V, samples)
 
 
 class Stepper:

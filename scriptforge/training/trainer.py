@@ -191,7 +191,7 @@ class Trainer:
         origin = describe_init_from(init_from) if init_from else None
         config = config_from_settings(settings, **dataset.vocabulary.sizes)
         description = describe_run(dataset, settings, config, folder, origin)
-        stepper = Stepper(dataset, _new_model(config, settings.seed), settings, device)
+        stepper = Stepper(dataset, _new_model(config, settings), settings, device)
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
@@ -214,7 +214,7 @@ class Trainer:
         checkpoint, skipped = newest_checkpoint(folder)
         state, identity = read_state(checkpoint)
         settings = description.settings
-        model = _new_model(config_from_json(description.model), settings.seed)
+        model = _new_model(config_from_json(description.model), settings)
         stepper = Stepper(dataset, model, settings, device)
         is_exact = settings.epochs is not None
         notes = [*skipped, *identity_differences(identity, stepper.identity(), is_exact)]
@@ -337,7 +337,7 @@ class Trainer:
         self._stepper.check_numbers(state.step, figures.nats_per_token)
         is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
         if is_best:
-            save_weights(self._stepper.model, self._folder.weights)
+            save_weights(self._stepper.model.whole(), self._folder.weights)
         validation = Validation(
             step=state.step,
             epochs=self._epochs,
@@ -375,9 +375,10 @@ class Trainer:
         """Evaluate the best weights exactly, and write the result into the run's config."""
         stepper, state = self._stepper, self._state
         stepper.threads.settle()
-        load_weights(stepper.model, self._folder.weights)
+        best = stepper.model.whole()
+        load_weights(best, self._folder.weights)
         share = self._validator.share_at_end(state.segment, clock.seconds())
-        evaluation = self._validator.evaluation(share)
+        evaluation = self._validator.evaluation(best, share)
         result = Result(
             best=evaluation,
             share=share,
@@ -421,10 +422,10 @@ def describe_run(
     )
 
 
-def _new_model(config: ModelConfig, seed: int) -> TrainableModel:
+def _new_model(config: ModelConfig, settings: Settings) -> TrainableModel:
     """Build a model whose weights are drawn from a seed: the same ones in every process."""
-    torch.manual_seed(seed)
-    return build(config)
+    torch.manual_seed(settings.seed)
+    return build(config, settings.members)
 
 
 def _clear(folder: RunFolder) -> None:

@@ -42,7 +42,7 @@ def transferred_settings(
             f"Prepare the dataset again with --level {init_from.dataset.level}.",
         )
     config = config_from_json(init_from.model)
-    settings = {"arch": config.arch, **asdict(config)}
+    settings = {"arch": config.arch, "members": 1, **asdict(config)}
     settings = {key: value for key, value in settings.items() if not key.startswith(_FREE)}
     for key, value in settings.items():
         if chosen.get(key, value) != value:

@@ -19,6 +19,7 @@ import numpy as np
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Evaluation, Figures, beginnings, evaluate_split, extent, stream_figures
 from scriptforge.generation.generate import generate
+from scriptforge.models import TrainableModel
 from scriptforge.options import GenerateOptions
 from scriptforge.training.devices import of_first_process
 from scriptforge.training.schedule import TrainingSegment
@@ -111,12 +112,11 @@ class Validator:
     def sample(self) -> str:
         """Return a short text that the model writes now."""
         options = GenerateOptions(length=SAMPLE_TOKENS, seed=self._seed)
-        return generate(self._stepper.model, self._dataset.vocabulary, options)[0].text
+        return generate(self._stepper.model.whole(), self._dataset.vocabulary, options)[0].text
 
-    def evaluation(self, share: float) -> Evaluation:
-        """Return the exact figures on a share of the split."""
-        self._stepper.model.eval()
-        return evaluate_split(self._stepper.model, self._dataset, "validation", share)
+    def evaluation(self, model: TrainableModel, share: float) -> Evaluation:
+        """Return the exact figures of a model on a share of the split."""
+        return evaluate_split(model.eval(), self._dataset, "validation", share)
 
     @cached_property
     def costs(self) -> Costs:
@@ -128,7 +128,7 @@ class Validator:
         share = min(1.0, _PROBE / tokens)
         sample = _seconds(self.sample)
         fast = _seconds(lambda: self.figures(share))
-        exact = _seconds(lambda: self.evaluation(share))
+        exact = _seconds(lambda: self.evaluation(self._stepper.model.whole(), share))
         return Costs(sample, 1.5 * self.checkpoint_seconds, fast / share, exact / share, tokens)
 
     def plan(self, segment: TrainingSegment, *, began: float, share: float | None) -> TrainingSegment:

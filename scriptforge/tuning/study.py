@@ -217,8 +217,8 @@ class Study:
         Raises:
             UsageError: the choices do not go together.
         """
-        length = {"minutes": self.plan.seconds / 60, "validations": VALIDATIONS, "seed": self.plan.seed}
-        asked = length, training_settings(chosen)
+        same = {"minutes": self.plan.seconds / 60, "validations": VALIDATIONS, "seed": self.plan.seed}
+        asked = {**same, "members": 1}, training_settings(chosen)
         tokens = dataset.description.splits["train"].tokens
         suggested = suggest_settings(tokens, dataset.vocabulary.size, self.machine, resolve(*asked))
         return complete(suggested, *asked)

@@ -157,7 +157,7 @@ def test_a_run_begins_with_the_weights_of_another_one(stage: Stage, tmp_path: Pa
 def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = {
         "layers": 2, "hidden_size": 12, "embedding_size": 6, "tied": True, "speaker_embedding": False,
-        "dropout_input": 0.1, "dropout_between": 0.2, "dropout_output": 0.3,
+        "members": 1, "dropout_input": 0.1, "dropout_between": 0.2, "dropout_output": 0.3,
         "batch_size": 3, "sequence_length": 7,
         "dropout_recurrent": 0.25, "sampled_softmax": 8, "reset_probability": 0.5, "optimizer": "muon",
         "learning_rate": 0.001, "matrix_learning_rate": 0.02, "momentum": 0.9, "warmup": 0.1,

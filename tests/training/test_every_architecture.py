@@ -147,6 +147,31 @@ def test_one_layer_and_a_tied_head_end_well(tiny_dataset: Dataset, tmp_path: Pat
     assert evaluate_split(Run(folder).model, tiny_dataset, "validation") == finished.best
 
 
+def test_members_go_on_in_the_same_bits_and_are_one_model_at_the_end(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    chosen = settings("lstm", members=2, layers=1, sampled_softmax=8)
+    whole, parted = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parted")
+    finished = finish(start(tiny_dataset, chosen, whole, "cpu"))
+    answers = iter([False] * 9 + [True])
+    list(start(tiny_dataset, chosen, parted, "cpu", lambda: next(answers)))
+    finish(resume(tiny_dataset, parted, "cpu"))
+    assert left_by(parted) == left_by(whole)
+    run = Run(whole)
+    assert run.model.config.feature_size == 16
+    assert evaluate_split(run.model, tiny_dataset, "validation") == finished.best
+    first, *_, last = map(json.loads, whole.metrics.read_text().splitlines())
+    assert last["nats_per_token"] < first["nats_per_token"] - 0.2
+
+
+@pytest.mark.parametrize("arch", ["lstm-attention", "transformer", "numpy-rnn"])
+def test_other_networks_have_no_members(tiny_dataset: Dataset, tmp_path: Path, arch: str) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(UsageError, match=f"A {arch} cannot be trained in 2 members"):
+        list(start(tiny_dataset, settings(arch, members=2), folder, "cpu"))
+    assert not folder.config.exists()
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_bf16_is_trained_in_where_the_processor_can_and_else_refused(
     tiny_dataset: Dataset, tmp_path: Path, arch: str

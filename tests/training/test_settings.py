@@ -64,14 +64,14 @@ def test_what_counts_is_whether_the_head_is_the_embedding_in_the_end(
     many_words: Dataset, tiny_dataset: Dataset, is_tied: bool
 ) -> None:
     suggested_otherwise = tiny_dataset if is_tied else many_words
-    as_suggested = completed(suggested_otherwise)
+    as_suggested = completed(suggested_otherwise, {"members": 1})
     assert as_suggested.tied != is_tied
     settings = completed(suggested_otherwise, {"hidden_size": 96, "tied": is_tied})
     assert settings.embedding_size == (96 if is_tied else as_suggested.embedding_size)
 
 
 def test_embedding_of_few_tokens_does_not_go_with_the_size(tiny_dataset: Dataset) -> None:
-    as_suggested = completed(tiny_dataset)
+    as_suggested = completed(tiny_dataset, {"members": 1})
     settings = completed(tiny_dataset, {"hidden_size": 96})
     assert not settings.tied
     assert settings.embedding_size == as_suggested.embedding_size

@@ -95,7 +95,34 @@ def test_the_course_has_the_dropout_of_the_course() -> None:
 
 
 def test_a_small_text_gets_a_small_model_however_long_it_trains() -> None:
-    assert suggest(40_000, 1000, minutes=600)["hidden_size"] <= 256
+    suggested = suggest(40_000, 1000, minutes=600)
+    assert suggested["hidden_size"] / suggested["members"] <= 256
+
+
+def test_a_text_that_would_be_read_often_is_read_by_two_half_as_often() -> None:
+    short, long, longest = (suggest(10**6, 70, minutes=minutes) for minutes in (5, 40, 500))
+    assert [each["members"] for each in (short, long, longest)] == [1, 2, 2]
+    alone = suggest(10**6, 70, minutes=20, members=1)
+    assert (long["hidden_size"], long["embedding_size"]) == (2 * alone["hidden_size"], 128)
+    assert long["dropout_output"] == alone["dropout_output"]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"members": 1}, {"hidden_size": 512}, {"arch": "transformer"}, {"minutes": None, "epochs": 50}]
+)
+def test_one_network_learns_where_that_or_its_size_was_asked_for(asked: dict[str, Any]) -> None:
+    assert suggest(10**6, 70, **{"minutes": 60, **asked})["members"] == 1
+
+
+def test_matrices_forget_after_as_many_epochs_whatever_the_text_and_the_time() -> None:
+    short, long, larger = (
+        suggest(10**6, 70, minutes=1),
+        suggest(10**6, 70, epochs=90),
+        suggest(10**7, 70, epochs=1),
+    )
+    decays = [each["matrix_weight_decay"] for each in (short, long, larger)]
+    assert decays[0] == decays[1] == pytest.approx(10 * decays[2], rel=0.05)
+    assert suggest(100, 70, epochs=1)["matrix_weight_decay"] == 1
 
 
 def test_a_large_vocabulary_shares_its_embedding_with_the_head() -> None:

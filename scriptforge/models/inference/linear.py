@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scriptforge.config import MOST_MEMBERS
 from scriptforge.errors import UsageError
 from scriptforge.models.base import LanguageModel, State
 from scriptforge.models.layers import HeadedModel
@@ -122,6 +123,29 @@ def prepare_product(weight_MK: Tensor, bias_M: Tensor | None, arithmetic: Arithm
     return _Exact(weight_MK, bias_M) if arithmetic == "fp32" else _Rounded(weight_MK, bias_M)
 
 
+def prepare_hidden_product(weight_GH: Tensor, arithmetic: Arithmetic) -> Product:
+    """Prepare the matrix of a layer's hidden state, some gates of H rows each, one below the other.
+
+    Where `Members` have left every gate block-diagonal, only the blocks are multiplied.
+    """
+    for count in range(MOST_MEMBERS, 1, -1):
+        blocks = _blocks(weight_GH, count)
+        if blocks is not None:
+            return _Diagonal(blocks, arithmetic)
+    return prepare_product(weight_GH, None, arithmetic)
+
+
+def _blocks(weight_GH: Tensor, count: int) -> list[Tensor] | None:
+    """Return so many matrices, each with its block of every gate; None if there is anything beside them."""
+    size, rest = divmod(weight_GH.shape[1], count)
+    if rest:
+        return None
+    gates = weight_GH.view(-1, count, size, count, size)
+    blocks = [gates[:, index, :, index].reshape(-1, size) for index in range(count)]
+    is_all = sum(map(torch.count_nonzero, blocks)) == torch.count_nonzero(weight_GH)
+    return blocks if is_all else None
+
+
 class _Exact:
     """A product in fp32: one or two inputs by BLAS, more by oneDNN with weights packed once."""
 
@@ -165,6 +189,22 @@ class _Rounded:
 
     def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
         return _add_rows(self._multiply(input_RK), rows)
+
+
+class _Diagonal:
+    """A product of a block-diagonal matrix, block by block: each input is read by one of them only."""
+
+    def __init__(self, blocks: Sequence[Tensor], arithmetic: Arithmetic) -> None:
+        self._size = blocks[0].shape[1]
+        self._products = [prepare_product(each, each.new_zeros(len(each)), arithmetic) for each in blocks]
+
+    def __call__(self, input_RK: Tensor, rows: Sequence[Tensor] = ()) -> Tensor:
+        parts = input_RK.split(self._size, dim=1)
+        outputs = [
+            multiply(part).view(len(part), -1, 1, self._size)
+            for multiply, part in zip(self._products, parts, strict=True)
+        ]
+        return _add_rows(torch.cat(outputs, dim=2).flatten(1), rows)
 
 
 def _add_rows(output_RM: Tensor, rows: Sequence[Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ on repacking them, and on a dozen small operations a layer. The layers here
 - keep what a token adds to the first layer's gates: for the first tokens, which are the most frequent ones in
   a vocabulary of words, from the start, and for any other once it has come,
 - join the two weights of every further layer, so that a step is one product a layer,
+- leave out what is zero in a first layer that was trained in members,
 - arrange the gates so that one hyperbolic tangent serves all that are logistic.
 
 What is not a product is done in NumPy, whose small calls take a third of the time of PyTorch's.
@@ -23,7 +24,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scriptforge.models.base import State
-from scriptforge.models.inference.linear import Arithmetic, InferenceModel, prepare_product
+from scriptforge.models.inference.linear import (
+    Arithmetic,
+    InferenceModel,
+    prepare_hidden_product,
+    prepare_product,
+)
 from scriptforge.models.inference.speakers import InferenceSpeakers, Numbers
 from scriptforge.models.layers import HeadedModel
 from scriptforge.models.recurrent import Recurrent
@@ -74,7 +80,7 @@ class Layers:
         self._inputs = _Inputs(model.embedding.weight.detach(), inputs[0], biases[0])
         embedding = model.speaker_embedding
         self.speakers = InferenceSpeakers(embedding, inputs[0]) if embedding is not None else None
-        self._steps = [prepare_product(hiddens[0], None, arithmetic)]
+        self._steps = [prepare_hidden_product(hiddens[0], arithmetic)]
         for input_GH, hidden_GH, bias_G in zip(inputs[1:], hiddens[1:], biases[1:], strict=True):
             self._steps.append(prepare_product(torch.cat([input_GH, hidden_GH], dim=1), bias_G, arithmetic))
 
