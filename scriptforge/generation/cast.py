@@ -216,7 +216,7 @@ class CastConstraint:
         first = _Roster([cast.next_speaker], vocabulary) if cast.next_speaker else self._everybody
         self._sequences = [_Sequence(first) for _ in range(batch_size)]
         self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
-        self._unspoken = frozenset({vocabulary.heading, vocabulary.action, vocabulary.transition})
+        self._unspoken = frozenset(vocabulary.unspoken)
         self._unspoken_V = torch.zeros(vocabulary.size, dtype=torch.bool)
         self._unspoken_V[list(self._unspoken)] = must_speak
 

@@ -163,7 +163,7 @@ class Generation:
             Grammar(vocabulary),
             _rules(options, vocabulary),
             _constraints(self._copy_limit, cast, options, vocabulary),
-            Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text)),
+            Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text), vocabulary.unspoken),
             vocabulary.layout_size,
             options.count,
         )

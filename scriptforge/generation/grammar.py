@@ -233,7 +233,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
 
     says_V, end_V = _only(vocabulary, vocabulary.says), _only(vocabulary, vocabulary.end)
     cues = [vocabulary.cue, *(token.id for token in vocabulary.speaker_tokens)]
-    kinds_V = _only(vocabulary, vocabulary.heading, vocabulary.action, vocabulary.transition, *cues)
+    kinds_V = _only(vocabulary, *vocabulary.unspoken, *cues)
 
     allowed_PV = np.zeros((len(GrammarState), vocabulary.size), dtype=np.bool_)
     allowed_PV[GrammarState.OPENING] = kinds_V

@@ -5,8 +5,13 @@ token by setting its score to minus infinity, and never forbids the last one lef
 filters see only those tokens that they could keep. For so little work NumPy is faster than PyTorch. The
 module knows nothing of models, and of tokens only which are text.
 
-Shape letters: B sequences of the batch, V vocabulary, N tokens looked at, K the best of them, R numbers drawn
-ahead or n-grams, W remembered tokens, n tokens in an n-gram, T steps.
+Temperature and filters decide which word comes, whether the line ends and who speaks then. Whether anybody
+does is drawn as the model says: a heading opens one line in a hundred, and in a draw from what is likely it
+would never come.
+
+Shape letters: B sequences of the batch, L layout tokens, V vocabulary, N tokens looked at, K the best of
+them, R numbers drawn ahead, n-grams or rows looked at, U unspoken tokens, W remembered tokens, n tokens in an
+n-gram, T steps.
 """
 
 import math
@@ -41,12 +46,13 @@ class BatchRNG:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._draw_ahead()
 
-    def uniform(self) -> NDArray[np.float64]:
-        """Return the next number of each sequence, `(B, 1)` in 0 ≤ x < 1."""
+    def uniform(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the next two numbers of each sequence, `(B, 1)` each, in 0 ≤ x < 1."""
         if self._next == _DRAWN_AHEAD:
             self._draw_ahead()
         self._next += 1
-        return self._numbers_BR[:, self._next - 1 : self._next]
+        first_B1, second_B1 = self._numbers_2BR[:, :, self._next - 1 : self._next]
+        return first_B1, second_B1
 
     def rollback(self) -> None:
         """Let the last numbers come again; at most once after each `uniform`."""
@@ -70,8 +76,8 @@ class BatchRNG:
     def _draw_ahead(self) -> None:
         """Draw numbers ahead; those of one sequence never depend on the size of the batch."""
         self._before = torch.stack([generator.get_state() for generator in self._generators])
-        numbers = [torch.rand(_DRAWN_AHEAD, generator=each) for each in self._generators]
-        self._numbers_BR = torch.stack(numbers).double().numpy()
+        numbers = [torch.rand(2, _DRAWN_AHEAD, generator=each) for each in self._generators]
+        self._numbers_2BR = torch.stack(numbers, dim=1).double().numpy()
         self._next = 0
 
 
@@ -229,16 +235,25 @@ class Sampler:
     Args:
         options: of which those of sampling are read.
         seeds: one for each sequence; its draws do not depend on the size of the batch.
-        is_text_V: which tokens are text; the others may repeat freely.
+        is_text_V: which tokens are text; the others, the first ones, are layout.
+        unspoken: layout tokens that open what nobody says.
 
     Attributes:
         rng: what it draws with; all of its state but the ids before, which are to be remembered again.
     """
 
-    def __init__(self, options: GenerateOptions, seeds: Sequence[int], is_text_V: Tensor) -> None:
+    def __init__(
+        self,
+        options: GenerateOptions,
+        seeds: Sequence[int],
+        is_text_V: Tensor,
+        unspoken: Sequence[int] = (),
+    ) -> None:
         self._options = options
         self.rng = BatchRNG(seeds)
         self._is_text_V = is_text_V.numpy()
+        self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
+        self._unspoken_U = np.array(unspoken, np.int64)
         self._filters = _filters(options)
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
@@ -260,7 +275,13 @@ class Sampler:
             ids_B = scores_BV.argmax(-1)
         else:
             least_B1 = _least(scores_BV, self._options)
-            ids_B = self._pick(scores_BV) if least_B1 is None else self._pick_above(least_B1, scores_BV)
+            roll_B1, layout_roll_B1 = self.rng.uniform()
+            ids_B = (
+                self._pick(scores_BV, roll_B1)
+                if least_B1 is None
+                else self._pick_above(least_B1, scores_BV, roll_B1)
+            )
+            self._pick_unspoken(ids_B, scores_BV, layout_roll_B1)
         if self._remembers:
             self._remember(ids_B)
         return torch.from_numpy(ids_B)
@@ -276,31 +297,47 @@ class Sampler:
             for ids_B in ids_TB.numpy():
                 self._remember(ids_B)
 
-    def _pick_above(self, least_B1: Scores, scores_BV: Scores) -> NDArray[np.int64]:
+    def _pick_above(self, least_B1: Scores, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
         """Draw among the tokens whose scores are not below a least one; no filter would keep the others."""
         kept_BV = scores_BV >= least_B1
         if len(scores_BV) == 1:
             ids_N = np.flatnonzero(kept_BV)
-            return ids_N[self._pick(scores_BV[:, ids_N])]
+            return ids_N[self._pick(scores_BV[:, ids_N], roll_B1)]
         rows_N, ids_N = np.divmod(np.flatnonzero(kept_BV), scores_BV.shape[-1])
         if len(ids_N) > _MOST_KEPT * scores_BV.size:
-            return self._pick(scores_BV)
+            return self._pick(scores_BV, roll_B1)
         counts_B = np.bincount(rows_N, minlength=len(scores_BV))
         places_N = np.arange(len(ids_N)) - np.repeat(counts_B.cumsum() - counts_B, counts_B)
         ids_BN = np.zeros((len(scores_BV), counts_B.max()), dtype=np.int64)
         ids_BN[rows_N, places_N] = ids_N
         scores_BN = np.full(ids_BN.shape, -np.inf, dtype=np.float32)
         scores_BN[rows_N, places_N] = scores_BV[rows_N, ids_N]
-        return np.take_along_axis(ids_BN, self._pick(scores_BN)[:, None], -1)[:, 0]
+        return np.take_along_axis(ids_BN, self._pick(scores_BN, roll_B1)[:, None], -1)[:, 0]
 
-    def _pick(self, scores_BN: Scores) -> NDArray[np.int64]:
-        """Filter, and draw by inverting the cumulative distribution at one uniform number a sequence."""
+    def _pick(self, scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:
+        """Filter, and draw."""
         for apply in self._filters:
             scores_BN = apply(scores_BN)
-        cumulative_BN = np.exp(scores_BN).cumsum(-1, dtype=np.float64)
-        threshold_B1 = self.rng.uniform() * cumulative_BN[:, -1:]
-        places_B: NDArray[np.int64] = (cumulative_BN <= threshold_B1).sum(-1)
-        return places_B
+        return _inverted(scores_BN, roll_B1)
+
+    def _pick_unspoken(self, ids_B: NDArray[np.int64], scores_BV: Scores, roll_B1: Scores) -> None:
+        """Where layout was drawn, draw as the model says whether it is unspoken: overwrite its id."""
+        rows = np.flatnonzero(ids_B < self._layout_size)
+        if not (rows.size and self._unspoken_U.size):
+            return
+        scores_RL = scores_BV[rows, : self._layout_size]
+        others_RL = scores_RL.copy()
+        others_RL[:, self._unspoken_U] = -np.inf
+        best_R1 = scores_RL.max(-1, keepdims=True)
+        reached_RU = np.exp(scores_RL[:, self._unspoken_U] - best_R1).cumsum(-1, dtype=np.float64)
+        total_R1 = reached_RU[:, -1:] + np.exp(others_RL - best_R1).sum(-1, keepdims=True)
+        places_R = (reached_RU <= roll_B1[rows] * total_R1).sum(-1)
+        is_unspoken_R = places_R < self._unspoken_U.size
+        was_unspoken_R = np.isin(ids_B[rows], self._unspoken_U)
+        ids_B[rows[is_unspoken_R]] = self._unspoken_U[places_R[is_unspoken_R]]
+        again = was_unspoken_R & ~is_unspoken_R
+        if again.any():
+            ids_B[rows[again]] = self._pick(others_RL[again], roll_B1[rows[again]])
 
     def _discourage_repetition(self, scores_BV: Scores) -> Scores:
         if self._options.repetition_penalty != 1:
@@ -313,6 +350,13 @@ class Sampler:
         said_B = np.flatnonzero(self._is_text_V[ids_B])
         self._history_BW[said_B, :-1] = self._history_BW[said_B, 1:]
         self._history_BW[said_B, -1] = ids_B[said_B]
+
+
+def _inverted(scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:
+    """Draw by inverting the cumulative distribution at one uniform number a sequence."""
+    cumulative_BN = np.exp(scores_BN).cumsum(-1, dtype=np.float64)
+    places_B: NDArray[np.int64] = (cumulative_BN <= roll_B1 * cumulative_BN[:, -1:]).sum(-1)
+    return places_B
 
 
 @np.errstate(invalid="ignore")  # infinities of both signs: looked for below

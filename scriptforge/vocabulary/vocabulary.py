@@ -160,6 +160,11 @@ class Vocabulary:
         return self._layout_id(TRANSITION)
 
     @property
+    def unspoken(self) -> list[int]:
+        """Return the ids that open what nobody says; none in a plain vocabulary."""
+        return [] if self.plain else [self.heading, self.action, self.transition]
+
+    @property
     def cue(self) -> int:
         """Return the id that opens the name of a speaker without a token of their own."""
         return self._layout_id(CUE)

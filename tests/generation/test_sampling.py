@@ -153,6 +153,29 @@ def test_draws_come_as_often_as_the_model_says() -> None:
     assert chi_squared < 18.5  # 1 in 1,000 for four degrees of freedom
 
 
+def test_whether_anybody_speaks_is_as_the_model_says_however_cold_the_draw() -> None:
+    end, heading, jerry, elaine, word = 0.01, 0.04, 0.5, 0.3, 0.15
+    logits_BV = torch.tensor([[end, heading, jerry, elaine, word]]).log().repeat(200, 1)
+    is_text_V = torch.tensor([False, False, False, False, True])
+    options = GenerateOptions(temperature=0.5, min_p=0.2)
+    sampler = Sampler(options, range(200), is_text_V, [1])
+    nothing_BV = torch.zeros(200, 5, dtype=torch.bool)
+    counts = Counter(id_ for _ in range(200) for id_ in sampler.draw(logits_BV, nothing_BV).tolist())
+    lines = counts[1] + counts[2] + counts[3]
+    assert counts[0] == 0
+    assert counts[1] / lines == pytest.approx(heading / (1 - word), abs=0.005)
+    assert counts[2] / (counts[2] + counts[3]) == pytest.approx(jerry**2 / (jerry**2 + elaine**2), abs=0.01)
+
+
+def test_a_kind_that_was_likely_gives_way_to_a_cue_as_often_as_the_model_says() -> None:
+    sampler = Sampler(GenerateOptions(temperature=0.1), range(300), torch.tensor([False] * 3), [0])
+    logits_BV = torch.tensor([[0.6, 0.3, 0.1]]).log().repeat(300, 1)
+    nothing_BV = torch.zeros(300, 3, dtype=torch.bool)
+    counts = Counter(id_ for _ in range(60) for id_ in sampler.draw(logits_BV, nothing_BV).tolist())
+    assert counts[0] / counts.total() == pytest.approx(0.6, abs=0.02)
+    assert counts[2] == 0  # who speaks is drawn as cold as ever
+
+
 def test_temperature_zero_is_the_likeliest() -> None:
     assert draws(GenerateOptions(temperature=0), torch.tensor([0.0, 2.0, 1.0]), seed=1, count=5) == [1] * 5
 
@@ -238,7 +261,7 @@ def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: 
         if options.min_p:
             scores_BV = keep_min_p(scores_BV, options.min_p)
         cumulative_BV = torch.from_numpy(scores_BV).exp().cumsum(-1, dtype=torch.float64)
-        threshold_B1 = torch.from_numpy(rng.uniform()) * cumulative_BV[:, -1:]
+        threshold_B1 = torch.from_numpy(rng.uniform()[0]) * cumulative_BV[:, -1:]
         expected_B = torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0]
         assert sampler.draw(logits_BV, forbidden_BV).tolist() == expected_B.tolist()
 
