@@ -58,6 +58,19 @@ EXAMPLES = {
 
         > CUT TO:
         """,
+    "flush-left": """\
+        INT. BOOTH ONE - MORNING
+        Walt sits at the window.
+        DEE
+        Any cars?
+        WALT
+        Not one.
+        DEE
+        (hopeful)
+        Now?
+        WALT
+        No.
+        """,
     "fdx": """\
         <?xml version="1.0" encoding="UTF-8" standalone="no" ?>
         <FinalDraft DocumentType="Script" Template="No" Version="5">

@@ -34,7 +34,16 @@ _PARENTHETICAL = re.compile(r"\([^()\n]+\)")
 _PARENTHETICAL_BEFORE = re.compile(rf"(?:^|(?<=[.!?…)\]\"'”’—–-] )){_PARENTHETICAL.pattern}(?= \S)")
 """A parenthetical with text behind it, and before it nothing or the end of a sentence."""
 _TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLACK")
+_NO_SPEAKER = re.compile(
+    r"(?:(?:smash |match |jump |hard |quick |flash |time |slow )*(?:cut|dissolve|fade|wipe|iris|flip|segue)s?"
+    r"|back|intercut) (?:to|in|out|up|back|between|with)(?: .*)?"
+    r"|\(?continu(?:ed|ous)\)?|\(?more\)?|the end|end credits|dissolve",
+    re.IGNORECASE,
+)
+"""What leads from scene to scene or page to page: often in capitals, alone on a line, but nobody's name."""
+
 _LONGEST_TRANSITION = 60
+_LONGEST_CAPTION = 60
 _LONGEST_NAME = 40
 _MOST_WORDS_IN_A_NAME = 5
 _NOT_IN_NAMES = frozenset("!?;！？；。，")
@@ -73,8 +82,8 @@ def is_transition(line: str) -> bool:
 def is_name(text: str) -> bool:
     """Return whether a few words may be a speaker's name, not the beginning of a sentence.
 
-    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9` and `Note` may not. The words that only sentences
-    have are English; in other languages, length and punctuation decide.
+    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9`, `Note` and `DISSOLVE TO` may not. The words that
+    only sentences have are English; in other languages, length and punctuation decide.
     """
     words = text.split()
     return (
@@ -85,6 +94,7 @@ def is_name(text: str) -> bool:
         and _NOT_IN_NAMES.isdisjoint(text)
         and (len(words) == 1 or _SENTENCE_WORDS.isdisjoint(word.casefold() for word in words))
         and not is_label(text)
+        and not _NO_SPEAKER.fullmatch(text)
     )
 
 
@@ -96,6 +106,22 @@ def is_label(text: str) -> bool:
 def is_in_capitals(text: str) -> bool:
     """Return whether text has letters, none in lower case; letters without case are capitals: `小明`."""
     return any(map(str.isalpha, text)) and not any(map(str.islower, text))
+
+
+def is_cue_in_capitals(text: str) -> bool:
+    """Return whether stripped text is a name in capitals, and perhaps something in brackets."""
+    name = name_in_cue(text)
+    return is_in_capitals(name) and is_name(name)
+
+
+def name_in_cue(cue: str) -> str:
+    """Return what is printed before the brackets of a cue."""
+    return cue.partition("(")[0].strip()
+
+
+def is_caption(text: str) -> bool:
+    """Return whether stripped text in capitals stands for a heading: `THE KETTLE`."""
+    return text.isupper() and len(text) <= _LONGEST_CAPTION and text[-1] not in ".!?:\"'"
 
 
 def is_bracketed(line: str) -> bool:

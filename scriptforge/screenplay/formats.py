@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
-from scriptforge.screenplay import export, final_draft, fountain, indented, name_line, plain_layouts, xml_play
+from scriptforge.screenplay import (
+    export,
+    final_draft,
+    flush_left,
+    fountain,
+    indented,
+    name_line,
+    plain_layouts,
+    xml_play,
+)
 from scriptforge.screenplay.format import Format, peek
 from scriptforge.screenplay.script import Element, Script, normalise
 
@@ -19,6 +28,7 @@ FORMATS: tuple[Format, ...] = (
     plain_layouts.SHAKESPEARE,
     indented.FORMAT,
     fountain.FORMAT,
+    flush_left.FORMAT,
     plain_layouts.PROSE,
 )
 """In the order in which they are listed, and preferred when their evidence is equal."""

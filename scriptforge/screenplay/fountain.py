@@ -35,6 +35,7 @@ Source: https://fountain.io/syntax
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -46,9 +47,12 @@ from scriptforge.screenplay.format import (
     Part,
     blocks,
     is_act_heading,
+    is_cue_in_capitals,
+    is_name,
     is_scene_heading,
     is_transition,
     join_speech,
+    name_in_cue,
     percentage,
     split_at_parentheticals,
     split_cue_extension,
@@ -61,15 +65,26 @@ from scriptforge.screenplay.fountain_markup import (
     without_marks,
     without_notes,
 )
+from scriptforge.screenplay.name_line import parse_line
 from scriptforge.screenplay.script import Element, Script, normalise, strip_lines
 
 PAGE_BREAK = "==="
 """What parts two scripts in one file; a reader skips it."""
 
+_LINES_TO_BELIEVE = 12
+"""Lines of a paragraph that count as explained by its cue; further ones may be anything."""
+
+_MOST_INDENT_OF_A_CUE = 3
+_FEWEST_SPEECHES_OF_A_LIST = 3
+_SCORE_OF_A_LIST = 0.1
 _KEY = re.compile(r"[^\W\d_][\w -]{0,40}:")
 _TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|date|contact|copyright):", re.I)
 _SCENE_NUMBER = re.compile(r"[\w.-]+")
 _FORCING = ("!", ".", ">", "#", "=", "~")
+_NOT_FORCED = re.compile(r"\.(?:\.|\s+\w)")
+"""Dots that make no heading: several of them, and one that a space parts from its text."""
+
+_DUAL = re.compile(r"\s*\^\s*(?=\(|$)")
 _DROPPED = re.compile(r"#|=(?!=)|={3,}$")
 _PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
 _PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
@@ -77,20 +92,48 @@ _PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Count the paragraphs that are scene headings, cued dialogue or transitions."""
+    """Count the lines that are scene headings, cued dialogue or transitions."""
     paragraphs = list(_paragraphs(head))
-    firsts = [(paragraph[0].strip(), paragraph) for paragraph in paragraphs]
-    headings = sum(len(paragraph) == 1 and is_scene_heading(first) for first, paragraph in firsts)
-    speeches = sum(_is_speech(paragraph) and not is_act_heading(first) for first, paragraph in firsts)
-    transitions = sum(is_transition(first) for first, _ in firsts)
-    share = (headings + speeches + transitions) / max(len(paragraphs), 1)
+    inner = Counter(line.strip() for paragraph in paragraphs for line in paragraph[1:-1])
+    again = frozenset(line for line, count in inner.items() if count > 1 and is_cue_in_capitals(line))
+    speeches = [paragraph for paragraph in paragraphs if _looks_like_speech(paragraph, again)]
+    others = [line.strip() for paragraph in paragraphs if paragraph not in speeches for line in paragraph]
+    headings = sum(map(is_scene_heading, others))
+    transitions = sum(map(is_transition, others))
+    explained = headings + transitions + sum(min(len(each), _LINES_TO_BELIEVE) for each in speeches)
+    share = explained / max(sum(map(len, paragraphs)), 1)
     if title(head):
         return Evidence(max(share, 0.8), "it opens with a title page")
+    names = {_cue(paragraph[0].strip()) for paragraph in speeches}
+    if not headings and _FEWEST_SPEECHES_OF_A_LIST <= len(speeches) == len(names):
+        return Evidence(_SCORE_OF_A_LIST, "it has no scene headings, and no name is above two paragraphs")
     reason = (
-        f"{percentage(speeches, len(paragraphs))} of {len(paragraphs):,} paragraphs are a cue and its "
+        f"{percentage(len(speeches), len(paragraphs))} of {len(paragraphs):,} paragraphs are a cue and its "
         f"dialogue, and {headings} are scene headings"
     )
     return Evidence(max(share, 0.5) if headings and speeches else share, reason)
+
+
+def _looks_like_speech(paragraph: Sequence[str], again: frozenset[str]) -> bool:
+    """Return whether a paragraph is a cue at the left and what is said, and nothing of another layout.
+
+    `again` are the names in capitals that come again inside paragraphs: their speeches have no blank lines.
+    """
+    cue, spoken = paragraph[0], [line.strip() for line in paragraph[1:]]
+    is_at_left = bool(spoken) and _indent(cue) <= _indent(paragraph[1]) + _MOST_INDENT_OF_A_CUE
+    is_name_line = any(parse_line(line).element.kind in ("dialogue", "heading") for line in spoken if line)
+    return (
+        _is_speech(paragraph)
+        and is_at_left
+        and is_name(name_in_cue(_cue(cue.strip())))
+        and not is_act_heading(cue.strip())
+        and not is_name_line
+        and again.isdisjoint(spoken)
+    )
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def title(head: Sequence[str]) -> str:
@@ -147,7 +190,7 @@ def _is_speech(paragraph: Sequence[str]) -> bool:
 
 def _cue(line: str) -> str:
     """Return the cue on a stripped line, without its marks; empty where the line is no cue."""
-    marked = line.removesuffix("^").strip()
+    marked = _DUAL.sub(" ", line, count=1).strip()
     if marked.startswith("@"):
         return without_marks(marked[1:]).strip()
     cue = without_marks(marked)
@@ -179,7 +222,7 @@ def _parse_line(line: str) -> Element:
         return Element("transition", forced)
     if mark in "!~@":
         return Element("action", forced)
-    if mark == "." and not line.startswith(".."):
+    if mark == "." and not _NOT_FORCED.match(line):
         return Element("heading", _without_scene_number(forced))
     text = without_marks(line)
     if is_scene_heading(text):
@@ -275,7 +318,7 @@ def _speech(element: Element) -> list[str]:
 
 def _cues(speaker: str, text: str) -> Iterator[tuple[str, str]]:
     """Yield the ways to write a cue, each with what is left to say under it, the plainest first."""
-    name = escape(speaker, r"\^$")
+    name = escape(speaker, r"\^(?=\s*(?:\(|$))")
     marks = ("", "@") if _PLAIN_CUE.fullmatch(speaker) else ("@",)
     extension, rest = split_cue_extension(text)
     if extension:

@@ -10,128 +10,115 @@
             Cristo?
 
 The margins are found in the text itself: a cue is a line in capitals that is further in than the line below
-it. Lines that were wrapped at the margins are joined again, and so is a speech that a blank line or a page
-break interrupts: `JERRY (CONT'D)` right after JERRY is the rest of it. Artefacts of pages and drafts are
-dropped: page numbers, `(CONTINUED)` and `(MORE)`, scene numbers at both margins, asterisks that mark a
-revision.
+it; where names are in small letters, it is a name that is said to speak more than once. A page may be
+shifted: its lines keep to the margins of the nearest cue. Lines that were wrapped at the margins are joined
+again, and so is a speech that a blank line or a page break interrupts: `JERRY (CONT'D)` right after JERRY is
+the rest of it. Where dialogue stands at the margin of action, a blank line ends it; where there usually is
+one below a cue, the next one does. What is on a title page is action. `typed_page.py` drops what belongs to
+pages and drafts.
 """
 
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from scriptforge.screenplay.format import (
     Evidence,
     Format,
     Parsed,
-    blocks,
     is_act_heading,
+    is_caption,
+    is_cue_in_capitals,
     is_in_capitals,
     is_name,
     is_scene_heading,
     is_transition,
+    name_in_cue,
     peek,
     percentage,
 )
-from scriptforge.screenplay.script import Element, normalise, speaker_key
-
-_NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
-_NUMBERED = re.compile(rf"(?:(?P<left>{_NUMBER})\s+)?(?P<text>\S.*?)(?:\s{{2,}}(?P<right>{_NUMBER}))?")
-_REVISED = re.compile(r"(\S.*?)\s{2,}\*{1,3}")
-_PAGE_ARTEFACT = re.compile(
-    r"\(?CONTINUED\)?:?(?: ?\(\d{1,4}\))?|-*\((?:more|MORE|More|continued|Continued)\)-*|\*"
+from scriptforge.screenplay.script import Element, speaker_key
+from scriptforge.screenplay.typed_page import (
+    Line,
+    Speech,
+    ends_title_page,
+    find_running_heads,
+    has_title_page,
+    page_lines,
 )
-_PAGE_NUMBER = re.compile(r"(?:(?i:page|pg\.|p\.) ?)?-? ?\d{1,4}[A-Z]? ?-?\.?")
-_CONTINUED = re.compile(r"\(\s*cont", re.IGNORECASE)
-_LONGEST_HEADING = 60
-_LONGEST_SPEECH = 100_000
-_WIDEST_LINE = 250
-"""Characters. A wider line is not from a page, and has neither numbers nor marks beside it."""
+
+_TWO_CUES = re.compile(r"(\S.*?)\s{3,}([^\s(].*)")
+_GAP = re.compile(r"\s{2,}")
+_LEAST_INDENT_OF_SMALL_LETTERS = 4
+_WIDEST_DRIFT = 16
+_MOST_LINES_BETWEEN_CUES = 200
 
 
-class _Line(NamedTuple):
-    """A line without white space around it, and the column, counted from 0, at which it begins."""
+class _Pair(NamedTuple):
+    """A cue and the first line that is spoken under it."""
 
-    column: int
-    text: str
+    cue: Line
+    spoken: Line
 
 
 class _Margins(NamedTuple):
-    """The columns at which action, dialogue and cues usually begin; the first two may be equal."""
+    """The columns at which action, dialogue and cues usually begin; the first two may be equal.
+
+    Attributes:
+        is_spaced: whether there usually is a blank line between a cue and what is said.
+    """
 
     action: int
     dialogue: int
     cue: int
+    is_spaced: bool = False
+
+    @property
+    def columns(self) -> tuple[int, int, int]:
+        return self.action, self.dialogue, self.cue
 
     @property
     def dialogue_is_indented(self) -> bool:
         return self.action < self.dialogue
 
-    def is_at_cue(self, line: _Line) -> bool:
+    def is_at_cue(self, line: Line) -> bool:
         """Return whether a line is nearer to the margin of cues than to that of dialogue."""
         return line.column > (self.dialogue + self.cue) / 2
 
-    def is_at_action(self, line: _Line) -> bool:
+    def is_at_action(self, line: Line) -> bool:
         """Return whether a line is nearer to the margin of action than to a margin of dialogue."""
         return self.dialogue_is_indented and line.column <= (self.action + self.dialogue) / 2
+
+    def distance(self, line: Line, shift: int) -> int:
+        """Return how far a line on a page that is shifted is from the nearest margin."""
+        return min(abs(line.column - shift - column) for column in self.columns)
 
 
 _NO_CUES = _Margins(0, 0, sys.maxsize)
 
 
-@dataclass(slots=True)
-class _Speech:
-    """Collects what somebody says under a cue."""
-
-    cue: str
-    lines: list[str] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, line: str) -> None:
-        self.lines.append(line)
-        self.size += len(line)
-
-    def goes_on_under(self, cue: str) -> bool:
-        """Return whether a further cue says that the same speaker goes on in the same way."""
-        speaker, aside = _split_cue(self.cue)
-        same, added = _split_cue(cue)
-        is_same = speaker_key(speaker) == speaker_key(same) and added in ("", aside)
-        return is_same and _CONTINUED.search(cue) is not None and self.size < _LONGEST_SPEECH
-
-    @property
-    def parsed(self) -> Parsed:
-        """Return the speech; a cue under which nothing is said is action."""
-        if self.lines:
-            return Parsed(Element("dialogue", " ".join(self.lines), self.cue))
-        return Parsed(Element("action", self.cue), understood=False)
-
-
-def _split_cue(cue: str) -> tuple[str, str]:
-    """Return the name in a printed cue, and what is in brackets behind it, except for `(CONT'D)`."""
-    element = normalise(Element("dialogue", ":", cue))
-    return (element.speaker, element.text.removesuffix(":")) if element else ("", "")
-
-
 def recognise(head: Sequence[str]) -> Evidence:
     """Count the cues that are further in than their dialogue, and the lines that keep to the margins."""
-    paragraphs = list(_paragraphs(head, _NO_CUES))
-    margins = _find_margins(paragraphs)
+    lines = list(page_lines(head, running_heads=find_running_heads(head)))
+    margins = _find_margins(lines)
     if margins == _NO_CUES:
         return Evidence(0.0, "no name in capitals stands further in than the line below it")
-    lines = [line for paragraph in paragraphs for line in paragraph]
-    kept = sum(line.column in margins for line in lines)
-    cues = sum(_may_be_cue(paragraph[0].text) and len(paragraph) > 1 for paragraph in paragraphs)
-    indented = sum(_dialogue_column(paragraph) is not None for paragraph in paragraphs)
+    kept = sum(line.column in margins.columns for line in _straightened(lines, margins))
+    cues = sum(
+        line.opens and not below.opens and is_cue_in_capitals(line.text) for line, below in pairwise(lines)
+    )
+    indented = sum(1 for _ in _pairs(lines, in_capitals=True, spaced=False))
+    share = min(1.0, indented / cues) if cues and not margins.is_spaced else 1.0
     columns = (
         f"{margins.action} (action), {margins.dialogue} (dialogue) or {margins.cue} (cue)"
         if margins.dialogue_is_indented
         else f"{margins.dialogue} (action and dialogue) or {margins.cue} (cue)"
     )
     reason = f"{percentage(kept, len(lines))} of {len(lines):,} lines begin at column {columns}"
-    return Evidence(kept / len(lines) * indented / cues, reason)
+    return Evidence(kept / len(lines) * share, reason)
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
@@ -141,123 +128,241 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     belongs to it: it is yielded only when another cue, or a line at the margin of action, ends it.
     """
     head, lines = peek(lines)
-    margins = _find_margins(_paragraphs(head, _NO_CUES))
-    speech: _Speech | None = None
-    for paragraph in _paragraphs(lines, margins):
-        is_open = speech is not None and margins.dialogue_is_indented and speech.size < _LONGEST_SPEECH
-        action: list[_Line] = []
-        for line in paragraph:
-            if _is_cue(line, margins):
-                if action:
-                    yield _parse_action(action, margins)
-                    action = []
-                # Under `JERRY (CONT'D)` right after JERRY, the open speech simply goes on.
-                if not (speech and speech.goes_on_under(line.text)):
-                    if speech:
-                        yield speech.parsed
-                    speech = _Speech(line.text)
-                is_open = True
-            elif speech and is_open and not (margins.is_at_action(line) or is_transition(line.text)):
-                speech.add(line.text)
-            else:
-                if speech:
-                    yield speech.parsed
-                    speech = None
-                action.append(line)
-        if action:
-            yield _parse_action(action, margins)
-    if speech:
-        yield speech.parsed
+    heads = find_running_heads(head)
+    first = list(page_lines(head, running_heads=heads))
+    margins = _find_margins(first)
+    columns = () if margins == _NO_CUES else margins.columns
+    reader = _Reader(margins, opens_with_title_page=has_title_page(first))
+    straight = _straightened(page_lines(lines, columns, heads), margins)
+    for line, below in pairwise(chain(straight, [None])):
+        if line:
+            yield from reader.read(line, below)
+    yield from reader.finish()
 
 
-def _paragraphs(lines: Iterable[str], margins: _Margins) -> Iterator[list[_Line]]:
-    """Yield the runs of lines between blank lines, without page artefacts."""
-    for block in blocks(lines):
-        kept = [line for line in map(_without_marks, block) if not _PAGE_ARTEFACT.fullmatch(line.text)]
-        text = [line for line in kept if not _is_page_number(line, margins, is_alone=len(kept) == 1)]
-        if text:
-            yield text
+class _Reader:
+    """Puts lines together to elements.
+
+    Attributes:
+        speech: the one that may go on.
+        beside: a second one that stands to its right, and the column between the two.
+        action: the lines of the paragraph that may go on.
+    """
+
+    def __init__(self, margins: _Margins, opens_with_title_page: bool) -> None:
+        self.margins = margins
+        self.on_title_page = opens_with_title_page
+        self.speech: Speech | None = None
+        self.beside: tuple[Speech, int] | None = None
+        self.action: list[Line] = []
+
+    def read(self, line: Line, below: Line | None) -> Iterator[Parsed]:
+        """Take one more line, with a look at the one below it; yield the elements that it ends."""
+        if self.on_title_page and ends_title_page(line):
+            yield from self._end_action()
+            self.on_title_page = False
+        if self.on_title_page:
+            if line.opens:
+                yield from self._end_action()
+            self.action.append(line)
+        elif two := self._two_cues(line, below):
+            yield from self.finish()
+            left, right, middle = two
+            self.speech, self.beside = Speech(left), (Speech(right), middle)
+        elif self._is_cue(line):
+            yield from self._end_action()
+            # Under `JERRY (CONT'D)` right after JERRY, the open speech simply goes on.
+            if self.beside or not (self.speech and self.speech.goes_on_under(line.text)):
+                yield from self.finish()
+                self.speech = Speech(line.text)
+        elif self.speech and self._goes_on(self.speech, line):
+            self._say(line)
+        else:
+            yield from self._end_speech()
+            yield from self._read_action(line)
+
+    def finish(self) -> Iterator[Parsed]:
+        """Yield what may no longer go on."""
+        yield from self._end_speech()
+        yield from self._end_action()
+
+    def _is_cue(self, line: Line) -> bool:
+        margins = self.margins
+        return (
+            margins.is_at_cue(line)
+            and (
+                is_cue_in_capitals(line.text)
+                or (line.column == margins.cue and is_name(name_in_cue(line.text)))
+            )
+            and not is_transition(line.text)
+            and not is_scene_heading(line.text)
+        )
+
+    def _two_cues(self, line: Line, below: Line | None) -> tuple[str, str, int] | None:
+        """Return the names of two who speak side by side, and the column between their speeches."""
+        names = _TWO_CUES.fullmatch(line.text)
+        if not names or not below or below.opens or not _GAP.search(below.text):
+            return None
+        if not (is_cue_in_capitals(names[1]) and is_cue_in_capitals(names[2])) or is_scene_heading(line.text):
+            return None
+        return names[1], names[2], line.column + (names.end(1) + names.start(2)) // 2
+
+    def _goes_on(self, speech: Speech, line: Line) -> bool:
+        if self.beside:
+            return not line.opens
+        if self.margins.is_at_action(line) or is_transition(line.text) or is_scene_heading(line.text):
+            return False
+        if self.margins.dialogue_is_indented:
+            return not speech.is_full or not line.opens
+        return not line.opens or (self.margins.is_spaced and not speech.has_begun)
+
+    def _say(self, line: Line) -> None:
+        if self.speech and not self.beside:
+            self.speech.add(line.text)
+        elif self.speech and self.beside:
+            right, middle = self.beside
+            for text, column in _columns(line, middle):
+                (self.speech if column < middle else right).add(text)
+
+    def _end_speech(self) -> Iterator[Parsed]:
+        if self.speech:
+            yield self.speech.parsed
+        if self.beside:
+            yield self.beside[0].parsed
+        self.speech = self.beside = None
+
+    def _read_action(self, line: Line) -> Iterator[Parsed]:
+        above = self.action[-1] if self.action else None
+        if above and (line.opens or _stands_alone(line) or _stands_alone(above)):
+            is_wrapped = is_scene_heading(above.text) and not line.opens and is_in_capitals(line.text)
+            if not is_wrapped or _stands_alone(line):
+                yield from self._end_action()
+        self.action.append(line)
+
+    def _end_action(self) -> Iterator[Parsed]:
+        if self.action:
+            yield _parse_action(self.action, self.margins, self.on_title_page)
+        self.action = []
 
 
-def _without_marks(printed: str) -> _Line:
-    """Return a line without the numbers and asterisks beside its text."""
-    line = printed.expandtabs()
-    text = line.strip()
-    column = len(line.rstrip()) - len(text)
-    if len(text) > _WIDEST_LINE:
-        return _Line(column, text)
-    revised = _REVISED.fullmatch(text)
-    text = revised[1] if revised else text
-    numbered = _NUMBERED.fullmatch(text)
-    if numbered and (numbered["left"] or numbered["right"]):
-        bare = numbered["text"]
-        if numbered["left"] == numbered["right"] or is_scene_heading(bare) or _PAGE_ARTEFACT.fullmatch(bare):
-            return _Line(column + numbered.start("text"), bare)
-    return _Line(column, text)
+def _columns(line: Line, middle: int) -> Iterator[tuple[str, int]]:
+    """Yield the parts of a line left and right of a column, each with the column at which it begins."""
+    cuts = [gap for gap in _GAP.finditer(line.text) if line.column + gap.end() > middle - 4]
+    cut = min(cuts, key=lambda gap: abs(line.column + gap.end() - middle), default=None)
+    if line.column < middle and cut:
+        yield line.text[: cut.start()], line.column
+        yield line.text[cut.end() :], max(middle, line.column + cut.end())
+    else:
+        yield line.text, line.column
 
 
-def _is_page_number(line: _Line, margins: _Margins, is_alone: bool) -> bool:
-    """Return whether a line is a number between blank lines, or one that is on no margin of text."""
-    is_beside = margins != _NO_CUES and all(abs(line.column - margin) > 1 for margin in margins)
-    return (is_alone or is_beside) and _PAGE_NUMBER.fullmatch(line.text) is not None
+def _straightened(lines: Iterable[Line], margins: _Margins) -> Iterator[Line]:
+    """Yield lines at the columns where they would be if no page was shifted.
+
+    How far a page is shifted shows at its cues. A line between two of them is shifted as the one or the other
+    is, whichever brings it nearer to a margin.
+    """
+    shift = 0
+    waiting: list[Line] = []
+    cue: int | None = None
+    for line in lines:
+        waiting.append(line)
+        if cue is not None and not line.text.startswith("("):
+            drift = line.column - margins.dialogue
+            is_pair = abs(waiting[cue].column - line.column - (margins.cue - margins.dialogue)) <= 1
+            if is_pair and abs(drift) <= _WIDEST_DRIFT:
+                yield from _shifted(waiting[:cue], margins, shift, drift)
+                yield from _shifted(waiting[cue:], margins, drift, drift)
+                shift, waiting = drift, []
+            cue = None
+        if waiting and is_cue_in_capitals(line.text):
+            cue = len(waiting) - 1
+        elif cue is None and len(waiting) > _MOST_LINES_BETWEEN_CUES:
+            yield from _shifted(waiting, margins, shift, shift)
+            waiting = []
+    yield from _shifted(waiting, margins, shift, shift)
 
 
-def _find_margins(paragraphs: Iterable[Sequence[_Line]]) -> _Margins:
-    """Return the commonest pair of columns of dialogue and cue, and the commonest column left of them."""
-    columns: Counter[int] = Counter()
-    pairs: Counter[tuple[int, int]] = Counter()
-    for paragraph in paragraphs:
-        columns.update(line.column for line in paragraph)
-        dialogue = _dialogue_column(paragraph)
-        if dialogue is not None:
-            pairs[dialogue, paragraph[0].column] += 1
+def _shifted(lines: Iterable[Line], margins: _Margins, above: int, below: int) -> Iterator[Line]:
+    if above == below == 0:
+        yield from lines
+        return
+    for line in lines:
+        shift = above if margins.distance(line, above) <= margins.distance(line, below) else below
+        yield line._replace(column=line.column - shift)
+
+
+def _find_margins(lines: Sequence[Line]) -> _Margins:
+    """Return the commonest pair of columns of dialogue and cue, and where the paragraphs of action begin."""
+    pairs, is_spaced = _cues_and_speeches(lines)
     if not pairs:
         return _NO_CUES
-    (dialogue, cue), _ = pairs.most_common(1)[0]
-    action = max(
-        (column for column in columns if column < dialogue), key=columns.__getitem__, default=dialogue
+    columns = Counter((pair.spoken.column, pair.cue.column) for pair in pairs)
+    (dialogue, cue), _ = columns.most_common(1)[0]
+    spoken = {id(line) for pair in pairs for line in pair}
+    opening = Counter(
+        line.column for line in lines if line.opens and line.column <= dialogue and id(line) not in spoken
     )
-    return _Margins(action, dialogue, cue)
+    action = max(opening, key=opening.__getitem__, default=dialogue)
+    return _Margins(action, dialogue, cue, is_spaced)
 
 
-def _dialogue_column(paragraph: Sequence[_Line]) -> int | None:
-    """Return the column of the dialogue, if the paragraph is a cue in capitals and dialogue further out."""
-    cue = paragraph[0]
-    spoken = (line.column for line in paragraph[1:] if not line.text.startswith("("))
-    column = next(spoken, cue.column)
-    return column if column < cue.column and _may_be_cue(cue.text) else None
+def _cues_and_speeches(lines: Sequence[Line]) -> tuple[list[_Pair], bool]:
+    """Return the cues of a text with what is said, and whether blank lines part the two.
+
+    Names in capitals directly above what is said are cues. Of names that stand alone, or are in small
+    letters, there must be more, and people who are said to speak twice.
+    """
+    direct = list(_pairs(lines, in_capitals=True, spaced=False))
+    spaced = _recurring(_pairs(lines, in_capitals=True, spaced=True), speakers=1)
+    small = _recurring(_pairs(lines, in_capitals=False, spaced=False), speakers=2)
+    most = max((direct, spaced, small), key=len)
+    return most, most is spaced and bool(spaced)
 
 
-def _is_cue(line: _Line, margins: _Margins) -> bool:
-    return (
-        margins.is_at_cue(line)
-        and (_may_be_cue(line.text) or (line.column == margins.cue and is_name(_name(line.text))))
-        and not is_transition(line.text)
-        and not is_scene_heading(line.text)
-    )
+def _pairs(lines: Sequence[Line], in_capitals: bool, spaced: bool) -> Iterator[_Pair]:
+    """Yield each name that is further in than what is below it, parentheticals left aside."""
+    for number, cue in enumerate(lines):
+        if not (is_cue_in_capitals(cue.text) if in_capitals else cue.opens and _may_be_small_cue(cue.text)):
+            continue
+        below = lines[number + 1 : number + 5]
+        spoken = next((line for line in below if not line.text.startswith("(")), None)
+        if spoken is None or below[0].opens != spaced:
+            continue
+        indent = cue.column - spoken.column
+        if indent >= (1 if in_capitals else _LEAST_INDENT_OF_SMALL_LETTERS):
+            yield _Pair(cue, spoken)
 
 
-def _may_be_cue(text: str) -> bool:
-    name = _name(text)
-    return is_name(name) and is_in_capitals(name)
+def _recurring(pairs: Iterable[_Pair], speakers: int) -> list[_Pair]:
+    """Return the pairs if so many of their names occur twice or more."""
+    kept = list(pairs)
+    names = Counter(speaker_key(name_in_cue(pair.cue.text)) for pair in kept)
+    return kept if sum(count > 1 for count in names.values()) >= speakers else []
 
 
-def _name(cue: str) -> str:
-    return cue.partition("(")[0].strip()
+def _may_be_small_cue(text: str) -> bool:
+    name = name_in_cue(text)
+    return text[-1] not in ".,:" and is_name(name) and not is_in_capitals(name) and len(name.split()) <= 3
 
 
-def _parse_action(run: Sequence[_Line], margins: _Margins) -> Parsed:
+def _stands_alone(line: Line) -> bool:
+    """Return whether a line is a paragraph by itself, whatever is right above and below it."""
+    return is_scene_heading(line.text) or is_transition(line.text) or line.numbered
+
+
+def _parse_action(run: Sequence[Line], margins: _Margins, on_title_page: bool) -> Parsed:
     text = " ".join(line.text for line in run)
+    if on_title_page:
+        return Parsed(Element("action", text))
     if is_transition(text):
         return Parsed(Element("transition", text))
-    if len(run) == 1 and (is_scene_heading(text) or is_act_heading(text) or _is_caption(text)):
+    if is_scene_heading(run[0].text) and is_in_capitals(run[-1].text):
+        return Parsed(Element("heading", text))
+    if len(run) == 1 and (is_scene_heading(text) or is_act_heading(text) or is_caption(text)):
         return Parsed(Element("heading", text))
     stray = margins.dialogue_is_indented and not margins.is_at_action(run[0])
     return Parsed(Element("action", text), understood=not stray)
-
-
-def _is_caption(text: str) -> bool:
-    return text.isupper() and len(text) <= _LONGEST_HEADING and text[-1] not in ".!?:\"'"
 
 
 FORMAT = Format("indented", "a screenplay whose action, dialogue and cues stand on margins", recognise, parse)

@@ -53,7 +53,14 @@ _STAMP = re.compile(rf"(?:\[{_TIME}(?: ?[AaPp]\.?[Mm]\.?)?\]|\({_TIME}\)|\d{{1,2
 _NICKNAME = re.compile(r"<[@+ ]?([^<>\s]{1,40})>\s+(?=\S)")
 _TIME_OF_DAY = re.compile(r"\d[:：]\s?[0-5]\d(?!\d)")
 _PLACE = re.compile(r"(\[)?(?:setting|location|scene|cut to)\s?:(?P<place>.+?)(?(1)\]\.?)", re.IGNORECASE)
-_FEWEST_CUES_OF_A_LIST = 5
+_SCENE_DATA = re.compile(
+    r"(?:time(?: of day)?|date|day|characters?|cast|present|place|props|weather|season|episode|duration"
+    r"|location|setting)\s?:\s?[^.!?]{1,120}",
+    re.IGNORECASE,
+)
+"""Facts about a scene, as some write them below its heading; a speaker called Time would say sentences."""
+
+_FEWEST_CUES_OF_A_LIST = 4
 _SCORE_OF_A_LIST = 0.1
 _LONGEST_ELEMENT = 100_000
 
@@ -112,7 +119,7 @@ def _parse_cued(line: str) -> Parsed | None:
     if not cue or _TIME_OF_DAY.match(line, cue.end() - 2):
         return None
     name, asides, text = cue["name"].strip(), cue["asides"], line[cue.end() :]
-    if is_label(name):
+    if is_label(name) or _SCENE_DATA.fullmatch(line):
         return Parsed(Element("action", line))
     if not is_name(name):
         return None

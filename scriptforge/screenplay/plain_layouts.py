@@ -22,6 +22,7 @@ from scriptforge.screenplay.format import (
     is_act_heading,
     is_bracketed,
     is_name,
+    is_transition,
     peek,
     percentage,
 )
@@ -36,9 +37,10 @@ _TIMING = re.compile(r"\s*(?:\d{1,2}:)?\d\d:\d\d[.,]\d{3} --> ")
 def recognise_shakespeare(head: Sequence[str]) -> Evidence:
     """Count the paragraphs that open with a name on a line of its own."""
     paragraphs = list(_paragraphs(head, _cues_are_within_blocks(head)))
-    speeches = sum(map(_is_speech, paragraphs))
-    reason = f"{percentage(speeches, len(paragraphs))} of {len(paragraphs):,} paragraphs open with `NAME:`"
-    return Evidence(speeches / len(paragraphs) if paragraphs else 0.0, reason)
+    speeches = [paragraph for paragraph in paragraphs if _is_speech(paragraph)]
+    share = percentage(len(speeches), len(paragraphs))
+    reason = f"{share} of {len(paragraphs):,} paragraphs open with `NAME:`"
+    return Evidence(sum(map(len, speeches)) / max(sum(map(len, paragraphs)), 1), reason)
 
 
 def parse_shakespeare(lines: Iterable[str]) -> Iterator[Parsed]:
@@ -81,6 +83,8 @@ def _parse_other(paragraph: Sequence[str]) -> Parsed:
     text = "\n".join(paragraph).strip()
     if is_act_heading(text):
         return Parsed(Element("heading", text))
+    if is_transition(text):
+        return Parsed(Element("transition", text))
     return Parsed(Element("action", text), is_bracketed(text) or _STAGE_DIRECTION.match(text) is not None)
 
 

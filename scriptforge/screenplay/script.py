@@ -78,6 +78,13 @@ class Script:
 
 
 _CONTINUED = re.compile(r"\(\s*cont(?:['’´`]?d|inued|inuing)?\.?\s*(?:\)|$)", re.IGNORECASE)
+_VOICE = re.compile(
+    r"(?<=\S)(?:(?: +| *[(\[] *)(?P<marked>V ?[./] ?O|O ?[./] ?[SC])\.?| *[(\[] *(?P<open>V ?O|O ?[SC])"
+    r"| +(?P<bare>VO|O[SC])) *\]?$",
+    re.IGNORECASE,
+)
+"""A voice that is not seen, at the end of a cue: `V.O.`, `O/S`, `[o.c.]`, `(V.O`; in capitals also `VO`."""
+
 _NOT_IN_NAMES = str.maketrans("_:：", "   ")
 
 
@@ -88,8 +95,9 @@ def normalise(element: Element) -> Element | None:
     `\n` alone, and each of its lines is stripped and not blank. A heading may be empty; nothing else is. A
     speaker is a name on one line, its words separated by single spaces, without colons and underscores. An
     addition in brackets moves from the cue to the text: `JERRY (O.S.)` saying `Hi.` becomes JERRY saying
-    `(O.S.) Hi.`; `(CONT'D)` is dropped. Dialogue without a speaker is action. Normalising twice changes
-    nothing. The result is None if nothing is left of the element.
+    `(O.S.) Hi.`, as does `JERRY O.S.`, `JERRY O/S` or `JERRY [O.S.]`; `(CONT'D)` is dropped. Dialogue
+    without a speaker is action. Normalising twice changes nothing. The result is None if nothing is left of
+    the element.
     """
     kind, text, speaker = element.kind, element.text, ""
     if kind == "dialogue":
@@ -113,11 +121,21 @@ def _visible(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _split_cue(printed: str) -> tuple[str, str]:
-    """Return the name in a printed cue, and what the cue adds to it in brackets."""
-    cue = " ".join(_visible(printed).translate(_NOT_IN_NAMES).split())
-    cue = _CONTINUED.sub("", cue).strip()
-    name, bracket, aside = cue.partition("(")
-    return (name.strip(), bracket + aside) if aside.endswith(")") else (cue, "")
+    """Return the name in a printed cue, and what the cue adds to it; the name cannot be split again."""
+    name, asides = _visible(printed).translate(_NOT_IN_NAMES), ""
+    while True:
+        before = name
+        name = _CONTINUED.sub("", " ".join(name.split())).strip()
+        voice = _VOICE.search(name)
+        if voice and (not voice["bare"] or name.isupper()):
+            initials = (voice["marked"] or voice["open"] or voice["bare"]).upper()
+            name, asides = name[: voice.start()], f"({initials[0]}.{initials[-1]}.) {asides}"
+        elif name.endswith((")", "]")):
+            bracket = name.find("(" if name.endswith(")") else "[", name[-1] == "]")
+            if bracket >= 0:
+                name, asides = name[:bracket], f"{name[bracket:]} {asides}"
+        if name == before:
+            return name, asides.rstrip()
 
 
 @lru_cache(maxsize=4096)

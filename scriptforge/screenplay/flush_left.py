@@ -1,0 +1,196 @@
+"""Screenplays without margins, as they come out of a PDF or a web page: every line begins at the left.
+
+    INT. DINER - NIGHT
+    They look at the menu.
+    JERRY
+    What is a Monte Cristo?
+
+A cue is a name in capitals alone on a line. The names that come again are found in the beginning of the
+text, and so is where blank lines stand: above cues, as in Fountain; above and below them; or nowhere. Without
+any, a speech goes on until somebody else speaks or a scene begins, and may hold action that nothing tells
+from it. What belongs to pages and drafts is dropped, by `typed_page.py`; Fountain's marks mean nothing here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
+from typing import Literal, NamedTuple
+
+from scriptforge.screenplay.format import (
+    Evidence,
+    Format,
+    Parsed,
+    is_act_heading,
+    is_caption,
+    is_cue_in_capitals,
+    is_in_capitals,
+    is_scene_heading,
+    is_transition,
+    name_in_cue,
+    peek,
+    percentage,
+)
+from scriptforge.screenplay.script import Element, speaker_key
+from scriptforge.screenplay.typed_page import (
+    Line,
+    Speech,
+    ends_title_page,
+    find_running_heads,
+    has_title_page,
+    opens_script,
+    page_lines,
+)
+
+_LINES_TO_BELIEVE = 12
+"""Lines of a speech that count as explained by its cue; further ones may be anything."""
+
+_BONUS = 0.05
+"""What marks of pages add to the score: Fountain has none."""
+
+_ALMOST = 0.99
+_MOST_INDENT = 2
+
+_Where = Literal["above", "around", "nowhere"]
+
+
+class _Layout(NamedTuple):
+    """The names that come again, folded, and where blank lines stand: above cues, around them or nowhere."""
+
+    names: frozenset[str]
+    blanks: _Where
+
+
+def recognise(head: Sequence[str]) -> Evidence:
+    """Count the lines that are cues, speeches, headings or transitions."""
+    printed = sum(1 for line in head if line.strip())
+    lines = list(page_lines(head, running_heads=find_running_heads(head)))
+    layout = _find_layout(lines)
+    headings = sum(is_scene_heading(line.text) for line in lines)
+    if not (len(layout.names) > 1 or (layout.names and headings) or headings > 1):
+        return Evidence(0.0, "no two names in capitals stand on lines of their own again and again")
+    explained = said = cues = 0
+    for line, below in pairwise(chain(lines, [None])):
+        assert line is not None
+        if _is_cue(line, below, layout):
+            explained, said, cues = explained + 1, 0, cues + 1
+        elif opens_script(line):
+            explained, said = explained + 1, _LINES_TO_BELIEVE
+        elif cues and said < _LINES_TO_BELIEVE and _is_said(line, said, layout):
+            explained, said = explained + 1, said + 1
+        else:
+            said = _LINES_TO_BELIEVE
+    is_of_pages = printed > len(lines) or any(line.numbered for line in lines)
+    reason = (
+        f"{percentage(explained, len(lines))} of {len(lines):,} lines are headings, names in capitals "
+        "on lines of their own, or what is said below"
+    )
+    return Evidence(_ALMOST * explained / len(lines) + (_BONUS if is_of_pages else 0), reason)
+
+
+def parse(lines: Iterable[str]) -> Iterator[Parsed]:
+    """Yield speeches and paragraphs of action, each joined to one line."""
+    head, lines = peek(lines)
+    heads = find_running_heads(head)
+    first = list(page_lines(head, running_heads=heads))
+    layout = _find_layout(first)
+    on_title_page = has_title_page(first)
+    speech: Speech | None = None
+    action: list[str] = []
+    for line, below in pairwise(chain(page_lines(lines, running_heads=heads), [None])):
+        assert line is not None
+        on_title_page = on_title_page and not ends_title_page(line)
+        is_cue = not on_title_page and _is_cue(line, below, layout)
+        if speech and not is_cue and _goes_on(speech, line, layout):
+            speech.add(line.text)
+            continue
+        if speech and is_cue and speech.goes_on_under(line.text):
+            continue
+        if speech:
+            yield speech.parsed
+            speech = None
+        if action and (line.opens or is_cue or opens_script(line) or line.numbered):
+            yield Parsed(Element("action", " ".join(action)))
+            action = []
+        if is_cue:
+            speech = Speech(line.text)
+        elif (marked := _marked(line, below)) and not on_title_page:
+            yield marked
+        else:
+            action.append(line.text)
+    if speech:
+        yield speech.parsed
+    if action:
+        yield Parsed(Element("action", " ".join(action)))
+
+
+def _marked(line: Line, below: Line | None) -> Parsed | None:
+    """Return the transition or heading that a line is by itself; None where it is neither."""
+    if is_transition(line.text):
+        return Parsed(Element("transition", line.text))
+    stands_alone = line.opens and (below is None or below.opens)
+    is_heading = is_scene_heading(line.text) or is_act_heading(line.text) or line.numbered
+    return (
+        Parsed(Element("heading", line.text))
+        if is_heading or (stands_alone and is_caption(line.text))
+        else None
+    )
+
+
+def _goes_on(speech: Speech, line: Line, layout: _Layout) -> bool:
+    if opens_script(line) or speech.is_full:
+        return False
+    return not line.opens or (layout.blanks == "around" and not speech.has_begun)
+
+
+def _is_said(line: Line, said: int, layout: _Layout) -> bool:
+    """Return whether a line may belong to a speech of which so many lines have been read."""
+    return not line.opens or (layout.blanks == "around" and said < 2)
+
+
+def _find_layout(lines: Sequence[Line]) -> _Layout:
+    """Return the names that come again, and where the blank lines beside them stand.
+
+    The titles of a book's chapters stand alone twice, once in its table of contents: so without scenes, names
+    that have blank lines around them must come three times.
+    """
+    cues = [
+        (speaker_key(name_in_cue(line.text)), line.opens, below.opens)
+        for line, below in pairwise(lines)
+        if _may_be_cue(line, below)
+    ]
+    often = Counter(name for name, _, _ in cues)
+    has_scenes = any(is_scene_heading(line.text) for line in lines)
+    fewest = 2 if has_scenes or not all(above and below for _, above, below in cues) else 3
+    names = frozenset(name for name, count in often.items() if count >= fewest)
+    known = [(above, below) for name, above, below in cues if name in names]
+    half = len(known) / 2
+    if sum(below for _, below in known) > half:
+        return _Layout(names, "around")
+    return _Layout(names, "above" if sum(above for above, _ in known) >= half else "nowhere")
+
+
+def _may_be_cue(line: Line, below: Line) -> bool:
+    """Return whether a line looks like a cue, and the one below it like what is said."""
+    return (
+        is_cue_in_capitals(line.text)
+        and not line.numbered
+        and not opens_script(line)
+        and not opens_script(below)
+        and line.column <= below.column + _MOST_INDENT
+    )
+
+
+def _is_cue(line: Line, below: Line | None, layout: _Layout) -> bool:
+    if below is None or not _may_be_cue(line, below):
+        return False
+    if speaker_key(name_in_cue(line.text)) in layout.names:
+        return True
+    if layout.blanks == "around":
+        return line.opens and line.text.endswith(")")
+    is_above_speech = not below.opens and not is_in_capitals(below.text)
+    return is_above_speech and (line.opens or layout.blanks == "nowhere")
+
+
+FORMAT = Format(
+    "flush-left", "a screenplay without margins, its names in capitals alone on a line", recognise, parse
+)

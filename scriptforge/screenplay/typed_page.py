@@ -1,0 +1,205 @@
+"""Lines as a typewriter sets them on pages: where each begins, without what belongs to the page or a draft.
+
+Dropped are page numbers and running heads, `(CONTINUED)` and `(MORE)`, the numbers of scenes, beside a
+heading or on a line of their own, and asterisks that mark a revision.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scriptforge.screenplay.format import (
+    Parsed,
+    blocks,
+    is_act_heading,
+    is_in_capitals,
+    is_scene_heading,
+    is_transition,
+)
+from scriptforge.screenplay.script import Element, normalise, speaker_key
+
+_NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
+_NUMBERED = re.compile(
+    rf"(?:(?P<left>{_NUMBER})(?P<left_gap>\s+))?(?P<text>\S.*?)(?:(?P<right_gap>\s+)(?P<right>{_NUMBER}))?"
+)
+_TWO_NUMBERS = re.compile(rf"({_NUMBER})\s+\1")
+_REVISED = re.compile(r"(\S.*?)\s+\*{1,3}")
+_PAGE_ARTEFACT = re.compile(
+    r"\(?CONTINUED\)?:?(?: ?\(\d{1,4}\))?|-*\(\s?(?:more|More|MORE|continued|Continued)\s?\)-*|\*{1,3}"
+)
+_PAGE_NUMBER = re.compile(r"(?:(?i:page|pg\.|p\.) ?)?-? ?\d{1,4}[A-Z]?(?: of \d{1,4})? ?-?\.?")
+_HEAD_OF_A_PAGE = re.compile(r"(?P<text>\S.*?)\s{2,}(?:(?i:page) )?\d{1,4}\.?")
+_SHOT = re.compile(
+    r"(?:(?:ANOTHER |NEW |HIGH |LOW )?ANGLE|BACK TO|CLOSE|E?CU\b|FULL|INSERT|INTERCUT|LONG|MED(?:IUM|\.)"
+    r"|MONTAGE|MOVING|ON\b|OVER\b|P\.?O\.?V\b|REVERSE|SERIES|SHOT|TIGHT|TWO SHOT|VIEW|WIDE)"
+)
+_CREDIT = re.compile(
+    r"(?:(?:original )?(?:screenplay|teleplay|story|script|play)?,? ?(?:written )?by\b.*"
+    r"|(?:first|second|third|final|revised|shooting|production) draft\b.*)",
+    re.IGNORECASE,
+)
+_CONTINUED = re.compile(r"\(\s*cont", re.IGNORECASE)
+_LONGEST_SPEECH = 100_000
+_LONGEST_TITLE_PAGE = 60
+_LONGEST_ON_TITLE_PAGE = 50
+_FEWEST_PAGES = 3
+_WIDEST_LINE = 250
+"""Characters. A wider line is not from a page, and has neither numbers nor marks beside it."""
+
+
+class Line(NamedTuple):
+    """A line of a page.
+
+    Attributes:
+        column: where it begins, counted from 0; tabs are eight wide.
+        text: without white space and marks around it; not empty.
+        opens: whether a blank line, or nothing, is above it.
+        numbered: whether a scene's number stood beside it.
+    """
+
+    column: int
+    text: str
+    opens: bool
+    numbered: bool = False
+
+
+@dataclass(slots=True)
+class Speech:
+    """A speech that goes on: the cue above it and its lines so far."""
+
+    cue: str
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, line: str) -> None:
+        """Take one more line."""
+        self.lines.append(line)
+        self.size += len(line)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether so much has been said that nobody says more at a time."""
+        return self.size >= _LONGEST_SPEECH
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether more has been said than how it is said."""
+        return not all(line.startswith("(") and line.endswith(")") for line in self.lines)
+
+    def goes_on_under(self, cue: str) -> bool:
+        """Return whether a further cue says that the same speaker goes on in the same way."""
+        speaker, aside = _split_cue(self.cue)
+        same, added = _split_cue(cue)
+        is_same = speaker_key(speaker) == speaker_key(same) and added in ("", aside)
+        return is_same and _CONTINUED.search(cue) is not None and not self.is_full
+
+    @property
+    def parsed(self) -> Parsed:
+        """Return the speech; a cue under which nothing is said is action."""
+        if self.lines:
+            return Parsed(Element("dialogue", " ".join(self.lines), self.cue))
+        return Parsed(Element("action", self.cue), understood=False)
+
+
+def _split_cue(cue: str) -> tuple[str, str]:
+    """Return the name in a printed cue, and what is in brackets behind it, except for `(CONT'D)`."""
+    element = normalise(Element("dialogue", ":", cue))
+    return (element.speaker, element.text.removesuffix(":")) if element else ("", "")
+
+
+def page_lines(
+    lines: Iterable[str], columns: Collection[int] = (), running_heads: Collection[str] = ()
+) -> Iterator[Line]:
+    """Yield the lines that are not blank and belong to the script.
+
+    Args:
+        lines: as printed.
+        columns: of the margins of text, where they are known: a number at none of them is that of a page.
+        running_heads: texts that stand before page numbers, as `find_running_heads` finds them.
+    """
+    for block in blocks(lines):
+        kept = [line for printed in block if (line := _without_marks(printed, running_heads))]
+        is_alone = len(kept) == 1
+        opens = True
+        for line in kept:
+            if not _is_page_number(line, columns, is_alone):
+                yield line._replace(opens=opens)
+                opens = False
+
+
+def find_running_heads(head: Sequence[str]) -> frozenset[str]:
+    """Return the texts that stand before a number on three lines or more, a different number on each."""
+    found = {
+        (match["text"], line.split()[-1])
+        for line in head
+        if len(line) <= _WIDEST_LINE and (match := _HEAD_OF_A_PAGE.fullmatch(line.strip()))
+    }
+    pages = Counter(text for text, _ in found)
+    return frozenset(text for text, count in pages.items() if count >= _FEWEST_PAGES)
+
+
+def has_title_page(head: Sequence[Line]) -> bool:
+    """Return whether a credit, `Written by`, stands before the script opens."""
+    for line in head[:_LONGEST_TITLE_PAGE]:
+        if ends_title_page(line):
+            return False
+        if _CREDIT.fullmatch(line.text):
+            return any(map(opens_script, head))
+    return False
+
+
+def ends_title_page(line: Line) -> bool:
+    """Return whether a line is not on a title page: it opens the script, or is as long as lines of text."""
+    return opens_script(line) or len(line.text) > _LONGEST_ON_TITLE_PAGE
+
+
+def opens_script(line: Line) -> bool:
+    """Return whether a line is a heading or a transition: there is none on a title page."""
+    return is_scene_heading(line.text) or is_act_heading(line.text) or is_transition(line.text)
+
+
+def _without_marks(printed: str, running_heads: Collection[str]) -> Line | None:
+    """Return a line without the numbers and asterisks beside its text; None if nothing else is on it."""
+    line = printed.expandtabs()
+    text = line.strip()
+    column = len(line.rstrip()) - len(text)
+    if len(text) > _WIDEST_LINE:
+        return Line(column, text, opens=False)
+    revised = _REVISED.fullmatch(text)
+    if revised and any(map(str.isalnum, revised[1])):
+        text = revised[1]
+    if _PAGE_ARTEFACT.fullmatch(text) or _TWO_NUMBERS.fullmatch(text):
+        return None
+    if running_heads and (head := _HEAD_OF_A_PAGE.fullmatch(text)) and head["text"] in running_heads:
+        return None
+    numbered = _NUMBERED.fullmatch(text)
+    if numbered and (numbered["left"] or numbered["right"]) and _is_beside(numbered):
+        bare = numbered["text"]
+        if _PAGE_ARTEFACT.fullmatch(bare):
+            return None
+        return Line(column + numbered.start("text"), bare, opens=False, numbered=True)
+    return Line(column, text, opens=False)
+
+
+def _is_beside(numbered: re.Match[str]) -> bool:
+    """Return whether the numbers at the ends of a line stand beside its text, and are not part of it."""
+    text = numbered["text"]
+    left_is_far, right_is_far = (len(numbered[gap] or "") > 1 for gap in ("left_gap", "right_gap"))
+    if _PAGE_ARTEFACT.fullmatch(text):
+        return True
+    if numbered["left"] and numbered["left"] == numbered["right"]:
+        return (left_is_far and right_is_far) or is_in_capitals(text) or is_scene_heading(text)
+    if numbered["right"] and not right_is_far:
+        return False
+    if is_scene_heading(text):
+        return True
+    is_shot = is_in_capitals(text) and (left_is_far or _SHOT.match(text) is not None)
+    return numbered["left"] is not None and not numbered["right"] and is_shot
+
+
+def _is_page_number(line: Line, columns: Collection[int], is_alone: bool) -> bool:
+    """Return whether a line is a number between blank lines, or one that is on no margin of text."""
+    is_off = bool(columns) and all(abs(line.column - column) > 1 for column in columns)
+    return (is_alone or is_off) and _PAGE_NUMBER.fullmatch(line.text) is not None
