@@ -13,10 +13,11 @@ from urllib.parse import urlsplit, urlunsplit
 from scriptforge.corpus.cards import HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
 from scriptforge.corpus.download import download, take_snapshot
 from scriptforge.corpus.files import (
+    AnyFile,
     TableFile,
-    TextFile,
     is_table,
     natural_key,
+    open_document,
     open_table,
     open_text,
     sorted_table,
@@ -24,8 +25,10 @@ from scriptforge.corpus.files import (
 from scriptforge.corpus.sources import Source
 from scriptforge.corpus.text_encoding import examine
 from scriptforge.dataset import Origin, OriginFile
+from scriptforge.documents.kinds import kind_of_file
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
+from scriptforge.screenplay.format import BrokenScript
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Corpus:
 
     source: Source
     origin: Origin
-    files: tuple[TextFile | TableFile, ...]
+    files: tuple[AnyFile, ...]
     notes: tuple[str, ...]
     skips_broken: bool = False
 
@@ -66,7 +69,7 @@ class _Found:
 class _Opened:
     """A file that can be read, its record, and what is peculiar about it."""
 
-    file: TextFile | TableFile
+    file: AnyFile
     record: OriginFile
     note: str | None
 
@@ -180,12 +183,16 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
         )
     if not path.is_file():
         raise CorpusError(f"“{name}” is not a file.", "Give a text, a table or a folder of them.")
-    if path.suffix.lower() == ".parquet":
-        try:
-            record = OriginFile(name=name, sha256=sha256_of(path), size=path.stat().st_size, url=None)
-        except OSError as error:
-            raise CorpusError(f"“{name}” cannot be read: {error.strerror}.", "Check the file.") from None
-        return _Opened(open_table(path, name, None), record, None)
+    try:
+        kind = None if is_table(path) else kind_of_file(path)
+        if kind or path.suffix.lower() == ".parquet":
+            record = OriginFile(name=name, sha256=sha256_of(path), size=path.stat().st_size, url=found.url)
+            opened = open_document(path, name, kind, encoding) if kind else open_table(path, name, None)
+            return _Opened(opened, record, None)
+    except BrokenScript as problem:
+        raise problem.named(name) from problem
+    except OSError as error:
+        raise CorpusError(f"“{name}” cannot be read: {error.strerror}.", "Check the file.") from None
     examination = examine(path, name, encoding)
     file = (open_table if is_table(path) else open_text)(path, name, examination)
     record = OriginFile(name=name, sha256=examination.sha256, size=examination.size, url=found.url)
@@ -202,7 +209,7 @@ def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:
     return []
 
 
-def _tables(files: list[TextFile | TableFile], name: str) -> list[TableFile]:
+def _tables(files: list[AnyFile], name: str) -> list[TableFile]:
     tables = [file for file in files if isinstance(file, TableFile)]
     if len(tables) < len(files):
         raise CorpusError(

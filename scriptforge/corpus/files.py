@@ -1,8 +1,8 @@
-"""Texts and tables on this machine, opened so that their lines and rows can be read as often as needed.
+"""Texts, tables and documents on this machine, opened so that they can be read as often as needed.
 
-Neither is ever whole in memory, except a JSON file that is one document. CSV and parquet are read through
-Hugging Face Datasets as a stream, without its cache. Texts and JSON are read directly: Datasets takes lines
-whole, however long they are, does not say in which line a JSON file is broken, and wants all cells of a
+Texts and tables are never whole in memory, except a JSON file that is one document. CSV and parquet are read
+through Hugging Face Datasets as a stream, without its cache. Texts and JSON are read directly: Datasets takes
+lines whole, however long they are, does not say in which line a JSON file is broken, and wants all cells of a
 column to have one type.
 """
 
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scriptforge.corpus.text_encoding import Examination
+from scriptforge.documents.document import Document
+from scriptforge.documents.kinds import DocumentKind
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import silent_hub
 from scriptforge.screenplay.format import BrokenScript
@@ -70,6 +72,24 @@ class TableFile:
     rows: Callable[[], Iterator[Row]]
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentFile:
+    """A document, which is no plain text.
+
+    Attributes:
+        name: what to call it.
+        kind: what it is read as: "docx".
+        read: opens it and returns what it holds. May be called again.
+    """
+
+    name: str
+    kind: str
+    read: Callable[[], Document]
+
+
+AnyFile = TextFile | TableFile | DocumentFile
+
+
 def is_table(path: Path) -> bool:
     """Return whether a file is a table by its name; everything else is a text."""
     return path.suffix.lower() in _BUILDERS
@@ -106,6 +126,11 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
         raise _without_rows(name)
     has_nuls = examination is not None and examination.nuls > 0
     return TableFile(name, tuple(first.column_names), partial(_rows, tables, has_nuls))
+
+
+def open_document(path: Path, name: str, kind: DocumentKind, encoding: str | None) -> DocumentFile:
+    """Return a document of some kind; `encoding` is the codec that a person says its text is in."""
+    return DocumentFile(name, kind.name, partial(kind.read, path, encoding))
 
 
 def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...]) -> TableFile:

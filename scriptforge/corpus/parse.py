@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 
 from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import Corpus, fetch
-from scriptforge.corpus.files import Row, TableFile, TextFile
+from scriptforge.corpus.files import AnyFile, DocumentFile, Row, TableFile, TextFile
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.dataset import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.errors import CorpusError
 from scriptforge.screenplay.format import BrokenScript
-from scriptforge.screenplay.formats import read
+from scriptforge.screenplay.formats import Reading, read
 from scriptforge.screenplay.name_line import rendered_length, write
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import choose_columns, documents, group_texts
@@ -136,9 +136,7 @@ def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
     return parse(fetch(source), plain, Parsing())
 
 
-def _rows(
-    source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing, first: int
-) -> Iterator[ScriptRow]:
+def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: int) -> Iterator[ScriptRow]:
     """Yield the rows of one file, its documents numbered from `first`; what goes wrong names the file."""
     try:
         for title, elements in _documents(source, file, plain, parsing):
@@ -181,7 +179,7 @@ def _held(rows: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
 
 
 def _documents(
-    source: Source, file: TextFile | TableFile, plain: bool, parsing: Parsing
+    source: Source, file: AnyFile, plain: bool, parsing: Parsing
 ) -> Iterator[tuple[str, Iterator[Element | str]]]:
     """Yield the documents of one file: title and elements, or stretches of plain text."""
     if isinstance(file, TableFile):
@@ -193,17 +191,29 @@ def _documents(
             return
         for title, elements in documents(file.rows(), columns):
             yield title, _stretches(f"{line}\n" for line in write(elements)) if plain else _bounded(elements)
-    elif plain:
+        return
+    if plain:
         parsing.met("plain", "")
-        yield PurePath(file.name).stem, _stretches(file.lines())
+        yield PurePath(file.name).stem, _stretches(_lines(file))
     else:
-        known = source.format or (source.card.format if source.card else None)
-        reading = read(file.lines(), known, PurePath(file.name).suffix)
+        reading = _reading(file, source.format or (source.card.format if source.card else None))
         parsing.met(reading.format, reading.reason)
         yield reading.title or PurePath(file.name).stem, _bounded(reading)
         parsing.characters += reading.characters
         parsing.unparsed += reading.unparsed
         parsing.unparsed_examples += reading.unparsed_examples
+
+
+def _lines(file: TextFile | DocumentFile) -> Iterator[str]:
+    if isinstance(file, DocumentFile):
+        return (f"{line}\n" for line in file.read().lines)
+    return file.lines()
+
+
+def _reading(file: TextFile | DocumentFile, asked: str | None) -> Reading:
+    if isinstance(file, DocumentFile):
+        return file.read().read(file.kind, asked)
+    return read(file.lines(), asked, PurePath(file.name).suffix)
 
 
 def _plain_documents(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Iterator[str]]]:

@@ -18,7 +18,7 @@ from scriptforge.screenplay import (
     plain_layouts,
     xml_play,
 )
-from scriptforge.screenplay.format import Format, peek
+from scriptforge.screenplay.format import Format, Parsed, peek
 from scriptforge.screenplay.script import Element, Script, normalise
 
 FORMATS: tuple[Format, ...] = (
@@ -63,20 +63,20 @@ class Reading:
         unparsed_examples: the first few different texts that were kept as action.
     """
 
-    def __init__(self, format: Format, reason: str, title: str, lines: Iterable[str]) -> None:
-        self.format = format.name
+    def __init__(self, format: str, reason: str, title: str, parsed: Iterable[Parsed]) -> None:
+        self.format = format
         self.reason = reason
         self.title = title
         self.characters = 0
         self.unparsed = 0
         self.unparsed_examples: list[str] = []
-        self._elements = self._normalised(format, lines)
+        self._elements = self._normalised(parsed)
 
     def __iter__(self) -> Iterator[Element]:
         return self._elements
 
-    def _normalised(self, format: Format, lines: Iterable[str]) -> Iterator[Element]:
-        for printed, understood in format.parse(lines):
+    def _normalised(self, parsed: Iterable[Parsed]) -> Iterator[Element]:
+        for printed, understood in parsed:
             element = normalise(printed)
             if element is None:
                 continue
@@ -107,7 +107,9 @@ def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> R
     head, lines = peek(_single_lines(lines))
     chosen, reason = _choose(head, format, suffix)
     beginning, lines = peek(lines, chosen.title_within)
-    return Reading(chosen, reason[0].upper() + reason[1:] + ".", chosen.title(beginning), lines)
+    return Reading(
+        chosen.name, reason[0].upper() + reason[1:] + ".", chosen.title(beginning), chosen.parse(lines)
+    )
 
 
 def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format, str]:

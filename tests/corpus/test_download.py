@@ -9,6 +9,7 @@ from support.web_server import Web
 from scriptforge.corpus.cards import WebFile, WebFiles
 from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TextFile
+from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
@@ -126,5 +127,6 @@ def test_offline_means_that_nothing_is_asked(web: Web, monkeypatch: pytest.Monke
 
 def test_a_web_page_is_not_taken_for_a_script(web: Web) -> None:
     web.files["/show.txt"] = b"<!DOCTYPE html>\n<p>Sign in</p>\n"
-    with pytest.raises(CorpusError, match="it is a web page"):
-        fetch(source(WebFile(url=f"{web.address}/show.txt")))
+    fetched = fetch(source(WebFile(url=f"{web.address}/show.txt")))
+    with pytest.raises(CorpusError, match=r"“show.txt” is a web page on which nobody speaks"):
+        list(parse(fetched, False, Parsing()))

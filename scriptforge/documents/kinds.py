@@ -1,0 +1,166 @@
+"""The kinds of documents: how a file is known to be one, how it is read, and which can be written.
+
+A file is what it begins with, whatever its name says: an archive is told by its members. Knows nothing of
+where files come from.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scriptforge.documents import pdf, pdf_page, rich_text, web_page, word, writing_programs
+from scriptforge.documents.document import Document, open_archive
+from scriptforge.errors import unknown_name
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.formats import WRITERS, write_several
+from scriptforge.screenplay.formats import write as write_text
+from scriptforge.screenplay.script import Script
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentKind:
+    """A kind of documents.
+
+    Attributes:
+        name: what a script in it is said to be read as.
+        description: one line that says what such files are.
+        suffixes: that they usually have.
+        read: opens a file, given the encoding that a person says its text is in, and returns what it holds.
+    """
+
+    name: str
+    description: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, str | None], Document]
+
+
+WORD = DocumentKind(
+    "docx", "Word's documents, by their styles or their layout", (".docx", ".docm", ".dotx"), word.read
+)
+PDF = DocumentKind("pdf", "PDFs with text in them, by where it stands on the page", (".pdf",), pdf.read)
+RICH_TEXT = DocumentKind("rtf", "Rich Text Format, by styles or layout", (".rtf",), rich_text.read)
+WEB_PAGE = DocumentKind(
+    "html", "web pages, what surrounds the script being cut", (".html", ".htm", ".xhtml"), web_page.read
+)
+HIGHLAND = DocumentKind("highland", "documents of Highland", (".highland",), writing_programs.read_highland)
+FADE_IN = DocumentKind("fadein", "documents of Fade In", (".fadein",), writing_programs.read_fade_in)
+OPEN_SCREENPLAY = DocumentKind(
+    "osf", "Open Screenplay Format, in XML", (".osf",), writing_programs.read_open_screenplay
+)
+CELTX = DocumentKind("celtx", "projects of Celtx on the desktop", (".celtx",), writing_programs.read_celtx)
+TRELBY = DocumentKind("trelby", "documents of Trelby", (".trelby",), writing_programs.read_trelby)
+KINDS = (WORD, PDF, RICH_TEXT, WEB_PAGE, HIGHLAND, FADE_IN, OPEN_SCREENPLAY, CELTX, TRELBY)
+"""All that are read, in the order in which they are listed."""
+
+_OLD = DocumentKind("doc", "office documents of the time before .docx", (".doc",), word.refuse_old)
+
+DOCUMENT_WRITERS: dict[str, Callable[[Sequence[Script]], bytes]] = {"docx": word.write, "pdf": pdf_page.write}
+"""By the suffix of the files they make: those that are no text."""
+
+WRITTEN = (*WRITERS, *DOCUMENT_WRITERS)
+"""The suffixes of all files that can be written."""
+
+_HEAD = 4096
+_BLANK = b" \t\r\n\f\0"
+_WEB_PAGE = re.compile(
+    rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body|pre|p|b|strong|table|center"
+    rb"|font|h[1-6]|div|span|article|main|section|ul|dl|br|meta|title|script|style)\b[^>]*>",
+    re.IGNORECASE | re.DOTALL,
+)
+_CLOSING = re.compile(
+    rb"</(?:html|head|body|pre|p|b|strong|table|td|font|h[1-6]|div|span|title|dt|li|center)>", re.IGNORECASE
+)
+_PLAY = re.compile(rb"<(?:sp|speech|speaker|TEI)\b", re.IGNORECASE)
+_OPEN_SCREENPLAY = re.compile(rb"<document\b[^>]*Open Screenplay Format", re.IGNORECASE | re.DOTALL)
+
+
+def kind_of_file(path: Path) -> DocumentKind | None:
+    """Return which kind of document a file is; None if it is none that is known, and perhaps a text.
+
+    Raises:
+        BrokenScript: it is an archive that is damaged, or a suffix promises a document that it is not.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
+    suffix = path.suffix.lower()
+    if start.startswith(b"PK\x03\x04"):
+        return _kind_of_archive(path, suffix)
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        return _OLD
+    if b"%PDF-" in head[:1024]:
+        return PDF
+    if start.startswith(b"{\\rtf"):
+        return RICH_TEXT
+    if _OPEN_SCREENPLAY.search(head):
+        return OPEN_SCREENPLAY
+    if start.startswith(b"#Version ") and (
+        suffix == ".trelby" or re.search(rb"^[.>&|][\\.:_(/=%]", head, re.MULTILINE)
+    ):
+        return TRELBY
+    if _is_web_page(start, suffix):
+        return WEB_PAGE
+    promised = next((kind for kind in KINDS if suffix in kind.suffixes), None)
+    if promised and start and promised not in (WEB_PAGE,):
+        raise BrokenScript(
+            f"is not what its name says, {promised.description}",
+            "Give it the suffix of what it is, .txt for text, or save it anew.",
+        )
+    return None
+
+
+def _kind_of_archive(path: Path, suffix: str) -> DocumentKind | None:
+    """Return which kind of document an archive is, by its members; None if it is none."""
+    promised = next((kind for kind in KINDS if suffix in kind.suffixes), None)
+    with open_archive(path, _called(promised)) as archive:
+        for kind, ending in _MEMBERS:
+            if archive.find(ending):
+                return kind
+    if promised:
+        raise BrokenScript(f"is an archive, but none of {promised.description}", "Save or export it anew.")
+    return None
+
+
+_MEMBERS = (
+    (WORD, "word/document.xml"),
+    (HIGHLAND, ".fountain"),
+    (HIGHLAND, "text.md"),
+    (CELTX, "project.rdf"),
+    (FADE_IN, "document.xml"),
+)
+"""What tells archives apart: the ending of a member's name; the first that is there counts."""
+
+
+def _called(kind: DocumentKind | None) -> str:
+    return kind.name if kind else "zipped"
+
+
+def _is_web_page(start: bytes, suffix: str) -> bool:
+    """Return whether a file is a web page or a part of one, which plays in XML are not."""
+    if suffix in WEB_PAGE.suffixes and b"<" in start:
+        return True
+    return bool(_WEB_PAGE.match(start)) and bool(_CLOSING.search(start)) and not _PLAY.search(start)
+
+
+def write(scripts: Sequence[Script], format: str, scene_numbers: bool = False) -> bytes:
+    """Return scripts, their elements in normal form, as the contents of a file.
+
+    Args:
+        scripts: one, or several if the format is not in `ONE_SCRIPT_FORMATS`.
+        format: one of `WRITTEN`.
+        scene_numbers: whether the headings of a PDF have numbers.
+
+    Raises:
+        UsageError: there is no such format, the libraries for it are not installed, or it has no letter for
+            something.
+    """
+    if format not in WRITTEN:
+        raise unknown_name("format", format, WRITTEN)
+    if format == "pdf":
+        return pdf_page.write(scripts, scene_numbers)
+    if format in DOCUMENT_WRITERS:
+        return DOCUMENT_WRITERS[format](scripts)
+    text = write_text(scripts[0], format) if len(scripts) == 1 else write_several(scripts, format)
+    return text.encode()

@@ -1,0 +1,67 @@
+"""Paragraphs of a word processor laid out as lines, as they stand on paper.
+
+Indents are columns, and space between paragraphs is a blank line. Where all paragraphs have the same space
+between them, that says nothing, and what they look like decides. Knows nothing of any kind of file.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from scriptforge.screenplay.format import is_in_capitals, is_name, is_scene_heading, is_transition
+
+_LEAST_SPACE = 0.25
+"""Lines. Less space than this more than elsewhere is no blank line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph.
+
+    Attributes:
+        text: what it says, with line breaks where it has some.
+        style: the name of its style.
+        column: at which its text begins, in letters of twelve-point Courier from the margin.
+        above: space above it, in lines; `below` likewise.
+    """
+
+    text: str
+    style: str = ""
+    column: int = 0
+    above: float = 0.0
+    below: float = 0.0
+
+
+def laid_out(blocks: Sequence[Block]) -> list[str]:
+    """Return paragraphs as lines, with a blank one where a new block of text begins."""
+    gaps = [max(one.below, other.above) for one, other in pairwise(blocks)]
+    least = min(gaps, default=0.0)
+    is_told = any(not block.text.strip() for block in blocks) or max(gaps, default=0.0) > least + _LEAST_SPACE
+    margin = min((block.column for block in blocks if block.text.strip()), default=0)
+    lines: list[str] = []
+    for number, block in enumerate(blocks):
+        if number:
+            above = blocks[number - 1]
+            is_apart = (
+                gaps[number - 1] > least + _LEAST_SPACE if is_told else _begins_anew(above, block, margin)
+            )
+            lines += [""] if is_apart else []
+        lines += _indented(block)
+    return lines
+
+
+def _indented(block: Block) -> Iterator[str]:
+    for line in block.text.split("\n"):
+        yield " " * block.column + line.rstrip() if line.strip() else ""
+
+
+def _begins_anew(above: Block, block: Block, margin: int) -> bool:
+    """Return whether a paragraph does not belong to what is above it, as speech does to its cue."""
+    text = above.text.strip()
+    if above.column != block.column:
+        return block.column <= margin or (
+            block.column > above.column and not block.text.lstrip().startswith("(")
+        )
+    is_cue = is_name(text.partition("(")[0].strip()) and is_in_capitals(text) and text[-1] not in ".!?:"
+    is_other = is_scene_heading(text) or is_transition(text)
+    return not (is_cue and not is_other) and not (text.startswith("(") and text.endswith(")"))

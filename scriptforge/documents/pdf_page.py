@@ -1,0 +1,290 @@
+"""Scripts printed on the pages of the trade, as a PDF.
+
+Twelve-point Courier, ten letters to the inch and six lines, 54 of them on a page of US Letter, so that a page
+lasts a minute or so. No heading and no cue is at the foot of a page without what belongs to it; a speech that
+does not fit is broken behind a sentence's line with `(MORE)`, and goes on under its cue with `(CONT'D)`. A
+title has a page of its own, the other pages have numbers from the second on, and headings may have numbers,
+too.
+
+Courier is in every viewer and is not embedded. A script with letters beyond Western Europe is set in a
+typewriter font of this machine that has them. reportlab writes the file.
+"""
+
+import io
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriptforge.documents.document import missing
+from scriptforge.errors import UsageError
+from scriptforge.screenplay import paragraphs
+from scriptforge.screenplay.script import Script, strip_lines
+
+if TYPE_CHECKING:
+    from reportlab.pdfgen.canvas import Canvas
+
+_WIDTH, _HEIGHT = 612.0, 792.0
+_LEFT, _TOP = 108.0, 72.0
+_PITCH, _LEADING = 7.2, 12.0
+_SIZE = 12
+_ROWS = 54
+_COLUMNS = 60
+_NUMBER_LEFT, _NUMBER_RIGHT = -6, 62
+_TITLE_ROW = 17
+_FEWEST_APART = 2
+"""Lines of a paragraph or speech that stay together at the foot and at the head of a page."""
+
+_MORE, _CONTINUED = "(MORE)", "(CONT'D)"
+
+_PLACES = {
+    "heading": (0, 60),
+    "action": (0, 60),
+    paragraphs.CUE: (22, 38),
+    paragraphs.PARENTHETICAL: (16, 25),
+    paragraphs.DIALOGUE: (10, 35),
+    "transition": (0, 60),
+}
+"""For each kind of paragraph the column at which it begins, and how many letters are in a line."""
+
+_UPPER = frozenset({"heading", paragraphs.CUE, "transition"})
+
+_FONTS = (
+    "CourierPrime-Regular.ttf", "Courier New.ttf", "cour.ttf", "LiberationMono-Regular.ttf",
+    "DejaVuSansMono.ttf", "NotoSansMono-Regular.ttf", "FreeMono.ttf", "Menlo.ttc", "consola.ttf",
+)  # fmt: skip
+_FONT_FOLDERS = {
+    "win32": ("C:/Windows/Fonts",),
+    "darwin": ("/Library/Fonts", "/System/Library/Fonts", "~/Library/Fonts"),
+}
+_OTHER_FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
+
+
+class _Printed(NamedTuple):
+    """A line of text and where it begins, counted in letters from the left margin."""
+
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """What is printed below one another without a gap.
+
+    Attributes:
+        kind: `heading`, `action`, `transition`, or `dialogue` for a cue and its speech.
+        lines: in a speech, the first is the cue.
+        gap: blank lines above.
+        breaks_after: the numbers of the lines behind which a page may end.
+    """
+
+    kind: str
+    lines: tuple[_Printed, ...]
+    gap: int = 1
+
+
+def write(scripts: Sequence[Script], scene_numbers: bool = False) -> bytes:
+    """Print scripts, each on pages of its own.
+
+    Args:
+        scripts: in normal form.
+        scene_numbers: whether headings have numbers at both margins.
+
+    Raises:
+        UsageError: the libraries for documents are not installed, or no font has all letters.
+    """
+    try:
+        from reportlab.pdfgen.canvas import Canvas
+    except ImportError:
+        raise missing("Writing a PDF") from None
+    font = _font(letter for script in scripts for letter in _letters(script))
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(_WIDTH, _HEIGHT), invariant=True)
+    titles = [" ".join(_printable(strip_lines(script.title)).split()) for script in scripts]
+    canvas.setTitle(next(filter(None, titles), "Script"))
+    for title, script in zip(titles, scripts, strict=True):
+        if title:
+            _draw(canvas, font, [(_TITLE_ROW + row, line) for row, line in enumerate(_centred(title))])
+        for number, page in enumerate(_pages(_blocks(script, scene_numbers)), start=1):
+            header = [(-3, _Printed(_COLUMNS - len(f"{number}."), f"{number}."))] if number > 1 else []
+            _draw(canvas, font, [*header, *page])
+    if not any(titles) and not any(script.scenes for script in scripts):
+        _draw(canvas, font, [])
+    canvas.save()
+    return buffer.getvalue()
+
+
+def _draw(canvas: "Canvas", font: str, page: Iterable[tuple[int, _Printed]]) -> None:
+    canvas.setFont(font, _SIZE)
+    for row, line in page:
+        canvas.drawString(_LEFT + _PITCH * line.column, _HEIGHT - _TOP - _LEADING * (row + 1), line.text)
+    canvas.showPage()
+
+
+def _centred(title: str) -> Iterator[_Printed]:
+    for line in _wrapped(title.upper(), _COLUMNS // 2):
+        yield _Printed((_COLUMNS - len(line)) // 2, line)
+
+
+def _blocks(script: Script, scene_numbers: bool) -> Iterator[_Block]:
+    """Yield what is printed of each element."""
+    scene = 0
+    for element in script.elements:
+        if element.kind == "heading":
+            scene += 1
+            element = replace(element, text=element.text or f"SCENE {scene}")
+        lines = [line for each in paragraphs.lay_out(element) for line in _lines(each)]
+        if element.kind == "heading" and scene_numbers:
+            first = _Printed(_NUMBER_LEFT, f"{scene}".ljust(-_NUMBER_LEFT) + lines[0].text)
+            lines[0] = first._replace(text=f"{first.text.ljust(_NUMBER_RIGHT - _NUMBER_LEFT)}{scene}")
+        yield _Block(element.kind, tuple(lines), 2 if element.kind == "heading" else 1)
+
+
+def _lines(paragraph: paragraphs.Paragraph) -> Iterator[_Printed]:
+    column, width = _PLACES[paragraph.kind]
+    text = _printable(paragraph.text)
+    for line in text.split("\n"):
+        for part in _wrapped(line.upper() if paragraph.kind in _UPPER else line, width):
+            yield _Printed(_COLUMNS - len(part) if paragraph.kind == "transition" else column, part)
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """Yield a line of text in lines of at most so many letters, broken at spaces where there are some."""
+    line = ""
+    for word in text.split():
+        while len(word) > width:
+            if line:
+                yield line
+                line = ""
+            yield word[:width]
+            word = word[width:]
+        if line and len(line) + 1 + len(word) > width:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    if line or not text.strip():
+        yield line
+
+
+def _pages(blocks: Iterable[_Block]) -> Iterator[list[tuple[int, _Printed]]]:
+    """Yield pages, each as lines with their rows from 0; what belongs together stays so."""
+    page: list[tuple[int, _Printed]] = []
+    row = 0
+    held: list[_Block] = []
+    for block in blocks:
+        held.append(block)
+        if block.kind == "heading":
+            continue
+        needed = sum(len(each.lines) + each.gap for each in held[:-1]) + block.gap + _least(block)
+        if page and row + needed > _ROWS:
+            yield page
+            page, row = [], 0
+        for each in held:
+            rest: _Block | None = each
+            while rest:
+                row += rest.gap if page else 0
+                placed, rest = _split(rest, _ROWS - row)
+                page += [(row + number, line) for number, line in enumerate(placed)]
+                row += len(placed)
+                if rest:
+                    yield page
+                    page, row = [], 0
+        held = []
+    for each in held:
+        row += each.gap if page else 0
+        page += [(row + number, line) for number, line in enumerate(each.lines)]
+        row += len(each.lines)
+    if page:
+        yield page
+
+
+def _least(block: _Block) -> int:
+    """Return how many lines of a block have to be on the page on which it begins."""
+    cue = block.kind == "dialogue"
+    whole = len(block.lines)
+    return whole if whole < 2 * _FEWEST_APART + cue else _FEWEST_APART + 2 * cue
+
+
+def _split(block: _Block, room: int) -> tuple[Sequence[_Printed], _Block | None]:
+    """Return the lines of a block that go into so many rows, and what is left for the next page."""
+    lines = block.lines
+    if len(lines) <= room:
+        return lines, None
+    if block.kind != "dialogue":
+        fitting = max(1, min(room, len(lines) - _FEWEST_APART))
+        return lines[:fitting], replace(block, lines=lines[fitting:])
+    cue, spoken = lines[0], lines[1:]
+    fitting = max(1, min(room - 2, len(spoken) - _FEWEST_APART))
+    while fitting > 1 and spoken[fitting - 1].text.startswith("("):
+        fitting -= 1
+    again = cue.text if cue.text.endswith(_CONTINUED) else f"{cue.text} {_CONTINUED}"
+    rest = replace(block, lines=(_Printed(cue.column, again), *spoken[fitting:]))
+    return (cue, *spoken[:fitting], _Printed(cue.column, _MORE)), rest
+
+
+def _printable(text: str) -> str:
+    """Return text without what has no width or turns its direction, accents joined to their letters."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(each for each in composed if each == "\n" or unicodedata.category(each)[0] != "C")
+
+
+def _letters(script: Script) -> Iterator[str]:
+    yield from script.title.upper()
+    for element in script.elements:
+        yield from _printable(
+            f"{element.text}{element.speaker}{element.text.upper()}{element.speaker.upper()}"
+        )
+
+
+def _font(letters: Iterable[str]) -> str:
+    """Return a typewriter font that has these letters: Courier, or one of this machine.
+
+    Raises:
+        UsageError: none has them all.
+    """
+    beyond = {letter for letter in set(letters) if not letter.isspace() and not _is_western(letter)}
+    if not beyond:
+        return "Courier"
+    from reportlab.pdfbase.pdfmetrics import registerFont
+    from reportlab.pdfbase.ttfonts import TTFError, TTFont
+
+    for path in _font_files():
+        try:
+            font = TTFont("Typewriter", str(path))
+        except (TTFError, OSError):
+            continue
+        if all(ord(letter) in font.face.charToGlyph for letter in beyond):
+            registerFont(font)
+            return "Typewriter"
+    letter = min(beyond)
+    raise UsageError(
+        f"No typewriter font of this machine has the letter “{letter}” (U+{ord(letter):04X}).",
+        "Write .html and print that from a browser, or write .docx.",
+    )
+
+
+def _is_western(letter: str) -> bool:
+    try:
+        letter.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _font_files() -> Iterator[Path]:
+    """Yield the files of typewriter fonts that are on this machine, the likeliest first."""
+    folders = [Path(folder).expanduser() for folder in _FONT_FOLDERS.get(sys.platform, _OTHER_FONT_FOLDERS)]
+    matplotlib = find_spec("matplotlib")
+    if matplotlib and matplotlib.origin:
+        folders.append(Path(matplotlib.origin).parent / "mpl-data/fonts/ttf")
+    files = {
+        path.name: path
+        for folder in reversed(folders)
+        if folder.is_dir()
+        for path in folder.rglob("*.tt[fc]")
+    }
+    yield from (files[name] for name in _FONTS if name in files)

@@ -1,0 +1,299 @@
+"""Scripts on web pages: as typed ones between `<pre>` tags, or as paragraphs that open with a name in bold.
+
+    <pre>                         <p><b>NORA</b> Is that the roof?</p>
+    <b>          NORA
+    </b>     Is that the roof?    <p class="character">NORA</p><p class="dialogue">Is that the roof?</p>
+    </pre>
+
+Where the classes of paragraphs name kinds, as on our own pages and those of Celtx, these are believed. Any
+other page becomes lines, as a browser would lay them out, and these are read as a text is. What surrounds a
+script is cut: menus, forms, footers, blocks of links, notes and what is said to be none of the contents. A
+page on which nobody speaks is no script and is refused.
+
+lxml reads the page as browsers do, with all its slips. What tells text from menus in general (trafilatura,
+jusText) takes the short lines of a dialogue for a menu, so the rules are here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scriptforge.documents.document import Document, content_of, has_dialogue, missing, typed
+from scriptforge.screenplay.format import (
+    BrokenScript,
+    is_act_heading,
+    is_in_capitals,
+    is_name,
+    is_scene_heading,
+    is_transition,
+)
+from scriptforge.screenplay.formats import read as read_lines
+from scriptforge.screenplay.paragraphs import Paragraph, kind_of
+from scriptforge.screenplay.script import speaker_key
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+_LEFT_OUT = frozenset({
+    "script", "style", "noscript", "template", "head", "nav", "footer", "aside", "form", "button", "select",
+    "input", "textarea", "iframe", "object", "embed", "svg", "canvas", "audio", "video", "map", "dialog",
+    "menu",
+})  # fmt: skip
+_CONTENTLESS_ROLES = frozenset({"navigation", "banner", "contentinfo", "complementary", "search", "menu"})
+_BOILERPLATE = re.compile(
+    r"(?:^|[\W_])(?:nav(?:bar|box|igation|-menu)?|menu|foot(?:er)?|site-?header|mast-?head|side-?bar|bread-?crumbs?"
+    r"|comments?|comment-?list|respond|share|sharing|social|related(?:-posts)?|advert\w*|ads?|banner|cookies?|toc"
+    r"|table-of-contents|infobox|mw-editsection|editsection|catlinks|printfooter|siteSub|contentSub|jump-to-nav|reflist"
+    r"|reference|newsletter|subscribe|pagination|pager|skip-link|promo|popup|modal|hatnote|noprint)(?:$|[\W_])",
+    re.IGNORECASE,
+)
+_NAMING = re.compile(
+    r"(?:^|[\W_])(?:speaker|character|cue|who|role|actor)(?:[\W_]?name)?(?:$|[\W_])", re.IGNORECASE
+)
+_BLOCKS = frozenset({
+    "p", "div", "section", "article", "main", "header", "li", "ul", "ol", "dl", "dd", "table", "tr",
+    "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "center", "pre", "body", "figure", "figcaption",
+    "address",
+})  # fmt: skip
+_CLOSE_BLOCKS = frozenset({"div", "li", "dd", "tr", "blockquote", "section"})
+"""Blocks that have no blank line around them."""
+
+_CELLS = frozenset({"td", "th", "dt"})
+_EMPHASIS = frozenset({"b", "strong", "em", "i", "u", "dt", "th"})
+_MAIN = "//main | //*[@role='main'] | //article | //*[@id='mw-content-text' or @id='content' or @id='main']"
+_MOST_OF_IT = 0.5
+_MOST_LINKED = 0.6
+_SPACES = re.compile(r"[ \t\r\n\f]+")
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line of text, and how much of it, from its beginning, is set off as a name is."""
+
+    text: str = ""
+    name: str = ""
+
+    def add(self, text: str, is_set_off: bool) -> None:
+        if is_set_off and self.text == self.name:
+            self.name += text
+        self.text += text
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """Return who is named, if a name is set off at the beginning, and what is behind it."""
+        set_off = self.name.strip()
+        rest = self.text.strip()[len(set_off) :].strip()
+        name = set_off.rstrip(" :：.–—-").strip()
+        bare = name.partition("(")[0].strip()
+        is_other = is_scene_heading(name) or is_act_heading(name) or is_transition(set_off)
+        return (name, rest.lstrip(":： ")) if is_name(bare) and not is_other else ("", rest)
+
+
+class _Layout:
+    """Lays out a part of a page in lines, as a browser would; an empty one stands between paragraphs."""
+
+    def __init__(self) -> None:
+        self.lines = [_Line()]
+
+    def walk(self, top: "HtmlElement") -> list[_Line]:
+        """Return the lines of an element and all that is in it, in the order of the text."""
+        # A page may be nested more deeply than functions can be.
+        stack = [(top, False, False, False)]
+        while stack:
+            node, is_set_off, is_kept, is_left = stack.pop()
+            tag = node.tag
+            if is_left:
+                self._leave(tag)
+                if node is not top:
+                    self._add(node.tail, is_set_off, is_kept)
+                continue
+            stack.append((node, is_set_off, is_kept, True))
+            if tag in _BLOCKS:
+                self._break(blank=tag not in _CLOSE_BLOCKS)
+            elif tag == "br":
+                self._break(blank=not self.lines[-1].text.strip())
+            inside = is_set_off or _is_set_off(node), is_kept or tag == "pre"
+            self._add(node.text, *inside)
+            stack += [(child, *inside, False) for child in reversed(node)]
+        return self.lines
+
+    def _leave(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            self._break(blank=tag not in _CLOSE_BLOCKS)
+        elif tag in _CELLS:
+            self._add(" ", is_set_off=False, is_kept=False)
+
+    def _add(self, text: str | None, is_set_off: bool, is_kept: bool) -> None:
+        first, *others = (text or "").splitlines() or [""] if is_kept else [_SPACES.sub(" ", text or "")]
+        line = self.lines[-1]
+        line.add(first if line.text or is_kept else first.lstrip(" "), is_set_off)
+        self.lines += [_Line(other) for other in others]
+
+    def _break(self, blank: bool) -> None:
+        """Begin a new line, if this one is not empty, and leave one empty where there is none yet."""
+        if self.lines[-1].text.strip():
+            self.lines.append(_Line())
+        if blank and len(self.lines) > 1 and self.lines[-2].text:
+            self.lines.append(_Line())
+
+
+def _is_set_off(node: "HtmlElement") -> bool:
+    """Return whether an element sets off its text as that of a name: in bold, by its class, in a cell."""
+    if node.tag == "td":
+        before, after = node.getprevious(), node.getnext()
+        return before is None and after is not None and after.tag == "td" and after.getnext() is None
+    return node.tag in _EMPHASIS or _NAMING.search(node.get("class", "")) is not None
+
+
+def read(path: Path, encoding: str | None) -> Document:
+    """Return the script on a web page.
+
+    Raises:
+        BrokenScript: nobody speaks on it.
+        UsageError: the libraries for documents are not installed.
+    """
+    document = parse(content_of(path), encoding, "on a web page")
+    if not document.paragraphs and not any(each.kind == "dialogue" for each in read_lines(document.lines)):
+        raise BrokenScript(
+            "is a web page on which nobody speaks",
+            "Copy the script out of it into a .txt file, if there is one.",
+        )
+    return document
+
+
+def parse(content: bytes, encoding: str | None, place: str) -> Document:
+    """Return the script on a page; `place` is what to call it, as of `Document`.
+
+    Raises:
+        UsageError: the libraries for documents are not installed.
+    """
+    page = _page(content, encoding)
+    title = _title(page)
+    _cut_boilerplate(page)
+    found = list(_classed(page))
+    if has_dialogue(found):
+        return typed(_own_title(page), found, place)
+    body = _main(page)
+    typed_out = [pre.text_content() for pre in body.iter("pre")]
+    if sum(map(len, typed_out)) > _MOST_OF_IT * len(body.text_content()):
+        return Document(title, (), "\n".join(typed_out).splitlines(), place)
+    for heading in [*body.iter("h1")]:
+        heading.drop_tree()
+    return Document(title, (), _named_lines(_Layout().walk(body)), place)
+
+
+def _page(content: bytes, encoding: str | None) -> "HtmlElement":
+    try:
+        from lxml import etree, html
+    except ImportError:
+        raise missing("Reading a web page") from None
+    try:
+        text = content.decode(encoding or "utf-8-sig", errors="replace" if encoding else "strict")
+        content, declared = text.encode(), "utf-8"
+    except UnicodeDecodeError:
+        declared = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else _declared(content)
+    parser = html.HTMLParser(encoding=declared, remove_comments=True, remove_pis=True, no_network=True)
+    try:
+        page = html.document_fromstring(content, parser=parser)
+    except (etree.ParserError, ValueError):
+        raise BrokenScript("is a web page without text", "Give a page with a script on it.") from None
+    return page
+
+
+def _declared(content: bytes) -> str:
+    """Return the encoding that a page declares, if it can be; else the one of most old pages."""
+    found = re.search(rb"charset\s*=\s*[\"']?([\w.:-]{1,40})", content[:4096], re.IGNORECASE)
+    name = found[1].decode() if found else "windows-1252"
+    try:
+        "".encode(name)
+    except LookupError:
+        return "windows-1252"
+    return "windows-1252" if name.lower() in ("utf-8", "iso-8859-1", "latin1", "us-ascii") else name
+
+
+def _title(page: "HtmlElement") -> str:
+    """Return the first large heading, or else the page's title without the name of the site."""
+    for path in ("//h1", "//title"):
+        for found in page.xpath(path):
+            text = " ".join(found.text_content().split())
+            if text:
+                return re.split(r"\s+[|–—·-]\s+", text)[0] if path == "//title" else text
+    return ""
+
+
+def _own_title(page: "HtmlElement") -> str:
+    return next((" ".join(each.text_content().split()) for each in page.iter("h1")), "")
+
+
+def _cut_boilerplate(page: "HtmlElement") -> None:
+    whole = len(page.text_content())
+    for each in [*page.iter("*")]:
+        tag = each.tag
+        words = f"{each.get('class', '')} {each.get('id', '')}"
+        is_around = tag in ("html", "body", "main", "article", "pre") or each.getparent() is None
+        if is_around or not (
+            tag in _LEFT_OUT
+            or each.get("role", "").lower() in _CONTENTLESS_ROLES
+            or each.get("aria-hidden") == "true"
+            or (words.strip() and _BOILERPLATE.search(words))
+            or _is_linked(each)
+        ):
+            continue
+        # A block of some such name that holds most of the page is the page.
+        if tag in ("script", "style", "head") or len(each.text_content()) < _MOST_OF_IT * whole:
+            each.drop_tree()
+
+
+def _is_linked(node: "HtmlElement") -> bool:
+    """Return whether almost all that a block says are links."""
+    if node.tag not in ("p", "li", "ul", "ol", "div", "td", "table", "center"):
+        return False
+    linked = sum(len(link.text_content().strip()) for link in node.iter("a"))
+    return linked > _MOST_LINKED * len(node.text_content().strip()) > 0
+
+
+def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
+    """Yield the paragraphs whose class is the name of a kind."""
+    for each in page.iter("p", "h2", "h3", "div"):
+        kinds = (kind_of(name) for name in each.get("class", "").split())
+        kind = next(filter(None, kinds), "")
+        is_inner = each.tag != "div" or not any(inner.tag in _BLOCKS for inner in each.iterdescendants("*"))
+        if kind and is_inner:
+            yield Paragraph(kind, "\n".join(line.text.strip() for line in _Layout().walk(each)))
+
+
+def _main(page: "HtmlElement") -> "HtmlElement":
+    """Return the part that says to be the contents, if most of the text is in it; else the body."""
+    body = next(page.iter("body"), page)
+    whole = len(body.text_content())
+    parts = [part for part in body.xpath(_MAIN) if len(part.text_content()) > _MOST_OF_IT * whole]
+    return min(parts, key=lambda part: len(part.text_content()), default=body)
+
+
+def _named_lines(lines: Sequence[_Line]) -> list[str]:
+    """Return lines as text, `NAME: text` where a name is set off, on its own line too.
+
+    A single word in bold is no speaker: half of such names have to be there twice, or in capitals.
+    """
+    names = [name for name, _ in (line.named for line in lines) if name]
+    counts = Counter(map(speaker_key, names))
+    sure = {name for name in names if counts[speaker_key(name)] > 1 or is_in_capitals(name)}
+    speakers = set(names) if 2 * sum(name in sure for name in names) > len(names) else sure
+    laid_out: list[str] = []
+    waiting = ""
+    for line in lines:
+        name, rest = line.named
+        if name in speakers and rest:
+            laid_out.append(f"{name}: {rest}")
+            waiting = ""
+        elif name in speakers:
+            waiting = name
+        elif waiting and line.text.strip():
+            laid_out.append(f"{waiting}: {line.text.strip()}")
+            waiting = ""
+        elif not waiting:
+            laid_out.append(line.text.strip())
+    return laid_out

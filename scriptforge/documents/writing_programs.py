@@ -1,0 +1,161 @@
+r"""The files of four writing programs: Highland, Fade In, Celtx and Trelby.
+
+    .highland          a ZIP archive with a script in Fountain
+    .fadein, .osf      Open Screenplay Format: XML, packed in a ZIP archive or by itself
+    .celtx             a ZIP archive with a web page whose paragraphs have the names of their kinds as classes
+    .trelby            lines with two signs before the text: how the line goes on, and what it is
+
+Of Open Screenplay Format there are versions in which a paragraph's kind is `basestyle`, `basestylename`,
+`baseStyleName` or `name`; so the names of attributes are compared without case. Trelby wraps lines itself:
+
+    .\INT. KITCHEN - DAY      a heading, its last line (`.`)
+    >:Tea? I thought you      dialogue that goes on behind a space (`>`)
+    .:never drank any.        its end; `&` goes on without a space, `|` in a new line
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element as Node
+
+from scriptforge.documents import web_page
+from scriptforge.documents.document import Document, content_of, open_archive, text_lines, typed
+from scriptforge.screenplay import paragraphs
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.paragraphs import Paragraph, kind_of
+from scriptforge.screenplay.xml_stream import pull
+
+_TRELBY_KINDS = {
+    "\\": "heading", "@": "heading", ".": "action", "=": "action", "_": paragraphs.CUE,
+    ":": paragraphs.DIALOGUE, "(": paragraphs.PARENTHETICAL, "/": "transition",
+}  # fmt: skip
+_TRELBY_NOTE = "%"
+_TRELBY_JOINTS = {">": " ", "+": " ", "&": "", "|": "\n"}
+_TRELBY_END = "."
+_TRELBY_TITLE = re.compile(r"#Title-String (?:[^,]*,){5}[^,]*,(?P<text>.+)")
+
+
+def read_highland(path: Path, encoding: str | None) -> Document:
+    """Return the script in a document of Highland.
+
+    Raises:
+        BrokenScript: it is damaged, or there is no script in it.
+    """
+    with open_archive(path, "Highland") as archive:
+        name = archive.find("text.fountain", ".fountain", "text.md", ".md", "content.txt", ".txt")
+        lines = archive.text(name).splitlines()
+    return Document("", (), lines, "in a Highland document", ".fountain")
+
+
+def read_fade_in(path: Path, encoding: str | None) -> Document:
+    """Return the script in a document of Fade In.
+
+    Raises:
+        BrokenScript: it is damaged, or there is no script in it.
+    """
+    with open_archive(path, "Fade In") as archive:
+        return _open_screenplay(archive.text("document.xml").splitlines(), "in a Fade In document")
+
+
+def read_open_screenplay(path: Path, encoding: str | None) -> Document:
+    """Return the script in a file of Open Screenplay Format.
+
+    Raises:
+        BrokenScript: it is damaged, or no such file.
+    """
+    return _open_screenplay(text_lines(path, encoding), "in an Open Screenplay Format document")
+
+
+def _open_screenplay(lines: Iterable[str], place: str) -> Document:
+    titles: list[str] = []
+    found: list[Paragraph] = []
+    for around, node in pull(lines, {"para", "info"}):
+        if node.tag == "info":
+            titles.append(_attribute(node, "title"))
+        elif "titlepage" in around:
+            titles.append(_text(node))
+        elif "paragraphs" in around:
+            found.append(Paragraph(_kind(node), _text(node)))
+    title = next((" ".join(title.split()) for title in titles if title.strip()), "")
+    if not found:
+        raise BrokenScript(
+            "has no paragraphs of a script", "Save it anew, or export it as .fdx or .fountain."
+        )
+    return typed(title, found, place)
+
+
+def _kind(paragraph: Node) -> str:
+    """Return the kind of a paragraph, by the style that its own style is based on."""
+    style = paragraph.find("style")
+    if style is None:
+        return ""
+    names = (_attribute(style, key) for key in ("basestylename", "basestyle", "name"))
+    return next(filter(None, map(kind_of, names)), "")
+
+
+def _attribute(node: Node, name: str) -> str:
+    return next((value for key, value in node.items() if key.lower() == name), "")
+
+
+def _text(paragraph: Node) -> str:
+    return "".join(text for run in paragraph.iterfind("text") for text in run.itertext())
+
+
+def read_celtx(path: Path, encoding: str | None) -> Document:
+    """Return the script in a project of Celtx, the longest if there are several.
+
+    Raises:
+        BrokenScript: it is damaged, or there is no script in it.
+    """
+    with open_archive(path, "Celtx") as archive:
+        pages = [name for name in archive.names if name.lower().endswith((".html", ".htm"))]
+        scripts = [name for name in pages if name.rpartition("/")[2].startswith("script")] or pages
+        read = [web_page.parse(archive.content(name), encoding, "in a Celtx project") for name in scripts]
+    longest = max(read, key=lambda document: len(document.paragraphs), default=None)
+    if longest is None or not longest.paragraphs:
+        raise BrokenScript("is a Celtx project without a script in it", "Save it anew, or export it as text.")
+    return longest
+
+
+def read_trelby(path: Path, encoding: str | None) -> Document:
+    """Return the script in a file of Trelby.
+
+    Raises:
+        BrokenScript: it is of a version that is written in another way.
+    """
+    title = ""
+    found: list[Paragraph] = []
+    begun, kind = "", None
+    is_config = False
+    for line in text_lines(path, encoding):
+        if line.startswith("#"):
+            is_config = line.startswith("#Begin-") or (is_config and not line.startswith("#End-"))
+            title = title or _trelby_title(line)
+        elif not is_config and len(line) > 1:
+            joint, sign, text = line[0], line[1], line[2:]
+            if joint not in _TRELBY_JOINTS and joint != _TRELBY_END:
+                raise BrokenScript(
+                    f"is not Trelby's: a line begins with “{joint}”",
+                    "Export it from Trelby as Fountain or text.",
+                )
+            if kind is not None and kind != sign:
+                found += _trelby_paragraph(kind, begun)
+                begun = ""
+            kind = sign
+            begun += text + _TRELBY_JOINTS.get(joint, "")
+            if joint == _TRELBY_END:
+                found += _trelby_paragraph(kind, begun)
+                begun, kind = "", None
+    if kind is not None or not content_of(path).endswith(b"\n"):
+        raise BrokenScript("breaks off in its last line", "Its end is missing: save or download it anew.")
+    return typed(title, found, "in a Trelby document")
+
+
+def _trelby_title(line: str) -> str:
+    title = _TRELBY_TITLE.match(line)
+    return title["text"].replace("\\n", " ").strip() if title else ""
+
+
+def _trelby_paragraph(sign: str, text: str) -> Iterator[Paragraph]:
+    if sign != _TRELBY_NOTE:
+        yield Paragraph(_TRELBY_KINDS.get(sign, ""), text)

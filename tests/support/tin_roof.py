@@ -1,0 +1,151 @@
+"""One script, and the files in which writing programs and word processors keep it."""
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from scriptforge.screenplay.script import Element, Script
+
+ELEMENTS = (
+    Element("heading", "INT. TIN ROOF - NIGHT"),
+    Element("action", "Rain on the tin roof. Nora listens."),
+    Element("dialogue", "Is that the roof?", "NORA"),
+    Element("dialogue", "(O.S.) (calling) It is only rain & wind.", "OSKAR"),
+    Element("action", "He pulls the door shut."),
+    Element("dialogue", "It sounded like a ladder.", "NORA"),
+    Element("transition", "CUT TO:"),
+    Element("heading", "EXT. YARD - DAWN"),
+    Element("action", "Mud everywhere."),
+    Element("dialogue", "The hens are gone.", "NORA"),
+)
+SCRIPT = Script.from_elements("Tin Roof", ELEMENTS)
+
+PARAGRAPHS = (
+    ("Scene Heading", "INT. TIN ROOF - NIGHT"),
+    ("Action", "Rain on the tin roof. Nora listens."),
+    ("Character", "NORA"),
+    ("Dialogue", "Is that the roof?"),
+    ("Character", "OSKAR (O.S.)"),
+    ("Parenthetical", "(calling)"),
+    ("Dialogue", "It is only rain & wind."),
+    ("Action", "He pulls the door shut."),
+    ("Character", "NORA (CONT'D)"),
+    ("Dialogue", "It sounded like a ladder."),
+    ("Transition", "CUT TO:"),
+    ("Scene Heading", "EXT. YARD - DAWN"),
+    ("Action", "Mud everywhere."),
+    ("Character", "NORA"),
+    ("Dialogue", "The hens are gone."),
+)
+"""The same script as paragraphs, under the names that most programs have for them."""
+
+FOUNTAIN = """\
+INT. TIN ROOF - NIGHT
+
+Rain on the tin roof. Nora listens.
+
+NORA
+Is that the roof?
+
+OSKAR (O.S.)
+(calling)
+It is only rain & wind.
+
+He pulls the door shut.
+
+NORA
+It sounded like a ladder.
+
+CUT TO:
+
+EXT. YARD - DAWN
+
+Mud everywhere.
+
+NORA
+The hens are gone.
+"""
+
+
+def zipped(members: Mapping[str, str | bytes]) -> bytes:
+    """Return a ZIP archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def open_screenplay(attribute: str = "basestylename", title_page: bool = True) -> str:
+    """Return the script in Open Screenplay Format, whose versions differ in an attribute."""
+    body = "".join(
+        f'<para><style {attribute}="{kind}"/><text>{escape(text[:4])}</text>'
+        f'<text bold="1">{escape(text[4:])}</text></para>'
+        for kind, text in PARAGRAPHS
+    )
+    title = (
+        "<titlepage><para><style/><text>Tin Roof</text></para><para><text>by N. N.</text></para></titlepage>"
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<document type="Open Screenplay Format document" version="40"><info uuid="1"/>'
+        f"<styles><style name='Action'/></styles><paragraphs>{body}"
+        f"<para><style {attribute}='Action'/><text/></para></paragraphs>"
+        f"{title if title_page else ''}</document>"
+    )
+
+
+def celtx() -> bytes:
+    """Return a project of Celtx."""
+    classes = {"Scene Heading": "sceneheading", "Dialogue": "dialog"}
+    body = "\n".join(
+        f'<p class="{classes.get(kind, kind.lower())}" id="x">{escape(text)}<br></p>'
+        for kind, text in PARAGRAPHS
+    )
+    page = f"<html><head><title>Tin Roof</title></head><body>{body}</body></html>"
+    return zipped(
+        {"project.rdf": "<rdf/>", "local.rdf": "<rdf/>", "script-aB3.html": page, "notes.html": "<p>n</p>"}
+    )
+
+
+def trelby() -> str:
+    """Return a document of Trelby, in which long paragraphs are wrapped."""
+    signs = {"Scene Heading": "\\", "Action": ".", "Character": "_", "Dialogue": ":", "Parenthetical": "("}
+    lines = [
+        "#Version 3", "#Begin-Auto-Completion ", "_not a line", "#End-Auto-Completion ",
+        "#Title-String 0.000000,80.000000,32,cb,Times,,Tin Roof", "#Start-Script ",
+    ]  # fmt: skip
+    for kind, text in PARAGRAPHS:
+        sign = signs.get(kind, "/")
+        first, space, rest = text.partition(" ")
+        lines += [f">{sign}{first}", f".{sign}{rest}"] if space else [f".{sign}{text}"]
+        lines += [".%a note"]
+    return "\n".join(lines) + "\n"
+
+
+def rich_text(paragraphs: Iterable[tuple[str, str]] = PARAGRAPHS, has_styles: bool = True) -> str:
+    """Return the script as RTF, with the names of styles or with indents alone."""
+    indents = {"Character": 3168, "Dialogue": 1440, "Parenthetical": 2304}
+    names = list(dict.fromkeys(kind for kind, _ in paragraphs))
+    sheet = "".join(f"{{\\s{number} {name};}}" for number, name in enumerate(names, start=1))
+    body = ""
+    for kind, text in paragraphs:
+        style = f"\\s{names.index(kind) + 1}" if has_styles else ""
+        above = 0 if kind in ("Dialogue", "Parenthetical") else 240
+        text = text.replace("\\", "\\\\").replace("’", r"\u8217\'92")
+        body += f"\\pard\\plain{style}\\li{indents.get(kind, 0)}\\sb{above} {text}\\par\n"
+    return (
+        r"{\rtf1\ansi\ansicpg1252\uc1{\fonttbl{\f0\fcharset0 Courier;}}{\info{\title Tin Roof}{\author N.}}"
+        f"{{\\stylesheet{{\\s0 Normal;}}{sheet if has_styles else ''}}}{{\\*\\generator Word;}}"
+        r"{\header Draft}{\pict\bin5 {{}{{}"
+        f"{body}}}"
+    )
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    """Write a file and return its path."""
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
