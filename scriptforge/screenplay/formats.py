@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
 from scriptforge.screenplay import (
+    chat_log,
     export,
     final_draft,
     flush_left,
@@ -16,6 +17,8 @@ from scriptforge.screenplay import (
     indented,
     name_line,
     plain_layouts,
+    subtitles,
+    transcript,
     xml_play,
 )
 from scriptforge.screenplay.format import Format, Parsed, peek
@@ -24,6 +27,9 @@ from scriptforge.screenplay.script import Element, Script, normalise
 FORMATS: tuple[Format, ...] = (
     final_draft.FORMAT,
     xml_play.FORMAT,
+    subtitles.FORMAT,
+    chat_log.FORMAT,
+    transcript.FORMAT,
     name_line.FORMAT,
     plain_layouts.SHAKESPEARE,
     indented.FORMAT,

@@ -8,7 +8,7 @@ In a play, `NAME:` is alone on a line, with the speech below it. The lines of a 
 lines. Where names are inside blocks rather than above them, blank lines mean nothing, and every `NAME:` opens
 a speech.
 
-Prose is text of no known layout: every block is an action. Numbers and times of subtitles are left out.
+Prose is text of no known layout: every block is an action.
 """
 
 import re
@@ -31,7 +31,6 @@ from scriptforge.screenplay.script import Element
 _STAGE_DIRECTION = re.compile(r"(?:Re-?)?[Ee](?:nter|xit|xeunt)\b|(?:Alarum|Flourish|Sennet)s?\b")
 _SCORE_TO_BEAT = 0.2
 """A layout that explains a smaller share of a text is not its layout."""
-_TIMING = re.compile(r"\s*(?:\d{1,2}:)?\d\d:\d\d[.,]\d{3} --> ")
 
 
 def recognise_shakespeare(head: Sequence[str]) -> Evidence:
@@ -104,13 +103,7 @@ def recognise_prose(head: Sequence[str]) -> Evidence:
 def parse_prose(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield each paragraph with its line breaks."""
     for block in blocks(lines):
-        yield Parsed(Element("action", "\n".join(_without_timing(block))))
-
-
-def _without_timing(block: list[str]) -> list[str]:
-    """Return what is below the time of a subtitle, in its first or second line; else the whole block."""
-    timing = next((number for number, line in enumerate(block[:2]) if _TIMING.match(line)), -1)
-    return block[timing + 1 :]
+        yield Parsed(Element("action", "\n".join(block)))
 
 
 PROSE = Format("prose", "paragraphs between blank lines, none of them dialogue", recognise_prose, parse_prose)

@@ -24,7 +24,7 @@ REASONS = {
     "name-line--wrapped-speeches": "80 % of 5 paragraphs open with `name: text`.",
     "name-line--scenes-and-gaps": "64 % of 11 lines are `name: text`.",
     "name-line--underscores": "100 % of 5 lines are `Full_Name: text`.",
-    "name-line--chat-with-times": "83 % of 6 lines are `[time] <name> text`.",
+    "chat--of-irc": "100 % of 6 lines open with a time and a name.",
     "name-line--transcript-with-times": "100 % of 5 lines are `[time] name: text`.",
     "name-line--acts": "50 % of 8 lines are `name: text`.",
     "shakespeare--acts": "44 % of 9 paragraphs open with `NAME:`.",
@@ -96,9 +96,9 @@ def test_a_speech_across_a_page_is_one_and_the_page_leaves_nothing() -> None:
 
 
 def test_a_chat_is_a_script_without_its_times() -> None:
-    found = elements("name-line--chat-with-times")
+    found = elements("chat--of-irc")
     assert found[0] == Element("dialogue", "anybody here?", "bob")
-    assert found[3] == Element("action", "[12:04] * ida_b waves")
+    assert found[3] == Element("action", "* ida_b waves")
     assert found[4] == Element("dialogue", "bring: rope, tape, cake", "ida b")
 
 
@@ -138,11 +138,3 @@ def test_every_real_file_is_among_those_tested(shared_corpora: Path) -> None:
         assert guess_columns(header) == Columns(
             speaker="Character", line="Line", document=("Season", "Episode")
         )
-
-
-def test_subtitles_are_read_as_prose_without_their_numbers_and_times() -> None:
-    assert [element.text for element in elements("prose--subtitles")] == [
-        "The harbour is closed today.",
-        "<i>All of it?</i>\nEven the gull?",
-        "The gull: no.",
-    ]

@@ -1,0 +1,172 @@
+r"""Logs of chats: a date and time, a name, a message; as WhatsApp, IRC and others write them.
+
+    12/03/2021, 09:14 - Nora: text          WhatsApp on Android: a dash between time and name
+    [12/03/2021, 9:14:05 AM] Nora: text     WhatsApp on iPhone; Signal, Skype, Teams, Matrix
+    and more text                           a line without a time goes on with the message above
+    12/03/2021, 09:14 - Nora added Oskar    no name and colon: action; so is `<Media omitted>`
+    09:14 <@nora> text                      irssi, ZNC, HexChat, mIRC; `* nora listens` is action
+    2021-03-12 09:14:05<TAB>nora<TAB>text   weechat, LINE
+    09:14:05 From Nora to Everyone: text    Zoom
+    --- Day changed, -!- nora has quit      what the program notes is dropped, with the addresses in it
+
+Dates and times are dropped, and so are the invisible marks of direction that phones write between the parts.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from scriptforge.screenplay.format import Evidence, Format, Parsed, percentage
+from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.time_stamps import CLOCK, Stamp, is_stamp, stamp_before
+
+_MARKS = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
+_PLACED = re.compile("[:：]\\s*\u200e")
+"""Before what the program and not a person wrote, as iPhones mark it."""
+
+_NICKNAME = re.compile(r"<[@+%&~ ]?(?P<name>[^<>\s][^<>]{0,39})>\s*(?P<text>.*)")
+_COLUMNS = re.compile(r"[@+%&~ ]?(?P<name>[^\t]{1,60}?)[ ]*\t\s*(?P<text>.*)")
+_DIRECTED = re.compile(
+    r"(?:From\s+)(?P<name>[^:]{1,60}?)(?:\s+(?:to|To)\s+[^:]{1,60}?)?(?:\s*\([^()]*\))?\s*:\s*(?P<text>.*)"
+)
+_IN_BRACKETS = re.compile(rf"\[(?P<name>[^\[\]]{{1,60}})\] \[{CLOCK}\] (?P<text>.*)")
+_NAMED = re.compile(r"(?:~\s?)?(?P<name>[^:：\t\"“”«»<>]{1,60}?)\s?(?:：|:(?=\s|$))\s*(?P<text>.*)")
+_DONE = re.compile(r"\*\s+[^\s*].*")
+_NOTED = re.compile(
+    r"(?:-!-|\*{3}|-->|<--|--(?:\s|$)|=-=|<-(?:\s|$)|->(?:\s|$)|<=|=>|⇐|→|←|ℹ|-[^\s-][^\s]{0,30}-\s|!\s"
+    r"|\*\s+\S+ (?:\(\S+@\S+\) )?(?:has |have )?(?:joined|left|quit|parted|sets mode|is now known as)\b)"
+)
+_LOG_NOTE = re.compile(
+    r"(?:---|\*{3,4}|===) ?(?:Log|Day|BEGIN|END|ENDING|Session)\b"
+    r"|Session (?:Start|Ident|Close|Time)\b|\[LINE\]|Saved on:|-{5,}[^-]+-{5,}$"
+)
+_DAY = re.compile(
+    r"(?:[^\W\d_]{2,9}\.?,? )?\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?:\s?\([^()]{1,9}\)|,? [^\W\d_]{3,9})?"
+)
+_OMITTED = re.compile(r"<[^<>]{3,60}>|\S+\.\w{2,5} \([^()]{3,40}\)|null")
+_EDITED = re.compile(
+    r"\u200e<[^<>]{3,60}>$|<[^<>]{0,40}(?:edited|bearbeitet|modifié|edit[óa]|modificato|bewerkt)[^<>]{0,40}>$"
+)
+_LEVEL = re.compile(
+    r"(?:.*[.\s\[])?(?:trace|debug|info|notice|warn|warning|error|fatal|critical|severe|verbose)\b|.*\[\d+\]",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"#\d{4}$")
+_LONGEST_MESSAGE = 100_000
+_MOST_WORDS_IN_A_NAME = 6
+_LINES_OF_A_MESSAGE = 4
+"""So many, with those that go on: a text whose messages are longer is less likely a chat."""
+
+_TIMES_SAID = 4
+"""So many messages, of which one is said by somebody: fewer make a chat less likely."""
+
+
+class _Message(NamedTuple):
+    """A line that opens with a time.
+
+    Attributes:
+        speaker: who sent it; empty if nobody did.
+        text: what it says, without the time.
+        is_said: whether these are the words of the speaker.
+        is_noted: whether it is a note of the program, which no reader wants.
+    """
+
+    speaker: str
+    text: str
+    is_said: bool = False
+    is_noted: bool = False
+
+
+def _message(line: str) -> _Message | None:
+    """Return the message that a line opens, or None if it opens none."""
+    is_placed = _PLACED.search(line) is not None
+    bare = _without_marks(line if is_placed else _EDITED.sub("", line.rstrip()))
+    if pair := _IN_BRACKETS.fullmatch(bare):
+        return _Message(pair["name"], pair["text"], is_said=True)
+    stamp = stamp_before(bare)
+    if not stamp:
+        return None
+    body = bare[stamp.end :]
+    if _NOTED.match(body) or stamp.gap.startswith("\t\t"):
+        return _Message("", body, is_noted=True)
+    if _DONE.fullmatch(body):
+        return _Message("", " ".join(body.split()))
+    spoken = _spoken(body, stamp)
+    if spoken:
+        is_omitted = is_placed or _OMITTED.fullmatch(spoken["text"])
+        name = _NUMBERED.sub("", spoken["name"].strip())
+        return _Message(name, spoken["text"], is_said=not is_omitted)
+    is_apart = stamp.is_bracketed or "-" in stamp.gap or "–" in stamp.gap
+    return _Message("", body) if body and stamp.is_dated and is_apart else None
+
+
+def _spoken(body: str, stamp: Stamp) -> re.Match[str] | None:
+    """Return who says what in a line behind its time."""
+    found = _NICKNAME.fullmatch(body) or _DIRECTED.fullmatch(body)
+    if not found and "\t" in stamp.gap + body:
+        found = _COLUMNS.fullmatch(body)
+    if found:
+        return found
+    named = _NAMED.fullmatch(body)
+    if not named or len(named["name"].split()) > _MOST_WORDS_IN_A_NAME or _LEVEL.match(named["name"]):
+        return None
+    if stamp.is_bracketed:
+        return named if stamp.is_dated or not stamp.gap else None
+    return named if stamp.is_dated and (stamp.gap.strip() or not named["name"][0].islower()) else None
+
+
+def _without_marks(line: str) -> str:
+    return _MARKS.sub("", line).rstrip()
+
+
+def _is_note(line: str) -> bool:
+    """Return whether a line without a time is a note of the program: that a log begins, what day it is."""
+    bare = _without_marks(line).strip()
+    return bool(_LOG_NOTE.match(bare) or _DAY.fullmatch(bare)) or is_stamp(bare)
+
+
+def recognise(head: Sequence[str]) -> Evidence:
+    """Count the messages; the lines between two of them belong to the upper one."""
+    lines = [line for line in head if line.strip()]
+    opened = list(map(_message, lines))
+    messages = [message for message in opened if message]
+    heard = sum(not message.is_noted for message in messages)
+    speakers = Counter(message.speaker for message in messages if message.speaker)
+    if not speakers or (2 * speakers.total() < heard and max(speakers.values()) == 1):
+        return Evidence(0.0, "no line is a time and a message")
+    said = speakers.total()
+    first = next(number for number, message in enumerate(opened) if message)
+    before = sum(not _is_note(line) for line in lines[:first])
+    share = min(1.0, _LINES_OF_A_MESSAGE * len(messages) / len(lines), _TIMES_SAID * said / heard)
+    reason = f"{percentage(len(messages), len(lines))} of {len(lines):,} lines open with a time and a name"
+    return Evidence((1 - before / len(lines)) * share, reason)
+
+
+def parse(lines: Iterable[str]) -> Iterator[Parsed]:
+    """Yield an element for each message; a message of several lines keeps them."""
+    speaker = ""
+    said: list[str] = []
+    size = 0
+    for line in lines:
+        message = _message(line)
+        if message is None and said and size < _LONGEST_MESSAGE and not _is_note(line):
+            said.append(_without_marks(_EDITED.sub("", line.rstrip())))
+            size += len(line)
+            continue
+        if said:
+            yield _parsed(speaker, said)
+        said, size = [], 0
+        if message and not message.is_noted:
+            speaker, said = message.speaker if message.is_said else "", [message.text]
+        elif message is None and not _is_note(line):
+            yield Parsed(Element("action", _without_marks(line)), understood=False)
+    if said:
+        yield _parsed(speaker, said)
+
+
+def _parsed(speaker: str, said: Sequence[str]) -> Parsed:
+    return Parsed(Element("dialogue" if speaker else "action", "\n".join(said), speaker))
+
+
+FORMAT = Format("chat", "messages with their times, as WhatsApp, IRC and others log them", recognise, parse)

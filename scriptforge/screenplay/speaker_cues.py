@@ -1,0 +1,240 @@
+r"""How transcripts and printed plays name who speaks, other than by `name: text`.
+
+    **Nora Lind:** text     asterisks, underscores, `'''` of wikis or tags, the colon inside or outside
+    _Nora._ text            a full stop within the marks
+    NORA. text              a full stop behind a name in capitals, as in Gutenberg's plays
+    NORA<TAB>text           a tab
+    NORA — texte            a dash
+    >> NORA: text           the arrows of live captions
+    Q. text                 question and answer, as in court
+    Nora Lind (00:05):      a time before or behind the name, the text behind it or below
+    Nora Lind               the name in title case, the text below
+
+Each is a `CueStyle`, which splits the name off a line. A name comes without its marks, times and full stops.
+This module knows nothing of what follows a cue.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scriptforge.screenplay.format import is_act_heading, is_in_capitals, is_label, is_name, is_scene_heading
+from scriptforge.screenplay.time_stamps import is_stamp, stamp_before, without_stamp_behind
+
+_ASIDE = r"(?:\([^()\n]{1,120}\)|\[[^\[\]\n]{1,120}\])"
+_ASIDE_FIRST = re.compile(rf"({_ASIDE})[.:]\s+")
+_LEADING = re.compile(r"(?:[:;*#]{1,3}\s*(?=''')|[#>]{1,4}\s+)(?=\*|_|''|<)")
+_OPENING = re.compile(r"\*{1,3}|_{1,3}|'{2,5}|<(?P<tag>b|strong|i|em|u)>", re.IGNORECASE)
+_BEHIND_MARK = re.compile(
+    rf"\s*(?P<asides>(?:{_ASIDE}\s*){{0,3}})(?P<separator>[:：.]|\s?[—–]|\s-{{1,2}}(?=\s)|--)?\s*(?P<text>.*)"
+)
+_CAPITAL_NAME = re.compile(
+    r"(?P<name>(?:(?:MR|MRS|MS|DR|ST|MM|MME|MLLE|M|CAPT|LT|SGT|PROF|REV|HON|COL|GEN)\.\s)?"
+    r"[^\W_][^.:\[\](){}\t—]{0,39}?)"
+    rf"\s?(?P<asides>(?:,?\s?{_ASIDE}\s?)?)\.\s?(?:—|–|--?)?\s*(?P<text>\S.*)"
+)
+_TITLE_NAME = re.compile(
+    r"(?P<name>[^\W\d_][\w’'-]{1,19}(?: [^\W\d_][\w’'-]{1,19})?)\.\s(?P<asides>)(?:—|–|--?)?\s*(?P<text>\S.*)"
+)
+_TABBED = re.compile(rf"(?P<name>[^\t:]{{1,40}}?)\s*(?P<asides>{_ASIDE}?)\s?[:.]?\t+\s*(?P<text>[^\t]+)")
+_DASHED = re.compile(
+    r"(?P<name>[^\W_][^—–\-:\[\](),\t]{0,39}?(?:-[^\W_][^—–\-:\[\](),\t]{0,20}?)?)"
+    rf"(?P<asides>\s?,\s[^—–:]{{1,60}}?|\s?{_ASIDE})?[.,]?\s?(?:—|–|\s--?)\s?(?P<text>\S.*)"
+)
+_ARROWED = re.compile(r"(?:>{1,3}|»)\s*(?P<rest>\S.*)")
+_COLON = re.compile(
+    rf"(?P<name>[^:：\[\](){{}}<>\t]{{1,60}}?)\s?(?P<asides>(?:{_ASIDE}\s?){{0,2}})[:：](?!//|\\|\d\d)\s*(?P<text>.*)"
+)
+_TIME_INSIDE = re.compile(
+    r"(?P<name>[^:：\[\](){}<>\t]{1,60}?)\s?[,;|@–—-]?\s?"
+    r"[\[(<](?P<stamp>[^\[\]()<>]{4,40})[\])>]\s?[:：–—-]?\s*(?P<text>.*)"
+)
+_QUESTION = re.compile(
+    r"(?:\d{1,2}\s+)?(?P<name>[QARFPD])(?:[.:)]\s*|\s{2,}|\t\s*|\.?\s[-–—]\s)(?P<text>\S.*)"
+)
+_IN_BRACKETS = re.compile(r"\[(?P<name>[^\[\]]{1,40})\]")
+_NUMBERED = re.compile(r"#\d{4}$")
+_BEHIND_NAME = re.compile(r"\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
+_SMALL_WORDS = frozenset({"of", "the", "and", "de", "da", "del", "di", "von", "van", "der", "la", "le"})
+_NOT_NAMES = frozenset({
+    "yes", "no", "oh", "ah", "well", "okay", "ok", "now", "so", "and", "but", "then", "there", "this",
+    "that",
+    "chapter", "part", "section", "figure", "table", "fig", "vol", "page", "note", "end", "fin", "the",
+    "contents", "introduction", "appendix", "references", "summary", "conclusion",
+})  # fmt: skip
+_LONGEST_HEADER = 120
+
+
+class Cue(NamedTuple):
+    """Who speaks, without marks, asides in brackets behind the name; and what of the speech is beside it.
+
+    The text is empty where the speech is below the cue.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CueStyle:
+    """One way to name who speaks.
+
+    Attributes:
+        looks: shows it to people.
+        split: splits a line, stripped but for tabs within it; None if it is not a cue of this style.
+        is_of_plays: whether a paragraph without a name is a stage direction, not the rest of a speech.
+        is_sure: whether a name may be one that never comes again, since the style marks it well.
+        is_of_questions: whether there must be two speakers with names of one letter.
+    """
+
+    looks: str
+    split: Callable[[str], Cue | None]
+    is_of_plays: bool = False
+    is_sure: bool = False
+    is_of_questions: bool = False
+
+
+def is_titled(name: str) -> bool:
+    """Return whether each word of a name begins with a capital or a digit, but for `of`, `von` and such."""
+    words = name.split()
+    return bool(words) and all(not word[0].islower() or word in _SMALL_WORDS for word in words)
+
+
+def _cue(name: str, asides: str | None, text: str) -> Cue | None:
+    """Return a cue if a name can be one."""
+    name = _NUMBERED.sub("", name.strip().rstrip(".,;:").strip())
+    if name.count(".") == 0 and name.casefold() in _NOT_NAMES:
+        return None
+    if not is_name(name) or is_act_heading(name) or is_scene_heading(name) or is_label(name):
+        return None
+    text = _ASIDE_FIRST.sub(r"\1 ", text.strip(), count=1)
+    aside = (asides or "").strip(" ,\t")
+    if aside and not aside.startswith(("(", "[")):
+        aside = f"({aside})"
+    return Cue(name, " ".join(filter(None, (aside, text))))
+
+
+def _marked(line: str) -> Cue | None:
+    leading = _LEADING.match(line)
+    start = leading.end() if leading else 0
+    opening = _OPENING.match(line, start)
+    if not opening:
+        return None
+    mark = opening[0]
+    close = f"</{opening['tag']}>" if opening["tag"] else mark
+    end = line.find(close, opening.end(), opening.end() + _LONGEST_HEADER)
+    if end < 0:
+        return None
+    inside = line[opening.end() : end].strip()
+    behind = _BEHIND_MARK.match(line, end + len(close))
+    stamp = stamp_before(inside)
+    inside = inside[stamp.end :] if stamp else inside
+    bare = without_stamp_behind(inside.rstrip(":： "))
+    has_separator = inside[-1:] in ":：." or bool(behind and behind["separator"])
+    bare, _, aside = bare.rstrip(":：. ").partition("(")
+    asides = [f"({aside}"] if aside.endswith(")") else []
+    text = behind["text"] if behind else ""
+    printed = behind["asides"].strip() if behind else ""
+    asides += [printed] if printed and not is_stamp(printed) else []
+    if not text and not (behind and behind["separator"]) and inside[-1:] == ".":
+        return None
+    is_plain_alone = not text and mark.startswith(("*", "'", "<")) and len(mark) > 1
+    is_timed = stamp is not None or is_stamp(printed) or bare != inside.rstrip(":：. ").partition("(")[0]
+    if not (has_separator or is_plain_alone or is_timed):
+        return None
+    return _cue(bare, " ".join(asides), _without_stamp(text))
+
+
+def _without_stamp(text: str) -> str:
+    """Return a text without a time in brackets at its beginning."""
+    stamp = stamp_before(text)
+    return text[stamp.end :] if stamp and stamp.is_bracketed else text
+
+
+def _with(pattern: re.Pattern[str], fits: Callable[[str], bool]) -> Callable[[str], Cue | None]:
+    """Return a function that splits lines by a pattern, where the name fits."""
+
+    def split(line: str) -> Cue | None:
+        found = pattern.fullmatch(line)
+        if not found or not fits(found["name"]) or stamp_before(found["text"]):
+            return None
+        return _cue(found["name"], found["asides"], found["text"])
+
+    return split
+
+
+def _is_capital(name: str) -> bool:
+    return is_in_capitals(name) and sum(map(str.isalpha, name)) > 1
+
+
+def _is_title(name: str) -> bool:
+    return is_titled(name) and name.casefold() not in _NOT_NAMES and not is_in_capitals(name)
+
+
+def _arrowed(line: str) -> Cue | None:
+    arrow = _ARROWED.fullmatch(line)
+    return _coloned(arrow["rest"]) if arrow else None
+
+
+def _coloned(line: str) -> Cue | None:
+    """Split `name: text` and `name [aside]: text`, a time in front of the text left out."""
+    found = _COLON.fullmatch(line)
+    return _cue(found["name"], found["asides"], _without_stamp(found["text"])) if found else None
+
+
+def _questioned(line: str) -> Cue | None:
+    found = _QUESTION.fullmatch(line)
+    if found:
+        return Cue(found["name"], found["text"].strip())
+    spoken = _coloned(re.sub(r"^\d{1,2}\s{2,}", "", line))
+    return spoken if spoken and _is_capital(spoken.name) and not spoken.name.startswith("BY ") else None
+
+
+def _timed(line: str) -> Cue | None:
+    """Split a cue that has a time before it, behind it, or between name and text."""
+    stamp = stamp_before(line)
+    rest = line[stamp.end :] if stamp else line
+    if stamp:
+        if not rest or (not stamp.is_bracketed and rest[:1].islower() and ":" not in rest[:40]):
+            return None
+        return _coloned(rest) or _header(rest)
+    inside = _TIME_INSIDE.fullmatch(line)
+    if inside and is_stamp(inside["stamp"].strip()):
+        return _cue(inside["name"], None, inside["text"])
+    if len(line) > _LONGEST_HEADER:
+        return None
+    bare = without_stamp_behind(line.rstrip(":："))
+    return _header(bare) if bare and len(bare) < len(line.rstrip(":：")) else None
+
+
+def _header(name: str) -> Cue | None:
+    """Return the cue that a name alone on a line is, perhaps in brackets, if it looks like a name."""
+    name = _BEHIND_NAME.sub("", name.rstrip(":： "))
+    bracketed = _IN_BRACKETS.fullmatch(name)
+    name = bracketed["name"] if bracketed else name
+    return _cue(name, None, "") if is_titled(name) or " " not in name.strip() else None
+
+
+def _alone(line: str) -> Cue | None:
+    if len(line) > _LONGEST_HEADER or line[-1:] in ".,:!?;…：" or "\t" in line:
+        return None
+    return _cue(line, None, "") if _is_title(line) and not line[0].isdigit() else None
+
+
+STYLES = (
+    CueStyle("`**name:** text`", _marked, is_sure=True),
+    CueStyle("`time name` or `name time`", _timed, is_sure=True),
+    CueStyle("`>> name: text`", _arrowed, is_sure=True),
+    CueStyle("`Q. text`", _questioned, is_of_questions=True),
+    CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True),
+    CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True),
+    CueStyle("`Name — text`", _with(_DASHED, _is_title), is_of_plays=True),
+    CueStyle("`NAME`, a tab, and text", _with(_TABBED, lambda name: True)),
+    CueStyle("`Name. text`", _with(_TITLE_NAME, _is_title), is_of_plays=True),
+    CueStyle("`Name` on a line of its own", _alone),
+)
+"""The surest first, which is preferred where several explain a text equally well."""
+
+COLON = CueStyle("`name: text`", _coloned)
+"""Not a style to be recognised by: it is that of `name: text`, below front matter or with times."""

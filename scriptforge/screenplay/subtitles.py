@@ -1,0 +1,368 @@
+r"""Subtitles, SRT, WebVTT, SBV and SSA: captions, each with the times at which it is seen.
+
+    1
+    00:00:01,000 --> 00:00:03,000       the time: it, the number above and marks such as `<i>` are dropped
+    Nora: Is that                       a name, or WebVTT's `<v Nora>`, or SSA's column
+    the roof?                           all that follows is hers, also in the next captions
+    - Only rain.                        a dash or `>>` without a name: somebody else, so action
+
+Captions that roll, each with the lines of the one before, are read once. Where few captions have a name, as
+in films for people who hear badly, a name is good for its own sentence only. Subtitles that name nobody are
+action.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import unescape
+from itertools import pairwise
+from typing import NamedTuple
+
+from scriptforge.screenplay.format import (
+    Evidence,
+    Format,
+    Parsed,
+    blocks,
+    is_bracketed,
+    is_in_capitals,
+    is_label,
+    is_name,
+    peek,
+)
+from scriptforge.screenplay.script import Element, speaker_key
+
+_TIME = r"(?:\d{1,3}:)?\d{1,2}:\d\d[.,]\d{1,3}"
+_TIMING = re.compile(rf"\s*({_TIME})(?:\s*-->\s*|,(?=\d+:\d\d:))({_TIME})(?!\d)")
+_EVENT = re.compile(rf"Dialogue: ?[^,]*,({_TIME}),({_TIME}),[^,]*,([^,]*),[^,]*,[^,]*,[^,]*,[^,]*,(.*)")
+_BROKEN_OFF = re.compile(r"\s*(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}\s*-{0,2}>?(?:\s*[\d:]+)?")
+_NUMBER = re.compile(r"\s*\d{1,6}\s*")
+_BLOCK_OF_VTT = re.compile(r"\s*(?:NOTE|STYLE|REGION)(?:\s|$)")
+_TAG = re.compile(
+    rf"</?(?:[biuscv]|font|lang|ruby|rt|em|strong|span)(?:[.\s][^<>]*)?/?>|<{_TIME}>|\{{[\\aA-Z][^{{}}]*\}}"
+)
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]{1,200})>")
+_CHANGE = re.compile(r"\s*(?:>>+|»|[-–—‐•](?=\s?\w|\s?[\[(\"'“‘¿¡]))\s*")
+_CUE = re.compile(
+    r"(?P<opening>[\[(])?(?P<name>[^:：\[\]()♪]{1,40}?)\s?(?P<aside>(?:\([^()]{1,60}\)|\[[^\[\]]{1,60}\]))?"
+    r"(?(opening)[\])])\s?[:：](?!//)(?!\d\d)\s*(?P<text>.*)"
+)
+_TAGGED = re.compile(r"\[(?P<name>[^\[\]:]{1,40})\]\s+(?P<text>[^\s\[].*)")
+_ENDS = (".", "!", "?", "…", "♪", ")", "]", "。", "！", "？")
+_CLOSING = "\"'”’»"
+_SIGNATURES = ("WEBVTT", "[Script Info]")
+_LONGEST_CAPTION = 10_000
+_LONGEST_SPEECH = 100_000
+_LONGEST_ACTION = 500
+_MANY_NAMES = 0.2
+"""The share of captions with a name from which on names need not come twice, or be in capitals."""
+
+_SOME_NAMES = 0.05
+"""The share from which on a caption without a name goes on with the speaker above."""
+
+
+class _Caption(NamedTuple):
+    """What is seen at a time, in seconds; one that was found outside all times has no end."""
+
+    start: float
+    end: float
+    lines: list[str]
+
+
+class _Piece(NamedTuple):
+    """A part of a caption by one speaker.
+
+    Attributes:
+        speaker: the name that is printed; empty if none is.
+        text: what is said, on one line.
+        is_other: whether a dash or arrow says that another speaker begins.
+        is_sound: whether the text is in brackets, so that nobody says it.
+    """
+
+    speaker: str
+    text: str
+    is_other: bool = False
+    is_sound: bool = False
+
+
+class _Style(NamedTuple):
+    """How speakers are shown.
+
+    Attributes:
+        is_named: says whether a few words at the beginning of a line name who says it.
+        is_tagged: whether names stand in square brackets, without a colon.
+        carries: whether a caption without a name goes on with the speaker above.
+        rolls: whether captions repeat the lines of the one before.
+    """
+
+    is_named: Callable[[str], bool]
+    is_tagged: bool
+    carries: bool
+    rolls: bool
+
+
+def recognise(head: Sequence[str]) -> Evidence:
+    """Count the captions with times, and see that there is little else."""
+    captions = [caption for caption in _captions(head) if caption.end >= 0]
+    if not captions:
+        return Evidence(0.0, "no line is the time of a caption")
+    runs = list(blocks(head, ends=lambda block, blank: not blank))
+    timed = sum(len(run) for run in runs if any(map(_timed, run)))
+    style = _find_style(captions)
+    named = sum(any(piece.speaker for piece in _pieces(each, style)) for each in captions)
+    share = 1.0 if head[0].startswith(_SIGNATURES) else timed / sum(map(len, runs))
+    unit = "captions name" if named != 1 else "captions names"
+    return Evidence(share, f"{named:,} of its {len(captions):,} timed {unit} a speaker")
+
+
+def parse(lines: Iterable[str]) -> Iterator[Parsed]:
+    """Yield a speech for each speaker in turn, and each caption of nobody's as action."""
+    head, lines = peek(lines)
+    style = _find_style([caption for caption in _captions(head) if caption.end >= 0])
+    captions = _captions(lines)
+    speaker, open_piece, ended = "", _Piece("", ""), 0.0
+    for caption in _unrolled(captions) if style.rolls else captions:
+        if caption.end < 0:
+            yield from _parsed(open_piece)
+            open_piece = _Piece("", "")
+            yield Parsed(Element("action", " ".join(map(str.strip, caption.lines))), understood=False)
+            continue
+        for piece in _pieces(caption, style):
+            if piece.is_sound:
+                yield from _parsed(open_piece)
+                yield from _parsed(piece)
+                open_piece = _Piece("", "")
+                continue
+            goes_on = _goes_on(open_piece, piece, style, speaker, is_near=caption.start - ended < 2)
+            if piece.speaker or piece.is_other:
+                speaker = piece.speaker
+            elif not (style.carries or goes_on):
+                speaker = ""
+            if goes_on:
+                text = f"{open_piece.text} {piece.text}".strip()
+            else:
+                yield from _parsed(open_piece)
+                text = piece.text
+            open_piece = _Piece(speaker, text)
+            ended = caption.end
+    yield from _parsed(open_piece)
+
+
+def _goes_on(above: _Piece, piece: _Piece, style: _Style, speaker: str, is_near: bool) -> bool:
+    """Return whether a piece belongs to the one above it."""
+    if piece.is_other or not above.text or len(above.text) > _LONGEST_SPEECH:
+        return False
+    is_unfinished = not above.text.rstrip(_CLOSING).endswith(_ENDS)
+    if piece.speaker:
+        return is_unfinished and speaker_key(piece.speaker) == speaker_key(above.speaker)
+    if speaker:
+        return style.carries or is_unfinished
+    return is_unfinished and is_near and piece.text[:1].islower() and len(above.text) < _LONGEST_ACTION
+
+
+def _parsed(piece: _Piece) -> Iterator[Parsed]:
+    if piece.text:
+        yield Parsed(Element("dialogue" if piece.speaker else "action", piece.text, piece.speaker))
+
+
+def _timed(line: str) -> re.Match[str] | None:
+    return _TIMING.match(line) or _EVENT.match(line)
+
+
+def _captions(lines: Iterable[str]) -> Iterator[_Caption]:
+    """Yield captions as they come, and what is outside them as captions without an end.
+
+    The line right above a time is its number or name, not text, if it is a number or stands alone.
+    """
+    caption = _Caption(0, -1, [])
+    is_vtt = is_ssa = is_skipped = False
+    size = 0
+    for number, line in enumerate(lines):
+        is_vtt = is_vtt or (number == 0 and line.startswith("WEBVTT"))
+        is_ssa = is_ssa or (number == 0 and line.startswith("[Script Info]"))
+        timing = _timed(line)
+        is_blank = not line.strip()
+        if timing or _BROKEN_OFF.fullmatch(line):
+            if caption.lines and _is_label_of_next(caption, is_vtt):
+                caption.lines.pop()
+            yield from _finished(caption)
+            begin, end = (
+                (_seconds(timing[1]), _seconds(timing[2])) if timing else (caption.start, caption.end)
+            )
+            caption = _Caption(begin, end, _text_of_event(timing) if timing else [])
+            is_skipped, size = False, 0
+        elif is_blank:
+            is_skipped = False
+            caption.lines.append("")
+            if caption.end < 0:
+                yield from _finished(caption)
+                caption = _Caption(0, -1, [])
+        elif is_ssa or is_skipped or (is_vtt and (number == 0 or _opens_remark(line, caption))):
+            is_skipped = True
+        else:
+            caption.lines.append(line)
+            size += len(line)
+            if size > _LONGEST_CAPTION:
+                yield from _finished(caption)
+                caption, size = caption._replace(lines=[]), 0
+    yield from _finished(caption)
+
+
+def _opens_remark(line: str, caption: _Caption) -> bool:
+    """Return whether a line opens a block of WebVTT that is no caption, to be skipped up to a blank line."""
+    return _BLOCK_OF_VTT.match(line) is not None and not (caption.lines and caption.lines[-1])
+
+
+def _is_label_of_next(caption: _Caption, is_vtt: bool) -> bool:
+    """Return whether the last line of a caption, right above a time, is the number or name of the next."""
+    *above, last = caption.lines
+    is_alone = not above[-1] if above else caption.end < 0
+    return _NUMBER.fullmatch(last) is not None or (is_vtt and is_alone and bool(last))
+
+
+def _finished(caption: _Caption) -> Iterator[_Caption]:
+    """Yield a caption without blank lines, if anything is left of it."""
+    lines = [line for line in caption.lines if line]
+    if lines:
+        yield caption._replace(lines=lines)
+
+
+def _text_of_event(timing: re.Match[str]) -> list[str]:
+    """Return the lines of an event of SSA, its speaker in WebVTT's markup; none for other captions."""
+    if timing.re is not _EVENT:
+        return []
+    text = re.sub(r"\\[Nnh]", " ", timing[4])
+    return [f"<v {timing[3].strip()}>{text}" if timing[3].strip() else text]
+
+
+def _seconds(time: str) -> float:
+    parts = map(float, time.replace(",", ".").split(":"))
+    total = 0.0
+    for part in parts:
+        total = total * 60 + part
+    return total
+
+
+def _without_tags(text: str) -> str:
+    return " ".join(unescape(_TAG.sub("", text)).split())
+
+
+def _unrolled(captions: Iterable[_Caption]) -> Iterator[_Caption]:
+    """Yield captions without what they repeat of the one before; a caption that grows is what it grew by."""
+    above: list[str] = []
+    for caption in captions:
+        words, ends = _words(caption)
+        repeated = _repeated(above, words, ends)
+        rest = words[repeated:]
+        if rest:
+            yield caption._replace(lines=[" ".join(rest)])
+        above = words
+
+
+def _words(caption: _Caption) -> tuple[list[str], set[int]]:
+    """Return the words of a caption without tags, and after how many of them its lines end."""
+    words: list[str] = []
+    ends: set[int] = set()
+    for line in caption.lines:
+        voice = _VOICE.search(line)
+        words += ([f"<v {voice[1].replace(' ', '_')}>"] if voice else []) + _without_tags(line).split()
+        ends.add(len(words))
+    return words, ends
+
+
+def _repeated(above: Sequence[str], words: Sequence[str], ends: set[int]) -> int:
+    """Return how many words a caption repeats of the one above: whole lines, or all that was there."""
+    for count in range(min(len(above), len(words)), 0, -1):
+        if (count in ends or count == len(above)) and list(above[-count:]) == list(words[:count]):
+            return count
+    return 0
+
+
+def _rolls(captions: Sequence[_Caption]) -> bool:
+    """Return whether most captions that follow another at once repeat it."""
+    following = [(a, b) for a, b in pairwise(captions) if b.start - a.end < 0.2]
+    repeating = sum(_repeated(_words(a)[0], *_words(b)) > 0 for a, b in following)
+    return 2 * repeating > len(following) > 0 and repeating > 1
+
+
+def _find_style(captions: Sequence[_Caption]) -> _Style:
+    """Find out from the first captions how speakers are shown."""
+    every = [_without_tags(line) for caption in captions for line in caption.lines]
+    lines = list(map(_bare, every))
+    cues = filter(None, map(_CUE.match, lines))
+    names = Counter(speaker_key(cue["name"]) for cue in cues if _is_titled(cue["name"]))
+    tags = sum(is_name(tag["name"]) for tag in filter(None, map(_TAGGED.match, lines)))
+    count = max(len(captions), 1)
+    voices = sum(1 for caption in captions if any(map(_VOICE.search, caption.lines)))
+    is_tagged = 2 * tags > count
+    named = voices or names.total() or tags
+    unnamed_changes = sum(line.startswith(("-", "–", "—")) and not _CUE.match(_bare(line)) for line in every)
+    carries = max(named, tags) >= _SOME_NAMES * count and unnamed_changes <= named
+    have_many = names.total() >= _MANY_NAMES * count and (len(names) < names.total() or names.total() < 5)
+
+    def is_named(words: str) -> bool:
+        is_sure = is_in_capitals(words) or names[speaker_key(words)] > 1
+        return _is_titled(words) and (is_sure or (have_many and carries))
+
+    return _Style(is_named, is_tagged, carries, _rolls(captions))
+
+
+def _bare(line: str) -> str:
+    """Return a line without the dash or arrow that says that another speaker begins."""
+    return _CHANGE.sub("", line, count=1)
+
+
+def _is_titled(words: str) -> bool:
+    """Return whether words may be a name as captions print it, each word with a capital or a digit."""
+    first = words[:1]
+    small = ("of", "the", "and", "de", "von", "van", "da", "la", "le", "&", "#")
+    return (
+        is_name(words)
+        and not is_label(words)
+        and (first.isupper() or first.isdigit() or not (first.islower() or first.isupper()))
+        and all(not word[0].islower() or word in small for word in words.split())
+    )
+
+
+def _pieces(caption: _Caption, style: _Style) -> Iterator[_Piece]:
+    """Yield the parts of a caption, the lines of one speaker joined."""
+    above = _Piece("", "")
+    for line in caption.lines:
+        for piece in _pieces_of_line(line, style):
+            starts = piece.speaker or piece.is_other or piece.is_sound or above.is_sound
+            if starts:
+                yield from [above] if above.text else []
+                above = piece
+            else:
+                above = above._replace(text=f"{above.text} {piece.text}".strip())
+    if above.text:
+        yield above
+
+
+def _pieces_of_line(line: str, style: _Style) -> Iterator[_Piece]:
+    position, speaker = 0, ""
+    for voice in [*_VOICE.finditer(line), None]:
+        text = _without_tags(line[position : voice.start() if voice else len(line)])
+        if speaker:
+            yield _Piece(speaker, text)
+        elif text:
+            yield _piece(text, style)
+        if voice:
+            position, speaker = voice.end(), unescape(voice[1]).replace("_", " ").strip()
+
+
+def _piece(text: str, style: _Style) -> _Piece:
+    rest = _bare(text)
+    if is_bracketed(rest):
+        return _Piece("", rest, is_sound=True)
+    tag = _TAGGED.match(rest) if style.is_tagged else None
+    if tag and is_name(tag["name"]):
+        return _Piece(tag["name"], tag["text"])
+    cue = _CUE.match(rest)
+    if cue and style.is_named(cue["name"]):
+        return _Piece(cue["name"], " ".join(filter(None, (cue["aside"], cue["text"]))))
+    return _Piece("", rest, is_other=rest != text)
+
+
+FORMAT = Format(
+    "subtitles", "captions with the times at which they are seen, perhaps with names", recognise, parse
+)

@@ -1,0 +1,93 @@
+"""Dates and times as people and programs print them beside what is said: in logs of chats, in transcripts.
+
+A stamp is a clock, perhaps with a date before it: `09:14`, `[00:01:05]`, `12/03/2021, 9:14 AM`,
+`12.03.21 um 09:14`, `2021년 3월 12일 오전 9:14`. This module does not know what they stand beside.
+"""
+
+import re
+from typing import NamedTuple
+
+_MONTH = r"(?:[^\W\d_]{3,9}\.?)"
+_DATE = (
+    r"(?:"
+    r"\d{1,4}(?:[./-] ?|\. )\d{1,2}(?:[./-] ?|\. )\d{1,4}\.?"
+    rf"|\d{{1,2}}\.?[- ](?:de )?{_MONTH}[- ,.]{{1,2}}(?:de )?\d{{2,4}}"
+    rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:, ?\d{{4}}| \d{{4}})?(?!\d|:)"
+    r"|\d{4} ?[年년] ?\d{1,2} ?[月월] ?\d{1,2} ?[日일]"
+    r"|[Tt]oday|[Yy]esterday|[Hh]eute|[Gg]estern|[Aa]ujourd[’']hui|[Hh]ier|[Hh]oy|[Aa]yer"
+    r")(?:\([^()]{1,9}\))?"
+)
+_WEEKDAY = r"(?:[^\W\d_]{2,9}[.,],? |(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )"
+_BETWEEN = r"(?:,? ?(?:(?:at|um|à|às|a las|om|kl\.?|klo|alle|alle ore|ore|o|v|в) )|, ?| |T| [-–] )"
+_HALF = r"(?:[AaPp]\. ?[Mm]\.|[AaPp][Mm]\b|[مص]\b)"
+_EAST = r"(?:오전|오후|上午|下午|午前|午後|凌晨|中午|晚上)"
+_ZONE = r"(?:Z|UTC| ?[+-]\d\d:?\d\d)?"
+CLOCK = rf"(?:{_EAST} ?)?\d{{1,3}}:\d\d(?::\d\d)?(?:[.,]\d{{1,6}})?(?: ?{_HALF}|h| Uhr)?"
+"""A time, without a date, brackets or zone."""
+
+_DATED_CLOCK = rf"(?:{CLOCK}|\d{{1,2}}[.h]\d\d(?:[.:]\d\d)?(?: ?{_HALF})?)"
+_DATED = rf"{_WEEKDAY}?{_DATE}{_BETWEEN}{_DATED_CLOCK}{_ZONE}"
+_SPAN = rf"{CLOCK}(?: ?(?:-->|->|-|–|—|to|/) ?{CLOCK})?"
+
+_DATED_STAMP = re.compile(rf"\[ ?{_DATED} ?\]|\( ?{_DATED} ?\)|{_DATED}")
+_CLOCK_STAMP = re.compile(rf"\[ ?{_SPAN} ?\]|\( ?{_SPAN} ?\)|<{_SPAN}>|{_SPAN}")
+_GAP = re.compile(r"\s*(?:[-–—|·•,:](?=\s)\s*)?")
+_ANY = rf"(?:{_DATED}|{_SPAN})"
+_AT_END = re.compile(rf"\s*(?:[-–—,;|·•@]|\bat\b)?\s*(?:\[ ?{_ANY} ?\]|\( ?{_ANY} ?\)|(?<!\w){_ANY})\s*$")
+_ANY_BEFORE = re.compile(rf"[\[(]?{_ANY}")
+_OF_DAY = re.compile(rf"{_DATED}|{_HALF}|{_EAST}")
+_LONGEST_STAMP = 90
+_SPACES = str.maketrans(dict.fromkeys("\xa0\u2007\u2009\u202f\u3000", " "))
+
+
+class Stamp(NamedTuple):
+    """A stamp at the beginning of a line.
+
+    Attributes:
+        is_dated: whether there is a date beside the clock.
+        is_bracketed: whether it is in brackets.
+        gap: what stands between it and the text behind it: spaces, perhaps a dash.
+        end: where that text begins.
+    """
+
+    is_dated: bool
+    is_bracketed: bool
+    gap: str
+    end: int
+
+
+def stamp_before(line: str) -> Stamp | None:
+    """Return the stamp that opens a line, if something separates it from the text behind it."""
+    if not line or not (line[0] in "[(<" or line[0].isalnum()):
+        return None
+    head = line[:_LONGEST_STAMP].translate(_SPACES)
+    dated = _DATED_STAMP.match(head)
+    found = dated or _CLOCK_STAMP.match(head)
+    if not found:
+        return None
+    gap = _GAP.match(line, found.end())
+    end = gap.end() if gap else found.end()
+    is_bracketed = head[0] in "[(<"
+    if end == found.end() < len(line) and not is_bracketed:
+        return None
+    return Stamp(dated is not None, is_bracketed, line[found.end() : end], end)
+
+
+def without_stamp_behind(text: str) -> str:
+    """Return a short text without the stamp that ends it, and without what joined the two."""
+    head = text.translate(_SPACES)
+    found = _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
+    return text[: found.start()] if found else text
+
+
+def is_of_day(text: str) -> bool:
+    """Return whether a short text begins or ends with a stamp that says the day or its half, as chats do."""
+    head = text.translate(_SPACES)
+    before, behind = _ANY_BEFORE.match(head), _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
+    return any(stamp is not None and _OF_DAY.search(stamp[0]) is not None for stamp in (before, behind))
+
+
+def is_stamp(text: str) -> bool:
+    """Return whether a text is a stamp and nothing else."""
+    stamp = stamp_before(text)
+    return stamp is not None and stamp.end == len(text)

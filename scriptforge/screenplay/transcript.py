@@ -1,0 +1,332 @@
+r"""Transcripts and printed plays whose speakers are named in other ways than by `name: text`.
+
+    ---
+    title: The Show             front matter, in YAML or as a block of `Date: …`, is no dialogue
+    ---
+    **Nora Lind:** Welcome      a cue, in the style of `speaker_cues` that explains most of the text
+    to the show.                lines below it are the rest
+                                a blank line
+    We have a guest today.      the speaker goes on; in a play it would be a stage direction
+    [applause]                  action, as all in brackets
+    (00:00:48)                  times are dropped
+
+What the Gutenberg project prints before and after a book is cut.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from scriptforge.screenplay import name_line, plain_layouts
+from scriptforge.screenplay.format import (
+    Evidence,
+    Format,
+    Parsed,
+    blocks,
+    is_act_heading,
+    is_bracketed,
+    is_scene_heading,
+    is_transition,
+    peek,
+)
+from scriptforge.screenplay.script import Element, normalise, speaker_key
+from scriptforge.screenplay.speaker_cues import STYLES, CueStyle
+from scriptforge.screenplay.time_stamps import is_of_day, is_stamp, stamp_before
+
+_KEY = re.compile(
+    r"(?:title|date|episode|season|show|podcast|series|guests?|hosts?|speakers?|participants?|attendees"
+    r"|cast"
+    r"|duration|length|location|place|published|author|language|lang|tags|url|link|source"
+    r"|recorded(?: on| at)?"
+    r"|recording|transcri\w+(?: by)?|interview(?:er|ee)?s?|subject|topic|project|file|filename|id|slug"
+    r"|layout|number|guild|channel|after|before|case|meeting)",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(r"(?P<key>[^\W\d_][\w .-]{0,30}?)\s?:(?:\s+(?P<value>.*)|$)")
+_NOT_A_FIELD = re.compile(r"\s+\S|\s*- |\s*#|\s*$|={3,}$|-{3,}$")
+_LONGEST_FRONT_MATTER = 60
+_RULE = re.compile(
+    r"[-=*_~•·–— ]{3,}|\[\[(?:Category|File|Image|Kategorie):.*|\{\{.*\}\}|Exported [\d,]+ message\(s\)"
+)
+_HEADING = re.compile(r"#{1,6}\s+(?P<md>\S.*?)\s*#*|={2,6}\s*(?P<wiki>[^=].*?)\s*={2,6}")
+_CREDIT = re.compile(
+    r"(?:Transcribed|Transcript|Transcription|Captioned|Captions|Subtitles) (?:provided )?by\b.*",
+    re.IGNORECASE,
+)
+_EXTRA = re.compile(r"\{(?:Attachments|Embed|Reactions|Stickers?|Inline Invite)\}")
+_DIRECTION = re.compile(
+    r"(?:Re-?)?[Ee](?:nter|nters|xit|xits|xeunt)\b|(?:ENTER|EXIT|EXEUNT)\b|CURTAIN\b|Curtain\b"
+    r"|(?:Alarum|Flourish|Sennet)s?\b|_[^_]+_[.)\]]?$"
+)
+_START = re.compile(r"\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG.*")
+_END = re.compile(r"\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*|End of (?:the )?Project Gutenberg.*")
+_EMPHASIS = re.compile(
+    r"'{2,5}|(?<!\w)(?P<mark>\*{1,3}|_{1,3})(?=\S)(?P<text>[^*_\n]{1,500}?)(?<=\S)(?P=mark)(?!\w)"
+)
+_BELOW_FRONT_MATTER = Evidence(0.4, "it opens with front matter, and nobody speaks below that")
+_PARAGRAPHS_OF_A_SPEECH = 6
+"""So many paragraphs, of which one has a cue: fewer cues make a transcript less likely."""
+
+_FEWEST_CUES_OF_A_LIST = 3
+_SCORE_OF_A_LIST = 0.1
+_ALMOST = 0.999
+"""A style whose cues `name: text` knows, too, is preferred only where it explains more."""
+
+_LETTERS = frozenset("qarfpd")
+_RECURRING = 0.6
+_VERSE = 0.7
+_LONGEST_HEADER = 120
+_LONGEST_SPEECH = 100_000
+
+
+class _Layout(NamedTuple):
+    """How a text is to be parsed, and why.
+
+    Attributes:
+        evidence: how well the layout explains the text.
+        parse: turns lines into elements, front matter and the like left out.
+    """
+
+    evidence: Evidence
+    parse: Callable[[Iterable[str]], Iterator[Parsed]]
+
+
+def recognise(head: Sequence[str]) -> Evidence:
+    """Find the style of cues that explains most of the text."""
+    return _layout(head).evidence
+
+
+def parse(lines: Iterable[str]) -> Iterator[Parsed]:
+    """Yield speeches, each with its paragraphs as lines."""
+    head, lines = peek(lines)
+    yield from _layout(head).parse(_book(lines))
+
+
+def title(head: Sequence[str]) -> str:
+    """Return the title that the front matter gives."""
+    fields = (_FIELD.fullmatch(line.strip()) for line in head[: _front_matter(head)])
+    titles = (field["value"] for field in fields if field and field["key"].casefold() == "title")
+    return (next(titles, "") or "").strip("\"' ")
+
+
+def _layout(head: Sequence[str]) -> _Layout:
+    """Return the layout that explains most of a text; below front matter, it may be a simpler one."""
+    skipped = _front_matter(head)
+    lines = list(_book(head))
+    layouts = [_layout_of_style(style, lines) for style in STYLES if _occurs(style, lines)]
+    if skipped:
+        simple = (
+            (name_line.recognise, name_line.parse),
+            (plain_layouts.recognise_shakespeare, plain_layouts.parse_shakespeare),
+            (lambda rest: _BELOW_FRONT_MATTER, plain_layouts.parse_prose),
+        )
+        layouts += [_Layout(judge(lines), read) for judge, read in simple]
+    nothing = _Layout(Evidence(0.0, "no line names a speaker"), _parser(STYLES[0], " "))
+    return max([nothing, *layouts], key=lambda layout: layout.evidence.score)
+
+
+def _occurs(style: CueStyle, lines: Sequence[str]) -> bool:
+    found = (1 for line in lines if (text := line.strip()) and style.split(text))
+    return next(found, 0) + next(found, 0) == 2
+
+
+def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
+    joint = _joint(style, head)
+    parser = _parser(style, joint)
+    parsed = list(parser(head))
+    names = [speaker_key(item.element.speaker) for item in parsed if item.element.kind == "dialogue"]
+    counts = Counter(names)
+    size = sum(len(item.element.text) for item in parsed)
+    understood = sum(len(item.element.text) for item in parsed if item.understood)
+    cues = sum(1 for line in head if (text := line.strip()) and style.split(text))
+    groups = list(blocks(head))
+    paragraphs = min(len(groups), sum(map(len, groups)))
+    if max(len(group) for group in groups) > _PARAGRAPHS_OF_A_SPEECH and len(groups) < cues:
+        paragraphs = sum(map(len, groups))
+    recurring = sum(count for count in counts.values() if count > 1)
+    reason = f"{len(names):,} speeches of {len(counts):,} speakers look like {style.looks}"
+    score = understood / max(size, 1) * min(1.0, _PARAGRAPHS_OF_A_SPEECH * len(names) / max(paragraphs, 1))
+    is_list = recurring == 0 and len(names) >= _FEWEST_CUES_OF_A_LIST
+    if not style.is_sure:
+        is_list = recurring < _RECURRING * len(names) or len(counts) < 2
+    if len(names) < 2 or 2 * len(names) < cues:
+        score = 0.0
+    elif is_list:
+        score = min(score, _SCORE_OF_A_LIST)
+    if style.is_of_questions and len(counts.keys() & _LETTERS) != 2:
+        score = 0.0
+    return _Layout(Evidence(score * (_ALMOST if _is_plain(style, head) else 1.0), reason), parser)
+
+
+def _is_plain(style: CueStyle, head: Sequence[str]) -> bool:
+    """Return whether `name: text` reads all cues in the same way."""
+    lines = filter(None, map(str.strip, head))
+    cues = ((line, cue) for line in lines if (cue := style.split(line)))
+    return all(
+        normalise(name_line.parse_line(line).element) == normalise(Element("dialogue", cue.text, cue.name))
+        for line, cue in cues
+    )
+
+
+def _joint(style: CueStyle, head: Sequence[str]) -> str:
+    """Return what joins the lines of a paragraph: a line break in verse and in chats, else a space."""
+    cues = [line.strip() for line in head if len(line) < _LONGEST_HEADER and style.split(line.strip())]
+    if 2 * sum(map(is_of_day, cues)) > len(cues):
+        return "\n"
+    rest = [
+        line.strip()
+        for block in blocks(head)
+        for number, line in enumerate(block)
+        if number and style.is_of_plays and not style.split(line.strip()) and line.strip()[0].isalpha()
+    ]
+    capitals = sum(line[0].isupper() for line in rest)
+    return "\n" if len(rest) > 2 and capitals > _VERSE * len(rest) else " "
+
+
+def _front_matter(head: Sequence[str]) -> int:
+    """Return how many first lines are no part of the text: YAML between rules, or a block of known fields."""
+    first = next((number for number, line in enumerate(head) if line.strip()), 0)
+    lines = head[first : first + _LONGEST_FRONT_MATTER]
+    fields: list[str] = []
+    if lines and lines[0].strip() == "---":
+        for number, line in enumerate(lines[1:], start=first + 1):
+            if line.strip() in ("---", "..."):
+                return number + 1 if fields else 0
+            field = _FIELD.fullmatch(line.rstrip())
+            fields += [field["key"]] if field else []
+            if not field and not _NOT_A_FIELD.match(line):
+                return 0
+        return 0
+    for number, line in enumerate(lines, start=first):
+        if not line.strip():
+            return number if sum(map(bool, map(_KEY.fullmatch, fields))) * 2 > len(fields) else 0
+        field = _FIELD.fullmatch(line.strip())
+        fields += [field["key"]] if field else []
+        if not field and not _NOT_A_FIELD.match(line):
+            return 0
+    return 0
+
+
+def _book(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines without front matter, and without what is printed around a book."""
+    head, lines = peek(lines)
+    skipped = _front_matter(head)
+    start = next((number for number, line in enumerate(head) if _START.match(line)), -1)
+    for number, line in enumerate(lines):
+        if _END.match(line):
+            return
+        if number >= skipped and number > start:
+            yield line
+
+
+def _parser(style: CueStyle, joint: str) -> Callable[[Iterable[str]], Iterator[Parsed]]:
+    def parse_lines(lines: Iterable[str]) -> Iterator[Parsed]:
+        reader = _Reader(style, joint)
+        for block in blocks(lines):
+            yield from reader.read(block)
+        yield from reader.ended()
+
+    return parse_lines
+
+
+class _Reader:
+    """Reads blocks, each a few lines between blank lines; the speech that is open may go on in the next."""
+
+    def __init__(self, style: CueStyle, joint: str) -> None:
+        self._style = style
+        self._joint = joint
+        self._name = ""
+        self._said: list[str] = []
+        self._size = 0
+        self._aside: list[str] = []
+
+    def read(self, block: Sequence[str]) -> Iterator[Parsed]:
+        """Yield what is finished when a block has been read."""
+        lines = [line.strip() for line in block]
+        whole = " ".join(lines)
+        if (
+            len(lines) > 1
+            and len(whole) < 2000
+            and is_bracketed(whole)
+            and not any(map(self._style.split, lines))
+        ):
+            lines = [whole]
+        is_open = False
+        for line in lines:
+            cue = self._style.split(line)
+            if cue:
+                yield from self.ended()
+                self._name, self._said, is_open = cue.name, [cue.text], True
+                self._size = len(cue.text)
+            elif is_stamp(line.rstrip(":")) or _RULE.fullmatch(line):
+                continue
+            elif _EXTRA.fullmatch(line):
+                break
+            elif not (is_open and not any(self._said)) and (other := _other(line)):
+                yield from self.ended(goes_on=other.element.kind == "action" and not self._style.is_of_plays)
+                yield other
+                is_open = False
+            else:
+                is_open = self._add(line, is_open)
+        yield from self._end_of_action()
+
+    def _add(self, line: str, is_open: bool) -> bool:
+        """Add a line to the speech, if one is open or goes on, else to the action; return whether it was."""
+        stamp = stamp_before(line)
+        text = line[stamp.end :] if stamp and stamp.is_bracketed else line
+        goes_on = is_open or (bool(self._name) and not self._style.is_of_plays)
+        if not goes_on:
+            self._aside.append(text)
+        elif is_open and self._said and self._said[-1]:
+            self._said[-1] += f"{self._joint}{text}"
+        else:
+            self._said.append(text)
+        self._size += len(text)
+        return goes_on
+
+    def ended(self, goes_on: bool = False) -> Iterator[Parsed]:
+        """Yield the speech that was open; its speaker may go on below what interrupts it."""
+        yield from self._end_of_action()
+        text = "\n".join(filter(None, self._said))
+        if text:
+            yield Parsed(Element("dialogue", _EMPHASIS.sub(_emphasised, text), self._name))
+        elif self._name and self._said:
+            yield Parsed(Element("action", self._name), understood=False)
+        self._said, self._size = [], 0
+        if not goes_on:
+            self._name = ""
+
+    def _end_of_action(self) -> Iterator[Parsed]:
+        if self._aside:
+            text = " ".join(self._aside)
+            is_known = is_bracketed(text) or _DIRECTION.match(text) is not None
+            yield Parsed(Element("action", _EMPHASIS.sub(_emphasised, text)), is_known)
+        self._aside = []
+
+
+def _emphasised(match: re.Match[str]) -> str:
+    return match["text"] or ""
+
+
+def _other(line: str) -> Parsed | None:
+    """Return the element on a line that nobody says, whatever surrounds it."""
+    heading = _HEADING.fullmatch(line) if len(line) < _LONGEST_HEADER else None
+    if heading:
+        return Parsed(Element("heading", heading["md"] or heading["wiki"]))
+    if is_scene_heading(line) or is_act_heading(line):
+        return Parsed(Element("heading", line))
+    if is_transition(line):
+        return Parsed(Element("transition", line))
+    if is_bracketed(line) or _CREDIT.fullmatch(line):
+        return Parsed(Element("action", _EMPHASIS.sub(_emphasised, line)))
+    return None
+
+
+FORMAT = Format(
+    "transcript",
+    "speakers in bold, with times, a full stop, a dash, or alone above what they say",
+    recognise,
+    parse,
+    title,
+)
