@@ -15,6 +15,37 @@ FITTING_CASES = {
 """Headings of the table of fitted settings: training tokens, vocabulary, machine and minutes."""
 
 EXAMPLES = {
+    "subtitles": """\
+        1
+        00:00:01,000 --> 00:00:03,000
+        <i>Walt: Any cars</i>
+
+        2
+        00:00:03,000 --> 00:00:04,500
+        at all?
+
+        3
+        00:00:05,000 --> 00:00:06,000
+        Dee: Not one.
+        """,
+    "chat": """\
+        12/03/2021, 09:14 - Walt: Any cars?
+        12/03/2021, 09:15 - Dee: Not one.
+        Only a goose.
+        12/03/2021, 09:16 - Walt changed the group's name
+        """,
+    "transcript": """\
+        ---
+        title: Exact Change
+        ---
+        **Walt** (00:01): Any cars?
+
+        I thought I heard one.
+
+        **Dee** (00:07): Not one.
+
+        **Walt** (00:09): Oh.
+        """,
     "name-line": """\
         INT. BOOTH ONE - MORNING
         walt: Any cars?

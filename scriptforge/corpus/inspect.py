@@ -237,7 +237,7 @@ def inspect_corpus(corpus: Corpus, on_progress: ProgressCallback = no_progress) 
         unparsed_share=parsing.unparsed_share,
         unparsed=tuple(parsing.unparsed_examples),
         duplicates=Duplicates(tally.documents.found, tally.scenes.found, tally.long_lines.found),
-        problems=(*corpus.notes, *parsing.problems),
+        problems=(*corpus.notes, *parsing.requests, *parsing.problems),
         sample=tuple(islice(write(tally.beginning), SAMPLE_LINES)),
     )
 

@@ -29,6 +29,7 @@ from scriptforge.screenplay.table import choose_columns, documents, group_texts
 LONGEST_TEXT = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""
 
+_ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it or share a model."
 _EXAMPLES = 6
 _PART = re.compile(rf".{{1,{LONGEST_TEXT}}}(?:\s|$)|.{{{LONGEST_TEXT}}}", re.DOTALL)
 
@@ -74,9 +75,14 @@ class Parsing:
 
     @property
     def notes(self) -> list[str]:
-        """Return a line for each format, saying why it was taken, and one for each file that was left out."""
+        """Return why each format was taken, what to ask other people, and what was left out, a line each."""
         formats = [f"Read as {name}: {reason}" for name, reason in self.reasons.items() if reason]
-        return formats + self.problems
+        return formats + self.requests + self.problems
+
+    @property
+    def requests(self) -> list[str]:
+        """Return a line on what to ask other people, if any of the files is a chat."""
+        return [_ASK_FOR_CHATS] if "chat" in self.files else []
 
     def met(self, format: str, reason: str) -> None:
         """Count one more file of a format."""

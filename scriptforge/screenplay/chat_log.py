@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from scriptforge.screenplay.format import Evidence, Format, Parsed, percentage
 from scriptforge.screenplay.script import Element
-from scriptforge.screenplay.time_stamps import CLOCK, Stamp, is_stamp, stamp_before
+from scriptforge.screenplay.time_stamps import CLOCK, Stamp, is_log_level, is_stamp, stamp_before
 
 _MARKS = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 _PLACED = re.compile("[:：]\\s*\u200e")
@@ -47,10 +47,6 @@ _DAY = re.compile(
 _OMITTED = re.compile(r"<[^<>]{3,60}>|\S+\.\w{2,5} \([^()]{3,40}\)|null")
 _EDITED = re.compile(
     r"\u200e<[^<>]{3,60}>$|<[^<>]{0,40}(?:edited|bearbeitet|modifié|edit[óa]|modificato|bewerkt)[^<>]{0,40}>$"
-)
-_LEVEL = re.compile(
-    r"(?:.*[.\s\[])?(?:trace|debug|info|notice|warn|warning|error|fatal|critical|severe|verbose)\b|.*\[\d+\]",
-    re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"#\d{4}$")
 _LONGEST_MESSAGE = 100_000
@@ -109,7 +105,7 @@ def _spoken(body: str, stamp: Stamp) -> re.Match[str] | None:
     if found:
         return found
     named = _NAMED.fullmatch(body)
-    if not named or len(named["name"].split()) > _MOST_WORDS_IN_A_NAME or _LEVEL.match(named["name"]):
+    if not named or len(named["name"].split()) > _MOST_WORDS_IN_A_NAME or is_log_level(named["name"]):
         return None
     if stamp.is_bracketed:
         return named if stamp.is_dated or not stamp.gap else None

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scriptforge.screenplay.format import is_act_heading, is_in_capitals, is_label, is_name, is_scene_heading
-from scriptforge.screenplay.time_stamps import is_stamp, stamp_before, without_stamp_behind
+from scriptforge.screenplay.time_stamps import is_log_level, is_stamp, stamp_before, without_stamp_behind
 
 _ASIDE = r"(?:\([^()\n]{1,120}\)|\[[^\[\]\n]{1,120}\])"
 _ASIDE_FIRST = re.compile(rf"({_ASIDE})[.:]\s+")
@@ -84,14 +84,14 @@ class CueStyle:
         looks: shows it to people.
         split: splits a line, stripped but for tabs within it; None if it is not a cue of this style.
         is_of_plays: whether a paragraph without a name is a stage direction, not the rest of a speech.
-        is_sure: whether a name may be one that never comes again, since the style marks it well.
+        most_new_names: how many names there may be of which none comes again; 0 if most have to.
         is_of_questions: whether there must be two speakers with names of one letter.
     """
 
     looks: str
     split: Callable[[str], Cue | None]
     is_of_plays: bool = False
-    is_sure: bool = False
+    most_new_names: int = 0
     is_of_questions: bool = False
 
 
@@ -106,7 +106,13 @@ def _cue(name: str, asides: str | None, text: str) -> Cue | None:
     name = _NUMBERED.sub("", name.strip().rstrip(".,;:").strip())
     if name.count(".") == 0 and name.casefold() in _NOT_NAMES:
         return None
-    if not is_name(name) or is_act_heading(name) or is_scene_heading(name) or is_label(name):
+    if (
+        not is_name(name)
+        or is_act_heading(name)
+        or is_scene_heading(name)
+        or is_label(name)
+        or is_log_level(name)
+    ):
         return None
     text = _ASIDE_FIRST.sub(r"\1 ", text.strip(), count=1)
     aside = (asides or "").strip(" ,\t")
@@ -223,9 +229,9 @@ def _alone(line: str) -> Cue | None:
 
 
 STYLES = (
-    CueStyle("`**name:** text`", _marked, is_sure=True),
-    CueStyle("`time name` or `name time`", _timed, is_sure=True),
-    CueStyle("`>> name: text`", _arrowed, is_sure=True),
+    CueStyle("`**name:** text`", _marked, most_new_names=2),
+    CueStyle("`time name` or `name time`", _timed, most_new_names=4),
+    CueStyle("`>> name: text`", _arrowed, most_new_names=4),
     CueStyle("`Q. text`", _questioned, is_of_questions=True),
     CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True),
     CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True),

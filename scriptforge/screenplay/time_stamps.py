@@ -36,6 +36,10 @@ _ANY = rf"(?:{_DATED}|{_SPAN})"
 _AT_END = re.compile(rf"\s*(?:[-–—,;|·•@]|\bat\b)?\s*(?:\[ ?{_ANY} ?\]|\( ?{_ANY} ?\)|(?<!\w){_ANY})\s*$")
 _ANY_BEFORE = re.compile(rf"[\[(]?{_ANY}")
 _OF_DAY = re.compile(rf"{_DATED}|{_HALF}|{_EAST}")
+_LOG_LEVEL = re.compile(
+    r"(?:.{0,60}[.\s\[])?(?:trace|debug|info|notice|warn|warning|error|fatal|critical|severe|verbose)\b|.*\[\d+\]",
+    re.IGNORECASE,
+)
 _LONGEST_STAMP = 90
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u2007\u2009\u202f\u3000", " "))
 
@@ -91,3 +95,8 @@ def is_stamp(text: str) -> bool:
     """Return whether a text is a stamp and nothing else."""
     stamp = stamp_before(text)
     return stamp is not None and stamp.end == len(text)
+
+
+def is_log_level(words: str) -> bool:
+    """Return whether words between a time and a colon say how bad a program's message is: `ERROR server`."""
+    return _LOG_LEVEL.match(words) is not None

@@ -68,7 +68,6 @@ _BELOW_FRONT_MATTER = Evidence(0.4, "it opens with front matter, and nobody spea
 _PARAGRAPHS_OF_A_SPEECH = 6
 """So many paragraphs, of which one has a cue: fewer cues make a transcript less likely."""
 
-_FEWEST_CUES_OF_A_LIST = 3
 _SCORE_OF_A_LIST = 0.1
 _ALMOST = 0.999
 """A style whose cues `name: text` knows, too, is preferred only where it explains more."""
@@ -147,8 +146,8 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     recurring = sum(count for count in counts.values() if count > 1)
     reason = f"{len(names):,} speeches of {len(counts):,} speakers look like {style.looks}"
     score = understood / max(size, 1) * min(1.0, _PARAGRAPHS_OF_A_SPEECH * len(names) / max(paragraphs, 1))
-    is_list = recurring == 0 and len(names) >= _FEWEST_CUES_OF_A_LIST
-    if not style.is_sure:
+    is_list = recurring == 0 and len(names) > style.most_new_names
+    if not style.most_new_names:
         is_list = recurring < _RECURRING * len(names) or len(counts) < 2
     if len(names) < 2 or 2 * len(names) < cues:
         score = 0.0
