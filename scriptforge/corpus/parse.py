@@ -29,7 +29,7 @@ from scriptforge.screenplay.table import choose_columns, documents, group_texts
 LONGEST_TEXT = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""
 
-_ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it or share a model."
+_ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it."
 _EXAMPLES = 6
 _PART = re.compile(rf".{{1,{LONGEST_TEXT}}}(?:\s|$)|.{{{LONGEST_TEXT}}}", re.DOTALL)
 
