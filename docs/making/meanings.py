@@ -82,6 +82,8 @@ CONFIG = {
     "dataset.turns": "habits of its training split: `same_again`, the share of the lines directly after "
     "another one that the same speaker says, and `busiest`, the share of the busiest speaker among 50 lines; "
     "null if unknown",
+    "dataset.echoes": "how often people say again what was said before, by how much of a page came before: "
+    "`runs`, shares of the tokens that end a run of some length, and `lines`; null if unknown",
     "dataset.fingerprint": "the dataset's fingerprint, by which another one is refused",
     "model": "the sizes from which the model is built",
     "settings": "every setting, by the names of [settings.md](settings.md)",

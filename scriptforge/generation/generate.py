@@ -42,6 +42,7 @@ from scriptforge.generation.decoding import (
     load_state,
     save_state,
 )
+from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.grammar import Boundary, Constraint, Grammar
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
@@ -53,6 +54,7 @@ from scriptforge.generation.whole_words import WholeWords, spelling_of
 from scriptforge.models import LanguageModel, inference_model
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.run.history import read_history
+from scriptforge.run.records import Habits
 from scriptforge.run.run import Run
 from scriptforge.run.turns import TurnHabits
 from scriptforge.screenplay.script import Element
@@ -117,7 +119,7 @@ class Generation:
             numbers. If a seed is given, or several texts, or if lines are cut off, the text before is read
             again and all that follows is drawn anew.
         seed_before: the seed of that text, by which its exact continuation is known.
-        habits: how people take turns in the training text; None leaves turns to the model.
+        habits: what people do in the training text.
 
     Attributes:
         options: what is written.
@@ -138,9 +140,10 @@ class Generation:
         after: DecodingState | None = None,
         seed_before: int = 0,
         index: Index | None = None,
-        habits: TurnHabits | None = None,
+        habits: Habits | None = None,
     ) -> None:
         check_options(options, vocabulary)
+        habits = habits or Habits()
         cast = resolve_cast(options, vocabulary)
         before = _ids_before(after, options.back, vocabulary)
         self._prompt = build_prompt(
@@ -159,11 +162,17 @@ class Generation:
             else None
         )
         self._loop = DecodingLoop(
-            _decoder(model, vocabulary, options, habits),
+            _decoder(model, vocabulary, options, habits.turns),
             Grammar(vocabulary),
             _rules(options, vocabulary),
             _constraints(self._copy_limit, cast, options, vocabulary),
-            Sampler(options, self._seeds, torch.from_numpy(vocabulary.is_text), vocabulary.unspoken),
+            Sampler(
+                options,
+                self._seeds,
+                torch.from_numpy(vocabulary.is_text),
+                vocabulary.unspoken,
+                Echoes(habits.echoes, vocabulary, options.count) if habits.echoes else None,
+            ),
             vocabulary.layout_size,
             options.count,
         )
@@ -366,7 +375,7 @@ class Session(Generation):
             after=state,
             seed_before=seed,
             index=self._index,
-            habits=run.description.dataset.turns,
+            habits=run.description.dataset.habits,
         )
 
     def __iter__(self) -> Iterator[list[str]]:

@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scriptforge.generation.echoes import Echoes
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 _DRAWN_AHEAD = 256
@@ -237,6 +238,7 @@ class Sampler:
         seeds: one for each sequence; its draws do not depend on the size of the batch.
         is_text_V: which tokens are text; the others, the first ones, are layout.
         unspoken: layout tokens that open what nobody says.
+        echoes: what makes echoes less likely; None lets them come.
 
     Attributes:
         rng: what it draws with; all of its state but the ids before, which are to be remembered again.
@@ -248,6 +250,7 @@ class Sampler:
         seeds: Sequence[int],
         is_text_V: Tensor,
         unspoken: Sequence[int] = (),
+        echoes: Echoes | None = None,
     ) -> None:
         self._options = options
         self.rng = BatchRNG(seeds)
@@ -255,6 +258,7 @@ class Sampler:
         self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
         self._unspoken_U = np.array(unspoken, np.int64)
         self._filters = _filters(options)
+        self._echoes = echoes
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
@@ -269,6 +273,8 @@ class Sampler:
             ids_B: int64, of which none is forbidden.
         """
         scores_BV = _allowed(logits_BV.float().numpy(), forbidden_BV.numpy())
+        if self._echoes:
+            scores_BV = self._echoes.weigh(scores_BV)
         if self._remembers:
             scores_BV = self._discourage_repetition(scores_BV)
         if self._options.temperature < _COLDEST:
@@ -282,8 +288,7 @@ class Sampler:
                 else self._pick_above(least_B1, scores_BV, roll_B1)
             )
             self._pick_unspoken(ids_B, scores_BV, layout_roll_B1)
-        if self._remembers:
-            self._remember(ids_B)
+        self._remember(ids_B)
         return torch.from_numpy(ids_B)
 
     def rollback(self) -> None:
@@ -293,9 +298,8 @@ class Sampler:
 
     def remember(self, ids_TB: Tensor) -> None:
         """Remember T ids of each sequence that were not drawn, as what is not to be repeated."""
-        if self._remembers:
-            for ids_B in ids_TB.numpy():
-                self._remember(ids_B)
+        for ids_B in ids_TB.numpy():
+            self._remember(ids_B)
 
     def _pick_above(self, least_B1: Scores, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
         """Draw among the tokens whose scores are not below a least one; no filter would keep the others."""
@@ -347,6 +351,10 @@ class Sampler:
         return scores_BV
 
     def _remember(self, ids_B: NDArray[np.int64]) -> None:
+        if self._echoes:
+            self._echoes.take(ids_B)
+        if not self._remembers:
+            return
         said_B = np.flatnonzero(self._is_text_V[ids_B])
         self._history_BW[said_B, :-1] = self._history_BW[said_B, 1:]
         self._history_BW[said_B, -1] = ids_B[said_B]

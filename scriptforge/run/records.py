@@ -1,13 +1,14 @@
 """What the `config.json` of a run says: a closed form, which a stranger may have filled in."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError, UsageError
+from scriptforge.run.echoes import EchoHabits, measure_echoes
 from scriptforge.run.turns import TurnHabits, measure_turns
 from scriptforge.validation import first_problem
 from scriptforge.vocabulary import Level
@@ -33,6 +34,13 @@ class TrainedOnSource(BaseModel):
     origin: Origin
 
 
+class Habits(NamedTuple):
+    """What people do in the training text, to which a model's text is held; None leaves it to the model."""
+
+    turns: TurnHabits | None = None
+    echoes: EchoHabits | None = None
+
+
 class TrainedOn(BaseModel):
     """The dataset that a run was trained on, as far as its user needs to know it.
 
@@ -40,6 +48,7 @@ class TrainedOn(BaseModel):
         origin: where its text came from; None of a mix, whose `sources` have one each.
         cast: everybody who speaks in it, most lines first.
         turns: how turns are taken in its training split; None where that is not known.
+        echoes: how often people say something again there; None where that is not known.
     """
 
     model_config = _CLOSED
@@ -53,7 +62,13 @@ class TrainedOn(BaseModel):
     alphabet: _Count
     cast: list[str] = []
     turns: TurnHabits | None = None
+    echoes: EchoHabits | None = None
     fingerprint: str
+
+    @property
+    def habits(self) -> Habits:
+        """Return what people do, as far as it is known."""
+        return Habits(self.turns, self.echoes)
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -72,6 +87,7 @@ class TrainedOn(BaseModel):
             alphabet=about.alphabet,
             cast=list(dict.fromkeys(member.speaker for member in about.cast)),
             turns=measure_turns(dataset.ids("train"), dataset.vocabulary),
+            echoes=measure_echoes(dataset.ids("train"), dataset.vocabulary),
             fingerprint=about.fingerprint,
         )
 

@@ -15,6 +15,7 @@ from scriptforge.generation.generate import Generation
 from scriptforge.models import LanguageModel
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
+from scriptforge.run.records import Habits
 from scriptforge.run.turns import TurnHabits, measure_turns
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Level, Vocabulary
@@ -67,7 +68,7 @@ def test_a_model_that_knows_nothing_takes_turns_as_people_do(
         model.head.bias[jerry] += 3.0  # who thus has nearly all lines
 
     def measured(habits: TurnHabits | None) -> tuple[float, float]:
-        pages = spoken(Generation(model, word_vocabulary, OPTIONS, habits=habits))
+        pages = spoken(Generation(model, word_vocabulary, OPTIONS, habits=Habits(habits)))
         again = [a == b for page in pages for a, b in pairwise(page) if a in word_vocabulary.speakers]
         shares = [page.count("Jerry") / sum(name != "" for name in page) for page in pages]
         return sum(again) / len(again), max(shares)
@@ -80,7 +81,7 @@ def test_a_model_that_knows_nothing_takes_turns_as_people_do(
 def test_a_cast_of_one_speaks_all_the_same(word_vocabulary: Vocabulary, untrained_model: Make) -> None:
     asked = replace(OPTIONS, cast=("Jerry",), lines=20)
     without, habitual = (
-        spoken(Generation(untrained_model(word_vocabulary), word_vocabulary, asked, habits=habits))
+        spoken(Generation(untrained_model(word_vocabulary), word_vocabulary, asked, habits=Habits(habits)))
         for habits in (None, TurnHabits(same_again=0.0, busiest=0.1))
     )
     assert habitual == without
@@ -89,7 +90,7 @@ def test_a_cast_of_one_speaks_all_the_same(word_vocabulary: Vocabulary, untraine
 def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
     word_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
-    model, habits = untrained_model(word_vocabulary), TurnHabits(same_again=0.02, busiest=0.25)
+    model, habits = untrained_model(word_vocabulary), Habits(TurnHabits(same_again=0.02, busiest=0.25))
     whole, first = (
         Generation(model, word_vocabulary, replace(OPTIONS, count=1, lines=lines), habits=habits)
         for lines in (30, 12)

@@ -1,0 +1,171 @@
+"""Echoes: what is said again that was said a moment ago, and how often people do that.
+
+Everybody repeats themselves, by habit and for effect. An echo is a run of tokens of a line that stands in the
+latest part of the text, too, or a whole line that was said there:
+
+    jerry: no, no, no.            an echo of two tokens: `, no`
+    george: i don't know what …
+    elaine: i don't know who …    an echo of four: ` i don 't know`
+    jerry: no, no, no.            an echo of a line
+
+How often there are echoes depends on how much was said before, so people's share is known by place. Names
+and layout are no part of it.
+
+Shape letters: B sequences of the batch, C capacity, L lines remembered, N candidates, O lengths of echoes,
+P places, T tokens of a page, W tokens remembered.
+"""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from scriptforge.vocabulary import Level, Vocabulary
+
+LENGTHS: dict[Level, tuple[int, ...]] = {"word": (2, 3, 4), "bpe": (2, 3, 5), "char": (8, 13, 20)}
+"""Tokens of the runs that are counted: about two, three and four words."""
+
+WINDOWS: dict[Level, int] = {"word": 2048, "bpe": 2048, "char": 4096}
+"""Tokens over which is looked back, some hundred lines."""
+
+_LINES = 256
+_PLACES = 5
+_FEWEST_PAGES, _MOST_PAGES = 4, 32
+_APART, _NOWHERE = -1, -2
+_MULTIPLIER = np.uint64(6364136223846793005)
+
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Shares = Annotated[list[_Share], Field(min_length=_PLACES, max_length=_PLACES)]
+
+
+class EchoHabits(BaseModel):
+    """How often people say again what was said before.
+
+    Attributes:
+        runs: by length, the shortest of `LENGTHS` first, the share of text tokens that end an echo, by place.
+        lines: the share of lines that are echoes, by place; see `RecentText.place`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    runs: Annotated[list[_Shares], Field(min_length=3, max_length=3)]
+    lines: _Shares
+
+
+class RecentText:
+    """The latest part of B texts, and what in it is as their ends are.
+
+    Args:
+        vocabulary: of the texts.
+        batch_size: B.
+
+    Attributes:
+        is_text_B: whether the latest token of each is text, and not of a name.
+        matches_B: how many tokens at the end stand in the text before; no more than the longest of `LENGTHS`.
+        has_ended_B: whether the latest token has ended a line.
+        is_echo_B: whether that line was said before; while one is written, whether it would be one.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
+        self._layout_size = vocabulary.layout_size
+        self._cue = None if vocabulary.plain else vocabulary.cue
+        self._most, self._window = LENGTHS[vocabulary.level][-1], WINDOWS[vocabulary.level]
+        self._ids_BC = np.full((batch_size, 2 * self._window), _APART, np.int32)
+        self._matches_BC = np.zeros(self._ids_BC.shape, np.uint8)
+        self._stop = self._taken = 0
+        self._said_BL = np.zeros((batch_size, _LINES), np.uint64)
+        self._next_B = np.zeros(batch_size, np.int64)
+        self._line_B = np.zeros(batch_size, np.uint64)
+        self._is_named_B = np.zeros(batch_size, np.bool_)
+        self.is_text_B = self._is_named_B.copy()
+        self.has_ended_B = self._is_named_B.copy()
+        self.is_echo_B = self._is_named_B.copy()
+        self.matches_B = np.zeros(batch_size, np.uint8)
+
+    @property
+    def place(self) -> int:
+        """Return how far the texts are, in steps: 1/64, 1/16, 1/4 of the window, all of it, beyond."""
+        bounds = (self._window >> 6, self._window >> 4, self._window >> 2, self._window)
+        return sum(self._taken >= bound for bound in bounds)
+
+    def take(self, ids_B: NDArray[np.int64]) -> None:
+        """Take one more token of each text."""
+        is_layout_B = ids_B < self._layout_size
+        if self._cue is not None and is_layout_B.any():
+            self._is_named_B = np.where(is_layout_B, ids_B == self._cue, self._is_named_B)
+        self.is_text_B = ~(is_layout_B | self._is_named_B)
+        self._take_line(ids_B, is_layout_B)
+        if self._stop == self._ids_BC.shape[1]:
+            for kept_BC in (self._ids_BC, self._matches_BC):
+                kept_BC[:, : self._window] = kept_BC[:, self._window :]
+            self._stop = self._window
+        start = max(0, self._stop - self._window)
+        wanted_B1 = np.where(self.is_text_B, ids_B, _NOWHERE)[:, None]
+        matches_BW = self._matches_BC[:, start : self._stop]
+        matches_BW[:, 1:] = matches_BW[:, :-1] + np.uint8(1)
+        matches_BW[:, :1] = 1
+        matches_BW *= self._ids_BC[:, start : self._stop] == wanted_B1
+        np.minimum(matches_BW, np.uint8(self._most), out=matches_BW)
+        self.matches_B = matches_BW.max(-1, initial=0)
+        self._ids_BC[:, self._stop] = np.where(self.is_text_B, ids_B, _APART)
+        self._matches_BC[:, self._stop] = 0
+        self._stop += 1
+        self._taken += 1
+
+    def echoing(self, shortest: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
+        """Return what would echo now.
+
+        Args:
+            shortest: echoes of fewer tokens do not count, 2 or more.
+
+        Returns:
+            Rows, ids, and how long the echo would be, `(N,)` each, the longest last; an id may come often.
+        """
+        start = max(0, self._stop - self._window)
+        matches_BW = self._matches_BC[:, start : max(start, self._stop - 1)]
+        flat_N = np.flatnonzero(matches_BW >= shortest - 1)
+        rows_N, places_N = np.divmod(flat_N, max(1, matches_BW.shape[1]))
+        ids_N = self._ids_BC[rows_N, places_N + start + 1]
+        lengths_N = matches_BW[rows_N, places_N] + np.uint8(1)
+        order_N = lengths_N.argsort(kind="stable")
+        order_N = order_N[ids_N[order_N] != _APART]
+        return rows_N[order_N], ids_N[order_N], lengths_N[order_N]
+
+    def _take_line(self, ids_B: NDArray[np.int64], is_layout_B: NDArray[np.bool_]) -> None:
+        """Follow what the lines are, by a number that hardly two lines share."""
+        self.has_ended_B = is_layout_B & (self._line_B != 0)
+        ended = np.flatnonzero(self.has_ended_B)
+        self._said_BL[ended, self._next_B[ended] % _LINES] = self._line_B[ended]
+        self._next_B[ended] += 1
+        longer_B = self._line_B * _MULTIPLIER + ids_B.astype(np.uint64) + np.uint64(1)
+        is_said_B = (self._said_BL == longer_B[:, None]).any(-1)
+        self.is_echo_B = np.where(self.has_ended_B, self.is_echo_B, is_said_B & self.is_text_B)
+        self._line_B = np.where(self.is_text_B, longer_B, np.uint64(0))
+
+
+def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> EchoHabits | None:
+    """Measure how often the people of a text say again what they said; None where the text is too short.
+
+    Args:
+        ids: every token of the training split, in order; may be memory-mapped.
+        vocabulary: the one that it was encoded with.
+    """
+    size = 2 * WINDOWS[vocabulary.level]
+    count = len(ids) // size
+    if count < _FEWEST_PAGES:
+        return None
+    kept = range(count) if count <= _MOST_PAGES else [n * count // _MOST_PAGES for n in range(_MOST_PAGES)]
+    pages_BT = np.stack([ids[page * size : (page + 1) * size] for page in kept]).astype(np.int64)
+    recent, lengths_O = RecentText(vocabulary, len(kept)), np.array(LENGTHS[vocabulary.level])
+    echoes_PO, tokens_P = np.zeros((_PLACES, len(lengths_O))), np.zeros(_PLACES)
+    line_echoes_P, lines_P = np.zeros(_PLACES), np.zeros(_PLACES)
+    for ids_B in pages_BT.T:
+        place = recent.place
+        recent.take(ids_B)
+        tokens_P[place] += recent.is_text_B.sum()
+        echoes_PO[place] += (recent.matches_B[:, None] >= lengths_O).sum(0)
+        lines_P[place] += recent.has_ended_B.sum()
+        line_echoes_P[place] += (recent.has_ended_B & recent.is_echo_B).sum()
+    runs_OP = (echoes_PO / np.maximum(tokens_P, 1)[:, None]).T
+    return EchoHabits(runs=runs_OP.tolist(), lines=(line_echoes_P / np.maximum(lines_P, 1)).tolist())

@@ -1,0 +1,187 @@
+"""What was said a moment ago is not said again more than people do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from scriptforge.generation.decoding import load_state, save_state
+from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.generate import Generation
+from scriptforge.models import LanguageModel
+from scriptforge.models.layers import HeadedModel
+from scriptforge.options import GenerateOptions
+from scriptforge.run.echoes import LENGTHS, WINDOWS, EchoHabits, RecentText, measure_echoes
+from scriptforge.run.records import Habits
+from scriptforge.screenplay.script import Element
+from scriptforge.vocabulary import Level, Vocabulary
+
+Make = Callable[[Vocabulary], LanguageModel]
+
+NEVER = EchoHabits(runs=[[0.0] * 5] * 3, lines=[0.0] * 5)
+ALWAYS = EchoHabits(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
+OPTIONS = GenerateOptions(lines=40, count=4, seed=1, temperature=1.0, min_p=0.0)
+
+
+@pytest.fixture(scope="module")
+def words(vocabulary_of: Callable[[Level], Vocabulary]) -> Vocabulary:
+    return vocabulary_of("word")
+
+
+def ids_of(vocabulary: Vocabulary, *lines: str, speaker: str = "Jerry") -> list[int]:
+    elements = [Element("dialogue", line, speaker) for line in lines]
+    return list(map(int, vocabulary.encode_elements(elements).ids))
+
+
+def echo_share(pages: Sequence[Sequence[int]], first_text: int, length: int = 2) -> float:
+    """Count in plain Python what is said again anywhere in a page."""
+    again = total = 0
+    for page in pages:
+        said: set[tuple[int, ...]] = set()
+        for stop in range(length, len(page) + 1):
+            run = tuple(page[stop - length : stop])
+            if min(run) >= first_text:
+                again += run in said
+                total += 1
+                said.add(run)
+    return again / total
+
+
+def test_what_echoes_is_what_a_naive_reader_finds(words: Vocabulary) -> None:
+    rng = np.random.default_rng(3)
+    some = [*range(words.layout_size, words.layout_size + 6), words.cue, words.says, words.heading]
+    page_T = rng.choice(some, 600)
+    recent, is_named, most = RecentText(words, 1), False, LENGTHS["word"][-1]
+    clean: list[int] = []
+    for place, id_ in enumerate(page_T.tolist()):
+        recent.take(np.array([id_]))
+        is_layout = id_ < words.layout_size
+        is_named = id_ == words.cue if is_layout else is_named
+        clean.append(-1 - place if is_layout or is_named else id_)
+        longest = max(
+            (n for n in range(1, most + 1) for s in range(place - n + 1) if clean[s : s + n] == clean[-n:]),
+            default=0,
+        )
+        assert recent.matches_B.tolist() == [longest]
+        expected = {
+            (clean[start + n], n + 1)
+            for n in range(1, most + 1)
+            for start in range(len(clean) - n)
+            if clean[start : start + n] == clean[-n:] and clean[start + n] >= 0
+        }
+        _, ids_N, lengths_N = recent.echoing(2)
+        longest_of = dict(zip(ids_N.tolist(), lengths_N.tolist(), strict=True))
+        assert longest_of == {i: max(n for j, n in expected if j == i) for i, _ in expected}
+
+
+def test_a_line_is_an_echo_only_as_a_whole_and_a_name_is_none(words: Vocabulary) -> None:
+    lines = ["hello, newman.", "hello, newman", "who are you?", "hello, newman."]
+    recent, echoes = RecentText(words, 1), []
+    for id_ in [*ids_of(words, *lines), *ids_of(words, "no", "no!", speaker="newman"), words.end]:
+        recent.take(np.array([id_]))
+        if recent.has_ended_B[0]:
+            echoes.append(bool(recent.is_echo_B[0]))
+    assert echoes == [False, False, False, True, False, False]
+
+
+def test_what_is_long_ago_is_no_echo(words: Vocabulary) -> None:
+    recent = RecentText(words, 1)
+    first, *others = range(words.layout_size, words.layout_size + 8)
+    for id_ in [first, first, *np.resize(others, WINDOWS["word"] * 3).tolist(), first]:
+        recent.take(np.array([id_]))
+    assert recent.matches_B.tolist() == [0]
+    recent.take(np.array([first]))
+    assert recent.matches_B.tolist() == [1]
+
+
+def test_habits_are_measured_by_how_much_was_said_before(words: Vocabulary) -> None:
+    text = np.array(ids_of(words, *["who are you?"] * 4000), dtype=np.uint16)
+    habits = measure_echoes(text, words)
+    assert habits
+    assert habits.runs[0][-1] == pytest.approx(
+        3 / 4, abs=0.01
+    )  # of four tokens, the first ends no run of a line
+    assert habits.runs[2][-1] == pytest.approx(1 / 4, abs=0.01)
+    assert habits.lines[-1] == 1
+    rng = np.random.default_rng(1)
+    various = rng.integers(words.layout_size, words.size, 20_000).astype(np.uint16)
+    varied = measure_echoes(various, words)
+    assert varied and varied.runs[0][0] < varied.runs[0][2] < varied.runs[0][4] < 1
+
+
+@pytest.mark.parametrize("size", [0, 100, 8 * WINDOWS["word"] - 1])
+def test_of_a_short_text_no_habits_are_known(words: Vocabulary, size: int) -> None:
+    assert measure_echoes(np.zeros(size, dtype=np.uint16), words) is None
+
+
+def weigh(
+    words: Vocabulary, habits: EchoHabits, said: Sequence[int], scores_1V: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    echoes = Echoes(habits, words, 1)
+    for id_ in said:
+        echoes.take(np.array([id_]))
+    weighed_V = torch.from_numpy(echoes.weigh(scores_1V)).double().softmax(-1)[0]
+    return weighed_V.numpy()
+
+
+def test_echoes_beyond_the_habits_are_less_likely_and_what_is_left_keeps_its_odds(words: Vocabulary) -> None:
+    said = ids_of(words, "no, no, no, no, no, no")
+    scores_1V = np.random.default_rng(2).standard_normal((1, words.size)).astype(np.float32)
+    before_V, after_V = weigh(words, ALWAYS, said, scores_1V), weigh(words, NEVER, said, scores_1V)
+    comma = said[-2]
+    is_text_V = words.is_text
+    others_V = is_text_V & (np.arange(words.size) != comma)
+    assert before_V == pytest.approx(torch.from_numpy(scores_1V).double().softmax(-1)[0].numpy())
+    assert after_V[comma] < before_V[comma] / 20
+    assert (after_V / before_V)[others_V].std() < 1e-5
+    assert after_V[~is_text_V] == pytest.approx(before_V[~is_text_V], rel=1e-5)
+
+
+def test_the_end_of_a_line_that_was_said_before_is_less_likely(words: Vocabulary) -> None:
+    said = ids_of(words, *["hello!"] * 5)
+    scores_1V = np.zeros((1, words.size), dtype=np.float32)
+    after_V = weigh(words, NEVER, said, scores_1V)
+    assert after_V[words.end] < 0.5 * weigh(words, ALWAYS, said, scores_1V)[words.end]
+    assert weigh(words, NEVER, said[:-1], scores_1V)[words.end] == pytest.approx(1 / words.size)
+
+
+def test_what_may_not_come_does_not_come_where_only_echoes_are_left(words: Vocabulary) -> None:
+    said = ids_of(words, "no, no, no, no, no")
+    scores_1V = np.full((1, words.size), -np.inf, dtype=np.float32)
+    scores_1V[0, said[-2]] = 0.0
+    after_V = weigh(words, NEVER, said, scores_1V)
+    assert after_V[said[-2]] == 1
+
+
+def test_a_model_in_a_rut_repeats_itself_less(words: Vocabulary, untrained_model: Make) -> None:
+    model, asked = untrained_model(words), replace(OPTIONS, lines=None, length=200)
+    assert isinstance(model, HeadedModel)
+    with torch.no_grad():
+        model.head.bias[words.layout_size + 2 : words.layout_size + 8] += 5.0
+        model.head.bias[: words.layout_size] += 3.0
+
+    def pages(habits: EchoHabits) -> list[list[int]]:
+        texts = Generation(model, words, asked, habits=Habits(echoes=habits)).write()
+        return [list(map(int, words.encode_elements(text.elements).ids)) for text in texts]
+
+    usual, fewer = (echo_share(pages(habits), words.layout_size, 3) for habits in (ALWAYS, NEVER))
+    assert fewer < 0.7 * usual
+
+
+def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
+    words: Vocabulary, untrained_model: Make, tmp_path: Path
+) -> None:
+    model, habits = untrained_model(words), Habits(echoes=NEVER)
+    whole, first = (
+        Generation(model, words, replace(OPTIONS, count=1, lines=lines), habits=habits) for lines in (20, 9)
+    )
+    text = first.write()[0].text
+    save_state(first.pause(), tmp_path / "s", weights="w", seed=1)
+    state, _ = load_state(tmp_path / "s", weights="w")
+    options = replace(OPTIONS, count=1, lines=11, seed=None)
+    second = Generation(model, words, options, after=state, habits=habits)
+    assert text + second.write()[0].text == whole.write()[0].text
