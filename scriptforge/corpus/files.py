@@ -25,6 +25,7 @@ from scriptforge.documents.document import Document
 from scriptforge.documents.kinds import DocumentKind
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import silent_hub
+from scriptforge.screenplay.chat_export import chats, people
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.table import guess_columns
 
@@ -39,6 +40,7 @@ _LONGEST_LINE = 1 << 16
 """Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
 
 _LONGEST_CELL = 1 << 30
+_LARGEST_LIST_OF_USERS = 64 << 20
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -344,7 +346,19 @@ def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
         yield from _rows_of_lines(path, name, encoding)
     else:
         text = path.read_text(encoding).replace("\0", "")
-        yield from map(_as_row, _rows_within(_parse_json(text, name, first_line=1)))
+        document = _parse_json(text, name, first_line=1)
+        yield from chats(document, _people_beside(path)) or map(_as_row, _rows_within(document))
+
+
+def _people_beside(path: Path) -> dict[str, str]:
+    """Return the names of people that the export of a chat lists in a file of its own, as Slack's does."""
+    for listed in (path.parent / "users.json", path.parent.parent / "users.json"):
+        if listed.is_file() and listed.stat().st_size < _LARGEST_LIST_OF_USERS:
+            try:
+                return people(json.loads(listed.read_bytes()))
+            except (OSError, ValueError, RecursionError):
+                break
+    return {}
 
 
 def _is_json(line: str) -> bool:

@@ -189,7 +189,9 @@ def _documents(
 ) -> Iterator[tuple[str, Iterator[Element | str]]]:
     """Yield the documents of one file: title and elements, or stretches of plain text."""
     if isinstance(file, TableFile):
-        parsing.met("table", f"Its columns are {', '.join(file.columns)}.")
+        parsing.met(
+            "chat" if "chat" in file.columns else "table", f"Its columns are {', '.join(file.columns)}."
+        )
         said = source.columns or (source.card.columns if source.card else None)
         columns = choose_columns(file.columns, said)
         if plain and (column := columns.script or columns.text):

@@ -43,6 +43,7 @@ class Document:
         lines: the text as it is laid out, without line ends; a column is a space.
         place: what the reason for a format begins with: "in a PDF of 3 pages".
         suffix: that of the files in the format of the lines, if it is known.
+        format: what a script in paragraphs is said to be read as; empty where that is the kind of document.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Document:
     lines: Sequence[str]
     place: str
     suffix: str = ""
+    format: str = ""
 
     def read(self, name: str, asked: str | None = None) -> Reading:
         """Start to read the script.
@@ -64,7 +66,7 @@ class Document:
         place = f"{self.place[0].upper()}{self.place[1:]}"
         if self.paragraphs and asked in (None, name):
             parsed = paragraphs.parse(self.paragraphs)
-            return Reading(name, f"{place}, paragraphs say what they are.", self.title, parsed)
+            return Reading(self.format or name, f"{place}, paragraphs say what they are.", self.title, parsed)
         reading = read(self.lines, None if asked == name else asked, self.suffix)
         reading.reason = f"{place}, {reading.reason[0].lower()}{reading.reason[1:]}"
         reading.title = self.title or reading.title

@@ -17,10 +17,11 @@ jusText) takes the short lines of a dialogue for a menu, so the rules are here.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scriptforge.documents import chat_page
 from scriptforge.documents.document import Document, content_of, has_dialogue, missing, typed
 from scriptforge.screenplay.format import (
     BrokenScript,
@@ -171,6 +172,8 @@ def parse(content: bytes, encoding: str | None, place: str) -> Document:
         UsageError: the libraries for documents are not installed.
     """
     page = _page(content, encoding)
+    if messages := chat_page.read(page):
+        return replace(typed("", messages, "in a chat on a web page"), format="chat")
     title = _title(page)
     _cut_boilerplate(page)
     found = list(_classed(page))

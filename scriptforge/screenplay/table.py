@@ -36,7 +36,7 @@ _DOCUMENT = (
 )  # fmt: skip
 _TITLE = ("title", "episodetitle", "episodename", "movie", "film", "play", "name")
 _SCRIPT = ("script", "screenplay", "transcript", "teleplay")
-_TURNS = ("elements", "conversations", "conversation", "turns", "messages", "scenes")
+_TURNS = ("elements", "conversations", "conversation", "turns", "messages", "chat", "scenes")
 _ROWS = ("lines", "rows", "data", "dialogues", "utterances")
 _TEXT = ("text", "content")
 _HEADING = ("heading", "setting", "location", "title", "scene")

@@ -1,0 +1,56 @@
+"""Chats that programs export as web pages: Telegram's, and Discord's as DiscordChatExporter writes them.
+
+Both set messages of one author below a single name. Only the classes of elements say what is what, so a page
+that lacks them is none of these.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+
+def read(page: "HtmlElement") -> list[Paragraph]:
+    """Return the messages on a page, each under its author; nothing if the page is no such export."""
+    return list(_of_telegram(page)) or list(_of_discord(page))
+
+
+def _of_telegram(page: "HtmlElement") -> Iterator[Paragraph]:
+    """Yield the messages; one that is joined to that above has its author."""
+    author = ""
+    for message in page.xpath(f"//div[{_has('message')} and div[{_has('body')}]]"):
+        body = message.xpath(f"div[{_has('body')}]")[0]
+        names = body.xpath(f"div[{_has('from_name')}]")
+        if names:
+            author = (names[0].text or "").strip()
+        forwarded = f"div[{_has('forwarded')}]/div[{_has('text')}]"
+        for text in body.xpath(f"div[{_has('text')}] | {forwarded}"):
+            yield from _said(author, text)
+
+
+def _of_discord(page: "HtmlElement") -> Iterator[Paragraph]:
+    groups = page.xpath(f"//div[{_has('chatlog__message-group')}]")
+    for group in groups:
+        authors = group.xpath(f".//span[{_has('chatlog__author')} or {_has('chatlog__author-name')}]")
+        author = " ".join(authors[0].text_content().split()) if authors else ""
+        for text in group.xpath(f".//div[{_has('chatlog__content')}]"):
+            yield from _said(author, text)
+
+
+def _said(author: str, text: "HtmlElement") -> Iterator[Paragraph]:
+    for line_break in text.iter("br"):
+        line_break.tail = f"\n{line_break.tail or ''}"
+    said = text.text_content().strip()
+    if said and author:
+        yield Paragraph(CUE, author)
+        yield Paragraph(DIALOGUE, said)
+    elif said:
+        yield Paragraph("action", said)
+
+
+def _has(name: str) -> str:
+    """Return the condition, in XPath, that a name is among the classes of an element."""
+    return f"contains(concat(' ', normalize-space(@class), ' '), ' {name} ')"
