@@ -239,7 +239,7 @@ class GenerateOptions:
             tokens, 0 to 32; 0 is off (Paulus et al. 2018, arXiv:1705.04304).
         cache: the neural cache's share of the probability, 0 to 0.99; 0 is off, 0.1 is usual.
         max_copy: how many words in a row may be copied from the training text; None for any number.
-        invent_words: whether words may be spelled that the training text does not have.
+        invent_words: whether words and names may be spelled that the training text does not have.
         int8: whether to compute in 8-bit integers: faster, slightly less accurate.
 
     Raises:

@@ -23,7 +23,7 @@ That was a small model after a short training. Next:
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(metavar="M", help="How long to train at most.")] = 1.2,
+    minutes: Annotated[float, typer.Option(metavar="M", help="How long to train at most.")] = 1.6,
     workspace_path: WorkspacePath = None,
     quiet: Quiet = False,
 ) -> None:

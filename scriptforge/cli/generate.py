@@ -131,7 +131,8 @@ MaxCopy = Annotated[
     typer.Option(min=1, metavar="N", help="Never copy more than N words in a row; 8 is usual."),
 ]
 InventWords = Annotated[
-    bool, typer.Option("--invent-words", help="Let it spell words that the training text does not have.")
+    bool,
+    typer.Option("--invent-words", help="Let it spell words and names that the training text does not have."),
 ]
 Int8 = Annotated[
     bool, typer.Option("--int8", help="Compute in 8-bit integers: faster, slightly less accurate.")

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.grammar import NAME_LIMIT
+from scriptforge.generation.known_names import OPENING_BRACKETS, Spellings, spell
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
@@ -33,7 +33,6 @@ PATIENCE = 8
 _NEARLY = 0.8
 """How alike two names must be, from 0 to 1, for one to be taken for the other misspelled."""
 
-_OPENING_BRACKETS = "([{（［"
 _NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
@@ -100,10 +99,10 @@ def _resolve(printed: str, vocabulary: Vocabulary) -> CastMember:
     cues = _own_tokens(name, vocabulary)
     if cues:
         return CastMember(name, cues, ())
-    ids = vocabulary.encode(name)
-    if vocabulary.unknown in ids or not 0 < len(ids) <= NAME_LIMIT:
+    spelling = spell(name, vocabulary)
+    if not spelling:
         raise unknown_name("speaker", name, vocabulary.speakers)
-    return CastMember(name, (), (*ids, vocabulary.says))
+    return CastMember(name, (), spelling)
 
 
 def _own_tokens(name: str, vocabulary: Vocabulary) -> tuple[tuple[str | None, int], ...]:
@@ -246,7 +245,9 @@ class CastConstraint:
         if sequence.spelled is not None and roster.is_closed:
             # Within a name of the cast its spelling alone decides, also where the grammar would forbid one
             # of its characters: "Mr. [Smith]" with a bracket must still be spelled to its end.
-            return roster.forbidden_after(sequence.spelled)
+            own_V = roster.spellings.forbidden_after(sequence.spelled)
+            assert own_V is not None, "nothing else was drawn"
+            return own_V
         if sequence.spelled is not None:
             return forbidden_V | self._unwanted_V
         outside_V = forbidden_V | self._unwanted_V | roster.outsiders_V
@@ -258,24 +259,12 @@ class _Roster:
 
     def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary) -> None:
         self.is_closed = bool(members)
-        self._spellings = [member.spelling for member in members if not member.cues]
-        self._size = vocabulary.size
-        self._forbidden: dict[tuple[int, ...], Tensor] = {}
+        self.spellings = Spellings([each.spelling for each in members if not each.cues], vocabulary.size)
         self.outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
         if self.is_closed:
             own = {id_ for member in members for _, id_ in member.cues}
             self.outsiders_V[[token.id for token in vocabulary.speaker_tokens if token.id not in own]] = True
-            self.outsiders_V[vocabulary.cue] = not self._spellings
-
-    def forbidden_after(self, spelled: tuple[int, ...]) -> Tensor:
-        """Return what must not come after the beginning of a name: `forbidden_V`."""
-        if spelled not in self._forbidden:
-            length = len(spelled)
-            continuations = [ids[length] for ids in self._spellings if ids[:length] == spelled]
-            forbidden_V = torch.ones(self._size, dtype=torch.bool)
-            forbidden_V[continuations] = False
-            self._forbidden[spelled] = forbidden_V
-        return self._forbidden[spelled]
+            self.outsiders_V[vocabulary.cue] = not self.spellings
 
 
 @dataclass
@@ -298,6 +287,6 @@ def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Tensor:
     unwanted_V = torch.zeros(vocabulary.size, dtype=torch.bool)
     if not cast.stage_directions:
         for id_, text in enumerate(vocabulary.token_texts):
-            unwanted_V[id_] = any(bracket in text for bracket in _OPENING_BRACKETS)
+            unwanted_V[id_] = any(bracket in text for bracket in OPENING_BRACKETS)
         unwanted_V[vocabulary.action] = True
     return unwanted_V

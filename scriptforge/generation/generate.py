@@ -44,6 +44,7 @@ from scriptforge.generation.decoding import (
 )
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.grammar import Boundary, Constraint, Grammar
+from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
 from scriptforge.generation.sampling import Sampler, fresh_seed
@@ -164,7 +165,7 @@ class Generation:
         self._loop = DecodingLoop(
             _decoder(model, vocabulary, options, habits.turns),
             Grammar(vocabulary),
-            _rules(options, vocabulary),
+            _rules(options, vocabulary, habits.names),
             _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(
                 options,
@@ -270,9 +271,14 @@ def _decoder(
     return TurnTaking(decoder, habits, vocabulary, options.count) if habits else decoder
 
 
-def _rules(options: GenerateOptions, vocabulary: Vocabulary) -> list[Constraint]:
-    spelling = None if options.invent_words else spelling_of(vocabulary)
-    return [WholeWords(spelling, options.count)] if spelling else []
+def _rules(options: GenerateOptions, vocabulary: Vocabulary, names: Sequence[str]) -> list[Constraint]:
+    if options.invent_words:
+        return []
+    spelling = spelling_of(vocabulary)
+    rules: list[Constraint] = [WholeWords(spelling, options.count)] if spelling else []
+    if names and not vocabulary.plain:
+        rules.append(KnownNames(names, vocabulary, options.count))
+    return rules
 
 
 def _constraints(

@@ -1,5 +1,6 @@
 """What the `config.json` of a run says: a closed form, which a stranger may have filled in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -35,10 +36,17 @@ class TrainedOnSource(BaseModel):
 
 
 class Habits(NamedTuple):
-    """What people do in the training text, to which a model's text is held; None leaves it to the model."""
+    """What people do in the training text, to which a model's text is held; None leaves it to the model.
+
+    Attributes:
+        turns: how they take turns.
+        echoes: how often they say something again.
+        names: everybody who speaks; of none, the model may invent names.
+    """
 
     turns: TurnHabits | None = None
     echoes: EchoHabits | None = None
+    names: Sequence[str] = ()
 
 
 class TrainedOn(BaseModel):
@@ -68,7 +76,7 @@ class TrainedOn(BaseModel):
     @property
     def habits(self) -> Habits:
         """Return what people do, as far as it is known."""
-        return Habits(self.turns, self.echoes)
+        return Habits(self.turns, self.echoes, self.cast)
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:

@@ -1,0 +1,97 @@
+"""Known names: nobody speaks who does not speak in the training text.
+
+A model spells the names of those without a token of their own, and sometimes spells nobody's: “Got cut”,
+“Mar tan”. So after the generic cue only tokens come that spell a name of the cast of the training text:
+
+    <cue>            `mr`, `new`, `wait`      begin names
+    <cue> new        `man`                    goes on with one
+    <cue> newman     <says>                   ends it
+
+Names are spelled as they were in training, in one way each. What is given may be anybody's name. The module
+knows nothing of models.
+
+Shape letters: B sequences of the batch, V vocabulary.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from scriptforge.generation.grammar import NAME_LIMIT
+from scriptforge.vocabulary import Vocabulary
+
+OPENING_BRACKETS = "([{（［"
+"""What opens an aside, and is in few names."""
+
+
+class Spellings:
+    """The ways in which some names are spelled.
+
+    Args:
+        spellings: the ids of each name, and of `<says>` at its end.
+        vocabulary_size: V.
+    """
+
+    def __init__(self, spellings: Collection[tuple[int, ...]], vocabulary_size: int) -> None:
+        self._spellings = spellings
+        self._size = vocabulary_size
+        self._forbidden: dict[tuple[int, ...], Tensor | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._spellings)
+
+    def forbidden_after(self, spelled: tuple[int, ...]) -> Tensor | None:
+        """Return what must not come after the beginning of a name, `forbidden_V`; None of no known name."""
+        if spelled not in self._forbidden:
+            length = len(spelled)
+            continuations = [ids[length] for ids in self._spellings if ids[:length] == spelled]
+            forbidden_V = torch.ones(self._size, dtype=torch.bool)
+            forbidden_V[continuations] = False
+            self._forbidden[spelled] = forbidden_V if continuations else None
+        return self._forbidden[spelled]
+
+
+def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Return the ids of a name and of `<says>`; none if the vocabulary cannot spell it."""
+    ids = vocabulary.encode(name)
+    is_spelled = vocabulary.unknown not in ids and 0 < len(ids) <= NAME_LIMIT
+    return (*ids, vocabulary.says) if is_spelled else ()
+
+
+class KnownNames:
+    """Names as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
+
+    Args:
+        names: everybody who speaks in the training text; those with a token of their own are not spelled.
+        vocabulary: for scripts.
+        batch_size: B.
+    """
+
+    def __init__(self, names: Iterable[str], vocabulary: Vocabulary, batch_size: int) -> None:
+        # In a mix, a speaker may have a token in one corpus and be spelled in another.
+        spelled = [name for name in names if vocabulary.sources or vocabulary.speaker_id(name) is None]
+        plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
+        spellings = {spell(name, vocabulary) for name in plain} - {()}
+        self._spellings = Spellings(spellings, vocabulary.size)
+        self._cue, self._says = vocabulary.cue, vocabulary.says
+        self._spelled: list[tuple[int, ...] | None] = [None] * batch_size
+
+    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+        """See `Constraint.forbid`."""
+        if all(spelled is None for spelled in self._spelled):
+            return forbidden_BV
+        narrowed_BV = forbidden_BV.clone()
+        for row, spelled in enumerate(self._spelled):
+            if spelled is not None and (own_V := self._spellings.forbidden_after(spelled)) is not None:
+                narrowed_BV[row] = own_V
+        return narrowed_BV
+
+    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+        """See `Constraint.advance`."""
+        for row, id_ in enumerate(ids):
+            spelled = self._spelled[row]
+            if id_ == self._cue:
+                self._spelled[row] = ()
+            elif spelled is not None:
+                self._spelled[row] = None if id_ == self._says else (*spelled, id_)

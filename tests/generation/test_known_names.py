@@ -1,0 +1,57 @@
+"""Nobody speaks who does not speak in the training text."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from scriptforge.generation.generate import Generation
+from scriptforge.models.recurrent import Recurrent
+from scriptforge.options import GenerateOptions
+from scriptforge.run.records import Habits
+from scriptforge.vocabulary import Vocabulary
+
+Make = Callable[[Vocabulary], Recurrent]
+
+NAMES = ("Jerry", "ELAINE", "new man", "newman", "who", "Mr. [x]")
+WILD = GenerateOptions(temperature=1, min_p=0, seed=1, lines=12, count=4)
+
+
+def speakers(model: Recurrent, vocabulary: Vocabulary, options: GenerateOptions) -> set[str]:
+    """Who speaks in texts of a model that prefers to spell names."""
+    model.head.bias.data[vocabulary.cue] = 6
+    texts = Generation(model, vocabulary, options, habits=Habits(names=NAMES)).write()
+    return {element.speaker for text in texts for element in text.elements if element.speaker}
+
+
+def test_names_are_those_of_the_training_text(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    found = speakers(untrained_model(vocabulary), vocabulary, WILD)
+    spelled = {name for name in found if vocabulary.speaker_id(name) is None}
+    assert {"who", "newman"} & spelled
+    assert spelled <= {"new man", "newman", "who"}
+
+
+def test_names_are_invented_where_that_was_asked_for(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    found = speakers(untrained_model(vocabulary), vocabulary, replace(WILD, invent_words=True))
+    assert {name for name in found if vocabulary.speaker_id(name) is None} - set(NAMES)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prime": "hello newman:"},
+        {"cast": ("elaine", "two-thirds")},
+        {"next_speaker": "two", "lines": 1},
+        {"stage_directions": False},
+    ],
+)
+def test_whoever_a_person_names_may_speak(
+    vocabulary: Vocabulary, untrained_model: Make, options: dict[str, object]
+) -> None:
+    found = speakers(untrained_model(vocabulary), vocabulary, replace(WILD, **options))
+    assert found
+    if options.get("cast"):
+        assert "two-thirds" in found
+        assert {name.casefold() for name in found} <= {"elaine", "two-thirds"}
+    if options.get("next_speaker"):
+        assert found == {"two"}
