@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_names_are_invented_where_that_was_asked_for(vocabulary: Vocabulary, unt
     ],
 )
 def test_whoever_a_person_names_may_speak(
-    vocabulary: Vocabulary, untrained_model: Make, options: dict[str, object]
+    vocabulary: Vocabulary, untrained_model: Make, options: dict[str, Any]
 ) -> None:
     found = speakers(untrained_model(vocabulary), vocabulary, replace(WILD, **options))
     assert found
