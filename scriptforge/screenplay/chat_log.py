@@ -27,11 +27,13 @@ _PLACED = re.compile("[:：]\\s*\u200e")
 
 _NICKNAME = re.compile(r"<[@+%&~ ]?(?P<name>[^<>\s][^<>]{0,39})>\s*(?P<text>.*)")
 _COLUMNS = re.compile(r"[@+%&~ ]?(?P<name>[^\t]{1,60}?)[ ]*\t\s*(?P<text>.*)")
+_BARRED = re.compile(r"\s*[@+%&~]?(?P<name>[^\s|│:<>]{1,30})\s+[|│]\s(?P<text>.*)")
 _DIRECTED = re.compile(
     r"(?:From\s+)(?P<name>[^:]{1,60}?)(?:\s+(?:to|To)\s+[^:]{1,60}?)?(?:\s*\([^()]*\))?\s*:\s*(?P<text>.*)"
 )
 _IN_BRACKETS = re.compile(rf"\[(?P<name>[^\[\]]{{1,60}})\] \[{CLOCK}\] (?P<text>.*)")
 _NAMED = re.compile(r"(?:~\s?)?(?P<name>[^:：\t\"“”«»<>]{1,60}?)\s?(?:：|:(?=\s|$))\s*(?P<text>.*)")
+_BAR = re.compile(r"^\*\s+(?:[|│]\s+)?")
 _DONE = re.compile(r"\*\s+[^\s*].*")
 _NOTED = re.compile(
     r"(?:-!-|\*{3}|-->|<--|--(?:\s|$)|=-=|<-(?:\s|$)|->(?:\s|$)|<=|=>|⇐|→|←|ℹ|-[^\s-][^\s]{0,30}-\s|!\s"
@@ -87,7 +89,7 @@ def _message(line: str) -> _Message | None:
     if _NOTED.match(body) or stamp.gap.startswith("\t\t"):
         return _Message("", body, is_noted=True)
     if _DONE.fullmatch(body):
-        return _Message("", " ".join(body.split()))
+        return _Message("", _BAR.sub("* ", body))
     spoken = _spoken(body, stamp)
     if spoken:
         is_omitted = is_placed or _OMITTED.fullmatch(spoken["text"])
@@ -99,7 +101,7 @@ def _message(line: str) -> _Message | None:
 
 def _spoken(body: str, stamp: Stamp) -> re.Match[str] | None:
     """Return who says what in a line behind its time."""
-    found = _NICKNAME.fullmatch(body) or _DIRECTED.fullmatch(body)
+    found = _NICKNAME.fullmatch(body) or _BARRED.fullmatch(body) or _DIRECTED.fullmatch(body)
     if not found and "\t" in stamp.gap + body:
         found = _COLUMNS.fullmatch(body)
     if found:

@@ -6,6 +6,7 @@ r"""How transcripts and printed plays name who speaks, other than by `name: text
     NORA<TAB>text           a tab
     NORA — texte            a dash
     >> NORA: text           the arrows of live captions
+    <nora> text             the brackets of chats
     Q. text                 question and answer, as in court
     Nora Lind (00:05):      a time before or behind the name, the text behind it or below
     Nora Lind               the name in title case, the text below
@@ -32,16 +33,20 @@ _BEHIND_MARK = re.compile(
 _CAPITAL_NAME = re.compile(
     r"(?P<name>(?:(?:MR|MRS|MS|DR|ST|MM|MME|MLLE|M|CAPT|LT|SGT|PROF|REV|HON|COL|GEN)\.\s)?"
     r"[^\W_][^.:\[\](){}\t—]{0,39}?)"
-    rf"\s?(?P<asides>(?:,?\s?{_ASIDE}\s?)?)\.\s?(?:—|–|--?)?\s*(?P<text>\S.*)"
+    rf"\s?(?P<asides>(?:,?\s?{_ASIDE}\s?)?)\.(?:\s?(?:—|–|--?)?\s*(?P<text>\S.*)|$)"
 )
 _TITLE_NAME = re.compile(
-    r"(?P<name>[^\W\d_][\w’'-]{1,19}(?: [^\W\d_][\w’'-]{1,19})?)\.\s(?P<asides>)(?:—|–|--?)?\s*(?P<text>\S.*)"
+    r"(?P<name>[^\W\d_][\w’'-]{1,19}(?: [^\W\d_][\w’'-]{1,19})?)\.(?:\s|(?=—|--))"
+    r"(?P<asides>)(?:—|–|--?)?\s*(?P<text>\S.*)"
 )
-_TABBED = re.compile(rf"(?P<name>[^\t:]{{1,40}}?)\s*(?P<asides>{_ASIDE}?)\s?[:.]?\t+\s*(?P<text>[^\t]+)")
+_TABBED = re.compile(
+    rf"(?P<name>[^\t:]{{1,40}}?)\s*(?P<asides>{_ASIDE}?)\s?[:.]?\t+(?:[\d:.,]{{4,12}}\t+)?\s*(?P<text>[^\t]+)"
+)
 _DASHED = re.compile(
     r"(?P<name>[^\W_][^—–\-:\[\](),\t]{0,39}?(?:-[^\W_][^—–\-:\[\](),\t]{0,20}?)?)"
     rf"(?P<asides>\s?,\s[^—–:]{{1,60}}?|\s?{_ASIDE})?[.,]?\s?(?:—|–|\s--?)\s?(?P<text>\S.*)"
 )
+_ANGLED = re.compile(r"<[@+%&~ ]?(?P<name>[^\s<>/][^<>/]{0,30})>(?P<asides>)\s+(?P<text>\S.*)")
 _ARROWED = re.compile(r"(?:>{1,3}|»)\s*(?P<rest>\S.*)")
 _COLON = re.compile(
     rf"(?P<name>[^:：\[\](){{}}<>\t]{{1,60}}?)\s?(?P<asides>(?:{_ASIDE}\s?){{0,2}})[:：](?!//|\\|\d\d)\s*(?P<text>.*)"
@@ -63,6 +68,7 @@ _NOT_NAMES = frozenset({
     "chapter", "part", "section", "figure", "table", "fig", "vol", "page", "note", "end", "fin", "the",
     "contents", "introduction", "appendix", "references", "summary", "conclusion",
 })  # fmt: skip
+_TAGS = frozenset({"b", "i", "u", "p", "br", "em", "li", "td", "tr", "div", "span", "strong", "pre", "code"})
 _LONGEST_HEADER = 120
 
 
@@ -86,6 +92,7 @@ class CueStyle:
         is_of_plays: whether a paragraph without a name is a stage direction, not the rest of a speech.
         most_new_names: how many names there may be of which none comes again; 0 if most have to.
         is_of_questions: whether there must be two speakers with names of one letter.
+        is_of_lines: whether every speech is on one line.
     """
 
     looks: str
@@ -93,6 +100,7 @@ class CueStyle:
     is_of_plays: bool = False
     most_new_names: int = 0
     is_of_questions: bool = False
+    is_of_lines: bool = False
 
 
 def is_titled(name: str) -> bool:
@@ -122,6 +130,7 @@ def _cue(name: str, asides: str | None, text: str) -> Cue | None:
 
 
 def _marked(line: str) -> Cue | None:
+    line = _without_stamp(line)
     leading = _LEADING.match(line)
     start = leading.end() if leading else 0
     opening = _OPENING.match(line, start)
@@ -163,15 +172,17 @@ def _with(pattern: re.Pattern[str], fits: Callable[[str], bool]) -> Callable[[st
 
     def split(line: str) -> Cue | None:
         found = pattern.fullmatch(line)
-        if not found or not fits(found["name"]) or stamp_before(found["text"]):
+        text = found["text"] or "" if found else ""
+        if not found or not fits(found["name"]) or stamp_before(text):
             return None
-        return _cue(found["name"], found["asides"], found["text"])
+        return _cue(found["name"], found["asides"], text)
 
     return split
 
 
 def _is_capital(name: str) -> bool:
-    return is_in_capitals(name) and sum(map(str.isalpha, name)) > 1
+    bare = name.replace(" and ", " ").replace(" et ", " ").replace(" und ", " ")
+    return is_in_capitals(bare) and sum(map(str.isalpha, bare)) > 1
 
 
 def _is_title(name: str) -> bool:
@@ -208,6 +219,9 @@ def _timed(line: str) -> Cue | None:
     inside = _TIME_INSIDE.fullmatch(line)
     if inside and is_stamp(inside["stamp"].strip()):
         return _cue(inside["name"], None, inside["text"])
+    spoken = _COLON.fullmatch(line)
+    if spoken and len(text := _without_stamp(spoken["text"])) < len(spoken["text"]):
+        return _cue(spoken["name"], spoken["asides"], text)
     if len(line) > _LONGEST_HEADER:
         return None
     bare = without_stamp_behind(line.rstrip(":："))
@@ -232,6 +246,7 @@ STYLES = (
     CueStyle("`**name:** text`", _marked, most_new_names=2),
     CueStyle("`time name` or `name time`", _timed, most_new_names=4),
     CueStyle("`>> name: text`", _arrowed, most_new_names=4),
+    CueStyle("`<name> text`", _with(_ANGLED, lambda name: name.lower() not in _TAGS), is_of_lines=True),
     CueStyle("`Q. text`", _questioned, is_of_questions=True),
     CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True),
     CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True),

@@ -31,7 +31,7 @@ from scriptforge.screenplay.format import (
 )
 from scriptforge.screenplay.script import Element, speaker_key
 
-_TIME = r"(?:\d{1,3}:)?\d{1,2}:\d\d[.,]\d{1,3}"
+_TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{1,2}[.,]\d{1,3}"
 _TIMING = re.compile(rf"\s*({_TIME})(?:\s*-->\s*|,(?=\d+:\d\d:))({_TIME})(?!\d)")
 _EVENT = re.compile(rf"Dialogue: ?[^,]*,({_TIME}),({_TIME}),[^,]*,([^,]*),[^,]*,[^,]*,[^,]*,[^,]*,(.*)")
 _BROKEN_OFF = re.compile(r"\s*(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}\s*-{0,2}>?(?:\s*[\d:]+)?")
@@ -90,12 +90,14 @@ class _Style(NamedTuple):
     Attributes:
         is_named: says whether a few words at the beginning of a line name who says it.
         is_tagged: whether names stand in square brackets, without a colon.
+        is_headed: whether the name is the first line of a caption.
         carries: whether a caption without a name goes on with the speaker above.
         rolls: whether captions repeat the lines of the one before.
     """
 
     is_named: Callable[[str], bool]
     is_tagged: bool
+    is_headed: bool
     carries: bool
     rolls: bool
 
@@ -120,7 +122,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     style = _find_style([caption for caption in _captions(head) if caption.end >= 0])
     captions = _captions(lines)
     speaker, open_piece, ended = "", _Piece("", ""), 0.0
-    for caption in _unrolled(captions) if style.rolls else captions:
+    for caption in _unrolled(captions, style.rolls):
         if caption.end < 0:
             yield from _parsed(open_piece)
             open_piece = _Piece("", "")
@@ -246,16 +248,23 @@ def _without_tags(text: str) -> str:
     return " ".join(unescape(_TAG.sub("", text)).split())
 
 
-def _unrolled(captions: Iterable[_Caption]) -> Iterator[_Caption]:
-    """Yield captions without what they repeat of the one before; a caption that grows is what it grew by."""
+def _unrolled(captions: Iterable[_Caption], rolls: bool) -> Iterator[_Caption]:
+    """Yield captions without what they repeat of the one before, where they roll or are seen at once.
+
+    A caption that grows is what it grew by.
+    """
     above: list[str] = []
+    ended = -1.0
     for caption in captions:
         words, ends = _words(caption)
-        repeated = _repeated(above, words, ends)
-        rest = words[repeated:]
-        if rest:
-            yield caption._replace(lines=[" ".join(rest)])
-        above = words
+        repeated = _repeated(above, words, ends) if rolls or caption.start < ended else 0
+        if not repeated:
+            yield caption
+        elif repeated < len(words):
+            starts = [repeated, *sorted(end for end in ends if end > repeated)]
+            lines = [" ".join(words[start:end]) for start, end in pairwise(starts)]
+            yield caption._replace(lines=lines)
+        above, ended = words, caption.end
 
 
 def _words(caption: _Caption) -> tuple[list[str], set[int]]:
@@ -294,16 +303,24 @@ def _find_style(captions: Sequence[_Caption]) -> _Style:
     count = max(len(captions), 1)
     voices = sum(1 for caption in captions if any(map(_VOICE.search, caption.lines)))
     is_tagged = 2 * tags > count
-    named = voices or names.total() or tags
+    first_lines = Counter(caption.lines[0].strip() for caption in captions if _is_headed(caption))
+    heads = sum(times for times in first_lines.values() if times > 1)
+    named = voices or names.total() or tags or heads
     unnamed_changes = sum(line.startswith(("-", "–", "—")) and not _CUE.match(_bare(line)) for line in every)
-    carries = max(named, tags) >= _SOME_NAMES * count and unnamed_changes <= named
+    carries = max(named, tags, heads) >= _SOME_NAMES * count and unnamed_changes <= named
     have_many = names.total() >= _MANY_NAMES * count and (len(names) < names.total() or names.total() < 5)
 
     def is_named(words: str) -> bool:
         is_sure = is_in_capitals(words) or names[speaker_key(words)] > 1
         return _is_titled(words) and (is_sure or (have_many and carries))
 
-    return _Style(is_named, is_tagged, carries, _rolls(captions))
+    return _Style(is_named, is_tagged, 2 * heads > count, carries, _rolls(captions))
+
+
+def _is_headed(caption: _Caption) -> bool:
+    return (
+        len(caption.lines) > 1 and _is_titled(caption.lines[0].strip()) and len(caption.lines[0].split()) < 5
+    )
 
 
 def _bare(line: str) -> str:
@@ -326,7 +343,10 @@ def _is_titled(words: str) -> bool:
 def _pieces(caption: _Caption, style: _Style) -> Iterator[_Piece]:
     """Yield the parts of a caption, the lines of one speaker joined."""
     above = _Piece("", "")
-    for line in caption.lines:
+    lines = caption.lines
+    if style.is_headed and _is_headed(caption):
+        lines = [f"<v {lines[0].strip()}>{lines[1]}", *lines[2:]]
+    for line in lines:
         for piece in _pieces_of_line(line, style):
             starts = piece.speaker or piece.is_other or piece.is_sound or above.is_sound
             if starts:

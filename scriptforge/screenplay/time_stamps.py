@@ -15,18 +15,18 @@ _DATE = (
     rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:, ?\d{{4}}| \d{{4}})?(?!\d|:)"
     r"|\d{4} ?[年년] ?\d{1,2} ?[月월] ?\d{1,2} ?[日일]"
     r"|[Tt]oday|[Yy]esterday|[Hh]eute|[Gg]estern|[Aa]ujourd[’']hui|[Hh]ier|[Hh]oy|[Aa]yer"
-    r")(?:\([^()]{1,9}\))?"
+    r")(?:\([^()]{1,9}\))?(?: ?г\.)?"
 )
 _WEEKDAY = r"(?:[^\W\d_]{2,9}[.,],? |(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )"
-_BETWEEN = r"(?:,? ?(?:(?:at|um|à|às|a las|om|kl\.?|klo|alle|alle ore|ore|o|v|в) )|, ?| |T| [-–] )"
+_BETWEEN = r"(?:,? ?(?:(?:at|um|à|às|a las|om|kl\.?|klo|alle|alle ore|ore|o|v|в) )|[,،] ?| |T| [-–] )"
 _HALF = r"(?:[AaPp]\. ?[Mm]\.|[AaPp][Mm]\b|[مص]\b)"
 _EAST = r"(?:오전|오후|上午|下午|午前|午後|凌晨|中午|晚上)"
 _ZONE = r"(?:Z|UTC| ?[+-]\d\d:?\d\d)?"
-CLOCK = rf"(?:{_EAST} ?)?\d{{1,3}}:\d\d(?::\d\d)?(?:[.,]\d{{1,6}})?(?: ?{_HALF}|h| Uhr)?"
+CLOCK = rf"(?:{_EAST} ?)?\d{{1,3}}:\d\d(?::\d\d(?:[:;]\d\d)?)?(?:[.,]\d{{1,6}})?(?: ?{_HALF}|h| Uhr| ?ч\.)?"
 """A time, without a date, brackets or zone."""
 
-_DATED_CLOCK = rf"(?:{CLOCK}|\d{{1,2}}[.h]\d\d(?:[.:]\d\d)?(?: ?{_HALF})?)"
-_DATED = rf"{_WEEKDAY}?{_DATE}{_BETWEEN}{_DATED_CLOCK}{_ZONE}"
+_DATED_CLOCK = rf"(?:{CLOCK}|\d{{1,2}}(?:[.h]| h )\d\d(?:[.:]\d\d)?(?: ?{_HALF})?)"
+_DATED = rf"(?:{_WEEKDAY}?{_DATE}{_BETWEEN}{_DATED_CLOCK}{_ZONE}|{CLOCK}(?:, ?| ){_DATE})"
 _SPAN = rf"{CLOCK}(?: ?(?:-->|->|-|–|—|to|/) ?{CLOCK})?"
 
 _DATED_STAMP = re.compile(rf"\[ ?{_DATED} ?\]|\( ?{_DATED} ?\)|{_DATED}")

@@ -16,6 +16,7 @@ What the Gutenberg project prints before and after a book is cut.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from scriptforge.screenplay import name_line, plain_layouts
@@ -73,7 +74,7 @@ _ALMOST = 0.999
 """A style whose cues `name: text` knows, too, is preferred only where it explains more."""
 
 _LETTERS = frozenset("qarfpd")
-_RECURRING = 0.6
+_RECURRING = 0.4
 _VERSE = 0.7
 _LONGEST_HEADER = 120
 _LONGEST_SPEECH = 100_000
@@ -173,11 +174,11 @@ def _joint(style: CueStyle, head: Sequence[str]) -> str:
     cues = [line.strip() for line in head if len(line) < _LONGEST_HEADER and style.split(line.strip())]
     if 2 * sum(map(is_of_day, cues)) > len(cues):
         return "\n"
+    lines = [[line.strip() for line in block] for block in blocks(head) if style.is_of_plays]
     rest = [
-        line.strip()
-        for block in blocks(head)
-        for number, line in enumerate(block)
-        if number and style.is_of_plays and not style.split(line.strip()) and line.strip()[0].isalpha()
+        line
+        for above, line in chain.from_iterable(map(pairwise, lines))
+        if line[0].isalpha() and not style.split(line) and ((cue := style.split(above)) is None or cue.text)
     ]
     capitals = sum(line[0].isupper() for line in rest)
     return "\n" if len(rest) > 2 and capitals > _VERSE * len(rest) else " "
@@ -275,10 +276,11 @@ class _Reader:
         stamp = stamp_before(line)
         text = line[stamp.end :] if stamp and stamp.is_bracketed else line
         goes_on = is_open or (bool(self._name) and not self._style.is_of_plays)
+        goes_on = goes_on and not self._style.is_of_lines
         if not goes_on:
             self._aside.append(text)
         elif is_open and self._said and self._said[-1]:
-            self._said[-1] += f"{self._joint}{text}"
+            self._said[-1] += f"{' ' if is_bracketed(self._said[-1]) else self._joint}{text}"
         else:
             self._said.append(text)
         self._size += len(text)
@@ -300,6 +302,7 @@ class _Reader:
         if self._aside:
             text = " ".join(self._aside)
             is_known = is_bracketed(text) or _DIRECTION.match(text) is not None
+            is_known = is_known or (self._style.is_of_lines and text.startswith("* "))
             yield Parsed(Element("action", _EMPHASIS.sub(_emphasised, text)), is_known)
         self._aside = []
 
