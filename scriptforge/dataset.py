@@ -312,6 +312,8 @@ class Description(_Record):
         splits: what the ids of each split stand for; in a mix, text that is repeated counts again.
         sources: the corpora of a mix, in their order, with an origin and a division each; else empty.
         fingerprint: changes when a token of any split, or the vocabulary, does.
+        notes: what a person should know of the files, one line each.
+        warnings: signs that a text was not read as what it is, one line each.
     """
 
     format: int = 1
@@ -332,6 +334,7 @@ class Description(_Record):
     sources: list[SourceDescription] = []
     fingerprint: str
     notes: list[str] = []
+    warnings: list[str] = []
 
     def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
         """Yield all rows of the dataset, in order, each with its split."""

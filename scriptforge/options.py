@@ -98,6 +98,8 @@ class PrepareOptions:
         revision: of corpora on the Hub, the commit, branch or tag to read; None is the newest.
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
         encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
+        format: the format of all texts, if it is not to be recognised.
+        strict: whether it is an error where nobody speaks, or where speakers are probably missed.
 
     Raises:
         UsageError: a value is out of its range, or there is no such codec, or the shares leave nothing to
@@ -115,9 +117,13 @@ class PrepareOptions:
     revision: str | None = None
     columns: str | None = None
     encoding: str | None = None
+    format: str | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         check_encoding(self.encoding)
+        if self.format and self.plain:
+            raise UsageError("--format and --plain exclude each other.", "Give one of them.")
         for name, least in (("vocabulary_size", 2), ("min_count", 1)):
             value = getattr(self, name)
             if value is not None and value < least:

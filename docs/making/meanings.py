@@ -65,6 +65,7 @@ DATASET = {
     "and its own `origin`, `text_format`, `documents`, `division`, `unparsed_share` and `splits`; else empty",
     "fingerprint": "changes when a token of any split, or the vocabulary, does",
     "notes[]": "what a person was told while it was prepared",
+    "warnings[]": "signs that a text was not read as what it is, one line each",
 }
 CONFIG = {
     "format": "version of this layout",
@@ -149,6 +150,7 @@ DOCUMENTS = {
         "duplicates": "what is repeated among `documents`, `scenes` and long `lines`: of each a `count` and "
         "`examples`",
         "problems[]": "files left out, encodings and the like, one line each",
+        "warnings[]": "signs that the text was not read as what it is, one line each",
         "sample[]": "the first lines as `name: text`",
     },
     "originality": {

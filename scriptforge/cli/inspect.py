@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Encoding, Output, Quiet, WorkspacePath, lines, sections
+from scriptforge.cli.output import (
+    AsJSON,
+    Encoding,
+    Format,
+    Output,
+    Quiet,
+    WorkspacePath,
+    input_as_file,
+    lines,
+    sections,
+)
 from scriptforge.cli.tables import facts, table
 from scriptforge.options import InspectOptions
 
@@ -24,14 +34,11 @@ def inspect(
         str,
         typer.Argument(
             metavar="PATH",
-            help="A file or folder; also a card's name, hf:OWNER/NAME, or an https address.",
+            help="A file or folder, a card's name, hf:OWNER/NAME, an https address, or - for a pasted text.",
             autocompletion=corpus_names,
         ),
     ],
-    format: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The format of the texts, which is recognised if left out."),
-    ] = None,
+    format: Format = None,
     columns: Annotated[
         str | None,
         typer.Option(
@@ -51,9 +58,11 @@ def inspect(
     from scriptforge.workspace import Workspace
 
     options = InspectOptions(format=format, columns=columns, encoding=encoding)
-    with output.progress() as on_progress:
-        found = inspect_corpus(path, options, Workspace.find(workspace_path), on_progress)
+    with input_as_file(output, [path]) as (name,), output.progress() as on_progress:
+        found = inspect_corpus(name, options, Workspace.find(workspace_path), on_progress)
     output.result(asdict(found), lambda: _drawn(found))
+    for warning in found.warnings:
+        output.warn(warning)
 
 
 def _drawn(found: "Inspection") -> Any:

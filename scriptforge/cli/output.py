@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -367,6 +368,29 @@ RunArgument = Annotated[
         help="The run, by name or folder; the latest if left out.",
         autocompletion=run_names,
     ),
+]
+STANDARD_INPUT = "-"
+
+
+@contextmanager
+def input_as_file(output: Output, names: list[str]) -> Iterator[list[str]]:
+    """Yield names of corpora, the one that stands for standard input replaced by a file with what came in."""
+    if STANDARD_INPUT not in names:
+        yield names
+        return
+    if sys.stdin.isatty():
+        output.note("Paste the text, then press Ctrl+D on a line of its own.")
+    with TemporaryDirectory(prefix=f"{PROGRAM}-") as folder:
+        file = Path(folder) / "stdin"
+        SPINNER.stop()
+        with file.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        yield [str(file) if name == STANDARD_INPUT else name for name in names]
+
+
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The format of the texts, which is recognised if left out."),
 ]
 Encoding = Annotated[
     str | None,

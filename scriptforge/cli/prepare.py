@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Encoding, Force, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import (
+    AsJSON,
+    Encoding,
+    Force,
+    Format,
+    Output,
+    Quiet,
+    WorkspacePath,
+    input_as_file,
+)
 from scriptforge.cli.tables import facts
 from scriptforge.options import Level, PrepareOptions
 
@@ -19,8 +28,8 @@ CorporaOption = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="CORPUS[=WEIGHT]",
-        help="A card's name, a file or folder, hf:OWNER/NAME, or an https address; the demo if left out. "
-        "Several are mixed: with a weight of 2, the text of one is read twice.",
+        help="A card's name, a file or folder, hf:OWNER/NAME, an https address, or - for a pasted text; "
+        "the demo if left out. Several are mixed: with a weight of 2, the text of one is read twice.",
         autocompletion=corpus_names,
     ),
 ]
@@ -57,6 +66,9 @@ MergeCastsOption = Annotated[
 ]
 ValidationOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to validate on.")]
 TestOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to test on.")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Stop where nobody speaks or speakers are probably missed.")
+]
 NameOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Name of the dataset, instead of the corpus's.")
 ]
@@ -67,6 +79,7 @@ def prepare(
     path: PathOption = None,
     revision: RevisionOption = None,
     columns: ColumnsOption = None,
+    format: Format = None,
     encoding: Encoding = None,
     level: LevelOption = None,
     vocabulary_size: VocabularySizeOption = None,
@@ -76,6 +89,7 @@ def prepare(
     merge_casts: MergeCastsOption = PrepareOptions.merge_casts,
     validation: ValidationOption = PrepareOptions.validation,
     test: TestOption = PrepareOptions.test,
+    strict: StrictOption = PrepareOptions.strict,
     name: NameOption = None,
     force: Force = False,
     workspace_path: WorkspacePath = None,
@@ -100,10 +114,12 @@ def prepare(
         revision=revision,
         columns=columns,
         encoding=encoding,
+        format=format,
+        strict=strict,
     )
-    with output.progress() as on_progress:
+    with input_as_file(output, corpora or []) as names, output.progress() as on_progress:
         dataset = prepare_dataset(
-            corpora or [],
+            names,
             options,
             Workspace.find(workspace_path),
             path=path,
@@ -117,7 +133,10 @@ def prepare(
     if advice := description.advice_on_little_text():
         output.note(advice)
     output.result(description.model_dump(mode="json"), lambda: facts(_facts(description)))
-    output.note(f"Next: scriptforge train {dataset.name}")
+    for warning in description.warnings:
+        output.warn(warning)
+    if description.cast or description.plain:
+        output.note(f"Next: scriptforge train {dataset.name}")
 
 
 def _facts(description: "Description") -> list[tuple[str, str]]:

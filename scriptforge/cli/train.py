@@ -120,6 +120,12 @@ def train(
             events = resume_run(workspace, name, options, should_stop=interrupts.requested)
         else:
             dataset = Dataset(workspace.dataset(name))
+            about = dataset.description
+            if not (about.plain or about.cast):
+                output.warn(
+                    f"Nobody speaks in “{about.name}”, which was read as {about.text_format}: "
+                    "a model of it writes no dialogue. Prepare it again with --format NAME or --plain."
+                )
             with output.progress() as on_progress:
                 events = train_run(
                     dataset,

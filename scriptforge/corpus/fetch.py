@@ -30,6 +30,27 @@ from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
 from scriptforge.screenplay.format import BrokenScript
 
+_NO_SCRIPT_NAMES = frozenset({
+    "authors", "changelog", "changes", "cmakelists", "contributing", "contributors", "copying", "credits",
+    "desktop", "dockerfile", "history", "install", "licence", "license", "makefile", "manifest", "md5sums",
+    "notice", "readme", "requirements", "sha1sums", "sha256sums", "thumbs", "unlicense",
+})  # fmt: skip
+"""Names of files, without suffixes, that are no scripts in a folder of them, whatever is in them."""
+
+_NO_SCRIPT_SUFFIXES = frozenset({
+    ".7z", ".aac", ".avi", ".bak", ".bash", ".bat", ".bib", ".bmp", ".bz2", ".c", ".cc", ".cfg",
+    ".class", ".conf", ".cpp", ".cs", ".css", ".db", ".dll", ".dtd", ".eot", ".exe", ".flac", ".gif",
+    ".go", ".gz", ".h", ".hpp", ".ico", ".ini", ".ipynb", ".jar", ".java", ".jpeg", ".jpg", ".js",
+    ".jsx", ".kt", ".less", ".lnk", ".lock", ".log", ".lua", ".m4a", ".map", ".mjs", ".mkv", ".mov",
+    ".mp3", ".mp4", ".o", ".ogg", ".otf", ".php", ".pl", ".png", ".ps1", ".py", ".pyc", ".r", ".rar",
+    ".rb", ".rng", ".rs", ".scss", ".sh", ".so", ".sql", ".sqlite", ".svg", ".swift", ".tar", ".tif",
+    ".tiff", ".toml", ".ts", ".tsx", ".ttf", ".url", ".wav", ".webm", ".webp", ".woff", ".woff2",
+    ".xsd", ".xsl", ".xslt", ".yaml", ".yml", ".zip",
+})  # fmt: skip
+"""Suffixes of code, settings, pictures, sounds, archives and the like."""
+
+_NAMES_SHOWN = 10
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -155,22 +176,45 @@ def _files_under(folder: Path) -> Iterator[_Found]:
 
 
 def _open_readable(found: list[_Found], folder: str, encoding: str | None) -> tuple[list[_Opened], list[str]]:
-    """Open every file of a folder that can be read; return them, and a line on each that cannot."""
+    """Open every file of a folder that can be read; return them, and a line on each that cannot.
+
+    What is no script by its name is left out, too, and one line names all of it.
+    """
     opened: list[_Opened] = []
     problems: list[CorpusError] = []
+    no_scripts = [each.name for each in found if _is_no_script(each.path)]
     for each in found:
+        if _is_no_script(each.path):
+            continue
         try:
             opened.append(_open(each, encoding))
         except CorpusError as problem:
             problems.append(problem)
     if opened:
-        return opened, [f"left out: {problem.message}" for problem in problems]
+        notes = [f"left out as no script: {_named(no_scripts)}"] if no_scripts else []
+        return opened, notes + [f"left out: {problem.message}" for problem in problems]
     if problems:
         raise CorpusError(f"Nothing in “{folder}” can be read: {problems[0].message}", problems[0].hint)
+    if no_scripts:
+        raise CorpusError(
+            f"Nothing in “{folder}” is a script by its name: {_named(no_scripts)}.",
+            "Give a file itself to have it read whatever it is called.",
+        )
     raise CorpusError(
         f"The folder “{folder}” is empty.",
         "Put text files (.txt, .fountain) or tables (.csv, .json, .parquet) there.",
     )
+
+
+def _is_no_script(path: Path) -> bool:
+    name, *_ = path.name.casefold().split(".")
+    return path.suffix.lower() in _NO_SCRIPT_SUFFIXES or name in _NO_SCRIPT_NAMES
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _open(found: _Found, encoding: str | None) -> _Opened:

@@ -132,6 +132,7 @@ class Inspection:
         unparsed: a few of the lines that became action for that reason.
         duplicates: what is there more than once.
         problems: files left out, encodings and the like, one line each.
+        warnings: signs that the text was not read as what it is, one line each.
         sample: the first lines as `name: text`.
     """
 
@@ -147,6 +148,7 @@ class Inspection:
     unparsed: tuple[str, ...]
     duplicates: Duplicates
     problems: tuple[str, ...]
+    warnings: tuple[str, ...]
     sample: tuple[str, ...]
 
 
@@ -238,6 +240,7 @@ def inspect_corpus(corpus: Corpus, on_progress: ProgressCallback = no_progress) 
         unparsed=tuple(parsing.unparsed_examples),
         duplicates=Duplicates(tally.documents.found, tally.scenes.found, tally.long_lines.found),
         problems=(*corpus.notes, *parsing.requests, *parsing.problems),
+        warnings=tuple(parsing.warnings(corpus.name)),
         sample=tuple(islice(write(tally.beginning), SAMPLE_LINES)),
     )
 

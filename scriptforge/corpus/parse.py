@@ -20,18 +20,35 @@ from scriptforge.corpus.files import AnyFile, DocumentFile, Row, TableFile, Text
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.dataset import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.errors import CorpusError
-from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.format import BrokenScript, percentage
 from scriptforge.screenplay.formats import Reading, read
 from scriptforge.screenplay.name_line import rendered_length, write
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import choose_columns, documents, group_texts
+from scriptforge.screenplay.unheard import Unheard
 
 LONGEST_TEXT = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""
 
 _ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it."
 _EXAMPLES = 6
+_FILES_SHOWN = 3
 _PART = re.compile(rf".{{1,{LONGEST_TEXT}}}(?:\s|$)|.{{{LONGEST_TEXT}}}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Misread:
+    """What of a file looks like speakers who were not heard.
+
+    Attributes:
+        unheard: the lines that look so.
+        format: what the file was read as.
+        nearest: the format that explains most of it beside that one, if any does.
+    """
+
+    unheard: Unheard
+    format: str
+    nearest: str | None
 
 
 @dataclass
@@ -47,6 +64,9 @@ class Parsing:
         reasons: the formats met, each with the reason given for the first file in it.
         files: how many files are in each of these formats.
         left_out: what is wrong with each file of a folder that had to be left out, by its name.
+        speeches: how many elements of dialogue there are.
+        silent: the names of the files in which nobody speaks, plain ones left aside.
+        misread: what looks like speakers in files that were probably misread, by the name of the file.
     """
 
     sizes: list[int] = field(default_factory=list)
@@ -57,6 +77,9 @@ class Parsing:
     reasons: dict[str, str] = field(default_factory=dict)
     files: Counter[str] = field(default_factory=Counter)
     left_out: dict[str, CorpusError] = field(default_factory=dict)
+    speeches: int = 0
+    silent: list[str] = field(default_factory=list)
+    misread: dict[str, "Misread"] = field(default_factory=dict)
 
     @property
     def text_format(self) -> str:
@@ -72,6 +95,25 @@ class Parsing:
     def problems(self) -> list[str]:
         """Return a line for each file that was left out."""
         return [f"left out: {problem.message}" for problem in self.left_out.values()]
+
+    def warnings(self, name: str) -> list[str]:
+        """Return a line on each sign that the corpus of this name was not read as what it is."""
+        shown = next(iter(self.misread.values()), None)
+        if self.silent and not self.speeches:
+            looks = f" {_looks(shown)}" if shown else ""
+            return [
+                f"Nobody speaks in “{name}”: it was read as {self.text_format}.{looks} {_ways_out(shown)}"
+            ]
+        found = []
+        if self.silent:
+            found.append(f"Nobody speaks in {_counted(self.silent)}, which became action. {_ways_out(shown)}")
+        heard = {file: one for file, one in self.misread.items() if file not in self.silent}
+        if heard:
+            shown = next(iter(heard.values()))
+            found.append(
+                f"Speakers are missed in {_counted(list(heard))}. {_looks(shown)} {_ways_out(shown)}"
+            )
+        return found
 
     @property
     def notes(self) -> list[str]:
@@ -100,6 +142,28 @@ class Parsing:
         for format, reason in other.reasons.items():
             self.reasons.setdefault(format, reason)
         self.files += other.files
+        self.speeches += other.speeches
+        self.silent += other.silent
+        self.misread |= other.misread
+
+
+def _looks(misread: Misread) -> str:
+    unheard = misread.unheard
+    examples = ", ".join(f"“{example}”" for example in unheard.examples)
+    return f"{percentage(unheard.lines, unheard.printed)} of its lines look like speakers: {examples}."
+
+
+def _ways_out(misread: Misread | None) -> str:
+    nearest = misread.nearest if misread else None
+    name = f"{nearest}, which is the nearest" if nearest else "NAME"
+    return f"Name its format, --format {name}, or take the text as it stands: --plain"
+
+
+def _counted(files: list[str]) -> str:
+    shown = ", ".join(f"“{name}”" for name in files[:_FILES_SHOWN])
+    if len(files) <= _FILES_SHOWN:
+        return shown
+    return f"{len(files):,} files, such as {shown}"
 
 
 def parse(corpus: Corpus, plain: bool, parsing: Parsing, first_document: int = 0) -> Iterator[ScriptRow]:
@@ -156,9 +220,12 @@ def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: i
                     characters = rendered_length(element)
                 parsing.sizes[number] += characters
                 parsing.rows += 1
+                parsing.speeches += kind == "dialogue"
                 yield ScriptRow(first + number, title, kind, speaker, text, characters, source.name)
             if not parsing.sizes[number]:
                 parsing.sizes.pop()
+        if not plain and parsing.rows and not parsing.speeches:
+            parsing.silent.append(file.name)
     except CorpusError as problem:
         raise _naming(file.name, problem) from problem
 
@@ -210,6 +277,8 @@ def _documents(
         parsing.characters += reading.characters
         parsing.unparsed += reading.unparsed
         parsing.unparsed_examples += reading.unparsed_examples
+        if (unheard := reading.unheard).is_telling or (unheard.lines > 1 and not reading.speeches):
+            parsing.misread[file.name] = Misread(unheard, reading.format, reading.nearest)
 
 
 def _lines(file: TextFile | DocumentFile) -> Iterator[str]:

@@ -94,7 +94,10 @@ def _find(
     if options.revision:
         sources = [at_revision(source, options.revision) for source in sources]
     columns = parse_columns(options.columns) if options.columns else None
-    return [replace(source, columns=columns, encoding=options.encoding) for source in sources]
+    return [
+        replace(source, columns=columns, encoding=options.encoding, format=options.format)
+        for source in sources
+    ]
 
 
 def prepare_corpora(
@@ -119,6 +122,10 @@ def prepare_corpora(
         parsings = [(corpus, Parsing()) for corpus in corpora]
         whole = Parsing()
         write_rows(draft.scripts, report_rows(_parse_all(parsings, plan, whole), on_progress, "Reading"))
+        warnings = [line for corpus, parsing in parsings for line in parsing.warnings(corpus.name)]
+        if warnings and options.strict:
+            message, hint = warnings[0].split(" Name its format", 1)
+            raise CorpusError(message, f"Name its format{hint}")
         text = ParsedText(
             path=draft.scripts,
             weights={corpus.name: corpus.source.weight for corpus in corpora},
@@ -144,6 +151,7 @@ def prepare_corpora(
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
             notes=_notes(parsings),
+            warnings=warnings,
             **(_together(sources, whole) if text.is_mixed else _alone(sources[0])),
         )
         atomic_write(draft.description, description.model_dump_json(indent=2) + "\n")

@@ -27,8 +27,8 @@ from scriptforge.screenplay.format import (
     is_scene_heading,
     is_transition,
     name_in_cue,
-    peek,
     percentage,
+    telling_head,
 )
 from scriptforge.screenplay.script import Element, speaker_key
 from scriptforge.screenplay.typed_page import (
@@ -89,7 +89,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield speeches and paragraphs of action, each joined to one line."""
-    head, lines = peek(lines)
+    head, lines = telling_head(lines, lambda head: bool(_find_layout(list(page_lines(head))).names))
     heads = find_running_heads(head)
     first = list(page_lines(head, running_heads=heads))
     layout = _find_layout(first)

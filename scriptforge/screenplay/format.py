@@ -9,12 +9,11 @@ speaker with one line.
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
 
 from scriptforge.errors import CorpusError
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import Element, remembered
 
 _SCENE_HEADING = re.compile(
     r"(?:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.?\s|(?i:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.|(?:INTERIOR|EXTERIOR)\b"
@@ -78,7 +77,7 @@ def is_transition(line: str) -> bool:
     )
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def is_name(text: str) -> bool:
     """Return whether a few words may be a speaker's name, not the beginning of a sentence.
 
@@ -108,6 +107,7 @@ def is_in_capitals(text: str) -> bool:
     return any(map(str.isalpha, text)) and not any(map(str.islower, text))
 
 
+@remembered
 def is_cue_in_capitals(text: str) -> bool:
     """Return whether stripped text is a name in capitals, and perhaps something in brackets."""
     name = name_in_cue(text)
@@ -205,6 +205,9 @@ def blocks(
 HEAD_LINES = 2000
 """How many lines a format is recognised by: an episode or two, read in a few milliseconds."""
 
+LONG_HEAD_LINES = 20_000
+"""How many lines are looked at where the first ones show no script: a book's worth."""
+
 
 class BrokenScript(CorpusError):  # noqa: N818 (it names the script)
     """A text that is not what its format promises. Formats do not know files: `named` adds the file's name.
@@ -277,6 +280,21 @@ def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iter
     rest = iter(lines)
     head = list(islice(rest, count))
     return head, chain(head, rest)
+
+
+def telling_head(
+    lines: Iterable[str], tells: Callable[[Sequence[str]], bool]
+) -> tuple[list[str], Iterator[str]]:
+    """Return the first lines that tell something, `HEAD_LINES` of them, and an iterator over all lines.
+
+    Those are the very first lines, unless they don't tell it and later ones do.
+    """
+    head, rest = peek(lines)
+    if len(head) < HEAD_LINES or tells(head):
+        return head, rest
+    further, rest = peek(rest, LONG_HEAD_LINES)
+    windows = (further[start : start + HEAD_LINES] for start in range(HEAD_LINES, len(further), HEAD_LINES))
+    return next((window for window in windows if tells(window)), head), rest
 
 
 def percentage(part: int, whole: int) -> str:

@@ -21,8 +21,9 @@ from scriptforge.screenplay import (
     transcript,
     xml_play,
 )
-from scriptforge.screenplay.format import Format, Parsed, peek
-from scriptforge.screenplay.script import Element, Script, normalise
+from scriptforge.screenplay.format import HEAD_LINES, LONG_HEAD_LINES, Format, Parsed, peek
+from scriptforge.screenplay.script import Element, Script, normalise, speaker_key
+from scriptforge.screenplay.unheard import Unheard, find_unheard
 
 FORMATS: tuple[Format, ...] = (
     final_draft.FORMAT,
@@ -55,6 +56,7 @@ ONE_SCRIPT_FORMATS = frozenset({"fdx"})
 """Those whose files hold one script."""
 
 _EXAMPLES = 3
+_MOST_HEARD = 10_000
 
 
 class Reading:
@@ -65,17 +67,24 @@ class Reading:
         reason: why it is read in this format, in one sentence.
         title: the script's title; empty where the format has no place for one.
         characters: how many characters of text and speakers have been read so far.
-        unparsed: how many of them the format has no rule for and kept as action.
+        unparsed: how many of them the format has no rule for and kept as action; all where nobody speaks.
         unparsed_examples: the first few different texts that were kept as action.
+        speeches: how many elements of dialogue have been read so far.
+        head: the first lines, as they stand.
     """
 
-    def __init__(self, format: str, reason: str, title: str, parsed: Iterable[Parsed]) -> None:
+    def __init__(
+        self, format: str, reason: str, title: str, parsed: Iterable[Parsed], head: Sequence[str] = ()
+    ) -> None:
         self.format = format
         self.reason = reason
         self.title = title
         self.characters = 0
         self.unparsed = 0
         self.unparsed_examples: list[str] = []
+        self.speeches = 0
+        self.head = head
+        self._heard: set[str] = set()
         self._elements = self._normalised(parsed)
 
     def __iter__(self) -> Iterator[Element]:
@@ -92,7 +101,26 @@ class Reading:
                 self.unparsed += length
                 if len(self.unparsed_examples) < _EXAMPLES and element.text not in self.unparsed_examples:
                     self.unparsed_examples.append(element.text)
+            if element.kind == "dialogue":
+                self.speeches += 1
+                if len(self._heard) < _MOST_HEARD:
+                    self._heard.add(element.speaker)
             yield element
+        if not self.speeches:
+            self.unparsed = self.characters
+
+    @property
+    def unheard(self) -> Unheard:
+        """Return the names among the first lines under which nobody was read to speak."""
+        return find_unheard(self.head, set(map(speaker_key, self._heard)))
+
+    @property
+    def nearest(self) -> str | None:
+        """Return the name of the format that explains most of the first lines but for this one, if any."""
+        others = [each for each in FORMATS if each.name not in (self.format, plain_layouts.PROSE.name)]
+        scores = [(each.recognise(self.head).score, each.name) for each in others]
+        best, name = max(scores, key=lambda pair: pair[0])
+        return name if best > 0 else None
 
 
 def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> Reading:
@@ -112,10 +140,11 @@ def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> R
     """
     head, lines = peek(_single_lines(lines))
     chosen, reason = _choose(head, format, suffix)
+    if chosen is plain_layouts.PROSE and format is None and len(head) == HEAD_LINES:
+        chosen, reason, head, lines = _look_further(lines, reason, head)
     beginning, lines = peek(lines, chosen.title_within)
-    return Reading(
-        chosen.name, reason[0].upper() + reason[1:] + ".", chosen.title(beginning), chosen.parse(lines)
-    )
+    why = reason[0].upper() + reason[1:] + "."
+    return Reading(chosen.name, why, chosen.title(beginning), chosen.parse(lines), head)
 
 
 def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format, str]:
@@ -131,6 +160,19 @@ def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format,
     # max keeps the first of equal scores.
     evidence, best = max(((each.recognise(head), each) for each in FORMATS), key=lambda pair: pair[0].score)
     return best, evidence.reason
+
+
+def _look_further(
+    lines: Iterable[str], reason: str, head: list[str]
+) -> tuple[Format, str, list[str], Iterator[str]]:
+    """Return how to read a text whose beginning is prose, by later lines, and the lines that say so."""
+    further, lines = peek(lines, LONG_HEAD_LINES)
+    for start in range(HEAD_LINES, len(further), HEAD_LINES):
+        window = further[start : start + HEAD_LINES]
+        chosen, why = _choose(window, None, "")
+        if chosen is not plain_layouts.PROSE and len(window) * 4 > HEAD_LINES:
+            return chosen, f"from line {start + 1:,} on, {why}", window, lines
+    return plain_layouts.PROSE, reason, head, lines
 
 
 def _single_lines(texts: Iterable[str]) -> Iterator[str]:

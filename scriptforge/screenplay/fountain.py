@@ -65,8 +65,8 @@ from scriptforge.screenplay.fountain_markup import (
     without_marks,
     without_notes,
 )
-from scriptforge.screenplay.name_line import parse_line
-from scriptforge.screenplay.script import Element, Script, normalise, strip_lines
+from scriptforge.screenplay.name_line import parse_line_again
+from scriptforge.screenplay.script import Element, Script, normalise, remembered, strip_lines
 
 PAGE_BREAK = "==="
 """What parts two scripts in one file; a reader skips it."""
@@ -121,7 +121,9 @@ def _looks_like_speech(paragraph: Sequence[str], again: frozenset[str]) -> bool:
     """
     cue, spoken = paragraph[0], [line.strip() for line in paragraph[1:]]
     is_at_left = bool(spoken) and _indent(cue) <= _indent(paragraph[1]) + _MOST_INDENT_OF_A_CUE
-    is_name_line = any(parse_line(line).element.kind in ("dialogue", "heading") for line in spoken if line)
+    is_name_line = any(
+        parse_line_again(line).element.kind in ("dialogue", "heading") for line in spoken if line
+    )
     return (
         _is_speech(paragraph)
         and is_at_left
@@ -188,6 +190,7 @@ def _is_speech(paragraph: Sequence[str]) -> bool:
     return len(paragraph) > 1 and _cue(paragraph[0].strip()) != ""
 
 
+@remembered
 def _cue(line: str) -> str:
     """Return the cue on a stripped line, without its marks; empty where the line is no cue."""
     marked = _DUAL.sub(" ", line, count=1).strip()

@@ -37,8 +37,8 @@ from scriptforge.screenplay.format import (
     is_scene_heading,
     is_transition,
     name_in_cue,
-    peek,
     percentage,
+    telling_head,
 )
 from scriptforge.screenplay.script import Element, speaker_key
 from scriptforge.screenplay.typed_page import (
@@ -127,7 +127,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     A speech stays open over blank lines and page breaks where its margin shows that the next paragraph
     belongs to it: it is yielded only when another cue, or a line at the margin of action, ends it.
     """
-    head, lines = peek(lines)
+    head, lines = telling_head(lines, lambda head: _find_margins(list(page_lines(head))) != _NO_CUES)
     heads = find_running_heads(head)
     first = list(page_lines(head, running_heads=heads))
     margins = _find_margins(first)

@@ -33,7 +33,7 @@ from scriptforge.screenplay.format import (
     peek,
     percentage,
 )
-from scriptforge.screenplay.script import Element, Kind, Script, normalise, speaker_key
+from scriptforge.screenplay.script import Element, Kind, Script, normalise, remembered, speaker_key
 
 CONTINUATION = "    "
 """The indent of a further line of an element."""
@@ -53,11 +53,10 @@ _STAMP = re.compile(rf"(?:\[{_TIME}(?: ?[AaPp]\.?[Mm]\.?)?\]|\({_TIME}\)|\d{{1,2
 _NICKNAME = re.compile(r"<[@+ ]?([^<>\s]{1,40})>\s+(?=\S)")
 _TIME_OF_DAY = re.compile(r"\d[:：]\s?[0-5]\d(?!\d)")
 _PLACE = re.compile(r"(\[)?(?:setting|location|scene|cut to)\s?:(?P<place>.+?)(?(1)\]\.?)", re.IGNORECASE)
-_SCENE_DATA = re.compile(
-    r"(?:time(?: of day)?|date|day|characters?|cast|present|place|props|weather|season|episode|duration"
-    r"|location|setting)\s?:\s?[^.!?]{1,120}",
-    re.IGNORECASE,
-)
+_SCENE_DATA = frozenset({
+    "time", "time of day", "date", "day", "character", "characters", "cast", "present", "place", "props",
+    "weather", "season", "episode", "duration", "location", "setting",
+})  # fmt: skip
 """Facts about a scene, as some write them below its heading; a speaker called Time would say sentences."""
 
 _FEWEST_CUES_OF_A_LIST = 4
@@ -99,6 +98,10 @@ def parse_line(line: str) -> Parsed:
     return _parse_cued(line) or Parsed(Element("action", line), understood=False)
 
 
+parse_line_again = remembered(parse_line)
+"""The same, for lines that are parsed several times: the first ones, by which formats are recognised."""
+
+
 def _parse_forced(line: str) -> Element | None:
     kind, text = _KINDS_BY_MARK.get(line[0]), line[1:]
     if kind == "dialogue":
@@ -119,7 +122,7 @@ def _parse_cued(line: str) -> Parsed | None:
     if not cue or _TIME_OF_DAY.match(line, cue.end() - 2):
         return None
     name, asides, text = cue["name"].strip(), cue["asides"], line[cue.end() :]
-    if is_label(name) or _SCENE_DATA.fullmatch(line):
+    if is_label(name) or (name.casefold() in _SCENE_DATA and text.rstrip()[-1:] not in ".!?"):
         return Parsed(Element("action", line))
     if not is_name(name):
         return None
@@ -135,7 +138,7 @@ def recognise(head: Sequence[str]) -> Evidence:
     list of ingredients or facts.
     """
     lines = [printed.lines[0] for printed in _elements(head, _is_wrapped(head))]
-    parsed = [parse_line(line) for line in lines]
+    parsed = [parse_line_again(line) for line in lines]
     cues = [element.speaker for element, _ in parsed if element.kind == "dialogue"]
     if not cues:
         return Evidence(0.0, "no line is `name: text`")
@@ -173,8 +176,8 @@ def _is_wrapped(head: Sequence[str]) -> bool:
     gaps = [
         printed.gap
         for above, printed in pairwise(_elements(head, is_wrapped=False))
-        if parse_line(printed.lines[0]).element.kind == "dialogue"
-        and parse_line(above.lines[0]).element.kind != "heading"
+        if parse_line_again(printed.lines[0]).element.kind == "dialogue"
+        and parse_line_again(above.lines[0]).element.kind != "heading"
     ]
     return sum(map(bool, gaps)) > len(gaps) / 2
 

@@ -103,7 +103,7 @@ def recognise_prose(head: Sequence[str]) -> Evidence:
 def parse_prose(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield each paragraph with its line breaks."""
     for block in blocks(lines):
-        yield Parsed(Element("action", "\n".join(block)))
+        yield Parsed(Element("action", "\n".join(block)), understood=False)
 
 
 PROSE = Format("prose", "paragraphs between blank lines, none of them dialogue", recognise_prose, parse_prose)

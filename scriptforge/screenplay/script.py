@@ -10,15 +10,34 @@ of how a script is laid out in a file.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from functools import lru_cache, wraps
+from typing import Literal, TypeVar
 
 from scriptforge.characters import INVISIBLE
 
 Kind = Literal["heading", "action", "dialogue", "transition"]
 KINDS: tuple[Kind, ...] = ("heading", "action", "dialogue", "transition")
+
+
+_MOST_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 200
+ResultT = TypeVar("ResultT")
+
+
+def remembered(function: Callable[[str], ResultT]) -> Callable[[str], ResultT]:
+    """Return a function of a text that remembers what it returned for some thousand short ones.
+
+    Several formats ask the same of each line. Long lines are not kept, so that the memory is bounded.
+    """
+    short = lru_cache(maxsize=_MOST_REMEMBERED)(function)
+
+    @wraps(function)
+    def remembering(text: str) -> ResultT:
+        return short(text) if len(text) <= _LONGEST_REMEMBERED else function(text)
+
+    return remembering
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +138,7 @@ def _visible(text: str) -> str:
     return INVISIBLE.sub("", text).replace("\t", " ")
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def _split_cue(printed: str) -> tuple[str, str]:
     """Return the name in a printed cue, and what the cue adds to it; the name cannot be split again."""
     name, asides = _visible(printed).translate(_NOT_IN_NAMES), ""
@@ -138,7 +157,7 @@ def _split_cue(printed: str) -> tuple[str, str]:
             return name, asides.rstrip()
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def speaker_key(name: str) -> str:
     """Return the form that all spellings of a speaker's name share: `Jerry` and `JERRY`."""
     return " ".join(name.replace("_", " ").split()).casefold()

@@ -18,7 +18,7 @@ from scriptforge.screenplay.format import (
     is_scene_heading,
     is_transition,
 )
-from scriptforge.screenplay.script import Element, normalise, speaker_key
+from scriptforge.screenplay.script import Element, normalise, remembered, speaker_key
 
 _NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
 _NUMBERED = re.compile(
@@ -157,7 +157,12 @@ def ends_title_page(line: Line) -> bool:
 
 def opens_script(line: Line) -> bool:
     """Return whether a line is a heading or a transition: there is none on a title page."""
-    return is_scene_heading(line.text) or is_act_heading(line.text) or is_transition(line.text)
+    return _opens_script(line.text)
+
+
+@remembered
+def _opens_script(text: str) -> bool:
+    return is_scene_heading(text) or is_act_heading(text) or is_transition(text)
 
 
 def _without_marks(printed: str, running_heads: Collection[str]) -> Line | None:

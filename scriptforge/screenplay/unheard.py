@@ -1,0 +1,84 @@
+"""Names that look like speakers' in some layout, and of whom a reading has heard nothing.
+
+A text that is read in a wrong format has lines enough, but its speakers are among the action. This looks at
+lines as they stand and knows no format: a name in capitals alone on a line, or one that a colon, a tab or a
+dash parts from text, with or without a time, brackets or marks of emphasis.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from scriptforge.screenplay.format import (
+    is_act_heading,
+    is_cue_in_capitals,
+    is_name,
+    is_scene_heading,
+    is_transition,
+    name_in_cue,
+)
+from scriptforge.screenplay.script import remembered, speaker_key
+
+_LONGEST_CUE = 60
+_TIMED = re.compile(r"[\[(]?\d[\d:.,/ -]*(?:[AaPp]\.?[Mm]\.?)?[\])]?[\s-]*")
+_CUED = re.compile(
+    r"[*_'<>#\[]{0,3}(?P<name>[^\W\d_][^:：\t<>*\[\](){}]{0,40}?)[*_'>\]]{0,3}\s?(?:[(\[][^()\[\]]{1,40}[)\]])?\s?"
+    r"(?:[:：]|\t|\s[—–]\s)[*_']{0,3}(?!//|\\)"
+)
+_FEWEST = 5
+_LEAST_SHARE = 0.1
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """Names that nobody speaks under.
+
+    Attributes:
+        lines: how many lines look like cues of theirs.
+        printed: of how many lines that are not blank.
+        examples: the first such lines of a few names.
+    """
+
+    lines: int
+    printed: int
+    examples: tuple[str, ...]
+
+    @property
+    def is_telling(self) -> bool:
+        """Return whether they are so many that the text has probably been misread."""
+        return self.lines >= _FEWEST and self.lines >= _LEAST_SHARE * self.printed
+
+
+def find_unheard(lines: Sequence[str], heard: Container[str]) -> Unheard:
+    """Find the names that open two lines or more, or stand on them, and that nobody has spoken under.
+
+    Args:
+        lines: the first ones of a text, as they stand.
+        heard: the keys of the speakers that were read.
+    """
+    names: Counter[str] = Counter()
+    firsts: dict[str, str] = {}
+    for line in lines:
+        name = speaker_key(_name_on(line.strip()))
+        if name and name not in heard:
+            names[name] += 1
+            firsts.setdefault(name, line.strip()[:_LONGEST_CUE])
+    often = [(name, count) for name, count in names.most_common() if count > 1]
+    total = sum(count for _, count in often)
+    printed = sum(1 for line in lines if line.strip())
+    return Unheard(total, printed, tuple(firsts[name] for name, _ in often[:_EXAMPLES]))
+
+
+@remembered
+def _name_on(line: str) -> str:
+    """Return the name on a stripped line that may be a cue, else an empty text."""
+    if is_scene_heading(line) or is_act_heading(line) or is_transition(line):
+        return ""
+    if len(line) <= _LONGEST_CUE and is_cue_in_capitals(line):
+        return name_in_cue(line)
+    timed = _TIMED.match(line)
+    cued = _CUED.match(line, timed.end() if timed else 0)
+    name = cued["name"].strip() if cued else ""
+    return name if is_name(name) else ""
