@@ -15,6 +15,7 @@ from scriptforge.cli.training_view import UseGPU, clock, device_of, follow
 from scriptforge.options import Preset, Tracker, TrainOptions
 
 if TYPE_CHECKING:
+    from scriptforge.dataset import Description
     from scriptforge.evaluation import Figures
     from scriptforge.training.events import Finished
     from scriptforge.workspace import RunFolder
@@ -120,12 +121,7 @@ def train(
             events = resume_run(workspace, name, options, should_stop=interrupts.requested)
         else:
             dataset = Dataset(workspace.dataset(name))
-            about = dataset.description
-            if not (about.plain or about.cast):
-                output.warn(
-                    f"Nobody speaks in “{about.name}”, which was read as {about.text_format}: "
-                    "a model of it writes no dialogue. Prepare it again with --format NAME or --plain."
-                )
+            _warn_of_silence(dataset.description, output)
             with output.progress() as on_progress:
                 events = train_run(
                     dataset,
@@ -139,6 +135,14 @@ def train(
         finished = follow(events, output, interrupts)
     output.result(_document(finished), lambda: facts(_facts(finished, workspace.run(finished.run))))
     output.note(f"Next: scriptforge generate {finished.run}")
+
+
+def _warn_of_silence(about: "Description", output: Output) -> None:
+    if not (about.plain or about.cast):
+        output.warn(
+            f"Nobody speaks in “{about.name}”, which was read as {about.text_format}: "
+            "a model of it writes no dialogue. Prepare it again with --format NAME or --plain."
+        )
 
 
 def _document(finished: "Finished") -> dict[str, Any]:

@@ -57,6 +57,7 @@ ONE_SCRIPT_FORMATS = frozenset({"fdx"})
 
 _EXAMPLES = 3
 _MOST_HEARD = 10_000
+_KNOWN_FOR_SURE = frozenset({final_draft.FORMAT.name, xml_play.FORMAT.name, subtitles.FORMAT.name})
 
 
 class Reading:
@@ -67,7 +68,8 @@ class Reading:
         reason: why it is read in this format, in one sentence.
         title: the script's title; empty where the format has no place for one.
         characters: how many characters of text and speakers have been read so far.
-        unparsed: how many of them the format has no rule for and kept as action; all where nobody speaks.
+        unparsed: how many of them the format has no rule for and kept as action; all where nobody
+            speaks in what was only guessed to be a script.
         unparsed_examples: the first few different texts that were kept as action.
         speeches: how many elements of dialogue have been read so far.
         head: the first lines, as they stand.
@@ -106,7 +108,7 @@ class Reading:
                 if len(self._heard) < _MOST_HEARD:
                     self._heard.add(element.speaker)
             yield element
-        if not self.speeches:
+        if not self.speeches and self.format not in _KNOWN_FOR_SURE:
             self.unparsed = self.characters
 
     @property
