@@ -85,6 +85,8 @@ CONFIG = {
     "null if unknown",
     "dataset.echoes": "how often people say again what was said before, by how much of a page came before: "
     "`runs`, shares of the tokens that end a run of some length, and `lines`; null if unknown",
+    "dataset.marks": "how brackets and quotes are used there: `closed`, the pairs that are closed in the "
+    "line in which they are opened, and `turning`, words as in `(to Kramer)`; null if unknown",
     "dataset.fingerprint": "the dataset's fingerprint, by which another one is refused",
     "model": "the sizes from which the model is built",
     "settings": "every setting, by the names of [settings.md](settings.md)",

@@ -45,6 +45,7 @@ from scriptforge.generation.decoding import (
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.grammar import Boundary, Constraint, Grammar
 from scriptforge.generation.known_names import KnownNames
+from scriptforge.generation.marks import Marks
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
 from scriptforge.generation.sampling import Sampler, fresh_seed
@@ -165,7 +166,7 @@ class Generation:
         self._loop = DecodingLoop(
             _decoder(model, vocabulary, options, habits.turns),
             Grammar(vocabulary),
-            _rules(options, vocabulary, habits.names),
+            _rules(options, vocabulary, habits),
             _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(
                 options,
@@ -271,13 +272,15 @@ def _decoder(
     return TurnTaking(decoder, habits, vocabulary, options.count) if habits else decoder
 
 
-def _rules(options: GenerateOptions, vocabulary: Vocabulary, names: Sequence[str]) -> list[Constraint]:
+def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Constraint]:
+    rules: list[Constraint] = [Marks(habits.marks, vocabulary, options.count)] if habits.marks else []
     if options.invent_words:
-        return []
+        return rules
     spelling = spelling_of(vocabulary)
-    rules: list[Constraint] = [WholeWords(spelling, options.count)] if spelling else []
-    if names and not vocabulary.plain:
-        rules.append(KnownNames(names, vocabulary, options.count))
+    if spelling:
+        rules.append(WholeWords(spelling, options.count))
+    if habits.names and not vocabulary.plain:
+        rules.append(KnownNames(habits.names, vocabulary, options.count))
     return rules
 
 

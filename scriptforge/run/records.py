@@ -10,6 +10,7 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError, UsageError
 from scriptforge.run.echoes import EchoHabits, measure_echoes
+from scriptforge.run.marks import MarkHabits, measure_marks
 from scriptforge.run.turns import TurnHabits, measure_turns
 from scriptforge.validation import first_problem
 from scriptforge.vocabulary import Level
@@ -42,11 +43,13 @@ class Habits(NamedTuple):
         turns: how they take turns.
         echoes: how often they say something again.
         names: everybody who speaks; of none, the model may invent names.
+        marks: how they use brackets and quotes.
     """
 
     turns: TurnHabits | None = None
     echoes: EchoHabits | None = None
     names: Sequence[str] = ()
+    marks: MarkHabits | None = None
 
 
 class TrainedOn(BaseModel):
@@ -57,6 +60,7 @@ class TrainedOn(BaseModel):
         cast: everybody who speaks in it, most lines first.
         turns: how turns are taken in its training split; None where that is not known.
         echoes: how often people say something again there; None where that is not known.
+        marks: how brackets and quotes are used there; None where that is not known.
     """
 
     model_config = _CLOSED
@@ -71,12 +75,13 @@ class TrainedOn(BaseModel):
     cast: list[str] = []
     turns: TurnHabits | None = None
     echoes: EchoHabits | None = None
+    marks: MarkHabits | None = None
     fingerprint: str
 
     @property
     def habits(self) -> Habits:
         """Return what people do, as far as it is known."""
-        return Habits(self.turns, self.echoes, self.cast)
+        return Habits(self.turns, self.echoes, self.cast, self.marks)
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -96,6 +101,7 @@ class TrainedOn(BaseModel):
             cast=list(dict.fromkeys(member.speaker for member in about.cast)),
             turns=measure_turns(dataset.ids("train"), dataset.vocabulary),
             echoes=measure_echoes(dataset.ids("train"), dataset.vocabulary),
+            marks=measure_marks(dataset.ids("train"), dataset.vocabulary),
             fingerprint=about.fingerprint,
         )
 

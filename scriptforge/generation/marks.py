@@ -1,0 +1,183 @@
+"""Marks: brackets and quotes that are opened in a line are closed in it, and no others are.
+
+    written so far            may not come                                     comes sooner or later
+    `hello.`                  `)`, `]`, `”`
+    `(to kramer`              the end of the line, another `(`, `]`            `)`
+    `he said “no (laughs`     the end of the line, another `(` or `“`, `”`     `)`, and then `”`
+
+Nor does a speaker turn to himself: after `(to`, no word comes in Kramer's lines that begins as his name.
+
+Both as far as people do so in the training text (`scriptforge.run.marks`). Where a line has to end, what is
+open is closed first. Names are let be. What is given may stand as it is. The module knows nothing of models.
+
+Shape letters: B sequences of the batch, V vocabulary.
+"""
+
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scriptforge.run.marks import MarkHabits
+from scriptforge.vocabulary import Level, Vocabulary
+
+LONGEST: dict[Level, int] = {"word": 25, "bpe": 35, "char": 120}
+"""Tokens after which what is open is closed: more than nearly all asides have.
+
+A model that cannot end its line may otherwise forget that anything is open.
+"""
+
+_decoder = getincrementaldecoder("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is open at the end of a text.
+
+    Attributes:
+        closing: the marks that close it, the next one last.
+        rest: the first bytes of a character that is not complete.
+        speaker: the cue token of whoever speaks.
+        aside: the text since the last mark that opened; only as far as it is one word and a space.
+    """
+
+    closing: str = ""
+    rest: bytes = b""
+    speaker: int = -1
+    aside: str = ""
+
+
+class Marks:
+    """The rule as a constraint on B sequences.
+
+    Args:
+        habits: those of people.
+        vocabulary: for scripts.
+        batch_size: B.
+    """
+
+    def __init__(self, habits: MarkHabits, vocabulary: Vocabulary, batch_size: int) -> None:
+        self._rule = _Rule(habits, vocabulary)
+        self._layout_size = vocabulary.layout_size
+        self._cue = vocabulary.cue
+        self._longest = LONGEST[vocabulary.level]
+        self._opened = [Opened()] * batch_size
+        self._lengths = [0] * batch_size
+        self._is_named = [False] * batch_size
+
+    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+        """See `Constraint.forbid`."""
+        own = [
+            self._rule.nothing_V if is_named else self._rule.forbidden_after(opened)
+            for opened, is_named in zip(self._opened, self._is_named, strict=True)
+        ]
+        narrowed_BV = forbidden_BV | (own[0][None] if len(own) == 1 else torch.stack(own))
+        for row, opened in enumerate(self._opened):
+            if opened.closing and not self._is_named[row]:
+                is_late = self._lengths[row] >= self._longest
+                if is_late or bool(narrowed_BV[row].all()):
+                    narrowed_BV[row] = self._rule.unclosing(opened)
+        return narrowed_BV
+
+    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+        """See `Constraint.advance`."""
+        for row, id_ in enumerate(ids):
+            if id_ < self._layout_size:
+                self._opened[row] = Opened(speaker=id_)
+                self._is_named[row] = id_ == self._cue
+                self._lengths[row] = 0
+            elif not self._is_named[row]:
+                opened = self._opened[row] = self._rule.after(self._opened[row], id_)
+                self._lengths[row] = self._lengths[row] + 1 if opened.closing else 0
+
+
+class _Rule:
+    """What tokens do to marks, and which of them may come where."""
+
+    def __init__(self, habits: MarkHabits, vocabulary: Vocabulary) -> None:
+        self._closing_of = {pair[0]: pair[1] for pair in habits.closed}
+        self._marks = set("".join(habits.closed))
+        self._turning = {*habits.turning, *(f"{word} " for word in habits.turning)}
+        self._vocabulary = vocabulary
+        self._tokens = vocabulary.token_bytes
+        self._texts = [text.lower() for text in vocabulary.texts_after_word]
+        self._names = {token.id: token.name.lower() for token in vocabulary.speaker_tokens}
+        self._marked = [id_ for id_ in range(vocabulary.layout_size, vocabulary.size) if self._may_mark(id_)]
+        self._is_marked = np.isin(np.arange(vocabulary.size), self._marked).tolist()
+        self.nothing_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+        self.after = lru_cache(1 << 16)(self._after)
+        self._impossible_after = lru_cache(1 << 8)(self._find_impossible)
+        self._own_name = lru_cache(1 << 8)(self._find_own_name)
+        self.unclosing = lru_cache(1 << 8)(self._find_unclosing)
+
+    def _may_mark(self, id_: int) -> bool:
+        """Return whether a token has a mark, or a part of what may be one."""
+        text = self._tokens[id_].decode(errors="replace")
+        return not self._marks.isdisjoint(text) or "\N{REPLACEMENT CHARACTER}" in text
+
+    def _after(self, opened: Opened, id_: int) -> Opened:
+        """Return what is open after one more text token, which need not be a possible one."""
+        after, _ = self._walk(opened, id_)
+        return after
+
+    def _walk(self, opened: Opened, id_: int) -> tuple[Opened, bool]:
+        """Return what is open after one more text token, and whether it may come."""
+        if not (opened.rest or self._is_marked[id_]):
+            aside = opened.aside + (self._texts[id_] if opened.aside else self._texts[id_].lstrip())
+            is_turning = opened.closing and any(word.startswith(aside) for word in self._turning)
+            return replace(opened, aside=aside if is_turning else "\n"), True
+        decoder = _decoder("replace")
+        text = decoder.decode(opened.rest + self._tokens[id_])
+        closing, aside, is_possible = opened.closing, opened.aside, True
+        for character in text.lower():
+            if character == closing[-1:]:
+                closing, aside = closing[:-1], "\n"
+            elif character in self._closing_of:
+                is_possible = is_possible and self._closing_of[character] not in closing
+                closing, aside = closing + self._closing_of[character], ""
+            else:
+                is_possible = is_possible and character not in self._marks
+                aside += character if aside or not character.isspace() else ""
+        is_turning = closing and any(word.startswith(aside) for word in self._turning)
+        return replace(
+            opened, closing=closing, rest=decoder.getstate()[0], aside=aside if is_turning else "\n"
+        ), is_possible
+
+    def forbidden_after(self, opened: Opened) -> Tensor:
+        """Return what must not come after a text: `forbidden_V`."""
+        forbidden_V = self._impossible_after(opened.closing, opened.rest)
+        if opened.closing and opened.aside in self._turning and opened.speaker in self._names:
+            return forbidden_V | self._own_name(self._names[opened.speaker], opened.aside)
+        return forbidden_V
+
+    def _find_impossible(self, closing: str, rest: bytes) -> Tensor:
+        forbidden_V = self.nothing_V.clone()
+        forbidden_V[: self._vocabulary.layout_size] = bool(closing)
+        opened = Opened(closing, rest)
+        forbidden_V[[id_ for id_ in self._marked if not self._walk(opened, id_)[1]]] = True
+        return forbidden_V
+
+    def _find_own_name(self, name: str, aside: str) -> Tensor:
+        """Return the tokens with which a name begins as the next word of an aside: `forbidden_V`."""
+        forbidden_V = self.nothing_V.clone()
+        for id_ in range(self._vocabulary.layout_size, self._vocabulary.size):
+            text = f"{aside}{self._texts[id_]}".removeprefix(aside.rstrip())
+            word = text.strip()
+            if text[:1].isspace() and word and (name.startswith(word) or word.startswith(name)):
+                forbidden_V[id_] = True
+        return forbidden_V
+
+    def _find_unclosing(self, opened: Opened) -> Tensor:
+        """Return all tokens but those that close what is open, or begin the mark that does: `forbidden_V`."""
+        mark = opened.closing[-1].encode()
+        forbidden_V = ~self.nothing_V
+        for id_ in self._marked:
+            after, is_possible = self._walk(opened, id_)
+            begins_mark = after.rest and mark.startswith(after.rest)
+            if is_possible and (after.closing == opened.closing[:-1] or begins_mark):
+                forbidden_V[id_] = False
+        return forbidden_V

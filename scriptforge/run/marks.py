@@ -1,0 +1,78 @@
+"""How people use brackets and quotes in a corpus: which pairs they close, and to whom asides are turned."""
+
+import re
+from collections import Counter
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from scriptforge.vocabulary import Vocabulary
+
+PAIRS = ("()", "[]", "“”", '""')
+"""Marks that open and close; a straight quote does both."""
+
+_TOKENS = 400_000
+"""Tokens that are looked at: enough to know a habit."""
+
+_USUAL, _HARDLY_EVER, _FEWEST = 0.9, 0.03, 10
+_MOST_WORDS, _LONGEST = 16, 24
+_ASIDE = re.compile(r"\( ?([^\W\d_]+) ([^()]*)\)")
+
+_Pair = Annotated[str, Field(min_length=2, max_length=2)]
+_Word = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
+
+
+class MarkHabits(BaseModel):
+    """How brackets and quotes are used in the training text.
+
+    Attributes:
+        closed: those of `PAIRS` that people close in the line in which they open them.
+        turning: words between an opening bracket and a name that is hardly ever the speaker's own, in lower
+            case: `to`, where asides are like `(to Kramer)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    closed: Annotated[list[_Pair], Field(max_length=len(PAIRS))]
+    turning: Annotated[list[_Word], Field(max_length=_MOST_WORDS)]
+
+
+def measure_marks(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> MarkHabits | None:
+    """Measure the habits of a text; None of plain text, whose lines are not those of speakers.
+
+    Args:
+        ids: every token of the training split, in order; may be memory-mapped.
+        vocabulary: the one that it was encoded with.
+    """
+    if vocabulary.plain:
+        return None
+    some = np.asarray(ids[:_TOKENS]).astype(np.int64)
+    starts = np.flatnonzero(some < vocabulary.layout_size)
+    names = {token.id: token.name.lower() for token in vocabulary.speaker_tokens}
+    lines = [
+        (names.get(int(some[start])), vocabulary.decode(some[start + 1 : stop]).lower())
+        for start, stop in zip(starts, [*starts[1:], len(some)], strict=True)
+    ]
+    texts = [text for _, text in lines]
+    turned, own = Counter[str](), Counter[str]()
+    known = tuple(names.values())
+    for speaker, text in lines:
+        for word, rest in _ASIDE.findall(text) if speaker else ():
+            if rest.startswith(known):
+                turned[word] += 1
+                own[word] += rest.startswith(str(speaker))
+    turning = [
+        word
+        for word, count in turned.most_common(_MOST_WORDS)
+        if count >= _FEWEST and own[word] <= _HARDLY_EVER * count and len(word) <= _LONGEST
+    ]
+    return MarkHabits(closed=[pair for pair in PAIRS if _is_closed(pair, texts)], turning=turning)
+
+
+def _is_closed(pair: str, texts: list[str]) -> bool:
+    """Return whether nearly all lines that have a mark of a pair close it, without another one inside."""
+    marks = ["".join(character for character in text if character in pair) for text in texts]
+    used = [each for each in marks if each]
+    return bool(used) and sum(each == pair * (len(each) // 2) for each in used) >= _USUAL * len(used)
