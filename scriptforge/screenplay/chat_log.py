@@ -51,6 +51,9 @@ _EDITED = re.compile(
     r"\u200e<[^<>]{3,60}>$|<[^<>]{0,40}(?:edited|bearbeitet|modifié|edit[óa]|modificato|bewerkt)[^<>]{0,40}>$"
 )
 _NUMBERED = re.compile(r"#\d{4}$")
+_BRACKETS = str.maketrans("", "", "()[]")
+"""In a cue, what is in brackets is an aside; in a chat it is part of the name."""
+
 _LONGEST_MESSAGE = 100_000
 _MOST_WORDS_IN_A_NAME = 6
 _LINES_OF_A_MESSAGE = 4
@@ -93,7 +96,7 @@ def _message(line: str) -> _Message | None:
     spoken = _spoken(body, stamp)
     if spoken:
         is_omitted = is_placed or _OMITTED.fullmatch(spoken["text"])
-        name = _NUMBERED.sub("", spoken["name"].strip())
+        name = _NUMBERED.sub("", spoken["name"].strip()).translate(_BRACKETS)
         return _Message(name, spoken["text"], is_said=not is_omitted)
     is_apart = stamp.is_bracketed or "-" in stamp.gap or "–" in stamp.gap
     return _Message("", body) if body and stamp.is_dated and is_apart else None

@@ -21,7 +21,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scriptforge.screenplay.format import is_act_heading, is_in_capitals, is_label, is_name, is_scene_heading
-from scriptforge.screenplay.time_stamps import is_log_level, is_stamp, stamp_before, without_stamp_behind
+from scriptforge.screenplay.time_stamps import (
+    CLOCK,
+    is_log_level,
+    is_stamp,
+    stamp_before,
+    without_stamp_behind,
+)
 
 _ASIDE = r"(?:\([^()\n]{1,120}\)|\[[^\[\]\n]{1,120}\])"
 _ASIDE_FIRST = re.compile(rf"({_ASIDE})[.:]\s+")
@@ -55,9 +61,11 @@ _TIME_INSIDE = re.compile(
     r"(?P<name>[^:：\[\](){}<>\t]{1,60}?)\s?[,;|@–—-]?\s?"
     r"[\[(<](?P<stamp>[^\[\]()<>]{4,40})[\])>]\s?[:：–—-]?\s*(?P<text>.*)"
 )
+_TIME_BETWEEN = re.compile(rf"(?P<name>[^\W\d_][^:()\[\]\t]{{0,39}}?)\s+{CLOCK}\s?[:–—-]?\s+(?P<text>\S.*)")
 _QUESTION = re.compile(
     r"(?:\d{1,2}\s+)?(?P<name>[QARFPD])(?:[.:)]\s*|\s{2,}|\t\s*|\.?\s[-–—]\s)(?P<text>\S.*)"
 )
+_DIGIT = re.compile(r"\d")
 _IN_BRACKETS = re.compile(r"\[(?P<name>[^\[\]]{1,40})\]")
 _NUMBERED = re.compile(r"#\d{4}$")
 _BEHIND_NAME = re.compile(r"\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
@@ -210,6 +218,8 @@ def _questioned(line: str) -> Cue | None:
 
 def _timed(line: str) -> Cue | None:
     """Split a cue that has a time before it, behind it, or between name and text."""
+    if not _DIGIT.search(line):
+        return None
     stamp = stamp_before(line)
     rest = line[stamp.end :] if stamp else line
     if stamp:
@@ -222,10 +232,15 @@ def _timed(line: str) -> Cue | None:
     spoken = _COLON.fullmatch(line)
     if spoken and len(text := _without_stamp(spoken["text"])) < len(spoken["text"]):
         return _cue(spoken["name"], spoken["asides"], text)
-    if len(line) > _LONGEST_HEADER:
-        return None
-    bare = without_stamp_behind(line.rstrip(":："))
-    return _header(bare) if bare and len(bare) < len(line.rstrip(":：")) else None
+    if len(line) < _LONGEST_HEADER:
+        printed = line.rstrip(":：")
+        bare = without_stamp_behind(printed)
+        if bare and len(bare) < len(printed):
+            return _header(bare)
+    between = _TIME_BETWEEN.fullmatch(line)
+    if between and is_titled(between["name"]):
+        return _cue(between["name"], None, between["text"])
+    return None
 
 
 def _header(name: str) -> Cue | None:

@@ -48,7 +48,8 @@ _FIELD = re.compile(r"(?P<key>[^\W\d_][\w .-]{0,30}?)\s?:(?:\s+(?P<value>.*)|$)"
 _NOT_A_FIELD = re.compile(r"\s+\S|\s*- |\s*#|\s*$|={3,}$|-{3,}$")
 _LONGEST_FRONT_MATTER = 60
 _RULE = re.compile(
-    r"[-=*_~•·–— ]{3,}|\[\[(?:Category|File|Image|Kategorie):.*|\{\{.*\}\}|Exported [\d,]+ message\(s\)"
+    r"[-=*_~•·–— ]{3,}|\[\[(?:Category|File|Image|Kategorie):.*|\{\{.*\}\}"
+    r"|Exported [\d,]+ message\(s\)|\(edited\)"
 )
 _HEADING = re.compile(r"#{1,6}\s+(?P<md>\S.*?)\s*#*|={2,6}\s*(?P<wiki>[^=].*?)\s*={2,6}")
 _CREDIT = re.compile(
@@ -74,6 +75,7 @@ _ALMOST = 0.999
 """A style whose cues `name: text` knows, too, is preferred only where it explains more."""
 
 _LETTERS = frozenset("qarfpd")
+_LINES_OF_A_SPEECH = 60
 _RECURRING = 0.4
 _VERSE = 0.7
 _LONGEST_HEADER = 120
@@ -114,7 +116,8 @@ def _layout(head: Sequence[str]) -> _Layout:
     """Return the layout that explains most of a text; below front matter, it may be a simpler one."""
     skipped = _front_matter(head)
     lines = list(_book(head))
-    layouts = [_layout_of_style(style, lines) for style in STYLES if _occurs(style, lines)]
+    printed = list(filter(None, map(str.strip, lines)))
+    layouts = [_layout_of_style(style, lines) for style in STYLES if _occurs(style, printed)]
     if skipped:
         simple = (
             (name_line.recognise, name_line.parse),
@@ -127,8 +130,10 @@ def _layout(head: Sequence[str]) -> _Layout:
 
 
 def _occurs(style: CueStyle, lines: Sequence[str]) -> bool:
-    found = (1 for line in lines if (text := line.strip()) and style.split(text))
-    return next(found, 0) + next(found, 0) == 2
+    """Return whether so many lines are cues of a style that it may be that of the text."""
+    found = filter(None, map(style.split, lines))
+    cues = sum(len(cue.name) == 1 or not style.is_of_questions for cue in found)
+    return cues > 1 and _LINES_OF_A_SPEECH * cues > len(lines)
 
 
 def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
@@ -237,7 +242,7 @@ class _Reader:
         self._style = style
         self._joint = joint
         self._name = ""
-        self._said: list[str] = []
+        self._said: list[list[str]] = []
         self._size = 0
         self._aside: list[str] = []
 
@@ -257,7 +262,7 @@ class _Reader:
             cue = self._style.split(line)
             if cue:
                 yield from self.ended()
-                self._name, self._said, is_open = cue.name, [cue.text], True
+                self._name, self._said, is_open = cue.name, [[cue.text] if cue.text else []], True
                 self._size = len(cue.text)
             elif is_stamp(line.rstrip(":")) or _RULE.fullmatch(line):
                 continue
@@ -270,6 +275,8 @@ class _Reader:
             else:
                 is_open = self._add(line, is_open)
         yield from self._end_of_action()
+        if self._size > _LONGEST_SPEECH:
+            yield from self._end_of_speech()
 
     def _add(self, line: str, is_open: bool) -> bool:
         """Add a line to the speech, if one is open or goes on, else to the action; return whether it was."""
@@ -279,31 +286,42 @@ class _Reader:
         goes_on = goes_on and not self._style.is_of_lines
         if not goes_on:
             self._aside.append(text)
-        elif is_open and self._said and self._said[-1]:
-            self._said[-1] += f"{' ' if is_bracketed(self._said[-1]) else self._joint}{text}"
+        elif is_open and self._said:
+            self._said[-1].append(text)
         else:
-            self._said.append(text)
+            self._said.append([text])
         self._size += len(text)
         return goes_on
 
     def ended(self, goes_on: bool = False) -> Iterator[Parsed]:
-        """Yield the speech that was open; its speaker may go on below what interrupts it."""
+        """Yield what was open; the speaker may go on below what interrupts the speech."""
         yield from self._end_of_action()
-        text = "\n".join(filter(None, self._said))
+        yield from self._end_of_speech()
+        if not goes_on:
+            self._name = ""
+
+    def _end_of_speech(self) -> Iterator[Parsed]:
+        text = "\n".join(filter(None, map(self._paragraph, self._said)))
         if text:
             yield Parsed(Element("dialogue", _EMPHASIS.sub(_emphasised, text), self._name))
         elif self._name and self._said:
             yield Parsed(Element("action", self._name), understood=False)
         self._said, self._size = [], 0
-        if not goes_on:
-            self._name = ""
+
+    def _paragraph(self, lines: Sequence[str]) -> str:
+        """Join the lines of a paragraph, an aside in the first by a space."""
+        if lines and is_bracketed(lines[0]):
+            return f"{lines[0]} {self._joint.join(lines[1:])}".strip()
+        return self._joint.join(lines)
 
     def _end_of_action(self) -> Iterator[Parsed]:
-        if self._aside:
-            text = " ".join(self._aside)
-            is_known = is_bracketed(text) or _DIRECTION.match(text) is not None
-            is_known = is_known or (self._style.is_of_lines and text.startswith("* "))
-            yield Parsed(Element("action", _EMPHASIS.sub(_emphasised, text)), is_known)
+        if not self._aside:
+            return
+        yield from self._end_of_speech()
+        text = " ".join(self._aside)
+        is_known = is_bracketed(text) or _DIRECTION.match(text) is not None
+        is_known = is_known or (self._style.is_of_lines and text.startswith("* "))
+        yield Parsed(Element("action", _EMPHASIS.sub(_emphasised, text)), is_known)
         self._aside = []
 
 
