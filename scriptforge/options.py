@@ -215,6 +215,8 @@ class GenerateOptions:
         length: after how many drawn tokens the text ends, once the line it is on is finished. Where none of
             `lines`, `turns` and `length` is given, `DEFAULT_LINES` lines come.
         count: how many texts.
+        best_of: how many candidates are written for each line, 1 to 64, of which the one is kept that follows
+            best from the lines before and says what is not on the page; see `scriptforge.generation.best_of`.
         seed: decides what is drawn for the first text; the others have the seeds that follow. None takes
             another one each time, so that only texts with a seed can be had again; a text that is written
             knows its own.
@@ -260,6 +262,7 @@ class GenerateOptions:
     turns: int | None = None
     length: int | None = None
     count: int = 1
+    best_of: int = 1
     seed: int | None = None
     continue_from: str | Path | None = None
     back: int = 0
@@ -299,6 +302,11 @@ class GenerateOptions:
         for name, (low, high) in SAMPLING_RANGES.items():
             if name != "voice":
                 _check_range(name, getattr(self, name), low, high, getattr(type(self), name))
+        if self.best_of > 1 and self.temperature == 0:
+            raise UsageError(
+                "At temperature 0 all candidates of a line are the same.",
+                "Leave out the best of several, or take another temperature.",
+            )
         for voice in (self.voice or 0, *self.voices.values()):
             _check_range("voice", voice, *SAMPLING_RANGES["voice"], DEFAULT_VOICE)
 
@@ -316,6 +324,7 @@ class GenerateOptions:
 
 
 SAMPLING_RANGES: dict[str, tuple[float, float]] = {
+    "best_of": (1, 64),
     "voice": (0, 5),
     "temperature": (0, 100),
     "top_k": (0, 1_000_000),

@@ -75,6 +75,14 @@ Count = Annotated[
         "-n", min=1, max=10_000, metavar="COUNT", help="Write COUNT scripts, with consecutive seeds."
     ),
 ]
+BestOf = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Write N candidates for each line, and keep the one that follows best from the lines before and"
+        " is not stale (Li et al. 2016), 1 to 64; 1 is off.",
+    ),
+]
 Temperature = Annotated[
     float, typer.Option(metavar="T", help="0 always takes the likeliest token, more is bolder.")
 ]
@@ -188,6 +196,7 @@ def generate(
     lines: Lines = None,
     turns: Turns = None,
     count: Count = GenerateOptions.count,
+    best_of: BestOf = GenerateOptions.best_of,
     temperature: Temperature = GenerateOptions.temperature,
     top_k: TopK = GenerateOptions.top_k,
     top_p: TopP = GenerateOptions.top_p,

@@ -199,7 +199,7 @@ def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None =
         seed = 1 if options.seed is None else options.seed
         asked = replace(options, count=count, lines=lines, turns=None, length=None, seed=seed)
         session = Session(run, asked, dataset=dataset if asked.max_copy is not None else None)
-        most = _PATIENCE * lines * trained.tokens / max(trained.lines, 1)
+        most = _PATIENCE * asked.best_of * lines * trained.tokens / max(trained.lines, 1)
         for _ in islice(session, int(most)):
             pass
         return (text.elements[:lines] for text in session.texts)

@@ -15,8 +15,8 @@ Shape letters: B sequences of the batch, V vocabulary.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -224,11 +224,13 @@ class CastConstraint:
         rows = zip(forbidden_BV, self._sequences, strict=True)
         return torch.stack([self._forbidden_row(forbidden_V, sequence) for forbidden_V, sequence in rows])
 
-    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`; what is given is nobody's turn."""
         if not drawn:
             return
         for sequence, id_ in zip(self._sequences, ids, strict=True):
+            if id_ is None:
+                continue
             if id_ in self._unspoken:
                 sequence.silence += 1
             elif id_ == self._vocabulary.cue:
@@ -239,6 +241,11 @@ class CastConstraint:
                 sequence.roster = self._everybody
             elif sequence.spelled is not None:
                 sequence.spelled += (id_,)
+
+    def copy_sequences(self, copies: Mapping[int, int]) -> None:
+        """See `Constraint.copy_sequences`."""
+        for row, source in copies.items():
+            self._sequences[row] = replace(self._sequences[source])
 
     def _forbidden_row(self, forbidden_V: Tensor, sequence: "_Sequence") -> Tensor:
         roster = sequence.roster

@@ -17,7 +17,8 @@ knows nothing of models.
 Shape letters: B sequences of the batch, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 
 import torch
@@ -46,9 +47,6 @@ class CopyLimit:
         words: N, how many words in a row may be copied, 1 or more.
         batch_size: B.
 
-    Attributes:
-        relaxed: how often it had to let everything pass in a sequence, since nothing else could come there.
-
     Raises:
         UsageError: `words` is less than 1.
     """
@@ -60,31 +58,30 @@ class CopyLimit:
             )
         rule = _Rule(index, words, _Tokens(vocabulary))
         self._sequences = [_Sequence(rule) for _ in range(batch_size)]
-        self.relaxed = 0
+
+    @property
+    def relaxed(self) -> int:
+        """Return how often it had to let everything pass in a sequence, as nothing else could come there."""
+        return sum(sequence.relaxed for sequence in self._sequences)
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
         """See `Constraint.forbid`."""
         copying = [sequence.copying() for sequence in self._sequences]
         if not any(copying):
             return forbidden_BV  # nothing is near a copy, which is usual: the draw then skips `keep_ends`
-        return torch.stack(
-            [self._forbidden_row(row_V, ids) for row_V, ids in zip(forbidden_BV, copying, strict=True)]
-        )
+        rows = zip(forbidden_BV, copying, self._sequences, strict=True)
+        return torch.stack([_forbidden_row(row_V, ids, sequence) for row_V, ids, sequence in rows])
 
-    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`; given words count as drawn ones do."""
         for sequence, id_ in zip(self._sequences, ids, strict=True):
-            sequence.push(id_)
+            if id_ is not None:
+                sequence.push(id_)
 
-    def _forbidden_row(self, forbidden_V: Tensor, copying: Sequence[int]) -> Tensor:
-        """Return the mask of one sequence, without the tokens that would copy if something else is left."""
-        if not copying:
-            return forbidden_V
-        limited_V = forbidden_V.index_fill(0, torch.tensor(copying, device=forbidden_V.device), True)
-        if limited_V.all():
-            self.relaxed += 1
-            return forbidden_V
-        return limited_V
+    def copy_sequences(self, copies: Mapping[int, int]) -> None:
+        """See `Constraint.copy_sequences`."""
+        for row, source in copies.items():
+            self._sequences[row] = copy(self._sequences[source])
 
 
 class _Tokens:
@@ -212,6 +209,7 @@ class _Sequence:
         self._letters = ""
         self._kept: list[int] = []
         self._is_in_name = False
+        self.relaxed = 0
 
     def push(self, id_: int) -> None:
         """Take the next token."""
@@ -256,6 +254,17 @@ class _Sequence:
 
     def _goes_too_far(self, form: str) -> bool:
         return self._rule.goes_too_far(self._run, self._letters, form)
+
+
+def _forbidden_row(forbidden_V: Tensor, copying: Sequence[int], sequence: _Sequence) -> Tensor:
+    """Return the mask of one sequence, without the tokens that would copy if something else is left."""
+    if not copying:
+        return forbidden_V
+    limited_V = forbidden_V.index_fill(0, torch.tensor(copying, device=forbidden_V.device), True)
+    if limited_V.all():
+        sequence.relaxed += 1
+        return forbidden_V
+    return limited_V
 
 
 def _form(text: str) -> str:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,6 +29,9 @@ from scriptforge.workspace import atomic_file
 _FORMAT = "scriptforge decoding state 1"
 _PARTS = ("sampler", "decoder")
 _READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with it
+
+Copies: TypeAlias = Mapping[int, int]
+"""Which sequences become copies of which others; these stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,18 @@ class Decoder(Protocol):
 
     device: torch.device
 
-    def read(self, ids_BT: Tensor) -> Tensor:
-        """Read T more tokens in each sequence; return scores of what may come after them: `logits_BV`."""
+    def read(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> Tensor:
+        """Read T more tokens in each sequence; return scores of what may come after them: `logits_BV`.
+
+        Args:
+            ids_BT: the tokens.
+            waits_B: of a step of one token, which sequences do not take part; they stay as they are, their
+                tokens, which must be of text, and their scores mean nothing.
+        """
+        ...
+
+    def copy_sequences(self, copies: Copies) -> None:
+        """Let sequences go on as others stand."""
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -93,14 +106,23 @@ class ModelDecoder:
         self._state = model.initial_state(batch_size)
         self.device = self._state[0].device
 
-    def read(self, ids_BT: Tensor) -> Tensor:
+    def read(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> Tensor:
         """See `Decoder.read`."""
-        return self.read_features(ids_BT)[1]
+        return self.read_features(ids_BT, waits_B)[1]
 
-    def read_features(self, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def read_features(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Read as `read` does; return `features_BTH` of every token, and `logits_BV` after the last."""
-        features_BTH, self._state = self.model.features(ids_BT, self._state)
+        features_BTH = self._advance(ids_BT, waits_B)
+        self.features_BH = features_BTH[:, -1]
         return features_BTH, self.model.score(features_BTH[:, -1])
+
+    def copy_sequences(self, copies: Copies) -> None:
+        """See `Decoder.copy_sequences`."""
+        self._select([copies.get(row, row) for row in range(self.batch_size)])
+
+    def sequence_state(self, row: int) -> State:
+        """Return what the model remembers of one sequence."""
+        return tuple(tensor[:, row : row + 1] for tensor in self._state)
 
     def state(self) -> dict[str, Tensor]:
         """See `Decoder.state`."""
@@ -109,6 +131,22 @@ class ModelDecoder:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """See `Decoder.restore`."""
         self._state = restored_state(state, "state", self.model.initial_state(self.batch_size))
+
+    def _advance(self, ids_RT: Tensor, waits_R: Tensor | None) -> Tensor:
+        """Read, but in rows that wait; return `features_RTH`."""
+        features_RTH, state = self.model.features(ids_RT, self._state)
+        if waits_R is not None:
+            waits_1R1 = waits_R[None, :, None]
+            state = tuple(
+                torch.where(waits_1R1, old, new) for old, new in zip(self._state, state, strict=True)
+            )
+        self._state = state
+        return features_RTH
+
+    def _select(self, rows: Sequence[int]) -> None:
+        """Let each row of the state be that of another."""
+        rows_R = torch.tensor(rows, device=self.device)
+        self._state = tuple(tensor.index_select(1, rows_R) for tensor in self._state)
 
 
 def restored_state(saved: Mapping[str, Tensor], name: str, like: State) -> State:
@@ -162,8 +200,9 @@ class DecodingLoop:
         self._sampler = sampler
         self._layout_size = layout_size
         self._position = grammar.start(batch_size)
-        self._history: list[list[int]] = []
+        self._histories: list[list[int]] = [[] for _ in range(batch_size)]
         self._unread_BT = torch.empty((batch_size, 0), dtype=torch.int64)
+        self._waits_B: Tensor | None = None
         self._logits_BV = torch.empty((batch_size, 0))
 
     @torch.inference_mode()
@@ -183,13 +222,20 @@ class DecodingLoop:
             self._read()
 
     @torch.inference_mode()
-    def draw(self, choices: Sequence[int] = (), excluded_V: Tensor | None = None) -> list[int]:
-        """Read what is unread and draw the next id of each sequence.
+    def draw(self, choices: Sequence[int] = (), excluded_V: Tensor | None = None) -> list[list[int]]:
+        """Read what is unread, draw the next id of each sequence and take it; return what is settled of each.
 
         Args:
             choices: if there are any, one of these is drawn.
             excluded_V: ids that must not come now, where anything else may; true where excluded.
         """
+        ids = self.propose(choices, excluded_V)
+        self.take(ids)
+        return [[id_] for id_ in ids]
+
+    @torch.inference_mode()
+    def propose(self, choices: Sequence[int] = (), excluded: Tensor | None = None) -> list[int]:
+        """Draw as `draw` does, without taking any id; `excluded` may have a row for each sequence, too."""
         self._read()
         logits_BV = self._logits_BV
         well_formed_BV = self._grammar.forbidden(self._position)
@@ -204,15 +250,39 @@ class DecodingLoop:
             excluded_BV = torch.ones_like(forbidden_BV)
             excluded_BV[:, list(choices)] = False
             forbidden_BV = forbidden_BV | excluded_BV
-        if excluded_V is not None:
-            narrowed_BV = forbidden_BV | excluded_V
+        if excluded is not None:
+            narrowed_BV = forbidden_BV | excluded
             is_stuck_B1 = narrowed_BV.all(-1, keepdim=True)
             forbidden_BV = torch.where(is_stuck_B1, forbidden_BV, narrowed_BV)
-        ids_B = self._sampler.draw(logits_BV, forbidden_BV)
-        self._unread_BT = ids_B[:, None]
-        ids: list[int] = ids_B.tolist()
-        self._advance(ids, drawn=True)
+        ids: list[int] = self._sampler.draw(logits_BV, forbidden_BV).tolist()
         return ids
+
+    @torch.inference_mode()
+    def take(self, ids: Sequence[int | None]) -> None:
+        """Take the next id of each sequence; where it is None, the sequence waits."""
+        waits = [id_ is None for id_ in ids]
+        self._waits_B = torch.tensor(waits) if any(waits) else None
+        if not all(waits):
+            self._unread_BT = torch.tensor([[self._layout_size if id_ is None else id_] for id_ in ids])
+        self._advance(ids, drawn=True)
+
+    @torch.inference_mode()
+    def copy_sequences(self, copies: Copies) -> None:
+        """Let sequences go on as others stand; each draws with its own numbers."""
+        self._read()
+        self._decoder.copy_sequences(copies)
+        self._sampler.copy_sequences(copies)
+        for constraint in self._all:
+            constraint.copy_sequences(copies)
+        self._logits_BV = self._logits_BV.clone()
+        for row, source in copies.items():
+            self._position.copy(row, source)
+            self._histories[row] = list(self._histories[source])
+            self._logits_BV[row] = self._logits_BV[source]
+
+    def is_in_line(self, row: int) -> bool:
+        """Return whether a sequence is in the text of a line, and not before it or in a name."""
+        return self._position.is_in_line(row)
 
     @torch.inference_mode()
     def pause(self, *, rollback: bool) -> DecodingState:
@@ -228,11 +298,12 @@ class DecodingLoop:
         """
         if rollback:
             self._sampler.rollback()
-            self._history.pop()
+            for history in self._histories:
+                history.pop()
         else:
             self._read()
         return DecodingState(
-            ids_TB=torch.tensor(self._history),
+            ids_TB=torch.tensor(self._histories).T,
             logits_BV=self._logits_BV,
             sampler=self._sampler.rng.state(),
             decoder=self._decoder.state(),
@@ -253,18 +324,25 @@ class DecodingLoop:
     def _read(self) -> None:
         """Read what is unread, after which the scores are those of what may come now."""
         if self._unread_BT.shape[1]:
-            self._logits_BV = self._decoder.read(self._unread_BT.to(self._decoder.device)).cpu()
+            device, waits_B = self._decoder.device, self._waits_B
+            on_device_B = None if waits_B is None else waits_B.to(device)
+            logits_BV = self._decoder.read(self._unread_BT.to(device), on_device_B).cpu()
+            if waits_B is not None:
+                logits_BV = torch.where(waits_B[:, None], self._logits_BV, logits_BV)
+            self._logits_BV = logits_BV
             self._unread_BT = self._unread_BT[:, :0]
 
     def _take(self, ids_TB: Tensor) -> None:
         """Follow ids that were not drawn just now."""
-        self._sampler.remember(ids_TB)
         for ids in ids_TB.tolist():
             self._advance(ids, drawn=False)
 
-    def _advance(self, ids: list[int], *, drawn: bool) -> None:
+    def _advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         self._position = self._grammar.advance(self._position, ids)
-        self._history.append(ids)
+        self._sampler.remember(ids)
+        for history, id_ in zip(self._histories, ids, strict=True):
+            if id_ is not None:
+                history.append(id_)
         for constraint in self._all:
             constraint.advance(ids, drawn=drawn)
 

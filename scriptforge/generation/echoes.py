@@ -59,11 +59,11 @@ class Echoes:
         self._line_factors_B: NDArray[np.float64] = np.zeros(batch_size)
 
     def take(self, ids_B: NDArray[np.int64]) -> None:
-        """Take a token of each sequence, drawn or given."""
+        """Take a token of each sequence, drawn or given; below 0 where none comes after the end of a line."""
         recent = self._recent
         place = recent.place
         recent.take(ids_B)
-        self._counts_2BO *= _KEPT_TOKENS
+        self._counts_2BO *= np.where(ids_B < 0, 1.0, _KEPT_TOKENS)[:, None]
         self._counts_2BO[0] += recent.matches_B[:, None] >= self._lengths_O
         self._counts_2BO[1] += recent.is_text_B[:, None] * self._habits_PO[place]
         self._factors_BM = _factors(self._counts_2BO) @ self._reaches_OM
@@ -72,6 +72,14 @@ class Echoes:
             self._counts_2B[0] += recent.has_ended_B & recent.is_echo_B
             self._counts_2B[1] += recent.has_ended_B * self._habits_P[place]
             self._line_factors_B = _factors(self._counts_2B)
+
+    def copy(self, row: int) -> None:
+        """Let all sequences be as one of them."""
+        self._recent.copy(row)
+        for values in (self._factors_BM, self._line_factors_B):
+            values[:] = values[row].copy()
+        for counts in (self._counts_2BO, self._counts_2B):
+            counts[:] = counts[:, row : row + 1].copy()
 
     def weigh(self, scores_BV: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Return scores in which echoes are lower, and in each row the other words higher."""

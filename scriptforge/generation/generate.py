@@ -26,6 +26,7 @@ from scriptforge.copying import (
 )
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
+from scriptforge.generation.best_of import BestOf, candidate_seeds
 from scriptforge.generation.cast import (
     CastConstraint,
     ResolvedCast,
@@ -49,12 +50,13 @@ from scriptforge.generation.marks import Marks
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
 from scriptforge.generation.sampling import Sampler, fresh_seed
-from scriptforge.generation.transcript import cut_back, new_transcript
+from scriptforge.generation.transcript import SizedText, cut_back
 from scriptforge.generation.turn_taking import TurnTaking, among
 from scriptforge.generation.voice import GuidedDecoder, resolve_voices
 from scriptforge.generation.whole_words import WholeWords, spelling_of
 from scriptforge.models import LanguageModel, inference_model
-from scriptforge.options import DEFAULT_LINES, GenerateOptions
+from scriptforge.options import GenerateOptions
+from scriptforge.run.echoes import EchoHabits
 from scriptforge.run.history import read_history
 from scriptforge.run.records import Habits
 from scriptforge.run.run import Run
@@ -157,26 +159,33 @@ class Generation:
         self.seed = fresh if self.draws_anew else seed_before
         self._vocabulary = vocabulary
         self._seeds = range(self.seed, self.seed + options.count)
-        self._sequences = [_Sequence(options, vocabulary) for _ in self._seeds]
+        self._sequences = [SizedText(options, vocabulary) for _ in self._seeds]
+        rows = options.count * options.best_of
         self._copy_limit = (
-            CopyLimit(index, vocabulary, options.max_copy, options.count)
+            CopyLimit(index, vocabulary, options.max_copy, rows)
             if index is not None and options.max_copy is not None
             else None
         )
-        self._loop = DecodingLoop(
-            _decoder(model, vocabulary, options, habits.turns),
+        model = inference_model(model, "int8" if options.int8 else "fp32")
+        is_text_V = torch.from_numpy(vocabulary.is_text)
+        reader = _reader(model, vocabulary, options, rows)
+        loop = DecodingLoop(
+            _decoder(reader, vocabulary, options, habits.turns),
             Grammar(vocabulary),
             _rules(options, vocabulary, habits),
             _constraints(self._copy_limit, cast, options, vocabulary),
             Sampler(
                 options,
-                self._seeds,
-                torch.from_numpy(vocabulary.is_text),
+                candidate_seeds(self._seeds, options.best_of),
+                is_text_V,
                 vocabulary.unspoken,
-                Echoes(habits.echoes, vocabulary, options.count) if habits.echoes else None,
+                _echoes(habits.echoes, options, vocabulary),
             ),
             vocabulary.layout_size,
-            options.count,
+            rows,
+        )
+        self._loop = (
+            BestOf(loop, reader, vocabulary, options.count, options.best_of) if options.best_of > 1 else loop
         )
         if after:
             self._resume(after, before)
@@ -190,12 +199,12 @@ class Generation:
                 yield [sequence.begin(part.ids) for sequence in self._sequences]
             else:
                 drawn = self._loop.draw(part.choices)
-                yield [sequence.begin([id_]) for sequence, id_ in zip(self._sequences, drawn, strict=True)]
+                yield [sequence.begin(ids) for sequence, ids in zip(self._sequences, drawn, strict=True)]
         excluded_V = boundary.excluded(self._vocabulary) if boundary else None
         while not all(sequence.is_finished for sequence in self._sequences):
             drawn = self._loop.draw(excluded_V=excluded_V)
             excluded_V = None
-            yield [sequence.push(id_) for sequence, id_ in zip(self._sequences, drawn, strict=True)]
+            yield [sequence.push(ids) for sequence, ids in zip(self._sequences, drawn, strict=True)]
 
     def write(self) -> list[GeneratedText]:
         """Write all texts and return them."""
@@ -210,12 +219,15 @@ class Generation:
     @property
     def texts(self) -> list[GeneratedText]:
         """Return the texts, once they are written."""
-        return [sequence.result(seed) for sequence, seed in zip(self._sequences, self._seeds, strict=True)]
+        return [
+            GeneratedText(seed, each.text, each.elements, each.continues)
+            for seed, each in zip(self._seeds, self._sequences, strict=True)
+        ]
 
     @property
     def relaxed(self) -> int:
         """Return how often more was copied than asked for, since nothing else could come."""
-        return self._copy_limit.relaxed if self._copy_limit else 0
+        return self._copy_limit.relaxed // self.options.best_of if self._copy_limit else 0
 
     def pause(self) -> DecodingState:
         """Return the state of the one text that was written; a generation `after` it continues seamlessly."""
@@ -226,7 +238,7 @@ class Generation:
         try:
             if self.draws_anew:
                 self._loop.give_all(before)
-            elif state.logits_BV.shape != (1, self._vocabulary.size):
+            elif state.logits_BV.shape != (self.options.best_of, self._vocabulary.size):
                 raise ValueError("the scores are not of this vocabulary")
             else:
                 self._loop.resume(state)
@@ -250,7 +262,7 @@ def _ids_before(state: DecodingState | None, back: int, vocabulary: Vocabulary) 
 def _unfit_state() -> RunError:
     return RunError(
         "The saved state does not match these options.",
-        "Ask for the same --cache as then, or start again and save with --save-state.",
+        "Ask for the same --cache and --best-of as then, or start again and save with --save-state.",
     )
 
 
@@ -260,27 +272,41 @@ def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
-def _decoder(
-    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, habits: TurnHabits | None
-) -> Decoder:
-    model = inference_model(model, "int8" if options.int8 else "fp32")
+def _reader(
+    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, rows: int
+) -> ModelDecoder:
     voices = resolve_voices(options, vocabulary, model.config)
-    reader = GuidedDecoder(model, options.count, voices) if voices else ModelDecoder(model, options.count)
+    return GuidedDecoder(model, rows, voices) if voices else ModelDecoder(model, rows)
+
+
+def _decoder(
+    reader: ModelDecoder, vocabulary: Vocabulary, options: GenerateOptions, habits: TurnHabits | None
+) -> Decoder:
     decoder = CachedDecoder(reader, CacheParameters(options.cache), vocabulary) if options.cache else reader
     if habits and options.cast:
         habits = among(habits, len(options.cast))
-    return TurnTaking(decoder, habits, vocabulary, options.count) if habits else decoder
+    return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
+
+
+def _echoes(habits: EchoHabits | None, options: GenerateOptions, vocabulary: Vocabulary) -> list[Echoes]:
+    """Return what lowers echoes: of all texts together, or of the candidates of each."""
+    if habits is None:
+        return []
+    if options.best_of == 1:
+        return [Echoes(habits, vocabulary, options.count)]
+    return [Echoes(habits, vocabulary, options.best_of) for _ in range(options.count)]
 
 
 def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Constraint]:
-    rules: list[Constraint] = [Marks(habits.marks, vocabulary, options.count)] if habits.marks else []
+    rows = options.count * options.best_of
+    rules: list[Constraint] = [Marks(habits.marks, vocabulary, rows)] if habits.marks else []
     if options.invent_words:
         return rules
     spelling = spelling_of(vocabulary)
     if spelling:
-        rules.append(WholeWords(spelling, options.count))
+        rules.append(WholeWords(spelling, rows))
     if habits.names and not vocabulary.plain:
-        rules.append(KnownNames(habits.names, vocabulary, options.count))
+        rules.append(KnownNames(habits.names, vocabulary, rows))
     return rules
 
 
@@ -290,59 +316,10 @@ def _constraints(
     constraints: list[Constraint] = [copy_limit] if copy_limit else []
     must_speak = options.turns is not None
     if cast.restricts or must_speak:
-        constraints.append(CastConstraint(cast, vocabulary, options.count, must_speak=must_speak))
-    return constraints
-
-
-class _Sequence:
-    """One text while it is written, and whether it is as long as asked for."""
-
-    def __init__(self, options: GenerateOptions, vocabulary: Vocabulary) -> None:
-        self._length = options.length or 1
-        self._turns = options.turns or 0
-        is_sized = options.length or options.turns or options.lines
-        self._lines = (options.lines or 1) if is_sized else DEFAULT_LINES
-        self._end = vocabulary.end
-        self._transcript = new_transcript(vocabulary)
-        self._past_lines = self._past_turns = self._drawn = 0
-        self._continues = False
-        self._text: list[str] = []
-        self.latest = vocabulary.end
-        self.is_finished = False
-
-    def result(self, seed: int) -> GeneratedText:
-        """Return what was written, without the text before that was continued."""
-        elements = tuple(self._transcript.elements[self._past_lines :])
-        return GeneratedText(seed, "".join(self._text), elements, self._continues)
-
-    def resume(self, ids: Sequence[int]) -> None:
-        """Take what was written and shown before, up to the end of a line."""
-        for id_ in (*ids, self._end):
-            self._transcript.push(id_)
-        self._continues = True
-        self._past_lines, self._past_turns = self._transcript.lines, self._transcript.turns
-
-    def begin(self, ids: Sequence[int]) -> str:
-        """Take ids of the prompt, and return the text that can now be shown."""
-        news = "".join(map(self._transcript.push, ids))
-        self._text.append(news)
-        return news
-
-    def push(self, id_: int) -> str:
-        """Take an id that was drawn, and return the text that can now be shown."""
-        if self.is_finished:
-            return ""
-        self.latest = id_
-        self._drawn += 1
-        news = self._transcript.push(id_)
-        self._text.append(news)
-        self.is_finished = (
-            self._transcript.is_between_lines
-            and self._transcript.lines - self._past_lines >= self._lines
-            and self._transcript.turns - self._past_turns >= self._turns
-            and self._drawn >= self._length
+        constraints.append(
+            CastConstraint(cast, vocabulary, options.count * options.best_of, must_speak=must_speak)
         )
-        return news
+    return constraints
 
 
 class Session(Generation):

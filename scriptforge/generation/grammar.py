@@ -16,7 +16,7 @@ Shape letters: B sequences of the batch, P states, S sources and none, V vocabul
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -42,13 +42,17 @@ class Constraint(Protocol):
         """
         ...
 
-    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """Take the id that came in each sequence.
 
         Args:
-            ids: one for each sequence.
+            ids: one for each sequence, or None where nothing came.
             drawn: whether the ids were drawn; else they were given, by a prompt or by a state restored.
         """
+        ...
+
+    def copy_sequences(self, copies: Mapping[int, int]) -> None:
+        """Let sequences go on as others stand; see `scriptforge.generation.decoding.Copies`."""
         ...
 
 
@@ -141,6 +145,16 @@ class Position(NamedTuple):
     lengths: list[int]
     runs: list[Run]
 
+    def is_in_line(self, row: int) -> bool:
+        """Return whether a sequence is in the text of a line of a script."""
+        return self.states[row] % len(GrammarState) in (GrammarState.TEXT_START, GrammarState.TEXT)
+
+    def copy(self, row: int, source: int) -> None:
+        """Let one sequence stand where another one does."""
+        self.states[row] = self.states[source]
+        self.lengths[row] = self.lengths[source]
+        self.runs[row] = self.runs[source]
+
 
 class Rules(NamedTuple):
     """What a grammar looks up; P is the number of states.
@@ -195,10 +209,18 @@ class Grammar:
             return self._rows[rows[0]]
         return self._forbidden_2PV.index_select(0, torch.tensor(rows))
 
-    def advance(self, position: Position, ids: Sequence[int]) -> Position:
-        """Return the position after one more token in each sequence, which need not be an allowed one."""
+    def advance(self, position: Position, ids: Sequence[int | None]) -> Position:
+        """Return the position after one more token in each sequence, which need not be an allowed one.
+
+        Where there is None, no token comes.
+        """
         after = Position([], [], [])
         for state, length, run, id_ in zip(*position, ids, strict=True):
+            if id_ is None:
+                after.states.append(state)
+                after.lengths.append(length)
+                after.runs.append(run)
+                continue
             step = self._steps[state][id_]  # the next state, as its complement where the length is reset
             after.states.append(step if step >= 0 else ~step)
             after.lengths.append(length + 1 if step >= 0 else 0)

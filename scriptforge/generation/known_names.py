@@ -13,7 +13,7 @@ knows nothing of models.
 Shape letters: B sequences of the batch, V vocabulary.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -87,11 +87,16 @@ class KnownNames:
                 narrowed_BV[row] = own_V
         return narrowed_BV
 
-    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+    def copy_sequences(self, copies: Mapping[int, int]) -> None:
+        """See `Constraint.copy_sequences`."""
+        for row, source in copies.items():
+            self._spelled[row] = self._spelled[source]
+
+    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`."""
         for row, id_ in enumerate(ids):
             spelled = self._spelled[row]
             if id_ == self._cue:
                 self._spelled[row] = ()
-            elif spelled is not None:
+            elif spelled is not None and id_ is not None:
                 self._spelled[row] = None if id_ == self._says else (*spelled, id_)

@@ -14,7 +14,7 @@ Shape letters: B sequences of the batch, V vocabulary.
 """
 
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -83,9 +83,18 @@ class Marks:
                     narrowed_BV[row] = self._rule.unclosing(opened)
         return narrowed_BV
 
-    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+    def copy_sequences(self, copies: Mapping[int, int]) -> None:
+        """See `Constraint.copy_sequences`."""
+        for row, source in copies.items():
+            self._opened[row] = self._opened[source]
+            self._lengths[row] = self._lengths[source]
+            self._is_named[row] = self._is_named[source]
+
+    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`."""
         for row, id_ in enumerate(ids):
+            if id_ is None:
+                continue
             if id_ < self._layout_size:
                 self._opened[row] = Opened(speaker=id_)
                 self._is_named[row] = id_ == self._cue

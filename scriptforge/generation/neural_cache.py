@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.generation.decoding import Copies, ModelDecoder
 from scriptforge.vocabulary import Vocabulary
 
 _NOTHING = -1
@@ -122,11 +122,22 @@ class CachedDecoder:
         self._count = 0
 
     @torch.inference_mode()
-    def read(self, ids_BT: Tensor) -> Tensor:
+    def read(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> Tensor:
         """See `Decoder.read`: `logits_BV` are the exact logarithms of the mixture."""
-        features_BTH, logits_BV = self._decoder.read_features(ids_BT)
+        features_BTH, logits_BV = self._decoder.read_features(ids_BT, waits_B)
+        latest_B1H = self._latest_B1H
         self._remember(ids_BT, directions(features_BTH))
+        if waits_B is not None:
+            self._values_BW[waits_B, (self._count - 1) % self._parameters.window] = _NOTHING
+            self._latest_B1H = torch.where(waits_B[:, None, None], latest_B1H, self._latest_B1H)
         return self._mixed(logits_BV.float().log_softmax(-1))
+
+    def copy_sequences(self, copies: Copies) -> None:
+        """See `Decoder.copy_sequences`."""
+        self._decoder.copy_sequences(copies)
+        for row, source in copies.items():
+            for tensor in (self._keys_BWH, self._values_BW, self._latest_B1H):
+                tensor[row] = tensor[source]
 
     def state(self) -> dict[str, Tensor]:
         """See `Decoder.state`: and the positions that are remembered, in the ring's order."""

@@ -86,6 +86,7 @@ def check_options(options: GenerateOptions, vocabulary: Vocabulary) -> None:
         "a source": options.source,
         "a voice": options.voice or options.voices,
         "turns": options.turns,
+        "the best of several lines": options.best_of > 1,
     }
     asked_for = next((name for name, value in only_scripts.items() if value), "")
     if vocabulary.plain and asked_for:

@@ -70,7 +70,7 @@ class BatchRNG:
             RuntimeError: the state is not one of generators.
         """
         for generator, before in zip(self._generators, state["generators"], strict=True):
-            generator.set_state(before)
+            generator.set_state(before.clone())  # which crashes on memory that is not aligned
         self._draw_ahead()
         self._next = min(max(int(state["next"]), 0), _DRAWN_AHEAD)
 
@@ -238,7 +238,7 @@ class Sampler:
         seeds: one for each sequence; its draws do not depend on the size of the batch.
         is_text_V: which tokens are text; the others, the first ones, are layout.
         unspoken: layout tokens that open what nobody says.
-        echoes: what makes echoes less likely; None lets them come.
+        echoes: what makes echoes less likely, of as many sequences each; empty lets them come.
 
     Attributes:
         rng: what it draws with; all of its state but the ids before, which are to be remembered again.
@@ -250,7 +250,7 @@ class Sampler:
         seeds: Sequence[int],
         is_text_V: Tensor,
         unspoken: Sequence[int] = (),
-        echoes: Echoes | None = None,
+        echoes: Sequence[Echoes] = (),
     ) -> None:
         self._options = options
         self.rng = BatchRNG(seeds)
@@ -263,7 +263,7 @@ class Sampler:
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
     def draw(self, logits_BV: Tensor, forbidden_BV: Tensor) -> Tensor:
-        """Draw the next token of each sequence.
+        """Draw the next token of each sequence; `remember` is told whether it is taken.
 
         Args:
             logits_BV: the model's scores, on the CPU.
@@ -274,7 +274,9 @@ class Sampler:
         """
         scores_BV = _allowed(logits_BV.float().numpy(), forbidden_BV.numpy())
         if self._echoes:
-            scores_BV = self._echoes.weigh(scores_BV)
+            parts = zip(self._echoes, np.split(scores_BV, len(self._echoes)), strict=True)
+            weighed = [echoes.weigh(part_BV) for echoes, part_BV in parts]
+            scores_BV = weighed[0] if len(weighed) == 1 else np.concatenate(weighed)
         if self._remembers:
             scores_BV = self._discourage_repetition(scores_BV)
         if self._options.temperature < _COLDEST:
@@ -288,7 +290,6 @@ class Sampler:
                 else self._pick_above(least_B1, scores_BV, roll_B1)
             )
             self._pick_unspoken(ids_B, scores_BV, layout_roll_B1)
-        self._remember(ids_B)
         return torch.from_numpy(ids_B)
 
     def rollback(self) -> None:
@@ -296,10 +297,29 @@ class Sampler:
         if self._options.temperature >= _COLDEST:
             self.rng.rollback()
 
-    def remember(self, ids_TB: Tensor) -> None:
-        """Remember T ids of each sequence that were not drawn, as what is not to be repeated."""
-        for ids_B in ids_TB.numpy():
-            self._remember(ids_B)
+    def remember(self, ids: Sequence[int | None]) -> None:
+        """Remember the id that came in each sequence, if any did, as what is not to be repeated."""
+        if self._echoes:
+            ids_B = np.array([-1 if id_ is None else id_ for id_ in ids])
+            for echoes, part_B in zip(self._echoes, np.split(ids_B, len(self._echoes)), strict=True):
+                echoes.take(part_B)
+        if self._remembers:
+            for row, id_ in enumerate(ids):
+                if id_ is not None and self._is_text_V[id_]:
+                    self._history_BW[row, :-1] = self._history_BW[row, 1:]
+                    self._history_BW[row, -1] = id_
+
+    def copy_sequences(self, copies: Mapping[int, int]) -> None:
+        """Let sequences remember what others do; each draws with its own numbers all the same.
+
+        All sequences that have their echoes together become copies of one.
+        """
+        for row, source in copies.items():
+            self._history_BW[row] = self._history_BW[source]
+        together = len(self._history_BW) // max(len(self._echoes), 1)
+        for number, row in {source // together: source % together for source in copies.values()}.items():
+            if self._echoes:
+                self._echoes[number].copy(row)
 
     def _pick_above(self, least_B1: Scores, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
         """Draw among the tokens whose scores are not below a least one; no filter would keep the others."""
@@ -349,15 +369,6 @@ class Sampler:
         if self._options.no_repeat_ngram:
             scores_BV = forbid_repeated_ngram(scores_BV, self._history_BW, self._options.no_repeat_ngram)
         return scores_BV
-
-    def _remember(self, ids_B: NDArray[np.int64]) -> None:
-        if self._echoes:
-            self._echoes.take(ids_B)
-        if not self._remembers:
-            return
-        said_B = np.flatnonzero(self._is_text_V[ids_B])
-        self._history_BW[said_B, :-1] = self._history_BW[said_B, 1:]
-        self._history_BW[said_B, -1] = ids_B[said_B]
 
 
 def _inverted(scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scriptforge.errors import UsageError
+from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.screenplay.name_line import CONTINUATION, render_line
 from scriptforge.screenplay.script import Element, normalise
 from scriptforge.vocabulary import Vocabulary
@@ -208,3 +209,72 @@ class PlainTranscript(Transcript):
         self.lines += blank.count(False)
         self._is_line_open = not line_end
         return shown
+
+
+class SizedText:
+    """One text while it is written, and whether it is as long as asked for.
+
+    Args:
+        options: of which the size is read.
+        vocabulary: of its ids.
+
+    Attributes:
+        latest: the id that was drawn last.
+        continues: whether it goes on a saved text.
+        is_finished: whether it is as long as asked for; nothing is written afterwards.
+    """
+
+    def __init__(self, options: GenerateOptions, vocabulary: Vocabulary) -> None:
+        self._length = options.length or 1
+        self._turns = options.turns or 0
+        is_sized = options.length or options.turns or options.lines
+        self._lines = (options.lines or 1) if is_sized else DEFAULT_LINES
+        self._end = vocabulary.end
+        self._transcript = new_transcript(vocabulary)
+        self._past_lines = self._past_turns = self._drawn = 0
+        self.continues = False
+        self._text: list[str] = []
+        self.latest = vocabulary.end
+        self.is_finished = False
+
+    @property
+    def text(self) -> str:
+        """Return what was written, without the text before that was continued."""
+        return "".join(self._text)
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """Return the same as elements; none if the text is plain."""
+        return tuple(self._transcript.elements[self._past_lines :])
+
+    def resume(self, ids: Sequence[int]) -> None:
+        """Take what was written and shown before, up to the end of a line."""
+        for id_ in (*ids, self._end):
+            self._transcript.push(id_)
+        self.continues = True
+        self._past_lines, self._past_turns = self._transcript.lines, self._transcript.turns
+
+    def begin(self, ids: Sequence[int]) -> str:
+        """Take ids of the prompt, and return the text that can now be shown."""
+        news = "".join(map(self._transcript.push, ids))
+        self._text.append(news)
+        return news
+
+    def push(self, ids: Sequence[int]) -> str:
+        """Take ids that were drawn, and return the text that can now be shown."""
+        return "".join(map(self._push, ids))
+
+    def _push(self, id_: int) -> str:
+        if self.is_finished:
+            return ""
+        self.latest = id_
+        self._drawn += 1
+        news = self._transcript.push(id_)
+        self._text.append(news)
+        self.is_finished = (
+            self._transcript.is_between_lines
+            and self._transcript.lines - self._past_lines >= self._lines
+            and self._transcript.turns - self._past_turns >= self._turns
+            and self._drawn >= self._length
+        )
+        return news

@@ -16,11 +16,12 @@ Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N number
 import math
 from collections import Counter, deque
 from collections.abc import Mapping
+from copy import deepcopy
 
 import torch
 from torch import Tensor
 
-from scriptforge.generation.decoding import Decoder
+from scriptforge.generation.decoding import Copies, Decoder
 from scriptforge.run.turns import WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
@@ -66,9 +67,9 @@ class TurnTaking:
         self._are_any = [False] * batch_size
         self.device = decoder.device
 
-    def read(self, ids_BT: Tensor) -> Tensor:
-        """Read T more tokens in each sequence; see `ModelDecoder.read`."""
-        logits_BV = self._decoder.read(ids_BT)
+    def read(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> Tensor:
+        """Read T more tokens in each sequence; see `Decoder.read`."""
+        logits_BV = self._decoder.read(ids_BT, waits_B)
         for row, ids in enumerate(ids_BT.tolist()):
             openings = [id_ for id_ in ids if id_ < self._layout_size and id_ != self._says]
             for id_ in openings:
@@ -77,6 +78,14 @@ class TurnTaking:
             if openings:
                 self._note(row)
         return self._weigh(logits_BV)
+
+    def copy_sequences(self, copies: Copies) -> None:
+        """See `Decoder.copy_sequences`."""
+        self._decoder.copy_sequences(copies)
+        for row, source in copies.items():
+            self._turns[row] = deepcopy(self._turns[source])
+            self._offsets_BS[row] = self._offsets_BS[source]
+            self._are_any[row] = self._are_any[source]
 
     def state(self) -> dict[str, Tensor]:
         """Return all that it remembers of what it has read, by name."""

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import tidy_name
-from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.generation.decoding import Copies, ModelDecoder
 from scriptforge.models import LanguageModel, ModelConfig
 from scriptforge.options import DEFAULT_VOICE, DEFAULT_VOICE_UNTOLD, GenerateOptions
 from scriptforge.vocabulary import Vocabulary
@@ -133,12 +133,13 @@ class GuidedDecoder(ModelDecoder):
         self._strength_B = np.zeros(batch_size, np.float32)
         self._is_contrasted = False
 
-    def read_features(self, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def read_features(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `ModelDecoder.read_features`."""
-        features_RTH = [self._read_part(part_BT) for part_BT in self._parts(ids_BT)]
+        features_RTH = [self._read_part(part_BT, waits_B) for part_BT in self._parts(ids_BT)]
         own = [part_RTH[: self.batch_size] for part_RTH in features_RTH]
         features_BTH = torch.cat(own, dim=1) if len(own) > 1 else own[0]
-        logits_BV = self.model.score(features_BTH[:, -1])
+        self.features_BH = features_BTH[:, -1]
+        logits_BV = self.model.score(self.features_BH)
         if self._is_contrasted:
             contrasts_BH = features_RTH[-1][self.batch_size :, -1]
             logits_BV = self._guided(logits_BV, features_BTH[:, -1], contrasts_BH)
@@ -166,18 +167,26 @@ class GuidedDecoder(ModelDecoder):
         places = (ids_BT < self._voices.layout_size).any(0).nonzero()[:, 0].tolist()
         return [part_BT for part_BT in ids_BT.tensor_split(places, dim=1) if part_BT.shape[1]]
 
-    def _read_part(self, ids_BT: Tensor) -> Tensor:
+    def copy_sequences(self, copies: Copies) -> None:
+        """See `Decoder.copy_sequences`."""
+        rows = [copies.get(row, row) for row in range(self.batch_size)]
+        self._select([*rows, *(row + self.batch_size for row in rows)] if self._is_contrasted else rows)
+        for row, source in copies.items():
+            self._openings[row] = self._openings[source]
+            self._strength_B[row] = self._strength_B[source]
+
+    def _read_part(self, ids_BT: Tensor, waits_B: Tensor | None) -> Tensor:
         """Read a part, of which only the first step may open lines: `features_RTH`."""
         first = ids_BT[:, 0].tolist()
         opening = [row for row, id_ in enumerate(first) if id_ < self._voices.layout_size]
         contrasts = self._open(opening, first) if opening else {}
-        ids_RT = ids_BT
+        ids_RT, waits_R = ids_BT, waits_B
         if self._is_contrasted:
             ids_RT = torch.cat([ids_BT, ids_BT])
+            waits_R = None if waits_B is None else torch.cat([waits_B, waits_B])
             for row, cue in contrasts.items():
                 ids_RT[self.batch_size + row, 0] = cue
-        features_RTH, self._state = self.model.features(ids_RT, self._state)
-        return features_RTH
+        return self._advance(ids_RT, waits_R)
 
     def _open(self, opening: Sequence[int], first: Sequence[int]) -> dict[int, int]:
         """Begin the contrasts of some sequences anew; return which cues those with a voice are to read."""
@@ -193,8 +202,7 @@ class GuidedDecoder(ModelDecoder):
         rows = [*own]
         if self._is_contrasted:
             rows += [row + self.batch_size if was_contrasted and row not in opening else row for row in own]
-        rows_R = torch.tensor(rows, device=self.device)
-        self._state = tuple(tensor.index_select(1, rows_R) for tensor in self._state)
+        self._select(rows)
         return cues
 
     def _guided(self, logits_BV: Tensor, features_BH: Tensor, contrasts_BH: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ Shape letters: B sequences of the batch, V vocabulary.
 
 from bisect import bisect_left
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -97,13 +97,17 @@ class WholeWords:
                 narrowed_BV[row] = own_BV[row]
         return narrowed_BV
 
-    def advance(self, ids: Sequence[int], *, drawn: bool) -> None:
+    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`."""
         after = self._spelling.after if drawn else self._spelling.after_given
         self._endings = [
-            (drawn and ending.after.get(id_)) or after(ending, id_)
+            ending if id_ is None else (drawn and ending.after.get(id_)) or after(ending, id_)
             for ending, id_ in zip(self._endings, ids, strict=True)
         ]
+
+    def copy_sequences(self, copies: Mapping[int, int]) -> None:
+        """See `Constraint.copy_sequences`."""
+        self._endings = [self._endings[copies.get(row, row)] for row in range(len(self._endings))]
 
 
 class Spelling:

@@ -77,6 +77,7 @@ class RecentText:
         self._said_BL = np.zeros((batch_size, _LINES), np.uint64)
         self._next_B = np.zeros(batch_size, np.int64)
         self._line_B = np.zeros(batch_size, np.uint64)
+        self._waited_B = np.zeros(batch_size, np.int64)
         self._is_named_B = np.zeros(batch_size, np.bool_)
         self.is_text_B = self._is_named_B.copy()
         self.has_ended_B = self._is_named_B.copy()
@@ -90,12 +91,14 @@ class RecentText:
         return sum(self._taken >= bound for bound in bounds)
 
     def take(self, ids_B: NDArray[np.int64]) -> None:
-        """Take one more token of each text."""
-        is_layout_B = ids_B < self._layout_size
+        """Take one more token of each text; below 0 where none comes after the end of a line."""
+        waits_B = ids_B < 0
+        self._waited_B += waits_B
+        is_layout_B = (ids_B < self._layout_size) & ~waits_B
         if self._cue is not None and is_layout_B.any():
             self._is_named_B = np.where(is_layout_B, ids_B == self._cue, self._is_named_B)
-        self.is_text_B = ~(is_layout_B | self._is_named_B)
-        self._take_line(ids_B, is_layout_B)
+        self.is_text_B = ~(is_layout_B | self._is_named_B | waits_B)
+        self._take_line(ids_B, is_layout_B, waits_B)
         if self._stop == self._ids_BC.shape[1]:
             for kept_BC in (self._ids_BC, self._matches_BC):
                 kept_BC[:, : self._window] = kept_BC[:, self._window :]
@@ -132,7 +135,21 @@ class RecentText:
         order_N = order_N[ids_N[order_N] != _APART]
         return rows_N[order_N], ids_N[order_N], lengths_N[order_N]
 
-    def _take_line(self, ids_B: NDArray[np.int64], is_layout_B: NDArray[np.bool_]) -> None:
+    def copy(self, row: int) -> None:
+        """Let all texts be as one of them, without the steps at which nothing came in it."""
+        waited = int(self._waited_B[row])
+        self._stop -= waited
+        self._taken -= waited
+        self._waited_B[:] = 0
+        kept = (self._ids_BC, self._matches_BC, self._said_BL, self._next_B, self._line_B, self._is_named_B)
+        for values in (*kept, self.is_text_B, self.has_ended_B, self.is_echo_B, self.matches_B):
+            values[:] = values[row].copy()
+        self._ids_BC[:, self._stop :] = _APART
+        self._matches_BC[:, self._stop :] = 0
+
+    def _take_line(
+        self, ids_B: NDArray[np.int64], is_layout_B: NDArray[np.bool_], waits_B: NDArray[np.bool_]
+    ) -> None:
         """Follow what the lines are, by a number that hardly two lines share."""
         self.has_ended_B = is_layout_B & (self._line_B != 0)
         ended = np.flatnonzero(self.has_ended_B)
@@ -140,8 +157,8 @@ class RecentText:
         self._next_B[ended] += 1
         longer_B = self._line_B * _MULTIPLIER + ids_B.astype(np.uint64) + np.uint64(1)
         is_said_B = (self._said_BL == longer_B[:, None]).any(-1)
-        self.is_echo_B = np.where(self.has_ended_B, self.is_echo_B, is_said_B & self.is_text_B)
-        self._line_B = np.where(self.is_text_B, longer_B, np.uint64(0))
+        self.is_echo_B = np.where(self.has_ended_B | waits_B, self.is_echo_B, is_said_B & self.is_text_B)
+        self._line_B = np.where(waits_B, self._line_B, np.where(self.is_text_B, longer_B, np.uint64(0)))
 
 
 def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> EchoHabits | None:

@@ -194,8 +194,11 @@ def test_only_text_is_kept_from_repeating() -> None:
     sampler = Sampler(options, [0], torch.tensor([False, True, True]))
     nothing_BV = torch.zeros(1, 3, dtype=torch.bool)
     kind_first, text_first = torch.tensor([[9.0, 5.0, 4.0]]), torch.tensor([[0.0, 5.0, 4.0]])
-    assert [int(sampler.draw(kind_first, nothing_BV)) for _ in range(3)] == [0, 0, 0]
-    assert [int(sampler.draw(text_first, nothing_BV)) for _ in range(3)] == [1, 2, 0]
+    drawn = []
+    for logits_BV in [kind_first] * 3 + [text_first] * 3:
+        drawn.append(int(sampler.draw(logits_BV, nothing_BV)))
+        sampler.remember(drawn[-1:])
+    assert drawn == [0, 0, 0, 1, 2, 0]
 
 
 def test_a_prompt_counts_as_said_and_is_forgotten_in_time() -> None:
@@ -203,7 +206,8 @@ def test_a_prompt_counts_as_said_and_is_forgotten_in_time() -> None:
     logits_BV, nothing_BV = torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2, dtype=torch.bool)
     for prompt, expected in (([1], 0), ([1] + [0] * REPETITION_WINDOW, 1)):
         sampler = Sampler(options, [0], torch.ones(2, dtype=torch.bool))
-        sampler.remember(torch.tensor(prompt)[:, None])
+        for id_ in prompt:
+            sampler.remember([id_])
         assert int(sampler.draw(logits_BV, nothing_BV)) == expected
 
 
