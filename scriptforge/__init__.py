@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from scriptforge.api import resume as resume
     from scriptforge.api import stream as stream
     from scriptforge.api import train as train
+    from scriptforge.corpus.convert import convert as convert
     from scriptforge.errors import ScriptforgeError as ScriptforgeError
     from scriptforge.errors import UsageError as UsageError
     from scriptforge.generation.files import save as save
+    from scriptforge.options import ConvertOptions as ConvertOptions
     from scriptforge.options import EvaluateOptions as EvaluateOptions
     from scriptforge.options import GenerateOptions as GenerateOptions
     from scriptforge.options import PrepareOptions as PrepareOptions
@@ -52,11 +54,19 @@ _VERBS = (
     "stream",
     "train",
 )
-_OPTIONS = ("EvaluateOptions", "GenerateOptions", "PrepareOptions", "PushOptions", "TrainOptions")
+_OPTIONS = (
+    "ConvertOptions",
+    "EvaluateOptions",
+    "GenerateOptions",
+    "PrepareOptions",
+    "PushOptions",
+    "TrainOptions",
+)
 _HOMES = {
     "Model": "scriptforge.api",
     "ScriptforgeError": "scriptforge.errors",
     "UsageError": "scriptforge.errors",
+    "convert": "scriptforge.corpus.convert",
     "save": "scriptforge.generation.files",
     "Workspace": "scriptforge.workspace",
     **dict.fromkeys(_VERBS, "scriptforge.api"),

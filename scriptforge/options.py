@@ -160,6 +160,33 @@ class InspectOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """How scripts are converted.
+
+    Attributes:
+        to: the format to write; None leaves it to the suffix of the file.
+        format: the format of the texts; None recognises it.
+        columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
+        encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
+        scene_numbers: whether headings in a PDF have numbers.
+        force: whether to replace files that exist.
+
+    Raises:
+        UsageError: there is no such codec.
+    """
+
+    to: str | None = None
+    format: str | None = None
+    columns: str | None = None
+    encoding: str | None = None
+    scene_numbers: bool = False
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        check_encoding(self.encoding)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """How a new model is trained.
 

@@ -15,6 +15,8 @@ from scriptforge.cli import errors as cli_errors
 from scriptforge.cli.app import COMMANDS
 from scriptforge.config import PRESETS, Settings, resolve
 from scriptforge.corpus.cards import Card, HubDataset, LocalPath, StrictModel, WebFile, load_cards
+from scriptforge.documents.kinds import DOCUMENT_WRITERS
+from scriptforge.documents.kinds import KINDS as DOCUMENT_KINDS
 from scriptforge.options import (
     DEFAULT_MINUTES,
     DEFAULT_VOICE,
@@ -131,12 +133,26 @@ def formats() -> str:
     ]
     parts += [f"Document “{name}”:\n\n{_elements(lines)}" for name, lines in documents(TABLE_EXAMPLE, found)]
     parts += [
+        "## Documents",
+        "Files that are no plain text. They are known by what they hold, whatever their suffix, and need "
+        "`pip install 'scriptforge-lm[documents]'`. Where a document only shows how text is laid out, it is "
+        "read in one of the formats above.",
+        table(
+            ("kind", "what it is", "usual suffixes"),
+            (
+                (f"`{kind.name}`", kind.description, ", ".join(f"`{suffix}`" for suffix in kind.suffixes))
+                for kind in DOCUMENT_KINDS
+            ),
+        ),
         "## Written formats",
-        "What `generate --format` writes, and what the file's suffix is. Whatever is read back is the same "
-        "script; a page is for reading and printing alone.",
+        "What `convert` and `generate -o` write, and what the file's suffix is. Reading it gives the same "
+        "script; a PDF has names and headings in capitals.",
         table(
             ("suffix", "how it is laid out"),
-            ((f"`{suffix}`", first_line(writer)) for suffix, writer in WRITERS.items()),
+            (
+                (f"`{suffix}`", first_line(writer))
+                for suffix, writer in {**WRITERS, **DOCUMENT_WRITERS}.items()
+            ),
         ),
     ]
     return page("Formats", *parts)

@@ -155,6 +155,13 @@ DOCUMENTS = {
         "warnings[]": "signs that the text was not read as what it is, one line each",
         "sample[]": "the first lines as `name: text`",
     },
+    "convert": {
+        "files[].file": "a file that was written",
+        "files[].format": "what it is laid out in",
+        "files[].scripts": "how many scripts are in it",
+        "files[].lines": "how many elements they have",
+        "notes[]": "as what the source was read, and what was left out, one line each",
+    },
     "originality": {
         "run": "name of the run",
         "words": "words of the text",

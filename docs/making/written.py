@@ -28,6 +28,7 @@ class Trial:
                 "train": "train --cpu --epochs 0.02 --set hidden_size=8 --set validations=1",
                 "generate": "generate --lines 1",
                 "inspect": "inspect demo",
+                "convert": f"convert demo {root}/demo.fountain",
                 "originality": f"originality {next(builtin_cards_path().glob('demo/*.fountain'))}",
                 "evaluate": "evaluate",
                 "runs": "runs",

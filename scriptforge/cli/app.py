@@ -32,6 +32,7 @@ COMMANDS = {
         "demo": "Prepare, train and generate on the built-in sitcom, in about a minute.",
         "corpora": "List the corpora that can be prepared by name, built-in and your own.",
         "inspect": "Show what a text parses to: format, scenes, cast, repeats, problems and a sample.",
+        "convert": "Write scripts in another format: PDF, Word, Final Draft, Fountain, a page, text, JSON.",
         "prepare": "Make a dataset of one corpus or more: fetch, parse, split, learn a vocabulary, encode.",
     },
     "Train and write": {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scriptforge.generation.files import Destination
     from scriptforge.generation.generate import Session
 
-FormatName = Literal["txt", "fountain", "fdx", "json", "html"]
+FormatName = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
 
 _PIPE_PATIENCE = 0.1  # seconds
 
@@ -276,11 +276,12 @@ def _destination(
     asked: FormatName | None, path: Path | None, count: int, *, append: bool, force: bool
 ) -> "tuple[str, Destination | None]":
     """Return the layout, and where the texts go if not to stdout; refuse what cannot be before the work."""
-    from scriptforge.generation.files import Destination, check_several, format_of
+    from scriptforge.generation.files import Destination, check_printable, check_several, format_of
 
     layout = format_of(path, asked)
     if path is None:
         check_several(count, layout)
+        check_printable(layout)
         if append:
             raise UsageError("--append needs a file at whose end to write.", "Name it: -o page.txt --append")
         return layout, None

@@ -27,13 +27,16 @@ from scriptforge.net.client import ProgressCallback, hub_client, is_as_promised,
 from scriptforge.workspace import atomic_write
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoSibling
+    from huggingface_hub.hf_api import DatasetInfo, HfApi, RepoSibling
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
 _CHUNK = 1 << 16
 _PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
+_CONVERTED = "refs/convert/parquet"
+"""Where the Hub keeps a dataset as tables, also one that a loading script would make."""
+
 _SPLITS = ("train", "validation", "valid", "val", "dev", "test")
 
 
@@ -179,8 +182,11 @@ def _downloaded(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:
         info = api.dataset_info(
             dataset.hub, revision=dataset.revision, timeout=network.TIMEOUT_SECONDS, files_metadata=True
         )
-        siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+        siblings = _siblings(info)
         files = dataset.files or _chosen(siblings)
+        if not files and dataset.revision is None and (converted := _converted(api, dataset)):
+            info, siblings = converted, _siblings(converted)
+            files = _chosen(_of_one_configuration(siblings))
         _require(files, siblings, what)
         total = sum(siblings[file].size or 0 for file in files) or None
         with watch_folder(_cache_folder(dataset), dataset.hub, total, on_progress):
@@ -190,6 +196,30 @@ def _downloaded(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:
     for file in files:
         _verify(Path(folder) / file, siblings[file], what)
     return Snapshot(str(info.sha), Path(folder), files)
+
+
+def _siblings(info: "DatasetInfo") -> "dict[str, RepoSibling]":
+    return {sibling.rfilename: sibling for sibling in info.siblings or ()}
+
+
+def _converted(api: "HfApi", dataset: HubDataset) -> "DatasetInfo | None":
+    """Return what the Hub made of a dataset that we have no rows of; None if it made nothing."""
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    try:
+        return api.dataset_info(
+            dataset.hub, revision=_CONVERTED, timeout=network.TIMEOUT_SECONDS, files_metadata=True
+        )
+    except RevisionNotFoundError:
+        return None
+
+
+def _of_one_configuration(paths: Iterable[str]) -> list[str]:
+    """Return the files of the default configuration, or the first one: several have the same rows again."""
+    paths = list(paths)
+    names = sorted({path.partition("/")[0] for path in paths if "/" in path}, key=natural_key)
+    chosen = "default" if "default" in names else next(iter(names), "")
+    return [path for path in paths if path.startswith(f"{chosen}/")]
 
 
 def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
@@ -214,7 +244,8 @@ def _require(files: tuple[str, ...], present: Iterable[str], what: str) -> None:
     if not files:
         raise CorpusError(
             f"{what} has no table and no text.",
-            "Datasets that consist of a loading script, images or sound cannot be read.",
+            "Loading scripts are not run, and the Hub made no tables of this one; images and sound cannot be "
+            "read.",
         )
     missing = [file for file in files if file not in present]
     if missing:

@@ -8,31 +8,26 @@ column to have one type.
 
 import csv
 import glob
-import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from logging import CRITICAL
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from scriptforge.corpus.json_rows import Row, json_rows
 from scriptforge.corpus.text_encoding import Examination
 from scriptforge.documents.document import Document
 from scriptforge.documents.kinds import DocumentKind
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import silent_hub
-from scriptforge.screenplay.chat_export import chats, people
-from scriptforge.screenplay.format import BrokenScript
-from scriptforge.screenplay.table import guess_columns
 
 if TYPE_CHECKING:
     import pyarrow
-
-Row = dict[str, Any]
 
 _BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 _ROWS_AT_ONCE = 1024
@@ -40,7 +35,6 @@ _LONGEST_LINE = 1 << 16
 """Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
 
 _LONGEST_CELL = 1 << 30
-_LARGEST_LIST_OF_USERS = 64 << 20
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -327,118 +321,3 @@ def _unique(header: list[str]) -> list[str]:
         name = cell.replace("\0", "").strip() or f"column {number}"
         names.append(f"{name} {number}" if name in names else name)
     return names
-
-
-def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
-    """Yield the rows of a JSON file, in order.
-
-    Where each line is a JSON value of its own, a line is a row, and the file is read as a stream. Any other
-    file is one document and is held in memory: a list of rows, an object of columns, or an object whose only
-    list of objects are the rows. What is no object becomes one: a text under `text`, a list under `turns`.
-
-    Raises:
-        CorpusError: it is not JSON; the line is named.
-    """
-    with path.open(encoding=encoding) as file:
-        lines = (line.replace("\0", "") for line in file)
-        first = list(islice(filter(str.strip, lines), 2))
-    if path.suffix.lower() == ".jsonl" or (len(first) == 2 and _is_json(first[0])):
-        yield from _rows_of_lines(path, name, encoding)
-    else:
-        text = path.read_text(encoding).replace("\0", "")
-        document = _parse_json(text, name, first_line=1)
-        yield from chats(document, _people_beside(path)) or map(_as_row, _rows_within(document))
-
-
-def _people_beside(path: Path) -> dict[str, str]:
-    """Return the names of people that the export of a chat lists in a file of its own, as Slack's does."""
-    for listed in (path.parent / "users.json", path.parent.parent / "users.json"):
-        if listed.is_file() and listed.stat().st_size < _LARGEST_LIST_OF_USERS:
-            try:
-                return people(json.loads(listed.read_bytes()))
-            except (OSError, ValueError, RecursionError):
-                break
-    return {}
-
-
-def _is_json(line: str) -> bool:
-    try:
-        json.loads(line, strict=False)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _rows_of_lines(path: Path, name: str, encoding: str) -> Iterator[Row]:
-    with path.open(encoding=encoding) as file:
-        for number, line in enumerate(file, start=1):
-            text = line.replace("\0", "").strip().strip("\ufeff")
-            if text:
-                yield _as_row(_parse_json(text, name, number))
-
-
-def _parse_json(text: str, name: str, first_line: int) -> Any:
-    """Return what JSON from some line of a file on says; control characters in strings are let through."""
-    try:
-        return json.loads(text, strict=False)
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg[0].lower()}{error.msg[1:]}".removesuffix(" starting at")
-        _refuse_json(name, first_line + error.lineno - 1, reason)
-    except RecursionError:
-        _refuse_json(name, first_line, "it is nested too deeply")
-    except ValueError:
-        _refuse_json(name, first_line, "it has a number that is too long")
-
-
-def _refuse_json(name: str, line: int, reason: str) -> NoReturn:
-    raise CorpusError(
-        f"“{name}” is not JSON in line {line:,}: {reason}.", "Correct the line, or remove it."
-    ) from None
-
-
-def _as_row(value: object) -> Row:
-    match value:
-        case dict():
-            return value
-        case list():
-            return {"turns": value}
-    return {"text": "" if value is None else str(value)}
-
-
-def _rows_within(document: object) -> list[object]:
-    """Return the rows of a document that is read whole."""
-    match document:
-        case list():
-            return document
-        case dict() if columns := _columns_within(document):
-            return [dict(zip(document, row, strict=True)) for row in zip(*columns, strict=True)]
-        case dict() if not _has_lines(document):
-            tables = [value for value in document.values() if _is_table(value)]
-            return list(tables[0]) if len(tables) == 1 else [document]
-    return [document]
-
-
-def _columns_within(document: Mapping[str, object]) -> list[list[object]]:
-    """Return an object's values, if they all are columns of single cells and of one length; else nothing.
-
-    Some write a column as a list, and some as an object with the cells under their numbers.
-    """
-    values = (value.values() if isinstance(value, dict) else value for value in document.values())
-    columns = [list(value) for value in values if isinstance(value, list | ValuesView)]
-    lengths = set(map(len, columns))
-    are_single = not any(isinstance(cell, list | dict) for column in columns for cell in column)
-    is_whole = len(columns) == len(document) and len(lengths) == 1 and 0 not in lengths
-    return columns if is_whole and are_single else []
-
-
-def _has_lines(document: Mapping[str, object]) -> bool:
-    """Return whether the names in an object say that it is a script itself."""
-    try:
-        guess_columns(document)
-    except BrokenScript:
-        return False
-    return True
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)

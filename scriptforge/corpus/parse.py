@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 
 from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import Corpus, fetch
-from scriptforge.corpus.files import AnyFile, DocumentFile, Row, TableFile, TextFile
+from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile
+from scriptforge.corpus.json_rows import Row
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.dataset import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.errors import CorpusError

@@ -83,10 +83,10 @@ def typed(title: str, found: Sequence[Paragraph], place: str) -> Document:
     return Document(title, found, lines, place)
 
 
-def has_dialogue(found: Sequence[Paragraph]) -> bool:
-    """Return whether there are cues and dialogue among paragraphs, so that their kinds can be relied on."""
-    kinds = {each.kind for each in found if each.text.strip()}
-    return {CUE, DIALOGUE} <= kinds
+def are_told(found: Sequence[Paragraph]) -> bool:
+    """Return whether kinds can be relied on: some paragraphs are cues and dialogue, or all have one."""
+    kinds = {each.kind for each in found if each.text.strip() or each.kind == "heading"}
+    return {CUE, DIALOGUE} <= kinds or (bool(kinds) and "" not in kinds)
 
 
 class Archive:

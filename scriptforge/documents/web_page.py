@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriptforge.documents import chat_page
-from scriptforge.documents.document import Document, content_of, has_dialogue, missing, typed
+from scriptforge.documents.document import Document, content_of, missing, typed
 from scriptforge.screenplay.format import (
     BrokenScript,
     is_act_heading,
@@ -32,7 +32,7 @@ from scriptforge.screenplay.format import (
     is_transition,
 )
 from scriptforge.screenplay.formats import read as read_lines
-from scriptforge.screenplay.paragraphs import Paragraph, kind_of
+from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph, kind_of
 from scriptforge.screenplay.script import speaker_key
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def parse(content: bytes, encoding: str | None, place: str) -> Document:
     title = _title(page)
     _cut_boilerplate(page)
     found = list(_classed(page))
-    if has_dialogue(found):
+    is_ours = found and page.xpath("//main[@class='script'] | //article[@class='script']")
+    if is_ours or {CUE, DIALOGUE} <= {each.kind for each in found}:
         return typed(_own_title(page), found, place)
     body = _main(page)
     typed_out = [pre.text_content() for pre in body.iter("pre")]
@@ -259,8 +260,14 @@ def _is_linked(node: "HtmlElement") -> bool:
 
 
 def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
-    """Yield the paragraphs whose class is the name of a kind."""
-    for each in page.iter("p", "h2", "h3", "div"):
+    """Yield the paragraphs whose class is the name of a kind, and scenes without a heading."""
+    for each in page.iter("p", "h2", "h3", "div", "section"):
+        if each.tag == "section":
+            is_headless = each.get("class") == "scene" and each.find("h2") is None
+            before = each.getprevious()
+            if is_headless and (len(each) == 0 or (before is not None and before.tag == "section")):
+                yield Paragraph("heading", "")
+            continue
         kinds = (kind_of(name) for name in each.get("class", "").split())
         kind = next(filter(None, kinds), "")
         is_inner = each.tag != "div" or not any(inner.tag in _BLOCKS for inner in each.iterdescendants("*"))

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents.document import (
     Document,
+    are_told,
     content_of,
     damaged,
     encrypted,
-    has_dialogue,
     missing,
     open_archive,
     typed,
@@ -71,7 +71,7 @@ def read(path: Path, encoding: str | None) -> Document:
     body = [block for block in blocks if block.style.lower() not in ("title", "subtitle")]
     kinds = [Paragraph(kind_of(block.style), block.text) for block in body]
     title = " ".join(" ".join(titles).split())
-    if has_dialogue(kinds):
+    if are_told(kinds):
         return typed(title, kinds, "in a Word document")
     return Document(title, (), laid_out(body), "in a Word document")
 

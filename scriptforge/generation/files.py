@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scriptforge.documents.kinds import DOCUMENT_WRITERS, WRITTEN
+from scriptforge.documents.kinds import write as write_document
 from scriptforge.errors import UsageError
-from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS, WRITERS, write, write_several
+from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS, write, write_several
 from scriptforge.screenplay.fountain import PAGE_BREAK
 from scriptforge.screenplay.script import Script
 from scriptforge.workspace import atomic_write
@@ -25,13 +27,11 @@ _OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
 _APPENDABLE = {TEXT_FORMAT: "", "fountain": "\n"}
 """The formats of which one file can go on, each with what is between a text and its continuation."""
 
-_PRINT = "Write a page, and print it to PDF from the browser: -o {stem}.html"
-_OPEN = "Word processors open -o {stem}.html, and screenwriting programs -o {stem}.fdx or {stem}.fountain"
+_PRINT = "Write -o {stem}.pdf"
+_OPEN = "Word processors open -o {stem}.docx, and screenwriting programs -o {stem}.fdx or {stem}.fountain"
 _NOT_WRITTEN = {
-    **dict.fromkeys(("pdf", "ps"), _PRINT),
-    **dict.fromkeys(
-        ("docx", "doc", "odt", "rtf", "pages", "epub", "fdr", "fadein", "celtx", "highland"), _OPEN
-    ),
+    **dict.fromkeys(("ps",), _PRINT),
+    **dict.fromkeys(("doc", "odt", "rtf", "pages", "epub", "fdr", "fadein", "celtx", "highland"), _OPEN),
 }
 """What to do instead, for the suffixes of documents that people may well ask for."""
 
@@ -46,11 +46,9 @@ def format_of(path: Path | None, asked: str | None = None) -> str:
     if asked:
         return asked
     if path and suffix in _NOT_WRITTEN:
-        raise UsageError(
-            f"A .{suffix} file cannot be written yet.", _NOT_WRITTEN[suffix].format(stem=path.stem)
-        )
+        raise UsageError(f"A .{suffix} file cannot be written.", _NOT_WRITTEN[suffix].format(stem=path.stem))
     suffix = _OTHER_SUFFIXES.get(suffix, suffix)
-    return suffix if suffix in WRITERS else TEXT_FORMAT
+    return suffix if suffix in WRITTEN else TEXT_FORMAT
 
 
 def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
@@ -70,10 +68,11 @@ def lay_out(text: "GeneratedText", format: str) -> str:
     """Return a text in a format, a key of `scriptforge.screenplay.formats.WRITERS`.
 
     Raises:
-        UsageError: plain text is asked for as a script.
+        UsageError: plain text is asked for as a script, or a document as text.
     """
     if format == TEXT_FORMAT:
         return text.text
+    check_printable(format)
     return write(_script(text, format), format)
 
 
@@ -88,7 +87,28 @@ def lay_out_several(texts: "Sequence[GeneratedText]", format: str) -> str:
     if format == TEXT_FORMAT:
         return "\n".join(f"{_heading(text)}\n{text.text}" for text in texts)
     check_several(len(texts), format)
+    check_printable(format)
     return write_several([_script(text, format) for text in texts], format)
+
+
+def check_printable(format: str) -> None:
+    """Check that texts in a format can be shown, and need no file.
+
+    Raises:
+        UsageError: the format is no text.
+    """
+    if format in DOCUMENT_WRITERS:
+        raise UsageError(
+            f"A {format} document is no text that can be printed here.",
+            f"Name a file for it: -o page.{format}",
+        )
+
+
+def _contents(texts: "Sequence[GeneratedText]", format: str) -> str | bytes:
+    """Return what a file holds in which texts are laid out."""
+    if format in DOCUMENT_WRITERS:
+        return write_document([_script(text, format) for text in texts], format)
+    return lay_out_several(texts, format)
 
 
 def _heading(text: "GeneratedText") -> str:
@@ -123,7 +143,7 @@ class Destination:
     def is_folder(self, count: int) -> bool:
         """Return whether so many texts go into a folder."""
         suffix = self.path.suffix.lower().removeprefix(".")
-        is_file_name = suffix in WRITERS or suffix in _OTHER_SUFFIXES
+        is_file_name = suffix in WRITTEN or suffix in _OTHER_SUFFIXES
         return self.path.is_dir() or (count > 1 and not is_file_name and not self.append)
 
     def check(self, count: int) -> None:
@@ -157,7 +177,7 @@ class Destination:
         for text in texts:
             file = self.path / f"{name}-seed-{text.seed}.{self.format}"
             self._refuse_overwriting(file)
-            atomic_write(file, lay_out(text, self.format))
+            atomic_write(file, _contents([text], self.format))
             yield file, [text]
 
     def _refuse_overwriting(self, file: Path) -> None:
@@ -176,11 +196,11 @@ class Destination:
         if self.path.is_dir():
             raise UsageError(f"{self.path} is a folder.", "Name the file that is to go on: -o page.txt")
 
-    def _whole(self, texts: "Sequence[GeneratedText]") -> str:
+    def _whole(self, texts: "Sequence[GeneratedText]") -> str | bytes:
         """Return all that the file is to hold: what it holds already, if that stays, and the texts."""
-        news = lay_out_several(texts, self.format)
         if not self.append or not self.path.exists():
-            return news
+            return _contents(texts, self.format)
+        news = lay_out_several(texts, self.format)
         try:
             held = self.path.read_bytes().decode("utf-8")
         except UnicodeDecodeError:
@@ -210,7 +230,7 @@ def save(
     Args:
         texts: what `generate` returned.
         path: the file; for several texts, a name without the suffix of a format is a folder.
-        format: `txt`, `fountain`, `fdx`, `json` or `html`; None leaves it to the suffix.
+        format: `txt`, `fountain`, `fdx`, `json`, `html`, `docx` or `pdf`; None leaves it to the suffix.
         append: whether to write at the end of the file, which continues a script that was saved.
         force: whether to replace files that exist.
         name: what the names of the files in a folder begin with.

@@ -43,8 +43,19 @@ FORMATS: tuple[Format, ...] = (
 Writer: TypeAlias = Callable[[Script], Iterator[str]]
 """Lays out a script, its elements in normal form, in lines without line ends."""
 
+
+def write_text(script: Script) -> Iterator[str]:
+    """Lay out a script as `name: text`, which has no place for its title.
+
+    Every line has a mark where the text would otherwise be taken for something else.
+    """
+    lines = list(name_line.write(script.elements))
+    is_recognised = read(lines).format == name_line.FORMAT.name
+    return iter(lines) if is_recognised else name_line.write_marked(script.elements)
+
+
 WRITERS: dict[str, Writer] = {
-    "txt": name_line.write_script,
+    "txt": write_text,
     "fountain": fountain.write,
     "fdx": final_draft.write,
     "json": export.write_json,

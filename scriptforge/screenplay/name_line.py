@@ -33,7 +33,7 @@ from scriptforge.screenplay.format import (
     peek,
     percentage,
 )
-from scriptforge.screenplay.script import Element, Kind, Script, normalise, remembered, speaker_key
+from scriptforge.screenplay.script import Element, Kind, normalise, remembered, speaker_key
 
 CONTINUATION = "    "
 """The indent of a further line of an element."""
@@ -138,6 +138,8 @@ def recognise(head: Sequence[str]) -> Evidence:
     list of ingredients or facts.
     """
     lines = [printed.lines[0] for printed in _elements(head, _is_wrapped(head))]
+    if lines and all(map(_parse_forced, lines)):
+        return Evidence(1.0, "every line has the mark of its kind")
     parsed = [parse_line_again(line) for line in lines]
     cues = [element.speaker for element, _ in parsed if element.kind == "dialogue"]
     if not cues:
@@ -224,18 +226,21 @@ def write(elements: Iterable[Element]) -> Iterator[str]:
         yield from render_line(element).split("\n")
 
 
-def write_script(script: Script) -> Iterator[str]:
-    """Lay out a script; the format has no place for its title."""
-    yield from write(script.elements)
+def write_marked(elements: Iterable[Element]) -> Iterator[str]:
+    """Lay out elements as `write` does, each with the mark of its kind: no other format looks like that."""
+    for number, element in enumerate(elements):
+        if number and element.kind == "heading":
+            yield ""
+        yield from render_line(element, is_marked=True).split("\n")
 
 
-def render_line(element: Element) -> str:
+def render_line(element: Element, is_marked: bool = False) -> str:
     """Return an element as it is written, without the blank line before a heading and without a line end.
 
     Each line break in the text starts another line, indented by four spaces.
     """
     first, *more = element.text.split("\n")
-    return f"\n{CONTINUATION}".join([_render_first_line(element, first), *more])
+    return f"\n{CONTINUATION}".join([_render_first_line(element, first, is_marked), *more])
 
 
 def rendered_length(element: Element) -> int:
@@ -243,10 +248,10 @@ def rendered_length(element: Element) -> int:
     return len(render_line(element)) + (2 if element.kind == "heading" else 1)
 
 
-def _render_first_line(element: Element, text: str) -> str:
+def _render_first_line(element: Element, text: str, is_marked: bool) -> str:
     plain = f"{element.speaker}: {text}" if element.kind == "dialogue" else text
     wanted = Element(element.kind, text, element.speaker)
-    if plain and normalise(parse_line(plain).element) == wanted:
+    if plain and not is_marked and normalise(parse_line(plain).element) == wanted:
         return plain
     mark = MARKS[element.kind]
     return f"{mark} {plain}" if plain.startswith(mark) else mark + plain

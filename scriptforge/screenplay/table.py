@@ -9,6 +9,7 @@ This module knows nothing of files; a row is a mapping from column names to cell
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby
@@ -28,8 +29,13 @@ _SPEAKER = (
 _LINE = (
     "line", "linetext", "dialogue", "dialog", "dialouge", "playerline", "text", "content", "utterance",
     "spokenwords", "rawtext", "quote", "value",
+    "parts",
 )  # fmt: skip
 _KIND = ("kind", "elementkind", "elementtype")
+_SCENE = (
+    "scene", "scenenumber", "scenenum", "sceneno", "sceneid", "sceneindex", "scenetitle", "sceneheading",
+    "actsceneline",
+)  # fmt: skip
 _DOCUMENT = (
     "show", "series", "play", "movie", "movieid", "film", "season", "seasonno", "seasonnumber", "episode",
     "episodeno", "episodenumber", "episodeid", "title",
@@ -39,6 +45,7 @@ _SCRIPT = ("script", "screenplay", "transcript", "teleplay")
 _TURNS = ("elements", "conversations", "conversation", "turns", "messages", "chat", "scenes")
 _ROWS = ("lines", "rows", "data", "dialogues", "utterances")
 _TEXT = ("text", "content")
+_PARTS = ("text", "parts", "content", "value")
 _HEADING = ("heading", "setting", "location", "title", "scene")
 
 
@@ -53,6 +60,7 @@ class Columns:
         speaker: who says a row's line; a row without a speaker is action.
         line: what is said.
         kind: the kind of the line: `heading`, `action`, `transition`; anything else is dialogue.
+        scene: the scene of the line, by its number or its heading.
         document: the columns that together name the document of a row.
         title: the title of a row's script or turns.
         script: a whole script, laid out in any format.
@@ -63,12 +71,18 @@ class Columns:
     speaker: str = ""
     line: str = ""
     kind: str = ""
+    scene: str = ""
     document: tuple[str, ...] = ()
     title: str = ""
     script: str = ""
     turns: str = ""
     text: str = ""
 
+
+_SCENE_ID = re.compile(r"[\w-]*\d[\w-]*")
+"""A name that a computer gave a scene: `s01e02c14`."""
+
+_ACT_SCENE_LINE = re.compile(r"\d+\.\d+\.\d+")
 
 _ROLES = tuple(field.name for field in fields(Columns))
 
@@ -141,6 +155,7 @@ def guess_columns(names: Iterable[str]) -> Columns:
             speaker=speaker,
             line=line,
             kind=_first(by_key, _KIND),
+            scene=_first(by_key, _SCENE),
             document=tuple(by_key[key] for key in _DOCUMENT if key in by_key),
         )
     if script := _first(by_key, _SCRIPT):
@@ -255,8 +270,35 @@ def _documents_of_lines(rows: Iterable[Row], columns: Columns) -> Iterator[tuple
         return ", ".join(f"{column} {_cell(row, column)}" for column in columns.document)
 
     for number, (document, group) in enumerate(groupby(rows, key=name), start=1):
-        elements = (_element(row, columns.speaker, columns.line, columns.kind) for row in group)
-        yield document or str(number), chain.from_iterable(elements)
+        yield document or str(number), _elements_of_scenes(group, columns)
+
+
+def _elements_of_scenes(rows: Iterable[Row], columns: Columns) -> Iterator[Element]:
+    """Yield the elements in rows, and a heading where another scene begins; a number is no text for it."""
+    above = ""
+
+    def scene_of(row: Row) -> str:
+        nonlocal above
+        above = _scene(row, columns.scene) or above
+        return above
+
+    for number, (scene, group) in enumerate(groupby(rows, key=scene_of)):
+        elements = chain.from_iterable(
+            _element(row, columns.speaker, columns.line, columns.kind) for row in group
+        )
+        first = next(elements, None)
+        if first is None:
+            continue
+        has_text = any(map(str.isalpha, scene)) and not _SCENE_ID.fullmatch(scene)
+        if columns.scene and first.kind != "heading" and (number or has_text):
+            yield Element("heading", strip_lines(scene) if has_text else "")
+        yield from chain([first], elements)
+
+
+def _scene(row: Row, column: str) -> str:
+    """Return the scene of a row; of the number of an act, a scene and a line, `1.2.34`, the first two."""
+    cell = _cell(row, column).strip()
+    return cell.rpartition(".")[0] if _ACT_SCENE_LINE.fullmatch(cell) else cell
 
 
 def _element(row: Row, speaker: str, line: str, kind: str) -> Iterator[Element]:
@@ -271,8 +313,25 @@ def _element(row: Row, speaker: str, line: str, kind: str) -> Iterator[Element]:
 def _cell(row: Row, column: str) -> str:
     """Return a cell as text; empty where there is no such column or the cell holds nothing."""
     value = row.get(column)
+    if isinstance(value, list | dict):
+        return _text_of_parts(value)
     is_missing = value is None or (isinstance(value, float) and math.isnan(value))
     return "" if is_missing else str(value)
+
+
+def _text_of_parts(content: object) -> str:
+    """Return the text in the parts of a message, as models have them; pictures and calls are none."""
+    match content:
+        case str():
+            return content
+        case list():
+            return "\n".join(filter(None, map(_text_of_parts, content)))
+        case dict():
+            by_key = {_key(name): name for name in content}
+            kind = str(content.get(by_key.get("type", ""), "text"))
+            inner = _first(by_key, _PARTS)
+            return _text_of_parts(content[inner]) if inner and kind.endswith("text") else ""
+    return ""
 
 
 def _key(name: str) -> str:

@@ -37,6 +37,7 @@ WORDS = {
     "push": ("ann/play", "--dry-run"),
     "pull": ("ann/play",),
     "runs": (),
+    "convert": ("harbour.txt", "harbour.fountain", "--force"),
     "doctor": (),
     "rename": ("play", "play"),
     "remove": ("nothing",),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scriptforge.corpus.files import json_rows
+from scriptforge.corpus.json_rows import json_rows
 from scriptforge.errors import CorpusError
 
 ROWS = [{"speaker": "ANNA", "line": "Tea?"}, {"speaker": "BEN", "line": "No."}]
@@ -77,3 +77,32 @@ def test_rows_before_a_broken_line_have_been_given(tmp_path: Path) -> None:
     (tmp_path / "tea.jsonl").write_text('{"a": 1}\n{"a": 2}\n{"a"')
     rows = json_rows(tmp_path / "tea.jsonl", "tea.jsonl", "utf-8")
     assert [next(rows), next(rows)] == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"Tea": ROWS, "Mud": ROWS},
+        {"made": {"by": "hand"}, "Tea": ROWS, "Mud": ROWS, "people": [{"name": "ANNA"}]},
+        {"scripts": {"Tea": {"year": 1, "lines": ROWS}, "Mud": {"lines": ROWS}}},
+    ],
+)
+def test_rows_under_titles_are_scripts(tmp_path: Path, document: dict[str, object]) -> None:
+    expected = [{"title": "Tea", "turns": ROWS}, {"title": "Mud", "turns": ROWS}]
+    assert rows_of(tmp_path, json.dumps(document)) == expected
+
+
+def test_parts_of_titles_are_joined_and_texts_may_be_scripts(tmp_path: Path) -> None:
+    text = "ANNA: Tea?\nBEN: No."
+    document = {"One": {"Tea": text, "Mud": text.splitlines()}, "Two": {"Tea": ROWS, "note": "by\nhand"}}
+    assert rows_of(tmp_path, json.dumps(document)) == [
+        {"title": "One, Tea", "turns": text},
+        {"title": "One, Mud", "turns": text.splitlines()},
+        {"title": "Two, Tea", "turns": ROWS},
+    ]
+
+
+def test_splits_and_rows_that_name_their_script_are_one_table(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, json.dumps({"train": ROWS, "test": ROWS})) == ROWS + ROWS
+    named = [{"episode": 1, **row} for row in ROWS]
+    assert rows_of(tmp_path, json.dumps({"Season 1": named, "Season 2": named})) == named + named

@@ -142,6 +142,17 @@ def test_offline_means_that_nothing_is_asked(hub: Hub, monkeypatch: pytest.Monke
     assert hub.seen == []
 
 
+def test_tables_that_the_hub_made_stand_in_for_a_loading_script(hub: Hub) -> None:
+    repository = hub.publish("dataset", "owner/show", {"show.py": b"print()\n"})
+    names = ("b/train/0.parquet", "a/test/0.parquet", "a/train/0.parquet", "a/train/1.parquet")
+    commit = repository.commit("refs/convert/parquet", {name: parquet(name) for name in names}, "convert")
+    fetched = fetch_hub("owner/show")
+    assert lines_of(fetched) == ["a/train/0.parquet", "a/train/1.parquet", "a/test/0.parquet"]
+    assert fetched.origin.revision == commit.oid
+    with pytest.raises(CorpusError, match="no table and no text"):
+        fetch_hub("owner/show", "main")
+
+
 def test_a_loading_script_is_not_a_dataset(hub: Hub) -> None:
     hub.publish("dataset", "owner/show", {"show.py": b"print()\n"})
     with pytest.raises(CorpusError, match="no table and no text"):

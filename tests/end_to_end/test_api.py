@@ -64,8 +64,26 @@ def place(tiny_run: RunFolder) -> Path:
 
 
 def test_exported_names() -> None:
-    verbs = {"evaluate", "generate", "load", "originality", "prepare", "pull", "push", "resume", "save"}
-    options = {"EvaluateOptions", "GenerateOptions", "PrepareOptions", "PushOptions", "TrainOptions"}
+    verbs = {
+        "convert",
+        "evaluate",
+        "generate",
+        "load",
+        "originality",
+        "prepare",
+        "pull",
+        "push",
+        "resume",
+        "save",
+    }
+    options = {
+        "ConvertOptions",
+        "EvaluateOptions",
+        "GenerateOptions",
+        "PrepareOptions",
+        "PushOptions",
+        "TrainOptions",
+    }
     others = {"Model", "ScriptforgeError", "UsageError", "Workspace", "__version__"}
     assert set(scriptforge.__all__) == verbs | {"stream", "train", "rename", "remove"} | options | others
     assert set(dir(scriptforge)) == set(scriptforge.__all__)

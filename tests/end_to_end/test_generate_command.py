@@ -90,8 +90,9 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("words", "hint"),
         [
-            (("-o", "x.pdf"), "-o x.html"),
-            (("-o", "x.docx"), "-o x.html"),
+            (("-o", "x.ps"), "-o x.pdf"),
+            (("-o", "x.odt"), "-o x.docx"),
+            (("--format", "pdf"), "-o page.pdf"),
             (("-n", "2", "-o", "x.fdx"), "-o x --format fdx"),
             (("-n", "2", "--format", "fdx"), "-o FOLDER"),
             (("--append",), "-o page.txt"),

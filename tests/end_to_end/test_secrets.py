@@ -35,6 +35,7 @@ SESSIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "runs": ((), ("--json",)),
     "doctor": ((), ("--json",)),
     "help": ((), ("train",), ("nothing",)),
+    "convert": (("harbour.txt", "harbour.pdf"), ("nothing.txt", "x.pdf"), ("bob/nothing", "x.docx")),
     "rename": (("runs/broken", "hopeless"), ("runs/nothing", "something"), ("data/harbour", "port")),
     "remove": (("runs/broken", "--yes"), ("runs/play",), ("data/harbour", "--yes")),
 }

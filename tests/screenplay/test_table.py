@@ -33,7 +33,7 @@ def read_all(rows: list[dict[str, object]], columns: Columns) -> list[tuple[str,
         ),
         (
             ["id", "season", "episode", "scene", "line_text", "speaker", "deleted"],
-            Columns(speaker="speaker", line="line_text", document=("season", "episode")),
+            Columns(speaker="speaker", line="line_text", scene="scene", document=("season", "episode")),
         ),
         (
             ["index", "season no.", "episode no.", "episode name", "name", "line"],
@@ -91,11 +91,11 @@ def test_columns_are_said_as_roles() -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("speker=Who,line=What", "speaker, line, kind, document, title, script, turns, text"),
+        ("speker=Who,line=What", "speaker, line, kind, scene, document, title, script, turns, text"),
         ("speaker", "speaker=COLUMN"),
         ("speaker=,line=What", "speaker=COLUMN"),
         ("speaker=Who", "line, script, turns, text"),
-        ("", "speaker, line, kind, document, title, script, turns, text"),
+        ("", "speaker, line, kind, scene, document, title, script, turns, text"),
     ],
 )
 def test_roles_that_cannot_be_are_errors_that_name_those_that_can(text: str, hint: str) -> None:
@@ -244,3 +244,50 @@ def test_south_park_has_the_cast_that_its_table_has(shared_corpora: Path) -> Non
     assert {speaker_key(member.speaker): member.lines for member in members} == expected
     assert scripts[0][0] == "Season 1, Episode 1"
     assert len(scripts) == len({(row["Season"], row["Episode"]) for row in rows})
+
+
+def told(rows: list[dict[str, object]]) -> list[list[str]]:
+    """The documents in rows, each line as `name: text`, or `[heading]`."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return [
+        [f"{e.speaker}: {e.text}" if e.kind == "dialogue" else f"[{e.text}]" for e in elements]
+        for _, elements in read_all(rows, guess_columns(names))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "Tea?"}, {"type": "image_url", "image_url": {"url": "a.png"}}], "Tea?"),
+        (["Tea?", {"type": "input_text", "text": "Now?"}], "Tea?\nNow?"),
+        ([{"type": "tool_use", "input": {"text": "x"}}, {"type": "text", "text": {"value": "Tea?"}}], "Tea?"),
+        ({"content_type": "text", "parts": ["Tea?"]}, "Tea?"),
+        ("[Tea?]", "[Tea?]"),
+    ],
+)
+def test_the_content_of_a_message_is_the_text_in_its_parts(content: object, text: str) -> None:
+    rows: list[dict[str, object]] = [{"messages": [{"role": "user", "content": content}]}]
+    assert told(rows) == [[f"user: {text}"]]
+
+
+def test_a_message_of_pictures_alone_says_nothing() -> None:
+    parts = [{"type": "image", "source": {"data": "x"}}]
+    messages = [{"role": "user", "parts": parts}, {"role": "model", "parts": [{"text": "A hen."}]}]
+    assert told([{"messages": messages}]) == [["model: A hen."]]
+
+
+@pytest.mark.parametrize(
+    ("column", "scenes", "lines"),
+    [
+        ("scene", ["1", "1", "2"], ["A: x", "A: x", "[]", "A: x"]),
+        ("Scene_Number", [1, 1, 2], ["A: x", "A: x", "[]", "A: x"]),
+        ("scene_id", ["s01e02c1", "s01e02c1", "s01e02c2"], ["A: x", "A: x", "[]", "A: x"]),
+        ("scene", ["INT. BARN", "", "EXT. YARD"], ["[INT. BARN]", "A: x", "A: x", "[EXT. YARD]", "A: x"]),
+        ("ActSceneLine", ["1.1.1", "", "1.2.1"], ["A: x", "A: x", "[]", "A: x"]),
+        ("scene", [None, None, None], ["A: x", "A: x", "A: x"]),
+        ("scenery", ["1", "1", "2"], ["A: x", "A: x", "A: x"]),
+    ],
+)
+def test_a_column_for_scenes_begins_them(column: str, scenes: list[object], lines: list[str]) -> None:
+    rows: list[dict[str, object]] = [{"speaker": "A", "line": "x", column: scene} for scene in scenes]
+    assert told(rows) == [lines]

@@ -1,0 +1,182 @@
+"""Scripts converted from any form that is read into any that is written.
+
+A script is parsed as it is for a dataset, and laid out anew: what the other format has no place for is lost,
+and nothing else. Several scripts go into one file where the format has room for them, or into a folder, each
+in a file of its own.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path, PurePath
+from typing import Any
+
+from scriptforge.corpus.cards import load_cards
+from scriptforge.corpus.fetch import Corpus, expect_table, fetch
+from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.sources import find_source
+from scriptforge.documents.kinds import WRITTEN, write
+from scriptforge.errors import CorpusError, UsageError, unknown_name
+from scriptforge.net.client import ProgressCallback, no_progress
+from scriptforge.options import ConvertOptions, with_fields
+from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
+from scriptforge.screenplay.script import Script
+from scriptforge.screenplay.table import parse_columns
+from scriptforge.workspace import Workspace, atomic_write
+
+_NOT_IN_FILE_NAMES = re.compile(r"[^\w .,()'-]+")
+_LONGEST_FILE_NAME = 80
+_OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
+
+
+@dataclass(frozen=True)
+class ConvertedFile:
+    """A file that was written.
+
+    Attributes:
+        path: where it is.
+        scripts: how many scripts are in it.
+        lines: how many elements.
+    """
+
+    path: Path
+    scripts: int
+    lines: int
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The outcome of a conversion.
+
+    Attributes:
+        files: all that were written.
+        format: what they are laid out in.
+        notes: as what the source was read, and what was left out, one line each.
+    """
+
+    files: tuple[ConvertedFile, ...]
+    format: str
+    notes: tuple[str, ...]
+
+
+def convert(
+    source: str | Path,
+    out: str | Path,
+    options: ConvertOptions | None = None,
+    *,
+    workspace: str | Path | None = None,
+    on_progress: ProgressCallback = no_progress,
+    **fields: Any,
+) -> Conversion:
+    """Read scripts and write them in another format.
+
+    Args:
+        source: a file or folder, a card's name, `hf:OWNER/NAME` or an https address.
+        out: the file to write, whose suffix says the format; a folder if it is one or has no such suffix.
+        options: how to read, and what to write.
+        workspace: where cards of one's own are.
+        on_progress: called while something arrives.
+        fields: fields of `ConvertOptions` to change.
+
+    Raises:
+        CorpusError: nothing can be read.
+        UsageError: the format is not known or cannot hold these scripts, or there is a file of that name.
+    """
+    options = with_fields(options or ConvertOptions(), fields)
+    path = Path(out).expanduser()
+    format, is_folder = _destination(path, options.to)
+    if not is_folder:
+        _refuse_overwriting(path, options)
+    corpus = _fetched(str(source), options, Workspace.find(workspace), on_progress)
+    parsing = Parsing()
+    scripts = _scripts(corpus, parsing)
+    if is_folder:
+        files = tuple(_write_each(scripts, path, format, options))
+    else:
+        files = tuple(_write_together([script for _, script in scripts], path, format, options))
+    if not files:
+        raise CorpusError(f"There is no script in “{source}”.", "`scriptforge inspect` shows how it is read.")
+    return Conversion(files, format, (*corpus.notes, *parsing.notes))
+
+
+def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
+    """Return the format to write, and whether the path is that of a folder."""
+    suffix = path.suffix.lower().removeprefix(".")
+    suffix = _OTHER_SUFFIXES.get(suffix, suffix)
+    if asked is not None and asked not in WRITTEN:
+        raise unknown_name("format", asked, WRITTEN)
+    is_folder = path.is_dir() or not suffix
+    format = asked or ("" if is_folder else suffix)
+    if not format:
+        raise UsageError(
+            f"{path} is a folder, and no format is named.",
+            f"Name one: --to fountain; there are {', '.join(WRITTEN)}.",
+        )
+    if format not in WRITTEN:
+        raise UsageError(
+            f"A .{format} file cannot be written.", f"Name a file with one of these: {', '.join(WRITTEN)}."
+        )
+    return format, is_folder
+
+
+def _fetched(
+    name: str, options: ConvertOptions, workspace: Workspace, on_progress: ProgressCallback
+) -> Corpus:
+    source = replace(
+        find_source(name, load_cards(workspace.cards)),
+        format=options.format,
+        columns=parse_columns(options.columns) if options.columns else None,
+        encoding=options.encoding,
+    )
+    corpus = fetch(source, on_progress)
+    if options.columns:
+        expect_table([corpus])
+    return corpus
+
+
+def _scripts(corpus: Corpus, parsing: Parsing) -> Iterator[tuple[str, Script]]:
+    """Yield the scripts of a corpus and their names; a name that is only that of a file is no title."""
+    stems = {PurePath(file.name).stem for file in corpus.files}
+    for _, group in groupby(parse(corpus, plain=False, parsing=parsing), key=attrgetter("document")):
+        rows = list(group)
+        name = rows[0].title
+        yield name, Script.from_elements("" if name in stems else name, (row.element for row in rows))
+
+
+def _write_each(
+    scripts: Iterable[tuple[str, Script]], folder: Path, format: str, options: ConvertOptions
+) -> Iterator[ConvertedFile]:
+    """Write each script into a file with its name; a second one of a name has a number."""
+    taken: Counter[str] = Counter()
+    for name, script in scripts:
+        stem = _NOT_IN_FILE_NAMES.sub("-", name).strip(" .-")[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
+        taken[stem.casefold()] += 1
+        count = taken[stem.casefold()]
+        path = folder / f"{stem if count == 1 else f'{stem} {count}'}.{format}"
+        _refuse_overwriting(path, options)
+        yield _write([script], path, format, options)
+
+
+def _write_together(
+    scripts: Sequence[Script], path: Path, format: str, options: ConvertOptions
+) -> Iterator[ConvertedFile]:
+    if len(scripts) > 1 and format in ONE_SCRIPT_FORMATS:
+        raise UsageError(
+            f"One {format} document holds one script, not {len(scripts)}.",
+            f"Name a folder for them: {path.with_suffix('')} --to {format}",
+        )
+    if scripts:
+        yield _write(scripts, path, format, options)
+
+
+def _write(scripts: Sequence[Script], path: Path, format: str, options: ConvertOptions) -> ConvertedFile:
+    atomic_write(path, write(scripts, format, options.scene_numbers))
+    return ConvertedFile(path, len(scripts), sum(1 for script in scripts for _ in script.elements))
+
+
+def _refuse_overwriting(path: Path, options: ConvertOptions) -> None:
+    if path.exists() and not options.force:
+        raise UsageError(f"There is a file {path} already.", "Replace it with --force, or name another one.")

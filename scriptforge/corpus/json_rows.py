@@ -1,0 +1,176 @@
+"""The rows of a JSON file, in all shapes in which people keep scripts.
+
+A file of lines is read as a stream; any other is one document and in memory as a whole. Knows nothing of what
+the rows mean, but where scripts stand under their titles, it has to see which part of a document is a script.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, ValuesView
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from scriptforge.errors import CorpusError
+from scriptforge.screenplay.chat_export import chats, people
+from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.table import guess_columns
+
+Row = dict[str, Any]
+
+_SPLITS = frozenset({"train", "training", "validation", "valid", "val", "dev", "test"})
+_MOST_TITLES = 4
+_LARGEST_LIST_OF_USERS = 64 << 20
+
+
+def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
+    """Yield the rows of a JSON file, in order.
+
+    Where each line is a JSON value of its own, a line is a row, and the file is read as a stream. Any other
+    file is one document and is held in memory: a list of rows, an object of columns, or an object whose only
+    list of objects are the rows. What is no object becomes one: a text under `text`, a list under `turns`.
+
+    Raises:
+        CorpusError: it is not JSON; the line is named.
+    """
+    with path.open(encoding=encoding) as file:
+        lines = (line.replace("\0", "") for line in file)
+        first = list(islice(filter(str.strip, lines), 2))
+    if path.suffix.lower() == ".jsonl" or (len(first) == 2 and _is_json(first[0])):
+        yield from _rows_of_lines(path, name, encoding)
+    else:
+        text = path.read_text(encoding).replace("\0", "")
+        document = _parse_json(text, name, first_line=1)
+        yield from chats(document, _people_beside(path)) or map(_as_row, _rows_within(document))
+
+
+def _people_beside(path: Path) -> dict[str, str]:
+    """Return the names of people that the export of a chat lists in a file of its own, as Slack's does."""
+    for listed in (path.parent / "users.json", path.parent.parent / "users.json"):
+        if listed.is_file() and listed.stat().st_size < _LARGEST_LIST_OF_USERS:
+            try:
+                return people(json.loads(listed.read_bytes()))
+            except (OSError, ValueError, RecursionError):
+                break
+    return {}
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line, strict=False)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _rows_of_lines(path: Path, name: str, encoding: str) -> Iterator[Row]:
+    with path.open(encoding=encoding) as file:
+        for number, line in enumerate(file, start=1):
+            text = line.replace("\0", "").strip().strip("\ufeff")
+            if text:
+                yield _as_row(_parse_json(text, name, number))
+
+
+def _parse_json(text: str, name: str, first_line: int) -> Any:
+    """Return what JSON from some line of a file on says; control characters in strings are let through."""
+    try:
+        return json.loads(text, strict=False)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg[0].lower()}{error.msg[1:]}".removesuffix(" starting at")
+        _refuse_json(name, first_line + error.lineno - 1, reason)
+    except RecursionError:
+        _refuse_json(name, first_line, "it is nested too deeply")
+    except ValueError:
+        _refuse_json(name, first_line, "it has a number that is too long")
+
+
+def _refuse_json(name: str, line: int, reason: str) -> NoReturn:
+    raise CorpusError(
+        f"“{name}” is not JSON in line {line:,}: {reason}.", "Correct the line, or remove it."
+    ) from None
+
+
+def _as_row(value: object) -> Row:
+    match value:
+        case dict():
+            return value
+        case list():
+            return {"turns": value}
+    return {"text": "" if value is None else str(value)}
+
+
+def _rows_within(document: object) -> list[object]:
+    """Return the rows of a document that is read whole."""
+    match document:
+        case list():
+            return document
+        case dict() if columns := _columns_within(document):
+            return [dict(zip(document, row, strict=True)) for row in zip(*columns, strict=True)]
+        case dict() if not _has_lines(document):
+            tables = [value for value in document.values() if _is_table(value)]
+            return list(tables[0]) if len(tables) == 1 else _rows_by_title(document) or [document]
+    return [document]
+
+
+def _rows_by_title(document: Mapping[str, object]) -> list[object]:
+    """Return a row for each script in an object of scripts under their titles, or under parts of titles.
+
+    Where the names are those of splits, or the rows say themselves which script they are of, all rows are
+    those of one table.
+    """
+    found = list(_titled(document, ()))
+    tables = [value for _, value in found if _is_table(value)]
+    names = {name.casefold() for titles, _ in found for name in titles}
+    if tables and (names <= _SPLITS or all(guess_columns(table[0]).document for table in tables)):
+        return [row for table in tables for row in table]
+    return [{"title": ", ".join(titles), "turns": value} for titles, value in found]
+
+
+def _titled(document: Mapping[str, object], titles: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the scripts in an object with the names that lead to them: rows, lines, or whole as text."""
+    for name, value in document.items():
+        path = (*titles, str(name))
+        if _is_table(value) and _has_lines(cast("list[Row]", value)[0]):
+            yield path, value
+        elif isinstance(value, dict) and len(path) <= _MOST_TITLES:
+            inner = next(
+                (key for key in value if _has_lines({key: value[key]}) and _is_table(value[key])), None
+            )
+            if inner is not None:
+                yield path, value[inner]
+            else:
+                yield from _titled(value, path if len(document) > 1 else titles)
+        elif _are_speeches(value.splitlines() if isinstance(value, str) else value):
+            yield path, value
+
+
+def _are_speeches(lines: object) -> bool:
+    """Return whether a list is one of lines of text, most of which are `name: text`."""
+    if not isinstance(lines, list) or len(lines) < 2 or not all(isinstance(line, str) for line in lines):
+        return False
+    return 2 * sum(": " in line for line in lines) > len(lines)
+
+
+def _columns_within(document: Mapping[str, object]) -> list[list[object]]:
+    """Return an object's values, if they all are columns of single cells and of one length; else nothing.
+
+    Some write a column as a list, and some as an object with the cells under their numbers.
+    """
+    values = (value.values() if isinstance(value, dict) else value for value in document.values())
+    columns = [list(value) for value in values if isinstance(value, list | ValuesView)]
+    lengths = set(map(len, columns))
+    are_single = not any(isinstance(cell, list | dict) for column in columns for cell in column)
+    is_whole = len(columns) == len(document) and len(lengths) == 1 and 0 not in lengths
+    return columns if is_whole and are_single else []
+
+
+def _has_lines(document: Mapping[str, object]) -> bool:
+    """Return whether the names in an object say that it is a script itself."""
+    try:
+        guess_columns(document)
+    except BrokenScript:
+        return False
+    return True
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
