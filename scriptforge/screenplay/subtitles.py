@@ -105,13 +105,14 @@ class _Style(NamedTuple):
 def recognise(head: Sequence[str]) -> Evidence:
     """Count the captions with times, and see that there is little else."""
     captions = [caption for caption in _captions(head) if caption.end >= 0]
+    is_marked = bool(head) and head[0].startswith(_SIGNATURES)
     if not captions:
-        return Evidence(0.0, "no line is the time of a caption")
+        return Evidence(float(is_marked), "it opens as subtitles do" if is_marked else "no line is a time")
     runs = list(blocks(head, ends=lambda block, blank: not blank))
     timed = sum(len(run) for run in runs if any(map(_timed, run)))
     style = _find_style(captions)
     named = sum(any(piece.speaker for piece in _pieces(each, style)) for each in captions)
-    share = 1.0 if head[0].startswith(_SIGNATURES) else timed / sum(map(len, runs))
+    share = 1.0 if is_marked else timed / sum(map(len, runs))
     unit = "captions name" if named != 1 else "captions names"
     return Evidence(share, f"{named:,} of its {len(captions):,} timed {unit} a speaker")
 

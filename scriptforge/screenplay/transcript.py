@@ -76,6 +76,9 @@ _ALMOST = 0.999
 
 _LETTERS = frozenset("qarfpd")
 _LINES_OF_A_SPEECH = 60
+_MOST_ABOVE = 8
+"""So many paragraphs above the first cue say nothing against a sure style; or as many as there are cues."""
+
 _RECURRING = 0.4
 _VERSE = 0.7
 _LONGEST_HEADER = 120
@@ -142,8 +145,11 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     parsed = list(parser(head))
     names = [speaker_key(item.element.speaker) for item in parsed if item.element.kind == "dialogue"]
     counts = Counter(names)
-    size = sum(len(item.element.text) for item in parsed)
-    understood = sum(len(item.element.text) for item in parsed if item.understood)
+    first = next((n for n, item in enumerate(parsed) if item.element.kind == "dialogue"), 0)
+    is_headed = style.most_new_names > 0 and first <= max(_MOST_ABOVE, len(names))
+    judged = parsed[first:] if is_headed else parsed
+    size = sum(len(item.element.text) for item in judged)
+    understood = sum(len(item.element.text) for item in judged if item.understood)
     cues = sum(1 for line in head if (text := line.strip()) and style.split(text))
     groups = list(blocks(head))
     paragraphs = min(len(groups), sum(map(len, groups)))
