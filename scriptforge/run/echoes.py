@@ -73,6 +73,8 @@ class RecentText:
         self._most, self._window = LENGTHS[vocabulary.level][-1], WINDOWS[vocabulary.level]
         self._ids_BC = np.full((batch_size, 2 * self._window), _APART, np.int32)
         self._matches_BC = np.zeros(self._ids_BC.shape, np.uint8)
+        self._rows_N = self._places_N = np.zeros(0, np.int64)  # where the matches are, by their length
+        self._lengths_N = np.zeros(0, np.uint8)
         self._stop = self._taken = 0
         self._said_BL = np.zeros((batch_size, _LINES), np.uint64)
         self._next_B = np.zeros(batch_size, np.int64)
@@ -100,19 +102,20 @@ class RecentText:
         self.is_text_B = ~(is_layout_B | self._is_named_B | waits_B)
         self._take_line(ids_B, is_layout_B, waits_B)
         if self._stop == self._ids_BC.shape[1]:
-            for kept_BC in (self._ids_BC, self._matches_BC):
-                kept_BC[:, : self._window] = kept_BC[:, self._window :]
-            self._stop = self._window
+            self._move_back()
         start = max(0, self._stop - self._window)
         wanted_B1 = np.where(self.is_text_B, ids_B, _NOWHERE)[:, None]
-        matches_BW = self._matches_BC[:, start : self._stop]
-        matches_BW[:, 1:] = matches_BW[:, :-1] + np.uint8(1)
-        matches_BW[:, :1] = 1
-        matches_BW *= self._ids_BC[:, start : self._stop] == wanted_B1
-        np.minimum(matches_BW, np.uint8(self._most), out=matches_BW)
-        self.matches_B = matches_BW.max(-1, initial=0)
+        equal = np.flatnonzero(self._ids_BC[:, start : self._stop] == wanted_B1)
+        rows_N, places_N = np.divmod(equal, max(1, self._stop - start))
+        places_N += start
+        lengths_N = np.minimum(self._matches_BC[rows_N, places_N - 1] + np.uint8(1), np.uint8(self._most))
+        self._matches_BC[self._rows_N, self._places_N] = 0
+        self._matches_BC[rows_N, places_N] = lengths_N
+        order_N = lengths_N.argsort(kind="stable")
+        self._rows_N, self._places_N, self._lengths_N = rows_N[order_N], places_N[order_N], lengths_N[order_N]
+        self.matches_B = np.zeros_like(self.matches_B)
+        self.matches_B[self._rows_N] = self._lengths_N
         self._ids_BC[:, self._stop] = np.where(self.is_text_B, ids_B, _APART)
-        self._matches_BC[:, self._stop] = 0
         self._stop += 1
         self._taken += 1
 
@@ -125,15 +128,19 @@ class RecentText:
         Returns:
             Rows, ids, and how long the echo would be, `(N,)` each, the longest last; an id may come often.
         """
-        start = max(0, self._stop - self._window)
-        matches_BW = self._matches_BC[:, start : max(start, self._stop - 1)]
-        flat_N = np.flatnonzero(matches_BW >= shortest - 1)
-        rows_N, places_N = np.divmod(flat_N, max(1, matches_BW.shape[1]))
-        ids_N = self._ids_BC[rows_N, places_N + start + 1]
-        lengths_N = matches_BW[rows_N, places_N] + np.uint8(1)
-        order_N = lengths_N.argsort(kind="stable")
-        order_N = order_N[ids_N[order_N] != _APART]
-        return rows_N[order_N], ids_N[order_N], lengths_N[order_N]
+        first = int(np.searchsorted(self._lengths_N, shortest - 1))
+        rows_N, lengths_N = self._rows_N[first:], self._lengths_N[first:] + np.uint8(1)
+        ids_N = self._ids_BC[rows_N, self._places_N[first:] + 1]
+        is_text_N = ids_N != _APART
+        return rows_N[is_text_N], ids_N[is_text_N], lengths_N[is_text_N]
+
+    def _move_back(self) -> None:
+        """Make room behind the window."""
+        for kept_BC in (self._ids_BC, self._matches_BC):
+            kept_BC[:, : self._window] = kept_BC[:, self._window :]
+        self._matches_BC[:, self._window :] = 0
+        self._places_N = self._places_N - self._window
+        self._stop = self._window
 
     def copy(self, row: int) -> None:
         """Let all texts be as one of them, without the steps at which nothing came in it."""
