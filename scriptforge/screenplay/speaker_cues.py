@@ -72,9 +72,10 @@ _BEHIND_NAME = re.compile(r"\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
 _SMALL_WORDS = frozenset({"of", "the", "and", "de", "da", "del", "di", "von", "van", "der", "la", "le"})
 _NOT_NAMES = frozenset({
     "yes", "no", "oh", "ah", "well", "okay", "ok", "now", "so", "and", "but", "then", "there", "this",
-    "that",
+    "that", "mr", "mrs", "ms", "dr", "st", "prof",
     "chapter", "part", "section", "figure", "table", "fig", "vol", "page", "note", "end", "fin", "the",
-    "contents", "introduction", "appendix", "references", "summary", "conclusion",
+    "contents", "introduction", "appendix",
+    "references", "summary", "conclusion",
 })  # fmt: skip
 _TAGS = frozenset({"b", "i", "u", "p", "br", "em", "li", "td", "tr", "div", "span", "strong", "pre", "code"})
 _LONGEST_HEADER = 120

@@ -160,7 +160,9 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     score = understood / max(size, 1) * min(1.0, _PARAGRAPHS_OF_A_SPEECH * len(names) / max(paragraphs, 1))
     is_list = recurring == 0 and len(names) > style.most_new_names
     if not style.most_new_names:
-        is_list = recurring < _RECURRING * len(names) or len(counts) < 2
+        said = [item.element.text for item in parsed if item.element.kind == "dialogue"]
+        sentences = sum(" " in text or text[-1] in ".!?…" for text in said)
+        is_list = recurring < _RECURRING * len(names) or len(counts) < 2 or 2 * sentences < len(said)
     if len(names) < 2 or 2 * len(names) < cues:
         score = 0.0
     elif is_list:
