@@ -1,6 +1,5 @@
 """`scriptforge inspect`: the parse of a file or folder, before anything is made of it."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,7 +59,7 @@ def inspect(
     options = InspectOptions(format=format, columns=columns, encoding=encoding)
     with input_as_file(output, [path]) as (name,), output.progress() as on_progress:
         found = inspect_corpus(name, options, Workspace.find(workspace_path), on_progress)
-    output.result(asdict(found), lambda: _drawn(found))
+    output.result(found, lambda: _drawn(found))
     for warning in found.warnings:
         output.warn(warning)
 

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -162,6 +162,11 @@ class Spinner:
 SPINNER = Spinner()
 
 
+def _as_object(instance: Any) -> dict[str, Any]:
+    """Return an instance of a data class as JSON has it; what is in it is left to whoever writes the rest."""
+    return {each.name: getattr(instance, each.name) for each in fields(instance)}
+
+
 @dataclass(frozen=True)
 class Output:
     """Print what a command has to say; on a terminal, show that it works until then.
@@ -182,13 +187,14 @@ class Output:
         """Print what the command was asked for: `data` as JSON, or what `render` returns.
 
         Args:
-            data: the JSON document; its keys keep their order.
+            data: the JSON document; its keys keep their order. Instances of data classes are objects.
             render: called only where JSON was not asked for. A string is printed as it is, or made `safe`
                 for a terminal; anything else is drawn by rich.
         """
         SPINNER.stop()
         if self.as_json:
-            sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+            json.dump(data, sys.stdout, ensure_ascii=False, indent=2, default=_as_object)
+            sys.stdout.write("\n")
             return
         rendered = render()
         if isinstance(rendered, str):

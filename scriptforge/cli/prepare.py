@@ -132,7 +132,9 @@ def prepare(
         output.note(line)
     if advice := description.advice_on_little_text():
         output.note(advice)
-    output.result(description.model_dump(mode="json"), lambda: facts(_facts(description)))
+    output.result(
+        description.model_dump(mode="json") if as_json else None, lambda: facts(_facts(description))
+    )
     for warning in description.warnings:
         output.warn(warning)
     if description.cast or description.plain:

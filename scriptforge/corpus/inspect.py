@@ -8,7 +8,7 @@ written.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, islice
+from itertools import islice
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
@@ -187,7 +187,8 @@ class Repetition:
 
 
 SAMPLE_LINES = 12
-_SHORTEST_CLOSE_NAME = 4
+_SHORTEST_CLOSE_NAME, _LONGEST_CLOSE_NAME = 4, 60
+_TIMES_AS_OFTEN = 5
 
 
 def inspect(
@@ -333,19 +334,23 @@ def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
     """Yield pairs of names one letter apart, of which one has a fifth of the other's lines or fewer.
 
     Two names one letter apart have in common what is left of them without some one letter, so that not every
-    name has to be compared with every other.
+    name has to be compared with every other. Of those who speak often that is kept, of the others looked up.
     """
-    sharing: defaultdict[str, list[int]] = defaultdict(list)
+    often: defaultdict[str, list[int]] = defaultdict(list)
+    pairs: set[tuple[int, int]] = set()
     keys = [speaker_key(member.speaker) for member in members]
-    for number, key in enumerate(keys):
-        if len(key) >= _SHORTEST_CLOSE_NAME:
-            for rest in {key, *(key[:index] + key[index + 1 :] for index in range(len(key)))}:
-                sharing[rest].append(number)
-    pairs = {pair for numbers in sharing.values() for pair in combinations(numbers, 2)}
+    for number, (key, member) in enumerate(zip(keys, members, strict=True)):  # most lines first
+        if not _SHORTEST_CLOSE_NAME <= len(key) <= _LONGEST_CLOSE_NAME:
+            continue
+        rests = {key, *(key[:index] + key[index + 1 :] for index in range(len(key)))}
+        pairs.update((other, number) for rest in rests for other in often.get(rest, ()))
+        if member.lines >= _TIMES_AS_OFTEN:
+            for rest in rests:
+                often[rest].append(number)
     for more, fewer in sorted(pairs):
-        often, seldom = members[more], members[fewer]
-        if seldom.lines * 5 <= often.lines and _may_be_a_slip(keys[more], keys[fewer]):
-            yield CloseNames(seldom.speaker, seldom.lines, often.speaker)
+        frequent, seldom = members[more], members[fewer]
+        if seldom.lines * _TIMES_AS_OFTEN <= frequent.lines and _may_be_a_slip(keys[more], keys[fewer]):
+            yield CloseNames(seldom.speaker, seldom.lines, frequent.speaker)
 
 
 def _may_be_a_slip(one: str, other: str) -> bool:

@@ -36,7 +36,8 @@ _TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLAC
 _NO_SPEAKER = re.compile(
     r"(?:(?:smash |match |jump |hard |quick |flash |time |slow )*(?:cut|dissolve|fade|wipe|iris|flip|segue)s?"
     r"|back|intercut) (?:to|in|out|up|back|between|with)(?: .*)?"
-    r"|\(?continu(?:ed|ous)\)?|\(?more\)?|the end|end credits|dissolve",
+    r"|\(?continu(?:ed|ous)\)?|\(?more\)?|the end|end credits|dissolve"
+    r"|int|ext|est|i/e|int\.?/ext|ext\.?/int|interior|exterior",
     re.IGNORECASE,
 )
 """What leads from scene to scene or page to page: often in capitals, alone on a line, but nobody's name."""

@@ -9,7 +9,7 @@ of how a script is laid out in a file.
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, wraps
@@ -184,17 +184,20 @@ class CastMember:
 
 def cast(elements: Iterable[Element]) -> list[CastMember]:
     """Count what each speaker says, whatever the spelling of the name; most lines first."""
-    spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    spellings: Counter[str] = Counter()
     words: Counter[str] = Counter()
     firsts: dict[str, int] = {}
     for number, element in enumerate(elements):
         if element.kind == "dialogue":
             key = speaker_key(element.speaker)
-            spellings[key][element.speaker] += 1
+            spellings[element.speaker] += 1
             words[key] += len(element.text.split())
             firsts.setdefault(key, number)
-    members = []
-    for key, counts in spellings.items():
-        ordered = tuple(spelling for spelling, _ in counts.most_common())
-        members.append(CastMember(ordered[0], counts.total(), words[key], firsts[key], ordered))
+    names: dict[str, list[str]] = {}
+    for spelling, _ in spellings.most_common():
+        names.setdefault(speaker_key(spelling), []).append(spelling)
+    members = [
+        CastMember(own[0], sum(spellings[name] for name in own), words[key], firsts[key], tuple(own))
+        for key, own in names.items()
+    ]
     return sorted(members, key=lambda member: (-member.lines, -member.words, member.speaker))
