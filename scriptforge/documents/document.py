@@ -14,13 +14,15 @@ from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError
 
 from scriptforge.errors import UsageError
-from scriptforge.screenplay import paragraphs
-from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay import indented, paragraphs
+from scriptforge.screenplay.format import HEAD_LINES, BrokenScript
 from scriptforge.screenplay.formats import Reading, read
 from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph
 
 LARGEST_FILE = 200 << 20
 """Bytes of a document; a long film with pictures in it has some dozens of millions."""
+
+_SCORE_OF_MARGINS = 0.5
 
 _LARGEST_MEMBER = 64 << 20
 _LARGEST_CONTENT = 400 << 20
@@ -43,6 +45,7 @@ class Document:
         lines: the text as it is laid out, without line ends; a column is a space.
         place: what the reason for a format begins with: "in a PDF of 3 pages".
         suffix: that of the files in the format of the lines, if it is known.
+        has_margins: whether the columns are those of a page, so that margins count more than other evidence.
         format: what a script in paragraphs is said to be read as; empty where that is the kind of document.
     """
 
@@ -51,6 +54,7 @@ class Document:
     lines: Sequence[str]
     place: str
     suffix: str = ""
+    has_margins: bool = False
     format: str = ""
 
     def read(self, name: str, asked: str | None = None) -> Reading:
@@ -67,7 +71,15 @@ class Document:
         if self.paragraphs and asked in (None, name):
             parsed = paragraphs.parse(self.paragraphs)
             return Reading(self.format or name, f"{place}, paragraphs say what they are.", self.title, parsed)
-        reading = read(self.lines, None if asked == name else asked, self.suffix)
+        asked = None if asked == name else asked
+        margins = (
+            indented.FORMAT.recognise(self.lines[:HEAD_LINES]) if self.has_margins and not asked else None
+        )
+        if margins and margins.score > _SCORE_OF_MARGINS:
+            reading = read(self.lines, indented.FORMAT.name)
+            reading.reason = f"{margins.reason}."
+        else:
+            reading = read(self.lines, asked, self.suffix)
         reading.reason = f"{place}, {reading.reason[0].lower()}{reading.reason[1:]}"
         reading.title = self.title or reading.title
         return reading

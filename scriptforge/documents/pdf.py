@@ -126,7 +126,7 @@ def read(path: Path, encoding: str | None) -> Document:
             lines.append("")
         lines += laid_out
     count = f"{len(pages)} page{'s' if len(pages) > 1 else ''}"
-    return Document(title, (), lines, f"in a PDF with {count} of text")
+    return Document(title, (), lines, f"in a PDF with {count} of text", has_margins=True)
 
 
 def _pages(path: Path) -> Iterator[list[_Line]]:

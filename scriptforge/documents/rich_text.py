@@ -258,4 +258,4 @@ def read(path: Path, encoding: str | None) -> Document:
     kinds = [Paragraph(kind_of(block.style), block.text) for block in reader.blocks]
     if are_told(kinds):
         return typed(reader.title, kinds, "in an RTF document")
-    return Document(reader.title, (), laid_out(reader.blocks), "in an RTF document")
+    return Document(reader.title, (), laid_out(reader.blocks), "in an RTF document", has_margins=True)

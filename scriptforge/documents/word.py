@@ -73,7 +73,7 @@ def read(path: Path, encoding: str | None) -> Document:
     title = " ".join(" ".join(titles).split())
     if are_told(kinds):
         return typed(title, kinds, "in a Word document")
-    return Document(title, (), laid_out(body), "in a Word document")
+    return Document(title, (), laid_out(body), "in a Word document", has_margins=True)
 
 
 def refuse_old(path: Path, encoding: str | None) -> Document:
