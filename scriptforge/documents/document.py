@@ -22,6 +22,7 @@ from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph
 LARGEST_FILE = 200 << 20
 """Bytes of a document; a long film with pictures in it has some dozens of millions."""
 
+_INSTALL = "Install them: pip install 'scriptforge-lm[documents]'"
 _SCORE_OF_MARGINS = 0.5
 
 _LARGEST_MEMBER = 64 << 20
@@ -194,12 +195,14 @@ def too_large(what: str) -> BrokenScript:
     return BrokenScript(f"{what}, as no script does", "Export the script alone, as text, .fountain or .fdx.")
 
 
-def missing(what: str) -> UsageError:
-    """Return the error for a library that is not installed; `what` needs it."""
-    return UsageError(
-        f"{what} needs libraries that are not installed.",
-        "Install them: pip install 'scriptforge-lm[documents]'",
-    )
+def unreadable(kind: str) -> BrokenScript:
+    """Return the error for a document that is read with a library that is not installed."""
+    return BrokenScript(f"is a {kind} document, which needs libraries that are not installed", _INSTALL)
+
+
+def unwritable(kind: str) -> UsageError:
+    """Return the error for a document that is written with a library that is not installed."""
+    return UsageError(f"Writing a {kind} document needs libraries that are not installed.", _INSTALL)
 
 
 def _check_directory(path: Path) -> None:

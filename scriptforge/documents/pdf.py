@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriptforge.documents.document import LARGEST_FILE, Document, damaged, encrypted, missing, too_large
+from scriptforge.documents.document import LARGEST_FILE, Document, damaged, encrypted, too_large, unreadable
 from scriptforge.screenplay.format import BrokenScript, is_name, is_scene_heading, is_transition
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def read(path: Path, encoding: str | None) -> Document:
     """Return the script in a PDF.
 
     Raises:
-        BrokenScript: it is encrypted, damaged, cut off, scanned or far too large.
-        UsageError: the libraries for documents are not installed.
+        BrokenScript: it is encrypted, damaged, cut off, scanned or far too large,
+            or the libraries for documents are not installed.
     """
     pages = [page for page in _pages(path) if page]
     measures = _measure(pages)
@@ -134,7 +134,7 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
     try:
         import pypdfium2
     except ImportError:
-        raise missing("Reading a PDF") from None
+        raise unreadable("PDF") from None
     size = path.stat().st_size
     if size > LARGEST_FILE:
         raise too_large(f"has more than {LARGEST_FILE >> 20} MB")

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriptforge.documents.document import missing
+from scriptforge.documents.document import unwritable
 from scriptforge.errors import UsageError
 from scriptforge.screenplay import paragraphs
 from scriptforge.screenplay.script import Script, strip_lines
@@ -99,7 +99,7 @@ def write(scripts: Sequence[Script], scene_numbers: bool = False) -> bytes:
     try:
         from reportlab.pdfgen.canvas import Canvas
     except ImportError:
-        raise missing("Writing a PDF") from None
+        raise unwritable("PDF") from None
     font = _font(letter for script in scripts for letter in _letters(script))
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=(_WIDTH, _HEIGHT), invariant=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriptforge.documents import chat_page
-from scriptforge.documents.document import Document, content_of, missing, typed
+from scriptforge.documents.document import Document, content_of, typed, unreadable
 from scriptforge.screenplay.format import (
     BrokenScript,
     is_act_heading,
@@ -153,8 +153,8 @@ def read(path: Path, encoding: str | None) -> Document:
     """Return the script on a web page.
 
     Raises:
-        BrokenScript: nobody speaks on it.
-        UsageError: the libraries for documents are not installed.
+        BrokenScript: nobody speaks on it,
+            or the libraries for documents are not installed.
     """
     document = parse(content_of(path), encoding, "on a web page")
     if not document.paragraphs and not any(each.kind == "dialogue" for each in read_lines(document.lines)):
@@ -169,7 +169,7 @@ def parse(content: bytes, encoding: str | None, place: str) -> Document:
     """Return the script on a page; `place` is what to call it, as of `Document`.
 
     Raises:
-        UsageError: the libraries for documents are not installed.
+        BrokenScript: the libraries for documents are not installed.
     """
     page = _page(content, encoding)
     if messages := chat_page.read(page):
@@ -193,7 +193,7 @@ def _page(content: bytes, encoding: str | None) -> "HtmlElement":
     try:
         from lxml import etree, html
     except ImportError:
-        raise missing("Reading a web page") from None
+        raise unreadable("HTML") from None
     try:
         text = content.decode(encoding or "utf-8-sig", errors="replace" if encoding else "strict")
         content, declared = text.encode(), "utf-8"

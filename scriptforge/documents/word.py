@@ -23,9 +23,10 @@ from scriptforge.documents.document import (
     content_of,
     damaged,
     encrypted,
-    missing,
     open_archive,
     typed,
+    unreadable,
+    unwritable,
 )
 from scriptforge.documents.laid_out import Block, laid_out
 from scriptforge.screenplay import paragraphs
@@ -62,8 +63,8 @@ def read(path: Path, encoding: str | None) -> Document:
     """Return the script in a document of Word.
 
     Raises:
-        BrokenScript: it is damaged, encrypted, or far too large.
-        UsageError: the libraries for documents are not installed.
+        BrokenScript: it is damaged, encrypted, or far too large,
+            or the libraries for documents are not installed.
     """
     document = _open(path)
     blocks = list(_blocks(document))
@@ -94,7 +95,7 @@ def _open(path: Path) -> "WordDocument":
         import docx
         from lxml.etree import LxmlError
     except ImportError:
-        raise missing("Reading a Word document") from None
+        raise unreadable("Word") from None
     with open_archive(path, "Word"):
         pass
     try:
@@ -195,7 +196,7 @@ def write(scripts: Sequence[Script]) -> bytes:
         import docx
         from docx.enum.text import WD_BREAK
     except ImportError:
-        raise missing("Writing a Word document") from None
+        raise unwritable("Word") from None
     document = docx.Document()
     styles = _set_page(document)
     for number, script in enumerate(scripts):

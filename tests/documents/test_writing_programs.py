@@ -1,5 +1,6 @@
 """The files of writing programs, in the versions that are about, and broken ones."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,22 @@ def test_what_is_broken_or_hostile_is_refused_in_one_line(
     with pytest.raises(CorpusError, match=f"^“{name}” .*{problem}") as caught:
         read(write(tmp_path, name, content))
     assert "\n" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "library"),
+    [
+        ("a.pdf", b"%PDF-1.4\n%%EOF", "pypdfium2"),
+        ("a.docx", zipped({"word/document.xml": ""}), "docx"),
+        ("a.html", "<html><p>NORA: Tea?</p></html>", "lxml"),
+    ],
+)
+def test_without_its_library_a_document_is_left_out_with_what_to_install(
+    tmp_path: Path, read: Read, monkeypatch: pytest.MonkeyPatch, name: str, content: str | bytes, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(CorpusError, match="needs libraries that are not installed") as caught:
+        read(write(tmp_path, name, content))
+    assert "scriptforge-lm[documents]" in caught.value.hint
+    write(tmp_path, "whole.fountain", tin_roof.FOUNTAIN)
+    assert len(read(tmp_path)[1]) == len(tin_roof.ELEMENTS)
