@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from scriptforge.errors import CorpusError
 
@@ -88,6 +89,7 @@ class Examination:
         size: in bytes.
         encoding: a Python codec that decodes the whole file.
         is_guess: whether the encoding is a guess from how the text would read.
+        certainty: of a guess, the share of the sample that reads well, 0 … 1.
         nuls: NUL characters in the text.
         crlfs: line ends of two characters, carriage return and line feed.
         crs: line ends of a carriage return alone.
@@ -102,12 +104,14 @@ class Examination:
     crs: int
     longest_line: int
     is_guess: bool = False
+    certainty: float = 1.0
 
     def note(self, name: str) -> str | None:
         """Return one line on what differs from plain UTF-8 with line feeds, or None."""
         oddities = []
         if self.encoding != "utf-8":
-            guess = ", a guess that --encoding NAME can correct" if self.is_guess else ""
+            sure = f", a guess, {100 * self.certainty:.0f} % sure, that --encoding NAME can correct"
+            guess = sure if self.is_guess else ""
             oddities.append(f"read as {_ENCODING_NAMES.get(self.encoding, self.encoding)}{guess}")
         if self.nuls:
             oddities.append(f"{self.nuls:,} NUL {'bytes' if self.nuls > 1 else 'byte'} removed")
@@ -148,6 +152,13 @@ def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
         raise _not_text(name, "it is damaged UTF-16 or UTF-32") from None
     except OSError as error:
         raise CorpusError(f"“{name}” cannot be read: {error.strerror}.", "Check the file.") from None
+
+
+class _Guess(NamedTuple):
+    """A codec in which a text reads best, and the share of a sample that reads well in it, 0 … 1."""
+
+    encoding: str
+    certainty: float
 
 
 class _Scan:
@@ -202,7 +213,7 @@ class _Scan:
             self._take_sample(chunk)
         self.undefined_in_cp1252 |= any(byte in chunk for byte in _UNDEFINED_IN_CP1252)
 
-    def examination(self, name: str, guess: str | None) -> Examination:
+    def examination(self, name: str, guess: "_Guess | None") -> Examination:
         """Return what all chunks together show; a guess is for a text whose encoding nothing else tells."""
         if self.decoder:
             self.decoder.decode(b"", final=True)
@@ -214,12 +225,13 @@ class _Scan:
         return Examination(
             sha256=self.sha256.hexdigest(),
             size=self.size,
-            encoding=guess or self._encoding(),
+            encoding=guess.encoding if guess else self._encoding(),
             nuls=self.nuls,
             crlfs=self.crlfs,
             crs=self.crs - self.crlfs,
             longest_line=self.longest_line,
             is_guess=guess is not None,
+            certainty=guess.certainty if guess else 1.0,
         )
 
     def _measure_lines(self, chunk: bytes) -> None:
@@ -254,7 +266,7 @@ class _Scan:
         return "latin-1" if self.undefined_in_cp1252 else "cp1252"
 
 
-def _guess(path: Path, sample: bytes) -> str | None:
+def _guess(path: Path, sample: bytes) -> _Guess | None:
     """Return the codec in which a sample of a text reads best and that decodes the whole file.
 
     None where that is Windows-1252, or where nothing reads well: most text that is neither UTF-8 nor UTF-16
@@ -269,7 +281,8 @@ def _guess(path: Path, sample: bytes) -> str | None:
     matches = charset_normalizer.from_bytes(sample, cp_isolation=_GUESSABLE)
     if any("cp1252" in match.could_be_from_charset for match in matches):
         return None
-    return next((match.encoding for match in matches if _decodes(path, match.encoding)), None)
+    guesses = (_Guess(match.encoding, 1 - match.chaos) for match in matches)
+    return next((guess for guess in guesses if _decodes(path, guess.encoding)), None)
 
 
 def _decodes(path: Path, codec: str) -> bool:

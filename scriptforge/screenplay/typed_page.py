@@ -121,10 +121,9 @@ def page_lines(
     """
     for block in blocks(lines):
         kept = [line for printed in block if (line := _without_marks(printed, running_heads))]
-        is_alone = len(kept) == 1
         opens = True
-        for line in kept:
-            if not _is_page_number(line, columns, is_alone):
+        for number, line in enumerate(kept):
+            if not (_PAGE_NUMBER.fullmatch(line.text) and _is_of_page(kept, number, columns)):
                 yield line._replace(opens=opens)
                 opens = False
 
@@ -204,7 +203,11 @@ def _is_beside(numbered: re.Match[str]) -> bool:
     return numbered["left"] is not None and not numbered["right"] and is_shot
 
 
-def _is_page_number(line: Line, columns: Collection[int], is_alone: bool) -> bool:
-    """Return whether a line is a number between blank lines, or one that is on no margin of text."""
-    is_off = bool(columns) and all(abs(line.column - column) > 1 for column in columns)
-    return (is_alone or is_off) and _PAGE_NUMBER.fullmatch(line.text) is not None
+def _is_of_page(lines: Sequence[Line], number: int, columns: Collection[int]) -> bool:
+    """Return whether a number that is a line of a paragraph is that of a page or a scene.
+
+    It is if it is all of the paragraph, is right above or below a heading, or is at no margin of text.
+    """
+    beside = [*lines[max(number - 1, 0) : number], *lines[number + 1 : number + 2]]
+    is_off = bool(columns) and all(abs(lines[number].column - column) > 1 for column in columns)
+    return not beside or is_off or any(is_scene_heading(line.text) for line in beside)

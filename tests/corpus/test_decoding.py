@@ -97,7 +97,7 @@ def test_other_text_is_read_as_what_it_reads_well_in(
 
 def test_the_note_says_what_was_guessed(tmp_path: Path) -> None:
     note = examination(tmp_path, PAGES["ru"].encode("koi8-r")).note("talk.txt")
-    assert note == "talk.txt: read as KOI8-R, a guess that --encoding NAME can correct"
+    assert note == "talk.txt: read as KOI8-R, a guess, 100 % sure, that --encoding NAME can correct"
 
 
 def test_a_guess_must_hold_to_the_end_of_the_file(tmp_path: Path) -> None:
