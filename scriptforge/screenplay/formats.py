@@ -125,7 +125,8 @@ class Reading:
     @property
     def unheard(self) -> Unheard:
         """Return the names among the first lines under which nobody was read to speak."""
-        return find_unheard(self.head, set(map(speaker_key, self._heard)))
+        head = () if self.format in _KNOWN_FOR_SURE else self.head
+        return find_unheard(head, {speaker_key(name.rstrip(".")) for name in self._heard})
 
     @property
     def nearest(self) -> str | None:

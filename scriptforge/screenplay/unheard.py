@@ -56,7 +56,7 @@ def find_unheard(lines: Sequence[str], heard: Container[str]) -> Unheard:
 
     Args:
         lines: the first ones of a text, as they stand.
-        heard: the keys of the speakers that were read.
+        heard: the keys of the speakers that were read, without full stops at the end.
     """
     names: Counter[str] = Counter()
     firsts: dict[str, str] = {}
@@ -77,7 +77,7 @@ def _name_on(line: str) -> str:
     if is_scene_heading(line) or is_act_heading(line) or is_transition(line):
         return ""
     if len(line) <= _LONGEST_CUE and is_cue_in_capitals(line):
-        return name_in_cue(line)
+        return name_in_cue(line.rstrip(".:："))
     timed = _TIMED.match(line)
     cued = _CUED.match(line, timed.end() if timed else 0)
     name = cued["name"].strip() if cued else ""

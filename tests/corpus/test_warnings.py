@@ -35,7 +35,9 @@ def test_a_text_in_which_nobody_speaks_is_warned_of(tmp_path: Path) -> None:
     assert inspect(str(path), InspectOptions(), Workspace(tmp_path)).unparsed_share == 1
 
 
-@pytest.mark.parametrize("text", [FOUNTAIN, NAME_LINES])
+@pytest.mark.parametrize(
+    "text", [FOUNTAIN, NAME_LINES, NAME_LINES.replace(": ", ":\n").replace(".\n", ".\n\n")]
+)
 def test_a_text_that_is_read_right_is_not_warned_of(tmp_path: Path, text: str) -> None:
     assert warnings(written(tmp_path, text)) == ()
 
