@@ -53,7 +53,7 @@ _STAMP = re.compile(rf"(?:\[{_TIME}(?: ?[AaPp]\.?[Mm]\.?)?\]|\({_TIME}\)|\d{{1,2
 _NICKNAME = re.compile(r"<[@+ ]?([^<>\s]{1,40})>\s+(?=\S)")
 _TIME_OF_DAY = re.compile(r"\d[:：]\s?[0-5]\d(?!\d)")
 _PLACE = re.compile(r"(\[)?(?:setting|location|scene|cut to)\s?:(?P<place>.+?)(?(1)\]\.?)", re.IGNORECASE)
-_SCENE_DATA = frozenset({
+SCENE_DATA = frozenset({
     "time", "time of day", "date", "day", "character", "characters", "cast", "present", "place", "props",
     "weather", "season", "episode", "duration", "location", "setting",
 })  # fmt: skip
@@ -122,7 +122,7 @@ def _parse_cued(line: str) -> Parsed | None:
     if not cue or _TIME_OF_DAY.match(line, cue.end() - 2):
         return None
     name, asides, text = cue["name"].strip(), cue["asides"], line[cue.end() :]
-    if is_label(name) or (name.casefold() in _SCENE_DATA and text.rstrip()[-1:] not in ".!?"):
+    if is_label(name) or (name.casefold() in SCENE_DATA and text.rstrip()[-1:] not in ".!?"):
         return Parsed(Element("action", line))
     if not is_name(name):
         return None

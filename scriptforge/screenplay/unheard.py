@@ -18,6 +18,7 @@ from scriptforge.screenplay.format import (
     is_transition,
     name_in_cue,
 )
+from scriptforge.screenplay.name_line import SCENE_DATA
 from scriptforge.screenplay.script import remembered, speaker_key
 
 _LONGEST_CUE = 60
@@ -81,4 +82,4 @@ def _name_on(line: str) -> str:
     timed = _TIMED.match(line)
     cued = _CUED.match(line, timed.end() if timed else 0)
     name = cued["name"].strip() if cued else ""
-    return name if is_name(name) else ""
+    return name if is_name(name) and name.casefold() not in SCENE_DATA else ""
