@@ -28,7 +28,7 @@ DEFAULT_MINUTES = 3.0
 DEFAULT_LINES = 20
 """How many lines a text has where neither lines, turns nor length were asked for."""
 
-DEFAULT_VOICE, DEFAULT_VOICE_UNTOLD = 0.5, 1.5
+DEFAULT_VOICE, DEFAULT_VOICE_UNTOLD = 0.4, 1.5
 """How much voices are strengthened where it was not asked for; the second if a model is not told who speaks.
 
 Trained for some minutes, models are then recognised about as often as people.
@@ -299,7 +299,7 @@ class GenerateOptions:
     stage_directions: bool = True
     voice: float | None = None
     voices: Mapping[str, float] = field(default_factory=dict)
-    temperature: float = 0.8
+    temperature: float = 0.9
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.05

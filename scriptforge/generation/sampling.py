@@ -5,13 +5,14 @@ token by setting its score to minus infinity, and never forbids the last one lef
 filters see only those tokens that they could keep. For so little work NumPy is faster than PyTorch. The
 module knows nothing of models, and of tokens only which are text.
 
-Temperature and filters decide which word comes, whether the line ends and who speaks then. Whether anybody
-does is drawn as the model says: a heading opens one line in a hundred, and in a draw from what is likely it
-would never come.
+Temperature and filters decide which word comes. Whether the line ends then, and who speaks next, is drawn as
+the model says: a cold draw would make lines short, let the busiest speak still more, and leave out headings,
+which open one line in a hundred. Only min-p is heeded. A line's end must be as likely as it asks of a word,
+so that none ends after half a sentence; and a speaker as likely as it asks, beside the likeliest one, so that
+a page is not full of people who speak once.
 
 Shape letters: B sequences of the batch, L layout tokens, V vocabulary, N tokens looked at, K the best of
-them, R numbers drawn ahead, n-grams or rows looked at, U unspoken tokens, W remembered tokens, n tokens in an
-n-gram, T steps.
+them, R numbers drawn ahead, n-grams or rows looked at, W remembered tokens, n tokens in an n-gram, T steps.
 """
 
 import math
@@ -256,7 +257,7 @@ class Sampler:
         self.rng = BatchRNG(seeds)
         self._is_text_V = is_text_V.numpy()
         self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
-        self._unspoken_U = np.array(unspoken, np.int64)
+        self._is_unspoken_L = np.isin(np.arange(self._layout_size), unspoken)
         self._filters = _filters(options)
         self._echoes = echoes
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
@@ -282,14 +283,10 @@ class Sampler:
         if self._options.temperature < _COLDEST:
             ids_B = scores_BV.argmax(-1)
         else:
-            least_B1 = _least(scores_BV, self._options)
             roll_B1, layout_roll_B1 = self.rng.uniform()
-            ids_B = (
-                self._pick(scores_BV, roll_B1)
-                if least_B1 is None
-                else self._pick_above(least_B1, scores_BV, roll_B1)
-            )
-            self._pick_unspoken(ids_B, scores_BV, layout_roll_B1)
+            ids_B = self._pick_text(scores_BV, roll_B1)
+            if self._layout_size:
+                self._put_layout(ids_B, scores_BV, layout_roll_B1)
         return torch.from_numpy(ids_B)
 
     def rollback(self) -> None:
@@ -321,6 +318,28 @@ class Sampler:
             if self._echoes:
                 self._echoes[number].copy(row)
 
+    def _put_layout(self, ids_B: NDArray[np.int64], scores_BV: Scores, roll_B1: Scores) -> None:
+        """Draw whether layout comes and not text, and which, and put it in the place of the text drawn."""
+        weights_BV = np.exp(scores_BV - scores_BV.max(-1, keepdims=True))
+        layout_BL = weights_BV[:, : self._layout_size]
+        is_rare_BL = layout_BL < self._options.min_p * layout_BL.max(-1, keepdims=True)
+        reached_BL = np.where(is_rare_BL & ~self._is_unspoken_L, 0, layout_BL).cumsum(-1, dtype=np.float64)
+        text_BV = weights_BV[:, self._layout_size :]
+        sum_B1 = reached_BL[:, -1:] + text_BV.sum(-1, keepdims=True, dtype=np.float64)
+        places_B = (reached_BL <= roll_B1 * sum_B1).sum(-1)
+        is_likely_B = reached_BL[:, -1] >= self._options.min_p * text_BV.max(-1, initial=0)
+        np.copyto(ids_B, places_B, where=(places_B < self._layout_size) & is_likely_B)
+
+    def _pick_text(self, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
+        """Draw among text; where none may come, an id that does not matter."""
+        text_BV = scores_BV.copy()
+        text_BV[:, : self._layout_size] = -np.inf
+        text_BV[np.isneginf(text_BV.max(-1)), -1] = 0
+        least_B1 = _least(text_BV, self._options)
+        if least_B1 is None:
+            return self._pick(text_BV, roll_B1)
+        return self._pick_above(least_B1, text_BV, roll_B1)
+
     def _pick_above(self, least_B1: Scores, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
         """Draw among the tokens whose scores are not below a least one; no filter would keep the others."""
         kept_BV = scores_BV >= least_B1
@@ -343,25 +362,6 @@ class Sampler:
         for apply in self._filters:
             scores_BN = apply(scores_BN)
         return _inverted(scores_BN, roll_B1)
-
-    def _pick_unspoken(self, ids_B: NDArray[np.int64], scores_BV: Scores, roll_B1: Scores) -> None:
-        """Where layout was drawn, draw as the model says whether it is unspoken: overwrite its id."""
-        rows = np.flatnonzero(ids_B < self._layout_size)
-        if not (rows.size and self._unspoken_U.size):
-            return
-        scores_RL = scores_BV[rows, : self._layout_size]
-        others_RL = scores_RL.copy()
-        others_RL[:, self._unspoken_U] = -np.inf
-        best_R1 = scores_RL.max(-1, keepdims=True)
-        reached_RU = np.exp(scores_RL[:, self._unspoken_U] - best_R1).cumsum(-1, dtype=np.float64)
-        total_R1 = reached_RU[:, -1:] + np.exp(others_RL - best_R1).sum(-1, keepdims=True)
-        places_R = (reached_RU <= roll_B1[rows] * total_R1).sum(-1)
-        is_unspoken_R = places_R < self._unspoken_U.size
-        was_unspoken_R = np.isin(ids_B[rows], self._unspoken_U)
-        ids_B[rows[is_unspoken_R]] = self._unspoken_U[places_R[is_unspoken_R]]
-        again = was_unspoken_R & ~is_unspoken_R
-        if again.any():
-            ids_B[rows[again]] = self._pick(others_RL[again], roll_B1[rows[again]])
 
     def _discourage_repetition(self, scores_BV: Scores) -> Scores:
         if self._options.repetition_penalty != 1:

@@ -154,10 +154,12 @@ def test_lines_are_read_once_more_without_the_last_ones(
     write(generation)
     state = state_of(generation, tmp_path / "s.safetensors")
     ids = ids_of(state)
-    openings = [
-        place for place, id_ in enumerate(ids) if not vocabulary.is_text[id_] and id_ != vocabulary.says
+    ends_of_lines = [
+        place
+        for place, (before, id_) in enumerate(pairwise([vocabulary.end, *ids]))
+        if vocabulary.is_text[before] and not vocabulary.is_text[id_] and id_ != vocabulary.says
     ]
-    for number, end in enumerate([*openings[-LINES_LEFT_OUT:], len(ids)]):
+    for number, end in enumerate([*ends_of_lines[-LINES_LEFT_OUT:], len(ids)]):
         with torch.no_grad():
             _, expected = model(torch.tensor([ids[:end]]), model.initial_state(1))
         for part, tensor in enumerate(expected):
@@ -169,7 +171,7 @@ def test_fewer_phrases_come_back(vocabulary_of: Callable[[Level], Vocabulary], m
     model = make(vocabulary)
     repeated = []
     for best_of in (1, 8):
-        texts = generate(model, vocabulary, replace(WILD, lines=20, count=4, best_of=best_of))
+        texts = generate(model, vocabulary, replace(WILD, lines=40, count=8, best_of=best_of))
         said = [[phrase for line in text.elements for phrase in phrases(line.text)] for text in texts]
         repeated.append(sum(len(each) - len(set(each)) for each in said))
     assert repeated[1] < 0.8 * repeated[0]

@@ -113,7 +113,7 @@ def test_the_last_word_of_a_prime_is_whole(vocabulary: Vocabulary, untrained_mod
     request = replace(WILD, prime=prime, lines=1, count=5)
     word = prime.split()[-1]
     for text in generate(model, vocabulary, request):
-        assert re.search(rf"\b{word}\b", text.text), text.text
+        assert re.search(rf"\b{word}(?![^\W_])", text.text), text.text
     if joining:
         went_on = generate(model, vocabulary, replace(request, prime_open=True))
         assert any(not re.search(rf"\b{word}\b", text.text) for text in went_on)

@@ -153,27 +153,29 @@ def test_draws_come_as_often_as_the_model_says() -> None:
     assert chi_squared < 18.5  # 1 in 1,000 for four degrees of freedom
 
 
-def test_whether_anybody_speaks_is_as_the_model_says_however_cold_the_draw() -> None:
-    end, heading, jerry, elaine, word = 0.01, 0.04, 0.5, 0.3, 0.15
-    logits_BV = torch.tensor([[end, heading, jerry, elaine, word]]).log().repeat(200, 1)
-    is_text_V = torch.tensor([False, False, False, False, True])
+def counted(options: GenerateOptions, probabilities: list[float], layout: int) -> Counter[int]:
+    """How often each token is drawn in 40,000 draws; the first ones are layout, the very first unspoken."""
+    logits_BV = torch.tensor([probabilities]).log().repeat(200, 1)
+    is_text_V = torch.arange(len(probabilities)) >= layout
+    sampler = Sampler(options, range(200), is_text_V, [0])
+    nothing_BV = torch.zeros(200, len(probabilities), dtype=torch.bool)
+    return Counter(id_ for _ in range(200) for id_ in sampler.draw(logits_BV, nothing_BV).tolist())
+
+
+def test_lines_end_and_speakers_change_as_the_model_says_however_cold_the_draw() -> None:
+    heading, jerry, elaine, extra, likely, unlikely = 0.02, 0.28, 0.18, 0.02, 0.3, 0.2
     options = GenerateOptions(temperature=0.5, min_p=0.2)
-    sampler = Sampler(options, range(200), is_text_V, [1])
-    nothing_BV = torch.zeros(200, 5, dtype=torch.bool)
-    counts = Counter(id_ for _ in range(200) for id_ in sampler.draw(logits_BV, nothing_BV).tolist())
-    lines = counts[1] + counts[2] + counts[3]
-    assert counts[0] == 0
-    assert counts[1] / lines == pytest.approx(heading / (1 - word), abs=0.005)
-    assert counts[2] / (counts[2] + counts[3]) == pytest.approx(jerry**2 / (jerry**2 + elaine**2), abs=0.01)
+    counts = counted(options, [heading, jerry, elaine, extra, likely, unlikely], 4)
+    for id_, expected in enumerate((heading, jerry, elaine, 0)):
+        assert counts[id_] / 40_000 == pytest.approx(expected / (1 - extra), abs=0.01)
+    assert counts[3] == 0
+    assert counts[5] / (counts[4] + counts[5]) == pytest.approx(0.2**2 / (0.3**2 + 0.2**2), abs=0.01)
 
 
-def test_a_kind_that_was_likely_gives_way_to_a_cue_as_often_as_the_model_says() -> None:
-    sampler = Sampler(GenerateOptions(temperature=0.1), range(300), torch.tensor([False] * 3), [0])
-    logits_BV = torch.tensor([[0.6, 0.3, 0.1]]).log().repeat(300, 1)
-    nothing_BV = torch.zeros(300, 3, dtype=torch.bool)
-    counts = Counter(id_ for _ in range(60) for id_ in sampler.draw(logits_BV, nothing_BV).tolist())
-    assert counts[0] / counts.total() == pytest.approx(0.6, abs=0.02)
-    assert counts[2] == 0  # who speaks is drawn as cold as ever
+@pytest.mark.parametrize(("end", "comes"), [(0.02, False), (0.05, True)])
+def test_no_line_ends_where_that_is_less_likely_than_min_p_asks(end: float, comes: bool) -> None:
+    counts = counted(GenerateOptions(min_p=0.05), [end / 2, end / 2, 0.6, 0.4 - end], 2)
+    assert (counts[0] > 0) == (counts[1] > 0) == comes
 
 
 def test_temperature_zero_is_the_likeliest() -> None:
