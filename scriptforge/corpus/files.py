@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 _ROWS_AT_ONCE = 1024
+_ROWS_TO_JUDGE_BY = 100
 _LONGEST_LINE = 1 << 16
 """Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
 
@@ -301,10 +302,13 @@ def _csv_options(path: Path, name: str, encoding: str) -> Row:
         )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)
     with _long_cells(), path.open(encoding=encoding, newline="") as file:
-        names = _unique(next(filter(any, csv.reader(file, delimiter=delimiter, skipinitialspace=True)), []))
+        rows = filter(any, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
+        first, *more = [*islice(rows, _ROWS_TO_JUDGE_BY)] or [[]]
+    is_headed = not _is_pair_of_speech(first, more)
+    names = _unique(first) if is_headed else ["speaker", "line"]
     return {
         "sep": delimiter,
-        "header": 0,
+        "header": 0 if is_headed else None,
         "column_names": names,
         "index_col": False,
         "keep_default_na": False,
@@ -312,6 +316,12 @@ def _csv_options(path: Path, name: str, encoding: str) -> Row:
         "encoding": encoding,
         "features": Features({name: Value("string") for name in names}),
     }
+
+
+def _is_pair_of_speech(first: list[str], more: list[list[str]]) -> bool:
+    """Return whether the first row of a table names no columns, but who speaks and what is said."""
+    speakers = [row[0] for row in more if row]
+    return len(first) == 2 and len(speakers) > 1 and first[0] in speakers and " " in first[1].strip()
 
 
 def _unique(header: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ the rows mean, but where scripts stand under their titles, it has to see which p
 """
 
 import json
-from collections.abc import Iterator, Mapping, ValuesView
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -102,13 +102,22 @@ def _rows_within(document: object) -> list[object]:
     """Return the rows of a document that is read whole."""
     match document:
         case list():
-            return document
+            return _pairs(document) or document
         case dict() if columns := _columns_within(document):
             return [dict(zip(document, row, strict=True)) for row in zip(*columns, strict=True)]
         case dict() if not _has_lines(document):
             tables = [value for value in document.values() if _is_table(value)]
             return list(tables[0]) if len(tables) == 1 else _rows_by_title(document) or [document]
     return [document]
+
+
+def _pairs(document: Sequence[object]) -> list[object]:
+    """Return rows for a list of pairs, a name and a line each, where names come again; else nothing."""
+    pairs = [each for each in document if isinstance(each, list) and len(each) == 2]
+    are_texts = len(pairs) == len(document) and all(isinstance(cell, str) for pair in pairs for cell in pair)
+    if not are_texts or len({name for name, _ in pairs}) * 2 > len(pairs):
+        return []
+    return [{"speaker": name, "line": line} for name, line in pairs]
 
 
 def _rows_by_title(document: Mapping[str, object]) -> list[object]:

@@ -34,6 +34,10 @@ LONGEST_TEXT = 10_000
 _ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it."
 _EXAMPLES = 6
 _FILES_SHOWN = 3
+_WAYS_OUT = re.compile(r" (?=Name its format|Say what its columns)")
+_WAYS_OUT_OF_TABLES = (
+    "Say what its columns hold, --columns speaker=COLUMN,line=COLUMN, or take the text as it stands: --plain"
+)
 _PART = re.compile(rf".{{1,{LONGEST_TEXT}}}(?:\s|$)|.{{{LONGEST_TEXT}}}", re.DOTALL)
 
 
@@ -102,9 +106,8 @@ class Parsing:
         shown = next(iter(self.misread.values()), None)
         if self.silent and not self.speeches:
             looks = f" {_looks(shown)}" if shown else ""
-            return [
-                f"Nobody speaks in “{name}”: it was read as {self.text_format}.{looks} {_ways_out(shown)}"
-            ]
+            ways_out = _WAYS_OUT_OF_TABLES if set(self.files) == {"table"} else _ways_out(shown)
+            return [f"Nobody speaks in “{name}”: it was read as {self.text_format}.{looks} {ways_out}"]
         found = []
         if self.silent:
             found.append(f"Nobody speaks in {_counted(self.silent)}, which became action. {_ways_out(shown)}")
@@ -158,6 +161,12 @@ def _ways_out(misread: Misread | None) -> str:
     nearest = misread.nearest if misread else None
     name = f"{nearest}, which is the nearest" if nearest else "NAME"
     return f"Name its format, --format {name}, or take the text as it stands: --plain"
+
+
+def split_warning(warning: str) -> tuple[str, str]:
+    """Split a warning into what is wrong and what to do about it."""
+    wrong, what_to_do = _WAYS_OUT.split(warning, 1)
+    return wrong, what_to_do
 
 
 def _counted(files: list[str]) -> str:
@@ -225,7 +234,7 @@ def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: i
                 yield ScriptRow(first + number, title, kind, speaker, text, characters, source.name)
             if not parsing.sizes[number]:
                 parsing.sizes.pop()
-        if not plain and parsing.rows and not parsing.speeches:
+        if not plain and not parsing.speeches:
             parsing.silent.append(file.name)
     except CorpusError as problem:
         raise _naming(file.name, problem) from problem

@@ -22,7 +22,7 @@ from typing import Any
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
 from scriptforge.corpus.options import TokenPlan, default_min_count, divide, settle
-from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.parse import Parsing, parse, split_warning
 from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
@@ -124,8 +124,7 @@ def prepare_corpora(
         write_rows(draft.scripts, report_rows(_parse_all(parsings, plan, whole), on_progress, "Reading"))
         warnings = [line for corpus, parsing in parsings for line in parsing.warnings(corpus.name)]
         if warnings and options.strict:
-            message, hint = warnings[0].split(" Name its format", 1)
-            raise CorpusError(message, f"Name its format{hint}")
+            raise CorpusError(*split_warning(warnings[0]))
         text = ParsedText(
             path=draft.scripts,
             weights={corpus.name: corpus.source.weight for corpus in corpora},

@@ -30,9 +30,12 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_WIDE = frozenset({"utf-16", "utf-32", "utf-16-le", "utf-16-be"})
 _ENCODING_NAMES = {
     "utf-8-sig": "UTF-8 with a byte-order mark",
     "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16 without a byte-order mark",
+    "utf-16-be": "UTF-16 without a byte-order mark",
     "utf-32": "UTF-32",
     "cp1252": "Windows-1252",
     "latin-1": "Latin-1",
@@ -134,7 +137,7 @@ def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
         with path.open("rb") as file:
             head = file.read(_HEAD)
         _refuse_signature(head, name)
-        marked = next((codec for mark, codec in _MARKS.items() if head.startswith(mark)), None)
+        marked = next((codec for mark, codec in _MARKS.items() if head.startswith(mark)), _unmarked(head))
         if encoding:
             encoding = codecs.lookup(encoding).name
             encoding = marked if (encoding, marked) == ("utf-8", "utf-8-sig") else encoding
@@ -172,7 +175,7 @@ class _Scan:
     """
 
     def __init__(self, named: str | None, marked: str | None, declared: str | None) -> None:
-        self.certain = named or (marked if marked in ("utf-16", "utf-32") else None)
+        self.certain = named or (marked if marked in _WIDE else None)
         self.decoder = codecs.getincrementaldecoder(self.certain)() if self.certain else None
         self.marked = marked
         self.declared = declared
@@ -283,6 +286,16 @@ def _guess(path: Path, sample: bytes) -> _Guess | None:
         return None
     guesses = (_Guess(match.encoding, 1 - match.chaos) for match in matches)
     return next((guess for guess in guesses if _decodes(path, guess.encoding)), None)
+
+
+def _unmarked(head: bytes) -> str | None:
+    """Return the codec of text in UTF-16 without a byte-order mark: every other byte of Latin text is NUL."""
+    low, high = head[::2], head[1::2]
+    if len(high) < _LEAST_EVIDENCE:
+        return None
+    if 2 * high.count(0) > len(high) and not low.count(0):
+        return "utf-16-le"
+    return "utf-16-be" if 2 * low.count(0) > len(low) and not high.count(0) else None
 
 
 def _decodes(path: Path, codec: str) -> bool:

@@ -19,8 +19,12 @@ _SCENE_HEADING = re.compile(
     r"(?:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.?\s|(?i:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.|(?:INTERIOR|EXTERIOR)\b"
 )
 _ACT_HEADING = re.compile(
-    r"(?:ACT|SCENE|Act|Scene)\s+(?:[IVXLC]+|\d{1,3}|(?i:one|two|three|four|five|six|seven|eight|nine|ten))"
-    r"(?:\s*[.:,;(–—-].*)?|(?:PROLOGUE|EPILOGUE|TEASER|COLD OPEN)\b[.:]?",
+    r"(?:ACT|SCENE|Act|Scene|ACTE|SC[ÈE]NE|ACTO|ESCENA|ATTO|SCENA|AKT|SZENE)\s+"
+    r"(?:[IVXLC]+|\d{1,3}|(?i:one|two|three|four|five|six|seven|eight|nine|ten"
+    r"|premi[eè]re?|primer[oa]?|prim[oa]))(?:\s*[.:,;(–—-].*)?"
+    r"|(?i:first|second|third|fourth|fifth)\s(?:ACT|Act|SCENE|Scene)\.?"
+    r"|(?i:(?:erst|zweit|dritt|viert|fünft)er?)\s(?:AKT|Akt|AUFZUG|Aufzug|SZENE|Szene)\.?"
+    r"|(?:PROLOGUE|EPILOGUE|TEASER|COLD OPEN)\b[.:]?",
     re.DOTALL,
 )
 _LABEL = re.compile(

@@ -44,7 +44,7 @@ MARKS: dict[Kind, str] = {"action": "!", "heading": ".", "transition": ">", "dia
 _KINDS_BY_MARK = {mark: kind for kind, mark in MARKS.items()}
 _ASIDE = r"(?:\([^()]{1,200}\)|\[[^\[\]]{1,200}\]|（[^（）]{1,200}）)"
 _CUE = re.compile(
-    rf"(?P<name>[^:：()\[\]（）]{{1,60}})(?P<asides>(?:{_ASIDE}\s?){{0,3}}|\(cont['’]?d?)\s?[:：](?!//|\\)(?=.)",
+    rf"(?P<name>[^:：()\[\]（）]{{1,60}})(?P<asides>(?:{_ASIDE}\s?){{0,3}}|\(cont['’]?d?)\s?[:：](?!//|\\|(?<=\d:)\d)(?=.)",
     re.IGNORECASE,
 )
 _FORCED_CUE = re.compile(r"([^:：]+)[:：](?=.)")
@@ -144,11 +144,13 @@ def recognise(head: Sequence[str]) -> Evidence:
     cues = [element.speaker for element, _ in parsed if element.kind == "dialogue"]
     if not cues:
         return Evidence(0.0, "no line is `name: text`")
-    if len(cues) >= _FEWEST_CUES_OF_A_LIST and len(set(map(speaker_key, cues))) == len(cues):
+    known = sum(item.understood for item in parsed)
+    is_likely_list = len(cues) >= _FEWEST_CUES_OF_A_LIST or 2 * known < len(parsed)
+    if is_likely_list and len(set(map(speaker_key, cues))) == len(cues):
         return Evidence(_SCORE_OF_A_LIST, "its lines are `name: text`, but no name opens two of them")
     unit = "lines are" if len(lines) == sum(map(bool, map(str.strip, head))) else "paragraphs open with"
     reason = f"{percentage(len(cues), len(lines))} of {len(lines):,} {unit} {_looks(lines, cues)}"
-    return Evidence(sum(item.understood for item in parsed) / len(parsed), reason)
+    return Evidence(known / len(parsed), reason)
 
 
 def _looks(lines: Sequence[str], cues: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ Prose is text of no known layout: every block is an action.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from scriptforge.screenplay.format import (
@@ -26,9 +27,15 @@ from scriptforge.screenplay.format import (
     peek,
     percentage,
 )
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import Element, speaker_key
 
 _STAGE_DIRECTION = re.compile(r"(?:Re-?)?[Ee](?:nter|xit|xeunt)\b|(?:Alarum|Flourish|Sennet)s?\b")
+_ITEM = re.compile(r"\s*(?:[-*•·]|\d{1,3}[.)])\s")
+_FEWEST_CUES_OF_A_LIST = 4
+_SCORE_OF_A_LIST = 0.1
+_NOTHING_ELSE = 0.9
+"""Of a text of which speeches are at least this share, each may be of somebody else."""
+
 _SCORE_TO_BEAT = 0.2
 """A layout that explains a smaller share of a text is not its layout."""
 
@@ -36,10 +43,15 @@ _SCORE_TO_BEAT = 0.2
 def recognise_shakespeare(head: Sequence[str]) -> Evidence:
     """Count the paragraphs that open with a name on a line of its own."""
     paragraphs = list(_paragraphs(head, _cues_are_within_blocks(head)))
-    speeches = [paragraph for paragraph in paragraphs if _is_speech(paragraph)]
+    speeches = [each for each in paragraphs if _is_speech(each) and not _is_listed(each)]
+    score = sum(map(len, speeches)) / max(sum(map(len, paragraphs)), 1)
+    names = Counter(speaker_key(speech[0].strip()) for speech in speeches)
+    most = _NOTHING_ELSE if len(names) >= _FEWEST_CUES_OF_A_LIST else 0.5
+    if names and max(names.values()) == 1 and score < most:
+        return Evidence(_SCORE_OF_A_LIST, "some paragraphs open with `NAME:`, but no name opens two")
     share = percentage(len(speeches), len(paragraphs))
     reason = f"{share} of {len(paragraphs):,} paragraphs open with `NAME:`"
-    return Evidence(sum(map(len, speeches)) / max(sum(map(len, paragraphs)), 1), reason)
+    return Evidence(score, reason)
 
 
 def parse_shakespeare(lines: Iterable[str]) -> Iterator[Parsed]:
@@ -76,6 +88,13 @@ def _is_cue(line: str) -> bool:
 
 def _is_speech(paragraph: Sequence[str]) -> bool:
     return len(paragraph) > 1 and _is_cue(paragraph[0])
+
+
+def _is_listed(speech: Sequence[str]) -> bool:
+    """Return whether what is below `name:` is a list, or a block of code or settings."""
+    cue, *below = speech
+    is_small = cue.strip()[0].islower() and all(map(str.isspace, (line[0] for line in below)))
+    return is_small or 2 * sum(_ITEM.match(line) is not None for line in below) > len(below)
 
 
 def _parse_other(paragraph: Sequence[str]) -> Parsed:

@@ -5,6 +5,8 @@ r"""How transcripts and printed plays name who speaks, other than by `name: text
     NORA. text              a full stop behind a name in capitals, as in Gutenberg's plays
     NORA<TAB>text           a tab
     NORA — texte            a dash
+    [Nora] text             brackets, perhaps behind a hyphen
+    花子「text」              quotation marks, as in Japanese scripts
     >> NORA: text           the arrows of live captions
     <nora> text             the brackets of chats
     Q. text                 question and answer, as in court
@@ -24,6 +26,7 @@ from scriptforge.screenplay.format import is_act_heading, is_in_capitals, is_lab
 from scriptforge.screenplay.time_stamps import (
     CLOCK,
     is_log_level,
+    is_of_system_log,
     is_stamp,
     stamp_before,
     without_stamp_behind,
@@ -33,17 +36,18 @@ _ASIDE = r"(?:\([^()\n]{1,120}\)|\[[^\[\]\n]{1,120}\])"
 _ASIDE_FIRST = re.compile(rf"({_ASIDE})[.:]\s+")
 _LEADING = re.compile(r"(?:[:;*#]{1,3}\s*(?=''')|[#>]{1,4}\s+)(?=\*|_|''|<)")
 _OPENING = re.compile(r"\*{1,3}|_{1,3}|'{2,5}|<(?P<tag>b|strong|i|em|u)>", re.IGNORECASE)
+_TOGETHER = re.compile(r"('''|\*\*|</b>)\s(and|&)\s(?:'''|\*\*|<b>)")
 _BEHIND_MARK = re.compile(
     rf"\s*(?P<asides>(?:{_ASIDE}\s*){{0,3}})(?P<separator>[:：.]|\s?[—–]|\s-{{1,2}}(?=\s)|--)?\s*(?P<text>.*)"
 )
 _CAPITAL_NAME = re.compile(
-    r"(?P<name>(?:(?:MR|MRS|MS|DR|ST|MM|MME|MLLE|M|CAPT|LT|SGT|PROF|REV|HON|COL|GEN)\.\s)?"
+    r"(?P<name>(?i:The\s(?=[A-Z]{3})|(?:MR|MRS|MS|DR|ST|MM|MME|MLLE|M|CAPT|LT|SGT|PROF|REV|HON|COL|GEN)\.\s)?"
     r"[^\W_][^.:\[\](){}\t—]{0,39}?)"
-    rf"\s?(?P<asides>(?:,?\s?{_ASIDE}\s?)?)\.(?:\s?(?:—|–|--?)?\s*(?P<text>\S.*)|$)"
+    rf"\s?(?P<asides>(?:,?\s?{_ASIDE}\s?|,\s_[^_\n]{{1,120}}_)?)\.(?:\s?(?:—|–|--?)?\s*(?P<text>\S.*)|$)"
 )
 _TITLE_NAME = re.compile(
-    r"(?P<name>[^\W\d_][\w’'-]{1,19}(?: [^\W\d_][\w’'-]{1,19})?)\.(?:\s|(?=—|--))"
-    r"(?P<asides>)(?:—|–|--?)?\s*(?P<text>\S.*)"
+    r"(?P<name>[^\W\d_][\w’'-]{1,19}(?: [^\W\d_][\w’'-]{1,19})?)"
+    r"(?P<asides>(?:\s\([^\W\d][^()\d\n]{1,119}\))?)\.(?:\s|(?=—|--))(?:—|–|--?)?\s*(?P<text>\S.*)"
 )
 _TABBED = re.compile(
     rf"(?P<name>[^\t:]{{1,40}}?)\s*(?P<asides>{_ASIDE}?)\s?[:.]?\t+(?:[\d:.,]{{4,12}}\t+)?\s*(?P<text>[^\t]+)"
@@ -66,9 +70,17 @@ _QUESTION = re.compile(
     r"(?:\d{1,2}\s+)?(?P<name>[QARFPD])(?:[.:)]\s*|\s{2,}|\t\s*|\.?\s[-–—]\s)(?P<text>\S.*)"
 )
 _DIGIT = re.compile(r"\d")
+_BRACKETED = re.compile(r"(?:[-–—]\s?)?\[(?P<name>[^\[\]]{1,40})\](?P<asides>):?\s+(?P<text>\S.*)")
+_QUOTED = re.compile(
+    r"(?P<name>[^\s「」『』（）()]{1,20})(?P<asides>(?:（[^（）]{1,60}）)?)(?:「(?P<text>[^「」]+)」?)"
+)
 _IN_BRACKETS = re.compile(r"\[(?P<name>[^\[\]]{1,40})\]")
 _NUMBERED = re.compile(r"#\d{4}$")
 _BEHIND_NAME = re.compile(r"\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
+_IN_SMALL_LETTERS = re.compile(
+    r"^(?:The|(?:Mr|Mrs|Ms|Dr|Capt|Prof|Rev)\.?)\s|\s(?:and|et|und|of|pro tempore)\b"
+)
+"""What is not in capitals though a name is, as the record of a parliament prints it: `Mr. HALE of Ohio`."""
 _SMALL_WORDS = frozenset({"of", "the", "and", "de", "da", "del", "di", "von", "van", "der", "la", "le"})
 _NOT_NAMES = frozenset({
     "yes", "no", "oh", "ah", "well", "okay", "ok", "now", "so", "and", "but", "then", "there", "this",
@@ -76,6 +88,7 @@ _NOT_NAMES = frozenset({
     "chapter", "part", "section", "figure", "table", "fig", "vol", "page", "note", "end", "fin", "the",
     "contents", "introduction", "appendix",
     "references", "summary", "conclusion",
+    "proof", "remark", "example", "exercise", "solution", "lemma",
 })  # fmt: skip
 _TAGS = frozenset({"b", "i", "u", "p", "br", "em", "li", "td", "tr", "div", "span", "strong", "pre", "code"})
 _LONGEST_HEADER = 120
@@ -133,13 +146,13 @@ def _cue(name: str, asides: str | None, text: str) -> Cue | None:
         return None
     text = _ASIDE_FIRST.sub(r"\1 ", text.strip(), count=1)
     aside = (asides or "").strip(" ,\t")
-    if aside and not aside.startswith(("(", "[")):
+    if aside and not aside.startswith(("(", "[", "（")):
         aside = f"({aside})"
     return Cue(name, " ".join(filter(None, (aside, text))))
 
 
 def _marked(line: str) -> Cue | None:
-    line = _without_stamp(line)
+    line = _TOGETHER.sub(r" \2 ", _without_stamp(line))
     leading = _LEADING.match(line)
     start = leading.end() if leading else 0
     opening = _OPENING.match(line, start)
@@ -190,12 +203,16 @@ def _with(pattern: re.Pattern[str], fits: Callable[[str], bool]) -> Callable[[st
 
 
 def _is_capital(name: str) -> bool:
-    bare = name.replace(" and ", " ").replace(" et ", " ").replace(" und ", " ")
+    bare = _IN_SMALL_LETTERS.sub(" ", name)
     return is_in_capitals(bare) and sum(map(str.isalpha, bare)) > 1
 
 
 def _is_title(name: str) -> bool:
     return is_titled(name) and name.casefold() not in _NOT_NAMES and not is_in_capitals(name)
+
+
+def _is_printed_name(name: str) -> bool:
+    return is_titled(name) and name[0].isalpha()
 
 
 def _arrowed(line: str) -> Cue | None:
@@ -219,7 +236,7 @@ def _questioned(line: str) -> Cue | None:
 
 def _timed(line: str) -> Cue | None:
     """Split a cue that has a time before it, behind it, or between name and text."""
-    if not _DIGIT.search(line):
+    if not _DIGIT.search(line) or is_of_system_log(line):
         return None
     stamp = stamp_before(line)
     rest = line[stamp.end :] if stamp else line
@@ -263,6 +280,8 @@ STYLES = (
     CueStyle("`time name` or `name time`", _timed, most_new_names=4),
     CueStyle("`>> name: text`", _arrowed, most_new_names=4),
     CueStyle("`<name> text`", _with(_ANGLED, lambda name: name.lower() not in _TAGS), is_of_lines=True),
+    CueStyle("`[name] text`", _with(_BRACKETED, _is_printed_name)),
+    CueStyle("`name「text」`", _with(_QUOTED, lambda name: True), is_of_plays=True),
     CueStyle("`Q. text`", _questioned, is_of_questions=True),
     CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True),
     CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True),

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby
 from operator import itemgetter
+from typing import cast
 
 from scriptforge.errors import UsageError
 from scriptforge.screenplay.format import BrokenScript
@@ -24,28 +25,37 @@ Row = Mapping[str, object]
 
 # The names people give to columns, the likeliest first, in lower case and without punctuation.
 _SPEAKER = (
-    "speaker", "character", "charactername", "speakername", "player", "name", "role", "person", "from",
+    "speaker", "speakers", "character", "charactername", "rawcharactertext", "speakername", "speakerlabel",
+    "player", "sprecher", "figur", "personnage", "personaje", "name", "role", "person", "from", "sender",
+    "sendername", "creator", "author", "username", "nickname", "actor", "who",
 )  # fmt: skip
 _LINE = (
     "line", "linetext", "dialogue", "dialog", "dialouge", "playerline", "text", "content", "utterance",
     "spokenwords", "rawtext", "quote", "value",
-    "parts",
+    "parts", "sentence", "speech", "message", "body", "replik", "réplique", "diálogo",
 )  # fmt: skip
 _KIND = ("kind", "elementkind", "elementtype")
 _SCENE = (
     "scene", "scenenumber", "scenenum", "sceneno", "sceneid", "sceneindex", "scenetitle", "sceneheading",
-    "actsceneline",
+    "actsceneline", "szene", "scène", "escena",
 )  # fmt: skip
 _DOCUMENT = (
     "show", "series", "play", "movie", "movieid", "film", "season", "seasonno", "seasonnumber", "episode",
     "episodeno", "episodenumber", "episodeid", "title",
 )  # fmt: skip
 _TITLE = ("title", "episodetitle", "episodename", "movie", "film", "play", "name")
+_NAMED_FOR_SURE = _SPEAKER[: _SPEAKER.index("player")]
+"""The names of columns that hold who speaks and nothing else; `name` may be that of a film."""
+
 _SCRIPT = ("script", "screenplay", "transcript", "teleplay")
 _TURNS = ("elements", "conversations", "conversation", "turns", "messages", "chat", "scenes")
-_ROWS = ("lines", "rows", "data", "dialogues", "utterances")
+_ROWS = ("lines", "rows", "data", "dialogues", "utterances", "monologues")
 _TEXT = ("text", "content")
-_PARTS = ("text", "parts", "content", "value")
+_PARTS = ("text", "parts", "content", "value", "body")
+_PERSON = ("name", "displayname", "username", "fullname")
+_ADDRESS = re.compile(r"@([^:@\s]+):[\w.-]+")
+"""A name as Matrix writes it: `@nora:example.org`."""
+
 _HEADING = ("heading", "setting", "location", "title", "scene")
 
 
@@ -150,6 +160,7 @@ def guess_columns(names: Iterable[str]) -> Columns:
     title, speaker, line = _first(by_key, _TITLE), _first(by_key, _SPEAKER), _first(by_key, _LINE)
     if turns := _first(by_key, _TURNS):
         return Columns(turns=turns, title=title)
+    line = line or _line_of_speaker(by_key)
     if speaker and line:
         return Columns(
             speaker=speaker,
@@ -169,6 +180,11 @@ def guess_columns(names: Iterable[str]) -> Columns:
         f"has no column that is known to hold {what}; its columns are {_listed(names)}",
         "Say what they hold, as in --columns speaker=COLUMN,line=COLUMN, or --columns script=COLUMN.",
     )
+
+
+def _line_of_speaker(by_key: Mapping[str, str]) -> str:
+    """Return the column of a script where another says who speaks: it holds lines, not whole scripts."""
+    return _first(by_key, _SCRIPT) if _first(by_key, _NAMED_FOR_SURE) else ""
 
 
 def documents(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
@@ -231,11 +247,25 @@ def _turn(turn: Row) -> Iterator[Element]:
     """Yield the elements in a turn, which is an element itself or a scene."""
     by_key = {_key(name): name for name in turn}
     inner = _first(by_key, (*_TURNS, *_ROWS))
-    if inner and isinstance(turn[inner], list | dict):
+    speaker = _first(by_key, _SPEAKER)
+    line = _first(by_key, _LINE) or _line_of_speaker(by_key)
+    if inner and speaker and not line and _are_words(turn[inner]):
+        words = [_cell(word, "value") for word in cast("list[Row]", turn[inner])]
+        text = "".join(words) if " " in words else " ".join(words)
+        yield from _spoken("", text, _name(turn, speaker))
+    elif inner and isinstance(turn[inner], list | dict):
         yield Element("heading", strip_lines(_cell(turn, _first(by_key, _HEADING))))
         yield from _contents(turn[inner])
     else:
-        yield from _element(turn, _first(by_key, _SPEAKER), _first(by_key, _LINE), _first(by_key, _KIND))
+        yield from _element(turn, speaker, line, _first(by_key, _KIND))
+
+
+def _are_words(cell: object) -> bool:
+    """Return whether a list holds the words and signs of one speech, as recognisers of speech give them."""
+    words = cell if isinstance(cell, list) else []
+    return bool(words) and all(
+        isinstance(each, Mapping) and {"type", "value"} <= each.keys() for each in words
+    )
 
 
 def _mappings(columns: Mapping[str, object]) -> list[dict[str, object]]:
@@ -303,11 +333,28 @@ def _scene(row: Row, column: str) -> str:
 
 def _element(row: Row, speaker: str, line: str, kind: str) -> Iterator[Element]:
     """Yield the element in a row; none where the row says nothing."""
-    printed = _cell(row, kind).strip().casefold()
+    yield from _spoken(_cell(row, kind), _cell(row, line), _name(row, speaker))
+
+
+def _spoken(kind: str, text: str, speaker: str) -> Iterator[Element]:
+    printed = kind.strip().casefold()
     known: Kind = printed if printed in KINDS else "dialogue"
-    element = normalise(Element(known, _cell(row, line), _cell(row, speaker)))
+    element = normalise(Element(known, text, speaker))
     if element:
         yield element
+
+
+def _name(row: Row, column: str) -> str:
+    """Return who speaks in a row: a name, several, or a person of whom the name is one part."""
+    value = row.get(column)
+    if isinstance(value, Mapping):
+        by_key = {_key(name): name for name in value}
+        return _cell(value, _first(by_key, _PERSON))
+    if isinstance(value, list):
+        return " and ".join(each for each in value if isinstance(each, str))
+    name = _cell(row, column)
+    address = _ADDRESS.fullmatch(name)
+    return address[1] if address else name
 
 
 def _cell(row: Row, column: str) -> str:

@@ -40,6 +40,7 @@ _LOG_LEVEL = re.compile(
     r"(?:.{0,60}[.\s\[])?(?:trace|debug|info|notice|warn|warning|error|fatal|critical|severe|verbose)\b|.*\[\d+\]",
     re.IGNORECASE,
 )
+_OF_SYSTEM_LOG = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [\w./-]+(?:\[\d+\])?:")
 _LONGEST_STAMP = 90
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u2007\u2009\u202f\u3000", " "))
 
@@ -100,3 +101,8 @@ def is_stamp(text: str) -> bool:
 def is_log_level(words: str) -> bool:
     """Return whether words between a time and a colon say how bad a program's message is: `ERROR server`."""
     return _LOG_LEVEL.match(words) is not None
+
+
+def is_of_system_log(line: str) -> bool:
+    """Return whether a line opens as those of system logs do: `Jan  5 09:14:01 host program[12]: text`."""
+    return _OF_SYSTEM_LOG.match(line) is not None

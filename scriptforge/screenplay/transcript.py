@@ -48,10 +48,11 @@ _FIELD = re.compile(r"(?P<key>[^\W\d_][\w .-]{0,30}?)\s?:(?:\s+(?P<value>.*)|$)"
 _NOT_A_FIELD = re.compile(r"\s+\S|\s*- |\s*#|\s*$|={3,}$|-{3,}$")
 _LONGEST_FRONT_MATTER = 60
 _RULE = re.compile(
-    r"[-=*_~•·–— ]{3,}|\[\[(?:Category|File|Image|Kategorie):.*|\{\{.*\}\}"
+    r"[-=*_~•·–— ]{3,}|\[\[(?:Category|File|Image|Kategorie|[a-z]{2,3}):.*|\{\{.*\}\}"
     r"|Exported [\d,]+ message\(s\)|\(edited\)"
 )
 _HEADING = re.compile(r"#{1,6}\s+(?P<md>\S.*?)\s*#*|={2,6}\s*(?P<wiki>[^=].*?)\s*={2,6}")
+_LISTED = re.compile(r"^[:;]{1,3}\s*(?=['\[(])(?!'''[^\[(])")
 _CREDIT = re.compile(
     r"(?:Transcribed|Transcript|Transcription|Captioned|Captions|Subtitles) (?:provided )?by\b.*",
     re.IGNORECASE,
@@ -150,7 +151,9 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     judged = parsed[first:] if is_headed else parsed
     size = sum(len(item.element.text) for item in judged)
     understood = sum(len(item.element.text) for item in judged if item.understood)
-    cues = sum(1 for line in head if (text := line.strip()) and style.split(text))
+    found = (style.split(text) for line in head if (text := line.strip()))
+    called = Counter(speaker_key(cue.name) for cue in found if cue)
+    cues = called.total()
     groups = list(blocks(head))
     paragraphs = min(len(groups), sum(map(len, groups)))
     if max(len(group) for group in groups) > _PARAGRAPHS_OF_A_SPEECH and len(groups) < cues:
@@ -161,8 +164,9 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     is_list = recurring == 0 and len(names) > style.most_new_names
     if not style.most_new_names:
         said = [item.element.text for item in parsed if item.element.kind == "dialogue"]
-        sentences = sum(" " in text or text[-1] in ".!?…" for text in said)
-        is_list = recurring < _RECURRING * len(names) or len(counts) < 2 or 2 * sentences < len(said)
+        sentences = sum(" " in text or text[-1] in ".!?…。！？" for text in said)
+        again = sum(count for count in called.values() if count > 1)
+        is_list = again < _RECURRING * cues or len(counts) < 2 or 2 * sentences < len(said)
     if len(names) < 2 or 2 * len(names) < cues:
         score = 0.0
     elif is_list:
@@ -256,7 +260,7 @@ class _Reader:
 
     def read(self, block: Sequence[str]) -> Iterator[Parsed]:
         """Yield what is finished when a block has been read."""
-        lines = [line.strip() for line in block]
+        lines = [_LISTED.sub("", line.strip()) for line in block]
         whole = " ".join(lines)
         if (
             len(lines) > 1
@@ -266,7 +270,7 @@ class _Reader:
         ):
             lines = [whole]
         is_open = False
-        for line in lines:
+        for line in self._with_whole_aside(lines):
             cue = self._style.split(line)
             if cue:
                 yield from self.ended()
@@ -285,6 +289,14 @@ class _Reader:
         yield from self._end_of_action()
         if self._size > _LONGEST_SPEECH:
             yield from self._end_of_speech()
+
+    def _with_whole_aside(self, lines: Sequence[str]) -> Sequence[str]:
+        """Join the first two lines where the aside behind a name goes on in the second."""
+        first = lines[0]
+        if len(lines) < 2 or first.count("(") <= first.count(")") or self._style.split(first):
+            return lines
+        joined = f"{first} {lines[1]}"
+        return [joined, *lines[2:]] if self._style.split(joined) else lines
 
     def _add(self, line: str, is_open: bool) -> bool:
         """Add a line to the speech, if one is open or goes on, else to the action; return whether it was."""
@@ -346,8 +358,9 @@ def _other(line: str) -> Parsed | None:
         return Parsed(Element("heading", line))
     if is_transition(line):
         return Parsed(Element("transition", line))
-    if is_bracketed(line) or _CREDIT.fullmatch(line):
-        return Parsed(Element("action", _EMPHASIS.sub(_emphasised, line)))
+    bare = _EMPHASIS.sub(_emphasised, line)
+    if is_bracketed(bare) or _CREDIT.fullmatch(line):
+        return Parsed(Element("action", bare))
     return None
 
 

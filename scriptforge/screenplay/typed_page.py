@@ -22,7 +22,7 @@ from scriptforge.screenplay.script import Element, normalise, remembered, speake
 
 _NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
 _NUMBERED = re.compile(
-    rf"(?:(?P<left>{_NUMBER})(?P<left_gap>\s+))?(?P<text>\S.*?)(?:(?P<right_gap>\s+)(?P<right>{_NUMBER}))?"
+    rf"(?:(?P<left>{_NUMBER})(?P<left_gap>\s+))?(?P<text>\S.*?)(?:(?P<right_gap>\s+)(?P<right>{_NUMBER})\*{{0,3}})?"
 )
 _TWO_NUMBERS = re.compile(rf"({_NUMBER})\s+\1")
 _REVISED = re.compile(r"(\S.*?)\s+\*{1,3}")

@@ -155,7 +155,6 @@ def test_the_note_says_all_that_was_done(tmp_path: Path) -> None:
         (b"%PDF-1.7\n", "a PDF"),
         (b"\n<!DOCTYPE html><p>no</p>", "a web page"),
         (bytes(range(256)) * 9, "control characters"),
-        ("JERRY: No mark.\n".encode("utf-16-le"), "control characters"),
         (codecs.BOM_UTF16_LE + b"abc", "damaged"),
     ],
 )

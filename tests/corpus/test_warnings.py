@@ -113,3 +113,18 @@ def test_a_folder_without_scripts_says_so(tmp_path: Path) -> None:
     written(tmp_path / "code", "x = 1\n", "main.py")
     with pytest.raises(CorpusError, match=r"Nothing in “code” is a script by its name: main\.py"):
         inspect(str(tmp_path / "code"), InspectOptions(), Workspace(tmp_path))
+
+
+def test_a_table_in_which_nobody_speaks_is_warned_of_with_its_own_way_out(tmp_path: Path) -> None:
+    path = written(tmp_path, "number,wer,text\n1,Ida,Rain.\n2,Ben,Rain?\n", "rain.csv")
+    (warning,) = warnings(path)
+    assert warning.startswith("Nobody speaks in “rain”: it was read as table.")
+    assert "--columns speaker=COLUMN" in warning
+    with pytest.raises(CorpusError, match="Nobody speaks") as caught:
+        prepare([str(path)], PrepareOptions(strict=True), Workspace(tmp_path))
+    assert caught.value.hint.startswith("Say what its columns hold")
+
+
+def test_a_table_of_which_nothing_is_read_is_warned_of(tmp_path: Path) -> None:
+    path = written(tmp_path, '{"id": 1, "messages": [{"wer": "Ida", "was": "Rain."}]}', "rain.json")
+    assert warnings(path)[0].startswith("Nobody speaks in “rain”")
