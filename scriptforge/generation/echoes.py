@@ -46,17 +46,15 @@ class Echoes:
     def __init__(self, habits: EchoHabits, vocabulary: Vocabulary, batch_size: int) -> None:
         self._recent = RecentText(vocabulary, batch_size)
         self._layout_size = vocabulary.layout_size
-        lengths = LENGTHS[vocabulary.level]
-        self._shortest = lengths[0]
-        self._lengths_O = np.array(lengths)
+        self._lengths = LENGTHS[vocabulary.level]
+        self._lengths_O = np.array(self._lengths)
         self._habits_PO = np.array(habits.runs).T
         self._habits_P = np.array(habits.lines)
-        self._reaches_OM = np.arange(lengths[-1] + 2) >= self._lengths_O[:, None]
-        self._counts_2BO = np.zeros((2, batch_size, len(lengths)))  # what came, and would have from people
+        self._reaches_OM = np.arange(self._lengths[-1] + 2) >= self._lengths_O[:, None]
+        self._counts_2BO = np.zeros((2, batch_size, len(self._lengths)))  # came, and would have from people
         self._counts_2B = np.zeros((2, batch_size))
-        self._owner_BV = np.zeros((batch_size, vocabulary.size), np.int64)
-        self._factors_BM: NDArray[np.float64] = np.zeros((batch_size, lengths[-1] + 2))
         self._line_factors_B: NDArray[np.float64] = np.zeros(batch_size)
+        self._owner_BV = np.zeros((batch_size, vocabulary.size), np.int64)
 
     def take(self, ids_B: NDArray[np.int64]) -> None:
         """Take a token of each sequence, drawn or given; below 0 where none comes after the end of a line."""
@@ -66,36 +64,41 @@ class Echoes:
         self._counts_2BO *= np.where(ids_B < 0, 1.0, _KEPT_TOKENS)[:, None]
         self._counts_2BO[0] += recent.matches_B[:, None] >= self._lengths_O
         self._counts_2BO[1] += recent.is_text_B[:, None] * self._habits_PO[place]
-        self._factors_BM = _factors(self._counts_2BO) @ self._reaches_OM
         if recent.has_ended_B.any():
             self._counts_2B[:, recent.has_ended_B] *= _KEPT_LINES
-            self._counts_2B[0] += recent.has_ended_B & recent.is_echo_B
+            self._counts_2B[0] += recent.is_echo_B
             self._counts_2B[1] += recent.has_ended_B * self._habits_P[place]
             self._line_factors_B = _factors(self._counts_2B)
 
     def copy(self, row: int) -> None:
         """Let all sequences be as one of them."""
         self._recent.copy(row)
-        for values in (self._factors_BM, self._line_factors_B):
-            values[:] = values[row].copy()
+        self._line_factors_B[:] = self._line_factors_B[row]
         for counts in (self._counts_2BO, self._counts_2B):
             counts[:] = counts[:, row : row + 1].copy()
 
-    def weigh(self, scores_BV: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Return scores in which echoes are lower, and in each row the other words higher."""
-        rows_N, ids_N, lengths_N = self._recent.echoing(self._shortest)
-        factors_N = self._factors_BM[rows_N, lengths_N]
-        weighed_BV = scores_BV.copy()
-        if factors_N.any():
-            self._lower(weighed_BV, rows_N, ids_N, factors_N)
-        would_echo_B = self._recent.is_echo_B & self._recent.is_text_B
-        if would_echo_B.any():
-            weighed_BV[:, : self._layout_size] += (would_echo_B * self._line_factors_B)[:, None]
-        return weighed_BV
+    def weigh(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
+        """Lower the scores of echoes, and raise the other words of their row as much.
+
+        Args:
+            scores_BV: are changed.
+            text_B1: the logarithm of the sum of the exponentials of those of text, which stays as it is.
+        """
+        factors_BO = _factors(self._counts_2BO)
+        least = factors_BO.min(0).tolist()
+        lowered = [length for length, factor in zip(self._lengths, least, strict=True) if factor]
+        if lowered:
+            rows_N, ids_N, lengths_N = self._recent.echoing(lowered[0])
+            factors_N = (factors_BO @ self._reaches_OM)[rows_N, lengths_N]
+            self._lower(scores_BV, text_B1, rows_N, ids_N, factors_N)
+        if self._line_factors_B.any():
+            factors_B = self._line_factors_B * self._recent.would_echo()
+            scores_BV[:, : self._layout_size] += factors_B[:, None]
 
     def _lower(
         self,
         scores_BV: NDArray[np.floating[Any]],
+        text_B1: NDArray[np.floating[Any]],
         rows_N: NDArray[np.intp],
         ids_N: NDArray[np.int32],
         factors_N: NDArray[np.floating[Any]],
@@ -103,21 +106,19 @@ class Echoes:
         """Lower the scores of some text tokens, by the last factor of each, and raise the other ones."""
         numbers_N = np.arange(len(rows_N))
         self._owner_BV[rows_N, ids_N] = numbers_N
-        is_last_N = self._owner_BV[rows_N, ids_N] == numbers_N
-        rows_N, ids_N, factors_N = rows_N[is_last_N], ids_N[is_last_N], factors_N[is_last_N]
-        text_BV = scores_BV[:, self._layout_size :]
-        best_B1 = np.maximum(text_BV.max(-1, keepdims=True), -1e30)
-        total_B = np.exp(text_BV - best_B1).sum(-1, dtype=np.float64)
+        last = np.flatnonzero(self._owner_BV[rows_N, ids_N] == numbers_N)
+        rows_N, ids_N, factors_N = rows_N[last], ids_N[last], factors_N[last]
         own_N = scores_BV[rows_N, ids_N]
-        lost_N = np.exp(own_N - best_B1[rows_N, 0], dtype=np.float64) * -np.expm1(factors_N)
+        lost_N = np.exp(own_N - text_B1[rows_N, 0]) * -np.expm1(factors_N)
         lost_B = np.bincount(rows_N, lost_N, minlength=len(scores_BV))
-        share_B = np.minimum(lost_B / np.maximum(total_B, 1e-30), 1 - np.exp(-3 * _MOST))
         scores_BV[rows_N, ids_N] = own_N + factors_N
-        text_BV -= np.log1p(-share_B)[:, None].astype(scores_BV.dtype)
+        raised_B = -np.log1p(-np.minimum(lost_B, 1 - np.exp(-3 * _MOST)))
+        scores_BV[:, self._layout_size :] += raised_B[:, None].astype(scores_BV.dtype)
 
 
 def _factors(counts_2X: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what is added to the scores of echoes, given how many came and how many would from people."""
     present_X, expected_X = counts_2X + _SETTLING
-    factors_X: NDArray[np.float64] = (_POWER * np.log(expected_X / present_X)).clip(-_MOST, 0)
+    logarithms_X: NDArray[np.float64] = np.log(np.minimum(expected_X / present_X, 1))
+    factors_X: NDArray[np.float64] = np.maximum(_POWER * logarithms_X, -_MOST)
     return factors_X

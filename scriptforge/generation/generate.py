@@ -49,7 +49,8 @@ from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.marks import Marks
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
-from scriptforge.generation.sampling import Sampler, fresh_seed
+from scriptforge.generation.rng import fresh_seed
+from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.transcript import SizedText, cut_back
 from scriptforge.generation.turn_taking import TurnTaking, among
 from scriptforge.generation.voice import GuidedDecoder, resolve_voices

@@ -17,9 +17,11 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scriptforge.run.marks import MarkHabits
@@ -32,6 +34,9 @@ A model that cannot end its line may otherwise forget that anything is open.
 """
 
 _decoder = getincrementaldecoder("utf-8")
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""Tokens that must not come, true where forbidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,11 @@ class Opened:
     rest: bytes = b""
     speaker: int = -1
     aside: str = ""
+
+    @property
+    def is_pending(self) -> bool:
+        """Return whether a mark is open, or has perhaps begun: else only a mark changes anything."""
+        return bool(self.closing or self.rest)
 
 
 class Marks:
@@ -71,17 +81,17 @@ class Marks:
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
         """See `Constraint.forbid`."""
-        own = [
-            self._rule.nothing_V if is_named else self._rule.forbidden_after(opened)
-            for opened, is_named in zip(self._opened, self._is_named, strict=True)
-        ]
-        narrowed_BV = forbidden_BV | (own[0][None] if len(own) == 1 else torch.stack(own))
+        before_BV = forbidden_BV.numpy()
+        narrowed_BV = before_BV | self._rule.unopened_V
         for row, opened in enumerate(self._opened):
-            if opened.closing and not self._is_named[row]:
+            if self._is_named[row]:
+                narrowed_BV[row] = before_BV[row]
+            elif opened.is_pending:
+                narrowed_V = before_BV[row] | self._rule.forbidden_after(opened)
                 is_late = self._lengths[row] >= self._longest
-                if is_late or bool(narrowed_BV[row].all()):
-                    narrowed_BV[row] = self._rule.unclosing(opened)
-        return narrowed_BV
+                is_stuck = opened.closing and (is_late or narrowed_V.all())
+                narrowed_BV[row] = self._rule.unclosing(opened) if is_stuck else narrowed_V
+        return torch.from_numpy(narrowed_BV)
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
         """See `Constraint.copy_sequences`."""
@@ -99,13 +109,18 @@ class Marks:
                 self._opened[row] = Opened(speaker=id_)
                 self._is_named[row] = id_ == self._cue
                 self._lengths[row] = 0
-            elif not self._is_named[row]:
+            elif (self._opened[row].is_pending or self._rule.is_marked[id_]) and not self._is_named[row]:
                 opened = self._opened[row] = self._rule.after(self._opened[row], id_)
                 self._lengths[row] = self._lengths[row] + 1 if opened.closing else 0
 
 
 class _Rule:
-    """What tokens do to marks, and which of them may come where."""
+    """What tokens do to marks, and which of them may come where.
+
+    Attributes:
+        is_marked: whether a token, by its id, has a mark or a part of what may be one.
+        unopened_V: what must not come where nothing is open.
+    """
 
     def __init__(self, habits: MarkHabits, vocabulary: Vocabulary) -> None:
         self._closing_of = {pair[0]: pair[1] for pair in habits.closed}
@@ -116,12 +131,13 @@ class _Rule:
         self._texts = [text.lower() for text in vocabulary.texts_after_word]
         self._names = {token.id: token.name.lower() for token in vocabulary.speaker_tokens}
         self._marked = [id_ for id_ in range(vocabulary.layout_size, vocabulary.size) if self._may_mark(id_)]
-        self._is_marked = np.isin(np.arange(vocabulary.size), self._marked).tolist()
-        self.nothing_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+        self.is_marked: list[bool] = np.isin(np.arange(vocabulary.size), self._marked).tolist()
+        self._nothing_V = np.zeros(vocabulary.size, np.bool_)
         self.after = lru_cache(1 << 16)(self._after)
         self._impossible_after = lru_cache(1 << 8)(self._find_impossible)
         self._own_name = lru_cache(1 << 8)(self._find_own_name)
         self.unclosing = lru_cache(1 << 8)(self._find_unclosing)
+        self.unopened_V = self._find_impossible("", b"")
 
     def _may_mark(self, id_: int) -> bool:
         """Return whether a token has a mark, or a part of what may be one."""
@@ -135,7 +151,7 @@ class _Rule:
 
     def _walk(self, opened: Opened, id_: int) -> tuple[Opened, bool]:
         """Return what is open after one more text token, and whether it may come."""
-        if not (opened.rest or self._is_marked[id_]):
+        if not (opened.rest or self.is_marked[id_]):
             aside = opened.aside + (self._texts[id_] if opened.aside else self._texts[id_].lstrip())
             is_turning = opened.closing and any(word.startswith(aside) for word in self._turning)
             return replace(opened, aside=aside if is_turning else "\n"), True
@@ -156,23 +172,23 @@ class _Rule:
             opened, closing=closing, rest=decoder.getstate()[0], aside=aside if is_turning else "\n"
         ), is_possible
 
-    def forbidden_after(self, opened: Opened) -> Tensor:
+    def forbidden_after(self, opened: Opened) -> Mask:
         """Return what must not come after a text: `forbidden_V`."""
         forbidden_V = self._impossible_after(opened.closing, opened.rest)
         if opened.closing and opened.aside in self._turning and opened.speaker in self._names:
             return forbidden_V | self._own_name(self._names[opened.speaker], opened.aside)
         return forbidden_V
 
-    def _find_impossible(self, closing: str, rest: bytes) -> Tensor:
-        forbidden_V = self.nothing_V.clone()
+    def _find_impossible(self, closing: str, rest: bytes) -> Mask:
+        forbidden_V = self._nothing_V.copy()
         forbidden_V[: self._vocabulary.layout_size] = bool(closing)
         opened = Opened(closing, rest)
         forbidden_V[[id_ for id_ in self._marked if not self._walk(opened, id_)[1]]] = True
         return forbidden_V
 
-    def _find_own_name(self, name: str, aside: str) -> Tensor:
+    def _find_own_name(self, name: str, aside: str) -> Mask:
         """Return the tokens with which a name begins as the next word of an aside: `forbidden_V`."""
-        forbidden_V = self.nothing_V.clone()
+        forbidden_V = self._nothing_V.copy()
         for id_ in range(self._vocabulary.layout_size, self._vocabulary.size):
             text = f"{aside}{self._texts[id_]}".removeprefix(aside.rstrip())
             word = text.strip()
@@ -180,10 +196,10 @@ class _Rule:
                 forbidden_V[id_] = True
         return forbidden_V
 
-    def _find_unclosing(self, opened: Opened) -> Tensor:
+    def _find_unclosing(self, opened: Opened) -> Mask:
         """Return all tokens but those that close what is open, or begin the mark that does: `forbidden_V`."""
         mark = opened.closing[-1].encode()
-        forbidden_V = ~self.nothing_V
+        forbidden_V = ~self._nothing_V
         for id_ in self._marked:
             after, is_possible = self._walk(opened, id_)
             begins_mark = after.rest and mark.startswith(after.rest)

@@ -12,11 +12,10 @@ so that none ends after half a sentence; and a speaker as likely as it asks, bes
 a page is not full of people who speak once.
 
 Shape letters: B sequences of the batch, L layout tokens, V vocabulary, N tokens looked at, K the best of
-them, R numbers drawn ahead, n-grams or rows looked at, W remembered tokens, n tokens in an n-gram, T steps.
+them, R n-grams or rows looked at, W remembered tokens, n tokens in an n-gram, T steps.
 """
 
 import math
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -27,61 +26,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.rng import BatchRNG
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
-
-_DRAWN_AHEAD = 256
-_FRESH_SEEDS = 1_000_000
-
-
-def fresh_seed() -> int:
-    """Return a seed that nobody can foresee and everybody can type: 1 to 999,999.
-
-    It comes from the operating system, so that the generators of the process stay as they are.
-    """
-    return 1 + secrets.randbelow(_FRESH_SEEDS - 1)
-
-
-class BatchRNG:
-    """A random number generator for each of B sequences, so that its numbers depend on its seed alone."""
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._draw_ahead()
-
-    def uniform(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the next two numbers of each sequence, `(B, 1)` each, in 0 ≤ x < 1."""
-        if self._next == _DRAWN_AHEAD:
-            self._draw_ahead()
-        self._next += 1
-        first_B1, second_B1 = self._numbers_2BR[:, :, self._next - 1 : self._next]
-        return first_B1, second_B1
-
-    def rollback(self) -> None:
-        """Let the last numbers come again; at most once after each `uniform`."""
-        self._next -= 1
-
-    def state(self) -> dict[str, Tensor]:
-        """Return what `restore` needs to continue with the same numbers."""
-        return {"generators": self._before, "next": torch.tensor(self._next)}
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue where another generator of the same batch size stopped.
-
-        Raises:
-            RuntimeError: the state is not one of generators.
-        """
-        for generator, before in zip(self._generators, state["generators"], strict=True):
-            generator.set_state(before.clone())  # which crashes on memory that is not aligned
-        self._draw_ahead()
-        self._next = min(max(int(state["next"]), 0), _DRAWN_AHEAD)
-
-    def _draw_ahead(self) -> None:
-        """Draw numbers ahead; those of one sequence never depend on the size of the batch."""
-        self._before = torch.stack([generator.get_state() for generator in self._generators])
-        numbers = [torch.rand(2, _DRAWN_AHEAD, generator=each) for each in self._generators]
-        self._numbers_2BR = torch.stack(numbers, dim=1).double().numpy()
-        self._next = 0
-
 
 Scores: TypeAlias = NDArray[np.floating[Any]]
 """Scores of tokens in each sequence, minus infinity where forbidden."""
@@ -257,9 +203,10 @@ class Sampler:
         self.rng = BatchRNG(seeds)
         self._is_text_V = is_text_V.numpy()
         self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
-        self._is_unspoken_L = np.isin(np.arange(self._layout_size), unspoken)
+        self._is_spoken_L = ~np.isin(np.arange(self._layout_size), unspoken)
         self._filters = _filters(options)
         self._echoes = echoes
+        self._together = len(seeds) // max(len(echoes), 1)
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
@@ -274,20 +221,16 @@ class Sampler:
             ids_B: int64, of which none is forbidden.
         """
         scores_BV = _allowed(logits_BV.float().numpy(), forbidden_BV.numpy())
-        if self._echoes:
-            parts = zip(self._echoes, np.split(scores_BV, len(self._echoes)), strict=True)
-            weighed = [echoes.weigh(part_BV) for echoes, part_BV in parts]
-            scores_BV = weighed[0] if len(weighed) == 1 else np.concatenate(weighed)
+        text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
+        for number, echoes in enumerate(self._echoes):
+            rows = self._rows_of(number)
+            echoes.weigh(scores_BV[rows], text_B1[rows])
         if self._remembers:
             scores_BV = self._discourage_repetition(scores_BV)
+            text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
         if self._options.temperature < _COLDEST:
-            ids_B = scores_BV.argmax(-1)
-        else:
-            roll_B1, layout_roll_B1 = self.rng.uniform()
-            ids_B = self._pick_text(scores_BV, roll_B1)
-            if self._layout_size:
-                self._put_layout(ids_B, scores_BV, layout_roll_B1)
-        return torch.from_numpy(ids_B)
+            return torch.from_numpy(scores_BV.argmax(-1))
+        return torch.from_numpy(self._pick(scores_BV, text_B1))
 
     def rollback(self) -> None:
         """Let the last draw, which must have been of layout tokens, be made again."""
@@ -298,8 +241,8 @@ class Sampler:
         """Remember the id that came in each sequence, if any did, as what is not to be repeated."""
         if self._echoes:
             ids_B = np.array([-1 if id_ is None else id_ for id_ in ids])
-            for echoes, part_B in zip(self._echoes, np.split(ids_B, len(self._echoes)), strict=True):
-                echoes.take(part_B)
+            for number, echoes in enumerate(self._echoes):
+                echoes.take(ids_B[self._rows_of(number)])
         if self._remembers:
             for row, id_ in enumerate(ids):
                 if id_ is not None and self._is_text_V[id_]:
@@ -313,31 +256,54 @@ class Sampler:
         """
         for row, source in copies.items():
             self._history_BW[row] = self._history_BW[source]
-        together = len(self._history_BW) // max(len(self._echoes), 1)
-        for number, row in {source // together: source % together for source in copies.values()}.items():
+        for number, row in {divmod(source, self._together) for source in copies.values()}:
             if self._echoes:
                 self._echoes[number].copy(row)
 
-    def _put_layout(self, ids_B: NDArray[np.int64], scores_BV: Scores, roll_B1: Scores) -> None:
-        """Draw whether layout comes and not text, and which, and put it in the place of the text drawn."""
-        weights_BV = np.exp(scores_BV - scores_BV.max(-1, keepdims=True))
-        layout_BL = weights_BV[:, : self._layout_size]
-        is_rare_BL = layout_BL < self._options.min_p * layout_BL.max(-1, keepdims=True)
-        reached_BL = np.where(is_rare_BL & ~self._is_unspoken_L, 0, layout_BL).cumsum(-1, dtype=np.float64)
-        text_BV = weights_BV[:, self._layout_size :]
-        sum_B1 = reached_BL[:, -1:] + text_BV.sum(-1, keepdims=True, dtype=np.float64)
-        places_B = (reached_BL <= roll_B1 * sum_B1).sum(-1)
-        is_likely_B = reached_BL[:, -1] >= self._options.min_p * text_BV.max(-1, initial=0)
-        np.copyto(ids_B, places_B, where=(places_B < self._layout_size) & is_likely_B)
+    def _rows_of(self, number: int) -> slice:
+        """Return the sequences that have their echoes together."""
+        return slice(number * self._together, (number + 1) * self._together)
 
-    def _pick_text(self, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
-        """Draw among text; where none may come, an id that does not matter."""
-        text_BV = scores_BV.copy()
-        text_BV[:, : self._layout_size] = -np.inf
-        text_BV[np.isneginf(text_BV.max(-1)), -1] = 0
-        least_B1 = _least(text_BV, self._options)
+    def _pick(self, scores_BV: Scores, text_B1: Scores) -> NDArray[np.int64]:
+        """Draw first whether layout comes, and then among text where it is to come."""
+        roll_B1, layout_roll_B1 = self.rng.uniform()
+        text_BV = scores_BV[:, self._layout_size :]
+        best_B1 = text_BV.max(-1, keepdims=True, initial=-np.inf)
+        ids_B = np.zeros(len(scores_BV), dtype=np.int64)
+        if self._layout_size:
+            ids_B = self._pick_layout(scores_BV[:, : self._layout_size], text_B1, best_B1, layout_roll_B1)
+        rows = np.flatnonzero(ids_B == self._layout_size)
+        if len(rows) == len(ids_B):
+            ids_B += self._pick_text(text_BV, best_B1, roll_B1)
+        elif len(rows):
+            ids_B[rows] += self._pick_text(text_BV[rows], best_B1[rows], roll_B1[rows])
+        return ids_B
+
+    def _pick_layout(
+        self, scores_BL: Scores, text_B1: Scores, best_B1: Scores, roll_B1: Scores
+    ) -> NDArray[np.int64]:
+        """Draw whether layout comes and not text, and which: an id, L where text is to come.
+
+        Args:
+            scores_BL: those of layout.
+            text_B1: that of all text together.
+            best_B1: that of the likeliest text.
+            roll_B1: in 0 ≤ x < 1.
+        """
+        highest_B1 = np.maximum(scores_BL.max(-1, keepdims=True), best_B1)
+        weights_BL = np.exp(scores_BL - highest_B1)
+        is_rare_BL = weights_BL < self._options.min_p * weights_BL.max(-1, keepdims=True)
+        reached_BL = np.where(is_rare_BL & self._is_spoken_L, 0, weights_BL).cumsum(-1, dtype=np.float64)
+        sum_B1 = reached_BL[:, -1:] + np.exp(text_B1 - highest_B1)
+        places_B = (reached_BL <= roll_B1 * sum_B1).sum(-1)
+        is_likely_B1 = reached_BL[:, -1:] >= self._options.min_p * np.exp(best_B1 - highest_B1)
+        return np.where(is_likely_B1[:, 0], places_B, self._layout_size)
+
+    def _pick_text(self, text_BV: Scores, best_B1: Scores, roll_B1: Scores) -> NDArray[np.int64]:
+        """Draw among text, some of which may come in each sequence; return places in it."""
+        least_B1 = _least(text_BV, best_B1, self._options)
         if least_B1 is None:
-            return self._pick(text_BV, roll_B1)
+            return self._filter_and_pick(text_BV, roll_B1)
         return self._pick_above(least_B1, text_BV, roll_B1)
 
     def _pick_above(self, least_B1: Scores, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
@@ -345,19 +311,19 @@ class Sampler:
         kept_BV = scores_BV >= least_B1
         if len(scores_BV) == 1:
             ids_N = np.flatnonzero(kept_BV)
-            return ids_N[self._pick(scores_BV[:, ids_N], roll_B1)]
+            return ids_N[self._filter_and_pick(scores_BV[:, ids_N], roll_B1)]
         rows_N, ids_N = np.divmod(np.flatnonzero(kept_BV), scores_BV.shape[-1])
         if len(ids_N) > _MOST_KEPT * scores_BV.size:
-            return self._pick(scores_BV, roll_B1)
+            return self._filter_and_pick(scores_BV, roll_B1)
         counts_B = np.bincount(rows_N, minlength=len(scores_BV))
         places_N = np.arange(len(ids_N)) - np.repeat(counts_B.cumsum() - counts_B, counts_B)
         ids_BN = np.zeros((len(scores_BV), counts_B.max()), dtype=np.int64)
         ids_BN[rows_N, places_N] = ids_N
         scores_BN = np.full(ids_BN.shape, -np.inf, dtype=np.float32)
         scores_BN[rows_N, places_N] = scores_BV[rows_N, ids_N]
-        return np.take_along_axis(ids_BN, self._pick(scores_BN, roll_B1)[:, None], -1)[:, 0]
+        return np.take_along_axis(ids_BN, self._filter_and_pick(scores_BN, roll_B1)[:, None], -1)[:, 0]
 
-    def _pick(self, scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:
+    def _filter_and_pick(self, scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:
         """Filter, and draw."""
         for apply in self._filters:
             scores_BN = apply(scores_BN)
@@ -392,8 +358,18 @@ def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) ->
     return scores_BV
 
 
-def _least(scores_BV: Scores, options: GenerateOptions) -> Scores | None:
+def _logarithms_of_sums(scores_BN: Scores) -> Scores:
+    """Return the logarithm of the sum of the exponentials of each row; very low if nothing may come."""
+    best_B1 = scores_BN.max(-1, keepdims=True, initial=-_LARGEST)
+    sums_B1 = np.exp(scores_BN - best_B1).sum(-1, keepdims=True, dtype=np.float64)
+    logarithms_B1: Scores = best_B1 + np.log(np.maximum(sums_B1, 1 / _LARGEST))
+    return logarithms_B1
+
+
+def _least(scores_BV: Scores, best_B1: Scores, options: GenerateOptions) -> Scores | None:
     """Return a score below which the filters keep nothing, `least_B1`; None if looking at all is as fast.
+
+    `best_B1` are the greatest scores.
 
     Top-k: the maxima of groups of `_GROUP` tokens are tokens themselves, so that the k-th greatest of all
     tokens is no less than the k-th greatest maximum.
@@ -417,7 +393,6 @@ def _least(scores_BV: Scores, options: GenerateOptions) -> Scores | None:
         groups_BGN = scores_BV[:, : size // _GROUP * _GROUP].reshape(len(scores_BV), _GROUP, -1)
         return np.partition(groups_BGN.max(1), -k)[:, -k, None]
     if options.min_p and options.top_p == options.typical == 1:
-        best_B1 = scores_BV.max(-1, keepdims=True)
         distance = _RELATIVE_SLACK * options.temperature * math.log(options.min_p)
         least_B1: Scores = best_B1 + np.float32(distance) - np.float32(_ABSOLUTE_SLACK) * np.abs(best_B1)
         return least_B1

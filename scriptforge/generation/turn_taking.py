@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,10 +62,10 @@ class TurnTaking:
         self._layout_size = vocabulary.layout_size
         self._first = vocabulary.layout_size - len(vocabulary.speaker_tokens)
         self._cue, self._says = vocabulary.cue, vocabulary.says
-        self._cues = [*range(self._first, self._layout_size), self._cue]
+        self._cues = np.array([*range(self._first, self._layout_size), self._cue])
         self._turns = [_Turns() for _ in range(batch_size)]
-        self._offsets_BS = torch.zeros(batch_size, len(vocabulary.speaker_tokens) + 1)
-        self._are_any = [False] * batch_size
+        self._offsets_BS = np.zeros((batch_size, len(self._cues)))
+        self._factors_BS = np.ones_like(self._offsets_BS)
         self.device = decoder.device
 
     def read(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> Tensor:
@@ -85,7 +86,7 @@ class TurnTaking:
         for row, source in copies.items():
             self._turns[row] = deepcopy(self._turns[source])
             self._offsets_BS[row] = self._offsets_BS[source]
-            self._are_any[row] = self._are_any[source]
+            self._factors_BS[row] = self._factors_BS[source]
 
     def state(self) -> dict[str, Tensor]:
         """Return all that it remembers of what it has read, by name."""
@@ -101,25 +102,26 @@ class TurnTaking:
 
     def _note(self, row: int) -> None:
         """Look up how likely the cues of one sequence are to be from now on."""
-        factors = self._turns[row].factors(self._habits)
         self._offsets_BS[row] = 0.0
-        for id_, factor in factors.items():
-            self._offsets_BS[row, id_ - self._first] = factor
-        self._are_any[row] = bool(factors)
+        for id_, offset in self._turns[row].offsets(self._habits).items():
+            self._offsets_BS[row, id_ - self._first] = offset
+        self._factors_BS[row] = np.exp(self._offsets_BS[row])
 
     def _weigh(self, logits_BV: Tensor) -> Tensor:
         """Return scores in which the cues of those beyond people's habits are lower, and all others higher.
 
         All cues together stay as likely as they are.
         """
-        if not any(self._are_any):
+        if not self._offsets_BS.any():
             return logits_BV
-        before_BS = logits_BV[:, self._cues]
-        after_BS = before_BS + self._offsets_BS.to(logits_BV.device)
-        after_BS += before_BS.logsumexp(-1, keepdim=True) - after_BS.logsumexp(-1, keepdim=True)
-        weighed_BV = logits_BV.clone()
-        weighed_BV[:, self._cues] = after_BS
-        return weighed_BV
+        scores_BV = logits_BV.float().cpu().numpy().copy()
+        scores_BS = scores_BV.take(self._cues, axis=1)
+        with np.errstate(all="ignore"):  # a model gone wrong scores with infinities and what is no number
+            weights_BS = np.exp(scores_BS - scores_BS.max(-1, keepdims=True))
+            before_B1 = weights_BS.sum(-1, keepdims=True, dtype=np.float64)
+            after_B1 = (weights_BS * self._factors_BS).sum(-1, keepdims=True)
+            scores_BV[:, self._cues] = scores_BS + (self._offsets_BS + np.log(before_B1 / after_B1))
+        return torch.from_numpy(scores_BV).to(logits_BV.device)
 
 
 class _Turns:
@@ -137,7 +139,7 @@ class _Turns:
             self._speakers.append(speaker)
         self._current = speaker
 
-    def factors(self, habits: TurnHabits) -> dict[int, float]:
+    def offsets(self, habits: TurnHabits) -> dict[int, float]:
         """Return what is added to the scores of some speakers' cues, below 0."""
         found = {
             speaker: _BUSIEST_POWER * _excess(habits.busiest, count, len(self._speakers))
@@ -145,7 +147,7 @@ class _Turns:
         }
         again = _SAME_POWER * _excess(habits.same_again, sum(self._went_on), len(self._went_on))
         found[self._current] = found.get(self._current, 0.0) + again
-        return {speaker: factor for speaker, factor in found.items() if speaker and factor < 0}
+        return {speaker: offset for speaker, offset in found.items() if speaker and offset < 0}
 
     def numbers(self) -> list[int]:
         """Return all that `restore` needs: always as many numbers."""

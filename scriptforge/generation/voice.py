@@ -142,7 +142,7 @@ class GuidedDecoder(ModelDecoder):
         logits_BV = self.model.score(self.features_BH)
         if self._is_contrasted:
             contrasts_BH = features_RTH[-1][self.batch_size :, -1]
-            logits_BV = self._guided(logits_BV, features_BTH[:, -1], contrasts_BH)
+            logits_BV = self._guided(logits_BV, self.features_BH, contrasts_BH)
         return features_BTH, logits_BV
 
     def state(self) -> dict[str, Tensor]:
@@ -211,14 +211,10 @@ class GuidedDecoder(ModelDecoder):
         text_BV = scores_BV[:, self._voices.layout_size :]
         is_plausible_BV = text_BV >= text_BV.max(-1, keepdims=True) + _LEAST
         rows_N, places_N = np.divmod(np.flatnonzero(is_plausible_BV), text_BV.shape[1])
-        margins_N = self.model.margins(
-            features_BH,
-            contrasts_BH,
-            torch.from_numpy(rows_N).to(self.device),
-            torch.from_numpy(places_N + self._voices.layout_size).to(self.device),
-        )
-        added_N = self._strength_B.take(rows_N) * margins_N.float().cpu().numpy()
-        text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], added_N, rows_N)
+        ids_N = places_N + self._voices.layout_size
+        margins_N = self.model.margins(features_BH, contrasts_BH, rows_N, ids_N)
+        margins_N *= self._strength_B.take(rows_N)
+        text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], margins_N, rows_N)
         return torch.from_numpy(scores_BV).to(self.device)
 
 

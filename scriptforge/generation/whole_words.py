@@ -92,8 +92,9 @@ class WholeWords:
         rows = [self._spelling.forbidden_after(ending) for ending in self._endings]
         own_BV = rows[0] if len(rows) == 1 else torch.cat(rows)
         narrowed_BV = forbidden_BV | own_BV
+        masks_BV = narrowed_BV.numpy()
         for row, ending in enumerate(self._endings):
-            if ending.way_on is not None and _is_stuck(narrowed_BV.numpy()[row], ending.way_on):
+            if ending.way_on is not None and _is_stuck(masks_BV[row], ending.way_on):
                 narrowed_BV[row] = own_BV[row]
         return narrowed_BV
 
@@ -149,7 +150,8 @@ class Spelling:
         """Return the end of a text after one more token, which need not be a possible one."""
         after = ending.after.get(id_)
         if after is None:
-            after = ending.after[id_] = self.ending(self._walk(ending.begun, id_)[0])
+            apart = None if ending.begun.rest else self._begun_by_apart.get(id_)
+            after = ending.after[id_] = self.ending(apart or self._walk(ending.begun, id_)[0])
         return after
 
     def after_given(self, ending: Ending, id_: int) -> Ending:
@@ -177,7 +179,11 @@ class Spelling:
 
     def _sort_tokens(self) -> None:
         """Find out what depends on nothing but whether a word ends before a token."""
-        possible = [id_ for id_ in self._text_ids() if self._walk(Begun(), id_)[1]]
+        walked = {id_: self._walk(Begun(), id_) for id_ in self._text_ids()}
+        self._begun_by_apart = {
+            id_: begun for id_, (begun, _) in walked.items() if self._tokens[id_].startswith(b" ")
+        }
+        possible = [id_ for id_, (_, is_possible) in walked.items() if is_possible]
         ending = [id_ for id_ in possible if self._ends_word(self._tokens[id_])]
         apart = [id_ for id_ in ending if not _may_join(self._tokens[id_])]
         layout = [id_ for id_, is_text in enumerate(self._is_text) if not is_text]

@@ -7,6 +7,8 @@ from abc import abstractmethod
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
@@ -18,6 +20,12 @@ State: TypeAlias = tuple[Tensor, ...]
 
 Zeros, and only they, mean that nothing was read; so multiplying by a mask resets streams.
 """
+
+Places: TypeAlias = NDArray[np.int64]
+"""Streams or tokens, by number."""
+
+Margins: TypeAlias = NDArray[np.float32]
+"""Differences of scores."""
 
 
 class ModelConfig(Protocol):
@@ -78,7 +86,7 @@ class LanguageModel(Protocol):
         """Return `logits_BTV` for features; B and T may be any dimensions."""
         ...
 
-    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Tensor, ids_N: Tensor) -> Tensor:
+    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Places, ids_N: Places) -> Margins:
         """Return by how much one stream's features score a token higher than others, `margins_N`, N times.
 
         Args:
@@ -87,7 +95,9 @@ class LanguageModel(Protocol):
             rows_N: which stream.
             ids_N: which token.
         """
-        return (self.score(features_BH) - self.score(others_BH))[rows_N, ids_N]
+        margins_BV = self.score(features_BH) - self.score(others_BH)
+        margins_N: Margins = margins_BV[rows_N, ids_N].float().cpu().numpy()
+        return margins_N
 
     @abstractmethod
     def initial_state(self, streams: int) -> State:

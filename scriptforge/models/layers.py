@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scriptforge.models.base import State, TrainableModel
+from scriptforge.models.base import Margins, Places, State, TrainableModel
 from scriptforge.models.speakers import SpeakerEmbedding, Told
 
 _VALUES = 1 << 16
@@ -297,10 +297,12 @@ class HeadedModel(TrainableModel):
         logits_BTV: Tensor = self.head(self.projection(features_BTH))
         return logits_BTV
 
-    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Tensor, ids_N: Tensor) -> Tensor:
+    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Places, ids_N: Places) -> Margins:
         """Compare scores, which are linear, without those of other tokens; see `LanguageModel.margins`."""
         differences_BE: Tensor = self.projection(features_BH - others_BH)
-        return (differences_BE.index_select(0, rows_N) * self.head.weight.index_select(0, ids_N)).sum(-1)
+        products_NE = differences_BE[rows_N] * self.head.weight.detach()[ids_N]
+        margins_N: Margins = products_NE.sum(-1).float().cpu().numpy()
+        return margins_N
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the mean loss; see `LanguageModel.loss`."""

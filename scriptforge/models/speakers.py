@@ -17,7 +17,7 @@ Shape letters: B streams, T steps, E embedding, H features, D either of them, S 
 current and previous.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +31,8 @@ A speaker's row is read at every token of a line, and moves all of them at once.
 tokens, the model learnt more slowly for the first thousand steps than without being told.
 """
 
-_END = 0  # the token between scripts
-
-Pair: TypeAlias = tuple[int, int]
-"""Who speaks and who spoke before, 0 … S each; 0 is nobody."""
+END = 0
+"""The token between scripts."""
 
 
 def speaker_shapes(speakers: int, embedding_size: int, feature_size: int) -> dict[str, tuple[int, ...]]:
@@ -153,17 +151,10 @@ class SpeakerEmbedding(nn.Module):
 
         # Who spoke last, at each place: the next line's previous speaker, whatever comes in between.
         last_B1 = before_2B1[0].where(before_2B1[0] > 0, before_2B1[1])
-        tells_BT = places_T.where((speaker_BT > 0) | (ids_BT == _END), 0).cummax(1).values
+        tells_BT = places_T.where((speaker_BT > 0) | (ids_BT == END), 0).cummax(1).values
         last_BT = torch.cat([last_B1, speaker_BT], dim=1).gather(1, tells_BT)
 
         # At a line's opening that is who spoke last at the place before; without one, it is what it was.
-        at_opening_BT = torch.cat([last_B1, last_BT[:, :-1]], dim=1).where(ids_BT != _END, 0)
+        at_opening_BT = torch.cat([last_B1, last_BT[:, :-1]], dim=1).where(ids_BT != END, 0)
         previous_BT = torch.cat([before_2B1[1], at_opening_BT], dim=1).gather(1, opens_BT)
         return torch.stack([current_BT, previous_BT])
-
-    def advance(self, pair: Pair, id_: int) -> Pair:
-        """Return who speaks and who spoke before at the next token: `follow` for one, in plain numbers."""
-        if id_ >= self.layout_size:
-            return pair
-        current, previous = pair
-        return (0, 0) if id_ == _END else (max(0, id_ - self.first + 1), current or previous)

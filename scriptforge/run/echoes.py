@@ -15,6 +15,7 @@ Shape letters: B sequences of the batch, C capacity, L lines remembered, N candi
 P places, T tokens of a page, W tokens remembered.
 """
 
+from copy import deepcopy
 from typing import Annotated
 
 import numpy as np
@@ -33,7 +34,6 @@ _LINES = 256
 _PLACES = 5
 _FEWEST_PAGES, _MOST_PAGES = 4, 32
 _APART, _NOWHERE = -1, -2
-_MULTIPLIER = np.uint64(6364136223846793005)
 
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Shares = Annotated[list[_Share], Field(min_length=_PLACES, max_length=_PLACES)]
@@ -64,26 +64,20 @@ class RecentText:
         is_text_B: whether the latest token of each is text, and not of a name.
         matches_B: how many tokens at the end stand in the text before; no more than the longest of `LENGTHS`.
         has_ended_B: whether the latest token has ended a line.
-        is_echo_B: whether that line was said before; while one is written, whether it would be one.
+        is_echo_B: whether it has ended a line that was said before.
     """
 
     def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
-        self._layout_size = vocabulary.layout_size
-        self._cue = None if vocabulary.plain else vocabulary.cue
         self._most, self._window = LENGTHS[vocabulary.level][-1], WINDOWS[vocabulary.level]
         self._ids_BC = np.full((batch_size, 2 * self._window), _APART, np.int32)
         self._matches_BC = np.zeros(self._ids_BC.shape, np.uint8)
         self._rows_N = self._places_N = np.zeros(0, np.int64)  # where the matches are, by their length
         self._lengths_N = np.zeros(0, np.uint8)
         self._stop = self._taken = 0
-        self._said_BL = np.zeros((batch_size, _LINES), np.uint64)
-        self._next_B = np.zeros(batch_size, np.int64)
-        self._line_B = np.zeros(batch_size, np.uint64)
+        self._lines = [_Lines(vocabulary) for _ in range(batch_size)]
         self._waited_B = np.zeros(batch_size, np.int64)
-        self._is_named_B = np.zeros(batch_size, np.bool_)
-        self.is_text_B = self._is_named_B.copy()
-        self.has_ended_B = self._is_named_B.copy()
-        self.is_echo_B = self._is_named_B.copy()
+        self.is_text_B = np.zeros(batch_size, np.bool_)
+        self.has_ended_B, self.is_echo_B = np.zeros((2, batch_size), np.bool_)
         self.matches_B = np.zeros(batch_size, np.uint8)
 
     @property
@@ -94,18 +88,16 @@ class RecentText:
 
     def take(self, ids_B: NDArray[np.int64]) -> None:
         """Take one more token of each text; below 0 where none comes after the end of a line."""
-        waits_B = ids_B < 0
-        self._waited_B += waits_B
-        is_layout_B = (ids_B < self._layout_size) & ~waits_B
-        if self._cue is not None and is_layout_B.any():
-            self._is_named_B = np.where(is_layout_B, ids_B == self._cue, self._is_named_B)
-        self.is_text_B = ~(is_layout_B | self._is_named_B | waits_B)
-        self._take_line(ids_B, is_layout_B, waits_B)
+        are_text = [lines.take(id_) for lines, id_ in zip(self._lines, ids_B.tolist(), strict=True)]
+        self.is_text_B = np.array(are_text)
+        self.has_ended_B = np.array([lines.has_ended for lines in self._lines])
+        self.is_echo_B = np.array([lines.is_echo for lines in self._lines])
+        self._waited_B += ids_B < 0
+        own_B = np.where(self.is_text_B, ids_B, _NOWHERE).astype(np.int32)
         if self._stop == self._ids_BC.shape[1]:
             self._move_back()
         start = max(0, self._stop - self._window)
-        wanted_B1 = np.where(self.is_text_B, ids_B, _NOWHERE)[:, None]
-        equal = np.flatnonzero(self._ids_BC[:, start : self._stop] == wanted_B1)
+        equal = np.flatnonzero(self._ids_BC[:, start : self._stop] == own_B[:, None])
         rows_N, places_N = np.divmod(equal, max(1, self._stop - start))
         places_N += start
         lengths_N = np.minimum(self._matches_BC[rows_N, places_N - 1] + np.uint8(1), np.uint8(self._most))
@@ -113,9 +105,9 @@ class RecentText:
         self._matches_BC[rows_N, places_N] = lengths_N
         order_N = lengths_N.argsort(kind="stable")
         self._rows_N, self._places_N, self._lengths_N = rows_N[order_N], places_N[order_N], lengths_N[order_N]
-        self.matches_B = np.zeros_like(self.matches_B)
+        self.matches_B = np.zeros(len(ids_B), np.uint8)
         self.matches_B[self._rows_N] = self._lengths_N
-        self._ids_BC[:, self._stop] = np.where(self.is_text_B, ids_B, _APART)
+        self._ids_BC[:, self._stop] = np.maximum(own_B, _APART)
         self._stop += 1
         self._taken += 1
 
@@ -131,8 +123,8 @@ class RecentText:
         first = int(np.searchsorted(self._lengths_N, shortest - 1))
         rows_N, lengths_N = self._rows_N[first:], self._lengths_N[first:] + np.uint8(1)
         ids_N = self._ids_BC[rows_N, self._places_N[first:] + 1]
-        is_text_N = ids_N != _APART
-        return rows_N[is_text_N], ids_N[is_text_N], lengths_N[is_text_N]
+        kept = np.flatnonzero(ids_N != _APART)
+        return rows_N[kept], ids_N[kept], lengths_N[kept]
 
     def _move_back(self) -> None:
         """Make room behind the window."""
@@ -148,24 +140,63 @@ class RecentText:
         self._stop -= waited
         self._taken -= waited
         self._waited_B[:] = 0
-        kept = (self._ids_BC, self._matches_BC, self._said_BL, self._next_B, self._line_B, self._is_named_B)
-        for values in (*kept, self.is_text_B, self.has_ended_B, self.is_echo_B, self.matches_B):
+        self._lines = [deepcopy(self._lines[row]) for _ in self._lines]
+        kept = (self._ids_BC, self._matches_BC, self.is_text_B, self.has_ended_B, self.is_echo_B)
+        for values in (*kept, self.matches_B):
             values[:] = values[row].copy()
         self._ids_BC[:, self._stop :] = _APART
         self._matches_BC[:, self._stop :] = 0
 
-    def _take_line(
-        self, ids_B: NDArray[np.int64], is_layout_B: NDArray[np.bool_], waits_B: NDArray[np.bool_]
-    ) -> None:
-        """Follow what the lines are, by a number that hardly two lines share."""
-        self.has_ended_B = is_layout_B & (self._line_B != 0)
-        ended = np.flatnonzero(self.has_ended_B)
-        self._said_BL[ended, self._next_B[ended] % _LINES] = self._line_B[ended]
-        self._next_B[ended] += 1
-        longer_B = self._line_B * _MULTIPLIER + ids_B.astype(np.uint64) + np.uint64(1)
-        is_said_B = (self._said_BL == longer_B[:, None]).any(-1)
-        self.is_echo_B = np.where(self.has_ended_B | waits_B, self.is_echo_B, is_said_B & self.is_text_B)
-        self._line_B = np.where(waits_B, self._line_B, np.where(self.is_text_B, longer_B, np.uint64(0)))
+    def would_echo(self) -> NDArray[np.bool_]:
+        """Return whether each line would be an echo if it ended now: `(B,)`, false of what is no line."""
+        return np.array([lines.would_echo for lines in self._lines]) & self.is_text_B
+
+
+class _Lines:
+    """The lines of one text, and which of the last ones are echoes: plain numbers, faster than arrays.
+
+    Args:
+        vocabulary: of the text.
+
+    Attributes:
+        has_ended: whether the latest token has ended a line.
+        is_echo: whether it has ended a line that was said before.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._layout_size = vocabulary.layout_size
+        self._cue = None if vocabulary.plain else vocabulary.cue
+        self._said: dict[int, int] = {}  # by a number that hardly two lines share, how many came before
+        self._count = self._line = 0
+        self._is_named = self.has_ended = self.is_echo = False
+
+    @property
+    def would_echo(self) -> bool:
+        """Return whether the line would be an echo if it ended now."""
+        before = self._said.get(self._line)
+        return before is not None and before >= self._count - _LINES
+
+    def take(self, id_: int) -> bool:
+        """Take one more token, below 0 for none; return whether it is text, and not of a name."""
+        self.has_ended = self.is_echo = False
+        if id_ >= self._layout_size:
+            if not self._is_named:
+                self._line = hash((self._line, id_))
+            return not self._is_named
+        if id_ >= 0:
+            self._is_named = id_ == self._cue
+            if self._line:
+                self._end_line()
+        return False
+
+    def _end_line(self) -> None:
+        self.has_ended, self.is_echo = True, self.would_echo
+        self._said.pop(self._line, None)  # so that the first one is the one that was said longest ago
+        self._said[self._line] = self._count
+        if len(self._said) > _LINES:
+            del self._said[next(iter(self._said))]
+        self._count += 1
+        self._line = 0
 
 
 def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> EchoHabits | None:
@@ -190,6 +221,6 @@ def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> 
         tokens_P[place] += recent.is_text_B.sum()
         echoes_PO[place] += (recent.matches_B[:, None] >= lengths_O).sum(0)
         lines_P[place] += recent.has_ended_B.sum()
-        line_echoes_P[place] += (recent.has_ended_B & recent.is_echo_B).sum()
+        line_echoes_P[place] += recent.is_echo_B.sum()
     runs_OP = (echoes_PO / np.maximum(tokens_P, 1)[:, None]).T
     return EchoHabits(runs=runs_OP.tolist(), lines=(line_echoes_P / np.maximum(lines_P, 1)).tolist())

@@ -124,8 +124,9 @@ def weigh(
     echoes = Echoes(habits, words, 1)
     for id_ in said:
         echoes.take(np.array([id_]))
-    weighed_V = torch.from_numpy(echoes.weigh(scores_1V)).double().softmax(-1)[0]
-    return weighed_V.numpy()
+    weighed_1V = scores_1V.copy()
+    echoes.weigh(weighed_1V, np.log(np.exp(scores_1V[:, words.is_text]).sum(-1, keepdims=True)))
+    return torch.from_numpy(weighed_1V).double().softmax(-1)[0].numpy()
 
 
 def test_echoes_beyond_the_habits_are_less_likely_and_what_is_left_keeps_its_odds(words: Vocabulary) -> None:

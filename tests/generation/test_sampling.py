@@ -13,8 +13,8 @@ from torch import Tensor
 
 from scriptforge.errors import UsageError
 from scriptforge.generation import sampling
+from scriptforge.generation.rng import BatchRNG
 from scriptforge.generation.sampling import (
-    BatchRNG,
     Sampler,
     Scores,
     forbid_repeated_ngram,

@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 
 from scriptforge.errors import RunError
 from scriptforge.models import State, config_from_json
-from scriptforge.models.speakers import Pair, SpeakerEmbedding
+from scriptforge.models.inference.speakers import InferenceSpeakers
+from scriptforge.models.speakers import SpeakerEmbedding
 
 END, ACTION, CUE, SAYS, JERRY, ELAINE, WORD = 0, 2, 4, 5, 6, 7, 8
 EMBEDDING = SpeakerEmbedding(layout_size=8, speakers=2, embedding_size=3, feature_size=4)
 texts = st.lists(st.integers(0, 12), min_size=1, max_size=30)
 
 
-def told(ids: list[int]) -> list[Pair]:
+def told(ids: list[int]) -> list[tuple[int, int]]:
     speakers_2BT = EMBEDDING.follow(torch.tensor([ids]), EMBEDDING.initial_state(1))
     return list(zip(*speakers_2BT[:, 0].tolist(), strict=True))
 
@@ -45,15 +46,18 @@ def test_every_token_comes_with_who_speaks_and_who_spoke_before() -> None:
 
 @given(texts, st.integers(0, 30))
 def test_a_text_in_parts_one_token_at_a_time_or_at_once_tells_the_same(ids: list[int], cut: int) -> None:
-    pair, pairs = (0, 0), []
-    for id_ in ids:
-        pair = EMBEDDING.advance(pair, id_)
-        pairs.append(pair)
-    assert told(ids) == pairs
+    pairs = told(ids)
+    by_one: State = (EMBEDDING.initial_state(1),)
+    by_table = by_one
+    speakers = InferenceSpeakers(EMBEDDING, torch.eye(3))
+    for id_, pair in zip(ids, pairs, strict=True):
+        by_one = EMBEDDING.tell(torch.tensor([[id_]]), torch.zeros(1, 1, 3), by_one).after
+        by_table = (speakers.tell(torch.tensor([[id_]]), by_table).after,)
+        assert by_one[0][:, 0, 0].tolist() == by_table[0][:, 0, 0].tolist() == list(pair)
     state: State = (EMBEDDING.initial_state(1),)
     for part in filter(len, (ids[:cut], ids[cut:])):
         state = EMBEDDING.tell(torch.tensor([part]), torch.zeros(1, len(part), 3), state).after
-    assert state[0][:, 0, 0].tolist() == list(pair)
+    assert state[0][:, 0, 0].tolist() == list(pairs[-1])
 
 
 @pytest.mark.parametrize(("layout_size", "speakers"), [(3, 3), (6, 2), (0, 1)])

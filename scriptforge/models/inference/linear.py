@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from scriptforge.config import MOST_MEMBERS
 from scriptforge.errors import UsageError
-from scriptforge.models.base import LanguageModel, State
+from scriptforge.models.base import LanguageModel, Margins, Places, State
 from scriptforge.models.layers import HeadedModel
 
 Arithmetic: TypeAlias = Literal["fp32", "int8"]
@@ -82,14 +82,15 @@ class InferenceModel(LanguageModel):
             features_NH = self._projection(features_NH)
         return self._head(features_NH).view(*features_BTH.shape[:-1], -1)
 
-    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Tensor, ids_N: Tensor) -> Tensor:
+    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Places, ids_N: Places) -> Margins:
         """Compare scores in fp32, without those of other tokens; see `LanguageModel.margins`."""
         differences_BE = (features_BH - others_BH).numpy()
         if isinstance(self._model.projection, nn.Linear):
             differences_BE = differences_BE @ self._model.projection.weight.detach().numpy().T
-        products_NE = differences_BE.take(rows_N.numpy(), axis=0)
-        products_NE *= self._weight_VE.take(ids_N.numpy(), axis=0)
-        return torch.from_numpy(products_NE.sum(-1))
+        products_NE = self._weight_VE.take(ids_N, axis=0)
+        products_NE *= differences_BE if len(differences_BE) == 1 else differences_BE.take(rows_N, axis=0)
+        margins_N: Margins = products_NE.sum(-1)
+        return margins_N
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the mean loss, which has no gradient; see `LanguageModel.loss`."""
