@@ -69,16 +69,18 @@ class KnownNames:
     """
 
     def __init__(self, names: Iterable[str], vocabulary: Vocabulary, batch_size: int) -> None:
-        # In a mix, a speaker may have a token in one corpus and be spelled in another.
-        spelled = [name for name in names if vocabulary.sources or vocabulary.speaker_id(name) is None]
+        spelled = [name for name in names if vocabulary.speaker_id(name) is None]
         plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
         spellings = {spell(name, vocabulary) for name in plain} - {()}
         self._spellings = Spellings(spellings, vocabulary.size)
         self._cue, self._says = vocabulary.cue, vocabulary.says
+        self._cue_V = torch.arange(vocabulary.size) == vocabulary.cue
         self._spelled: list[tuple[int, ...] | None] = [None] * batch_size
 
     def forbid(self, forbidden_BV: Tensor) -> Tensor:
         """See `Constraint.forbid`."""
+        if not self._spellings:
+            return forbidden_BV | self._cue_V
         if all(spelled is None for spelled in self._spelled):
             return forbidden_BV
         narrowed_BV = forbidden_BV.clone()

@@ -1,6 +1,6 @@
 """Nobody speaks who does not speak in the training text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +14,17 @@ from scriptforge.vocabulary import Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
 
+CAST = ("Jerry", "ELAINE", "Uncle Leo", "Cop 2")
 NAMES = ("Jerry", "ELAINE", "new man", "newman", "who", "Mr. [x]")
 WILD = GenerateOptions(temperature=1, min_p=0, seed=1, lines=12, count=4)
 
 
-def speakers(model: Recurrent, vocabulary: Vocabulary, options: GenerateOptions) -> set[str]:
+def speakers(
+    model: Recurrent, vocabulary: Vocabulary, options: GenerateOptions, names: Sequence[str] = NAMES
+) -> set[str]:
     """Who speaks in texts of a model that prefers to spell names."""
     model.head.bias.data[vocabulary.cue] = 6
-    texts = Generation(model, vocabulary, options, habits=Habits(names=NAMES)).write()
+    texts = Generation(model, vocabulary, options, habits=Habits(names=names)).write()
     return {element.speaker for text in texts for element in text.elements if element.speaker}
 
 
@@ -35,6 +38,14 @@ def test_names_are_those_of_the_training_text(vocabulary: Vocabulary, untrained_
 def test_names_are_invented_where_that_was_asked_for(vocabulary: Vocabulary, untrained_model: Make) -> None:
     found = speakers(untrained_model(vocabulary), vocabulary, replace(WILD, invent_words=True))
     assert {name for name in found if vocabulary.speaker_id(name) is None} - set(NAMES)
+
+
+def test_no_name_is_spelled_where_everybody_has_a_token(
+    vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    assert {name.casefold() for name in speakers(untrained_model(vocabulary), vocabulary, WILD, CAST)} <= {
+        name.casefold() for name in CAST
+    }
 
 
 @pytest.mark.parametrize(
