@@ -86,7 +86,7 @@ def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
         )
 
 
-DEMO = {*"DEE PRU MARGO WALT OTIS LEO IDA HARGROVE TOLLY KIT CLIVE GOOSE".split()}
+DEMO = {"DEE", "PRU", "MARGO", "WALT", "OTIS", "LEO", "IDA", "HARGROVE", "TOLLY", "KIT", "CLIVE", "GOOSE"}
 
 
 @pytest.mark.parametrize(
