@@ -29,6 +29,7 @@ _ACT_HEADING = re.compile(
 )
 _LABEL = re.compile(
     r"(?:(?:editor|author|transcriber)['’]s )?notes?|n\.?b\.?|todo|title|warning|disclaimer"
+    r"|s?fx|sound(?: effects?)?|music|grams"
     r"|(?:written|directed|produced|created|edited|story|teleplay|screenplay|transcribed|transcript) by",
     re.IGNORECASE,
 )

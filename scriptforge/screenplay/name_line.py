@@ -55,7 +55,8 @@ _TIME_OF_DAY = re.compile(r"\d[:：]\s?[0-5]\d(?!\d)")
 _PLACE = re.compile(r"(\[)?(?:setting|location|scene|cut to)\s?:(?P<place>.+?)(?(1)\]\.?)", re.IGNORECASE)
 SCENE_DATA = frozenset({
     "time", "time of day", "date", "day", "character", "characters", "cast", "present", "place", "props",
-    "weather", "season", "episode", "duration", "location", "setting",
+    "weather", "stardate", "airdate", "air date", "original airdate", "original air date",
+    "season", "episode", "duration", "location", "setting",
 })  # fmt: skip
 """Facts about a scene, as some write them below its heading; a speaker called Time would say sentences."""
 

@@ -46,7 +46,7 @@ def recognise_shakespeare(head: Sequence[str]) -> Evidence:
     speeches = [each for each in paragraphs if _is_speech(each) and not _is_listed(each)]
     score = sum(map(len, speeches)) / max(sum(map(len, paragraphs)), 1)
     names = Counter(speaker_key(speech[0].strip()) for speech in speeches)
-    most = _NOTHING_ELSE if len(names) >= _FEWEST_CUES_OF_A_LIST else 0.5
+    most = 0.5 if 1 < len(names) < _FEWEST_CUES_OF_A_LIST else _NOTHING_ELSE
     if names and max(names.values()) == 1 and score < most:
         return Evidence(_SCORE_OF_A_LIST, "some paragraphs open with `NAME:`, but no name opens two")
     share = percentage(len(speeches), len(paragraphs))

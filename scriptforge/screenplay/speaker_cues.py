@@ -9,6 +9,7 @@ r"""How transcripts and printed plays name who speaks, other than by `name: text
     花子「text」              quotation marks, as in Japanese scripts
     >> NORA: text           the arrows of live captions
     <nora> text             the brackets of chats
+    12. NORA: text          a number, as in scripts for the radio
     Q. text                 question and answer, as in court
     Nora Lind (00:05):      a time before or behind the name, the text behind it or below
     Nora Lind               the name in title case, the text below
@@ -74,6 +75,7 @@ _BRACKETED = re.compile(r"(?:[-–—]\s?)?\[(?P<name>[^\[\]]{1,40})\](?P<asides
 _QUOTED = re.compile(
     r"(?P<name>[^\s「」『』（）()]{1,20})(?P<asides>(?:（[^（）]{1,60}）)?)(?:「(?P<text>[^「」]+)」?)"
 )
+_NUMBER = re.compile(r"\d{1,4}[.)]?\s+(?=\D)")
 _IN_BRACKETS = re.compile(r"\[(?P<name>[^\[\]]{1,40})\]")
 _NUMBERED = re.compile(r"#\d{4}$")
 _BEHIND_NAME = re.compile(r"\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
@@ -211,6 +213,13 @@ def _is_title(name: str) -> bool:
     return is_titled(name) and name.casefold() not in _NOT_NAMES and not is_in_capitals(name)
 
 
+def _numbered(line: str) -> Cue | None:
+    """Split `12. NAME: text`, as scripts for the radio number who speaks."""
+    number = _NUMBER.match(line)
+    spoken = _coloned(line[number.end() :]) if number else None
+    return spoken if spoken and _is_capital(spoken.name) else None
+
+
 def _is_printed_name(name: str) -> bool:
     return is_titled(name) and name[0].isalpha()
 
@@ -283,6 +292,7 @@ STYLES = (
     CueStyle("`[name] text`", _with(_BRACKETED, _is_printed_name)),
     CueStyle("`name「text」`", _with(_QUOTED, lambda name: True), is_of_plays=True),
     CueStyle("`Q. text`", _questioned, is_of_questions=True),
+    CueStyle("`1. NAME: text`", _numbered, is_of_plays=True, most_new_names=1),
     CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True),
     CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True),
     CueStyle("`Name — text`", _with(_DASHED, _is_title), is_of_plays=True),

@@ -53,6 +53,10 @@ _RULE = re.compile(
 )
 _HEADING = re.compile(r"#{1,6}\s+(?P<md>\S.*?)\s*#*|={2,6}\s*(?P<wiki>[^=].*?)\s*={2,6}")
 _LISTED = re.compile(r"^[:;]{1,3}\s*(?=['\[(])(?!'''[^\[(])")
+_EFFECT = re.compile(r"(?:\d{1,4}[.)]?\s+)?(?P<text>(?:S?FX|SOUND|MUSIC|GRAMS)\b[^:]{0,20}:.*)")
+"""What is heard in a play for the radio, perhaps numbered."""
+
+_LINE_NUMBER = re.compile(r"^\d{1,2}(?:\s{2,}|$)")
 _CREDIT = re.compile(
     r"(?:Transcribed|Transcript|Transcription|Captioned|Captions|Subtitles) (?:provided )?by\b.*",
     re.IGNORECASE,
@@ -147,7 +151,7 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     names = [speaker_key(item.element.speaker) for item in parsed if item.element.kind == "dialogue"]
     counts = Counter(names)
     first = next((n for n, item in enumerate(parsed) if item.element.kind == "dialogue"), 0)
-    is_headed = style.most_new_names > 0 and first <= max(_MOST_ABOVE, len(names))
+    is_headed = (style.most_new_names > 0 or style.is_of_questions) and first <= max(_MOST_ABOVE, len(names))
     judged = parsed[first:] if is_headed else parsed
     size = sum(len(item.element.text) for item in judged)
     understood = sum(len(item.element.text) for item in judged if item.understood)
@@ -261,6 +265,8 @@ class _Reader:
     def read(self, block: Sequence[str]) -> Iterator[Parsed]:
         """Yield what is finished when a block has been read."""
         lines = [_LISTED.sub("", line.strip()) for line in block]
+        if self._style.is_of_questions:
+            lines = [text for line in lines if (text := _LINE_NUMBER.sub("", line, count=1))]
         whole = " ".join(lines)
         if (
             len(lines) > 1
@@ -292,7 +298,7 @@ class _Reader:
 
     def _with_whole_aside(self, lines: Sequence[str]) -> Sequence[str]:
         """Join the first two lines where the aside behind a name goes on in the second."""
-        first = lines[0]
+        first = next(iter(lines), "")
         if len(lines) < 2 or first.count("(") <= first.count(")") or self._style.split(first):
             return lines
         joined = f"{first} {lines[1]}"
@@ -358,6 +364,8 @@ def _other(line: str) -> Parsed | None:
         return Parsed(Element("heading", line))
     if is_transition(line):
         return Parsed(Element("transition", line))
+    if effect := _EFFECT.fullmatch(line):
+        return Parsed(Element("action", effect["text"]))
     bare = _EMPHASIS.sub(_emphasised, line)
     if is_bracketed(bare) or _CREDIT.fullmatch(line):
         return Parsed(Element("action", bare))
