@@ -26,6 +26,7 @@ from typing import NamedTuple
 from scriptforge.screenplay.format import is_act_heading, is_in_capitals, is_label, is_name, is_scene_heading
 from scriptforge.screenplay.time_stamps import (
     CLOCK,
+    is_date,
     is_log_level,
     is_of_system_log,
     is_stamp,
@@ -144,6 +145,7 @@ def _cue(name: str, asides: str | None, text: str) -> Cue | None:
         or is_scene_heading(name)
         or is_label(name)
         or is_log_level(name)
+        or (_DIGIT.search(name) and (is_date(name) or is_stamp(name)))
     ):
         return None
     text = _ASIDE_FIRST.sub(r"\1 ", text.strip(), count=1)

@@ -18,7 +18,7 @@ _DATE = (
     r")(?:\([^()]{1,9}\))?(?: ?г\.)?"
 )
 _WEEKDAY = r"(?:[^\W\d_]{2,9}[.,],? |(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )"
-_BETWEEN = r"(?:,? ?(?:(?:at|um|à|às|a las|om|kl\.?|klo|alle|alle ore|ore|o|v|в) )|[,،] ?| |T| [-–] )"
+_BETWEEN = r"(?:,? ?(?:(?:at|um|à|às|a las|om|kl\.?|klo|alle|alle ore|ore|o|v|в) )|[,،] ?| {1,2}|T| [-–] )"
 _HALF = r"(?:[AaPp]\. ?[Mm]\.|[AaPp][Mm]\b|[مص]\b)"
 _EAST = r"(?:오전|오후|上午|下午|午前|午後|凌晨|中午|晚上)"
 _ZONE = r"(?:Z|UTC| ?[+-]\d\d:?\d\d)?"
@@ -40,6 +40,7 @@ _LOG_LEVEL = re.compile(
     r"(?:.{0,60}[.\s\[])?(?:trace|debug|info|notice|warn|warning|error|fatal|critical|severe|verbose)\b|.*\[\d+\]",
     re.IGNORECASE,
 )
+_DATE_WITH_YEAR = re.compile(rf"(?=.*\d{{4}}){_DATE}")
 _OF_SYSTEM_LOG = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [\w./-]+(?:\[\d+\])?:")
 _LONGEST_STAMP = 90
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u2007\u2009\u202f\u3000", " "))
@@ -101,6 +102,11 @@ def is_stamp(text: str) -> bool:
 def is_log_level(words: str) -> bool:
     """Return whether words between a time and a colon say how bad a program's message is: `ERROR server`."""
     return _LOG_LEVEL.match(words) is not None
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date with its year, which some print where others print a name."""
+    return _DATE_WITH_YEAR.fullmatch(text) is not None
 
 
 def is_of_system_log(line: str) -> bool:

@@ -56,6 +56,7 @@ _LISTED = re.compile(r"^[:;]{1,3}\s*(?=['\[(])(?!'''[^\[(])")
 _EFFECT = re.compile(r"(?:\d{1,4}[.)]?\s+)?(?P<text>(?:S?FX|SOUND|MUSIC|GRAMS)\b[^:]{0,20}:.*)")
 """What is heard in a play for the radio, perhaps numbered."""
 
+_READ = re.compile(r"\s*\(Read by [^()]{1,80}\)$")
 _LINE_NUMBER = re.compile(r"^\d{1,2}(?:\s{2,}|$)")
 _CREDIT = re.compile(
     r"(?:Transcribed|Transcript|Transcription|Captioned|Captions|Subtitles) (?:provided )?by\b.*",
@@ -282,7 +283,7 @@ class _Reader:
                 yield from self.ended()
                 self._name, self._said, is_open = cue.name, [[cue.text] if cue.text else []], True
                 self._size = len(cue.text)
-            elif is_stamp(line.rstrip(":")) or _RULE.fullmatch(line):
+            elif is_stamp(_READ.sub("", line).rstrip(":")) or _RULE.fullmatch(line):
                 continue
             elif _EXTRA.fullmatch(line):
                 break

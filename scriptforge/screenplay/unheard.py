@@ -20,6 +20,7 @@ from scriptforge.screenplay.format import (
 )
 from scriptforge.screenplay.name_line import SCENE_DATA
 from scriptforge.screenplay.script import remembered, speaker_key
+from scriptforge.screenplay.time_stamps import stamp_before
 
 _LONGEST_CUE = 60
 _TIMED = re.compile(r"[\[(]?\d[\d:.,/ -]*(?:[AaPp]\.?[Mm]\.?)?[\])]?[\s-]*")
@@ -63,13 +64,20 @@ def find_unheard(lines: Sequence[str], heard: Container[str]) -> Unheard:
     firsts: dict[str, str] = {}
     for line in lines:
         name = speaker_key(_name_on(line.strip()))
-        if name and name not in heard:
+        if name and not _is_heard(name, heard):
             names[name] += 1
             firsts.setdefault(name, line.strip()[:_LONGEST_CUE])
     often = [(name, count) for name, count in names.most_common() if count > 1]
     total = sum(count for _, count in often)
     printed = sum(1 for line in lines if line.strip())
     return Unheard(total, printed, tuple(firsts[name] for name, _ in often[:_EXAMPLES]))
+
+
+def _is_heard(name: str, heard: Container[str]) -> bool:
+    """Return whether words in a row of a name are those of somebody heard: `from nora lind` to everyone."""
+    words = name.split()
+    ends = range(1, len(words) + 1)
+    return any(" ".join(words[start:end]) in heard for end in ends for start in range(end))
 
 
 @remembered
@@ -79,7 +87,8 @@ def _name_on(line: str) -> str:
         return ""
     if len(line) <= _LONGEST_CUE and is_cue_in_capitals(line):
         return name_in_cue(line.rstrip(".:："))
-    timed = _TIMED.match(line)
-    cued = _CUED.match(line, timed.end() if timed else 0)
+    stamp, number = stamp_before(line), _TIMED.match(line)
+    start = stamp.end if stamp else number.end() if number else 0
+    cued = _CUED.match(line, start)
     name = cued["name"].strip() if cued else ""
     return name if is_name(name) and name.casefold() not in SCENE_DATA else ""

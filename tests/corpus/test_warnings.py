@@ -128,3 +128,16 @@ def test_a_table_in_which_nobody_speaks_is_warned_of_with_its_own_way_out(tmp_pa
 def test_a_table_of_which_nothing_is_read_is_warned_of(tmp_path: Path) -> None:
     path = written(tmp_path, '{"id": 1, "messages": [{"wer": "Ida", "was": "Rain."}]}', "rain.json")
     assert warnings(path)[0].startswith("Nobody speaks in “rain”")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{name} Holm  0:0{n}\nRain falls on {n} piers.\n",
+        "15/1/23 9:0{n}\u202fp.\u00a0m. - {name}: Rain on {n} piers.",
+        "10:00:0{n}\t From {name} Holm to Everyone:\n\tRain on {n} piers.",
+    ],
+)
+def test_times_and_words_beside_a_name_that_was_read_are_not_warned_of(tmp_path: Path, line: str) -> None:
+    text = "\n".join(line.format(name=name, n=n) for n, name in enumerate(["Ida", "Ben"] * 4))
+    assert warnings(written(tmp_path, text)) == ()
