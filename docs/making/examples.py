@@ -61,6 +61,9 @@ EXAMPLES = {
         And has he forty cents?
 
         Enter a GOOSE
+
+        First Keeper:
+        It is a goose; it never pays.
         """,
     "indented": """\
         INT. BOOTH ONE - MORNING
