@@ -1,6 +1,6 @@
 # make demo        run all steps on the corpus that ships with the package; needs nothing but Python
 # make GPU=1 demo  the same, with PyTorch's GPU build on Linux: 3 GB to download instead of 300 MB
-# make test        run the tests, in less than five minutes on two cores
+# make test        run the tests, in five to eight minutes on two cores
 # make test-rest   run the tests that take longer
 # make check       check style, types and the order of the rooms
 # make bench       run the benchmarks; ONLY=training runs one, CORPORA=FOLDER names the real corpora

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Encoding, Force, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import AsJSON, Columns, Encoding, Force, Output, Quiet, WorkspacePath
 from scriptforge.options import ConvertOptions
 
 FormatName = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
@@ -35,13 +35,7 @@ def convert(
         str | None,
         typer.Option(metavar="NAME", help="The format of the texts read, which is recognised if left out."),
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROLE=COLUMN,…",
-            help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
-        ),
-    ] = None,
+    columns: Columns = None,
     encoding: Encoding = None,
     scene_numbers: Annotated[
         bool, typer.Option("--scene-numbers", help="In a PDF, number the scenes at both margins.")

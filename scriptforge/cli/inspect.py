@@ -7,6 +7,7 @@ import typer
 from scriptforge.cli.completion import corpus_names
 from scriptforge.cli.output import (
     AsJSON,
+    Columns,
     Encoding,
     Format,
     Output,
@@ -38,13 +39,7 @@ def inspect(
         ),
     ],
     format: Format = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROLE=COLUMN,…",
-            help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
-        ),
-    ] = None,
+    columns: Columns = None,
     encoding: Encoding = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,

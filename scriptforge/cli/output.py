@@ -398,6 +398,13 @@ Format = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The format of the texts, which is recognised if left out."),
 ]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROLE=COLUMN,…",
+        help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
+    ),
+]
 Encoding = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),

@@ -8,23 +8,20 @@ in a file of its own.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path, PurePath
 from typing import Any
 
-from scriptforge.corpus.cards import load_cards
-from scriptforge.corpus.fetch import Corpus, expect_table, fetch
+from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.corpus.sources import find_source
 from scriptforge.documents.kinds import WRITTEN, write
 from scriptforge.errors import CorpusError, UsageError, unknown_name
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import ConvertOptions, with_fields
 from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
 from scriptforge.screenplay.script import Script
-from scriptforge.screenplay.table import parse_columns
 from scriptforge.workspace import Workspace, atomic_write
 
 _NOT_IN_FILE_NAMES = re.compile(r"[^\w .,()'-]+")
@@ -90,7 +87,7 @@ def convert(
     format, is_folder = _destination(path, options.to)
     if not is_folder:
         _refuse_overwriting(path, options)
-    corpus = _fetched(str(source), options, Workspace.find(workspace), on_progress)
+    corpus = fetch_named(str(source), options, Workspace.find(workspace), on_progress)
     parsing = Parsing()
     scripts = _scripts(corpus, parsing)
     if is_folder:
@@ -120,21 +117,6 @@ def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
             f"A .{format} file cannot be written.", f"Name a file with one of these: {', '.join(WRITTEN)}."
         )
     return format, is_folder
-
-
-def _fetched(
-    name: str, options: ConvertOptions, workspace: Workspace, on_progress: ProgressCallback
-) -> Corpus:
-    source = replace(
-        find_source(name, load_cards(workspace.cards)),
-        format=options.format,
-        columns=parse_columns(options.columns) if options.columns else None,
-        encoding=options.encoding,
-    )
-    corpus = fetch(source, on_progress)
-    if options.columns:
-        expect_table([corpus])
-    return corpus
 
 
 def _scripts(corpus: Corpus, parsing: Parsing) -> Iterator[tuple[str, Script]]:

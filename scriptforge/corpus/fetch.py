@@ -6,11 +6,11 @@ The contents of the files, scripts or otherwise, are not this module's business.
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from scriptforge.corpus.cards import HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
+from scriptforge.corpus.cards import HubDataset, LocalPath, SourceLocation, WebFile, WebFiles, load_cards
 from scriptforge.corpus.download import download, take_snapshot
 from scriptforge.corpus.files import (
     AnyFile,
@@ -22,13 +22,16 @@ from scriptforge.corpus.files import (
     open_text,
     sorted_table,
 )
-from scriptforge.corpus.sources import Source
+from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.text_encoding import examine
 from scriptforge.dataset import Origin, OriginFile
 from scriptforge.documents.kinds import kind_of_file
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
+from scriptforge.options import ConvertOptions, InspectOptions
 from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.table import parse_columns
+from scriptforge.workspace import Workspace
 
 _NO_SCRIPT_NAMES = frozenset({
     "authors", "changelog", "changes", "cmakelists", "contributing", "contributors", "copying", "credits",
@@ -128,6 +131,27 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
         notes=(*notes, *(one.note for one in opened if one.note), *_differences(source, records)),
         skips_broken=folder is not None and not (card and card.sort),
     )
+
+
+def fetch_named(
+    name: str, options: InspectOptions | ConvertOptions, workspace: Workspace, on_progress: ProgressCallback
+) -> Corpus:
+    """Fetch one corpus as a person names it, and as they say that it is to be read.
+
+    Raises:
+        CorpusError: it cannot be fetched or read.
+        UsageError: there is no such corpus, format or column.
+    """
+    source = replace(
+        find_source(name, load_cards(workspace.cards)),
+        format=options.format,
+        columns=parse_columns(options.columns) if options.columns else None,
+        encoding=options.encoding,
+    )
+    corpus = fetch(source, on_progress)
+    if options.columns:
+        expect_table([corpus])
+    return corpus
 
 
 def expect_table(corpora: Iterable[Corpus]) -> None:

@@ -7,20 +7,17 @@ written.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
-from scriptforge.corpus.cards import load_cards
-from scriptforge.corpus.fetch import Corpus, expect_table, fetch
+from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.passages import report_rows
-from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import LineNumbering, Location, ScriptRow
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import InspectOptions
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
-from scriptforge.screenplay.table import parse_columns
 from scriptforge.workspace import Workspace
 
 LONG_LINE_WORDS = 12
@@ -206,15 +203,7 @@ def inspect(
         CorpusError: nothing can be read, or a file that was asked for by itself cannot.
         UsageError: there is no such corpus, format or column.
     """
-    source = replace(
-        find_source(name, load_cards(workspace.cards)),
-        format=options.format,
-        columns=parse_columns(options.columns) if options.columns else None,
-        encoding=options.encoding,
-    )
-    corpus = fetch(source, on_progress)
-    if options.columns:
-        expect_table([corpus])
+    corpus = fetch_named(name, options, workspace, on_progress)
     return inspect_corpus(corpus, on_progress)
 
 
