@@ -39,6 +39,8 @@ COMMANDS = {
         "train": "Train a model on a dataset.",
         "tune": "Search for settings that suit a dataset better than those that train chooses by itself.",
         "generate": "Write new scripts in the voice of a run.",
+        "serve": "Write together with a model, on a page in the browser.",
+        "drafts": "List the drafts of the writing room, write them into files, or delete them.",
     },
     "Share": {
         "push": "Share a run on the Hugging Face Hub, with a model card.",

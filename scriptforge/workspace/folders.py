@@ -198,12 +198,26 @@ class StudyFolder(_Folder):
             yield
 
 
+class RoomFolder(_Folder):
+    """`room/`: what the writing room keeps.
+
+    Attributes:
+        drafts: all drafts, in SQLite.
+        token: the secret that lets the page in; only its owner can read it.
+        address: the port of the last time, so that an open tab finds the server again.
+    """
+
+    drafts = _Inside("drafts.db")
+    token = _Inside("token")
+    address = _Inside("address.json")
+
+
 AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that holds `data/`, `runs/`, `studies/` and a person's own `corpora/`."""
+    """The folder that holds `data/`, `runs/`, `studies/`, `room/` and a person's own `corpora/`."""
 
     root: Path
 
@@ -216,6 +230,11 @@ class Workspace:
     def cards(self) -> Path:
         """Return the folder of the person's own cards."""
         return self.root / "corpora"
+
+    @property
+    def room(self) -> RoomFolder:
+        """Return the folder of the writing room."""
+        return RoomFolder(self.root / "room")
 
     def datasets(self) -> list[DatasetFolder]:
         """Return every whole dataset, the latest first."""

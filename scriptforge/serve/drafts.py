@@ -1,0 +1,340 @@
+"""Drafts in a SQLite database: every change is one transaction, on the disk before it is acknowledged.
+
+Each draft has its elements in order, branches that were set aside, and the log of its latest changes. A
+change names the revision that it was made on: one that was made on an older revision is refused with what has
+happened since, so that two tabs never overwrite each other. It has an id of its own, so that a page that did
+not hear the answer can send it again.
+
+A damaged database is set aside under another name, and what can be read of it goes into a new one.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from scriptforge.errors import ScriptforgeError, UsageError
+from scriptforge.serve import salvage
+from scriptforge.serve.changes import Change, apply_change, as_json, fill
+from scriptforge.serve.elements import PageElement
+
+KEPT_CHANGES = 2_000
+"""How many of its latest changes are remembered of each draft."""
+
+_SCHEMA = """
+CREATE TABLE drafts (
+  id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, run TEXT NOT NULL, settings TEXT NOT NULL,
+  updated TEXT NOT NULL, revision INTEGER NOT NULL
+);
+CREATE TABLE elements (
+  draft TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
+  origin TEXT NOT NULL, UNIQUE (draft, id)
+);
+CREATE INDEX elements_in_order ON elements (draft, position);
+CREATE TABLE branches (
+  draft TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, after TEXT, elements TEXT NOT NULL,
+  UNIQUE (draft, id)
+);
+CREATE TABLE changes (
+  draft TEXT NOT NULL, revision INTEGER NOT NULL, change TEXT NOT NULL, body TEXT NOT NULL,
+  UNIQUE (draft, revision), UNIQUE (draft, change)
+);
+"""
+_VERSION = 1
+_TRIMMED_EVERY = 64
+_BUSY = 10.0  # seconds that another process may keep the database locked
+_FULL = ("full", "disk i/o error")
+
+ResultT = TypeVar("ResultT")
+
+
+class DraftMissing(UsageError):  # noqa: N818 (it names the draft)
+    """There is no such draft."""
+
+
+class DiskFull(ScriptforgeError):  # noqa: N818 (it names the disk)
+    """A change could not be written; nothing of it was."""
+
+
+class Behind(Exception):  # noqa: N818 (it names the page)
+    """A change was made on another revision than the draft's.
+
+    Attributes:
+        revision: the draft's.
+        changes: those since the page's revision; None where that is not remembered.
+    """
+
+    def __init__(self, revision: int, changes: list[dict[str, Any]] | None) -> None:
+        super().__init__(f"the draft is at revision {revision}")
+        self.revision = revision
+        self.changes = changes
+
+
+@dataclass
+class Drafts:
+    """The drafts of a workspace; its methods may be called in any thread.
+
+    Args:
+        path: of the database, which is made if it is not there.
+
+    Attributes:
+        notes: what a person should know: that a damaged database was set aside, and where.
+    """
+
+    path: Path
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _translated():
+            try:
+                self._connection = _open(self.path)
+            except sqlite3.DatabaseError as problem:
+                if not salvage.is_damage(problem):
+                    raise
+                self._recover()
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return what there is, the latest first."""
+        rows = self._do(
+            lambda db: db.execute(
+                "SELECT id, title, run, updated, revision,"
+                " (SELECT count(*) FROM elements WHERE draft = drafts.id)"
+                " FROM drafts ORDER BY updated DESC, id"
+            ).fetchall()
+        )
+        names = ("id", "title", "run", "updated", "revision", "elements")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def create(self, title: str, run: str, elements: Sequence[PageElement]) -> dict[str, Any]:
+        """Make a draft and return it."""
+        id_ = uuid4().hex
+
+        def make(db: sqlite3.Connection) -> None:
+            db.execute("INSERT INTO drafts VALUES (?, ?, ?, '{}', ?, 1)", (id_, title, run, _now()))
+            fill(db, id_, elements)
+
+        self._do(make, writes=True)
+        return self.get(id_)
+
+    def get(self, id_: str) -> dict[str, Any]:
+        """Return a whole draft.
+
+        Raises:
+            DraftMissing: there is none.
+        """
+        return self._do(lambda db: _whole(db, id_))
+
+    def update(self, id_: str, **fields: Any) -> dict[str, Any]:
+        """Change title, run or settings of a draft, which is no new revision; return all three."""
+
+        def change(db: sqlite3.Connection) -> dict[str, Any]:
+            _revision(db, id_)
+            for name in ("title", "run", "settings"):
+                if name in fields:
+                    value = as_json(fields[name]) if name == "settings" else fields[name]
+                    db.execute(
+                        f"UPDATE drafts SET {name} = ?, updated = ? WHERE id = ?", (value, _now(), id_)
+                    )
+            title, run, settings = db.execute(
+                "SELECT title, run, settings FROM drafts WHERE id = ?", (id_,)
+            ).fetchone()
+            return {"title": title, "run": run, "settings": json.loads(settings)}
+
+        return self._do(change, writes=True)
+
+    def remove(self, id_: str) -> None:
+        """Delete a draft.
+
+        Raises:
+            DraftMissing: there is none.
+        """
+
+        def delete(db: sqlite3.Connection) -> None:
+            _revision(db, id_)
+            db.execute("DELETE FROM drafts WHERE id = ?", (id_,))
+            for table in ("elements", "branches", "changes"):
+                db.execute(f"DELETE FROM {table} WHERE draft = ?", (id_,))
+
+        self._do(delete, writes=True)
+
+    def change(self, id_: str, change: Change) -> tuple[int, dict[str, Any] | None]:
+        """Make a change, and return the revision after it and what is told to other tabs.
+
+        A change that was made before is not made again: its revision is returned, and nothing to tell.
+
+        Raises:
+            DraftMissing: there is no such draft.
+            Behind: it was made on another revision.
+            UsageError: the draft becomes too long.
+            DiskFull: it could not be written.
+        """
+        body = change.model_dump(exclude_unset=True, exclude={"base", "change"})
+
+        def apply(db: sqlite3.Connection) -> tuple[int, dict[str, Any] | None]:
+            revision = _revision(db, id_)
+            done = db.execute(
+                "SELECT revision FROM changes WHERE draft = ? AND change = ?", (id_, change.change)
+            ).fetchone()
+            if done:
+                return int(done[0]), None
+            if change.base != revision:
+                raise Behind(revision, _changes(db, id_, change.base, revision))
+            apply_change(db, id_, change)
+            revision += 1
+            db.execute(
+                "INSERT INTO changes VALUES (?, ?, ?, ?)", (id_, revision, change.change, as_json(body))
+            )
+            db.execute("UPDATE drafts SET revision = ?, updated = ? WHERE id = ?", (revision, _now(), id_))
+            if revision % _TRIMMED_EVERY == 0:
+                db.execute(
+                    "DELETE FROM changes WHERE draft = ? AND revision <= ?", (id_, revision - KEPT_CHANGES)
+                )
+            return revision, {"revision": revision, "change": change.change, **body}
+
+        return self._do(apply, writes=True)
+
+    def changes(self, id_: str, after: int) -> tuple[int, list[dict[str, Any]] | None]:
+        """Return the revision of a draft, and all changes after another one; None if not all are kept."""
+
+        def look(db: sqlite3.Connection) -> tuple[int, list[dict[str, Any]] | None]:
+            revision = _revision(db, id_)
+            return revision, _changes(db, id_, after, revision)
+
+        return self._do(look)
+
+    def _do(self, work: Callable[[sqlite3.Connection], ResultT], *, writes: bool = False) -> ResultT:
+        """Do some work in one transaction; a database that turns out to be damaged is recovered first."""
+        with self._lock, _translated():
+            try:
+                return self._in_transaction(work, writes)
+            except sqlite3.DatabaseError as problem:
+                if not salvage.is_damage(problem):
+                    raise
+                self._connection.close()
+                self._recover()
+                return self._in_transaction(work, writes)
+
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], ResultT], writes: bool) -> ResultT:
+        db = self._connection
+        db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        try:
+            result = work(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return result
+
+    def _recover(self) -> None:
+        aside, counts = salvage.recover(self.path, _SCHEMA, _VERSION)
+        self._connection = _open(self.path)
+        self.notes.append(
+            f"The drafts were damaged. The file is kept as {aside.name}; {counts['drafts']} drafts with"
+            f" {counts['elements']} elements could be read and are in a new one."
+        )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open or make the database, and check that it is whole."""
+    db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        db.execute("COMMIT")
+        if version > _VERSION:
+            raise ScriptforgeError(
+                f"{path.name} was written by a later version of scriptforge.", "Install that version."
+            )
+        state = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if state != "ok":
+            raise sqlite3.DatabaseError(f"malformed: {state}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what SQLite says of a full disk or of another process into our words."""
+    try:
+        yield
+    except sqlite3.OperationalError as problem:
+        message = str(problem).lower()
+        if any(words in message for words in _FULL):
+            raise DiskFull(
+                "The disk is full: the change was not kept.", "Free some space; the page still has the text."
+            ) from problem
+        if "locked" in message or "unable to open" in message or "readonly" in message:
+            raise ScriptforgeError(
+                f"The drafts cannot be written: {problem}.", "Close other programs that use them."
+            ) from problem
+        raise
+
+
+def _revision(db: sqlite3.Connection, id_: str) -> int:
+    row = db.execute("SELECT revision FROM drafts WHERE id = ?", (id_,)).fetchone()
+    if row is None:
+        raise DraftMissing("There is no such draft.", "List them: scriptforge drafts")
+    return int(row[0])
+
+
+def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
+    revision = _revision(db, id_)
+    title, run, settings, updated = db.execute(
+        "SELECT title, run, settings, updated FROM drafts WHERE id = ?", (id_,)
+    ).fetchone()
+    elements = db.execute(
+        "SELECT id, kind, text, origin FROM elements WHERE draft = ? ORDER BY position", (id_,)
+    )
+    branches = db.execute("SELECT id, name, after, elements FROM branches WHERE draft = ?", (id_,))
+    return {
+        "id": id_,
+        "title": title,
+        "run": run,
+        "updated": updated,
+        "revision": revision,
+        "settings": json.loads(settings),
+        "elements": [
+            {"id": own, "kind": kind, "text": text, "origin": json.loads(origin)}
+            for own, kind, text, origin in elements
+        ],
+        "branches": [
+            {"id": own, "name": name, "after": after, "elements": json.loads(kept)}
+            for own, name, after, kept in branches
+        ],
+    }
+
+
+def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> list[dict[str, Any]] | None:
+    rows = db.execute(
+        "SELECT revision, change, body FROM changes WHERE draft = ? AND revision > ? ORDER BY revision",
+        (id_, after),
+    ).fetchall()
+    if after > revision or len(rows) != revision - after:
+        return None
+    return [{"revision": number, "change": change, **json.loads(body)} for number, change, body in rows]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,125 @@
+"""Scripts that come in as files and go out as files: any that `prepare` reads, any that `convert` writes."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from scriptforge.corpus.cards import Cards
+from scriptforge.corpus.fetch import fetch
+from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.sources import find_source
+from scriptforge.documents.kinds import KINDS, WRITTEN, write
+from scriptforge.errors import CorpusError, unknown_name
+from scriptforge.screenplay.script import Script
+from scriptforge.serve.elements import CLOSED, MOST_ELEMENTS, Line, to_elements, to_page, with_ids
+
+_NAMES = {
+    "fountain": "Fountain",
+    "fdx": "Final Draft",
+    "pdf": "PDF",
+    "docx": "Word",
+    "html": "Web page",
+    "txt": "Text",
+    "json": "JSON",
+}
+_TEXTS = (
+    ".txt",
+    ".fountain",
+    ".spmd",
+    ".fdx",
+    ".srt",
+    ".vtt",
+    ".xml",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".md",
+)
+_MEDIA = {
+    "fountain": "text/plain; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+    "fdx": "application/xml",
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 ._()'-]+")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
+_LONGEST_NAME = 80
+
+
+class ExportRequest(BaseModel):
+    """A draft to be laid out as a file."""
+
+    model_config = CLOSED
+
+    title: str = Field("", max_length=400)
+    elements: list[Line] = Field(max_length=MOST_ELEMENTS)
+
+
+def import_suffixes() -> list[str]:
+    """Return the suffixes of files that can be read."""
+    documents = [suffix for kind in KINDS for suffix in kind.suffixes]
+    return list(dict.fromkeys((*_TEXTS, *documents)))
+
+
+def export_formats() -> list[dict[str, str]]:
+    """Return the formats that can be written."""
+    named = [name for name in _NAMES if name in WRITTEN]
+    return [{"format": name, "name": _NAMES[name], "suffix": f".{name}"} for name in named]
+
+
+def read_file(name: str, content: bytes) -> dict[str, Any]:
+    """Read a script from the content of a file; of its name, only the suffix and the title are used.
+
+    Raises:
+        CorpusError: it cannot be read, or holds nothing.
+    """
+    plain_name = name.replace("\\", "/").rpartition("/")[2]
+    stem, suffix = Path(plain_name).stem, Path(plain_name).suffix
+    suffix = suffix if _SUFFIX.fullmatch(suffix) else ".txt"
+    parsing = Parsing()
+    with TemporaryDirectory(prefix="scriptforge-") as folder:
+        path = Path(folder) / f"script{suffix}"
+        path.write_bytes(content)
+        rows = list(parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing))
+    elements = [row.element for row in rows]
+    if not elements:
+        raise CorpusError(f"There is no script in “{plain_name[:80]}”.", "Choose another file.")
+    page = to_page(elements)
+    if len(page) > MOST_ELEMENTS:
+        raise CorpusError(
+            f"“{plain_name[:80]}” has {len(page):,} elements, more than a draft can have.",
+            "Split it, and read one part.",
+        )
+    titles = list(dict.fromkeys(row.title for row in rows if row.title != "script"))
+    return {
+        "title": titles[0] if titles else stem[:_LONGEST_NAME],
+        "elements": with_ids(page),
+        "format": parsing.text_format,
+        "notes": [note.replace("script" + suffix, plain_name[:80]) for note in parsing.notes],
+    }
+
+
+def write_file(request: ExportRequest, format: str) -> tuple[bytes, str, str]:
+    """Return a draft as a file: its content, its type for browsers, and a name that is safe anywhere.
+
+    Raises:
+        UsageError: there is no such format, or its libraries are not installed.
+    """
+    if format not in _MEDIA or format not in WRITTEN:
+        raise unknown_name("format", format, [each["format"] for each in export_formats()])
+    content = write([draft_script(request.title, request.elements)], format)
+    stem = _NOT_IN_NAMES.sub("-", request.title).strip(" .-")[:_LONGEST_NAME].rstrip(" .-") or "script"
+    return content, _MEDIA[format], f"{stem}.{format}"
+
+
+def draft_script(title: str, elements: Sequence[Line]) -> Script:
+    """Return a draft as a script."""
+    return Script.from_elements(title, to_elements(elements))

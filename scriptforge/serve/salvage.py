@@ -1,0 +1,161 @@
+"""What is done with a damaged database of drafts: it is set aside whole, and what can be read is copied.
+
+Rows are read one by one, and those that cannot be read are stepped over. Where even the first page is
+damaged, on which the tables are declared, that of a new database stands in for it: the same statements put
+the same tables at the same places.
+"""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
+
+from scriptforge.serve.elements import PageKind
+
+_TABLES = {"drafts": 6, "elements": 6, "branches": 5, "changes": 4}
+"""The tables, and how many columns each has."""
+
+_JSON: dict[str, dict[int, str]] = {"drafts": {3: "{}"}, "elements": {5: "null"}, "branches": {4: "[]"}}
+"""Which columns hold JSON, and what stands for nothing there."""
+
+_LOGS = ("-wal", "-shm")
+_PLACE_OF_SIZE = 28
+"""Where the first page says how many there are; source: https://www.sqlite.org/fileformat.html."""
+
+_LARGEST_STEP = 1 << 16
+_AHEAD = 1_000
+"""How far the revision of a recovered draft is ahead, so that no open page takes it for its own."""
+
+
+def is_damage(problem: sqlite3.DatabaseError) -> bool:
+    """Return whether SQLite says that the file is damaged, or no database at all."""
+    message = str(problem).lower()
+    return "malformed" in message or "not a database" in message or "no such table" in message
+
+
+def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]]:
+    """Set a damaged database aside, and put a new one with what can be read in its place.
+
+    Args:
+        path: of the database, which nobody has open.
+        schema: the statements that declare the tables.
+        version: the number that the new one has.
+
+    Returns:
+        Where the damaged one is, and how many rows of each table could be read.
+    """
+    aside = _free_name(path)
+    for suffix in ("", *_LOGS):
+        if Path(f"{path}{suffix}").exists():
+            shutil.copy2(f"{path}{suffix}", f"{aside}{suffix}")
+    with TemporaryDirectory(prefix=".recovering-", dir=path.parent) as folder:
+        fresh = Path(folder) / "fresh.db"
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+            db.executescript(schema)
+            db.execute(f"PRAGMA user_version = {version}")
+        first_page = fresh.read_bytes()[: _page_size(fresh)]
+        copy = Path(folder) / "damaged.db"
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
+            target.execute("BEGIN")
+            counts = _copy(aside, copy, target)
+            if not counts["drafts"] and not counts["elements"]:
+                counts = _copy(aside, copy, target, first_page)
+            _complete(target)
+            target.execute("COMMIT")
+            counts = {table: _count(target, table) for table in _TABLES}
+        for suffix in _LOGS:
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        fresh.replace(path)
+    return aside, counts
+
+
+def _free_name(path: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = (path.with_name(f"{path.stem}.damaged-{stamp}{more}{path.suffix}") for more in _numbers())
+    return next(name for name in names if not name.exists())
+
+
+def _numbers() -> Iterator[str]:
+    yield ""
+    yield from (f"-{number}" for number in range(2, 1_000_000))
+
+
+def _page_size(path: Path) -> int:
+    size = int.from_bytes(path.read_bytes()[16:18], "big")
+    return 65_536 if size == 1 else size
+
+
+def _copy(
+    aside: Path, copy: Path, target: sqlite3.Connection, first_page: bytes | None = None
+) -> dict[str, int]:
+    """Copy what can be read of the damaged database, perhaps with another first page in place of its own."""
+    for suffix in ("", *_LOGS):
+        Path(f"{copy}{suffix}").unlink(missing_ok=True)
+        if Path(f"{aside}{suffix}").exists() and (not first_page or not suffix):
+            shutil.copy2(f"{aside}{suffix}", f"{copy}{suffix}")
+    if first_page is not None:
+        pages = copy.stat().st_size // len(first_page)
+        with copy.open("r+b") as file:
+            file.write(first_page)
+            file.seek(_PLACE_OF_SIZE)
+            file.write(pages.to_bytes(4, "big"))
+    counts = dict.fromkeys(_TABLES, 0)
+    with closing(sqlite3.connect(copy, isolation_level=None)) as source:
+        source.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
+        for table, columns in _TABLES.items():
+            for row in _rows(source, table):
+                with suppress(sqlite3.Error):
+                    marks = ", ".join("?" * columns)
+                    target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", _mended(table, row))
+                    counts[table] += 1
+    return counts
+
+
+def _mended(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row of which what is no JSON, or no kind of element, is what stands for nothing."""
+    values = list(row)
+    for column, spare in _JSON.get(table, {}).items():
+        try:
+            json.loads(values[column])
+        except (ValueError, TypeError):
+            values[column] = spare
+    if table == "elements" and values[3] not in get_args(PageKind):
+        values[3] = "action"
+    return tuple(values)
+
+
+def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a table that can be read; behind one that cannot, further and further is tried."""
+    last, step = 0, 1
+    while step <= _LARGEST_STEP:
+        try:
+            found = source.execute(
+                f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT 1", (last,)
+            ).fetchone()
+        except (sqlite3.Error, OverflowError):
+            last, step = last + step, step * 2
+            continue
+        if found is None:
+            return
+        last, step = found[0], 1
+        yield found[1:]
+
+
+def _complete(target: sqlite3.Connection) -> None:
+    """Let every element have a draft, and no open page take a draft for the one that it has."""
+    target.execute("DELETE FROM changes")
+    target.execute(
+        "INSERT INTO drafts SELECT DISTINCT draft, 'Recovered', '', '{}', ?, 1 FROM elements"
+        " WHERE draft NOT IN (SELECT id FROM drafts)",
+        (datetime.now(UTC).isoformat(timespec="milliseconds"),),
+    )
+    target.execute("UPDATE drafts SET revision = revision + ?", (_AHEAD,))
+
+
+def _count(target: sqlite3.Connection, table: str) -> int:
+    return int(target.execute(f"SELECT count(*) FROM {table}").fetchone()[0])

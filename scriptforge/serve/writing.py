@@ -1,0 +1,258 @@
+"""One request while it is written: the decoding loop of its alternatives, and what is told of each token.
+
+What is told of an alternative are events: an element begins, gets more text, is whole; of one that was begun
+by a person, only what is added. The module knows nothing of queues and of the network.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import torch
+
+from scriptforge.copying import Index
+from scriptforge.generation.copy_limit import CopyLimit
+from scriptforge.generation.decoding import DecodingLoop
+from scriptforge.generation.generate import _constraints, _decoder, _echoes, _reader, _rules
+from scriptforge.generation.grammar import Boundary, Grammar
+from scriptforge.generation.prompt import Given
+from scriptforge.generation.sampling import Sampler
+from scriptforge.models import inference_model
+from scriptforge.run.run import Run
+from scriptforge.screenplay.script import Element, Kind, normalise
+from scriptforge.serve.prompt import Question
+from scriptforge.vocabulary import Vocabulary
+
+Event: TypeAlias = dict[str, Any]
+"""What is told to a page, as a JSON object."""
+
+MOST_TOKENS = 600
+"""Tokens that are drawn for each alternative at most."""
+
+MOST_SECONDS = 30.0
+"""How long a request may be written."""
+
+
+class Writing:
+    """The alternatives of one request, while they are written.
+
+    Args:
+        run: which writes.
+        question: what it is asked.
+        index: of the training text, where a limit to copying is asked for.
+
+    Attributes:
+        is_finished: whether all are written.
+    """
+
+    def __init__(self, run: Run, question: Question, index: Index | None = None) -> None:
+        options, vocabulary = question.options, run.vocabulary
+        assert options.seed is not None
+        habits = run.description.dataset.habits
+        seeds = range(options.seed, options.seed + options.count)
+        model = inference_model(run.model)
+        limit = (
+            CopyLimit(index, vocabulary, options.max_copy, options.count)
+            if index is not None and options.max_copy
+            else None
+        )
+        self._loop = DecodingLoop(
+            _decoder(_reader(model, vocabulary, options, options.count), vocabulary, options, habits.turns),
+            Grammar(vocabulary),
+            _rules(options, vocabulary, habits),
+            _constraints(limit, question.cast, options, vocabulary),
+            Sampler(
+                options,
+                seeds,
+                torch.from_numpy(vocabulary.is_text),
+                vocabulary.unspoken,
+                _echoes(habits.echoes, options, vocabulary),
+            ),
+            vocabulary.layout_size,
+            options.count,
+        )
+        self._vocabulary = vocabulary
+        self._question = question
+        self._alternatives = [
+            Alternative(number, seed, question, vocabulary) for number, seed in enumerate(seeds)
+        ]
+        self.is_finished = False
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        """Write, and yield the events of each step."""
+        began = time.monotonic()
+        self._loop.give_all(self._question.before)
+        boundary: Boundary | None = None
+        for part in self._question.prompt:
+            if isinstance(part, Given):
+                boundary = part.boundary
+                self._loop.give(part.ids)
+                yield self._begin([part.ids] * len(self._alternatives))
+            else:
+                yield self._begin(self._loop.draw(part.choices))
+        excluded_V = self._excluded(boundary)
+        while not all(each.is_finished for each in self._alternatives):
+            ids = self._loop.propose(excluded=excluded_V)
+            excluded_V = self._excluded(None)
+            taken = [
+                None if each.is_finished else id_ for id_, each in zip(ids, self._alternatives, strict=True)
+            ]
+            self._loop.take(taken)
+            events = [
+                event
+                for id_, each in zip(taken, self._alternatives, strict=True)
+                if id_ is not None
+                for event in each.push(id_)
+            ]
+            if time.monotonic() - began > MOST_SECONDS:
+                events += [event for each in self._alternatives for event in each.cut()]
+            yield events
+        self.is_finished = True
+
+    def _begin(self, ids: Sequence[Sequence[int]]) -> list[Event]:
+        pairs = zip(ids, self._alternatives, strict=True)
+        return [event for own, each in pairs for event in each.begin(own)]
+
+    def _excluded(self, boundary: Boundary | None) -> torch.Tensor:
+        """Return what must not come: the end of a script, and what does not go on from the words given."""
+        excluded_V = torch.zeros(self._vocabulary.size, dtype=torch.bool)
+        if boundary:
+            excluded_V |= boundary.excluded(self._vocabulary)
+        if not self._vocabulary.plain:
+            excluded_V[self._vocabulary.end] = True
+        return excluded_V
+
+
+class Alternative:
+    """One of the texts that a request asks for, as ids come.
+
+    Args:
+        number: from 0.
+        seed: what it is drawn with.
+        question: of which the open element and the number of lines are read.
+        vocabulary: of its ids.
+
+    Attributes:
+        is_finished: whether it is as long as asked for.
+    """
+
+    def __init__(self, number: int, seed: int, question: Question, vocabulary: Vocabulary) -> None:
+        self._number = number
+        self._seed = seed
+        self._vocabulary = vocabulary
+        self._lines = question.options.lines or 1
+        self._openings: dict[int, tuple[Kind, str]] = (
+            {}
+            if vocabulary.plain
+            else {
+                vocabulary.heading: ("heading", ""),
+                vocabulary.action: ("action", ""),
+                vocabulary.transition: ("transition", ""),
+                **{token.id: ("dialogue", token.name) for token in vocabulary.speaker_tokens},
+            }
+        )
+        self._stream = vocabulary.text_stream()
+        self._kind: Kind | None = "action" if vocabulary.plain else None
+        self._speaker = self._name = self._text = ""
+        self._drops_space = self._goes_on = False
+        self._given = question.open
+        self._drawn = 0
+        self.is_finished = False
+
+    def begin(self, ids: Sequence[int]) -> list[Event]:
+        """Take ids of the prompt; of an element that goes on, nothing is told but what is added."""
+        opened = self._given
+        if opened is None:
+            return [event for id_ in ids for event in self._take(id_)]
+        self._kind, self._speaker, self._goes_on = opened.kind, opened.speaker, True
+        for id_ in ids:
+            if self._vocabulary.is_text[id_]:
+                self._stream.push(id_)
+            else:
+                self._stream = self._vocabulary.text_stream()
+        self._drops_space = opened.text[-1:].isspace() or not opened.text
+        return []
+
+    def push(self, id_: int) -> list[Event]:
+        """Take an id that was drawn."""
+        self._drawn += 1
+        events = list(self._take(id_))
+        if not self.is_finished and self._drawn >= MOST_TOKENS:
+            events += self.cut()
+        return events
+
+    def cut(self) -> list[Event]:
+        """End the text where it is, because it has become too long."""
+        if self.is_finished:
+            return []
+        events = list(self._close())
+        if not self.is_finished:
+            self.is_finished = True
+            events.append({"n": self._number, "done": True, "seed": self._seed})
+        return events
+
+    def _take(self, id_: int) -> Iterator[Event]:
+        vocabulary = self._vocabulary
+        if vocabulary.plain:
+            yield from self._take_plain(id_)
+        elif vocabulary.is_text[id_]:
+            yield from self._extend(self._stream.push(id_))
+        elif id_ == vocabulary.says:
+            self._name += self._stream.finish()
+            yield self._open("dialogue", self._name)
+        else:
+            yield from self._extend(self._stream.finish())
+            yield from self._close()
+            if self.is_finished:
+                return
+            if id_ in self._openings:
+                yield self._open(*self._openings[id_])
+            else:
+                self._kind, self._name = None, ""
+                self._stream = vocabulary.text_stream()
+
+    def _take_plain(self, id_: int) -> Iterator[Event]:
+        text = "\n" if id_ == self._vocabulary.end else self._stream.push(id_)
+        *whole, rest = text.split("\n")
+        for line in whole:
+            yield from self._extend(line)
+            if self._text.strip():
+                yield from self._close()
+                if self.is_finished:
+                    return
+                self._kind, self._text = "action", ""
+        yield from self._extend(rest)
+
+    def _open(self, kind: Kind, speaker: str) -> Event:
+        self._stream = self._vocabulary.text_stream()
+        self._kind, self._speaker, self._text, self._name = kind, speaker, "", ""
+        return {"n": self._number, "begin": {"kind": kind, "speaker": speaker}}
+
+    def _extend(self, text: str) -> Iterator[Event]:
+        if self._kind is None:
+            self._name += text
+            return
+        if self._drops_space and text:
+            text = text.lstrip()
+            self._drops_space = not text
+        if text:
+            self._text += text
+            yield {"n": self._number, "add": text}
+
+    def _close(self) -> Iterator[Event]:
+        """Tell of the element that is whole now, if one was open and says something."""
+        if self._kind is None:
+            return
+        if self._goes_on:
+            element: Element | None = Element(self._kind, self._text.rstrip(), self._speaker)
+        else:
+            element = normalise(Element(self._kind, self._text, self._speaker))
+        self._kind, self._goes_on = None, False
+        if element is None:
+            return
+        about = {"kind": element.kind, "speaker": element.speaker, "text": element.text}
+        yield {"n": self._number, "element": about}
+        self._lines -= 1
+        if self._lines <= 0:
+            self.is_finished = True
+            yield {"n": self._number, "done": True, "seed": self._seed}

@@ -1,0 +1,224 @@
+"""Drafts over the wire: every change is kept, none is made twice, and nobody overwrites anybody."""
+
+import contextlib
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.room import ServedRoom, action, put, served
+
+from scriptforge.serve.changes import Change
+from scriptforge.serve.drafts import Behind, DraftMissing, Drafts
+from scriptforge.serve.elements import PageElement
+
+
+def test_edits_come_to_the_order_that_they_say(room: ServedRoom) -> None:
+    draft = room.draft("a", "b")
+    edits = [
+        put("x", "first", after=None),
+        put("y", "second", after="x"),
+        put("1", "B", after="1"),
+        put("0", "A"),
+        put("z", "last", after="nobody"),
+        {"remove": "y"},
+        {"remove": "nobody"},
+        put("z", "moved", after="x"),
+    ]
+    answer = room.change(draft["id"], 1, "one", *edits)
+    assert answer.json() == {"revision": 2}
+    assert room.texts(draft["id"]) == ["first", "moved", "A", "B"]
+
+
+def test_a_change_that_is_sent_again_is_made_once(room: ServedRoom) -> None:
+    draft = room.draft()
+    for _ in range(3):
+        assert room.change(draft["id"], 1, "same", put("a", "once")).json() == {"revision": 2}
+    assert room.texts(draft["id"]) == ["once"]
+
+
+def test_who_is_behind_is_told_what_is_missing_and_changes_nothing(room: ServedRoom) -> None:
+    draft = room.draft("a")
+    room.change(draft["id"], 1, "mine", put("b", "mine", after="0"))
+    answer = room.change(draft["id"], 1, "theirs", put("0", "theirs"))
+    assert answer.status_code == 409
+    told = answer.json()
+    assert told["revision"] == 2 and [each["change"] for each in told["changes"]] == ["mine"]
+    assert told["changes"][0]["edits"] == [put("b", "mine", after="0")]
+    assert room.texts(draft["id"]) == ["a", "mine"]
+
+
+def test_branches_are_kept_and_go(room: ServedRoom) -> None:
+    draft = room.draft("a")
+    branch = {"id": "way", "name": "Another way", "after": "0", "elements": [action("q", "kept")]}
+    assert room.change(draft["id"], 1, "1", branch=branch).status_code == 200
+    assert room.client.get(f"api/drafts/{draft['id']}").json()["branches"] == [branch]
+    assert room.change(draft["id"], 2, "2", remove_branch="way").status_code == 200
+    assert room.client.get(f"api/drafts/{draft['id']}").json()["branches"] == []
+
+
+def test_title_run_and_settings_change_without_a_new_revision(room: ServedRoom) -> None:
+    draft = room.draft()
+    for fields in ({"title": "Ü"}, {"run": "gone"}, {"settings": {"voice": 1.5}}):
+        answer = room.client.patch(f"api/drafts/{draft['id']}", json=fields)
+        assert fields.items() <= answer.json().items()
+    found = room.client.get(f"api/drafts/{draft['id']}").json()
+    assert (found["title"], found["run"], found["settings"], found["revision"]) == (
+        "Ü", "gone", {"voice": 1.5}, 1,
+    )  # fmt: skip
+
+
+def test_another_tab_follows_what_is_changed(room: ServedRoom) -> None:
+    draft = room.draft("a")
+    room.change(draft["id"], 1, "missed", put("b", "missed"))
+    with room.client.stream("GET", f"api/drafts/{draft['id']}/changes?after=1") as stream:
+        lines = (json.loads(line) for line in stream.iter_lines() if line)
+        assert next(lines)["change"] == "missed"
+        with httpx.Client(base_url=room.base, headers=room.client.headers) as other:
+            body = {"base": 2, "change": "live", "edits": [{"remove": "b"}]}
+            other.post(f"api/drafts/{draft['id']}/changes", json=body)
+            assert next(lines) == {"revision": 3, "change": "live", "edits": [{"remove": "b"}]}
+            other.patch(f"api/drafts/{draft['id']}", json={"title": "New"})
+            assert next(lines)["title"] == "New"
+            other.delete(f"api/drafts/{draft['id']}")
+            assert next(lines) == {"removed": True}
+
+
+def test_a_draft_of_a_run_that_is_gone_is_read_and_exported(room: ServedRoom) -> None:
+    draft = room.draft("It rains.", run="gone")
+    found = room.client.get(f"api/drafts/{draft['id']}").json()
+    assert found["run"] == "gone"
+    lines = [{"kind": each["kind"], "text": each["text"]} for each in found["elements"]]
+    answer = room.client.post("api/export?format=fountain", json={"title": "R", "elements": lines})
+    assert answer.text == "Title: R\n\nIt rains.\n"
+
+
+def test_what_there_is_not_is_not_found(room: ServedRoom) -> None:
+    for path in ("api/drafts/none", "api/drafts/none/changes?after=0"):
+        assert room.client.get(path).status_code == 404
+    assert room.client.delete("api/drafts/none").status_code == 404
+    assert room.change("none", 1, "c", put("a", "x")).status_code == 404
+
+
+def _page(*texts: str) -> list[PageElement]:
+    return [PageElement(**action(str(number), text)) for number, text in enumerate(texts)]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("pr"), st.integers(0, 9), st.none() | st.integers(0, 9), st.text(max_size=3)
+        ),
+        max_size=40,
+    )
+)
+def test_order_is_that_of_a_list(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
+    drafts = Drafts(tmp_path_factory.mktemp("drafts") / "drafts.db")
+    draft = drafts.create("", "", [])
+    expected: dict[str, str] = {}
+    for number, (what, id_, after, said) in enumerate(steps, start=1):
+        own = str(id_)
+        if what == "r":
+            edit: dict[str, Any] = {"remove": own}
+            expected.pop(own, None)
+        else:
+            above = None if after is None or after == id_ else str(after)
+            edit = {"put": action(own, said), "after": above}
+            order = [each for each in expected if each != own]
+            place = 0 if above is None else order.index(above) + 1 if above in order else len(order)
+            order.insert(place, own)
+            expected = {each: said if each == own else expected[each] for each in order}
+        change = Change.model_validate({"base": number, "change": str(number), "edits": [edit]})
+        drafts.change(draft["id"], change)
+    found = {each["id"]: each["text"] for each in drafts.get(draft["id"])["elements"]}
+    assert list(found.items()) == list(expected.items())
+    drafts.close()
+
+
+def test_there_is_always_room_between_two_elements(tmp_path: Path) -> None:
+    drafts = Drafts(tmp_path / "drafts.db")
+    draft = drafts.create("", "", _page("first", "last"))["id"]
+    for number in range(1, 60):
+        edits = [put(f"n{number}", str(number), after="0")]
+        drafts.change(draft, Change.model_validate({"base": number, "change": str(number), "edits": edits}))
+    texts = [each["text"] for each in drafts.get(draft)["elements"]]
+    assert texts == ["first", *map(str, range(59, 0, -1)), "last"]
+
+
+def test_two_processes_may_have_the_drafts_open(tmp_path: Path) -> None:
+    one, other = Drafts(tmp_path / "drafts.db"), Drafts(tmp_path / "drafts.db")
+    draft = one.create("", "", _page("a"))["id"]
+    change = Change.model_validate({"base": 1, "change": "c", "edits": [put("b", "b")]})
+    assert other.change(draft, change)[0] == 2
+    with pytest.raises(Behind):
+        one.change(draft, change.model_copy(update={"change": "d"}))
+
+
+class TestDamage:
+    def test_a_file_that_is_no_database_is_set_aside(self, tmp_path: Path) -> None:
+        (tmp_path / "drafts.db").write_bytes(b"not a database at all" * 400)
+        drafts = Drafts(tmp_path / "drafts.db")
+        assert drafts.summaries() == []
+        (note,) = drafts.notes
+        (aside,) = tmp_path.glob("drafts.damaged-*.db")
+        assert aside.name in note and aside.read_bytes().startswith(b"not a database")
+
+    @pytest.mark.parametrize("first", [True, False], ids=["first page", "any other page"])
+    def test_what_can_be_read_is_recovered(self, tmp_path: Path, first: bool) -> None:
+        path = tmp_path / "drafts.db"
+        drafts = Drafts(path)
+        texts = [f"{number} {'words ' * 40}" for number in range(400)]
+        draft = drafts.create("Long", "harbour", _page(*texts))["id"]
+        drafts.close()
+        content = bytearray(path.read_bytes())
+        pages = len(content) // 4096
+        for page in [0] if first else range(pages // 2, pages // 2 + 3):
+            content[page * 4096 : (page + 1) * 4096] = b"\xa5" * 4096
+        path.write_bytes(content)
+        again = Drafts(path)
+        assert again.notes
+        found = again.get(draft)
+        kept = [each["text"] for each in found["elements"]]
+        assert found["title"] == "Long" and len(kept) >= (400 if first else 300)
+        assert set(kept) <= set(texts) and kept == sorted(kept, key=texts.index)
+        assert found["revision"] > 1
+        with pytest.raises(Behind):
+            again.change(draft, Change.model_validate({"base": 1, "change": "old", "edits": []}))
+
+    def test_damage_that_comes_while_it_is_open_is_met_in_the_same_way(self, tmp_path: Path) -> None:
+        path = tmp_path / "drafts.db"
+        drafts = Drafts(path)
+        kept = drafts.create("Kept", "", _page("a"))["id"]
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        drafts._connection.execute("PRAGMA shrink_memory")
+        content = bytearray(path.read_bytes())
+        content[4096:8192] = b"\xa5" * 4096
+        path.write_bytes(content)
+        with contextlib.suppress(DraftMissing):
+            drafts.get(kept)
+        drafts.create("New", "", _page("b"))
+        assert "New" in [each["title"] for each in drafts.summaries()]
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(workspace: Path) -> None:
+    limited = ("sh", "-c", 'ulimit -f 400; exec "$@"', "sh")
+    with served(workspace, "harbour", "--port", "0", wrapper=limited) as room:
+        draft = room.draft("kept")
+        revision, number = 1, 0
+        while True:
+            number += 1
+            answer = room.change(draft["id"], revision, str(number), put(str(number), "x" * 19_000))
+            if answer.status_code != 200:
+                break
+            revision = answer.json()["revision"]
+        assert answer.status_code == 507 and "full" in answer.json()["error"]
+        assert len(room.texts(draft["id"])) == revision
+    with served(workspace, "harbour", "--port", "0") as room:
+        assert len(room.texts(draft["id"])) == revision
+        assert room.change(draft["id"], revision, str(number), put("now", "y")).status_code == 200
