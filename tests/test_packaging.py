@@ -46,7 +46,7 @@ def test_wheel_holds_the_package_its_cards_and_the_demo(wheel: Path) -> None:
     for path in (REPOSITORY / "corpora").rglob("*"):
         if path.is_file():
             assert f"scriptforge/{path.relative_to(REPOSITORY).as_posix()}" in inside
-    assert {"scriptforge/py.typed", "scriptforge/hub/space/index.html"} < inside
+    assert {"scriptforge/py.typed", "scriptforge/serve/page/index.html"} < inside
     assert {name.partition("/")[0] for name in inside} == {"scriptforge", "scriptforge_lm-0.1.0.dist-info"}
 
 

@@ -1,7 +1,7 @@
 """A Space: a page that runs a model in the browser of whoever opens it, without a server.
 
 The page needs the weights as they are, and one JSON document made here: the tokens, the words, and the
-grammar as tables. The JavaScript in the folder beside this module reads both. Nothing is fetched from
+grammar as tables. The JavaScript of the writing room, in `serve/page`, reads both. Nothing is fetched from
 elsewhere, so the page works on any static server.
 """
 
@@ -24,7 +24,7 @@ from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 
-_ASSETS = Path(__file__).with_name("space")
+_ASSETS = Path(__file__).parents[1] / "serve" / "page"
 
 
 def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
@@ -74,7 +74,7 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
 
 def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the layout tokens, and what each stands for."""
-    kinds = ("heading", "action", "transition", "says")
+    kinds = ("heading", "action", "transition", "cue", "says")
     others = contrasts(vocabulary)
     voices = [
         {
@@ -88,6 +88,7 @@ def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
     return {
         "plain": vocabulary.plain,
         "mixed": bool(vocabulary.sources),
+        "sources": [{"name": name, "id": id_} for name, id_ in vocabulary.sources.items()],
         "layout": vocabulary.layout_size,
         "end": vocabulary.end,
         **({} if vocabulary.plain else {kind: getattr(vocabulary, kind) for kind in kinds}),

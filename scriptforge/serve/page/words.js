@@ -5,6 +5,7 @@ const APOSTROPHES = ["'", "’"].map(encoded);
 const UNSPACED =
   /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}\p{sc=Tibt}\p{sc=Java}]$/u;
 const LETTER = /^[\p{L}\p{M}]$/u;
+const MOST_BEGINNINGS = 4000, YES = 1, NO = 2;
 const UNKNOWN = "\xff"; // a word that was given, and that no word of the lexicon begins with
 
 function encoded(text) {
@@ -35,11 +36,24 @@ export class Words {
     this.characters = new Set(Array.from(characters, encoded));
     this.beginnings = new Set([...this.characters].flatMap((bytes) => [1, 2, 3].map((size) => bytes.slice(0, size))));
     this.begun = { letters: "", rest: "", mayStand: false };
+    this.verdicts = new Map();
   }
 
-  /** Whether a token may come now. */
+  /** Words of another text, which knows all that this one has found out. */
+  fork() {
+    return Object.assign(Object.create(Words.prototype), this, { begun: { letters: "", rest: "", mayStand: false } });
+  }
+
+  /** Whether a token may come now; what was found out after a beginning of a word is kept. */
   allows(id) {
-    return this.walk(id).isPossible;
+    const { letters, rest, mayStand } = this.begun, key = `${letters} ${rest} ${mayStand}`;
+    let verdicts = this.verdicts.get(key);
+    if (!verdicts) {
+      if (this.verdicts.size >= MOST_BEGINNINGS) this.verdicts.clear();
+      this.verdicts.set(key, (verdicts = new Uint8Array(this.vocabulary.about.tokens.length)));
+    }
+    verdicts[id] ||= this.walk(id).isPossible ? YES : NO;
+    return verdicts[id] === YES;
   }
 
   /** Takes the token that came; what is given may stand as it is. */

@@ -1,0 +1,271 @@
+// Keeping a draft: every change goes to the engine, one after the other; what could not be sent stays in this browser.
+// Nothing that others have written is ever written over.
+
+import { apply, merged, newId, rebased } from "./document.js";
+import { Problem } from "./engine_server.js";
+
+const PAUSE = 300;          // milliseconds in which changes become one
+const RETRY = [1, 2, 5, 10]; // seconds until the next try, after each that failed
+const BOX = "scriptforge-unsent";
+
+export class Keeper {
+  /** `show` is told how things stand: {state, text}, state one of saved, saving, local, failed, behind. */
+  constructor(room, engine, show) {
+    Object.assign(this, { room, engine, show });
+    this.tab = newId();
+    this.fresh = null;    // a change that still grows
+    this.waiting = [];    // changes that are to be sent, in order
+    this.revision = 0;
+    this.failures = 0;
+    room.on("change", ({ change, isOwn }) => isOwn && this.#queue(change));
+    room.on("draft", (change) => this.#describe(change));
+    room.on("settings", () => this.isOpening || this.#describeSoon());
+    addEventListener("pagehide", () => this.#close());
+    addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#close());
+    addEventListener("online", () => this.#send());
+    navigator.locks?.request(`${BOX} ${this.tab}`, () => new Promise(() => {}));
+  }
+
+  /** Opens a draft, with what was not sent when the page was left. */
+  async open(id) {
+    await this.flush();
+    const draft = await this.engine.draft(id);
+    this.watching?.abort();
+    this.id = draft.id;
+    this.revision = this.loaded = draft.revision;
+    this.problem = null;
+    this.waiting = [];
+    this.fresh = null;
+    const unsent = await this.#adopt(id);
+    const before = unsent.length && unsent[0].base < draft.revision ? unsent[0].base : null;
+    let shown = { elements: draft.elements, branches: draft.branches ?? [] };
+    if (before === null) for (const { change } of unsent) shown = apply(shown, change).document;
+    this.isOpening = true;
+    this.room.open({ ...draft, ...shown });
+    this.isOpening = false;
+    this.waiting = [...unsent.map(({ change }) => change), ...this.waiting];
+    if (before !== null) this.revision = before;
+    this.isStale = before !== null;
+    localStorage.setItem("scriptforge-last", id);
+    this.#say();
+    this.#watch();
+    await this.#send();
+  }
+
+  /** Lets go of the draft, which is no longer there. */
+  leave() {
+    this.watching?.abort();
+    localStorage.removeItem(`${BOX} ${this.id} ${this.tab}`);
+    [this.id, this.waiting, this.fresh, this.problem] = [null, [], null, null];
+  }
+
+  #queue(change) {
+    this.fresh = (this.fresh && merged(this.fresh, change)) ?? this.#closeWith(change);
+    if (this.fresh.branch || this.fresh.remove_branch) this.#close();
+    else this.timer ??= setTimeout(() => this.#close(), PAUSE);
+    this.#say();
+  }
+
+  #closeWith(change) {
+    this.#close();
+    return { ...change };
+  }
+
+  /** Puts what was changed last among what is to be sent, and into this browser's storage until it is. */
+  #close() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    if (!this.fresh) return;
+    this.waiting.push({ change: newId(), ...this.fresh });
+    this.fresh = null;
+    this.#store();
+    this.#send();
+  }
+
+  #store() {
+    const key = `${BOX} ${this.id} ${this.tab}`;
+    try {
+      if (!this.waiting.length) localStorage.removeItem(key);
+      else localStorage.setItem(key, JSON.stringify({ base: this.revision, changes: this.waiting }));
+      this.isFull = false;
+    } catch {
+      this.isFull = true;
+    }
+  }
+
+  /** Takes over what tabs have left that are no longer there. */
+  async #adopt(id) {
+    const locks = await navigator.locks?.query();
+    const alive = new Set((locks?.held ?? []).map(({ name }) => name));
+    const found = [];
+    for (const key of Object.keys(localStorage)) {
+      if (!key.startsWith(`${BOX} ${id} `)) continue;
+      const tab = key.slice(`${BOX} ${id} `.length);
+      if (alive.has(`${BOX} ${tab}`) && tab !== this.tab) continue;
+      const { base, changes } = JSON.parse(localStorage.getItem(key));
+      localStorage.removeItem(key);
+      found.push(...changes.map((change) => ({ base, change })));
+    }
+    return found;
+  }
+
+  /** Sends what waits; one change at a time, and again after a while if nobody answers. */
+  async #send() {
+    if (this.isSending || !this.waiting.length) return this.#say();
+    this.isSending = true;
+    clearTimeout(this.retry);
+    const { id } = this;
+    while (this.waiting.length && id === this.id) {
+      const [change] = this.waiting;
+      try {
+        const { revision } = await this.engine.save(id, { base: this.revision, ...change });
+        if (id !== this.id) break;
+        this.revision = Math.max(this.revision, revision);
+        this.waiting = this.waiting.filter((each) => each.change !== change.change);
+        this.failures = 0;
+        this.problem = null;
+        this.#store();
+      } catch (problem) {
+        if (id !== this.id) break;
+        if (problem.status === 409 && (await this.#catchUp(problem.details))) continue;
+        this.problem = problem;
+        if (problem.status === 404 || problem.status === 401 || problem.status === 422) break;
+        this.retry = setTimeout(() => this.#send(), RETRY[Math.min(this.failures++, RETRY.length - 1)] * 1000);
+        break;
+      }
+    }
+    this.isSending = false;
+    if (this.isStale && !this.waiting.length) [this.isStale, this.revision] = [false, Math.max(this.revision, this.loaded)];
+    this.#say();
+    this.settled?.();
+  }
+
+  /** Makes ours follow what others have changed. Returns whether to try again. */
+  async #catchUp({ revision, changes }) {
+    if (!changes) return this.#reload();
+    if (!changes.length) return false;
+    const own = new Set(this.waiting.map(({ change }) => change));
+    const theirs = changes.filter((change) => change.revision > this.revision && !own.has(change.change));
+    const done = new Set(changes.map(({ change }) => change));
+    this.waiting = this.waiting.filter(({ change }) => !done.has(change));
+    this.#follow(theirs);
+    this.revision = Math.max(this.revision, revision);
+    this.#store();
+    return true;
+  }
+
+  /** Loads the draft anew where nobody knows any more what has changed; ours stands beside what others wrote. */
+  async #reload() {
+    const draft = await this.engine.draft(this.id);
+    const known = new Map(draft.elements.map((element) => [element.id, element]));
+    const gone = this.room.document.elements.filter(({ id }) => !known.has(id)).map(({ id }) => ({ remove: id }));
+    let after = null;
+    const there = draft.elements.map((element) => {
+      const edit = { put: element, after };
+      after = element.id;
+      return edit;
+    });
+    const ours = this.waiting.flatMap(({ edits }) => edits ?? []).map(({ put }) => put?.id);
+    const theirs = { edits: [...gone.filter(({ remove }) => !ours.includes(remove)), ...there] };
+    this.#follow([theirs]);
+    this.revision = draft.revision;
+    this.#store();
+    return true;
+  }
+
+  #follow(theirs) {
+    if (!theirs.length) return;
+    if (this.fresh) {
+      this.waiting.push({ change: newId(), ...this.fresh });
+      this.fresh = null;
+    }
+    const { changes, copies } = rebased(this.waiting, theirs);
+    if (this.isStale) {
+      // The screen shows what the server has; ours was never shown.
+      this.waiting = changes;
+      for (const change of changes) this.room.receive(change);
+      this.isStale = false;
+      return;
+    }
+    this.waiting = changes;
+    for (const change of theirs) this.room.receive(change);
+    for (const change of changes) this.room.receive(change);
+    if (copies.length) this.room.emit("said", "Another tab wrote in the same line: both versions stand there now.");
+  }
+
+  async #watch() {
+    this.watching = new AbortController();
+    const { signal } = this.watching, { id } = this;
+    for (let pause = 1; !signal.aborted; pause = Math.min(pause * 2, 15)) {
+      try {
+        const begun = performance.now();
+        await this.engine.watch(id, this.revision, (change) => this.#hear(change), signal);
+        if (performance.now() - begun > 5000) pause = 1;
+        this.#send();
+      } catch (problem) {
+        if (problem.status === 404 || problem.status === 401) return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause * 1000));
+    }
+  }
+
+  /** Takes a change of another tab; while ours are on their way, the answer to them brings it. */
+  #hear(change) {
+    if (change.removed) {
+      this.problem = new Problem("This draft was removed.", 404);
+      return this.#say();
+    }
+    if (change.reload) return this.#reload().catch(() => {});
+    if (change.revision === undefined) return this.#hearDescription(change);
+    if (change.revision !== this.revision + 1 || this.isSending) return change.revision > this.revision && this.#send();
+    this.#follow([change]);
+    this.revision = change.revision;
+    this.#store();
+    return undefined;
+  }
+
+  /** Takes the title, the run or the settings that another tab has chosen. */
+  #hearDescription({ settings, title, run }) {
+    this.isOpening = true;
+    if (settings) this.room.set(settings);
+    const change = Object.fromEntries(Object.entries({ title, run }).filter(([, value]) => value !== undefined));
+    if (Object.keys(change).length) this.room.describe(change);
+    this.isOpening = false;
+  }
+
+  async #describe(change) {
+    if (this.isOpening) return;
+    try {
+      await this.engine.describe(this.id, change);
+      this.problem = null;
+    } catch (problem) {
+      this.problem = problem;
+    }
+    this.#say();
+  }
+
+  #describeSoon() {
+    clearTimeout(this.describing);
+    this.describing = setTimeout(() => this.#describe({ settings: this.room.settings }), PAUSE);
+  }
+
+  /** Waits until all is sent, or cannot be. */
+  async flush() {
+    if (!this.id) return;
+    this.#close();
+    if (this.isSending) await new Promise((resolve) => (this.settled = resolve));
+  }
+
+  #say() {
+    const isUnsent = this.waiting.length > 0 || this.fresh;
+    if (this.problem?.status === 507) this.show("failed", `not saved: ${this.isFull ? "the disk is full, and so is this browser's storage" : "the disk is full; kept in this browser"}`);
+    else if (this.problem?.status === 404) this.show("failed", "not saved: this draft was removed elsewhere; export it, or save it as a new one");
+    else if (this.problem?.status === 401) this.show("failed", "not saved: open the link of the server again; kept in this browser");
+    else if (this.problem && this.isFull) this.show("failed", "not saved: the server does not answer, and this browser's storage is full");
+    else if (this.problem?.status === 409) this.show("behind", "behind: another tab has changed this draft; load it anew");
+    else if (this.problem?.status > 0) this.show("failed", `not saved: ${this.problem.message}`);
+    else if (this.problem) this.show("local", "kept in this browser: the server does not answer");
+    else if (isUnsent) this.show("saving", "saving…");
+    else this.show("saved", "saved");
+  }
+}

@@ -1,0 +1,294 @@
+// The page of script: one editable region with a paragraph for each element. Every key changes the document first, and
+// then only the paragraphs that the change touches; what an input method composes is read back from the screen.
+
+import { placeOf } from "./document.js";
+import { placeAt, pointOf, rangeOf, selected, textOf } from "./caret.js";
+import { elementsOf, fountain } from "./screenplay.js";
+import { endOf, enter, insert, joinBack, joinNext, write } from "./typing.js";
+
+const ELEMENTS = "application/x-scriptforge";
+
+export class Editor {
+  /** `root`: the element of the page that becomes the script. */
+  constructor(root, room) {
+    this.root = root;
+    this.room = room;
+    this.paragraphs = new Map();
+    this.ghosts = [];
+    this.ghosted = null;  // the paragraph that shows grey words after its own
+    room.on("open", () => this.#fill());
+    room.on("change", (event) => this.#render(event));
+    root.addEventListener("beforeinput", (event) => this.#beforeInput(event));
+    root.addEventListener("input", () => this.#readBack());
+    root.addEventListener("compositionstart", () => this.#clearSelected());
+    root.addEventListener("compositionend", () => this.#readBack());
+    root.addEventListener("copy", (event) => this.#copy(event));
+    root.addEventListener("cut", (event) => this.#copy(event) && this.#clearSelected());
+    root.addEventListener("paste", (event) => this.#paste(event));
+    document.addEventListener("selectionchange", () => this.#follow());
+  }
+
+  focus() {
+    this.root.focus({ preventScroll: true });
+    if (this.room.caret) this.place(this.room.caret.to);
+    else this.place({ id: this.room.document.elements.at(-1).id, offset: endOf(this.room.document.elements.at(-1)) });
+  }
+
+  /** Puts the caret somewhere, and shows it. */
+  place(caret) {
+    const paragraph = caret && this.paragraphs.get(caret.id);
+    if (!paragraph) return;
+    getSelection().collapse(...pointOf(paragraph, caret.offset));
+    this.#follow();
+    this.reveal(paragraph);
+  }
+
+  /** Scrolls as little as shows a paragraph between the bar above and the dock below. */
+  reveal(paragraph) {
+    const { top, bottom } = paragraph.getBoundingClientRect();
+    const { scrollPaddingTop, scrollPaddingBottom } = this.padding ??= getComputedStyle(document.documentElement);
+    if (top < parseFloat(scrollPaddingTop) || bottom > innerHeight - parseFloat(scrollPaddingBottom)) {
+      paragraph.scrollIntoView({ block: bottom - top > innerHeight / 2 ? "end" : "nearest" });
+    }
+  }
+
+  /** Scrolls to an element, and puts the caret at its end. */
+  goTo(id) {
+    const element = this.room.document.elements[placeOf(this.room.document, id)];
+    if (!element) return;
+    this.root.focus({ preventScroll: true });
+    this.paragraphs.get(id).scrollIntoView({ block: "center" });
+    this.place({ id, offset: endOf(element) });
+  }
+
+  /** The range that is selected, or where the caret was last. */
+  get range() {
+    return this.room.caret;
+  }
+
+  /** The element that the caret is in. */
+  get element() {
+    const place = this.room.caret ? placeOf(this.room.document, this.room.caret.to.id) : -1;
+    return this.room.document.elements[place] ?? null;
+  }
+
+  /** Shows grey words after an element's own, perhaps as another kind, and grey elements below it. */
+  ghost(id, { text = "", kind = null, below = [] }) {
+    const paragraph = this.paragraphs.get(id);
+    if (!paragraph) return;
+    if (this.ghosted && this.ghosted !== paragraph) this.clearGhost();
+    this.ghosted = paragraph;
+    if (text) paragraph.dataset.ghost = text;
+    else delete paragraph.dataset.ghost;
+    const own = this.room.document.elements[placeOf(this.room.document, id)];
+    paragraph.className = kind ?? own.kind;
+    below.forEach((element, place) => {
+      const shown = this.ghosts[place] ?? this.#newGhost(this.ghosts.at(-1) ?? paragraph);
+      if (shown.className !== `ghost ${element.kind}`) shown.className = `ghost ${element.kind}`;
+      if (shown.textContent !== element.text) shown.textContent = element.text;
+    });
+    for (const extra of this.ghosts.splice(below.length)) extra.remove();
+    this.root.classList.toggle("has-ghost", Boolean(text || below.length));
+    const last = this.ghosts.at(-1) ?? paragraph;
+    this.reveal(last);
+  }
+
+  /** Takes the grey words away. */
+  clearGhost() {
+    if (!this.ghosted) return;
+    delete this.ghosted.dataset.ghost;
+    const own = this.room.document.elements[placeOf(this.room.document, this.ghosted.dataset.id)];
+    if (own) this.ghosted.className = own.kind;
+    for (const ghost of this.ghosts.splice(0)) ghost.remove();
+    this.ghosted = null;
+    this.root.classList.remove("has-ghost");
+  }
+
+  #newGhost(after) {
+    const ghost = document.createElement("p");
+    ghost.contentEditable = "false";
+    ghost.setAttribute("aria-hidden", "true");
+    after.after(ghost);
+    this.ghosts.push(ghost);
+    return ghost;
+  }
+
+  #fill() {
+    this.clearGhost();
+    this.paragraphs.clear();
+    this.root.replaceChildren(...this.room.document.elements.map((element) => this.#paragraph(element)));
+    this.#countAlone();
+  }
+
+  #render({ change, caret, isShown }) {
+    if (isShown) return this.#fill();
+    this.clearGhost();
+    for (const edit of change.edits ?? []) {
+      if (edit.remove !== undefined) {
+        this.paragraphs.get(edit.remove)?.remove();
+        this.paragraphs.delete(edit.remove);
+      } else this.#put(edit);
+    }
+    this.#countAlone();
+    if (caret && document.activeElement === this.root) this.place(caret);
+    else if (caret) this.room.caret = { from: caret, to: caret, isEmpty: true };
+  }
+
+  /** An empty page says how to begin. */
+  #countAlone() {
+    const { elements } = this.room.document;
+    this.root.classList.toggle("is-new", elements.length === 1 && !elements[0].text);
+  }
+
+  #put({ put: element, after }) {
+    const known = this.paragraphs.get(element.id);
+    const paragraph = known ?? this.#paragraph(element);
+    if (known) this.#show(known, element);
+    const before = after === null ? null : this.paragraphs.get(after);
+    if (known && known.previousElementSibling === (before ?? null)) return;
+    if (before === undefined) this.root.append(paragraph);
+    else if (before) before.after(paragraph);
+    else this.root.prepend(paragraph);
+  }
+
+  #paragraph(element) {
+    const paragraph = document.createElement("p");
+    paragraph.dataset.id = element.id;
+    this.paragraphs.set(element.id, paragraph);
+    this.#show(paragraph, element);
+    return paragraph;
+  }
+
+  #show(paragraph, { kind, text, origin }) {
+    if (paragraph.className !== kind) paragraph.className = kind;
+    const writer = origin ? `${origin.run}${origin.seed == null ? "" : ` · ${origin.seed}`}${origin.edited ? " · edited" : ""}` : "";
+    if ((paragraph.dataset.origin ?? "") !== writer) {
+      if (writer) paragraph.dataset.origin = writer;
+      else delete paragraph.dataset.origin;
+    }
+    const node = paragraph.firstChild;
+    if (!text) {
+      if (!(node instanceof HTMLBRElement)) paragraph.replaceChildren(document.createElement("br"));
+    } else if (node?.nodeType === Node.TEXT_NODE && paragraph.childNodes.length === 1) {
+      replaceText(node, text);
+    } else {
+      paragraph.replaceChildren(text);
+    }
+  }
+
+  #follow() {
+    if (document.activeElement !== this.root) return;
+    const range = selected(this.root);
+    if (!range || !this.paragraphs.has(range.to.id)) return;
+    this.room.caret = range;
+    this.room.emit("caret", range);
+  }
+
+  #beforeInput(event) {
+    const type = event.inputType;
+    if (event.isComposing || type === "insertCompositionText" || type === "deleteCompositionText") return;
+    event.preventDefault();
+    const range = selected(this.root);
+    if (!range) return;
+    if (type === "historyUndo") this.room.undo();
+    else if (type === "historyRedo") this.room.redo();
+    else if (type === "insertParagraph" || type === "insertLineBreak") this.room.edit(enter(this.room.document, range));
+    else if (type === "insertText") this.write(range, event.data ?? "");
+    else if (type === "insertReplacementText") {
+      const [target] = event.getTargetRanges();
+      this.write(rangeOf(this.root, target) ?? range, event.dataTransfer?.getData("text/plain") ?? event.data ?? "");
+    } else if (type.startsWith("delete")) this.#remove(event, range);
+  }
+
+  /** Writes text in place of a range; letters that follow one another are one step back. */
+  write(range, text) {
+    const isTyping = range.from.id === range.to.id;
+    const step = write(this.room.document, range, text.replace(/[\r\n\u0000-\u0008\u000b-\u001f]+/g, " "));
+    return this.room.edit(step, isTyping ? `type ${range.from.id}` : null);
+  }
+
+  #remove(event, range) {
+    const { document: script } = this.room;
+    if (!range.isEmpty) return this.write(range, "");
+    const isForward = event.inputType.includes("Forward");
+    const element = script.elements[placeOf(script, range.to.id)];
+    if (!isForward && (range.to.offset === 0 || element.text === "()")) return this.room.edit(joinBack(script, range.to));
+    if (isForward && range.to.offset >= element.text.length) return this.room.edit(joinNext(script, range.to));
+    const [target] = event.getTargetRanges();
+    const aimed = target && rangeOf(this.root, target);
+    const isInside = aimed && !aimed.isEmpty && aimed.from.id === range.to.id && aimed.to.id === range.to.id;
+    const { id, offset } = range.to;
+    const one = isForward ? { from: { id, offset }, to: { id, offset: offset + 1 } } : { from: { id, offset: offset - 1 }, to: { id, offset } };
+    return this.write(isInside ? aimed : one, "");
+  }
+
+  /** Reads what an input method has written into a paragraph. */
+  #readBack() {
+    const selection = getSelection();
+    const caret = selection.rangeCount && placeAt(this.root, selection.focusNode, selection.focusOffset);
+    const paragraph = caret && this.paragraphs.get(caret.id);
+    if (!paragraph) return;
+    const { document: script } = this.room;
+    const element = script.elements[placeOf(script, caret.id)];
+    const text = textOf(paragraph).replace(/\n/g, " ");
+    if (text === element.text) return;
+    const whole = { from: { id: caret.id, offset: 0 }, to: { id: caret.id, offset: element.text.length } };
+    const step = write(script, whole, text);
+    if (step) this.room.edit({ ...step, caret }, `type ${caret.id}`);
+  }
+
+  #clearSelected() {
+    const range = selected(this.root);
+    if (range && !range.isEmpty) this.write(range, "");
+  }
+
+  #copy(event) {
+    const range = selected(this.root);
+    if (!range || range.isEmpty) return false;
+    event.preventDefault();
+    const elements = this.cutOut(range);
+    const text = elements.length > 1 ? fountain("", elements).replace(/^Title: \n\n/, "") : elements[0].text;
+    event.clipboardData.setData("text/plain", text.trimEnd());
+    if (elements.length > 1) event.clipboardData.setData(ELEMENTS, JSON.stringify(elements));
+    return true;
+  }
+
+  /** The elements of a range, the first and the last as far as they are in it. */
+  cutOut({ from, to }) {
+    const { document: script } = this.room;
+    const first = placeOf(script, from.id), last = placeOf(script, to.id);
+    return script.elements.slice(first, last + 1).map((element) => ({
+      ...element,
+      text: element.text.slice(element.id === from.id ? from.offset : 0, element.id === to.id ? to.offset : undefined),
+    }));
+  }
+
+  #paste(event) {
+    event.preventDefault();
+    const range = selected(this.root);
+    if (!range) return;
+    const own = event.clipboardData.getData(ELEMENTS), text = event.clipboardData.getData("text/plain");
+    if (own) return this.insert(JSON.parse(own).map(({ kind, text: words, origin }) => ({ kind, text: words, origin })), range);
+    if (!text.trim()) return;
+    const elements = text.trim().includes("\n") ? elementsOf(text) : [];
+    if (elements.length) this.insert(elements, range);
+    else this.write(range, text.trim());
+  }
+
+  /** Puts elements in place of a range, under new names. */
+  insert(elements, range = this.range) {
+    const named = elements.map((element) => ({ ...element, id: crypto.randomUUID(), origin: element.origin ?? null }));
+    return this.room.edit(insert(this.room.document, range, named));
+  }
+}
+
+/** Changes as few letters of a text node as make it say something else, so that marks on the others stay. */
+function replaceText(node, text) {
+  const old = node.data;
+  if (old === text) return;
+  let start = 0, end = 0;
+  const most = Math.min(old.length, text.length);
+  while (start < most && old[start] === text[start]) start++;
+  while (end < most - start && old[old.length - 1 - end] === text[text.length - 1 - end]) end++;
+  node.replaceData(start, old.length - start - end, text.slice(start, text.length - end));
+}

@@ -1,0 +1,274 @@
+// The beginning: which engine is there, who is told of what, and what each key and button does.
+
+import { Cast } from "./cast.js";
+import { Completion } from "./completion.js";
+import { Editor } from "./editor.js";
+import { BrowserEngine } from "./engine_browser.js";
+import { ServerEngine } from "./engine_server.js";
+import { Exporting } from "./exporting.js";
+import { Find } from "./find.js";
+import { Keeper } from "./drafts.js";
+import { listen, showSheet } from "./keys.js";
+import { Marks } from "./marks.js";
+import { Outline } from "./outline.js";
+import { Panel } from "./panel.js";
+import { Room } from "./room.js";
+import { Shelf } from "./shelf.js";
+import { BrowserDrafts } from "./storage.js";
+import { Suggestions } from "./suggestion.js";
+import { KINDS, KIND_NAMES, become, tab } from "./typing.js";
+
+const byId = (id) => document.getElementById(id);
+const THEMES = ["auto", "light", "dark"];
+
+let saying;
+
+/** Says something to the writer, on the screen and to a screen reader; what is wrong stays longer. */
+function say(text, isWrong = false, isQuiet = false) {
+  byId("live").textContent = text;
+  if (isQuiet) return;
+  byId("said").textContent = text;
+  byId("said").hidden = false;
+  byId("said").classList.toggle("wrong", isWrong);
+  clearTimeout(saying);
+  saying = setTimeout(() => (byId("said").hidden = true), isWrong ? 12000 : 5000);
+}
+
+/** Finds what is behind the page: a server, or a model in the browser. */
+async function findEngine() {
+  const server = new ServerEngine();
+  try {
+    const about = await server.about();
+    if (about.mode === "visitor") return { engine: withBrowserDrafts(server), about };
+    return { engine: server, about };
+  } catch (problem) {
+    if (problem.status === 401) {
+      if (problem.details.login) return logIn(server);
+      throw problem;
+    }
+    const browser = new BrowserEngine();
+    return { engine: browser, about: await browser.about() };
+  }
+}
+
+/** A server that writes for visitors, and keeps no drafts of theirs. */
+function withBrowserDrafts(server) {
+  const drafts = new BrowserDrafts("scriptforge visitor");
+  for (const name of ["drafts", "create", "draft", "describe", "discard", "save", "watch"]) server[name] = drafts[name].bind(drafts);
+  return server;
+}
+
+/** Asks for the password until it is right. */
+function logIn(server) {
+  const dialog = byId("login");
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    byId("login-form").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      try {
+        await server.login(byId("password").value);
+        dialog.close();
+        resolve(findEngine());
+      } catch (problem) {
+        byId("login-wrong").textContent = problem.message;
+        byId("password").select();
+      }
+    });
+  });
+}
+
+/** Opens or closes a side of the page, and remembers it. */
+function side(name, isOpen = byId(name).hidden) {
+  byId(name).hidden = !isOpen;
+  byId(`toggle-${name}`).setAttribute("aria-expanded", isOpen);
+  document.body.classList.toggle(`with-${name}`, isOpen);
+  if (!isNarrow()) localStorage.setItem(`scriptforge-${name}`, isOpen ? "open" : "closed");
+  return isOpen;
+}
+
+const isNarrow = () => matchMedia("(max-width: 60rem)").matches;
+
+function theme(name) {
+  if (name === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+  localStorage.setItem("scriptforge-theme", name);
+  byId("theme").value = name;
+}
+
+function authors(isShown = !document.body.classList.contains("authors")) {
+  document.body.classList.toggle("authors", isShown);
+  byId("toggle-authors").setAttribute("aria-pressed", isShown);
+}
+
+function commandsOf({ room, editor, suggestions, completion, exporting, find, shelf, cast }) {
+  const isFree = () => !document.querySelector("dialog[open]");
+  const inScript = () => document.activeElement === editor.root;
+  const inTakes = () => suggestions.takesOpen && byId("takes").contains(document.activeElement);
+  const isTyping = ({ target }) => target.closest("input, textarea, select, [contenteditable]");
+  const write = "Writing", model = "With the model", page = "The page";
+  const accept = () => (suggestions.isShown ? (suggestions.accept(), true) : completion.accept());
+  const sides = ["outline", "panel"];
+  const toggle = (name) => side(name) && byId(name).querySelector("button, input, select")?.focus();
+  const escape = () => {
+    if (suggestions.asked) suggestions.escape();
+    else if (completion.drop()) return true;
+    else if (find.isOpen && byId("find").contains(document.activeElement)) find.close();
+    else if (isNarrow() && sides.some((name) => !byId(name).hidden)) sides.forEach((name) => side(name, false));
+    else if (!inScript()) editor.focus();
+    else return false;
+    return true;
+  };
+  const regions = () => [byId("title"), byId("script"), byId("go-on"), ...sides.filter((name) => !byId(name).hidden).map((name) => byId(name).querySelector("button, select"))];
+  const leave = (step) => {
+    const all = regions().filter(Boolean);
+    const now = all.findIndex((each) => each === document.activeElement || each.closest("header, main, footer, nav, aside")?.contains(document.activeElement));
+    const next = all[(now + step + all.length) % all.length];
+    if (next === editor.root) editor.focus();
+    else next.focus();
+  };
+  return [
+    { keys: ["1", "2", "3", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], when: inTakes, run: (event) => suggestions.takeKey(event) },
+    { group: write, keys: ["Tab"], label: "What the line is: action, character, … or what comes below it", when: inScript, run: () => {
+      if (accept()) return true;
+      room.edit(tab(room.document, editor.range));
+      return true;
+    } },
+    { group: write, keys: ["Shift+Tab"], label: "The other way round", when: inScript, run: () => {
+      room.edit(tab(room.document, editor.range, true));
+      return true;
+    } },
+    { group: write, keys: ["Enter"], shown: ["Enter"], label: "The next line; on an empty one: action, then a new scene", when: inScript, run: () => {
+      if (editor.element.kind === "character") completion.accept();
+      return false;
+    } },
+    { group: write, keys: KINDS.map((_, place) => `Mod+${place + 1}`), shown: ["Mod+1 … 6"], label: `${KINDS.map((kind) => KIND_NAMES[kind].toLowerCase()).join(", ")}`, when: inScript, run: (event) => {
+      room.edit(become(room.document, editor.element, KINDS[Number(event.code.at(-1)) - 1]));
+    } },
+    { group: write, keys: ["Mod+Z"], label: "Undo, whatever it was", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
+    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
+    { group: model, keys: ["Mod+Enter"], label: "Write on; takes what is grey, and goes on", when: isFree, run: () => void suggestions.goOn() },
+    { group: model, keys: ["Tab", "ArrowRight"], label: "Take the grey words", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
+    { group: model, keys: ["ArrowDown"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
+    { group: model, keys: ["ArrowUp"], label: "The suggestion before", when: () => inScript() && suggestions.isShown, run: () => suggestions.previous() },
+    { group: model, keys: ["Escape"], label: "Stop writing; let the grey words go", when: isFree, run: escape },
+    { group: model, keys: ["Mod+Shift+Enter"], label: "Three takes side by side; 1, 2 or 3 takes one", when: isFree, run: () => void suggestions.goOn(null, 3) },
+    { group: model, keys: Array.from({ length: 9 }, (_, place) => `Alt+${place + 1}`), shown: ["Alt+1 … 9"], label: "Who speaks next", when: isFree, run: (event) => cast.press(Number(event.code.at(-1))) },
+    { group: model, keys: ["Alt+Enter"], label: "Try again from here; what follows becomes a branch", when: isFree, run: () => void suggestions.retry() },
+    { group: page, keys: ["Mod+F"], label: "Find and replace", when: isFree, run: () => find.open() },
+    { group: page, keys: ["Mod+S"], label: "Save a Fountain file", when: isFree, run: () => void exporting.save(exporting.formats[0].format) },
+    { group: page, keys: ["Mod+O"], label: "Open a file", when: isFree, run: () => exporting.choose() },
+    { group: page, keys: ["Alt+D"], label: "Drafts", when: isFree, run: () => void shelf.open() },
+    { group: page, keys: ["Alt+S"], label: "Scenes and branches", when: isFree, run: () => void toggle("outline") },
+    { group: page, keys: ["Alt+P"], label: "How the model writes", when: isFree, run: () => void toggle("panel") },
+    { group: page, keys: ["Alt+E"], label: "Export", when: isFree, run: () => {
+      byId("export-menu").togglePopover();
+      byId("export-menu").querySelector("button").focus();
+    } },
+    { group: page, keys: ["Alt+W"], label: "Who wrote which line", when: isFree, run: () => authors() },
+    { group: page, keys: ["F6"], label: "Out of the script, to the next part of the page", when: isFree, run: () => leave(1) },
+    { keys: ["Shift+F6"], when: isFree, run: () => leave(-1) },
+    { group: page, keys: ["?", "F1"], label: "This sheet (F1 while you write)", when: (event) => isFree() && (event.key === "F1" || !isTyping(event)), run: () => byId("keys").showModal() },
+  ];
+}
+
+function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
+  const presses = {
+    "toggle-outline": () => side("outline"),
+    "toggle-panel": () => side("panel"),
+    "toggle-authors": () => authors(),
+    "open-shelf": () => shelf.open(),
+    "open-find": () => find.open(),
+    "open-file": () => exporting.choose(),
+    "open-keys": () => byId("keys").showModal(),
+    undo: () => room.undo(),
+    redo: () => room.redo(),
+    "go-on": () => suggestions.goOn(),
+    "three-takes": () => suggestions.goOn(null, 3),
+    "try-again": () => suggestions.retry(),
+    stop: () => suggestions.escape(),
+    take: () => suggestions.accept(),
+    another: () => suggestions.another(),
+    drop: () => suggestions.dismiss(),
+    "close-takes": () => suggestions.dismiss(),
+    "more-takes": () => suggestions.goOn(null, 3),
+  };
+  for (const [id, press] of Object.entries(presses)) byId(id).addEventListener("click", press);
+  // A button of the dock leaves the caret where it is.
+  byId("dock").addEventListener("pointerdown", (event) => event.target.closest("button") && document.activeElement === editor.root && event.preventDefault());
+  byId("theme").addEventListener("change", ({ target }) => theme(target.value));
+  byId("kind").addEventListener("change", ({ target }) => {
+    if (editor.element) room.edit(become(room.document, editor.element, target.value));
+    editor.focus();
+  });
+  for (const dialog of document.querySelectorAll("dialog .close")) dialog.addEventListener("click", () => dialog.closest("dialog").close());
+}
+
+/** Keeps what the bars show beside the script up to date. */
+function follow({ room, editor, suggestions }) {
+  byId("kind").replaceChildren(...KINDS.map((kind) => new Option(KIND_NAMES[kind], kind)));
+  const showKind = () => editor.element && (byId("kind").value = editor.element.kind);
+  const showDock = () => {
+    const isWriting = Boolean(suggestions.writing), isShown = suggestions.isShown;
+    byId("dock").classList.toggle("answering", isShown);
+    byId("stop").hidden = !isWriting;
+    byId("take").hidden = byId("another").hidden = byId("drop").hidden = !isShown;
+    byId("go-on").hidden = byId("three-takes").hidden = byId("try-again").hidden = isShown || isWriting;
+  };
+  const showSteps = () => {
+    byId("undo").disabled = !room.history.past.length;
+    byId("redo").disabled = !room.history.future.length;
+  };
+  for (const name of ["open", "change", "caret"]) room.on(name, showKind);
+  for (const name of ["open", "change", "caret", "writing", "shown"]) room.on(name, showDock);
+  for (const name of ["open", "change"]) room.on(name, showSteps);
+  room.on("said", (text) => say(text));
+  room.on("side", ({ name, isOpen }) => side(name, isOpen));
+}
+
+async function main() {
+  byId("app").hidden = false;
+  theme(THEMES.includes(localStorage.getItem("scriptforge-theme")) ? localStorage.getItem("scriptforge-theme") : "auto");
+  const { engine, about } = await findEngine();
+  const room = new Room();
+  room.about = about;
+  document.body.dataset.mode = about.mode;
+  const editor = new Editor(byId("script"), room);
+  const suggestions = new Suggestions(room, editor, engine, say);
+  const completion = new Completion(room, editor, suggestions);
+  const keeper = new Keeper(room, engine, (state, text) => {
+    if (byId("saved").textContent !== text) byId("saved").textContent = text;
+    byId("saved").dataset.state = state;
+  });
+  const shelf = new Shelf(room, engine, keeper, say);
+  const exporting = new Exporting(room, editor, engine, say, (brought) => shelf.begin(brought));
+  const parts = {
+    room, editor, suggestions, completion, exporting, shelf,
+    find: new Find(room, editor),
+    cast: new Cast(room, (name) => suggestions.goOn({ speaker: name })),
+  };
+  new Marks(room, editor, engine);
+  new Outline(room, editor, say);
+  new Panel(room);
+  exporting.offer(about);
+  follow(parts);
+  buttonsOf(parts);
+  const commands = commandsOf(parts);
+  listen(commands);
+  showSheet(byId("key-list"), commands);
+  for (const name of ["outline", "panel"]) {
+    const isWanted = localStorage.getItem(`scriptforge-${name}`) ?? (name === "outline" ? "open" : "closed");
+    side(name, !isNarrow() && isWanted === "open");
+  }
+  await shelf.start();
+  if (about.notes?.length) say(about.notes.join(" "), true);
+  document.body.dataset.ready = "yes";
+  editor.focus();
+}
+
+main().catch((problem) => {
+  byId("app").hidden = false;
+  say(problem.message, true);
+  byId("said").classList.add("stays");
+  clearTimeout(saying);
+});

@@ -1,0 +1,79 @@
+// Beside the script: its scenes, and the branches that were set aside.
+
+import { returning } from "./document.js";
+import { branchName } from "./asking.js";
+import { pageCount } from "./screenplay.js";
+
+const byId = (id) => document.getElementById(id);
+
+export class Outline {
+  constructor(room, editor, say) {
+    Object.assign(this, { room, editor, say });
+    const later = () => (this.timer ??= setTimeout(() => requestIdleCallback(() => this.show(), { timeout: 500 }), 200));
+    room.on("open", later);
+    room.on("change", later);
+    byId("scenes").addEventListener("click", ({ target }) => {
+      const button = target.closest("button");
+      if (button) this.#leave(() => editor.goTo(button.dataset.id));
+    });
+    byId("branches").addEventListener("click", ({ target }) => {
+      const button = target.closest("button");
+      const branch = button && room.document.branches.find(({ id }) => id === button.dataset.id);
+      if (!branch) return;
+      if (button.dataset.act === "back") this.#leave(() => this.comeBack(branch));
+      else room.edit({ change: { edits: [], remove_branch: branch.id }, caret: room.caret?.to });
+    });
+  }
+
+  /** On a narrow screen the list lies over the script, and goes when something was chosen. */
+  #leave(act) {
+    if (matchMedia("(max-width: 60rem)").matches) this.room.emit("side", { name: "outline", isOpen: false });
+    act();
+  }
+
+  comeBack(branch) {
+    const { room } = this;
+    const from = branch.after === null ? 0 : room.document.elements.findIndex(({ id }) => id === branch.after) + 1;
+    const change = returning(room.document, branch, branchName(room.document.elements.slice(from)));
+    const [first] = branch.elements;
+    room.edit({ change, caret: first && { id: first.id, offset: first.text.length } });
+    this.say(change.branch ? "The branch is back; what stood there is kept as a branch." : "The branch is back.");
+  }
+
+  show() {
+    this.timer = null;
+    const { elements, branches } = this.room.document;
+    const scenes = elements.filter(({ kind, text }) => kind === "heading" && text.trim());
+    fill(byId("scenes"), scenes, (item, { id, text }) => {
+      const button = item.firstChild ?? item.appendChild(Object.assign(document.createElement("button"), { type: "button" }));
+      button.dataset.id = id;
+      if (button.textContent !== text) button.textContent = text;
+    });
+    byId("no-scenes").hidden = scenes.length > 0;
+    fill(byId("branches"), branches, (item, { id, name, elements: kept }) => {
+      item.replaceChildren(
+        named("span", name || "nothing yet"),
+        named("small", `${kept.length} ${kept.length === 1 ? "element" : "elements"}`),
+        named("button", "Come back", { act: "back", id }),
+        named("button", "Drop", { act: "drop", id }),
+      );
+    });
+    byId("no-branches").hidden = branches.length > 0;
+    const words = elements.reduce((sum, { text }) => sum + (text.match(/\S+/g)?.length ?? 0), 0);
+    const pages = pageCount(elements);
+    byId("count").textContent = `${pages} ${pages === 1 ? "page" : "pages"} · ${words} ${words === 1 ? "word" : "words"}`;
+  }
+}
+
+function fill(list, items, show) {
+  items.forEach((each, place) => show(list.children[place] ?? list.appendChild(document.createElement("li")), each));
+  while (list.children.length > items.length) list.lastChild.remove();
+}
+
+function named(tag, text, data = {}) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  Object.assign(element.dataset, data);
+  if (tag === "button") element.type = "button";
+  return element;
+}

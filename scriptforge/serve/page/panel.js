@@ -1,0 +1,77 @@
+// How the model writes, in a writer's words: each setting of the draft is one field of the panel.
+
+const byId = (id) => document.getElementById(id);
+
+const BOLDNESS = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
+const VOICES = [[0.05, "as the model says"], [1, "a little more themselves"], [2.2, "strong voices"], [Infinity, "caricatures"]];
+
+const called = (names, value) => names.find(([most]) => value <= most)[1];
+
+export class Panel {
+  constructor(room) {
+    this.room = room;
+    const number = (id) => byId(id).valueAsNumber;
+    const settings = {
+      boldness: () => ({ boldness: number("boldness") }),
+      voice: () => ({ voice: number("voice") }),
+      lines: () => ({ lines: number("lines") || 1 }),
+      source: () => ({ source: byId("source-of").value || null }),
+      copying: () => ({ maxCopy: Number(byId("copying").value) || null }),
+      seed: () => ({ seed: byId("seed").value === "" ? null : Math.min(4294967295, Math.max(0, Math.floor(number("seed")) || 0)) }),
+    };
+    for (const [id, read] of Object.entries({ ...settings, "source-of": settings.source })) {
+      byId(id)?.addEventListener("input", () => room.set(read()));
+    }
+    byId("run").addEventListener("change", () => room.describe({ run: byId("run").value }));
+    byId("only").addEventListener("change", () => {
+      room.set({ cast: [...byId("only").querySelectorAll(":checked")].map(({ value }) => value) });
+    });
+    byId("everybody").addEventListener("click", () => {
+      room.set({ cast: [] });
+      this.show();
+    });
+    room.on("open", () => this.show());
+    room.on("draft", () => this.show());
+    room.on("settings", () => (byId("panel").contains(document.activeElement) ? this.#name() : this.show()));
+  }
+
+  show() {
+    const { about, settings, draft, run } = this.room;
+    byId("run").replaceChildren(...about.runs.map(({ name, training }) => new Option(training ? `${name} (still learning)` : name, name)));
+    if (!run && draft.run) byId("run").prepend(new Option(`${draft.run} (gone)`, draft.run));
+    byId("run").value = draft.run;
+    byId("run-about").textContent = run?.description ?? "This run is not there any more. What it wrote can be read, changed and exported.";
+    byId("boldness").value = settings.boldness;
+    byId("voice").value = settings.voice ?? run?.voice ?? 0;
+    byId("lines").value = settings.lines;
+    byId("copying").value = settings.maxCopy ?? "";
+    byId("seed").value = settings.seed ?? "";
+    const sources = (run?.sources ?? []).map((source) => source.name ?? source);
+    byId("source-of").replaceChildren(new Option("any of them", ""), ...sources.map((name) => new Option(name, name)));
+    byId("source-of").value = settings.source ?? "";
+    byId("source-field").hidden = sources.length < 2;
+    byId("voice-field").hidden = Boolean(run?.plain);
+    byId("copying-field").hidden = about.mode === "browser";
+    this.#showCast(run?.cast ?? [], settings.cast);
+    this.#name();
+  }
+
+  #showCast(cast, chosen) {
+    byId("only-field").hidden = !cast.length;
+    byId("only").replaceChildren(...cast.slice(0, 60).map(({ name }) => {
+      const label = document.createElement("label"), box = document.createElement("input");
+      Object.assign(box, { type: "checkbox", value: name, checked: chosen.includes(name) });
+      label.append(box, ` ${name}`);
+      return label;
+    }));
+  }
+
+  #name() {
+    const { settings, run } = this.room;
+    byId("boldness-name").textContent = called(BOLDNESS, settings.boldness);
+    byId("voice-name").textContent = called(VOICES, settings.voice ?? run?.voice ?? 0);
+    byId("boldness").setAttribute("aria-valuetext", byId("boldness-name").textContent);
+    byId("voice").setAttribute("aria-valuetext", byId("voice-name").textContent);
+    byId("everybody").hidden = !settings.cast.length;
+  }
+}

@@ -1,0 +1,160 @@
+// A script as text: what is pasted becomes elements, elements become Fountain or plain text; and speeches as models say them.
+
+import { newElement } from "./document.js";
+import { isBlank } from "./typing.js";
+
+const HEADING = /^(?:(?:int|ext|est|int\.?\/ext|i\/e)[. ]|scene\b)/i;
+const TRANSITION = /^(?:[\p{Lu}\s]+TO:|FADE (?:IN|OUT)[.:]?|CUT TO BLACK[.:]?)$/u;
+const CUE = /^[\p{Lu}\p{N}][\p{Lu}\p{N}\p{M} .'’\-#&]*(?:\s*\([^)]*\))*$/u;
+const NAME_LINE = /^([\p{L}\p{N}][\p{L}\p{N}\p{M} .'’\-#&]{0,38}?):\s+(\S.*)$/u;
+const PARENTHETICAL = /^\(.*\)$/;
+const TITLE = /^(title|credit|author|authors|source|notes|draft date|date|contact|copyright|revision):/i;
+
+/** Cuts what somebody says into dialogue and parentheticals: [{kind, text}]. */
+export function speechParts(text) {
+  const parts = [];
+  let depth = 0, start = 0;
+  const cut = (end, kind) => {
+    const part = text.slice(start, end).trim();
+    if (part) parts.push({ kind, text: part });
+    start = end;
+  };
+  const closes = text.split("(").length === text.split(")").length;
+  for (let place = 0; closes && place < text.length; place++) {
+    if (text[place] === "(" && depth++ === 0) cut(place, "dialogue");
+    else if (text[place] === ")" && depth > 0 && --depth === 0) cut(place + 1, "parenthetical");
+  }
+  cut(text.length, "dialogue");
+  return parts;
+}
+
+/** Elements of the page for one of a model, {kind, speaker, text}. */
+export function pageElements({ kind, speaker, text }, origin) {
+  if (kind !== "dialogue") return [newElement(kind, text, origin)];
+  return [newElement("character", speaker, origin), ...speechParts(text).map((part) => newElement(part.kind, part.text, origin))];
+}
+
+const nameOf = (cue) => cue.replace(/\s*\([^)]*\)\s*$/g, "").trim();
+
+/** Who speaks, by the text of a character element: without `(V.O.)` and the like. */
+export const speakerOf = ({ text }) => nameOf(text);
+
+/** Elements of the page as a model hears them: [{kind, speaker, text}], what is said in one speech together. */
+export function modelElements(elements) {
+  const heard = [];
+  let speech = null;
+  for (const element of elements) {
+    if (isBlank(element)) continue;
+    if (element.kind === "character") {
+      speech = { kind: "dialogue", speaker: speakerOf(element), text: "" };
+      heard.push(speech);
+    } else if (speech && (element.kind === "dialogue" || element.kind === "parenthetical")) {
+      speech.text = `${speech.text} ${element.text}`.trim();
+    } else {
+      speech = null;
+      const kind = element.kind === "heading" || element.kind === "transition" ? element.kind : "action";
+      heard.push({ kind, speaker: "", text: element.text });
+    }
+  }
+  return heard.filter(({ text }) => text);
+}
+
+/** Reads text that was pasted or imported: Fountain, a typed screenplay, or `Name: what they say`. */
+export function elementsOf(text) {
+  const lines = withoutTitlePage(text.normalize("NFC").replace(/\r\n?/g, "\n").replace(/[\u2028\u2029]/g, "\n").split("\n"));
+  const elements = [];
+  let isSpeech = false;
+  const add = (kind, words) => elements.push(newElement(kind, words.replace(/\s+/g, " ").trim()));
+  lines.forEach((raw, place) => {
+    const line = raw.trim(), isAlone = !lines[place - 1]?.trim(), isFollowed = Boolean(lines[place + 1]?.trim());
+    const [, name, words] = NAME_LINE.exec(line) ?? [];
+    if (!line) {
+      isSpeech = false;
+    } else if (isSpeech) {
+      const last = elements.at(-1);
+      if (PARENTHETICAL.test(line)) add("parenthetical", line);
+      else if (last.kind === "dialogue") elements[elements.length - 1] = { ...last, text: `${last.text} ${line}` };
+      else add("dialogue", line);
+    } else if (/^\.[^.]/.test(line)) add("heading", line.slice(1));
+    else if (/^>.*[^<]$/.test(line)) add("transition", line.slice(1));
+    else if (line.startsWith("!")) add("action", line.slice(1));
+    else if (HEADING.test(line) && isAlone) add("heading", line.replace(/\s*#[^#]*#$/, ""));
+    else if (TRANSITION.test(line) && isAlone) add("transition", line);
+    else if (/^@/.test(line) || (CUE.test(line) && /\p{L}/u.test(line) && isAlone && isFollowed)) {
+      add("character", line.replace(/^@/, "").replace(/\s*\^$/, ""));
+      isSpeech = true;
+    } else if (name) {
+      add("character", name);
+      for (const part of speechParts(words)) add(part.kind, part.text);
+    } else add("action", line);
+  });
+  return elements;
+}
+
+function withoutTitlePage(lines) {
+  if (!TITLE.test(lines[0] ?? "")) return lines;
+  const end = lines.findIndex((line) => !line.trim());
+  return end < 0 ? [] : lines.slice(end + 1);
+}
+
+/** The title that a Fountain text gives itself, or nothing. */
+export const titleOf = (text) => /^title:[ \t]*(.+)$/im.exec(text.slice(0, 500))?.[1].trim() ?? "";
+
+const FOUNTAIN = {
+  heading: (text) => (HEADING.test(text) && !/^scene/i.test(text) ? text : `.${text}`),
+  action: (text) => (/^[!.@>~=#(]/.test(text) || CUE.test(text) || HEADING.test(text) || TRANSITION.test(text) ? `!${text}` : text),
+  character: (text) => (CUE.test(text.toUpperCase()) && text === text.toUpperCase() ? text : `@${text}`),
+  parenthetical: (text) => text,
+  dialogue: (text) => text,
+  transition: (text) => `> ${text}`,
+};
+
+const isSpoken = ({ kind }) => kind === "dialogue" || kind === "parenthetical";
+
+/** Yields lines, a blank one between elements that are not of one speech. */
+function* linesOf(elements, form) {
+  let last = null;
+  for (const element of elements) {
+    if (isBlank(element)) continue;
+    if (last && !(isSpoken(element) && (isSpoken(last) || last.kind === "character"))) yield "";
+    yield form(element);
+    last = element;
+  }
+}
+
+/** Writes Fountain. */
+export function fountain(title, elements) {
+  const lines = linesOf(elements, ({ kind, text }) => FOUNTAIN[kind](text.replace(/\s*\n\s*/g, " ")));
+  return `Title: ${title}\n\n${[...lines].join("\n")}\n`;
+}
+
+const INDENT = { heading: 0, action: 0, character: 22, parenthetical: 16, dialogue: 10, transition: 45 };
+const WIDTH = { heading: 60, action: 60, character: 38, parenthetical: 25, dialogue: 35, transition: 15 };
+const LOUD = new Set(["heading", "character", "transition"]);
+
+function wrapped(text, width) {
+  const lines = [""];
+  for (const word of text.split(/\s+/)) {
+    if (lines.at(-1) && lines.at(-1).length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] += (lines.at(-1) && " ") + word;
+  }
+  return lines;
+}
+
+/** Writes a typed page: plain text with the margins of a screenplay. */
+export function typed(title, elements) {
+  const form = ({ kind, text }) => {
+    const words = LOUD.has(kind) ? text.toUpperCase() : text;
+    return wrapped(words, WIDTH[kind]).map((line) => " ".repeat(INDENT[kind]) + line).join("\n");
+  };
+  return `${title.toUpperCase()}\n\n${[...linesOf(elements, form)].join("\n")}\n`;
+}
+
+/** How many pages a script has, counting lines as a typist does. */
+export function pageCount(elements) {
+  let lines = 0;
+  for (const { kind, text } of elements) {
+    lines += Math.max(1, Math.ceil(text.length / WIDTH[kind])) + (kind === "dialogue" || kind === "parenthetical" ? 0 : 1);
+  }
+  return Math.max(1, Math.ceil(lines / 55));
+}

@@ -1,0 +1,100 @@
+// The shelf: all drafts with their names; open one, begin one, remove one.
+
+const byId = (id) => document.getElementById(id);
+
+export class Shelf {
+  constructor(room, engine, keeper, say) {
+    Object.assign(this, { room, engine, keeper, say });
+    byId("new-draft").addEventListener("click", () => this.begin().then(() => byId("shelf").close()));
+    byId("copy-draft").addEventListener("click", () => this.copy().then(() => byId("shelf").close()));
+    byId("drafts").addEventListener("click", ({ target }) => this.#press(target.closest("button")));
+    byId("title").addEventListener("change", () => room.describe({ title: byId("title").value.trim() || "Untitled" }));
+    const show = () => {
+      byId("title").value = room.draft.title;
+      document.title = `${room.draft.title} · writing room`;
+    };
+    room.on("open", show);
+    room.on("draft", show);
+  }
+
+  /** Opens the draft that was open last, or begins the first one. */
+  async start() {
+    const drafts = await this.engine.drafts();
+    const asked = new URLSearchParams(location.search).get("draft") ?? localStorage.getItem("scriptforge-last");
+    const draft = drafts.find(({ id }) => id === asked) ?? drafts[0];
+    if (draft) await this.keeper.open(draft.id);
+    else await this.begin();
+  }
+
+  async begin({ title = "Untitled", elements = [] } = {}) {
+    const run = this.room.draft?.run ?? this.room.about.default_run ?? this.room.about.runs[0]?.name ?? null;
+    const { id } = await this.engine.create({ title, run, elements });
+    await this.keeper.open(id);
+  }
+
+  copy() {
+    const { draft, document: script } = this.room;
+    return this.begin({ title: `${draft.title} (copy)`, elements: script.elements });
+  }
+
+  async open() {
+    byId("shelf").showModal();
+    await this.#show();
+  }
+
+  async #show() {
+    await this.keeper.flush();
+    try {
+      const drafts = await this.engine.drafts();
+      byId("drafts").replaceChildren(...drafts.map((draft) => this.#item(draft)));
+    } catch (problem) {
+      this.say(problem.message, true);
+    }
+  }
+
+  #item({ id, title, run, updated, elements }) {
+    const item = document.createElement("li"), open = document.createElement("button"), remove = document.createElement("button");
+    const name = document.createElement("strong"), more = document.createElement("small");
+    name.textContent = title;
+    const day = new Date(updated);
+    const when = Number.isNaN(day.getTime()) ? "" : day.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    more.textContent = [elements === undefined ? "" : `${elements} elements`, run, when].filter(Boolean).join(" · ");
+    open.append(name, more);
+    if (id === this.room.draft?.id) open.setAttribute("aria-current", "true");
+    Object.assign(open, { type: "button", className: "open" });
+    Object.assign(open.dataset, { id, act: "open" });
+    Object.assign(remove, { type: "button", textContent: "Remove" });
+    remove.setAttribute("aria-label", `Remove ${title}`);
+    Object.assign(remove.dataset, { id, act: "remove" });
+    item.append(open, remove);
+    return item;
+  }
+
+  async #press(button) {
+    if (!button) return;
+    const { id, act } = button.dataset;
+    try {
+      if (act === "open") {
+        await this.keeper.open(id);
+        byId("shelf").close();
+      } else if (button.dataset.sure) {
+        await this.#remove(id);
+      } else {
+        button.dataset.sure = "yes";
+        button.textContent = "Remove for good?";
+      }
+    } catch (problem) {
+      this.say(problem.message, true);
+    }
+  }
+
+  async #remove(id) {
+    await this.keeper.flush();
+    await this.engine.discard(id);
+    if (id === this.room.draft.id) {
+      this.keeper.leave();
+      await this.start();
+    }
+    await this.#show();
+  }
+}

@@ -1,0 +1,143 @@
+// Drafts in the browser's own storage, where there is no server to keep them. Same methods as a server's.
+
+import { apply, newId } from "./document.js";
+import { Problem } from "./engine_server.js";
+
+const SNAPSHOT = 50; // changes after which a draft is written whole again
+const KEPT = 200;    // changes that another tab may be behind
+
+const STORES = ["drafts", "wholes", "changes"];
+
+const promised = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
+
+/**
+ * Stores: `drafts` says what there is and at which revision; `wholes` has elements and branches as they were at some
+ * revision; `changes` what came after, so that saving a word does not write a whole script.
+ */
+export class BrowserDrafts {
+  constructor(name = "scriptforge") {
+    this.name = name;
+    this.channel = new BroadcastChannel(`${name}-changes`);
+  }
+
+  async #open() {
+    this.database ??= await new Promise((resolve, reject) => {
+      const opening = indexedDB.open(this.name, 1);
+      opening.onupgradeneeded = () => {
+        opening.result.createObjectStore("drafts", { keyPath: "id" });
+        opening.result.createObjectStore("wholes", { keyPath: "id" });
+        opening.result.createObjectStore("changes", { keyPath: ["id", "revision"] });
+      };
+      opening.onsuccess = () => resolve(opening.result);
+      opening.onerror = () => reject(new Problem("This browser keeps nothing: export what you write."));
+    });
+    return this.database;
+  }
+
+  /** Does all or nothing of what `act` does with the stores {drafts, wholes, changes}; returns what it returns. */
+  async #transact(mode, act) {
+    const database = await this.#open();
+    const transaction = database.transaction(STORES, mode, { durability: "strict" });
+    const stores = Object.fromEntries(STORES.map((name) => [name, transaction.objectStore(name)]));
+    const done = new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(full(transaction.error));
+    });
+    let answer, problem;
+    try {
+      answer = await act(stores);
+    } catch (thrown) {
+      problem = thrown instanceof Problem ? thrown : full(thrown);
+      if (transaction.error === null) transaction.abort();
+    }
+    await done.catch((failure) => { problem ??= failure; });
+    if (problem) throw problem;
+    return answer;
+  }
+
+  drafts() {
+    return this.#transact("readonly", async ({ drafts }) => {
+      const all = await promised(drafts.getAll());
+      return all.sort((one, other) => (one.updated < other.updated ? 1 : -1));
+    });
+  }
+
+  create({ title, run, elements }) {
+    const draft = { id: newId(), title, run, settings: {}, revision: 0, updated: now() };
+    return this.#transact("readwrite", async ({ drafts, wholes }) => {
+      drafts.put(draft);
+      wholes.put({ id: draft.id, revision: 0, elements, branches: [] });
+      return draft;
+    });
+  }
+
+  draft(id) {
+    return this.#transact("readwrite", async ({ drafts, wholes, changes }) => {
+      const draft = known(await promised(drafts.get(id)));
+      const whole = await promised(wholes.get(id));
+      const since = await promised(changes.getAll(IDBKeyRange.bound([id, whole.revision + 1], [id, Infinity])));
+      const { elements, branches } = since.reduce((script, change) => apply(script, change).document, whole);
+      if (since.length > SNAPSHOT) {
+        wholes.put({ id, revision: draft.revision, elements, branches });
+        changes.delete(IDBKeyRange.bound([id, 0], [id, draft.revision - KEPT]));
+      }
+      return { ...draft, elements, branches };
+    });
+  }
+
+  describe(id, change) {
+    return this.#transact("readwrite", async ({ drafts }) => {
+      drafts.put({ ...known(await promised(drafts.get(id))), ...change, updated: now() });
+    });
+  }
+
+  discard(id) {
+    return this.#transact("readwrite", async ({ drafts, wholes, changes }) => {
+      drafts.delete(id);
+      wholes.delete(id);
+      changes.delete(IDBKeyRange.bound([id, 0], [id, Infinity]));
+    });
+  }
+
+  async save(id, { base, ...change }) {
+    const answer = await this.#transact("readwrite", async ({ drafts, changes }) => {
+      const draft = known(await promised(drafts.get(id)));
+      if (draft.revision !== base) {
+        const since = await promised(changes.getAll(IDBKeyRange.bound([id, base + 1], [id, Infinity])));
+        const done = since.find((each) => each.change === change.change);
+        if (done) return { revision: done.revision };
+        throw new Problem("Another tab has changed this draft.", 409, { revision: draft.revision, changes: since });
+      }
+      changes.put({ ...change, id, revision: base + 1 });
+      drafts.put({ ...draft, revision: base + 1, updated: now() });
+      return { revision: base + 1 };
+    });
+    this.channel.postMessage({ ...change, id, revision: answer.revision });
+    return answer;
+  }
+
+  watch(id, after, onChange, signal) {
+    return new Promise((resolve) => {
+      const listen = ({ data }) => data.id === id && onChange(data);
+      this.channel.addEventListener("message", listen);
+      signal.addEventListener("abort", () => {
+        this.channel.removeEventListener("message", listen);
+        resolve();
+      });
+    });
+  }
+}
+
+const now = () => new Date().toISOString();
+
+function known(draft) {
+  if (!draft) throw new Problem("This draft was removed.", 404);
+  return draft;
+}
+
+const full = (error) => (error?.name === "QuotaExceededError"
+  ? new Problem("The browser's storage is full.", 507)
+  : new Problem(`The browser could not store it: ${error?.message ?? "it was stopped"}`));
