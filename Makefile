@@ -5,6 +5,7 @@
 # make check       check style, types and the order of the rooms
 # make bench       run the benchmarks; ONLY=training runs one, CORPORA=FOLDER names the real corpora
 # make docs        write the reference pages from the code
+# make release-check  run the commands of the release's workflow here, up to publishing
 # make base        train the model that ships with the package, on American plays, in about 40 minutes
 # make clean       remove what can be made again
 
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --disable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The first Python on the path that is new enough and can make an environment; override with PYTHON=…
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$python" && break; done)
 
@@ -23,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 GPU ?= $(wildcard $(VENV)/ready-with-gpu)
 READY := $(VENV)/ready$(if $(GPU),-with-gpu)
 
-.PHONY: demo test test-rest check bench docs base clean
+.PHONY: demo test test-rest check bench docs release-check base clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -48,6 +49,9 @@ bench: $(VENV)/ready-to-develop
 docs: $(VENV)/ready-to-develop
 	$(BIN)/python docs/making
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
+
+release-check: $(VENV)/ready-to-develop
+	$(BIN)/python tests/release.py rehearse
 
 base: $(VENV)/ready-to-develop
 	$(BIN)/scriptforge prepare american-plays $(if $(PLAYS),--from "$(PLAYS)") --validation 0.02 --test 0.02

@@ -51,7 +51,7 @@ def main() -> int:
     EnvBuilder(clear=True, with_pip=True, symlinks=os.name != "nt").create(arguments.folder)
     pip = Pip(arguments.folder)
     if has_two_builds and not arguments.gpu:
-        _install_cpu_build(pip)
+        install_cpu_build(pip)
     return pip.install("--constraint", str(CONSTRAINTS), "--editable", str(REPOSITORY))
 
 
@@ -74,7 +74,7 @@ def _problem_of(system: str, machine: str) -> str:
     return ""
 
 
-def _install_cpu_build(pip: "Pip") -> None:
+def install_cpu_build(pip: "Pip") -> None:
     """Installs PyTorch's CPU build, unless pip finds it by itself, or cannot find it at all."""
     version = _pinned("torch")
     if pip.knows(f"{version}+cpu"):

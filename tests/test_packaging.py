@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from email import message_from_string
 from email.message import Message
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+INFO = f"scriptforge_lm-{VERSION}.dist-info"
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +25,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(REPOSITORY, tmp_path_factory.mktemp("wheel"))
 
 
-def built(repository: Path, folder: Path) -> Path:
+def built(repository: Path, folder: Path, address: str = "") -> Path:
     if find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=repository, check=True, capture_output=True)
+    environment = {**os.environ, "REPOSITORY_URL": address}
+    subprocess.run(build, cwd=repository, env=environment, check=True, capture_output=True)
     [path] = folder.glob("*.whl")
     return path
 
 
 def metadata_of(wheel: Path) -> Message:
     with zipfile.ZipFile(wheel) as archive:
-        return message_from_string(archive.read("scriptforge_lm-0.1.0.dist-info/METADATA").decode())
+        return message_from_string(archive.read(f"{INFO}/METADATA").decode())
 
 
 def relative_links(markdown: str) -> list[str]:
@@ -47,17 +51,19 @@ def test_wheel_holds_the_package_its_cards_and_the_demo(wheel: Path) -> None:
         if path.is_file():
             assert f"scriptforge/{path.relative_to(REPOSITORY).as_posix()}" in inside
     assert {"scriptforge/py.typed", "scriptforge/serve/page/index.html"} < inside
-    assert {name.partition("/")[0] for name in inside} == {"scriptforge", "scriptforge_lm-0.1.0.dist-info"}
+    assert {name.partition("/")[0] for name in inside} == {"scriptforge", INFO}
 
 
 def test_wheel_says_what_it_is(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        scripts = archive.read("scriptforge_lm-0.1.0.dist-info/entry_points.txt").decode()
+        scripts = archive.read(f"{INFO}/entry_points.txt").decode()
     metadata = metadata_of(wheel)
     assert metadata["Name"] == "scriptforge-lm"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
     assert "scriptforge = scriptforge.cli.app:main" in scripts
+    assert "scriptforge-lm = scriptforge.cli.app:main" in scripts
+    assert metadata.get_all("Project-URL") is None
 
 
 def test_wheel_works_without_the_repository(wheel: Path, tmp_path: Path) -> None:
@@ -98,12 +104,11 @@ def test_with_an_address_links_and_picture_lead_to_the_repository(tmp_path: Path
     copy = tmp_path / "repository"
     for name in ("scriptforge", "corpora"):
         (copy / name).mkdir(parents=True)
-    for name in ("README.md", "LICENSE", "hatch_build.py"):
+    for name in ("README.md", "LICENSE", "hatch_build.py", "pyproject.toml"):
         shutil.copy(REPOSITORY / name, copy)
-    project = (REPOSITORY / "pyproject.toml").read_text("utf-8")
-    urls = '[project.urls]\nRepository = "https://example.org/ann/forge/"\n\n[project.scripts]'
-    (copy / "pyproject.toml").write_text(project.replace("[project.scripts]", urls), "utf-8")
-    shown = str(metadata_of(built(copy, tmp_path / "wheels")).get_payload())
+    metadata = metadata_of(built(copy, tmp_path / "wheels", "https://example.org/ann/forge/"))
+    assert "Repository, https://example.org/ann/forge" in metadata.get_all("Project-URL", [])
+    shown = str(metadata.get_payload())
     assert not relative_links(shown)
     assert "](https://example.org/ann/forge/raw/HEAD/docs/images/terminal.svg)" in shown
     assert "[tutorial](https://example.org/ann/forge/blob/HEAD/docs/tutorial.md)" in shown

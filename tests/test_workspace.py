@@ -100,6 +100,17 @@ class TestNames:
             with pytest.raises(UsageError, match="cannot be the name"):
                 make(name)
 
+    @pytest.mark.parametrize("name", ["con", "NUL", "Com1", "lpt9", "aux.txt", "prn.a.b", "play."])
+    def test_ones_that_windows_keeps_for_itself(self, name: str) -> None:
+        for make in (Workspace(Path("w")).new_run, Workspace(Path("w")).new_dataset):
+            with pytest.raises(UsageError, match="on Windows"):
+                make(name)
+        Workspace(Path("w")).new_run(f"{name}s".replace(".", "-"))
+
+    def test_a_free_name_is_free_where_case_does_not_count(self, workspace_path: Path) -> None:
+        make_run(Workspace(workspace_path), "Play")
+        assert Workspace(workspace_path).free_run_name("play") == "play-2"
+
     def test_a_free_name_counts_on(self, workspace_path: Path) -> None:
         workspace = Workspace(workspace_path)
         names = []

@@ -51,7 +51,7 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
     cache = Path(config.HF_DATASETS_CACHE) / "scriptforge"
     name = _file_name(file.url)
     index = cache / "urls" / hashlib.sha256(file.url.encode()).hexdigest()
-    promised = file.sha256 or (index.read_text() if index.is_file() else "")
+    promised = file.sha256 or (index.read_text("utf-8") if index.is_file() else "")
     kept = cache / promised / name
     if promised and kept.is_file() and sha256_of(kept) == promised:
         return kept

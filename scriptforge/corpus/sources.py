@@ -96,7 +96,7 @@ def at_revision(source: Source, revision: str) -> Source:
 def mix_name(sources: Sequence[Source]) -> str:
     """Return what to call a dataset made of these corpora, or of one, where nobody says."""
     first, *others = (source.name for source in sources)
-    return "_".join([first, *others])[:_LONGEST_NAME] if others else first
+    return "_".join([first, *others])[:_LONGEST_NAME].rstrip(".") if others else first
 
 
 def _split_weight(text: str) -> tuple[str, float | None]:
@@ -174,7 +174,7 @@ def _web_source(text: str) -> Source:
 
 def _dataset_name(stem: str) -> str:
     """Return a name for a dataset made of a file or repository of this name, as a folder can have it."""
-    return _NOT_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME] or "corpus"
+    return _NOT_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME].rstrip(".") or "corpus"
 
 
 def _existing(path: Path) -> LocalPath:

@@ -22,6 +22,8 @@ SPLITS = ("train", "validation", "test")
 WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 
 _NAME = re.compile(r"[\w][\w.-]{0,63}")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that are devices on Windows, whatever follows behind a dot."""
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 
 Folder = TypeVar("Folder", "DatasetFolder", "RunFolder")
@@ -311,9 +313,10 @@ class Workspace:
 
     def free_run_name(self, stem: str) -> str:
         """Return `stem`, or `stem-2`, `stem-3`, … if that run exists."""
-        taken = {path.name for path in _folders(self.root / "runs") if _holds_something(path)}
+        # Where a system is blind to case, `Play` is the folder `play`.
+        taken = {path.name.lower() for path in _folders(self.root / "runs") if _holds_something(path)}
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
-        return next(name for name in names if name not in taken)
+        return next(name for name in names if name.lower() not in taken)
 
 
 def _read_holder(path: Path) -> str:
@@ -365,5 +368,10 @@ def _checked_name(name: str) -> str:
         raise UsageError(
             f"“{name}” cannot be the name of a folder.",
             "Use up to 64 letters, digits, dots, dashes and underscores.",
+        )
+    if _DEVICE.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"“{name}” cannot be the name of a folder on Windows.",
+            "Choose another one, without a dot at its end: runs and datasets move from machine to machine.",
         )
     return name

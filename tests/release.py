@@ -1,0 +1,220 @@
+"""What a release has to be before it is published: the workflows call this, and so does `make release-check`.
+
+    python tests/release.py version [TAG]     say the version; a tag must be it, and CHANGELOG.md tell of it
+    python tests/release.py notes             print what CHANGELOG.md says of the version
+    python tests/release.py floors [PIN...]   print the lowest versions that pyproject.toml allows, as pins
+    python tests/release.py install FOLDER    install the wheel of a folder where nothing else is, and use it
+    python tests/release.py rehearse          run the commands of release.yml here, up to publishing
+
+It needs nothing but Python, except for `rehearse`, which reads the workflow with PyYAML.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+from venv import EnvBuilder
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+VERSION: str = PROJECT["version"]
+NAME: str = PROJECT["name"]
+
+_FLOOR = re.compile(r"([\w.-]+)(\[[\w,]+\])?>=([\w.]+)")
+"""A requirement of pyproject.toml: a name, perhaps an extra, and the lowest version."""
+SMOKE = (
+    ("scriptforge", "--version"),
+    ("scriptforge-lm", "--version"),
+    ("scriptforge", "corpora"),
+    ("scriptforge", "prepare", "demo"),
+    ("scriptforge", "train", "demo", "--name", "smoke", "--epochs", "1", "--from", "none", "--cpu"),
+    ("scriptforge", "generate", "smoke", "--lines", "8", "--seed", "1", "-o", "page.fountain"),
+    ("scriptforge", "originality", "page.fountain", "--run", "smoke"),
+)
+"""What is done with it, from the first to the last step of the tutorial, in a minute."""
+JOBS = ("build", "test")
+"""The jobs that need nothing but a machine."""
+
+
+def version(tag: str = f"v{VERSION}") -> None:
+    """Print the version.
+
+    Args:
+        tag: what the release is tagged with: `v` and the version.
+    """
+    if tag != f"v{VERSION}":
+        fail(f"The tag {tag} is not v{VERSION}, the version in pyproject.toml.", "Change one of them.")
+    _section()
+    sys.stdout.write(f"{VERSION}\n")
+
+
+def notes() -> None:
+    """Print the section of the version in CHANGELOG.md."""
+    sys.stdout.write(f"{_section()}\n")
+
+
+def floors(*pins: str) -> None:
+    """Print one pin a line for every requirement and extra, at the lowest version.
+
+    Args:
+        pins: what to print in place of the lowest version of a package: `torch==2.13.0`.
+    """
+    chosen = {pin.partition("==")[0]: pin for pin in pins}
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for requirement in dict.fromkeys(each for group in groups for each in group):
+        if requirement.startswith(f"{NAME}["):
+            continue
+        floor = _FLOOR.fullmatch(requirement)
+        if floor is None:
+            fail(f"“{requirement}” has no lowest version.", "Write it as NAME>=VERSION in pyproject.toml.")
+        package, extra, lowest = floor.groups(default="")
+        sys.stdout.write(chosen.get(package, f"{package}{extra}=={lowest}") + "\n")
+
+
+def fail(problem: str, hint: str) -> NoReturn:
+    """Say what is wrong and what to do, and exit."""
+    sys.exit(f"{problem}\n{hint}")
+
+
+def _section() -> str:
+    """Return what CHANGELOG.md says of the version, without its heading."""
+    text = (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+    sections: dict[str, str] = dict(
+        re.findall(r"^## \[([^\]]+)\][^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    )
+    if not (told := sections.get(VERSION, "").strip()):
+        fail(f"CHANGELOG.md tells nothing of {VERSION}.", f"Give it a section ## [{VERSION}].")
+    return told
+
+
+def install(folder: str) -> None:
+    """Install the one wheel of a folder into an environment of its own, say its size, and use it.
+
+    Its dependencies have the versions in constraints.txt; on Linux torch is the build for processors.
+
+    Args:
+        folder: where the wheel is.
+    """
+    [wheel] = Path(folder).resolve().glob("*.whl")
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        binaries = home / "environment" / ("Scripts" if os.name == "nt" else "bin")
+        EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(home / "environment")
+        empty = _bytes_in(home / "environment")
+        _install(home / "environment", wheel)
+        _say(f"{wheel.name}: {_megabytes(wheel.stat().st_size)}")
+        _say(f"installed, with all it needs: {_megabytes(_bytes_in(home / 'environment') - empty)}")
+        (home / "work").mkdir()
+        for command, *arguments in SMOKE:
+            _say(f"$ {command} {' '.join(arguments)}")
+            program = binaries / (f"{command}.exe" if os.name == "nt" else command)
+            subprocess.run([program, *arguments], cwd=home / "work", check=True)
+
+
+def _install(environment: Path, wheel: Path) -> None:
+    """Install a wheel by way of what a person's own installation uses."""
+    sys.path.insert(0, str(REPOSITORY))
+    from install import CONSTRAINTS, Pip, install_cpu_build
+
+    pip = Pip(str(environment))
+    if sys.platform == "linux":
+        install_cpu_build(pip)
+    if code := pip.install("--constraint", str(CONSTRAINTS), str(wheel)):
+        sys.exit(code)
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def rehearse() -> None:
+    """Run every command of `JOBS`, in a copy of the repository and an environment of their own.
+
+    What a step takes from GitHub it names as an environment variable. An expression inside a command is
+    refused, since text that somebody else wrote would become part of the command.
+    """
+    jobs = _workflow()["jobs"]
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        copy, environment = Path(name, "repository"), Path(name, "environment")
+        _copy_to(copy)
+        EnvBuilder(with_pip=True).create(environment)
+        variables = {
+            **os.environ,
+            "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "GITHUB_REF_NAME": f"v{_version(copy)}",
+        }
+        for job in JOBS:
+            for step in jobs[job]["steps"]:
+                if "run" in step:
+                    _run(step["run"], copy, variables)
+        kept = REPOSITORY / "dist"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(copy / "dist", kept)
+
+
+def _workflow() -> dict[str, Any]:
+    import yaml
+
+    workflow: dict[str, Any] = yaml.safe_load(
+        (REPOSITORY / ".github" / "workflows" / "release.yml").read_text("utf-8")
+    )
+    return workflow
+
+
+def _copy_to(copy: Path) -> None:
+    """Copy what git knows of, with the changes that are not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, copy / name)
+
+
+def _version(copy: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "tests/release.py", "version"], cwd=copy, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def _run(command: str, folder: Path, variables: dict[str, str]) -> None:
+    if "${{" in command:
+        sys.exit(f"A command of release.yml has an expression in it: {command}\nGive it by `env:`.")
+    sys.stdout.write(f"\n> {command}\n")
+    sys.stdout.flush()
+    subprocess.run(["bash", "-eo", "pipefail", "-c", command], cwd=folder, env=variables, check=True)
+
+
+def main() -> None:
+    """Run the command that was named."""
+    known: dict[str, Callable[..., None]] = {
+        each.__name__: each for each in (version, notes, floors, install, rehearse)
+    }
+    if len(sys.argv) < 2 or sys.argv[1] not in known:
+        fail(f"Name one of: {', '.join(known)}.", "python tests/release.py COMMAND")
+    known[sys.argv[1]](*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What the release's workflow calls, and the workflows themselves."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def release(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(REPOSITORY / "tests" / "release.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with datasets")
+    return [
+        step for job in yaml.safe_load(workflow.read_text("utf-8"))["jobs"].values() for step in job["steps"]
+    ]
+
+
+def test_a_tag_must_be_the_version() -> None:
+    version = PROJECT["version"]
+    assert release("version", f"v{version}").stdout == f"{version}\n"
+    for tag in (f"v{version}.1", version, "v9.9.9", ""):
+        done = release("version", tag)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"The tag {tag} is not v{version}"), done.stderr
+        assert len(done.stderr.splitlines()) == 2
+
+
+def test_the_notes_are_those_of_the_version_alone() -> None:
+    told = release("notes").stdout
+    assert "### Added" in told
+    assert not re.search(r"^## ", told, re.MULTILINE)
+
+
+def test_every_requirement_has_a_lowest_version() -> None:
+    pins = release("floors", "torch==2.13.0").stdout.split()
+    assert "torch==2.13.0" in pins
+    names = {re.split(r"[=\[]", pin)[0] for pin in pins}
+    assert {"typer", "datasets", "python-docx", "pytest"} < names
+    assert len(pins) == len(names)
+    assert all(re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", pin) for pin in pins)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_and_commands_hold_no_expression(workflow: Path) -> None:
+    uses = re.findall(r"uses: (.*)", workflow.read_text("utf-8"))
+    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", each) for each in uses), uses
+    assert all("${{" not in step.get("run", "") for step in steps(workflow))
+
+
+def test_ci_runs_the_pythons_that_the_package_names() -> None:
+    named = {each.rpartition(" ")[2] for each in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", each)}
+    matrix = re.search(r"python: \[(.*)\]", (REPOSITORY / ".github/workflows/ci.yml").read_text("utf-8"))
+    assert matrix and set(re.findall(r"[\d.]+", matrix[1])) == named
+
+
+def test_the_package_may_not_be_published_without_its_tests() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with datasets")
+    jobs = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text("utf-8"))["jobs"]
+    assert jobs["publish"]["needs"] == "test" and jobs["test"]["needs"] == "build"
+    assert [name for name, job in jobs.items() if "id-token" in job.get("permissions", {})] == ["publish"]
