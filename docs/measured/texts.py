@@ -1,0 +1,279 @@
+"""Trains with three seeds and measures what a reader notices; writes texts.md beside this file.
+
+    python docs/measured/texts.py CORPORA [WORKSPACE]
+
+CORPORA is a folder with the texts of four cards: `seinfeld.txt`, `southpark/`, `tinyshakespeare.txt`,
+`biglebowski.txt`. What is in the WORKSPACE already is not made again, so that a measurement that was stopped
+goes on; it takes about three hours, and nothing else should run meanwhile. `python -m benchmarks.quality` has
+the losses after given times.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import torch
+
+from scriptforge import __version__
+from scriptforge.generation.generate import Generation
+from scriptforge.options import GenerateOptions
+from scriptforge.run.records import Habits
+from scriptforge.run.run import Run
+from scriptforge.workspace import Workspace
+
+PAGE = Path(__file__).with_suffix(".md")
+SEEDS = (1, 2, 3)
+MINUTES = 6
+"""How long the models are trained whose pages are measured."""
+
+PARENT_SEEDS = {1: (1,), 2: SEEDS, 3: (1,)}
+"""For how many minutes those of little text are, with the parent and alone, and the seeds of each."""
+
+TENTH = 10
+SPEED_ROUNDS = 7
+_BUSY = "while True: pass"
+
+
+class Corpus(NamedTuple):
+    """A corpus: what is prepared, and from where in the folder of corpora."""
+
+    card: str
+    source: str | None
+
+
+CORPORA = {
+    "seinfeld": Corpus("seinfeld", "seinfeld.txt"),
+    "south-park": Corpus("south-park", "southpark"),
+    "shakespeare": Corpus("tiny-shakespeare", "tinyshakespeare.txt"),
+    "demo": Corpus("demo", None),
+}
+LITTLE = {
+    "demo": Corpus("demo", None),
+    "big-lebowski": Corpus("big-lebowski", "biglebowski.txt"),
+    "season": Corpus("south-park", "southpark/Season-1.csv"),
+    "tenth": Corpus("seinfeld", "tenth.txt"),
+}
+"""Little text: two whole scripts, a season of South Park, a tenth of Seinfeld."""
+
+ROWS = {
+    "lines with a word that does not exist": ("lines_with_an_unknown_word", "{:.1%}"),
+    "same speaker again": ("same_speaker_again", "{:.1%}"),
+    "share of the busiest speaker": ("share_of_the_busiest_speaker", "{:.1%}"),
+    "speakers recognised": ("speakers_recognised", "{:.1%}"),
+    "different words in a page's first": ("different_words", "{:.1%}"),
+}
+"""Figures of the profile that have a row of their own."""
+
+
+def main(corpora: Path, place: Path) -> None:
+    """Measures everything and writes the page.
+
+    Args:
+        corpora: the folder of texts.
+        place: the workspace.
+    """
+    cut_tenth(corpora / "seinfeld.txt", place / "tenth.txt")
+    parts = [
+        profile_table(place, corpora),
+        parent_table(place, corpora),
+        demo_table(place),
+        speed_table(place),
+    ]
+    PAGE.write_text(page(parts), encoding="utf-8")
+
+
+def command(place: Path, *words: object) -> str:
+    """Return what a command prints on stdout."""
+    line = [sys.executable, "-m", "scriptforge", *map(str, words)]
+    return subprocess.run(line, cwd=place, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def cut_tenth(whole: Path, tenth: Path) -> None:
+    """Write the first tenth of the lines of a text."""
+    lines = whole.read_text("utf-8").splitlines(keepends=True)
+    tenth.write_text("".join(lines[: len(lines) // TENTH]), encoding="utf-8")
+
+
+def prepare(place: Path, corpora: Path, name: str, corpus: Corpus) -> None:
+    """Prepare a corpus, unless that was done."""
+    if (place / "data" / name).is_dir():
+        return
+    source = corpus.source and next(
+        each / corpus.source for each in (place, corpora) if (each / corpus.source).exists()
+    )
+    command(place, "prepare", corpus.card, *(("--from", source.resolve()) if source else ()), "--name", name)
+
+
+def train(place: Path, dataset: str, run: str, *words: object) -> dict[str, Any]:
+    """Train a run, unless that was done, and return its config."""
+    if not (place / "runs" / run).is_dir():
+        command(place, "train", dataset, "--name", run, "--cpu", *words)
+    return dict(json.loads((place / "runs" / run / "config.json").read_text("utf-8")))
+
+
+def profile(place: Path, run: str) -> dict[str, Any]:
+    """Return the profile of a run, measured unless that was done."""
+    file = place / "runs" / run / "profile.json"
+    if not file.is_file():
+        command(place, "evaluate", run, "--profile")
+    return dict(json.loads(file.read_text("utf-8")))
+
+
+def profile_table(place: Path, corpora: Path) -> str:
+    """Return what a reader notices on pages of each corpus, the mean and the range of the seeds."""
+    table = []
+    for name, corpus in CORPORA.items():
+        prepare(place, corpora, name, corpus)
+        for seed in SEEDS:
+            train(place, name, f"{name}-{seed}", "--minutes", MINUTES, "--set", f"seed={seed}")
+        profiles = [profile(place, f"{name}-{seed}") for seed in SEEDS]
+        for row, (figure, form) in ROWS.items():
+            found = [each["figures"].get(figure) for each in profiles]
+            if all(found):
+                people = "{people:{f}} ({low:{f}} to {high:{f}})".format(f=form[2:-1], **found[0])
+                title = f"{row} {profiles[0]['words']:,}" if figure == "different_words" else row
+                table.append([name, title, people, spread([each["model"] for each in found], form)])
+        shares = [share_within(each["figures"]) for each in profiles]
+        table.append([name, "rows within people's spread", "", spread(shares, "{:.0%}")])
+    return f"## What a reader notices\n\nEach model was trained for {MINUTES} minutes.\n\n" + markdown_table(
+        ("corpus", "what", "people (nine pages of ten)", "model: mean (seeds)"), table
+    )
+
+
+def share_within(figures: Mapping[str, Mapping[str, float]]) -> float:
+    """Return the share of a profile's figures that are within people's spread, as `Figure.is_within` says."""
+    from scriptforge.evaluation.profile import Figure
+
+    return statistics.fmean(Figure(**each).is_within for each in figures.values())
+
+
+def spread(numbers: Sequence[float], form: str) -> str:
+    """Return the mean of some numbers, and all of them."""
+    each = ", ".join(map(form.format, numbers))
+    return f"{form.format(statistics.fmean(numbers))} ({each})"
+
+
+def parent_table(place: Path, corpora: Path) -> str:
+    """Return how many fewer bits a model of little text has that begins with the parent."""
+    table = []
+    for name, corpus in LITTLE.items():
+        prepare(place, corpora, name, corpus)
+        for minutes, seeds in PARENT_SEEDS.items():
+            bits: dict[str, list[float]] = {"parent": [], "none": []}
+            for seed in seeds:
+                for begins, found in bits.items():
+                    asked = ("--minutes", minutes, "--set", f"seed={seed}")
+                    alone = ("--from", "none") if begins == "none" else ()
+                    config = train(place, name, f"{name}-{begins}-{minutes}-{seed}", *asked, *alone)
+                    found.append(config["result"]["best"]["stream"]["bits_per_character"])
+            shares = [1 - with_it / alone for with_it, alone in zip(*bits.values(), strict=True)]
+            row = [name, str(minutes), *(f"{statistics.fmean(each):.3f}" for each in bits.values())]
+            table.append([*row, spread(shares, "{:.1%}")])
+    return (
+        "## What the parent is worth\n\nBits per character on the validation split, read as a stream.\n\n"
+        + markdown_table(("corpus", "minutes", "with the parent", "alone", "fewer: mean (seeds)"), table)
+    )
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Let so many other processes compute meanwhile."""
+    others = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def demo_table(place: Path) -> str:
+    """Return how long the demo takes, and what a reader notices on its page, alone and beside others."""
+    table = []
+    cores = os.cpu_count() or 1
+    for title, processes in (("alone", 0), (f"beside {cores} busy processes", cores)):
+        with TemporaryDirectory() as folder, busy(processes):
+            begun = time.perf_counter()
+            command(Path(folder), "demo", "--quiet")
+            seconds = time.perf_counter() - begun
+            config = json.loads((Path(folder) / "runs" / "demo" / "config.json").read_text("utf-8"))
+            figures = profile(Path(folder), "demo")["figures"]
+        shares = (figures[name]["model"] for name in ("lines_with_an_unknown_word", "same_speaker_again"))
+        bits = config["result"]["best"]["stream"]["bits_per_character"]
+        table.append([title, f"{seconds:.0f} s", f"{bits:.3f}", *(f"{share:.1%}" for share in shares)])
+    header = ("the demo", "takes", "bits per character", "lines with an unknown word", "same speaker again")
+    return "## The first impression\n\n" + markdown_table(header, table)
+
+
+def speed_table(place: Path) -> str:
+    """Return the speed of writing with all that is on by default, and without."""
+    opened = Run(Workspace(place).run("seinfeld-1"))
+    table = []
+    for count, lines in ((1, 60), (32, 20)):
+        options = GenerateOptions(lines=lines, count=count)
+        without = replace(options, voice=0.0, invent_words=True)
+        kinds: dict[str, Callable[[int], Generation]] = {
+            "with all": lambda seed, options=options: writing(opened, replace(options, seed=seed)),
+            "without": lambda seed, without=without: writing(opened, replace(without, seed=seed), Habits()),
+        }
+        rates: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for seed in range(1, SPEED_ROUNDS + 1):
+            for kind, begin in kinds.items():
+                generation = begin(seed)
+                begun = time.process_time()
+                characters = sum(len(text.text) for text in generation.write())
+                rates[kind].append(characters / (time.process_time() - begun))
+        with_all, alone = map(statistics.median, rates.values())
+        table.append([str(count), f"{with_all:,.0f}", f"{alone:,.0f}", f"{with_all / alone:.2f}"])
+    return (
+        "## What it costs\n\nCharacters per second of processor time, medians of"
+        f" {SPEED_ROUNDS} writings, in turns. Without: no voices, words as they come, no habits.\n\n"
+        + markdown_table(("texts at once", "with all defaults", "without", "share"), table)
+    )
+
+
+def writing(opened: Run, options: GenerateOptions, habits: Habits | None = None) -> Generation:
+    """Begin the writing of some texts."""
+    habits = opened.description.dataset.habits if habits is None else habits
+    return Generation(opened.model, opened.vocabulary, options, habits=habits)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown, all but the first two columns at the right."""
+    lines = [header, ["---", "---", *["---:"] * (len(header) - 2)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page(parts: Iterable[str]) -> str:
+    """Return the page."""
+    body = "\n\n".join(parts)
+    return f"""# What a reader notices
+
+<!-- Written by docs/measured/texts.py. -->
+
+Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__}, torch {torch.__version__},
+threads: {torch.get_num_threads()}, seeds {", ".join(map(str, SEEDS))}.
+
+```
+python docs/measured/texts.py CORPORA
+```
+
+What the figures are: [the profile](../explanation/profile.md), [voice](../explanation/voice.md).
+
+{body}
+"""
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else Path(folder))
