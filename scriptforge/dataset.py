@@ -218,8 +218,15 @@ class SplitDescription(_Record):
         return cls(**{amount: sum(getattr(part, amount) for part in parts) for amount in cls.model_fields})
 
 
-class Member(_Record):
-    """One speaker of the cast; `source` says whose, where a mix keeps the casts of its sources apart."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One speaker of the cast; `source` says whose, where a mix keeps the casts of its sources apart.
+
+    There may be a hundred thousand of them, so it is no model of pydantic, which would take five times the
+    memory.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     speaker: str
     lines: Count

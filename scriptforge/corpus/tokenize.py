@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from scriptforge.corpus.options import TokenPlan
 from scriptforge.corpus.passages import ParsedText, Passage, interleave
 from scriptforge.dataset import SplitDescription
-from scriptforge.screenplay.script import CastMember, Element, cast, speaker_key
+from scriptforge.screenplay.script import Element, cast, speaker_key
 from scriptforge.vocabulary import Encoded, Vocabulary
-from scriptforge.vocabulary.lexicon import WordCount
+from scriptforge.vocabulary.lexicon import Lexicon, WordCount
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_write
 
 SPEAKER_MIN_LINES = 10
@@ -42,11 +42,7 @@ _ONE_CAST = ""
 
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int]:
     """Learn a vocabulary from what is trained on; return it, and how many different characters that has."""
-    casts, alphabet, words = _count(text, plan)
-    with_token = {
-        source: [member.speaker for member in members[:MOST_SPEAKERS] if member.lines >= SPEAKER_MIN_LINES]
-        for source, members in casts.items()
-    }
+    with_token, characters, lexicon = _count(text, plan)
     is_marked = text.is_mixed and not plan.plain
     vocabulary = Vocabulary.train(
         _texts(text, with_token),
@@ -58,9 +54,8 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int
         plain=plan.plain,
         sources={source: with_token.get(source, []) for source in text.weights} if is_marked else None,
     )
-    if plan.level != "word":
-        vocabulary.lexicon = words.lexicon()
-    return vocabulary, len(alphabet)
+    vocabulary.lexicon = lexicon
+    return vocabulary, characters
 
 
 def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
@@ -68,8 +63,11 @@ def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
     return text.is_mixed and not plan.merge_casts
 
 
-def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[CastMember]], set[str], WordCount]:
-    """Return the casts that are kept apart, by source, or all as one, the alphabet, and the words."""
+def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[str]], int, Lexicon | None]:
+    """Return who gets a token, by source or all as one, how many characters there are, and the words.
+
+    Nothing else of a cast is kept: a hundred thousand people may speak.
+    """
     apart = casts_apart(plan, text)
     alphabet: set[str] = set()
     words = WordCount()
@@ -85,8 +83,13 @@ def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[CastMember
                     yield passage.source if apart else _ONE_CAST, row.element
 
     by_source = groupby(elements(), key=lambda each: each[0])
-    casts = {source: cast(element for _, element in group) for source, group in by_source}
-    return casts, alphabet, words
+    with_token = {source: _with_token(element for _, element in group) for source, group in by_source}
+    return with_token, len(alphabet), None if plan.level == "word" else words.lexicon()
+
+
+def _with_token(elements: Iterable[Element]) -> list[str]:
+    """Return who of one cast gets a token of their own."""
+    return [each.speaker for each in cast(elements)[:MOST_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
 
 
 def _texts(text: ParsedText, with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
