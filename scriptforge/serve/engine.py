@@ -41,13 +41,13 @@ class _Job:
     """A request, and the way back to who waits for it."""
 
     request: SuggestionRequest
-    loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop | None
     news: "asyncio.Queue[list[Event] | Exception | None]" = field(default_factory=asyncio.Queue)
     is_given_up: bool = False
 
     def tell(self, news: list[Event] | Exception | None) -> None:
         """Pass on what is new, from another thread; None is the end."""
-        if not self.is_given_up:
+        if self.loop and not self.is_given_up:
             try:
                 self.loop.call_soon_threadsafe(self.news.put_nowait, news)
             except RuntimeError:  # the loop is closed: the server is going down
@@ -67,6 +67,10 @@ class Engine:
         self._texts = texts
         self._jobs: queue.Queue[_Job] = queue.Queue(MOST_WAITING)
         threading.Thread(target=self._work, daemon=True, name="writing").start()
+
+    def warm(self, name: str) -> None:
+        """Write a line with a run that nobody waits for, so that the next one comes fast."""
+        self._jobs.put_nowait(_Job(SuggestionRequest(run=name), None))
 
     async def begin(self, request: SuggestionRequest) -> AsyncIterator[list[Event]]:
         """Accept a request, and return its events as they come.

@@ -151,6 +151,8 @@ class Guard:
             return _error(
                 403, "The room is not known by this name.", "Open the link that `scriptforge serve` printed."
             )
+        if "transfer-encoding" in headers and "content-length" in headers:
+            return _error(400, "The request says twice how long it is.", "Say it once.")
         origins = headers.getlist("origin")
         if origins and [each.lower() for each in origins] not in (
             [f"http://{hosts[0].lower()}"],

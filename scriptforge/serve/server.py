@@ -99,7 +99,9 @@ class Server:
         )
         drafts = None if options.is_read_only else Drafts(folder.drafts)
         self.notes += drafts.notes if drafts else []
-        self._room = Room(Runs(Offer(workspace, only)), rules, drafts)
+        offer = Offer(workspace, only)
+        self._room = Room(Runs(offer), rules, drafts)
+        self._first = next(iter(offer.folders), None)
         host = f"[{options.host}]" if ":" in options.host else options.host
         self.address = f"http://{host}:{port}/"
         has_token = token is not None and options.password is None
@@ -144,6 +146,8 @@ class Server:
             await asyncio.sleep(0.01)
         if server.started:
             when_ready()
+            if self._first:
+                self._room.engine.warm(self._first)
         await serving
 
 
