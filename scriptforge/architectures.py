@@ -56,13 +56,12 @@ class Architecture:
 
     Attributes:
         label: its name in a sentence for people: "A small LABEL language model".
-        config: the class of its sizes, a `scriptforge.models.ModelConfig`. Settings that have the name of one
-            of its fields are the architecture's own.
+        config: the class of its sizes, a `scriptforge.inference.ModelConfig`. Settings that have the name of
+            one of its fields are the architecture's own.
         model: the class of its models, a `scriptforge.models.TrainableModel`.
-        inference: the class of its inference models, a `scriptforge.models.inference.linear.InferenceModel`;
-            None where a model generates as it is.
-        has_int8: whether its inference model can compute in 8-bit integers: everything that its products read
-            must lie between -1 and 1, as the states of recurrent units do.
+        inference: the class of its inference models, a `scriptforge.inference.InferenceModel` that is made of
+            a config, weights and an arithmetic; None where a model generates as it is, with PyTorch.
+        has_int8: whether its inference model can compute in 8-bit integers.
         runs_in_browser: whether the page of a Space can run it.
         suggestion: what to suggest for it.
     """
@@ -94,9 +93,9 @@ def _class_named(name: str) -> type[Any]:
 
 
 _RECURRENT: dict[str, Any] = {
-    "config": "scriptforge.models.recurrent:RecurrentConfig",
+    "config": "scriptforge.inference.configs:RecurrentConfig",
     "model": "scriptforge.models.recurrent:Recurrent",
-    "inference": "scriptforge.models.inference.recurrent:InferenceRecurrent",
+    "inference": "scriptforge.inference.recurrent:InferenceRecurrent",
     "has_int8": True,
 }
 _TRANSFORMER_LAYERS = 4
@@ -120,18 +119,18 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "lstm-attention": Architecture(
         label="LSTM-with-attention",
-        config="scriptforge.models.attention:LSTMAttentionConfig",
+        config="scriptforge.inference.configs:LSTMAttentionConfig",
         model="scriptforge.models.attention:LSTMAttention",
-        inference="scriptforge.models.inference.attention:InferenceLSTMAttention",
+        inference="scriptforge.inference.attention:InferenceLSTMAttention",
         suggestion=Suggestion(
             input_matrices=4, square_matrices=2, relative_speed=0.8, settings={"memory": 128}
         ),
     ),
     "transformer": Architecture(
         label="transformer",
-        config="scriptforge.models.transformer:TransformerConfig",
+        config="scriptforge.inference.configs:TransformerConfig",
         model="scriptforge.models.transformer:Transformer",
-        inference="scriptforge.models.inference.attention:InferenceTransformer",
+        inference="scriptforge.inference.attention:InferenceTransformer",
         suggestion=Suggestion(
             square_matrices=12 * _TRANSFORMER_LAYERS,
             relative_speed=0.6,
@@ -145,8 +144,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "numpy-rnn": Architecture(
         label="RNN",
-        config="scriptforge.models.numpy_bridge:NumPyRNNConfig",
+        config="scriptforge.inference.configs:NumPyRNNConfig",
         model="scriptforge.models.numpy_bridge:NumPyRNN",
+        inference="scriptforge.inference.recurrent:InferenceNumPyRNN",
         suggestion=Suggestion(
             input_matrices=1,
             hidden_sizes=(100,),

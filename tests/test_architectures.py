@@ -16,7 +16,6 @@ from scriptforge.errors import HubError, UsageError
 from scriptforge.generation.generate import generate
 from scriptforge.hub.pull import pull
 from scriptforge.hub.push import build_payload, build_space_payload
-from scriptforge.models import inference_model
 from scriptforge.options import GenerateOptions, TrainOptions
 from scriptforge.run.run import Run
 from scriptforge.tracking.train import choose_settings
@@ -45,9 +44,8 @@ def test_it_is_pushed_and_pulled_with_a_card(run: Run, hub: Hub, tmp_path: Path)
 def test_what_it_does_not_say_it_can_is_refused(run: Run) -> None:
     with pytest.raises(HubError, match="is toy"):
         build_space_payload(run, "ann/page")
-    assert inference_model(run.model) is run.model
     with pytest.raises(UsageError, match="not toy"):
-        inference_model(run.model, "int8")
+        run.inference("int8")
 
 
 @pytest.mark.usefixtures("run")

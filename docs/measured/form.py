@@ -18,16 +18,15 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from scriptforge import __version__
 from scriptforge.cli.app import run
 from scriptforge.generation.decoding import DecodingLoop, ModelDecoder
 from scriptforge.generation.generate import GeneratedText, generate
-from scriptforge.generation.grammar import Grammar, Position
+from scriptforge.generation.grammar import Grammar, Mask, Position
 from scriptforge.generation.sampling import Sampler
-from scriptforge.models import inference_model
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read, write
@@ -119,7 +118,7 @@ def pieces(trained: Run, count: int) -> Iterator[GeneratedText]:
     """So many pieces, in batches."""
     for seed in range(0, count, LANES):
         options = replace(SAMPLING, lines=LINES, count=min(LANES, count - seed), seed=seed)
-        yield from generate(trained.model, trained.vocabulary, options)
+        yield from generate(trained, trained.vocabulary, options)
 
 
 def is_well_formed(piece: GeneratedText) -> bool:
@@ -135,12 +134,12 @@ class _NoGrammar:
     """Stands where the grammar does, and forbids nothing."""
 
     def __init__(self, size: int, lanes: int) -> None:
-        self._nothing_BV = torch.zeros(lanes, size, dtype=torch.bool)
+        self._nothing_BV = np.zeros((lanes, size), np.bool_)
 
     def start(self, lanes: int) -> Position:
         return Position([], [], [])
 
-    def forbidden(self, position: Position) -> Tensor:
+    def forbidden(self, position: Position) -> Mask:
         return self._nothing_BV
 
     def advance(self, position: Position, ids: list[int]) -> Position:
@@ -160,12 +159,12 @@ def cost(trained: Run, lanes: int) -> float:
 
 def time_steps(trained: Run, grammar: "Grammar | _NoGrammar", lanes: int) -> float:
     """Seconds of the processor that some steps take: other work on the machine counts less in them."""
-    is_text_V = torch.from_numpy(trained.vocabulary.is_text)
+    is_text_V = trained.vocabulary.is_text
     decoder, sampler = (
-        ModelDecoder(inference_model(trained.model), lanes),
+        ModelDecoder(trained.inference(), lanes),
         Sampler(SAMPLING, range(lanes), is_text_V),
     )
-    loop = DecodingLoop(decoder, grammar, (), sampler, int((~is_text_V).sum()), lanes)  # type: ignore[arg-type]
+    loop = DecodingLoop(decoder, grammar, (), (), sampler, int((~is_text_V).sum()), lanes)  # type: ignore[arg-type]
     loop.give([trained.vocabulary.end])
     begun = time.process_time()
     for _ in range(STEPS):

@@ -68,7 +68,7 @@ def main(transcripts: str) -> None:
         reports = {name: originality(trained, request, index, people) for name, request in REQUESTS.items()}
         parts = [
             copies_table(reports),
-            voice_table(voice_of_run(trained.model, dataset)),
+            voice_table(voice_of_run(trained, dataset)),
             cache_table(trained, dataset),
             costs_table(trained, index, facts, reports),
         ]
@@ -105,7 +105,7 @@ def originality(
 ) -> tuple[OriginalityReport, float]:
     """What is copied in a text of many lines, and how many seconds finding that out took."""
     request = replace(request, lines=LINES, count=PIECES)
-    pieces = generate(trained.model, trained.vocabulary, request, index)
+    pieces = generate(trained, trained.vocabulary, request, index)
     lines = list(chain.from_iterable(lines_of_script(piece.elements) for piece in pieces))
     begun = time.perf_counter()
     report = examine(lines, index, people)
@@ -200,7 +200,7 @@ def costs_table(
 def cost(trained: Run, index: Index, without: GenerateOptions, with_it: GenerateOptions) -> float:
     """The share of time that a request adds to a token, once begun: medians of turns of two writings."""
     writings = [
-        iter(Generation(trained.model, trained.vocabulary, replace(request, length=10**6), index=index))
+        iter(Generation(trained, trained.vocabulary, replace(request, length=10**6), index=index))
         for request in (without, with_it)
     ]
     seconds: list[list[float]] = [[], []]

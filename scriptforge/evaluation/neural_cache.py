@@ -14,10 +14,10 @@ H features.
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import check_not_empty, extent
+from scriptforge.generation.grammar import Mask
 from scriptforge.generation.neural_cache import (
     CacheParameters,
     attention,
@@ -26,6 +26,8 @@ from scriptforge.generation.neural_cache import (
     sayable,
     sayable_mass,
 )
+from scriptforge.generation.sampling import logarithms
+from scriptforge.inference import Ids, Numbers
 from scriptforge.models import LanguageModel
 from scriptforge.run.records import Figures
 from scriptforge.vocabulary import Vocabulary
@@ -62,23 +64,24 @@ def cached_nats(
     """Return the negative log-likelihood, in nats, of a text that model and cache read after an `<end>`."""
     state = model.initial_state(1)
     device = state[0].device
-    sayable_V = sayable(vocabulary, device)
-    past = _Past(model.config.feature_size, parameters.window, device)
+    sayable_V = sayable(vocabulary)
+    past = _Past(model.config.feature_size, parameters.window)
     before, document = vocabulary.end, 0
     nats = 0.0
     for start in range(0, len(ids_N), _CHUNK):
-        targets_T = torch.from_numpy(ids_N[start : start + _CHUNK].astype(np.int64)).to(device)
-        ids_T = torch.cat([targets_T.new_tensor([before]), targets_T[:-1]])
-        documents_T = document + (ids_T == vocabulary.end).cumsum(0)
-        features_1TH, state = model.features(ids_T[None], state)
-        logarithms_TV = model.score(features_1TH)[0].float().log_softmax(-1)
+        targets_T = ids_N[start : start + _CHUNK].astype(np.int64)
+        ids_T = np.concatenate([[before], targets_T[:-1]])
+        documents_T = document + (ids_T == vocabulary.end).cumsum()
+        features_1TH, state = model.features(torch.from_numpy(ids_T[None]).to(device), state)
+        logarithms_TV = logarithms(model.score(features_1TH)[0].float().cpu().numpy())
         sayable_T = sayable_V[targets_T]
-        past.add(directions(features_1TH[0]), targets_T, sayable_T, documents_T)
+        keys_TH = directions(features_1TH[0].float().cpu().numpy())
+        past.add(keys_TH, targets_T, sayable_T, documents_T)
         cached_T, sees_anything_T = past.expected(targets_T, parameters.sharpness)
         cached_T *= sayable_mass(logarithms_TV, sayable_V)[:, 0]
-        logarithms_T = logarithms_TV.gather(-1, targets_T[:, None])[:, 0]
+        logarithms_T = logarithms_TV[np.arange(len(targets_T)), targets_T]
         mixed_T = mix(logarithms_T, cached_T, sees_anything_T & sayable_T, parameters.weight)
-        nats -= float(mixed_T.double().sum())
+        nats -= float(mixed_T.sum(dtype=np.float64))
         before, document = int(targets_T[-1]), int(documents_T[-1])
     return nats
 
@@ -90,30 +93,30 @@ class _Past:
     after (the key), whether the cache may repeat that token, and the number of the document.
     """
 
-    def __init__(self, size: int, window: int, device: torch.device) -> None:
+    def __init__(self, size: int, window: int) -> None:
         self._window = window
-        self._keys_KH = torch.empty(0, size, device=device)
-        self._values_K = torch.empty(0, dtype=torch.int64, device=device)
-        self._sayable_K = torch.empty(0, dtype=torch.bool, device=device)
-        self._documents_K = self._values_K.clone()
+        self._keys_KH: Numbers = np.empty((0, size), np.float32)
+        self._values_K: Ids = np.empty(0, np.int64)
+        self._sayable_K: Mask = np.empty(0, np.bool_)
+        self._documents_K: Ids = self._values_K
 
-    def add(self, keys_TH: Tensor, values_T: Tensor, sayable_T: Tensor, documents_T: Tensor) -> None:
+    def add(self, keys_TH: Numbers, values_T: Ids, sayable_T: Mask, documents_T: Ids) -> None:
         """Take the next chunk, and drop what none of its steps can see."""
         window = self._window
-        self._keys_KH = torch.cat([self._keys_KH[-window:], keys_TH])
-        self._values_K = torch.cat([self._values_K[-window:], values_T])
-        self._sayable_K = torch.cat([self._sayable_K[-window:], sayable_T])
-        self._documents_K = torch.cat([self._documents_K[-window:], documents_T])
+        self._keys_KH = np.concatenate([self._keys_KH[-window:], keys_TH])
+        self._values_K = np.concatenate([self._values_K[-window:], values_T])
+        self._sayable_K = np.concatenate([self._sayable_K[-window:], sayable_T])
+        self._documents_K = np.concatenate([self._documents_K[-window:], documents_T])
 
-    def expected(self, targets_T: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:
+    def expected(self, targets_T: Ids, sharpness: float) -> tuple[Numbers, Mask]:
         """Return the cache's probability of each token of the last chunk, and whether it saw anything."""
         steps, kept = len(targets_T), len(self._values_K)
-        positions_K = torch.arange(kept, device=targets_T.device)
+        positions_K = np.arange(kept)
         ages_TK = positions_K[-steps:, None] - positions_K
         # A step sees what came before it, no more than W tokens ago, in its own document. Its own token is
         # among the K as well, at age 0, and must not be seen: it is what is being predicted.
         visible_TK = self._sayable_K & (ages_TK > 0) & (ages_TK <= self._window)
         visible_TK &= self._documents_K[-steps:, None] == self._documents_K
         shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, sharpness)
-        cached_T = (shares_TK * (targets_T[:, None] == self._values_K)).sum(-1)
-        return cached_T, visible_TK.any(-1)
+        cached_T: Numbers = (shares_TK * (targets_T[:, None] == self._values_K)).sum(-1)
+        return cached_T, np.any(visible_TK, axis=-1)

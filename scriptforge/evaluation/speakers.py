@@ -23,7 +23,7 @@ import numpy as np
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
 from scriptforge.generation.generate import generate
-from scriptforge.models import LanguageModel
+from scriptforge.inference import Readable
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, speaker_key
 
@@ -104,9 +104,7 @@ class Voice:
     generated: Recognition
 
 
-def voice_of_run(
-    model: LanguageModel, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0
-) -> Voice:
+def voice_of_run(model: Readable, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0) -> Voice:
     """Let a model write, and measure its voices against those of the dataset.
 
     The held-out text is validation and test together: the model was trained on neither.
@@ -206,7 +204,7 @@ def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
     return (row.element for row in dataset.rows(split))
 
 
-def _written(model: LanguageModel, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
+def _written(model: Readable, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
     """Yield what a model writes, in texts of as many tokens as forty lines of the training text have.
 
     The length is given in tokens, not in lines, since a poor model may hardly ever end a line.

@@ -31,12 +31,12 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from scriptforge.copying.index import words_in
 from scriptforge.generation.decoding import DecodingLoop, DecodingState, ModelDecoder, restored_state
-from scriptforge.models import State
+from scriptforge.generation.grammar import Mask
+from scriptforge.generation.sampling import logarithms
+from scriptforge.inference import Ids, Numbers, State
 from scriptforge.vocabulary import Level, Vocabulary
 
 LINES_LEFT_OUT = 2
@@ -74,7 +74,7 @@ class _Place(NamedTuple):
         state: of one sequence.
     """
 
-    features_H: Tensor
+    features_H: Numbers
     state: State
 
 
@@ -100,7 +100,7 @@ class BestOf:
         self._loop = loop
         self._reader = reader
         self._candidates = candidates
-        self._is_text_V = torch.from_numpy(vocabulary.is_text)
+        self._is_text_V = vocabulary.is_text
         self._critic = _Critic(reader, vocabulary)
         nothing = self._critic.begin()
         self._texts = [_Text(number * candidates, _Page(vocabulary), [nothing]) for number in range(texts)]
@@ -119,7 +119,7 @@ class BestOf:
             text.page.take(ids)
             text.is_over = True
 
-    def draw(self, choices: Sequence[int] = (), excluded_V: Tensor | None = None) -> list[list[int]]:
+    def draw(self, choices: Sequence[int] = (), excluded_V: Mask | None = None) -> list[list[int]]:
         """Draw one more token of each sequence; see `DecodingLoop.draw`.
 
         Returns:
@@ -145,9 +145,9 @@ class BestOf:
         """See `DecodingLoop.pause`."""
         (text,) = self._texts
         ends = {
-            f"best_of.{number}.{part}": tensor.clone()
+            f"best_of.{number}.{part}": array
             for number, end in enumerate(text.ends)
-            for part, tensor in enumerate(end)
+            for part, array in enumerate(end)
         }
         state = self._loop.pause(rollback=rollback)
         return replace(state, decoder={**state.decoder, **ends})
@@ -162,12 +162,12 @@ class BestOf:
         text.page.take(state.ids_TB[:, 0].tolist())
         text.is_over = True
 
-    def _excluded(self, excluded_V: Tensor | None) -> Tensor | None:
+    def _excluded(self, excluded_V: Mask | None) -> Mask | None:
         """Return what must not come now: no text where a line has been chosen."""
         are_over = [text.is_over for text in self._texts]
         if not any(are_over):
             return excluded_V
-        over_B = torch.tensor(are_over).repeat_interleave(self._candidates)
+        over_B = np.repeat(are_over, self._candidates)
         excluded_BV = over_B[:, None] & self._is_text_V
         return excluded_BV if excluded_V is None else excluded_BV | excluded_V
 
@@ -238,18 +238,16 @@ class _Critic:
         self._end = vocabulary.end
         self._most = _TOKENS[vocabulary.level]
 
-    @torch.inference_mode()
     def begin(self) -> State:
         """Return what a model remembers at the start of a text."""
         return self._read([self._end], self._model.initial_state(1)).state
 
-    @torch.inference_mode()
     def compare(self, text: _Text) -> tuple[_Place, ...]:
         """Return where the model stands in a text, and where it would without the last lines."""
         own = _Place(self._reader.features_BH[text.first], self._reader.sequence_state(text.first))
         return own, self._read(text.page.begun, text.ends[-LINES_LEFT_OUT - 1 :][0])
 
-    @torch.inference_mode()
+    @np.errstate(all="ignore")  # a model gone wrong scores with infinities and what is no number
     def best(self, text: _Text) -> int:
         """Return which of the candidates is best, the first of equals."""
         followings_N = self._followings(text.places, [line[: self._most] for line in text.lines])
@@ -259,28 +257,31 @@ class _Critic:
         ]
         return scores.index(max(scores))
 
+    @np.errstate(all="ignore")
     def _read(self, ids: Sequence[int], state: State) -> _Place:
-        features_1TH, state = self._model.features(torch.tensor([ids], device=self._reader.device), state)
+        features_1TH, state = self._model.features(np.array([ids]), state)
         return _Place(features_1TH[0, -1], state)
 
-    def _followings(self, places: Sequence[_Place], lines: Sequence[Sequence[int]]) -> Tensor:
+    def _followings(self, places: Sequence[_Place], lines: Sequence[Sequence[int]]) -> Numbers:
         """Return how much likelier each line is at the first place than at the second: nats, N of them."""
         steps = max(map(len, lines))
         if not steps:
-            return torch.zeros(len(lines))
+            return np.zeros(len(lines), np.float32)
         padded = [[*line, *[self._end] * (steps - len(line))] for line in lines]
-        ids_RT = torch.tensor(padded, device=self._reader.device).repeat(len(places), 1)
-        features_RH = torch.stack([place.features_H for place in places]).repeat_interleave(len(lines), 0)
+        ids_RT: Ids = np.tile(np.array(padded), (len(places), 1))
+        features_RH = np.repeat([place.features_H for place in places], len(lines), axis=0)
         features_RTH = features_RH[:, None]
         if steps > 1:
             states = zip(*(place.state for place in places), strict=True)
-            state = tuple(torch.cat(each, dim=1).repeat_interleave(len(lines), 1) for each in states)
+            state = tuple(np.repeat(np.concatenate(each, axis=1), len(lines), axis=1) for each in states)
             after_RTH, _ = self._model.features(ids_RT[:, :-1], state)
-            features_RTH = torch.cat([features_RTH, after_RTH], dim=1)
-        logarithms_RTV = self._model.score(features_RTH).float().log_softmax(-1)
-        own_NT, other_NT = logarithms_RTV.gather(2, ids_RT[..., None])[..., 0].chunk(2)
-        is_said_NT = torch.arange(steps)[None] < torch.tensor(list(map(len, lines)))[:, None]
-        return ((own_NT - other_NT).cpu() * is_said_NT).sum(1)
+            features_RTH = np.concatenate([features_RTH, after_RTH], axis=1)
+        logarithms_RTV = logarithms(self._model.score(features_RTH))
+        said_RT = np.take_along_axis(logarithms_RTV, ids_RT[..., None], -1)[..., 0]
+        own_NT, other_NT = np.split(said_RT, 2)
+        is_said_NT = np.arange(steps) < np.array(list(map(len, lines)))[:, None]
+        followings_N: Numbers = ((own_NT - other_NT) * is_said_NT).sum(1)
+        return followings_N
 
 
 class _Page:

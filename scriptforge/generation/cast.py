@@ -18,10 +18,10 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from scriptforge.errors import UsageError, unknown_name
+from scriptforge.generation.grammar import Mask
 from scriptforge.generation.known_names import OPENING_BRACKETS, Spellings, spell
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, normalise, speaker_key
@@ -216,13 +216,13 @@ class CastConstraint:
         self._sequences = [_Sequence(first) for _ in range(batch_size)]
         self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
         self._unspoken = frozenset(vocabulary.unspoken)
-        self._unspoken_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+        self._unspoken_V = np.zeros(vocabulary.size, np.bool_)
         self._unspoken_V[list(self._unspoken)] = must_speak
 
-    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+    def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
         rows = zip(forbidden_BV, self._sequences, strict=True)
-        return torch.stack([self._forbidden_row(forbidden_V, sequence) for forbidden_V, sequence in rows])
+        return np.stack([self._forbidden_row(forbidden_V, sequence) for forbidden_V, sequence in rows])
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`; what is given is nobody's turn."""
@@ -247,7 +247,7 @@ class CastConstraint:
         for row, source in copies.items():
             self._sequences[row] = replace(self._sequences[source])
 
-    def _forbidden_row(self, forbidden_V: Tensor, sequence: "_Sequence") -> Tensor:
+    def _forbidden_row(self, forbidden_V: Mask, sequence: "_Sequence") -> Mask:
         roster = sequence.roster
         if sequence.spelled is not None and roster.is_closed:
             # Within a name of the cast its spelling alone decides, also where the grammar would forbid one
@@ -267,7 +267,7 @@ class _Roster:
     def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary) -> None:
         self.is_closed = bool(members)
         self.spellings = Spellings([each.spelling for each in members if not each.cues], vocabulary.size)
-        self.outsiders_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+        self.outsiders_V = np.zeros(vocabulary.size, np.bool_)
         if self.is_closed:
             own = {id_ for member in members for _, id_ in member.cues}
             self.outsiders_V[[token.id for token in vocabulary.speaker_tokens if token.id not in own]] = True
@@ -289,9 +289,9 @@ class _Sequence:
     silence: int = 0
 
 
-def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Tensor:
+def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Mask:
     """Return the tokens that never come: those of stage directions, where there are to be none."""
-    unwanted_V = torch.zeros(vocabulary.size, dtype=torch.bool)
+    unwanted_V = np.zeros(vocabulary.size, np.bool_)
     if not cast.stage_directions:
         for id_, text in enumerate(vocabulary.token_texts):
             unwanted_V[id_] = any(bracket in text for bracket in OPENING_BRACKETS)

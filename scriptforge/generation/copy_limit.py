@@ -21,12 +21,12 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import lru_cache
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from scriptforge.copying import Index
 from scriptforge.copying.index import BOUNDARY, fold
 from scriptforge.errors import UsageError
+from scriptforge.generation.grammar import Mask
 from scriptforge.vocabulary import Vocabulary
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
@@ -64,13 +64,13 @@ class CopyLimit:
         """Return how often it had to let everything pass in a sequence, as nothing else could come there."""
         return sum(sequence.relaxed for sequence in self._sequences)
 
-    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+    def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
         copying = [sequence.copying() for sequence in self._sequences]
         if not any(copying):
             return forbidden_BV  # nothing is near a copy, which is usual: the draw then skips `keep_ends`
         rows = zip(forbidden_BV, copying, self._sequences, strict=True)
-        return torch.stack([_forbidden_row(row_V, ids, sequence) for row_V, ids, sequence in rows])
+        return np.stack([_forbidden_row(row_V, ids, sequence) for row_V, ids, sequence in rows])
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`; given words count as drawn ones do."""
@@ -256,11 +256,12 @@ class _Sequence:
         return self._rule.goes_too_far(self._run, self._letters, form)
 
 
-def _forbidden_row(forbidden_V: Tensor, copying: Sequence[int], sequence: _Sequence) -> Tensor:
+def _forbidden_row(forbidden_V: Mask, copying: Sequence[int], sequence: _Sequence) -> Mask:
     """Return the mask of one sequence, without the tokens that would copy if something else is left."""
     if not copying:
         return forbidden_V
-    limited_V = forbidden_V.index_fill(0, torch.tensor(copying, device=forbidden_V.device), True)
+    limited_V = forbidden_V.copy()
+    limited_V[list(copying)] = True
     if limited_V.all():
         sequence.relaxed += 1
         return forbidden_V

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from scriptforge.copying import (
     Index,
     Line,
@@ -55,7 +53,7 @@ from scriptforge.generation.transcript import SizedText, cut_back
 from scriptforge.generation.turn_taking import TurnTaking, among
 from scriptforge.generation.voice import GuidedDecoder, resolve_voices
 from scriptforge.generation.whole_words import WholeWords, spelling_of
-from scriptforge.models import LanguageModel, inference_model
+from scriptforge.inference import InferenceModel, Readable
 from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import EchoHabits
 from scriptforge.run.history import read_history
@@ -89,12 +87,12 @@ class GeneratedText:
 
 
 def generate(
-    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
 ) -> list[GeneratedText]:
     """Write the texts asked for, all at once; the same options with a seed give the same texts.
 
     Args:
-        model: in evaluation mode.
+        model: what writes: a run, a model in training, or an inference model.
         vocabulary: the one it was trained with.
         options: what to write.
         index: of the training text, where `options.max_copy` asks for it.
@@ -106,7 +104,7 @@ def generate(
 
 
 def stream(
-    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
 ) -> Iterator[str]:
     """Write the one text asked for, and yield it as it comes; what was yielded never changes.
 
@@ -138,7 +136,7 @@ class Generation:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: Readable,
         vocabulary: Vocabulary,
         options: GenerateOptions,
         *,
@@ -167,9 +165,7 @@ class Generation:
             if index is not None and options.max_copy is not None
             else None
         )
-        model = inference_model(model, "int8" if options.int8 else "fp32")
-        is_text_V = torch.from_numpy(vocabulary.is_text)
-        reader = _reader(model, vocabulary, options, rows)
+        reader = _reader(model.inference("int8" if options.int8 else "fp32"), vocabulary, options, rows)
         loop = DecodingLoop(
             _decoder(reader, vocabulary, options, habits.turns),
             Grammar(vocabulary),
@@ -178,7 +174,7 @@ class Generation:
             Sampler(
                 options,
                 candidate_seeds(self._seeds, options.best_of),
-                is_text_V,
+                vocabulary.is_text,
                 vocabulary.unspoken,
                 _echoes(habits.echoes, options, vocabulary),
             ),
@@ -245,7 +241,7 @@ class Generation:
                 self._loop.resume(state)
             for sequence in self._sequences:
                 sequence.resume(before)
-        except (RuntimeError, ValueError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError) as error:
             raise _unfit_state() from error
 
 
@@ -274,7 +270,7 @@ def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
 
 
 def _reader(
-    model: LanguageModel, vocabulary: Vocabulary, options: GenerateOptions, rows: int
+    model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions, rows: int
 ) -> ModelDecoder:
     voices = resolve_voices(options, vocabulary, model.config)
     return GuidedDecoder(model, rows, voices) if voices else ModelDecoder(model, rows)
@@ -356,7 +352,7 @@ class Session(Generation):
         self._dataset = dataset
         self._index = index_training(dataset) if dataset else None
         super().__init__(
-            run.model,
+            run,
             run.vocabulary,
             options,
             after=state,

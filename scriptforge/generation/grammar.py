@@ -21,17 +21,18 @@ from enum import Enum, IntEnum
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scriptforge.vocabulary import Level, Vocabulary
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""Tokens that must not come, true where forbidden: of a sequence, or of each."""
 
 
 class Constraint(Protocol):
     """A further rule on what may come next."""
 
-    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+    def forbid(self, forbidden_BV: Mask) -> Mask:
         """Add to what must not come now; called once before each draw.
 
         Args:
@@ -133,7 +134,7 @@ def _extend(run: Run, id_: int) -> Run:
 
 
 class Position(NamedTuple):
-    """How far each of B sequences is: plain numbers, which for a few sequences are faster than tensors.
+    """How far each of B sequences is: plain numbers, which for a few sequences are faster than arrays.
 
     Attributes:
         states: a `GrammarState` each; in a mix, plus `len(GrammarState)` times the source's number.
@@ -169,10 +170,10 @@ class Rules(NamedTuple):
         run_limits: the same for the length of a run.
     """
 
-    allowed_PV: NDArray[np.bool_]
-    closing_PV: NDArray[np.bool_]
+    allowed_PV: Mask
+    closing_PV: Mask
     next_PV: NDArray[np.int64]
-    resets_PV: NDArray[np.bool_]
+    resets_PV: Mask
     limits: list[int]
     run_limits: list[int]
 
@@ -186,9 +187,8 @@ class Grammar:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         rules = build_rules(vocabulary)
-        forbidden_2PV = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
-        self._forbidden_2PV = torch.from_numpy(forbidden_2PV)
-        self._rows: list[Tensor] = list(self._forbidden_2PV[:, None])
+        self._forbidden_2PV: Mask = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
+        self._rows: list[Mask] = list(self._forbidden_2PV[:, None])
         self._steps: list[list[int]] = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).tolist()
         self._limits = rules.limits
         self._run_limits = rules.run_limits
@@ -197,7 +197,7 @@ class Grammar:
         """Return the position of sequences that have read nothing; an `<end>` should come first."""
         return Position([GrammarState.OPENING] * batch_size, [0] * batch_size, [NO_RUN] * batch_size)
 
-    def forbidden(self, position: Position) -> Tensor:
+    def forbidden(self, position: Position) -> Mask:
         """Return what must not come now: `forbidden_BV`, true where forbidden; something is always left."""
         rows = [
             state + len(self._limits)
@@ -207,7 +207,7 @@ class Grammar:
         ]
         if len(rows) == 1:
             return self._rows[rows[0]]
-        return self._forbidden_2PV.index_select(0, torch.tensor(rows))
+        return self._forbidden_2PV[rows]
 
     def advance(self, position: Position, ids: Sequence[int | None]) -> Position:
         """Return the position after one more token in each sequence, which need not be an allowed one.
@@ -340,15 +340,13 @@ class Boundary(Enum):
     SPACE = "another word comes on the same line"
     LINE = "the line ends"
 
-    def excluded(self, vocabulary: Vocabulary) -> Tensor:
+    def excluded(self, vocabulary: Vocabulary) -> Mask:
         """Return the tokens that must not come there: `excluded_V`, true where excluded."""
         if self is Boundary.LINE:
-            return torch.from_numpy(vocabulary.is_text)
+            return vocabulary.is_text
         if self is Boundary.SPACE:
-            return torch.tensor(
-                [not text[:1].isspace() or "\n" in text for text in vocabulary.texts_after_word]
-            )
-        return torch.tensor([_continues_word(text) for text in vocabulary.texts_after_word])
+            return _mask(not text[:1].isspace() or "\n" in text for text in vocabulary.texts_after_word)
+        return _mask(_continues_word(text) for text in vocabulary.texts_after_word)
 
 
 def boundary_after(text: str) -> Boundary | None:
@@ -380,7 +378,7 @@ def _is_unspaced(character: str) -> bool:
     return unicodedata.name(character, "").startswith(_UNSPACED)
 
 
-def _text_tokens(vocabulary: Vocabulary) -> NDArray[np.bool_]:
+def _text_tokens(vocabulary: Vocabulary) -> Mask:
     text_V = vocabulary.is_text.copy()
     if vocabulary.unknown is not None:
         text_V[vocabulary.unknown] = False
@@ -395,11 +393,11 @@ def _is_writable(text: str) -> bool:
     )
 
 
-def _mask(values: Iterable[bool]) -> NDArray[np.bool_]:
+def _mask(values: Iterable[bool]) -> Mask:
     return np.fromiter(values, dtype=np.bool_)
 
 
-def _only(vocabulary: Vocabulary, *ids: int) -> NDArray[np.bool_]:
+def _only(vocabulary: Vocabulary, *ids: int) -> Mask:
     mask_V = np.zeros(vocabulary.size, dtype=np.bool_)
     mask_V[list(ids)] = True
     return mask_V

@@ -15,10 +15,9 @@ Shape letters: B sequences of the batch, V vocabulary.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from scriptforge.generation.grammar import NAME_LIMIT
+from scriptforge.generation.grammar import NAME_LIMIT, Mask
 from scriptforge.vocabulary import Vocabulary
 
 OPENING_BRACKETS = "([{（［"
@@ -36,17 +35,17 @@ class Spellings:
     def __init__(self, spellings: Collection[tuple[int, ...]], vocabulary_size: int) -> None:
         self._spellings = spellings
         self._size = vocabulary_size
-        self._forbidden: dict[tuple[int, ...], Tensor | None] = {}
+        self._forbidden: dict[tuple[int, ...], Mask | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._spellings)
 
-    def forbidden_after(self, spelled: tuple[int, ...]) -> Tensor | None:
+    def forbidden_after(self, spelled: tuple[int, ...]) -> Mask | None:
         """Return what must not come after the beginning of a name, `forbidden_V`; None of no known name."""
         if spelled not in self._forbidden:
             length = len(spelled)
             continuations = [ids[length] for ids in self._spellings if ids[:length] == spelled]
-            forbidden_V = torch.ones(self._size, dtype=torch.bool)
+            forbidden_V = np.ones(self._size, np.bool_)
             forbidden_V[continuations] = False
             self._forbidden[spelled] = forbidden_V if continuations else None
         return self._forbidden[spelled]
@@ -74,16 +73,17 @@ class KnownNames:
         spellings = {spell(name, vocabulary) for name in plain} - {()}
         self._spellings = Spellings(spellings, vocabulary.size)
         self._cue, self._says = vocabulary.cue, vocabulary.says
-        self._cue_V = torch.arange(vocabulary.size) == vocabulary.cue
+        self._cue_V = np.arange(vocabulary.size) == vocabulary.cue
         self._spelled: list[tuple[int, ...] | None] = [None] * batch_size
 
-    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+    def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
         if not self._spellings:
-            return forbidden_BV | self._cue_V
+            without_BV: Mask = forbidden_BV | self._cue_V
+            return without_BV
         if all(spelled is None for spelled in self._spelled):
             return forbidden_BV
-        narrowed_BV = forbidden_BV.clone()
+        narrowed_BV = forbidden_BV.copy()
         for row, spelled in enumerate(self._spelled):
             if spelled is not None and (own_V := self._spellings.forbidden_after(spelled)) is not None:
                 narrowed_BV[row] = own_V

@@ -17,13 +17,10 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from scriptforge.generation.grammar import Mask
 from scriptforge.run.marks import MarkHabits
 from scriptforge.vocabulary import Level, Vocabulary
 
@@ -34,9 +31,6 @@ A model that cannot end its line may otherwise forget that anything is open.
 """
 
 _decoder = getincrementaldecoder("utf-8")
-
-Mask: TypeAlias = NDArray[np.bool_]
-"""Tokens that must not come, true where forbidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +73,18 @@ class Marks:
         self._lengths = [0] * batch_size
         self._is_named = [False] * batch_size
 
-    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+    def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
-        before_BV = forbidden_BV.numpy()
-        narrowed_BV = before_BV | self._rule.unopened_V
+        narrowed_BV = forbidden_BV | self._rule.unopened_V
         for row, opened in enumerate(self._opened):
             if self._is_named[row]:
-                narrowed_BV[row] = before_BV[row]
+                narrowed_BV[row] = forbidden_BV[row]
             elif opened.is_pending:
-                narrowed_V = before_BV[row] | self._rule.forbidden_after(opened)
+                narrowed_V = forbidden_BV[row] | self._rule.forbidden_after(opened)
                 is_late = self._lengths[row] >= self._longest
                 is_stuck = opened.closing and (is_late or narrowed_V.all())
                 narrowed_BV[row] = self._rule.unclosing(opened) if is_stuck else narrowed_V
-        return torch.from_numpy(narrowed_BV)
+        return narrowed_BV
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
         """See `Constraint.copy_sequences`."""

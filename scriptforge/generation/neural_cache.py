@@ -19,17 +19,20 @@ H features.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from scriptforge.generation.decoding import Copies, ModelDecoder
+from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
+from scriptforge.generation.grammar import Mask
+from scriptforge.generation.sampling import Scores, logarithms
+from scriptforge.inference import Ids, Numbers
 from scriptforge.vocabulary import Vocabulary
 
 _NOTHING = -1
+_SHORTEST = 1e-12
 _BROKEN = "\ufffd"  # what bytes that are no whole character are decoded to
 
 
@@ -52,12 +55,14 @@ class CacheParameters:
     window: int = 2000
 
 
-def directions(features: Tensor) -> Tensor:
+def directions(features: Numbers) -> Numbers:
     """Return features as vectors of length 1, whose products are cosines; the shape stays."""
-    return F.normalize(features.float(), dim=-1)
+    lengths = np.sqrt(np.square(features).sum(-1, keepdims=True))
+    unit: Numbers = features / np.maximum(lengths, np.float32(_SHORTEST))
+    return unit
 
 
-def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, sharpness: float) -> Tensor:
+def attention(queries_TH: Numbers, keys_NH: Numbers, visible_TN: Mask, sharpness: float) -> Numbers:
     """Return how much each remembered position counts at each step.
 
     Args:
@@ -70,11 +75,14 @@ def attention(queries_TH: Tensor, keys_NH: Tensor, visible_TN: Tensor, sharpness
     Returns:
         `shares_TN`: each row adds up to 1, or to 0 where a step sees nothing.
     """
-    scores_TN = sharpness * (queries_TH @ keys_NH.mT)
-    return scores_TN.masked_fill(~visible_TN, -math.inf).softmax(-1).nan_to_num(0.0)
+    scores_TN = np.float32(sharpness) * (queries_TH @ np.swapaxes(keys_NH, -1, -2))
+    highest_T1 = scores_TN.max(-1, keepdims=True, where=visible_TN, initial=np.float32(-sharpness - 1))
+    weights_TN: Numbers = np.where(visible_TN, np.exp(np.minimum(scores_TN - highest_T1, 0)), 0)
+    weights_TN /= np.maximum(weights_TN.sum(-1, keepdims=True), np.float32(_SHORTEST))
+    return weights_TN
 
 
-def mix(logarithms: Tensor, cached: Tensor, applies: Tensor, weight: float) -> Tensor:
+def mix(logarithms: Scores, cached: Scores, applies: Mask, weight: float) -> Scores:
     """Return the logarithm of the mixture of what the model and the cache expect.
 
     Args:
@@ -83,24 +91,26 @@ def mix(logarithms: Tensor, cached: Tensor, applies: Tensor, weight: float) -> T
         applies: where the cache speaks of a token and remembers anything; elsewhere the model alone is right.
         weight: λ.
     """
-    mixed = torch.logaddexp(logarithms + math.log1p(-weight), (weight * cached).log())
-    return torch.where(applies, mixed, logarithms)
+    with np.errstate(divide="ignore"):  # the cache may expect nothing of a token
+        mixed = np.logaddexp(logarithms + math.log1p(-weight), np.log(np.float32(weight) * cached))
+    return np.where(applies, mixed, logarithms)
 
 
-def sayable(vocabulary: Vocabulary, device: torch.device) -> Tensor:
+def sayable(vocabulary: Vocabulary) -> Mask:
     """Return the tokens that the cache speaks of, `sayable_V`; part of a character may be of a letter."""
     says_something = (
         not vocabulary.is_text[id_] or any(each.isalnum() or each == _BROKEN for each in text)
         for id_, text in enumerate(vocabulary.token_texts)
     )
-    sayable_V = torch.tensor(list(says_something), device=device)
+    sayable_V = np.fromiter(says_something, np.bool_)
     sayable_V[vocabulary.end] = False
     return sayable_V
 
 
-def sayable_mass(logarithms_BV: Tensor, sayable_V: Tensor) -> Tensor:
+def sayable_mass(logarithms_BV: Scores, sayable_V: Mask) -> Scores:
     """Return M, what a model gives to all tokens that the cache speaks of: `mass_B1`, a probability."""
-    return (logarithms_BV.exp() * sayable_V).sum(-1, keepdim=True)
+    mass_B1: Scores = (np.exp(logarithms_BV) * sayable_V).sum(-1, keepdims=True)
+    return mass_B1
 
 
 class CachedDecoder:
@@ -112,56 +122,53 @@ class CachedDecoder:
     def __init__(self, decoder: ModelDecoder, parameters: CacheParameters, vocabulary: Vocabulary) -> None:
         self._decoder = decoder
         self._parameters = parameters
-        self.device = decoder.device
         self._end = vocabulary.end
-        self._sayable_V = sayable(vocabulary, self.device)
+        self._sayable_V = sayable(vocabulary)
         batch_size, size = decoder.batch_size, decoder.model.config.feature_size
-        self._keys_BWH = torch.zeros(batch_size, parameters.window, size, device=self.device)
-        self._values_BW = torch.full((batch_size, parameters.window), _NOTHING, device=self.device)
-        self._latest_B1H = torch.zeros(batch_size, 1, size, device=self.device)
+        self._keys_BWH = np.zeros((batch_size, parameters.window, size), np.float32)
+        self._values_BW = np.full((batch_size, parameters.window), _NOTHING)
+        self._latest_B1H = np.zeros((batch_size, 1, size), np.float32)
         self._count = 0
 
-    @torch.inference_mode()
-    def read(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> Tensor:
+    def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> Scores:
         """See `Decoder.read`: `logits_BV` are the exact logarithms of the mixture."""
         features_BTH, logits_BV = self._decoder.read_features(ids_BT, waits_B)
         latest_B1H = self._latest_B1H
         self._remember(ids_BT, directions(features_BTH))
         if waits_B is not None:
             self._values_BW[waits_B, (self._count - 1) % self._parameters.window] = _NOTHING
-            self._latest_B1H = torch.where(waits_B[:, None, None], latest_B1H, self._latest_B1H)
-        return self._mixed(logits_BV.float().log_softmax(-1))
+            self._latest_B1H = np.where(waits_B[:, None, None], latest_B1H, self._latest_B1H)
+        return self._mixed(logarithms(logits_BV))
 
     def copy_sequences(self, copies: Copies) -> None:
         """See `Decoder.copy_sequences`."""
         self._decoder.copy_sequences(copies)
         for row, source in copies.items():
-            for tensor in (self._keys_BWH, self._values_BW, self._latest_B1H):
-                tensor[row] = tensor[source]
+            for array in (self._keys_BWH, self._values_BW, self._latest_B1H):
+                array[row] = array[source]
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> Saved:
         """See `Decoder.state`: and the positions that are remembered, in the ring's order."""
         used = self._used
         return {
             **self._decoder.state(),
-            "cache.keys": self._keys_BWH[:, :used].clone(),
-            "cache.values": self._values_BW[:, :used].clone(),
-            "cache.latest": self._latest_B1H.clone(),
-            "cache.count": torch.tensor(self._count),
+            "cache.keys": self._keys_BWH[:, :used].copy(),
+            "cache.values": self._values_BW[:, :used].copy(),
+            "cache.latest": self._latest_B1H.copy(),
+            "cache.count": np.array(self._count),
         }
 
-    @torch.inference_mode()
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: Saved) -> None:
         """See `Decoder.restore`; the windows must be the same."""
         keys_BNH, values_BN, latest_B1H, counted = (
-            state[f"cache.{name}"].to(self.device) for name in ("keys", "values", "latest", "count")
+            state[f"cache.{name}"] for name in ("keys", "values", "latest", "count")
         )
         count, (batch_size, window, size) = int(counted), self._keys_BWH.shape
         used = min(count, window)
-        shapes = [tensor.shape for tensor in (keys_BNH, values_BN, latest_B1H)]
+        shapes = [array.shape for array in (keys_BNH, values_BN, latest_B1H)]
         if count < 0 or shapes != [(batch_size, used, size), (batch_size, used), (batch_size, 1, size)]:
             raise ValueError("the state has other sizes than the cache")
-        if not bool(((values_BN >= _NOTHING) & (values_BN < len(self._sayable_V))).all()):
+        if not ((values_BN >= _NOTHING) & (values_BN < len(self._sayable_V))).all():
             raise ValueError("the cache remembers tokens that the model does not know")
         self._decoder.restore(state)
         self._keys_BWH[:, :used] = keys_BNH
@@ -172,27 +179,28 @@ class CachedDecoder:
     def _used(self) -> int:
         return min(self._count, self._parameters.window)
 
-    def _remember(self, ids_BT: Tensor, keys_BTH: Tensor) -> None:
-        """Keep each token with the features before it, and forgets all up to the last `end`."""
-        ended_BT = (ids_BT == self._end).flip(1).cumsum(1).flip(1) > 0
-        self._values_BW.masked_fill_(ended_BT[:, :1], _NOTHING)
-        values_BT = ids_BT.masked_fill(ended_BT | ~self._sayable_V[ids_BT], _NOTHING)
+    def _remember(self, ids_BT: Ids, keys_BTH: Numbers) -> None:
+        """Keep each token with the features before it, and forget all up to the last `end`."""
+        ended_BT = (ids_BT == self._end)[:, ::-1].cumsum(1)[:, ::-1] > 0
+        self._values_BW[ended_BT[:, 0]] = _NOTHING
+        values_BT = np.where(ended_BT | ~self._sayable_V[ids_BT], _NOTHING, ids_BT)
         if not self._count:
             values_BT[:, 0] = _NOTHING  # which was not predicted from anything
-        shifted_BTH = torch.cat([self._latest_B1H, keys_BTH[:, :-1]], dim=1)
+        shifted_BTH = np.concatenate([self._latest_B1H, keys_BTH[:, :-1]], axis=1)
         window = self._parameters.window
-        slots = torch.arange(self._count, self._count + ids_BT.shape[1], device=self.device) % window
+        slots = np.arange(self._count, self._count + ids_BT.shape[1]) % window
         self._keys_BWH[:, slots[-window:]] = shifted_BTH[:, -window:]
         self._values_BW[:, slots[-window:]] = values_BT[:, -window:]
         self._latest_B1H = keys_BTH[:, -1:]
         self._count += ids_BT.shape[1]
 
-    def _mixed(self, logarithms_BV: Tensor) -> Tensor:
+    def _mixed(self, logarithms_BV: Scores) -> Scores:
         keys_BNH, values_BN = self._keys_BWH[:, : self._used], self._values_BW[:, : self._used]
         visible_BN = values_BN != _NOTHING
         shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._parameters.sharpness)
-        cached_BV = torch.zeros_like(logarithms_BV)
-        cached_BV.scatter_add_(1, values_BN.clamp(min=0), shares_B1N[:, 0])
+        cached_BV: NDArray[Any] = np.zeros_like(logarithms_BV)
+        for cached_V, values_N, shares_N in zip(cached_BV, values_BN, shares_B1N[:, 0], strict=True):
+            cached_V += np.bincount(np.maximum(values_N, 0), shares_N, len(cached_V))
         mass_B1 = sayable_mass(logarithms_BV, self._sayable_V)
-        applies_BV = visible_BN.any(1, keepdim=True) & self._sayable_V
+        applies_BV = visible_BN.any(1, keepdims=True) & self._sayable_V
         return mix(logarithms_BV, mass_B1 * cached_BV, applies_BV, self._parameters.weight)

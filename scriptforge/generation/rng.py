@@ -1,18 +1,21 @@
 """Random numbers: seeds, and a generator for each text, so that a text does not depend on those beside it.
 
+The generator is the Mersenne twister (Matsumoto and Nishimura 1998), seeded and read as PyTorch does it, so
+that the text of a seed is what it always was.
+
 Shape letters: B sequences of the batch, R numbers drawn ahead.
 """
 
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 _DRAWN_AHEAD = 256
 _FRESH_SEEDS = 1_000_000
+_24_BITS, _32_BITS = (1 << 24) - 1, (1 << 32) - 1
 
 
 def fresh_seed() -> int:
@@ -27,7 +30,8 @@ class BatchRNG:
     """A random number generator for each of B sequences, so that its numbers depend on its seed alone."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        # A `RandomState` is seeded with 32 bits; PyTorch, too, ignores the others.
+        self._generators = [np.random.RandomState(seed & _32_BITS) for seed in seeds]
         self._draw_ahead()
 
     def uniform(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -42,24 +46,37 @@ class BatchRNG:
         """Let the last numbers come again; at most once after each `uniform`."""
         self._next -= 1
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Return what `restore` needs to continue with the same numbers."""
-        return {"generators": self._before, "next": torch.tensor(self._next)}
+        return {"generators": self._before, "next": np.array(self._next)}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue where another generator of the same batch size stopped.
 
         Raises:
-            RuntimeError: the state is not one of generators.
+            ValueError: the state is not one of generators.
         """
-        for generator, before in zip(self._generators, state["generators"], strict=True):
-            generator.set_state(before.clone())  # which crashes on memory that is not aligned
+        for generator, words in zip(self._generators, _words(state["generators"]), strict=True):
+            generator.set_state(("MT19937", words[:-1].astype(np.uint32), int(words[-1]), 0, 0.0))
         self._draw_ahead()
         self._next = min(max(int(state["next"]), 0), _DRAWN_AHEAD)
 
     def _draw_ahead(self) -> None:
         """Draw numbers ahead; those of one sequence never depend on the size of the batch."""
-        self._before = torch.stack([generator.get_state() for generator in self._generators])
-        numbers = [torch.rand(2, _DRAWN_AHEAD, generator=each) for each in self._generators]
-        self._numbers_2BR = torch.stack(numbers, dim=1).double().numpy()
+        states = [generator.get_state(legacy=True) for generator in self._generators]
+        self._before = np.array([[*key, place] for _, key, place, *_ in states], np.uint32)
+        drawn_B2R = np.stack(
+            [each.randint(0, 1 << 32, (2, _DRAWN_AHEAD), np.uint32) for each in self._generators]
+        )
+        # PyTorch takes the 24 lower bits of each word for a number in single precision.
+        self._numbers_2BR = (drawn_B2R & _24_BITS).transpose(1, 0, 2) * 2.0**-24
         self._next = 0
+
+
+def _words(saved: NDArray[Any]) -> NDArray[Any]:
+    """Return the words of each generator and its place in them; of older states, from PyTorch's bytes."""
+    if saved.dtype != np.uint8:
+        return saved
+    numbers = np.ascontiguousarray(saved).view(np.uint64)  # the seed, what is left, the next, and 624 words
+    left_B1 = numbers[:, 1:2] & np.uint64(_32_BITS)
+    return np.concatenate([numbers[:, 3:627], 625 - left_B1], axis=1)

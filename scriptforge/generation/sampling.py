@@ -2,8 +2,8 @@
 
 Each filter is a small function from scores to scores, with the name and the paper of its method. It forbids a
 token by setting its score to minus infinity, and never forbids the last one left. In a large vocabulary the
-filters see only those tokens that they could keep. For so little work NumPy is faster than PyTorch. The
-module knows nothing of models, and of tokens only which are text.
+filters see only those tokens that they could keep. The module knows nothing of models, and of tokens only
+which are text.
 
 Temperature and filters decide which word comes. Whether the line ends then, and who speaks next, is drawn as
 the model says: a cold draw would make lines short, let the busiest speak still more, and leave out headings,
@@ -21,11 +21,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.grammar import Mask
 from scriptforge.generation.rng import BatchRNG
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
@@ -63,7 +62,7 @@ def keep_top_p(scores_BN: Scores, mass: float) -> Scores:
     Nucleus sampling. Source: Holtzman et al. 2020,
     "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
     """
-    return _keep_best(scores_BN, scores_BN, np.exp(_logarithms(scores_BN)), mass)
+    return _keep_best(scores_BN, scores_BN, np.exp(logarithms(scores_BN)), mass)
 
 
 def keep_typical(scores_BN: Scores, mass: float) -> Scores:
@@ -71,7 +70,7 @@ def keep_typical(scores_BN: Scores, mass: float) -> Scores:
 
     Source: Meister et al. 2023, "Locally Typical Sampling", arXiv:2202.00666.
     """
-    logarithms_BN = _logarithms(scores_BN)
+    logarithms_BN = logarithms(scores_BN)
     probabilities_BN = np.exp(logarithms_BN)
     surprises_BN = -np.maximum(logarithms_BN, _LEAST_LOGARITHM)
     expected_B1 = (probabilities_BN * surprises_BN).sum(-1, keepdims=True)
@@ -87,10 +86,11 @@ def keep_min_p(scores_BN: Scores, share: float) -> Scores:
     return np.where(scores_BN < least_B1, -np.inf, scores_BN)
 
 
-def _logarithms(scores_BN: Scores) -> Scores:
-    scaled_BN = scores_BN - scores_BN.max(-1, keepdims=True)
-    logarithms_BN: Scores = scaled_BN - np.log(np.exp(scaled_BN).sum(-1, keepdims=True))
-    return logarithms_BN
+def logarithms(scores: Scores) -> Scores:
+    """Return the logarithms of the probabilities of all tokens, in the last dimension (log-softmax)."""
+    scaled = scores - scores.max(-1, keepdims=True)
+    result: Scores = scaled - np.log(np.exp(scaled).sum(-1, keepdims=True))
+    return result
 
 
 def _keep_best(scores_BN: Scores, values_BN: Scores, probabilities_BN: Scores, mass: float) -> Scores:
@@ -195,13 +195,13 @@ class Sampler:
         self,
         options: GenerateOptions,
         seeds: Sequence[int],
-        is_text_V: Tensor,
+        is_text_V: Mask,
         unspoken: Sequence[int] = (),
         echoes: Sequence[Echoes] = (),
     ) -> None:
         self._options = options
         self.rng = BatchRNG(seeds)
-        self._is_text_V = is_text_V.numpy()
+        self._is_text_V = is_text_V
         self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
         self._is_spoken_L = ~np.isin(np.arange(self._layout_size), unspoken)
         self._filters = _filters(options)
@@ -210,17 +210,17 @@ class Sampler:
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
-    def draw(self, logits_BV: Tensor, forbidden_BV: Tensor) -> Tensor:
+    def draw(self, logits_BV: NDArray[np.float32], forbidden_BV: Mask) -> NDArray[np.int64]:
         """Draw the next token of each sequence; `remember` is told whether it is taken.
 
         Args:
-            logits_BV: the model's scores, on the CPU.
+            logits_BV: the model's scores.
             forbidden_BV: tokens that must not come, true where forbidden; something is left in each sequence.
 
         Returns:
             ids_B: int64, of which none is forbidden.
         """
-        scores_BV = _allowed(logits_BV.float().numpy(), forbidden_BV.numpy())
+        scores_BV = _allowed(logits_BV, forbidden_BV)
         text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
         for number, echoes in enumerate(self._echoes):
             rows = self._rows_of(number)
@@ -229,8 +229,9 @@ class Sampler:
             scores_BV = self._discourage_repetition(scores_BV)
             text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
         if self._options.temperature < _COLDEST:
-            return torch.from_numpy(scores_BV.argmax(-1))
-        return torch.from_numpy(self._pick(scores_BV, text_B1))
+            likeliest_B: NDArray[np.int64] = scores_BV.argmax(-1)
+            return likeliest_B
+        return self._pick(scores_BV, text_B1)
 
     def rollback(self) -> None:
         """Let the last draw, which must have been of layout tokens, be made again."""
@@ -345,7 +346,7 @@ def _inverted(scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:
 
 
 @np.errstate(invalid="ignore")  # infinities of both signs: looked for below
-def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> Scores:
+def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: Mask) -> Scores:
     """Return the scores of what may come, as numbers even if a model scores with infinities or NaN."""
     # Of a mask that looks like chance, as that of whole words does, adding is five times as fast as choosing.
     bits_BV = forbidden_BV.astype(np.int32)

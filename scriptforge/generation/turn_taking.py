@@ -15,14 +15,13 @@ Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N number
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
 from copy import deepcopy
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from scriptforge.generation.decoding import Copies, Decoder
+from scriptforge.generation.decoding import Copies, Decoder, Saved
+from scriptforge.inference import Ids, Numbers
 from scriptforge.run.turns import WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
@@ -51,9 +50,6 @@ class TurnTaking:
         habits: those of people.
         vocabulary: the model's.
         batch_size: B.
-
-    Attributes:
-        device: where ids are taken and scores returned.
     """
 
     def __init__(self, decoder: Decoder, habits: TurnHabits, vocabulary: Vocabulary, batch_size: int) -> None:
@@ -66,9 +62,8 @@ class TurnTaking:
         self._turns = [_Turns() for _ in range(batch_size)]
         self._offsets_BS = np.zeros((batch_size, len(self._cues)))
         self._factors_BS = np.ones_like(self._offsets_BS)
-        self.device = decoder.device
 
-    def read(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> Tensor:
+    def read(self, ids_BT: Ids, waits_B: NDArray[np.bool_] | None = None) -> Numbers:
         """Read T more tokens in each sequence; see `Decoder.read`."""
         logits_BV = self._decoder.read(ids_BT, waits_B)
         for row, ids in enumerate(ids_BT.tolist()):
@@ -88,12 +83,12 @@ class TurnTaking:
             self._offsets_BS[row] = self._offsets_BS[source]
             self._factors_BS[row] = self._factors_BS[source]
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> Saved:
         """Return all that it remembers of what it has read, by name."""
-        turns_BN = torch.tensor([turns.numbers() for turns in self._turns])
+        turns_BN = np.array([turns.numbers() for turns in self._turns])
         return {**self._decoder.state(), "turns": turns_BN}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: Saved) -> None:
         """Continue where another one of the same batch size stopped; see `ModelDecoder.restore`."""
         self._decoder.restore(state)
         for row, numbers in enumerate(state["turns"].tolist()):
@@ -107,21 +102,21 @@ class TurnTaking:
             self._offsets_BS[row, id_ - self._first] = offset
         self._factors_BS[row] = np.exp(self._offsets_BS[row])
 
-    def _weigh(self, logits_BV: Tensor) -> Tensor:
+    def _weigh(self, logits_BV: Numbers) -> Numbers:
         """Return scores in which the cues of those beyond people's habits are lower, and all others higher.
 
         All cues together stay as likely as they are.
         """
         if not self._offsets_BS.any():
             return logits_BV
-        scores_BV = logits_BV.float().cpu().numpy().copy()
+        scores_BV = logits_BV.copy()
         scores_BS = scores_BV.take(self._cues, axis=1)
         with np.errstate(all="ignore"):  # a model gone wrong scores with infinities and what is no number
             weights_BS = np.exp(scores_BS - scores_BS.max(-1, keepdims=True))
             before_B1 = weights_BS.sum(-1, keepdims=True, dtype=np.float64)
             after_B1 = (weights_BS * self._factors_BS).sum(-1, keepdims=True)
             scores_BV[:, self._cues] = scores_BS + (self._offsets_BS + np.log(before_B1 / after_B1))
-        return torch.from_numpy(scores_BV).to(logits_BV.device)
+        return scores_BV
 
 
 class _Turns:

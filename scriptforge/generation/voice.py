@@ -27,14 +27,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import tidy_name
-from scriptforge.generation.decoding import Copies, ModelDecoder
-from scriptforge.models import LanguageModel, ModelConfig
+from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
+from scriptforge.generation.grammar import Mask
+from scriptforge.inference import Ids, InferenceModel, ModelConfig, Numbers
 from scriptforge.options import DEFAULT_VOICE, DEFAULT_VOICE_UNTOLD, GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 
@@ -121,38 +120,38 @@ class GuidedDecoder(ModelDecoder):
     no contrasts to save; the saved state is that of a `ModelDecoder`, and how many lines have been opened.
 
     Args:
-        model: in evaluation mode.
+        model: what reads.
         batch_size: B.
         voices: of whom.
     """
 
-    def __init__(self, model: LanguageModel, batch_size: int, voices: Voices) -> None:
+    def __init__(self, model: InferenceModel, batch_size: int, voices: Voices) -> None:
         super().__init__(model, batch_size)
         self._voices = voices
         self._openings = [0] * batch_size
         self._strength_B = np.zeros(batch_size, np.float32)
         self._is_contrasted = False
 
-    def read_features(self, ids_BT: Tensor, waits_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def read_features(self, ids_BT: Ids, waits_B: Mask | None = None) -> tuple[Numbers, Numbers]:
         """See `ModelDecoder.read_features`."""
         features_RTH = [self._read_part(part_BT, waits_B) for part_BT in self._parts(ids_BT)]
         own = [part_RTH[: self.batch_size] for part_RTH in features_RTH]
-        features_BTH = torch.cat(own, dim=1) if len(own) > 1 else own[0]
+        features_BTH = np.concatenate(own, axis=1) if len(own) > 1 else own[0]
         self.features_BH = features_BTH[:, -1]
         logits_BV = self.model.score(self.features_BH)
         if self._is_contrasted:
             contrasts_BH = features_RTH[-1][self.batch_size :, -1]
-            logits_BV = self._guided(logits_BV, self.features_BH, contrasts_BH)
+            self._guide(logits_BV, self.features_BH, contrasts_BH)
         return features_BTH, logits_BV
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> Saved:
         """See `Decoder.state`."""
-        own = {name: tensor[:, : self.batch_size] for name, tensor in super().state().items()}
-        return {**own, "voice.openings": torch.tensor(self._openings)}
+        own = {name: array[:, : self.batch_size] for name, array in super().state().items()}
+        return {**own, "voice.openings": np.array(self._openings)}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: Saved) -> None:
         """See `Decoder.restore`; a state that was saved without voices will do."""
-        openings = state.get("voice.openings", torch.zeros(self.batch_size, dtype=torch.int64))
+        openings = state.get("voice.openings", np.zeros(self.batch_size, np.int64))
         if openings.shape != (self.batch_size,):
             raise ValueError("the state has another number of sequences")
         super().restore(state)
@@ -160,12 +159,12 @@ class GuidedDecoder(ModelDecoder):
         self._strength_B[:] = 0
         self._is_contrasted = False
 
-    def _parts(self, ids_BT: Tensor) -> Sequence[Tensor]:
+    def _parts(self, ids_BT: Ids) -> Sequence[Ids]:
         """Cut a text before each step at which a line is opened in any sequence."""
         if ids_BT.shape[1] == 1:
             return [ids_BT]
-        places = (ids_BT < self._voices.layout_size).any(0).nonzero()[:, 0].tolist()
-        return [part_BT for part_BT in ids_BT.tensor_split(places, dim=1) if part_BT.shape[1]]
+        places = np.flatnonzero((ids_BT < self._voices.layout_size).any(0)).tolist()
+        return [part_BT for part_BT in np.split(ids_BT, places, axis=1) if part_BT.shape[1]]
 
     def copy_sequences(self, copies: Copies) -> None:
         """See `Decoder.copy_sequences`."""
@@ -175,15 +174,15 @@ class GuidedDecoder(ModelDecoder):
             self._openings[row] = self._openings[source]
             self._strength_B[row] = self._strength_B[source]
 
-    def _read_part(self, ids_BT: Tensor, waits_B: Tensor | None) -> Tensor:
+    def _read_part(self, ids_BT: Ids, waits_B: Mask | None) -> Numbers:
         """Read a part, of which only the first step may open lines: `features_RTH`."""
         first = ids_BT[:, 0].tolist()
         opening = [row for row, id_ in enumerate(first) if id_ < self._voices.layout_size]
         contrasts = self._open(opening, first) if opening else {}
         ids_RT, waits_R = ids_BT, waits_B
         if self._is_contrasted:
-            ids_RT = torch.cat([ids_BT, ids_BT])
-            waits_R = None if waits_B is None else torch.cat([waits_B, waits_B])
+            ids_RT = np.concatenate([ids_BT, ids_BT])
+            waits_R = None if waits_B is None else np.concatenate([waits_B, waits_B])
             for row, cue in contrasts.items():
                 ids_RT[self.batch_size + row, 0] = cue
         return self._advance(ids_RT, waits_R)
@@ -205,17 +204,15 @@ class GuidedDecoder(ModelDecoder):
         self._select(rows)
         return cues
 
-    def _guided(self, logits_BV: Tensor, features_BH: Tensor, contrasts_BH: Tensor) -> Tensor:
-        """Strengthen what the features of each text expect, and its contrast's do not: `logits_BV`."""
-        scores_BV = logits_BV.float().cpu().numpy()
-        text_BV = scores_BV[:, self._voices.layout_size :]
+    def _guide(self, logits_BV: Numbers, features_BH: Numbers, contrasts_BH: Numbers) -> None:
+        """Strengthen what the features of each text expect, and its contrast's do not, in the scores."""
+        text_BV = logits_BV[:, self._voices.layout_size :]
         is_plausible_BV = text_BV >= text_BV.max(-1, keepdims=True) + _LEAST
         rows_N, places_N = np.divmod(np.flatnonzero(is_plausible_BV), text_BV.shape[1])
         ids_N = places_N + self._voices.layout_size
         margins_N = self.model.margins(features_BH, contrasts_BH, rows_N, ids_N)
         margins_N *= self._strength_B.take(rows_N)
         text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], margins_N, rows_N)
-        return torch.from_numpy(scores_BV).to(self.device)
 
 
 def strengthened(

@@ -25,10 +25,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from scriptforge.generation.grammar import Mask
 from scriptforge.vocabulary import Lexicon, Vocabulary
 from scriptforge.vocabulary.lexicon import APOSTROPHES, is_letter
 
@@ -71,7 +69,7 @@ class Ending:
 
     begun: Begun
     after: "dict[int, Ending]" = field(default_factory=dict)
-    forbidden_1V: Tensor | None = None
+    forbidden_1V: Mask | None = None
     way_on: int | None = None
 
 
@@ -87,14 +85,13 @@ class WholeWords:
         self._spelling = spelling
         self._endings = [spelling.ending(Begun())] * batch_size
 
-    def forbid(self, forbidden_BV: Tensor) -> Tensor:
+    def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
         rows = [self._spelling.forbidden_after(ending) for ending in self._endings]
-        own_BV = rows[0] if len(rows) == 1 else torch.cat(rows)
+        own_BV = rows[0] if len(rows) == 1 else np.concatenate(rows)
         narrowed_BV = forbidden_BV | own_BV
-        masks_BV = narrowed_BV.numpy()
         for row, ending in enumerate(self._endings):
-            if ending.way_on is not None and _is_stuck(masks_BV[row], ending.way_on):
+            if ending.way_on is not None and _is_stuck(narrowed_BV[row], ending.way_on):
                 narrowed_BV[row] = own_BV[row]
         return narrowed_BV
 
@@ -159,12 +156,12 @@ class Spelling:
         after, _ = self._walk(ending.begun, id_)
         return self.ending(after._replace(may_stand=bool(after.letters)))
 
-    def forbidden_after(self, ending: Ending) -> Tensor:
+    def forbidden_after(self, ending: Ending) -> Mask:
         """Return what must not come after the end of a text: `forbidden_1V`."""
         forbidden_1V = ending.forbidden_1V
         if forbidden_1V is None:
             forbidden_V, ending.way_on = self._forbidden_after(ending.begun)
-            forbidden_1V = ending.forbidden_1V = torch.from_numpy(forbidden_V)[None]
+            forbidden_1V = ending.forbidden_1V = forbidden_V[None]
         return forbidden_1V
 
     def _forget(self) -> None:
@@ -193,12 +190,12 @@ class Spelling:
         self._of_several = [id_ for id_ in self._text_ids() if _is_of_several_words(self._tokens[id_])]
         self._inside = [id_ for id_ in self._text_ids() if _begins_inside_character(self._tokens[id_])]
 
-    def _all_but(self, ids: Iterable[int]) -> NDArray[np.bool_]:
+    def _all_but(self, ids: Iterable[int]) -> Mask:
         forbidden_V = np.ones(len(self._tokens), np.bool_)
         forbidden_V[list(ids)] = False
         return forbidden_V
 
-    def _forbidden_after(self, begun: Begun) -> tuple[NDArray[np.bool_], int | None]:
+    def _forbidden_after(self, begun: Begun) -> tuple[Mask, int | None]:
         """Return what must not come after a word begun, and a token that may if it has to go on."""
         letters, rest, _ = begun
         if not letters and not rest:
@@ -301,7 +298,7 @@ class Spelling:
         return not is_letter(text[0]) if text else token in self._beginnings
 
 
-def _is_stuck(forbidden_V: NDArray[np.bool_], way_on: int) -> bool:
+def _is_stuck(forbidden_V: Mask, way_on: int) -> bool:
     """Return whether nothing is left; asks first for one token, which nearly always tells, and fast."""
     return bool(forbidden_V[way_on]) and bool(forbidden_V.all())
 

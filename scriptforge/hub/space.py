@@ -19,7 +19,7 @@ from scriptforge.errors import HubError
 from scriptforge.generation.grammar import Boundary, GrammarState, build_rules
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.hub.model_card import summary
-from scriptforge.models import config_from_json
+from scriptforge.inference import config_from_json
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
@@ -68,7 +68,7 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
         **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
         "grammar": _grammar(vocabulary),
         "words": _words(vocabulary),
-        "continuing": _encoded(np.packbits(Boundary.WORD.excluded(vocabulary).numpy())),
+        "continuing": _encoded(np.packbits(Boundary.WORD.excluded(vocabulary))),
     }
 
 

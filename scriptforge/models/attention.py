@@ -16,37 +16,19 @@ embedding, N heads, D numbers of a head, V vocabulary, H hidden, L layers.
 """
 
 from abc import abstractmethod
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from scriptforge.config import Memory
-from scriptforge.models.base import CLOSED, State
+from scriptforge.inference.attention import ROTATION_BASE
+from scriptforge.inference.configs import LSTMAttentionConfig
+from scriptforge.models.base import State
 from scriptforge.models.layers import HeadedModel, dropout
-from scriptforge.models.recurrent import (
-    RecurrentSizes,
-    open_forget_gates,
-    read,
-    recurrent_blocks,
-    recurrent_shapes,
-)
+from scriptforge.models.recurrent import open_forget_gates, read, recurrent_blocks
 
 STEPS_AT_ONCE = 256
 """Longer texts are read in pieces of so many steps, so that a mask stays small."""
-LARGEST_MEMORY = 1 << 21
-"""The most numbers that all layers of a model may remember of one stream."""
-
-_BASE = 10_000.0
-
-
-def refuse_enormous(rows: int, size: int) -> None:
-    """Raise a `ValueError` if all layers together would remember too many rows of E numbers of one stream."""
-    if rows * size > LARGEST_MEMORY:
-        raise ValueError(f"{rows:,} rows of {size:,} numbers of memory are more than {LARGEST_MEMORY:,}")
 
 
 class AttentiveModel(HeadedModel):
@@ -139,7 +121,7 @@ class Rotation(nn.Module):
 
     def __init__(self, head_size: int, places: int) -> None:
         super().__init__()
-        frequencies_D = _BASE ** -torch.arange(0, 1, 2 / head_size)
+        frequencies_D = ROTATION_BASE ** -torch.arange(0, 1, 2 / head_size)
         angles_KD = torch.outer(torch.arange(places), frequencies_D)
         self.register_buffer("cosine_KD", angles_KD.cos(), persistent=False)
         self.register_buffer("sine_KD", angles_KD.sin(), persistent=False)
@@ -155,30 +137,6 @@ class Rotation(nn.Module):
         rows_KBN2D = rows_KBE.view(*rows_KBE.shape[:2], -1, 2, cosine_KD.shape[1])
         across_KBN2D = rows_KBN2D.flip(3) * both_halves_K112D
         return torch.addcmul(across_KBN2D, rows_KBN2D, cosine_KD[:, None, None, None]).flatten(2)
-
-
-@dataclass(frozen=True, config=CLOSED)
-class LSTMAttentionConfig(RecurrentSizes):
-    """The config of an `LSTMAttention`; `memory` is M, how many steps before itself a step looks at."""
-
-    memory: Memory = 128
-    arch: Literal["lstm-attention"] = "lstm-attention"
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "LSTMAttentionConfig":
-        refuse_enormous(self.memory, self.hidden_size)
-        return self
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
-        size = self.hidden_size
-        return {
-            **recurrent_shapes("lstm", self),
-            "norm.weight": (size,),
-            "norm.bias": (size,),
-            "q_proj.weight": (size, size),
-            "out_proj.weight": (size, size),
-        }
 
 
 class LSTMAttention(AttentiveModel):

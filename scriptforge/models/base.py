@@ -1,56 +1,32 @@
 """What every model offers: its sizes, reading and scoring, and a state that goes from call to call.
 
-Shape letters: B streams, T steps, V vocabulary, H hidden, N tokens of some streams.
+Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
 
 from abc import abstractmethod
-from dataclasses import Field
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import ConfigDict
 from torch import Tensor, nn
 
-CLOSED = ConfigDict(extra="forbid", strict=True)
-"""For a config, which a stranger may have written: no key but its own, and no value of another type."""
+from scriptforge.inference import (
+    Arithmetic,
+    Ids,
+    InferenceModel,
+    ModelConfig,
+    Numbers,
+    Weights,
+    new_inference,
+)
+from scriptforge.inference import State as ArrayState
 
 State: TypeAlias = tuple[Tensor, ...]
 """All that a model remembers of the text before: tensors of three dimensions, of which the second is B.
 
 Zeros, and only they, mean that nothing was read; so multiplying by a mask resets streams.
 """
-
-Places: TypeAlias = NDArray[np.int64]
-"""Streams or tokens, by number."""
-
-Margins: TypeAlias = NDArray[np.float32]
-"""Differences of scores."""
-
-
-class ModelConfig(Protocol):
-    """The sizes of a model: a frozen dataclass that round-trips through JSON."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    @property
-    def arch(self) -> str:
-        """Return the architecture's name, a key of `scriptforge.architectures.ARCHITECTURES`."""
-        ...
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Return V."""
-        ...
-
-    @property
-    def feature_size(self) -> int:
-        """Return H, how many numbers `LanguageModel.features` gives for a token."""
-        ...
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every weight by its name, a shared one once, without building anything."""
-        ...
 
 
 class LanguageModel(Protocol):
@@ -86,19 +62,6 @@ class LanguageModel(Protocol):
         """Return `logits_BTV` for features; B and T may be any dimensions."""
         ...
 
-    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Places, ids_N: Places) -> Margins:
-        """Return by how much one stream's features score a token higher than others, `margins_N`, N times.
-
-        Args:
-            features_BH: of each stream.
-            others_BH: what they are compared with, in the same order.
-            rows_N: which stream.
-            ids_N: which token.
-        """
-        margins_BV = self.score(features_BH) - self.score(others_BH)
-        margins_N: Margins = margins_BV[rows_N, ids_N].float().cpu().numpy()
-        return margins_N
-
     @abstractmethod
     def initial_state(self, streams: int) -> State:
         """Return the state of `streams` streams that have read nothing, on the model's device."""
@@ -107,10 +70,6 @@ class LanguageModel(Protocol):
     @abstractmethod
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the mean cross-entropy in nats per token, and the state after step T."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the weights by name."""
         ...
 
 
@@ -134,6 +93,84 @@ class TrainableModel(nn.Module, LanguageModel):
     def whole(self) -> "TrainableModel":
         """Return the model that is saved and used, with the weights as they are now: itself, in general."""
         return self
+
+    def inference(self, arithmetic: Arithmetic = "fp32") -> InferenceModel:
+        """Return an inference model of these weights, on the CPU; see `Readable.inference`.
+
+        The weights are not copied if they are there. An architecture that can only be read with PyTorch is
+        read as it is, and must be in evaluation mode.
+        """
+        weights = {name: _array(weight) for name, weight in self.named_parameters()}
+        return new_inference(self.config, weights, arithmetic) or _InArrays(self)
+
+    def take_weights(self, weights: Weights) -> None:
+        """Let the weights be those in some arrays, of the right shapes, which are not copied."""
+        for name, parameter in self.named_parameters():
+            parameter.data = torch.from_numpy(weights[name])
+
+
+class InTensors(LanguageModel):
+    """An inference model behind the protocol of models, to be evaluated."""
+
+    def __init__(self, inference: InferenceModel) -> None:
+        self.config = inference.config
+        self._inference = inference
+
+    def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read and score; see `LanguageModel.__call__`."""
+        features_BTH, state = self.features(ids_BT, state)
+        return self.score(features_BTH), state
+
+    def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.features`."""
+        features_BTH, after = self._inference.features(ids_BT.numpy(), tuple(map(_array, state)))
+        return torch.from_numpy(features_BTH), tuple(map(torch.from_numpy, after))
+
+    def score(self, features_BTH: Tensor) -> Tensor:
+        """See `LanguageModel.score`."""
+        return torch.from_numpy(self._inference.score(features_BTH.numpy()))
+
+    def initial_state(self, streams: int) -> State:
+        """See `LanguageModel.initial_state`."""
+        return tuple(map(torch.from_numpy, self._inference.initial_state(streams)))
+
+    def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the mean loss, which has no gradient; see `LanguageModel.loss`."""
+        logits_BTV, state = self(ids_BT, state)
+        return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten()), state
+
+
+class _InArrays(InferenceModel):
+    """A model, wherever it is, as it is."""
+
+    def __init__(self, model: TrainableModel) -> None:
+        self.config = model.config
+        self._model = model
+        self._device = model.initial_state(1)[0].device
+
+    @torch.inference_mode()
+    def initial_state(self, sequences: int) -> ArrayState:
+        """See `InferenceModel.initial_state`."""
+        return tuple(map(_array, self._model.initial_state(sequences)))
+
+    @torch.inference_mode()
+    def features(self, ids_BT: Ids, state: ArrayState) -> tuple[Numbers, ArrayState]:
+        """See `InferenceModel.features`."""
+        features_BTH, after = self._model.features(self._tensor(ids_BT), tuple(map(self._tensor, state)))
+        return _array(features_BTH), tuple(map(_array, after))
+
+    @torch.inference_mode()
+    def score(self, features_BTH: Numbers) -> Numbers:
+        """See `InferenceModel.score`."""
+        return _array(self._model.score(self._tensor(features_BTH)))
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+
+def _array(tensor: Tensor) -> Numbers:
+    array: Numbers = tensor.detach().float().cpu().numpy()
+    return array
 
 
 def detach(state: State) -> State:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scriptforge.models.base import Margins, Places, State, TrainableModel
+from scriptforge.models.base import State, TrainableModel
 from scriptforge.models.speakers import SpeakerEmbedding, Told
 
 _VALUES = 1 << 16
@@ -219,18 +219,6 @@ CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """The mean loss from features_NH, the head's weight_VH and bias_V, and targets_N."""
 
 
-def head_shapes(
-    vocabulary_size: int, embedding_size: int, feature_size: int, *, tied: bool
-) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a `HeadedModel` but those of its network, a shared one once."""
-    shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary_size, embedding_size)}
-    if tied and embedding_size != feature_size:
-        shapes["projection.weight"] = (embedding_size, feature_size)
-    if not tied:
-        shapes["head.weight"] = (vocabulary_size, feature_size)
-    return {**shapes, "head.bias": (vocabulary_size,)}
-
-
 class HeadedModel(TrainableModel):
     """A model whose scores are a linear function of its features.
 
@@ -296,13 +284,6 @@ class HeadedModel(TrainableModel):
         """Score features; see `LanguageModel.score`."""
         logits_BTV: Tensor = self.head(self.projection(features_BTH))
         return logits_BTV
-
-    def margins(self, features_BH: Tensor, others_BH: Tensor, rows_N: Places, ids_N: Places) -> Margins:
-        """Compare scores, which are linear, without those of other tokens; see `LanguageModel.margins`."""
-        differences_BE: Tensor = self.projection(features_BH - others_BH)
-        products_NE = differences_BE[rows_N] * self.head.weight.detach()[ids_N]
-        margins_N: Margins = products_NE.sum(-1).float().cpu().numpy()
-        return margins_N
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the mean loss; see `LanguageModel.loss`."""

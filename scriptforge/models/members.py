@@ -21,8 +21,9 @@ from torch import Tensor
 from torch.random import fork_rng
 
 from scriptforge.errors import UsageError
-from scriptforge.models.base import ModelConfig, State, TrainableModel
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.inference.configs import ModelConfig, RecurrentConfig
+from scriptforge.models.base import State, TrainableModel
+from scriptforge.models.recurrent import Recurrent
 
 
 class Members(TrainableModel):

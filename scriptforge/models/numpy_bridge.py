@@ -6,49 +6,17 @@ and a member of `Weights` there: optimizers, checkpoints and files know it, and 
 Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from scriptforge.config import Size, VocabularySize
 from scriptforge.errors import UsageError
+from scriptforge.inference.configs import NumPyRNNConfig
 from scriptforge.models import numpy_rnn
-from scriptforge.models.base import CLOSED, State, TrainableModel
+from scriptforge.models.base import State, TrainableModel
 from scriptforge.models.numpy_rnn import Ids, Numbers, Weights
-
-
-@dataclass(frozen=True, config=CLOSED)
-class NumPyRNNConfig:
-    """Sizes of a `NumPyRNN`.
-
-    Attributes:
-        vocabulary_size: V.
-        hidden_size: H.
-        arch: the architecture.
-    """
-
-    vocabulary_size: VocabularySize
-    hidden_size: Size
-    arch: Literal["numpy-rnn"] = "numpy-rnn"
-
-    @property
-    def feature_size(self) -> int:
-        """Return the size of the one layer; see `ModelConfig.feature_size`."""
-        return self.hidden_size
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the members of `Weights`; see `ModelConfig.weight_shapes`."""
-        vocabulary, hidden = self.vocabulary_size, self.hidden_size
-        return {
-            "input": (vocabulary, hidden),
-            "recurrent": (hidden, hidden),
-            "output": (hidden, vocabulary),
-            "hidden_bias": (hidden,),
-            "output_bias": (vocabulary,),
-        }
 
 
 class NumPyRNN(TrainableModel):

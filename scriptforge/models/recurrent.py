@@ -5,76 +5,17 @@ The functions that follow the model are those that `attention` uses for its LSTM
 Shape letters: B streams, T steps, E embedding, H hidden, L layers, G gates.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
-from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scriptforge.config import Layers, LayoutSize, Probability, Size, VocabularySize
-from scriptforge.models.base import CLOSED, State
-from scriptforge.models.layers import HeadedModel, dropout, head_shapes
-from scriptforge.models.speakers import refuse_misplaced, speaker_shapes
-
-Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
+from scriptforge.inference.configs import RecurrentConfig, Unit
+from scriptforge.models.base import State
+from scriptforge.models.layers import HeadedModel, dropout
 
 _NETWORKS: dict[Unit, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-_GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
-
-
-@dataclass(frozen=True, config=CLOSED)
-class RecurrentSizes:
-    """Sizes and dropout of every model with recurrent layers.
-
-    Attributes:
-        vocabulary_size: V.
-        embedding_size: E.
-        hidden_size: H.
-        layers: L.
-        dropout_input: share of embedding units dropped before the first layer.
-        dropout_between: share of units dropped between layers.
-        dropout_recurrent: share of a layer's connections from unit to unit that are dropped for all steps of
-            a call, in all gates alike (DropConnect; Merity et al. 2018, arXiv:1708.02182).
-        dropout_output: share of units dropped before the head.
-        tied: whether the head's weight is the embedding.
-        layout_size: how many tokens are layout, if the model is told who speaks.
-        speakers: how many of them are speakers'; 0 if it is not told.
-    """
-
-    vocabulary_size: VocabularySize
-    embedding_size: Size
-    hidden_size: Size
-    layers: Layers = 1
-    dropout_input: Probability = 0.0
-    dropout_between: Probability = 0.0
-    dropout_recurrent: Probability = 0.0
-    dropout_output: Probability = 0.0
-    tied: bool = False
-    layout_size: LayoutSize = 0
-    speakers: LayoutSize = 0
-
-    @model_validator(mode="after")
-    def _has_speakers_in_layout(self) -> "RecurrentSizes":
-        refuse_misplaced(self.speakers, self.layout_size, self.vocabulary_size)
-        return self
-
-    @property
-    def feature_size(self) -> int:
-        """Return the size of the last layer; see `ModelConfig.feature_size`."""
-        return self.hidden_size
-
-
-@dataclass(frozen=True, config=CLOSED)
-class RecurrentConfig(RecurrentSizes):
-    """The config of a `Recurrent`; `arch` is the kind of unit."""
-
-    arch: Unit = "lstm"
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
-        return recurrent_shapes(self.arch, self)
 
 
 class Recurrent(HeadedModel):
@@ -165,20 +106,6 @@ def open_forget_gates(network: nn.RNNBase) -> None:
         for layer in range(network.num_layers):
             parameters[f"bias_ih_l{layer}"][gate].fill_(1.0)
             parameters[f"bias_hh_l{layer}"][gate].zero_()
-
-
-def recurrent_shapes(unit: Unit, sizes: RecurrentSizes) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a headed model that has a network of such units as `recurrent`."""
-    embedding_size, hidden_size = sizes.embedding_size, sizes.hidden_size
-    rows = _GATES[unit] * hidden_size
-    shapes = head_shapes(sizes.vocabulary_size, embedding_size, hidden_size, tied=sizes.tied)
-    shapes |= speaker_shapes(sizes.speakers, embedding_size, hidden_size)
-    for layer in range(sizes.layers):
-        shapes[f"recurrent.weight_ih_l{layer}"] = (rows, hidden_size if layer else embedding_size)
-        shapes[f"recurrent.weight_hh_l{layer}"] = (rows, hidden_size)
-        shapes[f"recurrent.bias_ih_l{layer}"] = (rows,)
-        shapes[f"recurrent.bias_hh_l{layer}"] = (rows,)
-    return shapes
 
 
 def recurrent_blocks(network: nn.RNNBase) -> dict[str, int]:

@@ -22,36 +22,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from scriptforge.inference.speakers import END, SCALE
 from scriptforge.models.base import State
-
-SCALE = 0.1
-"""What the weights are multiplied with, so that their steps are short.
-
-A speaker's row is read at every token of a line, and moves all of them at once. At the rate that suits
-tokens, the model learnt more slowly for the first thousand steps than without being told.
-"""
-
-END = 0
-"""The token between scripts."""
-
-
-def speaker_shapes(speakers: int, embedding_size: int, feature_size: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a model's `speaker_embedding`; none without speakers."""
-    if not speakers:
-        return {}
-    return {
-        f"speaker_embedding.{place}.{name}.weight": (speakers + 1, size)
-        for place, size in (("input", embedding_size), ("output", feature_size))
-        for name in ("current", "previous")
-    }
-
-
-def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> None:
-    """Raise a `ValueError` unless speakers are among the layout tokens, behind others, and these in V."""
-    if speakers and not speakers < layout_size <= vocabulary_size:
-        raise ValueError(
-            f"{speakers} speakers, {layout_size} layout tokens, {vocabulary_size} tokens do not go together"
-        )
 
 
 class Told(NamedTuple):
@@ -94,10 +66,6 @@ class PairEmbedding(nn.Module):
         """Return `added_BTD`."""
         added_BTD: Tensor = SCALE * (self.current(speakers_2BT[0]) + self.previous(speakers_2BT[1]))
         return added_BTD
-
-    def reach(self) -> float:
-        """Return what no number of the sum exceeds, up or down."""
-        return SCALE * sum(float(each.weight.detach().abs().max()) for each in (self.current, self.previous))
 
 
 class SpeakerEmbedding(nn.Module):

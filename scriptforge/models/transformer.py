@@ -3,15 +3,11 @@
 Shape letters: B streams, T steps, M memory, K = M + T, V vocabulary, H hidden, L layers.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from scriptforge.config import Heads, Layers, LayoutSize, Memory, Probability, Size, VocabularySize
+from scriptforge.inference.configs import UP_FACTOR, TransformerConfig
 from scriptforge.models.attention import (
     STEPS_AT_ONCE,
     AttentiveModel,
@@ -19,84 +15,9 @@ from scriptforge.models.attention import (
     attend,
     attention_mask,
     filled_after,
-    refuse_enormous,
 )
-from scriptforge.models.base import CLOSED, State
-from scriptforge.models.layers import dropout, head_shapes
-from scriptforge.models.speakers import refuse_misplaced, speaker_shapes
-
-_HEAD_SIZE = 32
-_UP_FACTOR = 4
-
-
-@dataclass(frozen=True, config=CLOSED)
-class TransformerConfig:
-    """Sizes and dropout of a `Transformer`.
-
-    Attributes:
-        vocabulary_size: V.
-        hidden_size: H, of embedding and layers alike.
-        layers: L.
-        heads: how many parts of H attend by themselves; None is one for every 32 units or so.
-        memory: M, how many steps before itself a step looks at in each layer.
-        dropout_input: share of embedding units dropped before the first layer.
-        dropout_between: share of units dropped from what attention and feed-forward network add.
-        dropout_output: share of units dropped before the head.
-        tied: whether the head's weight is the embedding.
-        layout_size, speakers: as of `RecurrentSizes`.
-        arch: the architecture.
-    """
-
-    vocabulary_size: VocabularySize
-    hidden_size: Size
-    layers: Layers = 1
-    heads: Heads | None = None
-    memory: Memory = 128
-    dropout_input: Probability = 0.0
-    dropout_between: Probability = 0.0
-    dropout_output: Probability = 0.0
-    tied: bool = False
-    layout_size: LayoutSize = 0
-    speakers: LayoutSize = 0
-    arch: Literal["transformer"] = "transformer"
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "TransformerConfig":
-        heads = self.heads or 1
-        if self.hidden_size % (2 * heads):
-            raise ValueError(f"{heads} heads cannot share {self.hidden_size} units in even parts")
-        refuse_enormous(self.layers * self.memory, self.hidden_size)
-        refuse_misplaced(self.speakers, self.layout_size, self.vocabulary_size)
-        return self
-
-    @property
-    def head_count(self) -> int:
-        """Return N: if `heads` is None, the most that leave each an even number of at least 32 units."""
-        if self.heads is not None:
-            return self.heads
-        most = max(1, self.hidden_size // _HEAD_SIZE)
-        return next(heads for heads in range(most, 0, -1) if self.hidden_size % (2 * heads) == 0)
-
-    @property
-    def feature_size(self) -> int:
-        """Return H; see `ModelConfig.feature_size`."""
-        return self.hidden_size
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every weight; see `ModelConfig.weight_shapes`."""
-        size = self.hidden_size
-        shapes = head_shapes(self.vocabulary_size, size, size, tied=self.tied)
-        shapes |= speaker_shapes(self.speakers, size, size)
-        for layer in range(self.layers):
-            shapes |= {
-                f"layers.{layer}.attention_norm.weight": (size,),
-                f"layers.{layer}.qkv_proj.weight": (3 * size, size),
-                f"layers.{layer}.out_proj.weight": (size, size),
-                f"layers.{layer}.wide_norm.weight": (size,),
-                f"layers.{layer}.up_proj.weight": (_UP_FACTOR * size, size),
-                f"layers.{layer}.down_proj.weight": (size, _UP_FACTOR * size),
-            }
-        return {**shapes, "norm.weight": (size,)}
+from scriptforge.models.base import State
+from scriptforge.models.layers import dropout
 
 
 class Transformer(AttentiveModel):
@@ -157,8 +78,8 @@ class TransformerLayer(nn.Module):
         self.qkv_proj = nn.Linear(size, 3 * size, bias=False)
         self.out_proj = nn.Linear(size, size, bias=False)
         self.wide_norm = nn.LayerNorm(size, bias=False)
-        self.up_proj = nn.Linear(size, _UP_FACTOR * size, bias=False)
-        self.down_proj = nn.Linear(_UP_FACTOR * size, size, bias=False)
+        self.up_proj = nn.Linear(size, UP_FACTOR * size, bias=False)
+        self.down_proj = nn.Linear(UP_FACTOR * size, size, bias=False)
         with torch.no_grad():  # so that the sum of 2L additions begins no larger than one of them
             for last in (self.out_proj, self.down_proj):
                 last.weight /= (2 * config.layers) ** 0.5

@@ -1,4 +1,4 @@
-"""A trained run: the model and vocabulary loaded from its folder.
+"""A trained run: the weights and vocabulary loaded from its folder.
 
 `config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere, and with `lexicon.txt`
 it invents no words; nothing in them tells anything about the machine that made them. The files may come from
@@ -9,19 +9,29 @@ import math
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model, save_model
-from torch import nn
-from torch.random import fork_rng
+from safetensors.numpy import load_file
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, RunError
-from scriptforge.models import build, config_from_json
+from scriptforge.inference import (
+    Arithmetic,
+    InferenceModel,
+    ModelConfig,
+    Weights,
+    config_from_json,
+    new_inference,
+)
 from scriptforge.net.client import sha256_of
 from scriptforge.run.records import RunDescription
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import RunFolder, Workspace, atomic_file
+from scriptforge.workspace import RunFolder, Workspace
+
+if TYPE_CHECKING:
+    from scriptforge.models import TrainableModel
 
 LARGEST_VOCABULARY = 64_000_000
 LARGEST_WEIGHTS = 4_000_000_000
@@ -33,13 +43,20 @@ _KINDS = ({"F32"}, {"F16"})  # the parent in the package is in half precision, t
 
 
 class Run:
-    """A run opened for generating and evaluating, its model in evaluation mode.
+    """A run opened for generating and evaluating.
+
+    Attributes:
+        folder: where it stands.
+        description: what its `config.json` says.
+        config: the sizes of its model.
+        vocabulary: what the model reads and writes.
+        weights: those of the model, in single precision.
 
     Raises:
         RunError: the folder is incomplete or its weights do not fit its config.
     """
 
-    def __init__(self, folder: RunFolder, device: str = "cpu") -> None:
+    def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.description = RunDescription.load(folder)
         if not folder.weights.is_file():
@@ -47,10 +64,10 @@ class Run:
                 f"Run “{folder.name}” has no weights yet.",
                 f"Let it reach its first validation: scriptforge train --resume {folder.name}",
             )
-        config = config_from_json(self.description.model)
+        self.config: ModelConfig = config_from_json(self.description.model)
         _check_sizes(folder, weights_size(self.description))
         self.vocabulary = Vocabulary.load(folder.tokenizer, folder.lexicon)
-        if (config.vocabulary_size, self.description.dataset.level) != (
+        if (self.config.vocabulary_size, self.description.dataset.level) != (
             self.vocabulary.size,
             self.vocabulary.level,
         ):
@@ -58,11 +75,28 @@ class Run:
                 f"Run “{folder.name}” has a vocabulary of another size or level than its model.",
                 "The folder is damaged: restore it from a copy, or train the model again.",
             )
-        _check_weights(folder.weights, config.weight_shapes())
-        with fork_rng(devices=()):  # a new model draws its weights: not from the caller's generator
-            self.model = build(config)
-        load_weights(self.model, folder.weights)
-        self.model.to(device).eval()
+        self.weights = read_weights(folder.weights, self.config)
+        self._inference: dict[Arithmetic, InferenceModel] = {}
+
+    @cached_property
+    def model(self) -> "TrainableModel":
+        """Return the model itself, in evaluation mode, to measure it or train it further; needs PyTorch."""
+        from scriptforge.models import build_with
+
+        return build_with(self.config, self.weights)
+
+    def inference(self, arithmetic: Arithmetic = "fp32") -> InferenceModel:
+        """Return the inference model, always the same one; see `scriptforge.inference.Readable`.
+
+        It needs no PyTorch unless the architecture does.
+
+        Raises:
+            UsageError: this model cannot compute in `int8`.
+        """
+        if arithmetic not in self._inference:
+            prepared = new_inference(self.config, self.weights, arithmetic)
+            self._inference[arithmetic] = prepared or self.model.inference(arithmetic)
+        return self._inference[arithmetic]
 
     def find_words(self, workspace: Workspace) -> None:
         """Let the vocabulary know the words of the training text, if the run is older than its lexicon.
@@ -124,43 +158,32 @@ def _check_sizes(folder: RunFolder, weights: int) -> None:
             )
 
 
-def _check_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Compare the header of a weights file with what the config asks for, before memory is taken."""
-    try:
-        with path.open("rb") as raw:
-            if int.from_bytes(raw.read(8), "little") > LARGEST_HEADER:
-                raise _damaged(path)
-        with safe_open(path, framework="pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            found = {name: tuple(each.get_shape()) for name, each in slices.items()}
-            kinds = {each.get_dtype() for each in slices.values()}
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path) from error
-    if found != shapes or kinds not in _KINDS:
-        raise _damaged(path)
-
-
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write a model's weights so that the file is always whole; shared weights are written once."""
-    with atomic_file(path) as temporary:
-        save_model(model, str(temporary))
-
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill a model with weights of its own shapes.
+def read_weights(path: Path, config: ModelConfig) -> Weights:
+    """Return the weights in a file in single precision, once its header is what the config asks for.
 
     Raises:
         RunError: the file is damaged, belongs to another model, or holds what is no number.
     """
     try:
-        load_model(model, path)
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise _damaged(path) from error
-    if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
-        raise _damaged(path)
+        with path.open("rb") as raw:
+            if int.from_bytes(raw.read(8), "little") > LARGEST_HEADER:
+                raise damaged(path)
+        with safe_open(path, framework="np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            found = {name: tuple(each.get_shape()) for name, each in slices.items()}
+            kinds = {each.get_dtype() for each in slices.values()}
+        if found != config.weight_shapes() or kinds not in _KINDS:
+            raise damaged(path)
+        weights = {name: array.astype(np.float32, copy=False) for name, array in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise damaged(path) from error
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        raise damaged(path)
+    return weights
 
 
-def _damaged(path: Path) -> RunError:
+def damaged(path: Path) -> RunError:
+    """Return the error that says of a file of weights that it cannot be used."""
     return RunError(
         f"{path.parent.name}/{path.name} is damaged or belongs to another model.",
         "Restore it from a copy, or train the model again.",

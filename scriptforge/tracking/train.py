@@ -11,7 +11,7 @@ from scriptforge.config import PRESETS, DeviceType, Settings, collect_settings, 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.hub.pull import find_run
-from scriptforge.models import refuse_foreign
+from scriptforge.inference import refuse_foreign
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import DEFAULT_MINUTES, TrainOptions
 from scriptforge.run.records import RunDescription

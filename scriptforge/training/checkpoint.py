@@ -23,17 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor
 
 from scriptforge.errors import RunError, UsageError
 from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
 from scriptforge.run.history import Validation
-from scriptforge.run.run import load_weights, save_weights
+from scriptforge.run.run import damaged
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.threads import ADAPTIVE
-from scriptforge.workspace import RunFolder, atomic_folder, atomic_write, remove_leftovers
+from scriptforge.workspace import RunFolder, atomic_file, atomic_folder, atomic_write, remove_leftovers
 
 WEIGHTS = "model.safetensors"
 TENSORS = "optimizer.safetensors"
@@ -270,3 +271,23 @@ def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: 
             "Train with --set threads=1 to have the same ones."
         )
     return lines
+
+
+def save_weights(model: TrainableModel, path: Path) -> None:
+    """Write a model's weights so that the file is always whole; shared weights are written once."""
+    with atomic_file(path) as temporary:
+        save_model(model, str(temporary))
+
+
+def load_weights(model: TrainableModel, path: Path) -> None:
+    """Fill a model with weights of its own shapes.
+
+    Raises:
+        RunError: the file is damaged, belongs to another model, or holds what is no number.
+    """
+    try:
+        load_model(model, path)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise damaged(path) from error
+    if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
+        raise damaged(path)

@@ -20,7 +20,8 @@ import torch
 from scriptforge.architectures import ARCHITECTURES, Suggestion
 from scriptforge.config import DeviceType, Precision, Settings, resolve
 from scriptforge.errors import UsageError
-from scriptforge.models import ModelConfig, build, config_from_settings
+from scriptforge.inference import ModelConfig, config_from_settings
+from scriptforge.models import build
 from scriptforge.training.devices import of_first_process
 from scriptforge.training.threads import fastest, own_number, possible, set_number
 

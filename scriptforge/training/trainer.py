@@ -21,16 +21,19 @@ import torch
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
-from scriptforge.models import ModelConfig, TrainableModel, build, config_from_json, config_from_settings
+from scriptforge.inference import ModelConfig, config_from_json, config_from_settings
+from scriptforge.models import TrainableModel, build
 from scriptforge.run.history import Validation, write_history
 from scriptforge.run.records import InitFrom, Result, RunDescription, TrainedOn
-from scriptforge.run.run import Run, load_weights, save_weights
+from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import (
     TrainingState,
     identity_differences,
+    load_weights,
     newest_checkpoint,
     read_state,
     save_checkpoint,
+    save_weights,
 )
 from scriptforge.training.devices import (
     hardware,

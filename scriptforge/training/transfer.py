@@ -17,7 +17,8 @@ from torch import Tensor
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.models import ModelConfig, TrainableModel, config_from_json
+from scriptforge.inference import ModelConfig, config_from_json
+from scriptforge.models import TrainableModel
 from scriptforge.run.records import InitFrom, RunDescription
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
@@ -70,7 +71,6 @@ def transfer_weights(model: TrainableModel, vocabulary: Vocabulary, init_from: R
     Each token gets the mean of the rows of the tokens that `token_mapping` has for it, so that one that both
     vocabularies have keeps its own; or the mean of all rows, where it has none.
     """
-    assert isinstance(init_from.model, TrainableModel)
     old_ids = token_mapping(vocabulary, init_from.vocabulary)
     old_speakers = _speaker_mapping(old_ids, vocabulary, init_from.vocabulary)
     axes = _token_axes(model.config)

@@ -32,8 +32,9 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
 from scriptforge.generation.generate import Generation
-from scriptforge.models import inference_model
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.models import InTensors
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions, PrepareOptions
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
@@ -124,7 +125,7 @@ def perplexity() -> Figure:
         model = Run(runs).model
         exact, rounded = (
             evaluate_split(each, dataset, "validation").stream
-            for each in (model, inference_model(model, "int8"))
+            for each in (model, InTensors(model.inference("int8")))
         )
     return Figure(
         title="perplexity of a trained model with --int8, more than without",

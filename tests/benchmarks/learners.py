@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
 from scriptforge.config import PRESETS, resolve
+from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import SampledSoftmax, count_tokens
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.stepper import LossOfStep
 from scriptforge.training.streams import Streams

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from benchmarks.harness import compare, rate_of
 from benchmarks.results import Comparison
-from scriptforge.models.numpy_bridge import NumPyRNN, NumPyRNNConfig
+from scriptforge.inference.configs import NumPyRNNConfig
+from scriptforge.models.numpy_bridge import NumPyRNN
 from scriptforge.models.numpy_rnn import LARGEST_GRADIENT
 from scriptforge.training.devices import keep_freed_memory
 from scriptforge.training.optimizers import Adagrad

@@ -12,7 +12,8 @@ from scriptforge.evaluation import evaluate_split
 from scriptforge.evaluation.neural_cache import cached_nats, evaluate_cached
 from scriptforge.generation.decoding import ModelDecoder
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder
@@ -43,11 +44,11 @@ def text(length: int, *, ends: bool) -> np.ndarray:
 
 def nats_one_by_one(model: Recurrent, ids: np.ndarray, options: CacheParameters) -> float:
     """What a decoder is surprised by, each token after it has read those before."""
-    decoder = CachedDecoder(ModelDecoder(model, 1), options, VOCABULARY)
+    decoder = CachedDecoder(ModelDecoder(model.inference(), 1), options, VOCABULARY)
     nats = 0.0
     for before, id_ in zip([END, *ids.tolist()[:-1]], ids.tolist(), strict=True):
-        logarithms_1V = decoder.read(torch.tensor([[before]]))
-        assert logarithms_1V.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+        logarithms_1V = decoder.read(np.array([[before]]))
+        assert np.exp(logarithms_1V, dtype=np.float64).sum() == pytest.approx(1, abs=1e-5)
         nats -= float(logarithms_1V[0, id_])
     return nats
 

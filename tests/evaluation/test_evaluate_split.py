@@ -8,7 +8,8 @@ from support.tiny import comedy, mixed, naive_nats, prepared
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import Evaluation, evaluate_sources, evaluate_split, extent
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder
 

@@ -8,7 +8,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.evaluation import evaluate, evaluate_cached, evaluate_split, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
-from scriptforge.models import inference_model
+from scriptforge.models import InTensors
 from scriptforge.options import EvaluateOptions
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder
@@ -27,7 +27,7 @@ def test_each_option_adds_its_part_to_the_document(tiny_run: RunFolder, tiny_dat
     run = Run(tiny_run)
     options = EvaluateOptions(split="validation", cache=0.2, int8=True, voice=True)
     document = evaluate(run, tiny_dataset, options).document()
-    model = inference_model(run.model, "int8")
+    model = InTensors(run.inference("int8"))
     cache = CacheParameters(0.2)
     assert json.loads(json.dumps(document)) == {
         "run": "harbour",
@@ -40,7 +40,7 @@ def test_each_option_adds_its_part_to_the_document(tiny_run: RunFolder, tiny_dat
             "window": cache.window,
             **asdict(evaluate_cached(model, tiny_dataset, "validation", cache)),
         },
-        "voice": asdict(voice_of_run(model, tiny_dataset)),
+        "voice": asdict(voice_of_run(run.inference("int8"), tiny_dataset)),
     }
     assert list(document)[2:] == [
         "tokens", "characters", "stream", "cold_256", "int8", "stream_cached", "voice",

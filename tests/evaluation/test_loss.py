@@ -9,7 +9,8 @@ from support.tiny import naive_nats
 
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Extent, evaluate_ids, evaluate_split, extent, stream_figures
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.models.recurrent import Recurrent
 
 END = 3
 KNOWN = Extent(characters=1000, unknown=0, unknown_characters=0, alphabet=40)

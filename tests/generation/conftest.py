@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.models.recurrent import Recurrent
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 

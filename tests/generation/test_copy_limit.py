@@ -3,10 +3,11 @@
 import random
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from support.slow import slow
 
 from scriptforge.copying import Index, examine, lines_of_script, lines_of_text
@@ -69,10 +70,10 @@ class Copycat:
         self._random = random.Random(seed)
         self._place = 0
 
-    def draw(self, forbidden_V: torch.Tensor) -> int:
+    def draw(self, forbidden_V: NDArray[np.bool_]) -> int:
         wanted = self._ids[self._place]
         if forbidden_V[wanted] or self._random.random() > self._eagerness:
-            wanted = self._random.choice((~forbidden_V).nonzero().flatten().tolist())
+            wanted = self._random.choice(np.flatnonzero(~forbidden_V).tolist())
         places = self._places.get(wanted) or [0]
         self._place = (self._place if self._place in places else self._random.choice(places)) + 1
         return wanted
@@ -151,10 +152,10 @@ def forbidden_after(
     limit = CopyLimit(INDEX, vocabulary, words, 1)
     for id_ in ids:
         limit.advance([id_], drawn=True)
-    before_1V = torch.full((1, vocabulary.size), bool(allowed))
+    before_1V = np.full((1, vocabulary.size), bool(allowed))
     before_1V[0, list(allowed)] = False
     added_1V = limit.forbid(before_1V) & ~before_1V
-    return set(added_1V[0].nonzero().flatten().tolist()), limit.relaxed
+    return set(np.flatnonzero(added_1V[0]).tolist()), limit.relaxed
 
 
 def said(vocabulary: Vocabulary, text: str) -> list[int]:
@@ -180,7 +181,7 @@ def test_what_begins_the_copied_word_is_forbidden_and_nothing_else(vocabulary: V
 
 def test_a_mask_far_from_any_copy_is_passed_on_as_it_is(vocabulary: Vocabulary) -> None:
     limit = CopyLimit(INDEX, vocabulary, 8, 1)
-    forbidden_BV = torch.zeros(1, vocabulary.size, dtype=torch.bool)
+    forbidden_BV = np.zeros((1, vocabulary.size), np.bool_)
     for id_ in said(vocabulary, "It is the"):
         limit.advance([id_], drawn=True)
         assert limit.forbid(forbidden_BV) is forbidden_BV
@@ -207,7 +208,7 @@ def test_sequences_are_limited_each_for_itself(vocabulary: Vocabulary) -> None:
     limit = CopyLimit(INDEX, vocabulary, 3, 2)
     for ids in zip(said(vocabulary, "It is the\n"), said(vocabulary, "at at at\n" * 4), strict=False):
         limit.advance(ids, drawn=True)
-    forbidden_BV = limit.forbid(torch.zeros(2, vocabulary.size, dtype=torch.bool))
+    forbidden_BV = limit.forbid(np.zeros((2, vocabulary.size), np.bool_))
     assert forbidden_BV.any(-1).tolist() == [True, False]
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.decoding import DecodingState, load_state, save_state
@@ -189,7 +189,7 @@ def test_a_damaged_file_is_refused(saved: Path, damage: str) -> None:
     if damage == "missing":
         saved.unlink()
     elif damage == "foreign":
-        save_file({"ids": torch.zeros(1)}, saved)
+        save_file({"ids": np.zeros(1)}, saved)
     else:
         content = {"empty": b"", "text": b"elaine: hello\n", "cut": saved.read_bytes()[:-10]}
         saved.write_bytes(content[damage])

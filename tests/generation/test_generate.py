@@ -194,7 +194,7 @@ def test_a_model_that_never_ends_a_line_is_made_to(
     vocabulary = vocabulary_of("bpe")
     model = untrained_model(vocabulary)
     with torch.no_grad():
-        model.head.bias[~torch.from_numpy(vocabulary.is_text)] = -50
+        model.head.bias[~vocabulary.is_text] = -50
     (text,) = generate(model, vocabulary, GenerateOptions(lines=1, seed=1))
     assert len(text.elements) == 1
 

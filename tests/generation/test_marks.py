@@ -10,7 +10,6 @@ import torch
 from scriptforge.copying import Index, lines_of_script
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.marks import LONGEST, Marks
-from scriptforge.models import LanguageModel
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
 from scriptforge.run.marks import MarkHabits, measure_marks
@@ -18,7 +17,7 @@ from scriptforge.run.records import Habits
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 
-Make = Callable[[Vocabulary], LanguageModel]
+Make = Callable[[Vocabulary], HeadedModel]
 Of = Callable[[Level], Vocabulary]
 
 ALL = MarkHabits(closed=["()", "[]", '""', "“”"], turning=["who"])
@@ -39,10 +38,9 @@ def is_matched(text: str) -> bool:
     return not expected
 
 
-def marking(vocabulary: Vocabulary, untrained_model: Make) -> LanguageModel:
+def marking(vocabulary: Vocabulary, untrained_model: Make) -> HeadedModel:
     """Return a model that likes marks."""
     model = untrained_model(vocabulary)
-    assert isinstance(model, HeadedModel)
     sought = {character.encode() for character in '()[]"“”'} | {bytes([byte]) for byte in "“”".encode()}
     marked = [id_ for id_, text in enumerate(vocabulary.token_bytes) if text in sought]
     with torch.no_grad():
@@ -98,11 +96,11 @@ def test_a_limit_to_copies_is_no_dead_end(
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_is_open_for_long_is_closed(vocabulary_of: Of, level: Level) -> None:
     vocabulary = vocabulary_of(level)
-    rule, nothing_1V = Marks(ALL, vocabulary, 1), torch.zeros((1, vocabulary.size), dtype=torch.bool)
+    rule, nothing_1V = Marks(ALL, vocabulary, 1), np.zeros((1, vocabulary.size), np.bool_)
     ids = [vocabulary.heading, *vocabulary.encode("(hello" + " hello" * LONGEST[level])]
     for id_ in ids:
         rule.advance([id_], drawn=True)
-    allowed = (~rule.forbid(nothing_1V)[0]).nonzero()[:, 0].tolist()
+    allowed = np.flatnonzero(~rule.forbid(nothing_1V)[0]).tolist()
     assert allowed and all(vocabulary.token_texts[id_].lstrip().startswith(")") for id_ in allowed)
 
 
@@ -112,11 +110,11 @@ def test_nobody_turns_to_himself(vocabulary_of: Of, level: Level, aside: str) ->
     vocabulary = vocabulary_of(level)
 
     def next_words(speaker: str) -> set[str]:
-        rule, nothing_1V = Marks(ALL, vocabulary, 1), torch.zeros((1, vocabulary.size), dtype=torch.bool)
+        rule, nothing_1V = Marks(ALL, vocabulary, 1), np.zeros((1, vocabulary.size), np.bool_)
         ids = vocabulary.encode(aside)
         for id_ in [vocabulary.speakers[speaker], *ids]:
             rule.advance([id_], drawn=True)
-        allowed = (~rule.forbid(nothing_1V)[0]).nonzero()[:, 0].tolist()
+        allowed = np.flatnonzero(~rule.forbid(nothing_1V)[0]).tolist()
         texts = [vocabulary.decode([*ids, id_]).partition("(who ")[2] for id_ in allowed]
         return {text.strip().lower() for text in texts}
 

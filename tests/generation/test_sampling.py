@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from scriptforge.errors import UsageError
 from scriptforge.generation import sampling
@@ -40,7 +38,9 @@ def kept(scores_BN: Scores) -> list[set[int]]:
 
 
 def softmax(scores_BN: Scores) -> list[list[float]]:
-    return torch.from_numpy(scores_BN).softmax(-1).tolist()
+    weights_BN = np.exp(scores_BN - scores_BN.max(-1, keepdims=True))
+    probabilities: list[list[float]] = (weights_BN / weights_BN.sum(-1, keepdims=True)).tolist()
+    return probabilities
 
 
 def up_to_mass(ids: list[int], probabilities: list[float], mass: float) -> set[int]:
@@ -54,10 +54,10 @@ def up_to_mass(ids: list[int], probabilities: list[float], mass: float) -> set[i
     return chosen
 
 
-def draws(options: GenerateOptions, logits_V: Tensor, seed: int, count: int) -> list[int]:
-    sampler = Sampler(options, [seed], torch.ones(len(logits_V), dtype=torch.bool))
-    nothing = torch.zeros(1, len(logits_V), dtype=torch.bool)
-    return [int(sampler.draw(logits_V[None], nothing)) for _ in range(count)]
+def draws(options: GenerateOptions, logits_V: Any, seed: int, count: int) -> list[int]:
+    sampler = Sampler(options, [seed], np.ones(len(logits_V), np.bool_))
+    nothing = np.zeros((1, len(logits_V)), np.bool_)
+    return [int(sampler.draw(logits_V[None], nothing)[0]) for _ in range(count)]
 
 
 @given(scores_of_two_sequences, st.integers(1, 400))
@@ -138,27 +138,28 @@ def test_ngrams_are_not_completed_twice(said: list[int], n: int) -> None:
 def test_what_is_drawn_is_never_forbidden(
     logits: list[float], allowed: set[int], options: GenerateOptions
 ) -> None:
-    sampler = Sampler(options, [1, 2], torch.ones(6, dtype=torch.bool))
-    forbidden_BV = torch.tensor([[id_ not in allowed for id_ in range(6)], [False] * 6])
+    sampler = Sampler(options, [1, 2], np.ones(6, np.bool_))
+    forbidden_BV = np.array([[id_ not in allowed for id_ in range(6)], [False] * 6])
     for _ in range(8):
-        first, second = sampler.draw(torch.tensor([logits, logits]), forbidden_BV).tolist()
+        first, second = sampler.draw(np.array([logits, logits], np.float32), forbidden_BV).tolist()
         assert first in allowed
         assert second in range(6)
 
 
 def test_draws_come_as_often_as_the_model_says() -> None:
     probabilities = [0.5, 0.25, 0.15, 0.07, 0.03]
-    counts = Counter(draws(AS_THE_MODEL_SAYS, torch.tensor(probabilities).log(), seed=7, count=20_000))
+    logits_V = np.log(np.array(probabilities, np.float32))
+    counts = Counter(draws(AS_THE_MODEL_SAYS, logits_V, seed=7, count=20_000))
     chi_squared = sum((counts[i] - 20_000 * p) ** 2 / (20_000 * p) for i, p in enumerate(probabilities))
     assert chi_squared < 18.5  # 1 in 1,000 for four degrees of freedom
 
 
 def counted(options: GenerateOptions, probabilities: list[float], layout: int) -> Counter[int]:
     """How often each token is drawn in 40,000 draws; the first ones are layout, the very first unspoken."""
-    logits_BV = torch.tensor([probabilities]).log().repeat(200, 1)
-    is_text_V = torch.arange(len(probabilities)) >= layout
+    logits_BV = np.log(np.array([probabilities] * 200, np.float32))
+    is_text_V = np.arange(len(probabilities)) >= layout
     sampler = Sampler(options, range(200), is_text_V, [0])
-    nothing_BV = torch.zeros(200, len(probabilities), dtype=torch.bool)
+    nothing_BV = np.zeros((200, len(probabilities)), np.bool_)
     return Counter(id_ for _ in range(200) for id_ in sampler.draw(logits_BV, nothing_BV).tolist())
 
 
@@ -179,38 +180,41 @@ def test_no_line_ends_where_that_is_less_likely_than_min_p_asks(end: float, come
 
 
 def test_temperature_zero_is_the_likeliest() -> None:
-    assert draws(GenerateOptions(temperature=0), torch.tensor([0.0, 2.0, 1.0]), seed=1, count=5) == [1] * 5
+    assert (
+        draws(GenerateOptions(temperature=0), np.array([0.0, 2.0, 1.0], np.float32), seed=1, count=5)
+        == [1] * 5
+    )
 
 
 def test_a_sequence_draws_the_same_whatever_stands_beside_it() -> None:
-    logits_BV = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
-    is_text_V = torch.ones(50, dtype=torch.bool)
+    logits_BV = np.random.default_rng(0).standard_normal((3, 50), np.float32)
+    is_text_V = np.ones(50, np.bool_)
     sampler = Sampler(AS_THE_MODEL_SAYS, [4, 5, 6], is_text_V)
-    nothing_BV = torch.zeros(3, 50, dtype=torch.bool)
+    nothing_BV = np.zeros((3, 50), np.bool_)
     together = [sampler.draw(logits_BV, nothing_BV).tolist() for _ in range(600)]
     assert [ids[1] for ids in together] == draws(AS_THE_MODEL_SAYS, logits_BV[1], seed=5, count=600)
 
 
 def test_only_text_is_kept_from_repeating() -> None:
     options = GenerateOptions(temperature=0, no_repeat_ngram=1)
-    sampler = Sampler(options, [0], torch.tensor([False, True, True]))
-    nothing_BV = torch.zeros(1, 3, dtype=torch.bool)
-    kind_first, text_first = torch.tensor([[9.0, 5.0, 4.0]]), torch.tensor([[0.0, 5.0, 4.0]])
+    sampler = Sampler(options, [0], np.array([False, True, True]))
+    nothing_BV = np.zeros((1, 3), np.bool_)
+    kind_first, text_first = (np.array([[first, 5, 4]], np.float32) for first in (9, 0))
     drawn = []
     for logits_BV in [kind_first] * 3 + [text_first] * 3:
-        drawn.append(int(sampler.draw(logits_BV, nothing_BV)))
+        drawn.append(int(sampler.draw(logits_BV, nothing_BV)[0]))
         sampler.remember(drawn[-1:])
     assert drawn == [0, 0, 0, 1, 2, 0]
 
 
 def test_a_prompt_counts_as_said_and_is_forgotten_in_time() -> None:
     options = GenerateOptions(temperature=0, no_repeat_ngram=1)
-    logits_BV, nothing_BV = torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2, dtype=torch.bool)
+    logits_BV, nothing_BV = np.array([[1, 2]], np.float32), np.zeros((1, 2), np.bool_)
     for prompt, expected in (([1], 0), ([1] + [0] * REPETITION_WINDOW, 1)):
-        sampler = Sampler(options, [0], torch.ones(2, dtype=torch.bool))
+        sampler = Sampler(options, [0], np.ones(2, np.bool_))
         for id_ in prompt:
             sampler.remember([id_])
-        assert int(sampler.draw(logits_BV, nothing_BV)) == expected
+        assert int(sampler.draw(logits_BV, nothing_BV)[0]) == expected
 
 
 @pytest.mark.parametrize(
@@ -250,13 +254,13 @@ LARGE = 3000
     ],
 )
 def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: GenerateOptions) -> None:
-    torch.manual_seed(3)
-    logits_SBV = 3 * torch.randn(60, 3, LARGE)
-    forbidden_BV = torch.rand(3, LARGE) < 0.1
-    sampler = Sampler(options, [1, 2, 3], torch.ones(LARGE, dtype=torch.bool))
+    draw = np.random.default_rng(3)
+    logits_SBV = 3 * draw.standard_normal((60, 3, LARGE), np.float32)
+    forbidden_BV = draw.random((3, LARGE)) < 0.1
+    sampler = Sampler(options, [1, 2, 3], np.ones(LARGE, np.bool_))
     rng = BatchRNG([1, 2, 3])
     for logits_BV in logits_SBV:
-        scores_BV = logits_BV.masked_fill(forbidden_BV, -math.inf).numpy()
+        scores_BV = np.where(forbidden_BV, -np.inf, logits_BV)
         scores_BV = scale(scores_BV, options.temperature)
         if options.top_k:
             scores_BV = keep_top_k(scores_BV, options.top_k)
@@ -266,10 +270,13 @@ def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: 
             scores_BV = keep_typical(scores_BV, options.typical)
         if options.min_p:
             scores_BV = keep_min_p(scores_BV, options.min_p)
-        cumulative_BV = torch.from_numpy(scores_BV).exp().cumsum(-1, dtype=torch.float64)
-        threshold_B1 = torch.from_numpy(rng.uniform()[0]) * cumulative_BV[:, -1:]
-        expected_B = torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0]
-        assert sampler.draw(logits_BV, forbidden_BV).tolist() == expected_B.tolist()
+        cumulative_BV = np.exp(scores_BV).cumsum(-1, dtype=np.float64)
+        rolls_B1, _ = rng.uniform()
+        expected = [
+            int(np.searchsorted(row, roll * row[-1], side="right"))
+            for row, (roll,) in zip(cumulative_BV, rolls_B1, strict=True)
+        ]
+        assert sampler.draw(logits_BV, forbidden_BV).tolist() == expected
 
 
 @given(
@@ -291,11 +298,11 @@ def test_the_fast_path_draws_what_the_slow_path_draws(
     # Scores around the limit of min-p are those that rounding could put on the other side.
     edge = scores_BV[0].max() + options.temperature * math.log(options.min_p or 1)
     scores_BV[0, :9] = np.minimum(edge * (1 + np.arange(-4, 5) * 1e-7), scores_BV[0].max())
-    logits_BV = torch.from_numpy(scores_BV.astype(np.float32))
-    nothing_BV = torch.zeros(logits_BV.shape, dtype=torch.bool)
-    fast = Sampler(options, [1, 2], torch.ones(1100, dtype=torch.bool))
+    logits_BV = scores_BV.astype(np.float32)
+    nothing_BV = np.zeros(logits_BV.shape, np.bool_)
+    fast = Sampler(options, [1, 2], np.ones(1100, np.bool_))
     with pytest.MonkeyPatch.context() as patch:
-        expected = Sampler(options, [1, 2], torch.ones(1100, dtype=torch.bool))
+        expected = Sampler(options, [1, 2], np.ones(1100, np.bool_))
         drawn = [fast.draw(logits_BV, nothing_BV).tolist() for _ in range(4)]
         patch.setattr(sampling, "_SMALL", 2000)  # no vocabulary is large, so that all tokens are looked at
         assert [expected.draw(logits_BV, nothing_BV).tolist() for _ in range(4)] == drawn
@@ -303,12 +310,12 @@ def test_the_fast_path_draws_what_the_slow_path_draws(
 
 @pytest.mark.parametrize("size", [10, LARGE])
 def test_a_model_gone_wrong_still_gets_a_draw_of_what_may_come(size: int) -> None:
-    logits_BV = torch.zeros(3, size)
+    logits_BV = np.zeros((3, size), np.float32)
     logits_BV[0, 4], logits_BV[1, 5] = math.nan, math.inf
     logits_BV[2] = -math.inf
-    forbidden_BV = torch.ones(3, size, dtype=torch.bool)
+    forbidden_BV = np.ones((3, size), np.bool_)
     forbidden_BV[:, 4:6] = False
-    sampler = Sampler(GenerateOptions(), [1, 2, 3], torch.ones(size, dtype=torch.bool))
+    sampler = Sampler(GenerateOptions(), [1, 2, 3], np.ones(size, np.bool_))
     for _ in range(20):
         drawn = sampler.draw(logits_BV, forbidden_BV).tolist()
         assert set(drawn) <= {4, 5}

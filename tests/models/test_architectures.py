@@ -16,14 +16,8 @@ from torch import Tensor
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import resolve
 from scriptforge.errors import UsageError
-from scriptforge.models import (
-    LanguageModel,
-    ModelConfig,
-    TrainableModel,
-    attention,
-    build,
-    config_from_settings,
-)
+from scriptforge.inference import ModelConfig, config_from_settings
+from scriptforge.models import LanguageModel, TrainableModel, attention, build
 from scriptforge.models.base import reset_state
 from scriptforge.training.settings import can_train
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from scriptforge.inference.configs import LSTMAttentionConfig, TransformerConfig
 from scriptforge.models import build
-from scriptforge.models.attention import LSTMAttentionConfig, Rotation, attend, attention_mask, filled_after
-from scriptforge.models.transformer import TransformerConfig
+from scriptforge.models.attention import Rotation, attend, attention_mask, filled_after
 
 sizes = st.integers(1, 6)
 

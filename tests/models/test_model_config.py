@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from support.architectures import CONFIGS
 
 from scriptforge.errors import RunError, UsageError
-from scriptforge.models import ModelConfig, config_from_json
-from scriptforge.models.attention import LARGEST_MEMORY, LSTMAttentionConfig
-from scriptforge.models.recurrent import RecurrentConfig
-from scriptforge.models.transformer import TransformerConfig
+from scriptforge.inference import ModelConfig, config_from_json
+from scriptforge.inference.configs import (
+    LARGEST_MEMORY,
+    LSTMAttentionConfig,
+    RecurrentConfig,
+    TransformerConfig,
+)
 
 shares = st.floats(0, 1, exclude_max=True)
 sizes = st.integers(1, 65_536)

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from scriptforge.errors import UsageError
+from scriptforge.inference.configs import NumPyRNNConfig
 from scriptforge.models import LanguageModel
-from scriptforge.models.numpy_bridge import NumPyRNN, NumPyRNNConfig
+from scriptforge.models.numpy_bridge import NumPyRNN
 
 CONFIG = NumPyRNNConfig(vocabulary_size=11, hidden_size=7)
 

@@ -1,8 +1,8 @@
 import torch
 
+from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models import build
 from scriptforge.models.base import detach, reset_state
-from scriptforge.models.recurrent import RecurrentConfig
 
 
 def test_back_propagation_ends_at_detach() -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from scriptforge.inference.configs import RecurrentConfig, Unit
 from scriptforge.models import build
-from scriptforge.models.recurrent import Recurrent, RecurrentConfig, Unit
+from scriptforge.models.recurrent import Recurrent
 
 UNITS: tuple[Unit, ...] = ("lstm", "gru", "rnn")
 V, E, H = 11, 5, 7

@@ -1,13 +1,15 @@
 """Who speaks and who spoke before, at every token of a text."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.errors import RunError
-from scriptforge.models import State, config_from_json
-from scriptforge.models.inference.speakers import InferenceSpeakers
+from scriptforge.inference import config_from_json
+from scriptforge.inference.speakers import Speakers
+from scriptforge.models import State
 from scriptforge.models.speakers import SpeakerEmbedding
 
 END, ACTION, CUE, SAYS, JERRY, ELAINE, WORD = 0, 2, 4, 5, 6, 7, 8
@@ -48,12 +50,13 @@ def test_every_token_comes_with_who_speaks_and_who_spoke_before() -> None:
 def test_a_text_in_parts_one_token_at_a_time_or_at_once_tells_the_same(ids: list[int], cut: int) -> None:
     pairs = told(ids)
     by_one: State = (EMBEDDING.initial_state(1),)
-    by_table = by_one
-    speakers = InferenceSpeakers(EMBEDDING, torch.eye(3))
+    by_table = by_one[0].numpy()
+    weights = {f"speaker_embedding.{name}": weight.numpy() for name, weight in EMBEDDING.state_dict().items()}
+    speakers = Speakers(8, 2, weights)
     for id_, pair in zip(ids, pairs, strict=True):
         by_one = EMBEDDING.tell(torch.tensor([[id_]]), torch.zeros(1, 1, 3), by_one).after
-        by_table = (speakers.tell(torch.tensor([[id_]]), by_table).after,)
-        assert by_one[0][:, 0, 0].tolist() == by_table[0][:, 0, 0].tolist() == list(pair)
+        by_table = speakers.tell(np.array([[id_]]), by_table).after_2B1
+        assert by_one[0][:, 0, 0].tolist() == by_table[:, 0, 0].tolist() == list(pair)
     state: State = (EMBEDDING.initial_state(1),)
     for part in filter(len, (ids[:cut], ids[cut:])):
         state = EMBEDDING.tell(torch.tensor([part]), torch.zeros(1, len(part), 3), state).after

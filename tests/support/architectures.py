@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from scriptforge.models import ModelConfig
-from scriptforge.models.attention import LSTMAttentionConfig
-from scriptforge.models.numpy_bridge import NumPyRNNConfig
-from scriptforge.models.recurrent import RecurrentConfig
-from scriptforge.models.transformer import TransformerConfig
+from scriptforge.inference import ModelConfig
+from scriptforge.inference.configs import (
+    LSTMAttentionConfig,
+    NumPyRNNConfig,
+    RecurrentConfig,
+    TransformerConfig,
+)
 
 V = 11
 _SIZES: dict[str, Any] = {"vocabulary_size": V, "embedding_size": 5, "hidden_size": 8}

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from scriptforge.architectures import Architecture, Suggestion
 from scriptforge.config import Size, VocabularySize
-from scriptforge.models.base import CLOSED, State
-from scriptforge.models.layers import HeadedModel, head_shapes
+from scriptforge.inference.configs import CLOSED, head_shapes
+from scriptforge.models.base import State
+from scriptforge.models.layers import HeadedModel
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from scriptforge.errors import UsageError
-from scriptforge.models.numpy_bridge import NumPyRNN, NumPyRNNConfig
+from scriptforge.inference.configs import NumPyRNNConfig
+from scriptforge.models.numpy_bridge import NumPyRNN
 from scriptforge.training.checkpoint import Moment, TrainingState, newest_checkpoint, restore, save_checkpoint
 from scriptforge.training.optimizers import Adagrad
 from scriptforge.training.schedule import TrainingSegment

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scriptforge.config import Settings, resolve
-from scriptforge.models import TrainableModel, build, config_from_json
+from scriptforge.inference import config_from_json
+from scriptforge.models import TrainableModel, build
 from scriptforge.training.optimizers import optimizer_of, orthogonalise
 
 MODEL = {"arch": "lstm", "vocabulary_size": 12, "embedding_size": 6, "hidden_size": 8, "layers": 2}

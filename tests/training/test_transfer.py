@@ -10,7 +10,8 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.models import TrainableModel, build, config_from_settings
+from scriptforge.inference import config_from_settings
+from scriptforge.models import TrainableModel, build
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import newest_checkpoint

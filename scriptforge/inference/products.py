@@ -1,0 +1,251 @@
+"""Products of matrices with a few vectors, and a step of recurrent layers, which is made of them.
+
+A step of generation multiplies each matrix with a few vectors only, so that most of its time is spent on
+reading the weights. Everything is float32 and lies in one piece. This is the one place that knows how the
+arithmetic is done; what it returns may as well be computed by other code with the same results.
+
+Shape letters: B sequences, H hidden, G gates (a number of H each), C members, h units of a member; in a
+product, R rows, K inputs and M outputs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from scriptforge.inference.base import Arithmetic, Numbers
+from scriptforge.inference.configs import Unit
+
+_LEVELS = 127
+_SMALLEST = 1e-30
+
+
+class Product(Protocol):
+    """A matrix that vectors are multiplied with, a few at a time."""
+
+    def __call__(self, input_RK: Numbers) -> Numbers:
+        """Multiply each input, and add the bias if there is one: `output_RM`, a new array."""
+        ...
+
+
+class Step(Protocol):
+    """The recurrent layers of a network."""
+
+    def __call__(self, added_BG: Numbers, hidden_LBH: Numbers, cells_LBH: Numbers | None) -> None:
+        """Read one token in each sequence.
+
+        Args:
+            added_BG: what the token adds to the gates of the first layer, biases included; is overwritten.
+            hidden_LBH: the hidden states, which become those after the token.
+            cells_LBH: the cell states, likewise; None of units that have none.
+        """
+        ...
+
+
+class UpperLayer(NamedTuple):
+    """The weights of a layer that reads another one.
+
+    Attributes:
+        weight_GK: what it multiplies the hidden state of the layer below with, and beside it its own.
+        bias_G: what is added.
+    """
+
+    weight_GK: Numbers
+    bias_G: Numbers
+
+
+def prepare_product(weight_MK: Numbers, bias_M: Numbers | None, arithmetic: Arithmetic) -> Product:
+    """Prepare a matrix for being multiplied with vectors.
+
+    Args:
+        weight_MK: the matrix.
+        bias_M: what is added to each product, if anything.
+        arithmetic: how to multiply.
+    """
+    weight_MK = np.ascontiguousarray(weight_MK)
+    return _Exact(weight_MK, bias_M) if arithmetic == "fp32" else _Rounded(weight_MK, bias_M)
+
+
+def prepare_step(
+    unit: Unit, blocks_CGh: Numbers, upper: Sequence[UpperLayer], arithmetic: Arithmetic
+) -> Step:
+    """Prepare the recurrent layers of a network.
+
+    Gates are in the order of `arranged`. Where members have left the matrix of the first layer's hidden state
+    zero beside their blocks, only the blocks are multiplied: block c reads units c·h … (c+1)·h, and its row
+    g·h + j belongs to gate g of unit c·h + j.
+
+    Args:
+        unit: the kind of units.
+        blocks_CGh: the blocks of that matrix, (C, G/C, H/C); a single one if there are no members.
+        upper: the layers above the first.
+        arithmetic: how to multiply.
+    """
+    first = (
+        prepare_product(blocks_CGh[0], None, arithmetic)
+        if len(blocks_CGh) == 1
+        else _Diagonal([prepare_product(block, None, arithmetic) for block in blocks_CGh])
+    )
+    above = [prepare_product(layer.weight_GK, layer.bias_G, arithmetic) for layer in upper]
+    return _Layers(_CELLS[unit], first, above)
+
+
+def blocks_of(weight_GH: Numbers, most: int) -> Numbers:
+    """Return the blocks on the diagonals of a matrix's gates, as many as there are up to `most`.
+
+    Args:
+        weight_GH: gates of H rows each, one below the other.
+        most: members.
+
+    Returns:
+        (C, G/C, H/C), with all of the matrix that is not zero.
+    """
+    size = weight_GH.shape[1]
+    present = np.count_nonzero(weight_GH)
+    for count in range(most, 1, -1):
+        if size % count == 0:
+            gates = weight_GH.reshape(-1, count, size // count, count, size // count)
+            blocks = np.stack([gates[:, each, :, each] for each in range(count)])
+            if np.count_nonzero(blocks) == present:
+                return blocks.reshape(count, -1, size // count)
+    return weight_GH[None]
+
+
+def arranged(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
+    """Return a weight or bias of PyTorch's with its gates as a step wants them.
+
+    The logistic function of x is 1/2 + 1/2 tanh(x/2), so that one tanh over all gates of an LSTM suffices if
+    the three logistic ones come first, halved. The reset gate of a GRU scales only the hidden state's part of
+    the new state, so that this part and the input's have sums of their own.
+
+    Args:
+        unit: the kind of units.
+        weight: gates of H rows each, in PyTorch's order.
+        of_hidden: whether it belongs to the hidden state, and not to the input.
+    """
+    if unit == "lstm":
+        enter, keep, new, show = np.split(weight, 4)
+        return np.concatenate([enter / 2, keep / 2, show / 2, new])
+    if unit == "gru":
+        reset, keep, new = np.split(weight, 3)
+        nothing = np.zeros_like(new)
+        return np.concatenate([reset / 2, keep / 2, *((nothing, new) if of_hidden else (new, nothing))])
+    return weight
+
+
+class _Exact:
+    """A product in fp32."""
+
+    def __init__(self, weight_MK: Numbers, bias_M: Numbers | None) -> None:
+        self._weight_KM = weight_MK.T
+        self._bias_M = bias_M
+
+    def __call__(self, input_RK: Numbers) -> Numbers:
+        output_RM: Numbers = input_RK @ self._weight_KM
+        if self._bias_M is not None:
+            output_RM += self._bias_M
+        return output_RM
+
+
+class _Rounded:
+    """A product of eight bits: every row of the matrix has a scale of its own, and so has every input.
+
+    So no sequence depends on those beside it, nor a step on those read with it. Whole numbers are multiplied
+    as float32, which is exact up to 2²⁴; a sum of a thousand products of 127 · 127 is below that.
+    """
+
+    def __init__(self, weight_MK: Numbers, bias_M: Numbers | None) -> None:
+        rounded_MK, scale_M1 = _rounded(weight_MK)
+        self._rounded_KM, self._scale_M = rounded_MK.T, scale_M1[:, 0]
+        self._bias_M = bias_M
+
+    def __call__(self, input_RK: Numbers) -> Numbers:
+        rounded_RK, scale_R1 = _rounded(input_RK)
+        output_RM: Numbers = rounded_RK @ self._rounded_KM
+        output_RM *= scale_R1 * self._scale_M
+        if self._bias_M is not None:
+            output_RM += self._bias_M
+        return output_RM
+
+
+def _rounded(rows: Numbers) -> tuple[Numbers, Numbers]:
+    """Return rows of whole numbers in -127 … 127, and what each row is to be multiplied with."""
+    scales = np.maximum(np.abs(rows).max(1, keepdims=True), np.float32(_SMALLEST)) / np.float32(_LEVELS)
+    return np.rint(rows / scales), scales
+
+
+class _Diagonal:
+    """A product of a block-diagonal matrix, block by block: each input is read by one of them only."""
+
+    def __init__(self, products: Sequence[Product]) -> None:
+        self._products = products
+
+    def __call__(self, input_RK: Numbers) -> Numbers:
+        size = input_RK.shape[1] // len(self._products)
+        parts = [
+            multiply(input_RK[:, each * size : (each + 1) * size]).reshape(len(input_RK), -1, 1, size)
+            for each, multiply in enumerate(self._products)
+        ]
+        return np.concatenate(parts, axis=2).reshape(len(input_RK), -1)
+
+
+class _Layers:
+    """A step of layers of one kind of units."""
+
+    def __init__(self, cell: Callable[..., None], first: Product, above: Sequence[Product]) -> None:
+        self._cell = cell
+        self._first = first
+        self._above = above
+
+    def __call__(self, added_BG: Numbers, hidden_LBH: Numbers, cells_LBH: Numbers | None) -> None:
+        added_BG += self._first(hidden_LBH[0])
+        self._change(added_BG, hidden_LBH, cells_LBH, 0)
+        for layer, multiply in enumerate(self._above, 1):
+            read_BK = np.concatenate([hidden_LBH[layer - 1], hidden_LBH[layer]], axis=1)
+            self._change(multiply(read_BK), hidden_LBH, cells_LBH, layer)
+
+    def _change(self, sums_BG: Numbers, hidden_LBH: Numbers, cells_LBH: Numbers | None, layer: int) -> None:
+        if cells_LBH is None:
+            self._cell(sums_BG, hidden_LBH[layer])
+        else:
+            self._cell(sums_BG, hidden_LBH[layer], cells_LBH[layer])
+
+
+def _lstm_cell(gates_BG: Numbers, hidden_BH: Numbers, cell_BH: Numbers) -> None:
+    """Step an LSTM. Source: Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
+    size = cell_BH.shape[-1]
+    np.tanh(gates_BG, out=gates_BG)
+    _to_logistic(gates_BG[:, : 3 * size])
+    new_BH = gates_BG[:, 3 * size :]
+    cell_BH *= gates_BG[:, size : 2 * size]
+    new_BH *= gates_BG[:, :size]
+    cell_BH += new_BH
+    np.tanh(cell_BH, out=hidden_BH)
+    hidden_BH *= gates_BG[:, 2 * size : 3 * size]
+
+
+def _gru_cell(gates_BG: Numbers, hidden_BH: Numbers) -> None:
+    """Step a GRU. Source: Cho et al. 2014, arXiv:1406.1078; it resets after the product, as PyTorch does."""
+    size = hidden_BH.shape[-1]
+    logistic_B2H, new_BH, old_BH = np.split(gates_BG, [2 * size, 3 * size], axis=1)
+    np.tanh(logistic_B2H, out=logistic_B2H)
+    _to_logistic(logistic_B2H)
+    old_BH *= logistic_B2H[:, :size]
+    new_BH += old_BH
+    np.tanh(new_BH, out=new_BH)
+    hidden_BH -= new_BH
+    hidden_BH *= logistic_B2H[:, size:]
+    hidden_BH += new_BH
+
+
+def _plain_cell(sums_BH: Numbers, hidden_BH: Numbers) -> None:
+    """Step plain units. Source: Elman 1990."""
+    np.tanh(sums_BH, out=hidden_BH)
+
+
+def _to_logistic(tanh_of_half_BG: Numbers) -> None:
+    tanh_of_half_BG *= 0.5
+    tanh_of_half_BG += 0.5
+
+
+_CELLS: dict[Unit, Callable[..., None]] = {"lstm": _lstm_cell, "gru": _gru_cell, "rnn": _plain_cell}

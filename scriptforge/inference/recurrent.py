@@ -1,0 +1,213 @@
+"""The inference models of recurrent networks: an LSTM, a GRU, plain units, and the network of `numpy_rnn`.
+
+PyTorch's own layers are made for long texts. Their step of one token spends its time on reading the weights,
+on repacking them, and on a dozen small operations a layer. Here
+
+- what a token adds to the first layer's gates is kept once the token has come,
+- the two weights of every further layer are joined, so that a step is one product a layer,
+- what is zero in a first layer that was trained in members is left out.
+
+Shape letters: B sequences, T steps, V vocabulary, E embedding, H hidden, G gates (a number of H each), N
+tokens.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scriptforge.config import MOST_MEMBERS
+from scriptforge.inference.base import Arithmetic, Ids, InferenceModel, Numbers, State, Weights
+from scriptforge.inference.configs import NumPyRNNConfig, RecurrentConfig, RecurrentSizes, Unit
+from scriptforge.inference.products import (
+    Step,
+    UpperLayer,
+    arranged,
+    blocks_of,
+    prepare_product,
+    prepare_step,
+)
+from scriptforge.inference.speakers import Speakers
+from scriptforge.inference.tables import Table
+
+
+class InferenceRecurrent(InferenceModel):
+    """The inference model of a `Recurrent`."""
+
+    def __init__(self, config: RecurrentConfig, weights: Weights, arithmetic: Arithmetic) -> None:
+        self.config: RecurrentConfig = config
+        self._network = Network(config.arch, config, weights, arithmetic)
+        self._head = Head(weights, arithmetic, tied=config.tied)
+
+    def initial_state(self, sequences: int) -> State:
+        """Return zero hidden states, cell states of an LSTM, and who speaks."""
+        return self._network.initial_state(sequences)
+
+    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+        """Return the output of the last layer, and what tells who speaks; see `InferenceModel.features`."""
+        return self._network.read(ids_BT, state)
+
+    def score(self, features_BTH: Numbers) -> Numbers:
+        """See `InferenceModel.score`."""
+        return self._head.score(features_BTH)
+
+    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
+        """See `InferenceModel.margins`."""
+        return self._head.margins(features_BH, others_BH, rows_N, ids_N)
+
+
+class Head:
+    """The head of a model whose scores are a linear function of its features.
+
+    Args:
+        weights: all of the model's.
+        arithmetic: how to multiply.
+        tied: whether the head's weight is the embedding.
+    """
+
+    def __init__(self, weights: Weights, arithmetic: Arithmetic, *, tied: bool) -> None:
+        self._weight_VE = weights["embedding.weight" if tied else "head.weight"]
+        self._multiply = prepare_product(self._weight_VE, weights["head.bias"], arithmetic)
+        self._projection_EH = weights.get("projection.weight")
+        self._project = (
+            None if self._projection_EH is None else prepare_product(self._projection_EH, None, arithmetic)
+        )
+
+    def score(self, features_BTH: Numbers) -> Numbers:
+        """See `InferenceModel.score`."""
+        features_NH = features_BTH.reshape(-1, features_BTH.shape[-1])
+        if self._project is not None:
+            features_NH = self._project(features_NH)
+        return self._multiply(features_NH).reshape(*features_BTH.shape[:-1], -1)
+
+    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
+        """Compare scores in fp32, without those of other tokens; see `InferenceModel.margins`."""
+        differences_BE = features_BH - others_BH
+        if self._projection_EH is not None:
+            differences_BE = differences_BE @ self._projection_EH.T
+        products_NE = self._weight_VE.take(ids_N, axis=0)
+        products_NE *= differences_BE if len(differences_BE) == 1 else differences_BE.take(rows_N, axis=0)
+        margins_N: Numbers = products_NE.sum(-1)
+        return margins_N
+
+
+class Network:
+    """The recurrent layers of a model, its embeddings, and what tells it who speaks.
+
+    Args:
+        unit: the kind of units.
+        sizes: of the model.
+        weights: all of them.
+        arithmetic: how to multiply.
+
+    Attributes:
+        steps: the layers and the tokens' embeddings.
+        speakers: who speaks and spoke before; None if the model is not told.
+    """
+
+    def __init__(self, unit: Unit, sizes: RecurrentSizes, weights: Weights, arithmetic: Arithmetic) -> None:
+        inputs, hiddens, biases = [], [], []
+        for layer in range(sizes.layers):
+            of_layer = {
+                name: weights[f"recurrent.{name}_l{layer}"]
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            }
+            inputs.append(arranged(unit, of_layer["weight_ih"], of_hidden=False))
+            hiddens.append(arranged(unit, of_layer["weight_hh"], of_hidden=True))
+            biases.append(
+                arranged(unit, of_layer["bias_ih"], of_hidden=False)
+                + arranged(unit, of_layer["bias_hh"], of_hidden=True)
+            )
+        upper = [
+            UpperLayer(np.concatenate([input_GH, hidden_GH], axis=1), bias_G)
+            for input_GH, hidden_GH, bias_G in zip(inputs[1:], hiddens[1:], biases[1:], strict=True)
+        ]
+        step = prepare_step(unit, blocks_of(hiddens[0], MOST_MEMBERS), upper, arithmetic)
+        self.steps = Steps(
+            step, Table(weights["embedding.weight"], inputs[0], biases[0]), has_cells=unit == "lstm"
+        )
+        self._shape = sizes.layers, sizes.hidden_size
+        self.speakers = (
+            Speakers(sizes.layout_size, sizes.speakers, weights, inputs[0]) if sizes.speakers else None
+        )
+
+    def initial_state(self, sequences: int) -> State:
+        """Return zero hidden states, cell states of an LSTM, and nobody who speaks."""
+        layers, size = self._shape
+        carried = self.steps.initial_state(layers, sequences, size)
+        told = (np.zeros((2, sequences, 1), np.float32),) if self.speakers is not None else ()
+        return (*carried, *told)
+
+    def read(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+        """Return `features_BTH`, with who speaks added, and the state after the last token."""
+        if self.speakers is None:
+            return self.steps.read(ids_BT, state)
+        *carried, pairs_2B1 = state
+        told = self.speakers.tell(ids_BT, pairs_2B1)
+        output_BTH, after = self.steps.read(ids_BT, carried, told.gates)
+        output_BTH += told.added_BTH
+        return output_BTH, (*after, told.after_2B1)
+
+
+class Steps:
+    """Recurrent layers that read tokens one after the other.
+
+    Args:
+        step: the layers.
+        table: what each token adds to the gates of the first one.
+        has_cells: whether the units have cell states.
+    """
+
+    def __init__(self, step: Step, table: Table, *, has_cells: bool) -> None:
+        self._step = step
+        self._table = table
+        self._has_cells = has_cells
+
+    def initial_state(self, layers: int, sequences: int, size: int) -> State:
+        """Return zero hidden and cell states."""
+        return tuple(np.zeros((layers, sequences, size), np.float32) for _ in range(1 + self._has_cells))
+
+    def read(
+        self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None
+    ) -> tuple[Numbers, State]:
+        """Return the last layer's output for each token, `output_BTH`, and the state after the last one.
+
+        Args:
+            ids_BT: the tokens.
+            state: hidden states, and cells of units that have any.
+            gates: for each step what else is added to the gates of the first layer, (B, G).
+        """
+        after = tuple(each.copy() for each in state)
+        hidden_LBH, cells_LBH = after[0], after[1] if self._has_cells else None
+        output_BTH = np.empty((*ids_BT.shape, hidden_LBH.shape[-1]), np.float32)
+        if ids_BT.shape[1] > 1:
+            self._table.learn(ids_BT)
+        for place, ids_B in enumerate(ids_BT.T):
+            added_BG = self._table.rows(ids_B)
+            if gates is not None:
+                added_BG += gates[place]
+            self._step(added_BG, hidden_LBH, cells_LBH)
+            output_BTH[:, place] = hidden_LBH[-1]
+        return output_BTH, after
+
+
+class InferenceNumPyRNN(InferenceModel):
+    """The inference model of a `NumPyRNN`: plain units, which hear a row for each token."""
+
+    def __init__(self, config: NumPyRNNConfig, weights: Weights, arithmetic: Arithmetic) -> None:
+        self.config: NumPyRNNConfig = config
+        step = prepare_step("rnn", weights["recurrent"].T[None], [], arithmetic)
+        self._steps = Steps(step, Table(weights["input"], None, weights["hidden_bias"]), has_cells=False)
+        self._score = prepare_product(weights["output"].T, weights["output_bias"], arithmetic)
+
+    def initial_state(self, sequences: int) -> State:
+        """Return a zero hidden state."""
+        return self._steps.initial_state(1, sequences, self.config.hidden_size)
+
+    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+        """Return what the units are; see `InferenceModel.features`."""
+        return self._steps.read(ids_BT, state)
+
+    def score(self, features_BTH: Numbers) -> Numbers:
+        """See `InferenceModel.score`."""
+        features_NH = features_BTH.reshape(-1, features_BTH.shape[-1])
+        return self._score(features_NH).reshape(*features_BTH.shape[:-1], -1)

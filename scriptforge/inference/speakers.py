@@ -1,0 +1,99 @@
+"""Who speaks and who spoke before, for an inference model: what they add, looked up in tables.
+
+`scriptforge.models.speakers` says what a model is told, and how it learns it.
+
+Shape letters: B sequences, T steps, G gates (a number of H each), H features, S speakers; 2 for current and
+previous.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from scriptforge.inference.base import Ids, Numbers, Weights
+from scriptforge.inference.tables import Table
+
+SCALE = 0.1
+"""What the weights are multiplied with, so that their steps are short.
+
+A speaker's row is read at every token of a line, and moves all of them at once. At the rate that suits
+tokens, the model learnt more slowly for the first thousand steps than without being told.
+"""
+
+END = 0
+"""The token between scripts."""
+
+
+class Told(NamedTuple):
+    """What a model is told of some tokens.
+
+    Attributes:
+        gates: for each step what is added to the gates of the first layer, (B, G).
+        added_BTH: what is added to the features.
+        after_2B1: who speaks at the end.
+    """
+
+    gates: list[Numbers]
+    added_BTH: Numbers
+    after_2B1: Numbers
+
+
+class Speakers:
+    """What the speaker embedding of a model adds to the gates of the first layer and to the features.
+
+    Args:
+        layout_size: how many tokens, the first ones, are layout.
+        speakers: S, how many of these, the last ones, are speakers'.
+        weights: all of the model's.
+        weight_GE: what the first layer multiplies its input with; None leaves what is added to the input.
+    """
+
+    def __init__(
+        self, layout_size: int, speakers: int, weights: Weights, weight_GE: Numbers | None = None
+    ) -> None:
+        self._first, self._layout_size = layout_size - speakers, layout_size
+        scaled = {
+            place: [
+                np.float32(SCALE) * weights[f"speaker_embedding.{place}.{name}.weight"]
+                for name in ("current", "previous")
+            ]
+            for place in ("input", "output")
+        }
+        self._input = _Pairs([Table(each, weight_GE) for each in scaled["input"]])
+        self._output = _Pairs([Table(each) for each in scaled["output"]])
+
+    def tell(self, ids_BT: Ids, pairs_2B1: Numbers) -> Told:
+        """Return what is added for each token, and who speaks after the last one."""
+        pairs_2B: Ids = pairs_2B1[:, :, 0].astype(np.int64)
+        gates, outputs = [], []
+        for ids_B in ids_BT.T:
+            pairs_2B = self._advance(pairs_2B, ids_B)
+            gates.append(self._input.rows(pairs_2B))
+            outputs.append(self._output.rows(pairs_2B)[:, None])
+        added_BTH = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
+        return Told(gates, added_BTH, pairs_2B[:, :, None].astype(np.float32))
+
+    def _advance(self, pairs_2B: Ids, ids_B: Ids) -> Ids:
+        """Return who speaks and who spoke before at the next token; see `SpeakerEmbedding.follow`."""
+        opens_B = ids_B < self._layout_size
+        if not opens_B.any():
+            return pairs_2B
+        current_B, previous_B = pairs_2B
+        last_B = np.where(current_B > 0, current_B, previous_B)
+        opened_2B = np.stack([np.maximum(ids_B - self._first + 1, 0), np.where(ids_B == END, 0, last_B)])
+        return np.where(opens_B, opened_2B, pairs_2B)
+
+
+class _Pairs:
+    """Looks up the sum of a row for who speaks and of one for who spoke before."""
+
+    def __init__(self, tables: list[Table]) -> None:
+        self._current, self._previous = tables
+        self._latest = b"", np.empty(0, dtype=np.float32)
+
+    def rows(self, pairs_2B: Ids) -> Numbers:
+        """Return a row for each sequence; the latest are kept, since most tokens are text."""
+        known = pairs_2B.tobytes()
+        if self._latest[0] != known:
+            self._latest = known, self._current.rows(pairs_2B[0]) + self._previous.rows(pairs_2B[1])
+        return self._latest[1]
