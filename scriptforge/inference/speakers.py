@@ -93,7 +93,8 @@ class _Pairs:
 
     def rows(self, pairs_2B: Ids) -> Numbers:
         """Return a row for each sequence; the latest are kept, since most tokens are text."""
-        known = pairs_2B.tobytes()
-        if self._latest[0] != known:
-            self._latest = known, self._current.rows(pairs_2B[0]) + self._previous.rows(pairs_2B[1])
-        return self._latest[1]
+        known, latest = pairs_2B.tobytes(), self._latest  # which another thread may replace
+        if latest[0] != known:
+            latest = known, self._current.rows(pairs_2B[0]) + self._previous.rows(pairs_2B[1])
+            self._latest = latest
+        return latest[1]

@@ -13,7 +13,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError, unknown_name
 from scriptforge.generation.voice import default_voice
 from scriptforge.hub.model_card import summary
-from scriptforge.models import config_from_json
+from scriptforge.inference import config_from_json
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import speaker_key

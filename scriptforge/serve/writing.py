@@ -8,16 +8,15 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-import torch
+import numpy as np
 
 from scriptforge.copying import Index
 from scriptforge.generation.copy_limit import CopyLimit
 from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.generate import _constraints, _decoder, _echoes, _reader, _rules
-from scriptforge.generation.grammar import Boundary, Grammar
+from scriptforge.generation.grammar import Boundary, Grammar, Mask
 from scriptforge.generation.prompt import Given
 from scriptforge.generation.sampling import Sampler
-from scriptforge.models import inference_model
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element, Kind, normalise
 from scriptforge.serve.prompt import Question
@@ -50,21 +49,25 @@ class Writing:
         assert options.seed is not None
         habits = run.description.dataset.habits
         seeds = range(options.seed, options.seed + options.count)
-        model = inference_model(run.model)
         limit = (
             CopyLimit(index, vocabulary, options.max_copy, options.count)
             if index is not None and options.max_copy
             else None
         )
         self._loop = DecodingLoop(
-            _decoder(_reader(model, vocabulary, options, options.count), vocabulary, options, habits.turns),
+            _decoder(
+                _reader(run.inference(), vocabulary, options, options.count),
+                vocabulary,
+                options,
+                habits.turns,
+            ),
             Grammar(vocabulary),
             _rules(options, vocabulary, habits),
             _constraints(limit, question.cast, options, vocabulary),
             Sampler(
                 options,
                 seeds,
-                torch.from_numpy(vocabulary.is_text),
+                vocabulary.is_text,
                 vocabulary.unspoken,
                 _echoes(habits.echoes, options, vocabulary),
             ),
@@ -113,9 +116,9 @@ class Writing:
         pairs = zip(ids, self._alternatives, strict=True)
         return [event for own, each in pairs for event in each.begin(own)]
 
-    def _excluded(self, boundary: Boundary | None) -> torch.Tensor:
+    def _excluded(self, boundary: Boundary | None) -> Mask:
         """Return what must not come: the end of a script, and what does not go on from the words given."""
-        excluded_V = torch.zeros(self._vocabulary.size, dtype=torch.bool)
+        excluded_V = np.zeros(self._vocabulary.size, np.bool_)
         if boundary:
             excluded_V |= boundary.excluded(self._vocabulary)
         if not self._vocabulary.plain:

@@ -141,7 +141,7 @@ def test_a_text_goes_on_from_the_end_of_a_line_with_or_without_voices() -> None:
     without.restore(guided.state())
     assert np.array_equal(again.read(after_1T), guided.read(after_1T))
     assert not np.array_equal(continued.read(after_1T), ModelDecoder(READER, 1).read(after_1T))
-    assert np.array_equal(without.read(after_1T), plain.read(after_1T))
+    np.testing.assert_allclose(without.read(after_1T), plain.read(after_1T), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("openings", [[1, 2], 3])
