@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from itertools import cycle, islice
 
+import numpy as np
 import pytest
 
 from scriptforge.generation.grammar import (
@@ -26,7 +27,7 @@ def allowed_after(vocabulary: Vocabulary, ids: Iterable[int]) -> set[int]:
     for id_ in ids:
         assert not grammar.forbidden(position)[0, id_]
         position = grammar.advance(position, [id_])
-    return set((~grammar.forbidden(position)[0]).nonzero().flatten().tolist())
+    return set(np.flatnonzero(~grammar.forbidden(position)[0]).tolist())
 
 
 def varied(vocabulary: Vocabulary, count: int) -> list[int]:
