@@ -5,6 +5,7 @@
 # make check       check style, types and the order of the rooms
 # make bench       run the benchmarks; ONLY=training runs one, CORPORA=FOLDER names the real corpora
 # make docs        write the reference pages from the code
+# make site        build the documentation as a site, into build/site
 # make release-check  run the commands of the release's workflow here, up to publishing
 # make base        train the model that ships with the package, on American plays, in about 40 minutes
 # make clean       remove what can be made again
@@ -24,7 +25,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 GPU ?= $(wildcard $(VENV)/ready-with-gpu)
 READY := $(VENV)/ready$(if $(GPU),-with-gpu)
 
-.PHONY: demo test test-rest check bench docs release-check base clean
+.PHONY: demo test test-rest check bench docs site release-check base clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -49,6 +50,9 @@ bench: $(VENV)/ready-to-develop
 docs: $(VENV)/ready-to-develop
 	$(BIN)/python docs/making
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
+
+site: $(VENV)/ready-to-develop
+	$(BIN)/python docs/making/website.py
 
 release-check: $(VENV)/ready-to-develop
 	$(BIN)/python tests/release.py rehearse

@@ -33,7 +33,7 @@ SMOKE = (
     ("scriptforge-lm", "--version"),
     ("scriptforge", "corpora"),
     ("scriptforge", "prepare", "demo"),
-    ("scriptforge", "train", "demo", "--name", "smoke", "--epochs", "1", "--from", "none", "--cpu"),
+    ("scriptforge", "train", "demo", "--name", "smoke", "--minutes", "0.1", "--from", "none", "--cpu"),
     ("scriptforge", "generate", "smoke", "--lines", "8", "--seed", "1", "-o", "page.fountain"),
     ("scriptforge", "originality", "page.fountain", "--run", "smoke"),
 )

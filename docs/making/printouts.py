@@ -29,7 +29,8 @@ from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
 from scriptforge.workspace import RunFolder
 
-MEASURED = Path(__file__).parent.parent / "measured"
+ROOT = Path(__file__).resolve().parent.parent.parent
+MEASURED = ROOT / "docs" / "measured"
 RECORD = MEASURED / "first-hour"
 COURSE_GOAL = 3.5
 _PLACE = re.compile(r"(<!-- made: ([\w-]+) -->)(\n?).*?(<!-- end -->)", re.DOTALL)
@@ -53,6 +54,7 @@ def printouts(root: Path) -> dict[str, str]:
     """
     recorded: dict[str, str] = json.loads((RECORD / "printed.json").read_text("utf-8"))
     return {
+        "demo-page": _demo_page(),
         "prepare-transcript": _prepared_transcript(root),
         "demo-step": _demo_step(),
         "seinfeld-figures": _seinfeld_figures(),
@@ -65,6 +67,15 @@ def printouts(root: Path) -> dict[str, str]:
 
 def _block(text: str, language: str = "text") -> str:
     return f"```{language}\n{text.strip()}\n```"
+
+
+def _demo_page() -> str:
+    """The script that the README opens with."""
+    opening = re.search(
+        r"^```text\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert opening, "README.md shows no script"
+    return _block(opening[1])
 
 
 def _prepared_transcript(root: Path) -> str:

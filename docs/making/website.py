@@ -1,0 +1,115 @@
+"""Makes the site of these pages: stages them, has Zensical build them, and fails if a link or a page is lost.
+
+    python docs/making/website.py [FOLDER]
+
+FOLDER is `build` if left out; the site is in FOLDER/site. Zensical takes the pages as they are, so they stay
+plain Markdown, which the repository's page shows, too; its makers develop it in place of Material for MkDocs.
+
+Staged are the pages below docs/ and, as `about/`, those at the root of the repository. A link to what is no
+page leads to the repository that builds the site (`REPOSITORY_URL`); without one it becomes plain text.
+`SITE_URL` is where the site will be.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+ABOUT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PICTURES = (".svg", ".png")
+STYLE = "site.css"
+
+_CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\n)*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
+"""A relative link or picture: whether it is a picture, its text, the path, the anchor."""
+
+
+def main() -> None:
+    """Makes the site in the folder named."""
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "build"
+    stage(root, os.environ.get("REPOSITORY_URL", "").rstrip("/"), os.environ.get("SITE_URL", ""))
+    shutil.rmtree(root / "site", ignore_errors=True)
+    build = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    done = subprocess.run([*build, "--config-file", str(root / "zensical.toml")], check=False)
+    if done.returncode:
+        sys.exit("The site has not been built: a link leads nowhere, or Zensical failed, as it says above.")
+
+
+def stage(root: Path, repository: str, address: str) -> None:
+    """Writes the pages and the configuration from which Zensical builds.
+
+    Args:
+        root: where to; what was staged there before is deleted.
+        repository: the address of the repository; empty if it has none.
+        address: that of the site; empty if it is not known.
+    """
+    places = staged_places()
+    config = (REPOSITORY / "zensical.toml").read_text("utf-8")
+    if lost := set(places.values()) ^ set(pages_in(tomllib.loads(config)["project"]["nav"])):
+        sys.exit(f"In the navigation of zensical.toml and among the pages these differ: {sorted(lost)}")
+    shutil.rmtree(root / "pages", ignore_errors=True)
+    for source, place in places.items():
+        text = (REPOSITORY / source).read_text("utf-8")
+        if source == "CHANGELOG.md" and repository:
+            text = re.sub(
+                r"^## \[([\d.]+)\]", rf"## [\1]({repository}/tree/v\1/docs)", text, flags=re.MULTILINE
+            )
+        target = root / "pages" / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_linked(text, source, places, repository), encoding="utf-8")
+    for picture in sorted((REPOSITORY / "docs").rglob("*")):
+        if picture.suffix in PICTURES:
+            target = root / "pages" / picture.relative_to(REPOSITORY / "docs")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, target)
+    shutil.copy(REPOSITORY / "docs" / "making" / STYLE, root / "pages" / STYLE)
+    known = {"site_url": address, "repo_url": repository}
+    lines = "".join(f'{key} = "{value}"\n' for key, value in known.items() if value)
+    (root / "zensical.toml").write_text(config.replace("[project]\n", f"[project]\n{lines}", 1), "utf-8")
+
+
+def staged_places() -> dict[str, str]:
+    """Where each page of the repository is on the site, by its path in the repository."""
+    below = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "docs").rglob("*.md"))
+    return {name: f"about/{name}" for name in ABOUT} | {name: name.removeprefix("docs/") for name in below}
+
+
+def pages_in(navigation: list[Any]) -> Iterator[str]:
+    """The pages that a navigation lists, at any depth."""
+    for entry in navigation:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for inner in entry.values():
+                yield from pages_in(inner if isinstance(inner, list) else [inner])
+
+
+def _linked(text: str, source: str, places: dict[str, str], repository: str) -> str:
+    """A page with links as its place on the site needs them; code is left alone."""
+    here = Path(places[source]).parent
+
+    def target(link: re.Match[str]) -> str:
+        mark, words, path, anchor = link.groups(default="")
+        file = Path(os.path.normpath(Path(source).parent / path)).as_posix()
+        if file in places:
+            return f"{mark}[{words}]({_way(here, places[file])}{anchor})"
+        if file.startswith("docs/") and file.endswith(PICTURES):
+            return f"{mark}[{words}]({_way(here, file.removeprefix('docs/'))})"
+        return f"{mark}[{words}]({repository}/blob/HEAD/{file}{anchor})" if repository else words
+
+    parts = _CODE.split(text)
+    return "".join(part if part.startswith("```") else _LINK.sub(target, part) for part in parts)
+
+
+def _way(folder: Path, file: str) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()
+
+
+if __name__ == "__main__":
+    main()
