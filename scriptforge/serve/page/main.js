@@ -146,7 +146,7 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
       room.edit(become(room.document, editor.element, KINDS[Number(event.code.at(-1)) - 1]));
     } },
     { group: write, keys: ["Mod+Z"], label: "Undo, whatever it was", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
-    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
+    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
     { group: model, keys: ["Mod+Enter"], label: "Write on; takes what is grey, and goes on", when: isFree, run: () => void suggestions.goOn() },
     { group: model, keys: ["Tab", "ArrowRight"], label: "Take the grey words", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
     { group: model, keys: ["ArrowDown"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
@@ -210,10 +210,9 @@ function follow({ room, editor, suggestions }) {
   const showKind = () => editor.element && (byId("kind").value = editor.element.kind);
   const showDock = () => {
     const isWriting = Boolean(suggestions.writing), isShown = suggestions.isShown;
-    byId("dock").classList.toggle("answering", isShown);
     byId("stop").hidden = !isWriting;
     byId("take").hidden = byId("another").hidden = byId("drop").hidden = !isShown;
-    byId("go-on").hidden = byId("three-takes").hidden = byId("try-again").hidden = isShown || isWriting;
+    byId("go-on").hidden = byId("three-takes").hidden = byId("try-again").hidden = isShown || isWriting || suggestions.takesOpen;
   };
   const showSteps = () => {
     byId("undo").disabled = !room.history.past.length;

@@ -75,8 +75,8 @@ export class Suggestions {
     this.attempts.push(attempt);
     this.shown = this.attempts.length - 1;
     const writing = this.writing = new AbortController();
-    room.emit("writing", true);
     if (count > 1) this.#openTakes();
+    room.emit("writing", true);
     this.#draw();
     try {
       await this.engine.suggest(this.#request(count), (line) => this.#take(attempt, line), writing.signal);
@@ -136,7 +136,8 @@ export class Suggestions {
       return this.dismiss();
     }
     this.#draw();
-    if (attempt.length > 1) this.say(`${words.length} takes. ${words.map((each, place) => `${place + 1}: ${each}`).join(" ")}`);
+    this.room.emit("shown");
+    if (attempt.length > 1) this.say(`${words.length} takes. ${words.map((each, place) => `${place + 1}: ${each}`).join(" ")}`, false, true);
     else this.say(`${words[0]} Tab takes it, arrow down writes another.`, false, true);
   }
 

@@ -8,6 +8,7 @@ import { idsOf, suggest } from "./writer.js";
 const READ = 40, STEP = 25; // elements before the caret that are read, and by how many the first of them moves
 const MOMENT = 20;          // milliseconds of work between two looks at the mail
 const KEPT = 64;            // tokens between two states that are kept
+const SEEDS = 1e6;          // to draw from where the writer names none
 
 let loading;
 const running = new Map();  // by the request: what writes its takes
@@ -39,7 +40,7 @@ async function write(loaded, { request, count, elements, seed, ...wish }) {
   const heard = modelElements(elements.slice(Math.max(0, Math.floor((elements.length - READ) / STEP) * STEP)));
   const ids = idsOf(space, vocabulary, heard, wish.source);
   const model = reading(loaded, ids);
-  const first = seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+  const first = seed ?? crypto.getRandomValues(new Uint32Array(1))[0] % SEEDS;
   const takes = Array.from({ length: count }, (_, n) => {
     const own = { ...wish, seed: (first + n) >>> 0 };
     return { n, lines: suggest(space, vocabulary, { model: model.fork(), ids }, own) };
