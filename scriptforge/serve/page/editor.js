@@ -1,7 +1,7 @@
 // The page of script: one editable region with a paragraph for each element. Every key changes the document first, and
 // then only the paragraphs that the change touches; what an input method composes is read back from the screen.
 
-import { placeOf } from "./document.js";
+import { newId, placeOf } from "./document.js";
 import { placeAt, pointOf, rangeOf, selected, textOf } from "./caret.js";
 import { elementsOf, fountain } from "./screenplay.js";
 import { endOf, enter, insert, joinBack, joinNext, write } from "./typing.js";
@@ -277,7 +277,7 @@ export class Editor {
 
   /** Puts elements in place of a range, under new names. */
   insert(elements, range = this.range) {
-    const named = elements.map((element) => ({ ...element, id: crypto.randomUUID(), origin: element.origin ?? null }));
+    const named = elements.map((element) => ({ ...element, id: newId(), origin: element.origin ?? null }));
     return this.room.edit(insert(this.room.document, range, named));
   }
 }

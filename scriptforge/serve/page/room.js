@@ -31,7 +31,7 @@ export class Room {
 
   /** Shows another draft. */
   open({ id, title, run, elements, branches, settings }) {
-    this.draft = { id, title, run };
+    this.draft = { id, title, run: run || this.about.default_run };
     this.document = { elements: elements.length ? elements : [newElement("action")], branches: branches ?? [] };
     this.history = emptyHistory();
     this.settings = { ...SETTINGS, ...settings };

@@ -19,13 +19,23 @@ export function speechParts(text) {
     if (part) parts.push({ kind, text: part });
     start = end;
   };
-  const closes = text.split("(").length === text.split(")").length;
-  for (let place = 0; closes && place < text.length; place++) {
+  const end = isBalanced(text) ? text.length : 0;
+  for (let place = 0; place < end; place++) {
     if (text[place] === "(" && depth++ === 0) cut(place, "dialogue");
     else if (text[place] === ")" && depth > 0 && --depth === 0) cut(place + 1, "parenthetical");
   }
   cut(text.length, "dialogue");
   return parts;
+}
+
+/** Whether each bracket of a text has its other one. */
+function isBalanced(text) {
+  let depth = 0;
+  for (const letter of text) {
+    if (letter === "(") depth += 1;
+    else if (letter === ")" && --depth < 0) return false;
+  }
+  return depth === 0;
 }
 
 /** Elements of the page for one of a model, {kind, speaker, text}. */

@@ -1,0 +1,55 @@
+// Evaluated in a page of the site. Random changes: each is taken back by its inverse; what two wrote at once is all there
+// afterwards. And texts: what is pasted is understood, and Fountain read back.
+async () => {
+  const { apply, merged, rebased, recorded, emptyHistory, undone } = await import("/document.js");
+  const { elementsOf, fountain, speechParts, modelElements } = await import("/screenplay.js");
+  const failures = [];
+  const check = (isTrue, what) => isTrue || failures.push(what);
+  let state = 7;
+  const roll = (most) => (state = (state * 48271) % 2147483647) % most;
+  const ids = ["a", "b", "c", "d", "e"];
+  const element = (id, text) => ({ id, kind: "action", text, origin: null });
+  const edit = (who) => {
+    const id = ids[roll(5)], after = [null, ...ids][roll(6)];
+    return roll(3) ? { put: element(id, `${who}${roll(1000)}`), after: after === id ? null : after } : { remove: id };
+  };
+  const change = (who, step) => ({ change: `${who}${step}`, edits: Array.from({ length: 1 + roll(3) }, () => edit(who)) });
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  for (let round = 0; round < 400; round++) {
+    const start = { elements: ids.map((id) => element(id, `old ${id}`)), branches: [] };
+    const ours = [change("our", 1), change("our", 2)], theirs = [change("their", 1)];
+    let ahead = start;
+    for (const each of ours) {
+      const { document, inverse } = apply(ahead, each);
+      check(same(apply(document, inverse).document, ahead), `not taken back: ${JSON.stringify([ahead, each])}`);
+      ahead = document;
+    }
+    const both = merged(...ours);
+    check(same(apply(start, both).document, ahead), `not one change: ${JSON.stringify(ours)}`);
+    const server = apply(start, theirs[0]).document, followed = rebased(ours, theirs).changes;
+    const end = followed.reduce((script, each) => apply(script, each).document, server);
+    const written = server.elements.filter(({ text }) => text.startsWith("their")).map(({ text }) => text);
+    const kept = end.elements.map(({ text }) => text);
+    check(written.every((text) => kept.includes(text)), `theirs are gone: ${JSON.stringify([ours, theirs])}`);
+    const mine = ahead.elements.filter(({ text }) => text.startsWith("our")).map(({ text }) => text);
+    check(mine.every((text) => kept.includes(text)), `ours are gone: ${JSON.stringify([ours, theirs])}`);
+  }
+  let history = emptyHistory();
+  for (const time of [0, 500, 900, 5000]) {
+    const step = { change: { edits: [{ put: element("a", `t${time}`), after: null }] }, inverse: { edits: [] } };
+    history = recorded(history, { ...step, tag: "type a", time });
+  }
+  check(history.past.length === 2, "typing is one step until there is a pause");
+  check(undone(emptyHistory()) === undefined, "there is nothing to take back");
+  const spoken = speechParts("(low) Go. (to Bo) Now (or never)");
+  check(same(spoken.map(({ text }) => text), ["(low)", "Go.", "(to Bo)", "Now", "(or never)"]), "speeches are cut");
+  check(speechParts("a ) smile :(").length === 1, "what does not close is words");
+  const script = elementsOf("INT. ROOM - DAY\n\nHe waits.\n\nBO\n(low)\nGo.\nNow.\n\nmrs ash: (up) No.\n\nCUT TO:");
+  const kinds = "heading action character parenthetical dialogue character parenthetical dialogue transition";
+  check(script.map(({ kind }) => kind).join(" ") === kinds, "pasted text is understood");
+  const again = elementsOf(fountain("A play", script));
+  const plain = (elements) => elements.map(({ kind, text }) => [kind, text]);
+  check(same(plain(again), plain(script)), "Fountain is read back");
+  check(modelElements(script)[2].text === "(low) Go. Now.", "a speech is one to the model");
+  return failures;
+}

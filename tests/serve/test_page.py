@@ -1,0 +1,357 @@
+"""The page in a real browser, with keys and files, as whoever writes there has it."""
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+from support.browser import Desk, Site, chromium, needs_chromium
+from support.room import ServedRoom, put, served
+from support.tiny import SPEAKERS
+
+from scriptforge.run.run import Run
+from scriptforge.screenplay.formats import read
+from scriptforge.workspace import RunFolder
+
+PAGE = Path(str(files("scriptforge") / "serve" / "page"))
+AXE = Path(str(files("axe_playwright_python") / "axe.min.js"))
+MODULES = Path(__file__).with_name("page_modules.js")
+FOUNTAIN = (
+    "Title: Gulls\n\nINT. BOATHOUSE - DAWN\n\nThe tide is out.\n\nELAINE\n(low)\nSomebody took the oars.\n"
+)
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(browser: Browser, room: ServedRoom) -> Iterator[Desk]:
+    """A page of the shared room, on a draft of its own."""
+    yield from _desks(browser, linked(room))
+
+
+def _desks(browser: Browser, link: str) -> Iterator[Desk]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    desk = Desk(context.new_page(), link)
+    yield desk
+    context.close()
+    assert not desk.problems
+
+
+def linked(room: ServedRoom, *texts: str) -> str:
+    """The link to a new draft."""
+    return f"{room.base}?draft={room.draft(*texts, run='harbour')['id']}#token={room.token}"
+
+
+def dropped(desk: Desk, name: str, text: str) -> None:
+    """Drop a file onto the page."""
+    desk.ask(
+        """([name, text]) => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([text], name));
+          const happens = { dataTransfer, bubbles: true, cancelable: true };
+          document.body.dispatchEvent(new DragEvent("drop", happens));
+        }""",
+        [name, text],
+    )
+
+
+def write_a_speech(desk: Desk) -> None:
+    desk.type("int. harbour - night")
+    desk.press("Enter")
+    desk.type("Fog.")
+    desk.press("Enter", "Tab")
+    desk.type("el")
+    assert desk.grey() == ["AINE"]
+    desk.press("Enter")
+    desk.type("Who is there?")
+
+
+SPEECH = [
+    ("heading", "int. harbour - night"),
+    ("action", "Fog."),
+    ("character", "elAINE"),
+    ("dialogue", "Who is there?"),
+]
+
+
+def test_a_model_in_the_browser_writes_along_and_all_is_there_tomorrow(
+    browser: Browser, tiny_run: RunFolder, tmp_path: Path
+) -> None:
+    site = Site(tmp_path)
+    site.show(Run(tiny_run))
+    try:
+        for desk in _desks(browser, site.link):
+            write_a_speech(desk)
+            assert desk.lines() == SPEECH
+            desk.press("Control+Enter")
+            desk.answered()
+            assert desk.grey() and desk.lines() == SPEECH
+            desk.press("Tab")
+            written = desk.lines()
+            assert written[:4] == SPEECH and len(written) > 4 and not desk.grey()
+            desk.press("Control+z")
+            assert desk.lines() == SPEECH
+            desk.press("Control+Shift+z")
+            assert desk.lines() == written
+            desk.saved()
+            desk.page.reload()
+            desk.settle()
+            assert desk.lines() == written
+    finally:
+        site.stop()
+
+
+def test_the_page_is_small_and_has_nothing_inline_and_nothing_from_elsewhere() -> None:
+    sources = {path.name: path.read_bytes() for path in PAGE.iterdir()}
+    assert sum(len(gzip.compress(data)) for data in sources.values()) <= 120_000
+    html = sources["index.html"].decode()
+    assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?![^>]* src=)", html)
+    for name, data in sources.items():
+        text = data.decode().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?:|innerHTML|insertAdjacentHTML|document\.write|\beval\(", text), name
+
+
+def test_changes_can_be_taken_back_and_nobody_is_written_over(browser: Browser, tmp_path: Path) -> None:
+    site = Site(PAGE)
+    page = browser.new_page()
+    try:
+        page.goto(f"{site.link}icon.svg")
+        failures = page.evaluate(MODULES.read_text(encoding="utf-8"))
+    finally:
+        page.close()
+        site.stop()
+    assert failures == []
+
+
+@pytest.mark.slow
+def test_suggestions_are_taken_changed_and_dropped(desk: Desk) -> None:
+    write_a_speech(desk)
+    desk.press("Alt+2")
+    desk.answered()
+    first = desk.grey()
+    assert desk.ask("document.querySelector('#script .ghost.character').textContent") == SPEAKERS[1]
+    desk.press("ArrowDown")
+    desk.answered()
+    desk.press("ArrowUp")
+    assert desk.grey() == first
+    desk.press("Escape")
+    assert not desk.grey() and desk.lines() == SPEECH
+    desk.press("Control+Shift+Enter")
+    desk.until("document.querySelectorAll('.take').length === 3 && !document.querySelector('.take.coming')")
+    takes = desk.ask("[...document.querySelectorAll('.take')].map(take => take.textContent)")
+    desk.press("2")
+    assert "".join(text for _, text in desk.lines()[4:]) == takes[1]
+    origins = desk.ask("[...document.querySelectorAll('#script p')].map(p => p.dataset.origin ?? '')")
+    assert origins[:4] == [""] * 4 and all(origin.startswith("harbour") for origin in origins[4:])
+    desk.type(" Indeed.")
+    desk.until("document.querySelector('#script p:last-child').dataset.origin.endsWith('edited')")
+
+
+@pytest.mark.slow
+def test_what_follows_is_kept_as_a_branch_and_comes_back(desk: Desk) -> None:
+    write_a_speech(desk)
+    desk.press("Enter", "Tab")
+    desk.type("Bo")
+    desk.press("Enter")
+    desk.type("Nobody.")
+    before = desk.lines()
+    desk.press("ArrowUp", "ArrowUp", "End", "Alt+Enter")
+    desk.answered()
+    assert [text for _, text in desk.lines()] == [text for _, text in before[:3]]
+    desk.press("Tab")
+    instead = desk.lines()
+    assert instead[:3] == before[:3] and instead != before
+    desk.until("document.querySelectorAll('#branches li').length === 1")
+    desk.page.click("#branches [data-act=back]")
+    assert desk.lines() == before
+    desk.press("Control+z")
+    assert desk.lines() == instead
+    desk.saved()
+    desk.page.reload()
+    desk.settle()
+    assert desk.lines() == instead
+    desk.until("document.querySelectorAll('#branches li').length === 1")
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_loses_nothing(browser: Browser, workspace: Path) -> None:
+    first = ServedRoom(workspace, "harbour", "--port", "0")
+    for desk in _desks(browser, first.link):
+        desk.type("Before the storm.")
+        desk.saved()
+        desk.type(" And then")
+        first.kill()
+        desk.press("Enter")
+        desk.type("in the dark.")
+        desk.saved("local")
+        assert "does not answer" in desk.text("saved")
+        desk.press("Enter")
+        desk.page.evaluate("dispatchEvent(new Event('pagehide'))")
+        with served(workspace, "harbour", "--port", str(first.port)) as second:
+            desk.saved()
+            (draft,) = second.client.get("api/drafts").json()
+            assert second.texts(draft["id"]) == ["Before the storm. And then", "in the dark.", ""]
+            desk.page.reload()
+            desk.settle()
+            assert [text for _, text in desk.lines()] == ["Before the storm. And then", "in the dark.", ""]
+
+
+@pytest.mark.slow
+def test_words_that_were_not_sent_outlive_the_page(browser: Browser, workspace: Path) -> None:
+    first = ServedRoom(workspace, "harbour", "--port", "0")
+    context = browser.new_context()
+    desk = Desk(context.new_page(), first.link)
+    desk.type("Kept.")
+    desk.saved()
+    first.kill()
+    desk.type(" And this, too.")
+    desk.saved("local")
+    desk.page.close()
+    with served(workspace, "harbour", "--port", str(first.port)) as second:
+        later = Desk(context.new_page(), second.base)
+        later.saved()
+        assert later.lines() == [("action", "Kept. And this, too.")]
+        (draft,) = second.client.get("api/drafts").json()
+        assert second.texts(draft["id"]) == ["Kept. And this, too."]
+    context.close()
+
+
+@pytest.mark.slow
+def test_a_file_comes_in_and_goes_out(desk: Desk, tmp_path: Path) -> None:
+    dropped(desk, "gulls.fountain", FOUNTAIN)
+    desk.until("document.querySelectorAll('#script p').length === 5")
+    kinds = ["heading", "action", "character", "parenthetical", "dialogue"]
+    assert [kind for kind, _ in desk.lines()] == kinds
+    for suffix, form in (("fountain", "fountain"), ("fdx", "fdx")):
+        desk.press("Alt+e")
+        with desk.page.expect_download() as download:
+            desk.page.click(f"#export-menu [data-format={suffix}]")
+        path = tmp_path / f"out.{suffix}"
+        download.value.save_as(path)
+        elements = list(read(path.read_text(encoding="utf-8").splitlines(), form))
+        assert [(each.kind, each.text) for each in elements][-1] == (
+            "dialogue",
+            "(low) Somebody took the oars.",
+        )
+        assert [each.kind for each in elements] == ["heading", "action", "dialogue"]
+    desk.ask("document.getElementById('script').focus()")
+    desk.press("Control+z")
+    assert desk.lines() == [("action", "")]
+
+
+@pytest.mark.slow
+def test_two_tabs_see_each_other_and_neither_loses_a_word(browser: Browser, room: ServedRoom) -> None:
+    context = browser.new_context()
+    link = linked(room, "One.", "Two.")
+    draft = link.partition("draft=")[2].partition("#")[0]
+    left, right = Desk(context.new_page(), link), Desk(context.new_page(), link)
+    left.page.bring_to_front()
+    left.press("Control+End")
+    left.type(" And a half.")
+    left.saved()
+    right.until("document.querySelector('#script p:last-child').textContent === 'Two. And a half.'")
+    left.press("Enter")
+    left.type("Three.")
+    left.saved()
+    right.until("document.querySelectorAll('#script p').length === 3")
+    revision = room.client.get(f"api/drafts/{draft}").json()["revision"]
+    right.page.route("**/changes", lambda route: route.abort())
+    right.page.bring_to_front()
+    right.press("Control+Home", "End")
+    right.type(" Mine.")
+    right.saved("local")
+    assert room.change(draft, revision, "theirs", put("0", "One. Theirs.", after=None)).status_code == 200
+    right.page.unroute("**/changes")
+    right.page.evaluate("dispatchEvent(new Event('online'))")
+    for desk in (left, right):
+        desk.until("document.querySelectorAll('#script p').length === 4")
+        texts = ["One. Theirs.", "One. Mine.", "Two. And a half.", "Three."]
+        assert [text for _, text in desk.lines()] == texts
+    assert room.texts(draft) == texts
+    assert not left.problems + right.problems
+    context.close()
+
+
+@pytest.mark.slow
+def test_everything_is_reached_by_keys(desk: Desk) -> None:
+    write_a_speech(desk)
+    focused: Callable[[], str] = lambda: desk.ask("document.activeElement.id")  # noqa: E731
+    desk.press("F6")
+    assert focused() == "go-on"
+    desk.press("Shift+F6")
+    assert focused() == "script"
+    desk.press("F1")
+    assert desk.ask("document.getElementById('keys').open")
+    assert "Who speaks next" in desk.text("key-list")
+    desk.press("Escape")
+    desk.press("Control+f")
+    desk.type("there")
+    desk.until("document.getElementById('find-count').textContent === '1 of 1'")
+    desk.press("Tab", "Tab", "Tab")
+    desk.type("here")
+    desk.press("Tab", "Tab", "Enter")
+    desk.until("document.querySelector('#script p:last-child').textContent === 'Who is here?'")
+    desk.press("Escape")
+    assert focused() == "script"
+    desk.press("Control+6")
+    assert desk.lines()[-1][0] == "transition"
+    desk.press("Control+z", "Control+z")
+    assert desk.lines() == SPEECH
+    desk.press("Alt+p")
+    assert focused() == "run"
+    desk.press("F6", "F6")
+    desk.press("Alt+w")
+    assert desk.ask("document.body.classList.contains('authors')")
+    desk.press("Alt+d")
+    desk.until("document.querySelectorAll('#drafts .open').length > 0")
+    desk.page.focus("#new-draft")
+    desk.press("Enter")
+    desk.until("document.querySelectorAll('#script p').length === 1")
+    assert desk.lines() == [("action", "")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_out(browser: Browser, room: ServedRoom, scheme: str) -> None:
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
+    desk = Desk(context.new_page(), linked(room))
+    write_a_speech(desk)
+    desk.press("Control+Enter")
+    desk.answered()
+    desk.page.evaluate(AXE.read_text(encoding="utf-8"))
+
+    def found() -> list[str]:
+        results = desk.ask("axe.run({ resultTypes: ['violations'] })")
+        serious = [each for each in results["violations"] if each["impact"] in ("serious", "critical")]
+        return [json.dumps([each["id"], [node["html"] for node in each["nodes"]]]) for each in serious]
+
+    assert not found()
+    desk.press("Tab", "Control+Shift+Enter")
+    desk.until("document.querySelectorAll('.take').length === 3 && !document.querySelector('.take.coming')")
+    assert not found()
+    desk.press("Escape", "Alt+p", "Alt+w", "Control+f")
+    assert not found()
+    for key in ("F1", "Alt+d"):
+        desk.press(key)
+        assert not found()
+        desk.press("Escape")
+    context.close()
+
+
+@pytest.mark.slow
+def test_a_browser_without_javascript_is_told_what_is_missing(browser: Browser, room: ServedRoom) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(room.base)
+    assert "needs JavaScript" in page.inner_text("body")
+    context.close()
