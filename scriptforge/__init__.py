@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from scriptforge.api import Model as Model
     from scriptforge.api import evaluate as evaluate
+    from scriptforge.api import export as export
     from scriptforge.api import generate as generate
     from scriptforge.api import load as load
     from scriptforge.api import originality as originality
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from scriptforge.generation.files import save as save
     from scriptforge.options import ConvertOptions as ConvertOptions
     from scriptforge.options import EvaluateOptions as EvaluateOptions
+    from scriptforge.options import ExportOptions as ExportOptions
     from scriptforge.options import GenerateOptions as GenerateOptions
     from scriptforge.options import PrepareOptions as PrepareOptions
     from scriptforge.options import PushOptions as PushOptions
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _VERBS = (
     "evaluate",
+    "export",
     "generate",
     "load",
     "originality",
@@ -57,6 +60,7 @@ _VERBS = (
 _OPTIONS = (
     "ConvertOptions",
     "EvaluateOptions",
+    "ExportOptions",
     "GenerateOptions",
     "PrepareOptions",
     "PushOptions",

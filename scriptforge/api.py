@@ -14,16 +14,16 @@ variable or warning filter. Long work shows a bar in a notebook and is quiet els
 that.
 """
 
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from scriptforge.net.client import progress_bars
 from scriptforge.options import (
     Device,
     EvaluateOptions,
+    ExportOptions,
     GenerateOptions,
     PrepareOptions,
     PushOptions,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
     from scriptforge.dataset import Dataset
     from scriptforge.evaluation import EvaluationReport
+    from scriptforge.exporting import Exported
     from scriptforge.generation.generate import GeneratedText, Session
     from scriptforge.hub.push import PushResult
     from scriptforge.net.client import ProgressCallback
@@ -124,7 +125,7 @@ def load(
     from scriptforge.run.run import Run
 
     found = Workspace.find(workspace)
-    with _bars(progress) as on_progress:
+    with progress_bars(progress) as on_progress:
         folder, _ = find_run(found, str(name) if name is not None else None, on_progress=on_progress)
     return Model(Run(folder), found)
 
@@ -158,7 +159,7 @@ def prepare(
     from scriptforge.corpus.prepare import prepare as prepare_corpora
 
     several = [corpora] if isinstance(corpora, str | Path) else corpora
-    with _bars(progress) as on_progress:
+    with progress_bars(progress) as on_progress:
         return prepare_corpora(
             [str(corpus) for corpus in several],
             with_fields(options or PrepareOptions(), fields),
@@ -198,7 +199,7 @@ def train(
     from scriptforge.tracking.train import train as train_run
 
     found = Workspace.find(workspace)
-    with _bars(progress) as on_progress:
+    with progress_bars(progress) as on_progress:
         events = train_run(
             dataset if isinstance(dataset, Dataset) else Dataset(found.dataset(dataset)),
             with_fields(options or TrainOptions(), fields),
@@ -237,7 +238,7 @@ def resume(
 
     found = Workspace.find(workspace)
     options = TrainOptions(epochs=epochs, minutes=minutes, device=device)
-    with _bars(progress) as on_progress:
+    with progress_bars(progress) as on_progress:
         events = resume_run(found, str(run) if run is not None else None, options)
         return _trained(events, found, on_progress)
 
@@ -359,6 +360,31 @@ def push(
     return push_run(opened.workspace, opened.run, with_fields(options or PushOptions(), fields))
 
 
+def export(
+    model: ModelOrName = None,
+    options: ExportOptions | None = None,
+    *,
+    workspace: str | Path | None = None,
+    **fields: Any,
+) -> "list[Exported]":
+    """Write a model for other programs, each in a folder of its own, checked against the model itself.
+
+    Args:
+        model: what is exported; None is the latest run.
+        options: for which programs, and where.
+        workspace: where the run of a named model is.
+        fields: fields of `ExportOptions` to change.
+
+    Raises:
+        UsageError: a folder holds something, or what is needed is not installed.
+        ExportError: the model cannot be had in that form.
+    """
+    from scriptforge.exporting import export as export_run
+
+    chosen = with_fields(options, fields) if options else ExportOptions(**fields)
+    return export_run(_model(model, workspace).run, chosen)
+
+
 def pull(
     repository: str,
     revision: str | None = None,
@@ -382,33 +408,9 @@ def pull(
     from scriptforge.run.run import Run
 
     found = Workspace.find(workspace)
-    with _bars(progress) as on_progress:
+    with progress_bars(progress) as on_progress:
         result = pull_run(found, repository, revision, on_progress=on_progress)
     return Model(Run(result.folder), found)
-
-
-@contextmanager
-def _bars(progress: bool | None) -> "Iterator[ProgressCallback]":
-    """Yield a callback that shows a bar for each task, or one that shows nothing."""
-    from scriptforge.net.client import no_progress
-
-    if not ("ipykernel" in sys.modules if progress is None else progress):
-        yield no_progress
-        return
-    from tqdm.auto import tqdm
-
-    bars: dict[str, Any] = {}
-
-    def show(what: str, done: int, total: int | None) -> None:
-        if what not in bars:
-            bars[what] = tqdm(desc=what, total=total, leave=False)
-        bars[what].update(done - bars[what].n)
-
-    try:
-        yield show
-    finally:
-        for bar in bars.values():
-            bar.close()
 
 
 def _model(model: ModelOrName, workspace: str | Path | None) -> Model:

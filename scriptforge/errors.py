@@ -9,6 +9,7 @@
         ├── RunError                         a run folder, its weights or checkpoints
         ├── StudyError                       a search for better settings, or its storage
         ├── HubError                         a model on the Hub, or the connection to it
+        ├── ExportError                      a model for other programs
         └── TrainingError                    training itself: NaN, memory, too little text
 
 Domain code raises these and never prints or exits; `scriptforge.cli` turns one into two lines on
@@ -63,6 +64,10 @@ class StudyError(ScriptforgeError):
 
 class HubError(ScriptforgeError):
     """A model on the Hub cannot be downloaded, sent or trusted."""
+
+
+class ExportError(ScriptforgeError):
+    """A model cannot be had in the form that another program reads."""
 
 
 class TrainingError(ScriptforgeError):

@@ -425,3 +425,23 @@ class PushOptions:
     revision: str | None = None
     message: str | None = None
     space: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """For which other programs a run is written.
+
+    Attributes:
+        onnx: the folder to make for ONNX Runtime; None leaves it out.
+        force: whether to replace an earlier export.
+
+    Raises:
+        UsageError: nothing is asked for.
+    """
+
+    onnx: Path | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.onnx is None:
+            raise UsageError("Nothing says what to export to.", "Name a folder: --onnx FOLDER")

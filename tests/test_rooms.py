@@ -5,8 +5,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NEEDS_TORCH = {
-    "api", "classroom", "doctor", "evaluation", "generation", "hub", "models", "run", "serve", "tracking",
-    "training", "tuning",
+    "api", "classroom", "doctor", "evaluation", "exporting", "generation", "hub", "models", "run", "serve",
+    "tracking", "training", "tuning",
 }  # fmt: skip
 COMMAND_LINE = {"__main__", "cli"}
 

@@ -45,6 +45,7 @@ COMMANDS = {
     "Share": {
         "push": "Share a run on the Hugging Face Hub, with a model card.",
         "pull": "Download a model from the Hugging Face Hub, verified before it becomes a run.",
+        "export": "Write a run for other programs, checked against the run itself.",
     },
     "Look around": {
         "evaluate": "Measure a run's loss on held-out text, in nats per token and per character.",

@@ -5,18 +5,17 @@ grammar as tables. The JavaScript of the writing room, in `serve/page`, reads bo
 elsewhere, so the page works on any static server.
 """
 
-import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError
-from scriptforge.generation.grammar import Boundary, GrammarState, build_rules
+from scriptforge.generation.grammar import Boundary
+from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.hub.model_card import summary
 from scriptforge.inference import config_from_json
@@ -66,9 +65,9 @@ def space_document(run: Run, repository: str) -> dict[str, Any]:
         "plausible": PLAUSIBLE,
         **_layout(vocabulary),
         **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
-        "grammar": _grammar(vocabulary),
+        "grammar": grammar_tables(vocabulary),
         "words": _words(vocabulary),
-        "continuing": _encoded(np.packbits(Boundary.WORD.excluded(vocabulary))),
+        "continuing": packed(np.packbits(Boundary.WORD.excluded(vocabulary))),
     }
 
 
@@ -121,20 +120,6 @@ def _script_pattern(part: Mapping[str, Any]) -> str:
     return str(part["pattern"]["Regex"]).replace(r"\A", "^").replace(r"\z", "$")
 
 
-def _grammar(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the tables of the grammar: a bit for each place and token, and the place that comes after."""
-    rules = build_rules(vocabulary)
-    steps_PV = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).astype("<i2")
-    return {
-        "start": int(GrammarState.OPENING),
-        "limits": rules.limits,
-        "run_limits": rules.run_limits,
-        "allowed": _encoded(np.packbits(rules.allowed_PV)),
-        "closing": _encoded(np.packbits(rules.allowed_PV & rules.closing_PV)),
-        "next": _encoded(steps_PV),
-    }
-
-
 def _words(vocabulary: Vocabulary) -> dict[str, str] | None:
     """Return the spellings of all words and the unusual characters; None where they are not known."""
     lexicon = vocabulary.lexicon
@@ -144,10 +129,6 @@ def _words(vocabulary: Vocabulary) -> dict[str, str] | None:
         "spellings": b"\n".join(lexicon.spellings).decode(),
         "characters": "".join(sorted(lexicon.characters)),
     }
-
-
-def _encoded(numbers: NDArray[Any]) -> str:
-    return base64.b64encode(numbers.tobytes()).decode()
 
 
 def _card(repository: str) -> str:

@@ -7,6 +7,7 @@ block, so that a program that uses the client itself finds it as it was.
 import hashlib
 import math
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -127,6 +128,32 @@ def is_as_promised(path: Path, sibling: "RepoSibling") -> bool:
 
 def no_progress(what: str, done: int, total: int | None) -> None:
     """Ignore progress: the callback for callers who do not want any."""
+
+
+@contextmanager
+def progress_bars(is_shown: bool | None) -> Iterator[ProgressCallback]:
+    """Yield a callback that shows a bar for each task, or one that shows nothing.
+
+    Args:
+        is_shown: which of both; None shows bars in a notebook.
+    """
+    if not ("ipykernel" in sys.modules if is_shown is None else is_shown):
+        yield no_progress
+        return
+    from tqdm.auto import tqdm
+
+    bars: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int | None) -> None:
+        if what not in bars:
+            bars[what] = tqdm(desc=what, total=total, leave=False)
+        bars[what].update(done - bars[what].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()
 
 
 @contextmanager

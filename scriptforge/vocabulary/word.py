@@ -68,8 +68,14 @@ _MISSING_SPACE = "|".join(
     )
 )
 
-# In decoding, spaces stand between all tokens: those that the habit of a mark or a sign takes away.
-_NO_SPACE = rf" (?=[{_CLOSING}]|{_BREAK})|(?<=[{_OPENING}]|{_BREAK}) | ?{JOIN} ?"
+SPACING: tuple[tuple[str, str], ...] = (
+    (rf" (?=[{_CLOSING}]|{_BREAK})|(?<=[{_OPENING}]|{_BREAK}) | ?{JOIN} ?", ""),
+    (f" ?{SPACE} ?", " "),
+)
+"""What makes a text of tokens with a space between all of them: patterns, and what takes their place.
+
+First go the spaces that the habit of a mark or a sign takes away.
+"""
 
 # Spaces that no rule above takes for more or less than a space: one alone, where both sides want one.
 _SEAM = re.compile(rf" (?<=[^\s{_OPENING}] )(?=[^\s{_CLOSING}])")
@@ -102,8 +108,7 @@ def untrained(*, lower: bool) -> Tokenizer:
         [
             decoders.WordPiece(prefix=JOIN, cleanup=False),
             decoders.Fuse(),
-            decoders.Replace(Regex(_NO_SPACE), ""),
-            decoders.Replace(Regex(f" ?{SPACE} ?"), " "),
+            *(decoders.Replace(Regex(pattern), text) for pattern, text in SPACING),
         ]
     )
     return tokenizer

@@ -1,0 +1,78 @@
+"""Whether an exported model says what the model itself does, step by step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scriptforge.errors import ExportError
+from scriptforge.run.run import Run
+
+STEPS = 1000
+"""How many tokens both read."""
+TOLERANCE = 1e-4
+"""By how much a score of an exact copy may differ."""
+
+_MOST_LAYOUT = 200
+
+Reader: TypeAlias = Callable[[int], NDArray[np.float32]]
+"""Reads the next token of a text, and returns the scores of all tokens after it, (V,)."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an exported model is from the model.
+
+    Attributes:
+        steps: how many tokens both read.
+        largest: the largest difference of two scores.
+        nats: by how much worse it expected the text on average, in nats per token.
+    """
+
+    steps: int
+    largest: float
+    nats: float
+
+
+@torch.inference_mode()
+def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
+    """Let a model and its copy read the same text, which the model makes up as it goes.
+
+    Every layout token comes at the beginning, so that all that a model can be told of speakers is tried.
+
+    Args:
+        run: whose model.
+        read: reads with the copy.
+        is_exact: whether the copy computes in fp32.
+
+    Raises:
+        ExportError: it should be exact, and differs by more than `TOLERANCE`.
+    """
+    rng = np.random.default_rng(0)
+    state = run.model.initial_state(1)
+    given = range(min(run.vocabulary.layout_size, _MOST_LAYOUT))
+    id_, largest, nats = run.vocabulary.end, 0.0, 0.0
+    for step in range(STEPS):
+        logits_11V, state = run.model(torch.tensor([[id_]]), state)
+        own_V, other_V = logits_11V[0, 0].numpy().astype(np.float64), read(id_).astype(np.float64)
+        largest = max(largest, float(np.abs(own_V - other_V).max()))
+        own_V, other_V = _log_probabilities(own_V), _log_probabilities(other_V)
+        drawn = int((own_V + rng.gumbel(size=len(own_V))).argmax())
+        id_ = given[step] if step < len(given) else drawn
+        nats += (own_V[drawn] - other_V[drawn]) / STEPS
+    if is_exact and not largest <= TOLERANCE:
+        raise ExportError(
+            f"The exported model differs from run “{run.folder.name}” by {largest:.1e} after {STEPS} tokens.",
+            "Nothing was written. Update what computes it (onnxruntime, transformers), and report it if that"
+            " does not help.",
+        )
+    return Parity(STEPS, largest, float(nats))
+
+
+def _log_probabilities(scores_V: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted_V = scores_V - scores_V.max()
+    logs_V: NDArray[np.float64] = shifted_V - np.log(np.exp(shifted_V).sum())
+    return logs_V

@@ -1,0 +1,350 @@
+"""A recurrent model as an ONNX graph that reads one token a call, its state going in and out.
+
+    ids_B  hidden_LBH  cell_LBH  speakers_2B  →  logits_BV  next_hidden_LBH  next_cell_LBH  next_speakers_2B
+
+Only an LSTM has cells, and only a model that is told who speaks has speakers. Everything is made of standard
+operators of opset 17, from the config and the weights as NumPy has them: neither PyTorch nor its exporter is
+needed. Written out, the cells are as fast in ONNX Runtime as its own LSTM, and matrices that `Members` have
+left block-diagonal can be multiplied block by block.
+
+With `int8` every column of a matrix has a scale of its own, and every input has one that is found when it
+comes, so that no sequence depends on those beside it. Weights take the values -63 … 63 only: on x86 without
+VNNI, ONNX Runtime adds pairs of products in 16 bits, which larger ones would overflow
+(onnxruntime/docs/quantization, github.com/microsoft/onnxruntime/pull/12088).
+
+Shape letters: B sequences, E embedding, H hidden, L layers, G gates (a number of H each), K inputs and N
+outputs of a product, M members, V vocabulary.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriptforge.config import MOST_MEMBERS
+from scriptforge.models.inference.linear import Arithmetic
+from scriptforge.models.recurrent import RecurrentConfig
+from scriptforge.models.speakers import END, SCALE
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+Weights: TypeAlias = Mapping[str, NDArray[np.float32]]
+"""The weights of a model by name, as its safetensors file has them."""
+
+OPSET = 17
+IR_VERSION = 8
+
+_MOST = 63
+_ZERO = 128
+_LARGEST_INPUT = 127.0
+_SMALLEST = 1e-30
+
+
+def build_graph(config: RecurrentConfig, weights: Weights, arithmetic: Arithmetic = "fp32") -> "ModelProto":
+    """Return the graph of an LSTM, a GRU or plain units.
+
+    Args:
+        config: the sizes.
+        weights: of those sizes.
+        arithmetic: how matrices are kept and multiplied.
+    """
+    import onnx
+
+    graph = _Graph(arithmetic)
+    model = _Recurrent(graph, config, weights)
+    sizes: dict[str, tuple[int | str, ...]] = {"hidden": (config.layers, "batch", config.hidden_size)}
+    if config.arch == "lstm":
+        sizes["cell"] = sizes["hidden"]
+    if config.speakers:
+        sizes["speakers"] = (2, "batch")
+    graph.ends("logits", model.read("ids"), *((f"next_{name}", model.after[name]) for name in sizes))
+    inputs = [_value("ids", ("batch",))]
+    inputs += [_value(name, shape) for name, shape in sizes.items()]
+    outputs = [_value("logits", ("batch", config.vocabulary_size))]
+    outputs += [_value(f"next_{name}", shape) for name, shape in sizes.items()]
+    built = onnx.helper.make_model(
+        onnx.helper.make_graph(graph.nodes, "scriptforge", inputs, outputs, graph.constants),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="scriptforge",
+    )
+    onnx.checker.check_model(built, full_check=True)
+    return built
+
+
+def _value(name: str, shape: tuple[int | str, ...]) -> "ValueInfoProto":
+    from onnx import TensorProto, helper
+
+    is_whole = name.removeprefix("next_") in ("ids", "speakers")
+    return helper.make_tensor_value_info(name, TensorProto.INT64 if is_whole else TensorProto.FLOAT, shape)
+
+
+def count_members(config: RecurrentConfig, weights: Weights) -> int:
+    """Return in how many blocks along the diagonal all matrices of a network are; 1 if they are whole."""
+    matrices = [(each, name) for name, each in weights.items() if name.startswith("recurrent.weight")]
+    for count in range(MOST_MEMBERS, 1, -1):
+        if config.hidden_size % count or config.embedding_size % count:
+            continue
+        if all(_is_diagonal(each, config.hidden_size, count) for each, _ in matrices):
+            return count
+    return 1
+
+
+def _is_diagonal(weight_GK: NDArray[np.float32], hidden_size: int, count: int) -> bool:
+    kept = sum(map(np.count_nonzero, _blocks(weight_GK, hidden_size, count)))
+    return bool(kept == np.count_nonzero(weight_GK))
+
+
+def _blocks(weight_GK: NDArray[np.float32], rows: int, count: int) -> NDArray[np.float32]:
+    """Return each member's part, (M, G/M, K/M), of a matrix whose gates have so many rows each."""
+    gates, inputs = len(weight_GK) // rows, weight_GK.shape[1] // count
+    parts = weight_GK.reshape(gates, count, rows // count, count, inputs)
+    return np.stack([parts[:, each, :, each].reshape(-1, inputs) for each in range(count)])
+
+
+class _Graph:
+    """A graph in the making: nodes with one output each, and constants."""
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        self.is_rounded = arithmetic == "int8"
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+        self._names: set[str] = set()
+
+    def constant(self, name: str, values: Any) -> str:
+        """Return the name of a constant, which is added if it is new."""
+        from onnx import numpy_helper
+
+        if name not in self._names:
+            self._names.add(name)
+            self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        return name
+
+    def number(self, value: float, dtype: Any = np.float32) -> str:
+        """Return the name of a constant that is one number."""
+        return self.constant(f"{np.dtype(dtype).name} {value:g}", np.array(value, dtype))
+
+    def sizes(self, *values: int) -> str:
+        """Return the name of a constant that is a list of whole numbers."""
+        return self.constant(f"sizes {' '.join(map(str, values))}", np.array(values, np.int64))
+
+    def apply(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node and return the name of its output."""
+        return self.split(operator, 1, *inputs, **attributes)[0]
+
+    def split(self, operator: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node and return the names of its outputs."""
+        from onnx import helper
+
+        names = [f"{operator} {len(self.nodes)} {place}" for place in range(count)]
+        self.nodes.append(helper.make_node(operator, inputs, names, **attributes))
+        return names
+
+    def ends(self, first: str, value: str, *others: tuple[str, str]) -> None:
+        """Give values the names of outputs."""
+        from onnx import helper
+
+        for name, found in ((first, value), *others):
+            self.nodes.append(helper.make_node("Identity", [found], [name]))
+
+    def rounded(self, name: str, weight_KN: NDArray[np.float32]) -> tuple[str, str]:
+        """Return a matrix in whole numbers, and the scale of each of its columns: (…, K, N) and (…, 1, N)."""
+        scale_1N = np.maximum(np.abs(weight_KN).max(-2, keepdims=True), _SMALLEST) / _MOST
+        whole_KN = np.rint(weight_KN / scale_1N).astype(np.int8)
+        return self.constant(name, whole_KN), self.constant(f"{name} scale", scale_1N.astype(np.float32))
+
+    def product(self, name: str, input_K: str, weight_KN: NDArray[np.float32], added: str = "") -> str:
+        """Multiply what comes with a matrix, (K, N) or one for each member, and add to it."""
+        if not self.is_rounded:
+            product = self.apply("MatMul", input_K, self.constant(name, weight_KN))
+            return self.apply("Add", product, added) if added else product
+        return self.rounded_product(input_K, *self.rounded(name, weight_KN), added)
+
+    def rounded_product(self, input_K: str, whole_KN: str, scale_1N: str, added: str = "") -> str:
+        """Multiply in whole numbers; every row of the input is rounded by itself."""
+        largest = self.apply("ReduceMax", self.apply("Abs", input_K), axes=[-1], keepdims=1)
+        scale = self.apply(
+            "Div", self.apply("Max", largest, self.number(_SMALLEST)), self.number(_LARGEST_INPUT)
+        )
+        shifted = self.apply(
+            "Add", self.apply("Round", self.apply("Div", input_K, scale)), self.number(_ZERO)
+        )
+        whole_K = self.apply("Cast", shifted, to=2)  # uint8
+        sums = self.apply("MatMulInteger", whole_K, whole_KN, self.number(_ZERO, np.uint8))
+        # In any other order, ONNX Runtime takes the rows' scales for one, and fuses the products wrongly.
+        product = self.apply("Mul", self.apply("Mul", self.apply("Cast", sums, to=1), scale_1N), scale)
+        return self.apply("Add", product, added) if added else product
+
+
+class _Recurrent:
+    """The parts of the graph of a recurrent model.
+
+    Attributes:
+        after: what becomes of each part of the state, by name, once `read` was called.
+    """
+
+    def __init__(self, graph: _Graph, config: RecurrentConfig, weights: Weights) -> None:
+        self._graph = graph
+        self._config = config
+        self._weights = weights
+        self._members = count_members(config, weights)
+        self.after: dict[str, str] = {}
+
+    def read(self, ids: str) -> str:
+        """Read a token on each sequence, and return the scores of the next."""
+        graph, config = self._graph, self._config
+        input_BE = self._embed(ids)
+        speakers = self._follow_speakers(ids) if config.speakers else None
+        if speakers:
+            input_BE = self._told("input", input_BE, *speakers)
+        output = self._apart(input_BE)
+        states: dict[str, list[str]] = {"hidden": [], "cell": []}
+        for layer in range(config.layers):
+            found = self._layer(layer, output)
+            output = found["hidden"]
+            for name, value in found.items():
+                states[name].append(graph.apply("Unsqueeze", self._together(value), graph.sizes(0)))
+        self.after |= {name: graph.apply("Concat", *each, axis=0) for name, each in states.items() if each}
+        features_BH = self._together(output)
+        return self._score(self._told("output", features_BH, *speakers) if speakers else features_BH)
+
+    def _embed(self, ids: str) -> str:
+        graph, table_VE = self._graph, self._weights["embedding.weight"]
+        if not graph.is_rounded:
+            return graph.apply("Gather", graph.constant("embedding", table_VE), ids)
+        names = self._rounded_rows("embedding", table_VE)
+        rows_BE, scales_B1 = (graph.apply("Gather", name, ids) for name in names)
+        return graph.apply("Mul", graph.apply("Cast", rows_BE, to=1), scales_B1)
+
+    def _rounded_rows(self, name: str, table_VE: NDArray[np.float32]) -> tuple[str, str]:
+        """Return a table in whole numbers, and the scale of each of its rows, (V, 1)."""
+        scale_V1 = np.maximum(np.abs(table_VE).max(1, keepdims=True), _SMALLEST) / _MOST
+        whole_VE = np.rint(table_VE / scale_V1).astype(np.int8)
+        graph = self._graph
+        return graph.constant(name, whole_VE), graph.constant(f"{name} scale", scale_V1.astype(np.float32))
+
+    def _follow_speakers(self, ids: str) -> list[str]:
+        """Return who speaks and who spoke before; see `SpeakerEmbedding.follow`, of which this is a step."""
+        graph, config = self._graph, self._config
+        first = config.layout_size - config.speakers
+        none, whole = graph.number(0, np.int64), np.int64
+        current_B, previous_B = (
+            graph.apply("Gather", "speakers", graph.number(place, whole)) for place in (0, 1)
+        )
+        opens_B = graph.apply("Less", ids, graph.number(config.layout_size, whole))
+        named_B = graph.apply("Max", graph.apply("Sub", ids, graph.number(first - 1, whole)), none)
+        last_B = graph.apply("Where", graph.apply("Greater", current_B, none), current_B, previous_B)
+        ends_B = graph.apply("Equal", ids, graph.number(END, whole))
+        opened = (named_B, graph.apply("Where", ends_B, none, last_B))
+        pair = [
+            graph.apply("Where", opens_B, new_B, old_B)
+            for new_B, old_B in zip(opened, (current_B, previous_B), strict=True)
+        ]
+        rows = (graph.apply("Unsqueeze", each_B, graph.sizes(0)) for each_B in pair)
+        self.after["speakers"] = graph.apply("Concat", *rows, axis=0)
+        return pair
+
+    def _told(self, place: str, numbers: str, current_B: str, previous_B: str) -> str:
+        """Add what a model is told of who speaks and who spoke before."""
+        graph = self._graph
+        for name, speakers_B in (("current", current_B), ("previous", previous_B)):
+            table = f"speaker_embedding.{place}.{name}"
+            rows = graph.constant(table, self._weights[f"{table}.weight"] * np.float32(SCALE))
+            numbers = graph.apply("Add", numbers, graph.apply("Gather", rows, speakers_B))
+        return numbers
+
+    def _layer(self, layer: int, input_K: str) -> dict[str, str]:
+        """Return the states of a layer after a step."""
+        graph, unit = self._graph, self._config.arch
+        states = ("hidden", "cell") if unit == "lstm" else ("hidden",)
+        before = [self._apart(graph.apply("Gather", each, graph.number(layer, np.int64))) for each in states]
+        inputs, hiddens = (
+            graph.product(
+                f"layer {layer} {part}",
+                values,
+                self._matrix(f"recurrent.weight_{part}_l{layer}"),
+                graph.constant(f"layer {layer} {part} bias", self._bias(f"recurrent.bias_{part}_l{layer}")),
+            )
+            for part, values in (("ih", input_K), ("hh", before[0]))
+        )
+        size = self._config.hidden_size // self._members
+        match unit:
+            case "lstm":
+                return _lstm(graph, graph.apply("Add", inputs, hiddens), before[1], size)
+            case "gru":
+                return _gru(graph, inputs, hiddens, before[0], size)
+            case "rnn":
+                return {"hidden": graph.apply("Tanh", graph.apply("Add", inputs, hiddens))}
+
+    def _matrix(self, name: str) -> NDArray[np.float32]:
+        """Return a matrix of the network to be multiplied from the left: (K, G), or (M, K/M, G/M)."""
+        weight_GK = self._in_order(self._weights[name])
+        blocks = _blocks(weight_GK, self._config.hidden_size, self._members).swapaxes(1, 2)
+        return blocks if self._members > 1 else blocks[0]
+
+    def _bias(self, name: str) -> NDArray[np.float32]:
+        """Return what is added to the gates: (G,), or (M, 1, G/M)."""
+        bias_G = self._in_order(self._weights[name])
+        if self._members == 1:
+            return bias_G
+        parts = bias_G.reshape(-1, self._members, self._config.hidden_size // self._members)
+        return parts.swapaxes(0, 1).reshape(self._members, 1, -1)
+
+    def _in_order(self, weight_G: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Put the logistic gates of an LSTM first; PyTorch has the new cell before the last one."""
+        if self._config.arch != "lstm":
+            return weight_G
+        enter, keep, new, show = np.split(weight_G, 4)
+        return np.concatenate([enter, keep, show, new])
+
+    def _apart(self, numbers_BK: str) -> str:
+        """Return the numbers of each member, (M, B, K/M); of one alone as they are."""
+        if self._members == 1:
+            return numbers_BK
+        shaped = self._graph.apply("Reshape", numbers_BK, self._graph.sizes(0, self._members, -1))
+        return self._graph.apply("Transpose", shaped, perm=[1, 0, 2])
+
+    def _together(self, numbers: str) -> str:
+        """Undo `_apart`."""
+        if self._members == 1:
+            return numbers
+        turned = self._graph.apply("Transpose", numbers, perm=[1, 0, 2])
+        return self._graph.apply("Reshape", turned, self._graph.sizes(0, -1))
+
+    def _score(self, features_BH: str) -> str:
+        """Return the scores of all tokens; a head that is the embedding is kept once."""
+        graph, weights, tied = self._graph, self._weights, self._config.tied
+        if "projection.weight" in weights:
+            features_BH = graph.product("projection", features_BH, weights["projection.weight"].T)
+        bias = graph.constant("head bias", weights["head.bias"])
+        name, table_VE = ("embedding", "embedding.weight") if tied else ("head", "head.weight")
+        if not graph.is_rounded:
+            head = graph.constant(name, weights[table_VE])
+            return graph.apply("Gemm", features_BH, head, bias, transB=1)
+        whole_VE, scale_V1 = self._rounded_rows(name, weights[table_VE])
+        turned = [graph.apply("Transpose", each, perm=[1, 0]) for each in (whole_VE, scale_V1)]
+        return graph.rounded_product(features_BH, turned[0], turned[1], bias)
+
+
+def _lstm(graph: _Graph, gates: str, cell: str, size: int) -> dict[str, str]:
+    """Step an LSTM. Source: Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
+    logistic, new = graph.split("Split", 2, gates, graph.sizes(3 * size, size), axis=-1)
+    opened = graph.apply("Sigmoid", logistic)
+    enter, keep, show = graph.split("Split", 3, opened, graph.sizes(size, size, size), axis=-1)
+    entered = graph.apply("Mul", enter, graph.apply("Tanh", new))
+    cell = graph.apply("Add", graph.apply("Mul", keep, cell), entered)
+    return {"hidden": graph.apply("Mul", show, graph.apply("Tanh", cell)), "cell": cell}
+
+
+def _gru(graph: _Graph, inputs: str, hiddens: str, hidden: str, size: int) -> dict[str, str]:
+    """Step a GRU. Source: Cho et al. 2014, arXiv:1406.1078; it resets after the product, as PyTorch does."""
+    parts = [
+        graph.split("Split", 2, each, graph.sizes(2 * size, size), axis=-1) for each in (inputs, hiddens)
+    ]
+    opened = graph.apply("Sigmoid", graph.apply("Add", parts[0][0], parts[1][0]))
+    reset, keep = graph.split("Split", 2, opened, graph.sizes(size, size), axis=-1)
+    new = graph.apply("Tanh", graph.apply("Add", parts[0][1], graph.apply("Mul", reset, parts[1][1])))
+    moved = graph.apply("Mul", keep, graph.apply("Sub", hidden, new))
+    return {"hidden": graph.apply("Add", moved, new)}
