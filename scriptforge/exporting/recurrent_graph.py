@@ -139,7 +139,7 @@ class _Graph:
         from onnx import helper
 
         names = [f"{operator} {len(self.nodes)} {place}" for place in range(count)]
-        self.nodes.append(helper.make_node(operator, inputs, names, **attributes))
+        self.nodes.append(helper.make_node(operator, inputs, names, names[0], **attributes))
         return names
 
     def ends(self, first: str, value: str, *others: tuple[str, str]) -> None:
@@ -147,7 +147,7 @@ class _Graph:
         from onnx import helper
 
         for name, found in ((first, value), *others):
-            self.nodes.append(helper.make_node("Identity", [found], [name]))
+            self.nodes.append(helper.make_node("Identity", [found], [name], name))
 
     def rounded(self, name: str, weight_KN: NDArray[np.float32]) -> tuple[str, str]:
         """Return a matrix in whole numbers, and the scale of each of its columns: (…, K, N) and (…, 1, N)."""
