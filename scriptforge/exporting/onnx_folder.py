@@ -22,8 +22,8 @@ from scriptforge.exporting.folder import (
 from scriptforge.exporting.parity import Parity, Reader, compare
 from scriptforge.exporting.recurrent_graph import build_graph
 from scriptforge.generation.tables import grammar_tables, text_tables
-from scriptforge.models.inference.linear import Arithmetic
-from scriptforge.models.recurrent import RecurrentConfig
+from scriptforge.inference import Arithmetic
+from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 
@@ -77,9 +77,7 @@ def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
     """
     _require_onnx()
     refuse_overwriting(path, [*GRAPHS, TABLES, TOKENIZER, PROGRAM, CARD], force=force)
-    from safetensors.numpy import load_file
-
-    config = run.model.config
+    config = run.config
     if not isinstance(config, RecurrentConfig):
         known = [name for name, each in ARCHITECTURES.items() if each.config_class() is RecurrentConfig]
         raise ExportError(
@@ -87,10 +85,10 @@ def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
             "Train one: scriptforge train --arch lstm"
             + ("; or use --transformers." if config.arch == "transformer" else ""),
         )
-    weights, parity = load_file(run.folder.weights), {}
+    parity = {}
     with new_folder(path) as folder:
         for name, arithmetic in GRAPHS.items():
-            graph = build_graph(config, weights, arithmetic).SerializeToString()
+            graph = build_graph(config, run.weights, arithmetic).SerializeToString()
             parity[name] = compare(run, _reader(graph), is_exact=arithmetic == "fp32")
             (folder / name).write_bytes(graph)
         write_json(folder / TABLES, _tables(run))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from scriptforge.errors import ExportError
@@ -37,7 +36,6 @@ class Parity:
     nats: float
 
 
-@torch.inference_mode()
 def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
     """Let a model and its copy read the same text, which the model makes up as it goes.
 
@@ -52,12 +50,13 @@ def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
         ExportError: it should be exact, and differs by more than `TOLERANCE`.
     """
     rng = np.random.default_rng(0)
-    state = run.model.initial_state(1)
+    model = run.inference()
+    state = model.initial_state(1)
     given = range(min(run.vocabulary.layout_size, _MOST_LAYOUT))
     id_, largest, nats = run.vocabulary.end, 0.0, 0.0
     for step in range(STEPS):
-        logits_11V, state = run.model(torch.tensor([[id_]]), state)
-        own_V, other_V = logits_11V[0, 0].numpy().astype(np.float64), read(id_).astype(np.float64)
+        logits_11V, state = model(np.array([[id_]]), state)
+        own_V, other_V = logits_11V[0, 0].astype(np.float64), read(id_).astype(np.float64)
         largest = max(largest, float(np.abs(own_V - other_V).max()))
         own_V, other_V = _log_probabilities(own_V), _log_probabilities(other_V)
         drawn = int((own_V + rng.gumbel(size=len(own_V))).argmax())

@@ -16,22 +16,18 @@ Shape letters: B sequences, E embedding, H hidden, L layers, G gates (a number o
 outputs of a product, M members, V vocabulary.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.config import MOST_MEMBERS
-from scriptforge.models.inference.linear import Arithmetic
-from scriptforge.models.recurrent import RecurrentConfig
-from scriptforge.models.speakers import END, SCALE
+from scriptforge.inference import Arithmetic, Weights
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.inference.speakers import END, SCALE
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
-
-Weights: TypeAlias = Mapping[str, NDArray[np.float32]]
-"""The weights of a model by name, as its safetensors file has them."""
 
 OPSET = 17
 IR_VERSION = 8

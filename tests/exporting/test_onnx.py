@@ -23,9 +23,9 @@ from scriptforge.exporting.onnx_folder import GRAPHS, WRITE
 from scriptforge.exporting.parity import compare
 from scriptforge.exporting.recurrent_graph import build_graph
 from scriptforge.generation.tables import text_tables
+from scriptforge.inference import Arithmetic
+from scriptforge.inference.configs import RecurrentConfig, Unit
 from scriptforge.models import TrainableModel, build
-from scriptforge.models.inference.linear import Arithmetic
-from scriptforge.models.recurrent import RecurrentConfig, Unit
 from scriptforge.options import ExportOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
