@@ -193,6 +193,7 @@ export class Editor {
     if (type === "historyUndo") this.room.undo();
     else if (type === "historyRedo") this.room.redo();
     else if (type === "insertParagraph" || type === "insertLineBreak") this.room.edit(enter(this.room.document, range));
+    else if (type === "insertText" && event.data === ")" && this.#closes(range)) this.place({ id: range.to.id, offset: range.to.offset + 1 });
     else if (type === "insertText") this.write(range, event.data ?? "");
     else if (type === "insertReplacementText") {
       const [target] = event.getTargetRanges();
@@ -205,6 +206,12 @@ export class Editor {
     const isTyping = range.from.id === range.to.id;
     const step = write(this.room.document, range, text.replace(/[\r\n\u0000-\u0008\u000b-\u001f]+/g, " "));
     return this.room.edit(step, isTyping ? `type ${range.from.id}` : null);
+  }
+
+  /** Whether the bracket that is typed stands there already. */
+  #closes({ to, isEmpty }) {
+    const { kind, text } = this.room.document.elements[placeOf(this.room.document, to.id)];
+    return isEmpty && kind === "parenthetical" && text.slice(to.offset) === ")";
   }
 
   #remove(event, range) {

@@ -201,7 +201,8 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
     if (editor.element) room.edit(become(room.document, editor.element, target.value));
     editor.focus();
   });
-  for (const dialog of document.querySelectorAll("dialog .close")) dialog.addEventListener("click", () => dialog.closest("dialog").close());
+  for (const button of document.querySelectorAll("dialog .close")) button.addEventListener("click", () => button.closest("dialog").close());
+  for (const id of ["shelf", "keys"]) byId(id).addEventListener("close", () => editor.focus());
 }
 
 /** Keeps what the bars show beside the script up to date. */

@@ -2,12 +2,20 @@
 
 import { placeAt } from "./caret.js";
 
-const CHUNK = 60, PAUSE = 700, LEAST = 6, MOST_KNOWN = 20000;
+const CHUNK = 60, PAUSE = 700, LEAST = 6, MOST_KNOWN = 20000, AROUND = 90;
 const WAITING = 2000, LATER = 30000; // milliseconds until the next try while the index is made, or nobody answers
 const LEVELS = [[12, "copied-long"], [9, "copied"], [LEAST, "copied-short"]];
 
 /** The strength of a mark: the name of its highlight. */
 export const levelOf = (words) => LEVELS.find(([least]) => words >= least)?.[1] ?? "copied-short";
+
+/** The part of a quote around the words that are copied: [before, words, after]. */
+export function excerptOf(quote, copied) {
+  const place = quote.toLowerCase().indexOf(copied.toLowerCase().trim());
+  if (place < 0) return [quote.length > 2 * AROUND ? `${quote.slice(0, 2 * AROUND)}…` : quote, "", ""];
+  const end = place + copied.trim().length, from = Math.max(0, place - AROUND), to = Math.min(quote.length, end + AROUND);
+  return [(from ? "…" : "") + quote.slice(from, place), quote.slice(place, end), quote.slice(end, to) + (to < quote.length ? "…" : "")];
+}
 
 export class Marks {
   constructor(room, editor, engine) {
@@ -105,10 +113,13 @@ export class Marks {
     if (!found) return;
     const { mark, range } = found;
     this.box.querySelector(".words").textContent = `${mark.words} words in a row as in ${mark.source}`;
-    this.box.querySelector("q").textContent = mark.quote;
     const live = document.createRange();
     live.setStart(range.startContainer, range.startOffset);
     live.setEnd(range.endContainer, range.endOffset);
+    const [before, words, after] = excerptOf(mark.quote, live.toString());
+    const copied = document.createElement("mark");
+    copied.textContent = words;
+    this.box.querySelector("q").replaceChildren(before, copied, after);
     const { left, bottom, top } = live.getBoundingClientRect();
     const { offsetWidth, offsetHeight } = this.box;
     const isBelow = bottom + offsetHeight + 90 < innerHeight;

@@ -27,7 +27,7 @@ export class Shelf {
   }
 
   async begin({ title = "Untitled", elements = [] } = {}) {
-    const run = this.room.draft?.run ?? this.room.about.default_run ?? this.room.about.runs[0]?.name ?? null;
+    const run = this.room.run?.name ?? this.room.about.default_run ?? this.room.about.runs[0]?.name ?? "";
     const { id } = await this.engine.create({ title, run, elements });
     await this.keeper.open(id);
   }

@@ -32,7 +32,7 @@ export class Suggestions {
     if (this.isShown && this.current?.[0].pieces.length) this.accept();
     else this.dismiss();
     const { room } = this;
-    if (!room.run) return this.say("No run is there to write: choose one in the panel.", true);
+    if (!room.run) return this.say(`The run “${room.draft.run}” is not there to write: choose another one in the panel.`, true);
     const element = this.editor.element ?? room.document.elements.at(-1);
     this.editor.focus();
     this.asked = askingAt(room.document, element.id, wish);
@@ -220,6 +220,7 @@ export class Suggestions {
       return item;
     }));
     this.takes.hidden = false;
+    this.editor.reveal(this.editor.paragraphs.get(this.asked.anchor));
     list.querySelector("button").focus({ preventScroll: true });
   }
 

@@ -38,7 +38,7 @@ export function write(document, { from, to }, text) {
   const isStart = gone.length === 0 && from.offset === 0;
   const written = withKindOf(isStart || from.offset === element.text.length ? recognised(element, whole) : element.kind, element, whole);
   if (!gone.length && written.text === element.text && written.kind === element.kind) return null;
-  const caret = { id: element.id, offset: from.offset + text.length + (written.text.length - whole.length) };
+  const caret = { id: element.id, offset: from.offset + text.length };
   return { change: { edits: [replacing(written, before), ...gone] }, caret };
 }
 
