@@ -1,0 +1,99 @@
+"""A plugin for Simon Willison's `llm`: `llm -m scriptforge/NAME "elaine:"` writes with a run.
+
+`llm` finds it by its entry point, and imports it at every start. So nothing heavy is imported before a model
+writes. The options are fields of `GenerateOptions`, which also knows their defaults and ranges.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any, get_args
+
+import llm
+from pydantic import Field, create_model
+
+from scriptforge.errors import ScriptforgeError
+from scriptforge.options import GenerateOptions
+from scriptforge.workspace import Workspace
+
+if TYPE_CHECKING:
+    from scriptforge.api import Model
+
+_NOT_OFFERED = frozenset({"prime", "count", "continue_from", "back", "save_state", "voices"})
+"""The prompt itself, and what one text on a terminal has no use for."""
+
+
+@llm.hookimpl
+def register_models(register: Callable[..., None]) -> None:
+    """Offer every run of the workspace that the environment or the current folder names."""
+    for run in Workspace.find().runs():
+        register(RunModel(run.name))
+
+
+def _options() -> type[llm.Options]:
+    """Return the class of the options: each may be left out, and a cast is a list of names with commas."""
+    described = _descriptions(cleandoc(GenerateOptions.__doc__ or ""))
+    offered: dict[str, Any] = {}
+    for field in fields(GenerateOptions):
+        if field.name not in _NOT_OFFERED:
+            kind = str if field.name == "cast" else _kind(field.type)
+            offered[field.name] = (kind | None, Field(default=None, description=described[field.name]))
+    made: type[llm.Options] = create_model("Options", __base__=llm.Options, **offered)
+    return made
+
+
+def _kind(declared: Any) -> type:
+    """Return the type of a field that may be None."""
+    kinds = [kind for kind in get_args(declared) or (declared,) if kind is not type(None)]
+    return kinds[0]  # type: ignore[no-any-return]
+
+
+def _descriptions(docstring: str) -> dict[str, str]:
+    """Return what a docstring says of each attribute, up to the first semicolon or full stop."""
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |^\S|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    return {name: re.split(r"[;.] |; see|\.$", " ".join(text.split()))[0] for name, text in found}
+
+
+class RunModel(llm.Model):
+    """A run as `llm` sees a model. Every prompt begins a page of its own."""
+
+    can_stream = True
+    supports_conversation = False
+    Options = _options()  # type: ignore[assignment]
+
+    def __init__(self, name: str) -> None:
+        self.model_id = f"scriptforge/{name}"
+        self._name = name
+        self._model: Model | None = None
+
+    def execute(
+        self,
+        prompt: llm.Prompt,
+        stream: bool,
+        response: llm.Response,
+        conversation: llm.Conversation | None,
+    ) -> Iterator[str]:
+        """Yield a text as it is written; its seed stands in the log.
+
+        Raises:
+            ModelError: an option is out of its range, nobody has such a name, or a run cannot be used.
+        """
+        from scriptforge.api import load
+        from scriptforge.api import stream as write
+        from scriptforge.generation.rng import fresh_seed
+
+        if prompt.system:
+            raise llm.ModelError(
+                "A model of scriptforge follows no instructions: leave out the system prompt."
+            )
+        chosen = {name: value for name, value in prompt.options if value is not None}
+        if "cast" in chosen:
+            chosen["cast"] = tuple(filter(None, map(str.strip, chosen["cast"].split(","))))
+        chosen.setdefault("seed", fresh_seed())
+        response.response_json = {"seed": chosen["seed"]}
+        try:
+            self._model = self._model or load(self._name)
+            yield from write(self._model, prime=prompt.prompt or "", **chosen)
+        except ScriptforgeError as error:
+            raise llm.ModelError(f"{error.message} {error.hint}".strip()) from error
