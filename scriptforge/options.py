@@ -433,6 +433,7 @@ class ExportOptions:
 
     Attributes:
         onnx: the folder to make for ONNX Runtime; None leaves it out.
+        transformers: the folder to make for transformers; None leaves it out.
         force: whether to replace an earlier export.
 
     Raises:
@@ -440,8 +441,11 @@ class ExportOptions:
     """
 
     onnx: Path | None = None
+    transformers: Path | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.onnx is None:
-            raise UsageError("Nothing says what to export to.", "Name a folder: --onnx FOLDER")
+        if self.onnx is None and self.transformers is None:
+            raise UsageError(
+                "No folder to export to is named.", "Name one: --onnx FOLDER or --transformers FOLDER"
+            )

@@ -24,6 +24,15 @@ def export(
             help="Make a folder for ONNX Runtime, in which an lstm, gru or rnn writes without scriptforge.",
         ),
     ] = None,
+    transformers: Annotated[
+        Path | None,
+        typer.Option(
+            "--transformers",
+            metavar="FOLDER",
+            help="Make a folder for Hugging Face's transformers, of a transformer that was trained with"
+            " speaker_embedding=false.",
+        ),
+    ] = None,
     force: Force = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
@@ -40,7 +49,7 @@ def export(
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace
 
-    options = ExportOptions(onnx=onnx, force=force)
+    options = ExportOptions(onnx=onnx, transformers=transformers, force=force)
     done = export_run(Run(Workspace.find(workspace_path).run(run)), options)
     output.result([_document(each) for each in done], lambda: sections(_contents(done)))
     output.note("How to use it: the README.md in the folder.")

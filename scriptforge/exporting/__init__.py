@@ -23,5 +23,7 @@ def export(run: Run, options: ExportOptions) -> list[Exported]:
         ExportError: the model cannot be had in that form.
     """
     from scriptforge.exporting.onnx_folder import export_onnx
+    from scriptforge.exporting.transformers_folder import export_transformers
 
-    return [export_onnx(run, options.onnx, force=options.force)] if options.onnx is not None else []
+    targets = ((export_onnx, options.onnx), (export_transformers, options.transformers))
+    return [write(run, path, force=options.force) for write, path in targets if path is not None]

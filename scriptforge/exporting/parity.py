@@ -13,7 +13,10 @@ from scriptforge.run.run import Run
 STEPS = 1000
 """How many tokens both read."""
 TOLERANCE = 1e-4
-"""By how much a score of an exact copy may differ."""
+"""By how much a score of an exact copy may differ, as a part of the largest score, or of 1 if that is more.
+
+Transformers rotates by the place in the text, which costs it some digits in a long one.
+"""
 
 _MOST_LAYOUT = 200
 
@@ -53,16 +56,17 @@ def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
     model = run.inference()
     state = model.initial_state(1)
     given = range(min(run.vocabulary.layout_size, _MOST_LAYOUT))
-    id_, largest, nats = run.vocabulary.end, 0.0, 0.0
+    id_, size, largest, nats = run.vocabulary.end, 1.0, 0.0, 0.0
     for step in range(STEPS):
         logits_11V, state = model(np.array([[id_]]), state)
         own_V, other_V = logits_11V[0, 0].astype(np.float64), read(id_).astype(np.float64)
+        size = max(size, float(np.abs(own_V).max()))
         largest = max(largest, float(np.abs(own_V - other_V).max()))
         own_V, other_V = _log_probabilities(own_V), _log_probabilities(other_V)
         drawn = int((own_V + rng.gumbel(size=len(own_V))).argmax())
         id_ = given[step] if step < len(given) else drawn
         nats += (own_V[drawn] - other_V[drawn]) / STEPS
-    if is_exact and not largest <= TOLERANCE:
+    if is_exact and not largest <= TOLERANCE * size:
         raise ExportError(
             f"The exported model differs from run “{run.folder.name}” by {largest:.1e} after {STEPS} tokens.",
             "Nothing was written. Update what computes it (onnxruntime, transformers), and report it if that"
