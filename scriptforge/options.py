@@ -446,6 +446,4 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         if self.onnx is None and self.transformers is None:
-            raise UsageError(
-                "No folder to export to is named.", "Name one: --onnx FOLDER or --transformers FOLDER"
-            )
+            raise UsageError("No folder is named.", "Name one: --onnx FOLDER or --transformers FOLDER")

@@ -210,5 +210,5 @@ def test_an_architecture_that_cannot_be_exported_is_named(
 
 
 def test_nothing_asked_for_is_an_error() -> None:
-    with pytest.raises(UsageError, match="No folder"):
+    with pytest.raises(UsageError, match="No folder is named"):
         ExportOptions()
