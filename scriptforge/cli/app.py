@@ -44,6 +44,7 @@ COMMANDS = {
     },
     "Share": {
         "push": "Share a run on the Hugging Face Hub, with a model card.",
+        "page": "Write a page that runs a model in the browser, to be served from anywhere.",
         "pull": "Download a model from the Hugging Face Hub, verified before it becomes a run.",
         "export": "Write a run for other programs, checked against the run itself.",
     },

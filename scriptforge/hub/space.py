@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from scriptforge.architectures import ARCHITECTURES
-from scriptforge.errors import HubError
+from scriptforge.errors import HubError, UsageError
 from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
@@ -22,6 +22,7 @@ from scriptforge.inference import config_from_json
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
+from scriptforge.workspace import atomic_folder
 
 _ASSETS = Path(__file__).parents[1] / "serve" / "page"
 
@@ -36,28 +37,59 @@ def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
     Raises:
         HubError: the page cannot run the architecture of the model.
     """
+    return {**page_files(run, repository.partition("/")[2]), "README.md": _card(repository).encode()}
+
+
+def write_page(run: Run, folder: Path, *, force: bool = False) -> list[str]:
+    """Write the page of a run into a folder that any static server can serve; return the names of its files.
+
+    Args:
+        run: the run whose model it shows.
+        folder: where the files go; it is made, or replaced as a whole.
+        force: whether to replace a folder that holds something.
+
+    Raises:
+        UsageError: the folder holds something.
+        HubError: the page cannot run the architecture of the model.
+    """
+    files = page_files(run, run.folder.name)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
+        raise UsageError(
+            f"There is something at {folder} already.", "Replace it with --force, or name another."
+        )
+    with atomic_folder(folder.absolute()) as temporary:
+        for name, content in files.items():
+            (temporary / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    return sorted(files)
+
+
+def page_files(run: Run, title: str) -> dict[str, Path | bytes]:
+    """Return all files of the page of a run, by name.
+
+    Args:
+        run: the run whose model it shows.
+        title: what the model is called there.
+
+    Raises:
+        HubError: the page cannot run the architecture of the model.
+    """
     arch = run.description.model["arch"]
     if not ARCHITECTURES[arch].runs_in_browser:
         shown = " or ".join(name for name, each in ARCHITECTURES.items() if each.runs_in_browser)
         raise HubError(
             f"A page can only run an {shown}; the architecture of run “{run.folder.name}” is {arch}.",
-            "Leave out --space: the model itself can be shared.",
+            "The model itself can be shared: scriptforge push, without --space.",
         )
     page = {path.name: path for path in sorted(_ASSETS.iterdir())}
-    about = json.dumps(space_document(run, repository), ensure_ascii=False, separators=(",", ":"))
-    return {
-        **page,
-        "space.json": about.encode(),
-        run.folder.weights.name: run.folder.weights,
-        "README.md": _card(repository).encode(),
-    }
+    about = json.dumps(space_document(run, title), ensure_ascii=False, separators=(",", ":"))
+    return {**page, "space.json": about.encode(), run.folder.weights.name: run.folder.weights}
 
 
-def space_document(run: Run, repository: str) -> dict[str, Any]:
+def space_document(run: Run, title: str) -> dict[str, Any]:
     """Return what the page has to know besides the weights."""
     vocabulary = run.vocabulary
     return {
-        "name": repository.partition("/")[2],
+        "name": title,
         "description": summary(run.description),
         "model": run.description.model,
         "minimum": GenerateOptions.min_p,

