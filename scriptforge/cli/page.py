@@ -1,11 +1,17 @@
 """`scriptforge page`: the writing room as a folder of files, for any static server."""
 
+import webbrowser
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, RunArgument, WorkspacePath
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
 
 
 def page(
@@ -13,6 +19,9 @@ def page(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FOLDER", help="The folder that is written.")
     ] = Path("page"),
+    show: Annotated[
+        bool, typer.Option("--show", help="Then show it in the browser, until Ctrl+C is pressed.")
+    ] = False,
     force: Force = False,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
@@ -20,8 +29,8 @@ def page(
 ) -> None:
     """Write a page that runs a model in the browser, to be served from anywhere.
 
-    It is the page that `push --space` shows, with the model in it; a server has nothing to do but to send
-    its files. Drafts stay in the browser of whoever opens it.
+    It is the page that `push --space` shows, with the model in it; a server has nothing to do but to send its
+    files. Drafts stay in the browser of whoever opens it.
     """
     output = Output(as_json, quiet)
 
@@ -35,4 +44,25 @@ def page(
     folder = out.expanduser()
     files = write_page(opened, folder, force=force)
     output.result({"folder": str(folder), "files": files}, lambda: str(folder))
-    output.note(f"To look at it: python -m http.server -d {folder}")
+    if not show:
+        output.note("Browsers run it from a server only; to look at it here, add --show.")
+        return
+    with _served(folder) as server, suppress(KeyboardInterrupt):
+        address = f"http://127.0.0.1:{server.server_port}/"
+        output.note(f"{address} shows it; Ctrl+C ends that.")
+        with suppress(webbrowser.Error, OSError):
+            webbrowser.open(address)
+        server.serve_forever()
+
+
+def _served(folder: Path) -> "ThreadingHTTPServer":
+    """Return a server of the files of a folder, for this machine alone."""
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(SimpleHTTPRequestHandler):
+        """Serve the files, and print nothing."""
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Keep what was asked for to itself."""
+
+    return ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))

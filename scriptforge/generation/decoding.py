@@ -210,6 +210,23 @@ class DecodingLoop:
             self.give(ids[start : start + _READ_AT_ONCE])
             self._read()
 
+    def follow(self, ids: Sequence[int], read: Saved) -> None:
+        """Go on behind a text that another decoder has read, all but its last id; nothing was given before.
+
+        Args:
+            ids: the end of that text, one id or more, which the rules are told.
+            read: what a decoder of this kind and batch size remembers of it.
+
+        Raises:
+            ValueError or KeyError: it is of another kind of decoder or model.
+        """
+        batch_size = len(self._unread_BT)
+        for id_ in ids:
+            self._advance([id_, *[None] * (batch_size - 1)], drawn=False)
+        self._copy_rules(dict.fromkeys(range(1, batch_size), 0))
+        self._decoder.restore(read)
+        self._unread_BT = np.full((batch_size, 1), ids[-1])
+
     def draw(self, choices: Sequence[int] = (), excluded_V: Mask | None = None) -> list[list[int]]:
         """Read what is unread, draw the next id of each sequence and take it; return what is settled of each.
 
@@ -256,13 +273,9 @@ class DecodingLoop:
         """Let sequences go on as others stand; each draws with its own numbers."""
         self._read()
         self._decoder.copy_sequences(copies)
-        self._sampler.copy_sequences(copies)
-        for constraint in self._all:
-            constraint.copy_sequences(copies)
+        self._copy_rules(copies)
         self._logits_BV = self._logits_BV.copy()
         for row, source in copies.items():
-            self._position.copy(row, source)
-            self._histories[row] = list(self._histories[source])
             self._logits_BV[row] = self._logits_BV[source]
 
     def is_in_line(self, row: int) -> bool:
@@ -313,6 +326,15 @@ class DecodingLoop:
                 logits_BV = np.where(self._waits_B[:, None], self._logits_BV, logits_BV)
             self._logits_BV = logits_BV
             self._unread_BT = self._unread_BT[:, :0]
+
+    def _copy_rules(self, copies: Copies) -> None:
+        """Let sequences stand, for all but the decoder, where others do."""
+        self._sampler.copy_sequences(copies)
+        for constraint in self._all:
+            constraint.copy_sequences(copies)
+        for row, source in copies.items():
+            self._position.copy(row, source)
+            self._histories[row] = list(self._histories[source])
 
     def _take(self, ids_TB: Ids) -> None:
         """Follow ids that were not drawn just now."""

@@ -11,6 +11,7 @@ Shape letters: B sequences of the batch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from scriptforge.copying import (
@@ -165,22 +166,9 @@ class Generation:
             if index is not None and options.max_copy is not None
             else None
         )
-        reader = _reader(model.inference("int8" if options.int8 else "fp32"), vocabulary, options, rows)
-        loop = DecodingLoop(
-            _decoder(reader, vocabulary, options, habits.turns),
-            Grammar(vocabulary),
-            _rules(options, vocabulary, habits),
-            _constraints(self._copy_limit, cast, options, vocabulary),
-            Sampler(
-                options,
-                candidate_seeds(self._seeds, options.best_of),
-                vocabulary.is_text,
-                vocabulary.unspoken,
-                _echoes(habits.echoes, options, vocabulary),
-            ),
-            vocabulary.layout_size,
-            rows,
-        )
+        reader = new_reader(model.inference("int8" if options.int8 else "fp32"), vocabulary, options)
+        seeds = candidate_seeds(self._seeds, options.best_of)
+        loop = new_loop(reader, vocabulary, options, cast, seeds, habits, self._copy_limit)
         self._loop = (
             BestOf(loop, reader, vocabulary, options.count, options.best_of) if options.best_of > 1 else loop
         )
@@ -269,11 +257,52 @@ def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
-def _reader(
-    model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions, rows: int
-) -> ModelDecoder:
+def new_reader(model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
+    """Return what reads all texts and candidates that are asked for; with voices, their contrasts, too."""
+    rows = options.count * options.best_of
     voices = resolve_voices(options, vocabulary, model.config)
     return GuidedDecoder(model, rows, voices) if voices else ModelDecoder(model, rows)
+
+
+def new_loop(
+    reader: ModelDecoder,
+    vocabulary: Vocabulary,
+    options: GenerateOptions,
+    cast: ResolvedCast,
+    seeds: Sequence[int],
+    habits: Habits,
+    copy_limit: CopyLimit | None = None,
+) -> DecodingLoop:
+    """Return the loop that draws what is asked for.
+
+    Args:
+        reader: what `new_reader` returns for these options.
+        vocabulary: the model's.
+        options: how to write.
+        cast: what `resolve_cast` makes of them.
+        seeds: one for each sequence.
+        habits: what people do in the training text.
+        copy_limit: of as many sequences, where copying is limited.
+    """
+    return DecodingLoop(
+        _decoder(reader, vocabulary, options, habits.turns),
+        _grammar(vocabulary),
+        _rules(options, vocabulary, habits),
+        _constraints(copy_limit, cast, options, vocabulary),
+        Sampler(
+            options,
+            seeds,
+            vocabulary.is_text,
+            vocabulary.unspoken,
+            _echoes(habits.echoes, options, vocabulary),
+        ),
+        vocabulary.layout_size,
+        reader.batch_size,
+    )
+
+
+_grammar = lru_cache(maxsize=2)(Grammar)
+"""The tables of one text serve the next."""
 
 
 def _decoder(

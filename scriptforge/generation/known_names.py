@@ -14,6 +14,7 @@ Shape letters: B sequences of the batch, V vocabulary.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,22 +34,23 @@ class Spellings:
     """
 
     def __init__(self, spellings: Collection[tuple[int, ...]], vocabulary_size: int) -> None:
-        self._spellings = spellings
         self._size = vocabulary_size
-        self._forbidden: dict[tuple[int, ...], Mask | None] = {}
+        self._following: dict[tuple[int, ...], set[int]] = {}
+        for ids in spellings:
+            for length, id_ in enumerate(ids):
+                self._following.setdefault(ids[:length], set()).add(id_)
 
     def __bool__(self) -> bool:
-        return bool(self._spellings)
+        return bool(self._following)
 
     def forbidden_after(self, spelled: tuple[int, ...]) -> Mask | None:
         """Return what must not come after the beginning of a name, `forbidden_V`; None of no known name."""
-        if spelled not in self._forbidden:
-            length = len(spelled)
-            continuations = [ids[length] for ids in self._spellings if ids[:length] == spelled]
-            forbidden_V = np.ones(self._size, np.bool_)
-            forbidden_V[continuations] = False
-            self._forbidden[spelled] = forbidden_V if continuations else None
-        return self._forbidden[spelled]
+        following = self._following.get(spelled)
+        if following is None:
+            return None
+        forbidden_V = np.ones(self._size, np.bool_)
+        forbidden_V[list(following)] = False
+        return forbidden_V
 
 
 def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
@@ -56,6 +58,14 @@ def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
     ids = vocabulary.encode(name)
     is_spelled = vocabulary.unknown not in ids and 0 < len(ids) <= NAME_LIMIT
     return (*ids, vocabulary.says) if is_spelled else ()
+
+
+@lru_cache(maxsize=2)
+def _spellings(names: tuple[str, ...], vocabulary: Vocabulary) -> Spellings:
+    """Return how those without a token of their own are spelled; what one text needs serves the next."""
+    spelled = [name for name in names if vocabulary.speaker_id(name) is None]
+    plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
+    return Spellings({spell(name, vocabulary) for name in plain} - {()}, vocabulary.size)
 
 
 class KnownNames:
@@ -68,10 +78,7 @@ class KnownNames:
     """
 
     def __init__(self, names: Iterable[str], vocabulary: Vocabulary, batch_size: int) -> None:
-        spelled = [name for name in names if vocabulary.speaker_id(name) is None]
-        plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
-        spellings = {spell(name, vocabulary) for name in plain} - {()}
-        self._spellings = Spellings(spellings, vocabulary.size)
+        self._spellings = _spellings(tuple(names), vocabulary)
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cue_V = np.arange(vocabulary.size) == vocabulary.cue
         self._spelled: list[tuple[int, ...] | None] = [None] * batch_size

@@ -1,13 +1,14 @@
-"""The writing of suggestions: requests wait in a queue, and a thread of its own writes them.
+"""The writing of suggestions: requests wait in a queue, and some threads write as many of them at once.
 
-What a request is told are lists of events, in the order in which they come. A page that goes away stops its
-request at the next token.
+Those that are written at once share the steps of their model (`joined`). What a request is told are lists of
+events, in the order in which they come. A page that goes away stops its request at the next token.
 """
 
 import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from scriptforge.copying import Index
@@ -18,8 +19,8 @@ from scriptforge.serve.prompt import SuggestionRequest, ask
 from scriptforge.serve.runs import Runs
 from scriptforge.serve.writing import Event, Writing
 
-MOST_WAITING = 32
-"""Requests that wait or are written at once."""
+MOST_WRITING, MOST_WAITING = 8, 32
+"""Requests that are written at once, and that wait."""
 
 
 class Busy(Exception):  # noqa: N818 (it names the engine)
@@ -66,7 +67,8 @@ class Engine:
         self._runs = runs
         self._texts = texts
         self._jobs: queue.Queue[_Job] = queue.Queue(MOST_WAITING)
-        threading.Thread(target=self._work, daemon=True, name="writing").start()
+        for number in range(MOST_WRITING):
+            threading.Thread(target=self._work, daemon=True, name=f"writing-{number}").start()
 
     def warm(self, name: str) -> None:
         """Write a line with a run that nobody waits for, so that the next one comes fast."""
@@ -118,11 +120,12 @@ class Engine:
         seed = fresh_seed() if job.request.seed is None else job.request.seed
         writing = Writing(run, ask(job.request, run.vocabulary, seed), self._index(job.request))
         job.tell([])
-        for events in writing:
-            if job.is_given_up:
-                return
-            if events:
-                job.tell(events)
+        with closing(iter(writing)) as steps:
+            for events in steps:
+                if job.is_given_up:
+                    return
+                if events:
+                    job.tell(events)
 
     def _index(self, request: SuggestionRequest) -> Index | None:
         """Return the index that a limit to copying needs.

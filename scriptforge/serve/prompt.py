@@ -26,8 +26,11 @@ from scriptforge.vocabulary import Vocabulary
 MOST_LINES_READ = 400
 """Elements of the page that may be sent to be read."""
 
-_LEAST_READ, _MOST_READ = 32, 96
+_LEAST_READ, _MOST_READ = 24, 56
 """Elements that are read of a longer script."""
+
+_MOST_TOLD = 256
+"""Tokens of them after which the rules are told of no further elements; what they measure is near."""
 
 _LARGEST_SEED = 2**53 - 16
 """Beyond it, a page could not say the number."""
@@ -104,9 +107,16 @@ class Question:
     open: Element | None
 
     @property
-    def before(self) -> list[int]:
-        """Return all ids that are given before the prompt."""
-        return [*self.opening, *(id_ for ids in self.read for id_ in ids)]
+    def told(self) -> list[int]:
+        """Return the end of the text before the prompt, of which rules are told; whole elements."""
+        kept: list[tuple[int, ...]] = []
+        size = 0
+        for ids in reversed(self.read):
+            if size >= _MOST_TOLD:
+                break
+            kept.append(ids)
+            size += len(ids)
+        return [*self.opening, *(id_ for ids in reversed(kept) for id_ in ids)]
 
 
 def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Question:
@@ -144,7 +154,7 @@ def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Questi
 
 
 def first_read(lines: Sequence[Element]) -> int:
-    """Return from which element on a script is read: all of a short one, of others 32 to 96 elements.
+    """Return from which element on a script is read: all of a short one, of others 24 to 56 elements.
 
     It is the element with the least fingerprint of those that are not too near to the end nor too far, so
     that it depends on the text alone, and nearly always stays when one more line is added.

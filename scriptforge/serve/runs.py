@@ -17,6 +17,8 @@ from scriptforge.inference import config_from_json
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import speaker_key
+from scriptforge.serve.joined import JoinedModel
+from scriptforge.serve.memory import ReadTexts
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, Workspace
 
@@ -54,6 +56,23 @@ class Offer:
         return folders[name]
 
 
+class OpenRun:
+    """A run that is used: its model for all who write, and what it has read.
+
+    Attributes:
+        vocabulary: the run's.
+        habits: what people do in its training text.
+        model: what several threads may use at once.
+        read: the texts that it has read.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.vocabulary = run.vocabulary
+        self.habits = run.description.dataset.habits
+        self.model = JoinedModel(run.inference())
+        self.read = ReadTexts(self.model.alone, run.vocabulary, self.habits.turns)
+
+
 class Runs:
     """The runs of an offer, of which the ones used last are open; methods may be called in any thread.
 
@@ -64,7 +83,7 @@ class Runs:
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self._lock = threading.Lock()
-        self._open: OrderedDict[tuple[str, int], Run] = OrderedDict()
+        self._open: OrderedDict[tuple[str, int], OpenRun] = OrderedDict()
         self._about: dict[tuple[str, int], dict[str, Any] | None] = {}
 
     def about(self) -> list[dict[str, Any]]:
@@ -78,7 +97,7 @@ class Runs:
                 found.append({**about, "training": folder.trainer() is not None})
         return found
 
-    def open(self, name: str) -> Run:
+    def open(self, name: str) -> OpenRun:
         """Return a run, opened.
 
         Raises:
@@ -91,7 +110,7 @@ class Runs:
             if key not in self._open:
                 run = Run(folder)
                 run.find_words(self.offer.workspace)
-                self._open[key] = run
+                self._open[key] = OpenRun(run)
                 while len(self._open) > _MOST_OPEN:
                     self._open.popitem(last=False)
             self._open.move_to_end(key)
@@ -99,7 +118,7 @@ class Runs:
 
     def dataset(self, name: str) -> Dataset | None:
         """Return the dataset that a run was trained on, if it is there and unchanged."""
-        return self.open(name).description.dataset_at_hand(self.offer.workspace)
+        return RunDescription.load(self.offer.folder(name)).dataset_at_hand(self.offer.workspace)
 
 
 def _key(folder: RunFolder) -> tuple[str, int]:

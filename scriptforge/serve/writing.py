@@ -5,21 +5,19 @@ by a person, only what is added. The module knows nothing of queues and of the n
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from scriptforge.copying import Index
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.decoding import DecodingLoop
-from scriptforge.generation.generate import _constraints, _decoder, _echoes, _reader, _rules
-from scriptforge.generation.grammar import Boundary, Grammar, Mask
+from scriptforge.generation.generate import new_loop, new_reader
+from scriptforge.generation.grammar import Boundary, Mask
 from scriptforge.generation.prompt import Given
-from scriptforge.generation.sampling import Sampler
-from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element, Kind, normalise
 from scriptforge.serve.prompt import Question
+from scriptforge.serve.runs import OpenRun
 from scriptforge.vocabulary import Vocabulary
 
 Event: TypeAlias = dict[str, Any]
@@ -39,78 +37,55 @@ class Writing:
         run: which writes.
         question: what it is asked.
         index: of the training text, where a limit to copying is asked for.
-
-    Attributes:
-        is_finished: whether all are written.
     """
 
-    def __init__(self, run: Run, question: Question, index: Index | None = None) -> None:
+    def __init__(self, run: OpenRun, question: Question, index: Index | None = None) -> None:
         options, vocabulary = question.options, run.vocabulary
-        assert options.seed is not None
-        habits = run.description.dataset.habits
+        assert options.seed is not None, "whoever asks has drawn one"
         seeds = range(options.seed, options.seed + options.count)
         limit = (
             CopyLimit(index, vocabulary, options.max_copy, options.count)
             if index is not None and options.max_copy
             else None
         )
-        self._loop = DecodingLoop(
-            _decoder(
-                _reader(run.inference(), vocabulary, options, options.count),
-                vocabulary,
-                options,
-                habits.turns,
-            ),
-            Grammar(vocabulary),
-            _rules(options, vocabulary, habits),
-            _constraints(limit, question.cast, options, vocabulary),
-            Sampler(
-                options,
-                seeds,
-                vocabulary.is_text,
-                vocabulary.unspoken,
-                _echoes(habits.echoes, options, vocabulary),
-            ),
-            vocabulary.layout_size,
-            options.count,
-        )
+        reader = new_reader(run.model, vocabulary, options)
+        self._loop = new_loop(reader, vocabulary, options, question.cast, seeds, run.habits, limit)
+        self._run = run
         self._vocabulary = vocabulary
         self._question = question
         self._alternatives = [
             Alternative(number, seed, question, vocabulary) for number, seed in enumerate(seeds)
         ]
-        self.is_finished = False
+        self._ends = time.monotonic() + MOST_SECONDS
 
-    def __iter__(self) -> Iterator[list[Event]]:
-        """Write, and yield the events of each step."""
-        began = time.monotonic()
-        self._loop.give_all(self._question.before)
+    def __iter__(self) -> Generator[list[Event], None, None]:
+        """Write, and yield the events of each step; the first ones come before anything is drawn freely."""
+        question = self._question
+        self._loop.follow(question.told, self._run.read.after(question, question.options.count))
         boundary: Boundary | None = None
-        for part in self._question.prompt:
+        events: list[Event] = []
+        for part in question.prompt:
             if isinstance(part, Given):
                 boundary = part.boundary
                 self._loop.give(part.ids)
-                yield self._begin([part.ids] * len(self._alternatives))
+                events += self._begin([part.ids] * len(self._alternatives))
             else:
-                yield self._begin(self._loop.draw(part.choices))
-        excluded_V = self._excluded(boundary)
-        while not all(each.is_finished for each in self._alternatives):
-            ids = self._loop.propose(excluded=excluded_V)
-            excluded_V = self._excluded(None)
-            taken = [
-                None if each.is_finished else id_ for id_, each in zip(ids, self._alternatives, strict=True)
-            ]
-            self._loop.take(taken)
-            events = [
-                event
-                for id_, each in zip(taken, self._alternatives, strict=True)
-                if id_ is not None
-                for event in each.push(id_)
-            ]
-            if time.monotonic() - began > MOST_SECONDS:
-                events += [event for each in self._alternatives for event in each.cut()]
-            yield events
-        self.is_finished = True
+                events += self._begin(self._loop.draw(part.choices))
+        yield [*events, *self._step(self._excluded(boundary))]
+        excluded_V = self._excluded(None)
+        with self._run.model.writing():
+            while not all(each.is_finished for each in self._alternatives):
+                yield self._step(excluded_V)
+
+    def _step(self, excluded_V: Mask) -> list[Event]:
+        """Draw one more token of each alternative that is not finished."""
+        ids = self._loop.propose(excluded=excluded_V)
+        pairs = list(zip(ids, self._alternatives, strict=True))
+        self._loop.take([None if each.is_finished else id_ for id_, each in pairs])
+        events = [event for id_, each in pairs if not each.is_finished for event in each.push(id_)]
+        if time.monotonic() > self._ends:
+            events += [event for each in self._alternatives for event in each.cut()]
+        return events
 
     def _begin(self, ids: Sequence[Sequence[int]]) -> list[Event]:
         pairs = zip(ids, self._alternatives, strict=True)

@@ -1,0 +1,191 @@
+"""A model that several writers use at once: what they read at the same time is read in one batch.
+
+Each writer is a thread with a decoding loop of its own, and sees a model like any other. Its call waits until
+all others that write have made theirs; then one of them computes for all, in rows of the same products.
+
+What a row comes to must not depend on the rows beside it, or a seed would write another text in company than
+alone. Products of matrices are not like that by themselves: how many rows there are decides in which order
+a sum is added up. So rows are always computed in blocks of one size, the last one filled up, and a size is
+taken of which it was seen that the place in the block makes no difference (`even_block`).
+
+Shape letters: B sequences of one writer, R rows of all, T steps.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from scriptforge.inference import Ids, InferenceModel, Numbers, State
+
+_BLOCKS = (16, 8, 4, 2)
+_TRIALS = 12
+_STEPS_BEFORE_TRIALS = 3
+
+
+@dataclass(eq=False)
+class _Call:
+    """What one writer waits for: features of tokens after a state, or scores of features."""
+
+    ids_B1: Ids | None = None
+    state: State = ()
+    features_BTH: Numbers | None = None
+    result: tuple[Numbers, State] | None = None
+    error: Exception | None = None
+
+
+class JoinedModel(InferenceModel):
+    """A model for several threads.
+
+    Args:
+        model: what computes.
+
+    Attributes:
+        alone: the same model without the others.
+    """
+
+    def __init__(self, model: InferenceModel) -> None:
+        self.config = model.config
+        self.alone = model
+        self._block = even_block(model)
+        self._condition = threading.Condition()
+        self._writers = 0
+        self._calls: list[_Call] = []
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let the others wait for the calls of this thread while the block lasts."""
+        with self._condition:
+            self._writers += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._writers -= 1
+                self._compute_if_all_wait()
+
+    def initial_state(self, sequences: int) -> State:
+        """See `InferenceModel.initial_state`."""
+        return self.alone.initial_state(sequences)
+
+    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+        """Read one token together with the others, several by itself; see `InferenceModel.features`."""
+        if ids_BT.shape[1] > 1:
+            return self._read(ids_BT, state)
+        return self._wait_for(_Call(ids_B1=ids_BT, state=state))
+
+    def score(self, features_BTH: Numbers) -> Numbers:
+        """See `InferenceModel.score`."""
+        return self._wait_for(_Call(features_BTH=features_BTH))[0]
+
+    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
+        """See `InferenceModel.margins`."""
+        missing = -len(features_BH) % self._block
+        features_BH, others_BH = (
+            np.pad(each_BH, ((0, missing), (0, 0))) for each_BH in (features_BH, others_BH)
+        )
+        return self.alone.margins(features_BH, others_BH, rows_N, ids_N)
+
+    def _wait_for(self, call: _Call) -> tuple[Numbers, State]:
+        with self._condition:
+            self._calls.append(call)
+            self._compute_if_all_wait()
+            while call.result is None and call.error is None:
+                self._condition.wait()
+        if call.error is not None:
+            raise call.error
+        assert call.result is not None
+        return call.result
+
+    def _compute_if_all_wait(self) -> None:
+        """Compute what is waited for, if nobody else is to come: scores first, so that all stay in step."""
+        if not self._calls or len(self._calls) < self._writers:
+            return
+        scoring = [call for call in self._calls if call.features_BTH is not None]
+        chosen = scoring or self._calls
+        self._calls = [call for call in self._calls if call not in chosen]
+        try:
+            (self._score_all if scoring else self._read_all)(chosen)
+        except Exception as error:
+            for call in chosen:
+                call.error = error
+        self._condition.notify_all()
+
+    def _read_all(self, calls: Sequence[_Call]) -> None:
+        ids_R1 = np.concatenate([call.ids_B1 for call in calls if call.ids_B1 is not None])
+        together = zip(*(call.state for call in calls), strict=True)
+        features_R1H, after = self._read(ids_R1, tuple(np.concatenate(each, axis=1) for each in together))
+        start = 0
+        for call in calls:
+            assert call.ids_B1 is not None
+            stop = start + len(call.ids_B1)
+            call.result = features_R1H[start:stop], tuple(each[:, start:stop] for each in after)
+            start = stop
+
+    def _score_all(self, calls: Sequence[_Call]) -> None:
+        given = [call.features_BTH for call in calls if call.features_BTH is not None]
+        rows_RH = np.concatenate([each.reshape(-1, each.shape[-1]) for each in given])
+        scores_RV = self._score(rows_RH)
+        start = 0
+        for call, each in zip(calls, given, strict=True):
+            stop = start + each.size // each.shape[-1]
+            call.result = scores_RV[start:stop].reshape(*each.shape[:-1], -1), ()
+            start = stop
+
+    def _read(self, ids_RT: Ids, state: State) -> tuple[Numbers, State]:
+        """Read rows in blocks of one size."""
+        count, size = len(ids_RT), self._block
+        missing = -count % size
+        ids_RT = np.pad(ids_RT, ((0, missing), (0, 0)))
+        state = tuple(np.pad(each, ((0, 0), (0, missing), (0, 0))) for each in state)
+        parts = [
+            self.alone.features(
+                ids_RT[start : start + size], tuple(each[:, start : start + size] for each in state)
+            )
+            for start in range(0, len(ids_RT), size)
+        ]
+        features_RTH = np.concatenate([features for features, _ in parts])[:count]
+        together = zip(*(after for _, after in parts), strict=True)
+        return features_RTH, tuple(np.concatenate(each, axis=1)[:, :count] for each in together)
+
+    def _score(self, features_RH: Numbers) -> Numbers:
+        count, size = len(features_RH), self._block
+        features_RH = np.pad(features_RH, ((0, -count % size), (0, 0)))
+        parts = [
+            self.alone.score(features_RH[start : start + size]) for start in range(0, len(features_RH), size)
+        ]
+        return np.concatenate(parts)[:count]
+
+
+def even_block(model: InferenceModel) -> int:
+    """Return how many rows to compute at once so that none depends on its place or on those beside it.
+
+    Rows are read and scored at many places and in much company, and compared bit by bit. Before that every
+    token is read once, so that nothing that the model remembers of tokens is computed later in other company.
+    """
+    size = model.config.vocabulary_size
+    model.features(np.arange(size)[None], model.initial_state(1))
+    draw = np.random.RandomState(0)
+    count = 3 * max(_BLOCKS)
+    ids_RT = draw.randint(0, size, (count, _STEPS_BEFORE_TRIALS))
+    _, state = model.features(ids_RT, model.initial_state(count))
+    next_R1 = draw.randint(0, size, (count, 1))
+    for block in _BLOCKS:
+        seen: dict[int, bytes] = {}
+        places = [draw.permutation(count)[:block] for _ in range(_TRIALS)]
+        if all(_agrees(model, next_R1, state, place, seen) for place in places):
+            return block
+    return 1
+
+
+def _agrees(model: InferenceModel, ids_R1: Ids, state: State, place: Ids, seen: dict[int, bytes]) -> bool:
+    """Return whether the rows at some places come to what they came to before, and remember what they do."""
+    features, after = model.features(ids_R1[place], tuple(each[:, place] for each in state))
+    scores = model.score(features[:, -1])
+    for number, row in enumerate(place.tolist()):
+        own = b"".join([scores[number].tobytes(), *(each[:, number].tobytes() for each in after)])
+        if seen.setdefault(row, own) != own:
+            return False
+    return True

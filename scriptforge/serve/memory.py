@@ -1,0 +1,108 @@
+"""What a model remembers of the texts that it has read, so that after a new line only that line is read.
+
+A text is known by the ids of its elements, each of which changes the key of all that is behind it. What is
+kept is what a decoder of one sequence remembers after all but the last id: the last one is read again by
+whoever goes on, which gives the scores of what may come.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from scriptforge.generation.decoding import Decoder, ModelDecoder, Saved
+from scriptforge.generation.turn_taking import TurnTaking
+from scriptforge.inference import InferenceModel
+from scriptforge.run.turns import TurnHabits
+from scriptforge.serve.prompt import Question
+from scriptforge.vocabulary import Vocabulary
+
+MOST_BYTES = 48_000_000
+"""What is kept of all texts together, per model."""
+
+_ELEMENTS_BETWEEN = 8
+"""After how many elements something is kept within a text, so that a change in its middle costs little."""
+
+
+class ReadTexts:
+    """The texts that one model has read lately; threads may share it.
+
+    Args:
+        model: what reads.
+        vocabulary: its ids.
+        habits: those of people, whose turns are followed; None follows none.
+    """
+
+    def __init__(self, model: InferenceModel, vocabulary: Vocabulary, habits: TurnHabits | None) -> None:
+        self._model = model
+        self._vocabulary = vocabulary
+        self._habits = habits
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, Saved] = OrderedDict()
+        self._bytes = 0
+
+    def after(self, question: Question, sequences: int) -> Saved:
+        """Return what a decoder of so many sequences remembers of the text of a question, but its last id."""
+        parts = [question.opening, *question.read]
+        keys = _keys(parts)
+        reached, saved = self._longest(keys)
+        decoder = self._decoder()
+        if saved is not None:
+            decoder.restore(saved)
+        stops = [*range(_ELEMENTS_BETWEEN, len(parts) - 1, _ELEMENTS_BETWEEN), len(parts) - 1]
+        for stop in (each for each in stops if each > reached):
+            held = [parts[reached][-1]] if reached >= 0 else []
+            ids = [*held, *(id_ for part in parts[reached + 1 : stop + 1] for id_ in part)][:-1]
+            if ids:
+                decoder.read(np.array([ids]))
+            reached = stop
+            saved = decoder.state()
+            self._keep(keys[stop], saved)
+        assert saved is not None, "the last stop is the end of the text"
+        return _spread(saved, sequences, len(question.read))
+
+    def _decoder(self) -> Decoder:
+        reader = ModelDecoder(self._model, 1)
+        return TurnTaking(reader, self._habits, self._vocabulary, 1) if self._habits else reader
+
+    def _longest(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
+        """Return how far a text was read before, as the number of a part, and what is kept there."""
+        with self._lock:
+            for place in range(len(keys) - 1, -1, -1):
+                if keys[place] in self._kept:
+                    self._kept.move_to_end(keys[place])
+                    return place, self._kept[keys[place]]
+        return -1, None
+
+    def _keep(self, key: bytes, saved: Saved) -> None:
+        with self._lock:
+            if key in self._kept:
+                return
+            self._kept[key] = saved
+            self._bytes += _size(saved)
+            while self._bytes > MOST_BYTES and len(self._kept) > 1:
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+
+def _keys(parts: Sequence[tuple[int, ...]]) -> list[bytes]:
+    """Return the key of the text up to each of its parts."""
+    keys: list[bytes] = []
+    for part in parts:
+        before = keys[-1] if keys else b""
+        keys.append(blake2b(np.array(part, "<u4").tobytes(), digest_size=16, key=before).digest())
+    return keys
+
+
+def _size(saved: Saved) -> int:
+    return sum(array.nbytes for array in saved.values())
+
+
+def _spread(saved: Saved, sequences: int, lines: int) -> Saved:
+    """Return what one sequence remembers for several that have read the same."""
+    several = {
+        name: np.repeat(array, sequences, axis=1 if name.startswith("state.") else 0)
+        for name, array in saved.items()
+    }
+    return {**several, "voice.openings": np.full(sequences, lines)}
