@@ -15,6 +15,8 @@ import numpy as np
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError, UsageError
 from scriptforge.generation.grammar import Boundary
+from scriptforge.generation.known_names import OPENING_BRACKETS, spell
+from scriptforge.generation.marks import LONGEST
 from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.hub.model_card import summary
@@ -100,7 +102,20 @@ def space_document(run: Run, title: str) -> dict[str, Any]:
         "grammar": grammar_tables(vocabulary),
         "words": _words(vocabulary),
         "continuing": packed(np.packbits(Boundary.WORD.excluded(vocabulary))),
+        **_habits(run),
     }
+
+
+def _habits(run: Run) -> dict[str, Any]:
+    """Return how names are spelled and marks are closed in the training text, as far as that is known."""
+    vocabulary, habits = run.vocabulary, run.description.dataset.habits
+    if vocabulary.plain:
+        return {}
+    spelled = [name for name in habits.names if vocabulary.speaker_id(name) is None]
+    plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
+    names = {spell(name, vocabulary) for name in plain}
+    marks = habits.marks and {"closed": habits.marks.closed, "longest": LONGEST[vocabulary.level]}
+    return {"names": sorted(names - {()}) if habits.names else None, "marks": marks}
 
 
 def _layout(vocabulary: Vocabulary) -> dict[str, Any]:

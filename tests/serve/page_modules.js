@@ -51,5 +51,29 @@ async () => {
   const plain = (elements) => elements.map(({ kind, text }) => [kind, text]);
   check(same(plain(again), plain(script)), "Fountain is read back");
   check(modelElements(script)[2].text === "(low) Go. Now.", "a speech is one to the model");
+  const { Habits } = await import("/habits.js");
+  const tokens = ["<cue>", "<says>", "bo", "ann", "(", ")", "go", "(("];
+  const about = { layout: 2, cue: 0, level: "word", tokens, names: [[2, 1], [3, 2, 1]], marks: { closed: ["()"], longest: 3 } };
+  const allowedAfter = (...ids) => {
+    const habits = new Habits(about, null);
+    for (const id of ids) habits.advance(id);
+    return tokens.map((_, id) => id).filter((id) => habits.allows(id)).join(" ");
+  };
+  check(allowedAfter() === "0 1 2 3 4 6", "nothing closes that is not open");
+  check(allowedAfter(4) === "2 3 5 6", "no line ends, and no bracket opens, in a bracket");
+  check(allowedAfter(4, 6, 6) === "5", "what is open for long is closed");
+  check(allowedAfter(4, 6, 5) === "0 1 2 3 4 6", "what was closed is closed");
+  check(allowedAfter(0) === "2 3" && allowedAfter(0, 3) === "2" && allowedAfter(0, 3, 2) === "1", "names are somebody's");
+  check(allowedAfter(0, 6) === tokens.map((_, id) => id).join(" "), "a name that was given may be anybody's");
+  const { askingAt, accepting } = await import("/asking.js");
+  const named = (id, kind, text) => ({ id, kind, text, origin: null });
+  const play = [named("a", "action", "Fog."), named("b", "character", "BO"), named("c", "dialogue", "I was"), named("d", "action", "")];
+  const here = { elements: play, branches: [] };
+  const open = askingAt(here, "c").open;
+  check(open.speaker === "BO" && open.text === "I was", "what is not finished is continued");
+  const written = accepting(here, askingAt(here, "c"), [{ isOpen: true, text: " here. (sits) So." }], { run: "r", seed: 1, edited: false });
+  const texts = apply(here, written.change).document.elements.map(({ text }) => text);
+  check(same(texts, ["Fog.", "BO", "I was here.", "(sits)", "So.", ""]), "and its end is taken, asides by themselves");
+  check(same(askingAt(here, "d", { speaker: "ANN" }).next, { speaker: "ANN" }), "who is asked for speaks");
   return failures;
 }

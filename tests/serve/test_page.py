@@ -158,6 +158,53 @@ def test_suggestions_are_taken_changed_and_dropped(desk: Desk) -> None:
 
 
 @pytest.mark.slow
+def test_keys_and_input_methods_make_and_join_elements(desk: Desk) -> None:
+    desk.type("Fog")
+    composing = desk.page.context.new_cdp_session(desk.page)
+    for text in ("に", "にほ", "日本"):
+        held = {"text": text, "selectionStart": len(text), "selectionEnd": len(text)}
+        composing.send("Input.imeSetComposition", held)
+    composing.send("Input.insertText", {"text": "日本"})
+    desk.type(".")
+    assert desk.lines() == [("action", "Fog日本.")]
+    desk.press("Enter", "Tab")
+    desk.type("bo")
+    desk.press("Enter")
+    desk.type("(low)")
+    desk.press("Enter")
+    desk.type("Yes")
+    assert desk.lines()[2:] == [("parenthetical", "(low)"), ("dialogue", "Yes")]
+    desk.press("Control+a", "Backspace")
+    for kind in ("character", "transition", "heading", "action"):
+        desk.press("Tab")
+        assert desk.lines() == [(kind, "")]
+    desk.type("one two")
+    desk.press("Enter")
+    desk.type("three")
+    desk.press("Home", "Backspace")
+    assert desk.lines() == [("action", "one twothree")]
+    desk.press("Control+z", "Control+Home", "End", "Delete")
+    assert desk.lines() == [("action", "one twothree")]
+    desk.press("Control+Backspace")
+    assert desk.lines() == [("action", "one three")]
+    desk.press("Enter")
+    assert desk.lines() == [("action", "one"), ("action", "three")]
+
+
+@pytest.mark.slow
+def test_somebody_else_speaks_where_a_name_stands_already(desk: Desk) -> None:
+    desk.press("Tab")
+    desk.type("Nobody")
+    desk.press("Enter", "Alt+1")
+    desk.answered()
+    desk.press("Tab")
+    first = desk.ask("document.querySelector('#cast button').dataset.name")
+    assert [text for kind, text in desk.lines() if kind == "character"] == [first]
+    desk.press("Control+z")
+    assert desk.lines() == [("character", "Nobody"), ("dialogue", "")]
+
+
+@pytest.mark.slow
 def test_what_follows_is_kept_as_a_branch_and_comes_back(desk: Desk) -> None:
     write_a_speech(desk)
     desk.press("Enter", "Tab")

@@ -17,35 +17,47 @@ export function cuePlace(elements, place) {
 }
 
 /**
- * Returns what to ask after an element: {anchor, elements, open, next, hasCue}.
+ * Returns what to ask after an element: {anchor, elements, open, next, hasCue, gone}.
  *
  * `anchor`: the id of the element; `open`: what it already says, where that is to be continued; `next`: what has to come;
- * `hasCue`: whether the name of who speaks next stands there. `wish`: {speaker} or {kind} of the writer's, or null.
+ * `hasCue`: whether the name of who speaks next stands there; `gone`: the id of a name that somebody else's takes the
+ * place of. `wish`: {speaker} or {kind} of the writer's, or null.
  */
 export function askingAt(document, id, wish = null) {
   const { elements } = document;
   const place = placeOf(document, id), element = elements[place];
-  const cue = isSpoken(element) ? cuePlace(elements, place) : -1;
   const asked = (end, more) => ({
-    anchor: id, elements: elements.slice(Math.max(0, Math.ceil((end - MOST) / STEP) * STEP), end), open: null, next: wish, hasCue: false, ...more,
+    anchor: id, elements: elements.slice(Math.max(0, Math.ceil((end - MOST) / STEP) * STEP), end),
+    open: null, next: wish, hasCue: false, gone: null, ...more,
   });
-  if (element.kind === "character" && !isBlank(element) && (!wish || isSame(wish.speaker, speakerOf(element)))) {
+  if (element.kind === "character" && !isBlank(element)) {
+    if (wish && !isSame(wish.speaker, speakerOf(element))) return asked(place, { gone: id });
     return asked(place, { next: { speaker: speakerOf(element) }, hasCue: true });
   }
-  if (cue >= 0 && (!wish || (isBlank(element) && isSame(wish.speaker, speakerOf(elements[cue]))))) {
-    const speaker = speakerOf(elements[cue]);
-    const said = elements.slice(cue + 1, place + 1).filter((each) => !isBlank(each)).map(({ text }) => text).join(" ");
-    if (!said) return asked(cue, { next: { speaker }, hasCue: true });
-    if (isBlank(element) || !FINISHED.test(element.text)) return asked(cue, { open: { kind: "dialogue", speaker, text: said } });
-  }
+  const cue = isSpoken(element) ? cuePlace(elements, place) : -1;
+  if (cue >= 0) return askingInSpeech(elements, { place, cue, wish, asked });
   if (isBlank(element)) {
     const wanted = { heading: { kind: "heading" }, transition: { kind: "transition" }, character: { kind: "dialogue" } };
     return asked(place, { next: wish ?? wanted[element.kind] ?? null });
   }
-  if (!wish && !isSpoken(element) && !FINISHED.test(element.text) && element.kind !== "transition") {
+  if (!wish && !FINISHED.test(element.text) && element.kind !== "transition") {
     return asked(place, { open: { kind: element.kind, text: element.text } });
   }
   return asked(place + 1);
+}
+
+/** What to ask in a speech: its own words, its end, or what comes after it. */
+function askingInSpeech(elements, { place, cue, wish, asked }) {
+  const element = elements[place], speaker = speakerOf(elements[cue]);
+  const said = elements.slice(cue + 1, place + 1).filter((each) => !isBlank(each)).map(({ text }) => text).join(" ");
+  const isOwn = !wish || isSame(wish.speaker, speaker);
+  if (!said) return isOwn ? asked(cue, { next: { speaker }, hasCue: true }) : asked(cue, { gone: elements[cue].id });
+  if (isOwn && (isBlank(element) || (!wish && !FINISHED.test(element.text)))) {
+    return asked(cue, { open: { kind: "dialogue", speaker, text: said }, next: null });
+  }
+  let end = place;
+  while (elements[end + 1] && isSpoken(elements[end + 1])) end += 1;
+  return asked(end + 1, { anchor: elements[end].id });
 }
 
 const isSame = (one, other) => Boolean(one) && one.toLowerCase() === other.toLowerCase();
@@ -106,6 +118,7 @@ export function accepting(document, asked, pieces, origin) {
     after = element.id;
   }
   if (!edits.length) return null;
+  if (asked.gone && added.length) edits.push({ remove: asked.gone });
   const last = added.at(-1) ?? edits[0].put;
   return { change: { edits }, caret: { id: last.id, offset: endOf(last) } };
 }

@@ -39,7 +39,7 @@ export class Cast {
     this.list = document.getElementById("cast");
     this.people = [];
     const later = () => (this.timer ??= setTimeout(() => requestIdleCallback(() => this.show(), { timeout: 500 }), 250));
-    room.on("open", later);
+    room.on("open", () => this.show());
     room.on("change", later);
     room.on("settings", later);
     room.on("draft", later);
@@ -50,6 +50,7 @@ export class Cast {
   }
 
   show() {
+    clearTimeout(this.timer);
     this.timer = null;
     const { room } = this;
     const { source } = room.settings;
@@ -87,6 +88,7 @@ export class Cast {
 
   /** Lets the person of a number key speak. */
   press(number) {
+    if (this.timer) this.show();
     const person = this.people[number - 1];
     if (person) this.choose(person.name);
   }

@@ -15,6 +15,7 @@ export class Keeper {
     this.tab = newId();
     this.fresh = null;    // a change that still grows
     this.waiting = [];    // changes that are to be sent, in order
+    this.described = null; // title, run and settings that are to be sent
     this.revision = 0;
     this.failures = 0;
     room.on("change", ({ change, isOwn }) => isOwn && this.#queue(change));
@@ -35,17 +36,19 @@ export class Keeper {
     this.revision = this.loaded = draft.revision;
     this.problem = null;
     this.waiting = [];
-    this.fresh = null;
-    const unsent = await this.#adopt(id);
+    this.fresh = this.described = null;
+    const { found: unsent, keys } = await this.#adopt(id);
     const before = unsent.length && unsent[0].base < draft.revision ? unsent[0].base : null;
     let shown = { elements: draft.elements, branches: draft.branches ?? [] };
     if (before === null) for (const { change } of unsent) shown = apply(shown, change).document;
     this.isOpening = true;
-    this.room.open({ ...draft, ...shown });
+    this.room.open({ ...draft, ...this.described, ...shown });
     this.isOpening = false;
     this.waiting = [...unsent.map(({ change }) => change), ...this.waiting];
     if (before !== null) this.revision = before;
     this.isStale = before !== null;
+    this.#store();
+    if (!this.isFull) for (const key of keys) if (key !== this.#key) localStorage.removeItem(key);
     localStorage.setItem("scriptforge-last", id);
     this.#say();
     this.#watch();
@@ -55,8 +58,8 @@ export class Keeper {
   /** Lets go of the draft, which is no longer there. */
   leave() {
     this.watching?.abort();
-    localStorage.removeItem(`${BOX} ${this.id} ${this.tab}`);
-    [this.id, this.waiting, this.fresh, this.problem] = [null, [], null, null];
+    localStorage.removeItem(this.#key);
+    [this.id, this.waiting, this.fresh, this.described, this.problem] = [null, [], null, null, null];
   }
 
   #queue(change) {
@@ -82,39 +85,46 @@ export class Keeper {
     this.#send();
   }
 
+  get #key() {
+    return `${BOX} ${this.id} ${this.tab}`;
+  }
+
   #store() {
-    const key = `${BOX} ${this.id} ${this.tab}`;
+    const key = this.#key;
     try {
-      if (!this.waiting.length) localStorage.removeItem(key);
-      else localStorage.setItem(key, JSON.stringify({ base: this.revision, changes: this.waiting }));
+      const { revision: base, waiting: changes, described } = this;
+      if (!changes.length && !described) localStorage.removeItem(key);
+      else localStorage.setItem(key, JSON.stringify({ base, changes, described }));
       this.isFull = false;
     } catch {
       this.isFull = true;
     }
   }
 
-  /** Takes over what tabs have left that are no longer there. */
+  /** Finds what tabs have left that are no longer there: {found, keys}, keys those of the storage. */
   async #adopt(id) {
     const locks = await navigator.locks?.query();
     const alive = new Set((locks?.held ?? []).map(({ name }) => name));
-    const found = [];
+    const found = [], keys = [];
     for (const key of Object.keys(localStorage)) {
       if (!key.startsWith(`${BOX} ${id} `)) continue;
       const tab = key.slice(`${BOX} ${id} `.length);
       if (alive.has(`${BOX} ${tab}`) && tab !== this.tab) continue;
-      const { base, changes } = JSON.parse(localStorage.getItem(key));
-      localStorage.removeItem(key);
+      const { base, changes, described } = JSON.parse(localStorage.getItem(key));
+      keys.push(key);
+      this.described = described ?? this.described;
       found.push(...changes.map((change) => ({ base, change })));
     }
-    return found;
+    return { found, keys };
   }
 
   /** Sends what waits; one change at a time, and again after a while if nobody answers. */
   async #send() {
-    if (this.isSending || !this.waiting.length) return this.#say();
+    if (this.isSending || !(this.waiting.length || this.described)) return this.#say();
     this.isSending = true;
     clearTimeout(this.retry);
     const { id } = this;
+    if (this.described) await this.#sendDescription(id);
     while (this.waiting.length && id === this.id) {
       const [change] = this.waiting;
       try {
@@ -127,10 +137,10 @@ export class Keeper {
         this.#store();
       } catch (problem) {
         if (id !== this.id) break;
-        if (problem.status === 409 && (await this.#catchUp(problem.details))) continue;
+        if (problem.status === 409 && (await this.#catchUp(problem.details).catch(() => false))) continue;
         this.problem = problem;
         if (problem.status === 404 || problem.status === 401 || problem.status === 422) break;
-        this.retry = setTimeout(() => this.#send(), RETRY[Math.min(this.failures++, RETRY.length - 1)] * 1000);
+        this.#sendLater();
         break;
       }
     }
@@ -138,6 +148,24 @@ export class Keeper {
     if (this.isStale && !this.waiting.length) [this.isStale, this.revision] = [false, Math.max(this.revision, this.loaded)];
     this.#say();
     this.settled?.();
+    this.settled = null;
+  }
+
+  async #sendDescription(id) {
+    const { described } = this;
+    try {
+      await this.engine.describe(id, described);
+      if (this.described === described) this.described = null;
+      this.problem = null;
+      this.#store();
+    } catch (problem) {
+      this.problem = problem;
+      if (!this.waiting.length) this.#sendLater();
+    }
+  }
+
+  #sendLater() {
+    this.retry = setTimeout(() => this.#send(), RETRY[Math.min(this.failures++, RETRY.length - 1)] * 1000);
   }
 
   /** Makes ours follow what others have changed. Returns whether to try again. */
@@ -233,15 +261,12 @@ export class Keeper {
     this.isOpening = false;
   }
 
+  /** Keeps a title, a run or settings; what could not be sent is sent with the next change. */
   async #describe(change) {
     if (this.isOpening) return;
-    try {
-      await this.engine.describe(this.id, change);
-      this.problem = null;
-    } catch (problem) {
-      this.problem = problem;
-    }
-    this.#say();
+    this.described = { ...this.described, ...change };
+    this.#store();
+    await this.#send();
   }
 
   #describeSoon() {
@@ -257,7 +282,7 @@ export class Keeper {
   }
 
   #say() {
-    const isUnsent = this.waiting.length > 0 || this.fresh;
+    const isUnsent = this.waiting.length > 0 || this.fresh || this.described;
     if (this.problem?.status === 507) this.show("failed", `not saved: ${this.isFull ? "the disk is full, and so is this browser's storage" : "the disk is full; kept in this browser"}`);
     else if (this.problem?.status === 404) this.show("failed", "not saved: this draft was removed elsewhere; export it, or save it as a new one");
     else if (this.problem?.status === 401) this.show("failed", "not saved: open the link of the server again; kept in this browser");

@@ -1,5 +1,6 @@
 // A script in the making: what may come, what is drawn, and what it says.
 
+import { Habits } from "./habits.js";
 import { Words, isUnspaced } from "./words.js";
 
 /** A stream of numbers in 0 ≤ x < 1 that its seed alone decides (mulberry32). */
@@ -226,12 +227,13 @@ export function* write(about, model, vocabulary, request) {
 
 const rules = new WeakMap();
 
-/** The grammar and the words of a model, read from its tables once. */
+/** The grammar, the words and the habits of a model, read from its tables once. */
 function rulesOf(about, vocabulary) {
   if (!rules.has(about)) {
     rules.set(about, {
       grammar: new Grammar(about.grammar, about.tokens.length),
       words: about.words ? new Words(about.words, vocabulary) : null,
+      habits: about.plain ? null : new Habits(about, vocabulary),
     });
   }
   return rules.get(about);
@@ -246,6 +248,7 @@ class Writing {
     const rules = rulesOf(about, vocabulary);
     this.grammar = rules.grammar.fork();
     this.words = rules.words?.fork() ?? null;
+    this.habits = rules.habits?.fork() ?? null;
     this.roll = dice(request.seed);
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
@@ -367,8 +370,10 @@ class Writing {
     const logits = this.model.score();
     if (this.contrast) strengthen(logits, this.contrast.score(), this.request.voice, this.about);
     const isWord = (id) => !this.words || this.words.allows(id);
+    const isUsual = (id) => !this.habits || this.habits.allows(id);
     const mayCome = (id) => this.grammar.allows(id) && isWord(id);
-    for (const isAllowed of [(id) => mayCome(id) && isWanted(id), mayCome, isWord]) {
+    const isGood = (id) => isUsual(id) && mayCome(id);
+    for (const isAllowed of [(id) => isGood(id) && isWanted(id), isGood, mayCome, isWord]) {
       const id = draw(logits, isAllowed, temperature, this.about.minimum, this.roll, this);
       if (id >= 0) return id;
     }
@@ -381,6 +386,7 @@ class Writing {
     this.model.read(id);
     this.grammar.advance(id);
     this.words?.advance(id, isGiven);
+    this.habits?.advance(id);
   }
 
   /** Takes a token, and gives the element that it ends, if it ends one that says something. */
