@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
+from scriptforge.inference.kernel import kernel
 from scriptforge.training.threads import first_choice, fixed_by, load_of_others, possible, usable_cores
 from scriptforge.workspace import Workspace
 
@@ -47,6 +48,7 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     yield from _packages()
     yield Finding("cores", str(usable_cores()))
     yield _memory()
+    yield _kernel()
     accelerator = _accelerator()
     yield accelerator
     if accelerator.state != "unusable":
@@ -78,6 +80,15 @@ def _memory() -> Finding:
     if total < NEEDED_MEMORY:
         return Finding("memory", _size(total), "advice", "Train small models: --set hidden_size=128")
     return Finding("memory", _size(total))
+
+
+def _kernel() -> Finding:
+    """Report what generation computes with; see `scriptforge.inference.kernel`."""
+    loaded = kernel()
+    if loaded is not None:
+        return Finding("kernel", loaded.variant)
+    remedy = "To write several times as fast, install gcc or clang, and then scriptforge anew."
+    return Finding("kernel", "not compiled; NumPy computes", "advice", remedy)
 
 
 def _accelerator() -> Finding:

@@ -14,7 +14,7 @@ def found(workspace: Path) -> dict[str, Finding]:
 
 def test_the_machine_that_runs_the_tests_is_usable(workspace_path: Path) -> None:
     findings = found(workspace_path)
-    assert {"python", "torch", "datasets", "cores", "memory", "accelerator", "workspace"} <= findings.keys()
+    assert {"python", "torch", "cores", "memory", "kernel", "accelerator", "workspace"} <= findings.keys()
     assert {finding.state for finding in findings.values()} <= {"ok", "advice"}
     assert all(finding.remedy for finding in findings.values() if finding.state != "ok")
 
@@ -54,6 +54,15 @@ def test_a_workspace_that_cannot_be_written_is_unusable(
     assert run(["doctor", "--json", "--workspace", str(missing)]) == 1
     document = json.loads(capsys.readouterr().out)
     assert document["usable"] is False
+
+
+def test_without_a_kernel_a_compiler_is_advised(
+    workspace_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scriptforge.doctor.kernel", lambda: None)
+    finding = found(workspace_path)["kernel"]
+    assert finding.state == "advice"
+    assert "gcc or clang" in (finding.remedy or "")
 
 
 def test_people_get_a_table(workspace_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

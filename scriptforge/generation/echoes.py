@@ -13,11 +13,14 @@ Shape letters: B sequences of the batch, O lengths of echoes, M lengths of runs,
 X any further dimensions.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.inference.drawing import NOTHING, EchoMemory, EchoRule
+from scriptforge.inference.kernel import Kernel, kernel
 from scriptforge.run.echoes import LENGTHS, EchoHabits, RecentText
 from scriptforge.vocabulary import Vocabulary
 
@@ -48,32 +51,52 @@ class Echoes:
         self._layout_size = vocabulary.layout_size
         self._lengths = LENGTHS[vocabulary.level]
         self._lengths_O = np.array(self._lengths)
-        self._habits_PO = np.array(habits.runs).T
+        self._habits_PO = np.array(habits.runs).T.copy()
         self._habits_P = np.array(habits.lines)
         self._reaches_OM = np.arange(self._lengths[-1] + 2) >= self._lengths_O[:, None]
         self._counts_2BO = np.zeros((2, batch_size, len(self._lengths)))  # came, and would have from people
+        self._memory = self._new_memory(kernel())
         self._counts_2B = np.zeros((2, batch_size))
         self._line_factors_B: NDArray[np.float64] = np.zeros(batch_size)
+        self._has_line_factors = False
         self._owner_BV = np.zeros((batch_size, vocabulary.size), np.int64)
 
-    def take(self, ids_B: NDArray[np.int64]) -> None:
+    def take(self, ids: Sequence[int]) -> None:
         """Take a token of each sequence, drawn or given; below 0 where none comes after the end of a line."""
         recent = self._recent
         place = recent.place
-        recent.take(ids_B)
-        self._counts_2BO *= np.where(ids_B < 0, 1.0, _KEPT_TOKENS)[:, None]
-        self._counts_2BO[0] += recent.matches_B[:, None] >= self._lengths_O
-        self._counts_2BO[1] += recent.is_text_B[:, None] * self._habits_PO[place]
-        if recent.has_ended_B.any():
+        own_B = recent.follow(ids)
+        if self._memory is not None:
+            self._memory.take(recent.stop, own_B, self._habits_PO[place])
+            recent.advance()
+        else:
+            recent.match(own_B)
+            self._counts_2BO *= np.where(own_B == NOTHING, 1.0, _KEPT_TOKENS)[:, None]
+            self._counts_2BO[0] += recent.matches_B[:, None] >= self._lengths_O
+            self._counts_2BO[1] += recent.is_text_B[:, None] * self._habits_PO[place]
+        if recent.has_ended:
             self._counts_2B[:, recent.has_ended_B] *= _KEPT_LINES
             self._counts_2B[0] += recent.is_echo_B
             self._counts_2B[1] += recent.has_ended_B * self._habits_P[place]
             self._line_factors_B = _factors(self._counts_2B)
+            self._has_line_factors = bool(self._line_factors_B.any())
+
+    def _new_memory(self, loaded: Kernel | None) -> EchoMemory | None:
+        if loaded is None:
+            return None
+        return EchoMemory(
+            loaded,
+            self._recent.ids_BC,
+            self._recent.matches_BC,
+            self._counts_2BO,
+            EchoRule(self._lengths, _KEPT_TOKENS, _SETTLING, _POWER, _MOST),
+        )
 
     def copy(self, row: int) -> None:
         """Let all sequences be as one of them."""
         self._recent.copy(row)
         self._line_factors_B[:] = self._line_factors_B[row]
+        self._has_line_factors = bool(self._line_factors_B.any())
         for counts in (self._counts_2BO, self._counts_2B):
             counts[:] = counts[:, row : row + 1].copy()
 
@@ -84,6 +107,16 @@ class Echoes:
             scores_BV: are changed.
             text_B1: the logarithm of the sum of the exponentials of those of text, which stays as it is.
         """
+        if self._memory is not None:
+            self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_B1)
+        else:
+            self._weigh_runs(scores_BV, text_B1)
+        if self._has_line_factors:
+            factors_B = self._line_factors_B * self._recent.would_echo()
+            scores_BV[:, : self._layout_size] += factors_B[:, None]
+
+    def _weigh_runs(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
+        """Lower the scores of what would end an echo."""
         factors_BO = _factors(self._counts_2BO)
         least = factors_BO.min(0).tolist()
         lowered = [length for length, factor in zip(self._lengths, least, strict=True) if factor]
@@ -91,9 +124,6 @@ class Echoes:
             rows_N, ids_N, lengths_N = self._recent.echoing(lowered[0])
             factors_N = (factors_BO @ self._reaches_OM)[rows_N, lengths_N]
             self._lower(scores_BV, text_B1, rows_N, ids_N, factors_N)
-        if self._line_factors_B.any():
-            factors_B = self._line_factors_B * self._recent.would_echo()
-            scores_BV[:, : self._layout_size] += factors_B[:, None]
 
     def _lower(
         self,

@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.rng import BatchRNG
+from scriptforge.inference.drawing import Drawing
+from scriptforge.inference.kernel import kernel
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 Scores: TypeAlias = NDArray[np.floating[Any]]
@@ -205,6 +207,8 @@ class Sampler:
         self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
         self._is_spoken_L = ~np.isin(np.arange(self._layout_size), unspoken)
         self._filters = _filters(options)
+        self._drawing = self._new_drawing(len(seeds))
+        self._is_simple = options.top_k == 0 and options.top_p == options.typical == 1
         self._echoes = echoes
         self._together = len(seeds) // max(len(echoes), 1)
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
@@ -220,8 +224,14 @@ class Sampler:
         Returns:
             ids_B: int64, of which none is forbidden.
         """
-        scores_BV = _allowed(logits_BV, forbidden_BV)
-        text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
+        scores_BV: Scores
+        text_B1: Scores
+        if self._drawing is not None:
+            self._drawing.allow(logits_BV, forbidden_BV)
+            scores_BV, text_B1 = self._drawing.scores_BV, self._drawing.text_B1
+        else:
+            scores_BV = _allowed(logits_BV, forbidden_BV)
+            text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
         for number, echoes in enumerate(self._echoes):
             rows = self._rows_of(number)
             echoes.weigh(scores_BV[rows], text_B1[rows])
@@ -241,9 +251,9 @@ class Sampler:
     def remember(self, ids: Sequence[int | None]) -> None:
         """Remember the id that came in each sequence, if any did, as what is not to be repeated."""
         if self._echoes:
-            ids_B = np.array([-1 if id_ is None else id_ for id_ in ids])
+            known = [-1 if id_ is None else id_ for id_ in ids]
             for number, echoes in enumerate(self._echoes):
-                echoes.take(ids_B[self._rows_of(number)])
+                echoes.take(known[self._rows_of(number)])
         if self._remembers:
             for row, id_ in enumerate(ids):
                 if id_ is not None and self._is_text_V[id_]:
@@ -265,9 +275,19 @@ class Sampler:
         """Return the sequences that have their echoes together."""
         return slice(number * self._together, (number + 1) * self._together)
 
+    def _new_drawing(self, rows: int) -> Drawing | None:
+        loaded = kernel()
+        if loaded is None:
+            return None
+        options, size = self._options, len(self._is_text_V)
+        temperature = max(options.temperature, _COLDEST)
+        return Drawing(loaded, rows, size, self._is_spoken_L, temperature=temperature, min_p=options.min_p)
+
     def _pick(self, scores_BV: Scores, text_B1: Scores) -> NDArray[np.int64]:
         """Draw first whether layout comes, and then among text where it is to come."""
         roll_B1, layout_roll_B1 = self.rng.uniform()
+        if self._drawing is not None and self._is_simple and not self._remembers:
+            return self._drawing.draw(roll_B1, layout_roll_B1)
         text_BV = scores_BV[:, self._layout_size :]
         best_B1 = text_BV.max(-1, keepdims=True, initial=-np.inf)
         ids_B = np.zeros(len(scores_BV), dtype=np.int64)

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from scriptforge.generation.decoding import Copies, Decoder, Saved
 from scriptforge.inference import Ids, Numbers
+from scriptforge.inference.drawing import Lowering
+from scriptforge.inference.kernel import kernel
 from scriptforge.run.turns import WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
@@ -60,8 +62,10 @@ class TurnTaking:
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cues = np.array([*range(self._first, self._layout_size), self._cue])
         self._turns = [_Turns() for _ in range(batch_size)]
-        self._offsets_BS = np.zeros((batch_size, len(self._cues)))
+        self._offsets_BS = np.zeros((batch_size, len(self._cues)), np.float32)
         self._factors_BS = np.ones_like(self._offsets_BS)
+        loaded = kernel()
+        self._lowering = Lowering(loaded, self._cues, self._offsets_BS) if loaded is not None else None
 
     def read(self, ids_BT: Ids, waits_B: NDArray[np.bool_] | None = None) -> Numbers:
         """Read T more tokens in each sequence; see `Decoder.read`."""
@@ -108,6 +112,9 @@ class TurnTaking:
         All cues together stay as likely as they are.
         """
         if not self._offsets_BS.any():
+            return logits_BV
+        if self._lowering is not None:
+            self._lowering.lower(logits_BV)
             return logits_BV
         scores_BV = logits_BV.copy()
         scores_BS = scores_BV.take(self._cues, axis=1)

@@ -34,6 +34,8 @@ from scriptforge.generation.cast import tidy_name
 from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
 from scriptforge.inference import Ids, InferenceModel, ModelConfig, Numbers
+from scriptforge.inference.drawing import Guide
+from scriptforge.inference.kernel import kernel
 from scriptforge.options import DEFAULT_VOICE, DEFAULT_VOICE_UNTOLD, GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 
@@ -131,6 +133,12 @@ class GuidedDecoder(ModelDecoder):
         self._openings = [0] * batch_size
         self._strength_B = np.zeros(batch_size, np.float32)
         self._is_contrasted = False
+        loaded, head_VE = kernel(), model.head
+        self._guidance = (
+            Guide(loaded, head_VE, voices.layout_size, -float(_LEAST))
+            if loaded is not None and head_VE is not None
+            else None
+        )
 
     def read_features(self, ids_BT: Ids, waits_B: Mask | None = None) -> tuple[Numbers, Numbers]:
         """See `ModelDecoder.read_features`."""
@@ -206,6 +214,10 @@ class GuidedDecoder(ModelDecoder):
 
     def _guide(self, logits_BV: Numbers, features_BH: Numbers, contrasts_BH: Numbers) -> None:
         """Strengthen what the features of each text expect, and its contrast's do not, in the scores."""
+        if self._guidance is not None:
+            differences_BE = self.model.difference(features_BH, contrasts_BH)
+            self._guidance.strengthen(logits_BV, differences_BE, self._strength_B)
+            return
         text_BV = logits_BV[:, self._voices.layout_size :]
         is_plausible_BV = text_BV >= text_BV.max(-1, keepdims=True) + _LEAST
         rows_N, places_N = np.divmod(np.flatnonzero(is_plausible_BV), text_BV.shape[1])

@@ -60,9 +60,14 @@ class InferenceLSTMAttention(InferenceModel):
         """See `InferenceModel.score`."""
         return self._head.score(features_BTH)
 
-    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
-        """See `InferenceModel.margins`."""
-        return self._head.margins(features_BH, others_BH, rows_N, ids_N)
+    @property
+    def head(self) -> Numbers:
+        """See `InferenceModel.head`."""
+        return self._head.weight_VE
+
+    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+        """See `InferenceModel.difference`."""
+        return self._head.difference(features_BH, others_BH)
 
     def _found(self, own_BH: Numbers, rows_KBH: Numbers, filled_1B1: Numbers) -> Numbers:
         """Return what a step finds among the rows, the last of which is its own: `found_BH`."""
@@ -115,9 +120,14 @@ class InferenceTransformer(InferenceModel):
         """See `InferenceModel.score`."""
         return self._head.score(features_BTH)
 
-    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
-        """See `InferenceModel.margins`."""
-        return self._head.margins(features_BH, others_BH, rows_N, ids_N)
+    @property
+    def head(self) -> Numbers:
+        """See `InferenceModel.head`."""
+        return self._head.weight_VE
+
+    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+        """See `InferenceModel.difference`."""
+        return self._head.difference(features_BH, others_BH)
 
 
 class _Layer:

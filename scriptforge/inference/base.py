@@ -86,6 +86,15 @@ class InferenceModel(ABC):
     def initial_state(self, sequences: int) -> State:
         """Return the state of so many sequences that have read nothing."""
 
+    @property
+    def head(self) -> Numbers | None:
+        """Return the matrix of which scores are products, if they are, and a bias beside."""
+        return None
+
+    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+        """Return between what the head multiplies for some features and for others: `differences_BE`."""
+        return features_BH - others_BH
+
     def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
         """Return by how much one sequence's features score a token higher than others: `margins_N`.
 
@@ -95,8 +104,13 @@ class InferenceModel(ABC):
             rows_N: which sequence.
             ids_N: which token.
         """
-        margins_BV = self.score(features_BH) - self.score(others_BH)
-        return margins_BV[rows_N, ids_N]
+        if self.head is None:
+            margins_BV = self.score(features_BH) - self.score(others_BH)
+            return margins_BV[rows_N, ids_N]
+        products_NE = self.head.take(ids_N, axis=0)
+        products_NE *= self.difference(features_BH, others_BH).take(rows_N, axis=0)
+        margins_N: Numbers = products_NE.sum(-1)
+        return margins_N
 
 
 def new_inference(config: ModelConfig, weights: Weights, arithmetic: Arithmetic) -> InferenceModel | None:

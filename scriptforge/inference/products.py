@@ -1,8 +1,8 @@
 """Products of matrices with a few vectors, and a step of recurrent layers, which is made of them.
 
 A step of generation multiplies each matrix with a few vectors only, so that most of its time is spent on
-reading the weights. Everything is float32 and lies in one piece. This is the one place that knows how the
-arithmetic is done; what it returns may as well be computed by other code with the same results.
+reading the weights. Everything is float32 and lies in one piece. Where there is a kernel, it computes the
+same (`packed`); all else here is for machines without one.
 
 Shape letters: B sequences, H hidden, G gates (a number of H each), C members, h units of a member; in a
 product, R rows, K inputs and M outputs.
@@ -15,6 +15,8 @@ import numpy as np
 
 from scriptforge.inference.base import Arithmetic, Numbers
 from scriptforge.inference.configs import Unit
+from scriptforge.inference.kernel import kernel
+from scriptforge.inference.packed import PackedProduct
 
 _LEVELS = 127
 _SMALLEST = 1e-30
@@ -62,6 +64,8 @@ def prepare_product(weight_MK: Numbers, bias_M: Numbers | None, arithmetic: Arit
         bias_M: what is added to each product, if anything.
         arithmetic: how to multiply.
     """
+    if (loaded := kernel()) is not None:
+        return PackedProduct(loaded, weight_MK, bias_M, arithmetic)
     weight_MK = np.ascontiguousarray(weight_MK)
     return _Exact(weight_MK, bias_M) if arithmetic == "fp32" else _Rounded(weight_MK, bias_M)
 

@@ -18,6 +18,8 @@ import numpy as np
 from scriptforge.config import MOST_MEMBERS
 from scriptforge.inference.base import Arithmetic, Ids, InferenceModel, Numbers, State, Weights
 from scriptforge.inference.configs import NumPyRNNConfig, RecurrentConfig, RecurrentSizes, Unit
+from scriptforge.inference.kernel import kernel
+from scriptforge.inference.packed import LayerWeights, PackedSteps
 from scriptforge.inference.products import (
     Step,
     UpperLayer,
@@ -50,9 +52,14 @@ class InferenceRecurrent(InferenceModel):
         """See `InferenceModel.score`."""
         return self._head.score(features_BTH)
 
-    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
-        """See `InferenceModel.margins`."""
-        return self._head.margins(features_BH, others_BH, rows_N, ids_N)
+    @property
+    def head(self) -> Numbers:
+        """See `InferenceModel.head`."""
+        return self._head.weight_VE
+
+    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+        """See `InferenceModel.difference`."""
+        return self._head.difference(features_BH, others_BH)
 
 
 class Head:
@@ -62,11 +69,14 @@ class Head:
         weights: all of the model's.
         arithmetic: how to multiply.
         tied: whether the head's weight is the embedding.
+
+    Attributes:
+        weight_VE: the matrix.
     """
 
     def __init__(self, weights: Weights, arithmetic: Arithmetic, *, tied: bool) -> None:
-        self._weight_VE = weights["embedding.weight" if tied else "head.weight"]
-        self._multiply = prepare_product(self._weight_VE, weights["head.bias"], arithmetic)
+        self.weight_VE = weights["embedding.weight" if tied else "head.weight"]
+        self._multiply = prepare_product(self.weight_VE, weights["head.bias"], arithmetic)
         self._projection_EH = weights.get("projection.weight")
         self._project = (
             None if self._projection_EH is None else prepare_product(self._projection_EH, None, arithmetic)
@@ -79,15 +89,13 @@ class Head:
             features_NH = self._project(features_NH)
         return self._multiply(features_NH).reshape(*features_BTH.shape[:-1], -1)
 
-    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
-        """Compare scores in fp32, without those of other tokens; see `InferenceModel.margins`."""
-        differences_BE = features_BH - others_BH
-        if self._projection_EH is not None:
-            differences_BE = differences_BE @ self._projection_EH.T
-        products_NE = self._weight_VE.take(ids_N, axis=0)
-        products_NE *= differences_BE if len(differences_BE) == 1 else differences_BE.take(rows_N, axis=0)
-        margins_N: Numbers = products_NE.sum(-1)
-        return margins_N
+    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+        """See `InferenceModel.difference`."""
+        differences_BE: Numbers = features_BH - others_BH
+        if self._projection_EH is None:
+            return differences_BE
+        projected_BE: Numbers = differences_BE @ self._projection_EH.T
+        return projected_BE
 
 
 class Network:
@@ -105,29 +113,18 @@ class Network:
     """
 
     def __init__(self, unit: Unit, sizes: RecurrentSizes, weights: Weights, arithmetic: Arithmetic) -> None:
-        inputs, hiddens, biases = [], [], []
-        for layer in range(sizes.layers):
-            of_layer = {
-                name: weights[f"recurrent.{name}_l{layer}"]
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            }
-            inputs.append(arranged(unit, of_layer["weight_ih"], of_hidden=False))
-            hiddens.append(arranged(unit, of_layer["weight_hh"], of_hidden=True))
-            biases.append(
-                arranged(unit, of_layer["bias_ih"], of_hidden=False)
-                + arranged(unit, of_layer["bias_hh"], of_hidden=True)
-            )
-        upper = [
-            UpperLayer(np.concatenate([input_GH, hidden_GH], axis=1), bias_G)
-            for input_GH, hidden_GH, bias_G in zip(inputs[1:], hiddens[1:], biases[1:], strict=True)
-        ]
-        step = prepare_step(unit, blocks_of(hiddens[0], MOST_MEMBERS), upper, arithmetic)
-        self.steps = Steps(
-            step, Table(weights["embedding.weight"], inputs[0], biases[0]), has_cells=unit == "lstm"
-        )
+        embedding_VE = weights["embedding.weight"]
+        self.steps: Steps | PackedSteps
+        if (loaded := kernel()) is not None:
+            layers = _layers(sizes.layers, weights)
+            input_GE = weights["recurrent.weight_ih_l0"]
+            table = Table(embedding_VE, input_GE, weights["recurrent.bias_ih_l0"])
+            self.steps = PackedSteps(loaded, unit, layers, table, arithmetic)
+        else:
+            input_GE, self.steps = _steps(unit, sizes.layers, weights, arithmetic)
         self._shape = sizes.layers, sizes.hidden_size
         self.speakers = (
-            Speakers(sizes.layout_size, sizes.speakers, weights, inputs[0]) if sizes.speakers else None
+            Speakers(sizes.layout_size, sizes.speakers, weights, input_GE) if sizes.speakers else None
         )
 
     def initial_state(self, sequences: int) -> State:
@@ -190,13 +187,57 @@ class Steps:
         return output_BTH, after
 
 
+def _steps(unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic) -> tuple[Numbers, Steps]:
+    """Return what the first layer multiplies its input with, gates `arranged`, and the layers in NumPy."""
+    inputs, hiddens, biases = [], [], []
+    for layer in range(layers):
+        of_layer = _of_layer(layer, weights)
+        inputs.append(arranged(unit, of_layer["weight_ih"], of_hidden=False))
+        hiddens.append(arranged(unit, of_layer["weight_hh"], of_hidden=True))
+        biases.append(
+            arranged(unit, of_layer["bias_ih"], of_hidden=False)
+            + arranged(unit, of_layer["bias_hh"], of_hidden=True)
+        )
+    upper = [
+        UpperLayer(np.concatenate([input_GH, hidden_GH], axis=1), bias_G)
+        for input_GH, hidden_GH, bias_G in zip(inputs[1:], hiddens[1:], biases[1:], strict=True)
+    ]
+    step = prepare_step(unit, blocks_of(hiddens[0], MOST_MEMBERS), upper, arithmetic)
+    table = Table(weights["embedding.weight"], inputs[0], biases[0])
+    return inputs[0], Steps(step, table, has_cells=unit == "lstm")
+
+
+def _layers(count: int, weights: Weights) -> list[LayerWeights]:
+    """Return the weights of so many layers as the kernel wants them."""
+    layers = []
+    for layer in range(count):
+        of_layer = _of_layer(layer, weights)
+        own_GH, below_GK = of_layer["weight_hh"], of_layer["weight_ih"] if layer else None
+        groups = len(blocks_of(own_GH, MOST_MEMBERS))
+        if below_GK is not None and len(blocks_of(below_GK, MOST_MEMBERS)) != groups:
+            groups = 1
+        below_bias_G = of_layer["bias_ih"] if layer else None
+        layers.append(LayerWeights(below_GK, own_GH, below_bias_G, of_layer["bias_hh"], groups))
+    return layers
+
+
+def _of_layer(layer: int, weights: Weights) -> dict[str, Numbers]:
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return {name: weights[f"recurrent.{name}_l{layer}"] for name in names}
+
+
 class InferenceNumPyRNN(InferenceModel):
     """The inference model of a `NumPyRNN`: plain units, which hear a row for each token."""
 
     def __init__(self, config: NumPyRNNConfig, weights: Weights, arithmetic: Arithmetic) -> None:
         self.config: NumPyRNNConfig = config
-        step = prepare_step("rnn", weights["recurrent"].T[None], [], arithmetic)
-        self._steps = Steps(step, Table(weights["input"], None, weights["hidden_bias"]), has_cells=False)
+        weight_HH, table = weights["recurrent"].T, Table(weights["input"], None, weights["hidden_bias"])
+        self._steps: Steps | PackedSteps
+        if (loaded := kernel()) is not None:
+            layer = LayerWeights(None, weight_HH, None, np.zeros(len(weight_HH), np.float32))
+            self._steps = PackedSteps(loaded, "rnn", [layer], table, arithmetic)
+        else:
+            self._steps = Steps(prepare_step("rnn", weight_HH[None], [], arithmetic), table, has_cells=False)
         self._score = prepare_product(weights["output"].T, weights["output_bias"], arithmetic)
 
     def initial_state(self, sequences: int) -> State:

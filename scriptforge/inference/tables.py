@@ -9,6 +9,8 @@ Shape letters: B sequences, N rows, E embedding, G numbers of a row.
 import numpy as np
 
 from scriptforge.inference.base import Ids, Numbers
+from scriptforge.inference.kernel import kernel
+from scriptforge.inference.packed import PackedProduct
 
 MOST_NUMBERS = 1 << 24
 """Numbers that a table keeps at most: of more rows the first ones, which are the most frequent tokens."""
@@ -32,6 +34,9 @@ class Table:
         self._embedding_NE = embedding_NE
         self._weight_GE = weight_GE
         self._bias_G = bias_G
+        self._multiply = None
+        if (loaded := kernel()) is not None and weight_GE is not None:
+            self._multiply = PackedProduct(loaded, weight_GE, bias_G, "fp32")
         size = embedding_NE.shape[1] if weight_GE is None else len(weight_GE)
         self._is_plain = weight_GE is None and bias_G is None
         kept = 0 if self._is_plain else min(len(embedding_NE), MOST_NUMBERS // size)
@@ -55,6 +60,15 @@ class Table:
         rows_BG[~is_kept_B] = self._computed(ids_B[~is_kept_B])
         return rows_BG
 
+    def look_up(self, ids: Ids) -> tuple[Numbers, Ids]:
+        """Return rows, and which of them are those of some ids; none is copied, if all are kept."""
+        if not self._is_complete:
+            self.learn(ids)
+        kept = len(self._kept_NG)
+        if not self._is_plain and (kept == len(self._embedding_NE) or ids.max(initial=0) < kept):
+            return self._kept_NG, ids
+        return self.rows(ids.ravel()), np.arange(ids.size).reshape(ids.shape)
+
     def learn(self, ids: Ids) -> None:
         """Compute the rows of some ids together, as far as they are kept and not known."""
         if self._is_complete:
@@ -74,6 +88,8 @@ class Table:
 
     def _computed(self, ids_N: Ids) -> Numbers:
         rows_NG = self._embedding_NE[ids_N]
+        if self._multiply is not None:
+            return self._multiply(rows_NG)  # the same to the last bit, whatever is computed with it
         if self._weight_GE is not None:
             rows_NG = rows_NG @ self._weight_GE.T
         if self._bias_G is not None:

@@ -15,6 +15,7 @@ Shape letters: B sequences of the batch, C capacity, L lines remembered, N candi
 P places, T tokens of a page, W tokens remembered.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Annotated
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from scriptforge.inference.drawing import NO_TEXT, NOTHING
 from scriptforge.vocabulary import Level, Vocabulary
 
 LENGTHS: dict[Level, tuple[int, ...]] = {"word": (2, 3, 4), "bpe": (2, 3, 5), "char": (8, 13, 20)}
@@ -33,7 +35,7 @@ WINDOWS: dict[Level, int] = {"word": 2048, "bpe": 2048, "char": 4096}
 _LINES = 256
 _PLACES = 5
 _FEWEST_PAGES, _MOST_PAGES = 4, 32
-_APART, _NOWHERE = -1, -2
+_APART = -1
 
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Shares = Annotated[list[_Share], Field(min_length=_PLACES, max_length=_PLACES)]
@@ -61,23 +63,28 @@ class RecentText:
         batch_size: B.
 
     Attributes:
+        ids_BC: the latest tokens, -1 where there is no text.
+        matches_BC: how many tokens up to each are as those at the end.
+        stop: how many of the columns are used.
         is_text_B: whether the latest token of each is text, and not of a name.
         matches_B: how many tokens at the end stand in the text before; no more than the longest of `LENGTHS`.
-        has_ended_B: whether the latest token has ended a line.
+        has_ended: whether the latest token of any has ended a line.
+        has_ended_B: whether that of each has.
         is_echo_B: whether it has ended a line that was said before.
     """
 
     def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
         self._most, self._window = LENGTHS[vocabulary.level][-1], WINDOWS[vocabulary.level]
-        self._ids_BC = np.full((batch_size, 2 * self._window), _APART, np.int32)
-        self._matches_BC = np.zeros(self._ids_BC.shape, np.uint8)
+        self.ids_BC = np.full((batch_size, 2 * self._window), _APART, np.int32)
+        self.matches_BC = np.zeros(self.ids_BC.shape, np.uint8)
         self._rows_N = self._places_N = np.zeros(0, np.int64)  # where the matches are, by their length
         self._lengths_N = np.zeros(0, np.uint8)
-        self._stop = self._taken = 0
+        self.stop = self._taken = 0
         self._lines = [_Lines(vocabulary) for _ in range(batch_size)]
         self._waited_B = np.zeros(batch_size, np.int64)
         self.is_text_B = np.zeros(batch_size, np.bool_)
         self.has_ended_B, self.is_echo_B = np.zeros((2, batch_size), np.bool_)
+        self.has_ended = False
         self.matches_B = np.zeros(batch_size, np.uint8)
 
     @property
@@ -88,27 +95,47 @@ class RecentText:
 
     def take(self, ids_B: NDArray[np.int64]) -> None:
         """Take one more token of each text; below 0 where none comes after the end of a line."""
-        are_text = [lines.take(id_) for lines, id_ in zip(self._lines, ids_B.tolist(), strict=True)]
-        self.is_text_B = np.array(are_text)
-        self.has_ended_B = np.array([lines.has_ended for lines in self._lines])
-        self.is_echo_B = np.array([lines.is_echo for lines in self._lines])
-        self._waited_B += ids_B < 0
-        own_B = np.where(self.is_text_B, ids_B, _NOWHERE).astype(np.int32)
-        if self._stop == self._ids_BC.shape[1]:
+        self.match(self.follow(ids_B.tolist()))
+
+    def follow(self, ids: Sequence[int]) -> NDArray[np.int32]:
+        """Follow the lines of each text, the first half of `take`.
+
+        Returns:
+            The ids, or `NO_TEXT` for what is no text or of a name, or `NOTHING` where no token comes.
+        """
+        own_B = np.array([lines.take(id_) for lines, id_ in zip(self._lines, ids, strict=True)], np.int32)
+        self.is_text_B = own_B >= 0
+        self.has_ended = any(lines.has_ended for lines in self._lines)
+        if self.has_ended:
+            self.has_ended_B = np.array([lines.has_ended for lines in self._lines])
+            self.is_echo_B = np.array([lines.is_echo for lines in self._lines])
+        else:
+            self.has_ended_B[:] = self.is_echo_B[:] = False
+        if min(ids) < 0:
+            self._waited_B += own_B == NOTHING
+        if self.stop == self.ids_BC.shape[1]:
             self._move_back()
-        start = max(0, self._stop - self._window)
-        equal = np.flatnonzero(self._ids_BC[:, start : self._stop] == own_B[:, None])
-        rows_N, places_N = np.divmod(equal, max(1, self._stop - start))
+        return own_B
+
+    def match(self, own_B: NDArray[np.int32]) -> None:
+        """Look for what `follow` has returned in what was said before, the second half of `take`."""
+        start = max(0, self.stop - self._window)
+        equal = np.flatnonzero(self.ids_BC[:, start : self.stop] == own_B[:, None])
+        rows_N, places_N = np.divmod(equal, max(1, self.stop - start))
         places_N += start
-        lengths_N = np.minimum(self._matches_BC[rows_N, places_N - 1] + np.uint8(1), np.uint8(self._most))
-        self._matches_BC[self._rows_N, self._places_N] = 0
-        self._matches_BC[rows_N, places_N] = lengths_N
+        lengths_N = np.minimum(self.matches_BC[rows_N, places_N - 1] + np.uint8(1), np.uint8(self._most))
+        self.matches_BC[self._rows_N, self._places_N] = 0
+        self.matches_BC[rows_N, places_N] = lengths_N
         order_N = lengths_N.argsort(kind="stable")
         self._rows_N, self._places_N, self._lengths_N = rows_N[order_N], places_N[order_N], lengths_N[order_N]
-        self.matches_B = np.zeros(len(ids_B), np.uint8)
+        self.matches_B = np.zeros(len(own_B), np.uint8)
         self.matches_B[self._rows_N] = self._lengths_N
-        self._ids_BC[:, self._stop] = np.maximum(own_B, _APART)
-        self._stop += 1
+        self.ids_BC[:, self.stop] = np.maximum(own_B, _APART)
+        self.advance()
+
+    def advance(self) -> None:
+        """Count the token that was matched, here or elsewhere."""
+        self.stop += 1
         self._taken += 1
 
     def echoing(self, shortest: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
@@ -122,30 +149,30 @@ class RecentText:
         """
         first = int(np.searchsorted(self._lengths_N, shortest - 1))
         rows_N, lengths_N = self._rows_N[first:], self._lengths_N[first:] + np.uint8(1)
-        ids_N = self._ids_BC[rows_N, self._places_N[first:] + 1]
+        ids_N = self.ids_BC[rows_N, self._places_N[first:] + 1]
         kept = np.flatnonzero(ids_N != _APART)
         return rows_N[kept], ids_N[kept], lengths_N[kept]
 
     def _move_back(self) -> None:
         """Make room behind the window."""
-        for kept_BC in (self._ids_BC, self._matches_BC):
+        for kept_BC in (self.ids_BC, self.matches_BC):
             kept_BC[:, : self._window] = kept_BC[:, self._window :]
-        self._matches_BC[:, self._window :] = 0
+        self.matches_BC[:, self._window :] = 0
         self._places_N = self._places_N - self._window
-        self._stop = self._window
+        self.stop = self._window
 
     def copy(self, row: int) -> None:
         """Let all texts be as one of them, without the steps at which nothing came in it."""
         waited = int(self._waited_B[row])
-        self._stop -= waited
+        self.stop -= waited
         self._taken -= waited
         self._waited_B[:] = 0
         self._lines = [deepcopy(self._lines[row]) for _ in self._lines]
-        kept = (self._ids_BC, self._matches_BC, self.is_text_B, self.has_ended_B, self.is_echo_B)
+        kept = (self.ids_BC, self.matches_BC, self.is_text_B, self.has_ended_B, self.is_echo_B)
         for values in (*kept, self.matches_B):
             values[:] = values[row].copy()
-        self._ids_BC[:, self._stop :] = _APART
-        self._matches_BC[:, self._stop :] = 0
+        self.ids_BC[:, self.stop :] = _APART
+        self.matches_BC[:, self.stop :] = 0
 
     def would_echo(self) -> NDArray[np.bool_]:
         """Return whether each line would be an echo if it ended now: `(B,)`, false of what is no line."""
@@ -176,18 +203,20 @@ class _Lines:
         before = self._said.get(self._line)
         return before is not None and before >= self._count - _LINES
 
-    def take(self, id_: int) -> bool:
-        """Take one more token, below 0 for none; return whether it is text, and not of a name."""
+    def take(self, id_: int) -> int:
+        """Take one more token, below 0 for none; return it, or `NO_TEXT` or `NOTHING`."""
         self.has_ended = self.is_echo = False
+        if id_ < 0:
+            return NOTHING
         if id_ >= self._layout_size:
-            if not self._is_named:
-                self._line = hash((self._line, id_))
-            return not self._is_named
-        if id_ >= 0:
-            self._is_named = id_ == self._cue
-            if self._line:
-                self._end_line()
-        return False
+            if self._is_named:
+                return NO_TEXT
+            self._line = hash((self._line, id_))
+            return id_
+        self._is_named = id_ == self._cue
+        if self._line:
+            self._end_line()
+        return NO_TEXT
 
     def _end_line(self) -> None:
         self.has_ended, self.is_echo = True, self.would_echo

@@ -128,7 +128,7 @@ def weigh(
 ) -> NDArray[np.float64]:
     echoes = Echoes(habits, words, 1)
     for id_ in said:
-        echoes.take(np.array([id_]))
+        echoes.take([id_])
     weighed_1V = scores_1V.copy()
     echoes.weigh(weighed_1V, np.log(np.exp(scores_1V[:, words.is_text]).sum(-1, keepdims=True)))
     return softmax(weighed_1V)

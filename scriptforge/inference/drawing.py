@@ -1,0 +1,263 @@
+"""What is done with scores, in the kernel: each function is one call of it, for all rows at once.
+
+What it computes is defined where it is used: `scriptforge.generation.sampling`, `turn_taking`, `voice` and
+`echoes`, and `scriptforge.run.echoes`. There NumPy computes the same, up to rounding.
+
+Shape letters: B rows, V vocabulary, L layout tokens, S some tokens, E what the head reads, C capacity, O
+lengths of echoes.
+"""
+
+import ctypes
+import math
+from collections.abc import Sequence
+from ctypes import c_double, c_float, c_int64, c_void_p
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriptforge.inference.kernel import Kernel, address_of
+
+NO_TEXT, NOTHING = -2, -3
+"""In place of a token's id: a token that is not text came, or none."""
+
+
+class Drawing:
+    """Draws a token for each of B sequences, by temperature and min-p; the scores are in memory of its own.
+
+    Args:
+        kernel: what computes.
+        rows: B.
+        size: V.
+        is_spoken_L: the layout tokens that min-p holds for.
+        temperature: above 0, if there are draws.
+        min_p: 0 for none.
+
+    Attributes:
+        scores_BV: what may come, minus infinity for what must not.
+        text_B1: the logarithm of the sum of text's exponentials.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        rows: int,
+        size: int,
+        is_spoken_L: NDArray[np.bool_],
+        *,
+        temperature: float,
+        min_p: float,
+    ) -> None:
+        self._kernel = kernel
+        self.scores_BV = np.empty((rows, size), np.float32)
+        self.text_B1 = np.empty((rows, 1))
+        self._scores, self._text = address_of(self.scores_BV), address_of(self.text_B1)
+        self._is_spoken_L = np.ascontiguousarray(is_spoken_L, np.bool_)
+        self._sizes = rows, size, len(is_spoken_L)
+        logarithm = math.log(min_p) if min_p else -math.inf
+        self._rule = _Rule(
+            size, len(is_spoken_L), address_of(self._is_spoken_L), min_p, logarithm, temperature
+        )
+        self._rule_address = ctypes.addressof(self._rule)
+
+    def allow(self, logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> None:
+        """Take the scores of what may come."""
+        if not logits_BV.shape == forbidden_BV.shape == self.scores_BV.shape:
+            raise ValueError(f"a mask of {forbidden_BV.shape}, for scores of {logits_BV.shape}")
+        logits_BV = np.ascontiguousarray(logits_BV, np.float32)
+        forbidden_BV = np.ascontiguousarray(forbidden_BV, np.bool_)
+        self._kernel.allow(
+            address_of(logits_BV), address_of(forbidden_BV), *self._sizes, self._scores, self._text
+        )
+
+    def draw(self, rolls_B: NDArray[np.float64], layout_rolls_B: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Draw a token in each row: `ids_B`.
+
+        Args:
+            rolls_B: by what a text token is drawn, in 0 ≤ x < 1.
+            layout_rolls_B: by what it is decided whether a layout token comes, and which.
+        """
+        rows = len(self.scores_BV)
+        rolls_B, layout_rolls_B = (
+            np.ascontiguousarray(each.reshape(rows), np.float64) for each in (rolls_B, layout_rolls_B)
+        )
+        ids_B = np.empty(rows, np.int64)
+        status = self._kernel.pick(
+            self._rule_address,
+            self._scores,
+            self._text,
+            address_of(rolls_B),
+            address_of(layout_rolls_B),
+            rows,
+            address_of(ids_B),
+        )
+        if status:
+            raise MemoryError
+        return ids_B
+
+
+class Lowering:
+    """Lowers the scores of some tokens, all of which together stay as likely as they are.
+
+    Args:
+        kernel: what computes.
+        ids_S: the tokens.
+        offsets_BS: what is added to their scores in each row; may change between calls.
+    """
+
+    def __init__(self, kernel: Kernel, ids_S: NDArray[np.int64], offsets_BS: NDArray[np.float32]) -> None:
+        self._kernel = kernel
+        self._ids_S = ids_S.astype(np.int32)
+        self._offsets_BS = offsets_BS
+        self._addresses = address_of(self._ids_S), len(ids_S), address_of(offsets_BS)
+
+    def lower(self, scores_BV: NDArray[np.float32]) -> None:
+        """Add the offsets to scores, which are changed."""
+        rows, size = scores_BV.shape
+        if rows != len(self._offsets_BS) or size <= self._ids_S.max():
+            raise ValueError(f"scores of {scores_BV.shape}, for offsets of {self._offsets_BS.shape}")
+        if self._kernel.lower(address_of(scores_BV), rows, size, *self._addresses):
+            raise MemoryError
+
+
+class Guide:
+    """Strengthens what one text expects and another does not, among plausible tokens.
+
+    Args:
+        kernel: what computes.
+        weight_VE: the head's.
+        layout_size: L.
+        distance: how far below the best text token's score a token is plausible, in nats.
+    """
+
+    def __init__(
+        self, kernel: Kernel, weight_VE: NDArray[np.float32], layout_size: int, distance: float
+    ) -> None:
+        self._kernel = kernel
+        self._weight_VE = np.ascontiguousarray(weight_VE, np.float32)
+        self._address = address_of(self._weight_VE)
+        self._layout_size, self._distance = layout_size, distance
+
+    def strengthen(
+        self,
+        scores_BV: NDArray[np.float32],
+        differences_BE: NDArray[np.float32],
+        strengths_B: NDArray[np.float32],
+    ) -> None:
+        """Change scores, so that those of all plausible tokens together stay as likely as they are.
+
+        Args:
+            scores_BV: are changed.
+            differences_BE: between what the head reads for one text and for the other.
+            strengths_B: how much each row is strengthened.
+        """
+        rows, size = scores_BV.shape
+        width = self._weight_VE.shape[1]
+        differences_BE = np.ascontiguousarray(differences_BE, np.float32)
+        if len(self._weight_VE) != size or differences_BE.shape != (rows, width) or len(strengths_B) != rows:
+            raise ValueError(f"differences of {differences_BE.shape}, for scores of {scores_BV.shape}")
+        status = self._kernel.strengthen(
+            address_of(scores_BV),
+            rows,
+            size,
+            self._layout_size,
+            self._distance,
+            self._address,
+            width,
+            address_of(differences_BE),
+            address_of(strengths_B),
+        )
+        if status:
+            raise MemoryError
+
+
+class EchoRule(NamedTuple):
+    """When echoes are too many, and what is done then.
+
+    Attributes:
+        lengths: O = 3 of them, rising.
+        kept: how much of the counts is left after one more token.
+        settling: echoes that may come before there are too many.
+        power: of how many times too many they are.
+        most: the logarithm by which the odds of an echo of one length are lowered at most.
+    """
+
+    lengths: Sequence[int]
+    kept: float
+    settling: float
+    power: float
+    most: float
+
+
+class EchoMemory:
+    """The latest part of B texts, and what in it is as their ends are.
+
+    Args:
+        kernel: what computes.
+        ids_BC: the latest tokens, -1 where there is no text.
+        matches_BC: how many tokens up to each are as those at the end.
+        counts_2BO: how many echoes of each length came, and how many would have come from people.
+        rule: what else is known.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        ids_BC: NDArray[np.int32],
+        matches_BC: NDArray[np.uint8],
+        counts_2BO: NDArray[np.float64],
+        rule: EchoRule,
+    ) -> None:
+        self._kernel = kernel
+        rows, capacity = ids_BC.shape
+        self._memory: list[NDArray[Any]] = [ids_BC, matches_BC, *counts_2BO]
+        self._recent = _Recent(rows, capacity, capacity // 2, *map(address_of, self._memory))
+        self._recent.lengths[:] = rule.lengths
+        self._recent.kept, self._recent.settling = rule.kept, rule.settling
+        self._recent.power, self._recent.most = rule.power, rule.most
+        self._address = ctypes.addressof(self._recent)
+
+    def take(self, stop: int, own_B: NDArray[np.int32], shares_O: NDArray[np.float64]) -> None:
+        """Take a token in each row.
+
+        Args:
+            stop: how many are before it, below C.
+            own_B: its id, or `NO_TEXT`, or `NOTHING`.
+            shares_O: of people's tokens that end an echo of each length, at this place.
+        """
+        self._kernel.remember(self._address, stop, address_of(own_B), address_of(shares_O))
+
+    def discourage(
+        self, stop: int, scores_BV: NDArray[np.float32], layout_size: int, text_B1: NDArray[Any]
+    ) -> None:
+        """Lower the scores of echoes, and raise the other text of their row as much.
+
+        Args:
+            stop: how many tokens there are.
+            scores_BV: are changed.
+            layout_size: L.
+            text_B1: the logarithm of the sum of text's exponentials.
+        """
+        size = scores_BV.shape[1]
+        text_B1 = np.ascontiguousarray(text_B1, np.float64)
+        if self._kernel.discourage(
+            self._address, stop, address_of(scores_BV), size, layout_size, address_of(text_B1)
+        ):
+            raise MemoryError
+
+
+class _Rule(ctypes.Structure):
+    _fields_ = (
+        *((name, c_int64) for name in ("size", "layout")),
+        ("is_spoken", c_void_p),
+        *((name, c_float) for name in ("minimum", "logarithm", "temperature")),
+    )
+
+
+class _Recent(ctypes.Structure):
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "capacity", "window")),
+        *((name, c_void_p) for name in ("ids", "matches", "came", "expected")),
+        ("lengths", c_int64 * 3),
+        *((name, c_double) for name in ("kept", "settling", "power", "most")),
+    )

@@ -1,0 +1,989 @@
+/* The arithmetic of recurrent networks that read token by token; `kernel.py` calls it and says what it is for.
+
+Knows numbers only: no Python, no files, no tokens. Whoever calls has checked all sizes; the indices of table
+rows are checked here. The file is compiled once for each kind of processor (`hatch_build.py`), and differs
+between them in the width of a vector and in one operation, `dot`.
+
+A matrix is packed into panels: PANEL neighbouring outputs, whose weights lie together input by input, so that
+a step reads memory from front to back. Every sum is computed in the order of its inputs, whatever is computed
+beside it: a row's results never depend on the rows that are read with it.
+
+Shape letters: B rows, T steps, L layers, H hidden, K inputs, M outputs; a panel is P outputs wide. */
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+#endif
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#include <pthread.h>
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+/* ---- Processors ---- */
+
+#if defined(__x86_64__)
+/* Returns whether the system saves these kinds of registers, bits of the register XCR0. */
+static int saves(unsigned kinds)
+{
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & kinds) == kinds;
+}
+#endif
+
+/* Returns the variants of this file that the processor can run, the fastest first. Only the variant `plain`, which it
+can run in any case, is asked. */
+EXPORT const char *able(void)
+{
+#if defined(__x86_64__)
+    enum { FMA = 1 << 12, XSAVE = 1 << 27, AVX2 = 1 << 5, VNNI = 1 << 11, AVX_VNNI = 1 << 4 };
+    const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* F, DQ, CD, BW, VL */
+    unsigned a, wide, c, d, basic = 0, more = 0;
+    __get_cpuid(1, &a, &d, &basic, &c);
+    if (!(basic & FMA) || !(basic & XSAVE) || !saves(0x6) || !__get_cpuid_count(7, 0, &a, &wide, &c, &d) || !(wide & AVX2))
+        return "plain";
+    if ((wide & avx512) == avx512 && c & VNNI && saves(0xe6))
+        return "avx512vnni avx2 plain";
+    __get_cpuid_count(7, 1, &more, &wide, &c, &d);
+    return more & AVX_VNNI ? "avxvnni avx2 plain" : "avx2 plain";
+#elif defined(__linux__)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? "dotprod plain" : "plain";
+#elif defined(__APPLE__)
+    return "dotprod plain";
+#else
+    return "plain";
+#endif
+}
+
+/* ---- Vectors ---- */
+
+#if defined(__AVX512F__)
+enum { WIDTH = 16, TILE = 8 }; /* numbers of a vector; rows that meet a weight while it is in a register */
+#elif defined(__AVX__)
+enum { WIDTH = 8, TILE = 4 };
+#elif defined(__x86_64__)
+enum { WIDTH = 4, TILE = 4 };
+#else
+enum { WIDTH = 4, TILE = 8 };
+#endif
+
+enum {
+    PANEL = 2 * WIDTH,
+    MOST_GATES = 4, /* and panels that are computed at a time */
+    CHUNK = 32,     /* rows whose sums are held at a time */
+    QUAD = 4,       /* inputs that an 8-bit product takes at a time */
+};
+
+#define VECTOR(type, size) type __attribute__((vector_size(size), aligned(sizeof(type)), may_alias))
+typedef VECTOR(float, 4 * WIDTH) Floats;
+typedef VECTOR(int32_t, 4 * WIDTH) Ints;
+typedef VECTOR(uint32_t, 4 * WIDTH) Bits;
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE Floats load(const float *from) { return *(const Floats *)from; }
+INLINE void store(float *to, Floats values) { *(Floats *)to = values; }
+INLINE Floats all(float value) { return value - (Floats){0}; }
+INLINE Floats choose(Ints where, Floats yes, Floats no) { return (Floats)((where & (Ints)yes) | (~where & (Ints)no)); }
+INLINE Floats between(Floats values, float least, float most)
+{
+    values = choose(values < least, all(least), values);
+    return choose(values > most, all(most), values);
+}
+
+/* Loads `count` of a vector's numbers, zeros beyond them. */
+INLINE Floats load_part(const float *from, int64_t count)
+{
+    if (count >= WIDTH)
+        return load(from);
+    Floats values = {0};
+    if (count > 0)
+        memcpy(&values, from, (size_t)count * sizeof(float));
+    return values;
+}
+
+INLINE void store_part(float *to, Floats values, int64_t count)
+{
+    if (count >= WIDTH)
+        store(to, values);
+    else if (count > 0)
+        memcpy(to, &values, (size_t)count * sizeof(float));
+}
+
+/* Returns the greatest of some numbers, and of one more; what is no number does not count. */
+static float highest(const float *values, int64_t count, float least)
+{
+    Floats best = all(least);
+    int64_t i = 0;
+    for (; i + WIDTH <= count; i += WIDTH)
+        best = choose(load(values + i) > best, load(values + i), best);
+    for (int lane = 0; lane < WIDTH; lane++)
+        least = best[lane] > least ? best[lane] : least;
+    for (; i < count; i++)
+        least = values[i] > least ? values[i] : least;
+    return least;
+}
+
+/* ---- Functions ---- */
+
+static const float SMALLEST = 1e-30f; /* that is rounded to eight bits as something else than 0 */
+static const float ROUNDING = 0x1.8p23f; /* a sum with it has no bits for fractions, and whole numbers in its lowest */
+
+/* e^x for -87 <= x < 88, wrong by less than 2e-7 of itself: 2^n e^r with |r| <= ln 2 / 2, and Taylor's series. */
+INLINE Floats exponential(Floats x)
+{
+    Floats sum = x * 0x1.715476p0f + ROUNDING;
+    Floats n = sum - ROUNDING;
+    Floats r = x - n * 0x1.62e4p-1f - n * 0x1.7f7d1cp-20f; /* ln 2 in two parts, the first of few bits */
+    Floats series = all(1.0f / 5040);
+    series = series * r + 1.0f / 720;
+    series = series * r + 1.0f / 120;
+    series = series * r + 1.0f / 24;
+    series = series * r + 1.0f / 6;
+    series = series * r + 0.5f;
+    series = series * r + 1.0f;
+    series = series * r + 1.0f;
+    return (Floats)((Bits)series + ((Bits)sum << 23));
+}
+
+INLINE Floats hyperbolic_tangent(Floats x) { return 1.0f - 2.0f / (exponential(2.0f * between(x, -10, 10)) + 1.0f); }
+INLINE Floats logistic(Floats x) { return 1.0f / (1.0f + exponential(between(-x, -40, 40))); }
+
+/* ---- Matrices ---- */
+
+/* Multiplies K inputs, fp32 or rounded to eight bits. In a block-diagonal matrix each of some groups of outputs reads a group of inputs
+of its own. The outputs of a layer are some gates, of `units` outputs in each group. */
+typedef struct {
+    int64_t gates, groups, units, inputs; /* units and inputs of one group; M = gates * groups * units */
+    int64_t is_rounded;
+    const void *weights;   /* [group][block of P units][gate][K][P], or [...][K/4][P][4] of eight bits */
+    const float *bias;     /* [gate][group][unit], or NULL */
+    const float *scales;   /* [group][block][gate][P]: what 1 means in each output's eight bits */
+    const int32_t *shifts; /* [group][block][gate][P]: what OFFSET, added to each input, adds to the sum */
+} Matrix;
+
+INLINE int64_t ceiling(int64_t number, int64_t step) { return (number + step - 1) / step * step; }
+INLINE int64_t blocks_of(const Matrix *matrix) { return ceiling(matrix->units, PANEL) / PANEL; }
+INLINE int64_t panels_of(const Matrix *matrix) { return matrix->groups * blocks_of(matrix) * matrix->gates; }
+INLINE int64_t depth_of(const Matrix *matrix) { return matrix->is_rounded ? ceiling(matrix->inputs, QUAD) : matrix->inputs; }
+
+EXPORT int64_t packed_bytes(const Matrix *matrix)
+{
+    return panels_of(matrix) * PANEL * depth_of(matrix) * (matrix->is_rounded ? 1 : (int64_t)sizeof(float));
+}
+
+EXPORT int64_t packed_outputs(const Matrix *matrix) { return panels_of(matrix) * PANEL; }
+
+/* Of a rounded matrix's inputs; they are stored without a sign where the processor's product wants them so. */
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+enum { OFFSET = 128 };
+#else
+enum { OFFSET = 0 };
+#endif
+
+/* Returns the size of the largest number. */
+static float largest(const float *values, int64_t count)
+{
+    Floats most = {0};
+    for (int64_t i = 0; i < count; i += WIDTH) {
+        Floats here = load_part(values + i, count - i);
+        Floats sizes = choose(here < 0, -here, here);
+        most = choose(sizes > most, sizes, most);
+    }
+    return highest((const float *)&most, WIDTH, 0);
+}
+
+/* Packs weights, (gates * groups * units, groups * inputs), into the memory that a matrix names. */
+EXPORT void pack(const Matrix *matrix, const float *weights)
+{
+    int64_t depth = depth_of(matrix), row_size = matrix->groups * matrix->inputs;
+    for (int64_t panel = 0; panel < panels_of(matrix); panel++) {
+        int64_t gate = panel % matrix->gates, block = panel / matrix->gates;
+        int64_t group = block / blocks_of(matrix), first = block % blocks_of(matrix) * PANEL;
+        for (int64_t lane = 0; lane < PANEL; lane++) {
+            int64_t unit = first + lane, place = panel * PANEL + lane;
+            int is_there = unit < matrix->units;
+            const float *row = weights + (((gate * matrix->groups) + group) * matrix->units + unit) * row_size + group * matrix->inputs;
+            if (!matrix->is_rounded) {
+                float *to = (float *)matrix->weights + panel * depth * PANEL + lane;
+                for (int64_t k = 0; k < depth; k++)
+                    to[k * PANEL] = is_there ? row[k] : 0;
+                continue;
+            }
+            float most = is_there ? largest(row, matrix->inputs) : 0;
+            float scale = (most > SMALLEST ? most : SMALLEST) / 127;
+            int8_t *to = (int8_t *)matrix->weights + panel * depth * PANEL + lane * QUAD;
+            int32_t sum = 0;
+            for (int64_t k = 0; k < depth; k++) {
+                int32_t weight = is_there && k < matrix->inputs ? (int32_t)(row[k] / scale + ROUNDING - ROUNDING) : 0;
+                to[k / QUAD * PANEL * QUAD + k % QUAD] = (int8_t)weight;
+                sum += weight;
+            }
+            ((float *)matrix->scales)[place] = scale;
+            ((int32_t *)matrix->shifts)[place] = OFFSET * sum;
+        }
+    }
+}
+
+/* ---- Products ---- */
+
+/* What rows of inputs are multiplied as: fp32 as they are, or rounded, with a scale for each group of each row. */
+typedef struct {
+    const void *values; /* floats, (B, groups * K); or bytes, (B, groups * depth) */
+    int64_t stride;     /* from one row to the next */
+    const float *scales;
+} Inputs;
+
+INLINE Floats as_floats(Ints values) { return __builtin_convertvector(values, Floats); }
+
+/* Adds to each sum four products of eight bits: of the next four weights of that output, and four inputs. */
+INLINE Ints dot(Ints sums, const int8_t *weights, int32_t inputs)
+{
+#if defined(__AVX512VNNI__)
+    return (Ints)_mm512_dpbusd_epi32((__m512i)sums, _mm512_set1_epi32(inputs), _mm512_loadu_si512(weights));
+#elif defined(__AVXVNNI__)
+    __m256i each = _mm256_loadu_si256((const __m256i *)weights);
+    return (Ints)_mm256_dpbusd_avx_epi32((__m256i)sums, _mm256_set1_epi32(inputs), each);
+#elif defined(__AVX2__)
+    __m256i each = _mm256_loadu_si256((const __m256i *)weights);
+    __m256i signed_inputs = _mm256_sign_epi8(_mm256_set1_epi32(inputs), each);
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(each), signed_inputs); /* 2 * 127 * 127 fits 16 bits */
+    return sums + (Ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#elif defined(__SSSE3__)
+    __m128i each = _mm_loadu_si128((const __m128i *)weights);
+    __m128i signed_inputs = _mm_sign_epi8(_mm_set1_epi32(inputs), each);
+    __m128i pairs = _mm_maddubs_epi16(_mm_abs_epi8(each), signed_inputs);
+    return sums + (Ints)_mm_madd_epi16(pairs, _mm_set1_epi16(1));
+#elif defined(__ARM_FEATURE_DOTPROD)
+    return (Ints)vdotq_s32((int32x4_t)sums, vld1q_s8(weights), vreinterpretq_s8_s32(vdupq_n_s32(inputs)));
+#else
+    int8x16_t each = vld1q_s8(weights), own = vreinterpretq_s8_s32(vdupq_n_s32(inputs));
+    int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(each), vget_low_s8(own)));
+    int32x4_t high = vpaddlq_s16(vmull_high_s8(each, own));
+    return sums + (Ints)vpaddq_s32(low, high);
+#endif
+}
+
+/* Multiplies some panels with some rows, both numbers constants of the caller, and writes the sums where they are to be:
+[row][gate][P]. Two functions, of which the second is the first in eight bits. */
+INLINE void tile_fp32(const Matrix *matrix, int64_t panel, Inputs inputs, int64_t row, int64_t group, float *sums, const int panels, const int rows)
+{
+    Floats totals[8][MOST_GATES][2] = {{{{0}}}};
+    int64_t depth = matrix->inputs;
+    const float *weights = (const float *)matrix->weights + panel * depth * PANEL;
+    const float *values = (const float *)inputs.values + row * inputs.stride + group * matrix->inputs;
+    for (int64_t k = 0; k < depth; k++)
+        for (int p = 0; p < panels; p++) {
+            const float *line = weights + (p * depth + k) * PANEL;
+            Floats first = load(line), second = load(line + WIDTH);
+            for (int r = 0; r < rows; r++) {
+                float value = values[r * inputs.stride + k];
+                totals[r][p][0] += first * value;
+                totals[r][p][1] += second * value;
+            }
+        }
+    for (int r = 0; r < rows; r++)
+        for (int p = 0; p < panels; p++)
+            for (int half = 0; half < 2; half++)
+                store(sums + (r * MOST_GATES + p) * PANEL + half * WIDTH, totals[r][p][half]);
+}
+
+INLINE void tile_int8(const Matrix *matrix, int64_t panel, Inputs inputs, int64_t row, int64_t group, float *sums, const int panels, const int rows)
+{
+    Ints totals[8][MOST_GATES][2] = {{{{0}}}};
+    int64_t depth = depth_of(matrix);
+    const int8_t *weights = (const int8_t *)matrix->weights + panel * depth * PANEL;
+    const int8_t *values = (const int8_t *)inputs.values + row * inputs.stride + group * depth;
+    for (int64_t k = 0; k < depth; k += QUAD)
+        for (int p = 0; p < panels; p++) {
+            const int8_t *line = weights + (p * depth + k) * PANEL;
+            for (int r = 0; r < rows; r++) {
+                int32_t four;
+                memcpy(&four, values + r * inputs.stride + k, sizeof four);
+                totals[r][p][0] = dot(totals[r][p][0], line, four);
+                totals[r][p][1] = dot(totals[r][p][1], line + QUAD * WIDTH, four);
+            }
+        }
+    for (int r = 0; r < rows; r++)
+        for (int p = 0; p < panels; p++)
+            for (int half = 0; half < 2; half++) {
+                int64_t place = (panel + p) * PANEL + half * WIDTH;
+                Ints exact = totals[r][p][half] - *(const Ints *)(matrix->shifts + place);
+                Floats scales = load(matrix->scales + place) * inputs.scales[(row + r) * matrix->groups + group];
+                store(sums + (r * MOST_GATES + p) * PANEL + half * WIDTH, as_floats(exact) * scales);
+            }
+}
+
+INLINE void tile(const Matrix *matrix, int64_t panel, Inputs inputs, int64_t row, int64_t group, float *sums, const int panels, const int rows)
+{
+    if (matrix->is_rounded)
+        tile_int8(matrix, panel, inputs, row, group, sums, panels, rows);
+    else
+        tile_fp32(matrix, panel, inputs, row, group, sums, panels, rows);
+}
+
+/* Multiplies up to four neighbouring panels of a group with up to CHUNK rows: sums [row][gate][P]. Many rows meet
+one panel after the other, which stays in the cache; one row meets all panels at once, for there is nothing to keep. */
+static void product(const Matrix *matrix, int64_t panel, int64_t panels, Inputs inputs, int64_t first, int64_t rows, int64_t group, float *sums)
+{
+    int64_t row = first, end = first + rows;
+    for (; row + TILE <= end; row += TILE, sums += TILE * MOST_GATES * PANEL)
+        for (int64_t p = 0; p < panels; p++)
+            tile(matrix, panel + p, inputs, row, group, sums + p * PANEL, 1, TILE);
+    for (; row + 2 <= end; row += 2, sums += 2 * MOST_GATES * PANEL) {
+        int64_t p = 0;
+        for (; p + 2 <= panels; p += 2)
+            tile(matrix, panel + p, inputs, row, group, sums + p * PANEL, 2, 2);
+        if (p < panels)
+            tile(matrix, panel + p, inputs, row, group, sums + p * PANEL, 1, 2);
+    }
+    if (row == end)
+        return;
+    switch (panels) {
+    case 4: tile(matrix, panel, inputs, row, group, sums, 4, 1); break;
+    case 3: tile(matrix, panel, inputs, row, group, sums, 3, 1); break;
+    case 2: tile(matrix, panel, inputs, row, group, sums, 2, 1); break;
+    default: tile(matrix, panel, inputs, row, group, sums, 1, 1);
+    }
+}
+
+/* Divides `size` numbers by a scale, rounds them to bytes, and fills up to `depth` of them. */
+static void round_to(int8_t *to, const float *from, int64_t size, int64_t depth, float scale)
+{
+    typedef VECTOR(int8_t, WIDTH) Bytes;
+    for (int64_t k = 0; k < depth; k += WIDTH) {
+        Floats sums = load_part(from + k, size - k) / scale + ROUNDING;
+        Bytes bytes = __builtin_convertvector((Ints)sums + OFFSET, Bytes);
+        memcpy(to + k, &bytes, (size_t)(depth - k < WIDTH ? depth - k : WIDTH));
+    }
+}
+
+/* Returns inputs as a matrix multiplies them: as they are, or rounded into `bytes` and `scales`. */
+static Inputs prepared(const Matrix *matrix, const float *inputs, int64_t rows, int8_t *bytes, float *scales)
+{
+    int64_t size = matrix->inputs, width = matrix->groups * size, depth = depth_of(matrix);
+    if (!matrix->is_rounded)
+        return (Inputs){inputs, width, NULL};
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t group = 0; group < matrix->groups; group++) {
+            const float *from = inputs + row * width + group * size;
+            int64_t place = row * matrix->groups + group;
+            float most = largest(from, size);
+            most = most > SMALLEST ? most : SMALLEST;
+            scales[place] = most / 127;
+            round_to(bytes + place * depth, from, size, depth, scales[place]);
+        }
+    return (Inputs){bytes, matrix->groups * depth, scales};
+}
+
+/* Returns how many bytes `prepared` writes at most for a matrix and some rows. */
+INLINE int64_t prepared_bytes(const Matrix *matrix, int64_t rows) { return matrix->is_rounded ? rows * matrix->groups * depth_of(matrix) : 0; }
+
+/* ---- Threads ---- */
+
+enum { MOST_THREADS = 16, WORTH = 1 << 22 }; /* products for which a thread is worth its start */
+
+typedef struct {
+    void (*work)(const void *context, int64_t begin, int64_t end);
+    const void *context;
+    int64_t count, portion, next; /* parts of the work, how many are taken at a time, and the first that is left */
+} Work;
+
+static void *take_parts(void *argument)
+{
+    Work *own = argument;
+    for (;;) {
+        int64_t begin = __atomic_fetch_add(&own->next, own->portion, __ATOMIC_RELAXED);
+        if (begin >= own->count)
+            return NULL;
+        own->work(own->context, begin, begin + own->portion < own->count ? begin + own->portion : own->count);
+    }
+}
+
+/* Divides work among threads, which end with it; whoever has time takes the next portion. products: how many there are. */
+static void divide(void (*work)(const void *, int64_t, int64_t), const void *context, int64_t count, int64_t products, int64_t threads)
+{
+    int64_t worth = products / WORTH, most = worth < MOST_THREADS ? worth : MOST_THREADS;
+    threads = threads < most ? threads : most;
+    if (threads < 2) {
+        work(context, 0, count);
+        return;
+    }
+    Work shared = {work, context, count, count / (8 * threads) + 1, 0};
+#if !defined(_WIN32)
+    pthread_t others[MOST_THREADS];
+    int64_t begun = 1;
+    while (begun < threads && !pthread_create(&others[begun], NULL, take_parts, &shared))
+        begun++;
+    take_parts(&shared);
+    while (--begun)
+        pthread_join(others[begun], NULL);
+#else
+    take_parts(&shared);
+#endif
+}
+
+/* ---- Scores ---- */
+
+typedef struct {
+    const Matrix *matrix;
+    Inputs inputs;
+    int64_t rows;
+    float *outputs;
+} Multiplication;
+
+static void multiply_spans(const void *context, int64_t begin, int64_t end)
+{
+    const Multiplication *own = context;
+    const Matrix *matrix = own->matrix;
+    float sums[CHUNK * MOST_GATES * PANEL];
+    for (int64_t span = begin; span < end; span++) {
+        int64_t panel = span * MOST_GATES, rest = blocks_of(matrix) - panel;
+        int64_t panels = rest < MOST_GATES ? rest : MOST_GATES;
+        for (int64_t first = 0; first < own->rows; first += CHUNK) {
+            int64_t rows = own->rows - first < CHUNK ? own->rows - first : CHUNK;
+            product(matrix, panel, panels, own->inputs, first, rows, 0, sums);
+            for (int64_t row = 0; row < rows; row++)
+                for (int64_t half = 0; half < 2 * panels; half++) {
+                    int64_t unit = panel * PANEL + half * WIDTH, count = matrix->units - unit;
+                    Floats values = load(sums + row * MOST_GATES * PANEL + half * WIDTH);
+                    if (matrix->bias && count > 0)
+                        values += load_part(matrix->bias + unit, count);
+                    store_part(own->outputs + (first + row) * matrix->units + unit, values, count);
+                }
+        }
+    }
+}
+
+/* Multiplies (B, K) inputs with a matrix of one gate and one group: outputs (B, M). Returns 0, or 1 without memory. */
+EXPORT int multiply(const Matrix *matrix, const float *inputs, int64_t rows, float *outputs, int64_t threads)
+{
+    int8_t *bytes = malloc((size_t)(prepared_bytes(matrix, rows) + 1));
+    float *scales = malloc((size_t)rows * sizeof(float) + 1);
+    int is_done = bytes && scales;
+    if (is_done) {
+        Multiplication own = {matrix, prepared(matrix, inputs, rows, bytes, scales), rows, outputs};
+        int64_t spans = ceiling(blocks_of(matrix), MOST_GATES) / MOST_GATES;
+        divide(multiply_spans, &own, spans, rows * matrix->units * matrix->inputs, threads);
+    }
+    free(bytes);
+    free(scales);
+    return !is_done;
+}
+
+/* ---- Layers ---- */
+
+enum { LSTM, GRU, PLAIN };
+
+typedef struct {
+    int64_t kind;
+    const Matrix *below; /* what multiplies the output of the layer below; NULL of the first, which reads tables */
+    const Matrix *own;   /* what multiplies the layer's own hidden state */
+} Layer;
+
+/* A text, and the state before and after it. */
+typedef struct {
+    int64_t steps, rows, layers, height;
+    const float *table;        /* (height, gates * H): what tokens add to the gates of the first layer */
+    const int64_t *indices;    /* (T, B): of each token, its row in the table */
+    const float *added;        /* (T, B, gates * H): what else is added, or NULL */
+    const float *hidden;       /* (L, B, H) */
+    const float *cells;        /* (L, B, H), of an LSTM */
+    float *hidden_after;
+    float *cells_after;
+    float *outputs; /* (B, T, H), of the last layer */
+    int64_t threads;
+} Reading;
+
+/* A layer's step: what it reads, and where its state goes. */
+typedef struct {
+    const Layer *layer;
+    const Reading *reading;
+    const int64_t *indices; /* (B) */
+    const float *added;     /* (B, gates * H), or NULL */
+    Inputs below, own;
+    const float *hidden; /* (B, H) */
+    float *hidden_after;
+    float *cells;
+} Step;
+
+/* What a unit's gates are given from below, and what from its own layer; before and after, its hidden state. */
+INLINE Floats lstm_cell(const Floats *given, const Floats *own, Floats *cell)
+{
+    Floats enter = logistic(given[0] + own[0]), keep = logistic(given[1] + own[1]);
+    Floats new = hyperbolic_tangent(given[2] + own[2]), show = logistic(given[3] + own[3]);
+    *cell = keep * *cell + enter * new;
+    return show * hyperbolic_tangent(*cell);
+}
+
+INLINE Floats gru_cell(const Floats *given, const Floats *own, Floats before)
+{
+    Floats reset = logistic(given[0] + own[0]), keep = logistic(given[1] + own[1]);
+    Floats new = hyperbolic_tangent(given[2] + reset * own[2]);
+    return new + keep * (before - new);
+}
+
+INLINE Floats biased(const Matrix *matrix, const float *sums, int64_t place, int64_t count)
+{
+    return load(sums) + load_part(matrix->bias + place, count);
+}
+
+/* Steps WIDTH units of one row; those beyond `count` mean nothing. */
+INLINE void step_units(const Step *step, int64_t row, int64_t unit, int64_t count, const float *below_sums, const float *own_sums)
+{
+    const Layer *layer = step->layer;
+    const Reading *reading = step->reading;
+    int64_t gates = layer->own->gates, size = layer->own->groups * layer->own->units;
+    Floats given[MOST_GATES] = {{0}}, own[MOST_GATES] = {{0}};
+    for (int64_t gate = 0; gate < gates; gate++) {
+        int64_t place = gate * size + unit;
+        own[gate] = biased(layer->own, own_sums + gate * PANEL, place, count);
+        if (layer->below)
+            given[gate] = biased(layer->below, below_sums + gate * PANEL, place, count);
+        else
+            given[gate] = load_part(reading->table + step->indices[row] * gates * size + place, count);
+        if (!layer->below && step->added)
+            given[gate] += load_part(step->added + row * gates * size + place, count);
+    }
+    Floats cell, after;
+    switch (layer->kind) {
+    case LSTM:
+        cell = load_part(step->cells + row * size + unit, count);
+        after = lstm_cell(given, own, &cell);
+        store_part(step->cells + row * size + unit, cell, count);
+        break;
+    case GRU:
+        after = gru_cell(given, own, load_part(step->hidden + row * size + unit, count));
+        break;
+    default:
+        after = hyperbolic_tangent(given[0] + own[0]);
+    }
+    store_part(step->hidden_after + row * size + unit, after, count);
+}
+
+/* Steps some blocks of units: of P of them, all gates; where there is one gate only, of four times as many. */
+static void step_spans(const void *context, int64_t begin, int64_t end)
+{
+    const Step *step = context;
+    const Layer *layer = step->layer;
+    const Matrix *matrix = layer->own;
+    int64_t width = matrix->gates > 1 ? 1 : MOST_GATES, blocks = blocks_of(matrix), spans = ceiling(blocks, width) / width;
+    float below_sums[CHUNK * MOST_GATES * PANEL], own_sums[CHUNK * MOST_GATES * PANEL];
+    for (int64_t span = begin; span < end; span++) {
+        int64_t group = span / spans, block = span % spans * width, rest = blocks - block;
+        int64_t here = rest < width ? rest : width;
+        int64_t panel = (group * blocks + block) * matrix->gates, panels = here * matrix->gates;
+        for (int64_t first = 0; first < step->reading->rows; first += CHUNK) {
+            int64_t rest_of_rows = step->reading->rows - first, rows = rest_of_rows < CHUNK ? rest_of_rows : CHUNK;
+            product(matrix, panel, panels, step->own, first, rows, group, own_sums);
+            if (layer->below)
+                product(layer->below, panel, panels, step->below, first, rows, group, below_sums);
+            for (int64_t row = 0; row < rows; row++)
+                for (int64_t half = 0; half < 2 * here; half++) {
+                    int64_t unit = block * PANEL + half * WIDTH, place = row * MOST_GATES * PANEL + half * WIDTH;
+                    if (unit < matrix->units)
+                        step_units(step, first + row, group * matrix->units + unit, matrix->units - unit, below_sums + place, own_sums + place);
+                }
+        }
+    }
+}
+
+/* Returns whether all indices are of rows that there are. */
+static int are_known(const Reading *reading)
+{
+    for (int64_t i = 0; i < reading->steps * reading->rows; i++)
+        if (reading->indices[i] < 0 || reading->indices[i] >= reading->height)
+            return 0;
+    return 1;
+}
+
+static void read_step(const Layer *layers, const Reading *reading, int64_t t, const float *hidden, float *hidden_after, int8_t *bytes, float *scales)
+{
+    int64_t rows = reading->rows, size = layers->own->groups * layers->own->units;
+    int8_t *own_bytes = bytes + rows * QUAD * size; /* even groups of one input each would fit, a QUAD and a scale each */
+    for (int64_t l = 0; l < reading->layers; l++) {
+        const Layer *layer = &layers[l];
+        Step step = {
+            .layer = layer,
+            .reading = reading,
+            .indices = reading->indices + t * rows,
+            .added = reading->added ? reading->added + t * rows * layer->own->gates * size : NULL,
+            .own = prepared(layer->own, hidden + l * rows * size, rows, own_bytes, scales),
+            .hidden = hidden + l * rows * size,
+            .hidden_after = hidden_after + l * rows * size,
+            .cells = reading->cells_after ? reading->cells_after + l * rows * size : NULL,
+        };
+        if (layer->below)
+            step.below = prepared(layer->below, hidden_after + (l - 1) * rows * size, rows, bytes, scales + rows * size);
+        int64_t width = layer->own->gates > 1 ? 1 : MOST_GATES;
+        int64_t spans = layer->own->groups * (ceiling(blocks_of(layer->own), width) / width);
+        int64_t products = rows * size * layer->own->inputs * layer->own->gates * (layer->below ? 2 : 1);
+        divide(step_spans, &step, spans, products, reading->threads);
+    }
+    const float *last = hidden_after + (reading->layers - 1) * rows * size;
+    for (int64_t row = 0; row < rows; row++)
+        memcpy(reading->outputs + (row * reading->steps + t) * size, last + row * size, (size_t)size * sizeof(float));
+}
+
+/* Reads a text. Returns 0; 1 without memory; 2 if an index is of no row of the table. */
+EXPORT int read_text(const Layer *layers, const Reading *reading)
+{
+    int64_t rows = reading->rows, size = layers->own->groups * layers->own->units;
+    size_t state = (size_t)(reading->layers * rows * size) * sizeof(float);
+    if (!are_known(reading))
+        return 2;
+    float *other = malloc(state + 1), *scales = malloc((size_t)(2 * rows * size) * sizeof(float) + 1);
+    int8_t *bytes = malloc((size_t)(2 * rows * QUAD * size) + 1);
+    int is_done = other && scales && bytes;
+    if (is_done) {
+        if (reading->cells_after)
+            memcpy(reading->cells_after, reading->cells, state);
+        const float *before = reading->hidden;
+        for (int64_t t = 0; t < reading->steps; t++) { /* the last step writes where the state is wanted */
+            float *after = (reading->steps - t) % 2 ? reading->hidden_after : other;
+            read_step(layers, reading, t, before, after, bytes, scales);
+            before = after;
+        }
+        if (!reading->steps)
+            memcpy(reading->hidden_after, reading->hidden, state);
+    }
+    free(other);
+    free(scales);
+    free(bytes);
+    return !is_done;
+}
+
+/* ---- Drawing ---- */
+
+/* The scores of a row are those of V tokens, of which the first ones are layout and the others text; those that must
+not come score minus infinity. What is computed, and in which order, is defined in `generation/sampling.py`. */
+
+static const float LARGEST = 1e30f;
+
+/* e^x of 0 or less; 0 of what is very low or no number. */
+INLINE Floats weight(Floats x) { return choose(x >= -87, exponential(between(x, -87, 0)), all(0)); }
+
+static void exponentials(const float *from, float *to, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += WIDTH)
+        store_part(to + i, weight(load_part(from + i, count - i)), count - i);
+}
+
+/* Which lanes of a vector are of the next `count` numbers. */
+INLINE Ints in_range(int64_t count)
+{
+    Ints lanes;
+    for (int lane = 0; lane < WIDTH; lane++)
+        lanes[lane] = lane < count ? -1 : 0;
+    return lanes;
+}
+
+INLINE float exponential_of(float x)
+{
+    exponentials(&x, &x, 1);
+    return x;
+}
+
+/* Returns the logarithm of the sum of the exponentials; very low if nothing may come. */
+static double logarithm_of_sum(const float *scores, int64_t count)
+{
+    enum { PIECE = 8 * WIDTH }; /* that is summed in single precision */
+    float best = highest(scores, count, -LARGEST);
+    double sum = 0;
+    for (int64_t first = 0; first < count; first += PIECE) {
+        Floats piece = {0};
+        for (int64_t i = first; i < first + PIECE && i < count; i += WIDTH)
+            piece += weight(choose(in_range(count - i), load_part(scores + i, count - i) - best, all(-INFINITY)));
+        for (int lane = 0; lane < WIDTH; lane++)
+            sum += piece[lane];
+    }
+    double least = 1 / (double)LARGEST;
+    return best + log(sum > least ? sum : least);
+}
+
+INLINE float sound(float score)
+{
+    return score != score ? 0 : score > LARGEST ? LARGEST : score < -LARGEST ? -LARGEST : score;
+}
+
+/* Writes the scores of what may come, (B, V), and of each row `logarithm_of_sum` of text. If the highest score of a row is
+infinite or no number, its scores are made sound. */
+EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, int64_t size, int64_t layout, float *scores, double *text)
+{
+    for (int64_t row = 0; row < rows; row++, logits += size, forbidden += size, scores += size) {
+        Ints sound_lanes = ~(Ints){0};
+        for (int64_t i = 0; i < size; i += WIDTH) {
+            typedef VECTOR(uint8_t, WIDTH) Bytes;
+            Bytes mask = {0};
+            memcpy(&mask, forbidden + i, (size_t)(size - i < WIDTH ? size - i : WIDTH));
+            Ints must_not = __builtin_convertvector(mask, Ints) != 0;
+            Floats own = choose(must_not, all(-INFINITY), load_part(logits + i, size - i));
+            sound_lanes &= own < INFINITY; /* as no NaN is */
+            store_part(scores + i, own, size - i);
+        }
+        int is_sound = 1;
+        for (int lane = 0; lane < WIDTH; lane++)
+            is_sound &= sound_lanes[lane] != 0;
+        if (!is_sound || highest(scores, size, -INFINITY) == -INFINITY)
+            for (int64_t i = 0; i < size; i++)
+                scores[i] = forbidden[i] ? -INFINITY : sound(logits[i]);
+        text[row] = logarithm_of_sum(scores + layout, size - layout);
+    }
+}
+
+/* How tokens are drawn. */
+typedef struct {
+    int64_t size, layout;
+    const uint8_t *is_spoken; /* (layout): tokens that min-p holds for */
+    float minimum;            /* min-p, 0 for none */
+    float logarithm;          /* of min-p; minus infinity for none */
+    float temperature;
+} Rule;
+
+/* Returns the first place at which the sum of the weights is beyond a share of it; `count` if it never is. */
+static int64_t place_of(const float *weights, int64_t count, double target)
+{
+    double reached = 0;
+    for (int64_t i = 0; i < count; i++) {
+        reached += weights[i];
+        if (!(reached <= target))
+            return i;
+    }
+    return count;
+}
+
+static double sum_of(const float *weights, int64_t count)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += weights[i];
+    return sum;
+}
+
+/* Returns which layout token comes, or their number if text does. */
+static int64_t pick_layout(const Rule *rule, const float *scores, double text, float best, double roll, float *weights)
+{
+    float top = highest(scores, rule->layout, best);
+    for (int64_t i = 0; i < rule->layout; i++)
+        weights[i] = scores[i] - top;
+    exponentials(weights, weights, rule->layout);
+    float least = rule->minimum * highest(weights, rule->layout, 0);
+    for (int64_t i = 0; i < rule->layout; i++)
+        weights[i] = weights[i] < least && rule->is_spoken[i] ? 0 : weights[i];
+    double sum = sum_of(weights, rule->layout);
+    if (!(sum >= rule->minimum * exponential_of(best - top)))
+        return rule->layout;
+    return place_of(weights, rule->layout, roll * (sum + exp(text - top)));
+}
+
+/* Returns which text token comes, by its place among text. */
+static int64_t pick_text(const Rule *rule, const float *scores, float best, double roll, float *weights, int32_t *places)
+{
+    float slack = 1e-6f * (best < 0 ? -best : best);
+    float surely_not = best + 1.001f * rule->temperature * rule->logarithm - slack; /* see `_least` there */
+    int64_t count = 0;
+    for (int64_t i = 0; i < rule->size - rule->layout; i++) {
+        if (scores[i] < surely_not)
+            continue;
+        float scaled = (scores[i] - best) / rule->temperature;
+        if (scaled >= rule->logarithm) {
+            weights[count] = scaled;
+            places[count++] = (int32_t)i;
+        }
+    }
+    exponentials(weights, weights, count);
+    int64_t place = place_of(weights, count, roll * sum_of(weights, count));
+    return place < count ? places[place] : 0;
+}
+
+/* Draws a token in each row, by two numbers in 0 <= x < 1. Returns 0, or 1 without memory. */
+EXPORT int pick(const Rule *rule, const float *scores, const double *text, const double *rolls, const double *layout_rolls, int64_t rows, int64_t *ids)
+{
+    float *weights = malloc((size_t)rule->size * sizeof(float) + 1);
+    int32_t *places = malloc((size_t)rule->size * sizeof(int32_t) + 1);
+    int is_done = weights && places;
+    for (int64_t row = 0; is_done && row < rows; row++, scores += rule->size) {
+        float best = highest(scores + rule->layout, rule->size - rule->layout, -INFINITY);
+        ids[row] = rule->layout ? pick_layout(rule, scores, text[row], best, layout_rolls[row], weights) : 0;
+        if (ids[row] == rule->layout)
+            ids[row] += pick_text(rule, scores + rule->layout, best, rolls[row], weights, places);
+    }
+    free(weights);
+    free(places);
+    return !is_done;
+}
+
+/* ---- Shifting probability ---- */
+
+/* Adds offsets to the scores of some tokens, so that all of these together stay as likely as they are. */
+static void shift(float *scores, const int32_t *ids, const float *offsets, int64_t count, float *weights)
+{
+    float best = -INFINITY;
+    for (int64_t i = 0; i < count; i++)
+        best = scores[ids[i]] > best ? scores[ids[i]] : best;
+    for (int64_t i = 0; i < count; i++)
+        weights[i] = scores[ids[i]] - best;
+    exponentials(weights, weights, count);
+    double before = 0, after = 0;
+    for (int64_t i = 0; i < count; i++) {
+        before += weights[i];
+        after += offsets[i] != 0 ? weights[i] * exp(offsets[i]) : weights[i];
+    }
+    double change = log(before / after);
+    for (int64_t i = 0; i < count; i++)
+        scores[ids[i]] += (float)(offsets[i] + change);
+}
+
+/* Lowers the scores of some tokens, (S), in every row by offsets of its own, (B, S); see `generation/turn_taking.py`.
+Returns 0, or 1 without memory. */
+EXPORT int lower(float *scores, int64_t rows, int64_t size, const int32_t *ids, int64_t count, const float *offsets)
+{
+    float *weights = malloc((size_t)count * sizeof(float) + 1);
+    for (int64_t row = 0; weights && row < rows; row++)
+        if (largest(offsets + row * count, count) > 0)
+            shift(scores + row * size, ids, offsets + row * count, count, weights);
+    free(weights);
+    return !weights;
+}
+
+INLINE float inner_product(const float *left, const float *right, int64_t count)
+{
+    Floats sums = {0};
+    for (int64_t i = 0; i < count; i += WIDTH)
+        sums += load_part(left + i, count - i) * load_part(right + i, count - i);
+    float sum = 0;
+    for (int lane = 0; lane < WIDTH; lane++)
+        sum += sums[lane];
+    return sum;
+}
+
+/* Strengthens what the features of each row expect of text, and others' do not, among tokens that are plausible: whose
+scores are no more than `distance` below the best one; see `generation/voice.py`. Returns 0, or 1 without memory.
+
+weights: (V, E), the head's; differences: (B, E), of the features; strengths: (B). */
+EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout, float distance, const float *weights, int64_t width, const float *differences, const float *strengths)
+{
+    int32_t *ids = malloc((size_t)size * sizeof(int32_t) + 1);
+    float *offsets = malloc((size_t)size * sizeof(float) + 1), *shares = malloc((size_t)size * sizeof(float) + 1);
+    int is_done = ids && offsets && shares;
+    for (int64_t row = 0; is_done && row < rows; row++, scores += size, differences += width) {
+        float best = highest(scores + layout, size - layout, -INFINITY);
+        int64_t count = 0;
+        for (int64_t id = layout; id < size && strengths[row] != 0; id++)
+            if (scores[id] >= best - distance) {
+                offsets[count] = inner_product(weights + id * width, differences, width) * strengths[row];
+                ids[count++] = (int32_t)id;
+            }
+        shift(scores, ids, offsets, count, shares);
+    }
+    free(ids);
+    free(offsets);
+    free(shares);
+    return !is_done;
+}
+
+/* ---- Echoes ---- */
+
+/* What is written in words in `run/echoes.py` and `generation/echoes.py`. */
+
+enum { LENGTHS = 3, MOST_LENGTH = 32 };
+enum { APART = -1, NO_TEXT = -2, NOTHING = -3 }; /* in place of a token: none; a layout token came; nothing came */
+
+/* The latest part of B texts, and what in it is as their ends are. */
+typedef struct {
+    int64_t rows, capacity, window;
+    int32_t *ids;     /* (B, C), APART where there is no text */
+    uint8_t *matches; /* (B, C): how many tokens up to this one are as those at the end, 0 where this one is not as the last */
+    double *came;     /* (B, LENGTHS): how many echoes of each length came */
+    double *expected; /* (B, LENGTHS): how many would have come from people */
+    int64_t lengths[LENGTHS];
+    double kept;     /* of both, after one more token */
+    double settling; /* echoes that may come before they are too many */
+    double power, most;
+} Recent;
+
+/* Takes a token in each row, behind the `stop` before it; shares: of tokens of people that end an echo of each length. */
+EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, const double *shares)
+{
+    int64_t start = stop > recent->window ? stop - recent->window : 0;
+    uint8_t most = (uint8_t)recent->lengths[LENGTHS - 1];
+    for (int64_t row = 0; row < recent->rows; row++) {
+        int32_t *ids = recent->ids + row * recent->capacity, id = own[row];
+        uint8_t *matches = recent->matches + row * recent->capacity, longest = 0;
+        for (int64_t place = stop - 1; place >= start; place--) { /* backwards, since it is read at the place before */
+            uint8_t before = place ? matches[place - 1] : 0, length = before < most ? before + 1 : most;
+            matches[place] = ids[place] == id ? length : 0;
+            longest = matches[place] > longest ? matches[place] : longest;
+        }
+        ids[stop] = id > APART ? id : APART;
+        double kept = id == NOTHING ? 1 : recent->kept;
+        for (int64_t i = 0; i < LENGTHS; i++) {
+            double *came = &recent->came[row * LENGTHS + i], *expected = &recent->expected[row * LENGTHS + i];
+            *came = *came * kept + (longest >= recent->lengths[i]);
+            *expected = *expected * kept + (id >= 0 ? shares[i] : 0);
+        }
+    }
+}
+
+/* Lowers the scores of text tokens that would end an echo in a row, and raises the others as much.
+
+lengths: (V), zeros, and left so; text: the row's `logarithm_of_sum`. */
+static void discourage_row(const Recent *recent, int64_t row, int64_t stop, float *scores, int64_t size, int64_t layout, double text, uint8_t *lengths)
+{
+    const int32_t *ids = recent->ids + row * recent->capacity;
+    const uint8_t *matches = recent->matches + row * recent->capacity;
+    double factors[MOST_LENGTH + 2] = {0}; /* by the length of the echo */
+    int64_t start = stop > recent->window ? stop - 1 - recent->window : 0, longest = recent->lengths[LENGTHS - 1] + 1, shortest = 0;
+    for (int64_t i = LENGTHS - 1; i >= 0; i--) {
+        double present = recent->came[row * LENGTHS + i] + recent->settling;
+        double share = (recent->expected[row * LENGTHS + i] + recent->settling) / present;
+        double factor = recent->power * log(share < 1 ? share : 1);
+        factor = factor < -recent->most ? -recent->most : factor;
+        shortest = factor < 0 ? recent->lengths[i] : shortest;
+        for (int64_t length = recent->lengths[i]; length <= longest; length++)
+            factors[length] += factor;
+    }
+    if (!shortest)
+        return;
+    double lost = 0, most = 1 - exp(-3 * recent->most);
+    for (int64_t place = start; place < stop - 1; place++) {
+        int32_t id = ids[place + 1];
+        if (matches[place] >= shortest - 1 && id >= layout && id < size && matches[place] >= lengths[id])
+            lengths[id] = matches[place] + 1;
+    }
+    for (int64_t place = start; place < stop - 1; place++) {
+        int32_t id = ids[place + 1];
+        if (matches[place] < shortest - 1 || id < layout || id >= size || !lengths[id])
+            continue; /* or it has been lowered */
+        double factor = factors[lengths[id]];
+        lost += exp(scores[id] - text) * -expm1(factor);
+        scores[id] += (float)factor;
+        lengths[id] = 0;
+    }
+    float raised = (float)-log1p(-(lost < most ? lost : most));
+    for (int64_t id = layout; id < size; id++)
+        scores[id] += raised;
+}
+
+/* Discourages echoes in every row; stop: behind the latest token. Returns 0, or 1 without memory. */
+EXPORT int discourage(const Recent *recent, int64_t stop, float *scores, int64_t size, int64_t layout, const double *text)
+{
+    uint8_t *lengths = calloc((size_t)size + 1, 1);
+    for (int64_t row = 0; lengths && row < recent->rows; row++)
+        discourage_row(recent, row, stop, scores + row * size, size, layout, text[row], lengths);
+    free(lengths);
+    return !lengths;
+}

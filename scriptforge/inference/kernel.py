@@ -1,0 +1,108 @@
+"""The kernel: `kernel.c`, found and loaded.
+
+It is compiled where the package is built, if there is a compiler, once for each kind of processor; the
+fastest variant that this processor can run is loaded. It is optional: NumPy computes the same without it,
+only slower. `packed` and `drawing` call its functions.
+"""
+
+import ctypes
+import os
+from collections.abc import Mapping, Sequence
+from ctypes import c_char_p, c_float, c_int, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+VARIABLE = "SCRIPTFORGE_KERNEL"
+"""Names the environment variable that chooses another variant, or "none"."""
+
+PLAIN = "plain"
+"""The variant that every processor of its kind can run."""
+
+_FOLDER = Path(__file__).parent
+
+_FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
+    "able": (c_char_p, ()),
+    "packed_bytes": (c_int64, (c_void_p,)),
+    "packed_outputs": (c_int64, (c_void_p,)),
+    "pack": (None, (c_void_p, c_void_p)),
+    "multiply": (c_int, (c_void_p, c_void_p, c_int64, c_void_p, c_int64)),
+    "read_text": (c_int, (c_void_p, c_void_p)),
+    "allow": (None, (c_void_p, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p)),
+    "pick": (c_int, (c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64, c_void_p)),
+    "lower": (c_int, (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p)),
+    "strengthen": (
+        c_int,
+        (c_void_p, c_int64, c_int64, c_int64, c_float, c_void_p, c_int64, c_void_p, c_void_p),
+    ),
+    "remember": (None, (c_void_p, c_int64, c_void_p, c_void_p)),
+    "discourage": (c_int, (c_void_p, c_int64, c_void_p, c_int64, c_int64, c_void_p)),
+}
+"""What each function returns, and what it is given; addresses are numbers."""
+
+
+class Kernel:
+    """A variant of the kernel.
+
+    Args:
+        variant: its name.
+        folder: where it is.
+
+    Attributes:
+        variant: its name.
+
+    Raises:
+        OSError: it was not compiled, or is of another kind of machine.
+    """
+
+    def __init__(self, variant: str, folder: Path = _FOLDER) -> None:
+        self.variant = variant
+        library = ctypes.CDLL(str(folder / _file_of(variant)))
+        functions = {name: getattr(library, name) for name in _FUNCTIONS}
+        for name, (result, arguments) in _FUNCTIONS.items():
+            functions[name].restype, functions[name].argtypes = result, arguments
+        self.able = functions["able"]
+        self.packed_bytes, self.packed_outputs = functions["packed_bytes"], functions["packed_outputs"]
+        self.pack, self.multiply = functions["pack"], functions["multiply"]
+        self.read_text = functions["read_text"]
+        self.allow, self.pick = functions["allow"], functions["pick"]
+        self.lower, self.strengthen = functions["lower"], functions["strengthen"]
+        self.remember, self.discourage = functions["remember"], functions["discourage"]
+
+
+@cache
+def kernel() -> Kernel | None:
+    """Return the fastest variant that is here and that this processor can run; None if there is none."""
+    asked = os.environ.get(VARIABLE)
+    try:
+        able = variants()
+        return Kernel(asked if asked in able else able[0]) if able and asked != "none" else None
+    except OSError:
+        return None
+
+
+def variants(folder: Path = _FOLDER) -> list[str]:
+    """Return which variants are in a folder and can be run on this processor, the fastest first.
+
+    Raises:
+        OSError: there are none for this kind of machine.
+    """
+    names: list[str] = Kernel(PLAIN, folder).able().decode().split()
+    return [name for name in names if (folder / _file_of(name)).is_file()]
+
+
+def _file_of(variant: str) -> str:
+    return f"kernel-{variant}.so"
+
+
+def address_of(array: NDArray[Any]) -> int:
+    """Return where an array's numbers are, in a third of the time that `array.ctypes.data` takes."""
+    try:
+        return ctypes.addressof(_byte(array))
+    except (TypeError, ValueError):  # of an array that is empty or must not be written to
+        return array.ctypes.data
+
+
+_byte: Any = ctypes.c_char.from_buffer

@@ -1,0 +1,250 @@
+"""Products and recurrent layers in the kernel: weights packed for it, and calls of it.
+
+What they compute is what `products` computes in NumPy, up to rounding; the gates stay in PyTorch's order.
+
+Shape letters: B sequences, T steps, L layers, H hidden, G gates (a number of H each), N rows of a table; in a
+product, R rows, K inputs and M outputs.
+"""
+
+import ctypes
+import os
+from collections.abc import Sequence
+from ctypes import POINTER, c_int64, c_void_p
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriptforge.inference.base import Arithmetic, Ids, Numbers, State
+from scriptforge.inference.configs import Unit
+from scriptforge.inference.kernel import Kernel, address_of
+
+if TYPE_CHECKING:
+    from scriptforge.inference.tables import Table
+
+GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+"""How many gates a kind of unit has, in the kernel's order of kinds."""
+
+_ALIGNMENT = 64
+_NO_ROW = 2
+
+
+class LayerWeights(NamedTuple):
+    """The weights of a layer, as PyTorch orders them.
+
+    Attributes:
+        below_GK: what multiplies the layer's input; None of the first one, which is given rows of a table.
+        own_GH: what multiplies its hidden state.
+        below_bias_G: None, too, where `below_GK` is: the table has it.
+        own_bias_G: the second bias.
+        groups: how many blocks each gate has along its diagonal, with zeros beside them; 1 if it is full.
+    """
+
+    below_GK: Numbers | None
+    own_GH: Numbers
+    below_bias_G: Numbers | None
+    own_bias_G: Numbers
+    groups: int = 1
+
+
+@cache
+def threads() -> int:
+    """Return how many threads a large product may take: as many as cores, or what `OMP_NUM_THREADS` says."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(asked))) if asked.isdecimal() else cores
+
+
+class PackedProduct:
+    """A matrix that rows are multiplied with.
+
+    Args:
+        kernel: what multiplies.
+        weight_MK: the matrix.
+        bias_M: what is added, if anything.
+        arithmetic: `fp32`; or `int8`, where each row of the matrix and each input is rounded to -127 … 127,
+            by a scale of its own.
+    """
+
+    def __init__(
+        self, kernel: Kernel, weight_MK: Numbers, bias_M: Numbers | None, arithmetic: Arithmetic
+    ) -> None:
+        self._kernel = kernel
+        self._matrix = _pack(kernel, weight_MK, bias_M, arithmetic)
+        self._address = ctypes.addressof(self._matrix.own)
+        self._outputs, self._inputs = weight_MK.shape
+
+    def __call__(self, input_RK: Numbers) -> Numbers:
+        """Multiply each input, and add the bias: `output_RM`, a new array."""
+        count = len(input_RK)
+        input_RK = _checked(input_RK, (count, self._inputs))
+        output_RM = np.empty((count, self._outputs), np.float32)
+        status = self._kernel.multiply(
+            self._address, address_of(input_RK), count, address_of(output_RM), threads()
+        )
+        if status:
+            raise MemoryError
+        return output_RM
+
+
+class PackedSteps:
+    """The layers of a recurrent network; see `scriptforge.inference.recurrent.Steps`.
+
+    Args:
+        kernel: what computes.
+        unit: the kind of units.
+        layers: the weights of each.
+        table: what tokens add to the gates of the first layer.
+        arithmetic: as in `PackedProduct`.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        unit: Unit,
+        layers: Sequence[LayerWeights],
+        table: "Table",
+        arithmetic: Arithmetic,
+    ) -> None:
+        self._kernel = kernel
+        self._has_cells = unit == "lstm"
+        self._size = layers[0].own_GH.shape[1]
+        self._width = GATES[unit] * self._size
+        self._table = table
+        self._layers = (_Layer * len(layers))()
+        self._address = ctypes.addressof(self._layers)
+        self._kept: list[_Packed] = []
+        self._latest: tuple[State, tuple[int, ...]] = (
+            (),
+            (),
+        )  # the state after the latest step, and where it is
+        for layer, own in zip(layers, self._layers, strict=True):
+            own.kind = list(GATES).index(unit)
+            own.own = self._pack(layer.own_GH, layer.own_bias_G, layer.groups, arithmetic)
+            if layer.below_GK is not None and layer.below_bias_G is not None:
+                own.below = self._pack(layer.below_GK, layer.below_bias_G, layer.groups, arithmetic)
+
+    def initial_state(self, layers: int, sequences: int, size: int) -> State:
+        """Return zero hidden and cell states."""
+        return tuple(np.zeros((layers, sequences, size), np.float32) for _ in range(1 + self._has_cells))
+
+    def read(
+        self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None
+    ) -> tuple[Numbers, State]:
+        """Return the last layer's output for each token, `output_BTH`, and the state after the last one.
+
+        Args:
+            ids_BT: the tokens.
+            state: hidden states, and cells of units that have any.
+            gates: for each step what else is added to the gates of the first layer, (B, G).
+
+        Raises:
+            IndexError: there is no such token.
+        """
+        rows, steps = ids_BT.shape
+        shape = len(self._layers), rows, self._size
+        table_NG, places_BT = self._table.look_up(ids_BT)
+        table_NG = _checked(table_NG, (len(table_NG), self._width))
+        places_TB = np.ascontiguousarray(places_BT.T, np.int64)
+        before, addresses = self._latest  # which another thread may replace
+        if not before or before[0] is not state[0] or before[-1] is not state[-1] or before[0].shape != shape:
+            before = tuple(_checked(each, shape) for each in state)
+            addresses = tuple(map(address_of, before))
+        after = tuple(np.empty(shape, np.float32) for _ in before)
+        self._latest = latest = after, tuple(map(address_of, after))
+        output_BTH = np.empty((rows, steps, self._size), np.float32)
+        reading = _Reading(steps, rows, shape[0], len(table_NG), address_of(table_NG), address_of(places_TB))
+        if gates:
+            added_TBG = gates[0][None] if steps == 1 else np.stack(gates)
+            added_TBG = _checked(added_TBG, (steps, rows, self._width))
+            reading.added = address_of(added_TBG)
+        reading.hidden, *cells = addresses
+        reading.hidden_after, *cells_after = latest[1]
+        if self._has_cells:
+            reading.cells, reading.cells_after = cells[0], cells_after[0]
+        reading.outputs = address_of(output_BTH)
+        reading.threads = threads()
+        status = self._kernel.read_text(self._address, ctypes.addressof(reading))
+        if status:
+            raise IndexError("there is no such token") if status == _NO_ROW else MemoryError
+        return output_BTH, after
+
+    def _pack(
+        self, weight_GH: Numbers, bias_G: Numbers, groups: int, arithmetic: Arithmetic
+    ) -> "ctypes._Pointer[_Matrix]":
+        weight_GH = _checked(weight_GH, (self._width, self._size))
+        packed = _pack(self._kernel, weight_GH, bias_G, arithmetic, self._width // self._size, groups)
+        self._kept.append(packed)
+        return ctypes.pointer(packed.own)
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = (
+        *((name, c_int64) for name in ("gates", "groups", "units", "inputs", "is_rounded")),
+        *((name, c_void_p) for name in ("weights", "bias", "scales", "shifts")),
+    )
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (("kind", c_int64), ("below", POINTER(_Matrix)), ("own", POINTER(_Matrix)))
+
+
+class _Reading(ctypes.Structure):
+    _fields_ = (
+        *((name, c_int64) for name in ("steps", "rows", "layers", "height")),
+        *((name, c_void_p) for name in ("table", "indices", "added", "hidden", "cells")),
+        *((name, c_void_p) for name in ("hidden_after", "cells_after", "outputs")),
+        ("threads", c_int64),
+    )
+
+
+class _Packed(NamedTuple):
+    """A packed matrix, and the memory that it names."""
+
+    own: _Matrix
+    memory: list[NDArray[Any]]
+
+
+def _pack(
+    kernel: Kernel,
+    weight_MK: Numbers,
+    bias_M: Numbers | None,
+    arithmetic: Arithmetic,
+    gates: int = 1,
+    groups: int = 1,
+) -> _Packed:
+    outputs, inputs = weight_MK.shape
+    weight_MK = _checked(weight_MK, (outputs, inputs))
+    if outputs % (gates * groups) or inputs % groups:
+        raise ValueError(f"{weight_MK.shape} cannot be divided into {gates} gates and {groups} groups")
+    own = _Matrix(gates, groups, outputs // (gates * groups), inputs // groups, arithmetic == "int8")
+    address = ctypes.addressof(own)
+    weights = _aligned(kernel.packed_bytes(address))
+    own.weights = address_of(weights)
+    memory: list[NDArray[Any]] = [weights]
+    if bias_M is not None:
+        bias_M = _checked(bias_M, (outputs,))
+        own.bias = address_of(bias_M)
+        memory.append(bias_M)
+    if arithmetic == "int8":
+        scales = np.empty(kernel.packed_outputs(address), np.float32)
+        shifts = np.empty(len(scales), np.int32)
+        own.scales, own.shifts = address_of(scales), address_of(shifts)
+        memory += [scales, shifts]
+    kernel.pack(address, address_of(weight_MK))
+    return _Packed(own, memory)
+
+
+def _checked(numbers: Numbers, shape: tuple[int, ...]) -> Numbers:
+    """Return numbers as the kernel reads them; their shape must be this one."""
+    if numbers.shape != shape:
+        raise ValueError(f"the numbers are {numbers.shape}, and not {shape}")
+    return np.ascontiguousarray(numbers, np.float32)
+
+
+def _aligned(size: int) -> NDArray[np.uint8]:
+    """Return memory that begins where a vector does."""
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -address_of(memory) % _ALIGNMENT
+    return memory[start : start + size]

@@ -1,0 +1,173 @@
+"""Draws in the kernel, in every variant that this processor runs, beside the same in NumPy."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from support.kernels import all_kernels
+
+from scriptforge.generation import echoes, sampling, turn_taking, voice
+from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.sampling import Sampler
+from scriptforge.generation.turn_taking import TurnTaking
+from scriptforge.generation.voice import strengthened
+from scriptforge.inference.drawing import Guide
+from scriptforge.inference.kernel import Kernel
+from scriptforge.options import GenerateOptions
+from scriptforge.run.echoes import EchoHabits
+from scriptforge.run.turns import TurnHabits
+from scriptforge.vocabulary import Vocabulary
+
+LAYOUT = 6
+VOCABULARY_SIZES = (7, 40, 300, 2500)
+HABITS = EchoHabits(runs=[[0.01] * 5] * 3, lines=[0.01] * 5)
+
+
+@contextmanager
+def computing_with(loaded: Kernel | None) -> Iterator[None]:
+    """Lets generation compute with a kernel, or without one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (echoes, sampling, turn_taking, voice):
+            patch.setattr(module, "kernel", lambda: loaded)
+        yield
+
+
+@st.composite
+def scores(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Scores of some rows, and what must not come; now and then of a model gone wrong."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows, size = draw(st.integers(1, 4)), draw(st.sampled_from(VOCABULARY_SIZES))
+    spread = draw(st.sampled_from([0.1, 1, 5]))
+    logits_BV = (generator.normal(size=(rows, size)) * spread).astype(np.float32)
+    forbidden_BV = generator.random((rows, size)) < draw(st.sampled_from([0, 0.5, 0.95]))
+    forbidden_BV[np.arange(rows), generator.integers(0, size, rows)] = False
+    broken = draw(st.sampled_from([None] * 9 + [np.nan, np.inf, -np.inf]))
+    if broken is not None:
+        logits_BV[0, generator.integers(0, size)] = broken
+    return logits_BV, forbidden_BV
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    scores(),
+    st.sampled_from([0.3, 0.9, 2]),
+    st.sampled_from([0, 0.05, 0.5]),
+    st.sampled_from([{}, {"top_k": 5}, {"top_p": 0.8}, {"repetition_penalty": 1.3}]),
+)
+def test_the_same_tokens_are_drawn(
+    given_scores: tuple[NDArray[np.float32], NDArray[np.bool_]],
+    temperature: float,
+    min_p: float,
+    others: dict[str, Any],
+) -> None:
+    logits_BV, forbidden_BV = given_scores
+    is_text_V = np.arange(logits_BV.shape[1]) >= LAYOUT
+    options = GenerateOptions(temperature=temperature, min_p=min_p, **others)
+
+    def drawn() -> list[list[int]]:
+        sampler = Sampler(options, range(len(logits_BV)), is_text_V, unspoken=[1, 2])
+        with np.errstate(all="ignore"):
+            return [sampler.draw(logits_BV, forbidden_BV).tolist() for _ in range(10)]
+
+    with computing_with(None):
+        expected = drawn()
+    for loaded in all_kernels():
+        with computing_with(loaded):
+            assert drawn() == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(scores(), st.floats(0, 3), st.integers(0, 2**32 - 1))
+def test_voices_are_strengthened_as_by_numpy(
+    given_scores: tuple[NDArray[np.float32], NDArray[np.bool_]], strength: float, seed: int
+) -> None:
+    logits_BV = np.nan_to_num(given_scores[0], posinf=0, neginf=0)
+    rows, size = logits_BV.shape
+    generator = np.random.default_rng(seed)
+    weight_VE = generator.normal(0, 0.2, (size, 21)).astype(np.float32)
+    differences_BE = generator.normal(size=(rows, 21)).astype(np.float32)
+    strengths_B = np.full(rows, strength, np.float32)
+    strengths_B[-1] = 0
+    expected_BV = logits_BV.copy()
+    text_BV = expected_BV[:, LAYOUT:]
+    rows_N, places_N = np.nonzero(text_BV >= text_BV.max(-1, keepdims=True) - 3)
+    margins_N = (weight_VE[places_N + LAYOUT] * differences_BE[rows_N]).sum(-1) * strengths_B[rows_N]
+    text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], margins_N, rows_N)
+    for loaded in all_kernels():
+        scores_BV = logits_BV.copy()
+        Guide(loaded, weight_VE, LAYOUT, 3).strengthen(scores_BV, differences_BE, strengths_B)
+        np.testing.assert_allclose(scores_BV, expected_BV, 1e-5, 1e-4)
+
+
+class Scripted:
+    """A decoder whose scores are drawn from a seed."""
+
+    def __init__(self, size: int) -> None:
+        self._rng, self._size = np.random.default_rng(3), size
+
+    def read(self, ids_BT: NDArray[np.int64], waits_B: object = None) -> NDArray[np.float32]:
+        return self._rng.normal(size=(len(ids_BT), self._size)).astype(np.float32)
+
+    def copy_sequences(self, copies: object) -> None: ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def restore(self, state: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def words() -> Vocabulary:
+    return Vocabulary.train(
+        ["yes no well , . you know i don't maybe"], "word", speakers=["ANN", "BEN", "COLE"]
+    )
+
+
+def in_turn(loaded: Kernel | None, work: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    with computing_with(loaded):
+        return work()
+
+
+def test_cues_are_lowered_as_by_numpy(words: Vocabulary) -> None:
+    ids_TB = np.random.default_rng(4).integers(words.layout_size - 3, words.layout_size + 2, (200, 3))
+
+    def work() -> NDArray[np.float32]:
+        decoder = TurnTaking(Scripted(words.size), TurnHabits(same_again=0.02, busiest=0.3), words, 3)
+        return np.stack([decoder.read(ids_B[:, None]) for ids_B in ids_TB])
+
+    expected = in_turn(None, work)
+    for loaded in all_kernels():
+        np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-5)
+
+
+def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
+    """Over more tokens than are remembered, so that the memory is moved back."""
+    generator = np.random.default_rng(5)
+    ids_TB = generator.integers(words.layout_size, words.layout_size + 4, (5000, 3))
+    ids_TB[generator.random(ids_TB.shape) < 0.1] = words.layout_size - 1
+    ids_TB[generator.random(ids_TB.shape) < 0.01] = -1
+    logits_BV = generator.normal(size=(3, words.size)).astype(np.float32)
+    text_B1 = np.log(np.exp(logits_BV[:, words.layout_size :]).sum(-1, keepdims=True))
+
+    def work() -> NDArray[np.float32]:
+        memory, weighed = Echoes(HABITS, words, 3), []
+        for step, ids in enumerate(ids_TB.tolist()):
+            memory.take(ids)
+            if step % 50 == 0:
+                scores_BV = logits_BV.copy()
+                memory.weigh(scores_BV, text_B1)
+                weighed.append(scores_BV)
+            if step % 1700 == 1699:
+                memory.take([words.layout_size - 1] * 3)
+                memory.copy(1)
+        return np.stack(weighed)
+
+    expected = in_turn(None, work)
+    assert (expected != logits_BV).any()
+    for loaded in all_kernels():
+        np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-4)

@@ -1,0 +1,51 @@
+"""The kernel in its variants, for tests: as it was built, or compiled anew if it was not."""
+
+import importlib.util
+import os
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from types import ModuleType
+
+import pytest
+
+from scriptforge.inference import kernel
+from scriptforge.inference.kernel import Kernel, variants
+from support.skips import NO_COMPILER
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = "KERNEL_FOLDER"
+"""Names the environment variable that says where the variants to be tested are."""
+
+
+@cache
+def folder() -> Path | None:
+    """Where the variants are; None if there are none, and no compiler."""
+    if os.environ.get(FOLDER):
+        return Path(os.environ[FOLDER])
+    package = Path(kernel.__file__).parent
+    source = package / "kernel.c"
+    built = list(package.glob("kernel-*.so"))
+    if built and min(each.stat().st_mtime for each in built) >= source.stat().st_mtime:
+        return package
+    if importlib.util.find_spec("hatchling") is None:
+        return None
+    fresh = Path(mkdtemp(prefix="kernel"))
+    return fresh if build_module().compile_kernel(REPOSITORY, fresh) else None
+
+
+def build_module() -> ModuleType:
+    """`hatch_build.py`, which is no part of the package."""
+    specification = importlib.util.spec_from_file_location("hatch_build", REPOSITORY / "hatch_build.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def all_kernels() -> list[Kernel]:
+    """Every variant that this processor can run; skips a test where there is no compiler."""
+    found = folder()
+    if found is None:
+        pytest.skip(NO_COMPILER)
+    return [Kernel(name, found) for name in variants(found)]
