@@ -82,6 +82,11 @@ def check_encoding(name: str | None) -> None:
         ) from None
 
 
+def _check_workers(workers: int) -> None:
+    if workers < 1:
+        raise UsageError(f"There cannot be {workers} workers.", "Leave it out, or ask for 1 or more.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
     """How corpora become a dataset.
@@ -100,6 +105,8 @@ class PrepareOptions:
         encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
         format: the format of all texts, if it is not to be recognised.
         strict: whether it is an error where nobody speaks, or where speakers are probably missed.
+        workers: how many processes parse the files of a large folder, 1 or more. They import the main module
+            anew: a program that asks for several must do its work under `if __name__ == "__main__":`.
 
     Raises:
         UsageError: a value is out of its range, or there is no such codec, or the shares leave nothing to
@@ -119,9 +126,11 @@ class PrepareOptions:
     encoding: str | None = None
     format: str | None = None
     strict: bool = False
+    workers: int = 1
 
     def __post_init__(self) -> None:
         check_encoding(self.encoding)
+        _check_workers(self.workers)
         if self.format and self.plain:
             raise UsageError("--format and --plain exclude each other.", "Give one of them.")
         for name, least in (("vocabulary_size", 2), ("min_count", 1)):
@@ -146,17 +155,20 @@ class InspectOptions:
         format: the format of the texts; None recognises it.
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
         encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
+        workers: as of `PrepareOptions`.
 
     Raises:
-        UsageError: there is no such codec.
+        UsageError: there is no such codec, or a number is out of its range.
     """
 
     format: str | None = None
     columns: str | None = None
     encoding: str | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         check_encoding(self.encoding)
+        _check_workers(self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from scriptforge.cli.output import (
     Format,
     Output,
     Quiet,
+    Workers,
     WorkspacePath,
     input_as_file,
     lines,
@@ -41,6 +42,7 @@ def inspect(
     format: Format = None,
     columns: Columns = None,
     encoding: Encoding = None,
+    workers: Workers = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
@@ -49,9 +51,12 @@ def inspect(
     output = Output(as_json, quiet)
 
     from scriptforge.corpus.inspect import inspect as inspect_corpus
+    from scriptforge.corpus.workers import processors
     from scriptforge.workspace import Workspace
 
-    options = InspectOptions(format=format, columns=columns, encoding=encoding)
+    options = InspectOptions(
+        format=format, columns=columns, encoding=encoding, workers=workers or processors()
+    )
     with input_as_file(output, [path]) as (name,), output.progress() as on_progress:
         found = inspect_corpus(name, options, Workspace.find(workspace_path), on_progress)
     output.result(found, lambda: _drawn(found))

@@ -409,3 +409,9 @@ Encoding = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Processes that parse a large folder; one a processor if left out."
+    ),
+]

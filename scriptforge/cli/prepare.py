@@ -13,6 +13,7 @@ from scriptforge.cli.output import (
     Format,
     Output,
     Quiet,
+    Workers,
     WorkspacePath,
     input_as_file,
 )
@@ -90,6 +91,7 @@ def prepare(
     validation: ValidationOption = PrepareOptions.validation,
     test: TestOption = PrepareOptions.test,
     strict: StrictOption = PrepareOptions.strict,
+    workers: Workers = None,
     name: NameOption = None,
     force: Force = False,
     workspace_path: WorkspacePath = None,
@@ -100,6 +102,7 @@ def prepare(
     output = Output(as_json, quiet)
 
     from scriptforge.corpus.prepare import prepare as prepare_dataset
+    from scriptforge.corpus.workers import processors
     from scriptforge.workspace import Workspace
 
     options = PrepareOptions(
@@ -116,6 +119,7 @@ def prepare(
         encoding=encoding,
         format=format,
         strict=strict,
+        workers=workers or processors(),
     )
     with input_as_file(output, corpora or []) as names, output.progress() as on_progress:
         dataset = prepare_dataset(

@@ -13,6 +13,7 @@ from itertools import islice
 from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.passages import report_rows
+from scriptforge.corpus.workers import parsing_pool
 from scriptforge.dataset import LineNumbering, Location, ScriptRow
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import InspectOptions
@@ -204,15 +205,18 @@ def inspect(
         UsageError: there is no such corpus, format or column.
     """
     corpus = fetch_named(name, options, workspace, on_progress)
-    return inspect_corpus(corpus, on_progress)
+    return inspect_corpus(corpus, on_progress, options.workers)
 
 
-def inspect_corpus(corpus: Corpus, on_progress: ProgressCallback = no_progress) -> Inspection:
+def inspect_corpus(
+    corpus: Corpus, on_progress: ProgressCallback = no_progress, workers: int = 1
+) -> Inspection:
     """Parse a corpus that is here and return what is in it; as `inspect` does."""
     parsing = Parsing()
     tally = _Tally()
-    rows = report_rows(parse(corpus, plain=False, parsing=parsing), on_progress, "Reading")
-    members = cast(tally.elements(rows))
+    with parsing_pool(workers, [corpus]) as pool:
+        rows = parse(corpus, plain=False, parsing=parsing, executor=pool)
+        members = cast(tally.elements(report_rows(rows, on_progress, "Reading")))
     locate = tally.numbering.locate
     return Inspection(
         format=parsing.text_format,

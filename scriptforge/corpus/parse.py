@@ -7,8 +7,9 @@ they are many. A file that was asked for by itself, or that a card lists, must b
 """
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path, PurePath
@@ -20,7 +21,7 @@ from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile
 from scriptforge.corpus.json_rows import Row
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.dataset import PLAIN, ScriptRow, blocks, read_rows, write_rows
-from scriptforge.errors import CorpusError
+from scriptforge.errors import CorpusError, ScriptforgeError
 from scriptforge.screenplay.format import BrokenScript, percentage
 from scriptforge.screenplay.formats import Reading, read
 from scriptforge.screenplay.name_line import rendered_length, write
@@ -34,6 +35,9 @@ LONGEST_TEXT = 10_000
 _ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it."
 _EXAMPLES = 6
 _FILES_SHOWN = 3
+_FILES_AHEAD = 64
+_LARGEST_ELSEWHERE = 2_000_000
+"""Bytes. A larger file is parsed here, row by row, and not as a whole elsewhere."""
 _WAYS_OUT = re.compile(r" (?=Name its format|Say what its columns)")
 _WAYS_OUT_OF_TABLES = (
     "Say what its columns hold, --columns speaker=COLUMN,line=COLUMN, or take the text as it stands: --plain"
@@ -176,7 +180,13 @@ def _counted(files: list[str]) -> str:
     return f"{len(files):,} files, such as {shown}"
 
 
-def parse(corpus: Corpus, plain: bool, parsing: Parsing, first_document: int = 0) -> Iterator[ScriptRow]:
+def parse(
+    corpus: Corpus,
+    plain: bool,
+    parsing: Parsing,
+    first_document: int = 0,
+    executor: Executor | None = None,
+) -> Iterator[ScriptRow]:
     """Yield the rows of all files of a corpus, in order.
 
     Args:
@@ -184,16 +194,24 @@ def parse(corpus: Corpus, plain: bool, parsing: Parsing, first_document: int = 0
         plain: whether to take texts as they stand.
         parsing: filled on the way, file by file.
         first_document: the number of the first document.
+        executor: parses the files of a folder, but for large ones, if there is one.
 
     Raises:
         CorpusError: a file that must be whole is broken, or all files of a folder are.
         UsageError: there is no format of that name.
     """
-    for file in corpus.files:
+    if not corpus.skips_broken:
+        executor = None
+    for file, elsewhere in zip(corpus.files, _ahead(corpus, plain, executor), strict=True):
         found = Parsing()
-        rows = _rows(corpus.source, file, plain, found, first=first_document + len(parsing.sizes))
+        first = first_document + len(parsing.sizes)
         try:
-            yield from _held(rows) if corpus.skips_broken else rows
+            if elsewhere:
+                found, rows = _result(elsewhere)
+                yield from (row._replace(document=first + row.document) for row in rows)
+            else:
+                rows_here = _rows(corpus.source, file, plain, found, first)
+                yield from _held(rows_here) if corpus.skips_broken else rows_here
         except CorpusError as problem:
             if not corpus.skips_broken:
                 raise
@@ -201,8 +219,55 @@ def parse(corpus: Corpus, plain: bool, parsing: Parsing, first_document: int = 0
         else:
             parsing.add(found)
     if parsing.left_out and len(parsing.left_out) == len(corpus.files):
-        first = next(iter(parsing.left_out.values()))
-        raise CorpusError(f"Nothing in “{corpus.name}” can be read: {first.message}", first.hint)
+        first_problem = next(iter(parsing.left_out.values()))
+        raise CorpusError(
+            f"Nothing in “{corpus.name}” can be read: {first_problem.message}", first_problem.hint
+        )
+
+
+def parse_file_whole(source: Source, file: AnyFile, plain: bool) -> tuple[Parsing, list[ScriptRow]]:
+    """Return what one file holds, its documents numbered from 0; it depends on nothing else.
+
+    Raises:
+        CorpusError: the file is broken.
+        UsageError: there is no format of that name.
+    """
+    found = Parsing()
+    rows = list(_rows(source, file, plain, found, first=0))
+    return found, rows
+
+
+def _ahead(
+    corpus: Corpus, plain: bool, executor: Executor | None
+) -> Iterator["Future[tuple[Parsing, list[ScriptRow]]] | None"]:
+    """Yield for each file its parse by the executor, which has some more to do; None of what stays here."""
+    sizes = {file.name: file.size for file in corpus.origin.files}
+
+    def submit(file: AnyFile) -> "Future[tuple[Parsing, list[ScriptRow]]] | None":
+        if executor is None or sizes.get(file.name, _LARGEST_ELSEWHERE) >= _LARGEST_ELSEWHERE:
+            return None
+        return executor.submit(parse_file_whole, corpus.source, file, plain)
+
+    files = iter(corpus.files)
+    waiting = deque(map(submit, islice(files, _FILES_AHEAD)))
+    while waiting:
+        yield waiting.popleft()
+        waiting.extend(map(submit, islice(files, 1)))
+
+
+def _result(parse: "Future[tuple[Parsing, list[ScriptRow]]]") -> tuple[Parsing, list[ScriptRow]]:
+    """Return what another process has found.
+
+    Raises:
+        ScriptforgeError: it was ended.
+    """
+    try:
+        return parse.result()
+    except BrokenExecutor as error:
+        raise ScriptforgeError(
+            "A process that parsed files was ended, probably because memory ran out.",
+            "Parse with fewer processes: --workers 1",
+        ) from error
 
 
 def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:

@@ -13,6 +13,7 @@ The text at another level, or with another vocabulary, needs steps 4 and 5 alone
 
 import shutil
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -26,6 +27,7 @@ from scriptforge.corpus.parse import Parsing, parse, split_warning
 from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
+from scriptforge.corpus.workers import parsing_pool
 from scriptforge.dataset import (
     Dataset,
     Description,
@@ -121,7 +123,9 @@ def prepare_corpora(
         draft = DatasetFolder(temporary)
         parsings = [(corpus, Parsing()) for corpus in corpora]
         whole = Parsing()
-        write_rows(draft.scripts, report_rows(_parse_all(parsings, plan, whole), on_progress, "Reading"))
+        with parsing_pool(options.workers, corpora) as pool:
+            rows = _parse_all(parsings, plan, whole, pool)
+            write_rows(draft.scripts, report_rows(rows, on_progress, "Reading"))
         warnings = [line for corpus, parsing in parsings for line in parsing.warnings(corpus.name)]
         if warnings and options.strict:
             raise CorpusError(*split_warning(warnings[0]))
@@ -171,11 +175,11 @@ def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:
 
 
 def _parse_all(
-    parsings: Sequence[tuple[Corpus, Parsing]], plan: TokenPlan, whole: Parsing
+    parsings: Sequence[tuple[Corpus, Parsing]], plan: TokenPlan, whole: Parsing, executor: Executor | None
 ) -> Iterator[ScriptRow]:
     """Yield the rows of all corpora, their documents numbered from one to the next; fill the parsings."""
     for corpus, parsing in parsings:
-        yield from parse(corpus, plan.plain, parsing, len(whole.sizes))
+        yield from parse(corpus, plan.plain, parsing, len(whole.sizes), executor)
         whole.add(parsing)
 
 

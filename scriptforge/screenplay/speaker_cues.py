@@ -19,7 +19,7 @@ This module knows nothing of what follows a cue.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -118,6 +118,8 @@ class CueStyle:
         most_new_names: how many names there may be of which none comes again; 0 if most have to.
         is_of_questions: whether there must be two speakers with names of one letter.
         is_of_lines: whether every speech is on one line.
+        marks: characters of which every cue has one, so that other lines need not be looked at; empty if
+            there are none.
     """
 
     looks: str
@@ -126,6 +128,13 @@ class CueStyle:
     most_new_names: int = 0
     is_of_questions: bool = False
     is_of_lines: bool = False
+    marks: str = ""
+
+    def cues(self, lines: Iterable[str]) -> Iterator[Cue]:
+        """Yield the cues among stripped lines."""
+        for line in lines:
+            if (not self.marks or any(mark in line for mark in self.marks)) and (cue := self.split(line)):
+                yield cue
 
 
 def is_titled(name: str) -> bool:
@@ -226,6 +235,10 @@ def _is_printed_name(name: str) -> bool:
     return is_titled(name) and name[0].isalpha()
 
 
+def _is_no_tag(name: str) -> bool:
+    return name.lower() not in _TAGS
+
+
 def _arrowed(line: str) -> Cue | None:
     arrow = _ARROWED.fullmatch(line)
     return _coloned(arrow["rest"]) if arrow else None
@@ -287,19 +300,21 @@ def _alone(line: str) -> Cue | None:
 
 
 STYLES = (
-    CueStyle("`**name:** text`", _marked, most_new_names=2),
+    CueStyle("`**name:** text`", _marked, most_new_names=2, marks="*_'<"),
     CueStyle("`time name` or `name time`", _timed, most_new_names=4),
-    CueStyle("`>> name: text`", _arrowed, most_new_names=4),
-    CueStyle("`<name> text`", _with(_ANGLED, lambda name: name.lower() not in _TAGS), is_of_lines=True),
-    CueStyle("`[name] text`", _with(_BRACKETED, _is_printed_name)),
-    CueStyle("`name「text」`", _with(_QUOTED, lambda name: True), is_of_plays=True),
+    CueStyle("`>> name: text`", _arrowed, most_new_names=4, marks=">»"),
+    CueStyle(
+        "`<name> text`", _with(_ANGLED, lambda name: name.lower() not in _TAGS), is_of_lines=True, marks="<"
+    ),
+    CueStyle("`[name] text`", _with(_BRACKETED, _is_printed_name), marks="["),
+    CueStyle("`name「text」`", _with(_QUOTED, lambda name: True), is_of_plays=True, marks="「"),
     CueStyle("`Q. text`", _questioned, is_of_questions=True),
-    CueStyle("`1. NAME: text`", _numbered, is_of_plays=True, most_new_names=1),
-    CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True),
-    CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True),
-    CueStyle("`Name — text`", _with(_DASHED, _is_title), is_of_plays=True),
-    CueStyle("`NAME`, a tab, and text", _with(_TABBED, lambda name: True)),
-    CueStyle("`Name. text`", _with(_TITLE_NAME, _is_title), is_of_plays=True),
+    CueStyle("`1. NAME: text`", _numbered, is_of_plays=True, most_new_names=1, marks=":："),
+    CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True, marks="."),
+    CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True, marks="—–-"),
+    CueStyle("`Name — text`", _with(_DASHED, _is_title), is_of_plays=True, marks="—–-"),
+    CueStyle("`NAME`, a tab, and text", _with(_TABBED, lambda name: True), marks="\t"),
+    CueStyle("`Name. text`", _with(_TITLE_NAME, _is_title), is_of_plays=True, marks="."),
     CueStyle("`Name` on a line of its own", _alone),
 )
 """The surest first, which is preferred where several explain a text equally well."""

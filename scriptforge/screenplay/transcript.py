@@ -140,8 +140,7 @@ def _layout(head: Sequence[str]) -> _Layout:
 
 def _occurs(style: CueStyle, lines: Sequence[str]) -> bool:
     """Return whether so many lines are cues of a style that it may be that of the text."""
-    found = filter(None, map(style.split, lines))
-    cues = sum(len(cue.name) == 1 or not style.is_of_questions for cue in found)
+    cues = sum(len(cue.name) == 1 or not style.is_of_questions for cue in style.cues(lines))
     return cues > 1 and _LINES_OF_A_SPEECH * cues > len(lines)
 
 
@@ -156,8 +155,7 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     judged = parsed[first:] if is_headed else parsed
     size = sum(len(item.element.text) for item in judged)
     understood = sum(len(item.element.text) for item in judged if item.understood)
-    found = (style.split(text) for line in head if (text := line.strip()))
-    called = Counter(speaker_key(cue.name) for cue in found if cue)
+    called = Counter(speaker_key(cue.name) for cue in style.cues(map(str.strip, head)))
     cues = called.total()
     groups = list(blocks(head))
     paragraphs = min(len(groups), sum(map(len, groups)))

@@ -124,7 +124,7 @@ def page_lines(
         opens = True
         for number, line in enumerate(kept):
             if not (_PAGE_NUMBER.fullmatch(line.text) and _is_of_page(kept, number, columns)):
-                yield line._replace(opens=opens)
+                yield Line(line.column, line.text, opens, line.numbered)
                 opens = False
 
 
@@ -166,17 +166,28 @@ def _opens_script(text: str) -> bool:
 
 def _without_marks(printed: str, running_heads: Collection[str]) -> Line | None:
     """Return a line without the numbers and asterisks beside its text; None if nothing else is on it."""
+    if running_heads and _is_running_head(printed, running_heads):
+        return None
+    return _bare_line(printed)
+
+
+def _is_running_head(printed: str, running_heads: Collection[str]) -> bool:
+    """Return whether a line has one of these texts and a page number."""
+    text = _without_revision(printed.expandtabs().strip())
+    head = _HEAD_OF_A_PAGE.fullmatch(text) if len(text) <= _WIDEST_LINE else None
+    return head is not None and head["text"] in running_heads
+
+
+@remembered
+def _bare_line(printed: str) -> Line | None:
+    """Return what `_without_marks` does of a text without running heads; the first lines are asked often."""
     line = printed.expandtabs()
     text = line.strip()
     column = len(line.rstrip()) - len(text)
     if len(text) > _WIDEST_LINE:
         return Line(column, text, opens=False)
-    revised = _REVISED.fullmatch(text)
-    if revised and any(map(str.isalnum, revised[1])):
-        text = revised[1]
+    text = _without_revision(text)
     if _PAGE_ARTEFACT.fullmatch(text) or _TWO_NUMBERS.fullmatch(text):
-        return None
-    if running_heads and (head := _HEAD_OF_A_PAGE.fullmatch(text)) and head["text"] in running_heads:
         return None
     numbered = _NUMBERED.fullmatch(text)
     if numbered and (numbered["left"] or numbered["right"]) and _is_beside(numbered):
@@ -185,6 +196,12 @@ def _without_marks(printed: str, running_heads: Collection[str]) -> Line | None:
             return None
         return Line(column + numbered.start("text"), bare, opens=False, numbered=True)
     return Line(column, text, opens=False)
+
+
+def _without_revision(text: str) -> str:
+    """Return a stripped line without the asterisks of a revision at its end."""
+    revised = _REVISED.fullmatch(text) if text.endswith("*") else None
+    return revised[1] if revised and any(map(str.isalnum, revised[1])) else text
 
 
 def _is_beside(numbered: re.Match[str]) -> bool:

@@ -15,8 +15,8 @@ FOUNTAIN = "INT. PIER - DAY\n\nRain.\n\nPILOT\nYou again.\n\nGULL\nMe again.\n\n
 NAME_LINES = "PILOT: You again.\nGULL: Me again.\n" * 40
 
 
-def warnings(path: Path, **options: str) -> tuple[str, ...]:
-    return inspect(str(path), InspectOptions(**options), Workspace(path.parent)).warnings
+def warnings(path: Path, format: str | None = None, columns: str | None = None) -> tuple[str, ...]:
+    return inspect(str(path), InspectOptions(format=format, columns=columns), Workspace(path.parent)).warnings
 
 
 def written(folder: Path, text: str, name: str = "pier.txt") -> Path:

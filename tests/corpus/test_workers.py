@@ -1,0 +1,84 @@
+"""The files of a folder are parsed alike by one process and by several."""
+
+import json
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from scriptforge.corpus.fetch import Corpus, fetch_named
+from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.dataset import ScriptRow
+from scriptforge.errors import CorpusError, ScriptforgeError, UsageError
+from scriptforge.net.client import no_progress
+from scriptforge.options import InspectOptions, PrepareOptions
+from scriptforge.workspace import Workspace
+
+SCENE = "INT. PIER {} - DAY\n\nRain.\n\nPILOT\nYou again, {}.\n\nGULL\n(softly)\nMe again.\n\n"
+
+
+def folder_of(place: Path, files: int, scenes: int) -> Path:
+    """A folder of screenplays, of which one breaks off and one has no script in it."""
+    folder = place / "pier"
+    folder.mkdir()
+    for number in range(files):
+        text = "".join(SCENE.format(scene, number) for scene in range(scenes))
+        (folder / f"{number:03}.fountain").write_text(text)
+    (folder / "broken.fdx").write_text("<FinalDraft><Content><Paragraph><Text>You ag")
+    (folder / "novel.txt").write_text("It rained, and the gull had a plan.\n\n" * 20)
+    return folder
+
+
+def corpus_of(folder: Path) -> Corpus:
+    return fetch_named(f"{folder}", InspectOptions(), Workspace(folder.parent), no_progress)
+
+
+def parsed(folder: Path, executor: ThreadPoolExecutor | None) -> tuple[Parsing, list[ScriptRow]]:
+    parsing = Parsing()
+    rows = parse(corpus_of(folder), plain=False, parsing=parsing, first_document=3, executor=executor)
+    return parsing, list(rows)
+
+
+def test_what_is_parsed_does_not_depend_on_who_parses(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, files=70, scenes=2)
+    alone, rows = parsed(folder, None)
+    with ThreadPoolExecutor(3) as executor:
+        together, same = parsed(folder, executor)
+    assert same == rows and rows[0].document == 3 and rows[-1].document == 73
+    assert (together.sizes, together.reasons, together.silent) == (alone.sizes, alone.reasons, alone.silent)
+    assert list(together.left_out) == list(alone.left_out) == ["broken.fdx"]
+
+
+@pytest.mark.parametrize("kind", [ScriptforgeError, UsageError, CorpusError])
+def test_an_error_passes_from_one_process_to_another(kind: type[ScriptforgeError]) -> None:
+    problem = pickle.loads(pickle.dumps(kind("It is damaged.", "Mend it.")))
+    assert type(problem) is kind
+    assert (str(problem), problem.hint) == ("It is damaged.", "Mend it.")
+
+
+def test_there_is_at_least_one_worker() -> None:
+    with pytest.raises(UsageError, match="0 workers"):
+        PrepareOptions(workers=0)
+
+
+@pytest.mark.slow
+def test_a_large_folder_is_read_alike_by_several_processes(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, files=40, scenes=1500)
+
+    def inspected(workers: int) -> object:
+        line = [
+            sys.executable,
+            "-m",
+            "scriptforge",
+            "inspect",
+            f"{folder}",
+            "--json",
+            "--workers",
+            f"{workers}",
+        ]
+        return json.loads(subprocess.run(line, capture_output=True, check=True, cwd=tmp_path).stdout)
+
+    assert inspected(2) == inspected(1)
