@@ -5,7 +5,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NEEDS_TORCH = {
-    "api", "classroom", "doctor", "evaluation", "hub", "llm_plugin", "models", "serve", "tracking",
+    "api", "classroom", "doctor", "evaluation", "hub", "llm_plugin", "models", "tracking",
     "training", "tuning",
 }  # fmt: skip
 COMMAND_LINE = {"__main__", "cli"}

@@ -7,10 +7,9 @@ reader notices on its pages if that was measured and kept with the run.
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from scriptforge.architectures import ARCHITECTURES
 from scriptforge.copying import OriginalityReport, examine_texts
 from scriptforge.copying.view import figure_rows
-from scriptforge.dataset import Dataset, Origin
+from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Profile
 from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
@@ -30,7 +29,6 @@ _LIMITS = (
     " study. It can repeat its training text word for word; `scriptforge originality` shows where. What"
     " it writes may be as rude as its source."
 )
-_TOKENS = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
 
 def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
@@ -50,7 +48,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
     profile = Profile.load(run)
     parts = [
         f"# {repository.partition('/')[2]}",
-        _inline(summary(about)),
+        _inline(about.summary),
         "## A sample",
         _sample(sample.text, repository),
         "## Use it",
@@ -72,7 +70,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
 def _metadata(about: RunDescription, report: OriginalityReport | None) -> str:
     from huggingface_hub import ModelCardData
 
-    hubs = [origin.hub for origin in _origins(about).values() if origin.hub]
+    hubs = [origin.hub for origin in about.origins.values() if origin.hub]
     details: dict[str, Any] = {"datasets": hubs} if hubs else {}
     if about.init_from and about.init_from.repository:
         details["base_model"] = about.init_from.repository
@@ -116,23 +114,6 @@ def _results(about: RunDescription, report: OriginalityReport | None) -> "list[E
     ]
 
 
-def _origins(about: RunDescription) -> dict[str, Origin]:
-    if about.dataset.origin is not None:
-        return {about.dataset.name: about.dataset.origin}
-    return {source.name: source.origin for source in about.dataset.sources}
-
-
-def summary(about: RunDescription) -> str:
-    """Return what a model is, in two sentences."""
-    kind = "texts" if about.dataset.plain else "scripts"
-    names = " and ".join(_origins(about))
-    return (
-        f"A small {ARCHITECTURES[about.settings.arch].label} language model that writes {kind} in the voice"
-        f" of {names}, one {_TOKENS[about.dataset.level]} at a time. It has"
-        f" {about.parameters:,} weights, and was made with scriptforge."
-    )
-
-
 def _sample(text: str, repository: str) -> str:
     """Return the first lines of what the model wrote."""
     lines = text.strip().split("\n")[:_SAMPLE_LINES]
@@ -150,7 +131,7 @@ def _use(repository: str, about: RunDescription) -> str:
 
 def _training_text(about: RunDescription) -> str:
     lines = []
-    for name, origin in _origins(about).items():
+    for name, origin in about.origins.items():
         if origin.hub:
             source = f"dataset [{origin.hub}](https://huggingface.co/datasets/{origin.hub})"
         else:

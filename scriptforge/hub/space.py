@@ -19,7 +19,6 @@ from scriptforge.generation.known_names import OPENING_BRACKETS, spell
 from scriptforge.generation.marks import LONGEST
 from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
-from scriptforge.hub.model_card import summary
 from scriptforge.inference import config_from_json
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
@@ -92,7 +91,7 @@ def space_document(run: Run, title: str) -> dict[str, Any]:
     vocabulary = run.vocabulary
     return {
         "name": title,
-        "description": summary(run.description),
+        "description": run.description.summary,
         "model": run.description.model,
         "minimum": GenerateOptions.min_p,
         "voice": default_voice(config_from_json(run.description.model)),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError, UsageError
@@ -20,6 +21,7 @@ LARGEST_CONFIG = 4_000_000
 """The most bytes that a config may have."""
 
 _FORMAT = 1
+_TOKENS: dict[Level, str] = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -201,6 +203,23 @@ class RunDescription(BaseModel):
     versions: dict[str, str]
     init_from: InitFrom | None = None
     result: Result | None = None
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """Return where its text came from: of a mix, of each of its corpora, by name."""
+        if self.dataset.origin is not None:
+            return {self.dataset.name: self.dataset.origin}
+        return {source.name: source.origin for source in self.dataset.sources}
+
+    @property
+    def summary(self) -> str:
+        """Return what the model is, in two sentences."""
+        kind = "texts" if self.dataset.plain else "scripts"
+        return (
+            f"A small {ARCHITECTURES[self.settings.arch].label} language model that writes {kind} in the"
+            f" voice of {' and '.join(self.origins)}, one {_TOKENS[self.dataset.level]} at a time. It has"
+            f" {self.parameters:,} weights, and was made with scriptforge."
+        )
 
     def save(self, folder: RunFolder) -> None:
         """Write `config.json`."""

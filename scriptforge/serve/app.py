@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,11 +102,9 @@ async def _about(room: Room, request: Request) -> Response:
 
 
 def _describe(room: Room) -> dict[str, Any]:
-    from scriptforge import __version__
-
     runs = room.runs.about()
     return {
-        "version": __version__,
+        "version": version("scriptforge-lm"),
         "mode": "writer" if room.drafts else "visitor",
         "runs": runs,
         "default_run": runs[0]["name"] if runs else None,

@@ -12,7 +12,6 @@ from typing import Any
 from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError, unknown_name
 from scriptforge.generation.voice import default_voice
-from scriptforge.hub.model_card import summary
 from scriptforge.inference import config_from_json
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
@@ -142,7 +141,7 @@ def _about(folder: RunFolder, workspace: Workspace) -> dict[str, Any] | None:
     shares = _shares(description.dataset_at_hand(workspace))
     return {
         "name": folder.name,
-        "description": summary(description),
+        "description": description.summary,
         "plain": vocabulary.plain,
         "sources": list(vocabulary.sources),
         "cast": [

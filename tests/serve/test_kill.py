@@ -10,6 +10,8 @@ import httpx
 import pytest
 from support.room import ServedRoom, action
 
+from scriptforge.serve.drafts import Drafts
+
 Outcome: TypeAlias = tuple[int, list[str], list[str]]
 
 
@@ -46,23 +48,25 @@ def edit_until_killed(room: ServedRoom, draft: dict[str, Any], draw: random.Rand
 def edit_and_kill(workspace: Path, times: int) -> int:
     """Kill the server so often at random moments, and return how many changes were acknowledged in all."""
     draw = random.Random(18)
-    draft: dict[str, Any] | None = None
-    total = 0
+    total, before = 0, [["first"]]
+    id_ = ""
     for _ in range(times):
         room = ServedRoom(workspace, "harbour", "--port", "0")
-        draft = draft or room.draft("first")
-        draft = room.client.get(f"api/drafts/{draft['id']}").json()
+        id_ = id_ or room.draft("first")["id"]
+        draft = room.client.get(f"api/drafts/{id_}").json()
+        assert [each["text"] for each in draft["elements"]] in before
         with ThreadPoolExecutor(1) as pool:
             editing = pool.submit(edit_until_killed, room, draft, draw)
             time.sleep(draw.random() * 0.8)
             room.process.kill()
-            acknowledged, texts, perhaps = editing.result()
+            acknowledged, *before = editing.result()
         room.kill()
+        assert "damaged" not in room.stderr.read_text(encoding="utf-8")
         total += acknowledged
-        again = ServedRoom(workspace, "harbour", "--port", "0")
-        assert again.texts(draft["id"]) in (texts, perhaps)
-        assert "damaged" not in again.stderr.read_text(encoding="utf-8")
-        again.stop()
+    drafts = Drafts(workspace / "room" / "drafts.db")
+    assert [each["text"] for each in drafts.get(id_)["elements"]] in before
+    assert not drafts.notes
+    drafts.close()
     return total
 
 

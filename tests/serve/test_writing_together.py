@@ -1,0 +1,146 @@
+"""Several who write at once: each gets what it would get alone, and whoever goes away holds up nobody."""
+
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.room import ServedRoom
+
+from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.run.run import Run
+from scriptforge.screenplay.script import Element
+from scriptforge.serve.engine import MOST_WAITING, MOST_WRITING
+from scriptforge.serve.joined import JoinedModel
+from scriptforge.serve.memory import ReadTexts
+from scriptforge.serve.prompt import Question, SuggestionRequest, ask, first_read
+from scriptforge.workspace import RunFolder
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run: RunFolder) -> Run:
+    return Run(tiny_run)
+
+
+def question(run: Run, *lines: str) -> Question:
+    elements = [{"kind": "action", "text": line} for line in lines]
+    request = SuggestionRequest.model_validate({"run": "harbour", "elements": elements})
+    return ask(request, run.vocabulary, seed=1)
+
+
+class TestJoinedModel:
+    def test_rows_come_to_the_same_in_any_company(self, run: Run) -> None:
+        model = JoinedModel(run.inference())
+        draw = np.random.RandomState(1)
+        ids = [draw.randint(0, run.vocabulary.size, (rows, 3)) for rows in (1, 2, 5, 1, 10, 3)]
+        alone = [self._read(model, each) for each in ids]
+        found: dict[int, tuple[bytes, ...]] = {}
+
+        def read(number: int) -> None:
+            with model.writing():
+                found[number] = self._read(model, ids[number])
+
+        threads = [threading.Thread(target=read, args=(number,)) for number in range(len(ids))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert [found[number] for number in range(len(ids))] == alone
+
+    def test_it_reads_as_the_model_does(self, run: Run) -> None:
+        model, alone = JoinedModel(run.inference()), run.inference()
+        ids = np.random.RandomState(2).randint(0, run.vocabulary.size, (3, 1))
+        features, state = model.features(ids, model.initial_state(3))
+        expected, after = alone.features(ids, alone.initial_state(3))
+        np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(model.score(features), alone.score(expected), rtol=1e-4, atol=1e-4)
+        for own, other in zip(state, after, strict=True):
+            np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+
+    def test_what_fails_for_one_is_told_to_it(self, run: Run) -> None:
+        model = JoinedModel(run.inference())
+        with pytest.raises(IndexError):
+            model.features(np.array([[10**6]]), model.initial_state(1))
+        assert model.score(model.features(np.array([[0]]), model.initial_state(1))[0]).shape[0] == 1
+
+    @staticmethod
+    def _read(model: JoinedModel, ids: Any) -> tuple[bytes, ...]:
+        state, parts = model.initial_state(len(ids)), []
+        for step in range(ids.shape[1]):
+            features, state = model.features(ids[:, step : step + 1], state)
+            parts.append(model.score(features[:, -1]).tobytes())
+        return (*parts, *(each.tobytes() for each in state))
+
+
+class TestReadTexts:
+    def test_it_remembers_what_reading_all_at_once_gives(self, run: Run) -> None:
+        texts = ReadTexts(run.inference(), run.vocabulary, None)
+        lines = [f"The ferryman lost {number} bells." for number in range(20)]
+        for count in (20, 3, 12, 20):  # from nothing, from a part, from the middle, from all
+            asked = question(run, *lines[:count])
+            ids = [*asked.opening, *(id_ for part in asked.read for id_ in part)]
+            decoder = ModelDecoder(run.inference(), 1)
+            decoder.read(np.array([ids[:-1]]))
+            found = texts.after(asked, 2)
+            for name, expected in decoder.state().items():
+                for row in range(2):
+                    np.testing.assert_allclose(found[name][:, row], expected[:, 0], rtol=1e-4, atol=1e-6)
+
+    def test_a_text_of_which_a_line_was_changed_is_another(self, run: Run) -> None:
+        texts = ReadTexts(run.inference(), run.vocabulary, None)
+        one = texts.after(question(run, "A bell.", "Two umbrellas.", "My hat."), 1)
+        other = texts.after(question(run, "A goose.", "Two umbrellas.", "My hat."), 1)
+        assert any((one[name] != other[name]).any() for name in one)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 3), min_size=120, max_size=160))
+def test_what_is_read_of_a_long_script_seldom_begins_elsewhere(numbers: list[int]) -> None:
+    lines = [Element("action", f"Line {place} says {number}.") for place, number in enumerate(numbers)]
+    firsts = [first_read(lines[:count]) for count in range(60, len(lines) + 1)]
+    assert firsts == sorted(firsts)
+    assert all(24 <= count - first <= 56 for count, first in enumerate(firsts, start=60))
+    assert len(set(firsts)) <= len(firsts) / 4
+
+
+def test_who_goes_away_stops_the_writing(room: ServedRoom) -> None:
+    body = json.dumps({"run": "harbour", "lines": 8, "count": 5, "boldness": 5}).encode()
+    head = (
+        f"POST /api/suggestions HTTP/1.1\r\nHost: 127.0.0.1:{room.port}\r\n"
+        f"Authorization: Bearer {room.token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    for _ in range(3 * MOST_WRITING):  # more than could be written at once
+        with socket.create_connection(("127.0.0.1", room.port), timeout=30) as connection:
+            connection.sendall(head.encode() + body)
+            connection.recv(100)
+    assert room.suggest(seed=1)[-1]["done"]
+
+
+def test_when_too_many_wait_they_are_told_to_come_again(room: ServedRoom) -> None:
+    statuses: list[int] = []
+    asked = {"run": "harbour", "lines": 8, "count": 5}
+
+    def ask_at_once() -> None:
+        with httpx.Client(base_url=room.base, headers=room.client.headers, timeout=120) as client:
+            answer = client.post("api/suggestions", json=asked)
+            statuses.append(answer.status_code)
+            assert answer.status_code == 200 or int(answer.headers["retry-after"]) >= 1
+
+    threads = [threading.Thread(target=ask_at_once) for _ in range(3 * (MOST_WAITING + MOST_WRITING))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 429} and statuses.count(200) >= MOST_WRITING
+    assert len(statuses) == len(threads)
+
+
+def test_a_room_that_is_gone_through_is_as_it_was(room: ServedRoom, room_workspace: Path) -> None:
+    assert room.client.get("api/about").status_code == 200
+    assert "Traceback" not in room.stderr.read_text(encoding="utf-8")
