@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,19 +31,6 @@ PLAIN = "text"
 _PREPARE_AGAIN = "Prepare it again with --force."
 _ROWS_IN_BLOCK = 8192
 _CHARACTERS = 1_000_000
-_SCHEMA = pyarrow.schema(
-    [
-        ("document", pyarrow.int32()),
-        ("title", pyarrow.string()),
-        ("kind", pyarrow.string()),
-        ("speaker", pyarrow.string()),
-        ("text", pyarrow.large_string()),
-        ("characters", pyarrow.int32()),
-        ("source", pyarrow.string()),
-    ]
-)
-
-
 LITTLE_TEXT = 300_000
 """Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
 
@@ -134,14 +119,30 @@ def blocks(rows: Iterable[ScriptRow]) -> Iterator[list[ScriptRow]]:
 
 def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
     """Write all rows to a parquet file, a block at a time."""
-    with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = pyarrow.schema(
+        [
+            ("document", pyarrow.int32()),
+            ("title", pyarrow.string()),
+            ("kind", pyarrow.string()),
+            ("speaker", pyarrow.string()),
+            ("text", pyarrow.large_string()),
+            ("characters", pyarrow.int32()),
+            ("source", pyarrow.string()),
+        ]
+    )
+    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for block in blocks(rows):
             values = zip(*block, strict=True)
-            writer.write_table(pyarrow.table(list(values), schema=_SCHEMA))
+            writer.write_table(pyarrow.table(list(values), schema=schema))
 
 
 def read_rows(path: Path) -> Iterator[ScriptRow]:
     """Yield the rows of a parquet file in the order in which they were written."""
+    import pyarrow.parquet
+
     with pyarrow.parquet.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             block = file.read_row_group(number)

@@ -73,6 +73,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 def main() -> NoReturn:
     """Run the command line that the process was started with, and exit."""
     os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # there are none, and looking for them takes long
     atexit.register(gc.freeze)  # else the interpreter looks through all of PyTorch for garbage before it ends
     if VARIABLE in os.environ:
         _complete()

@@ -57,15 +57,6 @@ _TOKENS: dict[Level, int] = {"word": 8, "bpe": 8, "char": 32}
 _DIGITS = 3  # of a score, so that rounding errors of other sequences decide nothing
 
 
-def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
-    """Return the seeds of all candidates of each text: the text's own, and others that follow from it."""
-    return [
-        int(np.random.SeedSequence([seed, each]).generate_state(1)[0]) if each else seed
-        for seed in seeds
-        for each in range(candidates)
-    ]
-
-
 class _Place(NamedTuple):
     """Where a model stands.
 

@@ -121,8 +121,9 @@ def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[s
     Raises:
         UsageError: nobody has one of the names; the nearest are suggested, or the cast is listed.
     """
-    known = {speaker_key(name): name for name in (*vocabulary.speakers, *others)}
-    for name in names:
+    asked = list(names)
+    known = {speaker_key(name): name for name in (*vocabulary.speakers, *others)} if asked else {}
+    for name in asked:
         if speaker_key(tidy_name(name)) not in known:
             raise unknown_name("speaker", name, known.values())
 

@@ -1,6 +1,7 @@
 """The files of generated texts: which format a name asks for, and one text or several in a file or a folder.
 
-Knows nothing of how a text is written, and nothing of runs.
+Knows nothing of how a text is written, and nothing of runs. Of all formats but `txt`, which are many, nothing
+is imported before one is asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,11 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriptforge.documents.kinds import DOCUMENT_WRITERS, WRITTEN
-from scriptforge.documents.kinds import write as write_document
 from scriptforge.errors import UsageError
-from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS, write, write_several
-from scriptforge.screenplay.fountain import PAGE_BREAK
 from scriptforge.screenplay.script import Script
 from scriptforge.workspace import atomic_write
 
@@ -47,8 +44,26 @@ def format_of(path: Path | None, asked: str | None = None) -> str:
         return asked
     if path and suffix in _NOT_WRITTEN:
         raise UsageError(f"A .{suffix} file cannot be written.", _NOT_WRITTEN[suffix].format(stem=path.stem))
+    return _written(suffix) or TEXT_FORMAT
+
+
+def _written(suffix: str) -> str | None:
+    """Return the format of a suffix; None if there is none."""
+    if not suffix:
+        return None
+    from scriptforge.documents.kinds import WRITTEN
+
     suffix = _OTHER_SUFFIXES.get(suffix, suffix)
-    return suffix if suffix in WRITTEN else TEXT_FORMAT
+    return suffix if suffix in WRITTEN else None
+
+
+def _is_document(format: str) -> bool:
+    """Return whether a format is no text."""
+    if format == TEXT_FORMAT:
+        return False
+    from scriptforge.documents.kinds import DOCUMENT_WRITERS
+
+    return format in DOCUMENT_WRITERS
 
 
 def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
@@ -57,7 +72,11 @@ def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
     Raises:
         UsageError: the format holds one script.
     """
-    if count > 1 and format in ONE_SCRIPT_FORMATS:
+    if count == 1 or format == TEXT_FORMAT:
+        return
+    from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
+
+    if format in ONE_SCRIPT_FORMATS:
         raise UsageError(
             f"One {format} document holds one script, not {count}.",
             f"Give a folder for them: -o {folder} --format {format}",
@@ -73,6 +92,8 @@ def lay_out(text: "GeneratedText", format: str) -> str:
     if format == TEXT_FORMAT:
         return text.text
     check_printable(format)
+    from scriptforge.screenplay.formats import write
+
     return write(_script(text, format), format)
 
 
@@ -88,6 +109,8 @@ def lay_out_several(texts: "Sequence[GeneratedText]", format: str) -> str:
         return "\n".join(f"{_heading(text)}\n{text.text}" for text in texts)
     check_several(len(texts), format)
     check_printable(format)
+    from scriptforge.screenplay.formats import write_several
+
     return write_several([_script(text, format) for text in texts], format)
 
 
@@ -97,7 +120,7 @@ def check_printable(format: str) -> None:
     Raises:
         UsageError: the format is no text.
     """
-    if format in DOCUMENT_WRITERS:
+    if _is_document(format):
         raise UsageError(
             f"A {format} document is no text that can be printed here.",
             f"Name a file for it: -o page.{format}",
@@ -106,7 +129,9 @@ def check_printable(format: str) -> None:
 
 def _contents(texts: "Sequence[GeneratedText]", format: str) -> str | bytes:
     """Return what a file holds in which texts are laid out."""
-    if format in DOCUMENT_WRITERS:
+    if _is_document(format):
+        from scriptforge.documents.kinds import write as write_document
+
         return write_document([_script(text, format) for text in texts], format)
     return lay_out_several(texts, format)
 
@@ -143,7 +168,7 @@ class Destination:
     def is_folder(self, count: int) -> bool:
         """Return whether so many texts go into a folder."""
         suffix = self.path.suffix.lower().removeprefix(".")
-        is_file_name = suffix in WRITTEN or suffix in _OTHER_SUFFIXES
+        is_file_name = _written(suffix) is not None
         return self.path.is_dir() or (count > 1 and not is_file_name and not self.append)
 
     def check(self, count: int) -> None:
@@ -212,6 +237,8 @@ class Destination:
         if not held or (len(texts) == 1 and texts[0].continues):
             return f"{held}{_APPENDABLE[self.format] if held else ''}{news}"
         if self.format != TEXT_FORMAT:
+            from scriptforge.screenplay.fountain import PAGE_BREAK
+
             return f"{held}\n{PAGE_BREAK}\n\n{news}"
         return f"{held}\n{news}" if len(texts) > 1 else f"{held}\n{_heading(texts[0])}\n{news}"
 

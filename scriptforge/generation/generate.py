@@ -11,58 +11,29 @@ Shape letters: B sequences of the batch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from scriptforge.copying import (
-    Index,
-    Line,
-    OriginalityReport,
-    examine_texts,
-    index_training,
-    lines_of_script,
-    lines_of_text,
-)
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
-from scriptforge.generation.best_of import BestOf, candidate_seeds
-from scriptforge.generation.cast import (
-    CastConstraint,
-    ResolvedCast,
-    check_known,
-    frequent_near,
-    resolve_cast,
-)
-from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.decoding import (
-    Decoder,
-    DecodingLoop,
-    DecodingState,
-    ModelDecoder,
-    load_state,
-    save_state,
-)
-from scriptforge.generation.echoes import Echoes
-from scriptforge.generation.grammar import Boundary, Constraint, Grammar
-from scriptforge.generation.known_names import KnownNames
-from scriptforge.generation.marks import Marks
-from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
+from scriptforge.generation.assembly import best_of, new_copy_limit, new_loop, new_reader
+from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
+from scriptforge.generation.decoding import DecodingLoop, DecodingState, load_state, save_state
+from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
-from scriptforge.generation.rng import fresh_seed
-from scriptforge.generation.sampling import Sampler
+from scriptforge.generation.rng import candidate_seeds, fresh_seed
 from scriptforge.generation.transcript import SizedText, cut_back
-from scriptforge.generation.turn_taking import TurnTaking, among
-from scriptforge.generation.voice import GuidedDecoder, resolve_voices
-from scriptforge.generation.whole_words import WholeWords, spelling_of
-from scriptforge.inference import InferenceModel, Readable
+from scriptforge.inference import Readable
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import EchoHabits
 from scriptforge.run.history import read_history
 from scriptforge.run.records import Habits
 from scriptforge.run.run import Run
-from scriptforge.run.turns import TurnHabits
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from scriptforge.copying import Index, Line, OriginalityReport
+    from scriptforge.generation.best_of import BestOf
 
 
 @dataclass(frozen=True)
@@ -82,13 +53,15 @@ class GeneratedText:
     continues: bool = False
 
     @property
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> "Iterator[Line]":
         """Return its lines, as originality examines them."""
+        from scriptforge.copying import lines_of_script, lines_of_text
+
         return lines_of_script(self.elements) if self.elements else lines_of_text(self.text)
 
 
 def generate(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
 ) -> list[GeneratedText]:
     """Write the texts asked for, all at once; the same options with a seed give the same texts.
 
@@ -105,7 +78,7 @@ def generate(
 
 
 def stream(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
 ) -> Iterator[str]:
     """Write the one text asked for, and yield it as it comes; what was yielded never changes.
 
@@ -143,11 +116,10 @@ class Generation:
         *,
         after: DecodingState | None = None,
         seed_before: int = 0,
-        index: Index | None = None,
+        index: "Index | None" = None,
         habits: Habits | None = None,
     ) -> None:
         check_options(options, vocabulary)
-        habits = habits or Habits()
         cast = resolve_cast(options, vocabulary)
         before = _ids_before(after, options.back, vocabulary)
         self._prompt = build_prompt(
@@ -160,17 +132,12 @@ class Generation:
         self._vocabulary = vocabulary
         self._seeds = range(self.seed, self.seed + options.count)
         self._sequences = [SizedText(options, vocabulary) for _ in self._seeds]
-        rows = options.count * options.best_of
-        self._copy_limit = (
-            CopyLimit(index, vocabulary, options.max_copy, rows)
-            if index is not None and options.max_copy is not None
-            else None
-        )
+        self._copy_limit = new_copy_limit(index, vocabulary, options)
         reader = new_reader(model.inference("int8" if options.int8 else "fp32"), vocabulary, options)
         seeds = candidate_seeds(self._seeds, options.best_of)
-        loop = new_loop(reader, vocabulary, options, cast, seeds, habits, self._copy_limit)
-        self._loop = (
-            BestOf(loop, reader, vocabulary, options.count, options.best_of) if options.best_of > 1 else loop
+        loop = new_loop(reader, vocabulary, options, cast, seeds, habits or Habits(), self._copy_limit)
+        self._loop: DecodingLoop | BestOf = (
+            best_of(loop, reader, vocabulary, options) if options.best_of > 1 else loop
         )
         if after:
             self._resume(after, before)
@@ -257,97 +224,6 @@ def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
-def new_reader(model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
-    """Return what reads all texts and candidates that are asked for; with voices, their contrasts, too."""
-    rows = options.count * options.best_of
-    voices = resolve_voices(options, vocabulary, model.config)
-    return GuidedDecoder(model, rows, voices) if voices else ModelDecoder(model, rows)
-
-
-def new_loop(
-    reader: ModelDecoder,
-    vocabulary: Vocabulary,
-    options: GenerateOptions,
-    cast: ResolvedCast,
-    seeds: Sequence[int],
-    habits: Habits,
-    copy_limit: CopyLimit | None = None,
-) -> DecodingLoop:
-    """Return the loop that draws what is asked for.
-
-    Args:
-        reader: what `new_reader` returns for these options.
-        vocabulary: the model's.
-        options: how to write.
-        cast: what `resolve_cast` makes of them.
-        seeds: one for each sequence.
-        habits: what people do in the training text.
-        copy_limit: of as many sequences, where copying is limited.
-    """
-    return DecodingLoop(
-        _decoder(reader, vocabulary, options, habits.turns),
-        _grammar(vocabulary),
-        _rules(options, vocabulary, habits),
-        _constraints(copy_limit, cast, options, vocabulary),
-        Sampler(
-            options,
-            seeds,
-            vocabulary.is_text,
-            vocabulary.unspoken,
-            _echoes(habits.echoes, options, vocabulary),
-        ),
-        vocabulary.layout_size,
-        reader.batch_size,
-    )
-
-
-_grammar = lru_cache(maxsize=2)(Grammar)
-"""The tables of one text serve the next."""
-
-
-def _decoder(
-    reader: ModelDecoder, vocabulary: Vocabulary, options: GenerateOptions, habits: TurnHabits | None
-) -> Decoder:
-    decoder = CachedDecoder(reader, CacheParameters(options.cache), vocabulary) if options.cache else reader
-    if habits and options.cast:
-        habits = among(habits, len(options.cast))
-    return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
-
-
-def _echoes(habits: EchoHabits | None, options: GenerateOptions, vocabulary: Vocabulary) -> list[Echoes]:
-    """Return what lowers echoes: of all texts together, or of the candidates of each."""
-    if habits is None:
-        return []
-    if options.best_of == 1:
-        return [Echoes(habits, vocabulary, options.count)]
-    return [Echoes(habits, vocabulary, options.best_of) for _ in range(options.count)]
-
-
-def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Constraint]:
-    rows = options.count * options.best_of
-    rules: list[Constraint] = [Marks(habits.marks, vocabulary, rows)] if habits.marks else []
-    if options.invent_words:
-        return rules
-    spelling = spelling_of(vocabulary)
-    if spelling:
-        rules.append(WholeWords(spelling, rows))
-    if habits.names and not vocabulary.plain:
-        rules.append(KnownNames(habits.names, vocabulary, rows))
-    return rules
-
-
-def _constraints(
-    copy_limit: CopyLimit | None, cast: ResolvedCast, options: GenerateOptions, vocabulary: Vocabulary
-) -> list[Constraint]:
-    constraints: list[Constraint] = [copy_limit] if copy_limit else []
-    must_speak = options.turns is not None
-    if cast.restricts or must_speak:
-        constraints.append(
-            CastConstraint(cast, vocabulary, options.count * options.best_of, must_speak=must_speak)
-        )
-    return constraints
-
-
 class Session(Generation):
     """The writing of some texts with a run.
 
@@ -379,7 +255,7 @@ class Session(Generation):
             *_warn_of_unknown_words(run, options),
         ]
         self._dataset = dataset
-        self._index = index_training(dataset) if dataset else None
+        self._index = _index_of(dataset) if dataset else None
         super().__init__(
             run,
             run.vocabulary,
@@ -399,10 +275,18 @@ class Session(Generation):
         """Save where the one text that was written ends; nothing can be written afterwards."""
         save_state(self.pause(), path, weights=self.run.fingerprint, seed=self.seed)
 
-    def originality(self) -> list[OriginalityReport]:
+    def originality(self) -> "list[OriginalityReport]":
         """Return how much of each text is copied from the training text, beside what people copy."""
+        from scriptforge.copying import examine_texts
+
         assert self._dataset is not None, "a session that examines its texts needs the dataset"
         return examine_texts([text.lines for text in self.texts], self._dataset, self._index)
+
+
+def _index_of(dataset: Dataset) -> "Index":
+    from scriptforge.copying import index_training
+
+    return index_training(dataset)
 
 
 def _warn_of_unknown_words(run: Run, options: GenerateOptions) -> Iterator[str]:

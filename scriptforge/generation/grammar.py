@@ -18,6 +18,7 @@ Shape letters: B sequences of the batch, P states, S sources and none, V vocabul
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -228,6 +229,10 @@ class Grammar:
         return after
 
 
+grammar_of = lru_cache(maxsize=4)(Grammar)
+"""Return the grammar of a vocabulary: always the same one, as long as it is of use."""
+
+
 def build_rules(vocabulary: Vocabulary) -> Rules:
     """Return the rules of the scripts, or of the plain texts, that a vocabulary was made for."""
     rules = _plain_rules(vocabulary) if vocabulary.plain else _script_rules(vocabulary)
@@ -387,6 +392,8 @@ def _text_tokens(vocabulary: Vocabulary) -> Mask:
 
 def _is_writable(text: str) -> bool:
     """Return whether a token can stand in an element: no control characters, and no line of spaces."""
+    if text.isprintable():
+        return True
     has_blank_line = any(not line.strip() for line in text.split("\n")[1:-1])
     return not has_blank_line and all(
         character == "\n" or unicodedata.category(character) not in _UNWRITABLE for character in text

@@ -13,7 +13,7 @@ knows nothing of models.
 Shape letters: B sequences of the batch, V vocabulary.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -60,14 +60,6 @@ def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
     return (*ids, vocabulary.says) if is_spelled else ()
 
 
-@lru_cache(maxsize=2)
-def _spellings(names: tuple[str, ...], vocabulary: Vocabulary) -> Spellings:
-    """Return how those without a token of their own are spelled; what one text needs serves the next."""
-    spelled = [name for name in names if vocabulary.speaker_id(name) is None]
-    plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
-    return Spellings({spell(name, vocabulary) for name in plain} - {()}, vocabulary.size)
-
-
 class KnownNames:
     """Names as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
 
@@ -78,21 +70,23 @@ class KnownNames:
     """
 
     def __init__(self, names: Iterable[str], vocabulary: Vocabulary, batch_size: int) -> None:
-        self._spellings = _spellings(tuple(names), vocabulary)
+        self._names, self._vocabulary = tuple(names), vocabulary
+        self._has_any = _has_any(self._names, vocabulary)
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cue_V = np.arange(vocabulary.size) == vocabulary.cue
         self._spelled: list[tuple[int, ...] | None] = [None] * batch_size
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
-        if not self._spellings:
+        if not self._has_any:
             without_BV: Mask = forbidden_BV | self._cue_V
             return without_BV
         if all(spelled is None for spelled in self._spelled):
             return forbidden_BV
         narrowed_BV = forbidden_BV.copy()
+        spellings = _spellings(self._names, self._vocabulary)
         for row, spelled in enumerate(self._spelled):
-            if spelled is not None and (own_V := self._spellings.forbidden_after(spelled)) is not None:
+            if spelled is not None and (own_V := spellings.forbidden_after(spelled)) is not None:
                 narrowed_BV[row] = own_V
         return narrowed_BV
 
@@ -109,3 +103,22 @@ class KnownNames:
                 self._spelled[row] = ()
             elif spelled is not None and id_ is not None:
                 self._spelled[row] = None if id_ == self._says else (*spelled, id_)
+
+
+def _spelled(names: Iterable[str], vocabulary: Vocabulary) -> Iterator[tuple[int, ...]]:
+    """Yield how those are spelled who have no token, where they can be."""
+    for name in names:
+        if vocabulary.speaker_id(name) is None and not any(each in name for each in OPENING_BRACKETS):
+            ids = spell(name, vocabulary)
+            if ids:
+                yield ids
+
+
+@lru_cache(maxsize=4)
+def _has_any(names: tuple[str, ...], vocabulary: Vocabulary) -> bool:
+    return any(_spelled(names, vocabulary))
+
+
+@lru_cache(maxsize=4)
+def _spellings(names: tuple[str, ...], vocabulary: Vocabulary) -> Spellings:
+    return Spellings(set(_spelled(names, vocabulary)), vocabulary.size)

@@ -65,7 +65,7 @@ class Marks:
     """
 
     def __init__(self, habits: MarkHabits, vocabulary: Vocabulary, batch_size: int) -> None:
-        self._rule = _Rule(habits, vocabulary)
+        self._rule = _rule(tuple(habits.closed), tuple(habits.turning), vocabulary)
         self._layout_size = vocabulary.layout_size
         self._cue = vocabulary.cue
         self._longest = LONGEST[vocabulary.level]
@@ -115,10 +115,10 @@ class _Rule:
         unopened_V: what must not come where nothing is open.
     """
 
-    def __init__(self, habits: MarkHabits, vocabulary: Vocabulary) -> None:
-        self._closing_of = {pair[0]: pair[1] for pair in habits.closed}
-        self._marks = set("".join(habits.closed))
-        self._turning = {*habits.turning, *(f"{word} " for word in habits.turning)}
+    def __init__(self, closed: tuple[str, ...], turning: tuple[str, ...], vocabulary: Vocabulary) -> None:
+        self._closing_of = {pair[0]: pair[1] for pair in closed}
+        self._marks = set("".join(closed))
+        self._turning = {*turning, *(f"{word} " for word in turning)}
         self._vocabulary = vocabulary
         self._tokens = vocabulary.token_bytes
         self._texts = [text.lower() for text in vocabulary.texts_after_word]
@@ -199,3 +199,7 @@ class _Rule:
             if is_possible and (after.closing == opened.closing[:-1] or begins_mark):
                 forbidden_V[id_] = False
         return forbidden_V
+
+
+_rule = lru_cache(maxsize=4)(_Rule)
+"""What was found out of one text is useful for the next."""

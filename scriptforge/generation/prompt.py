@@ -23,7 +23,6 @@ from scriptforge.generation.cast import ResolvedCast, check_admitted, find_sourc
 from scriptforge.generation.grammar import Boundary, boundary_after
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.format import is_name
-from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import parse_line
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
@@ -166,6 +165,10 @@ def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
     Raises:
         UsageError: a single word seems to be a name misspelled.
     """
+    if not text:
+        return Prime(())
+    from scriptforge.screenplay.formats import read  # and with it all formats
+
     elements = tuple(read(text.splitlines(), "name-line"))
     if not elements or not _is_bare(elements[-1], text):
         return Prime(elements)

@@ -26,6 +26,15 @@ def fresh_seed() -> int:
     return 1 + secrets.randbelow(_FRESH_SEEDS - 1)
 
 
+def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
+    """Return the seeds of all candidates of each text: the text's own, and others that follow from it."""
+    return [
+        int(np.random.SeedSequence([seed, each]).generate_state(1)[0]) if each else seed
+        for seed in seeds
+        for each in range(candidates)
+    ]
+
+
 class BatchRNG:
     """A random number generator for each of B sequences, so that its numbers depend on its seed alone."""
 

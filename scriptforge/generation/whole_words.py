@@ -118,7 +118,6 @@ class Spelling:
 
     def __init__(self, lexicon: Lexicon, vocabulary: Vocabulary) -> None:
         self._spellings = lexicon.spellings
-        self._known = frozenset(self._spellings)
         self._characters = lexicon.characters
         self._beginnings = {each.encode()[:size] for each in lexicon.characters for size in (1, 2, 3)}
         self._tokens = vocabulary.token_bytes
@@ -218,9 +217,16 @@ class Spelling:
         if not self._is_text[id_]:
             return Begun(), self._may_end(begun)
         letters, rest, may_stand = begun
+        token = self._tokens[id_]
+        said = token.removeprefix(b" ")
+        if not rest and said.isalpha():  # of ASCII: nearly every token, and nothing has to be decoded
+            is_apart = len(said) < len(token)
+            longer = said if is_apart else letters + said
+            if self._begins_word(longer):
+                return Begun(longer), not is_apart or self._may_end(begun)
         decoder = _decoder()
         try:
-            text = decoder.decode(rest + self._tokens[id_])
+            text = decoder.decode(rest + token)
         except UnicodeDecodeError:
             return Begun(), False
         is_possible = True
@@ -243,15 +249,22 @@ class Spelling:
         letters, rest, may_stand = begun
         if rest:
             return False
-        if not letters or may_stand or letters in self._known:
+        if not letters or may_stand or self._is_word(letters):
             return True
-        return any(letters.removesuffix(apostrophe) in self._known for apostrophe in _APOSTROPHES)
+        return any(
+            letters.endswith(apostrophe) and self._is_word(letters.removesuffix(apostrophe))
+            for apostrophe in _APOSTROPHES
+        )
 
     def _may_go_on(self, begun: Begun) -> bool:
         """Return whether the first bytes of a character are those of one that may come here."""
         return self._begins_word(begun.letters + begun.rest) or (
             begun.rest in self._beginnings and self._may_end(begun._replace(rest=b""))
         )
+
+    def _is_word(self, letters: bytes) -> bool:
+        place = bisect_left(self._spellings, letters)
+        return place < len(self._spellings) and self._spellings[place] == letters
 
     def _begins_word(self, letters: bytes) -> bool:
         place = bisect_left(self._spellings, letters)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scriptforge.errors import HubError
@@ -212,6 +211,8 @@ def _incoming_folder(folder: RunFolder) -> Iterator[RunFolder]:
     """Yield an empty folder beside a run's, for this process alone, without what a killed one left."""
     runs, incoming = folder.path.parent, folder.path.with_name(f".{folder.name}.incoming")
     runs.mkdir(parents=True, exist_ok=True)
+    from filelock import FileLock, Timeout
+
     lock = FileLock(runs / f".{folder.name}.lock")
     try:
         lock.acquire(timeout=0)

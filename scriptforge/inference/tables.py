@@ -82,7 +82,9 @@ class Table:
             missing_N = np.flatnonzero(~self._is_known_N)
             self._is_complete = True
         elif len(missing_N) > 1:
-            missing_N = np.unique(missing_N)
+            is_missing_N = np.zeros(len(self._kept_NG), np.bool_)
+            is_missing_N[missing_N] = True
+            missing_N = np.flatnonzero(is_missing_N)
         self._kept_NG[missing_N] = self._computed(missing_N)
         self._is_known_N[missing_N] = True
 

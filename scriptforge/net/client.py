@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
 from logging import ERROR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -36,6 +35,8 @@ _WATCH_INTERVAL = 0.2
 @contextmanager
 def hub_client() -> "Iterator[HfApi]":
     """Yield the Hub's client, silent and with limits on waiting while the block lasts."""
+    from importlib.metadata import version
+
     from huggingface_hub import HfApi
 
     with silent_hub(), limited_waiting():

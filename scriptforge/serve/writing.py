@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from scriptforge.copying import Index
+from scriptforge.generation.assembly import new_loop, new_reader
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.generate import new_loop, new_reader
 from scriptforge.generation.grammar import Boundary, Mask
 from scriptforge.generation.prompt import Given
 from scriptforge.screenplay.script import Element, Kind, normalise

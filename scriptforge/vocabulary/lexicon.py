@@ -15,6 +15,7 @@ Words of more than `LONGEST_WORD` characters and, where there are too many, the 
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -47,6 +48,8 @@ _UNSPACED = (
     "JAVANESE",
 )
 _WORD = re.compile(r"[^ ']+(?:'[^ ']+)*")
+_PLAIN_WORDS = re.compile(r"(?:[A-Za-z]++(?:'[A-Za-z]++)*+(?:\n(?!\Z)|\Z))*+")
+"""Words of ASCII alone, a line each."""
 
 
 def is_unspaced(character: str) -> bool:
@@ -95,10 +98,14 @@ class Lexicon:
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
-        self.entries = sorted(set(entries))
-        self.characters = frozenset(entry for entry in self.entries if not is_letter(entry[0]))
+        # Sorting is fast where much is in order, so sets, which have none, are made behind it.
+        self.entries = sorted(dict.fromkeys(entries))
+        # Characters are beyond ASCII, and so is what is sorted behind all that begins with a letter of ASCII.
+        beyond = self.entries[bisect_left(self.entries, chr(_ASCII)) :]
+        self.characters = frozenset(entry for entry in beyond if not is_letter(entry[0]))
         self._spellings = [entry for entry in self.entries if entry not in self.characters]
-        self.words = frozenset(spelling.lower() for spelling in self._spellings)
+        self._in_order = sorted(dict.fromkeys("\n".join(self._spellings).lower().split()))
+        self.words = frozenset(self._in_order)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -127,9 +134,13 @@ class Lexicon:
     @cached_property
     def spellings(self) -> list[bytes]:
         """Return all spellings of all words, with either apostrophe, in UTF-8, sorted."""
-        straight = {*self._spellings, *(case for word in self.words for case in cases(word))}
-        curved = {each.replace(*APOSTROPHES) for each in straight if "'" in each}
-        return sorted(each.encode() for each in straight | curved)
+        plain = [word for word in self._in_order if word.isascii()]  # whose cases need no second look
+        others = (case for word in self._in_order if not word.isascii() for case in cases(word))
+        capitals = [word[0].upper() + word[1:] for word in plain]
+        straight = dict.fromkeys([*map(str.upper, plain), *capitals, *plain, *self._spellings, *others])
+        curved = [each.replace(*APOSTROPHES) for each in straight if "'" in each]
+        together = "\n".join([*straight, *curved]).encode()
+        return sorted(together.split(b"\n")) if together else []
 
 
 class WordCount:
@@ -173,14 +184,18 @@ def _checked(text: str) -> list[str]:
         ValueError: they are not as `WordCount.lexicon` has them.
     """
     entries = text.split("\n")
-    if entries.pop() or entries != sorted(set(entries)):
+    if entries.pop() or entries != sorted(dict.fromkeys(entries)):
         raise ValueError("not sorted lines")
-    words = [entry for entry in entries if is_letter(entry[:1] or " ")]
-    characters = set(entries) - set(words)
-    if len(words) > 2 * MOST_WORDS or len(characters) > MOST_CHARACTERS:
+    plain = [entry for entry in entries if entry.isascii()]
+    others = [entry for entry in entries if not entry.isascii()]
+    words = [entry for entry in others if is_letter(entry[0])]
+    characters = set(others) - set(words)
+    if len(plain) + len(words) > 2 * MOST_WORDS or len(characters) > MOST_CHARACTERS:
         raise ValueError("too many entries")
-    if any(len(each) != 1 or ord(each) < _ASCII for each in characters):
+    if any(len(each) != 1 for each in characters):
         raise ValueError("an entry that is neither a word nor a character")
-    if any(len(each) > LONGEST_WORD for each in words) or spellings_of("\n".join(words)) != words:
+    if not _PLAIN_WORDS.fullmatch("\n".join(plain)) or spellings_of("\n".join(words)) != words:
         raise ValueError("an entry that is no word")
+    if max(map(len, entries), default=0) > LONGEST_WORD:
+        raise ValueError("an entry that is too long")
     return entries

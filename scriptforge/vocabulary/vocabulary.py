@@ -202,7 +202,8 @@ class Vocabulary:
     @cached_property
     def token_texts(self) -> list[str]:
         """Return what each token says by itself, by id; layout tokens say nothing."""
-        return [self.decode([id_]) for id_ in range(self.size)]
+        texts: list[str] = self._tokenizer.decode_batch([[id_] for id_ in range(self.size)])
+        return texts
 
     @cached_property
     def token_bytes(self) -> list[bytes]:

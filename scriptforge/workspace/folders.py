@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import TypeAlias, TypeVar
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
 from scriptforge.workspace.files import atomic_write, rename_folder
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 SPLITS = ("train", "validation", "test")
 WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
@@ -125,10 +126,10 @@ class RunFolder(_Folder):
         """
         self.path.mkdir(parents=True, exist_ok=True)
         holder = self.path / ".lock.json"
-        lock = FileLock(self.path / ".lock")
+        lock = _file_lock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except TimeoutError:
             raise RunError(
                 f"Run “{self.name}” is being trained by process {_read_holder(holder)}.",
                 "Wait for it, stop it, or train under another name with --name.",
@@ -145,9 +146,9 @@ class RunFolder(_Folder):
         if not (self.path / ".lock").exists():
             return None
         try:
-            with FileLock(self.path / ".lock", timeout=0):
+            with _file_lock(self.path / ".lock").acquire(timeout=0):
                 return None
-        except Timeout:
+        except TimeoutError:
             return _read_holder(self.path / ".lock.json")
 
     def rename(self, target: "RunFolder") -> None:
@@ -196,7 +197,7 @@ class StudyFolder(_Folder):
     def lock(self, what: str) -> Iterator[None]:
         """Wait for this process's turn at something that the processes of a study do one at a time."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path / f".{what}.lock"):
+        with _file_lock(self.path / f".{what}.lock"):
             yield
 
 
@@ -317,6 +318,13 @@ class Workspace:
         taken = {path.name.lower() for path in _folders(self.root / "runs") if _holds_something(path)}
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         return next(name for name in names if name.lower() not in taken)
+
+
+def _file_lock(path: Path) -> "FileLock":
+    """Return a lock that one process at a time can hold; to wait too long for it raises a `TimeoutError`."""
+    from filelock import FileLock  # and with it asyncio
+
+    return FileLock(path)
 
 
 def _read_holder(path: Path) -> str:

@@ -151,6 +151,7 @@ def test_only_words_of_the_text_are_written_whatever_else_is_asked_for(
     limit: int,
 ) -> None:
     monkeypatch.setitem(grammar.TEXT_LIMITS, vocabulary.level, limit)
+    grammar.grammar_of.cache_clear()
     if vocabulary.plain:
         options = replace(options, cast=(), next_speaker="", stage_directions=True)
     for text in generate(untrained_model(vocabulary), vocabulary, options, INDEX):

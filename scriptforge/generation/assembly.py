@@ -1,0 +1,145 @@
+"""The assembly of a decoding loop from its parts, as options ask for them.
+
+What depends on the vocabulary and the habits alone is kept, so that the next loop of a run is assembled in a
+moment; and what few texts need is imported when one needs it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from scriptforge.generation.cast import CastConstraint, ResolvedCast
+from scriptforge.generation.decoding import Decoder, DecodingLoop, ModelDecoder
+from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.grammar import Constraint, grammar_of
+from scriptforge.generation.known_names import KnownNames
+from scriptforge.generation.marks import Marks
+from scriptforge.generation.sampling import Sampler
+from scriptforge.generation.turn_taking import TurnTaking, among
+from scriptforge.generation.voice import GuidedDecoder, resolve_voices
+from scriptforge.generation.whole_words import WholeWords, spelling_of
+from scriptforge.inference import InferenceModel
+from scriptforge.options import GenerateOptions
+from scriptforge.run.echoes import EchoHabits
+from scriptforge.run.records import Habits
+from scriptforge.run.turns import TurnHabits
+from scriptforge.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from scriptforge.copying import Index
+    from scriptforge.generation.best_of import BestOf
+    from scriptforge.generation.copy_limit import CopyLimit
+
+
+def new_reader(model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
+    """Return what reads all texts and candidates that are asked for; with voices, their contrasts, too.
+
+    Raises:
+        UsageError: the options do not suit the vocabulary.
+    """
+    rows = options.count * options.best_of
+    voices = resolve_voices(options, vocabulary, model.config)
+    return GuidedDecoder(model, rows, voices) if voices else ModelDecoder(model, rows)
+
+
+def new_copy_limit(
+    index: "Index | None", vocabulary: Vocabulary, options: GenerateOptions
+) -> "CopyLimit | None":
+    """Return what limits copies of the training text; None where nothing does, or the text is not known."""
+    if index is None or options.max_copy is None:
+        return None
+    from scriptforge.generation.copy_limit import CopyLimit
+
+    return CopyLimit(index, vocabulary, options.max_copy, options.count * options.best_of)
+
+
+def new_loop(
+    reader: ModelDecoder,
+    vocabulary: Vocabulary,
+    options: GenerateOptions,
+    cast: ResolvedCast,
+    seeds: Sequence[int],
+    habits: Habits,
+    copy_limit: "CopyLimit | None" = None,
+) -> DecodingLoop:
+    """Return the loop that draws what is asked for.
+
+    Args:
+        reader: what `new_reader` returns for these options.
+        vocabulary: the model's.
+        options: how to write.
+        cast: what `resolve_cast` makes of them.
+        seeds: one for each sequence.
+        habits: what people do in the training text.
+        copy_limit: of as many sequences, where copying is limited.
+    """
+    return DecodingLoop(
+        _decoder(reader, vocabulary, options, habits.turns),
+        grammar_of(vocabulary),
+        _rules(options, vocabulary, habits),
+        _constraints(copy_limit, cast, options, vocabulary),
+        Sampler(
+            options,
+            seeds,
+            vocabulary.is_text,
+            vocabulary.unspoken,
+            _echoes(habits.echoes, options, vocabulary),
+        ),
+        vocabulary.layout_size,
+        reader.batch_size,
+    )
+
+
+def best_of(
+    loop: DecodingLoop, reader: ModelDecoder, vocabulary: Vocabulary, options: GenerateOptions
+) -> "BestOf":
+    """Return a loop around another one that keeps the best of several candidates for each line."""
+    from scriptforge.generation.best_of import BestOf
+
+    return BestOf(loop, reader, vocabulary, options.count, options.best_of)
+
+
+def _decoder(
+    reader: ModelDecoder, vocabulary: Vocabulary, options: GenerateOptions, habits: TurnHabits | None
+) -> Decoder:
+    decoder: Decoder = reader
+    if options.cache:
+        from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
+
+        decoder = CachedDecoder(reader, CacheParameters(options.cache), vocabulary)
+    if habits and options.cast:
+        habits = among(habits, len(options.cast))
+    return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
+
+
+def _echoes(habits: EchoHabits | None, options: GenerateOptions, vocabulary: Vocabulary) -> list[Echoes]:
+    """Return what lowers echoes: of all texts together, or of the candidates of each."""
+    if habits is None:
+        return []
+    if options.best_of == 1:
+        return [Echoes(habits, vocabulary, options.count)]
+    return [Echoes(habits, vocabulary, options.best_of) for _ in range(options.count)]
+
+
+def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Constraint]:
+    rows = options.count * options.best_of
+    rules: list[Constraint] = [Marks(habits.marks, vocabulary, rows)] if habits.marks else []
+    if options.invent_words:
+        return rules
+    spelling = spelling_of(vocabulary)
+    if spelling:
+        rules.append(WholeWords(spelling, rows))
+    if habits.names and not vocabulary.plain:
+        rules.append(KnownNames(habits.names, vocabulary, rows))
+    return rules
+
+
+def _constraints(
+    copy_limit: "CopyLimit | None", cast: ResolvedCast, options: GenerateOptions, vocabulary: Vocabulary
+) -> list[Constraint]:
+    constraints: list[Constraint] = [copy_limit] if copy_limit else []
+    must_speak = options.turns is not None
+    if cast.restricts or must_speak:
+        constraints.append(
+            CastConstraint(cast, vocabulary, options.count * options.best_of, must_speak=must_speak)
+        )
+    return constraints
