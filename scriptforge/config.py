@@ -50,7 +50,7 @@ ArchitectureName = Annotated[
 class Settings(BaseModel):
     """Everything that shapes a training, apart from the dataset."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     arch: ArchitectureName = Field("lstm", description="Architecture of the model.")
     layers: Layers = Field(1, description="Layers, one above the other.")

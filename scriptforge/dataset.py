@@ -155,7 +155,7 @@ Count = Annotated[int, Field(ge=0)]
 class _Record(BaseModel):
     """A part of `dataset.json`: no unknown key, no change afterwards."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class OriginFile(_Record, strict=True):

@@ -406,7 +406,9 @@ def _documents(session: "Session", reports: "list[OriginalityReport]") -> list[d
 
 
 def _note_originality(session: "Session", reports: "list[OriginalityReport]", output: Output) -> None:
+    if not reports:
+        return
     from scriptforge.copying.view import summary_words
 
-    for text, report in zip(session.texts, reports, strict=False):
+    for text, report in zip(session.texts, reports, strict=True):
         output.note(f"Seed {text.seed}: {summary_words(report)}.")

@@ -46,7 +46,7 @@ class HubRecord(BaseModel):
         files: the SHA-256 of each file, by name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     repository: str
     owner: str

@@ -27,7 +27,7 @@ from scriptforge.config import (
 from scriptforge.errors import RunError, UsageError, unknown_name
 from scriptforge.validation import first_problem
 
-CLOSED = ConfigDict(extra="forbid", strict=True)
+CLOSED = ConfigDict(extra="forbid", strict=True, defer_build=True)
 """For a config, which a stranger may have written: no key but its own, and no value of another type."""
 
 LARGEST_MEMORY = 1 << 21

@@ -105,6 +105,8 @@ def blocks_of(weight_GH: Numbers, most: int) -> Numbers:
         (C, G/C, H/C), with all of the matrix that is not zero.
     """
     size = weight_GH.shape[1]
+    if weight_GH[0, -1]:  # in no block but the whole
+        return weight_GH[None]
     present = np.count_nonzero(weight_GH)
     for count in range(most, 1, -1):
         if size % count == 0:

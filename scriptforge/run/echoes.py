@@ -49,7 +49,7 @@ class EchoHabits(BaseModel):
         lines: the share of lines that are echoes, by place; see `RecentText.place`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     runs: Annotated[list[_Shares], Field(min_length=3, max_length=3)]
     lines: _Shares

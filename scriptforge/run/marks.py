@@ -33,7 +33,7 @@ class MarkHabits(BaseModel):
             case: `to`, where asides are like `(to Kramer)`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     closed: Annotated[list[_Pair], Field(max_length=len(PAIRS))]
     turning: Annotated[list[_Word], Field(max_length=_MOST_WORDS)]

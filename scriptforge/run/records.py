@@ -23,7 +23,7 @@ LARGEST_CONFIG = 4_000_000
 _FORMAT = 1
 _TOKENS: dict[Level, str] = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
-_CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+_CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 _Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

@@ -23,7 +23,7 @@ class TurnHabits(BaseModel):
         busiest: share of the busiest speaker among `WINDOW` lines of dialogue, on average.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     same_again: _Share
     busiest: _Share
