@@ -31,6 +31,16 @@ PLAIN = "text"
 _PREPARE_AGAIN = "Prepare it again with --force."
 _ROWS_IN_BLOCK = 8192
 _CHARACTERS = 1_000_000
+_COLUMNS = {
+    "document": "int32",
+    "title": "string",
+    "kind": "string",
+    "speaker": "string",
+    "text": "large_string",
+    "characters": "int32",
+    "source": "string",
+}
+
 LITTLE_TEXT = 300_000
 """Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
 
@@ -122,17 +132,7 @@ def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    schema = pyarrow.schema(
-        [
-            ("document", pyarrow.int32()),
-            ("title", pyarrow.string()),
-            ("kind", pyarrow.string()),
-            ("speaker", pyarrow.string()),
-            ("text", pyarrow.large_string()),
-            ("characters", pyarrow.int32()),
-            ("source", pyarrow.string()),
-        ]
-    )
+    schema = pyarrow.schema([*_COLUMNS.items()])
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for block in blocks(rows):
             values = zip(*block, strict=True)

@@ -199,7 +199,7 @@ def test_more_tokens_come_than_are_remembered(
 ) -> None:
     model = new_model(CONFIGS["one layer"])
     monkeypatch.setattr("scriptforge.inference.tables.MOST_NUMBERS", kept * 4 * 7)
-    monkeypatch.setattr("scriptforge.inference.tables._MANY", 2)
+    monkeypatch.setattr("scriptforge.inference.tables._TOGETHER", 2)
     inference = model.inference(arithmetic)
     expected_BTV, _ = read(model, ids(3, 30))
     state, logits = inference.initial_state(3), []
