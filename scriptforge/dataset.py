@@ -31,15 +31,7 @@ PLAIN = "text"
 _PREPARE_AGAIN = "Prepare it again with --force."
 _ROWS_IN_BLOCK = 8192
 _CHARACTERS = 1_000_000
-_COLUMNS = {
-    "document": "int32",
-    "title": "string",
-    "kind": "string",
-    "speaker": "string",
-    "text": "large_string",
-    "characters": "int32",
-    "source": "string",
-}
+_COLUMN_TYPES = ("int32", "string", "string", "string", "large_string", "int32", "string")
 
 LITTLE_TEXT = 300_000
 """Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
@@ -132,7 +124,7 @@ def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    schema = pyarrow.schema([*_COLUMNS.items()])
+    schema = pyarrow.schema([*zip(ScriptRow._fields, _COLUMN_TYPES, strict=True)])
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for block in blocks(rows):
             values = zip(*block, strict=True)
