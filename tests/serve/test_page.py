@@ -402,3 +402,63 @@ def test_a_browser_without_javascript_is_told_what_is_missing(browser: Browser, 
     page.goto(room.base)
     assert "needs JavaScript" in page.inner_text("body")
     context.close()
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_and_the_words_stay(browser: Browser, workspace: Path) -> None:
+    small = ("bash", "-c", 'ulimit -f 600; exec "$0" "$@"')
+    context = browser.new_context()
+    with served(workspace, "harbour", "--port", "0", wrapper=small) as room:
+        desk = Desk(context.new_page(), room.link)
+        desk.type("Before. ")
+        desk.saved()
+        for number in range(40):
+            desk.page.keyboard.insert_text(f"{number} " + "tide " * 3000)
+            desk.press("Enter")
+            desk.until("document.getElementById('saved').dataset.state !== 'saving'")
+            if "full" in desk.text("saved"):
+                break
+        assert "full" in desk.text("saved") and "kept in this browser" in desk.text("saved")
+        written = desk.lines()
+        port = room.port
+    with served(workspace, "harbour", "--port", str(port)) as room:
+        desk.page.evaluate("dispatchEvent(new Event('online'))")
+        desk.saved()
+        (draft,) = room.client.get("api/drafts").json()
+        assert room.texts(draft["id"]) == [text for _, text in written]
+    assert not desk.problems
+    context.close()
+
+
+@pytest.mark.slow
+def test_a_password_opens_the_room(browser: Browser, workspace: Path) -> None:
+    (workspace / "password").write_text("open sesame\n", encoding="utf-8")
+    with served(workspace, "harbour", "--port", "0", "--password-file", "password") as room:
+        page = browser.new_page()
+        page.goto(room.base)
+        page.fill("#password", "wrong word")
+        page.press("#password", "Enter")
+        page.wait_for_selector("#login-wrong:not(:empty)")
+        page.fill("#password", "open sesame")
+        page.press("#password", "Enter")
+        page.wait_for_selector("body[data-ready]")
+        page.close()
+
+
+@pytest.mark.slow
+def test_visitors_write_and_their_drafts_stay_with_them(browser: Browser, workspace: Path) -> None:
+    context = browser.new_context()
+    with served(workspace, "harbour", "--port", "0", "--read-only", "--for-anyone") as room:
+        desk = Desk(context.new_page(), room.base)
+        write_a_speech(desk)
+        desk.press("Control+Enter")
+        desk.answered()
+        desk.press("Tab")
+        written = desk.lines()
+        assert len(written) > len(SPEECH)
+        desk.saved()
+        desk.page.reload()
+        desk.settle()
+        assert desk.lines() == written and not desk.problems
+    assert not (workspace / "room").exists()
+    context.close()

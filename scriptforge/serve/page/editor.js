@@ -7,6 +7,7 @@ import { elementsOf, fountain } from "./screenplay.js";
 import { endOf, enter, insert, joinBack, joinNext, write } from "./typing.js";
 
 const ELEMENTS = "application/x-scriptforge";
+const LONGEST = 20000; // letters of an element, as the server has it
 
 export class Editor {
   /** `root`: the element of the page that becomes the script. */
@@ -204,6 +205,10 @@ export class Editor {
   /** Writes text in place of a range; letters that follow one another are one step back. */
   write(range, text) {
     const isTyping = range.from.id === range.to.id;
+    if (text.length + range.from.offset + this.#lengthAfter(range.to) > LONGEST) {
+      this.room.emit("said", `A line has no room for more than ${LONGEST} letters.`);
+      return false;
+    }
     const step = write(this.room.document, range, text.replace(/[\r\n\u0000-\u0008\u000b-\u001f]+/g, " "));
     return this.room.edit(step, isTyping ? `type ${range.from.id}` : null);
   }
@@ -212,6 +217,10 @@ export class Editor {
   #closes({ to, isEmpty }) {
     const { kind, text } = this.room.document.elements[placeOf(this.room.document, to.id)];
     return isEmpty && kind === "parenthetical" && text.slice(to.offset) === ")";
+  }
+
+  #lengthAfter({ id, offset }) {
+    return this.room.document.elements[placeOf(this.room.document, id)].text.length - offset;
   }
 
   #remove(event, range) {
@@ -284,9 +293,17 @@ export class Editor {
 
   /** Puts elements in place of a range, under new names. */
   insert(elements, range = this.range) {
-    const named = elements.map((element) => ({ ...element, id: newId(), origin: element.origin ?? null }));
+    const named = elements.flatMap(inPieces).map((element) => ({ ...element, id: newId(), origin: element.origin ?? null }));
     return this.room.edit(insert(this.room.document, range, named));
   }
+}
+
+/** An element, in pieces if it is longer than one may be. */
+function inPieces(element) {
+  const { text } = element;
+  if (text.length <= LONGEST) return [element];
+  const cut = text.lastIndexOf(" ", LONGEST) > 0 ? text.lastIndexOf(" ", LONGEST) : LONGEST;
+  return [{ ...element, text: text.slice(0, cut) }, ...inPieces({ ...element, text: text.slice(cut).trimStart() })];
 }
 
 /** Changes as few letters of a text node as make it say something else, so that marks on the others stay. */
