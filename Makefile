@@ -4,6 +4,7 @@
 # make test-rest   run the tests that take longer
 # make check       check style, types and the order of the rooms
 # make bench       run the benchmarks; ONLY=training runs one, CORPORA=FOLDER names the real corpora
+# make gpu-check   all that only a GPU can answer, in eight minutes; CORPORA=FOLDER as above
 # make docs        write the reference pages from the code
 # make site        build the documentation as a site, into build/site
 # make release-check  run the commands of the release's workflow here, up to publishing
@@ -25,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 GPU ?= $(wildcard $(VENV)/ready-with-gpu)
 READY := $(VENV)/ready$(if $(GPU),-with-gpu)
 
-.PHONY: demo test test-rest check bench docs site release-check base clean
+.PHONY: demo test test-rest check bench gpu-check docs site release-check base clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -45,6 +46,10 @@ check: $(VENV)/ready-to-develop
 
 bench: $(VENV)/ready-to-develop
 	PYTHONPATH=tests CORPORA="$(CORPORA)" $(BIN)/python -m benchmarks $(ONLY)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
+
+gpu-check: $(VENV)/ready-to-develop
+	PYTHONPATH=tests CORPORA="$(CORPORA)" $(BIN)/python -m benchmarks.gpu
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.page
 
 docs: $(VENV)/ready-to-develop

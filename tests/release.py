@@ -38,8 +38,8 @@ SMOKE = (
     ("scriptforge", "originality", "page.fountain", "--run", "smoke"),
 )
 """What is done with it, from the first to the last step of the tutorial, in a minute."""
-JOBS = ("build", "test")
-"""The jobs that need nothing but a machine."""
+JOBS = ("build",)
+"""The jobs that need nothing but a machine with Python."""
 
 
 def version(tag: str = f"v{VERSION}") -> None:
@@ -94,21 +94,24 @@ def _section() -> str:
 
 
 def install(folder: str) -> None:
-    """Install the one wheel of a folder into an environment of its own, say its size, and use it.
+    """Install the wheel of a folder that suits this machine into an empty environment, and use it.
+
+    Says how large what is in the folder is, and what was installed.
 
     Its dependencies have the versions in constraints.txt; on Linux torch is the build for processors.
 
     Args:
-        folder: where the wheel is.
+        folder: where the wheels are.
     """
-    [wheel] = Path(folder).resolve().glob("*.whl")
+    files = Path(folder).resolve()
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         home = Path(name)
         binaries = home / "environment" / ("Scripts" if os.name == "nt" else "bin")
         EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(home / "environment")
         empty = _bytes_in(home / "environment")
-        _install(home / "environment", wheel)
-        _say(f"{wheel.name}: {_megabytes(wheel.stat().st_size)}")
+        _install(home / "environment", files)
+        for file in sorted(files.iterdir()):
+            _say(f"{file.name}: {_megabytes(file.stat().st_size)}")
         _say(f"installed, with all it needs: {_megabytes(_bytes_in(home / 'environment') - empty)}")
         (home / "work").mkdir()
         for command, *arguments in SMOKE:
@@ -117,15 +120,17 @@ def install(folder: str) -> None:
             subprocess.run([program, *arguments], cwd=home / "work", check=True)
 
 
-def _install(environment: Path, wheel: Path) -> None:
-    """Install a wheel by way of what a person's own installation uses."""
+def _install(environment: Path, files: Path) -> None:
+    """Install from a folder by way of what a person's own installation uses."""
     sys.path.insert(0, str(REPOSITORY))
     from install import CONSTRAINTS, Pip, install_cpu_build
 
     pip = Pip(str(environment))
     if sys.platform == "linux":
         install_cpu_build(pip)
-    if code := pip.install("--constraint", str(CONSTRAINTS), str(wheel)):
+    if code := pip.install(
+        "--constraint", str(CONSTRAINTS), "--find-links", str(files), f"{NAME}=={VERSION}"
+    ):
         sys.exit(code)
 
 

@@ -2,18 +2,21 @@
 
 import ast
 import importlib
+import time
 from pathlib import Path
 
 import pytest
-from benchmarks import page, results
+import torch
+from benchmarks import gpu, page, results
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.chart import stacked_bars
 from benchmarks.harness import compare, turns
 from benchmarks.learners import VOCABULARY_SIZE, config, products_of_token
 from benchmarks.results import Breakdown, Comparison, Figure, Machine, Report, report_of
+from support import skips
 
 FOLDER = Path(page.__file__).parent
-NO_BENCHMARKS = {"__init__", "__main__", "harness", "results", "learners", "page", "chart"}
+NO_BENCHMARKS = {"__init__", "__main__", "harness", "results", "learners", "page", "chart", "gpu"}
 
 COMPARISON = Comparison(
     title="racing",
@@ -142,3 +145,49 @@ def test_benchmarks_hold_no_tests() -> None:
         if isinstance(node, ast.FunctionDef)
     )
     assert not [name for name in functions if name.startswith("test_")]
+
+
+class TestWhatOnlyAGPUCanAnswer:
+    def check(self, seconds: float) -> gpu.Check:
+        return gpu.Check("cpu", "", time.monotonic() + seconds, is_rehearsal=True)
+
+    def test_a_step_that_fails_does_not_keep_the_others_from_running(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ran = []
+
+        def fails(check: gpu.Check) -> None:
+            """Fails."""
+            raise gpu.Failed("off by 3 %")
+
+        def passes(check: gpu.Check) -> None:
+            """Passes."""
+            ran.append(check.flag)
+
+        assert gpu.run({"first": fails, "second": passes}, self.check(60)) == ["first"]
+        assert ran == ["--cpu"]
+        assert "FAILED: off by 3 %" in capsys.readouterr().out
+
+    def test_what_is_not_done_in_time_is_stopped_and_said(self, capsys: pytest.CaptureFixture[str]) -> None:
+        def sleeps(check: gpu.Check) -> None:
+            """Sleeps."""
+            check.run("-c", "import time; time.sleep(600)")
+
+        assert gpu.run({"long": sleeps, "after": sleeps}, self.check(1)) == ["long", "after"]
+        assert capsys.readouterr().out.count("not done in time") == 2
+
+    def test_a_command_that_fails_is_quoted(self) -> None:
+        with pytest.raises(gpu.Failed, match="no such thing"):
+            self.check(60).run("-c", "raise SystemExit('no such thing')")
+
+    @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason=skips.HAS_GPU)
+    def test_without_a_gpu_it_says_what_can_be_done(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert gpu.main([]) == 1
+        told = capsys.readouterr().out
+        assert "no GPU" in told and "--rehearse" in told and len(told.splitlines()) == 1
+
+    @pytest.mark.soak
+    def test_all_steps_on_the_cpu(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert gpu.main(["--rehearse", "--minutes", "30"]) == 0
+        told = capsys.readouterr().out
+        assert "All passed." in told and all(f"{series}: " in told for series in ("H1", "H2", "H3"))

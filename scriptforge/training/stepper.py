@@ -24,6 +24,7 @@ from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import Moment, restore
 from scriptforge.training.devices import Processes, is_asynchronous
 from scriptforge.training.optimizers import optimizer_of
+from scriptforge.training.parity import check_parity
 from scriptforge.training.settings import check_precision
 from scriptforge.training.streams import Streams
 from scriptforge.training.threads import Threads
@@ -71,6 +72,7 @@ class Stepper:
 
     Raises:
         UsageError: the device cannot train such a model in the precision that the settings ask for.
+        TrainingError: an Apple GPU computes otherwise than the CPU.
 
     Attributes:
         model: the model.
@@ -99,6 +101,8 @@ class Stepper:
         if self._is_asynchronous:
             self.streams = self.streams.to(self.device)
         self.model = model
+        if device == "mps":
+            check_parity(model, *self.streams.batch(0), self.device)
         if settings.sampled_softmax:
             _score_samples(self.model, dataset, settings.sampled_softmax)
         self.model.to(self.device)

@@ -163,6 +163,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="only these seeds")
     parser.add_argument("--corpus", nargs="+", default=list(CORPORA), help="only on these corpora")
     parser.add_argument("--minutes", help="train for so long instead, to try things out; nothing is kept")
+    parser.add_argument(
+        "--on", choices=("cpu", "gpu"), help="with --minutes: on this, whatever the series asks"
+    )
     parser.add_argument("--again", action="store_true", help="make those that were made before, too")
     options = parser.parse_args()
     asked = [
@@ -177,7 +180,10 @@ def main() -> None:
     if missing := missing_corpora(options.corpora, [task.corpus for task in asked]):
         parser.exit(1, f"{missing}\n")
     if options.minutes:
-        asked = [task._replace(asked=(task.asked[0], "--minutes", options.minutes)) for task in asked]
+        device = f"--{options.on}" if options.on else None
+        asked = [
+            task._replace(asked=(device or task.asked[0], "--minutes", options.minutes)) for task in asked
+        ]
     made = set() if options.again or options.minutes else {training.key for training in kept()}
     for training in trained([task for task in asked if task.key not in made], options.corpora):
         print(f"{printed([training])}\n", flush=True)
