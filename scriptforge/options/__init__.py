@@ -1,0 +1,83 @@
+"""What may be asked of each verb, in one class a verb: the one place of its defaults and ranges.
+
+The command line, notebooks and every other caller make these; what does the work takes them as they are. The
+module imports nothing heavy, so that `--help` can show its defaults.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scriptforge.errors import unknown_name
+from scriptforge.options.corpora import (
+    ConvertOptions,
+    InspectOptions,
+    Level,
+    PrepareOptions,
+    check_encoding,
+)
+from scriptforge.options.runs import (
+    DEFAULT_LINES,
+    DEFAULT_MINUTES,
+    DEFAULT_VOICE,
+    DEFAULT_VOICE_UNTOLD,
+    REPETITION_WINDOW,
+    SAMPLING_RANGES,
+    Device,
+    EvaluateOptions,
+    ExportOptions,
+    GenerateOptions,
+    HeldOut,
+    Preset,
+    Pruner,
+    PushOptions,
+    Tracker,
+    TrainOptions,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "DEFAULT_LINES",
+    "DEFAULT_MINUTES",
+    "DEFAULT_VOICE",
+    "DEFAULT_VOICE_UNTOLD",
+    "REPETITION_WINDOW",
+    "SAMPLING_RANGES",
+    "ConvertOptions",
+    "Device",
+    "EvaluateOptions",
+    "ExportOptions",
+    "GenerateOptions",
+    "HeldOut",
+    "InspectOptions",
+    "Level",
+    "PrepareOptions",
+    "Preset",
+    "Pruner",
+    "PushOptions",
+    "Tracker",
+    "TrainOptions",
+    "check_encoding",
+    "with_fields",
+]
+
+OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
+
+
+def with_fields(options: OptionsT, changes: Mapping[str, Any]) -> OptionsT:
+    """Return options of which some fields have other values.
+
+    Args:
+        options: an instance of one of the classes below.
+        changes: by the name of a field.
+
+    Raises:
+        UsageError: there is no such field, or a value is out of its range.
+    """
+    names = [each.name for each in dataclasses.fields(options)]
+    for name in changes:
+        if name not in names:
+            raise unknown_name("option", name, names)
+    return dataclasses.replace(options, **changes)
