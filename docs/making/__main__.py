@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from declared import cards, commands, exit_codes, formats, settings
 from pages import page
 from printouts import filled, printouts
+from served import http_api
 from written import Trial, folders, json_documents
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -38,6 +39,7 @@ def main() -> None:
             "json": json_documents(trial),
             "folders": folders(trial),
             "exit-codes": exit_codes(),
+            "http-api": http_api(),
         }
     pages["README"] = contents(pages)
     for name, text in pages.items():

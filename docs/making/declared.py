@@ -196,7 +196,7 @@ def exit_codes() -> str:
     codes = re.findall(r"^ {4}(\d+)\s+(.+)$", cli_errors.__doc__ or "", flags=re.MULTILINE)
     kinds: list[type[errors.ScriptforgeError]] = [
         errors.ScriptforgeError,
-        *errors.ScriptforgeError.__subclasses__(),
+        *(each for each in errors.ScriptforgeError.__subclasses__() if each.__module__ == errors.__name__),
     ]
     return page(
         "Exit codes, errors and environment",

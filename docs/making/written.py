@@ -73,7 +73,8 @@ def folders(trial: Trial) -> str:
         f"`{WORKSPACE_VARIABLE}`. Weights and other tensors are safetensors, ids are NumPy arrays, parsed "
         "text is parquet, and everything else is JSON or plain text.",
         "```text\ncorpora/NAME.toml   cards of your own\ndata/NAME/          datasets\n"
-        "runs/NAME/          runs\nstudies/NAME/       searches of `scriptforge tune`\n```",
+        "runs/NAME/          runs\nstudies/NAME/       searches of `scriptforge tune`\n"
+        "room/               drafts of `scriptforge serve`, its secret, and the port of the last time\n```",
         "## A dataset: `data/NAME/`",
         _files(trial.dataset),
         "### dataset.json",

@@ -47,7 +47,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class NewDraft(BaseModel):
-    """A draft to be made."""
+    """A draft to be made.
+
+    Attributes:
+        title: what it is called.
+        run: the model that it is written with.
+        elements: what it begins with.
+    """
 
     model_config = CLOSED
 
@@ -57,7 +63,13 @@ class NewDraft(BaseModel):
 
 
 class DraftFields(BaseModel):
-    """What is changed of a draft beside its elements; what is left out stays."""
+    """What is changed of a draft beside its elements; what is left out stays.
+
+    Attributes:
+        title: what it is called.
+        run: the model that it is written with.
+        settings: what a page wants to remember of it.
+    """
 
     model_config = CLOSED
 
@@ -67,7 +79,11 @@ class DraftFields(BaseModel):
 
 
 class Login(BaseModel):
-    """A password."""
+    """A password.
+
+    Attributes:
+        password: what a person typed.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -59,7 +59,7 @@ class PageElement(BaseModel):
         id: unique in its draft.
         kind: what it is.
         text: what it says.
-        origin: the model that wrote it; None of a person's.
+        origin: the model that wrote it, if one did.
     """
 
     model_config = CLOSED
@@ -71,7 +71,12 @@ class PageElement(BaseModel):
 
 
 class Line(BaseModel):
-    """An element of the page as far as a model reads it; what else is said of it is passed over."""
+    """An element of the page as far as a model reads it; what else is said of it is passed over.
+
+    Attributes:
+        kind: what it is.
+        text: what it says.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 

@@ -55,7 +55,12 @@ _LONGEST_NAME = 80
 
 
 class ExportRequest(BaseModel):
-    """A draft to be laid out as a file."""
+    """A draft to be laid out as a file.
+
+    Attributes:
+        title: what it is called.
+        elements: what it says.
+    """
 
     model_config = CLOSED
 

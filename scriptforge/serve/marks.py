@@ -28,7 +28,12 @@ _MOST_QUOTED = 64_000_000
 
 
 class MarkedLine(BaseModel):
-    """A line to be looked up; whose it is makes no difference."""
+    """A line to be looked up.
+
+    Attributes:
+        text: what it says.
+        speaker: who says it, which makes no difference.
+    """
 
     model_config = CLOSED
 
@@ -37,7 +42,12 @@ class MarkedLine(BaseModel):
 
 
 class MarksRequest(BaseModel):
-    """Lines in order, so that a copy may go from one into the next."""
+    """Lines to be looked up.
+
+    Attributes:
+        run: in whose training text.
+        lines: in order, so that a copy may go from one into the next.
+    """
 
     model_config = CLOSED
 

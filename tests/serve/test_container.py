@@ -1,0 +1,67 @@
+"""The image of `deploy/Containerfile`, as far as it can be tried without building it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from support.room import served
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONTAINERFILE = (REPOSITORY / "deploy" / "Containerfile").read_text(encoding="utf-8")
+BLOCKER = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}")
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def _installed() -> set[str]:
+    """Return the packages that the image has."""
+    (words,) = re.findall(r"pip install --no-cache-dir -c \S+ ((?:.|\\\n)*?)&&", CONTAINERFILE)
+    return {word for word in words.split() if word != "\\"}
+
+
+def _left_out() -> list[str]:
+    """Return the packages that scriptforge asks for and the image does not have."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[><=\[;]", each)[0].strip() for each in project["dependencies"]}
+    extra = {re.split(r"[><=\[;]", each)[0] for each in project["optional-dependencies"]["serve"]}
+    assert extra <= _installed()
+    return sorted(asked - _installed())
+
+
+def test_what_the_image_leaves_out_is_not_missed(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "torch" in _left_out()
+    place = tmp_path_factory.mktemp("blocked")
+    (place / "sitecustomize.py").write_text(BLOCKER.format(missing=_left_out()), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{place}:{REPOSITORY}")
+    (options,) = re.findall(r'serve \\"\$RUN\\" (.*?) \\"\$@\\"', CONTAINERFILE)
+    words = [word for word in options.split() if word not in ("0.0.0.0", "--host", "8420", "--port")]
+    with served(workspace, "harbour", *words, "--port", "0") as room:
+        assert room.client.get("api/about").json()["mode"] == "visitor"
+        assert room.suggest(seed=1)[-1]["done"]
+        script = "Title: T\n\nINT. HARBOUR - DAY\n\nIt rains.\n"
+        answer = room.client.post("api/import?name=a.fountain", content=script.encode())
+        assert answer.json()["format"] == "fountain"
+        lines = [{"kind": each["kind"], "text": each["text"]} for each in answer.json()["elements"]]
+        exported = room.client.post("api/export?format=fountain", json={"title": "T", "elements": lines})
+        assert exported.text == script
+        while (
+            answer := room.client.post("api/marks", json={"run": "harbour", "lines": []})
+        ).status_code == 202:
+            pass
+        assert answer.json()["known"]
+
+
+def test_only_what_is_there_is_copied_into_the_image() -> None:
+    copied = re.findall(r"^COPY (?!runs|dat)(.*) /src", CONTAINERFILE, flags=re.MULTILINE)
+    names = [name for line in copied for name in line.split()]
+    assert names and all((REPOSITORY / name).exists() for name in names)
