@@ -18,7 +18,13 @@ from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
-from scriptforge.training.devices import ProcessState, choose_device, is_first_process
+from scriptforge.training.checkpoint import find_resumable
+from scriptforge.training.devices import (
+    ProcessState,
+    choose_device,
+    is_first_process,
+    translate_lost_processes,
+)
 from scriptforge.training.events import Noted, TrainingEvent
 from scriptforge.training.parent import NOBODY, NOTE, parent_for
 from scriptforge.training.settings import check_precision, measure, suggest_settings
@@ -65,7 +71,8 @@ def train(
     advice = dataset.description.advice_on_little_text()
     if advice and init_from is None:
         notes.append(advice)
-    with ProcessState().entered():  # the machine is measured with a small training
+    # The machine is measured with a small training.
+    with ProcessState().entered(), translate_lost_processes():
         settings = choose_settings(dataset, options, device, init_from)
     folder = workspace.new_run(name or workspace.free_run_name(dataset.name))
     if is_first_process():
@@ -145,14 +152,16 @@ def resume(
             f"A resumed run keeps its settings, {fixed[0]} too.",
             "Give only --epochs or --minutes with --resume, or train a new run.",
         )
-    folder = workspace.run(name)
+    device = choose_device(options.device)
+    with ProcessState().entered(), translate_lost_processes():
+        folder = find_resumable(workspace, name, device)
     description = RunDescription.load(folder)
     dataset = Dataset(workspace.dataset(description.dataset.name))
     more = resolve(description.settings.model_dump(), named) if named else None
     events = trainer.resume(
         dataset,
         folder,
-        choose_device(options.device),
+        device,
         more.epochs if more else None,
         more.minutes if more else None,
         should_stop,

@@ -23,18 +23,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.state import PartialState
+from accelerate.utils import broadcast_object_list
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor
 
+from scriptforge.config import DeviceType
 from scriptforge.errors import RunError, UsageError
 from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
 from scriptforge.run.history import Validation
 from scriptforge.run.run import damaged
+from scriptforge.training.devices import count_processes, is_first_process
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.threads import ADAPTIVE
-from scriptforge.workspace import RunFolder, atomic_file, atomic_folder, atomic_write, remove_leftovers
+from scriptforge.workspace import (
+    RunFolder,
+    Workspace,
+    atomic_file,
+    atomic_folder,
+    atomic_write,
+    remove_leftovers,
+)
 
 WEIGHTS = "model.safetensors"
 TENSORS = "optimizer.safetensors"
@@ -173,6 +184,43 @@ def newest_checkpoint(folder: RunFolder) -> tuple[Path, list[str]]:
         f"Run “{folder.name}” has no checkpoint to continue from.",
         "Train again under another name, or with --force to replace this run.",
     )
+
+
+def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -> RunFolder:
+    """Return the run to be resumed; one of several processes gets it as the first one has it.
+
+    So machines that train together need no folder in common: what they lack is sent to them.
+
+    Args:
+        workspace: where the run is, or goes.
+        name: its name; None is the latest one.
+        device: what computes.
+
+    Raises:
+        RunError: there is none, or no checkpoint of it verifies.
+    """
+    if count_processes() == 1:
+        return workspace.run(name)
+    is_first = is_first_process()
+    sent: list[tuple[str, dict[str, bytes]]] = [_packed(workspace.run(name)) if is_first else ("", {})]
+    PartialState(cpu=device == "cpu")
+    broadcast_object_list(sent)
+    ((found, files),) = sent
+    folder = workspace.new_run(found)
+    for place, content in files.items() if not is_first else ():
+        path = folder.path / place
+        if not path.is_file() or path.read_bytes() != content:
+            atomic_write(path, content)
+    return folder
+
+
+def _packed(folder: RunFolder) -> tuple[str, dict[str, bytes]]:
+    """Return the name of a run, and the files that resuming it needs; the manifest comes last."""
+    checkpoint, _ = newest_checkpoint(folder)
+    parts = sorted(checkpoint.iterdir(), key=lambda path: (path.name == MANIFEST, path.name))
+    paths = [*(folder.path / name for name in folder.needed), *parts]
+    present = (path for path in paths if path.is_file())
+    return folder.name, {path.relative_to(folder.path).as_posix(): path.read_bytes() for path in present}
 
 
 def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:

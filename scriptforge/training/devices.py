@@ -1,7 +1,8 @@
 """Devices: which one computes, the processes that share a training, memory, and the process's own state.
 
-Several processes, started by torchrun, train one model together. Each reads streams of its own; Accelerate
-averages their gradients. The first one validates, saves and reports, and its clock counts for all.
+Several processes, started by torchrun, train one model together, on one machine or on several. Each reads
+streams of its own; Accelerate averages their gradients. The first one validates, saves and reports, and its
+clock counts for all. They must agree on versions, text and settings, and one that ends takes all with it.
 
 A training seeds PyTorch's generators, makes Accelerate's shared state and changes the number of threads, of
 which a process has one each. A notebook that trains has its own draws and perhaps its own `Accelerator`;
@@ -20,14 +21,14 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator as Accelerate
 from accelerate.state import AcceleratorState, GradientState, PartialState
-from accelerate.utils import broadcast, gather
+from accelerate.utils import broadcast, gather, gather_object
 from torch import Tensor
 
 from scriptforge.config import DeviceType
@@ -40,6 +41,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, from glibc's
 _LARGEST_BLOCK = 1 << 30
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
 """How PyTorch says it on a CPU, where it raises a plain RuntimeError."""
+_LOST = re.compile(r"connection|by peer|broken pipe|tim(?:ed )?out|remote worker|recv|NCCL", re.IGNORECASE)
+"""What is in the many errors of a connection to another process that is no more."""
 
 
 def choose_device(choice: Device) -> DeviceType:
@@ -113,6 +116,29 @@ def translate_memory_errors() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def translate_lost_processes() -> Iterator[None]:
+    """Say that another process has ended, where PyTorch only knows of a connection.
+
+    Raises:
+        TrainingError: one of several processes that train together cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if count_processes() == 1 or not _LOST.search(str(error)):
+            raise
+        raise TrainingError(
+            "Another process of this training has ended, or cannot be reached any more.",
+            "See what it said. Then start all of them again, with --resume if the training had begun.",
+        ) from error
+
+
+def count_processes() -> int:
+    """Return how many processes train together, as torchrun says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_first_process() -> bool:
     """Return whether this process is the one that writes and reports; true of a process by itself."""
     return int(os.environ.get("RANK", "0")) == 0
@@ -120,7 +146,7 @@ def is_first_process() -> bool:
 
 def of_first_process(numbers: Sequence[float], device: DeviceType) -> list[float]:
     """Return in every process what the first one measured, as many numbers in each, before they train."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if count_processes() == 1:
         return list(numbers)
     state = PartialState(cpu=device == "cpu")
     first: list[float] = broadcast(torch.tensor(numbers, dtype=torch.float32, device=state.device)).tolist()
@@ -139,6 +165,30 @@ class Processes:
     def is_first(self) -> bool:
         """Return whether this is the process that validates, saves and reports."""
         return self.index == 0
+
+    def refuse_disagreement(self, facts: Mapping[str, object]) -> None:
+        """Raise an error, in every process, unless all of them have the same facts.
+
+        Args:
+            facts: by what they are called in a sentence.
+
+        Raises:
+            TrainingError: two differ.
+        """
+        if self.count == 1:
+            return
+        own = {name: str(fact) for name, fact in facts.items()}
+        told = gather_object([(platform.node(), own)])
+        (host, first), *others = told
+        for index, (other_host, other) in enumerate(others, 1):
+            for name in first.keys() & other.keys():
+                if other[name] != first[name]:
+                    raise TrainingError(
+                        f"These processes cannot train together: {name} is {first[name]} for process 0 on"
+                        f" {host}, and {other[name]} for process {index} on {other_host}.",
+                        "Install the same versions everywhere, copy the folder of the dataset, and start all"
+                        " with the same command.",
+                    )
 
     def agree(self, seconds: float, should_stop: bool) -> tuple[float, bool]:
         """Return the first process's time, and whether any process was asked to stop."""

@@ -8,6 +8,7 @@ Shape letters: B streams, T steps.
 
 import math
 from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,14 @@ class Stepper:
         self.device: torch.device = self._accelerate.device
         self.device_type = device
         self.processes = Processes(self._accelerate)
+        self.processes.refuse_disagreement(
+            {
+                "scriptforge": version("scriptforge-lm"),
+                "torch": torch.__version__.partition("+")[0],
+                "the fingerprint of the dataset": dataset.description.fingerprint[:12],
+                **settings.model_dump(),
+            }
+        )
         self.threads = Threads(settings.threads, device)
         self.streams = Streams.of(dataset, settings, (self.processes.index, self.processes.count))
         self._is_asynchronous = is_asynchronous(self.device)

@@ -38,6 +38,7 @@ from scriptforge.training.checkpoint import (
 from scriptforge.training.devices import (
     hardware,
     is_first_process,
+    translate_lost_processes,
     translate_memory_errors,
     with_own_state,
 )
@@ -130,7 +131,7 @@ def resume(
 
 def _run(folder: RunFolder, make: Callable[[], "Trainer"]) -> Generator[TrainingEvent, None, None]:
     """Make a trainer and run it, while no other process can write to its folder."""
-    with _lock(folder), translate_memory_errors():
+    with _lock(folder), translate_memory_errors(), translate_lost_processes():
         yield from make().run()
 
 
@@ -219,6 +220,7 @@ class Trainer:
         settings = description.settings
         model = _new_model(config_from_json(description.model), settings)
         stepper = Stepper(dataset, model, settings, device)
+        stepper.processes.refuse_disagreement({"the step to go on from": state.step})
         is_exact = settings.epochs is not None
         notes = [*skipped, *identity_differences(identity, stepper.identity(), is_exact)]
         stepper.restore(checkpoint)

@@ -16,9 +16,12 @@ NO_PEAK = "only Linux reports the peak memory of a process"
 NO_QNNPACK = "this build of PyTorch has no QNNPACK"
 NO_COMPILER = "there is no compiler of C, and the kernel was not built"
 NO_CHROMIUM = "Chromium is not installed"
+NO_NAMESPACES = "only root on Linux can make network namespaces"
 NO_POSTGRESQL = "PostgreSQL is not installed"
 
-_EXPECTED = frozenset({HAS_GPU, NO_CUDA, NO_COMPILER, NO_CORPORA, NO_DEV_FULL, NO_PEAK, NO_QNNPACK})
+_EXPECTED = frozenset(
+    {HAS_GPU, NO_CUDA, NO_COMPILER, NO_CORPORA, NO_DEV_FULL, NO_NAMESPACES, NO_PEAK, NO_QNNPACK}
+)
 _PROGRAMS = {"chromium": NO_CHROMIUM, "postgresql": NO_POSTGRESQL}
 """Programs that CI installs: their tests may be skipped only if `NOT_INSTALLED` names them."""
 
