@@ -1,4 +1,4 @@
-"""A training on two machines, here two network namespaces with a cable between them and no folder in common."""
+"""A training on two machines: here two network namespaces with a cable between them, and a disk each."""
 
 import os
 import shutil
@@ -142,9 +142,7 @@ def test_a_killed_worker_ends_both_and_both_resume_as_if_nothing_had_been(
     os.kill(worker_of(running[1]), signal.SIGKILL)
     (code, said), (other_code, _) = ended(running)
     assert code != 0 and other_code != 0
-    assert (
-        said.count("Error: Another process of this training has ended, or cannot be reached any more.") == 1
-    )
+    assert said.count("Error: Another process of this training has ended, or cannot be reached") == 1
     assert "This should not have happened" not in said
     for code, said in together(hosts, "train", "both", "--resume"):
         assert code == 0, said
@@ -158,10 +156,8 @@ def test_hosts_that_disagree_say_in_what(hosts: list[Host], tmp_path: Path) -> N
     prepared(tmp_path / "other.txt", hosts[1].path / "data" / "play")
     for code, said in together(hosts, *TRAIN):
         assert code != 0
-        assert (
-            said.count("Error: These processes cannot train together: the fingerprint of the dataset is") == 1
-        )
-        assert "for process 1 on " in said
+        assert said.count("Error: These processes cannot train together: ") == 1
+        assert "the fingerprint of the dataset is" in said and "for process 1 on " in said
     shutil.rmtree(hosts[1].path / "data")
     shutil.copytree(hosts[0].path / "data", hosts[1].path / "data")
     older = tmp_path / "older" / "scriptforge_lm-0.0.1.dist-info"
