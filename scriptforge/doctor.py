@@ -9,8 +9,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from ctypes import CDLL
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -67,7 +70,9 @@ def _packages() -> Iterator[Finding]:
 
 def _package(name: str) -> Finding:
     try:
-        return Finding(name, version(name))
+        metadata = distribution(name).read_text("METADATA") or ""  # as a mail it takes far longer
+        found = re.search(r"^Version: (.+)$", metadata, re.MULTILINE)
+        return Finding(name, found[1] if found else version(name))
     except PackageNotFoundError:
         return Finding(name, "not installed", "unusable", f"pip install {name}")
 
@@ -92,7 +97,11 @@ def _kernel() -> Finding:
 
 
 def _accelerator() -> Finding:
+    """Report what computes beside the CPU; where nothing can, nobody waits for PyTorch."""
     try:
+        if not _may_have_accelerator():
+            _load_dependencies()
+            return Finding("accelerator", "none; the CPU computes")
         import torch
     except Exception as error:  # a broken build raises OSError, ImportError and others
         problem = f"torch cannot be imported: {type(error).__name__}"
@@ -104,6 +113,30 @@ def _accelerator() -> Finding:
     if torch.backends.mps.is_available():
         return Finding("accelerator", "mps")
     return Finding("accelerator", "none; the CPU computes")
+
+
+def _may_have_accelerator() -> bool:
+    """Return whether this machine has the driver of a GPU, or is of a kind that may have one without."""
+    drivers = (Path("/proc/driver/nvidia"), Path("/dev/kfd"))
+    return (
+        platform.system() != "Linux"
+        or any(driver.exists() for driver in drivers)
+        or shutil.which("nvidia-smi") is not None
+    )
+
+
+def _load_dependencies() -> None:
+    """Load the shared libraries that PyTorch loads first, which fails where it cannot be imported.
+
+    Raises:
+        ImportError or OSError: PyTorch, or a library that it needs, is missing.
+    """
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("torch")
+    library = Path(spec.origin).parent / "lib" / "libtorch_global_deps.so"
+    if library.exists():
+        CDLL(str(library))
 
 
 def _threads() -> Finding:
@@ -141,7 +174,15 @@ def _caches() -> Iterator[Finding]:
 
 def _size_of(folder: Path) -> int:
     """Return the bytes of the files under a folder; links are not followed."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    total, folders = 0, [str(folder)]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _login() -> Finding:

@@ -19,6 +19,7 @@ several processes that train together, which wait for the slowest. Knows nothing
 
 import math
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -374,10 +375,14 @@ def own_number() -> Iterator[None]:
 
 
 def number_now() -> int:
-    """Return with how many threads PyTorch computes now."""
-    import torch
-
-    return torch.get_num_threads()
+    """Return with how many threads PyTorch computes now, or would if it was imported."""
+    if torch := sys.modules.get("torch"):
+        number: int = torch.get_num_threads()
+        return number
+    variable = fixed_by()
+    if variable and os.environ[variable].isdecimal():
+        return int(os.environ[variable])
+    return psutil.cpu_count(logical=False) or usable_cores()
 
 
 def set_number(number: int) -> None:

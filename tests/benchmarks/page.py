@@ -110,6 +110,9 @@ GOALS = (
     Goal("G5", "1 × 512, characters, one script", "≥ 2,500 characters/s", "≥ 6,000", amount),
     Goal("P1", "tokenising, over `tokenizers` alone", "≥ 80 %", "≥ 95 %", share),
     Goal("P2", "peak memory preparing a long text; asked for 1 GB", "≤ 1.5 GB", "≤ 0.8 GB", amount),
+    Goal("S1", "`generate --lines 1`, a whole process, over `import numpy`", "≤ 3×", "≤ 2×", times),
+    Goal("S2", "the same over `import torch`", "≤ 0.3×", "", times),
+    Goal("S3", "`inspect` of a small file, `doctor`, `originality`, likewise", "≤ 4.3×", "", times),
     Goal("U1", "`scriptforge --help` over `import typer`", "≤ 4×", "≤ 2.5×", times),
 )
 

@@ -4,6 +4,8 @@ Each is a process of its own, from its start to its end or to the first thing th
 take turns.
 """
 
+import os
+import resource
 import subprocess
 import sys
 import time
@@ -15,10 +17,18 @@ from support.command import SMALL, scriptforge
 from support.terminal import frames
 from support.tiny import comedy
 
-from benchmarks.harness import compare
+from benchmarks.harness import compare, turns
 from benchmarks.results import Comparison
 
 ROUNDS, FEWER_ROUNDS = 15, 5
+NUMPY, TORCH = "python -c 'import numpy'", "python -c 'import torch'"
+GENERATE = "generate --lines 1"
+WHOLE = {
+    GENERATE: ["generate", "play", "--lines", "1", "--seed", "1"],
+    "inspect of a small file": ["inspect", "harbour.txt"],
+    "doctor": ["doctor"],
+    "originality": ["originality", "harbour.txt", "--run", "play"],
+}
 PYTHON, TYPER, HELP = "python", "python -c 'import typer'", "scriptforge --help"
 COMMANDS = {
     HELP: ["--help"],
@@ -47,7 +57,7 @@ WORDS = {
 
 def run() -> list[Comparison]:
     """Milliseconds until each has answered, and until a person sees that a command does something."""
-    return [*answers(), *signs()]
+    return [*answers(), *whole_commands(), *signs()]
 
 
 def answers() -> list[Comparison]:
@@ -63,6 +73,45 @@ def answers() -> list[Comparison]:
                 "starting", "ms", contenders, rounds=ROUNDS, baseline=TYPER, answers={HELP: "U1"}
             )
         ]  # fmt: skip
+
+
+def whole_commands() -> list[Comparison]:
+    """Milliseconds of the processor that whole commands take, beside importing a library."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "harbour.txt").write_text(comedy(400), encoding="utf-8")
+        for words in (("prepare", "harbour.txt"), ("train", "--name", "play", "--epochs", "1", *SMALL)):
+            assert scriptforge(*words, workspace=place, fresh=True).returncode == 0
+        contenders = {
+            NUMPY: processor_time(["-c", "import numpy"], place),
+            TORCH: processor_time(["-c", "import torch"], place),
+            **{name: processor_time(["-m", "scriptforge", *words], place) for name, words in WHOLE.items()},
+        }
+        figures = turns(contenders, ROUNDS)
+    rows = {name: "S1" if name == GENERATE else "S3" for name in WHOLE}
+    one_line = {name: figures[name] for name in (TORCH, GENERATE)}
+    return [
+        Comparison(title="whole commands", unit="ms", baseline=NUMPY, figures=figures, answers=rows),
+        Comparison(title="one line", unit="ms", baseline=TORCH, figures=one_line, answers={GENERATE: "S2"}),
+    ]
+
+
+def processor_time(words: Sequence[str], folder: Path) -> Callable[[], float]:
+    """A contender: a Python with these arguments, in milliseconds of the processor.
+
+    Other work on the machine counts less in them. Modules are compiled once, as in an installed package.
+    """
+    command = [str(Path(sys.executable)), *words]
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def milliseconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+    return milliseconds
 
 
 def process(words: Sequence[str], folder: str) -> Callable[[], float]:

@@ -8,21 +8,6 @@ from syrupy.assertion import SnapshotAssertion
 import scriptforge
 from scriptforge.cli.app import COMMAND_NAMES, COMMANDS, run
 
-HEAVY = {
-    "accelerate",
-    "datasets",
-    "huggingface_hub",
-    "matplotlib",
-    "numpy",
-    "optuna",
-    "pyarrow",
-    "pydantic",
-    "rich",
-    "tokenizers",
-    "torch",
-    "transformers",
-}
-
 
 @pytest.mark.parametrize("command", ["corpora", "runs", "doctor"])
 def test_help_of_a_command(
@@ -90,27 +75,6 @@ def test_the_nearest_names_are_suggested(capsys: pytest.CaptureFixture[str]) -> 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"scriptforge {scriptforge.__version__}\n"
-
-
-def modules_after(code: str) -> set[str]:
-    """The top-level modules loaded in a fresh process once `code` has run."""
-    program = (
-        f"import sys\n{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return set(done.stderr.split())
-
-
-@pytest.mark.parametrize(
-    ("code", "absent"),
-    [
-        ("import scriptforge; scriptforge.GenerateOptions()", HEAVY | {"typer"}),
-        ("from scriptforge.cli.app import run; assert run(['--help']) == 0", HEAVY),
-    ],
-    ids=["import", "help"],
-)
-def test_nothing_heavy_is_imported_for(code: str, absent: set[str]) -> None:
-    assert modules_after(code).isdisjoint(absent)
 
 
 def test_runs_as_a_module() -> None:

@@ -1,7 +1,5 @@
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from scriptforge.cli.app import run
-from scriptforge.workspace import RunFolder, Workspace
+from scriptforge.workspace import Workspace
 
 
 def config(**changes: Any) -> dict[str, Any]:
@@ -209,14 +207,3 @@ class TestComparing:
         (two / "runs" / "second" / name).write_text("[")
         assert run(["runs", "first", "second"]) == 1
         assert capsys.readouterr().err.startswith(f"Error: second/{name} cannot be read")
-
-
-@pytest.mark.parametrize("names", [[], ["harbour"]], ids=["list", "comparison"])
-def test_nobody_waits_for_torch(names: list[str], tiny_run: RunFolder) -> None:
-    words = ["runs", *names, "--workspace", str(tiny_run.path.parent.parent)]
-    program = (
-        "import sys; from scriptforge.cli.app import run; "
-        f"assert run({words}) == 0; assert {{'torch', 'numpy'}}.isdisjoint(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
