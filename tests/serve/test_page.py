@@ -192,6 +192,33 @@ def test_keys_and_input_methods_make_and_join_elements(desk: Desk) -> None:
 
 
 @pytest.mark.slow
+def test_a_long_script_is_whole_at_both_ends(desk: Desk) -> None:
+    lines = "\n\n".join(f"Wave {number}." for number in range(500))
+    desk.ask(
+        """text => {
+          const clipboardData = new DataTransfer();
+          clipboardData.setData("text/plain", text);
+          const happens = { clipboardData, bubbles: true, cancelable: true };
+          document.getElementById("script").dispatchEvent(new ClipboardEvent("paste", happens));
+        }""",
+        lines,
+    )
+    desk.press("Control+Home")
+    desk.type("First. ")
+    desk.press("Control+End")
+    desk.type(" Last.")
+    written = [text for _, text in desk.lines()]
+    assert written == ["First. Wave 0.", *(f"Wave {number}." for number in range(1, 499)), "Wave 499. Last."]
+    desk.press("Control+Home", "Control+Shift+End", "Delete")
+    assert desk.lines() == [("action", "")]
+    desk.press("Control+z")
+    desk.saved()
+    desk.page.reload()
+    desk.settle()
+    assert [text for _, text in desk.lines()] == written
+
+
+@pytest.mark.slow
 def test_somebody_else_speaks_where_a_name_stands_already(desk: Desk) -> None:
     desk.press("Tab")
     desk.type("Nobody")

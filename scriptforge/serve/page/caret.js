@@ -6,11 +6,13 @@ export const textOf = (paragraph) => paragraph.textContent;
 /** The place {id, offset} of a point on the screen, or null if it is in no element. */
 export function placeAt(root, node, offset) {
   if (!root.contains(node)) return null;
-  if (node === root) {
-    const children = [...root.children];
-    const isEnd = offset >= children.length;
-    const child = nearest(children, Math.min(offset, children.length - 1), isEnd);
-    return child && { id: child.dataset.id, offset: isEnd || child !== children[offset] ? textOf(child).length : 0 };
+  if (node === root || node.parentElement === root) {
+    const next = node.childNodes[offset];
+    const isEnd = !next;
+    const inside = isEnd ? node : next;
+    const paragraphs = inside.matches("[data-id]") ? [inside] : [...inside.querySelectorAll("[data-id]")];
+    const paragraph = isEnd ? paragraphs.at(-1) : paragraphs[0];
+    return paragraph ? { id: paragraph.dataset.id, offset: isEnd ? textOf(paragraph).length : 0 } : null;
   }
   const paragraph = (node.nodeType === Node.TEXT_NODE ? node.parentElement : node).closest("[data-id]");
   if (!paragraph) {
@@ -21,11 +23,6 @@ export function placeAt(root, node, offset) {
   }
   if (node.nodeType === Node.TEXT_NODE) return { id: paragraph.dataset.id, offset };
   return { id: paragraph.dataset.id, offset: offset === 0 ? 0 : textOf(paragraph).length };
-}
-
-function nearest(children, place, isEnd) {
-  for (let step = place; step >= 0; step--) if (children[step].dataset.id) return children[step];
-  return isEnd ? null : children.find((child) => child.dataset.id) ?? null;
 }
 
 /** What is selected in the script: {from, to, isEmpty}, from before to; null if nothing in it is. */

@@ -7,6 +7,7 @@ import { elementsOf, fountain } from "./screenplay.js";
 import { endOf, enter, insert, joinBack, joinNext, write } from "./typing.js";
 
 const ELEMENTS = "application/x-scriptforge";
+const PART = 40;       // paragraphs of a part
 const LONGEST = 20000; // letters of an element, as the server has it
 
 export class Editor {
@@ -40,6 +41,18 @@ export class Editor {
     const paragraph = caret && this.paragraphs.get(caret.id);
     if (!paragraph) return;
     getSelection().collapse(...pointOf(paragraph, caret.offset));
+    this.#follow();
+    this.reveal(paragraph);
+  }
+
+  /** Goes to the first place of the script or to the last, which a browser misses that has not laid it out; or selects to there. */
+  goToEnd(isFirst, isSelecting) {
+    const element = this.room.document.elements.at(isFirst ? 0 : -1);
+    const paragraph = this.paragraphs.get(element.id);
+    paragraph.scrollIntoView({ block: "nearest" });
+    const point = pointOf(paragraph, isFirst ? 0 : element.text.length);
+    if (isSelecting) getSelection().extend(...point);
+    else getSelection().collapse(...point);
     this.#follow();
     this.reveal(paragraph);
   }
@@ -117,7 +130,10 @@ export class Editor {
   #fill() {
     this.clearGhost();
     this.paragraphs.clear();
-    this.root.replaceChildren(...this.room.document.elements.map((element) => this.#paragraph(element)));
+    const paragraphs = this.room.document.elements.map((element) => this.#paragraph(element));
+    const parts = [];
+    for (let from = 0; from < paragraphs.length; from += PART) parts.push(partOf(paragraphs.slice(from, from + PART)));
+    this.root.replaceChildren(...parts);
     this.#countAlone();
   }
 
@@ -126,10 +142,14 @@ export class Editor {
     this.clearGhost();
     for (const edit of change.edits ?? []) {
       if (edit.remove !== undefined) {
-        this.paragraphs.get(edit.remove)?.remove();
+        const paragraph = this.paragraphs.get(edit.remove);
+        const part = paragraph?.parentElement;
+        paragraph?.remove();
+        if (part && !part.firstChild) part.remove();
         this.paragraphs.delete(edit.remove);
       } else this.#put(edit);
     }
+    if (change.edits?.length > 1) this.#cutLongParts();
     this.#countAlone();
     if (caret && document.activeElement === this.root) this.place(caret);
     else if (caret) this.room.caret = { from: caret, to: caret, isEmpty: true };
@@ -146,10 +166,20 @@ export class Editor {
     const paragraph = known ?? this.#paragraph(element);
     if (known) this.#show(known, element);
     const before = after === null ? null : this.paragraphs.get(after);
-    if (known && known.previousElementSibling === (before ?? null)) return;
-    if (before === undefined) this.root.append(paragraph);
-    else if (before) before.after(paragraph);
-    else this.root.prepend(paragraph);
+    if (known && beforeOf(known) === (before ?? null)) return;
+    const left = known?.parentElement;
+    if (before) before.after(paragraph);
+    else if (!this.root.firstChild) this.root.append(partOf([paragraph]));
+    else if (before === undefined) this.root.lastChild.append(paragraph);
+    else this.root.firstChild.prepend(paragraph);
+    if (left && !left.firstChild) left.remove();
+  }
+
+  /** Cuts parts in two that have grown long, as by what was pasted. */
+  #cutLongParts() {
+    for (let part = this.root.firstElementChild; part; part = part.nextElementSibling) {
+      if (part.children.length > 2 * PART) part.after(partOf([...part.children].slice(PART)));
+    }
   }
 
   #paragraph(element) {
@@ -297,6 +327,17 @@ export class Editor {
     return this.room.edit(insert(this.room.document, range, named));
   }
 }
+
+/** A part of the script: some paragraphs that the browser leaves alone while they are out of sight. */
+function partOf(paragraphs) {
+  const part = document.createElement("div");
+  part.append(...paragraphs);
+  return part;
+}
+
+/** The paragraph before another, perhaps in the part before. */
+const beforeOf = (paragraph) =>
+  paragraph.previousElementSibling ?? paragraph.parentElement.previousElementSibling?.lastElementChild ?? null;
 
 /** An element, in pieces if it is longer than one may be. */
 function inPieces(element) {

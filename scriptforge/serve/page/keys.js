@@ -3,7 +3,7 @@
 // A command: {group, keys: ["Mod+Enter"], label, run, when?}. Mod is Control, and Command on a Mac. `run` may return false
 // for “not now”, and the next command with the key, or the browser, has it.
 
-const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 const NAMES = {
   Mod: isMac ? "⌘" : "Ctrl", Alt: isMac ? "⌥" : "Alt", Shift: isMac ? "⇧" : "Shift", Enter: "Enter", Escape: "Esc",
   ArrowRight: "→", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓",

@@ -8,7 +8,7 @@ import { ServerEngine } from "./engine_server.js";
 import { Exporting } from "./exporting.js";
 import { Find } from "./find.js";
 import { Keeper } from "./drafts.js";
-import { listen, showSheet } from "./keys.js";
+import { isMac, listen, showSheet } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Outline } from "./outline.js";
 import { Panel } from "./panel.js";
@@ -145,6 +145,8 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
     { group: write, keys: KINDS.map((_, place) => `Mod+${place + 1}`), shown: ["Mod+1 … 6"], label: `${KINDS.map((kind) => KIND_NAMES[kind].toLowerCase()).join(", ")}`, when: inScript, run: (event) => {
       room.edit(become(room.document, editor.element, KINDS[Number(event.code.at(-1)) - 1]));
     } },
+    { keys: ["Mod+Home", "Mod+Shift+Home", ...(isMac ? ["Mod+ArrowUp", "Mod+Shift+ArrowUp"] : [])], when: inScript, run: (event) => editor.goToEnd(true, event.shiftKey) },
+    { keys: ["Mod+End", "Mod+Shift+End", ...(isMac ? ["Mod+ArrowDown", "Mod+Shift+ArrowDown"] : [])], when: inScript, run: (event) => editor.goToEnd(false, event.shiftKey) },
     { group: write, keys: ["Mod+Z"], label: "Undo, whatever it was", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
     { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
     { group: model, keys: ["Mod+Enter"], label: "Write on; takes what is grey, and goes on", when: isFree, run: () => void suggestions.goOn() },
