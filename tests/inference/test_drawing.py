@@ -1,7 +1,6 @@
 """Draws in the kernel, in every variant that this processor runs, beside the same in NumPy."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support.kernels import all_kernels
+from support.kernels import all_kernels, computing_with
 
-from scriptforge.generation import echoes, sampling, turn_taking, voice
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
@@ -26,15 +24,6 @@ from scriptforge.vocabulary import Vocabulary
 LAYOUT = 6
 VOCABULARY_SIZES = (7, 40, 300, 2500)
 HABITS = EchoHabits(runs=[[0.01] * 5] * 3, lines=[0.01] * 5)
-
-
-@contextmanager
-def computing_with(loaded: Kernel | None) -> Iterator[None]:
-    """Lets generation compute with a kernel, or without one."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (echoes, sampling, turn_taking, voice):
-            patch.setattr(module, "kernel", lambda: loaded)
-        yield
 
 
 @st.composite

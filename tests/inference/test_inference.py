@@ -1,6 +1,7 @@
 """Inference models, which need no PyTorch, against the models that learnt their weights."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.kernels import all_kernels, computing_with
 
 from scriptforge.config import resolve
 from scriptforge.errors import UsageError
@@ -61,6 +63,13 @@ every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.k
 every_recurrent = pytest.mark.parametrize("config", RECURRENT.values(), ids=RECURRENT.keys())
 every_arithmetic = pytest.mark.parametrize("arithmetic", ["fp32", "int8"])
 TOLERANCE = {"fp32": 1e-5, "int8": 0.05}
+
+
+@pytest.fixture(autouse=True, scope="module", params=["kernel", "numpy"])
+def computing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What computes."""
+    with computing_with(all_kernels()[0] if request.param == "kernel" else None):
+        yield
 
 
 def new_model(config: ModelConfig) -> TrainableModel:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -9,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from scriptforge.inference import kernel
+from scriptforge.generation import echoes, sampling, turn_taking, voice
+from scriptforge.inference import kernel, products, recurrent, tables
 from scriptforge.inference.kernel import Kernel, variants
 from support.skips import NO_COMPILER
 
@@ -49,3 +52,12 @@ def all_kernels() -> list[Kernel]:
     if found is None:
         pytest.skip(NO_COMPILER)
     return [Kernel(name, found) for name in variants(found)]
+
+
+@contextmanager
+def computing_with(loaded: Kernel | None) -> Iterator[None]:
+    """Lets all that is made meanwhile compute with a kernel, or in NumPy."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (echoes, products, recurrent, sampling, tables, turn_taking, voice):
+            patch.setattr(module, "kernel", lambda: loaded)
+        yield
