@@ -1,5 +1,7 @@
 """How many words a second are written: the course's network, the course's way and ours, exact and rounded.
 
+And what it costs to hold a text to words, names, voices, a cast, and no long copies.
+
 The same sizes, and the same draw from the five likeliest words; the weights are random. Ours goes through the
 door that everybody uses, text and grammar included. Beside it, in the same rounds, the machine reads as many
 bytes as there are in the weights that a word needs.
@@ -25,6 +27,7 @@ from benchmarks.results import Comparison, Figure
 from scriptforge.classroom import RNN, TOP_K
 from scriptforge.classroom import generate as generate_as_taught
 from scriptforge.config import resolve
+from scriptforge.copying import index_training
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.prepare import prepare_corpora
@@ -49,11 +52,19 @@ TAUGHT, PLAIN = "the course's loop", "nn.LSTM, state carried along"
 OURS, INT8 = "ours", "ours, --int8"
 MANY, MANY_INT8 = f"ours, {SEQUENCES} at once", f"ours, {SEQUENCES} at once, --int8"
 MACHINE = "reading as many bytes"
+FREE, DEFAULTS, LIMITED = "held to nothing", "as by default", "a cast and no long copies, too"
 
 
 def run() -> list[Comparison | Figure]:
     """Words a second, the share of what reading weights allows, characters a second, and what int8 costs."""
-    return [*words(), characters(), perplexity()]
+    with TemporaryDirectory() as folder:
+        run, dataset = trained(Path(folder))
+        return [
+            *words(),
+            *characters(),
+            *(held_to(run, dataset, count) for count in (1, SEQUENCES)),
+            perplexity(run, dataset),
+        ]
 
 
 def words() -> list[Comparison]:
@@ -80,7 +91,7 @@ def words() -> list[Comparison]:
             unit="words/s",
             baseline=TAUGHT,
             figures=figures,
-            answers={OURS: "G1", INT8: "G2", MANY: "G3"},
+            answers={OURS: "G1", INT8: "G2", MANY: "G3", MANY_INT8: "G3"},
         ),
         Comparison(
             title=f"reading weights, {megabytes:.0f} MB a word",
@@ -92,7 +103,7 @@ def words() -> list[Comparison]:
     ]
 
 
-def characters() -> Comparison:
+def characters() -> list[Comparison]:
     """One layer of 512 units that writes characters."""
     vocabulary = Vocabulary.train([string.ascii_letters + " \n.,;:!?'-&$3"], "char", plain=True)
     model = random_model(RecurrentConfig(vocabulary.size, embedding_size=64, hidden_size=512))
@@ -103,30 +114,55 @@ def characters() -> Comparison:
         MANY: steps(Generation(model, vocabulary, request(SEQUENCES)), 300, SEQUENCES),
         MANY_INT8: steps(Generation(model, vocabulary, request(SEQUENCES, int8=True)), 400, SEQUENCES),
     }
+    figures = turns(contenders, ROUNDS)
+    title, unit = "writing with one layer of 512 units", "characters/s"
+    rounded = {name: figures[name] for name in (OURS, INT8)}
+    return [
+        Comparison(title=title, unit=unit, baseline=PLAIN, figures=figures, answers={OURS: "G5"}),
+        Comparison(
+            title=f"{title}, in int8", unit=unit, baseline=OURS, figures=rounded, answers={INT8: "G5i"}
+        ),
+    ]
+
+
+def trained(folder: Path) -> tuple[Run, Dataset]:
+    """A model that was trained for half a minute, on the corpus that ships with the package."""
+    data = DatasetFolder(folder / "data" / "demo")
+    prepare_corpora([fetch(find_source("demo", load_cards()))], PrepareOptions(), data)
+    dataset = Dataset(data)
+    runs = RunFolder(folder / "runs" / "demo")
+    for _ in start(dataset, resolve(TRAINING), runs, "cpu"):
+        pass
+    return Run(runs), dataset
+
+
+def held_to(run: Run, dataset: Dataset, count: int) -> Comparison:
+    """What a trained model writes freely, with all defaults, and with a cast and no long copies as well."""
+    vocabulary, habits = run.vocabulary, run.description.dataset.habits
+    asked = GenerateOptions(seed=1, length=10**9, count=count)
+    free = replace(asked, voice=0, invent_words=True)
+    limited = replace(asked, cast=tuple(vocabulary.speakers)[:3], max_copy=8)
+    writing = {
+        FREE: Generation(run, vocabulary, free),
+        DEFAULTS: Generation(run, vocabulary, asked, habits=habits),
+        LIMITED: Generation(run, vocabulary, limited, habits=habits, index=index_training(dataset)),
+    }
+    number = 1000 if count == 1 else 100
     return Comparison(
-        title="writing with one layer of 512 units",
-        unit="characters/s",
-        baseline=PLAIN,
-        figures=turns(contenders, ROUNDS),
-        answers={OURS: "G5"},
+        title=f"holding a text to words, names, voices and more, {count} at once",
+        unit="tokens/s",
+        baseline=FREE,
+        figures=turns({name: steps(each, number, count) for name, each in writing.items()}, ROUNDS),
+        answers={DEFAULTS: "G6", LIMITED: "G6"},
     )
 
 
-def perplexity() -> Figure:
-    """What eight bits do to a model that was trained for half a minute."""
-    with TemporaryDirectory() as folder:
-        source = find_source("demo", load_cards())
-        data = DatasetFolder(Path(folder) / "data" / "demo")
-        prepare_corpora([fetch(source)], PrepareOptions(), data)
-        dataset = Dataset(data)
-        runs = RunFolder(Path(folder) / "runs" / "demo")
-        for _ in start(dataset, resolve(TRAINING), runs, "cpu"):
-            pass
-        model = Run(runs).model
-        exact, rounded = (
-            evaluate_split(each, dataset, "validation").stream
-            for each in (model, InTensors(model.inference("int8")))
-        )
+def perplexity(run: Run, dataset: Dataset) -> Figure:
+    """What eight bits do to a trained model."""
+    exact, rounded = (
+        evaluate_split(each, dataset, "validation").stream
+        for each in (run.model, InTensors(run.model.inference("int8")))
+    )
     return Figure(
         title="perplexity of a trained model with --int8, more than without",
         unit="%",
