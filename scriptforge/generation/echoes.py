@@ -73,7 +73,7 @@ class Echoes:
             recent.match(own_B)
             self._counts_2BO *= np.where(own_B == NOTHING, 1.0, _KEPT_TOKENS)[:, None]
             self._counts_2BO[0] += recent.matches_B[:, None] >= self._lengths_O
-            self._counts_2BO[1] += recent.is_text_B[:, None] * self._habits_PO[place]
+            self._counts_2BO[1] += recent.are_text()[:, None] * self._habits_PO[place]
         if recent.has_ended:
             self._counts_2B[:, recent.has_ended_B] *= _KEPT_LINES
             self._counts_2B[0] += recent.is_echo_B
@@ -111,8 +111,8 @@ class Echoes:
             self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_B1)
         else:
             self._weigh_runs(scores_BV, text_B1)
-        if self._has_line_factors:
-            factors_B = self._line_factors_B * self._recent.would_echo()
+        if self._has_line_factors and any(would_echo := self._recent.would_echo()):
+            factors_B = self._line_factors_B * would_echo
             scores_BV[:, : self._layout_size] += factors_B[:, None]
 
     def _weigh_runs(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:

@@ -48,7 +48,7 @@ class BatchRNG:
         if self._next == _DRAWN_AHEAD:
             self._draw_ahead()
         self._next += 1
-        first_B1, second_B1 = self._numbers_2BR[:, :, self._next - 1 : self._next]
+        first_B1, second_B1 = self._numbers_R2B1[self._next - 1]
         return first_B1, second_B1
 
     def rollback(self) -> None:
@@ -78,7 +78,8 @@ class BatchRNG:
             [each.randint(0, 1 << 32, (2, _DRAWN_AHEAD), np.uint32) for each in self._generators]
         )
         # PyTorch takes the 24 lower bits of each word for a number in single precision.
-        self._numbers_2BR = (drawn_B2R & _24_BITS).transpose(1, 0, 2) * 2.0**-24
+        numbers_R2B = np.ascontiguousarray((drawn_B2R & _24_BITS).transpose(2, 1, 0)) * 2.0**-24
+        self._numbers_R2B1 = numbers_R2B[..., None]
         self._next = 0
 
 

@@ -70,24 +70,25 @@ class Drawing:
             address_of(logits_BV), address_of(forbidden_BV), *self._sizes, self._scores, self._text
         )
 
-    def draw(self, rolls_B: NDArray[np.float64], layout_rolls_B: NDArray[np.float64]) -> NDArray[np.int64]:
+    def draw(self, rolls_B1: NDArray[np.float64], layout_rolls_B1: NDArray[np.float64]) -> NDArray[np.int64]:
         """Draw a token in each row: `ids_B`.
 
         Args:
-            rolls_B: by what a text token is drawn, in 0 ≤ x < 1.
-            layout_rolls_B: by what it is decided whether a layout token comes, and which.
+            rolls_B1: by what a text token is drawn, in 0 ≤ x < 1.
+            layout_rolls_B1: by what it is decided whether a layout token comes, and which.
         """
         rows = len(self.scores_BV)
-        rolls_B, layout_rolls_B = (
-            np.ascontiguousarray(each.reshape(rows), np.float64) for each in (rolls_B, layout_rolls_B)
-        )
+        if not rolls_B1.shape == layout_rolls_B1.shape == (rows, 1):
+            raise ValueError(f"rolls of {rolls_B1.shape}, for {rows} sequences")
+        rolls_B1 = np.ascontiguousarray(rolls_B1, np.float64)
+        layout_rolls_B1 = np.ascontiguousarray(layout_rolls_B1, np.float64)
         ids_B = np.empty(rows, np.int64)
         status = self._kernel.pick(
             self._rule_address,
             self._scores,
             self._text,
-            address_of(rolls_B),
-            address_of(layout_rolls_B),
+            address_of(rolls_B1),
+            address_of(layout_rolls_B1),
             rows,
             address_of(ids_B),
         )

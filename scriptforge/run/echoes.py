@@ -66,7 +66,6 @@ class RecentText:
         ids_BC: the latest tokens, -1 where there is no text.
         matches_BC: how many tokens up to each are as those at the end.
         stop: how many of the columns are used.
-        is_text_B: whether the latest token of each is text, and not of a name.
         matches_B: how many tokens at the end stand in the text before; no more than the longest of `LENGTHS`.
         has_ended: whether the latest token of any has ended a line.
         has_ended_B: whether that of each has.
@@ -82,10 +81,14 @@ class RecentText:
         self.stop = self._taken = 0
         self._lines = [_Lines(vocabulary) for _ in range(batch_size)]
         self._waited_B = np.zeros(batch_size, np.int64)
-        self.is_text_B = np.zeros(batch_size, np.bool_)
+        self._own = [NO_TEXT] * batch_size
         self.has_ended_B, self.is_echo_B = np.zeros((2, batch_size), np.bool_)
         self.has_ended = False
         self.matches_B = np.zeros(batch_size, np.uint8)
+
+    def are_text(self) -> NDArray[np.bool_]:
+        """Return whether the latest token of each is text, and not of a name: `(B,)`."""
+        return np.array(self._own) >= 0
 
     @property
     def place(self) -> int:
@@ -103,15 +106,13 @@ class RecentText:
         Returns:
             The ids, or `NO_TEXT` for what is no text or of a name, or `NOTHING` where no token comes.
         """
-        own_B = np.array([lines.take(id_) for lines, id_ in zip(self._lines, ids, strict=True)], np.int32)
-        self.is_text_B = own_B >= 0
-        self.has_ended = any(lines.has_ended for lines in self._lines)
-        if self.has_ended:
+        self._own = [lines.take(id_) for lines, id_ in zip(self._lines, ids, strict=True)]
+        own_B = np.array(self._own, np.int32)
+        had_ended, self.has_ended = self.has_ended, any(lines.has_ended for lines in self._lines)
+        if self.has_ended or had_ended:
             self.has_ended_B = np.array([lines.has_ended for lines in self._lines])
             self.is_echo_B = np.array([lines.is_echo for lines in self._lines])
-        else:
-            self.has_ended_B[:] = self.is_echo_B[:] = False
-        if min(ids) < 0:
+        if NOTHING in self._own:
             self._waited_B += own_B == NOTHING
         if self.stop == self.ids_BC.shape[1]:
             self._move_back()
@@ -168,15 +169,15 @@ class RecentText:
         self._taken -= waited
         self._waited_B[:] = 0
         self._lines = [deepcopy(self._lines[row]) for _ in self._lines]
-        kept = (self.ids_BC, self.matches_BC, self.is_text_B, self.has_ended_B, self.is_echo_B)
-        for values in (*kept, self.matches_B):
+        self._own = [self._own[row]] * len(self._own)
+        for values in (self.ids_BC, self.matches_BC, self.has_ended_B, self.is_echo_B, self.matches_B):
             values[:] = values[row].copy()
         self.ids_BC[:, self.stop :] = _APART
         self.matches_BC[:, self.stop :] = 0
 
-    def would_echo(self) -> NDArray[np.bool_]:
-        """Return whether each line would be an echo if it ended now: `(B,)`, false of what is no line."""
-        return np.array([lines.would_echo for lines in self._lines]) & self.is_text_B
+    def would_echo(self) -> list[bool]:
+        """Return whether each line would be an echo if it ended now; false of what is no line."""
+        return [own >= 0 and lines.would_echo for own, lines in zip(self._own, self._lines, strict=True)]
 
 
 class _Lines:
@@ -247,7 +248,7 @@ def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> 
     for ids_B in pages_BT.T:
         place = recent.place
         recent.take(ids_B)
-        tokens_P[place] += recent.is_text_B.sum()
+        tokens_P[place] += recent.are_text().sum()
         echoes_PO[place] += (recent.matches_B[:, None] >= lengths_O).sum(0)
         lines_P[place] += recent.has_ended_B.sum()
         line_echoes_P[place] += recent.is_echo_B.sum()
