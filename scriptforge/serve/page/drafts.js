@@ -24,6 +24,7 @@ export class Keeper {
     addEventListener("pagehide", () => this.#close());
     addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#close());
     addEventListener("online", () => this.#send());
+    addEventListener("beforeunload", (event) => this.isFull && this.waiting.length && event.preventDefault());
     navigator.locks?.request(`${BOX} ${this.tab}`, () => new Promise(() => {}));
   }
 
@@ -283,7 +284,9 @@ export class Keeper {
 
   #say() {
     const isUnsent = this.waiting.length > 0 || this.fresh || this.described;
-    if (this.problem?.status === 507) this.show("failed", `not saved: ${this.isFull ? "the disk is full, and so is this browser's storage" : "the disk is full; kept in this browser"}`);
+    const isOwn = this.room.about.mode !== "writer";  // drafts are in this browser and nowhere else
+    if (isOwn && this.problem && ![404, 409].includes(this.problem.status)) this.show("failed", `not saved: ${this.problem.message}`);
+    else if (this.problem?.status === 507) this.show("failed", `not saved: ${this.isFull ? "the disk is full, and so is this browser's storage" : "the disk is full; kept in this browser"}`);
     else if (this.problem?.status === 404) this.show("failed", "not saved: this draft was removed elsewhere; export it, or save it as a new one");
     else if (this.problem?.status === 401) this.show("failed", "not saved: open the link of the server again; kept in this browser");
     else if (this.problem && this.isFull) this.show("failed", "not saved: the server does not answer, and this browser's storage is full");
