@@ -21,8 +21,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scriptforge.errors import DatasetError
 from scriptforge.options import Level
 from scriptforge.screenplay.script import Element
-from scriptforge.vocabulary import Vocabulary
-from scriptforge.vocabulary.lexicon import WordCount
 from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write
 
 PLAIN = "text"
@@ -371,6 +369,8 @@ class Dataset:
                 f"Dataset “{folder.name}” cannot be read: its dataset.json is missing or damaged.",
                 _PREPARE_AGAIN,
             ) from error
+        from scriptforge.vocabulary import Vocabulary  # for whoever only parses, too much to wait for
+
         self.vocabulary = Vocabulary.load(folder.tokenizer, folder.lexicon)
 
     @property
@@ -398,10 +398,11 @@ class Dataset:
             DatasetError: as of `rows`.
         """
         if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
+            from scriptforge.vocabulary.lexicon import WordCount
+
             words = WordCount()
             for row in self.rows("train"):
-                words.add(row.text)
-                words.add(row.speaker)
+                words.add(f"{row.text}\n{row.speaker}")
             self.vocabulary.lexicon = words.lexicon()
 
     def copy_vocabulary(self, folder: RunFolder) -> None:
