@@ -207,6 +207,7 @@ def measure(workspace: Path, run: str) -> list[tuple[str, str, str]]:
 def main() -> None:
     """Measure, and write the page."""
     workspace, run = Path(sys.argv[1]).resolve(), sys.argv[2]
+    load = os.getloadavg()[0]
     rows = measure(workspace, run)
     survived = "" if "--quick" in sys.argv else soaks()
     table = "\n".join(f"| {what} | {asked} | {found} |" for what, asked, found in rows)
@@ -215,7 +216,8 @@ def main() -> None:
 
 <!-- Written by docs/measured/room.py. -->
 
-Measured on {datetime.now(UTC):%Y-%m-%d} on {cores} cores, with the run that `train` makes of Seinfeld.
+Measured on {datetime.now(UTC):%Y-%m-%d} on {cores} cores, whose load was {load:.1f} when it began, with the
+run that `train` makes of Seinfeld.
 
 ```
 python docs/measured/room.py WORKSPACE RUN

@@ -13,7 +13,7 @@ from scriptforge.cli.output import Output, Quiet, RunArgument, WorkspacePath, co
 from scriptforge.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from scriptforge.workspace import RunFolder
+    from scriptforge.workspace import RunFolder, Workspace
 
 SHORTEST_PASSWORD = 8
 """Characters; anybody may try."""
@@ -63,8 +63,7 @@ def serve(
     from scriptforge.workspace import Workspace
 
     workspace = Workspace.find(workspace_path)
-    folder = workspace.run(run)
-    _check_usable(folder)
+    folder = _usable(workspace, run)
     _check_libraries()
 
     from scriptforge.serve.server import LOCAL, Options, Server
@@ -88,8 +87,14 @@ def serve(
     server.serve(lambda: _open(server.link) if browser else None)
 
 
-def _check_usable(folder: "RunFolder") -> None:
-    """Refuse a run without weights, before anything is opened."""
+def _usable(workspace: "Workspace", run: str | None) -> "RunFolder":
+    """Return the run that is named, or the latest that can write.
+
+    Raises:
+        RunError: there is none, or it has no weights yet.
+    """
+    able = [folder for folder in workspace.runs() if folder.weights.is_file()]
+    folder = able[0] if run is None and able else workspace.run(run)
     if not folder.weights.is_file():
         trains = folder.trainer() is not None
         raise RunError(
@@ -98,6 +103,7 @@ def _check_usable(folder: "RunFolder") -> None:
             if trains
             else f"Train it: {command('train', '--resume', folder.name)}",
         )
+    return folder
 
 
 def _check_libraries() -> None:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,24 @@ def test_what_the_image_leaves_out_is_not_missed(
         ).status_code == 202:
             pass
         assert answer.json()["known"]
+
+
+def test_the_extra_brings_few_packages() -> None:
+    def closure(names: set[str]) -> set[str]:
+        found: set[str] = set()
+        while names:
+            name = names.pop()
+            if name in found:
+                continue
+            found.add(name)
+            for each in metadata.requires(name) or []:
+                if "extra ==" not in each and "python_version <" not in each:
+                    names.add(re.split(r"[^\w.-]", each)[0].lower().replace("_", "-"))
+        return found
+
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[><=\[;]", each)[0] for each in project["optional-dependencies"]["serve"]}
+    assert len(closure(asked)) <= 10
 
 
 def test_only_what_is_there_is_copied_into_the_image() -> None:
