@@ -345,7 +345,7 @@ def _open_session(
     with output.progress() as progress:
         folder, notes = find_run(workspace, name, on_progress=progress)
 
-    from scriptforge.generation.generate import Session  # imports PyTorch, which takes seconds
+    from scriptforge.generation.generate import Session
     from scriptforge.run.run import Run
 
     for note in [*notes, *([] if name else [f"Run {folder.name}, the latest."])]:

@@ -2,7 +2,6 @@
 
 The commit is settled first, and every file must have the size and the hash that the commit gives it. Files
 are downloaded into a folder beside the run's and opened there; only a model that can be used becomes the run.
-PyTorch is imported when one is opened: to find a run that is here already takes none.
 """
 
 import shutil
