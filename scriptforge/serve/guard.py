@@ -31,6 +31,9 @@ LIMITS = {
 }
 """Bytes of a body, by what is asked for, and of all bodies that are read at once."""
 
+HEADER_BYTES = 32_768
+"""Bytes that the headers of a request may have together."""
+
 BODY_SECONDS = 20.0
 """How long the body of a request may take to arrive."""
 
@@ -146,6 +149,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers, rules = Headers(scope=scope), self._rules
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            return _error(431, "The request's headers are too large.", "Open the room in another browser.")
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not rules.knows_host(hosts[0].lower()):
             return _error(

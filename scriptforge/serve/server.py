@@ -23,7 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from scriptforge.errors import UsageError
 from scriptforge.serve.app import build_app
 from scriptforge.serve.drafts import Drafts
-from scriptforge.serve.guard import Guard, Rules, token_for
+from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
 from scriptforge.serve.runs import Offer, Runs
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
@@ -36,7 +36,6 @@ LOCAL = "127.0.0.1"
 
 _PORTS_TRIED = 50
 _HEADER_SECONDS = 10.0
-_HEADER_BYTES = 32_768
 _KEEP_ALIVE_SECONDS = 30
 _GRACE_SECONDS = 2
 _TOKEN_BYTES = 24
@@ -125,7 +124,7 @@ class Server:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            h11_max_incomplete_event_size=_HEADER_BYTES,
+            h11_max_incomplete_event_size=HEADER_BYTES,
         )
         log = logging.getLogger("uvicorn")
         handler = logging.StreamHandler()

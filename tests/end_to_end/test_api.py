@@ -67,6 +67,7 @@ def test_exported_names() -> None:
     verbs = {
         "convert",
         "evaluate",
+        "export",
         "generate",
         "load",
         "originality",
@@ -79,6 +80,7 @@ def test_exported_names() -> None:
     options = {
         "ConvertOptions",
         "EvaluateOptions",
+        "ExportOptions",
         "GenerateOptions",
         "PrepareOptions",
         "PushOptions",

@@ -147,7 +147,9 @@ def test_away_from_the_cpu_it_says_what_to_do() -> None:
         assert "--cpu" in caught.value.hint
 
 
-@given(st.builds(NumPyRNNConfig, st.integers(2, 4_194_304), st.integers(1, 65_536)))
+@given(
+    st.builds(NumPyRNNConfig, vocabulary_size=st.integers(2, 4_194_304), hidden_size=st.integers(1, 65_536))
+)
 def test_json_gives_the_config_back(config: NumPyRNNConfig) -> None:
     assert NumPyRNNConfig(**json.loads(json.dumps(asdict(config)))) == config
 
