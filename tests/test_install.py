@@ -72,17 +72,17 @@ def test_the_cpu_build_is_installed_or_left_to_pip(
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     pip = install.Pip(str(environment))
     monkeypatch.setattr(install, "CPU_INDEX", NOWHERE)
-    install._install_cpu_build(pip)
+    install.install_cpu_build(pip)
     assert "has no answer: PyTorch comes from pip's own index, about 3 GB" in capsys.readouterr().err
     assert not list(environment.glob("lib/*/site-packages/torch-*"))
     monkeypatch.setattr(install, "CPU_INDEX", index)
-    install._install_cpu_build(pip)
+    install.install_cpu_build(pip)
     assert capsys.readouterr().err == ""
     (found,) = environment.glob("lib/*/site-packages/torch-*")
     assert found.name == f"torch-{install._pinned('torch')}+cpu.dist-info"
     monkeypatch.setenv("PIP_INDEX_URL", index)
     monkeypatch.setattr(install, "CPU_INDEX", NOWHERE)
-    install._install_cpu_build(pip)
+    install.install_cpu_build(pip)
     assert capsys.readouterr().err == "", "a build that pip finds by itself is left to it"
 
 

@@ -18,7 +18,7 @@ from multiprocessing.connection import wait
 from scriptforge.corpus.fetch import Corpus
 
 _FEWEST_FILES = 16
-_FEWEST_BYTES = 4_000_000
+_FEWEST_BYTES = 2_000_000
 """Below these, to start a process takes longer than it saves."""
 
 

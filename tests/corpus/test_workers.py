@@ -66,7 +66,7 @@ def test_there_is_at_least_one_worker() -> None:
 
 @pytest.mark.slow
 def test_a_large_folder_is_read_alike_by_several_processes(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, files=40, scenes=1500)
+    folder = folder_of(tmp_path, files=40, scenes=750)
 
     def inspected(workers: int) -> object:
         line = [

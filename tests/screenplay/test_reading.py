@@ -105,7 +105,7 @@ def test_what_is_not_text_at_all_is_kept_as_action_without_its_control_character
 )
 def test_a_long_line_is_read_in_passing(piece: str) -> None:
     for name in (None, *names):
-        for _ in read([piece * 200_000], format=name):
+        for _ in read([piece * (50_000 if "\n" in piece else 200_000)], format=name):
             pass
 
 
