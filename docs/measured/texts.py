@@ -245,7 +245,7 @@ def speed_table(place: Path) -> str:
 def writing(opened: Run, options: GenerateOptions, habits: Habits | None = None) -> Generation:
     """Begin the writing of some texts."""
     habits = opened.description.dataset.habits if habits is None else habits
-    return Generation(opened.model, opened.vocabulary, options, habits=habits)
+    return Generation(opened, opened.vocabulary, options, habits=habits)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
