@@ -9,10 +9,10 @@ numbers of a head.
 
 import numpy as np
 
-from scriptforge.inference.base import Arithmetic, Ids, InferenceModel, Numbers, State, Weights
+from scriptforge.inference.base import Arithmetic, Ids, Numbers, State, Weights
 from scriptforge.inference.configs import LSTMAttentionConfig, TransformerConfig
 from scriptforge.inference.products import prepare_product
-from scriptforge.inference.recurrent import Head, Network
+from scriptforge.inference.recurrent import Head, HeadedInferenceModel, Network
 from scriptforge.inference.speakers import Speakers
 
 ROTATION_BASE = 10_000.0
@@ -21,7 +21,7 @@ ROTATION_BASE = 10_000.0
 _EPSILON = 1e-5
 
 
-class InferenceLSTMAttention(InferenceModel):
+class InferenceLSTMAttention(HeadedInferenceModel):
     """The inference model of an `LSTMAttention`."""
 
     def __init__(self, config: LSTMAttentionConfig, weights: Weights, arithmetic: Arithmetic) -> None:
@@ -56,19 +56,6 @@ class InferenceLSTMAttention(InferenceModel):
             features_BTH += added_BTH
         return features_BTH, (*carried, filled_1B1, memory_MBH, *pairs)
 
-    def score(self, features_BTH: Numbers) -> Numbers:
-        """See `InferenceModel.score`."""
-        return self._head.score(features_BTH)
-
-    @property
-    def head(self) -> Numbers:
-        """See `InferenceModel.head`."""
-        return self._head.weight_VE
-
-    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
-        """See `InferenceModel.difference`."""
-        return self._head.difference(features_BH, others_BH)
-
     def _found(self, own_BH: Numbers, rows_KBH: Numbers, filled_1B1: Numbers) -> Numbers:
         """Return what a step finds among the rows, the last of which is its own: `found_BH`."""
         scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._q_proj(own_BH), rows_KBH)[:, None]
@@ -77,7 +64,7 @@ class InferenceLSTMAttention(InferenceModel):
         return self._out_proj(weighted_values(rows_KBH[:, :, None], scores_B1K, empty_BK)[:, 0])
 
 
-class InferenceTransformer(InferenceModel):
+class InferenceTransformer(HeadedInferenceModel):
     """The inference model of a `Transformer`."""
 
     def __init__(self, config: TransformerConfig, weights: Weights, arithmetic: Arithmetic) -> None:
@@ -115,19 +102,6 @@ class InferenceTransformer(InferenceModel):
         if added_BTH is not None:
             features_BTH += added_BTH
         return features_BTH, (filled_1B1, *memories, *pairs)
-
-    def score(self, features_BTH: Numbers) -> Numbers:
-        """See `InferenceModel.score`."""
-        return self._head.score(features_BTH)
-
-    @property
-    def head(self) -> Numbers:
-        """See `InferenceModel.head`."""
-        return self._head.weight_VE
-
-    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
-        """See `InferenceModel.difference`."""
-        return self._head.difference(features_BH, others_BH)
 
 
 class _Layer:

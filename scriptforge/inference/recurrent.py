@@ -32,7 +32,26 @@ from scriptforge.inference.speakers import Speakers
 from scriptforge.inference.tables import Table
 
 
-class InferenceRecurrent(InferenceModel):
+class HeadedInferenceModel(InferenceModel):
+    """A model whose scores its `Head` computes, which it keeps as `_head`."""
+
+    _head: "Head"
+
+    def score(self, features_BTH: Numbers) -> Numbers:
+        """See `InferenceModel.score`."""
+        return self._head.score(features_BTH)
+
+    @property
+    def head(self) -> Numbers:
+        """See `InferenceModel.head`."""
+        return self._head.weight_VE
+
+    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+        """See `InferenceModel.difference`."""
+        return self._head.difference(features_BH, others_BH)
+
+
+class InferenceRecurrent(HeadedInferenceModel):
     """The inference model of a `Recurrent`."""
 
     def __init__(self, config: RecurrentConfig, weights: Weights, arithmetic: Arithmetic) -> None:
@@ -47,19 +66,6 @@ class InferenceRecurrent(InferenceModel):
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
         """Return the output of the last layer, and what tells who speaks; see `InferenceModel.features`."""
         return self._network.read(ids_BT, state)
-
-    def score(self, features_BTH: Numbers) -> Numbers:
-        """See `InferenceModel.score`."""
-        return self._head.score(features_BTH)
-
-    @property
-    def head(self) -> Numbers:
-        """See `InferenceModel.head`."""
-        return self._head.weight_VE
-
-    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
-        """See `InferenceModel.difference`."""
-        return self._head.difference(features_BH, others_BH)
 
 
 class Head:

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from scriptforge.copying import Index
-from scriptforge.generation.assembly import new_loop, new_reader
-from scriptforge.generation.copy_limit import CopyLimit
+from scriptforge.generation.assembly import new_copy_limit, new_loop, new_reader
 from scriptforge.generation.grammar import Boundary, Mask
 from scriptforge.generation.prompt import Given
 from scriptforge.screenplay.script import Element, Kind, normalise
@@ -43,11 +42,7 @@ class Writing:
         options, vocabulary = question.options, run.vocabulary
         assert options.seed is not None, "whoever asks has drawn one"
         seeds = range(options.seed, options.seed + options.count)
-        limit = (
-            CopyLimit(index, vocabulary, options.max_copy, options.count)
-            if index is not None and options.max_copy
-            else None
-        )
+        limit = new_copy_limit(index, vocabulary, options)
         reader = new_reader(run.model, vocabulary, options)
         self._loop = new_loop(reader, vocabulary, options, question.cast, seeds, run.habits, limit)
         self._run = run
