@@ -204,7 +204,9 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
     editor.focus();
   });
   for (const button of document.querySelectorAll("dialog .close")) button.addEventListener("click", () => button.closest("dialog").close());
-  for (const id of ["shelf", "keys"]) byId(id).addEventListener("close", () => editor.focus());
+  // A dialog says late that it was closed: whoever pressed Escape and Mod+F is already writing what to find.
+  const isElsewhere = () => document.activeElement?.closest("input, select, textarea");
+  for (const id of ["shelf", "keys"]) byId(id).addEventListener("close", () => isElsewhere() || editor.focus());
 }
 
 /** Keeps what the bars show beside the script up to date. */
