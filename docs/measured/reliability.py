@@ -1,0 +1,120 @@
+"""Attacks what scriptforge writes and reads, and counts what it withstood; writes reliability.md.
+
+    PYTHONPATH=tests python docs/measured/reliability.py [A B …]
+
+Without a letter every attack is made, which takes hours; with some, these, and the figures of the others stay
+as they are in reliability.json. `pytest -m soak tests/reliability` makes the same attacks as tests.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from support.campaign import Part
+
+import scriptforge
+
+PAGE = Path(__file__).with_suffix(".md")
+FIGURES = Path(__file__).with_suffix(".json")
+SHOWN = 5
+
+
+class Attack(NamedTuple):
+    """An attack: what is done and asked for, and the function that does it, as `module:function`."""
+
+    title: str
+    asked: str
+    function: str
+
+    def run(self) -> list[Part]:
+        """Make it, in its long form."""
+        module, _, name = self.function.partition(":")
+        function: Callable[[], list[Part]] = getattr(import_module(module), name)
+        return function()
+
+
+ATTACKS: Mapping[str, Attack] = {}
+"""By letter, in the order of the page."""
+
+FAULTS: Mapping[int, tuple[str, str]] = {}
+"""By number: what was wrong, and the test that failed before."""
+
+
+def main(letters: list[str]) -> None:
+    """Make some attacks, and write the page."""
+    figures: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    for letter in letters or ATTACKS:
+        began = time.monotonic()
+        parts = ATTACKS[letter].run()
+        figures[letter] = {
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "version": scriptforge.__version__,
+            "system": f"{platform.system()}, Python {platform.python_version()}, {os.cpu_count()} cores",
+            "seconds": round(time.monotonic() - began),
+            "parts": [asdict(part) for part in parts],
+        }
+        FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    PAGE.write_text(page(figures), encoding="utf-8")
+
+
+def page(figures: Mapping[str, Any]) -> str:
+    """Return the page of the figures that there are."""
+    lines = [
+        "# Nothing lost, nobody in",
+        "",
+        "<!-- Written by docs/measured/reliability.py. -->",
+        "",
+        "```",
+        "PYTHONPATH=tests python docs/measured/reliability.py",
+        "```",
+        "",
+        "What was done to the commands of scriptforge, how often, and how often something was wrong. Short "
+        "forms of these attacks are among the tests (`make test-rest`); the command above makes the long "
+        "ones, and a letter behind it makes one.",
+        "",
+        "| | attack | asked for | tried | wrong |",
+        "| --- | --- | --- | ---: | ---: |",
+    ]
+    made = {letter: attack for letter, attack in ATTACKS.items() if letter in figures}
+    for letter, attack in made.items():
+        tried, wrong = totals(figures[letter]["parts"])
+        lines.append(f"| {letter} | {attack.title} | {attack.asked} | {tried:,} | {wrong:,} |")
+    for letter, attack in made.items():
+        lines += ["", f"## {letter}: {attack.title}", "", *section(figures[letter])]
+    if FAULTS:
+        lines += ["", "## Faults that were mended", "", "Each with the test that failed before.", ""]
+        lines += ["| | fault | test |", "| ---: | --- | --- |"]
+        lines += [f"| {number} | {what} | `{test}` |" for number, (what, test) in sorted(FAULTS.items())]
+    return "\n".join([*lines, ""])
+
+
+def section(figures: Mapping[str, Any]) -> list[str]:
+    """Return what is said of one attack."""
+    lines = [
+        f"Made on {figures['date']} with scriptforge {figures['version']} ({figures['system']}), in "
+        f"{figures['seconds']:,} seconds.",
+        "",
+        "| what | tried | wrong |",
+        "| --- | ---: | ---: |",
+    ]
+    for part in figures["parts"]:
+        lines.append(f"| {part['what']} | {part['tried']:,} | {len(part['failures']):,} |")
+    wrong = [f"- {part['what']}: {problem}" for part in figures["parts"] for problem in part["failures"]]
+    return [*lines, "", *wrong[:SHOWN]] if wrong else lines
+
+
+def totals(parts: list[dict[str, Any]]) -> tuple[int, int]:
+    """Return how many attempts there were, and how many were wrong."""
+    return sum(part["tried"] for part in parts), sum(len(part["failures"]) for part in parts)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

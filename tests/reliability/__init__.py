@@ -1,0 +1,1 @@
+"""Attacks on what scriptforge writes and reads: see `docs/measured/reliability.py`."""

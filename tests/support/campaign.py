@@ -1,0 +1,35 @@
+"""What the attacks on reliability have in common: how one is counted, and how a report is kept.
+
+Each attack is a module in `tests/reliability` with a function that tries so many things and returns `Part`s.
+Its tests run the short form (`slow`) and the long one (`soak`); `docs/measured/reliability.py` runs the long
+one and writes the page.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Part:
+    """One line of a report: what was attacked, how often, and what was wrong.
+
+    Attributes:
+        what: what was attacked, as it stands in the table: a command, a file, a format.
+        tried: how many times.
+        failures: of each time that something was wrong, a line that says how to see it again.
+    """
+
+    what: str
+    tried: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def count(self, problem: str | None) -> None:
+        """Count an attempt, and what was wrong if anything was."""
+        self.tried += 1
+        if problem is not None:
+            self.failures.append(problem)
+
+
+def failures(parts: Iterable[Part]) -> list[str]:
+    """Return everything that was wrong, for a test to compare with nothing."""
+    return [f"{part.what}: {problem}" for part in parts for problem in part.failures]
