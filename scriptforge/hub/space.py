@@ -21,6 +21,7 @@ from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.inference import config_from_json
 from scriptforge.options import GenerateOptions
+from scriptforge.run.echoes import LENGTHS, WINDOWS
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import atomic_folder
@@ -106,15 +107,26 @@ def space_document(run: Run, title: str) -> dict[str, Any]:
 
 
 def _habits(run: Run) -> dict[str, Any]:
-    """Return how names are spelled and marks are closed in the training text, as far as that is known."""
+    """Return what people do in the training text, as far as that is known."""
     vocabulary, habits = run.vocabulary, run.description.dataset.habits
+    level = vocabulary.level
+    echoes = habits.echoes and {
+        **habits.echoes.model_dump(),
+        "lengths": LENGTHS[level],
+        "window": WINDOWS[level],
+    }
     if vocabulary.plain:
-        return {}
+        return {"echoes": echoes}
     spelled = [name for name in habits.names if vocabulary.speaker_id(name) is None]
     plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
     names = {spell(name, vocabulary) for name in plain}
-    marks = habits.marks and {"closed": habits.marks.closed, "longest": LONGEST[vocabulary.level]}
-    return {"names": sorted(names - {()}) if habits.names else None, "marks": marks}
+    marks = habits.marks and {"closed": habits.marks.closed, "longest": LONGEST[level]}
+    return {
+        "names": sorted(names - {()}) if habits.names else None,
+        "marks": marks,
+        "turns": habits.turns and habits.turns.model_dump(),
+        "echoes": echoes,
+    }
 
 
 def _layout(vocabulary: Vocabulary) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """A model in the browser: what the page's decoder writes is what Python writes, from the same weights."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from support.browser import Site, chromium, needs_chromium
 from support.tiny import SPEAKERS, finish, prepared, small
 
 from scriptforge.dataset import Dataset
-from scriptforge.generation.generate import generate
+from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
@@ -91,7 +93,7 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(
     by_default, strengthened = written(browser, site, run, wish, {**wish, "voice": 4})
     request = GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)
     for shown, voice in ((by_default, None), (strengthened, 4)):
-        (text,) = generate(run.model, run.vocabulary, replace(request, voice=voice))
+        (text,) = Session(run, replace(request, voice=voice)).write()
         assert texts(shown) == text.text.splitlines()
     assert texts(by_default) != texts(strengthened)
 
@@ -112,11 +114,32 @@ def test_every_level_is_written_as_python_writes_it(
     request = GenerateOptions(prime=words, lines=4, temperature=0)
     (shown,) = written(browser, site, run, {"lines": 4, "temperature": 0, "words": words, "speaker": None})
     if plain:
-        (text,) = generate(run.model, run.vocabulary, request)
+        (text,) = Session(run, request).write()
         assert "\n".join(texts(shown)).split() == text.text.split()
     else:
         assert words in texts(shown)[0]
         assert len(shown) == 4
+
+
+def test_people_take_turns_and_echo_as_python_lets_them(
+    browser: Browser, site: Site, tiny_run: RunFolder, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run.path, folder := tmp_path / "strict")
+    description = json.loads((folder / "config.json").read_text("utf-8"))
+    strict = {
+        "turns": {"same_again": 0.0, "busiest": 0.2},
+        "echoes": {"runs": [[0.0] * 5] * 3, "lines": [0.0] * 5},
+    }
+    described = {**description, "dataset": {**description["dataset"], **strict}}
+    (folder / "config.json").write_text(json.dumps(described), encoding="utf-8")
+    wish = {"lines": 40, "temperature": 0, "speaker": 0}
+    (loose,) = written(browser, site, Run(tiny_run), wish)
+    (shown,) = written(browser, site, run := Run(RunFolder(folder)), wish)
+    name = run.vocabulary.speaker_tokens[0].name
+    request = GenerateOptions(prime=f"{name}:", lines=40, temperature=0)
+    (text,) = Session(run, request).write()
+    assert texts(shown) == text.text.splitlines()
+    assert len(set(texts(shown))) > len(set(texts(loose)))
 
 
 def test_a_word_that_was_not_learnt_is_said(browser: Browser, site: Site, tiny_run: RunFolder) -> None:

@@ -1,6 +1,8 @@
 // A script in the making: what may come, what is drawn, and what it says.
 
+import { Echoes } from "./echoes.js";
 import { Habits } from "./habits.js";
+import { Turns } from "./turns.js";
 import { Words, isUnspaced } from "./words.js";
 
 /** A stream of numbers in 0 ≤ x < 1 that its seed alone decides (mulberry32). */
@@ -249,6 +251,8 @@ class Writing {
     this.grammar = rules.grammar.fork();
     this.words = rules.words?.fork() ?? null;
     this.habits = rules.habits?.fork() ?? null;
+    this.turns = about.turns ? new Turns(about, about.turns, request.cast?.length) : null;
+    this.echoes = about.echoes ? new Echoes(about, about.echoes) : null;
     this.roll = dice(request.seed);
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
@@ -267,7 +271,11 @@ class Writing {
   /** Stands at the end of what the context has read, with what is open or has to come next. */
   goOn() {
     const { about, request, context } = this;
-    for (const id of context.ids) this.grammar.advance(id);
+    for (const id of context.ids) {
+      this.grammar.advance(id);
+      this.turns?.take(id);
+      this.echoes?.take(id);
+    }
     if (about.plain) {
       const given = request.open ? encoded(this.vocabulary, request.open.text) : [];
       this.element = { kind: "action", speaker: "" };
@@ -369,11 +377,14 @@ class Writing {
     const { temperature } = this.request;
     const logits = this.model.score();
     if (this.contrast) strengthen(logits, this.contrast.score(), this.request.voice, this.about);
+    this.turns?.weigh(logits);
     const isWord = (id) => !this.words || this.words.allows(id);
     const isUsual = (id) => !this.habits || this.habits.allows(id);
     const mayCome = (id) => this.grammar.allows(id) && isWord(id);
     const isGood = (id) => isUsual(id) && mayCome(id);
-    for (const isAllowed of [(id) => isGood(id) && isWanted(id), isGood, mayCome, isWord]) {
+    const isBest = (id) => isGood(id) && isWanted(id);
+    this.echoes?.weigh(logits, isBest);
+    for (const isAllowed of [isBest, isGood, mayCome, isWord]) {
       const id = draw(logits, isAllowed, temperature, this.about.minimum, this.roll, this);
       if (id >= 0) return id;
     }
@@ -387,6 +398,8 @@ class Writing {
     this.grammar.advance(id);
     this.words?.advance(id, isGiven);
     this.habits?.advance(id);
+    this.turns?.take(id);
+    this.echoes?.take(id);
   }
 
   /** Takes a token, and gives the element that it ends, if it ends one that says something. */

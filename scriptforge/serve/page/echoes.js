@@ -1,0 +1,102 @@
+// Echoes: what was said a moment ago is not said again more than people do; see the package's generation/echoes.py.
+
+const POWER = 2, MOST = 3, SETTLING = 1.5;
+const KEPT_TOKENS = 0.999, KEPT_LINES = 0.98;  // how much of what has come still counts after one more
+const LINES = 256;                             // remembered
+const APART = -1;                              // in place of a token: no text
+
+/** What is added to the score of an echo, given how many came and how many would have from people. */
+const factor = (came, expected) => Math.max(POWER * Math.log(Math.min((expected + SETTLING) / (came + SETTLING), 1)), -MOST);
+
+export class Echoes {
+  /** `habits`: {runs, lines, lengths, window}, people's shares by place, the lengths that count, tokens looked back over. */
+  constructor({ layout, cue }, habits) {
+    Object.assign(this, { layout, cue, habits });
+    this.ids = [];                             // APART where there is no text
+    this.matches = [];                         // how many tokens up to each are as those at the end
+    this.came = habits.lengths.map(() => 0);
+    this.expected = habits.lengths.map(() => 0);
+    this.linesCame = this.linesExpected = this.count = 0;
+    this.said = new Map();                     // by a line's tokens, how many lines came before it
+    this.line = "";
+    this.isName = false;
+  }
+
+  /** How far the text is, in steps. */
+  get place() {
+    const { window } = this.habits;
+    return [window >> 6, window >> 4, window >> 2, window].filter((bound) => this.ids.length >= bound).length;
+  }
+
+  /** Takes the token that came. */
+  take(id) {
+    const { lengths, runs, window } = this.habits, { place } = this;
+    const own = id >= this.layout && !this.isName ? id : APART;
+    const most = lengths.at(-1);
+    let longest = 0;
+    for (let at = this.ids.length - 1, stop = Math.max(0, this.ids.length - window); at >= stop; at--) {
+      const isSame = own !== APART && this.ids[at] === own;
+      this.matches[at] = isSame ? Math.min((this.matches[at - 1] ?? 0) + 1, most) : 0;
+      longest = Math.max(longest, this.matches[at]);
+    }
+    this.ids.push(own);
+    this.matches.push(0);
+    lengths.forEach((length, n) => {
+      this.came[n] = this.came[n] * KEPT_TOKENS + (longest >= length);
+      this.expected[n] = this.expected[n] * KEPT_TOKENS + (own === APART ? 0 : runs[n][place]);
+    });
+    if (own !== APART) this.line += ` ${own}`;
+    else if (id < this.layout) this.#open(id, place);
+  }
+
+  /** A layout token ends a line, if one is open. */
+  #open(id, place) {
+    this.isName = id === this.cue;
+    if (!this.line) return;
+    this.linesCame = this.linesCame * KEPT_LINES + this.wouldEcho;
+    this.linesExpected = this.linesExpected * KEPT_LINES + this.habits.lines[place];
+    this.said.delete(this.line);               // so that the first one is the one that was said longest ago
+    this.said.set(this.line, this.count);
+    if (this.said.size > LINES) this.said.delete(this.said.keys().next().value);
+    this.count += 1;
+    this.line = "";
+  }
+
+  /** Whether the line would be one that was said before if it ended now. */
+  get wouldEcho() {
+    return this.said.has(this.line) && this.said.get(this.line) >= this.count - LINES;
+  }
+
+  /** Lowers the scores of what would end an echo and may come, and raises the other words as much. */
+  weigh(logits, isAllowed) {
+    const { layout, habits: { lengths } } = this;
+    const factors = lengths.map((_, n) => factor(this.came[n], this.expected[n]));
+    const shortest = lengths.find((_, n) => factors[n] < 0);
+    const found = shortest ? [...this.#echoing(shortest)].filter(([id]) => isAllowed(id)) : [];
+    if (found.length) {
+      const top = logits.slice(layout).reduce((one, other) => Math.max(one, other));
+      let total = 0, lost = 0;
+      for (let id = layout; id < logits.length; id++) if (logits[id] > top - 20 && isAllowed(id)) total += Math.exp(logits[id] - top);
+      for (const [id, length] of found) {
+        const lowered = lengths.reduce((sum, each, n) => sum + (length >= each ? factors[n] : 0), 0);
+        lost += (Math.exp(logits[id] - top) / total) * -Math.expm1(lowered);
+        logits[id] += lowered;
+      }
+      const raised = -Math.log1p(-Math.min(lost, 1 - Math.exp(-3 * MOST)));
+      for (let id = layout; id < logits.length; id++) logits[id] += raised;
+    }
+    const lowered = factor(this.linesCame, this.linesExpected);
+    if (lowered && this.ids.at(-1) !== APART && this.wouldEcho) for (let id = 0; id < layout; id++) logits[id] += lowered;
+  }
+
+  /** What would end an echo now, and how long it would be. */
+  #echoing(shortest) {
+    const found = new Map();
+    for (let at = Math.max(0, this.ids.length - 1 - this.habits.window); at < this.ids.length - 1; at++) {
+      const next = this.ids[at + 1];
+      if (next === APART || this.matches[at] < shortest - 1) continue;
+      found.set(next, Math.max(found.get(next) ?? 0, this.matches[at] + 1));
+    }
+    return found;
+  }
+}
