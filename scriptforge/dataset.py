@@ -1,145 +1,35 @@
 """A prepared dataset on disk: what it is made of, its text row by row, and its ids, memory-mapped.
 
 `scripts.parquet` holds the parsed text, one `ScriptRow` for each element of a script or stretch of plain
-text; `dataset.json` is a `Description`; the ids of each split are an `.npy` file. The text is written and
-read a block at a time, so its size does not matter.
+text; `dataset.json` is a `Description`; the ids of each split are an `.npy` file. Each is checked before it
+is used, since what nobody wrote would become an error far from here.
 """
 
 import math
-from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from scriptforge.errors import DatasetError
 from scriptforge.options import Level
-from scriptforge.screenplay.script import Element
+from scriptforge.script_rows import PLAIN, ScriptRow, read_rows
 from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write
 
-PLAIN = "text"
-"""The kind of a stretch of plain text."""
-
 _PREPARE_AGAIN = "Prepare it again with --force."
-_ROWS_IN_BLOCK = 8192
-_CHARACTERS = 1_000_000
-_COLUMN_TYPES = ("int32", "string", "string", "string", "large_string", "int32", "string")
 
 LITTLE_TEXT = 300_000
 """Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
 
 
-class ScriptRow(NamedTuple):
-    """An element of a script, or a stretch of a plain text, and the document it belongs to: a row on disk.
-
-    Attributes:
-        document: the document's number, from 0.
-        title: the document's title.
-        kind: as of `Element`, or `PLAIN`.
-        speaker: as of `Element`.
-        text: what it says; of a plain text, exactly as it stands there.
-        characters: how many it stands for: of a plain text its own, of an element those of its rendering.
-        source: the name of the corpus that it is from.
-    """
-
-    document: int
-    title: str
-    kind: str
-    speaker: str
-    text: str
-    characters: int
-    source: str = ""
-
-    @property
-    def lines(self) -> int:
-        """Return how many lines it stands for: of a plain text its own, of an element one."""
-        return self.text.count("\n") + (not self.text.endswith("\n")) if self.kind == PLAIN else 1
-
-    def cut(self, character: int) -> tuple["ScriptRow", "ScriptRow"]:
-        """Split a plain text before a character; return both parts."""
-        head, tail = self.text[:character], self.text[character:]
-        return self._replace(text=head, characters=len(head)), self._replace(text=tail, characters=len(tail))
-
-    @property
-    def element(self) -> Element:
-        """Return the row as an element; not for plain text."""
-        return Element(self.kind, self.text, self.speaker)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A line in a document.
-
-    Attributes:
-        document: the document's title.
-        line: the line's number within the document, from 1; of a script, that of the element.
-    """
-
-    document: str
-    line: int
-
-
-class LineNumbering:
-    """Finds the document of a line of a text whose lines are numbered from 0 through all its documents."""
-
-    def __init__(self) -> None:
-        self.titles: list[str] = []
-        self._starts: list[int] = []
-
-    def begin_document(self, title: str, start: int) -> None:
-        """Add one more document, by its title and the number of its first line."""
-        self.titles.append(title)
-        self._starts.append(start)
-
-    def locate(self, number: int) -> Location:
-        """Return where the line of a number stands."""
-        document = bisect_right(self._starts, number) - 1
-        return Location(self.titles[document], number - self._starts[document] + 1)
-
-
-def blocks(rows: Iterable[ScriptRow]) -> Iterator[list[ScriptRow]]:
-    """Yield rows in blocks: enough of them to be worth the work, few enough to take little memory."""
-    block: list[ScriptRow] = []
-    characters = 0
-    for row in rows:
-        block.append(row)
-        characters += len(row.text)
-        if len(block) == _ROWS_IN_BLOCK or characters > _CHARACTERS:
-            yield block
-            block, characters = [], 0
-    if block:
-        yield block
-
-
-def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
-    """Write all rows to a parquet file, a block at a time."""
-    import pyarrow
-    import pyarrow.parquet
-
-    schema = pyarrow.schema([*zip(ScriptRow._fields, _COLUMN_TYPES, strict=True)])
-    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for block in blocks(rows):
-            values = zip(*block, strict=True)
-            writer.write_table(pyarrow.table(list(values), schema=schema))
-
-
-def read_rows(path: Path) -> Iterator[ScriptRow]:
-    """Yield the rows of a parquet file in the order in which they were written."""
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for number in range(file.num_row_groups):
-            block = file.read_row_group(number)
-            yield from map(ScriptRow, *(column.to_pylist() for column in block.columns))
-
-
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Record(BaseModel):
@@ -160,7 +50,7 @@ class OriginFile(_Record, strict=True):
 
     name: str
     sha256: str
-    size: Annotated[int, Field(ge=0, lt=2**63)]
+    size: Count
     url: str | None
 
 
@@ -209,6 +99,15 @@ class SplitDescription(_Record):
         return cls(**{amount: sum(getattr(part, amount) for part in parts) for amount in cls.model_fields})
 
 
+def _whole(splits: dict[str, SplitDescription]) -> dict[str, SplitDescription]:
+    if set(splits) != set(SPLITS):
+        raise ValueError(f"there are {', '.join(SPLITS)}")
+    return splits
+
+
+_Splits = Annotated[dict[str, SplitDescription], AfterValidator(_whole)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One speaker of the cast; `source` says whose, where a mix keeps the casts of its sources apart.
@@ -235,8 +134,16 @@ class Division(_Record):
     """
 
     by: Literal["document", "block"]
-    documents: tuple[str, ...] = ()
-    boundaries: tuple[int, ...] = ()
+    documents: tuple[Literal["train", "validation", "test"], ...] = ()
+    boundaries: tuple[Count, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.by == "block" and (
+            len(self.boundaries) != len(SPLITS) - 1 or self.boundaries != (*sorted(self.boundaries),)
+        ):
+            raise ValueError("two blocks end, one after the other")
+        return self
 
     def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
         """Yield all rows of the corpus, in order, each with its split.
@@ -290,13 +197,13 @@ class SourceDescription(_Record):
     """
 
     name: str
-    weight: float
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     origin: Origin
     text_format: str
     documents: Count
     division: Division
-    unparsed_share: float
-    splits: dict[str, SplitDescription]
+    unparsed_share: _Share
+    splits: _Splits
 
 
 class Description(_Record):
@@ -326,13 +233,19 @@ class Description(_Record):
     alphabet: Count
     documents: Count
     division: Division | None
-    unparsed_share: float
+    unparsed_share: _Share
     cast: list[Member]
-    splits: dict[str, SplitDescription]
+    splits: _Splits
     sources: list[SourceDescription] = []
     fingerprint: str
     notes: list[str] = []
     warnings: list[str] = []
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.division is None) != bool(self.sources):
+            raise ValueError("either the whole is divided, or each of its sources")
+        return self
 
     def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
         """Yield all rows of the dataset, in order, each with its split."""
@@ -372,6 +285,10 @@ class Dataset:
         from scriptforge.vocabulary import Vocabulary  # for whoever only parses, too much to wait for
 
         self.vocabulary = Vocabulary.load(folder.tokenizer, folder.lexicon)
+        self._checked: set[str] = set()
+        promised = self.description.vocabulary_size, self.description.level, self.description.plain
+        if (self.vocabulary.size, self.vocabulary.level, self.vocabulary.plain) != promised:
+            raise self.damaged(folder.tokenizer, "is not what dataset.json says")
 
     @property
     def name(self) -> str:
@@ -388,7 +305,7 @@ class Dataset:
             for part_of, row in self.description.divide(read_rows(self.folder.scripts)):
                 if part_of == split:
                     yield row
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError) as error:  # the last: rows of more texts than were divided
             raise self.damaged(self.folder.scripts) from error
 
     def find_words(self) -> None:
@@ -423,8 +340,11 @@ class Dataset:
             ids: NDArray[np.unsignedinteger] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise self.damaged(path) from error
-        if ids.ndim != 1 or len(ids) != self.description.splits[split].tokens:
+        if ids.shape != (self.description.splits[split].tokens,) or ids.dtype != self.vocabulary.dtype:
             raise self.damaged(path, "does not hold what dataset.json says")
+        if split not in self._checked and len(ids) and ids.max() >= self.vocabulary.size:
+            raise self.damaged(path, "has ids that no token has")
+        self._checked.add(split)
         return ids
 
     def damaged(self, path: Path, problem: str = "is missing or damaged") -> DatasetError:

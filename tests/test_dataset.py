@@ -1,13 +1,18 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from support.tiny import prepared
 
-from scriptforge.dataset import PLAIN, Dataset, Division, ScriptRow
+from scriptforge.dataset import Dataset, Division
 from scriptforge.errors import DatasetError
+from scriptforge.script_rows import PLAIN, ScriptRow
 from scriptforge.workspace import SPLITS, DatasetFolder
 
 
@@ -74,7 +79,9 @@ def test_a_missing_vocabulary(folder: DatasetFolder) -> None:
         Dataset(folder)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "longer", "pickled", "square"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "empty", "cut", "longer", "pickled", "square", "signed", "beyond"]
+)
 def test_damaged_ids(folder: DatasetFolder, damage: str) -> None:
     path = folder.ids("train")
     content = path.read_bytes()
@@ -84,6 +91,10 @@ def test_damaged_ids(folder: DatasetFolder, damage: str) -> None:
         np.save(path, np.array([{}], dtype=object), allow_pickle=True)
     elif damage == "square":
         np.save(path, np.zeros((2, 2), np.uint8))
+    elif damage == "signed":
+        np.save(path, np.load(path).astype(np.int64))
+    elif damage == "beyond":
+        np.save(path, np.full_like(np.load(path), 255))
     elif damage == "longer":
         np.save(path, np.append(np.load(path), 0))
     else:
@@ -91,6 +102,63 @@ def test_damaged_ids(folder: DatasetFolder, damage: str) -> None:
     with pytest.raises(DatasetError, match=r"train\.npy of dataset “harbour”") as caught:
         Dataset(folder).ids("train")
     assert "--force" in caught.value.hint
+
+
+ROWS: dict[str, Callable[[pyarrow.Table], pyarrow.Table]] = {
+    "a column missing": lambda table: table.drop_columns("speaker"),
+    "a column of another type": lambda table: table.set_column(
+        0, "document", table["characters"].cast("int64")
+    ),
+    "columns in another order": lambda table: table.select(table.column_names[::-1]),
+    "holes": lambda table: table.set_column(4, "text", pyarrow.nulls(len(table), "large_string")),
+    "a kind that there is not": lambda table: table.set_column(
+        2, "kind", pyarrow.array(["song"] * len(table))
+    ),
+    "documents that there are not": lambda table: table.set_column(
+        0, "document", pyarrow.array(range(len(table)), "int32")
+    ),
+    "documents backwards": lambda table: table.set_column(
+        0, "document", pyarrow.array(range(len(table), 0, -1), "int32")
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", ROWS.values(), ids=ROWS)
+def test_damaged_rows(folder: DatasetFolder, damage: Callable[[pyarrow.Table], pyarrow.Table]) -> None:
+    description = json.loads(folder.description.read_text())
+    description["division"] = {"by": "document", "documents": ["train"]}
+    folder.description.write_text(json.dumps(description))
+    pyarrow.parquet.write_table(damage(pyarrow.parquet.read_table(folder.scripts)), folder.scripts)
+    with pytest.raises(DatasetError, match=r"scripts\.parquet of dataset “harbour” is missing or damaged"):
+        list(Dataset(folder).rows("train"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"division": None},
+        {"division": {"by": "block", "boundaries": [5]}},
+        {"division": {"by": "block", "boundaries": [9, 5]}},
+        {"division": {"by": "document", "documents": ["training"]}},
+        {"splits": {}},
+        {"documents": 10**400},
+        {"unparsed_share": 2.0},
+    ],
+    ids=str,
+)
+def test_a_description_that_contradicts_itself(folder: DatasetFolder, changes: dict[str, Any]) -> None:
+    description = json.loads(folder.description.read_text())
+    folder.description.write_text(json.dumps(description | changes))
+    with pytest.raises(DatasetError, match="missing or damaged"):
+        Dataset(folder)
+
+
+@pytest.mark.parametrize("changes", [{"vocabulary_size": 5}, {"level": "char"}, {"plain": True}], ids=str)
+def test_a_vocabulary_of_another_dataset(folder: DatasetFolder, changes: dict[str, Any]) -> None:
+    description = json.loads(folder.description.read_text())
+    folder.description.write_text(json.dumps(description | changes))
+    with pytest.raises(DatasetError, match=r"tokenizer\.json of dataset “harbour” is not what"):
+        Dataset(folder)
 
 
 def test_which_split_a_row_is_in() -> None:

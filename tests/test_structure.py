@@ -81,3 +81,9 @@ def test_no_module_is_longer_than_can_be_read_in_one_sitting() -> None:
 def test_functions_are_short() -> None:
     assert not [(lines, name) for lines, name in functions("cli") if lines > 70]
     assert not [(lines, name) for lines, name in functions("outside") if lines > 50]
+
+
+def test_json_from_elsewhere_is_parsed_in_one_place() -> None:
+    """So that what is nested too deeply is an error that every reader expects."""
+    parsing = {name for name, path in MODULES.items() if "json.loads(" in path.read_text(encoding="utf-8")}
+    assert parsing == {"scriptforge.workspace.files", "scriptforge.classroom"}

@@ -19,6 +19,10 @@ from scriptforge.workspace import (
     read_json,
     remove_leftovers,
 )
+from scriptforge.workspace.entries import rename
+
+DEEP = "[" * 100_000
+"""JSON that is nested more deeply than Python reads it."""
 
 
 def make_run(workspace: Workspace, name: str, created: str = "2026") -> RunFolder:
@@ -55,10 +59,19 @@ class TestFinding:
     def test_a_damaged_description_comes_last(self, workspace_path: Path) -> None:
         workspace = Workspace(workspace_path)
         make_run(workspace, "good")
-        for name, content in (("list", "[]"), ("torn", '{"created": "20')):
+        for name, content in (("list", "[]"), ("torn", '{"created": "20'), ("deep", DEEP)):
             atomic_write(workspace.new_run(name).config, content)
         assert workspace.run().name == "good"
-        assert len(workspace.runs()) == 3
+        assert len(workspace.runs()) == 4
+
+    def test_a_dataset_can_be_renamed_beside_a_run_that_is_nested_too_deeply(
+        self, workspace_path: Path
+    ) -> None:
+        workspace = Workspace(workspace_path)
+        make_dataset(workspace, "play")
+        atomic_write(workspace.new_run("deep").config, DEEP)
+        rename("data/play", "comedy", workspace=workspace_path)
+        assert [folder.name for folder in workspace.datasets()] == ["comedy"]
 
     def test_nothing_there(self, workspace_path: Path) -> None:
         with pytest.raises(RunError, match="no run here") as no_run:

@@ -23,7 +23,7 @@ from scriptforge.options import InspectOptions
 
 if TYPE_CHECKING:
     from scriptforge.corpus.inspect import Duplicates, Inspection, Speaker
-    from scriptforge.dataset import Location
+    from scriptforge.script_rows import Location
 
 _CAST_SHOWN = 20
 _SHOWN = 10

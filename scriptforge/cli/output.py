@@ -162,6 +162,12 @@ class Spinner:
 SPINNER = Spinner()
 
 
+def _as_json(data: Any) -> str:
+    """Return a JSON document in which what could steer a terminal stands escaped, as JSON can say it."""
+    text = json.dumps(data, ensure_ascii=False, indent=2, default=_as_object)
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def _as_object(instance: Any) -> dict[str, Any]:
     """Return an instance of a data class as JSON has it; what is in it is left to whoever writes the rest."""
     return {each.name: getattr(instance, each.name) for each in fields(instance)}
@@ -193,8 +199,7 @@ class Output:
         """
         SPINNER.stop()
         if self.as_json:
-            json.dump(data, sys.stdout, ensure_ascii=False, indent=2, default=_as_object)
-            sys.stdout.write("\n")
+            sys.stdout.write(f"{_as_json(data)}\n")
             return
         rendered = render()
         if isinstance(rendered, str):

@@ -35,8 +35,9 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.dataset import PLAIN, Dataset, LineNumbering, Location, ScriptRow
+from scriptforge.dataset import Dataset
 from scriptforge.screenplay.script import Element
+from scriptforge.script_rows import PLAIN, LineNumbering, Location, ScriptRow
 
 BOUNDARY = " "
 """The character between the words of a folded text."""

@@ -21,6 +21,8 @@ from scriptforge.corpus.files import (
     open_table,
     open_text,
     sorted_table,
+    stamp,
+    unchanging,
 )
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.text_encoding import examine
@@ -110,7 +112,7 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
     folder = location.path if isinstance(location, LocalPath) and location.path.is_dir() else None
     found, revision = _locate(location, on_progress)
     if folder:
-        opened, notes = _open_readable(found, folder.name, source.encoding)
+        opened, notes = _open_readable(found, folder, source.encoding)
     else:
         opened, notes = [_open(each, source.encoding) for each in found], []
     files = [one.file for one in opened]
@@ -199,11 +201,15 @@ def _files_under(folder: Path) -> Iterator[_Found]:
                 yield _Found(path, path.relative_to(folder).as_posix())
 
 
-def _open_readable(found: list[_Found], folder: str, encoding: str | None) -> tuple[list[_Opened], list[str]]:
+def _open_readable(
+    found: list[_Found], folder: Path, encoding: str | None
+) -> tuple[list[_Opened], list[str]]:
     """Open every file of a folder that can be read; return them, and a line on each that cannot.
 
-    What is no script by its name is left out, too, and one line names all of it.
+    What is no script by its name is left out, too, and one line names all of it. Links are followed within
+    the folder alone: it may be somebody else's, and lead to what is nobody's business.
     """
+    inside = os.path.realpath(folder)
     opened: list[_Opened] = []
     problems: list[CorpusError] = []
     no_scripts = [each.name for each in found if _is_no_script(each.path)]
@@ -211,6 +217,7 @@ def _open_readable(found: list[_Found], folder: str, encoding: str | None) -> tu
         if _is_no_script(each.path):
             continue
         try:
+            _refuse_leading_out(each, inside)
             opened.append(_open(each, encoding))
         except CorpusError as problem:
             problems.append(problem)
@@ -218,16 +225,24 @@ def _open_readable(found: list[_Found], folder: str, encoding: str | None) -> tu
         notes = [f"left out as no script: {_named(no_scripts)}"] if no_scripts else []
         return opened, notes + [f"left out: {problem.message}" for problem in problems]
     if problems:
-        raise CorpusError(f"Nothing in “{folder}” can be read: {problems[0].message}", problems[0].hint)
+        raise CorpusError(f"Nothing in “{folder.name}” can be read: {problems[0].message}", problems[0].hint)
     if no_scripts:
         raise CorpusError(
-            f"Nothing in “{folder}” is a script by its name: {_named(no_scripts)}.",
+            f"Nothing in “{folder.name}” is a script by its name: {_named(no_scripts)}.",
             "Give a file itself to have it read whatever it is called.",
         )
     raise CorpusError(
-        f"The folder “{folder}” is empty.",
+        f"The folder “{folder.name}” is empty.",
         "Put text files (.txt, .fountain) or tables (.csv, .json, .parquet) there.",
     )
+
+
+def _refuse_leading_out(found: _Found, folder: str) -> None:
+    """Raise an error for a file that really is somewhere else than in a folder."""
+    if found.path.is_symlink() and not Path(os.path.realpath(found.path)).is_relative_to(folder):
+        raise CorpusError(
+            f"“{found.name}” is a link that leads out of the folder.", "Copy the file itself into it."
+        )
 
 
 def _is_no_script(path: Path) -> bool:
@@ -242,7 +257,7 @@ def _named(names: list[str]) -> str:
 
 
 def _open(found: _Found, encoding: str | None) -> _Opened:
-    """Open one file as what its name says it is."""
+    """Open one file as what its name says it is; its record holds as long as the file stays the same."""
     path, name = found.path, found.name
     if "::" in str(path) or "://" in str(path):  # Hugging Face Datasets would not take it for one file
         raise CorpusError(
@@ -252,11 +267,12 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
     if not path.is_file():
         raise CorpusError(f"“{name}” is not a file.", "Give a text, a table or a folder of them.")
     try:
+        seen = stamp(path)
         kind = None if is_table(path) else kind_of_file(path)
         if kind or path.suffix.lower() == ".parquet":
             record = OriginFile(name=name, sha256=sha256_of(path), size=path.stat().st_size, url=found.url)
             opened = open_document(path, name, kind, encoding) if kind else open_table(path, name, None)
-            return _Opened(opened, record, None)
+            return _Opened(unchanging(opened, path, seen), record, None)
     except BrokenScript as problem:
         raise problem.named(name) from problem
     except OSError as error:
@@ -264,7 +280,7 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
     examination = examine(path, name, encoding)
     file = (open_table if is_table(path) else open_text)(path, name, examination)
     record = OriginFile(name=name, sha256=examination.sha256, size=examination.size, url=found.url)
-    return _Opened(file, record, examination.note(name))
+    return _Opened(unchanging(file, path, seen), record, examination.note(name))
 
 
 def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:

@@ -12,12 +12,12 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from logging import CRITICAL
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from scriptforge.corpus.json_rows import Row, json_rows
 from scriptforge.corpus.text_encoding import Examination
@@ -25,6 +25,7 @@ from scriptforge.documents.document import Document
 from scriptforge.documents.kinds import DocumentKind
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import silent_hub
+from scriptforge.screenplay.format import LinePart
 
 if TYPE_CHECKING:
     import pyarrow
@@ -46,7 +47,7 @@ class TextFile:
     Attributes:
         name: what to call it.
         lines: opens it and yields its lines, each with its line feed, which only the last may lack, and a
-            very long line in parts, of which only its last has it; joined they are the text. May be called
+            very long line in parts, all but its last a `LinePart`; joined they are the text. May be called
             again.
     """
 
@@ -85,6 +86,8 @@ class DocumentFile:
 
 
 AnyFile = TextFile | TableFile | DocumentFile
+Stamp = tuple[int, ...]
+ReadT = TypeVar("ReadT")
 
 
 def is_table(path: Path) -> bool:
@@ -128,6 +131,58 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
 def open_document(path: Path, name: str, kind: DocumentKind, encoding: str | None) -> DocumentFile:
     """Return a document of some kind; `encoding` is the codec that a person says its text is in."""
     return DocumentFile(name, kind.name, partial(kind.read, path, encoding))
+
+
+def stamp(path: Path) -> Stamp:
+    """Return what changes whenever a file does: which one it is, its size, and when it was written.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def unchanging(file: AnyFile, path: Path, seen: Stamp) -> AnyFile:
+    """Return a file that refuses at its end to have been read, if it is no longer what it was.
+
+    What was recorded of it before, its hash above all, would be that of another text.
+
+    Args:
+        file: what was opened.
+        path: where it is.
+        seen: its stamp before anything was recorded of it.
+    """
+    check = partial(_refuse_changed, path, file.name, seen)
+    match file:
+        case TextFile():
+            return replace(file, lines=partial(_and_then, file.lines, check))
+        case TableFile():
+            return replace(file, rows=partial(_and_then, file.rows, check))
+        case DocumentFile():
+            return replace(file, read=partial(_read_and_then, file.read, check))
+
+
+def _and_then(opened: Callable[[], Iterator[ReadT]], check: Callable[[], None]) -> Iterator[ReadT]:
+    yield from opened()
+    check()
+
+
+def _read_and_then(read: Callable[[], Document], check: Callable[[], None]) -> Document:
+    document = read()
+    check()
+    return document
+
+
+def _refuse_changed(path: Path, name: str, seen: Stamp) -> None:
+    try:
+        is_same = stamp(path) == seen
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise CorpusError(
+            f"“{name}” changed while it was read.", "Run the same command again once nobody writes to it."
+        )
 
 
 def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...]) -> TableFile:
@@ -176,7 +231,7 @@ def _lines(path: Path, name: str, examination: Examination) -> Iterator[str]:
     try:
         with path.open(encoding=examination.encoding) as file:
             lines = _lines_in_parts(file) if examination.longest_line > _LONGEST_LINE else file
-            yield from (line.replace("\0", "") for line in lines) if examination.nuls else lines
+            yield from (type(line)(line.replace("\0", "")) for line in lines) if examination.nuls else lines
     except (OSError, UnicodeError) as error:
         raise CorpusError(
             f"“{name}” cannot be read as text: {_first_line(error)}.", "Open the file and correct it there."
@@ -189,13 +244,12 @@ def _lines_in_parts(file: TextIO) -> Iterator[str]:
     while line := file.readline(_LONGEST_LINE):
         begun += line
         if begun.endswith("\n"):
-            end = len(begun)
-        elif len(begun) < _LONGEST_LINE:
-            continue
-        else:
+            yield begun
+            begun = ""
+        elif len(begun) >= _LONGEST_LINE:
             end = begun.rfind(" ") + 1 or len(begun)
-        yield begun[:end]
-        begun = begun[end:]
+            yield LinePart(begun[:end])
+            begun = begun[end:]
     if begun:
         yield begun
 

@@ -14,11 +14,11 @@ from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.passages import report_rows
 from scriptforge.corpus.workers import parsing_pool
-from scriptforge.dataset import LineNumbering, Location, ScriptRow
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import InspectOptions
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
+from scriptforge.script_rows import LineNumbering, Location, ScriptRow
 from scriptforge.workspace import Workspace
 
 LONG_LINE_WORDS = 12
@@ -187,6 +187,8 @@ class Repetition:
 SAMPLE_LINES = 12
 _SHORTEST_CLOSE_NAME, _LONGEST_CLOSE_NAME = 4, 60
 _TIMES_AS_OFTEN = 5
+_MOST_OFTEN, _MOST_ALIKE = 4000, 8
+"""How many names count as frequent, and how many of them with one rest a name is compared with."""
 
 
 def inspect(
@@ -327,7 +329,8 @@ def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
     """Yield pairs of names one letter apart, of which one has a fifth of the other's lines or fewer.
 
     Two names one letter apart have in common what is left of them without some one letter, so that not every
-    name has to be compared with every other. Of those who speak often that is kept, of the others looked up.
+    name has to be compared with every other. Of those who speak often that is kept, of the others looked up;
+    of names that are all alike the most frequent ones are kept, so that the work is linear.
     """
     often: defaultdict[str, list[int]] = defaultdict(list)
     pairs: set[tuple[int, int]] = set()
@@ -337,9 +340,10 @@ def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
             continue
         rests = {key, *(key[:index] + key[index + 1 :] for index in range(len(key)))}
         pairs.update((other, number) for rest in rests for other in often.get(rest, ()))
-        if member.lines >= _TIMES_AS_OFTEN:
+        if member.lines >= _TIMES_AS_OFTEN and number < _MOST_OFTEN:
             for rest in rests:
-                often[rest].append(number)
+                if len(often[rest]) < _MOST_ALIKE:
+                    often[rest].append(number)
     for more, fewer in sorted(pairs):
         frequent, seldom = members[more], members[fewer]
         if seldom.lines * _TIMES_AS_OFTEN <= frequent.lines and _may_be_a_slip(keys[more], keys[fewer]):

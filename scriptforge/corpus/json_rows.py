@@ -14,6 +14,7 @@ from scriptforge.errors import CorpusError
 from scriptforge.screenplay.chat_export import chats, people
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.table import guess_columns
+from scriptforge.workspace import parse_json
 
 Row = dict[str, Any]
 
@@ -48,16 +49,16 @@ def _people_beside(path: Path) -> dict[str, str]:
     for listed in (path.parent / "users.json", path.parent.parent / "users.json"):
         if listed.is_file() and listed.stat().st_size < _LARGEST_LIST_OF_USERS:
             try:
-                return people(json.loads(listed.read_bytes()))
-            except (OSError, ValueError, RecursionError):
+                return people(parse_json(listed.read_bytes()))
+            except (OSError, ValueError):
                 break
     return {}
 
 
 def _is_json(line: str) -> bool:
     try:
-        json.loads(line, strict=False)
-    except (ValueError, RecursionError):
+        parse_json(line, strict=False)
+    except ValueError:
         return False
     return True
 
@@ -73,14 +74,12 @@ def _rows_of_lines(path: Path, name: str, encoding: str) -> Iterator[Row]:
 def _parse_json(text: str, name: str, first_line: int) -> Any:
     """Return what JSON from some line of a file on says; control characters in strings are let through."""
     try:
-        return json.loads(text, strict=False)
+        return parse_json(text, strict=False)
     except json.JSONDecodeError as error:
         reason = f"{error.msg[0].lower()}{error.msg[1:]}".removesuffix(" starting at")
         _refuse_json(name, first_line + error.lineno - 1, reason)
-    except RecursionError:
-        _refuse_json(name, first_line, "it is nested too deeply")
-    except ValueError:
-        _refuse_json(name, first_line, "it has a number that is too long")
+    except ValueError as error:
+        _refuse_json(name, first_line, str(error))
 
 
 def _refuse_json(name: str, line: int, reason: str) -> NoReturn:

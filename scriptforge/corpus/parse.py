@@ -20,7 +20,6 @@ from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile
 from scriptforge.corpus.json_rows import Row
 from scriptforge.corpus.sources import Source, find_source
-from scriptforge.dataset import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.errors import CorpusError, ScriptforgeError
 from scriptforge.screenplay.format import BrokenScript, percentage
 from scriptforge.screenplay.formats import Reading, read
@@ -28,6 +27,7 @@ from scriptforge.screenplay.name_line import rendered_length, write
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import choose_columns, documents, group_texts
 from scriptforge.screenplay.unheard import Unheard
+from scriptforge.script_rows import PLAIN, ScriptRow, blocks, read_rows, write_rows
 
 LONGEST_TEXT = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""

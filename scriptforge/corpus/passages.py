@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 
-from scriptforge.dataset import Division, ScriptRow, divide_sources, read_rows
+from scriptforge.dataset import Division, divide_sources
 from scriptforge.net.client import ProgressCallback
+from scriptforge.script_rows import ScriptRow, read_rows
 
 LONGEST_PASSAGE = 30_000
 """Characters. A longer document is taken apart, where a scene begins if one does so in time."""

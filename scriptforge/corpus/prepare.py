@@ -28,21 +28,13 @@ from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
 from scriptforge.corpus.workers import parsing_pool
-from scriptforge.dataset import (
-    Dataset,
-    Description,
-    Member,
-    ScriptRow,
-    SourceDescription,
-    SplitDescription,
-    read_rows,
-    write_rows,
-)
+from scriptforge.dataset import Dataset, Description, Member, SourceDescription, SplitDescription
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import Level, PrepareOptions
 from scriptforge.screenplay.script import cast
 from scriptforge.screenplay.table import parse_columns
+from scriptforge.script_rows import ScriptRow, read_rows, write_rows
 from scriptforge.workspace import SPLITS, DatasetFolder, Workspace, atomic_folder, atomic_write
 
 DEMO = "demo"

@@ -26,6 +26,7 @@ from scriptforge.screenplay.name_line import MARKS
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.layout import ACTION, CUE, END, HEADING, SAYS, TRANSITION
 from scriptforge.vocabulary.word import SPACE
+from scriptforge.workspace import parse_json
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 FILES = (
@@ -177,7 +178,7 @@ def fast_tokenizer(path: Path, vocabulary: Vocabulary) -> str:
     from tokenizers import Tokenizer, decoders, processors
 
     cues = cue_texts(vocabulary)
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = parse_json(path.read_bytes())
     names = {vocabulary.tokens[id_]: text for id_, text in cues.items()}
     document["model"]["vocab"] = {names.get(key, key): id_ for key, id_ in document["model"]["vocab"].items()}
     for entry in document["added_tokens"]:

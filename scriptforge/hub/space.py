@@ -24,7 +24,7 @@ from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import LENGTHS, WINDOWS
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import atomic_folder
+from scriptforge.workspace import atomic_folder, parse_json
 
 _ASSETS = Path(__file__).parents[1] / "serve" / "page"
 
@@ -98,7 +98,7 @@ def space_document(run: Run, title: str) -> dict[str, Any]:
         "voice": default_voice(config_from_json(run.description.model)),
         "plausible": PLAUSIBLE,
         **_layout(vocabulary),
-        **_tokens(json.loads(run.folder.tokenizer.read_text(encoding="utf-8")), vocabulary),
+        **_tokens(parse_json(run.folder.tokenizer.read_bytes()), vocabulary),
         "grammar": grammar_tables(vocabulary),
         "words": _words(vocabulary),
         "continuing": packed(np.packbits(Boundary.WORD.excluded(vocabulary))),

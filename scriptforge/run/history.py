@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from scriptforge.errors import RunError
-from scriptforge.workspace import RunFolder, atomic_write
+from scriptforge.workspace import RunFolder, atomic_write, parse_json
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def read_history(folder: RunFolder) -> list[Validation]:
     if not folder.metrics.is_file():
         return []
     try:
-        lines = folder.metrics.read_text(encoding="utf-8").splitlines()
-        return [_validation(json.loads(line)) for line in lines]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        lines = folder.metrics.read_bytes().splitlines()
+        return [_validation(parse_json(line)) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunError(
             f"{folder.name}/{folder.metrics.name} cannot be read: {type(error).__name__}.",
             "Restore it from a copy, or delete it: the model can be used without it.",

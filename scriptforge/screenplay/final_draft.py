@@ -63,7 +63,7 @@ def _from_title_page(lines: Iterable[str]) -> Iterator[str]:
     for line in rest:
         _, tag, behind = line.partition("<TitlePage")
         if tag:
-            yield tag + behind
+            yield type(line)(tag + behind)
             yield from rest
 
 

@@ -15,6 +15,13 @@ from typing import NamedTuple
 from scriptforge.errors import CorpusError
 from scriptforge.screenplay.script import Element, remembered
 
+
+class LinePart(str):
+    """A part of a line too long to be in memory at once, which goes on with the next string."""
+
+    __slots__ = ()
+
+
 _SCENE_HEADING = re.compile(
     r"(?:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.?\s|(?i:INT|EXT|EST|I/E|INT\.?/EXT|EXT\.?/INT)\.|(?:INTERIOR|EXTERIOR)\b"
 )

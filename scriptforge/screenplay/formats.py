@@ -21,7 +21,7 @@ from scriptforge.screenplay import (
     transcript,
     xml_play,
 )
-from scriptforge.screenplay.format import HEAD_LINES, LONG_HEAD_LINES, Format, Parsed, peek
+from scriptforge.screenplay.format import HEAD_LINES, LONG_HEAD_LINES, Format, LinePart, Parsed, peek
 from scriptforge.screenplay.script import Element, Script, normalise, speaker_key
 from scriptforge.screenplay.unheard import Unheard, find_unheard
 
@@ -192,7 +192,9 @@ def _look_further(
 def _single_lines(texts: Iterable[str]) -> Iterator[str]:
     """Yield the lines without byte-order marks and line ends, of which Unicode knows several."""
     for text in texts:
-        yield from text.removeprefix("\ufeff").splitlines() or ("",)
+        *lines, last = text.removeprefix("\ufeff").splitlines() or ("",)
+        yield from lines
+        yield LinePart(last) if isinstance(text, LinePart) else last
 
 
 def write(script: Script, format: str) -> str:

@@ -7,7 +7,6 @@ roles that it gives to columns.
 This module knows nothing of files; a row is a mapping from column names to cells.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from scriptforge.errors import UsageError
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.script import KINDS, Element, Kind, normalise, strip_lines
+from scriptforge.workspace import parse_json
 
 Row = Mapping[str, object]
 
@@ -223,8 +223,8 @@ def _from_json(cell: object) -> object:
     """Return a cell, parsed as JSON if its text is a list."""
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         try:
-            return json.loads(cell, strict=False)
-        except (ValueError, RecursionError):
+            return parse_json(cell, strict=False)
+        except ValueError:
             return cell
     return cell
 

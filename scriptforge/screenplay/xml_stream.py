@@ -17,7 +17,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import XMLParser
 
 from scriptforge.characters import NOT_IN_XML
-from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay.format import BrokenScript, LinePart
 
 DEEPEST = 200
 """How many elements may be nested; no script nests a tenth as deep."""
@@ -53,7 +53,7 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
     Names are without namespaces and in lower case, here and in what is found.
 
     Args:
-        lines: the document, decoded, without line ends.
+        lines: the document, decoded, without line ends; a `LinePart` goes on with the next one.
         wanted: the names of the elements to build.
         ignored: the names of elements that are left out with their content, inside wanted ones too.
 
@@ -88,15 +88,16 @@ def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
     length.
     """
     held: list[str] = []
-    size, limit, seen = 0, _CHARACTERS_AT_ONCE, 0
+    size, limit, seen, end = 0, _CHARACTERS_AT_ONCE, 0, ""
     for line in lines:
-        held.append(line)
+        held.append(end + line)
+        end = "" if isinstance(line, LinePart) else "\n"
         size += len(line) + 1
         if size >= limit:
-            yield NOT_IN_XML.sub("", "\n".join([*held, ""]))
+            yield NOT_IN_XML.sub("", "".join(held))
             limit = 2 * limit if builder.events == seen else _CHARACTERS_AT_ONCE
             held, size, seen = [], 0, builder.events
-    yield NOT_IN_XML.sub("", "\n".join(held))
+    yield NOT_IN_XML.sub("", "".join(held))
 
 
 class _Builder:

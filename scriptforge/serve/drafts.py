@@ -8,7 +8,6 @@ not hear the answer can send it again.
 A damaged database is set aside under another name, and what can be read of it goes into a new one.
 """
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from scriptforge.errors import ScriptforgeError, UsageError
 from scriptforge.serve import salvage
 from scriptforge.serve.changes import Change, apply_change, as_json, fill
 from scriptforge.serve.elements import PageElement
+from scriptforge.workspace import parse_json
 
 KEPT_CHANGES = 2_000
 """How many of its latest changes are remembered of each draft."""
@@ -151,7 +151,7 @@ class Drafts:
             title, run, settings = db.execute(
                 "SELECT title, run, settings FROM drafts WHERE id = ?", (id_,)
             ).fetchone()
-            return {"title": title, "run": run, "settings": json.loads(settings)}
+            return {"title": title, "run": run, "settings": parse_json(settings)}
 
         return self._do(change, writes=True)
 
@@ -314,13 +314,13 @@ def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
         "run": run,
         "updated": updated,
         "revision": revision,
-        "settings": json.loads(settings),
+        "settings": parse_json(settings),
         "elements": [
-            {"id": own, "kind": kind, "text": text, "origin": json.loads(origin)}
+            {"id": own, "kind": kind, "text": text, "origin": parse_json(origin)}
             for own, kind, text, origin in elements
         ],
         "branches": [
-            {"id": own, "name": name, "after": after, "elements": json.loads(kept)}
+            {"id": own, "name": name, "after": after, "elements": parse_json(kept)}
             for own, name, after, kept in branches
         ],
     }
@@ -333,7 +333,7 @@ def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> lis
     ).fetchall()
     if after > revision or len(rows) != revision - after:
         return None
-    return [{"revision": number, "change": change, **json.loads(body)} for number, change, body in rows]
+    return [{"revision": number, "change": change, **parse_json(body)} for number, change, body in rows]
 
 
 def _now() -> str:

@@ -5,7 +5,6 @@ damaged, on which the tables are declared, that of a new database stands in for 
 the same tables at the same places.
 """
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from scriptforge.serve.elements import PageKind
+from scriptforge.workspace import parse_json
 
 _TABLES = {"drafts": 6, "elements": 6, "branches": 5, "changes": 4}
 """The tables, and how many columns each has."""
@@ -121,7 +121,7 @@ def _mended(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
     values = list(row)
     for column, spare in _JSON.get(table, {}).items():
         try:
-            json.loads(values[column])
+            parse_json(values[column])
         except (ValueError, TypeError):
             values[column] = spare
     if table == "elements" and values[3] not in get_args(PageKind):

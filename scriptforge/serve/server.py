@@ -26,7 +26,7 @@ from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
 from scriptforge.serve.runs import Offer, Runs
-from scriptforge.workspace import RunFolder, Workspace, atomic_write
+from scriptforge.workspace import RunFolder, Workspace, atomic_write, parse_json
 
 USUAL_PORT = 8420
 """The port that is tried first in a workspace where none was used before."""
@@ -225,7 +225,7 @@ def _preferred(path: Path, options: Options) -> int:
     if options.port is not None:
         return options.port
     try:
-        port = json.loads(path.read_text(encoding="utf-8"))["port"]
+        port = parse_json(path.read_bytes())["port"]
         return port if isinstance(port, int) and 0 < port < 65_536 else USUAL_PORT
     except (OSError, ValueError, KeyError, TypeError):
         return USUAL_PORT

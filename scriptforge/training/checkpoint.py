@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from accelerate.state import PartialState
 from accelerate.utils import broadcast_object_list
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor
@@ -36,6 +37,7 @@ from scriptforge.net.client import sha256_of
 from scriptforge.run.history import Validation
 from scriptforge.run.run import damaged
 from scriptforge.training.devices import count_processes, is_first_process
+from scriptforge.training.optimizers import MOMENTS
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.threads import ADAPTIVE
 from scriptforge.workspace import (
@@ -44,6 +46,7 @@ from scriptforge.workspace import (
     atomic_file,
     atomic_folder,
     atomic_write,
+    parse_json,
     remove_leftovers,
 )
 
@@ -57,6 +60,9 @@ _NOTICEABLE = 1.01
 
 _KEPT = 2
 """Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
+
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass
@@ -75,12 +81,12 @@ class TrainingState:
     """
 
     segment: TrainingSegment
-    step: int = 0
-    seconds: float = 0.0
-    step_seconds: float = 0.0
+    step: _Count = 0
+    seconds: _Amount = 0.0
+    step_seconds: _Amount = 0.0
     history: list[Validation] = field(default_factory=list)
     loss_sum: float = 0.0
-    loss_count: int = 0
+    loss_count: _Count = 0
     last_loss: float = 0.0
 
     @property
@@ -224,12 +230,13 @@ def _packed(folder: RunFolder) -> tuple[str, dict[str, bytes]]:
 
 
 def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
-    """Return where the training was when a checkpoint was made, and the identity it was saved with."""
-    document = json.loads((path / STATE).read_text(encoding="utf-8"))
-    progress = dict(document["progress"])
-    segment = TrainingSegment(**progress.pop("segment"))
-    history = [Validation(**row) for row in progress.pop("history")]
-    return TrainingState(segment, history=history, **progress), document["identity"]
+    """Return where the training was when a checkpoint was made, and the identity it was saved with.
+
+    Raises:
+        RunError: its `state.json` does not say so.
+    """
+    document = _read_document(path)
+    return document.progress, document.identity
 
 
 def restore(path: Path, moment: Moment) -> Moment:
@@ -237,22 +244,62 @@ def restore(path: Path, moment: Moment) -> Moment:
 
     Args:
         path: a checkpoint that verifies.
-        moment: a model, an optimizer and a recurrent state of the same shapes, on the right device.
+        moment: a model, an optimizer and a recurrent state of the same shapes, on the right device. Its
+            generators stay where the checkpoint is from another kind of device, which has others.
 
     Raises:
-        RunError: the checkpoint belongs to another model.
+        RunError: the checkpoint belongs to another model, or holds what no training writes.
     """
-    device = moment.recurrent[0].device
-    document = json.loads((path / STATE).read_text(encoding="utf-8"))
+    document = _read_document(path)
     load_weights(moment.model, path / WEIGHTS)
-    tensors = load_file(path / TENSORS)
-    _restore_optimizer(moment.optimizer, tensors, document["optimizer"])
-    return replace(
-        moment,
-        recurrent=tuple(tensors[f"recurrent.{index}"].to(device) for index in range(len(moment.recurrent))),
-        generators=tensors["generators"],
-        scaler=document["scaler"],
+    try:
+        tensors = load_file(path / TENSORS)
+        recurrent = tuple(
+            _fitting(tensors[f"recurrent.{index}"], like) for index, like in enumerate(moment.recurrent)
+        )
+        is_elsewhere = document.identity.get("device") != moment.recurrent[0].device.type
+        generators = moment.generators if is_elsewhere else _fitting(tensors["generators"], moment.generators)
+        _restore_optimizer(moment.optimizer, tensors, document.optimizer)
+        if not moment.scaler.keys() <= document.scaler.keys():
+            raise ValueError("its gradient scaler is another one")
+    except (SafetensorError, OSError, LookupError, ValueError) as error:
+        raise _damaged(path) from error
+    return replace(moment, recurrent=recurrent, generators=generators, scaler=document.scaler)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What `state.json` says."""
+
+    progress: TrainingState
+    optimizer: dict[str, float]
+    scaler: dict[str, Any]
+    identity: dict[str, Any]
+
+
+def _read_document(path: Path) -> _Document:
+    try:
+        return TypeAdapter(_Document).validate_json((path / STATE).read_bytes(), strict=True)
+    except (OSError, ValidationError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(
+        f"Checkpoint {path.name} holds what no training writes.",
+        f"Delete the folder {path}: training then goes on from the checkpoint before.",
     )
+
+
+def _fitting(tensor: Tensor, like: Tensor) -> Tensor:
+    """Return a tensor on the device of one that it has the shape and the type of, and that is finite.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    if (tensor.shape, tensor.dtype) != (like.shape, like.dtype) or not tensor.isfinite().all():
+        raise ValueError("a tensor is of another training")
+    return tensor.to(like.device)
 
 
 def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -266,15 +313,26 @@ def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tens
 
 
 def _restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], scalars: dict[str, Any]
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], scalars: dict[str, float]
 ) -> None:
-    """Give an optimizer the moments that `_flatten_optimizer` returned of another one."""
+    """Give an optimizer the moments that `_flatten_optimizer` returned of another one.
+
+    Raises:
+        LookupError, ValueError: they are of another one.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, Any]] = {}
     for key, value in (tensors | scalars).items():
-        if key.startswith("optimizer."):
-            _, parameter, name = key.split(".", 2)
-            moments.setdefault(int(parameter), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
+        if not key.startswith("optimizer."):
+            continue
+        _, parameter, name = key.split(".", 2)
+        weight = weights[int(parameter)]
+        if isinstance(value, Tensor):
+            _fitting(value, weight.detach().cpu() if value.ndim else torch.tensor(0.0))
+        moments.setdefault(int(parameter), {})[name] = value
+    if not all(set(each) in MOMENTS for each in moments.values()):
+        raise ValueError("its moments are those of no optimizer")
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 
@@ -284,7 +342,7 @@ def _digest(path: Path) -> dict[str, Any]:
 
 def _verifies(path: Path) -> bool:
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((path / MANIFEST).read_bytes())
         return {WEIGHTS, TENSORS, STATE} <= set(manifest) and all(
             _digest(path / name) == digest for name, digest in manifest.items()
         )
@@ -303,6 +361,7 @@ def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: 
     Raises:
         UsageError: the number of processes is another one, so that the streams do not fit.
     """
+    before = dict.fromkeys(now) | before
     if before["processes"] != now["processes"]:
         raise UsageError(
             f"The run was trained by {before['processes']} process(es), not {now['processes']}.",

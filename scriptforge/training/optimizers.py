@@ -246,3 +246,6 @@ _KINDS: dict[str, Callable[[TrainableModel, Settings], torch.optim.Optimizer]] =
     "rmsprop": _rmsprop,
     "adagrad": _adagrad,
 }
+
+MOMENTS = ({"momentum"}, {"step", "exp_avg", "exp_avg_sq"}, {"step", "square_avg"}, {"memory"})
+"""What each of these keeps of a weight between two steps."""

@@ -2,6 +2,9 @@
 
 import time
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from scriptforge.config import Settings
 
@@ -45,13 +48,13 @@ class TrainingSegment:
             are not paid for out of the time.
     """
 
-    first_step: int
-    first_second: float
-    steps: int | None
-    seconds: float | None
-    validations: int = 10
-    validation_share: float = 1.0
-    seconds_at_end: float = 0.0
+    first_step: Annotated[int, Field(ge=0, lt=2**63)]
+    first_second: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    steps: Annotated[int, Field(gt=0, lt=2**63)] | None
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    validations: Annotated[int, Field(gt=0, lt=2**63)] = 10
+    validation_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seconds_at_end: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     @classmethod
     def of(

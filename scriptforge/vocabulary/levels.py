@@ -30,6 +30,7 @@ from scriptforge.errors import DatasetError, UsageError
 from scriptforge.options import Level
 from scriptforge.vocabulary import word
 from scriptforge.vocabulary.layout import layout_tokens, sources_in, speaker_tokens_in
+from scriptforge.workspace import parse_json
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 
@@ -189,10 +190,10 @@ def read_tokenizer(path: Path) -> tuple[Tokenizer, Level, bool, list[str]]:
     """
     name = f"{path.parent.name}/{path.name}"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_bytes())
     except OSError as error:
         raise DatasetError(f"{name} cannot be read: {error.strerror}.", _HINT) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DatasetError(f"{name} is damaged: it is not JSON.", _HINT) from error
     try:
         level, lower = _pipeline_of(document)
@@ -207,7 +208,7 @@ def _pipeline_of(document: dict[str, Any]) -> tuple[Level, bool]:
     found = _skeleton(document)
     for level in LEVELS:
         for lower in (False, True):
-            if found == _skeleton(json.loads(_METHODS[level].untrained(lower=lower).to_str())):
+            if found == _skeleton(parse_json(_METHODS[level].untrained(lower=lower).to_str())):
                 return level, lower
     raise ValueError("its pipeline is a foreign one")
 

@@ -38,6 +38,7 @@ from scriptforge.vocabulary.layout import (
 )
 from scriptforge.vocabulary.lexicon import Lexicon
 from scriptforge.vocabulary.word import MARKS
+from scriptforge.workspace import parse_json
 
 _KIND_TOKENS: dict[Kind, str] = {"heading": HEADING, "action": ACTION, "transition": TRANSITION}
 
@@ -140,7 +141,7 @@ class Vocabulary:
     @cached_property
     def fingerprint(self) -> str:
         """Return the SHA-256 of the tokenizer as JSON with sorted keys: equal for equal vocabularies."""
-        document = json.loads(self._tokenizer.to_str())
+        document = parse_json(self._tokenizer.to_str())
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

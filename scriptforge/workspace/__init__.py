@@ -8,6 +8,7 @@ from scriptforge.workspace.files import (
     atomic_file,
     atomic_folder,
     atomic_write,
+    parse_json,
     read_json,
     remove_leftovers,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "atomic_write",
+    "parse_json",
     "read_json",
     "remove_leftovers",
 ]

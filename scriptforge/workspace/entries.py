@@ -4,13 +4,12 @@ Each is named as its folder is, `runs/play`, or by `play` alone where nothing el
 is in use is touched, and nothing that a run needs, unless that is insisted on.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from scriptforge.errors import RunError, StudyError, UsageError, unknown_name
-from scriptforge.workspace.files import remove_folder, rename_folder
+from scriptforge.workspace.files import parse_json, remove_folder, rename_folder
 from scriptforge.workspace.folders import AnyFolder, DatasetFolder, RunFolder, StudyFolder, Workspace
 
 _WHAT = {"data": "dataset", "runs": "run", "studies": "study"}
@@ -236,7 +235,7 @@ def _runs_on(workspace: Workspace, dataset: DatasetFolder) -> list[RunFolder]:
 
 def _fingerprint(dataset: DatasetFolder) -> str:
     try:
-        return str(json.loads(dataset.description.read_text(encoding="utf-8"))["fingerprint"])
+        return str(parse_json(dataset.description.read_bytes())["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -244,7 +243,7 @@ def _fingerprint(dataset: DatasetFolder) -> str:
 def _trained_on(run: RunFolder) -> tuple[str, str]:
     """Return the name and the fingerprint of the dataset of a run; empty ones if that cannot be read."""
     try:
-        about = json.loads(run.config.read_text(encoding="utf-8"))["dataset"]
+        about = parse_json(run.config.read_bytes())["dataset"]
         return str(about["name"]), str(about["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         return "", ""

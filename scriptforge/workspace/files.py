@@ -103,6 +103,26 @@ def remove_leftovers(parent: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def parse_json(text: str | bytes, *, strict: bool = True) -> Any:
+    """Return what JSON from elsewhere says; the one place that parses it, whose only error is a ValueError.
+
+    Args:
+        text: the JSON.
+        strict: whether control characters are refused inside strings.
+
+    Raises:
+        ValueError: it is not JSON (`JSONDecodeError`), not text, or more than Python reads, which is said.
+    """
+    try:
+        return json.loads(text, strict=strict)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError:
+        raise ValueError("it has a number that is too long") from None
+
+
 def read_json(path: Path) -> Any:
     """Parse a JSON file of a workspace folder.
 
@@ -110,8 +130,8 @@ def read_json(path: Path) -> Any:
         RunError: the file is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path.parent.name}/{path.name} cannot be read: {type(error).__name__}.",
             "The folder is damaged: restore it from a copy, or make it again.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
-from scriptforge.workspace.files import atomic_write, rename_folder
+from scriptforge.workspace.files import atomic_write, parse_json, rename_folder
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -329,8 +329,8 @@ def _file_lock(path: Path) -> "FileLock":
 
 def _read_holder(path: Path) -> str:
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["process"])
-    except (OSError, ValueError, KeyError):
+        return str(parse_json(path.read_bytes())["process"])
+    except (OSError, ValueError, KeyError, TypeError):
         return "(unknown)"
 
 
@@ -353,7 +353,7 @@ def _latest_first(descriptions: Mapping[Folder, Path]) -> list[Folder]:
 
     def created(folder: Folder) -> str:
         try:
-            return str(json.loads(descriptions[folder].read_text(encoding="utf-8")).get("created", ""))
+            return str(parse_json(descriptions[folder].read_bytes()).get("created", ""))
         except (OSError, ValueError, AttributeError):
             return ""
 

@@ -30,9 +30,10 @@ from scriptforge.corpus.passages import ParsedText
 from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenize import write_ids
-from scriptforge.dataset import Dataset, ScriptRow, read_rows
+from scriptforge.dataset import Dataset
 from scriptforge.net.client import no_progress
 from scriptforge.options import PrepareOptions
+from scriptforge.script_rows import ScriptRow, read_rows
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.terminal import received
 
+from scriptforge.characters import UNSAFE
 from scriptforge.cli.output import Output, discreet, lines, safe, sections
 from scriptforge.cli.tables import facts, table
 
@@ -47,6 +48,14 @@ def test_json_keeps_order_and_characters(capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     assert out.startswith('{\n  "text": "naïve\\u001b",')
     assert json.loads(out) == {"text": "naïve\x1b", "again": [1]}
+
+
+def test_json_has_nothing_in_it_that_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = {"C1 \x9b31m": ["DEL \x7f", "bidi \u202e\u2066\u200f", "ends \u2028\x85", "half \ud800"]}
+    Output(as_json=True).result(hostile, lambda: "never drawn")
+    out = capsys.readouterr().out
+    assert json.loads(out) == hostile
+    assert not UNSAFE.search(out)
 
 
 @pytest.mark.parametrize("output", [Output(), Output(quiet=True)])

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from scriptforge.copying import lines_of_rows, lines_of_script, lines_of_text
 from scriptforge.copying.index import fold, word_spans, words_in
-from scriptforge.dataset import PLAIN, ScriptRow
 from scriptforge.screenplay.script import Element
+from scriptforge.script_rows import PLAIN, ScriptRow
 
 TEXTS = st.text(st.one_of(st.sampled_from("aB'’ .-é\u0301ß\u00adﬁ\n東が\u200b½"), st.characters()))
 

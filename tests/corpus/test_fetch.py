@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scriptforge.corpus.cards import Card, LocalPath, load_cards
 from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TableFile, TextFile
+from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.errors import CorpusError
 
@@ -125,6 +126,43 @@ def test_one_bad_file_among_many_is_left_out_and_named(tmp_path: Path) -> None:
         "left out: “episode 8.txt",
         "left out: “episode 9.parquet",
     ]
+
+
+def test_links_lead_nowhere_out_of_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "plays"
+    (folder / "act").mkdir(parents=True)
+    (folder / "act" / "1.txt").write_text("A: Hello.\n")
+    (tmp_path / "diary.txt").write_text("Nobody's business.\n")
+    (folder / "diary.txt").symlink_to("../diary.txt")
+    (folder / "loop.txt").symlink_to("loop.txt")
+    (folder / "elsewhere").symlink_to(tmp_path)
+    fetched = fetch_path(folder)
+    assert [file.name for file in fetched.origin.files] == ["act/1.txt"]
+    assert [note.split("”")[0] for note in fetched.notes] == ["left out: “diary.txt", "left out: “loop.txt"]
+
+
+@pytest.mark.parametrize("name", ["show.txt", "show.csv", "show.jsonl", "show.html", "show.parquet"])
+def test_a_file_that_changes_after_its_hash_was_taken_is_refused(tmp_path: Path, name: str) -> None:
+    def write(line: str) -> None:
+        if path.suffix == ".parquet":
+            table = pyarrow.table({"speaker": ["A"], "line": [line]})
+            pyarrow.parquet.write_table(table, path)
+        else:
+            path.write_text(texts[path.suffix].format(line))
+
+    texts = {
+        ".txt": "A: {}\n",
+        ".csv": "speaker,line\nA,{}\n",
+        ".jsonl": '{{"speaker": "A", "line": "{}"}}\n',
+        ".html": "<html><p>A: {}</p></html>",
+    }
+    path = tmp_path / name
+    write("Hello.")
+    fetched = fetch_path(path)
+    assert list(parse(fetched, plain=False, parsing=Parsing()))
+    write("Farewell to all of you.")
+    with pytest.raises(CorpusError, match="changed while it was read"):
+        list(parse(fetched, plain=False, parsing=Parsing()))
 
 
 def test_a_folder_with_nothing_to_read_is_an_error(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scriptforge.corpus.files import TableFile, TextFile, open_table, open_text
+from scriptforge.corpus.parse import parse_file
 from scriptforge.corpus.text_encoding import examine
 from scriptforge.errors import CorpusError
 
@@ -114,3 +115,29 @@ def test_what_is_no_table_is_named(tmp_path: Path, name: str, content: bytes, pr
         list(table_of(tmp_path, name, content).rows())
     assert f"“{name}”" in raised.value.message
     assert str(tmp_path) not in raised.value.message + raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "opening", "element", "closing"),
+    [
+        (
+            "play.xml",
+            "<TEI><text><body>",
+            "<sp><speaker>A{0}</speaker><p>Word{0}-<hi>goes</hi>-on.</p></sp>",
+            "</body></text></TEI>",
+        ),
+        (
+            "play.fdx",
+            "<FinalDraft><Content>",
+            '<Paragraph\tType="Action"><Text>Word{0}-goes-on.</Text></Paragraph>',
+            "</Content></FinalDraft>",
+        ),
+    ],
+)
+def test_xml_on_one_line_is_read_as_it_stands(
+    tmp_path: Path, name: str, opening: str, element: str, closing: str
+) -> None:
+    """Such a line is taken apart between any two letters, and nothing comes between them."""
+    (tmp_path / name).write_text(opening + "".join(map(element.format, range(4000))) + closing)
+    rows = list(parse_file(tmp_path / name, plain=False))
+    assert [row.text for row in rows] == [f"Word{number}-goes-on." for number in range(4000)]

@@ -15,8 +15,8 @@ from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.inspect import CloseNames, FormatMet, Inspection, inspect_corpus
 from scriptforge.corpus.sources import Source
-from scriptforge.dataset import Location
 from scriptforge.errors import CorpusError, UsageError
+from scriptforge.script_rows import Location
 
 FERRY = """\
 INT. FERRY HOUSE - DAY
@@ -145,6 +145,14 @@ class TestFindings:
     def test_numbers_tell_people_apart(self, tmp_path: Path) -> None:
         (tmp_path / "play.txt").write_text("Guard 2: No.\n" + "Guard 1: Hm.\n" * 9)
         assert inspect_path(tmp_path / "play.txt").close_names == ()
+
+    def test_names_that_are_all_one_letter_apart_are_compared_with_few(self, tmp_path: Path) -> None:
+        """4,000 names that share a rest make 8 million pairs."""
+        names = [f"{chr(0x4E00 + number)}ABC" for number in range(2000)]
+        lines = [f"{name}: Hm.\n" * (6 if number < 1000 else 1) for number, name in enumerate(names)]
+        (tmp_path / "play.txt").write_text("".join(lines))
+        found = inspect_path(tmp_path / "play.txt").close_names
+        assert 1000 <= len(found) <= 10_000
 
 
 class TestRepeats:

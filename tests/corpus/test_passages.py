@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.corpus.passages import LONGEST_PASSAGE, Passage, cut_passages, interleave
-from scriptforge.dataset import ScriptRow
+from scriptforge.script_rows import ScriptRow
 
 sizes = st.lists(st.lists(st.integers(1, 1000), min_size=1, max_size=40), min_size=1, max_size=4)
 

@@ -11,10 +11,10 @@ import pytest
 
 from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.dataset import ScriptRow
 from scriptforge.errors import CorpusError, ScriptforgeError, UsageError
 from scriptforge.net.client import no_progress
 from scriptforge.options import InspectOptions, PrepareOptions
+from scriptforge.script_rows import ScriptRow
 from scriptforge.workspace import Workspace
 
 SCENE = "INT. PIER {} - DAY\n\nRain.\n\nPILOT\nYou again, {}.\n\nGULL\n(softly)\nMe again.\n\n"

@@ -9,7 +9,7 @@ from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import find_source
-from scriptforge.dataset import ScriptRow
+from scriptforge.script_rows import ScriptRow
 
 Read = Callable[[Path], tuple[str, list[ScriptRow]]]
 

@@ -15,11 +15,11 @@ from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source
-from scriptforge.dataset import ScriptRow
 from scriptforge.errors import CorpusError
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.formats import read, write
 from scriptforge.screenplay.script import Element, Script, normalise
+from scriptforge.script_rows import ScriptRow
 
 HARBOUR = """\
 <?xml version="1.0" encoding="UTF-8" standalone="no" ?>

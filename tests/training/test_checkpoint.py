@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 from support.slow import slow
 from support.tiny import finish, small
+from torch import Tensor
 
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
+from scriptforge.net.client import sha256_of
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.events import Started
 from scriptforge.training.trainer import resume, start
@@ -145,12 +148,13 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "manifest a list": lambda path: (path / "manifest.json").write_text(
         '["model.safetensors", "optimizer.safetensors", "state.json"]'
     ),
+    "manifest nested too deeply": lambda path: (path / "manifest.json").write_text("[" * 100_000),
     "manifest a number": lambda path: (path / "manifest.json").write_text("0"),
     "nothing left": lambda path: deque(map(Path.unlink, path.iterdir())),
 }
 
 
-QUICK_DAMAGES = ("weights cut", "state missing", "manifest empty")
+QUICK_DAMAGES = ("weights cut", "state missing", "manifest nested too deeply")
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,72 @@ def test_a_damaged_checkpoint_is_skipped(
     assert first.step == before
     assert first.notes == ("Checkpoint step-00000060 is damaged and was skipped.",)
     assert ends(stopped) == ends(uninterrupted)
+
+
+def rewrite(**keys: Any) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        document = json.loads((path / "state.json").read_text())
+        (path / "state.json").write_text(json.dumps(document | keys))
+
+    return damage
+
+
+def with_tensors(**changes: Callable[[Tensor], Tensor] | None) -> Callable[[Path], None]:
+    """Changes tensors whose names end so, or leaves them out."""
+
+    def damage(path: Path) -> None:
+        kept = {}
+        for name, tensor in load_file(path / "optimizer.safetensors").items():
+            change = changes.get(name.rpartition(".")[2], torch.clone)
+            if change is not None:
+                kept[name] = change(tensor)
+        save_file(kept, path / "optimizer.safetensors")
+
+    return damage
+
+
+AGREEING: dict[str, Callable[[Path], None]] = {
+    "no progress": rewrite(progress=None),
+    "a step below zero": rewrite(progress={"segment": {}, "step": -1}),
+    "no segment": rewrite(progress={"step": 5}),
+    "a name for a moment": rewrite(optimizer={"optimizer.0.step": "one"}),
+    "a moment of no weight": rewrite(optimizer={"optimizer.999.step": 1.0}),
+    "an identity that is a list": rewrite(identity=[1]),
+    "moments missing": with_tensors(exp_avg=None),
+    "moments of another shape": with_tensors(exp_avg_sq=lambda tensor: tensor[..., :1].clone()),
+    "moments of another type": with_tensors(momentum=lambda tensor: tensor.to(torch.int32)),
+    "moments that are no numbers": with_tensors(momentum=lambda tensor: tensor / 0),
+    "no generators": with_tensors(generators=None),
+    "generators of another size": with_tensors(generators=lambda tensor: tensor[:, :9].clone()),
+    "a recurrent state of another size": with_tensors(**{"0": lambda tensor: tensor[:, :1].clone()}),
+}
+
+
+QUICK_TO_REFUSE = ("no progress", "moments missing", "moments of another shape", "no generators")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(damage, id=name, marks=() if name in QUICK_TO_REFUSE else pytest.mark.slow)
+        for name, damage in AGREEING.items()
+    ],
+)
+def test_a_checkpoint_whose_manifest_agrees_is_refused_for_what_it_holds(
+    tiny_dataset: Dataset, uninterrupted: RunFolder, folder: RunFolder, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(uninterrupted.path, folder.path)
+    checkpoint, _ = newest_checkpoint(folder)
+    damage(checkpoint)
+    manifest = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in checkpoint.iterdir()
+        if path.name != "manifest.json"
+    }
+    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match=f"{checkpoint.name} holds what no training writes") as caught:
+        list(resume(tiny_dataset, folder, "cpu", epochs=1))
+    assert str(checkpoint) in caught.value.hint
 
 
 def test_no_checkpoint_left(tiny_dataset: Dataset, stopped: RunFolder) -> None:
