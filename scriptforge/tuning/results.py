@@ -137,6 +137,7 @@ class StudyNotes(TypedDict, total=False):
     """Notes on a study: its trials can be compared as long as these are the same.
 
     Attributes:
+        version: of scriptforge, by which settings are chosen and measured.
         dataset: the fingerprint of the dataset.
         seconds: how long each trial trains.
         accelerator: what computes.
@@ -144,6 +145,7 @@ class StudyNotes(TypedDict, total=False):
         machine: what the study was begun on, as fields of `Machine`; settings are chosen for it.
     """
 
+    version: str
     dataset: str
     seconds: float
     accelerator: str

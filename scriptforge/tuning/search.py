@@ -32,7 +32,7 @@ from scriptforge.tuning.results import (
     records_of,
     settings_of,
 )
-from scriptforge.tuning.study import TURN, VALIDATIONS, Study
+from scriptforge.tuning.study import VALIDATIONS, Study
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -118,7 +118,7 @@ def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = la
     _remove_leftovers(study)
     while not should_stop():
         with ExitStack() as turn:
-            turn.enter_context(study.folder.lock(TURN))
+            turn.enter_context(study.turn())
             study.fail_stale_trials()
             ended, running = counts_of(records_of(study.backend))
             if ended >= study.plan.trials:

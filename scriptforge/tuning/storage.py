@@ -1,31 +1,41 @@
 """Storage of studies: an SQLite file or a PostgreSQL server, and messages for what goes wrong with either.
 
 A process that works on a trial gives a heartbeat every few seconds. When it stops, the trial counts as dead;
-whoever begins a trial next notices. No password is ever part of a message.
+whoever begins a trial next notices. What only one process may do at a time, on whatever machine, is done in a
+turn. No machine that goes away keeps anything locked, and no server that goes away is waited for: both ends
+notice within a minute or two. No password is ever part of a message.
 
 Optuna and SQLAlchemy come with the extra `tune`, so they are imported where they are used.
 """
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from scriptforge.errors import StudyError, UsageError
+from scriptforge.workspace import StudyFolder
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Engine
 
 
 INSTALL = "Install what it needs: pip install 'scriptforge-lm[tune]'"
 
+_TURN = "turn"
 _SECONDS_BETWEEN_HEARTBEATS = 2
 _SECONDS_UNTIL_DEAD = 15
 _SECONDS_FOR_A_LOCK = 60
 _SECONDS_TO_CONNECT = 10
+_SECONDS_OF_SILENCE = 30
+"""After which a connection to a server counts as lost."""
+_SECONDS_OF_A_TRANSACTION = 120
+"""For how long a transaction may do nothing before the server ends it, and takes back what it has locked."""
+_STUMBLES = (AssertionError, UnboundLocalError)
+"""What Optuna's own code raises when a trial has ended and the database cannot be told, nor asked."""
 _FORMS = "Give --storage sqlite:///FILE or --storage postgresql://USER@HOST/DATABASE"
 _REMEDIES = {
     "sqlite": "Name a file, in a folder that exists, that you may write to: --storage sqlite:///FILE",
@@ -33,7 +43,13 @@ _REMEDIES = {
 }
 _CONNECTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"timeout": _SECONDS_FOR_A_LOCK},
-    "postgresql": {"connect_timeout": _SECONDS_TO_CONNECT},
+    "postgresql": {
+        "connect_timeout": _SECONDS_TO_CONNECT,
+        "tcp_user_timeout": _SECONDS_OF_SILENCE * 1000,
+        "keepalives_idle": _SECONDS_OF_SILENCE // 3,
+        "keepalives_interval": _SECONDS_OF_SILENCE // 6,
+        "keepalives_count": 4,
+    },
 }
 
 
@@ -42,6 +58,7 @@ class Storage:
 
     Args:
         address: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
+        folder: of the study, whose lock is that of a turn with SQLite.
         on_dead: called with every trial whose heartbeat has stopped.
 
     Raises:
@@ -49,10 +66,15 @@ class Storage:
         StudyError: the address cannot be reached, or what it needs is not installed.
     """
 
-    def __init__(self, address: str, on_dead: "Callable[[Study, FrozenTrial], None]") -> None:
+    def __init__(
+        self, address: str, folder: StudyFolder, on_dead: "Callable[[Study, FrozenTrial], None]"
+    ) -> None:
         self._url = _parse(address)
+        self._folder = folder
         with self.translate_errors():
-            self.backend = self._open(on_dead)
+            self._engine = self._connected()
+            with self.turn(""):
+                self.backend = self._open(on_dead)
 
     @property
     def name(self) -> str:
@@ -60,10 +82,28 @@ class Storage:
         plain = self._url.set(drivername=self._url.get_backend_name(), query={})
         return plain.render_as_string(hide_password=True)
 
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Wait for this process's turn at what only one may do at a time; it should not take long.
+
+        Args:
+            name: of the study; nothing if it is about the whole database.
+        """
+        from sqlalchemy import text
+
+        with ExitStack() as held:
+            held.enter_context(self._folder.lock(_TURN))
+            if self._url.get_backend_name() == "postgresql":
+                connection = held.enter_context(self._engine.begin())
+                key = {"key": f"scriptforge {name}"}
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), key)
+            yield
+
     def close(self) -> None:
         """Close all connections."""
         self.backend.remove_session()
         self.backend.engine.dispose()
+        self._engine.dispose()
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
@@ -77,9 +117,9 @@ class Storage:
 
         try:
             yield
-        except (StorageInternalError, SQLAlchemyError, AssertionError) as error:
+        except (StorageInternalError, SQLAlchemyError, *_STUMBLES) as error:
             failure: BaseException | None = error
-            while isinstance(failure, AssertionError):  # Optuna's, when a trial that ends cannot be written
+            while isinstance(failure, _STUMBLES):
                 failure = failure.__context__
             if not isinstance(failure, StorageInternalError | SQLAlchemyError):
                 raise
@@ -89,22 +129,48 @@ class Storage:
             ) from error
 
     def _open(self, on_dead: "Callable[[Study, FrozenTrial], None]") -> "RDBStorage":
-        backend = self._url.get_backend_name()
         try:
-            return _retrying_storage()(
+            backend = _retrying_storage()(
                 self._url.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": _CONNECTIONS[backend], "pool_pre_ping": True},
+                engine_kwargs=self._engine_options,
                 heartbeat_interval=_SECONDS_BETWEEN_HEARTBEATS,
                 grace_period=_SECONDS_UNTIL_DEAD,
                 heartbeat_stale_trial_callback=on_dead,
             )
-        except ImportError as error:
-            raise StudyError(f"There is no driver here for {self.name}.", INSTALL) from error
         except RuntimeError as error:
             raise StudyError(
                 f"{self.name} was made by a version of Optuna that this one does not read.",
                 "Use the version of Optuna that made it, or another storage.",
             ) from error
+        self._limit_transactions(backend.engine)
+        return backend
+
+    @property
+    def _engine_options(self) -> dict[str, Any]:
+        return {"connect_args": _CONNECTIONS[self._url.get_backend_name()], "pool_pre_ping": True}
+
+    def _connected(self) -> "Engine":
+        """Return connections of our own, for turns."""
+        from sqlalchemy import create_engine
+
+        try:
+            engine = create_engine(self._url, **self._engine_options)
+        except ImportError as error:
+            raise StudyError(f"There is no driver here for {self.name}.", INSTALL) from error
+        self._limit_transactions(engine)
+        return engine
+
+    def _limit_transactions(self, engine: "Engine") -> None:
+        """Let the server end what a machine that went away has begun, which it may not notice for hours."""
+        from sqlalchemy import event
+
+        def limit(connection: Any, _: object) -> None:
+            connection.execute(f"SET idle_in_transaction_session_timeout = '{_SECONDS_OF_A_TRANSACTION}s'")
+            connection.commit()
+
+        if self._url.get_backend_name() == "postgresql":
+            event.listen(engine, "connect", limit)
+            engine.dispose()  # the next ones are limited
 
     def _reason(self, error: BaseException) -> str:
         """Return what the database itself says, in one line and without the password."""

@@ -9,10 +9,11 @@ counts as failed, since it may be what kills the process.
 import math
 import random
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 from scriptforge.config import DeviceType, Settings, complete, resolve
@@ -34,15 +35,13 @@ if TYPE_CHECKING:
 VALIDATIONS = 5
 """Validations in every trial; each is a chance to end it early."""
 
-TURN = "turn"
-"""The lock of a study for what only one process may do at a time."""
-
 _LONGEST_NAME = 48
 _MOST_DEATHS = 2
-_STILLBORN_AFTER = timedelta(minutes=1)
+_STILLBORN_AFTER = 60.0  # seconds
 _TRIALS_LIKE_DEFAULT, _SHARE_KEPT = 5, 2 / 3
 _TRIALS_BEFORE_PRUNING, _VALIDATIONS_BEFORE_PRUNING = 4, 2
 _DIFFERENCES: Mapping[str, str] = {
+    "version": "trials by scriptforge {}, not by {}",
     "dataset": "another dataset, or of this one prepared in another way",
     "seconds": "trials of {:g} seconds, not of {:g}",
     "accelerator": "trials on {}, not on {}",
@@ -110,15 +109,18 @@ class Study:
 
     Attributes:
         folder: where it has its files.
+        storage: where its trials are kept.
         backend: the same study as Optuna knows it.
         dataset: what it is of.
         plan: what is to be done.
     """
 
     folder: StudyFolder
+    storage: Storage
     backend: "optuna.Study"
     dataset: Dataset
     plan: Plan
+    _unborn: dict[int, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -130,44 +132,55 @@ class Study:
         """Return what the study was begun on; the settings of all its trials are chosen for it."""
         return Machine(**_notes_of_study(self.backend)["machine"])
 
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for this process's turn at what only one, on whatever machine, may do with the study."""
+        return self.storage.turn(self.backend.study_name)
+
     def begin_or_join(self) -> None:
-        """Write what the study is of, or make sure that it is of the same.
+        """Write what the study is of, or make sure that it is of the same; see that it has a first trial.
+
+        What takes long is done before a turn, by each process that comes while the study is young.
 
         Raises:
-            UsageError: it is of another dataset, another search space, or trials of another kind.
+            UsageError: it is of another version, another dataset, another search space, or trials of another
+                kind.
         """
-        known = _notes_of_study(self.backend)
         own: StudyNotes = {
+            "version": version("scriptforge-lm"),
             "dataset": self.dataset.description.fingerprint,
             "seconds": self.plan.seconds,
             "accelerator": self.plan.accelerator,
             "space": self.plan.space.text,
         }
-        if "machine" in known:
-            self._refuse_differences(known, own)
-            return
-        own["machine"] = asdict(measure(self.plan.accelerator, self.plan.space.fixed.get("threads")))
-        for key, value in own.items():
-            self.backend.set_user_attr(key, value)
-        self._queue_default()
+        if "machine" not in _notes_of_study(self.backend):
+            own["machine"] = asdict(measure(self.plan.accelerator, self.plan.space.fixed.get("threads")))
+            with self.turn():
+                if "machine" not in _notes_of_study(self.backend):
+                    for key, value in own.items():
+                        self.backend.set_user_attr(key, value)
+        self._refuse_differences(_notes_of_study(self.backend), own)
+        if not self.backend.get_trials(deepcopy=False):
+            default = self._default()
+            with self.turn():
+                if not self.backend.get_trials(deepcopy=False):
+                    self.backend.enqueue_trial(self.plan.space.offered(default), {"default": default})
 
     def _refuse_differences(self, known: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         for key, words in _DIFFERENCES.items():
-            if known[key] != own[key]:
+            if known.get(key, own[key]) != own[key]:
                 raise UsageError(
                     f"Study “{self.name}” is of {words.format(known[key], own[key])}.",
                     "Continue it as it was begun, or give another name: --study NAME",
                 )
 
-    def _queue_default(self) -> None:
-        """Queue what `train` would do, so that the search never loses to it."""
+    def _default(self) -> dict[str, Any]:
+        """Return the choices that `train` would make; with them as a trial the search never loses to it."""
         space = self.plan.space
         dataset = self.dataset_for(space.fixed)
         about = dataset.description
         sizes = {SIZES[about.level]: about.vocabulary_size} if about.level in SIZES else {}
         own = {**self.settings(dataset, space.fixed).model_dump(), LEVEL: about.level, **sizes}
-        default = {name: own[name] for name in space.entries if means_something(name, own)}
-        self.backend.enqueue_trial(space.offered(default), {"default": default})
+        return {name: own[name] for name in space.entries if means_something(name, own)}
 
     def queue_like_default(self) -> None:
         """Queue one of the first trials, if none is waiting: mostly like the very first one.
@@ -240,15 +253,21 @@ class Study:
         _queue_again(self.backend, frozen, notes_of(trial).get("deaths", 0))
 
     def fail_stale_trials(self) -> None:
-        """End every trial whose process has died, and queue it once more unless it has died of it before."""
+        """End every trial whose process has died, and queue it once more unless it has died of it before.
+
+        It takes a turn to call this.
+        """
         from optuna.storages import fail_stale_trials
         from optuna.trial import TrialState
 
         fail_stale_trials(self.backend)
-        latest = datetime.now() - _STILLBORN_AFTER
         for trial in self.backend.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             # Optuna sees that heartbeats stop. A process that dies before its first one leaves none to miss.
-            if "chosen" not in notes_of(trial) and trial.datetime_start and trial.datetime_start < latest:
+            # When the trial began is known by the clock of its machine alone.
+            if "chosen" in notes_of(trial):
+                continue
+            now = time.monotonic()
+            if now - self._unborn.setdefault(trial.number, now) >= _STILLBORN_AFTER:
                 self.backend.tell(trial.number, state=TrialState.FAIL)
                 _repeat_dead(self.backend, trial)
 
@@ -271,14 +290,13 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
     address = address or f"sqlite:///{folder.database.resolve()}"
     require_optuna()
     with quiet_optuna():
-        with folder.lock(TURN):
-            storage = Storage(address, _repeat_dead)
+        storage = Storage(address, folder, _repeat_dead)
         try:
             with storage.translate_errors():
-                with folder.lock(TURN):
+                with storage.turn(""):
                     backend = _backend(_stored_name(folder, storage, is_own), storage, plan)
-                    study = Study(folder, backend, dataset, plan)
-                    study.begin_or_join()
+                study = Study(folder, storage, backend, dataset, plan)
+                study.begin_or_join()
                 yield study
         finally:
             storage.close()

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,19 +128,10 @@ def test_interrupted_and_gone_on_with(place: Path) -> None:
 needs_postgresql = pytest.mark.skipif(not postgresql.program("initdb"), reason=skips.NO_POSTGRESQL)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'shared.db'}"
-        return
-    with postgresql.server() as address:
-        yield address
-
-
 @pytest.mark.slow
-def test_two_processes_do_what_a_third_one_began_that_was_killed(place: Path, storage: str) -> None:
+def test_two_processes_do_what_a_third_one_began_that_was_killed(place: Path) -> None:
     """One of them does its trial again, once its signs of life have stayed away."""
+    storage = f"sqlite:///{place / 'shared.db'}"
     words = ("tune", "--trials", "4", "--space", "space.toml", "--seconds", "3", "--storage", storage)
     killed = begin(*words, workspace=place)
     wait_until(killed, lambda: trials_begun(place) == 1)
@@ -216,8 +206,8 @@ def test_a_server_that_is_not_there(place: Path) -> None:
 @needs_postgresql
 @pytest.mark.slow
 def test_a_server_that_refuses(place: Path) -> None:
-    with postgresql.server() as address:
-        wrong = address.replace(postgresql.PASSWORD, "guessed")
+    with postgresql.server() as server:
+        wrong = server.address.replace(postgresql.PASSWORD, "guessed")
         done = scriptforge("tune", *SHORT, "--storage", wrong, workspace=place)
     problem, hint = done.stderr.splitlines()
     assert done.returncode == 1 and "authentication failed" in problem and "password are right" in hint

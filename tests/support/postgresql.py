@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own on the loopback, where PostgreSQL is installed."""
+"""A PostgreSQL server of one's own, where PostgreSQL is installed."""
 
 import os
 import shutil
@@ -7,10 +7,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _USUAL_PLACES = "/usr/lib/postgresql/*/bin"
-_NOBODY = "nobody"
+_AS_NOBODY = ("setpriv", "--reuid=nobody", "--clear-groups")
 """Who runs it if we are root, whom it refuses."""
 
 USER, PASSWORD, DATABASE = "ann", "open-sesame", "plays"
@@ -22,43 +23,87 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(places))
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """Runs a server with an empty database; yields its address, with user and password."""
-    user = _NOBODY if os.geteuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="postgresql-"))
-    try:
-        secret = home / "password"
+@dataclass(frozen=True)
+class Server:
+    """A server with a database.
+
+    Attributes:
+        home: its folder.
+        host: the address at which it listens.
+        port: beside it.
+        prefix: the words that run a command on its host.
+    """
+
+    home: Path
+    host: str
+    port: int
+    prefix: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """Return the database's, with user and password."""
+        return f"postgresql://{USER}:{PASSWORD}@{self.host}:{self.port}/{DATABASE}"
+
+    def create(self) -> None:
+        """Lay out its files."""
+        secret = self.home / "password"
         secret.write_text(PASSWORD)
-        if user:
-            shutil.chown(home, user)
-            shutil.chown(secret, user)
-        data, port = home / "data", _free_port()
+        if os.geteuid() == 0:
+            shutil.chown(self.home, "nobody")
+            shutil.chown(secret, "nobody")
+        data = self.home / "data"
         authentication = (f"--username={USER}", f"--pwfile={secret}", "--auth=scram-sha-256")
-        _run("initdb", "--pgdata", data, *authentication, "--no-sync", user=user)
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        control = ("pg_ctl", "--pgdata", data, "--wait")
-        _run(*control, "--log", home / "log", "--options", options, "start", user=user)
+        self._run("initdb", "--pgdata", data, *authentication, "--no-sync")
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet scram-sha-256\n")
+
+    def add_database(self) -> None:
+        """Create the database, which is empty."""
+        self._run("createdb", f"--host={self.host}", f"--port={self.port}", f"--username={USER}", DATABASE)
+
+    def start(self) -> None:
+        """Begin, and wait until it listens."""
+        options = f"-p {self.port} -c listen_addresses={self.host} -c unix_socket_directories= -c fsync=off"
+        self._control("--log", self.home / "log", "--options", options, "start")
+
+    def stop(self) -> None:
+        """End as if the power had failed."""
+        self._control("--mode=immediate", "stop")
+
+    def _control(self, *words: str | Path) -> None:
+        self._run("pg_ctl", "--pgdata", self.home / "data", "--wait", *words)
+
+    def _run(self, name: str, *arguments: str | Path) -> None:
+        command = [*self.prefix, *(_AS_NOBODY if os.geteuid() == 0 else ()), str(program(name))]
+        subprocess.run(
+            [*command, *map(str, arguments)],
+            cwd="/",
+            env={**os.environ, "PGPASSWORD": PASSWORD},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def server(host: str = "127.0.0.1", prefix: tuple[str, ...] = ()) -> Iterator[Server]:
+    """Run a server while the block lasts.
+
+    Args:
+        host: the address at which it listens.
+        prefix: the words that run a command on its host.
+    """
+    home = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    running = Server(home, host, _free_port(), prefix)
+    try:
+        running.create()
+        running.start()
         try:
-            address = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}"
-            _create_database(address)
-            yield f"{address}/{DATABASE}"
+            running.add_database()
+            yield running
         finally:
-            _run(*control, "--mode=immediate", "stop", user=user)
+            running.stop()
     finally:
         shutil.rmtree(home)
-
-
-def _run(name: str, *arguments: str | Path, user: str | None) -> None:
-    command = [str(program(name)), *map(str, arguments)]
-    subprocess.run(command, user=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
-
-
-def _create_database(address: str) -> None:
-    import psycopg
-
-    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {DATABASE}")
 
 
 def _free_port() -> int:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import skips
+from support import namespaces
 from support.tiny import comedy, prepared
 
-NAMES = ("sftest-one", "sftest-two")
 TRAIN = (
     *("train", "play", "--from", "none", "--epochs", "6", "--name", "both", "--set=hidden_size=16"),
     *("--set=embedding_size=8", "--set=batch_size=4", "--set=sequence_length=16", "--set=threads=1"),
@@ -29,36 +28,17 @@ class Host:
 
     rank: int
     path: Path
+    prefix: tuple[str, ...] = ()
 
     @property
     def weights(self) -> bytes:
         return (self.path / "runs" / "both" / "model.safetensors").read_bytes()
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
-def cable() -> Iterator[None]:
-    """Two network namespaces that can reach each other and nothing else."""
-    if sys.platform != "linux" or shutil.which("ip") is None or os.geteuid() != 0:
-        pytest.skip(skips.NO_NAMESPACES)
-    try:
-        for name in NAMES:
-            ip("netns", "add", name)
-        ends = [f"{name}-end"[-15:] for name in NAMES]
-        ip("link", "add", ends[0], "netns", NAMES[0], "type", "veth", "peer", ends[1], "netns", NAMES[1])
-        for number, (name, end) in enumerate(zip(NAMES, ends, strict=True), 1):
-            ip("-n", name, "address", "add", f"10.77.7.{number}/24", "dev", end)
-            for device in (end, "lo"):
-                ip("-n", name, "link", "set", device, "up")
-        yield
-    except subprocess.CalledProcessError:
-        pytest.skip(skips.NO_NAMESPACES)
-    finally:
-        for name in NAMES:
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+def network() -> Iterator[tuple[namespaces.Host, ...]]:
+    with namespaces.two_hosts() as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +50,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hosts(cable: None, dataset: Path, tmp_path: Path) -> list[Host]:
-    both = [Host(rank, tmp_path / f"host{rank}") for rank in (0, 1)]
+def hosts(network: tuple[namespaces.Host, ...], dataset: Path, tmp_path: Path) -> list[Host]:
+    both = [Host(rank, tmp_path / f"host{rank}", network[rank].prefix) for rank in (0, 1)]
     for host in both:
         shutil.copytree(dataset, host.path / "data")
     return both
@@ -79,13 +59,12 @@ def hosts(cable: None, dataset: Path, tmp_path: Path) -> list[Host]:
 
 def begin(host: Host, *words: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """Start torchrun on a host, and with it one process."""
-    name = NAMES[host.rank]
     torchrun = ["-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={host.rank}", "--nproc-per-node=1"]
     where = ["--master-addr=10.77.7.1", "--master-port=29507", "-m", "scriptforge", *words]
     return subprocess.Popen(
-        ["ip", "netns", "exec", name, sys.executable, *torchrun, *where],
+        [*host.prefix, sys.executable, *torchrun, *where],
         cwd=host.path,
-        env={**os.environ, "GLOO_SOCKET_IFNAME": f"{name}-end"[-15:], **(environment or {})},
+        env={**os.environ, "GLOO_SOCKET_IFNAME": namespaces.DEVICE, **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

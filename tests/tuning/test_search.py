@@ -185,15 +185,22 @@ class TestGoingOn:
 
     @pytest.mark.parametrize(("deaths", "state"), [(0, "repeated"), (1, "failed")])
     def test_a_trial_whose_process_died_at_once(
-        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, deaths: int, state: str
+        self,
+        folder: StudyFolder,
+        tiny_dataset: Dataset,
+        plan: Plan,
+        deaths: int,
+        state: str,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """It is repeated, unless another process had died at it before."""
-        long_ago = datetime.now() - timedelta(hours=1)
+        """It is repeated, unless another process died at it before; its machine's clock does not matter."""
         with open_study(folder, None, tiny_dataset, plan) as study:
             dead = create_trial(state=TrialState.RUNNING, user_attrs={"deaths": deaths})
-            dead.datetime_start = long_ago
+            dead.datetime_start = datetime.now() - timedelta(hours=1)
             study.backend.add_trial(dead)
+            study.fail_stale_trials()
             assert counts_of(records_of(study.backend)) == (0, 1)
+            monkeypatch.setattr("scriptforge.tuning.study._STILLBORN_AFTER", 0)
             study.fail_stale_trials()
             [record] = records_of(study.backend)
         assert (record.state, record.reason) == (state, "its process died")
@@ -216,6 +223,15 @@ class TestGoingOn:
         ):
             pass
         assert "--study NAME" in caught.value.hint
+
+    def test_only_with_the_same_version(self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan) -> None:
+        with open_study(folder, None, tiny_dataset, plan) as study:
+            study.backend.set_user_attr("version", "0.0.1")
+        with (
+            pytest.raises(UsageError, match=r"by scriptforge 0\.0\.1, not by \d"),
+            open_study(folder, None, tiny_dataset, plan),
+        ):
+            pass
 
     def test_only_with_the_same_dataset(
         self, folder: StudyFolder, tiny_dataset: Dataset, tiny_text: Path, tmp_path: Path, plan: Plan
