@@ -73,7 +73,7 @@ EXPORT const char *able(void)
 #if defined(__AVX512F__)
 enum { WIDTH = 16, TILE = 8 }; /* numbers of a vector; rows that meet a weight while it is in a register */
 #elif defined(__AVX__)
-enum { WIDTH = 8, TILE = 4 };
+enum { WIDTH = 8, TILE = 6 };
 #elif defined(__x86_64__)
 enum { WIDTH = 4, TILE = 4 };
 #else
@@ -83,8 +83,9 @@ enum { WIDTH = 4, TILE = 8 };
 enum {
     PANEL = 2 * WIDTH,
     MOST_GATES = 4, /* and panels that are computed at a time */
-    CHUNK = 32,     /* rows whose sums are held at a time */
+    CHUNK = 48,     /* rows whose sums are held at a time; a multiple of TILE */
     QUAD = 4,       /* inputs that an 8-bit product takes at a time */
+    LINE = 64,      /* bytes of a cache's line, where vectors had best begin */
 };
 
 #define VECTOR(type, size) type __attribute__((vector_size(size), aligned(sizeof(type)), may_alias))
@@ -664,6 +665,100 @@ EXPORT int read_text(const Layer *layers, const Reading *reading)
     free(scales);
     free(bytes);
     return !is_done;
+}
+
+/* ---- Orthogonal matrices ---- */
+
+/* What a training's optimizer does with the gradients of matrices; `training/optimizers.py` says why. Two of three
+products are of a matrix and itself, so that only one half of them is computed. */
+
+typedef struct {
+    int64_t count, rows, columns; /* of the matrices; no more rows than columns */
+    float *matrices;              /* (count, rows, columns), changed in place */
+    int64_t iterations;
+    float once, cubed, fifth; /* X becomes once X + cubed (XX')X + fifth (XX')(XX')X */
+    int64_t lacks_memory;
+} Orthogonalisation;
+
+/* Packs a matrix (K, N), whose columns are the outputs of a product, into the memory that `right` names. */
+static void pack_columns(const Matrix *right, const float *values)
+{
+    for (int64_t panel = 0; panel < panels_of(right); panel++)
+        for (int64_t k = 0; k < right->inputs; k++)
+            for (int64_t half = 0; half < 2; half++) {
+                int64_t place = panel * PANEL + half * WIDTH;
+                Floats line = load_part(values + k * right->units + place, right->units - place);
+                store((float *)right->weights + (panel * right->inputs + k) * PANEL + half * WIDTH, line);
+            }
+}
+
+/* Computes `outputs` = factor * left * right + share * added, of (M, K) and packed (K, N); nothing is added of NULL. Of a
+symmetric one, the parts right of the diagonal are copies of those left of it. */
+static void combine(const float *left, int64_t rows, const Matrix *right, float factor, const float *added, float share, int is_symmetric, float *outputs)
+{
+    float sums[CHUNK * MOST_GATES * PANEL];
+    int64_t width = right->units;
+    Inputs inputs = {left, right->inputs, NULL};
+    for (int64_t panel = 0; panel < panels_of(right); panel++) {
+        int64_t start = panel * PANEL, columns = width - start < PANEL ? width - start : PANEL;
+        for (int64_t first = is_symmetric ? start : 0; first < rows; first += CHUNK) {
+            int64_t here = rows - first < CHUNK ? rows - first : CHUNK;
+            product(right, panel, 1, inputs, first, here, 0, sums);
+            for (int64_t row = first; row < first + here; row++)
+                for (int64_t half = 0; half < 2; half++) {
+                    int64_t count = columns - half * WIDTH, place = row * width + start + half * WIDTH;
+                    float *own = sums + (row - first) * MOST_GATES * PANEL + half * WIDTH;
+                    Floats values = load(own) * factor;
+                    if (added && count > 0)
+                        values += load_part(added + place, count) * share;
+                    store(own, values);
+                    store_part(outputs + place, values, count);
+                }
+            for (int64_t lane = 0; is_symmetric && lane < columns; lane++)
+                for (int64_t row = 0; row < here; row++)
+                    if (first + row > start + lane)
+                        outputs[(start + lane) * width + first + row] = sums[row * MOST_GATES * PANEL + lane];
+        }
+    }
+}
+
+static void orthogonalise_each(const void *context, int64_t begin, int64_t end)
+{
+    Orthogonalisation *own = (Orthogonalisation *)context;
+    int64_t rows = own->rows, columns = own->columns, size = rows * columns;
+    int64_t panels = ceiling(rows, PANEL) > ceiling(columns, PANEL) ? ceiling(rows, PANEL) : ceiling(columns, PANEL);
+    int64_t depth = rows > columns ? rows : columns;
+    char *memory = malloc((size_t)(2 * rows * rows + size + panels * depth) * sizeof(float) + LINE);
+    if (!memory) {
+        __atomic_store_n(&own->lacks_memory, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    float *packed = (float *)(memory + (LINE - (uintptr_t)memory % LINE));
+    float *gram = packed + panels * depth, *factor = gram + rows * rows, *before = factor + rows * rows;
+    Matrix of_itself = {1, 1, rows, columns, 0, packed, NULL, NULL, NULL};
+    Matrix of_gram = {1, 1, rows, rows, 0, packed, NULL, NULL, NULL};
+    Matrix of_columns = {1, 1, columns, rows, 0, packed, NULL, NULL, NULL};
+    for (int64_t each = begin; each < end; each++)
+        for (int64_t i = 0; i < own->iterations; i++) {
+            float *now = own->matrices + each * size;
+            memcpy(before, now, (size_t)size * sizeof(float));
+            pack(&of_itself, before);
+            combine(before, rows, &of_itself, 1, NULL, 0, 1, gram);
+            pack(&of_gram, gram);
+            combine(gram, rows, &of_gram, own->fifth, gram, own->cubed, 1, factor);
+            pack_columns(&of_columns, before);
+            combine(factor, rows, &of_columns, 1, before, own->once, 0, now);
+        }
+    free(memory);
+}
+
+/* Makes matrices, none of whose singular values is above 1, nearly orthogonal. Returns 0, or 1 without memory. */
+EXPORT int orthogonalise(Orthogonalisation *own, int64_t threads)
+{
+    own->lacks_memory = 0;
+    int64_t products = own->count * own->iterations * 2 * own->rows * own->rows * own->columns;
+    divide(orthogonalise_each, own, own->count, products, threads);
+    return (int)own->lacks_memory;
 }
 
 /* ---- Drawing ---- */

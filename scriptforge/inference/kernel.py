@@ -2,7 +2,7 @@
 
 It is compiled where the package is built, if there is a compiler, once for each kind of processor; the
 fastest variant that this processor can run is loaded. It is optional: NumPy computes the same without it,
-only slower. `packed` and `drawing` call its functions.
+only slower. `packed`, `drawing` and `orthogonal` call its functions.
 """
 
 import ctypes
@@ -30,6 +30,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "pack": (None, (c_void_p, c_void_p)),
     "multiply": (c_int, (c_void_p, c_void_p, c_int64, c_void_p, c_int64)),
     "read_text": (c_int, (c_void_p, c_void_p)),
+    "orthogonalise": (c_int, (c_void_p, c_int64)),
     "allow": (None, (c_void_p, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p)),
     "pick": (c_int, (c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64, c_void_p)),
     "lower": (c_int, (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p)),
@@ -54,19 +55,22 @@ class Kernel:
         variant: its name.
 
     Raises:
-        OSError: it was not compiled, or is of another kind of machine.
+        OSError: it was not compiled, or from another version, or is of another kind of machine.
     """
 
     def __init__(self, variant: str, folder: Path = _FOLDER) -> None:
         self.variant = variant
         library = ctypes.CDLL(str(folder / _file_of(variant)))
-        functions = {name: getattr(library, name) for name in _FUNCTIONS}
+        try:
+            functions = {name: getattr(library, name) for name in _FUNCTIONS}
+        except AttributeError as error:
+            raise OSError(f"{_file_of(variant)} was compiled from another version") from error
         for name, (result, arguments) in _FUNCTIONS.items():
             functions[name].restype, functions[name].argtypes = result, arguments
         self.able = functions["able"]
         self.packed_bytes, self.packed_outputs = functions["packed_bytes"], functions["packed_outputs"]
         self.pack, self.multiply = functions["pack"], functions["multiply"]
-        self.read_text = functions["read_text"]
+        self.read_text, self.orthogonalise = functions["read_text"], functions["orthogonalise"]
         self.allow, self.pick = functions["allow"], functions["pick"]
         self.lower, self.strengthen = functions["lower"], functions["strengthen"]
         self.remember, self.discourage = functions["remember"], functions["discourage"]

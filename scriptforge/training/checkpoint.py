@@ -368,9 +368,9 @@ def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: 
             "Resume it with as many processes as before.",
         )
     lines = [
-        f"{name} was {before[name]} and is {now[name]}: the result may differ in the last bits."
+        f"{name} was {then} and is {now[name]}: the result may differ in the last bits."
         for name in now
-        if before[name] != now[name]
+        if (then := before.get(name, "another")) != now[name]
     ]
     if is_exact and before["threads"] == now["threads"] == ADAPTIVE:
         lines.append(

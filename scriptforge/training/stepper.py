@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
+from scriptforge.inference.kernel import kernel
 from scriptforge.models import Members, State, TrainableModel
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
@@ -215,9 +216,11 @@ class Stepper:
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a resumed training to end in the same bits."""
+        own = kernel() if self.device_type == "cpu" else None
         return {
             "threads": self.threads.identity,
             "device": self.device.type,
+            "kernel": own.variant if own else "none",
             "processes": self.processes.count,
             "torch": torch.__version__,
         }

@@ -77,7 +77,7 @@ def test_two_checkpoints_are_kept_of_all_that_training_needs(uninterrupted: RunF
     assert {name.partition(".")[0] for name in tensors} == {"optimizer", "recurrent", "generators"}
     progress, identity = read_state(path)
     assert progress.step == last and len(progress.history) == 5
-    assert identity.keys() == {"threads", "device", "processes", "torch"}
+    assert identity.keys() == {"threads", "device", "kernel", "processes", "torch"}
 
 
 @pytest.mark.parametrize(
