@@ -8,6 +8,7 @@
         ├── DatasetError                     a prepared dataset
         ├── RunError                         a run folder, its weights or checkpoints
         ├── StudyError                       a search for better settings, or its storage
+        ├── StorageError                     a disk that is full, read-only or broken
         ├── HubError                         a model on the Hub, or the connection to it
         ├── ExportError                      a model for other programs
         └── TrainingError                    training itself: NaN, memory, too little text
@@ -17,11 +18,18 @@ stderr (what is wrong, what to do) and an exit code.
 """
 
 import difflib
+import errno
+import os
 import re
 from collections.abc import Iterable
 from typing import ClassVar
 
 _WORD = re.compile(r"[^\W_]+")
+_NUMBER_IN_WORDS = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)  # Rust's; Arrow's
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_FILES = (*_FULL, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+_OF_SQLITE = {8: errno.EROFS, 10: errno.EIO, 13: errno.ENOSPC}
+"""Source: https://www.sqlite.org/rescode.html."""
 
 
 class ScriptforgeError(Exception):
@@ -65,6 +73,10 @@ class StudyError(ScriptforgeError):
     """A study cannot be stored, or is not the one that was requested."""
 
 
+class StorageError(ScriptforgeError):
+    """The disk is full, read-only or broken."""
+
+
 class HubError(ScriptforgeError):
     """A model on the Hub cannot be downloaded, sent or trusted."""
 
@@ -75,6 +87,45 @@ class ExportError(ScriptforgeError):
 
 class TrainingError(ScriptforgeError):
     """Training cannot start or cannot continue."""
+
+
+def disk_error(error: BaseException) -> StorageError | None:
+    """Return what a person is told of a disk that is full, read-only or broken; None if it is not about that.
+
+    Libraries that are written in other languages have exceptions of their own for what the system says, with
+    its number in their words. An `OSError` of another kind stays as it is.
+    """
+    number = _number_of(error)
+    if number in _FULL:
+        return StorageError(
+            f"The disk is full: {os.strerror(number)}.",
+            "Free some space and run the same command again; what was there before is untouched.",
+        )
+    if number == errno.EROFS:
+        return StorageError(
+            f"The disk cannot be written: {os.strerror(number)}.",
+            "Make it writable, or use another one: --workspace names a folder.",
+        )
+    if number == errno.EIO or (number and not isinstance(error, OSError)):
+        return StorageError(
+            f"Reading or writing failed: {os.strerror(number)}.",
+            "Check the disk and its permissions, and run the same command again; what was there before is"
+            " untouched.",
+        )
+    return None
+
+
+def _number_of(error: BaseException) -> int:
+    """Return the system's number of what went wrong with a file; 0 if there is none."""
+    if isinstance(error, ScriptforgeError):
+        return 0
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if code := getattr(error, "sqlite_errorcode", 0):
+        return _OF_SQLITE.get(code & 0xFF, 0)
+    said = _NUMBER_IN_WORDS.search(str(error))
+    number = int(said[1] or said[2]) if said else 0
+    return number if number in _OF_FILES else 0
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -132,6 +132,15 @@ class TestNames:
             make_run(workspace, names[-1])
         assert names == ["demo", "demo-2", "demo-3"]
 
+    def test_two_trainings_without_a_name_have_two(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        claimed = [workspace.claim_run(None, "play") for _ in range(2)]
+        assert [run.name for run in claimed] == ["play", "play-2"]
+        with pytest.raises(RunError, match="“play” is being trained by process"):
+            workspace.claim_run("play", "play")
+        for run in claimed:
+            run.release()
+
     def test_only_force_replaces(self, workspace_path: Path) -> None:
         workspace = Workspace(workspace_path)
         workspace.refuse_overwriting(workspace.new_run("demo"), force=False)
@@ -160,16 +169,23 @@ class TestAtomicWriting:
         assert path.read_text() == "old"
         assert names_in(tmp_path) == ["file"]
 
-    def test_others_may_read_what_is_written(self, tmp_path: Path) -> None:
-        before = os.umask(0o077)
+    @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+    def test_the_umask_says_who_may_read_what_is_written(self, tmp_path: Path, umask: int) -> None:
+        before = os.umask(umask)
         try:
-            atomic_write(tmp_path / "file", b"\xff")
+            atomic_write(tmp_path / "above" / "file", b"\xff")
+            with atomic_folder(tmp_path / "folder") as temporary:
+                (temporary / "inner").touch(mode=0o600)  # as libraries of other languages do
         finally:
             os.umask(before)
-        with atomic_folder(tmp_path / "folder") as temporary:
-            (temporary / "inner").touch(mode=0o600)
-        modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder", "folder/inner")]
-        assert modes == [0o644, 0o755, 0o644]
+        names = ("above", "above/file", "folder", "folder/inner")
+        modes = [(tmp_path / name).stat().st_mode & 0o777 for name in names]
+        assert modes == [mode & ~umask for mode in (0o777, 0o666, 0o777, 0o666)]
+
+    def test_what_was_private_stays_so(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch(mode=0o600)
+        atomic_write(tmp_path / "file", "new")
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
     def test_a_folder_takes_the_place_of_the_old_one_whole(self, tmp_path: Path) -> None:
         for content in ("old", "new"):
@@ -224,8 +240,51 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
         assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL
         assert (tmp_path / "file").read_text() == "old"
         assert len(names_in(tmp_path)) == 4
-        remove_leftovers(tmp_path)
-        assert names_in(tmp_path) == [".lock", "file"]
+        with atomic_folder(tmp_path / "living") as living:
+            (living / "inner").touch()
+            remove_leftovers(tmp_path)
+        assert names_in(tmp_path) == [".lock", "file", "living"]
+        assert names_in(tmp_path / "living") == ["inner"]
+
+    def test_the_next_command_removes_what_a_kill_left_and_brings_back_what_it_displaced(
+        self, workspace_path: Path
+    ) -> None:
+        """As it is left by systems that cannot exchange two folders at one moment."""
+        workspace = Workspace(workspace_path)
+        make_dataset(workspace, "play")
+        make_run(workspace, "play")
+        for name in ("data/.play.0123abcd.tmp", "data/.other.0123abcd.tmp", "runs/play/.x.0123abcd.tmp"):
+            (workspace_path / name / "before").mkdir(parents=True)
+        (workspace_path / "data" / ".old.abc_1234.tmp").mkdir()  # as earlier versions called theirs
+        (workspace_path / "data" / "play").rename(workspace_path / "data/.play.0123abcd.tmp/before/play")
+        (workspace_path / "runs" / ".play.lock").touch()
+        found = Workspace.find(workspace_path)
+        assert [folder.name for folder in found.datasets()] == ["play"]
+        assert [path.name for path in workspace_path.rglob(".*")] == []
+
+    def test_a_training_that_was_to_replace_a_run_that_is_gone_takes_its_name(
+        self, workspace_path: Path
+    ) -> None:
+        run = Workspace(workspace_path).new_run("play")
+        atomic_write(run.successor.config, json.dumps({"created": "2027"}))
+        run.successor.waiting.touch()
+        assert Workspace.find(workspace_path).run("play") == run
+        assert [path.name for path in workspace_path.rglob(".*")] == []
+
+    def test_new_folders_are_on_the_disk_in_their_parents(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced: set[int] = set()
+        sync = os.fsync
+
+        def note_and_sync(handle: int) -> None:
+            synced.add(os.fstat(handle).st_ino)
+            sync(handle)
+
+        monkeypatch.setattr(os, "fsync", note_and_sync)
+        atomic_write(tmp_path / "a" / "b" / "file", "content")
+        expected = [path.stat().st_ino for path in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")]
+        assert set(expected) <= synced
 
     def test_nowhere_is_nothing_to_remove(self, tmp_path: Path) -> None:
         remove_leftovers(tmp_path / "missing")
@@ -250,6 +309,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "fchmod", raising=False)
     monkeypatch.setattr(os, "open", open_no_folder)
     monkeypatch.setattr(os, "fsync", sync_what_is_writable)
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())  # nothing that exchanges two names
     monkeypatch.setattr("shutil._use_fd_functions", False)  # shutil has ways of its own there, too
 
 
@@ -320,7 +380,7 @@ with RunFolder(Path({str(run.path)!r})).lock():
             assert holder.stdout.readline() == "held\n"
             with pytest.raises(RunError, match=f"trained by process {holder.pid}") as caught, run.lock():
                 pass
-            assert "--name" in caught.value.hint
+            assert "another name" in caught.value.hint
             holder.kill()
         with run.lock():
             pass
@@ -330,8 +390,9 @@ with RunFolder(Path({str(run.path)!r})).lock():
         with pytest.raises(ZeroDivisionError), run.lock():
             raise ZeroDivisionError
         with run.lock():
-            assert json.loads((run.path / ".lock.json").read_text()) == {"process": os.getpid()}
-        assert names_in(run.path) == [".lock"]
+            assert run.trainer() == str(os.getpid())
+        assert run.trainer() is None
+        assert names_in(tmp_path) == []
 
 
 def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:

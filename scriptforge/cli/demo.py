@@ -1,6 +1,7 @@
 """`scriptforge demo`: the whole way on the corpus that ships with the package."""
 
 import time
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -36,6 +37,7 @@ def demo(
     from scriptforge.run.run import Run
     from scriptforge.tracking.train import train
     from scriptforge.training.devices import keep_freed_memory
+    from scriptforge.training.events import Started
     from scriptforge.workspace import Workspace
 
     workspace = Workspace.find(workspace_path)
@@ -50,7 +52,6 @@ def demo(
         " below, what the model writes meanwhile."
     )
     keep_freed_memory()
-    run = workspace.new_run(workspace.free_run_name(NAME))
     with Interrupts() as interrupts:
         end = time.monotonic() + minutes * 60
 
@@ -59,8 +60,11 @@ def demo(
             return is_over or interrupts.requested()
 
         training = TrainOptions(epochs=EPOCHS, settings={"validations": VALIDATIONS})
-        events = train(dataset, training, workspace, name=run.name, should_stop=should_stop)
-        show(events, output, samples=True)
+        events = train(dataset, training, workspace, should_stop=should_stop)
+        started = next(events)
+        assert isinstance(started, Started), "the first event"
+        run = workspace.run(started.run)
+        show(chain([started], events), output, samples=True)
         if interrupts.requested():
             raise typer.Exit(interrupts.exit_code)
     output.note(f"3. Generate: {LINES} new lines.\n")

@@ -22,7 +22,7 @@ from typing import Any, NoReturn, Self
 import typer
 
 from scriptforge.cli.output import SPINNER, Output
-from scriptforge.errors import ScriptforgeError
+from scriptforge.errors import ScriptforgeError, disk_error
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -110,6 +110,9 @@ def _explain(error: BaseException) -> int:
         case typer.TyperException():
             Output().error(*_usage_problem(error))
             return error.exit_code
+        case _ if (explained := disk_error(error)) is not None:
+            Output().error(explained.message, explained.hint)
+            return explained.exit_code
         case OSError(filename=str() | bytes() as path):
             problem = f"{error.strerror}: {os.fsdecode(path)}"
             Output().error(problem, "Check that the path is right and that you may read and write there.")

@@ -248,8 +248,8 @@ def tune(
     plan = Plan(trials, seconds, space, pruner, choose_device(device_of(gpu)), seed)
     dataset = Dataset(workspace.dataset(name))
     if best:
-        run = workspace.new_run(run_name or workspace.free_run_name(dataset.name))
-        workspace.refuse_overwriting(run, force=False)
+        free = workspace.new_run(run_name or workspace.free_run_name(dataset.name))
+        workspace.refuse_overwriting(free, force=False)
     folder = workspace.study(study_name or dataset.name)
     with Interrupts() as interrupts:
         with open_study(folder, storage, dataset, plan) as study:
@@ -261,6 +261,7 @@ def tune(
         document = _document(dataset.name, outcome)
         if best:
             copied = copied_into_workspace(outcome.dataset, workspace)
+            run = workspace.claim_run(run_name, dataset.name)
             events = start(copied, outcome.settings_for(length), run, plan.accelerator, interrupts.requested)
             finished = follow(events, output, interrupts)
             document["run"] = finished.run

@@ -11,7 +11,6 @@ network.
 
 import hashlib
 import re
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from scriptforge.corpus.files import natural_key
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
 from scriptforge.net.client import ProgressCallback, hub_client, is_as_promised, sha256_of, watch_folder
-from scriptforge.workspace import atomic_write
+from scriptforge.workspace import atomic_write, make_folder
+from scriptforge.workspace.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import DatasetInfo, HfApi, RepoSibling
@@ -55,9 +55,8 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
     kept = cache / promised / name
     if promised and kept.is_file() and sha256_of(kept) == promised:
         return kept
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=cache) as incoming:
-        arrived = Path(incoming) / name
+    with scratch_folder(cache / name) as incoming:
+        arrived = incoming / name
         sha256 = _retrieve(file.url, arrived, on_progress)
         if file.sha256 and sha256 != file.sha256:
             raise CorpusError(
@@ -65,7 +64,7 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
                 "It has changed at its source or was damaged on the way: try again, or use --from PATH.",
             )
         kept = cache / sha256 / name
-        kept.parent.mkdir(exist_ok=True)
+        make_folder(kept.parent)
         arrived.replace(kept)
     if not file.sha256:
         atomic_write(index, sha256)

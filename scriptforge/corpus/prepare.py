@@ -66,14 +66,17 @@ def prepare(
     Raises:
         UsageError: a corpus is unknown, options contradict each other, or the dataset is there already.
         CorpusError: a corpus cannot be had, holds too little text, or cannot be read as scripts.
+        DatasetError: another process prepares a dataset of that name.
     """
     sources = _find(corpora, options, workspace, path)
     folder = workspace.new_dataset(name or mix_name(sources))
     workspace.refuse_overwriting(folder, force)
-    fetched = [fetch(source, on_progress) for source in sources]
-    if options.columns:
-        expect_table(fetched)
-    prepare_corpora(fetched, options, folder, on_progress)
+    with folder.lock("being prepared"):
+        workspace.refuse_overwriting(folder, force)  # another process may have been faster
+        fetched = [fetch(source, on_progress) for source in sources]
+        if options.columns:
+            expect_table(fetched)
+        prepare_corpora(fetched, options, folder, on_progress)
     return Dataset(folder)
 
 

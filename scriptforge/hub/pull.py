@@ -26,7 +26,8 @@ from scriptforge.net.client import (
     watch_folder,
 )
 from scriptforge.run.records import LARGEST_CONFIG, RunDescription
-from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
+from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write, make_folder
+from scriptforge.workspace.locks import Held, Lock
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -106,7 +107,8 @@ def pull(
                 f"There is a run “{folder.name}” here that was not pulled from the Hub.",
                 "Rename its folder, or pull into another workspace with --workspace.",
             )
-        with _incoming_folder(folder) as incoming:
+        with _reserved(folder), atomic_folder(folder.path) as new:
+            incoming = RunFolder(new)
             offered = {each.rfilename: each for each in about.siblings or []}
             download = _Download(api, repository, commit, incoming, offered)
             with (
@@ -115,7 +117,7 @@ def pull(
             ):
                 hashes = download.fetch()
             record = HubRecord(repository=repository, owner=owner, revision=commit, files=hashes)
-            _accept(incoming, folder, record)
+            _complete(incoming, record)
     return PullResult(folder, record, notes)
 
 
@@ -206,37 +208,30 @@ class _Download:
 
 
 @contextmanager
-def _incoming_folder(folder: RunFolder) -> Iterator[RunFolder]:
-    """Yield an empty folder beside a run's, for this process alone, without what a killed one left."""
-    runs, incoming = folder.path.parent, folder.path.with_name(f".{folder.name}.incoming")
-    runs.mkdir(parents=True, exist_ok=True)
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(runs / f".{folder.name}.lock")
+def _reserved(folder: RunFolder) -> Iterator[None]:
+    """Keep other processes from a run while the block lasts."""
+    make_folder(folder.path.parent)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        lock = Lock.acquire(folder.path, "being pulled")
+    except Held:
         raise HubError(
             f"Another process is pulling {folder.name}.", "Wait until it is done, then try again."
         ) from None
-    try:
-        for path in [incoming, *runs.glob(f".{folder.name}.*.tmp")]:
-            shutil.rmtree(path, ignore_errors=True)
-        yield RunFolder(incoming / folder.name)
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
-        lock.release()
+    with lock:
+        yield
 
 
-def _accept(incoming: RunFolder, folder: RunFolder, record: HubRecord) -> None:
-    """Move downloaded files to the run's folder with their record, once they prove to be a model."""
+def _complete(incoming: RunFolder, record: HubRecord) -> None:
+    """Add the record to downloaded files, once they prove to be a model; nothing else is to be there."""
     from scriptforge.run.run import Run
 
     Run(incoming)
-    with atomic_folder(folder.path) as new:
-        for name in record.files:
-            shutil.move(incoming.path / name, new / name)
-        atomic_write(RunFolder(new).hub, record.model_dump_json(indent=2) + "\n")
+    for path in incoming.path.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in record.files:
+            path.unlink()
+    atomic_write(incoming.hub, record.model_dump_json(indent=2) + "\n")
 
 
 def _folder(workspace: Workspace, repository: str) -> RunFolder:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from scriptforge.errors import ScriptforgeError, UsageError
+from scriptforge.errors import ScriptforgeError, UsageError, disk_error
 from scriptforge.serve import salvage
 from scriptforge.serve.changes import Change, apply_change, as_json, fill
 from scriptforge.serve.elements import PageElement
-from scriptforge.workspace import parse_json
+from scriptforge.workspace import make_folder, parse_json
 
 KEPT_CHANGES = 2_000
 """How many of its latest changes are remembered of each draft."""
@@ -49,7 +49,6 @@ CREATE TABLE changes (
 _VERSION = 1
 _TRIMMED_EVERY = 64
 _BUSY = 10.0  # seconds that another process may keep the database locked
-_FULL = ("full", "disk i/o error")
 
 ResultT = TypeVar("ResultT")
 
@@ -92,7 +91,7 @@ class Drafts:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with _translated():
             try:
                 self._connection = _open(self.path)
@@ -281,13 +280,14 @@ def _translated() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as problem:
         message = str(problem).lower()
-        if any(words in message for words in _FULL):
-            raise DiskFull(
-                "The disk is full: the change was not kept.", "Free some space; the page still has the text."
-            ) from problem
         if "locked" in message or "unable to open" in message or "readonly" in message:
             raise ScriptforgeError(
                 f"The drafts cannot be written: {problem}.", "Close other programs that use them."
+            ) from problem
+        if disk_error(problem) is not None:
+            raise DiskFull(
+                "The disk is full, or does not work: the change was not kept.",
+                "Free some space, or check the disk; the page still has the text.",
             ) from problem
         raise
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from scriptforge.serve.elements import PageKind
 from scriptforge.workspace import parse_json
+from scriptforge.workspace.scratch import scratch_folder, sync_folder
 
 _TABLES = {"drafts": 6, "elements": 6, "branches": 5, "changes": 4}
 """The tables, and how many columns each has."""
@@ -53,13 +53,13 @@ def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]
     for suffix in ("", *_LOGS):
         if Path(f"{path}{suffix}").exists():
             shutil.copy2(f"{path}{suffix}", f"{aside}{suffix}")
-    with TemporaryDirectory(prefix=".recovering-", dir=path.parent) as folder:
-        fresh = Path(folder) / "fresh.db"
+    with scratch_folder(path) as folder:
+        fresh = folder / "fresh.db"
         with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.executescript(schema)
             db.execute(f"PRAGMA user_version = {version}")
         first_page = fresh.read_bytes()[: _page_size(fresh)]
-        copy = Path(folder) / "damaged.db"
+        copy = folder / "damaged.db"
         with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
             target.execute("BEGIN")
             counts = _copy(aside, copy, target)
@@ -71,6 +71,7 @@ def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]
         for suffix in _LOGS:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
         fresh.replace(path)
+        sync_folder(path.parent)
     return aside, counts
 
 

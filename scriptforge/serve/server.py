@@ -26,7 +26,7 @@ from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
 from scriptforge.serve.runs import Offer, Runs
-from scriptforge.workspace import RunFolder, Workspace, atomic_write, parse_json
+from scriptforge.workspace import RunFolder, Workspace, atomic_write, make_folder, parse_json
 
 USUAL_PORT = 8420
 """The port that is tried first in a workspace where none was used before."""
@@ -238,7 +238,7 @@ def _remember(path: Path, port: int) -> None:
 
 def _secret(path: Path) -> str:
     """Return the secret of the workspace, which only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 from scriptforge.errors import UsageError
 from scriptforge.options import Tracker
-from scriptforge.run.records import RunDescription
 from scriptforge.tracking.curves import Curves
 from scriptforge.training.events import Noted, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.schedule import share_of_peak
@@ -116,7 +115,7 @@ class _Log:
         """Log settings, figures and samples, by their names in the log."""
         match event:
             case Started():
-                self._description = RunDescription.load(self._folder)
+                self._description = event.description
                 self._begin(event.step)
             case StepsDone():
                 settings = self._description.settings
@@ -161,6 +160,8 @@ class _Log:
 class TensorBoard(_Log):
     """Write event files; a resumed run continues in the same log, from the step of its checkpoint.
 
+    As long as another run is where this one belongs, its rows wait.
+
     Raises:
         UsageError: TensorBoard is not installed.
     """
@@ -171,6 +172,7 @@ class TensorBoard(_Log):
         super().__init__(folder)
         self._new_writer = _import("torch.utils.tensorboard", "tensorboard").SummaryWriter
         self._writer: Any = None
+        self._rows: list[tuple[int, dict[str, float], str | None]] = []
 
     def close(self) -> None:
         """Close the event file."""
@@ -178,11 +180,29 @@ class TensorBoard(_Log):
             self._writer.close()
 
     def _begin(self, step: int) -> None:
+        self._first_step = step
+        self._write()
+
+    def _add(self, step: int, figures: dict[str, float], sample: str | None = None) -> None:
+        self._rows.append((step, figures, sample))
+        self._write()
+
+    def _write(self) -> None:
+        """Write the rows that wait, if the run is in its place."""
+        if self._folder.latest != self._folder:
+            return
+        if self._writer is None:
+            self._open(self._first_step)
+        for row in self._rows:
+            self._write_row(*row)
+        self._rows.clear()
+
+    def _open(self, step: int) -> None:
         self._writer = self._new_writer(str(self._folder.tensorboard), purge_step=step + 1)
         rows = (f"| {name} | {fact} |" for name, fact in self._facts().items())
         self._writer.add_text("settings", "\n".join(("| | |", "| --- | --- |", *rows)), step)
 
-    def _add(self, step: int, figures: dict[str, float], sample: str | None = None) -> None:
+    def _write_row(self, step: int, figures: dict[str, float], sample: str | None) -> None:
         for name, figure in figures.items():
             self._writer.add_scalar(name, figure, step)
         if sample is not None:

@@ -74,10 +74,15 @@ def train(
     # The machine is measured with a small training.
     with ProcessState().entered(), translate_lost_processes():
         settings = choose_settings(dataset, options, device, init_from)
-    folder = workspace.new_run(name or workspace.free_run_name(dataset.name))
     if is_first_process():
-        workspace.refuse_overwriting(folder, force)
-    recorders = recorders_of(folder, options.track)
+        folder = workspace.claim_run(name, dataset.name, force=force)
+    else:
+        folder = workspace.new_run(name or workspace.free_run_name(dataset.name))
+    try:
+        recorders = recorders_of(folder, options.track)
+    except BaseException:
+        folder.release()
+        raise
     events = trainer.start(dataset, settings, folder, device, should_stop, init_from, began)
     return _with_notes(recorded(events, recorders), notes)
 
@@ -155,7 +160,7 @@ def resume(
     device = choose_device(options.device)
     with ProcessState().entered(), translate_lost_processes():
         folder = find_resumable(workspace, name, device)
-    description = RunDescription.load(folder)
+    description = RunDescription.load(folder.latest)
     dataset = Dataset(workspace.dataset(description.dataset.name))
     more = resolve(description.settings.model_dump(), named) if named else None
     events = trainer.resume(

@@ -214,19 +214,24 @@ def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -
     ((found, files),) = sent
     folder = workspace.new_run(found)
     for place, content in files.items() if not is_first else ():
-        path = folder.path / place
+        path = folder.path.parent / place
         if not path.is_file() or path.read_bytes() != content:
             atomic_write(path, content)
     return folder
 
 
-def _packed(folder: RunFolder) -> tuple[str, dict[str, bytes]]:
-    """Return the name of a run, and the files that resuming it needs; the manifest comes last."""
+def _packed(run: RunFolder) -> tuple[str, dict[str, bytes]]:
+    """Return the name of a run, and the files that resuming it needs, by their places beside other runs.
+
+    The manifest comes last.
+    """
+    folder = run.latest
     checkpoint, _ = newest_checkpoint(folder)
     parts = sorted(checkpoint.iterdir(), key=lambda path: (path.name == MANIFEST, path.name))
-    paths = [*(folder.path / name for name in folder.needed), *parts]
+    paths = [*(folder.path / name for name in folder.needed), folder.waiting, *parts]
     present = (path for path in paths if path.is_file())
-    return folder.name, {path.relative_to(folder.path).as_posix(): path.read_bytes() for path in present}
+    runs = run.path.parent
+    return run.name, {path.relative_to(runs).as_posix(): path.read_bytes() for path in present}
 
 
 def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:

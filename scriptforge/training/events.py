@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from scriptforge.evaluation import Evaluation
 from scriptforge.run.history import Validation
+from scriptforge.run.records import RunDescription
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Started:
         device: what computes.
         step: 0, or the step of the checkpoint.
         notes: warnings for a person, such as a damaged checkpoint that was skipped.
+        description: what the run's `config.json` says.
     """
 
     run: str
@@ -31,6 +33,7 @@ class Started:
     device: str
     step: int
     notes: tuple[str, ...]
+    description: RunDescription
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def diagnose(
 
 def _verdict(training: Sequence[float], validation: Sequence[float], run: str) -> str:
     best = min(validation)
-    gap = (best - training[-1]) / best
+    gap = (best - training[-1]) / best if best else _YOUNG_GAP  # nothing is left to learn
     if validation[-1] > best * (1 + _NOTICEABLE):
         return (
             "Memorising: validation grew worse again after its best, which was kept. "

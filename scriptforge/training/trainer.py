@@ -7,7 +7,6 @@ second an event. Of several processes all make steps, and only the first one val
 """
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,7 +74,7 @@ def start(
     Args:
         dataset: what to train on.
         settings: resolved settings.
-        folder: the run's folder; what it held before is removed as soon as the new model is built.
+        folder: the run's folder; a run that it holds stays until the new model has weights.
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
         init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
@@ -151,7 +150,7 @@ class Trainer:
     Args:
         dataset: what is read.
         description: what `config.json` says.
-        folder: where the run is written.
+        folder: where the run belongs; while another run is there, its successor is written.
         stepper: makes the steps.
         state: where the training is.
         should_stop: asked after every step.
@@ -171,7 +170,8 @@ class Trainer:
         self._dataset = dataset
         self._description = description
         self._settings = description.settings
-        self._folder = folder
+        self._home = folder
+        self._folder = folder.latest
         self._stepper = stepper
         self._state = state
         self._should_stop = should_stop
@@ -191,7 +191,7 @@ class Trainer:
         init_from: Run | None,
         began: float | None,
     ) -> "Trainer":
-        """Return the trainer of a new run, whose folder is emptied; see `start`."""
+        """Return the trainer of a new run; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
         config = config_from_settings(settings, **dataset.vocabulary.sizes)
         description = describe_run(dataset, settings, config, folder, origin)
@@ -200,10 +200,7 @@ class Trainer:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
         trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
-        if stepper.processes.is_first:
-            _clear(folder)
-            dataset.copy_vocabulary(folder)
-        trainer._save_request()
+        trainer._lay_down()
         if began is not None:
             trainer._plan_validations(began)
         return trainer
@@ -213,9 +210,9 @@ class Trainer:
         cls, dataset: Dataset, folder: RunFolder, device: DeviceType, should_stop: Callable[[], bool]
     ) -> "Trainer":
         """Return the trainer of a run, as it stood at its newest checkpoint that verifies; see `resume`."""
-        description = RunDescription.load(folder)
+        description = RunDescription.load(folder.latest)
         description.refuse_other_dataset(dataset)
-        checkpoint, skipped = newest_checkpoint(folder)
+        checkpoint, skipped = newest_checkpoint(folder.latest)
         state, identity = read_state(checkpoint)
         settings = description.settings
         model = _new_model(config_from_json(description.model), settings)
@@ -235,7 +232,9 @@ class Trainer:
         segment = TrainingSegment.of(length, steps_per_epoch, state.step, state.seconds)
         state.segment = replace(segment, validation_share=share)
         self._is_impatient = False
-        self._save_request()
+        self._save()  # first: what is requested is lost by no kill at a later moment
+        if self._stepper.processes.is_first:
+            self._description.model_copy(update={"result": None}).save(self._folder)
         self._plan_validations(began)
 
     def has_finished(self) -> bool:
@@ -317,9 +316,14 @@ class Trainer:
         return state.step * self._stepper.streams.tokens_per_step / max(state.step_seconds, 1e-9)
 
     def _started(self) -> Started:
-        device = self._stepper.device.type
-        parameters = self._description.parameters
-        return Started(self._folder.name, parameters, device, self._state.step, self._notes)
+        return Started(
+            run=self._folder.name,
+            parameters=self._description.parameters,
+            device=self._stepper.device.type,
+            step=self._state.step,
+            notes=self._notes,
+            description=self._description,
+        )
 
     def _steps_done(self, progress: float) -> StepsDone:
         self._read_losses()
@@ -343,6 +347,9 @@ class Trainer:
         is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
         if is_best:
             save_weights(self._stepper.model.whole(), self._folder.weights)
+            if self._folder != self._home:
+                self._home.give_way()
+                self._folder = self._home
         validation = Validation(
             step=state.step,
             epochs=self._epochs,
@@ -357,11 +364,17 @@ class Trainer:
         atomic_write(self._folder.samples / f"step-{state.step:08d}.txt", sample)
         return Validated(validation, sample)
 
-    def _save_request(self) -> None:
-        """Write that there is something to do, so that a kill at any later moment loses no request."""
-        if self._stepper.processes.is_first:
-            self._description.model_copy(update={"result": None}).save(self._folder)
-        self._save()
+    def _lay_down(self) -> None:
+        """Write a run that can be resumed, before its first step."""
+        if not self._stepper.processes.is_first:
+            self._save()
+            return
+        with self._home.beginning() as folder:
+            self._folder = folder
+            self._description.save(folder)
+            self._dataset.copy_vocabulary(folder)
+            self._save()
+        self._folder = self._home.latest
 
     def _save(self) -> None:
         """Save a checkpoint; every process takes part, since each has streams and generators of its own."""
@@ -431,12 +444,3 @@ def _new_model(config: ModelConfig, settings: Settings) -> TrainableModel:
     """Build a model whose weights are drawn from a seed: the same ones in every process."""
     torch.manual_seed(settings.seed)
     return build(config, settings.members)
-
-
-def _clear(folder: RunFolder) -> None:
-    """Remove what an earlier run of this name left, but keep the lock."""
-    for path in folder.path.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif not path.name.startswith("."):
-            path.unlink()

@@ -92,7 +92,7 @@ class Storage:
         from sqlalchemy import text
 
         with ExitStack() as held:
-            held.enter_context(self._folder.lock(_TURN))
+            held.enter_context(self._folder.turn(_TURN))
             if self._url.get_backend_name() == "postgresql":
                 connection = held.enter_context(self._engine.begin())
                 key = {"key": f"scriptforge {name}"}

@@ -215,7 +215,7 @@ class Study:
             return self.dataset
         name = "-".join([self.dataset.name[:_LONGEST_NAME], level, *([str(size)] if size else [])])
         folder = self.folder.dataset(about.fingerprint, name)
-        with self.folder.lock(name):
+        with self.folder.turn(name):
             if not folder.description.is_file():
                 retokenize(self.dataset, level, size, folder)
         return Dataset(folder)

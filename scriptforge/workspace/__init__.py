@@ -10,17 +10,10 @@ from scriptforge.workspace.files import (
     atomic_write,
     parse_json,
     read_json,
-    remove_leftovers,
 )
-from scriptforge.workspace.folders import (
-    SPLITS,
-    WORKSPACE_VARIABLE,
-    AnyFolder,
-    DatasetFolder,
-    RunFolder,
-    StudyFolder,
-    Workspace,
-)
+from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
+from scriptforge.workspace.scratch import make_folder, remove_leftovers
+from scriptforge.workspace.workspace import WORKSPACE_VARIABLE, AnyFolder, Workspace
 
 __all__ = [
     "SPLITS",
@@ -33,6 +26,7 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "atomic_write",
+    "make_folder",
     "parse_json",
     "read_json",
     "remove_leftovers",

@@ -5,12 +5,14 @@ is in use is touched, and nothing that a run needs, unless that is insisted on.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from scriptforge.errors import RunError, StudyError, UsageError, unknown_name
 from scriptforge.workspace.files import parse_json, remove_folder, rename_folder
-from scriptforge.workspace.folders import AnyFolder, DatasetFolder, RunFolder, StudyFolder, Workspace
+from scriptforge.workspace.folders import DatasetFolder, RunFolder, StudyFolder
+from scriptforge.workspace.workspace import AnyFolder, Workspace
 
 _WHAT = {"data": "dataset", "runs": "run", "studies": "study"}
 _SHOWN = 5
@@ -85,6 +87,7 @@ def rename(name: str, new: str, *, force: bool = False, workspace: str | Path | 
 
     Raises:
         UsageError: nothing has the name, the new one is taken or invalid, or runs need the dataset.
+        DatasetError: the dataset is being prepared.
         RunError: the run is being trained.
         StudyError: the study is being searched, or is kept elsewhere under its name.
     """
@@ -99,10 +102,16 @@ def rename(name: str, new: str, *, force: bool = False, workspace: str | Path | 
             f"Study “{folder.name}” is kept in another database, under this name.",
             "Begin a new one with --study NAME.",
         )
-    if isinstance(folder, RunFolder) and isinstance(target, RunFolder):
-        folder.rename(target)
-    else:
-        rename_folder(folder.path, target.path)
+    with ExitStack() as locks:
+        locks.enter_context(folder.lock("being renamed"))
+        if not target.path.exists():  # else it is this folder, in other capitals
+            locks.enter_context(target.lock("being renamed"))
+        find_entry(found, str(entry))  # another process may have been faster
+        _refuse_taken(entry, target)
+        if isinstance(folder, RunFolder) and isinstance(target, RunFolder):
+            folder.rename(target)
+        else:
+            rename_folder(folder.path, target.path)
     return target.path
 
 
@@ -129,8 +138,14 @@ def remove(
     several = [names] if isinstance(names, str) else names
     found = list(dict.fromkeys(find_entry(where, name) for name in several))
     check_removable(where, found, force=force)
-    for entry in found:
-        remove_folder(entry.folder.path)
+    with ExitStack() as locks:
+        for entry in found:
+            locks.enter_context(entry.folder.lock("being removed"))
+            find_entry(where, str(entry))  # another process may have been faster
+        for entry in found:
+            if isinstance(entry.folder, RunFolder):
+                entry.folder.remove_successor()
+            remove_folder(entry.folder.path)
     return list(map(str, found))
 
 
@@ -169,13 +184,17 @@ def _target(workspace: Workspace, entry: Entry, new: str) -> AnyFolder:
         "studies": workspace.study,
     }
     target = makers[entry.room](name)
+    _refuse_taken(entry, target)
+    return target
+
+
+def _refuse_taken(entry: Entry, target: AnyFolder) -> None:
     # Where capitals make no difference, a folder's own name in others leads to the folder itself.
     if target.path.exists() and not target.path.samefile(entry.folder.path):
         raise UsageError(
-            f"There is a {entry.what} named “{name}” already.",
-            f"Choose another name, or remove it first: scriptforge remove {entry.room}/{name}",
+            f"There is a {entry.what} named “{target.name}” already.",
+            f"Choose another name, or remove it first: scriptforge remove {entry.room}/{target.name}",
         )
-    return target
 
 
 def _parted(name: str) -> tuple[str, str]:

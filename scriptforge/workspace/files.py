@@ -1,25 +1,22 @@
 """Files and folders that are whole under their name or not there at all, and JSON read back from them.
 
-Each is written under a temporary name beside its own, synced, and renamed. On Linux and macOS the rename is
+Each is made in a scratch folder beside its place, synced, and put there. On Linux and macOS the names are
 synced, too. Windows cannot do that: after a power cut the old content may be back, but never half of the new.
+All get the permissions that the umask says; a file that takes the place of another one gets that one's.
 """
 
-import errno
 import json
 import os
-import re
-import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scriptforge.errors import RunError, ScriptforgeError
+from scriptforge.errors import RunError, disk_error
+from scriptforge.workspace.scratch import put, scratch_folder, sync_folder
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_CANNOT_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
-_LEFTOVER = re.compile(r"\..+\.(tmp|old)|\.tmp\w+")  # the second kind is what safetensors writes into first
+_FOR_FILES = 0o666
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
@@ -30,51 +27,38 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that replaces it if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        with _translate_disk_errors():
-            yield temporary
-            _sync_file(temporary)
+    """Yield a temporary path that replaces `path` if the block succeeds."""
+    with translate_disk_errors(), scratch_folder(path) as scratch:
+        temporary = scratch / path.name
+        yield temporary
+        mode = path.stat().st_mode if path.is_file() else scratch.stat().st_mode
+        _settle_file(temporary, mode & _FOR_FILES)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` that replaces it, whole, if the block succeeds.
+    """Yield a temporary folder that replaces `path`, whole, if the block succeeds.
 
     If it fails, an existing folder of that name stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
-        with _translate_disk_errors():
-            yield temporary
-            for file in temporary.iterdir():
-                _sync_file(file)
-            _sync_folder(temporary)
-        temporary.chmod(0o755)
-        if path.exists():
-            _exchange(path, temporary)
-        else:
-            temporary.replace(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _sync_folder(path.parent)
+    with translate_disk_errors(), scratch_folder(path) as scratch:
+        temporary = scratch / path.name
+        temporary.mkdir()
+        yield temporary
+        mode = stat.S_IMODE(temporary.stat().st_mode)
+        for folder, _, files in os.walk(temporary, topdown=False):
+            for name in files:
+                _settle_file(Path(folder, name), mode & _FOR_FILES)
+            sync_folder(Path(folder))
+        put(temporary, path)
 
 
 def rename_folder(path: Path, target: Path) -> None:
     """Rename a folder within its parent: at any moment the whole of it has the one name or the other."""
     path.rename(target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def remove_folder(path: Path) -> None:
@@ -82,25 +66,9 @@ def remove_folder(path: Path) -> None:
     if path.is_symlink():  # what it points to is somebody else's
         path.unlink()
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    try:
-        path.rename(old / path.name)
-    except BaseException:
-        old.rmdir()
-        raise
-    _sync_folder(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def remove_leftovers(parent: Path) -> None:
-    """Delete what a killed process left half-written in a folder that only the caller writes to."""
-    for path in parent.glob(".*") if parent.is_dir() else ():
-        if not _LEFTOVER.fullmatch(path.name):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    with scratch_folder(path) as scratch:
+        path.rename(scratch / path.name)
+        sync_folder(path.parent)
 
 
 def parse_json(text: str | bytes, *, strict: bool = True) -> Any:
@@ -138,55 +106,19 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def _exchange(path: Path, temporary: Path) -> None:
-    """Put a new folder in the place of an old one, since no system can rename onto a folder with files in it.
-
-    If the second rename fails, as on Windows while a program has one of the files open, the first is undone.
-    """
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    try:
-        path.replace(old / path.name)
-        try:
-            temporary.replace(path)
-        except OSError:
-            (old / path.name).replace(path)
-            raise
-    finally:
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-
-
 @contextmanager
-def _translate_disk_errors() -> Iterator[None]:
-    """Say what to do about a full disk."""
+def translate_disk_errors() -> Iterator[None]:
+    """Say what to do about a disk that is full, read-only or broken, in whatever words a library says so."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise ScriptforgeError(
-                f"The disk is full: {error.strerror}.",
-                "Free some space and run the same command again; what was there before is untouched.",
-            ) from error
+    except Exception as error:
+        if (explained := disk_error(error)) is not None:
+            raise explained from error
         raise
 
 
-def _sync_file(path: Path) -> None:
-    """Let everybody read a file, and wait until the disk has it."""
-    path.chmod(0o644)
+def _settle_file(path: Path, mode: int) -> None:
+    """Give a file its permissions, and wait until the disk has it."""
+    path.chmod(mode)
     with path.open("r+b") as file:  # Windows syncs no file that is open for reading only
         os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    """Wait until the disk has the names in a folder, where the system can do that."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folder
-        return
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _CANNOT_SYNC:  # some network drives open a folder and cannot sync it
-            raise
-    finally:
-        os.close(handle)

@@ -1,33 +1,29 @@
-"""Where datasets, runs and studies are in a workspace, and what the files inside them are called.
+"""The folders of datasets, runs, studies and the writing room: what is in them, and who has them.
 
 Nothing else in the package knows these names.
 """
 
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, count
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import ClassVar
 
-from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
-from scriptforge.workspace.files import atomic_write, parse_json, rename_folder
-
-if TYPE_CHECKING:
-    from filelock import FileLock
+from scriptforge.errors import (
+    DatasetError,
+    RunError,
+    ScriptforgeError,
+    StudyError,
+)
+from scriptforge.workspace.files import atomic_folder, remove_folder, rename_folder
+from scriptforge.workspace.locks import Held, Lock, holder
+from scriptforge.workspace.scratch import make_folder, put, remove_leftovers
 
 SPLITS = ("train", "validation", "test")
-WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 
-_NAME = re.compile(r"[\w][\w.-]{0,63}")
-_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that are devices on Windows, whatever follows behind a dot."""
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
-
-Folder = TypeVar("Folder", "DatasetFolder", "RunFolder")
 
 
 class _Inside:
@@ -44,10 +40,37 @@ class _Inside:
 class _Folder:
     path: Path
 
+    _what: ClassVar[str] = "Folder"
+    _problem: ClassVar[type[ScriptforgeError]] = ScriptforgeError
+
     @property
     def name(self) -> str:
         """Return the name of what is in the folder."""
         return self.path.name
+
+    def acquire(self, doing: str) -> Lock:
+        """Reserve the name for this process, until somebody releases the lock.
+
+        Args:
+            doing: what is done with it, for others: "being trained".
+
+        Raises:
+            ScriptforgeError: another process has it.
+        """
+        make_folder(self.path.parent)
+        try:
+            return Lock.acquire(self.path, doing)
+        except Held as held:
+            raise self._problem(
+                f"{self._what} “{self.name}” is {held.doing} by process {held.process}.",
+                "Wait for it, stop it, or use another name.",
+            ) from None
+
+    @contextmanager
+    def lock(self, doing: str) -> Iterator[None]:
+        """Reserve the name for this process while the block lasts; as `acquire`."""
+        with self.acquire(doing):
+            yield
 
 
 class DatasetFolder(_Folder):
@@ -60,6 +83,9 @@ class DatasetFolder(_Folder):
         scripts: the parsed text, element by element, with its document.
     """
 
+    _what = "Dataset"
+    _problem = DatasetError
+
     description = _Inside("dataset.json")
     tokenizer = _Inside("tokenizer.json")
     lexicon = _Inside("lexicon.txt")
@@ -70,10 +96,12 @@ class DatasetFolder(_Folder):
         return self.path / f"{split}.npy"
 
 
+@dataclass(frozen=True)
 class RunFolder(_Folder):
     """`runs/NAME/`: one training on disk.
 
     Attributes:
+        claim: the lock of the run, if this process had to take it when it chose the name.
         config: everything about the model and its training that is not a tensor.
         tokenizer: the dataset's vocabulary, copied so that the run stands alone.
         lexicon: the words of its training text, beyond which it does not go; none at word level.
@@ -86,7 +114,13 @@ class RunFolder(_Folder):
         hub: the record of a pull: where the run comes from.
         samples: the scripts that were generated at each validation.
         checkpoints: the checkpoints.
+        waiting: is there as long as the run waits to take the place of another one.
     """
+
+    claim: Lock | None = field(default=None, compare=False, repr=False)
+
+    _what = "Run"
+    _problem = RunError
 
     config = _Inside("config.json")
     tokenizer = _Inside("tokenizer.json")
@@ -100,6 +134,7 @@ class RunFolder(_Folder):
     hub = _Inside("hub.json")
     samples = _Inside("samples")
     checkpoints = _Inside("checkpoints")
+    waiting = _Inside(".successor")
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -117,52 +152,79 @@ class RunFolder(_Folder):
         found = (_CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
         return sorted((int(match[1]) for match in found if match), reverse=True)
 
+    @property
+    def successor(self) -> "RunFolder":
+        """Return where a training that is to replace this run is, until it has weights."""
+        return RunFolder(self.path.with_name(f".{self.name}.new") / self.name)
+
+    @property
+    def latest(self) -> "RunFolder":
+        """Return what to resume: the successor, if one was begun and has no weights yet, else the run."""
+        return self.successor if self.successor.waiting.exists() else self
+
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def beginning(self) -> Iterator["RunFolder"]:
+        """Yield where a new training writes first; if the block succeeds, that is there, whole.
+
+        Where nothing has the name, it gets it. Else it becomes the `latest`, and the run stays.
+        """
+        is_new = not holds_something(self.path)
+        with atomic_folder(self.path if is_new else self.successor.path) as temporary:
+            draft = RunFolder(temporary)
+            yield draft
+            if not is_new:
+                draft.waiting.touch()
+
+    def settle_successor(self) -> None:
+        """Give what a kill has left of a successor its place, or remove it; nobody trains the run."""
+        successor = self.successor
+        remove_leftovers(successor.path.parent)
+        if successor.config.exists() and not os.path.lexists(self.path):
+            rename_folder(successor.path, self.path)
+            self.waiting.unlink(missing_ok=True)
+        if self.latest is self:
+            remove_folder(successor.path.parent)
+
+    def give_way(self) -> None:
+        """Let the successor take the place of this run, which is removed."""
+        successor = self.successor
+        self.waiting.unlink(missing_ok=True)
+        put(successor.path, self.path)
+        self.waiting.unlink()
+        remove_folder(successor.path.parent)
+
+    @contextmanager
+    def lock(self, doing: str = "being trained") -> Iterator[None]:
         """Reserve the run for this process while the block lasts.
 
         Raises:
-            RunError: another process is training this run.
+            RunError: another process is training this run, or changes it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        holder = self.path / ".lock.json"
-        lock = _file_lock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except TimeoutError:
-            raise RunError(
-                f"Run “{self.name}” is being trained by process {_read_holder(holder)}.",
-                "Wait for it, stop it, or train under another name with --name.",
-            ) from None
-        try:
-            atomic_write(holder, json.dumps({"process": os.getpid()}))
+        with self.claim or self.acquire(doing):
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+
+    def release(self) -> None:
+        """Let others have the name, if this process had to take it and does not use it."""
+        if self.claim:
+            self.claim.release()
 
     def trainer(self) -> str | None:
-        """Return the number of the process that trains this run; None if nobody does."""
-        if not (self.path / ".lock").exists():
-            return None
-        try:
-            with _file_lock(self.path / ".lock").acquire(timeout=0):
-                return None
-        except TimeoutError:
-            return _read_holder(self.path / ".lock.json")
+        """Return the number of the process that trains or changes this run; None if nobody does."""
+        held = holder(self.path)
+        return held.process if held else None
 
     def rename(self, target: "RunFolder") -> None:
-        """Give the run the name of another folder, which must not exist.
+        """Give the run the name of another folder, which must not exist; both are locked."""
+        rename_folder(self.path, target.path)
+        if self.successor.path.exists():
+            make_folder(target.successor.path.parent)
+            rename_folder(self.successor.path, target.successor.path)
+            remove_folder(self.successor.path.parent)
 
-        Raises:
-            RunError: another process is training this run.
-        """
-        with self.lock():
-            if os.name != "nt":
-                rename_folder(self.path, target.path)
-                (target.path / ".lock.json").unlink(missing_ok=True)
-        if os.name == "nt":  # Windows renames no folder in which a file is open, and a lock is one
-            rename_folder(self.path, target.path)
+    def remove_successor(self) -> None:
+        """Delete what waits to take the place of the run."""
+        if self.successor.path.parent.exists():
+            remove_folder(self.successor.path.parent)
 
 
 class StudyFolder(_Folder):
@@ -172,6 +234,9 @@ class StudyFolder(_Folder):
         database: all trials, in SQLite, unless another storage was requested.
         trials: trainings in progress; each is deleted when its trial ends.
     """
+
+    _what = "Study"
+    _problem = StudyError
 
     database = _Inside("study.db")
     trials = _Inside("trials")
@@ -190,14 +255,14 @@ class StudyFolder(_Folder):
 
     def searcher(self) -> str | None:
         """Return the number of a process that trains one of the trials; None if nobody does."""
-        trials = map(RunFolder, _folders(self.trials))
+        trials = map(RunFolder, folders_in(self.trials))
         return next((process for trial in trials if (process := trial.trainer())), None)
 
     @contextmanager
-    def lock(self, what: str) -> Iterator[None]:
+    def turn(self, what: str) -> Iterator[None]:
         """Wait for this process's turn at something that the processes of a study do one at a time."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with _file_lock(self.path / f".{what}.lock"):
+        make_folder(self.path)
+        with Lock.acquire(self.path / what, "in use", waits=True):
             yield
 
 
@@ -215,171 +280,15 @@ class RoomFolder(_Folder):
     address = _Inside("address.json")
 
 
-AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """The folder that holds `data/`, `runs/`, `studies/`, `room/` and a person's own `corpora/`."""
-
-    root: Path
-
-    @classmethod
-    def find(cls, chosen: str | Path | None = None) -> "Workspace":
-        """Return the workspace requested, else that of the environment, else the current directory."""
-        return cls(Path(chosen or os.environ.get(WORKSPACE_VARIABLE) or ".").expanduser())
-
-    @property
-    def cards(self) -> Path:
-        """Return the folder of the person's own cards."""
-        return self.root / "corpora"
-
-    @property
-    def room(self) -> RoomFolder:
-        """Return the folder of the writing room."""
-        return RoomFolder(self.root / "room")
-
-    def datasets(self) -> list[DatasetFolder]:
-        """Return every whole dataset, the latest first."""
-        folders = map(DatasetFolder, _folders(self.root / "data"))
-        return _latest_first({folder: folder.description for folder in folders})
-
-    def runs(self) -> list[RunFolder]:
-        """Return every run, the latest first."""
-        return _latest_first(
-            {folder: folder.config for folder in map(RunFolder, _folders(self.root / "runs"))}
-        )
-
-    def studies(self) -> list[StudyFolder]:
-        """Return every study, by name."""
-        return list(map(StudyFolder, _folders(self.root / "studies")))
-
-    def entries(self) -> "list[AnyFolder]":
-        """Return everything that has a name here: datasets, runs and studies, whole or damaged."""
-        datasets, runs = _folders(self.root / "data"), _folders(self.root / "runs")
-        return [*map(DatasetFolder, datasets), *map(RunFolder, runs), *self.studies()]
-
-    def new_dataset(self, name: str) -> DatasetFolder:
-        """Return the folder for a dataset of this name, whether or not it exists."""
-        return DatasetFolder(self.root / "data" / _checked_name(name))
-
-    def new_run(self, name: str) -> RunFolder:
-        """Return the folder for a run of this name, whether or not it exists."""
-        return RunFolder(self.root / "runs" / _checked_name(name))
-
-    def study(self, name: str) -> StudyFolder:
-        """Return the folder for a study of this name, whether or not it exists."""
-        return StudyFolder(self.root / "studies" / _checked_name(name))
-
-    def dataset(self, name: str | None = None) -> DatasetFolder:
-        """Return the dataset of this name, or the latest.
-
-        Raises:
-            UsageError: no such dataset.
-            DatasetError: none at all.
-        """
-        datasets = {folder.name: folder for folder in self.datasets()}
-        if not datasets:
-            raise DatasetError(
-                "There is no prepared dataset here yet.", "Make one: scriptforge prepare seinfeld"
-            )
-        return _named("dataset", name, datasets)
-
-    def run(self, name: str | None = None) -> RunFolder:
-        """Return the run of this name or at this path, or the latest.
-
-        Raises:
-            UsageError: no such run.
-            RunError: none at all.
-        """
-        if name is not None and RunFolder(Path(name)).config.is_file():
-            return RunFolder(Path(name).resolve())
-        runs = {folder.name: folder for folder in self.runs()}
-        if not runs:
-            raise RunError("There is no run here yet.", "Train one: scriptforge train")
-        return _named("run", name, runs)
-
-    def refuse_overwriting(self, folder: "DatasetFolder | RunFolder", force: bool) -> None:
-        """Refuse to replace something without `--force`.
-
-        Raises:
-            UsageError: the folder holds something and `force` is false.
-        """
-        if _holds_something(folder.path) and not force:
-            what = "dataset" if isinstance(folder, DatasetFolder) else "run"
-            raise UsageError(
-                f"There is a {what} named “{folder.name}” already.",
-                "Replace it with --force, or choose another name with --name.",
-            )
-
-    def free_run_name(self, stem: str) -> str:
-        """Return `stem`, or `stem-2`, `stem-3`, … if that run exists."""
-        # Where a system is blind to case, `Play` is the folder `play`.
-        taken = {path.name.lower() for path in _folders(self.root / "runs") if _holds_something(path)}
-        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
-        return next(name for name in names if name.lower() not in taken)
-
-
-def _file_lock(path: Path) -> "FileLock":
-    """Return a lock that one process at a time can hold; to wait too long for it raises a `TimeoutError`."""
-    from filelock import FileLock  # and with it asyncio
-
-    return FileLock(path)
-
-
-def _read_holder(path: Path) -> str:
-    try:
-        return str(parse_json(path.read_bytes())["process"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "(unknown)"
-
-
-def _folders(parent: Path) -> list[Path]:
+def folders_in(parent: Path) -> list[Path]:
     """Return the folders in one, without those that are still being written."""
     return [path for path in _visible(parent) if path.is_dir()] if parent.is_dir() else []
 
 
-def _holds_something(path: Path) -> bool:
-    """Return whether there is something; a lock, left by a training that could not start, does not count."""
+def holds_something(path: Path) -> bool:
+    """Return whether there is something; what is hidden does not count."""
     return bool(_visible(path)) if path.is_dir() else path.exists()
 
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _latest_first(descriptions: Mapping[Folder, Path]) -> list[Folder]:
-    """Return those of some folders that have their description, as it says when they were created."""
-
-    def created(folder: Folder) -> str:
-        try:
-            return str(parse_json(descriptions[folder].read_bytes()).get("created", ""))
-        except (OSError, ValueError, AttributeError):
-            return ""
-
-    return sorted(
-        (folder for folder, path in descriptions.items() if path.is_file()), key=created, reverse=True
-    )
-
-
-def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder:
-    """Return the folder of a name, or the first one."""
-    if name is None:
-        return next(iter(folders.values()))
-    if name not in folders:
-        raise unknown_name(what, name, folders)
-    return folders[name]
-
-
-def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"“{name}” cannot be the name of a folder.",
-            "Use up to 64 letters, digits, dots, dashes and underscores.",
-        )
-    if _DEVICE.fullmatch(name) or name.endswith("."):
-        raise UsageError(
-            f"“{name}” cannot be the name of a folder on Windows.",
-            "Choose another one, without a dot at its end: runs and datasets move from machine to machine.",
-        )
-    return name

@@ -43,7 +43,7 @@ def test_a_run_gets_another_name(place: Path, capsys: pytest.CaptureFixture[str]
     assert run(["rename", "runs/other", "best-of-may"]) == 0
     assert capsys.readouterr().out == "runs/other is now runs/best-of-may.\n"
     assert names(place) == ["data/play", "runs/best-of-may", "runs/older", "runs/play", "studies/evening"]
-    assert not (place / "runs" / "best-of-may" / ".lock.json").exists()
+    assert list((place / "runs").rglob(".*")) == []
 
 
 @pytest.mark.parametrize("name", ["other", "runs/other", "runs/other/", "./runs/other"])

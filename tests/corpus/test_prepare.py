@@ -13,16 +13,16 @@ from support.tiny import comedy, prepared
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.options import settle
-from scriptforge.corpus.prepare import prepare_corpora
+from scriptforge.corpus.prepare import prepare, prepare_corpora
 from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
-from scriptforge.errors import CorpusError, UsageError
+from scriptforge.errors import CorpusError, DatasetError, UsageError
 from scriptforge.options import PrepareOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS
-from scriptforge.workspace import SPLITS, DatasetFolder
+from scriptforge.workspace import SPLITS, DatasetFolder, Workspace
 
 LAST_TENTH = {"validation": 0.1, "test": 0}
 QUARTERS = {"validation": 0.25, "test": 0.25}
@@ -255,6 +255,21 @@ class TestReplacing:
         prepared(play, tmp_path / "data", level="char")
         assert prepared(play, tmp_path / "data", level="word").vocabulary.level == "word"
         assert {path.name for path in tmp_path.iterdir()} == {"data", "play.txt"}
+
+
+def test_of_two_that_prepare_one_name_one_is_told(play: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    told: list[DatasetError] = []
+
+    def prepare_too(doing: str, done: int, total: int | None) -> None:
+        if not told:
+            with pytest.raises(DatasetError, match="“play” is being prepared by process") as caught:
+                prepare([str(play)], PrepareOptions(level="char"), workspace)
+            told.append(caught.value)
+
+    made = prepare([str(play)], PrepareOptions(level="word"), workspace, on_progress=prepare_too)
+    assert told and made.vocabulary.level == "word"
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["play"]
 
 
 def test_progress_is_told(play: Path, tmp_path: Path) -> None:

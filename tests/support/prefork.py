@@ -13,25 +13,34 @@ import runpy
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
 LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch")
 _LONGEST_REQUEST = 1 << 20  # bytes
 
 
 class Server:
-    """The process, as those who ask it to run commands see it; it ends with them."""
+    """The process, as those who ask it to run commands see it; it ends with them.
 
-    def __init__(self) -> None:
+    Args:
+        libraries: what it imports.
+        environment: what it has beside the environment of this process, while it imports.
+    """
+
+    def __init__(
+        self, libraries: Sequence[str] = LIBRARIES, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._socket, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its_end:
             self._process = subprocess.Popen(
-                (sys.executable, __file__, str(its_end.fileno())),
+                (sys.executable, __file__, str(its_end.fileno()), *libraries),
                 pass_fds=(its_end.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
             )
         atexit.register(self.end)
 
@@ -91,7 +100,7 @@ def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
 
 
 if __name__ == "__main__":
-    for library in LIBRARIES:
+    for library in sys.argv[2:]:
         import_module(library)
     gc.freeze()  # what was imported is not looked through again in every fork
     if asked := _serve(socket.socket(fileno=int(sys.argv[1]))):

@@ -17,10 +17,11 @@ NO_QNNPACK = "this build of PyTorch has no QNNPACK"
 NO_COMPILER = "there is no compiler of C, and the kernel was not built"
 NO_CHROMIUM = "Chromium is not installed"
 NO_NAMESPACES = "only root on Linux can make network namespaces"
+NO_FAULTS = "only on Linux, with a compiler of C, can writing be made to fail"
 NO_POSTGRESQL = "PostgreSQL is not installed"
 
 _EXPECTED = frozenset(
-    {HAS_GPU, NO_CUDA, NO_COMPILER, NO_CORPORA, NO_DEV_FULL, NO_NAMESPACES, NO_PEAK, NO_QNNPACK}
+    {HAS_GPU, NO_CUDA, NO_COMPILER, NO_CORPORA, NO_DEV_FULL, NO_FAULTS, NO_NAMESPACES, NO_PEAK, NO_QNNPACK}
 )
 _PROGRAMS = {"chromium": NO_CHROMIUM, "postgresql": NO_POSTGRESQL}
 """Programs that CI installs: their tests may be skipped only if `NOT_INSTALLED` names them."""

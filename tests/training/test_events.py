@@ -11,6 +11,7 @@ from scriptforge.training.events import diagnose
         ([4.0, 3.5, 3.0], [4.0, 3.5, 3.0], "Still improving"),
         ([3.0, 2.3, 2.1], [3.0, 2.51, 2.5], "Settled"),
         ([3.0], [3.0], "Still improving"),
+        ([0.1], [0.0], "Settled"),
     ],
 )
 def test_what_the_curves_say(training: list[float], validation: list[float], begins: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,6 +23,7 @@ from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.events import Finished, Interrupted, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
+from scriptforge.workspace.entries import remove, rename
 
 
 @pytest.fixture
@@ -35,6 +37,45 @@ def validations_of(dataset: Dataset, folder: RunFolder, settings: Settings) -> l
 
 def validated(reports: Iterable[TrainingEvent]) -> list[Validated]:
     return [report for report in reports if isinstance(report, Validated)]
+
+
+class TestReplacing:
+    """A new training under the name of a model that is there."""
+
+    @pytest.fixture
+    def good(self, tiny_run: RunFolder, folder: RunFolder) -> RunFolder:
+        shutil.copytree(tiny_run.path, folder.path)
+        return folder
+
+    def test_the_model_stays_until_the_new_one_has_weights(
+        self, tiny_dataset: Dataset, good: RunFolder
+    ) -> None:
+        before = Run(good).fingerprint
+        seen = []
+        for event in start(tiny_dataset, small(seed=2), good, "cpu"):
+            seen.append((type(event), Run(good).fingerprint == before))
+        first = seen.index((Validated, False))
+        assert seen[0] == (Started, True) and all(is_old for _, is_old in seen[:first])
+        assert not any(is_old for _, is_old in seen[first:])
+        assert RunDescription.load(good).settings.seed == 2
+        assert [path.name for path in good.path.parent.iterdir()] == [good.name]
+
+    def test_stopped_before_it_goes_on_beside_the_model(self, tiny_dataset: Dataset, good: RunFolder) -> None:
+        before = Run(good).fingerprint
+        list(start(tiny_dataset, small(seed=2), good, "cpu", lambda: True))
+        assert Run(good).fingerprint == before
+        *_, last = resume(tiny_dataset, good, "cpu")
+        assert isinstance(last, Finished) and last.run == good.name
+        assert RunDescription.load(good).settings.seed == 2 and Run(good).fingerprint != before
+        assert [path.name for path in good.path.parent.iterdir()] == [good.name]
+
+    def test_renamed_and_removed_it_goes_along(self, tiny_dataset: Dataset, good: RunFolder) -> None:
+        workspace = good.path.parent.parent
+        list(start(tiny_dataset, small(seed=2), good, "cpu", lambda: True))
+        rename("runs/play", "other", workspace=workspace)
+        assert RunDescription.load(RunFolder(good.path.with_name("other")).latest).settings.seed == 2
+        remove("runs/other", workspace=workspace)
+        assert list(good.path.parent.iterdir()) == []
 
 
 def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> None:

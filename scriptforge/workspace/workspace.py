@@ -1,0 +1,225 @@
+"""A workspace: what is in it, how it is named, and what kills have left in it."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
+from scriptforge.workspace.files import parse_json
+from scriptforge.workspace.folders import (
+    DatasetFolder,
+    RoomFolder,
+    RunFolder,
+    StudyFolder,
+    folders_in,
+    holds_something,
+)
+from scriptforge.workspace.locks import remove_free_locks
+from scriptforge.workspace.scratch import remove_leftovers
+
+WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
+
+_ROOMS = ("data", "runs", "studies", "room")
+_NAME = re.compile(r"[\w][\w.-]{0,63}")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that are devices on Windows, whatever follows behind a dot."""
+
+AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
+Folder = TypeVar("Folder", DatasetFolder, RunFolder)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds `data/`, `runs/`, `studies/`, `room/` and a person's own `corpora/`."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, chosen: str | Path | None = None) -> "Workspace":
+        """Return the workspace requested, else that of the environment, else the current directory.
+
+        What killed processes left in it is cleared away.
+        """
+        workspace = cls(Path(chosen or os.environ.get(WORKSPACE_VARIABLE) or ".").expanduser())
+        workspace.clear_away()
+        return workspace
+
+    def clear_away(self) -> None:
+        """Remove what killed processes left half-made, and bring back what they were about to replace.
+
+        What belongs to a process that lives stays, and so does what may not be removed.
+        """
+        for room in _ROOMS:
+            remove_leftovers(self.root / room)
+            remove_free_locks(self.root / room)
+        for run in map(RunFolder, folders_in(self.root / "runs")):
+            for folder in (run.path, run.samples, run.checkpoints):
+                remove_leftovers(folder)
+        for waiting in (self.root / "runs").glob(".*.new"):
+            run = RunFolder(waiting.with_name(waiting.name[1 : -len(".new")]))
+            with suppress(OSError, RunError), run.lock("being cleared away"):
+                run.settle_successor()
+
+    @property
+    def cards(self) -> Path:
+        """Return the folder of the person's own cards."""
+        return self.root / "corpora"
+
+    @property
+    def room(self) -> RoomFolder:
+        """Return the folder of the writing room."""
+        return RoomFolder(self.root / "room")
+
+    def datasets(self) -> list[DatasetFolder]:
+        """Return every whole dataset, the latest first."""
+        folders = map(DatasetFolder, folders_in(self.root / "data"))
+        return _latest_first({folder: folder.description for folder in folders})
+
+    def runs(self) -> list[RunFolder]:
+        """Return every run, the latest first."""
+        return _latest_first(
+            {folder: folder.config for folder in map(RunFolder, folders_in(self.root / "runs"))}
+        )
+
+    def studies(self) -> list[StudyFolder]:
+        """Return every study, by name."""
+        return list(map(StudyFolder, folders_in(self.root / "studies")))
+
+    def entries(self) -> "list[AnyFolder]":
+        """Return everything that has a name here: datasets, runs and studies, whole or damaged."""
+        datasets, runs = folders_in(self.root / "data"), folders_in(self.root / "runs")
+        return [*map(DatasetFolder, datasets), *map(RunFolder, runs), *self.studies()]
+
+    def new_dataset(self, name: str) -> DatasetFolder:
+        """Return the folder for a dataset of this name, whether or not it exists."""
+        return DatasetFolder(self.root / "data" / _checked_name(name))
+
+    def new_run(self, name: str) -> RunFolder:
+        """Return the folder for a run of this name, whether or not it exists."""
+        return RunFolder(self.root / "runs" / _checked_name(name))
+
+    def study(self, name: str) -> StudyFolder:
+        """Return the folder for a study of this name, whether or not it exists."""
+        return StudyFolder(self.root / "studies" / _checked_name(name))
+
+    def dataset(self, name: str | None = None) -> DatasetFolder:
+        """Return the dataset of this name, or the latest.
+
+        Raises:
+            UsageError: no such dataset.
+            DatasetError: none at all.
+        """
+        datasets = {folder.name: folder for folder in self.datasets()}
+        if not datasets:
+            raise DatasetError(
+                "There is no prepared dataset here yet.", "Make one: scriptforge prepare seinfeld"
+            )
+        return _named("dataset", name, datasets)
+
+    def run(self, name: str | None = None) -> RunFolder:
+        """Return the run of this name or at this path, or the latest.
+
+        Raises:
+            UsageError: no such run.
+            RunError: none at all.
+        """
+        if name is not None and RunFolder(Path(name)).config.is_file():
+            return RunFolder(Path(name).resolve())
+        runs = {folder.name: folder for folder in self.runs()}
+        if not runs:
+            raise RunError("There is no run here yet.", "Train one: scriptforge train")
+        return _named("run", name, runs)
+
+    def refuse_overwriting(self, folder: "DatasetFolder | RunFolder", force: bool) -> None:
+        """Refuse to replace something without `--force`.
+
+        Raises:
+            UsageError: the folder holds something and `force` is false.
+        """
+        if holds_something(folder.path) and not force:
+            what = "dataset" if isinstance(folder, DatasetFolder) else "run"
+            raise UsageError(
+                f"There is a {what} named “{folder.name}” already.",
+                "Replace it with --force, or choose another name with --name.",
+            )
+
+    def claim_run(self, name: str | None, stem: str, *, force: bool = False) -> RunFolder:
+        """Reserve the name of a new run for this process.
+
+        Args:
+            name: the name; None is the first that is free of `stem`, `stem-2`, `stem-3`, …
+            stem: what the name begins with if none is given.
+            force: whether there may be a run of the name.
+
+        Raises:
+            UsageError: there is one, and `force` is false.
+            RunError: another process is training a run of the name.
+        """
+        if name is not None:
+            folder = self.new_run(name)
+            self.refuse_overwriting(folder, force)
+            claimed = replace(folder, claim=folder.acquire("being trained"))
+            if not force and holds_something(folder.path):  # another process was faster, and is done
+                with claimed.lock():
+                    self.refuse_overwriting(folder, force)
+            return claimed
+        for folder in map(self.new_run, self._free_run_names(stem)):
+            with suppress(RunError):
+                claimed = replace(folder, claim=folder.acquire("being trained"))
+                if not holds_something(folder.path):
+                    return claimed
+                with claimed.lock():
+                    continue
+        raise AssertionError("there is always one more name")
+
+    def free_run_name(self, stem: str) -> str:
+        """Return `stem`, or `stem-2`, `stem-3`, … if that run exists."""
+        return next(self._free_run_names(stem))
+
+    def _free_run_names(self, stem: str) -> Iterator[str]:
+        # Where a system is blind to case, `Play` is the folder `play`.
+        taken = {path.name.lower() for path in folders_in(self.root / "runs") if holds_something(path)}
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        return (name for name in names if name.lower() not in taken)
+
+
+def _latest_first(descriptions: Mapping[Folder, Path]) -> list[Folder]:
+    """Return those of some folders that have their description, as it says when they were created."""
+
+    def created(folder: Folder) -> str:
+        try:
+            return str(parse_json(descriptions[folder].read_bytes()).get("created", ""))
+        except (OSError, ValueError, AttributeError):
+            return ""
+
+    return sorted(
+        (folder for folder, path in descriptions.items() if path.is_file()), key=created, reverse=True
+    )
+
+
+def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder:
+    """Return the folder of a name, or the first one."""
+    if name is None:
+        return next(iter(folders.values()))
+    if name not in folders:
+        raise unknown_name(what, name, folders)
+    return folders[name]
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"“{name}” cannot be the name of a folder.",
+            "Use up to 64 letters, digits, dots, dashes and underscores.",
+        )
+    if _DEVICE.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"“{name}” cannot be the name of a folder on Windows.",
+            "Choose another one, without a dot at its end: runs and datasets move from machine to machine.",
+        )
+    return name

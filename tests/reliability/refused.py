@@ -1,0 +1,84 @@
+"""B: disks that are full, read-only or broken, at every call with which commands change them.
+
+A command ends with 1, in one line that says what is wrong and one that says what to do; or it does without
+and ends with 0. What was there before can be used, and the same command succeeds afterwards.
+"""
+
+import errno
+import random
+from collections.abc import Iterable
+
+from support.campaign import Part
+
+from reliability.killed import calls_of, go_on
+from reliability.stage import TARGETS, Call, Said, Stage, Target, orphans, staged
+
+_SIZES = 40
+_LOOK = ("runs",)
+_AT_EVERY_CALL = {
+    "once": (errno.EIO, errno.EACCES, errno.EDQUOT),
+    "from": (errno.EROFS,),
+}
+
+
+def unexplained(said: Said, codes: tuple[int, ...] = (0, 1)) -> str | None:
+    """Return what is wrong with what a command said; None if it succeeded or explains why not."""
+    lines = said.errors.strip().splitlines()
+    if said.code not in codes or "should not have happened" in said.errors or "Traceback" in said.errors:
+        return f"it ended with {said.code}: {said.errors}"
+    if said.code and (len(lines) < 2 or not lines[-2].startswith("Error: ") or "Error: " in lines[-1]):
+        return f"it ended with {said.code} and does not say why: {said.errors}"
+    return None
+
+
+def refuse(stage: Stage, target: Target, plan: str, expected: object) -> str | None:
+    """Let the disk fail a command as planned, and go on with it; return what was wrong."""
+    with stage.copy(target.begin(stage)) as workspace:
+        said = stage.run(target.words, workspace, plan)
+        if problem := unexplained(said):
+            return problem
+        if problem := target.holds(workspace):
+            return f"after {said.errors!r}: {problem}"
+        if said.code:
+            return go_on(stage, target, workspace, expected)
+        if target.end(workspace) != expected:
+            return f"it did not do what it says: {said.errors}"
+        stage.succeed(_LOOK, workspace)
+        left = orphans(workspace)
+        return f"left behind: {', '.join(left)}" if left else None
+
+
+def plans(calls: list[Call]) -> list[str]:
+    """Return every fault: at each call, and a disk that is full after so many bytes."""
+    total = sum(call.size for call in calls)
+    found = [f"full {total * part // _SIZES} {errno.ENOSPC}" for part in range(_SIZES)]
+    for number in range(1, len(calls) + 1):
+        for kind, errors in _AT_EVERY_CALL.items():
+            found += [f"{kind} {number} {error}" for error in errors]
+    return found
+
+
+def attack(
+    stage: Stage, names: Iterable[str] = TARGETS, most: int | None = None, seed: int = 0
+) -> list[Part]:
+    """Let the disk fail commands; the arguments are those of `reliability.killed.attack`."""
+    parts = []
+    for name in names:
+        target = TARGETS[name]
+        calls, expected = calls_of(stage, target)
+        all_plans = plans(calls)
+        part = Part(f"`{name}`, {len(calls)} calls")
+        for plan in random.Random(seed).sample(all_plans, min(most or len(all_plans), len(all_plans))):
+            problem = refuse(stage, target, plan, expected)
+            kind, place, error = plan.split()
+            call = calls[int(place) - 1] if kind != "full" else None
+            where = f"{call.name} {call.path}" if call else f"{place} bytes"
+            part.count(problem and f"{kind} {errno.errorcode[int(error)]} at {where}: {problem}")
+        parts.append(part)
+    return parts
+
+
+def long() -> list[Part]:
+    """Make the whole attack."""
+    with staged() as stage:
+        return attack(stage)

@@ -1,0 +1,462 @@
+"""Commands that write, with what they start from, and what must be there whatever happens to them.
+
+They run as forks of one process that has imported everything, below which `faults.c` counts what they change
+on the disk and lets it fail.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support import prefork, skips
+from support.command import environment
+from support.loopback_hub import TOKEN, Hub
+from support.tiny import comedy
+
+from scriptforge.dataset import Dataset
+from scriptforge.errors import ScriptforgeError
+from scriptforge.run.run import Run
+from scriptforge.training.checkpoint import newest_checkpoint
+from scriptforge.workspace import SPLITS, RunFolder, Workspace
+
+HERE = Path(__file__).resolve().parent
+_PATIENCE = 300.0
+_IMPORTED = (
+    *prefork.LIBRARIES, "accelerate", "safetensors.torch", "tokenizers", "huggingface_hub", "sqlalchemy",
+    "optuna.storages", "optuna.samplers", "scriptforge.cli.app", "scriptforge.cli.train",
+    "scriptforge.corpus.prepare", "scriptforge.hub.push", "scriptforge.tracking.train",
+    "scriptforge.tuning.search", "scriptforge.generation.generate", "scriptforge.serve.drafts",
+)  # fmt: skip
+_SMALL = (
+    "--from", "none", "--set=hidden_size=8", "--set=embedding_size=8", "--set=batch_size=4",
+    "--set=sequence_length=16", "--set=threads=1", "--set=precision=fp32", "--set=dropout_output=0.2",
+)  # fmt: skip
+_TRAIN = ("train", "play", "--name", "play", "--epochs", "1", "--set=validations=2", *_SMALL)
+_LOOK = ("runs",)
+_MORE = ("train", "--resume", "play", "--epochs", "0.5")
+
+
+class Said(NamedTuple):
+    """How a command ended: its exit code, negative after a signal, and what it said on stderr."""
+
+    code: int
+    errors: str
+
+
+class Call(NamedTuple):
+    """A call of a command that changes something on the disk.
+
+    Attributes:
+        process: which process makes it.
+        name: what it is called.
+        size: how many bytes it writes.
+        path: what it changes, below the workspace.
+    """
+
+    process: int
+    name: str
+    size: int
+    path: str
+
+    @classmethod
+    def read(cls, log: Path) -> "list[Call]":
+        """Return the calls of a log."""
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        parts = (line.split(" ", 3) for line in lines)
+        return [cls(int(process), name, int(size), path) for process, name, size, path in parts]
+
+
+class Stage:
+    """Where commands are attacked: a Hub, a process that forks, and workspaces to begin with.
+
+    Args:
+        folder: an empty one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        library = folder / "faults.so"
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if compiler is None or os.uname().sysname != "Linux":
+            pytest.skip(skips.NO_FAULTS)
+        words = (compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "faults.c"), "-ldl")
+        subprocess.run(words, check=True, capture_output=True)
+        self.hub = Hub()
+        self.hub.enrol("ann", TOKEN)
+        self._environment = {
+            "HOME": str(folder / "home"),
+            "HF_HOME": str(folder / "home" / "huggingface"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_ENDPOINT": self.hub.address,
+            "HF_TOKEN": TOKEN,
+            "NO_PROXY": "127.0.0.1",
+            "COLUMNS": "100",
+            "PYTHONPATH": os.pathsep.join(map(str, (HERE.parent, HERE.parent.parent))),
+        }
+        (folder / "home").mkdir()
+        server = {**self._environment, "LD_PRELOAD": str(library)}
+        self._server = prefork.Server(_IMPORTED, server)
+
+    def close(self) -> None:
+        """End what was started."""
+        self._server.end()
+        self.hub.stop()
+
+    def run(
+        self, words: tuple[str, ...], workspace: Path, plan: str | None = None, log: Path | None = None
+    ) -> Said:
+        """Run a command to its end.
+
+        Args:
+            words: what follows `scriptforge`; or `-m`, a module, and what follows that.
+            workspace: where.
+            plan: the fault, as `faults.c` reads it.
+            log: where its calls are written.
+        """
+        faults = {"FAULT_ROOT": str(workspace)} if plan or log else {}
+        if plan:
+            faults["FAULT_PLAN"] = plan
+        if log:
+            faults["FAULT_LOG"] = str(log)
+        module, words = (words[1], words[2:]) if words[0] == "-m" else ("scriptforge", words)
+        with tempfile.TemporaryFile("w+") as errors, Path(os.devnull).open("r+") as nothing:
+            files = [nothing.fileno(), nothing.fileno(), errors.fileno()]
+            surroundings = {**environment(), **self._environment, **faults}
+            code = self._server.run(module, list(words), workspace, surroundings, files, _PATIENCE)
+            errors.seek(0)
+            return Said(code, errors.read())
+
+    def succeed(self, words: tuple[str, ...], workspace: Path) -> None:
+        """Run a command that nothing keeps from succeeding."""
+        said = self.run(words, workspace)
+        assert said.code == 0, f"{words}: {said.code} {said.errors}"
+
+    @functools.cached_property
+    def with_text(self) -> Path:
+        """A workspace with a text and nothing else."""
+        workspace = self._folder / "text"
+        workspace.mkdir()
+        (workspace / "play.txt").write_text(comedy(120), encoding="utf-8")
+        return workspace
+
+    @functools.cached_property
+    def with_dataset(self) -> Path:
+        """The same with a dataset."""
+        return self._after(self.with_text, "dataset", ("prepare", "play.txt", "--level", "word"))
+
+    @functools.cached_property
+    def with_run(self) -> Path:
+        """The same with a run."""
+        return self._after(self.with_dataset, "run", _TRAIN)
+
+    @functools.cached_property
+    def with_page(self) -> Path:
+        """The same with a page that it has written, a state that it has saved, and a draft."""
+        write = ("generate", "play", "--lines", "3", "--seed", "1", "-o", "page.txt", "--save-state", "state")
+        edit = ("-m", "reliability.edit", "room/drafts.db")
+        return self._after(self.with_run, "page", write, edit)
+
+    @functools.cached_property
+    def with_pulled(self) -> Path:
+        """A workspace with a pulled model, which has changed on the Hub since."""
+        self.succeed(("push", "play", "--quiet"), self.with_run)
+        return self._after(self.with_text, "pulled", ("pull", "ann/play"))
+
+    def change_on_hub(self) -> None:
+        """Let the model on the Hub be another one than the one that was pulled."""
+        trained = self._after(self.with_run, "changed", _MORE)
+        self.succeed(("push", "play", "--quiet"), trained)
+
+    def _after(self, before: Path, name: str, *commands: tuple[str, ...]) -> Path:
+        workspace = self._folder / name
+        shutil.copytree(before, workspace)
+        for words in commands:
+            self.succeed(words, workspace)
+        return workspace
+
+    @contextmanager
+    def copy(self, workspace: Path) -> Iterator[Path]:
+        """Yield a copy of a workspace to attack."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            shutil.copytree(workspace, Path(folder) / "w")
+            yield Path(folder) / "w"
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """Yield a stage as long as the block lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(Path(folder).resolve())
+        try:
+            yield stage
+        finally:
+            stage.close()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A command that writes.
+
+    Attributes:
+        words: what it is called with.
+        begin: the workspace that it starts from.
+        holds: says what is wrong with what it has left, at whatever moment it ended; None if nothing is.
+        end: what must be the same in the end, whatever happened before.
+        go_on: the command that goes on after a kill; by default the same.
+    """
+
+    words: tuple[str, ...]
+    begin: Callable[[Stage], Path]
+    holds: Callable[[Path], str | None]
+    end: Callable[[Path], object]
+    go_on: Callable[[Path], tuple[str, ...]] | None = None
+
+    def next_words(self, workspace: Path) -> tuple[str, ...]:
+        """Return the command that brings it to its end."""
+        return self.go_on(workspace) if self.go_on else self.words
+
+
+def orphans(workspace: Path) -> list[str]:
+    """Return what is hidden in a workspace: nothing, where no command runs."""
+    return sorted(path.relative_to(workspace).as_posix() for path in workspace.rglob(".*"))
+
+
+def reason(work: Callable[[], object]) -> str | None:
+    """Return why something fails, if it does for a reason that a person would be told."""
+    try:
+        work()
+    except ScriptforgeError as error:
+        return error.message
+    return None
+
+
+def dataset_is_whole(workspace: Path, *, may_lack: bool = False) -> str | None:
+    """Return what is wrong with the dataset."""
+    folder = Workspace(workspace).new_dataset("play")
+    if may_lack and not folder.path.exists():
+        return None
+
+    def read() -> None:
+        dataset = Dataset(folder)
+        for split in SPLITS:
+            dataset.ids(split)
+            list(dataset.rows(split))
+
+    return reason(read)
+
+
+def fingerprint(workspace: Path) -> object:
+    """Return what tells one dataset from another: vocabulary and ids."""
+    return json.loads(Workspace(workspace).new_dataset("play").description.read_text())["fingerprint"]
+
+
+def run_is_whole(workspace: Path, name: str = "play") -> str | None:
+    """Return what is wrong with a model that must be usable."""
+    return reason(lambda: Run(RunFolder(workspace / "runs" / name)))
+
+
+def run_or_nothing(workspace: Path, name: str = "play") -> str | None:
+    """Return what is wrong with a model that came from elsewhere, if it is there."""
+    return run_is_whole(workspace, name) if (workspace / "runs" / name).exists() else None
+
+
+def run_can_go_on(workspace: Path) -> str | None:
+    """Return what is wrong with a training: what is there can be resumed, and its model used."""
+    folder = RunFolder(workspace / "runs" / "play")
+    if not folder.path.exists():
+        return None
+    if folder.weights.exists() and (problem := run_is_whole(workspace)):
+        return problem
+    return reason(lambda: newest_checkpoint(folder))
+
+
+def remains(workspace: Path) -> object:
+    """Return what a training leaves, but for moments and speeds: weights, checkpoint, figures, samples."""
+    folder = RunFolder(workspace / "runs" / "play")
+    last = folder.checkpoint(folder.checkpoint_steps()[0])
+    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    files = [folder.weights, *sorted(last.glob("*.safetensors")), *sorted(folder.samples.iterdir())]
+    return (
+        [{key: value for key, value in row.items() if key != "seconds"} for row in rows],
+        [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files],
+        last.name,
+        json.loads(folder.config.read_text())["result"] is not None,
+    )
+
+
+def resume(workspace: Path) -> tuple[str, ...]:
+    """Return how a killed training goes on: it is resumed, or begun where there is nothing to resume."""
+    folder = RunFolder(workspace / "runs" / "play").latest
+    return _resume(folder) if folder.config.exists() else _TRAIN
+
+
+def _resume(folder: RunFolder) -> tuple[str, ...]:
+    """Return how a training is resumed that has not come to its end."""
+    return _LOOK if json.loads(folder.config.read_text())["result"] else ("train", "--resume", "play")
+
+
+def resume_replacement(workspace: Path) -> tuple[str, ...]:
+    """Return the same for one that replaces a model of another size."""
+    folder = RunFolder(workspace / "runs" / "play").latest
+    is_new = json.loads(folder.config.read_text())["settings"]["seed"] == 2
+    return _resume(folder) if is_new else _REPLACE
+
+
+_REPLACE = (*_TRAIN, "--force", "--set=seed=2")
+
+
+def go_on_with_more(workspace: Path) -> tuple[str, ...]:
+    """Return how a killed `--resume --epochs N` goes on: the N are not said again once they were kept."""
+    folder = RunFolder(workspace / "runs" / "play")
+    document = json.loads((folder.checkpoint(folder.checkpoint_steps()[0]) / "state.json").read_text())
+    step, segment = document["progress"]["step"], document["progress"]["segment"]
+    if not segment["first_step"]:
+        return _MORE
+    is_over = step == segment["first_step"] + segment["steps"]
+    has_result = json.loads(folder.config.read_text())["result"]
+    return _LOOK if is_over and has_result else ("train", "--resume", "play")
+
+
+def page(workspace: Path) -> object:
+    """Return the page that was written."""
+    return (workspace / "page.txt").read_text(encoding="utf-8")
+
+
+def page_is_whole(workspace: Path) -> str | None:
+    """Return what is wrong with a page that is there."""
+    path = workspace / "page.txt"
+    return None if len(path.read_text(encoding="utf-8").splitlines()) >= 3 else "half a page"
+
+
+def state_is_whole(workspace: Path) -> str | None:
+    """Return what is wrong with a saved state."""
+    from scriptforge.generation.decoding import load_state
+
+    weights = Run(RunFolder(workspace / "runs" / "play")).fingerprint
+    return reason(lambda: load_state(workspace / "state", weights=weights))
+
+
+def state(workspace: Path) -> object:
+    """Return the saved state."""
+    return (workspace / "state").read_bytes()
+
+
+def study_is_whole(workspace: Path) -> str | None:
+    """Return what is wrong with a study: its database can be read, and nothing else was touched."""
+    import sqlite3
+    from contextlib import closing
+
+    database = workspace / "studies" / "play" / "study.db"
+    if database.exists():
+        with closing(sqlite3.connect(database)) as connection:
+            if (said := connection.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+                return str(said)
+    return dataset_is_whole(workspace)
+
+
+def trials(workspace: Path) -> object:
+    """Return how many trials have come to their end."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(workspace / "studies" / "play" / "study.db")) as connection:
+        query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')"
+        return int(connection.execute(query).fetchone()[0])
+
+
+def draft_is_whole(workspace: Path) -> str | None:
+    """Return what is wrong with the drafts: each has as many elements as changes that were acknowledged."""
+    from scriptforge.serve.drafts import Drafts
+
+    drafts = Drafts(workspace / "room" / "drafts.db")
+    try:
+        for each in drafts.summaries():
+            found = drafts.get(each["id"])
+            if found["revision"] != len(found["elements"]) + 1:
+                return f"revision {found['revision']} with {len(found['elements'])} elements"
+        return "; ".join(drafts.notes) or None
+    finally:
+        drafts.close()
+
+
+def is_there(workspace: Path) -> object:
+    """Return whether there is a draft."""
+    return draft_is_whole(workspace)
+
+
+def pulled(workspace: Path) -> object:
+    """Return the hash of the pulled weights."""
+    return hashlib.sha256((workspace / "runs" / "ann--play" / "model.safetensors").read_bytes()).hexdigest()
+
+
+def _known(stage: Stage) -> Path:
+    workspace = stage.with_pulled
+    stage.change_on_hub()
+    return workspace
+
+
+def _published(stage: Stage) -> Path:
+    _ = stage.with_pulled
+    return stage.with_text
+
+
+_SAVE_STATE = ("generate", "play", "--lines", "3", "--seed", "2", "--save-state", "state")
+TARGETS: Mapping[str, Target] = {
+    "prepare": Target(
+        ("prepare", "play.txt", "--level", "word"),
+        lambda stage: stage.with_text,
+        lambda workspace: dataset_is_whole(workspace, may_lack=True),
+        fingerprint,
+        lambda workspace: ("prepare", "play.txt", "--level", "word", "--force"),
+    ),
+    "prepare --force": Target(
+        ("prepare", "play.txt", "--level", "char", "--force"),
+        lambda stage: stage.with_dataset,
+        dataset_is_whole,
+        fingerprint,
+    ),
+    "train": Target(_TRAIN, lambda stage: stage.with_dataset, run_can_go_on, remains, resume),
+    "train --force": Target(
+        _REPLACE, lambda stage: stage.with_run, run_is_whole, remains, resume_replacement
+    ),
+    "train --resume": Target(_MORE, lambda stage: stage.with_run, run_is_whole, remains, go_on_with_more),
+    "pull, new": Target(
+        ("pull", "ann/play"), _published, lambda workspace: run_or_nothing(workspace, "ann--play"), pulled
+    ),
+    "pull, known": Target(
+        ("pull", "ann/play"), _known, lambda workspace: run_is_whole(workspace, "ann--play"), pulled
+    ),
+    "push": Target(
+        ("push", "play", "--quiet"), lambda stage: stage.with_run, run_is_whole, lambda workspace: None
+    ),
+    "tune": Target(
+        ("tune", "play", "--trials", "2", "--seconds", "0.3"),
+        lambda stage: stage.with_dataset,
+        study_is_whole,
+        trials,
+    ),
+    "generate -o": Target(
+        ("generate", "play", "--lines", "5", "--seed", "2", "-o", "page.txt", "--force"),
+        lambda stage: stage.with_page,
+        page_is_whole,
+        page,
+    ),
+    "generate --save-state": Target(_SAVE_STATE, lambda stage: stage.with_page, state_is_whole, state),
+    "an edit in the page": Target(
+        ("-m", "reliability.edit", "room/drafts.db"),
+        lambda stage: stage.with_page,
+        draft_is_whole,
+        is_there,
+    ),
+}

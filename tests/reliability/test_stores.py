@@ -1,0 +1,39 @@
+"""What commands leave on the disk when they are killed, when it fails, and when there are two of them."""
+
+from collections.abc import Iterator
+
+import pytest
+from support.campaign import failures
+
+from reliability import killed, refused
+from reliability.stage import TARGETS, Stage, staged
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with staged() as found:
+        yield found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0])
+def test_kills(stage: Stage, seed: int) -> None:
+    assert failures(killed.attack(stage, most=1, seed=seed)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0])
+def test_failing_disks(stage: Stage, seed: int) -> None:
+    assert failures(refused.attack(stage, most=1, seed=seed)) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_kill(stage: Stage, name: str) -> None:
+    assert failures(killed.attack(stage, [name])) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_failure_of_the_disk(stage: Stage, name: str) -> None:
+    assert failures(refused.attack(stage, [name])) == []
