@@ -7,6 +7,7 @@ import typer
 from scriptforge.cli.completion import corpus_names
 from scriptforge.cli.output import (
     AsJSON,
+    Cluster,
     Columns,
     Encoding,
     Format,
@@ -43,6 +44,7 @@ def inspect(
     columns: Columns = None,
     encoding: Encoding = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
@@ -55,7 +57,11 @@ def inspect(
     from scriptforge.workspace import Workspace
 
     options = InspectOptions(
-        format=format, columns=columns, encoding=encoding, workers=workers or processors()
+        format=format,
+        columns=columns,
+        encoding=encoding,
+        workers=workers or processors(),
+        cluster=cluster,
     )
     with input_as_file(output, [path]) as (name,), output.progress() as on_progress:
         found = inspect_corpus(name, options, Workspace.find(workspace_path), on_progress)

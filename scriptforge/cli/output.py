@@ -420,3 +420,9 @@ Workers = Annotated[
         min=1, metavar="N", help="Processes that parse a large folder; one a processor if left out."
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Of a Dask scheduler, tcp://HOST:8786: its workers parse, on other machines."
+    ),
+]

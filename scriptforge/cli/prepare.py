@@ -8,6 +8,7 @@ import typer
 from scriptforge.cli.completion import corpus_names
 from scriptforge.cli.output import (
     AsJSON,
+    Cluster,
     Encoding,
     Force,
     Format,
@@ -92,6 +93,7 @@ def prepare(
     test: TestOption = PrepareOptions.test,
     strict: StrictOption = PrepareOptions.strict,
     workers: Workers = None,
+    cluster: Cluster = None,
     name: NameOption = None,
     force: Force = False,
     workspace_path: WorkspacePath = None,
@@ -120,6 +122,7 @@ def prepare(
         format=format,
         strict=strict,
         workers=workers or processors(),
+        cluster=cluster,
     )
     with input_as_file(output, corpora or []) as names, output.progress() as on_progress:
         dataset = prepare_dataset(

@@ -5,6 +5,7 @@ The contents of the files, scripts or otherwise, are not this module's business.
 """
 
 import os
+import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.text_encoding import examine
 from scriptforge.dataset import Origin, OriginFile
 from scriptforge.documents.kinds import kind_of_file
-from scriptforge.errors import CorpusError, UsageError
+from scriptforge.errors import CorpusError, ScriptforgeError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
 from scriptforge.options import ConvertOptions, InspectOptions
 from scriptforge.screenplay.format import BrokenScript
@@ -68,6 +69,7 @@ class Corpus:
         notes: what a person should know, one line each: encodings, files left out.
         skips_broken: whether its files are whatever somebody's folder holds, so that those which turn out to
             be broken are left out, too.
+        shares: each file as another process can open it; empty where several make one table.
     """
 
     source: Source
@@ -75,11 +77,55 @@ class Corpus:
     files: tuple[AnyFile, ...]
     notes: tuple[str, ...]
     skips_broken: bool = False
+    shares: "tuple[Share, ...]" = ()
 
     @property
     def name(self) -> str:
         """Return the name of its source."""
         return self.source.name
+
+
+@dataclass(frozen=True)
+class Share:
+    """A file of a corpus, to be opened by another process, perhaps on another machine.
+
+    Attributes:
+        source: the corpus's, its location narrowed to what this file is downloaded from, if it is.
+        path: where the file was opened first, and is looked for first.
+        record: what it must turn out to be.
+    """
+
+    source: Source
+    path: Path
+    record: OriginFile
+
+    def open(self) -> AnyFile:
+        """Open the file, downloaded if it is of the Hub or the web and not here.
+
+        Raises:
+            CorpusError: it cannot be downloaded.
+            ScriptforgeError: it is not to be seen from here, cannot be read, or is another one.
+        """
+        opened = _open(_Found(self._locate(), self.record.name, self.record.url), self.source.encoding)
+        if opened.record.sha256 != self.record.sha256:
+            raise ScriptforgeError(
+                f"On {platform.node()}, “{self.path}” is not the file that was found where this was started.",
+                "Let all machines read the same folder, and change nothing in it meanwhile.",
+            )
+        return opened.file
+
+    def _locate(self) -> Path:
+        try:
+            with self.path.open("rb"):
+                return self.path
+        except OSError as error:
+            if not isinstance(self.source.location, LocalPath):
+                (found,), _ = _locate(self.source.location, no_progress)
+                return found.path
+            raise ScriptforgeError(
+                f"On {platform.node()}, “{self.path}” cannot be read: {error.strerror}.",
+                "Put the folder where every machine finds it under the same path, and may read it.",
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -93,8 +139,9 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A file that can be read, its record, and what is peculiar about it."""
+    """A file that can be read, where it is, its record, and what is peculiar about it."""
 
+    path: Path
     file: AnyFile
     record: OriginFile
     note: str | None
@@ -116,7 +163,9 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
     else:
         opened, notes = [_open(each, source.encoding) for each in found], []
     files = [one.file for one in opened]
+    shares = tuple(_shares(source, opened, revision))
     if card and card.sort:
+        shares = ()
         files = [sorted_table(_tables(files, source.name), source.name, card.sort)]
     records = tuple(one.record for one in opened)
     return Corpus(
@@ -132,7 +181,19 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
         files=tuple(files),
         notes=(*notes, *(one.note for one in opened if one.note), *_differences(source, records)),
         skips_broken=folder is not None and not (card and card.sort),
+        shares=shares,
     )
+
+
+def _shares(source: Source, opened: list[_Opened], revision: str | None) -> Iterator[Share]:
+    """Yield the share of each file that was opened."""
+    for number, one in enumerate(opened):
+        location, record = source.location, one.record
+        if isinstance(location, HubDataset):
+            location = location.model_copy(update={"revision": revision, "files": (record.name,)})
+        elif isinstance(location, WebFiles):
+            location = WebFiles(files=(location.files[number],))
+        yield Share(replace(source, location=location), one.path, record)
 
 
 def fetch_named(
@@ -272,7 +333,7 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
         if kind or path.suffix.lower() == ".parquet":
             record = OriginFile(name=name, sha256=sha256_of(path), size=path.stat().st_size, url=found.url)
             opened = open_document(path, name, kind, encoding) if kind else open_table(path, name, None)
-            return _Opened(unchanging(opened, path, seen), record, None)
+            return _Opened(path, unchanging(opened, path, seen), record, None)
     except BrokenScript as problem:
         raise problem.named(name) from problem
     except OSError as error:
@@ -280,7 +341,7 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
     examination = examine(path, name, encoding)
     file = (open_table if is_table(path) else open_text)(path, name, examination)
     record = OriginFile(name=name, sha256=examination.sha256, size=examination.size, url=found.url)
-    return _Opened(unchanging(file, path, seen), record, examination.note(name))
+    return _Opened(path, unchanging(file, path, seen), record, examination.note(name))
 
 
 def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:

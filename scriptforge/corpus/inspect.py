@@ -207,17 +207,20 @@ def inspect(
         UsageError: there is no such corpus, format or column.
     """
     corpus = fetch_named(name, options, workspace, on_progress)
-    return inspect_corpus(corpus, on_progress, options.workers)
+    return inspect_corpus(corpus, on_progress, options.workers, options.cluster)
 
 
 def inspect_corpus(
-    corpus: Corpus, on_progress: ProgressCallback = no_progress, workers: int = 1
+    corpus: Corpus,
+    on_progress: ProgressCallback = no_progress,
+    workers: int = 1,
+    cluster: str | None = None,
 ) -> Inspection:
     """Parse a corpus that is here and return what is in it; as `inspect` does."""
     parsing = Parsing()
     tally = _Tally()
-    with parsing_pool(workers, [corpus]) as pool:
-        rows = parse(corpus, plain=False, parsing=parsing, executor=pool)
+    with parsing_pool(workers, cluster, [corpus]) as pool:
+        rows = parse(corpus, plain=False, parsing=parsing, pool=pool)
         members = cast(tally.elements(report_rows(rows, on_progress, "Reading")))
     locate = tally.numbering.locate
     return Inspection(

@@ -7,20 +7,22 @@ they are many. A file that was asked for by itself, or that a card lists, must b
 """
 
 import re
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from functools import partial
+from itertools import chain, islice, repeat
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 from scriptforge.corpus.cards import Cards
-from scriptforge.corpus.fetch import Corpus, fetch
+from scriptforge.corpus.fetch import Corpus, Share, fetch
 from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile
 from scriptforge.corpus.json_rows import Row
 from scriptforge.corpus.sources import Source, find_source
-from scriptforge.errors import CorpusError, ScriptforgeError
+from scriptforge.corpus.workers import Pool
+from scriptforge.errors import CorpusError
 from scriptforge.screenplay.format import BrokenScript, percentage
 from scriptforge.screenplay.formats import Reading, read
 from scriptforge.screenplay.name_line import rendered_length, write
@@ -35,9 +37,8 @@ LONGEST_TEXT = 10_000
 _ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it."
 _EXAMPLES = 6
 _FILES_SHOWN = 3
-_FILES_AHEAD = 64
 _LARGEST_ELSEWHERE = 2_000_000
-"""Bytes. A larger file is parsed here, row by row, and not as a whole elsewhere."""
+"""Bytes. A larger file is parsed here, row by row, and not as a whole by another process."""
 _WAYS_OUT = re.compile(r" (?=Name its format|Say what its columns)")
 _WAYS_OUT_OF_TABLES = (
     "Say what its columns hold, --columns speaker=COLUMN,line=COLUMN, or take the text as it stands: --plain"
@@ -185,7 +186,7 @@ def parse(
     plain: bool,
     parsing: Parsing,
     first_document: int = 0,
-    executor: Executor | None = None,
+    pool: Pool | None = None,
 ) -> Iterator[ScriptRow]:
     """Yield the rows of all files of a corpus, in order.
 
@@ -194,20 +195,19 @@ def parse(
         plain: whether to take texts as they stand.
         parsing: filled on the way, file by file.
         first_document: the number of the first document.
-        executor: parses the files of a folder, but for large ones, if there is one.
+        pool: parses all but the large files, if there is one.
 
     Raises:
         CorpusError: a file that must be whole is broken, or all files of a folder are.
         UsageError: there is no format of that name.
+        ScriptforgeError: another process was lost, or does not find a file.
     """
-    if not corpus.skips_broken:
-        executor = None
-    for file, elsewhere in zip(corpus.files, _ahead(corpus, plain, executor), strict=True):
+    for file, elsewhere in zip(corpus.files, _elsewhere(corpus, plain, pool), strict=True):
         found = Parsing()
         first = first_document + len(parsing.sizes)
         try:
             if elsewhere:
-                found, rows = _result(elsewhere)
+                found, rows = elsewhere()
                 yield from (row._replace(document=first + row.document) for row in rows)
             else:
                 rows_here = _rows(corpus.source, file, plain, found, first)
@@ -225,49 +225,31 @@ def parse(
         )
 
 
-def parse_file_whole(source: Source, file: AnyFile, plain: bool) -> tuple[Parsing, list[ScriptRow]]:
+def parse_share(share: Share, plain: bool) -> "Parsed":
     """Return what one file holds, its documents numbered from 0; it depends on nothing else.
 
     Raises:
         CorpusError: the file is broken.
         UsageError: there is no format of that name.
+        ScriptforgeError: it is not found here, or is another one.
     """
     found = Parsing()
-    rows = list(_rows(source, file, plain, found, first=0))
+    rows = list(_rows(share.source, share.open(), plain, found, first=0))
     return found, rows
 
 
-def _ahead(
-    corpus: Corpus, plain: bool, executor: Executor | None
-) -> Iterator["Future[tuple[Parsing, list[ScriptRow]]] | None"]:
-    """Yield for each file its parse by the executor, which has some more to do; None of what stays here."""
-    sizes = {file.name: file.size for file in corpus.origin.files}
-
-    def submit(file: AnyFile) -> "Future[tuple[Parsing, list[ScriptRow]]] | None":
-        if executor is None or sizes.get(file.name, _LARGEST_ELSEWHERE) >= _LARGEST_ELSEWHERE:
-            return None
-        return executor.submit(parse_file_whole, corpus.source, file, plain)
-
-    files = iter(corpus.files)
-    waiting = deque(map(submit, islice(files, _FILES_AHEAD)))
-    while waiting:
-        yield waiting.popleft()
-        waiting.extend(map(submit, islice(files, 1)))
+Parsed: TypeAlias = tuple[Parsing, list[ScriptRow]]
 
 
-def _result(parse: "Future[tuple[Parsing, list[ScriptRow]]]") -> tuple[Parsing, list[ScriptRow]]:
-    """Return what another process has found.
-
-    Raises:
-        ScriptforgeError: it was ended.
-    """
-    try:
-        return parse.result()
-    except BrokenExecutor as error:
-        raise ScriptforgeError(
-            "A process that parsed files was ended, probably because memory ran out.",
-            "Parse with fewer processes: --workers 1",
-        ) from error
+def _elsewhere(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Callable[[], Parsed] | None]:
+    """Yield for each file what waits for its parse by the pool; None of what stays here."""
+    if pool is None or not corpus.shares:
+        return repeat(None, len(corpus.files))
+    calls = (
+        partial(parse_share, share, plain) if share.record.size < _LARGEST_ELSEWHERE else None
+        for share in corpus.shares
+    )
+    return pool.run(calls)
 
 
 def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:

@@ -13,7 +13,6 @@ The text at another level, or with another vocabulary, needs steps 4 and 5 alone
 
 import shutil
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -27,7 +26,7 @@ from scriptforge.corpus.parse import Parsing, parse, split_warning
 from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
-from scriptforge.corpus.workers import parsing_pool
+from scriptforge.corpus.workers import Pool, parsing_pool
 from scriptforge.dataset import Dataset, Description, Member, SourceDescription, SplitDescription
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress
@@ -111,16 +110,19 @@ def prepare_corpora(
     Raises:
         CorpusError: one of them holds too little text, or cannot be read as scripts.
         UsageError: two of them hold the same file, or a weight leaves nothing of one.
+        ScriptforgeError: the cluster cannot be reached or used, or is lost.
     """
     _refuse_shared_files(corpora)
     plan = settle(options, corpora)
-    with atomic_folder(folder.path) as temporary:
+    with (
+        parsing_pool(options.workers, options.cluster, corpora) as pool,
+        atomic_folder(folder.path) as temporary,
+    ):
         draft = DatasetFolder(temporary)
         parsings = [(corpus, Parsing()) for corpus in corpora]
         whole = Parsing()
-        with parsing_pool(options.workers, corpora) as pool:
-            rows = _parse_all(parsings, plan, whole, pool)
-            write_rows(draft.scripts, report_rows(rows, on_progress, "Reading"))
+        rows = _parse_all(parsings, plan, whole, pool)
+        write_rows(draft.scripts, report_rows(rows, on_progress, "Reading"))
         warnings = [line for corpus, parsing in parsings for line in parsing.warnings(corpus.name)]
         if warnings and options.strict:
             raise CorpusError(*split_warning(warnings[0]))
@@ -135,7 +137,7 @@ def prepare_corpora(
             rows=whole.rows,
             on_progress=on_progress,
         )
-        tokens = write_tokens(draft, text, plan)
+        tokens = write_tokens(draft, text, plan, pool)
         sources = [_describe_source(corpus, parsing, text, tokens) for corpus, parsing in parsings]
         _check_not_empty(sources, options)
         description = Description(
@@ -170,11 +172,11 @@ def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:
 
 
 def _parse_all(
-    parsings: Sequence[tuple[Corpus, Parsing]], plan: TokenPlan, whole: Parsing, executor: Executor | None
+    parsings: Sequence[tuple[Corpus, Parsing]], plan: TokenPlan, whole: Parsing, pool: Pool | None
 ) -> Iterator[ScriptRow]:
     """Yield the rows of all corpora, their documents numbered from one to the next; fill the parsings."""
     for corpus, parsing in parsings:
-        yield from parse(corpus, plan.plain, parsing, len(whole.sizes), executor)
+        yield from parse(corpus, plan.plain, parsing, len(whole.sizes), pool)
         whole.add(parsing)
 
 

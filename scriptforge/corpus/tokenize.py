@@ -10,10 +10,12 @@ until all are known. Of a corpus alone, `<end>` stands between documents, and af
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+import pickle
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 
 from scriptforge.corpus.options import TokenPlan
 from scriptforge.corpus.passages import ParsedText, Passage, interleave
+from scriptforge.corpus.workers import Pool
 from scriptforge.dataset import SplitDescription
 from scriptforge.screenplay.script import Element, cast, speaker_key
 from scriptforge.vocabulary import Encoded, Vocabulary
@@ -38,6 +41,8 @@ MOST_SPEAKERS = 200
 """Of one cast."""
 
 _ONE_CAST = ""
+_CHARACTERS_ELSEWHERE = 500_000
+"""Encoded by another process in one go."""
 
 
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int]:
@@ -143,18 +148,20 @@ class Tokenised:
     fingerprint: str
 
 
-def write_tokens(draft: DatasetFolder, text: ParsedText, plan: TokenPlan) -> Tokenised:
+def write_tokens(
+    draft: DatasetFolder, text: ParsedText, plan: TokenPlan, pool: Pool | None = None
+) -> Tokenised:
     """Learn the vocabulary, and write it and the ids of every split."""
     vocabulary, alphabet = train_vocabulary(text, plan)
     vocabulary.save(draft.tokenizer)
     if vocabulary.lexicon is not None:
         atomic_write(draft.lexicon, vocabulary.lexicon.document)
-    splits, fingerprint = write_ids(draft, text, vocabulary)
+    splits, fingerprint = write_ids(draft, text, vocabulary, pool)
     return Tokenised(vocabulary.size, alphabet, splits, fingerprint)
 
 
 def write_ids(
-    draft: DatasetFolder, text: ParsedText, vocabulary: Vocabulary
+    draft: DatasetFolder, text: ParsedText, vocabulary: Vocabulary, pool: Pool | None = None
 ) -> tuple[dict[str, dict[str, SplitDescription]], str]:
     """Write the ids of every split; return what they stand for, by source and split, and the fingerprint."""
     digest = hashlib.sha256(vocabulary.fingerprint.encode())
@@ -168,11 +175,10 @@ def write_ids(
             )
             for split in SPLITS
         }
-        for passage in text.passages("Tokenising"):
-            if passage.copies:
-                encoded = _encode(vocabulary, passage)
-                target = spool if passage.split == "train" else splits[passage.split]
-                target.add(replace(passage, rows=()), encoded)
+        passages = (passage for passage in text.passages("Tokenising") if passage.copies)
+        for passage, encoded in _encoded(passages, vocabulary, pool):
+            target = spool if passage.split == "train" else splits[passage.split]
+            target.add(replace(passage, rows=()), encoded)
         for passage, encoded in spool.interleaved(list(text.weights)):
             splits["train"].add(passage, encoded)
         for split in splits.values():
@@ -182,6 +188,50 @@ def write_ids(
         for source in text.weights
     }
     return amounts, digest.hexdigest()
+
+
+def _encoded(
+    passages: Iterable[Passage], vocabulary: Vocabulary, pool: Pool | None
+) -> Iterator[tuple[Passage, Encoded]]:
+    """Yield each passage with its ids, which the pool finds, if there is one."""
+    if pool is None:
+        yield from ((passage, _encode(vocabulary, passage)) for passage in passages)
+        return
+    pickled = pickle.dumps(vocabulary)
+    waiting: deque[list[Passage]] = deque()
+
+    def calls() -> Iterator[Callable[[], list[Encoded]]]:
+        for batch in _batches(passages):
+            waiting.append(batch)
+            yield partial(encode_passages, pickled, batch)
+
+    for result in pool.run(calls()):
+        assert result is not None, "none of the calls is"
+        yield from zip(waiting.popleft(), result(), strict=True)
+
+
+def _batches(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
+    batch: list[Passage] = []
+    characters = 0
+    for passage in passages:
+        batch.append(passage)
+        characters += passage.characters
+        if characters > _CHARACTERS_ELSEWHERE:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def encode_passages(pickled: bytes, passages: list[Passage]) -> list[Encoded]:
+    """Return the ids of passages, given a vocabulary as bytes; it depends on nothing else."""
+    return [_encode(_vocabulary(pickled), passage) for passage in passages]
+
+
+@lru_cache(maxsize=1)
+def _vocabulary(pickled: bytes) -> Vocabulary:
+    vocabulary: Vocabulary = pickle.loads(pickled)
+    return vocabulary
 
 
 def _encode(vocabulary: Vocabulary, passage: Passage) -> Encoded:

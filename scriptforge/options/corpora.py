@@ -48,6 +48,7 @@ class PrepareOptions:
         strict: whether it is an error where nobody speaks, or where speakers are probably missed.
         workers: how many processes parse the files of a large folder, 1 or more. They import the main module
             anew: a program that asks for several must do its work under `if __name__ == "__main__":`.
+        cluster: the address of a Dask scheduler, `tcp://HOST:8786`, whose workers parse and encode instead.
 
     Raises:
         UsageError: a value is out of its range, or there is no such codec, or the shares leave nothing to
@@ -68,6 +69,7 @@ class PrepareOptions:
     format: str | None = None
     strict: bool = False
     workers: int = 1
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         check_encoding(self.encoding)
@@ -96,7 +98,7 @@ class InspectOptions:
         format: the format of the texts; None recognises it.
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
         encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
-        workers: as of `PrepareOptions`.
+        workers: as of `PrepareOptions`, and so is `cluster`.
 
     Raises:
         UsageError: there is no such codec, or a number is out of its range.
@@ -106,6 +108,7 @@ class InspectOptions:
     columns: str | None = None
     encoding: str | None = None
     workers: int = 1
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         check_encoding(self.encoding)

@@ -83,6 +83,10 @@ class Vocabulary:
         parts = levels.parts(level)
         self._encoder = Encoder(tokenizer, parts, self.dtype, reserved=len(layout), unknown=self.unknown)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pass to another process what encodes and decodes; the lexicon stays behind."""
+        return type(self), (self._tokenizer, self.level, self.lower, tuple(self._layout))
+
     @classmethod
     def train(
         cls,

@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
+from scriptforge.corpus.workers import Pool
 from scriptforge.errors import CorpusError, ScriptforgeError, UsageError
 from scriptforge.net.client import no_progress
 from scriptforge.options import InspectOptions, PrepareOptions
@@ -36,9 +38,9 @@ def corpus_of(folder: Path) -> Corpus:
     return fetch_named(f"{folder}", InspectOptions(), Workspace(folder.parent), no_progress)
 
 
-def parsed(folder: Path, executor: ThreadPoolExecutor | None) -> tuple[Parsing, list[ScriptRow]]:
+def parsed(folder: Path, pool: Pool | None) -> tuple[Parsing, list[ScriptRow]]:
     parsing = Parsing()
-    rows = parse(corpus_of(folder), plain=False, parsing=parsing, first_document=3, executor=executor)
+    rows = parse(corpus_of(folder), plain=False, parsing=parsing, first_document=3, pool=pool)
     return parsing, list(rows)
 
 
@@ -46,10 +48,28 @@ def test_what_is_parsed_does_not_depend_on_who_parses(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, files=70, scenes=2)
     alone, rows = parsed(folder, None)
     with ThreadPoolExecutor(3) as executor:
-        together, same = parsed(folder, executor)
+        together, same = parsed(folder, Pool(executor))
     assert same == rows and rows[0].document == 3 and rows[-1].document == 73
     assert (together.sizes, together.reasons, together.silent) == (alone.sizes, alone.reasons, alone.silent)
     assert list(together.left_out) == list(alone.left_out) == ["broken.fdx"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (Path.unlink, "002.fountain” cannot be read: No such file"),
+        (lambda path: path.write_text("INT. ELSEWHERE"), "002.fountain” is not the file that was found"),
+    ],
+)
+def test_a_file_that_another_process_does_not_find_is_not_left_out(
+    tmp_path: Path, change: Callable[[Path], object], message: str
+) -> None:
+    folder = folder_of(tmp_path, files=3, scenes=2)
+    corpus = corpus_of(folder)
+    change(folder / "002.fountain")
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ScriptforgeError, match=message) as problem:
+        list(parse(corpus, plain=False, parsing=Parsing(), pool=Pool(executor)))
+    assert type(problem.value) is ScriptforgeError and "folder" in problem.value.hint
 
 
 @pytest.mark.parametrize("kind", [ScriptforgeError, UsageError, CorpusError])
