@@ -36,7 +36,7 @@ def demo(
     from scriptforge.generation.generate import Session
     from scriptforge.run.run import Run
     from scriptforge.tracking.train import train
-    from scriptforge.training.devices import keep_freed_memory
+    from scriptforge.training.devices import keep_freed_memory, leave_compiler_out
     from scriptforge.training.events import Started
     from scriptforge.workspace import Workspace
 
@@ -52,6 +52,7 @@ def demo(
         " below, what the model writes meanwhile."
     )
     keep_freed_memory()
+    leave_compiler_out()
     with Interrupts() as interrupts:
         end = time.monotonic() + minutes * 60
 

@@ -226,7 +226,7 @@ def tune(
     output = Output(as_json, quiet)
 
     from scriptforge.dataset import Dataset
-    from scriptforge.training.devices import choose_device, keep_freed_memory
+    from scriptforge.training.devices import choose_device, keep_freed_memory, leave_compiler_out
     from scriptforge.training.trainer import start
     from scriptforge.tuning.results import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
@@ -235,6 +235,7 @@ def tune(
     from scriptforge.workspace import Workspace
 
     keep_freed_memory()
+    leave_compiler_out()
     if print_space:
         output.stream([DEFAULT_SPACE])
         return

@@ -242,15 +242,85 @@ def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> 
         return None
     kept = range(count) if count <= _MOST_PAGES else [n * count // _MOST_PAGES for n in range(_MOST_PAGES)]
     pages_BT = np.stack([ids[page * size : (page + 1) * size] for page in kept]).astype(np.int64)
-    recent, lengths_O = RecentText(vocabulary, len(kept)), np.array(LENGTHS[vocabulary.level])
-    echoes_PO, tokens_P = np.zeros((_PLACES, len(lengths_O))), np.zeros(_PLACES)
-    line_echoes_P, lines_P = np.zeros(_PLACES), np.zeros(_PLACES)
-    for ids_B in pages_BT.T:
-        place = recent.place
-        recent.take(ids_B)
-        tokens_P[place] += recent.are_text().sum()
-        echoes_PO[place] += (recent.matches_B[:, None] >= lengths_O).sum(0)
-        lines_P[place] += recent.has_ended_B.sum()
-        line_echoes_P[place] += recent.is_echo_B.sum()
-    runs_OP = (echoes_PO / np.maximum(tokens_P, 1)[:, None]).T
-    return EchoHabits(runs=runs_OP.tolist(), lines=(line_echoes_P / np.maximum(lines_P, 1)).tolist())
+    bounds = np.array([WINDOWS[vocabulary.level] >> shift for shift in (6, 4, 2, 0)])
+    pages = _Pages(pages_BT, vocabulary, (np.arange(size)[:, None] >= bounds).sum(1))
+    tokens_P = np.maximum(pages.count(pages.is_text_BT), 1)
+    runs_OP = [pages.echoes(length) / tokens_P for length in LENGTHS[vocabulary.level]]
+    lines_P, line_echoes_P = pages.lines()
+    return EchoHabits(
+        runs=[each_P.tolist() for each_P in runs_OP], lines=(line_echoes_P / np.maximum(lines_P, 1)).tolist()
+    )
+
+
+class _Pages:
+    """Pages of text, in which echoes are found as `RecentText` finds them, but all at once.
+
+    A run of tokens becomes a number of 64 bits that hardly two runs share; an echo is a number that was there
+    before.
+
+    Args:
+        pages_BT: the tokens.
+        vocabulary: the one that they were encoded with.
+        place_T: of each step, as `RecentText.place` says.
+
+    Attributes:
+        is_text_BT: whether each token is text, and not of a name.
+    """
+
+    def __init__(
+        self, pages_BT: NDArray[np.int64], vocabulary: Vocabulary, place_T: NDArray[np.intp]
+    ) -> None:
+        (count, size), self._window = pages_BT.shape, WINDOWS[vocabulary.level]
+        self._place_BT = np.broadcast_to(place_T, pages_BT.shape)
+        self._is_layout_BT = pages_BT < vocabulary.layout_size
+        latest_BT = np.maximum.accumulate(np.where(self._is_layout_BT, np.arange(1, size + 1), 0), axis=1)
+        before_BT = np.concatenate([np.full((count, 1), _APART), pages_BT], axis=1)
+        cue = _APART if vocabulary.plain else vocabulary.cue
+        is_named_BT = (latest_BT > 0) & (np.take_along_axis(before_BT, latest_BT, axis=1) == cue)
+        self.is_text_BT = ~(self._is_layout_BT | is_named_BT)
+        apart_BT = np.where(self.is_text_BT, 0, np.arange(1, size + 1))
+        self._run_BT = np.arange(1, size + 1) - np.maximum.accumulate(apart_BT, axis=1)
+        rng = np.random.default_rng(0)
+        self._page_B1 = rng.integers(2**64, size=(count, 1), dtype=np.uint64)
+        of_token_V = rng.integers(2**64, size=vocabulary.size, dtype=np.uint64)
+        self._number_BT = of_token_V[pages_BT]
+        odd = rng.integers(2**64, size=1, dtype=np.uint64) | np.uint64(1)
+        self._factor_T = odd ** np.arange(size, dtype=np.uint64)
+
+    def count(self, is_there_BT: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Return how many steps are so, by place."""
+        return np.bincount(self._place_BT[is_there_BT], minlength=_PLACES)
+
+    def echoes(self, length: int) -> NDArray[np.intp]:
+        """Return how many tokens end an echo of so many, by place."""
+        size = self._number_BT.shape[1]
+        runs_BT = np.repeat(self._page_B1, size, axis=1)
+        for back in range(length):
+            runs_BT[:, back:] += self._number_BT[:, : size - back] * self._factor_T[back]
+        is_run_BT = self._run_BT >= length
+        places_N = np.flatnonzero(is_run_BT)
+        is_echo_N = _since_the_last(runs_BT[is_run_BT], places_N) <= self._window
+        return np.bincount(self._place_BT[is_run_BT][is_echo_N], minlength=_PLACES)
+
+    def lines(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return how many lines end, and how many of them are echoes, by place."""
+        powers_BT = self._factor_T[np.maximum(self._run_BT - 1, 0)]
+        summed_BT = (self._number_BT * powers_BT * self.is_text_BT).cumsum(axis=1)
+        ends_BT = self._is_layout_BT[:, 1:] & self.is_text_BT[:, :-1]
+        rows_N, stops_N = np.nonzero(ends_BT)  # stops are the last tokens of lines
+        starts_N = stops_N + 1 - self._run_BT[rows_N, stops_N]
+        lines_N = summed_BT[rows_N, stops_N] + self._page_B1[rows_N, 0]
+        lines_N -= np.where(starts_N > 0, summed_BT[rows_N, starts_N - 1], np.uint64(0))
+        place_N = self._place_BT[rows_N, stops_N + 1]
+        is_echo_N = _since_the_last(lines_N, np.arange(len(lines_N))) <= _LINES
+        return np.bincount(place_N, minlength=_PLACES), np.bincount(place_N[is_echo_N], minlength=_PLACES)
+
+
+def _since_the_last(numbers_N: NDArray[np.uint64], places_N: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return how far back each number was there before, in places; very far if it was not."""
+    order_N = numbers_N.argsort(kind="stable")
+    was_there_N = np.flatnonzero(np.diff(numbers_N[order_N]) == 0)
+    since_N = np.full(len(numbers_N), np.iinfo(np.intp).max)
+    now_N, before_N = order_N[was_there_N + 1], order_N[was_there_N]
+    since_N[now_N] = places_N[now_N] - places_N[before_N]
+    return since_N

@@ -39,6 +39,8 @@ from scriptforge.training.threads import number_now, set_number
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, from glibc's malloc.h
 _LARGEST_BLOCK = 1 << 30
+_NOT_COMPILED = "__dynamo_disable"
+"""What PyTorch calls on a function where it remembers the same one for its compiler, from 2.6 on."""
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
 """How PyTorch says it on a CPU, where it raises a plain RuntimeError."""
 _LOST = re.compile(r"connection|by peer|broken pipe|tim(?:ed )?out|remote worker|recv|NCCL", re.IGNORECASE)
@@ -96,6 +98,18 @@ def keep_freed_memory() -> None:
         if set_option:
             set_option(_MMAP_THRESHOLD, _LARGEST_BLOCK)
             set_option(_TRIM_THRESHOLD, _LARGEST_BLOCK)
+
+
+def leave_compiler_out() -> None:
+    """Tell PyTorch that its optimizers need not import its compiler, which would take most of a start.
+
+    Four of their methods import it when they are first called, so that they can say that they are not to be
+    compiled; we compile nothing. Like `keep_freed_memory` this is for a program to decide.
+    """
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        method = getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None)
+        if method is not None and not hasattr(method, _NOT_COMPILED):
+            setattr(method, _NOT_COMPILED, method)
 
 
 @contextmanager

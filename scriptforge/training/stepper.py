@@ -90,7 +90,9 @@ class Stepper:
     ) -> None:
         check_precision(settings.arch, settings.precision, device)
         self._accelerate = Accelerate(
-            cpu=device == "cpu", mixed_precision="no" if settings.precision == "fp32" else settings.precision
+            cpu=device == "cpu",
+            mixed_precision="no" if settings.precision == "fp32" else settings.precision,
+            device_placement=False,  # would import for a second; the model is moved below
         )
         self._settings = settings
         self._opening_token = dataset.vocabulary.end
@@ -144,7 +146,8 @@ class Stepper:
         ids_BT, before = self._forget(ids_BT.to(self.device), is_first=number == 0)
         loss, recurrent = self._loss_of_step(ids_BT, targets_BT.to(self.device), before)
         self._accelerate.backward(loss)
-        norm = self._accelerate.clip_grad_norm_(self.model.parameters(), self._settings.gradient_clip)
+        self._accelerate.unscale_gradients()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.gradient_clip)
         self._unread += [loss.detach(), norm.detach()]
         is_due = not self._is_asynchronous or len(self._unread) >= _MOST_UNREAD
         losses = self.read_losses(number) if is_due else []

@@ -25,8 +25,10 @@ HEAVY = {
     "rich",
     "sklearn",
     "starlette",
+    "sympy",
     "tokenizers",
     "torch",
+    "torch._dynamo",
     "tqdm",
     "transformers",
     "xml.etree",
@@ -37,6 +39,17 @@ ASKED = {"pydantic"}
 SHOWN = {*ASKED, "rich"}
 WRITTEN = {*ASKED, "numpy", "tokenizers"}
 READ = {*WRITTEN, "rich", "xml.etree"}
+TRAINED = {
+    *READ,
+    "accelerate",
+    "asyncio",
+    "filelock",
+    "huggingface_hub",
+    "matplotlib",
+    "pyarrow",
+    "torch",
+    "tqdm",
+}
 
 MAY_IMPORT: dict[str, tuple[list[str], set[str]]] = {
     "--help": ([], set()),
@@ -55,6 +68,7 @@ MAY_IMPORT: dict[str, tuple[list[str], set[str]]] = {
     ),
     "originality": (["harbour.txt", "--run", "harbour"], {*READ, "pyarrow"}),
     "doctor": ([], {*SHOWN, "numpy", "huggingface_hub"}),
+    "train": (["harbour", "--name", "other", "--epochs", "1", "--set", "hidden_size=8"], TRAINED),
 }
 """By a name that begins with the command: what follows it, and what of `HEAVY` may be imported."""
 

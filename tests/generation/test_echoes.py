@@ -112,6 +112,25 @@ def test_habits_are_measured_by_how_much_was_said_before(words: Vocabulary) -> N
     assert varied and varied.runs[0][0] < varied.runs[0][2] < varied.runs[0][4] < 1
 
 
+def test_habits_are_those_that_reading_token_by_token_finds(words: Vocabulary) -> None:
+    size, pages = 2 * WINDOWS["word"], 4
+    some = [*range(words.layout_size, words.layout_size + 9), words.cue, words.says, words.heading]
+    pages_BT = np.random.default_rng(4).choice(some, (pages, size))
+    recent, shortest = RecentText(words, pages), LENGTHS["word"][0]
+    tokens, echoes, lines, line_echoes = np.zeros((4, 5))
+    for ids_B in pages_BT.T:
+        place = recent.place
+        recent.take(ids_B)
+        tokens[place] += recent.are_text().sum()
+        echoes[place] += (recent.matches_B >= shortest).sum()
+        lines[place] += recent.has_ended_B.sum()
+        line_echoes[place] += recent.is_echo_B.sum()
+    habits = measure_echoes(pages_BT.ravel().astype(np.uint16), words)
+    assert habits is not None and 0 < line_echoes.sum() < lines.sum()
+    np.testing.assert_allclose(habits.runs[0], echoes / tokens)
+    np.testing.assert_allclose(habits.lines, line_echoes / lines)
+
+
 @pytest.mark.parametrize("size", [0, 100, 8 * WINDOWS["word"] - 1])
 def test_of_a_short_text_no_habits_are_known(words: Vocabulary, size: int) -> None:
     assert measure_echoes(np.zeros(size, dtype=np.uint16), words) is None
