@@ -1,6 +1,6 @@
-"""A process that has imported large libraries, and forks itself into each command that it is asked to run.
+"""A process that has imported what commands import, and forks itself into each one that it is asked to run.
 
-Importing PyTorch takes most of the seconds of a short command, and the tests run hundreds. The libraries that
+Importing PyTorch takes most of the seconds of a short command, and the tests run hundreds. The modules that
 are imported before read nothing of a command's environment, so a fork is as good as a new process for nearly
 all tests. Commands share what the interpreter decides when it starts: the seed of its hashes, its encodings.
 """
@@ -13,12 +13,23 @@ import runpy
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import NoReturn
 
-LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch")
+LIBRARIES = (
+    "torch._dynamo",  # which the first step of a training imports
+    "pandas",
+    "rich.progress",
+    "scriptforge.evaluation.report",
+    "scriptforge.corpus.prepare",
+    "scriptforge.tracking.train",
+    "scriptforge.cli.app",
+)
 _LONGEST_REQUEST = 1 << 20  # bytes
 
 
@@ -99,11 +110,27 @@ def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
         requests.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
+def _run(module: str, words: list[str]) -> NoReturn:
+    """Run a module as `python -m` does, without taking the interpreter apart afterwards, which is slow."""
+    sys.argv[1:] = words
+    code = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     for library in sys.argv[2:]:
         import_module(library)
     gc.freeze()  # what was imported is not looked through again in every fork
     if asked := _serve(socket.socket(fileno=int(sys.argv[1]))):
-        module, words = asked
-        sys.argv[1:] = words
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        _run(*asked)
