@@ -217,13 +217,25 @@ class CastConstraint:
         self._sequences = [_Sequence(first) for _ in range(batch_size)]
         self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
         self._unspoken = frozenset(vocabulary.unspoken)
-        self._unspoken_V = np.zeros(vocabulary.size, np.bool_)
-        self._unspoken_V[list(self._unspoken)] = must_speak
+        unspoken_V = np.zeros(vocabulary.size, np.bool_)
+        unspoken_V[list(self._unspoken)] = must_speak
+        rosters = (first, self._everybody)
+        self._outside_V = [self._unwanted_V | roster.outsiders_V for roster in rosters]
+        self._silenced_V = [outside_V | unspoken_V for outside_V in self._outside_V]
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
-        rows = zip(forbidden_BV, self._sequences, strict=True)
-        return np.stack([self._forbidden_row(forbidden_V, sequence) for forbidden_V, sequence in rows])
+        masks = [self._outside(sequence) for sequence in self._sequences]
+        is_same = all(mask_V is masks[0] for mask_V in masks)
+        outside_BV = forbidden_BV | (masks[0] if is_same else np.stack(masks))
+        for row, sequence in enumerate(self._sequences):
+            if sequence.spelled is not None and sequence.roster.is_closed:
+                # Within a name of the cast its spelling alone decides, also where the grammar would forbid
+                # one of its characters: "Mr. [Smith]" with a bracket must still be spelled to its end.
+                own_V = sequence.roster.spellings.forbidden_after(sequence.spelled)
+                assert own_V is not None, "nothing else was drawn"
+                outside_BV[row] = own_V
+        return outside_BV
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`; what is given is nobody's turn."""
@@ -248,18 +260,12 @@ class CastConstraint:
         for row, source in copies.items():
             self._sequences[row] = replace(self._sequences[source])
 
-    def _forbidden_row(self, forbidden_V: Mask, sequence: "_Sequence") -> Mask:
-        roster = sequence.roster
-        if sequence.spelled is not None and roster.is_closed:
-            # Within a name of the cast its spelling alone decides, also where the grammar would forbid one
-            # of its characters: "Mr. [Smith]" with a bracket must still be spelled to its end.
-            own_V = roster.spellings.forbidden_after(sequence.spelled)
-            assert own_V is not None, "nothing else was drawn"
-            return own_V
+    def _outside(self, sequence: "_Sequence") -> Mask:
+        """Return what must not come in a sequence, whatever the rules before forbid."""
         if sequence.spelled is not None:
-            return forbidden_V | self._unwanted_V
-        outside_V = forbidden_V | self._unwanted_V | roster.outsiders_V
-        return outside_V | self._unspoken_V if sequence.silence >= PATIENCE else outside_V
+            return self._unwanted_V
+        known = self._silenced_V if sequence.silence >= PATIENCE else self._outside_V
+        return known[sequence.roster is self._everybody]
 
 
 class _Roster:

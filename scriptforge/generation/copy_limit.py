@@ -157,7 +157,7 @@ class _Rule:
         self._index = index
         self.limit = limit
         self.tokens = tokens
-        self.extended = lru_cache(_REMEMBERED)(self._extended)
+        self.longest = lru_cache(_REMEMBERED)(self._longest)
         self.following = lru_cache(_REMEMBERED)(self._following)
         self.beginnings = lru_cache(_REMEMBERED)(self._beginnings)
 
@@ -183,11 +183,18 @@ class _Rule:
         """Return whether letters begin a word that follows a run of N words in the training text."""
         return any(word.startswith(letters) for word in self.following(run))
 
-    def _extended(self, run: CopiedRun, word: str) -> CopiedRun:
+    def with_next(self, words: tuple[int, ...], word: str) -> tuple[int, ...]:
+        """Return words, by their numbers, and one more; N of them at most, the last ones."""
+        return (*words, self._index.number(word))[-self.limit :]
+
+    def extended(self, run: CopiedRun, word: str) -> CopiedRun:
         """Return the run at the end of a text after one more word."""
+        return self.longest(self.with_next(run, word))
+
+    def _longest(self, words: tuple[int, ...]) -> CopiedRun:
+        """Return the copied words at the end of some words."""
         # Only the longest ending that occurs in the training text is kept: what a shorter ending adds later
         # is found again from there, and equal runs share one entry of the caches.
-        words = (*run, self._index.number(word))[-self.limit :]
         return words[len(words) - self._index.longest_ending(words) :]
 
     def _following(self, run: CopiedRun) -> frozenset[str]:
@@ -205,11 +212,19 @@ class _Sequence:
     def __init__(self, rule: _Rule) -> None:
         self._rule = rule
         self._tokens = rule.tokens
-        self._run: CopiedRun = ()
+        self._latest: tuple[int, ...] = ()  # words, at the end of which the copied ones are
+        self._is_exact = True  # whether these are the copied ones
         self._letters = ""
         self._kept: list[int] = []
         self._is_in_name = False
         self.relaxed = 0
+
+    @property
+    def _run(self) -> CopiedRun:
+        """Return the copied words at the end; they are looked up where it matters how many they are."""
+        if not self._is_exact:
+            self._latest, self._is_exact = self._rule.longest(self._latest), True
+        return self._latest
 
     def push(self, id_: int) -> None:
         """Take the next token."""
@@ -243,14 +258,15 @@ class _Sequence:
             return
         *whole, self._letters = (self._letters + form).split(BOUNDARY)
         for word in filter(None, whole):
-            self._run = self._rule.extended(self._run, word)
+            self._latest = self._rule.with_next(self._latest, word)
+            self._is_exact = False
 
     def _is_near(self) -> bool:
         """Return whether one more token can make a run of more than N words, copied or not."""
-        words = len(self._run) + bool(self._letters) + self._tokens.most_words
+        more = bool(self._letters) + self._tokens.most_words
         if self._kept:
-            words += self._tokens.words_kept(self._kept)
-        return words > self._rule.limit
+            more += self._tokens.words_kept(self._kept)
+        return len(self._latest) + more > self._rule.limit and len(self._run) + more > self._rule.limit
 
     def _goes_too_far(self, form: str) -> bool:
         return self._rule.goes_too_far(self._run, self._letters, form)

@@ -10,6 +10,7 @@ Shape letters: B sequences of the batch, L layout tokens, T steps, V vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -23,6 +24,8 @@ from scriptforge.errors import RunError
 from scriptforge.generation.grammar import Constraint, Grammar, Mask
 from scriptforge.generation.sampling import Sampler
 from scriptforge.inference import Ids, InferenceModel, Numbers, State
+from scriptforge.inference.drawing import with_ends_kept
+from scriptforge.inference.kernel import kernel
 from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 2"
@@ -140,6 +143,13 @@ class ModelDecoder:
         self._state = state
         return features_RTH
 
+    def _copy_rows(self, sources: Sequence[int], rows: Sequence[int]) -> None:
+        """Let some rows of the state be as others."""
+        before = self._state
+        self._state = tuple(array.copy() for array in before)
+        for old, new in zip(before, self._state, strict=True):
+            new[:, rows] = old[:, sources]
+
     def _select(self, rows: Sequence[int]) -> None:
         """Let each row of the state be that of another."""
         self._state = tuple(array.take(rows, 1) for array in self._state)
@@ -197,6 +207,10 @@ class DecodingLoop:
         self._unread_BT: Ids = np.empty((batch_size, 0), np.int64)
         self._waits_B: Mask | None = None
         self._logits_BV: Numbers = np.empty((batch_size, 0), np.float32)
+        # A model gone wrong scores with infinities and what is no number. To enter a context takes a tenth of
+        # the time of `np.errstate`.
+        self._quiet = copy_context()
+        self._quiet.run(np.seterr, all="ignore")
 
     def give(self, ids: Sequence[int]) -> None:
         """Take ids that are given and not drawn; the model reads them with the next draw."""
@@ -264,8 +278,8 @@ class DecodingLoop:
     def take(self, ids: Sequence[int | None]) -> None:
         """Take the next id of each sequence; where it is None, the sequence waits."""
         waits = [id_ is None for id_ in ids]
-        self._waits_B = np.array(waits) if any(waits) else None
-        if not all(waits):
+        self._waits_B = np.array(waits) if True in waits else None
+        if False in waits:
             self._unread_BT = np.array([[self._layout_size if id_ is None else id_] for id_ in ids])
         self._advance(ids, drawn=True)
 
@@ -317,11 +331,10 @@ class DecodingLoop:
         self._decoder.restore(state.decoder)
         self._logits_BV = state.logits_BV
 
-    @np.errstate(all="ignore")  # a model gone wrong scores with infinities and what is no number
     def _read(self) -> None:
         """Read what is unread, after which the scores are those of what may come now."""
         if self._unread_BT.shape[1]:
-            logits_BV = self._decoder.read(self._unread_BT, self._waits_B)
+            logits_BV = self._quiet.run(self._decoder.read, self._unread_BT, self._waits_B)
             if self._waits_B is not None:
                 logits_BV = np.where(self._waits_B[:, None], self._logits_BV, logits_BV)
             self._logits_BV = logits_BV
@@ -368,6 +381,8 @@ def keep_ends(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, layout_size: 
     Returns:
         Scores of which those of allowed layout tokens are raised; where none was allowed before, as they are.
     """
+    if (loaded := kernel()) is not None:
+        return with_ends_kept(loaded, logits_BV, before_BV, after_BV, layout_size)
     layout_BL = logits_BV[:, :layout_size]
     kept_BL = ~after_BV[:, :layout_size]
     with np.errstate(all="ignore"):  # nothing may be allowed, and a model gone wrong scores with infinities

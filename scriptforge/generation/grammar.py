@@ -58,6 +58,32 @@ class Constraint(Protocol):
         ...
 
 
+class Union:
+    """Joins a mask to others, of which those of single sequences are the same ones again and again.
+
+    Args:
+        mask_V: what else must not come.
+    """
+
+    def __init__(self, mask_V: Mask) -> None:
+        self._mask_V = mask_V
+        self._known: dict[int, tuple[Mask, Mask]] = {}
+
+    def __call__(self, mask_BV: Mask) -> Mask:
+        """Return what one of the two forbids, perhaps a mask that was returned before."""
+        given, joined_BV = self._known.get(id(mask_BV), (None, mask_BV))
+        if given is mask_BV:
+            return joined_BV
+        joined_BV = mask_BV | self._mask_V
+        if len(mask_BV) == 1:
+            if len(self._known) >= _MOST_UNIONS:
+                self._known.clear()
+            self._known[id(mask_BV)] = mask_BV, joined_BV
+        return joined_BV
+
+
+_MOST_UNIONS = 64
+
 NAME_LIMIT = 40
 """Tokens after which a spelled name is brought to its end."""
 

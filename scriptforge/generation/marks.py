@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from scriptforge.generation.grammar import Mask
+from scriptforge.generation.grammar import Mask, Union
 from scriptforge.run.marks import MarkHabits
 from scriptforge.vocabulary import Level, Vocabulary
 
@@ -71,19 +71,24 @@ class Marks:
         self._longest = LONGEST[vocabulary.level]
         self._opened = [Opened()] * batch_size
         self._lengths = [0] * batch_size
-        self._is_named = [False] * batch_size
+        self._named: set[int] = set()  # the sequences that are in a name
+        self._pending: set[int] = set()  # those in which a mark is open, or has perhaps begun
+        self._narrow = Union(self._rule.unopened_V)
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
-        narrowed_BV = forbidden_BV | self._rule.unopened_V
-        for row, opened in enumerate(self._opened):
-            if self._is_named[row]:
-                narrowed_BV[row] = forbidden_BV[row]
-            elif opened.is_pending:
-                narrowed_V = forbidden_BV[row] | self._rule.forbidden_after(opened)
-                is_late = self._lengths[row] >= self._longest
-                is_stuck = opened.closing and (is_late or narrowed_V.all())
-                narrowed_BV[row] = self._rule.unclosing(opened) if is_stuck else narrowed_V
+        narrowed_BV = self._narrow(forbidden_BV)
+        if not (self._named or self._pending):
+            return narrowed_BV
+        narrowed_BV = narrowed_BV.copy()
+        for row in self._named:
+            narrowed_BV[row] = forbidden_BV[row]
+        for row in self._pending:
+            opened = self._opened[row]
+            narrowed_V = forbidden_BV[row] | self._rule.forbidden_after(opened)
+            is_late = self._lengths[row] >= self._longest
+            is_stuck = opened.closing and (is_late or narrowed_V.all())
+            narrowed_BV[row] = self._rule.unclosing(opened) if is_stuck else narrowed_V
         return narrowed_BV
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
@@ -91,7 +96,8 @@ class Marks:
         for row, source in copies.items():
             self._opened[row] = self._opened[source]
             self._lengths[row] = self._lengths[source]
-            self._is_named[row] = self._is_named[source]
+            for rows in (self._named, self._pending):
+                (rows.add if source in rows else rows.discard)(row)
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`."""
@@ -100,11 +106,13 @@ class Marks:
                 continue
             if id_ < self._layout_size:
                 self._opened[row] = Opened(speaker=id_)
-                self._is_named[row] = id_ == self._cue
                 self._lengths[row] = 0
-            elif (self._opened[row].is_pending or self._rule.is_marked[id_]) and not self._is_named[row]:
+                self._pending.discard(row)
+                (self._named.add if id_ == self._cue else self._named.discard)(row)
+            elif (self._rule.is_marked[id_] or row in self._pending) and row not in self._named:
                 opened = self._opened[row] = self._rule.after(self._opened[row], id_)
                 self._lengths[row] = self._lengths[row] + 1 if opened.closing else 0
+                (self._pending.add if opened.is_pending else self._pending.discard)(row)
 
 
 class _Rule:

@@ -43,13 +43,13 @@ class BatchRNG:
         self._generators = [np.random.RandomState(seed & _32_BITS) for seed in seeds]
         self._draw_ahead()
 
-    def uniform(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the next two numbers of each sequence, `(B, 1)` each, in 0 ≤ x < 1."""
+    def uniform(self) -> NDArray[np.float64]:
+        """Return the next two numbers of each sequence, `(2, B)`, in 0 ≤ x < 1."""
         if self._next == _DRAWN_AHEAD:
             self._draw_ahead()
         self._next += 1
-        first_B1, second_B1 = self._numbers_R2B1[self._next - 1]
-        return first_B1, second_B1
+        numbers_2B: NDArray[np.float64] = self._numbers_R2B[self._next - 1]
+        return numbers_2B
 
     def rollback(self) -> None:
         """Let the last numbers come again; at most once after each `uniform`."""
@@ -78,8 +78,7 @@ class BatchRNG:
             [each.randint(0, 1 << 32, (2, _DRAWN_AHEAD), np.uint32) for each in self._generators]
         )
         # PyTorch takes the 24 lower bits of each word for a number in single precision.
-        numbers_R2B = np.ascontiguousarray((drawn_B2R & _24_BITS).transpose(2, 1, 0)) * 2.0**-24
-        self._numbers_R2B1 = numbers_R2B[..., None]
+        self._numbers_R2B = np.ascontiguousarray((drawn_B2R & _24_BITS).transpose(2, 1, 0)) * 2.0**-24
         self._next = 0
 
 

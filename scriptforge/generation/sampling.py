@@ -232,9 +232,12 @@ class Sampler:
         else:
             scores_BV = _allowed(logits_BV, forbidden_BV)
             text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
-        for number, echoes in enumerate(self._echoes):
-            rows = self._rows_of(number)
-            echoes.weigh(scores_BV[rows], text_B1[rows])
+        if len(self._echoes) == 1:
+            self._echoes[0].weigh(scores_BV, text_B1)
+        else:
+            for number, echoes in enumerate(self._echoes):
+                rows = self._rows_of(number)
+                echoes.weigh(scores_BV[rows], text_B1[rows])
         if self._remembers:
             scores_BV = self._discourage_repetition(scores_BV)
             text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
@@ -285,9 +288,10 @@ class Sampler:
 
     def _pick(self, scores_BV: Scores, text_B1: Scores) -> NDArray[np.int64]:
         """Draw first whether layout comes, and then among text where it is to come."""
-        roll_B1, layout_roll_B1 = self.rng.uniform()
+        rolls_2B = self.rng.uniform()
         if self._drawing is not None and self._is_simple and not self._remembers:
-            return self._drawing.draw(roll_B1, layout_roll_B1)
+            return self._drawing.draw(rolls_2B)
+        roll_B1, layout_roll_B1 = rolls_2B[..., None]
         text_BV = scores_BV[:, self._layout_size :]
         best_B1 = text_BV.max(-1, keepdims=True, initial=-np.inf)
         ids_B = np.zeros(len(scores_BV), dtype=np.int64)

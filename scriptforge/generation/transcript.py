@@ -11,7 +11,7 @@ from dataclasses import replace
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.screenplay.name_line import CONTINUATION, render_line
-from scriptforge.screenplay.script import Element, normalise
+from scriptforge.screenplay.script import Element, normalise, visible_text
 from scriptforge.vocabulary import Vocabulary
 
 
@@ -29,6 +29,7 @@ class Transcript(ABC):
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        self._layout_size = vocabulary.layout_size
         self._stream = vocabulary.text_stream()
         self.elements: list[Element] = []
         self.lines = self.turns = 0
@@ -93,7 +94,7 @@ class ScriptTranscript(Transcript):
 
     def push(self, id_: int) -> str:
         """See `Transcript.push`."""
-        if self._vocabulary.is_text[id_]:
+        if id_ >= self._layout_size:
             return self._extend(self._stream.push(id_))
         shown = self._extend(self._stream.finish())
         if id_ == self._vocabulary.says:
@@ -127,35 +128,67 @@ class ScriptTranscript(Transcript):
 
 
 class _Draft:
-    """An element that is being written, from its opening without text on, and how much has been shown."""
+    """An element that is being written, from its opening without text on, and how much has been shown.
+
+    What nearly every piece does, to add to the last line, is done without looking at the text before it.
+    """
 
     def __init__(self, opening: Element) -> None:
         self._opening = opening
         self._text = ""
-        self._shown = ""
-        self.element = normalise(opening)
+        self._spaces: str | None = (
+            None  # at the end of the last line, if more of it may be added to what is said
+        )
+        self._shown = 0  # characters
+        self._take_up()
+
+    @property
+    def element(self) -> Element | None:
+        """Return it in normal form; None if nothing is left of it."""
+        return normalise(replace(self._opening, text=self._text))
 
     @property
     def has_text(self) -> bool:
         """Return whether anything but white space has come."""
-        return bool(self.element and self.element.text)
+        return bool(self._said)
 
     def extend(self, text: str) -> str:
         """Add to the text, and return what may now be shown."""
         if not text:
             return ""
         self._text += text
-        self.element = normalise(replace(self._opening, text=self._text))
-        return self.show() if self._shown or self._is_settled() else ""
+        if self._spaces is None or not text.isprintable():
+            self._take_up()
+            return self.show() if self._shown or self._is_settled() else ""
+        ink = text.rstrip(" ")
+        if not ink:
+            self._spaces += text
+            return ""
+        news, self._spaces = self._spaces + ink, text[len(ink) :]
+        self._said += news
+        if self._shown:
+            self._shown += len(news)
+            return news
+        return self.show() if self._is_settled() else ""
 
     def show(self) -> str:
         """Return what has not been shown of the element as it stands."""
-        if self.element is None:
+        element = self.element
+        if element is None:
             return ""
-        said = self.element.text.replace("\n", f"\n{CONTINUATION}")
-        news = said[len(self._shown) :] if self._shown else render_line(self.element)
-        self._shown = said
+        said = element.text.replace("\n", f"\n{CONTINUATION}")
+        news = said[self._shown :] if self._shown else render_line(element)
+        self._shown = len(said)
         return news
+
+    def _take_up(self) -> None:
+        """Look at the whole text: what is said, and whether a piece may be added to it as it is."""
+        element = self.element
+        self._kind, self._speaker = (element.kind, element.speaker) if element else ("action", "")
+        self._said = element.text if element else ""
+        visible = visible_text(self._text)
+        spaces = visible[len(visible.rstrip()) :]
+        self._spaces = spaces if visible.strip() and not spaces.strip(" ") else None
 
     def _is_settled(self) -> bool:
         """Return whether the writer would lay out the beginning in the same way, whatever follows.
@@ -163,9 +196,9 @@ class _Draft:
         A line in capitals may still turn out to look like a transition, `JERRY: GO TO:`, and one that opens
         with a bracket to close with one. Kinds other than dialogue are short, and shown when they are whole.
         """
-        if not self.element or self.element.kind != "dialogue" or self.element.speaker.startswith("["):
+        if self._kind != "dialogue" or self._speaker.startswith("["):
             return False
-        first_line, line_break, _ = self.element.text.partition("\n")
+        first_line, line_break, _ = self._said.partition("\n")
         return bool(line_break) or any(map(str.islower, first_line))
 
 
@@ -272,9 +305,9 @@ class SizedText:
         news = self._transcript.push(id_)
         self._text.append(news)
         self.is_finished = (
-            self._transcript.is_between_lines
+            self._drawn >= self._length
             and self._transcript.lines - self._past_lines >= self._lines
             and self._transcript.turns - self._past_turns >= self._turns
-            and self._drawn >= self._length
+            and self._transcript.is_between_lines
         )
         return news

@@ -64,6 +64,7 @@ class TurnTaking:
         self._turns = [_Turns() for _ in range(batch_size)]
         self._offsets_BS = np.zeros((batch_size, len(self._cues)), np.float32)
         self._factors_BS = np.ones_like(self._offsets_BS)
+        self._lowers = False
         loaded = kernel()
         self._lowering = Lowering(loaded, self._cues, self._offsets_BS) if loaded is not None else None
 
@@ -71,12 +72,8 @@ class TurnTaking:
         """Read T more tokens in each sequence; see `Decoder.read`."""
         logits_BV = self._decoder.read(ids_BT, waits_B)
         for row, ids in enumerate(ids_BT.tolist()):
-            openings = [id_ for id_ in ids if id_ < self._layout_size and id_ != self._says]
-            for id_ in openings:
-                is_speaker = id_ >= self._first
-                self._turns[row].take(id_ if is_speaker else 0, is_line=is_speaker or id_ == self._cue)
-            if openings:
-                self._note(row)
+            if min(ids, default=self._layout_size) < self._layout_size:
+                self._follow(row, ids)
         return self._weigh(logits_BV)
 
     def copy_sequences(self, copies: Copies) -> None:
@@ -86,6 +83,7 @@ class TurnTaking:
             self._turns[row] = deepcopy(self._turns[source])
             self._offsets_BS[row] = self._offsets_BS[source]
             self._factors_BS[row] = self._factors_BS[source]
+        self._lowers = bool(self._offsets_BS.any())
 
     def state(self) -> Saved:
         """Return all that it remembers of what it has read, by name."""
@@ -99,19 +97,29 @@ class TurnTaking:
             self._turns[row].restore(numbers)
             self._note(row)
 
+    def _follow(self, row: int, ids: list[int]) -> None:
+        """Take the openings among some tokens of one sequence."""
+        openings = [id_ for id_ in ids if id_ < self._layout_size and id_ != self._says]
+        for id_ in openings:
+            is_speaker = id_ >= self._first
+            self._turns[row].take(id_ if is_speaker else 0, is_line=is_speaker or id_ == self._cue)
+        if openings:
+            self._note(row)
+
     def _note(self, row: int) -> None:
         """Look up how likely the cues of one sequence are to be from now on."""
         self._offsets_BS[row] = 0.0
         for id_, offset in self._turns[row].offsets(self._habits).items():
             self._offsets_BS[row, id_ - self._first] = offset
         self._factors_BS[row] = np.exp(self._offsets_BS[row])
+        self._lowers = bool(self._offsets_BS.any())
 
     def _weigh(self, logits_BV: Numbers) -> Numbers:
         """Return scores in which the cues of those beyond people's habits are lower, and all others higher.
 
         All cues together stay as likely as they are.
         """
-        if not self._offsets_BS.any():
+        if not self._lowers:
             return logits_BV
         if self._lowering is not None:
             self._lowering.lower(logits_BV)

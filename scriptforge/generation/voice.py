@@ -189,7 +189,9 @@ class GuidedDecoder(ModelDecoder):
         contrasts = self._open(opening, first) if opening else {}
         ids_RT, waits_R = ids_BT, waits_B
         if self._is_contrasted:
-            ids_RT = np.concatenate([ids_BT, ids_BT])
+            ids_2BT = np.empty((2, *ids_BT.shape), np.int64)
+            ids_2BT[:] = ids_BT
+            ids_RT = ids_2BT.reshape(-1, ids_BT.shape[1])
             waits_R = None if waits_B is None else np.concatenate([waits_B, waits_B])
             for row, cue in contrasts.items():
                 ids_RT[self.batch_size + row, 0] = cue
@@ -206,10 +208,10 @@ class GuidedDecoder(ModelDecoder):
                 cues[row] = others[self._openings[row] % len(others)]
         own = range(self.batch_size)
         was_contrasted, self._is_contrasted = self._is_contrasted, bool(self._strength_B.any())
-        rows = [*own]
-        if self._is_contrasted:
-            rows += [row + self.batch_size if was_contrasted and row not in opening else row for row in own]
-        self._select(rows)
+        if was_contrasted and self._is_contrasted:
+            self._copy_rows(opening, [row + self.batch_size for row in opening])
+        elif was_contrasted or self._is_contrasted:
+            self._select([*own, *own] if self._is_contrasted else own)
         return cues
 
     def _guide(self, logits_BV: Numbers, features_BH: Numbers, contrasts_BH: Numbers) -> None:

@@ -65,12 +65,14 @@ class Ending:
         after: the end after one more token that was drawn.
         forbidden_1V: the tokens that must not come.
         way_on: a token that may come if the word, or a character in it, has to go on; else None.
+        narrowed: what a single sequence was forbidden before, and with these tokens.
     """
 
     begun: Begun
     after: "dict[int, Ending]" = field(default_factory=dict)
     forbidden_1V: Mask | None = None
     way_on: int | None = None
+    narrowed: tuple[Mask, Mask] | None = None
 
 
 class WholeWords:
@@ -87,13 +89,27 @@ class WholeWords:
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
-        rows = [self._spelling.forbidden_after(ending) for ending in self._endings]
-        own_BV = rows[0] if len(rows) == 1 else np.concatenate(rows)
-        narrowed_BV = forbidden_BV | own_BV
-        for row, ending in enumerate(self._endings):
-            if ending.way_on is not None and _is_stuck(narrowed_BV[row], ending.way_on):
+        if len(self._endings) == 1:
+            return self._forbid_one(forbidden_BV, self._endings[0])
+        own_BV = np.concatenate([self._spelling.forbidden_after(ending) for ending in self._endings])
+        narrowed_BV: Mask = forbidden_BV | own_BV
+        ways_on = np.array([ending.way_on or 0 for ending in self._endings])
+        may_be_stuck_B = narrowed_BV[np.arange(len(ways_on)), ways_on]
+        for row in np.flatnonzero(may_be_stuck_B).tolist():
+            if self._endings[row].way_on is not None and narrowed_BV[row].all():
                 narrowed_BV[row] = own_BV[row]
         return narrowed_BV
+
+    def _forbid_one(self, forbidden_1V: Mask, ending: Ending) -> Mask:
+        """Do the same for a single sequence, where the same masks meet again and again."""
+        if ending.narrowed is not None and ending.narrowed[0] is forbidden_1V:
+            return ending.narrowed[1]
+        own_1V = self._spelling.forbidden_after(ending)
+        narrowed_1V: Mask = forbidden_1V | own_1V
+        if ending.way_on is not None and narrowed_1V[0, ending.way_on] and narrowed_1V.all():
+            narrowed_1V = own_1V
+        ending.narrowed = forbidden_1V, narrowed_1V
+        return narrowed_1V
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`."""
@@ -129,7 +145,7 @@ class Spelling:
         self._longest = max(map(len, self._heads_by_text))
         self._sorted_tokens = sorted(self._heads_by_text)
         self._heads = lru_cache(_REMEMBERED_ENDINGS)(self._find_heads)
-        self._most_endings = min(_REMEMBERED_ENDINGS, max(64, _REMEMBERED_BYTES // vocabulary.size))
+        self._most_endings = min(_REMEMBERED_ENDINGS, max(64, _REMEMBERED_BYTES // (3 * vocabulary.size)))
         self._endings: dict[Begun, Ending] = {}
         self._sort_tokens()
 
@@ -167,7 +183,7 @@ class Spelling:
         """Forget all that can be found out again."""
         for ending in self._endings.values():
             ending.after.clear()
-            ending.forbidden_1V = None
+            ending.forbidden_1V = ending.narrowed = None
         self._endings.clear()
 
     def _text_ids(self) -> Iterable[int]:
@@ -309,11 +325,6 @@ class Spelling:
         """Return whether a token begins with what is no letter, or with a part of it."""
         text = token.decode(errors="ignore")
         return not is_letter(text[0]) if text else token in self._beginnings
-
-
-def _is_stuck(forbidden_V: Mask, way_on: int) -> bool:
-    """Return whether nothing is left; asks first for one token, which nearly always tells, and fast."""
-    return bool(forbidden_V[way_on]) and bool(forbidden_V.all())
 
 
 def spelling_of(vocabulary: Vocabulary) -> Spelling | None:

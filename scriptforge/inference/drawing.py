@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.kernel import Kernel, address_of
+from scriptforge.inference.kernel import Address, Kernel, address_of
 
 NO_TEXT, NOTHING = -2, -3
 """In place of a token's id: a token that is not text came, or none."""
@@ -59,6 +59,8 @@ class Drawing:
             size, len(is_spoken_L), address_of(self._is_spoken_L), min_p, logarithm, temperature
         )
         self._rule_address = ctypes.addressof(self._rule)
+        self._ids_B = np.zeros(rows, np.int64)
+        self._ids = address_of(self._ids_B)
 
     def allow(self, logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> None:
         """Take the scores of what may come."""
@@ -70,31 +72,48 @@ class Drawing:
             address_of(logits_BV), address_of(forbidden_BV), *self._sizes, self._scores, self._text
         )
 
-    def draw(self, rolls_B1: NDArray[np.float64], layout_rolls_B1: NDArray[np.float64]) -> NDArray[np.int64]:
+    def draw(self, rolls_2B: NDArray[np.float64]) -> NDArray[np.int64]:
         """Draw a token in each row: `ids_B`.
 
         Args:
-            rolls_B1: by what a text token is drawn, in 0 ≤ x < 1.
-            layout_rolls_B1: by what it is decided whether a layout token comes, and which.
+            rolls_2B: by what a text token is drawn, in 0 ≤ x < 1, and then by what it is decided whether a
+                layout token comes, and which.
         """
         rows = len(self.scores_BV)
-        if not rolls_B1.shape == layout_rolls_B1.shape == (rows, 1):
-            raise ValueError(f"rolls of {rolls_B1.shape}, for {rows} sequences")
-        rolls_B1 = np.ascontiguousarray(rolls_B1, np.float64)
-        layout_rolls_B1 = np.ascontiguousarray(layout_rolls_B1, np.float64)
-        ids_B = np.empty(rows, np.int64)
-        status = self._kernel.pick(
-            self._rule_address,
-            self._scores,
-            self._text,
-            address_of(rolls_B1),
-            address_of(layout_rolls_B1),
-            rows,
-            address_of(ids_B),
-        )
-        if status:
+        if rolls_2B.shape != (2, rows):
+            raise ValueError(f"rolls of {rolls_2B.shape}, for {rows} sequences")
+        rolls_2B = np.ascontiguousarray(rolls_2B, np.float64)
+        rolls = address_of(rolls_2B)
+        if self._kernel.pick(
+            self._rule_address, self._scores, self._text, rolls, rolls + 8 * rows, rows, self._ids
+        ):
             raise MemoryError
-        return ids_B
+        return self._ids_B.copy()
+
+
+def with_ends_kept(
+    kernel: Kernel,
+    logits_BV: NDArray[np.float32],
+    before_BV: NDArray[np.bool_],
+    after_BV: NDArray[np.bool_],
+    layout_size: int,
+) -> NDArray[np.float32]:
+    """Return scores in which the layout tokens that are still allowed have the probability of all that were.
+
+    Args:
+        kernel: what computes.
+        logits_BV: scores.
+        before_BV: which tokens were forbidden.
+        after_BV: which are now.
+        layout_size: L.
+    """
+    rows, size = logits_BV.shape
+    if not before_BV.shape == after_BV.shape == (rows, size):
+        raise ValueError(f"masks of {before_BV.shape} and {after_BV.shape}, for scores of {logits_BV.shape}")
+    masks = [np.ascontiguousarray(each_BV, np.bool_) for each_BV in (before_BV, after_BV)]
+    raised_BV = np.array(logits_BV, np.float32, order="C")
+    kernel.keep_ends(address_of(raised_BV), *map(address_of, masks), rows, size, layout_size)
+    return raised_BV
 
 
 class Lowering:
@@ -109,13 +128,14 @@ class Lowering:
     def __init__(self, kernel: Kernel, ids_S: NDArray[np.int64], offsets_BS: NDArray[np.float32]) -> None:
         self._kernel = kernel
         self._ids_S = ids_S.astype(np.int32)
+        self._most = int(ids_S.max())
         self._offsets_BS = offsets_BS
         self._addresses = address_of(self._ids_S), len(ids_S), address_of(offsets_BS)
 
     def lower(self, scores_BV: NDArray[np.float32]) -> None:
         """Add the offsets to scores, which are changed."""
         rows, size = scores_BV.shape
-        if rows != len(self._offsets_BS) or size <= self._ids_S.max():
+        if rows != len(self._offsets_BS) or size <= self._most:
             raise ValueError(f"scores of {scores_BV.shape}, for offsets of {self._offsets_BS.shape}")
         if self._kernel.lower(address_of(scores_BV), rows, size, *self._addresses):
             raise MemoryError
@@ -138,6 +158,7 @@ class Guide:
         self._weight_VE = np.ascontiguousarray(weight_VE, np.float32)
         self._address = address_of(self._weight_VE)
         self._layout_size, self._distance = layout_size, distance
+        self._strengths = Address()
 
     def strengthen(
         self,
@@ -166,7 +187,7 @@ class Guide:
             self._address,
             width,
             address_of(differences_BE),
-            address_of(strengths_B),
+            self._strengths.of(strengths_B),
         )
         if status:
             raise MemoryError
@@ -217,6 +238,7 @@ class EchoMemory:
         self._recent.kept, self._recent.settling = rule.kept, rule.settling
         self._recent.power, self._recent.most = rule.power, rule.most
         self._address = ctypes.addressof(self._recent)
+        self._scores, self._text = Address(), Address()
 
     def take(self, stop: int, own_B: NDArray[np.int32], shares_O: NDArray[np.float64]) -> None:
         """Take a token in each row.
@@ -241,9 +263,8 @@ class EchoMemory:
         """
         size = scores_BV.shape[1]
         text_B1 = np.ascontiguousarray(text_B1, np.float64)
-        if self._kernel.discourage(
-            self._address, stop, address_of(scores_BV), size, layout_size, address_of(text_B1)
-        ):
+        scores, text = self._scores.of(scores_BV), self._text.of(text_B1)
+        if self._kernel.discourage(self._address, stop, scores, size, layout_size, text):
             raise MemoryError
 
 

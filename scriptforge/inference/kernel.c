@@ -124,13 +124,23 @@ INLINE void store_part(float *to, Floats values, int64_t count)
         memcpy(to, &values, (size_t)count * sizeof(float));
 }
 
+/* Returns the greater of two; the second where the first is no number. */
+INLINE Floats greater(Floats one, Floats other) { return choose(one > other, one, other); }
+
 /* Returns the greatest of some numbers, and of one more; what is no number does not count. */
 static float highest(const float *values, int64_t count, float least)
 {
-    Floats best = all(least);
+    Floats best = all(least), others[3] = {best, best, best};
     int64_t i = 0;
+    for (; i + 4 * WIDTH <= count; i += 4 * WIDTH) {
+        best = greater(load(values + i), best);
+        for (int n = 0; n < 3; n++)
+            others[n] = greater(load(values + i + (n + 1) * WIDTH), others[n]);
+    }
+    for (int n = 0; n < 3; n++)
+        best = greater(others[n], best);
     for (; i + WIDTH <= count; i += WIDTH)
-        best = choose(load(values + i) > best, load(values + i), best);
+        best = greater(load(values + i), best);
     for (int lane = 0; lane < WIDTH; lane++)
         least = best[lane] > least ? best[lane] : least;
     for (; i < count; i++)
@@ -800,7 +810,10 @@ static double logarithm_of_sum(const float *scores, int64_t count)
     double sum = 0;
     for (int64_t first = 0; first < count; first += PIECE) {
         Floats piece = {0};
-        for (int64_t i = first; i < first + PIECE && i < count; i += WIDTH)
+        int64_t i = first;
+        for (; i < first + PIECE && i + WIDTH <= count; i += WIDTH)
+            piece += weight(load(scores + i) - best);
+        if (i < first + PIECE && i < count)
             piece += weight(choose(in_range(count - i), load_part(scores + i, count - i) - best, all(-INFINITY)));
         for (int lane = 0; lane < WIDTH; lane++)
             sum += piece[lane];
@@ -823,7 +836,10 @@ EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, i
         for (int64_t i = 0; i < size; i += WIDTH) {
             typedef VECTOR(uint8_t, WIDTH) Bytes;
             Bytes mask = {0};
-            memcpy(&mask, forbidden + i, (size_t)(size - i < WIDTH ? size - i : WIDTH));
+            if (size - i >= WIDTH)
+                memcpy(&mask, forbidden + i, WIDTH);
+            else
+                memcpy(&mask, forbidden + i, (size_t)(size - i));
             Ints must_not = __builtin_convertvector(mask, Ints) != 0;
             Floats own = choose(must_not, all(-INFINITY), load_part(logits + i, size - i));
             sound_lanes &= own < INFINITY; /* as no NaN is */
@@ -836,6 +852,39 @@ EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, i
             for (int64_t i = 0; i < size; i++)
                 scores[i] = forbidden[i] ? -INFINITY : sound(logits[i]);
         text[row] = logarithm_of_sum(scores + layout, size - layout);
+    }
+}
+
+/* Returns the logarithm of the sum of the exponentials of those scores that may come; minus infinity if none may. */
+static double logarithm_of_allowed(const float *scores, const uint8_t *forbidden, int64_t count)
+{
+    float best = -INFINITY;
+    for (int64_t i = 0; i < count; i++)
+        best = !forbidden[i] && scores[i] > best ? scores[i] : best;
+    if (best == -INFINITY)
+        return best;
+    double sum = 0;
+    for (int64_t first = 0; first < count; first += WIDTH) {
+        float piece[WIDTH] = {0};
+        for (int64_t i = first; i < first + WIDTH && i < count; i++)
+            piece[i - first] = forbidden[i] ? -INFINITY : scores[i] - best;
+        exponentials(piece, piece, count - first < WIDTH ? count - first : WIDTH);
+        for (int lane = 0; lane < WIDTH; lane++)
+            sum += piece[lane];
+    }
+    return best + log(sum);
+}
+
+/* Raises the scores of those layout tokens that may come still, so that they are as likely as all that might before; see
+`keep_ends` in `generation/decoding.py`. */
+EXPORT void keep_ends(float *scores, const uint8_t *before, const uint8_t *after, int64_t rows, int64_t size, int64_t layout)
+{
+    for (int64_t row = 0; row < rows; row++, scores += size, before += size, after += size) {
+        double might = logarithm_of_allowed(scores, before, layout), may = logarithm_of_allowed(scores, after, layout);
+        if (!memcmp(before, after, (size_t)layout) || might == -INFINITY)
+            continue;
+        for (int64_t i = 0; i < layout; i++)
+            scores[i] += after[i] ? 0 : (float)(might - may);
     }
 }
 
@@ -884,19 +933,33 @@ static int64_t pick_layout(const Rule *rule, const float *scores, double text, f
     return place_of(weights, rule->layout, roll * (sum + exp(text - top)));
 }
 
+/* Returns where the next PANEL scores end, of `size` in all: where they begin if all are below the least one. */
+INLINE int64_t panel_end(const float *scores, int64_t first, int64_t size, float least)
+{
+    if (first + PANEL > size)
+        return size;
+    Ints reached = ~(load(scores + first) < least) | ~(load(scores + first + WIDTH) < least);
+    int64_t lanes[WIDTH / 2], any = 0;
+    memcpy(lanes, &reached, sizeof lanes);
+    for (int n = 0; n < WIDTH / 2; n++)
+        any |= lanes[n];
+    return any ? first + PANEL : first;
+}
+
 /* Returns which text token comes, by its place among text. */
 static int64_t pick_text(const Rule *rule, const float *scores, float best, double roll, float *weights, int32_t *places)
 {
     float slack = 1e-6f * (best < 0 ? -best : best);
     float surely_not = best + 1.001f * rule->temperature * rule->logarithm - slack; /* see `_least` there */
-    int64_t count = 0;
-    for (int64_t i = 0; i < rule->size - rule->layout; i++) {
-        if (scores[i] < surely_not)
-            continue;
-        float scaled = (scores[i] - best) / rule->temperature;
-        if (scaled >= rule->logarithm) {
-            weights[count] = scaled;
-            places[count++] = (int32_t)i;
+    int64_t count = 0, size = rule->size - rule->layout;
+    for (int64_t first = 0; first < size; first += PANEL) {
+        int64_t end = panel_end(scores, first, size, surely_not);
+        for (int64_t i = first; i < end; i++) {
+            float scaled = (scores[i] - best) / rule->temperature;
+            if (!(scores[i] < surely_not) && scaled >= rule->logarithm) {
+                weights[count] = scaled;
+                places[count++] = (int32_t)i;
+            }
         }
     }
     exponentials(weights, weights, count);
@@ -957,7 +1020,10 @@ EXPORT int lower(float *scores, int64_t rows, int64_t size, const int32_t *ids, 
 INLINE float inner_product(const float *left, const float *right, int64_t count)
 {
     Floats sums = {0};
-    for (int64_t i = 0; i < count; i += WIDTH)
+    int64_t i = 0;
+    for (; i + WIDTH <= count; i += WIDTH)
+        sums += load(left + i) * load(right + i);
+    if (i < count)
         sums += load_part(left + i, count - i) * load_part(right + i, count - i);
     float sum = 0;
     for (int lane = 0; lane < WIDTH; lane++)
@@ -977,11 +1043,12 @@ EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout,
     for (int64_t row = 0; is_done && row < rows; row++, scores += size, differences += width) {
         float best = highest(scores + layout, size - layout, -INFINITY);
         int64_t count = 0;
-        for (int64_t id = layout; id < size && strengths[row] != 0; id++)
-            if (scores[id] >= best - distance) {
-                offsets[count] = inner_product(weights + id * width, differences, width) * strengths[row];
-                ids[count++] = (int32_t)id;
-            }
+        for (int64_t first = layout; first < size && strengths[row] != 0; first += PANEL)
+            for (int64_t id = first, end = panel_end(scores, first, size, best - distance); id < end; id++)
+                if (scores[id] >= best - distance) {
+                    offsets[count] = inner_product(weights + id * width, differences, width) * strengths[row];
+                    ids[count++] = (int32_t)id;
+                }
         shift(scores, ids, offsets, count, shares);
     }
     free(ids);
@@ -1010,6 +1077,23 @@ typedef struct {
     double power, most;
 } Recent;
 
+enum { BLOCK = 16 }; /* places that are looked at together, as nearly all of them have nothing to do with the end */
+
+INLINE int has_match(const uint8_t *matches)
+{
+    uint64_t both[2];
+    memcpy(both, matches, sizeof both);
+    return (both[0] | both[1]) != 0;
+}
+
+INLINE int has_id(const int32_t *ids, int32_t id)
+{
+    int32_t found = 0;
+    for (int n = 0; n < BLOCK; n++)
+        found |= ids[n] == id;
+    return found;
+}
+
 /* Takes a token in each row, behind the `stop` before it; shares: of tokens of people that end an echo of each length. */
 EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, const double *shares)
 {
@@ -1018,10 +1102,15 @@ EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, con
     for (int64_t row = 0; row < recent->rows; row++) {
         int32_t *ids = recent->ids + row * recent->capacity, id = own[row];
         uint8_t *matches = recent->matches + row * recent->capacity, longest = 0;
-        for (int64_t place = stop - 1; place >= start; place--) { /* backwards, since it is read at the place before */
-            uint8_t before = place ? matches[place - 1] : 0, length = before < most ? before + 1 : most;
-            matches[place] = ids[place] == id ? length : 0;
-            longest = matches[place] > longest ? matches[place] : longest;
+        for (int64_t end = stop; end > start; end -= BLOCK) { /* backwards, since it is read at the place before */
+            int64_t first = end - BLOCK > start ? end - BLOCK : start;
+            if (end - first == BLOCK && !has_match(matches + first) && !has_id(ids + first, id))
+                continue;
+            for (int64_t place = end - 1; place >= first; place--) {
+                uint8_t before = place ? matches[place - 1] : 0, length = before < most ? before + 1 : most;
+                matches[place] = ids[place] == id ? length : 0;
+                longest = matches[place] > longest ? matches[place] : longest;
+            }
         }
         ids[stop] = id > APART ? id : APART;
         double kept = id == NOTHING ? 1 : recent->kept;
@@ -1031,6 +1120,14 @@ EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, con
             *expected = *expected * kept + (id >= 0 ? shares[i] : 0);
         }
     }
+}
+
+/* Returns a place, none behind the next match, and before `end`. */
+INLINE int64_t next_match(const uint8_t *matches, int64_t place, int64_t end)
+{
+    while (place + BLOCK < end && !has_match(matches + place))
+        place += BLOCK;
+    return place;
 }
 
 /* Lowers the scores of text tokens that would end an echo in a row, and raises the others as much.
@@ -1055,11 +1152,13 @@ static void discourage_row(const Recent *recent, int64_t row, int64_t stop, floa
         return;
     double lost = 0, most = 1 - exp(-3 * recent->most);
     for (int64_t place = start; place < stop - 1; place++) {
+        place = next_match(matches, place, stop - 1);
         int32_t id = ids[place + 1];
         if (matches[place] >= shortest - 1 && id >= layout && id < size && matches[place] >= lengths[id])
             lengths[id] = matches[place] + 1;
     }
     for (int64_t place = start; place < stop - 1; place++) {
+        place = next_match(matches, place, stop - 1);
         int32_t id = ids[place + 1];
         if (matches[place] < shortest - 1 || id < layout || id >= size || !lengths[id])
             continue; /* or it has been lowered */

@@ -23,25 +23,26 @@ PLAIN = "plain"
 
 _FOLDER = Path(__file__).parent
 
+_NUMBER = c_void_p
+"""How an address is given, and a whole number, too: as `c_int64` it would take six times as long."""
+
 _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "able": (c_char_p, ()),
-    "packed_bytes": (c_int64, (c_void_p,)),
-    "packed_outputs": (c_int64, (c_void_p,)),
-    "pack": (None, (c_void_p, c_void_p)),
-    "multiply": (c_int, (c_void_p, c_void_p, c_int64, c_void_p, c_int64)),
-    "read_text": (c_int, (c_void_p, c_void_p)),
-    "orthogonalise": (c_int, (c_void_p, c_int64)),
-    "allow": (None, (c_void_p, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p)),
-    "pick": (c_int, (c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64, c_void_p)),
-    "lower": (c_int, (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p)),
-    "strengthen": (
-        c_int,
-        (c_void_p, c_int64, c_int64, c_int64, c_float, c_void_p, c_int64, c_void_p, c_void_p),
-    ),
-    "remember": (None, (c_void_p, c_int64, c_void_p, c_void_p)),
-    "discourage": (c_int, (c_void_p, c_int64, c_void_p, c_int64, c_int64, c_void_p)),
+    "packed_bytes": (c_int64, (_NUMBER,)),
+    "packed_outputs": (c_int64, (_NUMBER,)),
+    "pack": (None, (_NUMBER,) * 2),
+    "multiply": (c_int, (_NUMBER,) * 5),
+    "read_text": (c_int, (_NUMBER,) * 2),
+    "orthogonalise": (c_int, (_NUMBER,) * 2),
+    "allow": (None, (_NUMBER,) * 7),
+    "pick": (c_int, (_NUMBER,) * 7),
+    "lower": (c_int, (_NUMBER,) * 6),
+    "keep_ends": (None, (_NUMBER,) * 6),
+    "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
+    "remember": (None, (_NUMBER,) * 4),
+    "discourage": (c_int, (_NUMBER,) * 6),
 }
-"""What each function returns, and what it is given; addresses are numbers."""
+"""What each function returns, and what it is given."""
 
 
 class Kernel:
@@ -72,6 +73,7 @@ class Kernel:
         self.pack, self.multiply = functions["pack"], functions["multiply"]
         self.read_text, self.orthogonalise = functions["read_text"], functions["orthogonalise"]
         self.allow, self.pick = functions["allow"], functions["pick"]
+        self.keep_ends = functions["keep_ends"]
         self.lower, self.strengthen = functions["lower"], functions["strengthen"]
         self.remember, self.discourage = functions["remember"], functions["discourage"]
 
@@ -107,6 +109,20 @@ def address_of(array: NDArray[Any]) -> int:
         return ctypes.addressof(_byte(array))
     except (TypeError, ValueError):  # of an array that is empty or must not be written to
         return array.ctypes.data
+
+
+class Address:
+    """Knows where the numbers of an array are that is asked for again and again."""
+
+    def __init__(self) -> None:
+        self._array: NDArray[Any] | None = None
+        self._address = 0
+
+    def of(self, array: NDArray[Any]) -> int:
+        """Return the same as `address_of`."""
+        if array is not self._array:
+            self._array, self._address = array, address_of(array)
+        return self._address
 
 
 _byte: Any = ctypes.c_char.from_buffer

@@ -154,17 +154,19 @@ class PackedSteps:
         after = tuple(np.empty(shape, np.float32) for _ in before)
         self._latest = latest = after, tuple(map(address_of, after))
         output_BTH = np.empty((rows, steps, self._size), np.float32)
-        reading = _Reading(steps, rows, shape[0], len(table_NG), address_of(table_NG), address_of(places_TB))
+        added = None
         if gates:
             added_TBG = gates[0][None] if steps == 1 else np.stack(gates)
             added_TBG = _checked(added_TBG, (steps, rows, self._width))
-            reading.added = address_of(added_TBG)
-        reading.hidden, *cells = addresses
-        reading.hidden_after, *cells_after = latest[1]
-        if self._has_cells:
-            reading.cells, reading.cells_after = cells[0], cells_after[0]
-        reading.outputs = address_of(output_BTH)
-        reading.threads = threads()
+            added = address_of(added_TBG)
+        reading = _Reading(
+            *(steps, rows, shape[0], len(table_NG)),
+            *(address_of(table_NG), address_of(places_TB), added),
+            *(addresses if self._has_cells else (*addresses, None)),
+            *(latest[1] if self._has_cells else (*latest[1], None)),
+            address_of(output_BTH),
+            threads(),
+        )
         status = self._kernel.read_text(self._address, ctypes.addressof(reading))
         if status:
             raise IndexError("there is no such token") if status == _NO_ROW else MemoryError

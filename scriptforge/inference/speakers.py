@@ -67,7 +67,8 @@ class Speakers:
     def tell(self, ids_BT: Ids, pairs_2B1: Numbers) -> Told:
         """Return what is added for each token, and who speaks after the last one."""
         latest = self._latest  # which another thread may replace
-        if pairs_2B1 is latest.after_2B1 and ids_BT.shape[1] == 1 and ids_BT.min() >= self._layout_size:
+        is_as_before = pairs_2B1 is latest.after_2B1 and ids_BT.shape[1] == 1
+        if is_as_before and min(ids_BT[:, 0].tolist()) >= self._layout_size:
             return latest
         pairs_2B: Ids = pairs_2B1[:, :, 0].astype(np.int64)
         gates, outputs = [], []
@@ -96,12 +97,27 @@ class _Pairs:
 
     def __init__(self, tables: list[Table]) -> None:
         self._current, self._previous = tables
-        self._latest = b"", np.empty(0, dtype=np.float32)
+        self._latest: tuple[bytes, Ids, Numbers] = (
+            b"",
+            np.empty((2, 0), np.int64),
+            np.empty((0, 0), np.float32),
+        )
 
     def rows(self, pairs_2B: Ids) -> Numbers:
         """Return a row for each sequence; the latest are kept, since most tokens are text."""
-        known, latest = pairs_2B.tobytes(), self._latest  # which another thread may replace
-        if latest[0] != known:
-            latest = known, self._current.rows(pairs_2B[0]) + self._previous.rows(pairs_2B[1])
-            self._latest = latest
-        return latest[1]
+        known, known_2B, rows_BN = self._latest  # which another thread may replace
+        asked = pairs_2B.tobytes()
+        if asked == known:
+            return rows_BN
+        if known_2B.shape != pairs_2B.shape or len(rows_BN) == 1:
+            rows_BN = self._computed(pairs_2B)
+        else:
+            changed = np.flatnonzero((known_2B != pairs_2B).any(0))
+            rows_BN = rows_BN.copy()
+            rows_BN[changed] = self._computed(pairs_2B[:, changed])
+        self._latest = asked, pairs_2B, rows_BN
+        return rows_BN
+
+    def _computed(self, pairs_2B: Ids) -> Numbers:
+        rows_BN: Numbers = self._current.rows(pairs_2B[0]) + self._previous.rows(pairs_2B[1])
+        return rows_BN

@@ -62,7 +62,7 @@ class Table:
         """Return rows, and which of them are those of some ids; none is copied, if all are kept."""
         kept = len(self._kept_NG)
         if not self._is_plain and (kept == len(self._embedding_NE) or ids.max(initial=0) < kept):
-            if not self._is_known_N.take(ids).all():
+            if 0 in self._is_known_N.take(ids).tobytes():  # faster than `all`
                 self.learn(ids)
             return self._kept_NG, ids
         return self.rows(ids.ravel()), np.arange(ids.size).reshape(ids.shape)

@@ -15,6 +15,7 @@ Shape letters: B sequences of the batch, C capacity, L lines remembered, N candi
 P places, T tokens of a page, W tokens remembered.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Annotated
@@ -74,6 +75,7 @@ class RecentText:
 
     def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
         self._most, self._window = LENGTHS[vocabulary.level][-1], WINDOWS[vocabulary.level]
+        self._bounds = (self._window >> 6, self._window >> 4, self._window >> 2, self._window)
         self.ids_BC = np.full((batch_size, 2 * self._window), _APART, np.int32)
         self.matches_BC = np.zeros(self.ids_BC.shape, np.uint8)
         self._rows_N = self._places_N = np.zeros(0, np.int64)  # where the matches are, by their length
@@ -93,8 +95,7 @@ class RecentText:
     @property
     def place(self) -> int:
         """Return how far the texts are, in steps: 1/64, 1/16, 1/4 of the window, all of it, beyond."""
-        bounds = (self._window >> 6, self._window >> 4, self._window >> 2, self._window)
-        return sum(self._taken >= bound for bound in bounds)
+        return bisect_right(self._bounds, self._taken)
 
     def take(self, ids_B: NDArray[np.int64]) -> None:
         """Take one more token of each text; below 0 where none comes after the end of a line."""
@@ -108,9 +109,9 @@ class RecentText:
         """
         self._own = [lines.take(id_) for lines, id_ in zip(self._lines, ids, strict=True)]
         own_B = np.array(self._own, np.int32)
-        had_ended, self.has_ended = self.has_ended, any(lines.has_ended for lines in self._lines)
-        if self.has_ended or had_ended:
-            self.has_ended_B = np.array([lines.has_ended for lines in self._lines])
+        if self.has_ended or NO_TEXT in self._own:  # nothing else ends a line
+            ended = [lines.has_ended for lines in self._lines]
+            self.has_ended, self.has_ended_B = any(ended), np.array(ended)
             self.is_echo_B = np.array([lines.is_echo for lines in self._lines])
         if NOTHING in self._own:
             self._waited_B += own_B == NOTHING

@@ -129,11 +129,11 @@ def normalise(element: Element) -> Element | None:
 
 def strip_lines(text: str) -> str:
     """Return a text, such as a title, as the text of an element in normal form is."""
-    lines = map(str.strip, _visible(text).splitlines())
+    lines = map(str.strip, visible_text(text).splitlines())
     return "\n".join(filter(None, lines))
 
 
-def _visible(text: str) -> str:
+def visible_text(text: str) -> str:
     """Return the text without invisible characters, a space for each tab."""
     return INVISIBLE.sub("", text).replace("\t", " ")
 
@@ -141,7 +141,7 @@ def _visible(text: str) -> str:
 @remembered
 def _split_cue(printed: str) -> tuple[str, str]:
     """Return the name in a printed cue, and what the cue adds to it; the name cannot be split again."""
-    name, asides = _visible(printed).translate(_NOT_IN_NAMES), ""
+    name, asides = visible_text(printed).translate(_NOT_IN_NAMES), ""
     while True:
         before = name
         name = _CONTINUED.sub("", " ".join(name.split())).strip()

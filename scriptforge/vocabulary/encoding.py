@@ -168,37 +168,41 @@ class Encoder:
         self._cost = 0
 
 
-_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+"""Stands for the bytes of a character that is not whole."""
 
 
 class TextStream:
     """Decodes ids as they come, in pieces that join to what decoding all at once gives.
 
     A character whose bytes are several tokens is kept until its last one has come; at word level
-    the space before a word comes with that word. `token_texts` are what each token says by itself, by id.
+    the space before a word comes with that word.
+
+    Args:
+        texts: by id, what a token adds to any text that ends with a whole character; empty where that depends
+            on the text.
+        decode: what ids add to the ids of a text, those of its last piece.
     """
 
-    def __init__(self, tokenizer: Tokenizer, token_texts: Sequence[str]) -> None:
-        self._tokenizer = tokenizer
-        self._token_texts = token_texts
-        self._said: list[int] = []  # the ids of the last piece: what precedes decides on the space
-        self._kept: list[int] = []
+    def __init__(
+        self, texts: Sequence[str], decode: Callable[[tuple[int, ...], tuple[int, ...]], str]
+    ) -> None:
+        self._texts = texts
+        self._decode = decode
+        self._said: tuple[int, ...] = ()  # the ids of the last piece: what precedes decides on the space
+        self._kept: tuple[int, ...] = ()
 
     def push(self, id_: int) -> str:
         """Take the next id; return the text that is now certain, which may be empty."""
-        self._kept.append(id_)
-        text = self._text_kept()
-        if not text or text.endswith(_INCOMPLETE):
+        if not self._kept and (text := self._texts[id_]):
+            return text
+        self._kept += (id_,)
+        text = self.finish()
+        if not text or text.endswith(INCOMPLETE):
             return ""
-        self._said, self._kept = self._kept, []
+        self._said, self._kept = self._kept, ()
         return text
 
     def finish(self) -> str:
         """Return what was kept, a character left incomplete as `�`; nothing may be pushed after it."""
-        return self._text_kept()
-
-    def _text_kept(self) -> str:
-        is_one = len(self._said) == 1
-        before = self._token_texts[self._said[0]] if is_one else self._tokenizer.decode(self._said)
-        text = self._tokenizer.decode(self._said + self._kept)
-        return text[len(before) :]
+        return self._decode(self._said, self._kept)

@@ -22,7 +22,7 @@ from scriptforge.errors import DatasetError, nearest
 from scriptforge.options import Level
 from scriptforge.screenplay.script import Element, Kind, speaker_key
 from scriptforge.vocabulary import levels
-from scriptforge.vocabulary.encoding import Encoded, Encoder, TextStream
+from scriptforge.vocabulary.encoding import INCOMPLETE, Encoded, Encoder, TextStream
 from scriptforge.vocabulary.layout import (
     ACTION,
     CUE,
@@ -80,6 +80,7 @@ class Vocabulary:
             self.speakers.setdefault(token.name, token.id)
             self._speaker_tokens_by_key.setdefault(speaker_key(token.name), []).append(token)
         self._before_text = lru_cache(maxsize=4096)(self._opening)
+        self._words_after = lru_cache(maxsize=1 << 14)(self._find_words_after)
         parts = levels.parts(level)
         self._encoder = Encoder(tokenizer, parts, self.dtype, reserved=len(layout), unknown=self.unknown)
 
@@ -232,6 +233,15 @@ class Vocabulary:
             for id_, text in enumerate(self.token_texts)
         ]
 
+    @cached_property
+    def _whole_texts(self) -> list[str]:
+        """Return the text of each token by id where it consists of whole characters, else nothing."""
+        return ["" if text.endswith(INCOMPLETE) else text for text in self.token_texts]
+
+    @cached_property
+    def _nothing(self) -> list[str]:
+        return [""] * self.size
+
     def speaker_tokens_named(self, name: str) -> list[SpeakerToken]:
         """Return the speakers of a name, however it is spelled: in a mix there may be several."""
         return self._speaker_tokens_by_key.get(speaker_key(name), [])
@@ -272,7 +282,9 @@ class Vocabulary:
 
     def text_stream(self) -> TextStream:
         """Return a decoder for the text of one element, or of a plain text, that takes one id at a time."""
-        return TextStream(self._tokenizer, self.token_texts)
+        if self.level == "word":
+            return TextStream(self._nothing, self._words_after)
+        return TextStream(self._whole_texts, self._bytes_after)
 
     def unknown_words(self, text: str) -> list[str]:
         """Return the words of a text that have no token, each once, in order; none but at word level."""
@@ -282,6 +294,14 @@ class Vocabulary:
         """Return known words like one that is not, nearest first; none but at word level."""
         first = len(self._layout) + 1 + len(MARKS)  # behind the layout, `<unk>` and the marks
         return nearest(word, self.tokens[first:]) if self.level == "word" else []
+
+    def _find_words_after(self, said: tuple[int, ...], kept: tuple[int, ...]) -> str:
+        """Return what ids add to a text that ends with others, at word level."""
+        return self.decode(said + kept)[len(self.decode(said)) :]
+
+    def _bytes_after(self, said: tuple[int, ...], kept: tuple[int, ...]) -> str:
+        """Return what ids add to a text that ends with a whole character, at the levels below words."""
+        return b"".join(map(self.token_bytes.__getitem__, kept)).decode(errors="replace")
 
     def _layout_id(self, token: str) -> int:
         if self.plain:

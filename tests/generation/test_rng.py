@@ -14,7 +14,7 @@ AHEAD = 256
 
 def drawn(rng: BatchRNG, count: int) -> Any:
     """The next numbers of each sequence, (count, 2, B)."""
-    return np.array([[numbers_B1[:, 0] for numbers_B1 in rng.uniform()] for _ in range(count)])
+    return np.array([rng.uniform() for _ in range(count)])
 
 
 def of_torch(generator: torch.Generator, count: int) -> Any:

@@ -271,10 +271,10 @@ def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: 
         if options.min_p:
             scores_BV = keep_min_p(scores_BV, options.min_p)
         cumulative_BV = np.exp(scores_BV).cumsum(-1, dtype=np.float64)
-        rolls_B1, _ = rng.uniform()
+        rolls_B, _ = rng.uniform()
         expected = [
             int(np.searchsorted(row, roll * row[-1], side="right"))
-            for row, (roll,) in zip(cumulative_BV, rolls_B1, strict=True)
+            for row, roll in zip(cumulative_BV, rolls_B, strict=True)
         ]
         assert sampler.draw(logits_BV, forbidden_BV).tolist() == expected
 

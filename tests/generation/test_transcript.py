@@ -37,6 +37,22 @@ def test_a_script_is_shown_as_the_writer_lays_it_out(script: list[Element], voca
     assert transcript.is_between_lines
 
 
+@given(
+    st.lists(st.text(st.sampled_from("aé \t\n\u3000\x00\x1f\x85."), max_size=3)),
+    st.sampled_from(VOCABULARIES),
+)
+@settings(max_examples=200)
+def test_pieces_make_the_element_that_the_whole_text_makes(pieces: list[str], vocabulary: Vocabulary) -> None:
+    for opening in (vocabulary.action, vocabulary.speakers["Jerry"]):
+        transcript = new_transcript(vocabulary)
+        ids = [id_ for piece in pieces for id_ in vocabulary.encode(piece)]
+        text = "".join(shown(transcript, [vocabulary.end, opening, *ids, vocabulary.end]))
+        kind, speaker = ("action", "") if opening == vocabulary.action else ("dialogue", "Jerry")
+        element = normalise(Element(kind, "".join(pieces), speaker))  # type: ignore[arg-type]
+        assert transcript.elements == ([element] if element else [])
+        assert text == "".join(f"{line}\n" for line in write(transcript.elements))
+
+
 def test_dialogue_is_shown_word_by_word(vocabulary: Vocabulary) -> None:
     transcript = new_transcript(vocabulary)
     jerry = vocabulary.speakers["Jerry"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.kernels import all_kernels, computing_with
 
+from scriptforge.generation.decoding import keep_ends
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
@@ -68,6 +69,27 @@ def test_the_same_tokens_are_drawn(
     for loaded in all_kernels():
         with computing_with(loaded):
             assert drawn() == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(scores(), st.integers(0, 2**32 - 1))
+def test_ends_are_kept_as_by_numpy(
+    given_scores: tuple[NDArray[np.float32], NDArray[np.bool_]], seed: int
+) -> None:
+    logits_BV, before_BV = given_scores
+    logits_BV = np.nan_to_num(logits_BV, posinf=0, neginf=0)
+    after_BV = before_BV | (np.random.default_rng(seed).random(before_BV.shape) < 0.5)
+
+    def raised() -> NDArray[np.float32]:
+        return keep_ends(logits_BV, before_BV, after_BV, LAYOUT)
+
+    with computing_with(None):
+        expected_BV = raised()
+    for loaded in all_kernels():
+        with computing_with(loaded):
+            raised_BV = raised()
+        np.testing.assert_allclose(raised_BV[~after_BV], expected_BV[~after_BV], rtol=1e-5, atol=1e-5)
+        assert np.array_equal(raised_BV[:, LAYOUT:], logits_BV[:, LAYOUT:])
 
 
 @settings(max_examples=60, deadline=None)
