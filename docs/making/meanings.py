@@ -216,7 +216,7 @@ DOCUMENTS = {
         "default_bits_per_character": "those of the default trial",
         "importance": "how much each choice decided, as shares by name; empty for few trials",
     },
-    "corpora demo": {
+    "corpora": {
         "name": "the card's name",
         "title": "the name for people",
         "description": "one or two sentences",
@@ -237,6 +237,39 @@ DOCUMENTS = {
         "findings[].state": "`ok`, `advice` or `unusable`",
         "findings[].remedy": "what to do, or null",
     },
+    "push": {
+        "[].repository": "where it goes, `OWNER/NAME`",
+        "[].kind": "`model` or `space`",
+        "[].files": "how many bytes each file has, by name",
+        "[].card": "the README.md, with `--dry-run`; without it there are `url` and `commit` in its place",
+    },
+    "page": {
+        "folder": "where the page is",
+        "files[]": "the names of its files",
+    },
+    "export": {
+        "[].target": "`onnx` or `transformers`",
+        "[].folder": "where it is",
+        "[].files": "how many bytes each file has, by name",
+        "[].parity": "how exact each model is, by the name of its file: `steps` that were compared, "
+        "`largest_difference` of a score from the run's, and by how many `nats_per_token` it is worse on "
+        "average",
+    },
+    "drafts": {
+        "[].id": "of the draft",
+        "[].title": "its title",
+        "[].run": "the run that it was written with last",
+        "[].updated": "when it was changed last, in UTC",
+        "[].revision": "how often its lines were changed",
+        "[].elements": "how many lines it has",
+    },
+    "rename": {
+        "renamed": "what had the name",
+        "to": "what it is called now",
+    },
+    "remove": {
+        "[]": "what was deleted, as `runs/NAME`",
+    },
 }
 """For each command that knows `--json`, the keys of its document and what they mean."""
 
@@ -252,8 +285,19 @@ NOTES = {
     "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `diagnosis`, `settings` "
     "and `history`, whose rows are those of [metrics.jsonl](folders.md#metricsjsonl).",
     "tune": "With `--best` there are also `run`, its name, and `trained`, as `train` prints it.",
-    "corpora demo": "Without a name it is a list of such documents. What a card leaves out is left out.",
+    "corpora": "That is of `corpora NAME`. Without a name it is a list of such documents. What a card leaves "
+    "out is left out.",
+    "drafts": "With `--export` it is a list of the files that were written, with `--remove` one of the ids.",
 }
+OF_THE_HUB = {
+    "pull": {
+        "run": "name of the run that it became",
+        "repository": "where it is from, `OWNER/NAME`",
+        "commit": "of the repository",
+    },
+}
+"""Of the commands that need a Hub, the same."""
+
 PARQUET = {
     "document": "number of the document, from 0",
     "title": "its title",

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from meanings import CHECKPOINT, CONFIG, DATASET, DOCUMENTS, METRICS, NOTES, PARQUET
+from meanings import CHECKPOINT, CONFIG, DATASET, DOCUMENTS, METRICS, NOTES, OF_THE_HUB, PARQUET
 from pages import attributes, page, quoted_rows, table
 from printing import printed
 
+from scriptforge.cli.app import COMMANDS
 from scriptforge.corpus.cards import builtin_cards_path
+from scriptforge.serve.drafts import Drafts
 from scriptforge.workspace import SPLITS, WORKSPACE_VARIABLE, DatasetFolder, RunFolder, Workspace
 
 
@@ -21,6 +23,9 @@ class Trial:
     """
 
     def __init__(self, root: Path) -> None:
+        draft = Drafts(Workspace(root).room.drafts)
+        draft.create("Evening", "demo", [])
+        draft.close()
         self.documents = {
             command: json.loads(printed(f"{line} --json --workspace {root}".split()))
             for command, line in {
@@ -33,8 +38,14 @@ class Trial:
                 "evaluate": "evaluate",
                 "runs": "runs",
                 "tune": "tune --trials 1 --seconds 0.1 --cpu",
-                "corpora demo": "corpora demo",
+                "corpora": "corpora demo",
                 "doctor": "doctor",
+                "push": "push --repo ann/demo --dry-run",
+                "page": f"page --out {root}/page",
+                "export": f"export --onnx {root}/onnx",
+                "drafts": "drafts",
+                "rename": "rename studies/demo evening",
+                "remove": "remove studies/evening --yes",
             }.items()
         }
         self.dataset = Workspace(root).dataset()
@@ -56,7 +67,20 @@ def json_documents(trial: Trial) -> str:
         parts += [f"## {command}", _keys(trial.documents[command], meanings)]
         if command in NOTES:
             parts.append(NOTES[command])
+    for command, meanings in OF_THE_HUB.items():
+        rows = ((f"`{key}`", "text", words) for key, words in meanings.items())
+        parts += [f"## {command}", table(("key", "type", "what it is"), rows)]
+    untold = set(_with_json()) - {"prepare", *DOCUMENTS, *OF_THE_HUB}
+    if untold:
+        raise SystemExit(f"Commands with --json of which nothing is said: {', '.join(sorted(untold))}")
     return page("JSON documents", *parts)
+
+
+def _with_json() -> Iterator[str]:
+    """The commands that know `--json`."""
+    for name in (name for names in COMMANDS.values() for name in names):
+        if name != "help" and "--json" in printed([name, "--help"]):
+            yield name
 
 
 def folders(trial: Trial) -> str:
