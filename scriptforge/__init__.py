@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from scriptforge.api import export as export
     from scriptforge.api import generate as generate
     from scriptforge.api import load as load
+    from scriptforge.api import open_room as open_room
     from scriptforge.api import originality as originality
+    from scriptforge.api import page as page
     from scriptforge.api import prepare as prepare
     from scriptforge.api import pull as pull
     from scriptforge.api import push as push
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from scriptforge.options import GenerateOptions as GenerateOptions
     from scriptforge.options import PrepareOptions as PrepareOptions
     from scriptforge.options import PushOptions as PushOptions
+    from scriptforge.options import ServeOptions as ServeOptions
     from scriptforge.options import TrainOptions as TrainOptions
     from scriptforge.workspace import Workspace as Workspace
 
@@ -47,7 +50,9 @@ _VERBS = (
     "export",
     "generate",
     "load",
+    "open_room",
     "originality",
+    "page",
     "prepare",
     "pull",
     "push",
@@ -64,6 +69,7 @@ _OPTIONS = (
     "GenerateOptions",
     "PrepareOptions",
     "PushOptions",
+    "ServeOptions",
     "TrainOptions",
 )
 _HOMES = {

@@ -3,20 +3,14 @@
 import sys
 import webbrowser
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from scriptforge.cli.output import Output, Quiet, RunArgument, WorkspacePath, command
-from scriptforge.errors import RunError, UsageError
-
-if TYPE_CHECKING:
-    from scriptforge.workspace import RunFolder, Workspace
-
-SHORTEST_PASSWORD = 8
-"""Characters; anybody may try."""
+from scriptforge.cli.output import Output, Quiet, RunArgument, WorkspacePath
+from scriptforge.errors import UsageError
+from scriptforge.options import LOCAL, ServeOptions
 
 
 def serve(
@@ -30,7 +24,7 @@ def serve(
     host: Annotated[
         str,
         typer.Option(metavar="ADDRESS", help="Where to listen; by default only this machine can come in."),
-    ] = "127.0.0.1",
+    ] = LOCAL,
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -60,21 +54,22 @@ def serve(
     """
     output = Output(as_json=False, quiet=quiet)
 
+    from scriptforge.serve import find_writer, require_libraries
     from scriptforge.workspace import Workspace
 
     workspace = Workspace.find(workspace_path)
-    folder = _usable(workspace, run)
-    _check_libraries()
+    folder = find_writer(workspace, run)
+    require_libraries()
 
-    from scriptforge.serve.server import LOCAL, Options, Server
+    from scriptforge.serve.server import Server
 
-    options = Options(
+    options = ServeOptions(
         host=host,
         port=port,
         password=_password(password_file),
         names=tuple(name or ()),
-        is_read_only=read_only,
-        is_for_anyone=for_anyone,
+        read_only=read_only,
+        for_anyone=for_anyone,
     )
     server = Server(workspace, folder if run is not None or read_only else None, options)
     for note in server.notes:
@@ -87,51 +82,18 @@ def serve(
     server.serve(lambda: _open(server.link) if browser else None)
 
 
-def _usable(workspace: "Workspace", run: str | None) -> "RunFolder":
-    """Return the run that is named, or the latest that can write.
-
-    Raises:
-        RunError: there is none, or it has no weights yet.
-    """
-    able = [folder for folder in workspace.runs() if folder.weights.is_file()]
-    folder = able[0] if run is None and able else workspace.run(run)
-    if not folder.weights.is_file():
-        trains = folder.trainer() is not None
-        raise RunError(
-            f"Run “{folder.name}” {'is still training and has' if trains else 'has'} no weights yet.",
-            "Wait for its first validation."
-            if trains
-            else f"Train it: {command('train', '--resume', folder.name)}",
-        )
-    return folder
-
-
-def _check_libraries() -> None:
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise UsageError(
-            "The writing room needs libraries that are not installed.",
-            "Install them: pip install 'scriptforge-lm[serve]'",
-        )
-
-
 def _password(path: Path | None) -> str | None:
     """Return the first line of a file.
 
     Raises:
-        UsageError: it cannot be read, or the line is too short for a password.
+        UsageError: it cannot be read.
     """
     if path is None:
         return None
     try:
-        first = path.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
+        return path.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The password file {path} cannot be read.", "Write a password into it.") from error
-    if len(first) < SHORTEST_PASSWORD:
-        raise UsageError(
-            f"The password in {path} has less than {SHORTEST_PASSWORD} characters.",
-            "Write a longer one into its first line.",
-        )
-    return first
 
 
 def _open(link: str) -> None:

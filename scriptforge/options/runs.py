@@ -28,6 +28,10 @@ Trained for some minutes, models are then recognised about as often as people.
 REPETITION_WINDOW = 256
 """How many text tokens back repetition is looked for."""
 
+LOCAL = "127.0.0.1"
+"""The address under which only this machine can come in."""
+
+_SHORTEST_PASSWORD = 8  # characters; anybody may try
 _MOST_SEEDS = 2**63
 
 
@@ -300,3 +304,41 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.onnx is None and self.transformers is None:
             raise UsageError("No folder is named.", "Name one: --onnx FOLDER or --transformers FOLDER")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """How the writing room is served.
+
+    Attributes:
+        host: the address to listen at; `LOCAL` lets in nobody from other machines.
+        port: the port; None is the one of the last time, or the usual one; 0 is any that is free.
+        password: what others must type, 8 characters or more; None where nobody else can come in.
+        names: names under which it is called from outside, such as that of a proxy.
+        read_only: whether it is for visitors, who keep their drafts in their browser.
+        for_anyone: whether visitors need no password.
+
+    Raises:
+        UsageError: others could come in without a password, or with a short one.
+    """
+
+    host: str = LOCAL
+    port: int | None = None
+    password: str | None = None
+    names: tuple[str, ...] = ()
+    read_only: bool = False
+    for_anyone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.password is not None and len(self.password) < _SHORTEST_PASSWORD:
+            raise UsageError(
+                f"The password has less than {_SHORTEST_PASSWORD} characters.", "Take a longer one."
+            )
+        if self.for_anyone and not self.read_only:
+            raise UsageError("Only visitors need no password.", "Add --read-only, or leave --for-anyone out.")
+        if self.host != LOCAL and self.password is None and not self.for_anyone:
+            raise UsageError(
+                f"Others could reach the room at {self.host}, and read and change every draft.",
+                "Give them a password: --password-file FILE; what is sent can be read on the way, so put a"
+                " proxy with TLS in front.",
+            )

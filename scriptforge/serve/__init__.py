@@ -1,1 +1,38 @@
 """The writing room: a server on this machine, and the page on which a person and a model write together."""
+
+from importlib.util import find_spec
+
+from scriptforge.errors import RunError, UsageError
+from scriptforge.workspace import RunFolder, Workspace
+
+
+def require_libraries() -> None:
+    """Make sure that there can be a room.
+
+    Raises:
+        UsageError: what it needs is not installed.
+    """
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise UsageError(
+            "The writing room needs libraries that are not installed.",
+            "Install them: pip install 'scriptforge-lm[serve]'",
+        )
+
+
+def find_writer(workspace: Workspace, run: str | None) -> RunFolder:
+    """Return the run that is named, or the latest that can write.
+
+    Raises:
+        RunError: there is none, or it has no weights yet.
+    """
+    able = [folder for folder in workspace.runs() if folder.weights.is_file()]
+    folder = able[0] if run is None and able else workspace.run(run)
+    if not folder.weights.is_file():
+        trains = folder.trainer() is not None
+        raise RunError(
+            f"Run “{folder.name}” {'is still training and has' if trains else 'has'} no weights yet.",
+            "Wait for its first validation."
+            if trains
+            else f"Train it: scriptforge train --resume {folder.name}",
+        )
+    return folder

@@ -10,9 +10,9 @@ import logging
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from scriptforge.errors import UsageError
+from scriptforge.options import LOCAL, ServeOptions
 from scriptforge.serve.app import build_app
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
@@ -31,35 +32,11 @@ from scriptforge.workspace import RunFolder, Workspace, atomic_write, make_folde
 USUAL_PORT = 8420
 """The port that is tried first in a workspace where none was used before."""
 
-LOCAL = "127.0.0.1"
-"""The address under which only this machine can come in."""
-
 _PORTS_TRIED = 50
 _HEADER_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 30
 _GRACE_SECONDS = 2
 _TOKEN_BYTES = 24
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a room is served.
-
-    Attributes:
-        host: the address to listen at; `LOCAL` lets in nobody from other machines.
-        port: the port; None is the one of the last time, or the usual one.
-        password: what others must type; None where nobody else can come in.
-        names: names under which it is called from outside, such as that of a proxy.
-        is_read_only: whether it is for visitors, who keep their drafts in their browser.
-        is_for_anyone: whether visitors need no password.
-    """
-
-    host: str = LOCAL
-    port: int | None = None
-    password: str | None = None
-    names: tuple[str, ...] = ()
-    is_read_only: bool = False
-    is_for_anyone: bool = False
 
 
 class Server:
@@ -76,18 +53,17 @@ class Server:
         notes: what a person should know.
 
     Raises:
-        UsageError: no port is free, or others could come in without a password.
+        UsageError: no port is free.
     """
 
-    def __init__(self, workspace: Workspace, only: RunFolder | None, options: Options) -> None:
-        _check(options)
+    def __init__(self, workspace: Workspace, only: RunFolder | None, options: ServeOptions) -> None:
         folder = workspace.room
         self._socket, self.notes = _listen(options, _preferred(folder.address, options))
         port = self._socket.getsockname()[1]
         token = None
-        if not options.is_for_anyone:
+        if not options.for_anyone:
             token = token_for(_secret(folder.token), options.password)
-        if not options.is_read_only:
+        if not options.read_only:
             _remember(folder.address, port)
         rules = Rules(
             port=port,
@@ -96,7 +72,7 @@ class Server:
             password=options.password,
             takes_addresses=options.host != LOCAL,
         )
-        drafts = None if options.is_read_only else Drafts(folder.drafts)
+        drafts = None if options.read_only else Drafts(folder.drafts)
         self.notes += drafts.notes if drafts else []
         offer = Offer(workspace, only)
         self._room = Room(Runs(offer), rules, drafts)
@@ -105,14 +81,44 @@ class Server:
         self.address = f"http://{host}:{port}/"
         has_token = token is not None and options.password is None
         self.link = f"{self.address}#token={token}" if has_token else self.address
+        self._server = uvicorn.Server(self._config())
+        self._thread = threading.Thread(target=self.serve, daemon=True)
 
     def serve(self, when_ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until the process is told to stop.
+        """Serve until the process is told to stop, or `stop` is called.
 
         Args:
             when_ready: called once requests are answered.
         """
-        config = uvicorn.Config(
+        log = logging.getLogger("uvicorn")
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.ERROR)  # what strangers send is no news, what breaks in here is
+        log.addHandler(handler)
+        try:
+            with suppress(KeyboardInterrupt):
+                asyncio.run(self._run(when_ready))
+        finally:
+            log.removeHandler(handler)
+            self._socket.close()
+            if self._room.drafts:
+                self._room.drafts.close()
+
+    def stop(self) -> None:
+        """End what `serve` does in another thread, once what has begun is answered."""
+        self._server.should_exit = True
+
+    def __enter__(self) -> "Server":
+        """Serve in a thread while a block lasts."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and wait for the end."""
+        self.stop()
+        self._thread.join()
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
             Guard(build_app(self._room), self._room.rules),
             http=PatientProtocol,
             ws="none",
@@ -126,24 +132,12 @@ class Server:
             timeout_graceful_shutdown=_GRACE_SECONDS,
             h11_max_incomplete_event_size=HEADER_BYTES,
         )
-        log = logging.getLogger("uvicorn")
-        handler = logging.StreamHandler()
-        handler.setLevel(logging.ERROR)  # what strangers send is no news, what breaks in here is
-        log.addHandler(handler)
-        try:
-            with suppress(KeyboardInterrupt):
-                asyncio.run(self._run(uvicorn.Server(config), when_ready))
-        finally:
-            log.removeHandler(handler)
-            self._socket.close()
-            if self._room.drafts:
-                self._room.drafts.close()
 
-    async def _run(self, server: uvicorn.Server, when_ready: Callable[[], None]) -> None:
-        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
-        while not server.started and not serving.done():
+    async def _run(self, when_ready: Callable[[], None]) -> None:
+        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started and not serving.done():
             await asyncio.sleep(0.01)
-        if server.started:
+        if self._server.started:
             when_ready()
             if self._first:
                 self._room.engine.warm(self._first)
@@ -187,18 +181,7 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def _check(options: Options) -> None:
-    if options.is_for_anyone and not options.is_read_only:
-        raise UsageError("Only visitors need no password.", "Add --read-only, or leave --for-anyone out.")
-    if options.host != LOCAL and options.password is None and not options.is_for_anyone:
-        raise UsageError(
-            f"Others could reach the room at {options.host}, and read and change every draft.",
-            "Give them a password: --password-file FILE; what is sent can be read on the way, so put a proxy"
-            " with TLS in front.",
-        )
-
-
-def _listen(options: Options, preferred: int) -> tuple[socket.socket, list[str]]:
+def _listen(options: ServeOptions, preferred: int) -> tuple[socket.socket, list[str]]:
     """Return a socket that listens, at the preferred port or the next free one, and what is to be said."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     last: OSError | None = None
@@ -221,7 +204,7 @@ def _listen(options: Options, preferred: int) -> tuple[socket.socket, list[str]]
     )
 
 
-def _preferred(path: Path, options: Options) -> int:
+def _preferred(path: Path, options: ServeOptions) -> int:
     if options.port is not None:
         return options.port
     try:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from support.command import scriptforge as command
 from support.loopback_hub import Hub
@@ -70,7 +71,9 @@ def test_exported_names() -> None:
         "export",
         "generate",
         "load",
+        "open_room",
         "originality",
+        "page",
         "prepare",
         "pull",
         "push",
@@ -84,6 +87,7 @@ def test_exported_names() -> None:
         "GenerateOptions",
         "PrepareOptions",
         "PushOptions",
+        "ServeOptions",
         "TrainOptions",
     }
     others = {"Model", "ScriptforgeError", "UsageError", "Workspace", "__version__"}
@@ -109,6 +113,18 @@ class TestTheWholeWay:
         assert result and measured.whole.stream == result.best.stream
         report = scriptforge.originality(texts[0].text, model)
         assert report.words > 0
+
+    def test_a_room_is_served_and_a_page_written(self, tiny_run: RunFolder, tmp_path: Path) -> None:
+        model = scriptforge.load(tiny_run.path, workspace=tmp_path)
+        assert "index.html" in scriptforge.page(model, tmp_path / "page")
+        assert (tmp_path / "page" / "index.html").is_file()
+        with scriptforge.open_room(model, port=0) as room:
+            address, _, token = room.link.partition("#token=")
+            headers = {"authorization": f"Bearer {token}"}
+            answer = httpx.get(f"{address}api/about", headers=headers, timeout=30, trust_env=False)
+            assert answer.status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(address, trust_env=False)
 
     @pytest.mark.slow
     def test_a_training_is_continued(self, tiny_text: Path, tmp_path: Path) -> None:

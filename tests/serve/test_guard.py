@@ -13,11 +13,10 @@ import pytest
 from support.room import ServedRoom, served
 
 from scriptforge.errors import UsageError
+from scriptforge.options import ServeOptions
 from scriptforge.serve import guard
 from scriptforge.serve.app import ENDPOINTS
 from scriptforge.serve.guard import LIMITS, Guard, Rules
-from scriptforge.serve.server import Options, Server
-from scriptforge.workspace import Workspace
 
 
 @pytest.mark.parametrize(
@@ -207,12 +206,17 @@ class TestRules:
         assert not any(map(rules.knows_host, strangers))
 
     @pytest.mark.parametrize(
-        "options",
-        [Options(host="0.0.0.0"), Options(is_for_anyone=True), Options(host="::", is_read_only=True)],
+        "fields",
+        [
+            {"host": "0.0.0.0"},
+            {"for_anyone": True},
+            {"host": "::", "read_only": True},
+            {"host": "::", "password": "sesame"},
+        ],
     )
-    def test_nobody_is_let_in_without_a_password_by_mistake(self, tmp_path: Path, options: Options) -> None:
-        with pytest.raises(UsageError):
-            Server(Workspace(tmp_path), None, options)
+    def test_nobody_is_let_in_without_a_password_by_mistake(self, fields: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match=r"password|reach the room"):
+            ServeOptions(**fields)
 
 
 def test_a_password_is_exchanged_for_the_token_and_cannot_be_guessed_for_long(workspace: Path) -> None:

@@ -1,18 +1,4 @@
-"""The library: what the command line does, for programs and notebooks.
-
-    import scriptforge
-
-    dataset = scriptforge.prepare("my-script.txt")
-    model = scriptforge.train(dataset, minutes=1)
-    for script in scriptforge.generate(model, prime="elaine", count=3):
-        print(script.text)
-
-Each verb takes an options object of `scriptforge.options`, or its fields as keyword arguments, or both, where
-a keyword wins. Datasets and runs stand in a workspace: the folder in `SCRIPTFORGE_WORKSPACE`, or the current
-one, unless another is named. Nothing here prints, and nothing changes in the process: no logger, environment
-variable or warning filter. Long work shows a bar in a notebook and is quiet elsewhere; `progress` overrides
-that.
-"""
+"""Models: made of texts, opened, and what they write and are worth."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +9,6 @@ from scriptforge.net.client import progress_bars
 from scriptforge.options import (
     Device,
     EvaluateOptions,
-    ExportOptions,
     GenerateOptions,
     PrepareOptions,
     PushOptions,
@@ -31,14 +16,11 @@ from scriptforge.options import (
     with_fields,
 )
 from scriptforge.workspace import Workspace
-from scriptforge.workspace.entries import remove as remove
-from scriptforge.workspace.entries import rename as rename
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
     from scriptforge.dataset import Dataset
     from scriptforge.evaluation import EvaluationReport
-    from scriptforge.exporting import Exported
     from scriptforge.generation.generate import GeneratedText, Session
     from scriptforge.hub.push import PushResult
     from scriptforge.net.client import ProgressCallback
@@ -98,6 +80,8 @@ class Model:
         Raises:
             HubError: it cannot be sent.
         """
+        from scriptforge.api.sharing import push
+
         return push(self, options, **{"repository": repository, **fields})[0]
 
 
@@ -301,8 +285,8 @@ def evaluate(
     """
     from scriptforge.evaluation import evaluate as evaluate_run
 
-    opened = _model(model, workspace)
-    return evaluate_run(opened.run, opened.open_dataset(), with_fields(options or EvaluateOptions(), fields))
+    found = opened(model, workspace)
+    return evaluate_run(found.run, found.open_dataset(), with_fields(options or EvaluateOptions(), fields))
 
 
 def originality(
@@ -323,7 +307,7 @@ def originality(
     from scriptforge.corpus.parse import parse_file
     from scriptforge.screenplay.formats import read
 
-    dataset = _model(model, workspace).open_dataset()
+    dataset = opened(model, workspace).open_dataset()
     is_plain = dataset.description.plain
     if isinstance(text, Path):
         lines = list(lines_of_rows(parse_file(text, is_plain)))
@@ -333,87 +317,8 @@ def originality(
     return report
 
 
-def push(
-    model: ModelOrName = None,
-    options: PushOptions | None = None,
-    *,
-    workspace: str | Path | None = None,
-    **fields: Any,
-) -> "list[PushResult]":
-    """Share a model on the Hugging Face Hub, with a model card.
-
-    Args:
-        model: what is shared; None is the latest run.
-        options: where and how.
-        workspace: where the run of a named model is.
-        fields: fields of `PushOptions` to change.
-
-    Returns:
-        What became of the model, and of its page where `space` asks for one.
-
-    Raises:
-        HubError: the run is not finished, or cannot be sent.
-    """
-    from scriptforge.hub.push import push as push_run
-
-    opened = _model(model, workspace)
-    return push_run(opened.workspace, opened.run, with_fields(options or PushOptions(), fields))
-
-
-def export(
-    model: ModelOrName = None,
-    options: ExportOptions | None = None,
-    *,
-    workspace: str | Path | None = None,
-    **fields: Any,
-) -> "list[Exported]":
-    """Write a model for other programs, each in a folder of its own, checked against the model itself.
-
-    Args:
-        model: what is exported; None is the latest run.
-        options: for which programs, and where.
-        workspace: where the run of a named model is.
-        fields: fields of `ExportOptions` to change.
-
-    Raises:
-        UsageError: a folder holds something, or what is needed is not installed.
-        ExportError: the model cannot be had in that form.
-    """
-    from scriptforge.exporting import export as export_run
-
-    chosen = with_fields(options, fields) if options else ExportOptions(**fields)
-    return export_run(_model(model, workspace).run, chosen)
-
-
-def pull(
-    repository: str,
-    revision: str | None = None,
-    *,
-    workspace: str | Path | None = None,
-    progress: bool | None = None,
-) -> Model:
-    """Download a model from the Hub as a run of the workspace, unless it is there already.
-
-    Args:
-        repository: `OWNER/NAME`.
-        revision: a commit, branch or tag; None is the newest.
-        workspace: where the run goes.
-        progress: whether to show a bar; None shows one in a notebook.
-
-    Raises:
-        HubError: the model cannot be had, or is not what its commit says.
-        ScriptforgeError: it is not a model that scriptforge wrote.
-    """
-    from scriptforge.hub.pull import pull as pull_run
-    from scriptforge.run.run import Run
-
-    found = Workspace.find(workspace)
-    with progress_bars(progress) as on_progress:
-        result = pull_run(found, repository, revision, on_progress=on_progress)
-    return Model(Run(result.folder), found)
-
-
-def _model(model: ModelOrName, workspace: str | Path | None) -> Model:
+def opened(model: ModelOrName, workspace: str | Path | None) -> Model:
+    """Return a model that is given as such or by name."""
     return model if isinstance(model, Model) else load(model, workspace=workspace)
 
 
@@ -441,10 +346,10 @@ def _session(
 ) -> "Session":
     from scriptforge.generation.generate import Session
 
-    opened, options = _model(model, workspace), with_fields(options or GenerateOptions(), fields)
+    found, options = opened(model, workspace), with_fields(options or GenerateOptions(), fields)
     if not options.invent_words:
-        opened.run.find_words(opened.workspace)
-    session = Session(opened.run, options, dataset=opened.open_dataset() if options.max_copy else None)
+        found.run.find_words(found.workspace)
+    session = Session(found.run, options, dataset=found.open_dataset() if options.max_copy else None)
     for note in session.notes:
         warnings.warn(note, stacklevel=3)
     return session
