@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -206,6 +206,25 @@ class SourceDescription(_Record):
     splits: _Splits
 
 
+class NearDuplicate(_Record):
+    """A script that is nearly the same as others.
+
+    Attributes:
+        title: its title.
+        file: the name of the file that it is in.
+        splits: those in which it has text; none if it was left out.
+    """
+
+    title: str
+    file: str
+    splits: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return the name of the file, and the title where that says more."""
+        return f"“{self.file}”" if PurePath(self.file).stem == self.title else f"“{self.title}” ({self.file})"
+
+
 class Description(_Record):
     """The contents of `dataset.json`.
 
@@ -218,7 +237,8 @@ class Description(_Record):
         sources: the corpora of a mix, in their order, with an origin and a division each; else empty.
         fingerprint: changes when a token of any split, or the vocabulary, does.
         notes: what a person should know of the files, one line each.
-        warnings: signs that a text was not read as what it is, one line each.
+        warnings: signs that a text was not read as what it is, or measures would deceive, one line each.
+        near_duplicates: groups of scripts that are nearly the same, the longest first, which is kept.
     """
 
     format: int = 1
@@ -240,6 +260,7 @@ class Description(_Record):
     fingerprint: str
     notes: list[str] = []
     warnings: list[str] = []
+    near_duplicates: list[list[NearDuplicate]] = []
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -65,7 +65,9 @@ DATASET = {
     "and its own `origin`, `text_format`, `documents`, `division`, `unparsed_share` and `splits`; else empty",
     "fingerprint": "changes when a token of any split, or the vocabulary, does",
     "notes[]": "what a person was told while it was prepared",
-    "warnings[]": "signs that a text was not read as what it is, one line each",
+    "warnings[]": "signs that a text was not read as what it is, or that measures deceive, one line each",
+    "near_duplicates[]": "groups of scripts that are nearly the same, the longest first: of each "
+    "`title`, `file` and `splits`, which is empty if the script was left out",
 }
 CONFIG = {
     "format": "version of this layout",
@@ -151,6 +153,8 @@ DOCUMENTS = {
         "unparsed[]": "a few of the lines that became action for that reason",
         "duplicates": "what is repeated among `documents`, `scenes` and long `lines`: of each a `count` and "
         "`examples`",
+        "near_duplicates[]": "groups of scripts that are nearly the same, the longest first: of each script "
+        "`title` and `file`",
         "problems[]": "files left out, encodings and the like, one line each",
         "warnings[]": "signs that the text was not read as what it is, one line each",
         "sample[]": "the first lines as `name: text`",

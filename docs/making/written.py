@@ -171,6 +171,7 @@ def _files(folder: DatasetFolder | RunFolder) -> str:
     said = {
         getattr(folder, name).name: f"{words[:1].upper()}{words[1:]}."
         for name, words in attributes(type(folder)).items()
+        if isinstance(getattr(folder, name), Path)
     }
     said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in SPLITS}
     there = {path.name for path in folder.path.iterdir() if not path.name.startswith(".")}

@@ -23,7 +23,9 @@ from scriptforge.cli.tables import facts, table
 from scriptforge.options import InspectOptions
 
 if TYPE_CHECKING:
-    from scriptforge.corpus.inspect import Duplicates, Inspection, Speaker
+    from collections.abc import Sequence
+
+    from scriptforge.corpus.inspect import Duplicates, Inspection, ScriptName, Speaker
     from scriptforge.script_rows import Location
 
 _CAST_SHOWN = 20
@@ -81,6 +83,9 @@ def _drawn(found: "Inspection") -> Any:
         parts["Kept as action, for example"] = lines(map(_cut, found.unparsed))
     if repeats := _repeats(found.duplicates, found.documents > 1):
         parts["Repeated, for example"] = lines(repeats)
+    if found.near_duplicates:
+        heading = _heading("Nearly the same", len(found.near_duplicates), _SHOWN)
+        parts[heading] = lines(map(_alike, found.near_duplicates[:_SHOWN]))
     if found.problems:
         parts[_heading("Problems", len(found.problems), _SHOWN)] = lines(found.problems[:_SHOWN])
     parts["Sample"] = lines(map(_cut, found.sample))
@@ -143,6 +148,11 @@ def _repeats(duplicates: "Duplicates", in_many: bool) -> list[str]:
         for sort, repeats in sorts.items()
         for repeat in repeats.examples
     ]
+
+
+def _alike(group: "Sequence[ScriptName]") -> str:
+    shown = "; ".join(f"“{_cut(script.title, 50)}” ({script.file})" for script in group[:_SHOWN])
+    return f"{shown}; and {len(group) - _SHOWN:,} more" if len(group) > _SHOWN else shown
 
 
 def _heading(name: str, count: int, shown: int) -> str:

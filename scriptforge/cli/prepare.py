@@ -68,6 +68,12 @@ MergeCastsOption = Annotated[
 ]
 ValidationOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to validate on.")]
 TestOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to test on.")]
+DeduplicateOption = Annotated[
+    bool,
+    typer.Option(
+        "--deduplicate", help="Leave out scripts that are nearly the same as another; the longest stays."
+    ),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Stop where nobody speaks or speakers are probably missed.")
 ]
@@ -91,6 +97,7 @@ def prepare(
     merge_casts: MergeCastsOption = PrepareOptions.merge_casts,
     validation: ValidationOption = PrepareOptions.validation,
     test: TestOption = PrepareOptions.test,
+    deduplicate: DeduplicateOption = PrepareOptions.deduplicate,
     strict: StrictOption = PrepareOptions.strict,
     workers: Workers = None,
     cluster: Cluster = None,
@@ -120,19 +127,15 @@ def prepare(
         columns=columns,
         encoding=encoding,
         format=format,
+        deduplicate=deduplicate,
         strict=strict,
         workers=workers or processors(),
         cluster=cluster,
     )
     with input_as_file(output, corpora or []) as names, output.progress() as on_progress:
+        workspace = Workspace.find(workspace_path)
         dataset = prepare_dataset(
-            names,
-            options,
-            Workspace.find(workspace_path),
-            path=path,
-            name=name,
-            force=force,
-            on_progress=on_progress,
+            names, options, workspace, path=path, name=name, force=force, on_progress=on_progress
         )
     description = dataset.description
     for line in description.notes:

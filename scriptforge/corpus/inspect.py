@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from scriptforge.corpus.fetch import Corpus, fetch_named
+from scriptforge.corpus.near_duplicates import near_duplicates
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.passages import report_rows
 from scriptforge.corpus.workers import parsing_pool
@@ -114,6 +115,14 @@ class Duplicates:
 
 
 @dataclass(frozen=True)
+class ScriptName:
+    """A script: its title, and the name of the file that it is in."""
+
+    title: str
+    file: str
+
+
+@dataclass(frozen=True)
 class Inspection:
     """All findings about a corpus.
 
@@ -129,6 +138,7 @@ class Inspection:
         unparsed_share: the share of the characters for which the format had no rule, 0 … 1.
         unparsed: a few of the lines that became action for that reason.
         duplicates: what is there more than once.
+        near_duplicates: groups of scripts that are nearly the same, the longest first.
         problems: files left out, encodings and the like, one line each.
         warnings: signs that the text was not read as what it is, one line each.
         sample: the first lines as `name: text`.
@@ -145,6 +155,7 @@ class Inspection:
     unparsed_share: float
     unparsed: tuple[str, ...]
     duplicates: Duplicates
+    near_duplicates: tuple[tuple[ScriptName, ...], ...]
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     sample: tuple[str, ...]
@@ -238,6 +249,12 @@ def inspect_corpus(
         unparsed_share=parsing.unparsed_share,
         unparsed=tuple(parsing.unparsed_examples),
         duplicates=Duplicates(tally.documents.found, tally.scenes.found, tally.long_lines.found),
+        near_duplicates=tuple(
+            tuple(
+                ScriptName(sketch.title, sketch.file) for sketch in map(parsing.sketches.__getitem__, group)
+            )
+            for group in near_duplicates(parsing.sketches, parsing.sizes)
+        ),
         problems=(*corpus.notes, *parsing.requests, *parsing.problems),
         warnings=tuple(parsing.warnings(corpus.name)),
         sample=tuple(islice(write(tally.beginning), SAMPLE_LINES)),

@@ -20,6 +20,7 @@ from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import Corpus, Share, fetch
 from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile
 from scriptforge.corpus.json_rows import Row
+from scriptforge.corpus.near_duplicates import Sketch, Sketcher
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.workers import Pool
 from scriptforge.errors import CorpusError
@@ -67,6 +68,7 @@ class Parsing:
 
     Attributes:
         sizes: characters of each document, in order.
+        sketches: what each of them is compared by.
         rows: how many there are.
         characters: characters that a screenplay format was applied to.
         unparsed: those of them that it did not know and that became action.
@@ -80,6 +82,7 @@ class Parsing:
     """
 
     sizes: list[int] = field(default_factory=list)
+    sketches: list[Sketch] = field(default_factory=list)
     rows: int = 0
     characters: int = 0
     unparsed: int = 0
@@ -143,6 +146,7 @@ class Parsing:
     def add(self, other: "Parsing") -> None:
         """Add what was found in further files."""
         self.sizes += other.sizes
+        self.sketches += other.sketches
         self.rows += other.rows
         self.characters += other.characters
         self.unparsed += other.unparsed
@@ -269,17 +273,21 @@ def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: i
         for title, elements in _documents(source, file, plain, parsing):
             number = len(parsing.sizes)
             parsing.sizes.append(0)
+            sketcher = Sketcher(title, file.name)
             for element in elements:
                 if isinstance(element, str):
                     kind, speaker, text, characters = PLAIN, "", element, len(element)
                 else:
                     kind, speaker, text = element.kind, element.speaker, element.text
                     characters = rendered_length(element)
+                sketcher.add(text)
                 parsing.sizes[number] += characters
                 parsing.rows += 1
                 parsing.speeches += kind == "dialogue"
                 yield ScriptRow(first + number, title, kind, speaker, text, characters, source.name)
-            if not parsing.sizes[number]:
+            if parsing.sizes[number]:
+                parsing.sketches.append(sketcher.sketch())
+            else:
                 parsing.sizes.pop()
         if not plain and not parsing.speeches:
             parsing.silent.append(file.name)

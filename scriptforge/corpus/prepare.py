@@ -2,7 +2,8 @@
 
 1. Find out what the names mean (`sources`), bring the files here and open them (`fetch`).
 2. Settle the level and the size of the vocabulary where nobody has chosen them (`options`).
-3. Parse every line, once, into the rows of `scripts.parquet` (`parse`), and divide each corpus into splits.
+3. Parse every line, once, into the rows of `scripts.parquet` (`parse`), find scripts that are nearly the same
+   (`near_duplicates`), and divide each corpus into splits.
 4. Read the rows of the training split to count who speaks and which characters there are, and once more to
    learn the vocabulary (`tokenize`).
 5. Read all rows, passage by passage (`passages`), and write the ids of each split (`tokenize`).
@@ -12,22 +13,31 @@ The text at another level, or with another vocabulary, needs steps 4 and 5 alone
 """
 
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
+from scriptforge.corpus.near_duplicates import described, leak, near_duplicates, split_names
 from scriptforge.corpus.options import TokenPlan, default_min_count, divide, settle
 from scriptforge.corpus.parse import Parsing, parse, split_warning
 from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
 from scriptforge.corpus.workers import Pool, parsing_pool
-from scriptforge.dataset import Dataset, Description, Member, SourceDescription, SplitDescription
+from scriptforge.dataset import (
+    Dataset,
+    Description,
+    Member,
+    NearDuplicate,
+    SourceDescription,
+    SplitDescription,
+)
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import Level, PrepareOptions
@@ -126,6 +136,10 @@ def prepare_corpora(
         warnings = [line for corpus, parsing in parsings for line in parsing.warnings(corpus.name)]
         if warnings and options.strict:
             raise CorpusError(*split_warning(warnings[0]))
+        groups = near_duplicates(whole.sketches, whole.sizes)
+        left_out = {number for _, *others in groups for number in others} if options.deduplicate else set()
+        if left_out:
+            _leave_out(left_out, draft.scripts, parsings, whole)
         text = ParsedText(
             path=draft.scripts,
             weights={corpus.name: corpus.source.weight for corpus in corpora},
@@ -137,6 +151,7 @@ def prepare_corpora(
             rows=whole.rows,
             on_progress=on_progress,
         )
+        alike = _name_alike(groups, left_out, whole, _splits(parsings, text))
         tokens = write_tokens(draft, text, plan, pool)
         sources = [_describe_source(corpus, parsing, text, tokens) for corpus, parsing in parsings]
         _check_not_empty(sources, options)
@@ -150,8 +165,9 @@ def prepare_corpora(
             alphabet=tokens.alphabet,
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
-            notes=_notes(parsings),
-            warnings=warnings,
+            notes=_notes(parsings) + described(alike),
+            warnings=[*warnings, *filter(None, [leak(alike)])],
+            near_duplicates=alike,
             **(_together(sources, whole) if text.is_mixed else _alone(sources[0])),
         )
         atomic_write(draft.description, description.model_dump_json(indent=2) + "\n")
@@ -178,6 +194,62 @@ def _parse_all(
     for corpus, parsing in parsings:
         yield from parse(corpus, plan.plain, parsing, len(whole.sizes), pool)
         whole.add(parsing)
+
+
+def _leave_out(
+    numbers: Collection[int], path: Path, parsings: Sequence[tuple[Corpus, Parsing]], whole: Parsing
+) -> None:
+    """Write all rows anew without some documents, and count them no more; those that follow move up."""
+    kept = path.with_suffix(".kept")
+
+    def rows() -> Iterator[ScriptRow]:
+        documents = groupby(read_rows(path), key=attrgetter("document"))
+        remaining = (own for number, own in documents if number not in numbers)
+        for number, own in enumerate(remaining):
+            yield from (row._replace(document=number) for row in own)
+
+    write_rows(kept, _counted(rows(), whole))
+    kept.replace(path)
+    first = 0
+    for parsing in [parsing for _, parsing in parsings]:
+        end = first + len(parsing.sizes)
+        parsing.sizes = [whole.sizes[number] for number in range(first, end) if number not in numbers]
+        first = end
+    whole.sizes = [size for number, size in enumerate(whole.sizes) if number not in numbers]
+
+
+def _counted(rows: Iterable[ScriptRow], whole: Parsing) -> Iterator[ScriptRow]:
+    whole.rows = 0
+    for row in rows:
+        whole.rows += 1
+        yield row
+
+
+def _splits(parsings: Sequence[tuple[Corpus, Parsing]], text: ParsedText) -> Iterator[tuple[str, ...]]:
+    """Yield the splits in which each document has text."""
+    for corpus, parsing in parsings:
+        yield from split_names(text.divisions[corpus.name], parsing.sizes)
+
+
+def _name_alike(
+    groups: Sequence[Sequence[int]],
+    left_out: Collection[int],
+    whole: Parsing,
+    splits: Iterator[tuple[str, ...]],
+) -> list[list[NearDuplicate]]:
+    """Return groups of numbers as groups of scripts; those left out are in no split."""
+    if not groups:
+        return []
+    found = [() if number in left_out else next(splits) for number in range(len(whole.sketches))]
+    return [
+        [
+            NearDuplicate(
+                title=whole.sketches[number].title, file=whole.sketches[number].file, splits=found[number]
+            )
+            for number in group
+        ]
+        for group in groups
+    ]
 
 
 def _describe_source(

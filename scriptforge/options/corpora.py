@@ -45,6 +45,7 @@ class PrepareOptions:
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
         encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
         format: the format of all texts, if it is not to be recognised.
+        deduplicate: whether to leave out scripts that are nearly the same as another; the longest stays.
         strict: whether it is an error where nobody speaks, or where speakers are probably missed.
         workers: how many processes parse the files of a large folder, 1 or more. They import the main module
             anew: a program that asks for several must do its work under `if __name__ == "__main__":`.
@@ -67,6 +68,7 @@ class PrepareOptions:
     columns: str | None = None
     encoding: str | None = None
     format: str | None = None
+    deduplicate: bool = False
     strict: bool = False
     workers: int = 1
     cluster: str | None = None

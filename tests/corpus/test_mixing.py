@@ -221,7 +221,9 @@ class TestDescription:
             for key, value in whole.items():
                 assert value == harbour["splits"][split][key] + tales["splits"][split][key]
         assert description["text_format"] == "name-line"
-        assert all(note.startswith(("harbour: ", "tales: ")) for note in description["notes"])
+        *notes, alike = description["notes"]
+        assert all(note.startswith(("harbour: ", "tales: ")) for note in notes)
+        assert alike.startswith("nearly the same as “tale")
 
     @pytest.mark.parametrize("plain", [False, True])
     def test_tokens_of_each_source_are_those_in_the_files(self, corpora: Path, plain: bool) -> None:
