@@ -36,7 +36,7 @@ def demo(
     from scriptforge.generation.generate import Session
     from scriptforge.run.run import Run
     from scriptforge.tracking.train import train
-    from scriptforge.training.devices import keep_freed_memory, leave_compiler_out
+    from scriptforge.training.devices import prepare_process
     from scriptforge.training.events import Started
     from scriptforge.workspace import Workspace
 
@@ -51,8 +51,7 @@ def demo(
         f"2. Train: read {lines:,} lines {EPOCHS:.0f} times, for {minutes * 60:.0f} seconds at most;"
         " below, what the model writes meanwhile."
     )
-    keep_freed_memory()
-    leave_compiler_out()
+    prepare_process()
     with Interrupts() as interrupts:
         end = time.monotonic() + minutes * 60
 

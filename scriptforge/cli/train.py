@@ -97,7 +97,7 @@ def train(
     from scriptforge.tracking.train import refuse_with_resume
     from scriptforge.tracking.train import resume as resume_run
     from scriptforge.tracking.train import train as train_run
-    from scriptforge.training.devices import keep_freed_memory, leave_compiler_out
+    from scriptforge.training.devices import prepare_process
     from scriptforge.workspace import Workspace
 
     options = TrainOptions(
@@ -114,8 +114,7 @@ def train(
         began=began,
     )
     workspace = Workspace.find(workspace_path)
-    keep_freed_memory()
-    leave_compiler_out()
+    prepare_process()
     with Interrupts() as interrupts:
         if resume:
             refuse_with_resume({"--name": run_name, "--force": force})

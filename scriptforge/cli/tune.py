@@ -226,7 +226,7 @@ def tune(
     output = Output(as_json, quiet)
 
     from scriptforge.dataset import Dataset
-    from scriptforge.training.devices import choose_device, keep_freed_memory, leave_compiler_out
+    from scriptforge.training.devices import choose_device, prepare_process
     from scriptforge.training.trainer import start
     from scriptforge.tuning.results import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
@@ -234,8 +234,7 @@ def tune(
     from scriptforge.tuning.study import Plan, copied_into_workspace, open_study
     from scriptforge.workspace import Workspace
 
-    keep_freed_memory()
-    leave_compiler_out()
+    prepare_process()
     if print_space:
         output.stream([DEFAULT_SPACE])
         return

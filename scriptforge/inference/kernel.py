@@ -2,7 +2,7 @@
 
 It is compiled where the package is built, if there is a compiler, once for each kind of processor; the
 fastest variant that this processor can run is loaded. It is optional: NumPy computes the same without it,
-only slower. `packed`, `drawing` and `orthogonal` call its functions.
+only slower. `packed` and `drawing` call its functions.
 """
 
 import ctypes

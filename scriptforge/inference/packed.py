@@ -1,15 +1,15 @@
-"""Products and recurrent layers in the kernel: weights packed for it, and calls of it.
+"""Products, recurrent layers and orthogonal matrices in the kernel: weights packed for it, and calls of it.
 
 What they compute is what `products` computes in NumPy, up to rounding; the gates stay in PyTorch's order.
 
 Shape letters: B sequences, T steps, L layers, H hidden, G gates (a number of H each), N rows of a table; in a
-product, R rows, K inputs and M outputs.
+product, R rows, K inputs and M outputs. Of orthogonal matrices there are G, of M rows and N columns.
 """
 
 import ctypes
 import os
 from collections.abc import Sequence
-from ctypes import POINTER, c_int64, c_void_p
+from ctypes import POINTER, c_float, c_int64, c_void_p
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -181,6 +181,30 @@ class PackedSteps:
         return ctypes.pointer(packed.own)
 
 
+def orthogonalise(
+    kernel: Kernel, matrices_GMN: Numbers, quintic: Sequence[float], iterations: int, threads: int
+) -> None:
+    """Replace each matrix X several times by a X + b (XX')X + c (XX')(XX')X, in place.
+
+    Args:
+        kernel: what computes; the same bits with any number of threads.
+        matrices_GMN: float32, contiguous, with M <= N.
+        quintic: a, b and c.
+        iterations: how many times.
+        threads: among how many the matrices are divided.
+
+    Raises:
+        ValueError: the matrices are of another form.
+    """
+    count, rows, columns = matrices_GMN.shape
+    is_written = matrices_GMN.flags.c_contiguous and matrices_GMN.dtype == "float32"
+    if rows > columns or not is_written:
+        raise ValueError(f"{matrices_GMN.dtype} matrices of {rows} x {columns} cannot be changed in place")
+    own = _Orthogonalisation(count, rows, columns, address_of(matrices_GMN), iterations, *quintic)
+    if kernel.orthogonalise(ctypes.addressof(own), threads):
+        raise MemoryError
+
+
 class _Matrix(ctypes.Structure):
     _fields_ = (
         *((name, c_int64) for name in ("gates", "groups", "units", "inputs", "is_rounded")),
@@ -198,6 +222,16 @@ class _Reading(ctypes.Structure):
         *((name, c_void_p) for name in ("table", "indices", "added", "hidden", "cells")),
         *((name, c_void_p) for name in ("hidden_after", "cells_after", "outputs")),
         ("threads", c_int64),
+    )
+
+
+class _Orthogonalisation(ctypes.Structure):
+    _fields_ = (
+        *((name, c_int64) for name in ("count", "rows", "columns")),
+        ("matrices", c_void_p),
+        ("iterations", c_int64),
+        *((name, c_float) for name in ("once", "cubed", "fifth")),
+        ("lacks_memory", c_int64),
     )
 
 

@@ -188,6 +188,32 @@ class InitFrom(BaseModel):
     revision: str | None = None
 
 
+class Measured(BaseModel):
+    """What was measured of a machine before a training, for which the size of its model was chosen.
+
+    Attributes:
+        operations_per_second: floating-point operations of a training.
+        threads: with how many of a CPU; None of a GPU.
+        busy: how many processors other programs kept busy meanwhile.
+    """
+
+    model_config = _CLOSED
+
+    operations_per_second: _Figure
+    threads: _Count | None
+    busy: _Figure
+
+    def __str__(self) -> str:
+        """Return it in a sentence."""
+        of_cpu = (
+            f" with {self.threads} {'thread' if self.threads == 1 else 'threads'}" if self.threads else ""
+        )
+        others = f", while other programs kept {self.busy:.1f} processors busy" if self.busy >= 0.1 else ""
+        return (
+            f"Measured {self.operations_per_second / 1e9:,.1f} billion operations a second{of_cpu}{others}."
+        )
+
+
 class RunDescription(BaseModel):
     """What `config.json` says."""
 
@@ -202,6 +228,7 @@ class RunDescription(BaseModel):
     parameters: _Count
     versions: dict[str, str]
     init_from: InitFrom | None = None
+    measured: Measured | None = None
     result: Result | None = None
 
     @property

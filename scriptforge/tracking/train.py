@@ -6,6 +6,7 @@ recorders. Events come as they do from `scriptforge.training.trainer`; recorders
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from typing import NamedTuple
 
 from scriptforge.config import PRESETS, DeviceType, Settings, collect_settings, complete, resolve
 from scriptforge.dataset import Dataset
@@ -27,9 +28,21 @@ from scriptforge.training.devices import (
 )
 from scriptforge.training.events import Noted, TrainingEvent
 from scriptforge.training.parent import NOBODY, NOTE, parent_for
-from scriptforge.training.settings import check_precision, measure, suggest_settings
+from scriptforge.training.settings import (
+    MUCH_LOAD,
+    Beginning,
+    Machine,
+    check_precision,
+    machine_for,
+    suggest_settings,
+)
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
+
+_WHAT_FOLLOWS = (
+    "The model was chosen for what they leave: for the whole machine, wait for them, or fix its size with"
+    " --set hidden_size=N."
+)
 
 
 def train(
@@ -71,9 +84,9 @@ def train(
     advice = dataset.description.advice_on_little_text()
     if advice and init_from is None:
         notes.append(advice)
-    # The machine is measured with a small training.
+    # The machine may be measured with a small training.
     with ProcessState().entered(), translate_lost_processes():
-        settings = choose_settings(dataset, options, device, init_from)
+        settings, machine = choose(dataset, options, device, init_from)
     if is_first_process():
         folder = workspace.claim_run(name, dataset.name, force=force)
     else:
@@ -83,14 +96,31 @@ def train(
     except BaseException:
         folder.release()
         raise
-    events = trainer.start(dataset, settings, folder, device, should_stop, init_from, began)
+    if machine.measured:
+        notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
+    beginning = Beginning(began, machine.measured)
+    events = trainer.start(dataset, settings, folder, device, should_stop, init_from, beginning)
     return _with_notes(recorded(events, recorders), notes)
+
+
+class Chosen(NamedTuple):
+    """The settings of a new training, and the machine that they were chosen for."""
+
+    settings: Settings
+    machine: Machine
 
 
 def choose_settings(
     dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
 ) -> Settings:
-    """Choose the settings of a new training; measures the machine for them.
+    """Choose the settings of a new training; see `choose`."""
+    return choose(dataset, options, device, init_from).settings
+
+
+def choose(
+    dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
+) -> Chosen:
+    """Choose the settings of a new training; measures the machine for them if it has so many minutes.
 
     What was asked for is stronger than what is suggested. Of that, from weak to strong: the preset, what the
     run to begin with dictates, the file of settings, the options beside it.
@@ -120,8 +150,9 @@ def choose_settings(
     refuse_foreign(known.arch, chosen)
     check_precision(known.arch, known.precision, device)
     tokens = dataset.description.splits["train"].tokens
-    machine = measure(device, known.threads)
-    return complete(suggest_settings(tokens, dataset.vocabulary.size, machine, known), *asked)
+    machine = machine_for(known, device)
+    suggested = suggest_settings(tokens, dataset.vocabulary.size, machine, known)
+    return Chosen(complete(suggested, *asked), machine)
 
 
 def resume(

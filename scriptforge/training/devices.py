@@ -100,6 +100,12 @@ def keep_freed_memory() -> None:
             set_option(_TRIM_THRESHOLD, _LARGEST_BLOCK)
 
 
+def prepare_process() -> None:
+    """Set what a program that trains decides for its whole process, and what saves much of its time."""
+    keep_freed_memory()
+    leave_compiler_out()
+
+
 def leave_compiler_out() -> None:
     """Tell PyTorch that its optimizers need not import its compiler, which would take most of a start.
 

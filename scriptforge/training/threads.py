@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -341,6 +341,25 @@ def idle_seconds() -> float | None:
         return float(psutil.cpu_times().idle)
     except (OSError, RuntimeError):
         return None
+
+
+class OtherLoad:
+    """How many processors other programs keep busy, from when this is made."""
+
+    def __init__(self) -> None:
+        self._began, self._own, self._idle = perf_counter(), process_time(), idle_seconds()
+
+    def cores(self) -> float:
+        """Return how many were busy with something else on average; 0 where the system does not say."""
+        idle, passed = idle_seconds(), perf_counter() - self._began
+        if idle is None or self._idle is None or passed <= 0:
+            return 0.0
+        own = process_time() - self._own
+        return max(0.0, usable_cores() - (idle - self._idle + own) / passed)
+
+    def is_passing(self, cores: float) -> bool:
+        """Return whether so much was not there for even half of the last minute: it came now, and may go."""
+        return 0 < load_of_others() < cores / 2
 
 
 def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:

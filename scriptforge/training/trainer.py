@@ -51,6 +51,7 @@ from scriptforge.training.events import (
     diagnose,
 )
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
+from scriptforge.training.settings import Beginning
 from scriptforge.training.stepper import Stepper
 from scriptforge.training.transfer import describe_init_from, transfer_weights
 from scriptforge.training.validation import Validator
@@ -67,7 +68,7 @@ def start(
     device: DeviceType,
     should_stop: Callable[[], bool] = lambda: False,
     init_from: Run | None = None,
-    began: float | None = None,
+    beginning: Beginning = Beginning(),  # noqa: B008 (never changed)
 ) -> Generator[TrainingEvent, None, None]:
     """Train a new model.
 
@@ -78,15 +79,17 @@ def start(
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
         init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
-        began: since when the minutes of the settings count, on the clock of `time.perf_counter`; within them
-            all is over. None counts the time of steps and validations alone, each of the whole split.
+        beginning: since when the minutes of the settings count; within them all is over. Without that, only
+            the time of steps and validations counts, each of the whole split.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
     return with_own_state(
-        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, began))
+        _run(
+            folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, beginning)
+        )
     )
 
 
@@ -189,20 +192,21 @@ class Trainer:
         device: DeviceType,
         should_stop: Callable[[], bool],
         init_from: Run | None,
-        began: float | None,
+        beginning: Beginning,
     ) -> "Trainer":
         """Return the trainer of a new run; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
         config = config_from_settings(settings, **dataset.vocabulary.sizes)
         description = describe_run(dataset, settings, config, folder, origin)
+        description = description.model_copy(update={"measured": beginning.measured})
         stepper = Stepper(dataset, _new_model(config, settings), settings, device)
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
         trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
         trainer._lay_down()
-        if began is not None:
-            trainer._plan_validations(began)
+        if beginning.second is not None:
+            trainer._plan_validations(beginning.second)
         return trainer
 
     @classmethod

@@ -13,12 +13,11 @@ from scriptforge.config import PRESETS, Settings, complete, resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_MINUTES, Preset, TrainOptions
-from scriptforge.tracking.train import choose_settings
-from scriptforge.training.settings import (
-    Machine,
-    can_train,
-    suggest_settings,
-)
+from scriptforge.run.records import RunDescription
+from scriptforge.tracking.train import choose, choose_settings, train
+from scriptforge.training.events import Noted
+from scriptforge.training.settings import MUCH_LOAD, Machine, can_train, suggest_settings
+from scriptforge.workspace import Workspace
 
 MACHINE = Machine("cpu", "fp32", 1e11)
 WHOLE_TIME = {"minutes": 1}
@@ -129,3 +128,29 @@ def test_a_precision_is_refused_where_the_processor_has_no_kernel(tiny_dataset: 
     with pytest.raises(UsageError, match=f"architecture {arch} in fp16") as caught:
         choose_settings(tiny_dataset, TrainOptions(arch=arch, settings={"precision": "fp16"}), "cpu")
     assert "precision=fp32" in caught.value.hint
+
+
+def test_what_so_many_epochs_train_does_not_depend_on_the_load(
+    tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> float:
+        raise AssertionError("a clock was read")
+
+    monkeypatch.setattr("time.perf_counter", read)
+    monkeypatch.setattr("time.process_time", read)
+    chosen = choose(tiny_dataset, TrainOptions(epochs=1), "cpu")
+    assert chosen.machine.measured is None
+    assert chosen.settings == choose(tiny_dataset, TrainOptions(epochs=1), "cpu").settings
+
+
+def test_what_was_measured_for_so_many_minutes_is_said_and_recorded(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    workspace = Workspace(tmp_path)
+    options = TrainOptions(minutes=0.01, settings={"threads": 1})
+    events = [*train(tiny_dataset, options, workspace, name="quick")]
+    measured = RunDescription.load(workspace.run("quick")).measured
+    assert measured is not None and measured.threads == 1 and measured.operations_per_second > 1e6
+    (said,) = [each.message for each in events if isinstance(each, Noted) and "operations" in each.message]
+    assert said.startswith(f"Measured {measured.operations_per_second / 1e9:,.1f} billion")
+    assert ("hidden_size" in said) == (measured.busy > MUCH_LOAD)
