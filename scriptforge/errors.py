@@ -93,7 +93,7 @@ def disk_error(error: BaseException) -> StorageError | None:
     """Return what a person is told of a disk that is full, read-only or broken; None if it is not about that.
 
     Libraries that are written in other languages have exceptions of their own for what the system says, with
-    its number in their words. An `OSError` of another kind stays as it is.
+    its number in their words. An `OSError` that names its file, of another kind, stays as it is.
     """
     number = _number_of(error)
     if number in _FULL:
@@ -106,7 +106,7 @@ def disk_error(error: BaseException) -> StorageError | None:
             f"The disk cannot be written: {os.strerror(number)}.",
             "Make it writable, or use another one: --workspace names a folder.",
         )
-    if number == errno.EIO or (number and not isinstance(error, OSError)):
+    if number == errno.EIO or (number in _OF_FILES and getattr(error, "filename", None) is None):
         return StorageError(
             f"Reading or writing failed: {os.strerror(number)}.",
             "Check the disk and its permissions, and run the same command again; what was there before is"
@@ -124,8 +124,7 @@ def _number_of(error: BaseException) -> int:
     if code := getattr(error, "sqlite_errorcode", 0):
         return _OF_SQLITE.get(code & 0xFF, 0)
     said = _NUMBER_IN_WORDS.search(str(error))
-    number = int(said[1] or said[2]) if said else 0
-    return number if number in _OF_FILES else 0
+    return int(said[1] or said[2]) if said else 0
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -48,6 +48,7 @@ FULL = "No space left on device"
         (OSError(errno.EROFS, "Read-only file system", "/tmp/x"), "The disk cannot be written"),
         (ValueError(f"Error while serializing: I/O error: {FULL} (os error 28)"), "The disk is full"),
         (OSError(f"[Errno 28] Error writing bytes to file. Detail: [errno 28] {FULL}"), "The disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Reading or writing failed: Permission denied"),
         (Exception("Permission denied (os error 13)"), "Reading or writing failed: Permission denied"),
     ],
     ids=str,

@@ -233,6 +233,7 @@ class StudyFolder(_Folder):
     Attributes:
         database: all trials, in SQLite, unless another storage was requested.
         trials: trainings in progress; each is deleted when its trial ends.
+        datasets: in a folder for each text, datasets at other levels or with other vocabularies.
     """
 
     _what = "Study"
@@ -240,6 +241,7 @@ class StudyFolder(_Folder):
 
     database = _Inside("study.db")
     trials = _Inside("trials")
+    datasets = _Inside("data")
 
     def trial(self, name: str) -> RunFolder:
         """Return the run of one trial."""
@@ -247,7 +249,7 @@ class StudyFolder(_Folder):
 
     def dataset(self, origin: str, name: str) -> DatasetFolder:
         """Return the dataset of fingerprint `origin` at another level or with another vocabulary."""
-        return DatasetFolder(self.path / "data" / origin[:12] / name)
+        return DatasetFolder(self.datasets / origin[:12] / name)
 
     def picture(self, what: str, suffix: str) -> Path:
         """Return the path of a plot of the study: its history, or what mattered."""

@@ -55,11 +55,13 @@ class Workspace:
         What belongs to a process that lives stays, and so does what may not be removed.
         """
         for room in _ROOMS:
-            remove_leftovers(self.root / room)
-            remove_free_locks(self.root / room)
+            _clear_away(self.root / room)
         for run in map(RunFolder, folders_in(self.root / "runs")):
             for folder in (run.path, run.samples, run.checkpoints):
                 remove_leftovers(folder)
+        for study in self.studies():
+            for folder in (study.path, study.trials, *folders_in(study.datasets)):
+                _clear_away(folder)
         for waiting in (self.root / "runs").glob(".*.new"):
             run = RunFolder(waiting.with_name(waiting.name[1 : -len(".new")]))
             with suppress(OSError, RunError), run.lock("being cleared away"):
@@ -186,6 +188,11 @@ class Workspace:
         taken = {path.name.lower() for path in folders_in(self.root / "runs") if holds_something(path)}
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         return (name for name in names if name.lower() not in taken)
+
+
+def _clear_away(folder: Path) -> None:
+    remove_leftovers(folder)
+    remove_free_locks(folder)
 
 
 def _latest_first(descriptions: Mapping[Folder, Path]) -> list[Folder]:

@@ -78,7 +78,7 @@ def attack(
     return parts
 
 
-def long() -> list[Part]:
-    """Make the whole attack."""
+def long(most: int | None = None) -> list[Part]:
+    """Make the whole attack, or so much of it for each command."""
     with staged() as stage:
-        return attack(stage)
+        return attack(stage, most=most)

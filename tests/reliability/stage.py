@@ -105,16 +105,31 @@ class Stage:
             "PYTHONPATH": os.pathsep.join(map(str, (HERE.parent, HERE.parent.parent))),
         }
         (folder / "home").mkdir()
-        server = {**self._environment, "LD_PRELOAD": str(library)}
-        self._server = prefork.Server(_IMPORTED, server)
+        self._servers: dict[str, prefork.Server] = {}
+        self._preload = {**self._environment, "LD_PRELOAD": str(library)}
 
     def close(self) -> None:
         """End what was started."""
-        self._server.end()
+        for server in self._servers.values():
+            server.end()
         self.hub.stop()
 
+    def _server(self, name: str) -> prefork.Server:
+        if name not in self._servers:
+            self._servers[name] = prefork.Server(_IMPORTED, self._preload)
+        return self._servers[name]
+
+    def run_beside(self, words: tuple[str, ...], workspace: Path) -> Said:
+        """Run a command while `run` runs another one."""
+        return self.run(words, workspace, server="second")
+
     def run(
-        self, words: tuple[str, ...], workspace: Path, plan: str | None = None, log: Path | None = None
+        self,
+        words: tuple[str, ...],
+        workspace: Path,
+        plan: str | None = None,
+        log: Path | None = None,
+        server: str = "first",
     ) -> Said:
         """Run a command to its end.
 
@@ -123,6 +138,7 @@ class Stage:
             workspace: where.
             plan: the fault, as `faults.c` reads it.
             log: where its calls are written.
+            server: the process that forks itself into the command; each runs one at a time.
         """
         faults = {"FAULT_ROOT": str(workspace)} if plan or log else {}
         if plan:
@@ -133,7 +149,7 @@ class Stage:
         with tempfile.TemporaryFile("w+") as errors, Path(os.devnull).open("r+") as nothing:
             files = [nothing.fileno(), nothing.fileno(), errors.fileno()]
             surroundings = {**environment(), **self._environment, **faults}
-            code = self._server.run(module, list(words), workspace, surroundings, files, _PATIENCE)
+            code = self._server(server).run(module, list(words), workspace, surroundings, files, _PATIENCE)
             errors.seek(0)
             return Said(code, errors.read())
 
@@ -169,14 +185,17 @@ class Stage:
 
     @functools.cached_property
     def with_pulled(self) -> Path:
-        """A workspace with a pulled model, which has changed on the Hub since."""
+        """A workspace with a pulled model."""
         self.succeed(("push", "play", "--quiet"), self.with_run)
         return self._after(self.with_text, "pulled", ("pull", "ann/play"))
 
-    def change_on_hub(self) -> None:
-        """Let the model on the Hub be another one than the one that was pulled."""
+    @functools.cached_property
+    def with_outdated(self) -> Path:
+        """A workspace with a pulled model, which has changed on the Hub since."""
+        pulled = self.with_pulled
         trained = self._after(self.with_run, "changed", _MORE)
         self.succeed(("push", "play", "--quiet"), trained)
+        return pulled
 
     def _after(self, before: Path, name: str, *commands: tuple[str, ...]) -> Path:
         workspace = self._folder / name
@@ -241,9 +260,9 @@ def reason(work: Callable[[], object]) -> str | None:
     return None
 
 
-def dataset_is_whole(workspace: Path, *, may_lack: bool = False) -> str | None:
-    """Return what is wrong with the dataset."""
-    folder = Workspace(workspace).new_dataset("play")
+def dataset_is_whole(workspace: Path, name: str = "play", *, may_lack: bool = False) -> str | None:
+    """Return what is wrong with a dataset."""
+    folder = Workspace(workspace).new_dataset(name)
     if may_lack and not folder.path.exists():
         return None
 
@@ -271,12 +290,12 @@ def run_or_nothing(workspace: Path, name: str = "play") -> str | None:
     return run_is_whole(workspace, name) if (workspace / "runs" / name).exists() else None
 
 
-def run_can_go_on(workspace: Path) -> str | None:
+def run_can_go_on(workspace: Path, name: str = "play") -> str | None:
     """Return what is wrong with a training: what is there can be resumed, and its model used."""
-    folder = RunFolder(workspace / "runs" / "play")
+    folder = RunFolder(workspace / "runs" / name)
     if not folder.path.exists():
         return None
-    if folder.weights.exists() and (problem := run_is_whole(workspace)):
+    if folder.weights.exists() and (problem := run_is_whole(workspace, name)):
         return problem
     return reason(lambda: newest_checkpoint(folder))
 
@@ -366,13 +385,15 @@ def study_is_whole(workspace: Path) -> str | None:
 
 
 def trials(workspace: Path) -> object:
-    """Return how many trials have come to their end."""
+    """Return whether there are as many trials as were asked for, and one of them has come to its end."""
     import sqlite3
     from contextlib import closing
 
     with closing(sqlite3.connect(workspace / "studies" / "play" / "study.db")) as connection:
-        query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')"
-        return int(connection.execute(query).fetchone()[0])
+        states = [state for (state,) in connection.execute("SELECT state FROM trials")]
+    return (
+        len([state for state in states if state not in ("RUNNING", "WAITING")]) >= 2 and "COMPLETE" in states
+    )
 
 
 def draft_is_whole(workspace: Path) -> str | None:
@@ -398,12 +419,6 @@ def is_there(workspace: Path) -> object:
 def pulled(workspace: Path) -> object:
     """Return the hash of the pulled weights."""
     return hashlib.sha256((workspace / "runs" / "ann--play" / "model.safetensors").read_bytes()).hexdigest()
-
-
-def _known(stage: Stage) -> Path:
-    workspace = stage.with_pulled
-    stage.change_on_hub()
-    return workspace
 
 
 def _published(stage: Stage) -> Path:
@@ -435,7 +450,10 @@ TARGETS: Mapping[str, Target] = {
         ("pull", "ann/play"), _published, lambda workspace: run_or_nothing(workspace, "ann--play"), pulled
     ),
     "pull, known": Target(
-        ("pull", "ann/play"), _known, lambda workspace: run_is_whole(workspace, "ann--play"), pulled
+        ("pull", "ann/play"),
+        lambda stage: stage.with_outdated,
+        lambda workspace: run_is_whole(workspace, "ann--play"),
+        pulled,
     ),
     "push": Target(
         ("push", "play", "--quiet"), lambda stage: stage.with_run, run_is_whole, lambda workspace: None

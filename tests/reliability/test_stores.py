@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.campaign import failures
 
-from reliability import killed, refused
+from reliability import killed, refused, rivals
 from reliability.stage import TARGETS, Stage, staged
 
 
@@ -27,6 +27,20 @@ def test_failing_disks(stage: Stage, seed: int) -> None:
     assert failures(refused.attack(stage, most=1, seed=seed)) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("prepare, new", "prepare, new"),
+        ("train --force", "remove a run"),
+        ("pull, new", "pull, new"),
+        ("rename a dataset", "prepare --force"),
+    ],
+)
+def test_rivals(stage: Stage, first: str, second: str) -> None:
+    assert failures(rivals.attack(stage, [(first, second)], most=1)) == []
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_kill(stage: Stage, name: str) -> None:
@@ -37,3 +51,10 @@ def test_every_kill(stage: Stage, name: str) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_failure_of_the_disk(stage: Stage, name: str) -> None:
     assert failures(refused.attack(stage, [name])) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", rivals.RIVALS)
+def test_every_pair(stage: Stage, first: str) -> None:
+    pairs = [(first, second) for second in rivals.RIVALS]
+    assert failures(rivals.attack(stage, pairs, most=3)) == []
