@@ -119,6 +119,7 @@ def main(letters: list[str]) -> None:
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "version": scriptforge.__version__,
             "system": f"{platform.system()}, Python {platform.python_version()}, {os.cpu_count()} cores",
+            "most": int(most) if most else None,
             "seconds": round(time.monotonic() - began),
             "parts": [asdict(part) for part in parts],
         }
@@ -161,7 +162,8 @@ def section(figures: Mapping[str, Any]) -> list[str]:
     """Return what is said of one attack."""
     lines = [
         f"Made on {figures['date']} with scriptforge {figures['version']} ({figures['system']}), in "
-        f"{figures['seconds']:,} seconds.",
+        f"{figures['seconds']:,} seconds"
+        + (f"; of each, {figures['most']:,} drawn at random." if figures["most"] else "."),
         "",
         "| what | tried | wrong |",
         "| --- | ---: | ---: |",

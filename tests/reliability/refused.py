@@ -14,7 +14,6 @@ from reliability.killed import calls_of, go_on
 from reliability.stage import TARGETS, Call, Said, Stage, Target, orphans, staged
 
 _SIZES = 40
-_LOOK = ("runs",)
 _AT_EVERY_CALL = {
     "once": (errno.EIO, errno.EACCES, errno.EDQUOT),
     "from": (errno.EROFS,),
@@ -43,7 +42,7 @@ def refuse(stage: Stage, target: Target, plan: str, expected: object) -> str | N
             return go_on(stage, target, workspace, expected)
         if target.end(workspace) != expected:
             return f"it did not do what it says: {said.errors}"
-        stage.succeed(_LOOK, workspace)
+        stage.succeed(target.next_words(workspace), workspace)
         left = orphans(workspace)
         return f"left behind: {', '.join(left)}" if left else None
 
