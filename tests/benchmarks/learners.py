@@ -6,10 +6,12 @@ as the course's vocabulary has words. What is learnt from it does not matter her
 Shape letters: B streams or windows, T steps, V vocabulary, E embedding, H hidden, L layers.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import cache
 from typing import Any, Protocol
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -17,17 +19,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scriptforge.classroom import RNN, Hidden, batch_data, forward_back_prop
-from scriptforge.config import PRESETS, resolve
+from scriptforge.config import PRESETS, complete, resolve
+from scriptforge.inference import config_from_settings
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import SampledSoftmax, count_tokens
 from scriptforge.models.recurrent import Recurrent
+from scriptforge.training import optimizers
 from scriptforge.training.optimizers import optimizer_of
+from scriptforge.training.settings import Machine, suggest_settings
 from scriptforge.training.stepper import LossOfStep
 from scriptforge.training.streams import Streams
 
 VOCABULARY_SIZE = 21_388
 """V: the words of Seinfeld as the course counts them."""
+
+CHARACTERS = 257
+"""V: the bytes, and the end of a text."""
 
 COURSE = resolve(PRESETS["classroom"], {"batch_size": 256})
 """The course's recipe, whose batches are of windows."""
@@ -179,6 +187,35 @@ class Ours:
         self.state = detach(state)
 
 
+class Default(Ours):
+    """The default recipe, with the sizes that six minutes give tiny Shakespeare on two cores.
+
+    Args:
+        has_kernel: whether orthogonal steps are made in the kernel, or in PyTorch.
+    """
+
+    def __init__(self, *, has_kernel: bool) -> None:
+        asked = {"minutes": 6, "hidden_size": 384, "precision": "fp32"}
+        machine, known = Machine("cpu", "fp32"), resolve(asked)
+        self.settings = complete(suggest_settings(1_000_000, CHARACTERS, machine, known), asked)
+        sizes = self.settings.batch_size, self.settings.sequence_length
+        self.targets, self.is_bf16, self._has_kernel = math.prod(sizes), False, has_kernel
+        own = config_from_settings(self.settings, CHARACTERS)
+        assert isinstance(own, RecurrentConfig)
+        self.model = Recurrent(own)
+        self.embedding, self.recurrent = self.model.embedding, self.model.recurrent
+        self.criterion = LossOfStep(self.model)
+        self.optimizer = optimizer_of(self.model, self.settings)
+        self.batch_size = self.settings.batch_size
+        self.streams = steps_of(*sizes, vocabulary_size=CHARACTERS)
+        self.state = self.model.initial_state(self.batch_size)
+
+    def step(self) -> None:
+        """See `Learner.step`."""
+        with nullcontext() if self._has_kernel else patch.object(optimizers, "kernel", lambda: None):
+            super().step()
+
+
 def config() -> RecurrentConfig:
     """The course's network as a config of ours."""
     return RecurrentConfig(VOCABULARY_SIZE, dropout_between=COURSE.dropout_between, **SIZES)
@@ -192,9 +229,11 @@ def text() -> NDArray[np.uint16]:
     return drawn.astype(np.uint16)
 
 
-def steps_of(batch_size: int, sequence_length: int) -> Iterator[tuple[Tensor, Tensor]]:
+def steps_of(
+    batch_size: int, sequence_length: int, vocabulary_size: int = VOCABULARY_SIZE
+) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of the text's streams, without end."""
-    streams = Streams(text(), batch_size, sequence_length)
+    streams = Streams(text() % np.uint16(vocabulary_size), batch_size, sequence_length)
     step = 0
     while True:
         yield streams.batch(step)

@@ -5,15 +5,25 @@ that a step learns to expect. Beside them, in the same rounds, the machine's mat
 are computed from the sizes of the network.
 """
 
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
 import torch
+from support.command import scriptforge
 
-from benchmarks.harness import rate_of, turns
-from benchmarks.learners import Learner, Ours, PlainStreams, Recipe, config, products_of_token
+from benchmarks.harness import compare, rate_of, turns
+from benchmarks.learners import Default, Learner, Ours, PlainStreams, Recipe, config, products_of_token
 from benchmarks.machine import matrix_products
-from benchmarks.results import Comparison
+from benchmarks.results import Comparison, Figure
+from scriptforge.run.history import read_history
+from scriptforge.run.records import RunDescription
 from scriptforge.training.devices import keep_freed_memory
+from scriptforge.workspace import Workspace
 
-ROUNDS = 9
+ROUNDS, FEWER_ROUNDS = 9, 5
 RECIPE, PLAIN = "the course's recipe", "nn.LSTM, streams of 32 × 35"
 SAMPLES = 2048
 SAMPLED = f"ours, bf16, {SAMPLES:,} words sampled"
@@ -21,8 +31,73 @@ OURS = {precision: f"ours, {precision}" for precision in ("fp32", "bf16")}
 MACHINE = {precision: f"matrix products, {precision}" for precision in OURS}
 
 
-def run() -> list[Comparison]:
-    """Tokens learnt in a second, and which share of the matrix products that could be is made use of."""
+DEFAULT = "orthogonal steps in the kernel"
+TIMED = ("train", "demo", "--minutes", "1", "--cpu", "--from", "none", "--name", "timed")
+START = """
+import sys, time
+from pathlib import Path
+from scriptforge import TrainOptions
+from scriptforge.dataset import Dataset
+from scriptforge.tracking.train import train
+from scriptforge.training.devices import prepare_process
+from scriptforge.training.events import StepsDone
+from scriptforge.workspace import Workspace
+prepare_process()
+workspace = Workspace(Path(sys.argv[1]))
+began = time.perf_counter()
+dataset = Dataset(workspace.dataset("demo"))
+options = TrainOptions(minutes=3, device="cpu", init_from="none")
+for event in train(dataset, options, workspace, should_stop=lambda: True):
+    if isinstance(event, StepsDone):
+        print(time.perf_counter() - began)
+"""
+"""Prints how long it takes from opening a dataset to the end of the first step."""
+
+
+def run() -> list[Comparison | Figure]:
+    """Tokens learnt in a second, how much of what the machine multiplies; and what is not steps."""
+    return [*course(), recipe(), *around_the_steps()]
+
+
+def recipe() -> Comparison:
+    """Characters learnt in a second by the default recipe, with the kernel and without."""
+    learners = {name: Default(has_kernel=name == DEFAULT) for name in ("PyTorch alone", DEFAULT)}
+    contenders = {name: rate_of(learner.step, learner.targets) for name, learner in learners.items()}
+    return compare(
+        "the default recipe, 1 × 384, characters",
+        "characters/s",
+        contenders,
+        rounds=ROUNDS,
+        baseline="PyTorch alone",
+        answers={DEFAULT: "T4"},
+    )
+
+
+def around_the_steps() -> list[Figure]:
+    """How soon a training begins, and the share of one minute that goes into validations and samples."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        scriptforge("prepare", "demo", workspace=place)
+        command = [sys.executable, "-c", START, folder]
+        seconds = [
+            float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            for _ in range(FEWER_ROUNDS)
+        ]
+        scriptforge(*TIMED, workspace=place)
+        run = Workspace(place).run("timed")
+        description, history = RunDescription.load(run), read_history(run)
+    result, settings = description.result, description.settings
+    assert result is not None
+    steps = history[-1].step * settings.batch_size * settings.sequence_length / result.tokens_per_second
+    share = 100 * (1 - steps / result.seconds)
+    return [
+        Figure(title="from a dataset to the first step", unit="s", value=median(seconds), answers="T5"),
+        Figure(title="validations, samples and checkpoints of a minute", unit="%", value=share, answers="T6"),
+    ]
+
+
+def course() -> list[Comparison]:
+    """Tokens of the course's network, and which share of the possible products is made use of."""
     keep_freed_memory()  # as every training does; the others gain from it, too
     learners: dict[str, Learner] = {
         RECIPE: Recipe(),
