@@ -142,7 +142,7 @@ def first_sign(words: Sequence[str], workspace: Path) -> Callable[[], float]:
 
     def milliseconds() -> float:
         begun = time.perf_counter()
-        shown = frames(*words, workspace=workspace, columns=80)
+        shown = frames(*words, workspace=workspace, columns=80, fresh=True)
         assert any(any(frame) for frame in shown), f"{words[0]} shows nothing"
         seconds = time.perf_counter() - begun
         shown.close()

@@ -1,13 +1,12 @@
 """`scriptforge help`, and what a shell is told when somebody presses the tab key."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.command import COMMAND
+from support.command import scriptforge
 
 from scriptforge.cli.app import COMMAND_NAMES, run
 
@@ -44,13 +43,12 @@ def place(workspace_path: Path) -> Path:
 def completed(line: str, place: Path) -> tuple[list[str], str]:
     """What bash is told about a line whose end is to be completed, and what stands on stderr."""
     words = line.split(" ")
-    environment = {
-        **os.environ,
+    asked = {
         "_SCRIPTFORGE_COMPLETE": "complete_bash",
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(words) - 1),
     }
-    done = subprocess.run(COMMAND, env=environment, cwd=place, capture_output=True, text=True)
+    done = scriptforge(workspace=place, variables=asked)
     return done.stdout.split(), done.stderr
 
 

@@ -187,6 +187,7 @@ class TestModel:
 class TestProcess:
     """What a notebook would notice."""
 
+    @pytest.mark.slow
     def test_the_verbs_change_nothing_and_print_nothing(self, tiny_text: Path, tmp_path: Path) -> None:
         program = OBSERVED.format(text=str(tiny_text), settings=TINY)
         done = subprocess.run(

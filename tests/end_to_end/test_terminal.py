@@ -8,7 +8,7 @@ from support.slow import slow
 from support.terminal import frames
 
 WIDTHS = [60, *slow([80, 100])]
-TRAINING = ("train", "--epochs", "12", "--set=validations=4", "--force", *SMALL)
+TRAINING = ("train", "--epochs", "4", "--set=validations=4", "--force", *SMALL)
 
 
 def lines_that_begin(frame: list[str], beginning: str) -> list[str]:
@@ -40,7 +40,9 @@ def test_trials_stand_in_one_table(stage: Stage, columns: int) -> None:
 
 
 def test_a_spinner_turns_until_there_is_something_to_say(stage: Stage) -> None:
-    shown = ["\n".join(frame) for frame in frames("evaluate", "play", workspace=stage.path, columns=80)]
+    shown = [
+        "\n".join(frame) for frame in frames("evaluate", "play", workspace=stage.path, columns=80, fresh=True)
+    ]
     assert any("Getting ready" in frame for frame in shown)
     assert "stream" in shown[-1]
     assert "Getting ready" not in shown[-1]

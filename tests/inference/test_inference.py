@@ -165,7 +165,7 @@ def test_who_speaks_and_who_spoke_before_are_heard_until_the_line_ends(name: str
 
 
 @every_case
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(cuts=st.lists(st.integers(1, 11), max_size=11, unique=True).map(sorted))
 def test_reading_in_parts_is_reading_at_once(
     config: ModelConfig, arithmetic: Arithmetic, cuts: list[int]

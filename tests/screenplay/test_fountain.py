@@ -234,7 +234,7 @@ def test_marks_that_nothing_closes_take_no_letter_along(text: str) -> None:
 )
 @pytest.mark.parametrize("end", ["", "\n", "\n\n"])
 def test_much_of_anything_is_read_in_passing(unit: str, end: str) -> None:
-    for _ in read([(unit + end) * 20_000], format="fountain"):
+    for _ in read([(unit + end) * 10_000], format="fountain"):
         pass
 
 

@@ -9,9 +9,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 from support import prefork
@@ -40,6 +41,7 @@ def scriptforge(
     stdin: str | None = None,
     memory: int | None = None,
     fresh: bool = False,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end.
 
@@ -49,15 +51,17 @@ def scriptforge(
         stdin: what is piped in; nothing, from nowhere, if None.
         memory: bytes of address space it may have.
         fresh: whether the interpreter starts anew, which takes seconds, and not as a fork (`prefork`).
+        variables: what its environment has besides.
     """
+    surroundings = {**environment(), **variables}
     if memory is None and not fresh and sys.platform == "linux":
-        return _forked(list(map(str, words)), workspace, stdin)
+        return _forked(list(map(str, words)), workspace, stdin, surroundings)
     command = (*COMMAND, *map(str, words))
     if memory is not None:
         command = ("sh", "-c", f'ulimit -v {memory // 1024}; exec "$@"', "sh", *command)
     source = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run(
-        command, cwd=workspace, env=environment(), capture_output=True, text=True, timeout=_PATIENCE, **source
+        command, cwd=workspace, env=surroundings, capture_output=True, text=True, timeout=_PATIENCE, **source
     )
 
 
@@ -66,11 +70,18 @@ def _server() -> prefork.Server:
     return prefork.Server()
 
 
-def _forked(words: list[str], workspace: Path, stdin: str | None) -> subprocess.CompletedProcess[str]:
+def run_forked(words: list[str], workspace: Path, files: list[int], surroundings: dict[str, str]) -> int:
+    """Run a command as a fork, with these files as stdin, stdout and stderr; return its exit code."""
+    return _server().run("scriptforge", words, workspace, surroundings, files, _PATIENCE)
+
+
+def _forked(
+    words: list[str], workspace: Path, stdin: str | None, surroundings: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     said = functools.partial(tempfile.TemporaryFile, "w+", encoding="utf-8")
     with said() as output, said() as errors, _piped(stdin) as source:
         files = [source, output.fileno(), errors.fileno()]
-        code = _server().run("scriptforge", words, workspace, environment(), files, _PATIENCE)
+        code = run_forked(words, workspace, files, surroundings)
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess(words, code, output.read(), errors.read())

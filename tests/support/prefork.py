@@ -110,9 +110,17 @@ def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
         requests.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
+def _open_streams() -> None:
+    """Open the standard streams anew, since what was nothing may have become a terminal."""
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", 1 if os.isatty(1) else -1, encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
 def _run(module: str, words: list[str]) -> NoReturn:
     """Run a module as `python -m` does, without taking the interpreter apart afterwards, which is slow."""
     sys.argv[1:] = words
+    _open_streams()
     code = 0
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -8,12 +8,13 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pyte
 
-from support.command import COMMAND, environment
+from support.command import COMMAND, environment, run_forked
 
 ROWS = 60
 _STYLE = re.compile(r"\x1b\[[\d;]*m")
@@ -46,35 +47,61 @@ def without_styles(content: str) -> str:
     return _STYLE.sub("", content)
 
 
-def frames(*words: str | Path, workspace: Path, columns: int) -> Generator[list[str]]:
+def frames(*words: str | Path, workspace: Path, columns: int, fresh: bool = False) -> Generator[list[str]]:
     """Run a command in a terminal and yield its lines whenever something new was drawn.
 
     Args:
         words: what follows `scriptforge`.
         workspace: where it runs.
         columns: width of the terminal, which is `ROWS` high.
+        fresh: whether the interpreter starts anew, and not as a fork.
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     screen = pyte.Screen(columns, ROWS)
     stream = pyte.ByteStream(screen)
-    process = subprocess.Popen(
-        (*COMMAND, *map(str, words)),
-        cwd=workspace,
-        env=environment() | {"TERM": "xterm-256color", "COLUMNS": str(columns)},
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
+    surroundings = environment() | {"TERM": "xterm-256color", "COLUMNS": str(columns)}
+    begin = _begin_anew if fresh else _begin_forked
+    end = begin(list(map(str, words)), workspace, slave, surroundings)
     try:
         while chunk := _read(master):
             stream.feed(chunk)
             yield [line.rstrip() for line in screen.display]
     finally:
         os.close(master)
+        end()
+
+
+def _begin_anew(
+    words: list[str], workspace: Path, terminal: int, surroundings: dict[str, str]
+) -> Callable[[], None]:
+    """Begin a command in a new interpreter, and return what ends it."""
+    process = subprocess.Popen(
+        (*COMMAND, *words), cwd=workspace, env=surroundings, stdin=terminal, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+
+    def end() -> None:
         process.kill()
         process.wait()
+
+    return end
+
+
+def _begin_forked(
+    words: list[str], workspace: Path, terminal: int, surroundings: dict[str, str]
+) -> Callable[[], None]:
+    """Begin a command as a fork, and return what waits for its end."""
+
+    def run() -> None:
+        try:
+            run_forked(words, workspace, [terminal] * 3, surroundings)
+        finally:
+            os.close(terminal)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread.join
 
 
 def _read(master: int) -> bytes:
