@@ -13,6 +13,7 @@ from it. What belongs to pages and drafts is dropped, by `typed_page.py`; Founta
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Literal, NamedTuple
 
@@ -35,7 +36,7 @@ from scriptforge.screenplay.typed_page import (
     Line,
     Speech,
     ends_title_page,
-    find_running_heads,
+    first_page,
     has_title_page,
     opens_script,
     page_lines,
@@ -63,7 +64,7 @@ class _Layout(NamedTuple):
 def recognise(head: Sequence[str]) -> Evidence:
     """Count the lines that are cues, speeches, headings or transitions."""
     printed = sum(1 for line in head if line.strip())
-    lines = list(page_lines(head, running_heads=find_running_heads(head)))
+    lines = first_page(head).body
     layout = _find_layout(lines)
     headings = sum(is_scene_heading(line.text) for line in lines)
     if not (len(layout.names) > 1 or (layout.names and headings) or headings > 1):
@@ -89,9 +90,8 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield speeches and paragraphs of action, each joined to one line."""
-    head, lines = telling_head(lines, lambda head: bool(_find_layout(list(page_lines(head))).names))
-    heads = find_running_heads(head)
-    first = list(page_lines(head, running_heads=heads))
+    head, lines = telling_head(lines, lambda head: bool(_find_layout(first_page(head).lines).names))
+    heads, _, first = first_page(head)
     layout = _find_layout(first)
     on_title_page = has_title_page(first)
     speech: Speech | None = None
@@ -147,7 +147,8 @@ def _is_said(line: Line, said: int, layout: _Layout) -> bool:
     return not line.opens or (layout.blanks == "around" and said < 2)
 
 
-def _find_layout(lines: Sequence[Line]) -> _Layout:
+@lru_cache(maxsize=4)
+def _find_layout(lines: tuple[Line, ...]) -> _Layout:
     """Return the names that come again, and where the blank lines beside them stand.
 
     The titles of a book's chapters stand alone twice, once in its table of contents: so without scenes, names

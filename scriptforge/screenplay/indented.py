@@ -22,6 +22,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ from scriptforge.screenplay.typed_page import (
     Line,
     Speech,
     ends_title_page,
-    find_running_heads,
+    first_page,
     has_title_page,
     page_lines,
 )
@@ -102,7 +103,7 @@ _NO_CUES = _Margins(0, 0, sys.maxsize)
 
 def recognise(head: Sequence[str]) -> Evidence:
     """Count the cues that are further in than their dialogue, and the lines that keep to the margins."""
-    lines = list(page_lines(head, running_heads=find_running_heads(head)))
+    lines = first_page(head).body
     margins = _find_margins(lines)
     if margins == _NO_CUES:
         return Evidence(0.0, "no name in capitals stands further in than the line below it")
@@ -127,9 +128,8 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     A speech stays open over blank lines and page breaks where its margin shows that the next paragraph
     belongs to it: it is yielded only when another cue, or a line at the margin of action, ends it.
     """
-    head, lines = telling_head(lines, lambda head: _find_margins(list(page_lines(head))) != _NO_CUES)
-    heads = find_running_heads(head)
-    first = list(page_lines(head, running_heads=heads))
+    head, lines = telling_head(lines, lambda head: _find_margins(first_page(head).lines) != _NO_CUES)
+    heads, _, first = first_page(head)
     margins = _find_margins(first)
     columns = () if margins == _NO_CUES else margins.columns
     reader = _Reader(margins, opens_with_title_page=has_title_page(first))
@@ -200,8 +200,10 @@ class _Reader:
 
     def _two_cues(self, line: Line, below: Line | None) -> tuple[str, str, int] | None:
         """Return the names of two who speak side by side, and the column between their speeches."""
+        if not below or below.opens or not _GAP.search(below.text):
+            return None
         names = _TWO_CUES.fullmatch(line.text)
-        if not names or not below or below.opens or not _GAP.search(below.text):
+        if not names:
             return None
         if not (is_cue_in_capitals(names[1]) and is_cue_in_capitals(names[2])) or is_scene_heading(line.text):
             return None
@@ -292,7 +294,8 @@ def _shifted(lines: Iterable[Line], margins: _Margins, above: int, below: int) -
         yield line._replace(column=line.column - shift)
 
 
-def _find_margins(lines: Sequence[Line]) -> _Margins:
+@lru_cache(maxsize=4)
+def _find_margins(lines: tuple[Line, ...]) -> _Margins:
     """Return the commonest pair of columns of dialogue and cue, and where the paragraphs of action begin."""
     pairs, is_spaced = _cues_and_speeches(lines)
     if not pairs:

@@ -60,6 +60,9 @@ SCENE_DATA = frozenset({
 })  # fmt: skip
 """Facts about a scene, as some write them below its heading; a speaker called Time would say sentences."""
 
+_COLONS = frozenset(":：")
+_NOT_SURE = _COLONS | frozenset("()[]（）")
+
 _FEWEST_CUES_OF_A_LIST = 4
 _SCORE_OF_A_LIST = 0.1
 _LONGEST_ELEMENT = 100_000
@@ -253,11 +256,38 @@ def rendered_length(element: Element) -> int:
 
 def _render_first_line(element: Element, text: str, is_marked: bool) -> str:
     plain = f"{element.speaker}: {text}" if element.kind == "dialogue" else text
+    if not is_marked and _is_surely_read(element, text, plain):
+        return plain
     wanted = Element(element.kind, text, element.speaker)
     if plain and not is_marked and normalise(parse_line(plain).element) == wanted:
         return plain
     mark = MARKS[element.kind]
     return f"{mark} {plain}" if plain.startswith(mark) else mark + plain
+
+
+def _is_surely_read(element: Element, text: str, plain: str) -> bool:
+    """Return whether a line, as most are, cannot be read as anything else, without parsing it."""
+    if not text.isprintable() or text != text.strip() or plain.isupper():
+        return False
+    if is_scene_heading(plain) or is_act_heading(plain):
+        return False
+    if element.kind == "dialogue":
+        return bool(text) and _is_sure_name(element.speaker)
+    return element.kind == "action" and plain[:1].isalpha() and _COLONS.isdisjoint(plain)
+
+
+@remembered
+def _is_sure_name(speaker: str) -> bool:
+    """Return whether all that follows such a name and a colon is said, unless it looks like a heading."""
+    return (
+        speaker[:1].isalpha()
+        and not speaker[-1].isdigit()
+        and _NOT_SURE.isdisjoint(speaker)
+        and speaker.casefold() not in SCENE_DATA
+        and is_name(speaker)
+        and not _PLACE.fullmatch(f"{speaker}: x")
+        and normalise(parse_line(f"{speaker}: x").element) == Element("dialogue", "x", speaker)
+    )
 
 
 FORMAT = Format("name-line", "one line an element, dialogue as `name: text`", recognise, parse)

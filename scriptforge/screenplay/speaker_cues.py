@@ -132,9 +132,17 @@ class CueStyle:
 
     def cues(self, lines: Iterable[str]) -> Iterator[Cue]:
         """Yield the cues among stripped lines."""
-        for line in lines:
-            if (not self.marks or any(mark in line for mark in self.marks)) and (cue := self.split(line)):
-                yield cue
+        return filter(None, map(self.cue, lines))
+
+    def cue(self, line: str) -> Cue | None:
+        """Return the cue that a stripped line is, if it is one."""
+        for mark in self.marks:
+            if mark in line:
+                break
+        else:
+            if self.marks:
+                return None
+        return self.split(line)
 
 
 def is_titled(name: str) -> bool:

@@ -125,7 +125,7 @@ def _layout(head: Sequence[str]) -> _Layout:
     """Return the layout that explains most of a text; below front matter, it may be a simpler one."""
     skipped = _front_matter(head)
     lines = list(_book(head))
-    printed = list(filter(None, map(str.strip, lines)))
+    printed = Counter(filter(None, map(str.strip, lines)))
     layouts = [_layout_of_style(style, lines) for style in STYLES if _occurs(style, printed)]
     if skipped:
         simple = (
@@ -138,10 +138,22 @@ def _layout(head: Sequence[str]) -> _Layout:
     return max([nothing, *layouts], key=lambda layout: layout.evidence.score)
 
 
-def _occurs(style: CueStyle, lines: Sequence[str]) -> bool:
-    """Return whether so many lines are cues of a style that it may be that of the text."""
-    cues = sum(len(cue.name) == 1 or not style.is_of_questions for cue in style.cues(lines))
-    return cues > 1 and _LINES_OF_A_SPEECH * cues > len(lines)
+def _occurs(style: CueStyle, lines: Counter[str]) -> bool:
+    """Return whether so many lines are cues of a style that it may be that of the text.
+
+    Args:
+        style: of cues.
+        lines: how often each stripped line occurs.
+    """
+    enough = max(1, lines.total() // _LINES_OF_A_SPEECH)
+    cues = 0
+    for line, count in lines.items():
+        cue = style.cue(line)
+        if cue and (len(cue.name) == 1 or not style.is_of_questions):
+            cues += count
+            if cues > enough:
+                return True
+    return False
 
 
 def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:

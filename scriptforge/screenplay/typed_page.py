@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from scriptforge.screenplay.format import (
@@ -24,6 +25,7 @@ _NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
 _NUMBERED = re.compile(
     rf"(?:(?P<left>{_NUMBER})(?P<left_gap>\s+))?(?P<text>\S.*?)(?:(?P<right_gap>\s+)(?P<right>{_NUMBER})\*{{0,3}})?"
 )
+_DIGIT = re.compile(r"\d")
 _TWO_NUMBERS = re.compile(rf"({_NUMBER})\s+\1")
 _REVISED = re.compile(r"(\S.*?)\s+\*{1,3}")
 _PAGE_ARTEFACT = re.compile(
@@ -42,6 +44,7 @@ _CREDIT = re.compile(
 )
 _CONTINUED = re.compile(r"\(\s*cont", re.IGNORECASE)
 _LONGEST_SPEECH = 100_000
+_LONGEST_BLOCK = 1_000_000
 _LONGEST_TITLE_PAGE = 60
 _LONGEST_ON_TITLE_PAGE = 50
 _FEWEST_PAGES = 3
@@ -128,6 +131,35 @@ def page_lines(
                 opens = False
 
 
+class Page(NamedTuple):
+    """The first lines of a text.
+
+    Attributes:
+        running_heads: texts that stand before page numbers.
+        lines: those that belong to the script, if nothing is known of the text.
+        body: those without the running heads.
+    """
+
+    running_heads: frozenset[str]
+    lines: tuple[Line, ...]
+    body: tuple[Line, ...]
+
+
+def first_page(head: Sequence[str]) -> Page:
+    """Return what the first lines of a text are; those asked for last are remembered if they are short."""
+    is_short = sum(map(len, head)) <= _LONGEST_BLOCK
+    return _remembered_page(tuple(head)) if is_short else _first_page(head)
+
+
+def _first_page(head: Sequence[str]) -> Page:
+    running_heads, lines = find_running_heads(head), tuple(page_lines(head))
+    body = tuple(page_lines(head, running_heads=running_heads)) if running_heads else lines
+    return Page(running_heads, lines, body)
+
+
+_remembered_page = lru_cache(maxsize=4)(_first_page)
+
+
 def find_running_heads(head: Sequence[str]) -> frozenset[str]:
     """Return the texts that stand before a number on three lines or more, a different number on each."""
     found = {
@@ -187,8 +219,11 @@ def _bare_line(printed: str) -> Line | None:
     if len(text) > _WIDEST_LINE:
         return Line(column, text, opens=False)
     text = _without_revision(text)
-    if _PAGE_ARTEFACT.fullmatch(text) or _TWO_NUMBERS.fullmatch(text):
+    has_digits = _DIGIT.search(text) is not None
+    if _PAGE_ARTEFACT.fullmatch(text) or (has_digits and _TWO_NUMBERS.fullmatch(text)):
         return None
+    if not has_digits:
+        return Line(column, text, opens=False)
     numbered = _NUMBERED.fullmatch(text)
     if numbered and (numbered["left"] or numbered["right"]) and _is_beside(numbered):
         bare = numbered["text"]

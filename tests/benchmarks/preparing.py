@@ -8,12 +8,15 @@ the faster of its two ways), its ids thrown away. Both begin every round with no
 The text is Seinfeld's, `seinfeld.txt` in the folder that the variable CORPORA names or else as the card
 fetches it. The memory is that of a process of its own, on MEGABYTES of text, 60 if nothing is said: the same
 scripts again and again, each time with words that are new.
+
+A folder of scripts is inspected, too; beside it, the same files are read and split into words, and no more.
 """
 
 import os
 import random
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,16 +29,18 @@ from benchmarks.results import AnyResult, Breakdown, Comparison, Figure
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TextFile
+from scriptforge.corpus.inspect import inspect
 from scriptforge.corpus.passages import ParsedText
 from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenize import write_ids
+from scriptforge.corpus.workers import processors
 from scriptforge.dataset import Dataset
 from scriptforge.net.client import no_progress
-from scriptforge.options import PrepareOptions
+from scriptforge.options import InspectOptions, PrepareOptions
 from scriptforge.script_rows import ScriptRow, read_rows
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
-from scriptforge.workspace import DatasetFolder
+from scriptforge.workspace import DatasetFolder, Workspace
 
 ROUNDS = 5
 ROUNDS_OF_STAGES = 2
@@ -46,6 +51,8 @@ BATCH = 8192
 WORDS_BETWEEN_NEW_ONES = 200
 CORPORA_VARIABLE, MEGABYTES_VARIABLE = "CORPORA", "MEGABYTES"
 MEGABYTE = 1_000_000
+SCRIPTS, SIZE_OF_A_SCRIPT = 48, 150_000
+SPLITTING, INSPECTING = "reading and splitting into words", "inspect"
 
 PROBE = """
 import resource, sys
@@ -81,6 +88,7 @@ def run() -> list[AnyResult]:
         write_long_text(corpus, long_text, megabytes * MEGABYTE)
         for words in ([], ["--plain"]):
             results.append(peak_memory(long_text, megabytes, words))
+        results.append(inspecting(folder / "scripts"))
     return results
 
 
@@ -183,6 +191,54 @@ def write_long_text(corpus: Corpus, path: Path, size: int) -> None:
             file.write(" ".join(changed))
             copy += 1
         file.truncate(size)
+
+
+def inspecting(folder: Path) -> Comparison:
+    """A folder of scripts that `inspect` looks through, in as many processes as there are processors."""
+    folder.mkdir()
+    for number in range(SCRIPTS):
+        (folder / f"{number}.txt").write_text(screenplay(number, SIZE_OF_A_SCRIPT), encoding="utf-8")
+    paths, workspace = sorted(folder.iterdir()), Workspace(folder.parent)
+    megabytes = sum(path.stat().st_size for path in paths) / MEGABYTE
+    options = InspectOptions(workers=processors())
+
+    def split() -> None:
+        for path in paths:
+            path.read_text(encoding="utf-8").split()
+
+    return compare(
+        f"inspecting {SCRIPTS} scripts of {SIZE_OF_A_SCRIPT // 1000} kB",
+        "MB/s",
+        {
+            SPLITTING: rate_of(split, megabytes),
+            INSPECTING: rate_of(lambda: inspect(f"{folder}/", options, workspace), megabytes),
+        },
+        rounds=ROUNDS,
+        baseline=SPLITTING,
+        answers={INSPECTING: "P3"},
+    )
+
+
+def screenplay(seed: int, size: int) -> str:
+    """A screenplay on a typist's margins, of as many characters; nothing is said twice but by chance."""
+    draw = random.Random(seed)
+    words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 8))) for _ in range(2000)]
+    names = [word.upper() for word in words[:12]]
+    lines: list[str] = []
+    length = 0
+    while length < size:
+        sentence = " ".join(draw.choices(words, k=draw.randint(4, 18))).capitalize() + draw.choice(".?!")
+        kind = draw.random()
+        if kind < 0.05:
+            block = [f"INT. {draw.choice(words).upper()} - DAY"]
+        elif kind < 0.3:
+            block = textwrap.wrap(sentence, 60)
+        else:
+            spoken = textwrap.wrap(sentence, 35)
+            block = [" " * 22 + draw.choice(names), *(" " * 10 + line for line in spoken)]
+        lines += [*block, ""]
+        length += sum(map(len, block))
+    return "\n".join(lines)
 
 
 def peak_memory(text: Path, megabytes: int, words: Sequence[str]) -> Figure:
