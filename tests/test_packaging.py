@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from support import skips
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -21,15 +22,15 @@ INFO = f"scriptforge_lm-{VERSION}.dist-info"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel as hatchling builds it from this checkout."""
-    return built(REPOSITORY, tmp_path_factory.mktemp("wheel"))
+    """The wheel as hatchling builds it from this checkout, where there is no compiler, which takes long."""
+    return built(REPOSITORY, tmp_path_factory.mktemp("wheel"), PATH="")
 
 
-def built(repository: Path, folder: Path, address: str = "") -> Path:
+def built(repository: Path, folder: Path, **variables: str) -> Path:
     if find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    environment = {**os.environ, "REPOSITORY_URL": address}
+    environment = {**os.environ, "REPOSITORY_URL": "", **variables}
     subprocess.run(build, cwd=repository, env=environment, check=True, capture_output=True)
     [path] = folder.glob("*.whl")
     return path
@@ -52,6 +53,16 @@ def test_wheel_holds_the_package_its_cards_and_the_demo(wheel: Path) -> None:
             assert f"scriptforge/{path.relative_to(REPOSITORY).as_posix()}" in inside
     assert {"scriptforge/py.typed", "scriptforge/serve/page/index.html"} < inside
     assert {name.partition("/")[0] for name in inside} == {"scriptforge", INFO}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("cc"), reason=skips.NO_COMPILER)
+def test_where_there_is_a_compiler_the_wheel_is_for_a_platform_and_holds_the_kernel(tmp_path: Path) -> None:
+    path = built(REPOSITORY, tmp_path)
+    assert not path.name.endswith("-any.whl")
+    with zipfile.ZipFile(path) as archive:
+        inside = archive.namelist()
+    assert "scriptforge/inference/kernel-plain.so" in inside
 
 
 def test_wheel_says_what_it_is(wheel: Path) -> None:
@@ -107,7 +118,8 @@ def test_with_an_address_links_and_picture_lead_to_the_repository(tmp_path: Path
         (copy / name).mkdir(parents=True)
     for name in ("README.md", "LICENSE", "hatch_build.py", "pyproject.toml"):
         shutil.copy(REPOSITORY / name, copy)
-    metadata = metadata_of(built(copy, tmp_path / "wheels", "https://example.org/ann/forge/"))
+    address = "https://example.org/ann/forge/"
+    metadata = metadata_of(built(copy, tmp_path / "wheels", REPOSITORY_URL=address, PATH=""))
     assert "Repository, https://example.org/ann/forge" in metadata.get_all("Project-URL", [])
     shown = str(metadata.get_payload())
     assert not relative_links(shown)
