@@ -1,9 +1,10 @@
 """Attacks what scriptforge writes and reads, and counts what it withstood; writes reliability.md.
 
-    PYTHONPATH=tests python docs/measured/reliability.py [A B=20 …]
+    PYTHONPATH=tests python -P docs/measured/reliability.py [A B=20 …]
 
 Without a letter every attack is made, which takes hours; with some, these, and the figures of the others stay
 as they are in reliability.json. A number limits the attempts at each thing that is attacked, drawn at random.
+With -P, the folder of this script is not searched for the package of the tests that has its name.
 `pytest -m soak tests/reliability` makes the same attacks as tests.
 """
 
@@ -135,7 +136,7 @@ def page(figures: Mapping[str, Any]) -> str:
         "<!-- Written by docs/measured/reliability.py. -->",
         "",
         "```",
-        "PYTHONPATH=tests python docs/measured/reliability.py",
+        "PYTHONPATH=tests python -P docs/measured/reliability.py",
         "```",
         "",
         "What was done to the commands of scriptforge, how often, and how often something was wrong. Short "

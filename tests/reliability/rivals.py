@@ -154,6 +154,8 @@ def all_pairs() -> list[tuple[str, str]]:
 
 
 def long(most: int | None = None) -> list[Part]:
-    """Make the attack with every pair, before so many calls of the first; None is three."""
+    """Make the attack with every pair, or with so many others for each command, drawn at random."""
+    draw = random.Random(0)
+    drawn = [(first, second) for first in RIVALS for second in draw.sample(list(RIVALS), most or 0)]
     with staged() as stage:
-        return attack(stage, all_pairs(), most=most or 3)
+        return attack(stage, drawn, most=1) if most else attack(stage, all_pairs(), most=3)
