@@ -72,8 +72,8 @@ def test_wheel_says_what_it_is(wheel: Path) -> None:
     assert metadata["Name"] == "scriptforge-lm"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert "scriptforge = scriptforge.cli.app:main" in scripts
-    assert "scriptforge-lm = scriptforge.cli.app:main" in scripts
+    assert "scriptforge = scriptforge.__main__:main" in scripts
+    assert "scriptforge-lm = scriptforge.__main__:main" in scripts
     assert "[llm]\nscriptforge = scriptforge.llm_plugin" in scripts
     assert metadata.get_all("Project-URL") is None
 

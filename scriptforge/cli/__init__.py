@@ -2,6 +2,7 @@
 
     app.py        the table of commands
     errors.py     the error boundary: two lines and an exit code
+    signals.py    Ctrl-C and SIGTERM, at any moment
     output.py     what reaches the terminal, and the options that several commands share
 
 Only this room prints, exits or reads the terminal. Its modules import nothing heavy at the top: a command

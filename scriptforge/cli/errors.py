@@ -6,8 +6,8 @@
     130   interrupted by Ctrl-C
     143   asked to stop by SIGTERM
 
-Commands catch nothing. SIGTERM reaches them as `SystemExit`, Ctrl-C as `KeyboardInterrupt`; a command that
-has to save its work first uses `Interrupts`. This module knows nothing of the commands.
+Commands catch nothing. SIGTERM reaches them as `SystemExit`, Ctrl-C as `KeyboardInterrupt` (`signals`); a
+command that has to save its work first uses `Interrupts`. This module knows nothing of the commands.
 """
 
 import os
@@ -16,53 +16,20 @@ import sys
 import traceback
 from collections.abc import Callable
 from io import TextIOWrapper
-from types import FrameType
-from typing import Any, NoReturn, Self
+from typing import NoReturn
 
 import typer
 
 from scriptforge.cli.output import SPINNER, Output
+from scriptforge.cli.signals import SIGNALS
 from scriptforge.errors import ScriptforgeError, disk_error
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interrupts:
-    """Remember the first Ctrl-C or SIGTERM instead of stopping; the second one stops at once."""
-
-    def __init__(self) -> None:
-        self._received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._remember) for number in _SIGNALS}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def requested(self) -> bool:
-        """Return whether a signal asked to stop."""
-        return self._received is not None
-
-    @property
-    def exit_code(self) -> int:
-        """Return 130 after Ctrl-C, 143 after SIGTERM, and 0 where no signal came."""
-        return 0 if self._received is None else 128 + self._received
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self._received is not None:
-            raise SystemExit(128 + number)
-        self._received = number
-
 
 DEBUG_VARIABLE = "SCRIPTFORGE_DEBUG"
 
 
 def run_and_exit(work: Callable[[], None]) -> NoReturn:
     """Run the one command of this process and exit; SIGTERM stops it as an exit would."""
-    signal.signal(signal.SIGTERM, _stop)
+    SIGNALS.listen()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run_in_boundary(work))
@@ -72,10 +39,21 @@ def run_in_boundary(work: Callable[[], None]) -> int:
     """Run a command, and say on stderr what stopped it.
 
     Returns:
-        The exit code.
+        The exit code. After a signal it is that of the signal, whatever a library has made of it.
     """
     try:
-        return _exit_code_of(work)
+        return _run(work)
+    except (KeyboardInterrupt, SystemExit):
+        if SIGNALS.received is None:
+            raise
+        return SIGNALS.exit_code  # a second signal came while the first one was being explained
+
+
+def _run(work: Callable[[], None]) -> int:
+    try:
+        with SIGNALS:
+            code = _exit_code_of(work)
+        return SIGNALS.exit_code or code
     except BaseException as error:
         SPINNER.stop()
         if os.environ.get(DEBUG_VARIABLE):
@@ -95,6 +73,8 @@ def _exit_code_of(work: Callable[[], None]) -> int:
 
 
 def _explain(error: BaseException) -> int:
+    if SIGNALS.received is not None:
+        error = KeyboardInterrupt() if SIGNALS.received == signal.SIGINT else SystemExit(SIGNALS.exit_code)
     match error:
         case SystemExit(code=int() as code):
             return code
@@ -110,6 +90,9 @@ def _explain(error: BaseException) -> int:
         case typer.TyperException():
             Output().error(*_usage_problem(error))
             return error.exit_code
+        case OSError() if problem := _problem_of_output():
+            Output().error(f"The output cannot be written: {problem}.", "Check where stdout leads to.")
+            return 1
         case _ if (explained := disk_error(error)) is not None:
             Output().error(explained.message, explained.hint)
             return explained.exit_code
@@ -133,10 +116,16 @@ def _usage_problem(error: typer.TyperException) -> tuple[str, str]:
     return error.format_message(), f"See {command} --help"
 
 
+def _problem_of_output() -> str | None:
+    """Return why stdout does not take what was written to it, if it does not; nothing more goes there."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_output()
+        return error.strerror
+    return None
+
+
 def _discard_output() -> None:
     """Redirect stdout to nowhere, so that the interpreter's last flush does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)

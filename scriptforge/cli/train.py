@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.completion import architecture_names, run_names, run_or_dataset_names
-from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, as_called
+from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts
 from scriptforge.cli.training_view import UseGPU, clock, device_of, follow
 from scriptforge.options import Preset, Tracker, TrainOptions

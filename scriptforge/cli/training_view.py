@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import Output
+from scriptforge.cli.signals import Interrupts
 from scriptforge.options import Device
 
 if TYPE_CHECKING:

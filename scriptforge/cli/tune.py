@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.completion import dataset_names, study_names
-from scriptforge.cli.errors import Interrupts
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, command, safe, sections
+from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
 from scriptforge.errors import UsageError

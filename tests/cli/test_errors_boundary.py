@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,65 @@ def test_signals_let_the_work_save_and_give_its_code(number: signal.Signals, cod
     assert out == "saved\n"
     assert process.returncode == code
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("made_of_it", ["pass", "raise ImportError('half a module')"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_comes_during_an_import_waits_for_its_end(
+    tmp_path: Path, number: signal.Signals, code: int, made_of_it: str
+) -> None:
+    (tmp_path / "library.py").write_text(f"""
+import time
+try:
+    print("begun", flush=True)
+    for _ in range(20):
+        time.sleep(0.02)
+except BaseException:
+    {made_of_it}
+""")
+    with start(f"import sys; sys.path[0] = {str(tmp_path)!r}; import library; time.sleep(60)") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert err == ("Warning: Interrupted.\n" if code == 130 else "")
+
+
+DROPPING = {
+    "a finaliser": """
+    class Finalised:
+        def __del__(self): time.sleep(0.4)
+    made = Finalised()
+    say()
+    del made""",
+    "a callback": """
+    import weakref
+    made = type("Made", (), {})()
+    kept = weakref.ref(made, lambda _: time.sleep(0.4))
+    say()
+    del made""",
+    "what makes another error of it": """
+    say()
+    try: time.sleep(5)
+    except BaseException: raise OSError("broken")""",
+    "what makes nothing of it": """
+    say()
+    try: time.sleep(5)
+    except BaseException: return""",
+}
+
+
+@pytest.mark.parametrize("dropping", DROPPING.values(), ids=DROPPING)
+def test_no_signal_is_lost(dropping: str) -> None:
+    with start(f"say = lambda: print('begun', flush=True){dropping}\n    time.sleep(5)") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err in ("Warning: Interrupted.\n", "")
 
 
 @pytest.mark.parametrize("flush", [True, False])
