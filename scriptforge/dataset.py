@@ -359,7 +359,7 @@ class Dataset:
         path = self.folder.ids(split)
         try:
             ids: NDArray[np.unsignedinteger] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # of many kinds: NumPy parses the head of the file as Python
             raise self.damaged(path) from error
         if ids.shape != (self.description.splits[split].tokens,) or ids.dtype != self.vocabulary.dtype:
             raise self.damaged(path, "does not hold what dataset.json says")

@@ -111,7 +111,8 @@ def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
     import pyarrow.parquet
 
     schema = _schema()
-    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    # Arrow takes a file under any name, but only names that are UTF-8.
+    with path.open("wb") as file, pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for block in blocks(rows):
             values = zip(*block, strict=True)
             writer.write_table(pyarrow.table(list(values), schema=schema))
@@ -129,7 +130,7 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
 
     last = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw) as file:
             columns = _schema().names[: len(file.schema_arrow)]  # of earlier versions, all but the source
             if not file.schema_arrow.equals(pyarrow.schema([_schema().field(name) for name in columns])):
                 raise ValueError("its columns are other ones")

@@ -54,10 +54,23 @@ ATTACKS: Mapping[str, Attack] = {
         "one line that says what and one what to do, the right exit code, the last good state usable",
         "reliability.refused:long",
     ),
+    "C": Attack(
+        "Ctrl+C and SIGTERM at random moments of each command, and twice in a row",
+        "130 or 143, never a traceback, never a wrong 0",
+        "reliability.interrupted:long_attack",
+    ),
+    "D": Attack(
+        "Damage to every file that is read",
+        "an error that is named, in 5 seconds and 250 MB",
+        "reliability.damaged:long_attack",
+    ),
     "G": Attack(
         "two processes at one name, in every pair of commands that write",
         "one winner and the other told, or both right",
         "reliability.rivals:long",
+    ),
+    "I": Attack(
+        "Odd environments", "each works, or says in a line why not", "reliability.environments:long_attack"
     ),
 }
 """By letter, in the order of the page."""
@@ -101,9 +114,38 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         "the umask is ignored",
         f"{_WORKSPACE}::TestAtomicWriting::test_the_umask_says_who_may_read_what_is_written",
     ),
+    4: (
+        "a damaged run broke commands on all others, and a nested manifest was not skipped",
+        "tests/test_workspace.py::TestFinding::test_a_damaged_description_comes_last",
+    ),
+    5: (
+        "`inspect` took minutes for thousands of names that are alike",
+        "tests/corpus/test_inspection.py -k compared_with_few",
+    ),
+    10: (
+        "signals during imports became other errors, or were lost",
+        "tests/cli/test_errors_boundary.py -k 'import or lost'",
+    ),
+    11: (
+        "closed and full streams, homes that cannot be written, circles of links, names not in UTF-8",
+        "tests/reliability/test_inputs.py::test_all_odd_environments",
+    ),
+    12: (
+        "`--json` let through what steers a terminal",
+        "tests/cli/test_output.py::test_json_has_nothing_in_it_that_steers_a_terminal",
+    ),
+    13: (
+        "damaged ids, rows and tensors were not named",
+        "tests/test_dataset.py -k damaged; tests/training/test_checkpoint.py -k agrees",
+    ),
+    16: (
+        "XML on one line got line breaks, or was called damaged",
+        "tests/corpus/test_files.py::test_xml_on_one_line_is_read_as_it_stands",
+    ),
     18: (
-        "parents of new folders are not synced",
-        f"{_WORKSPACE}::TestAtomicWriting::test_new_folders_are_on_the_disk_in_their_parents",
+        "parents of new folders are not synced; a file that changed has the wrong hash; links are followed",
+        f"{_WORKSPACE}::TestAtomicWriting::test_new_folders_are_on_the_disk_in_their_parents, "
+        "tests/corpus/test_fetch.py -k 'changes_after or lead_nowhere'",
     ),
 }
 """By number: what was wrong, and the test that failed before."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from scriptforge.api.models import Model, ModelOrName, opened
 from scriptforge.net.client import progress_bars
 from scriptforge.options import ExportOptions, PushOptions, ServeOptions, with_fields
-from scriptforge.workspace import Workspace
+from scriptforge.workspace import Workspace, expand_home
 
 if TYPE_CHECKING:
     from scriptforge.exporting import Exported
@@ -117,7 +117,7 @@ def page(
 
     found = opened(model, workspace)
     found.run.find_words(found.workspace)
-    return write_page(found.run, Path(folder).expanduser(), force=force)
+    return write_page(found.run, expand_home(folder), force=force)
 
 
 def open_room(

@@ -105,9 +105,9 @@ def _chosen(summaries: list[dict[str, Any]], names: list[str]) -> list[dict[str,
 def _export(found: "Drafts", chosen: list[dict[str, Any]], path: Path, to: str, *, force: bool) -> list[str]:
     """Write drafts into a file or a folder, and return the names of the files."""
     from scriptforge.serve.files import ExportRequest, write_file
-    from scriptforge.workspace import atomic_write
+    from scriptforge.workspace import atomic_write, expand_home
 
-    path = path.expanduser()
+    path = expand_home(path)
     is_folder = path.is_dir() or not path.suffix
     if not is_folder and len(chosen) != 1:
         raise UsageError(f"One file holds one draft, not {len(chosen)}.", "Name one draft, or a folder.")

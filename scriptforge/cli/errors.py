@@ -100,6 +100,12 @@ def _explain(error: BaseException) -> int:
             problem = f"{error.strerror}: {os.fsdecode(path)}"
             Output().error(problem, "Check that the path is right and that you may read and write there.")
             return 1
+        case OSError(strerror=str() as problem):
+            Output().error(f"The system refuses: {problem}.", "Check the current folder, and run it again.")
+            return 1
+        case MemoryError():
+            Output().error("There is not enough memory.", "Close other programs, or give a smaller text.")
+            return 1
     Output().error(
         f"This should not have happened: {type(error).__name__}: {error}",
         f"Run it again with {DEBUG_VARIABLE}=1 to see where, and report what it prints.",

@@ -349,8 +349,11 @@ def _say(line: str) -> None:
     draws. `typer.echo` would write to the terminal below it, where the next redraw erases the line.
     """
     SPINNER.stop()
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:  # nobody can be told that nobody can be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _message(text: str) -> str:

@@ -36,12 +36,12 @@ def page(
 
     from scriptforge.hub.space import write_page
     from scriptforge.run.run import Run
-    from scriptforge.workspace import Workspace
+    from scriptforge.workspace import Workspace, expand_home
 
     workspace = Workspace.find(workspace_path)
     opened = Run(workspace.run(run))
     opened.find_words(workspace)
-    folder = out.expanduser()
+    folder = expand_home(out)
     files = write_page(opened, folder, force=force)
     output.result({"folder": str(folder), "files": files}, lambda: str(folder))
     if not show:

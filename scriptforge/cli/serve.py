@@ -90,8 +90,10 @@ def _password(path: Path | None) -> str | None:
     """
     if path is None:
         return None
+    from scriptforge.workspace import expand_home
+
     try:
-        return path.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
+        return expand_home(path).read_text(encoding="utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The password file {path} cannot be read.", "Write a password into it.") from error
 

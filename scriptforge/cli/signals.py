@@ -49,6 +49,8 @@ class Signals:
 
     def __exit__(self, *error: object) -> None:
         self._state = "over"
+        if sys.platform != "win32" and self.received is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # else it would end the process when nobody listens
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """Stop the work, now or, where that must not be left, as soon as it has been.
@@ -66,7 +68,7 @@ class Signals:
             self._come_again()
 
     def _come_again(self) -> None:
-        if sys.platform != "win32":
+        if sys.platform != "win32" and self._state == "within":
             signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
     def _stop_again(self, number: int, frame: FrameType | None) -> None:

@@ -22,7 +22,7 @@ from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import ConvertOptions, with_fields
 from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import Workspace, atomic_write
+from scriptforge.workspace import Workspace, atomic_write, expand_home
 
 _NOT_IN_FILE_NAMES = re.compile(r"[^\w .,()'-]+")
 _LONGEST_FILE_NAME = 80
@@ -83,7 +83,7 @@ def convert(
         UsageError: the format is not known or cannot hold these scripts, or there is a file of that name.
     """
     options = with_fields(options or ConvertOptions(), fields)
-    path = Path(out).expanduser()
+    path = expand_home(out)
     format, is_folder = _destination(path, options.to)
     if not is_folder:
         _refuse_overwriting(path, options)

@@ -242,7 +242,7 @@ def _locate(location: SourceLocation, on_progress: ProgressCallback) -> tuple[li
         case LocalPath(path=path) if path.is_dir():
             return sorted(_files_under(path), key=lambda found: natural_key(found.name)), None
         case LocalPath(path=path):
-            return [_Found(path, path.name)], None
+            return [_Found(path, _printable(path.name))], None
 
 
 def _downloaded(address: WebFile, on_progress: ProgressCallback) -> _Found:
@@ -259,7 +259,12 @@ def _files_under(folder: Path) -> Iterator[_Found]:
         for name in names:
             if not name.startswith("."):
                 path = Path(parent) / name
-                yield _Found(path, path.relative_to(folder).as_posix())
+                yield _Found(path, _printable(path.relative_to(folder).as_posix()))
+
+
+def _printable(name: str) -> str:
+    r"""Return the name of a file as text, its bytes that are not UTF-8 as `\xe9`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _open_readable(

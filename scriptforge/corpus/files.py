@@ -17,6 +17,7 @@ from functools import partial
 from itertools import islice
 from logging import CRITICAL
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from scriptforge.corpus.json_rows import Row, json_rows
@@ -280,9 +281,14 @@ def _arrow_tables(path: Path, name: str, builder: str, options: Row) -> Iterator
     from datasets.exceptions import DatasetsError
 
     try:
-        with _quiet_datasets() as datasets:
-            rows = datasets.load_dataset(
-                builder, data_files=[glob.escape(str(path))], split="train", streaming=True, **options
+        with _quiet_datasets() as datasets, TemporaryDirectory(prefix="scriptforge-") as cache:
+            rows = datasets.load_dataset(  # which makes the folder of its cache, even for nothing
+                builder,
+                data_files=[glob.escape(str(path))],
+                split="train",
+                streaming=True,
+                cache_dir=cache,
+                **options,
             )
             tables = rows.with_format("arrow").iter(batch_size=_ROWS_AT_ONCE)
         while (table := _next_table(tables)) is not None:

@@ -31,6 +31,7 @@ from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import choose_columns, documents, group_texts
 from scriptforge.screenplay.unheard import Unheard
 from scriptforge.script_rows import PLAIN, ScriptRow, blocks, read_rows, write_rows
+from scriptforge.workspace import expand_home
 
 LONGEST_TEXT = 10_000
 """Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""
@@ -262,7 +263,7 @@ def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
     Raises:
         CorpusError: there is no such file, or it cannot be read or is broken.
     """
-    path = path.expanduser()
+    path = expand_home(path)
     source = find_source(str(path) if path.is_absolute() else f"./{path}", Cards({}, {}))
     return parse(fetch(source), plain, Parsing())
 

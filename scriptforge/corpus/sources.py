@@ -4,6 +4,7 @@ Several make a mix, in which each may have a weight: `seinfeld=2`. Nothing is re
 only says where to look and what is known beforehand.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from scriptforge.corpus.cards import Card, Cards, HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
 from scriptforge.screenplay.table import Columns
+from scriptforge.workspace import expand_home
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
@@ -103,7 +105,7 @@ def _split_weight(text: str) -> tuple[str, float | None]:
     """Return a corpus and its weight, if it has one."""
     corpus, equals, number = text.rpartition("=")
     is_query = _WEB.match(corpus) and "?" in corpus
-    if not equals or is_query or Path(text).expanduser().exists():
+    if not equals or is_query or expand_home(text).exists():
         return text, None
     try:
         weight = float(number)
@@ -145,7 +147,7 @@ def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:
     if text in cards.cards or text in cards.broken:
         card = cards.card(text)
         return Source(text, card.source, card)
-    if text and (Path(text).expanduser().exists() or _FILE_LIKE.search(text)):
+    if text and (expand_home(text).exists() or _FILE_LIKE.search(text)):
         location = _existing(Path(text))
         return Source(_dataset_name(location.path.stem), location)
     raise unknown_name("corpus", text, cards.cards)
@@ -179,7 +181,7 @@ def _dataset_name(stem: str) -> str:
 
 def _existing(path: Path) -> LocalPath:
     """Return the absolute location of a path that exists."""
-    absolute = path.expanduser().resolve()
+    absolute = Path(os.path.realpath(expand_home(path)))
     if absolute.exists():
         return LocalPath(path=absolute)
     neighbours = [entry.name for entry in absolute.parent.iterdir()] if absolute.parent.is_dir() else []

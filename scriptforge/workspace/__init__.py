@@ -8,6 +8,7 @@ from scriptforge.workspace.files import (
     atomic_file,
     atomic_folder,
     atomic_write,
+    expand_home,
     parse_json,
     read_json,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "atomic_write",
+    "expand_home",
     "make_folder",
     "parse_json",
     "read_json",

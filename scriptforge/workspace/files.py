@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,13 @@ def remove_folder(path: Path) -> None:
     with scratch_folder(path) as scratch:
         path.rename(scratch / path.name)
         sync_folder(path.parent)
+
+
+def expand_home(path: str | Path) -> Path:
+    """Return a path with the home folder for its `~`; that of somebody who is not known stays as it is."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def parse_json(text: str | bytes, *, strict: bool = True) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
-from scriptforge.workspace.files import parse_json
+from scriptforge.workspace.files import expand_home, parse_json
 from scriptforge.workspace.folders import (
     DatasetFolder,
     RoomFolder,
@@ -45,7 +45,7 @@ class Workspace:
 
         What killed processes left in it is cleared away.
         """
-        workspace = cls(Path(chosen or os.environ.get(WORKSPACE_VARIABLE) or ".").expanduser())
+        workspace = cls(expand_home(chosen or os.environ.get(WORKSPACE_VARIABLE) or "."))
         workspace.clear_away()
         return workspace
 
@@ -131,7 +131,7 @@ class Workspace:
             RunError: none at all.
         """
         if name is not None and RunFolder(Path(name)).config.is_file():
-            return RunFolder(Path(name).resolve())
+            return RunFolder(Path(os.path.realpath(name)))
         runs = {folder.name: folder for folder in self.runs()}
         if not runs:
             raise RunError("There is no run here yet.", "Train one: scriptforge train")

@@ -1,0 +1,49 @@
+"""What comes from outside, attacked: environments and more; the long forms are those of the page."""
+
+from pathlib import Path
+
+import pytest
+from support import skips
+from support.campaign import failures
+
+from reliability import damaged, environments, interrupted
+from reliability.furnished import furnish
+
+pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason=skips.NO_DEV_FULL)
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return furnish(tmp_path_factory.mktemp("furnished") / "workspace")
+
+
+@pytest.mark.slow
+def test_odd_environments(furnished: Path) -> None:
+    chosen = environments.sample(15, seed=0)
+    assert failures(environments.attack(furnished, chosen)) == []
+
+
+@pytest.mark.soak
+def test_all_odd_environments(furnished: Path) -> None:
+    assert failures(environments.attack(furnished)) == []
+
+
+@pytest.mark.slow
+def test_damaged_files(furnished: Path) -> None:
+    assert failures(damaged.attack(furnished, times=20)) == []
+
+
+@pytest.mark.soak
+def test_damaged_files_again_and_again(furnished: Path) -> None:
+    assert failures(damaged.attack(furnished, times=1600)) == []
+
+
+@pytest.mark.slow
+def test_interrupts(furnished: Path) -> None:
+    assert failures(interrupted.attack(furnished, 1, ["inspect", "prepare", "train"])) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", interrupted.COMMANDS)
+def test_interrupts_at_every_moment(furnished: Path, name: str) -> None:
+    assert failures(interrupted.attack(furnished, 300, [name])) == []
