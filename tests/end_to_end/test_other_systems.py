@@ -1,16 +1,23 @@
 """Windows and macOS, as far as they can be pretended: what Linux alone has is gone, and the console is old.
 
-Not pretended, and seen by no test here: `os.name`, locks, paths with a drive, files that cannot be renamed
-while they are open, and names without case.
+Not pretended, and seen by no test here: `os.name`, paths with a drive, and files that cannot be renamed while
+they are open.
 """
 
 import ast
+import errno
+import importlib.util
 import os
 import subprocess
 import sys
+import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from scriptforge.training import checkpoint
+from scriptforge.workspace import Workspace, locks, scratch
 
 PACKAGE = Path(__file__).resolve().parent.parent.parent / "scriptforge"
 UNIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}
@@ -76,8 +83,73 @@ def test_all_steps_without_what_unix_has_on_an_old_console(tmp_path: Path) -> No
 
 def test_no_module_is_imported_that_only_unix_has() -> None:
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in _on_windows(ast.parse(path.read_text(encoding="utf-8"))):
             names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
             if isinstance(node, ast.ImportFrom):
                 names = {node.module or ""}
             assert not names & UNIX_MODULES, path
+
+
+def _on_windows(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is run there of a program."""
+    yield node
+    is_asked = isinstance(node, ast.If) and ast.unparse(node.test) == "sys.platform == 'win32'"
+    for child in node.body if is_asked else ast.iter_child_nodes(node):
+        yield from _on_windows(child)
+
+
+def test_a_lock_of_windows_is_held_by_one_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its locks are of bytes far behind the end of the file, so that the others can read who holds it."""
+    held: set[tuple[int, int]] = set()
+
+    def locking(handle: int, mode: int, number: int) -> None:
+        place = os.fstat(handle).st_ino, os.lseek(handle, 0, os.SEEK_CUR)
+        if (mode, number) != (2, 1) or place in held:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        held.add(place)
+
+    monkeypatch.setitem(sys.modules, "msvcrt", types.SimpleNamespace(locking=locking, LK_NBLCK=2))
+    with monkeypatch.context() as pretended:
+        pretended.setattr(sys, "platform", "win32")
+        windows = _anew(locks)
+        with windows.Lock.acquire(tmp_path / "play", "being trained"):
+            assert held and min(place for _, place in held) > 1 << 20
+            with pytest.raises(windows.Held, match=f"being trained by process {os.getpid()}"):
+                windows.Lock.acquire(tmp_path / "play", "being renamed")
+            said = windows.holder(tmp_path / "play")
+    assert said is not None and said.process == str(os.getpid())
+
+
+def _anew(module: types.ModuleType) -> types.ModuleType:
+    """Return a module as it is where it is imported now."""
+    assert module.__spec__ is not None and module.__spec__.loader is not None
+    fresh = importlib.util.module_from_spec(module.__spec__)
+    module.__spec__.loader.exec_module(fresh)
+    return fresh
+
+
+def test_a_folder_is_replaced_where_two_names_cannot_be_exchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "said").write_text(name)
+    with scratch.scratch_folder(tmp_path / "old") as temporary:
+        (tmp_path / "new").rename(temporary / "old")
+        with monkeypatch.context() as pretended:
+            pretended.setattr(sys, "platform", "win32")
+            scratch.put(temporary / "old", tmp_path / "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old" / "said").read_text() == "new"
+
+
+@pytest.mark.parametrize(("letters", "most"), [(64, 240), (20, 150)])
+def test_paths_are_as_long_as_the_guide_says(tmp_path: Path, letters: int, most: int) -> None:
+    run = Workspace(tmp_path).new_run("n" * letters).successor
+    with scratch.scratch_folder(run.checkpoint(10**7)) as temporary:
+        manifest = temporary / run.checkpoint(10**7).name / checkpoint.MANIFEST
+        with scratch.scratch_folder(manifest) as inner:
+            longest = inner / manifest.name
+    assert most - 20 < len(str(longest.relative_to(tmp_path))) <= most
+    guide = (PACKAGE.parent / "docs" / "how-to" / "install-it.md").read_text(encoding="utf-8")
+    assert str(most) in guide

@@ -45,7 +45,7 @@ class Host:
 
     def tries(self, process: subprocess.Popen[str]) -> None:
         """Wait until a trial is in progress there."""
-        wait_until(process, lambda: any((self.path / "studies" / "play" / "trials").glob("*/.lock")))
+        wait_until(process, lambda: any((self.path / "studies" / "play" / "trials").glob("*")))
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
