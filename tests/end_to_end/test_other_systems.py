@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,8 +93,11 @@ def test_no_module_is_imported_that_only_unix_has() -> None:
 def _on_windows(node: ast.AST) -> Iterator[ast.AST]:
     """Yield what is run there of a program."""
     yield node
-    is_asked = isinstance(node, ast.If) and ast.unparse(node.test) == "sys.platform == 'win32'"
-    for child in node.body if is_asked else ast.iter_child_nodes(node):
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "sys.platform == 'win32'":
+        children: Iterable[ast.AST] = node.body
+    else:
+        children = ast.iter_child_nodes(node)
+    for child in children:
         yield from _on_windows(child)
 
 
