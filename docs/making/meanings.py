@@ -87,6 +87,8 @@ CONFIG = {
     "null if unknown",
     "dataset.echoes": "how often people say again what was said before, by how much of a page came before: "
     "`runs`, shares of the tokens that end a run of some length, and `lines`; null if unknown",
+    "dataset.frequencies": "how often tokens of text are used there: the `ids` of the most frequent, and their `shares`; "
+    "null if unknown",
     "dataset.marks": "how brackets and quotes are used there: `closed`, the pairs that are closed in the "
     "line in which they are opened, and `turning`, words as in `(to Kramer)`; null if unknown",
     "dataset.fingerprint": "the dataset's fingerprint, by which another one is refused",

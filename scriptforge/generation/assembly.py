@@ -19,7 +19,6 @@ from scriptforge.generation.voice import GuidedDecoder, resolve_voices
 from scriptforge.generation.whole_words import WholeWords, spelling_of
 from scriptforge.inference import InferenceModel
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import EchoHabits
 from scriptforge.run.records import Habits
 from scriptforge.run.turns import TurnHabits
 from scriptforge.vocabulary import Vocabulary
@@ -82,7 +81,7 @@ def new_loop(
             seeds,
             vocabulary.is_text,
             vocabulary.unspoken,
-            _echoes(habits.echoes, options, vocabulary),
+            _echoes(habits, options, vocabulary),
         ),
         vocabulary.layout_size,
         reader.batch_size,
@@ -111,13 +110,12 @@ def _decoder(
     return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
 
 
-def _echoes(habits: EchoHabits | None, options: GenerateOptions, vocabulary: Vocabulary) -> list[Echoes]:
+def _echoes(habits: Habits, options: GenerateOptions, vocabulary: Vocabulary) -> list[Echoes]:
     """Return what lowers echoes: of all texts together, or of the candidates of each."""
-    if habits is None:
+    if habits.echoes is None:
         return []
-    if options.best_of == 1:
-        return [Echoes(habits, vocabulary, options.count)]
-    return [Echoes(habits, vocabulary, options.best_of) for _ in range(options.count)]
+    together, count = (options.count, 1) if options.best_of == 1 else (options.best_of, options.count)
+    return [Echoes(habits.echoes, vocabulary, together, habits.frequencies) for _ in range(count)]
 
 
 def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Constraint]:

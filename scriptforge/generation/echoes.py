@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.generation.overuse import Overuse
 from scriptforge.inference.drawing import NOTHING, EchoMemory, EchoRule
 from scriptforge.inference.kernel import Kernel, kernel
 from scriptforge.run.echoes import LENGTHS, EchoHabits, RecentText
+from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
 
 _POWER = 2.0
@@ -44,9 +46,16 @@ class Echoes:
         habits: those of people.
         vocabulary: the model's.
         batch_size: B.
+        frequencies: how often people use each token; None leaves overused ones as they are.
     """
 
-    def __init__(self, habits: EchoHabits, vocabulary: Vocabulary, batch_size: int) -> None:
+    def __init__(
+        self,
+        habits: EchoHabits,
+        vocabulary: Vocabulary,
+        batch_size: int,
+        frequencies: TokenFrequencies | None = None,
+    ) -> None:
         self._recent = RecentText(vocabulary, batch_size)
         self._layout_size = vocabulary.layout_size
         self._lengths = LENGTHS[vocabulary.level]
@@ -60,12 +69,15 @@ class Echoes:
         self._line_factors_B: NDArray[np.float64] = np.zeros(batch_size)
         self._has_line_factors = False
         self._owner_BV = np.zeros((batch_size, vocabulary.size), np.int64)
+        self._overuse = Overuse(frequencies, vocabulary, batch_size) if frequencies else None
 
     def take(self, ids: Sequence[int]) -> None:
         """Take a token of each sequence, drawn or given; below 0 where none comes after the end of a line."""
         recent = self._recent
         place = recent.place
         own_B = recent.follow(ids)
+        if self._overuse is not None:
+            self._overuse.take(own_B.tolist())
         if self._memory is not None:
             self._memory.take(recent.stop, own_B, self._habits_PO[place])
             recent.advance()
@@ -95,6 +107,8 @@ class Echoes:
     def copy(self, row: int) -> None:
         """Let all sequences be as one of them."""
         self._recent.copy(row)
+        if self._overuse is not None:
+            self._overuse.copy(row)
         self._line_factors_B[:] = self._line_factors_B[row]
         self._has_line_factors = bool(self._line_factors_B.any())
         for counts in (self._counts_2BO, self._counts_2B):
@@ -111,6 +125,8 @@ class Echoes:
             self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_B1)
         else:
             self._weigh_runs(scores_BV, text_B1)
+        if self._overuse is not None:
+            self._overuse.weigh(scores_BV, text_B1)
         if self._has_line_factors and any(would_echo := self._recent.would_echo()):
             factors_B = self._line_factors_B * would_echo
             scores_BV[:, : self._layout_size] += factors_B[:, None]

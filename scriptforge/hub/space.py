@@ -115,8 +115,12 @@ def _habits(run: Run) -> dict[str, Any]:
         "lengths": LENGTHS[level],
         "window": WINDOWS[level],
     }
+    frequencies = habits.frequencies and {
+        **habits.frequencies.model_dump(),
+        "rest": habits.frequencies.rest(vocabulary),
+    }
     if vocabulary.plain:
-        return {"echoes": echoes}
+        return {"echoes": echoes, "frequencies": frequencies}
     spelled = [name for name in habits.names if vocabulary.speaker_id(name) is None]
     plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
     names = {spell(name, vocabulary) for name in plain}
@@ -126,6 +130,7 @@ def _habits(run: Run) -> dict[str, Any]:
         "marks": marks,
         "turns": habits.turns and habits.turns.model_dump(),
         "echoes": echoes,
+        "frequencies": frequencies,
     }
 
 

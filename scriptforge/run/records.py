@@ -11,6 +11,7 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError, UsageError
 from scriptforge.run.echoes import EchoHabits, measure_echoes
+from scriptforge.run.frequencies import TokenFrequencies, measure_frequencies
 from scriptforge.run.marks import MarkHabits, measure_marks
 from scriptforge.run.turns import TurnHabits, measure_turns
 from scriptforge.validation import first_problem
@@ -46,12 +47,14 @@ class Habits(NamedTuple):
         echoes: how often they say something again.
         names: everybody who speaks; of none, the model may invent names.
         marks: how they use brackets and quotes.
+        frequencies: how often they use each token.
     """
 
     turns: TurnHabits | None = None
     echoes: EchoHabits | None = None
     names: Sequence[str] = ()
     marks: MarkHabits | None = None
+    frequencies: TokenFrequencies | None = None
 
 
 class TrainedOn(BaseModel):
@@ -63,6 +66,7 @@ class TrainedOn(BaseModel):
         turns: how turns are taken in its training split; None where that is not known.
         echoes: how often people say something again there; None where that is not known.
         marks: how brackets and quotes are used there; None where that is not known.
+        frequencies: how often tokens are used there; None where that is not known.
     """
 
     model_config = _CLOSED
@@ -78,12 +82,13 @@ class TrainedOn(BaseModel):
     turns: TurnHabits | None = None
     echoes: EchoHabits | None = None
     marks: MarkHabits | None = None
+    frequencies: TokenFrequencies | None = None
     fingerprint: str
 
     @property
     def habits(self) -> Habits:
         """Return what people do, as far as it is known."""
-        return Habits(self.turns, self.echoes, self.cast, self.marks)
+        return Habits(self.turns, self.echoes, self.cast, self.marks, self.frequencies)
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -104,6 +109,7 @@ class TrainedOn(BaseModel):
             turns=measure_turns(dataset.ids("train"), dataset.vocabulary),
             echoes=measure_echoes(dataset.ids("train"), dataset.vocabulary),
             marks=measure_marks(dataset.ids("train"), dataset.vocabulary),
+            frequencies=measure_frequencies(dataset.ids("train"), dataset.vocabulary),
             fingerprint=about.fingerprint,
         )
 

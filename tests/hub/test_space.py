@@ -129,6 +129,7 @@ def test_people_take_turns_and_echo_as_python_lets_them(
     strict = {
         "turns": {"same_again": 0.0, "busiest": 0.2},
         "echoes": {"runs": [[0.0] * 5] * 3, "lines": [0.0] * 5},
+        "frequencies": {"ids": [30, 31, 32], "shares": [0.01, 0.01, 0.01]},
     }
     described = {**description, "dataset": {**description["dataset"], **strict}}
     (folder / "config.json").write_text(json.dumps(described), encoding="utf-8")

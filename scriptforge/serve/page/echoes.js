@@ -1,5 +1,7 @@
 // Echoes: what was said a moment ago is not said again more than people do; see the package's generation/echoes.py.
 
+import { Overuse, lower } from "./overuse.js";
+
 const POWER = 2, MOST = 3, SETTLING = 1.5;
 const KEPT_TOKENS = 0.999, KEPT_LINES = 0.98;  // how much of what has come still counts after one more
 const LINES = 256;                             // remembered
@@ -10,8 +12,10 @@ const factor = (came, expected) => Math.max(POWER * Math.log(Math.min((expected 
 
 export class Echoes {
   /** `habits`: {runs, lines, lengths, window}, people's shares by place, the lengths that count, tokens looked back over. */
-  constructor({ layout, cue }, habits) {
+  constructor(about, habits) {
+    const { layout, cue } = about;
     Object.assign(this, { layout, cue, habits });
+    this.overuse = about.frequencies ? new Overuse(about, about.frequencies) : null;
     this.ids = [];                             // APART where there is no text
     this.matches = [];                         // how many tokens up to each are as those at the end
     this.came = habits.lengths.map(() => 0);
@@ -45,6 +49,7 @@ export class Echoes {
       this.came[n] = this.came[n] * KEPT_TOKENS + (longest >= length);
       this.expected[n] = this.expected[n] * KEPT_TOKENS + (own === APART ? 0 : runs[n][place]);
     });
+    if (own !== APART) this.overuse?.take(own);
     if (own !== APART) this.line += ` ${own}`;
     else if (id < this.layout) this.#open(id, place);
   }
@@ -73,18 +78,10 @@ export class Echoes {
     const factors = lengths.map((_, n) => factor(this.came[n], this.expected[n]));
     const shortest = lengths.find((_, n) => factors[n] < 0);
     const found = shortest ? [...this.#echoing(shortest)].filter(([id]) => isAllowed(id)) : [];
-    if (found.length) {
-      const top = logits.slice(layout).reduce((one, other) => Math.max(one, other));
-      let total = 0, lost = 0;
-      for (let id = layout; id < logits.length; id++) if (logits[id] > top - 20 && isAllowed(id)) total += Math.exp(logits[id] - top);
-      for (const [id, length] of found) {
-        const lowered = lengths.reduce((sum, each, n) => sum + (length >= each ? factors[n] : 0), 0);
-        lost += (Math.exp(logits[id] - top) / total) * -Math.expm1(lowered);
-        logits[id] += lowered;
-      }
-      const raised = -Math.log1p(-Math.min(lost, 1 - Math.exp(-3 * MOST)));
-      for (let id = layout; id < logits.length; id++) logits[id] += raised;
-    }
+    const reaching = (length) => lengths.reduce((sum, each, n) => sum + (length >= each ? factors[n] : 0), 0);
+    const byId = new Map(found.map(([id, length]) => [id, reaching(length)]));
+    lower(logits, layout, byId, isAllowed, 1 - Math.exp(-3 * MOST));
+    this.overuse?.weigh(logits, isAllowed);
     const lowered = factor(this.linesCame, this.linesExpected);
     if (lowered && this.ids.at(-1) !== APART && this.wouldEcho) for (let id = 0; id < layout; id++) logits[id] += lowered;
   }

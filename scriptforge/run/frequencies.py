@@ -1,0 +1,70 @@
+"""How often people use each token: the most frequent ones by themselves, all others alike."""
+
+from typing import Annotated, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from scriptforge.vocabulary import Vocabulary
+
+MOST_FREQUENT = 512
+"""Tokens whose share is known; the others are so rare that a page tells nothing of theirs."""
+
+_FEWEST_TOKENS = 10_000
+
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class TokenFrequencies(BaseModel):
+    """How often tokens are used in the training text.
+
+    Attributes:
+        ids: of the most frequent text tokens, the most frequent first.
+        shares: of the text tokens that each of them is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_FREQUENT)]
+    shares: Annotated[list[_Share], Field(max_length=MOST_FREQUENT)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.ids) != len(self.shares):
+            raise ValueError("there must be as many shares as ids")
+        return self
+
+    def rest(self, vocabulary: Vocabulary) -> float:
+        """Return the share of each text token of the vocabulary that is none of the most frequent."""
+        others = int(vocabulary.is_text.sum()) - len(self.ids)
+        return max(0.0, 1 - sum(self.shares)) / max(1, others)
+
+    def shares_of(self, vocabulary: Vocabulary) -> NDArray[np.float64]:
+        """Return the share of each token of the vocabulary, `(V,)`; 0 of layout."""
+        shares_V = np.where(vocabulary.is_text, self.rest(vocabulary), 0.0)
+        known = [
+            (id_, share) for id_, share in zip(self.ids, self.shares, strict=True) if id_ < len(shares_V)
+        ]
+        for id_, share in known:
+            shares_V[id_] = share
+        return shares_V
+
+
+def measure_frequencies(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TokenFrequencies | None:
+    """Measure how often each token is used; None where the text is too short, or a token is a character.
+
+    Args:
+        ids: every token of the training split, in order; may be memory-mapped.
+        vocabulary: the one that it was encoded with.
+    """
+    if vocabulary.level == "char":
+        return None
+    counts_V = np.bincount(ids, minlength=vocabulary.size)
+    counts_V[: vocabulary.layout_size] = 0
+    total = int(counts_V.sum())
+    if total < _FEWEST_TOKENS:
+        return None
+    frequent = (-counts_V).argsort(kind="stable")[:MOST_FREQUENT]
+    frequent = frequent[counts_V[frequent] > 0]
+    return TokenFrequencies(ids=frequent.tolist(), shares=(counts_V[frequent] / total).round(6).tolist())
