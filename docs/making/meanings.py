@@ -87,8 +87,8 @@ CONFIG = {
     "null if unknown",
     "dataset.echoes": "how often people say again what was said before, by how much of a page came before: "
     "`runs`, shares of the tokens that end a run of some length, and `lines`; null if unknown",
-    "dataset.frequencies": "how often tokens of text are used there: the `ids` of the most frequent, and their `shares`; "
-    "null if unknown",
+    "dataset.frequencies": "how often tokens of text are used there: the `ids` of the most frequent, "
+    "and their `shares`; null if unknown",
     "dataset.marks": "how brackets and quotes are used there: `closed`, the pairs that are closed in the "
     "line in which they are opened, and `turning`, words as in `(to Kramer)`; null if unknown",
     "dataset.fingerprint": "the dataset's fingerprint, by which another one is refused",
@@ -97,6 +97,8 @@ CONFIG = {
     "parameters": "trainable numbers in the model",
     "versions": "of scriptforge and torch",
     "init_from": "the run of `--from`: `name`, `fingerprint`, `repository`, `revision`; or null",
+    "measured": "of the machine before a training by `--minutes`: `operations_per_second`, `threads`, and "
+    "how many processors other programs kept `busy`; else null",
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",
     "result.seconds": "training time, validations included",
