@@ -164,7 +164,7 @@ class TestModel:
 
     def test_defaults_are_those_of_the_command(self, place: Path) -> None:
         done = command("generate", "harbour", "--seed", "1", workspace=place)
-        assert scriptforge.load(workspace=place).generate(seed=1) == done.stdout
+        assert scriptforge.load("harbour", workspace=place).generate(seed=1) == done.stdout
 
     def test_a_cast_can_be_named(self, place: Path) -> None:
         speakers = SPEAKERS[:2]

@@ -49,7 +49,9 @@ def test_a_folder_and_a_table(tmp_path: Path) -> None:
     for number in range(3):
         (folder / f"{number}.txt").write_text(comedy(60, seed=number))
     rows = [line.partition(": ") for line in comedy(120).split("\n\n")[:-1]]
-    (folder / "4.csv").write_text("Season,Character,Line\n" + "".join(f"1,{a},{b}\n" for a, _, b in rows))
+    (folder / "4.csv").write_text(
+        "Season,Character,Line\n" + "".join(f"1,{a},{b[::-1]}\n" for a, _, b in rows)
+    )
     (folder / "cover.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     description = prepare(tmp_path, "season", "--level", "word")
     assert description["documents"] == 4
