@@ -13,7 +13,7 @@ from support.tiny import comedy, finish, prepared, small
 from scriptforge.workspace import RunFolder
 
 LINES = 120
-_MOST_LINES = 12
+_MOST_LINES = 24
 
 
 def furnish(path: Path) -> Path:

@@ -28,6 +28,8 @@ export class Editor {
     root.addEventListener("cut", (event) => this.#copy(event) && this.#clearSelected());
     root.addEventListener("paste", (event) => this.#paste(event));
     document.addEventListener("selectionchange", () => this.#follow());
+    // That the caret has moved is told late: whoever presses ↑ and at once Alt+Enter means the line above.
+    addEventListener("keydown", () => this.#hasMoved() && this.#follow(), true);
   }
 
   focus() {
@@ -205,6 +207,13 @@ export class Editor {
     } else {
       paragraph.replaceChildren(text);
     }
+  }
+
+  /** Whether the caret is elsewhere than the room knows. */
+  #hasMoved() {
+    const range = document.activeElement === this.root && selected(this.root), { caret } = this.room;
+    const isSame = (one, other) => one.id === other?.id && one.offset === other?.offset;
+    return range && !(isSame(range.from, caret?.from) && isSame(range.to, caret?.to));
   }
 
   #follow() {
