@@ -31,7 +31,7 @@ def mix(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     prepared = scriptforge("prepare", "harbour.txt=2", "tales", "demo", *told, workspace=path)
     settings = ("--epochs", "0.5", *SMALL, "--set=validations=2", "--json")
     trained = scriptforge("train", "mix", "--name", "run", *settings, workspace=path)
-    assert prepared.returncode == 0 and "nearly the same" in prepared.stderr  # comedies say the same few things
+    assert prepared.returncode == 0 and "nearly the same" in prepared.stderr  # as comedies are
     assert (trained.returncode, trained.stderr) == (0, ""), trained.stderr
     return Stage(path, json.loads(prepared.stdout), json.loads(trained.stdout))
 

@@ -204,7 +204,8 @@ class TestInterrupting:
         process, folder = training
         wait_until(process, folder.metrics.is_file)
         code, problem, hint = refused(folder.name, "--resume")
-        assert code == 1 and f"is being trained by process {process.pid}." in problem and "another name" in hint
+        assert code == 1 and f"is being trained by process {process.pid}." in problem
+        assert "another name" in hint
         code, errors = end(process, signal.SIGINT)
         assert code == 130
         step = folder.checkpoint_steps()[0]
