@@ -19,21 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.overuse import Overuse
+from scriptforge.generation.overuse import MOST, POWER, SETTLING, Overuse, factors, lower
 from scriptforge.inference.drawing import NOTHING, EchoMemory, EchoRule
 from scriptforge.inference.kernel import Kernel, kernel
 from scriptforge.run.echoes import LENGTHS, EchoHabits, RecentText
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
-
-_POWER = 2.0
-"""Echoes twice as frequent as people's become a quarter as likely."""
-
-_MOST = 3.0
-"""The logarithm by which the odds of an echo of one length are lowered at most."""
-
-_SETTLING = 1.5
-"""Echoes that may come before they count as too many: of few tokens no share is known."""
 
 _KEPT_TOKENS, _KEPT_LINES = 0.999, 0.98
 """How much of what has come still counts after one more token or line."""
@@ -77,7 +68,7 @@ class Echoes:
         place = recent.place
         own_B = recent.follow(ids)
         if self._overuse is not None:
-            self._overuse.take(own_B.tolist())
+            self._overuse.take(own_B)
         if self._memory is not None:
             self._memory.take(recent.stop, own_B, self._habits_PO[place])
             recent.advance()
@@ -90,7 +81,7 @@ class Echoes:
             self._counts_2B[:, recent.has_ended_B] *= _KEPT_LINES
             self._counts_2B[0] += recent.is_echo_B
             self._counts_2B[1] += recent.has_ended_B * self._habits_P[place]
-            self._line_factors_B = _factors(self._counts_2B)
+            self._line_factors_B = factors(*self._counts_2B)
             self._has_line_factors = bool(self._line_factors_B.any())
 
     def _new_memory(self, loaded: Kernel | None) -> EchoMemory | None:
@@ -101,7 +92,7 @@ class Echoes:
             self._recent.ids_BC,
             self._recent.matches_BC,
             self._counts_2BO,
-            EchoRule(self._lengths, _KEPT_TOKENS, _SETTLING, _POWER, _MOST),
+            EchoRule(self._lengths, _KEPT_TOKENS, SETTLING, POWER, MOST),
         )
 
     def copy(self, row: int) -> None:
@@ -133,7 +124,7 @@ class Echoes:
 
     def _weigh_runs(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
         """Lower the scores of what would end an echo."""
-        factors_BO = _factors(self._counts_2BO)
+        factors_BO = factors(*self._counts_2BO)
         least = factors_BO.min(0).tolist()
         lowered = [length for length, factor in zip(self._lengths, least, strict=True) if factor]
         if lowered:
@@ -153,18 +144,5 @@ class Echoes:
         numbers_N = np.arange(len(rows_N))
         self._owner_BV[rows_N, ids_N] = numbers_N
         last = np.flatnonzero(self._owner_BV[rows_N, ids_N] == numbers_N)
-        rows_N, ids_N, factors_N = rows_N[last], ids_N[last], factors_N[last]
-        own_N = scores_BV[rows_N, ids_N]
-        lost_N = np.exp(own_N - text_B1[rows_N, 0]) * -np.expm1(factors_N)
-        lost_B = np.bincount(rows_N, lost_N, minlength=len(scores_BV))
-        scores_BV[rows_N, ids_N] = own_N + factors_N
-        raised_B = -np.log1p(-np.minimum(lost_B, 1 - np.exp(-3 * _MOST)))
-        scores_BV[:, self._layout_size :] += raised_B[:, None].astype(scores_BV.dtype)
-
-
-def _factors(counts_2X: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what is added to the scores of echoes, given how many came and how many would from people."""
-    present_X, expected_X = counts_2X + _SETTLING
-    logarithms_X: NDArray[np.float64] = np.log(np.minimum(expected_X / present_X, 1))
-    factors_X: NDArray[np.float64] = np.maximum(_POWER * logarithms_X, -_MOST)
-    return factors_X
+        where = rows_N[last], ids_N[last]
+        lower(scores_BV, text_B1, self._layout_size, where, factors_N[last], len(self._lengths) * MOST)

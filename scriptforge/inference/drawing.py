@@ -268,6 +268,83 @@ class EchoMemory:
             raise MemoryError
 
 
+class UsageRule(NamedTuple):
+    """When tokens come too often, and what is done then.
+
+    Attributes:
+        every: after how many tokens the counts count less.
+        kept: how much of them is left then.
+        settling: added to what came and to what was expected.
+        power: of how many times too often they come.
+        most: the logarithm by which the odds of one are lowered at most.
+    """
+
+    every: int
+    kept: float
+    settling: float
+    power: float
+    most: float
+
+
+class UsageCounts(NamedTuple):
+    """How often each token came in B texts.
+
+    Attributes:
+        counts_BV: how often.
+        factors_BV: what is added to the scores, 0 or less.
+        totals_B: the sums of the counts.
+        steps_B: how many tokens came.
+    """
+
+    counts_BV: NDArray[np.float64]
+    factors_BV: NDArray[np.float32]
+    totals_B: NDArray[np.float64]
+    steps_B: NDArray[np.int64]
+
+
+class TokenUsage:
+    """Keeps count of tokens, and lowers the scores of those that came too often.
+
+    Args:
+        kernel: what computes.
+        counts: are changed.
+        shares_V: how often people use each token; 0 of layout.
+        layout_size: L.
+        rule: what else is known.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        counts: UsageCounts,
+        shares_V: NDArray[np.float64],
+        layout_size: int,
+        rule: UsageRule,
+    ) -> None:
+        self._kernel = kernel
+        self._shape = counts.counts_BV.shape
+        self._memory: list[NDArray[Any]] = [*counts, shares_V]
+        self._usage = _Usage(*self._shape, layout_size, *map(address_of, self._memory), *rule)
+        self._address = ctypes.addressof(self._usage)
+        self._scores, self._text = Address(), Address()
+
+    def take(self, own_B: NDArray[np.int32]) -> None:
+        """Take a token in each row, below 0 where no text comes."""
+        self._kernel.count_usage(self._address, address_of(own_B))
+
+    def lower(self, scores_BV: NDArray[np.float32], text_B1: NDArray[Any]) -> None:
+        """Lower the scores of what came too often, and raise all text of their row as much.
+
+        Args:
+            scores_BV: are changed.
+            text_B1: the logarithm of the sum of text's exponentials.
+        """
+        if scores_BV.shape != self._shape:
+            raise ValueError(f"scores of {scores_BV.shape}, for counts of {self._shape}")
+        text_B1 = np.ascontiguousarray(text_B1, np.float64)
+        self._kernel.lower_usage(self._address, self._scores.of(scores_BV), self._text.of(text_B1))
+
+
 class _Rule(ctypes.Structure):
     _fields_ = (
         *((name, c_int64) for name in ("size", "layout")),
@@ -281,5 +358,14 @@ class _Recent(ctypes.Structure):
         *((name, c_int64) for name in ("rows", "capacity", "window")),
         *((name, c_void_p) for name in ("ids", "matches", "came", "expected")),
         ("lengths", c_int64 * 3),
+        *((name, c_double) for name in ("kept", "settling", "power", "most")),
+    )
+
+
+class _Usage(ctypes.Structure):
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "size", "layout")),
+        *((name, c_void_p) for name in ("counts", "factors", "totals", "steps", "shares")),
+        ("every", c_int64),
         *((name, c_double) for name in ("kept", "settling", "power", "most")),
     )

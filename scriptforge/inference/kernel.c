@@ -1181,3 +1181,70 @@ EXPORT int discourage(const Recent *recent, int64_t stop, float *scores, int64_t
     free(lengths);
     return !lengths;
 }
+
+/* What is written in words in `generation/overuse.py`. */
+
+/* How often each token came in B texts. */
+typedef struct {
+    int64_t rows, size, layout;
+    double *counts;       /* (B, V) */
+    float *factors;       /* (B, V): what is added to the scores, 0 or less; 0 of layout */
+    double *totals;       /* (B): the sum of the counts */
+    int64_t *steps;       /* (B): how many tokens came */
+    const double *shares; /* (V): how often people use each token */
+    int64_t every;        /* after so many tokens */
+    double kept;          /* only this much of the counts is kept */
+    double settling, power, most;
+} Usage;
+
+INLINE void note_usage(const Usage *usage, int64_t row, int64_t id)
+{
+    int64_t place = row * usage->size + id;
+    double expected = usage->totals[row] * usage->shares[id] + usage->settling, came = usage->counts[place] + usage->settling;
+    double factor = expected < came ? usage->power * log(expected / came) : 0;
+    usage->factors[place] = (float)(factor < -usage->most ? -usage->most : factor);
+}
+
+/* Takes a token in each row, below 0 where no text comes. */
+EXPORT void count_usage(const Usage *usage, const int32_t *own)
+{
+    for (int64_t row = 0; row < usage->rows; row++) {
+        double *counts = usage->counts + row * usage->size;
+        if (own[row] < 0 || own[row] >= usage->size)
+            continue;
+        counts[own[row]] += 1;
+        usage->totals[row] += 1;
+        if (++usage->steps[row] % usage->every) {
+            note_usage(usage, row, own[row]);
+            continue;
+        }
+        usage->totals[row] *= usage->kept;
+        for (int64_t id = usage->layout; id < usage->size; id++)
+            if (counts[id] > 0) {
+                counts[id] *= usage->kept;
+                note_usage(usage, row, id);
+            }
+    }
+}
+
+/* Lowers the scores of what came too often in each row, and raises all text as much; text: `logarithm_of_sum` of each. */
+EXPORT void lower_usage(const Usage *usage, float *scores, const double *text)
+{
+    const float *factors = usage->factors;
+    for (int64_t row = 0; row < usage->rows; row++, scores += usage->size, factors += usage->size) {
+        Floats piece = {0};
+        for (int64_t i = usage->layout; i < usage->size; i += WIDTH) {
+            int64_t count = usage->size - i;
+            Floats factor = load_part(factors + i, count), share = weight(load_part(scores + i, count) - (float)text[row]);
+            piece += choose(factor < 0, share * (1 - weight(factor)), all(0));
+        }
+        double lost = 0, most = 1 - exp(-usage->most);
+        for (int lane = 0; lane < WIDTH; lane++)
+            lost += piece[lane];
+        float raised = (float)-log1p(-(lost < most ? lost : most));
+        for (int64_t i = usage->layout; i < usage->size; i += WIDTH) {
+            int64_t count = usage->size - i;
+            store_part(scores + i, load_part(scores + i, count) + load_part(factors + i, count) + raised, count);
+        }
+    }
+}

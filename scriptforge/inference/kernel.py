@@ -41,6 +41,8 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
     "remember": (None, (_NUMBER,) * 4),
     "discourage": (c_int, (_NUMBER,) * 6),
+    "count_usage": (None, (_NUMBER,) * 2),
+    "lower_usage": (None, (_NUMBER,) * 3),
 }
 """What each function returns, and what it is given."""
 
@@ -76,6 +78,7 @@ class Kernel:
         self.keep_ends = functions["keep_ends"]
         self.lower, self.strengthen = functions["lower"], functions["strengthen"]
         self.remember, self.discourage = functions["remember"], functions["discourage"]
+        self.count_usage, self.lower_usage = functions["count_usage"], functions["lower_usage"]
 
 
 @cache

@@ -43,11 +43,9 @@ class TokenFrequencies(BaseModel):
     def shares_of(self, vocabulary: Vocabulary) -> NDArray[np.float64]:
         """Return the share of each token of the vocabulary, `(V,)`; 0 of layout."""
         shares_V = np.where(vocabulary.is_text, self.rest(vocabulary), 0.0)
-        known = [
-            (id_, share) for id_, share in zip(self.ids, self.shares, strict=True) if id_ < len(shares_V)
-        ]
-        for id_, share in known:
-            shares_V[id_] = share
+        for id_, share in zip(self.ids, self.shares, strict=True):
+            if id_ < len(shares_V):
+                shares_V[id_] = share
         return shares_V
 
 

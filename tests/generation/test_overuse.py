@@ -39,7 +39,7 @@ def weighed(words: Vocabulary, shares: dict[int, float], said: list[int]) -> NDA
     """Probabilities that were all the same, after some tokens have come."""
     overuse = Overuse(TokenFrequencies(ids=list(shares), shares=list(shares.values())), words, 1)
     for id_ in said:
-        overuse.take([id_])
+        overuse.take(np.array([id_], np.int32))
     scores_1V = np.zeros((1, words.size), np.float32)
     overuse.weigh(scores_1V, np.log(words.is_text.sum(keepdims=True)[None]))
     return probabilities(scores_1V)

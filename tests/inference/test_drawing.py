@@ -12,6 +12,7 @@ from support.kernels import all_kernels, computing_with
 
 from scriptforge.generation.decoding import keep_ends
 from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.overuse import Overuse
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
@@ -19,6 +20,7 @@ from scriptforge.inference.drawing import Guide
 from scriptforge.inference.kernel import Kernel
 from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import EchoHabits
+from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.run.turns import TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
@@ -154,6 +156,33 @@ def test_cues_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     expected = in_turn(None, work)
     for loaded in all_kernels():
         np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-5)
+
+
+def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
+    generator = np.random.default_rng(6)
+    first = words.layout_size
+    ids_TB = (first + generator.zipf(1.5, (400, 3)) % (words.size - first)).astype(np.int32)
+    ids_TB[generator.random(ids_TB.shape) < 0.1] = -2
+    logits_BV = generator.normal(size=(3, words.size)).astype(np.float32)
+    logits_BV[1, first + 1] = -np.inf
+    text_B1 = np.log(np.exp(logits_BV[:, first:]).sum(-1, keepdims=True))
+    shares = TokenFrequencies(ids=[first, first + 2], shares=[0.3, 0.1])
+
+    def work() -> NDArray[np.float32]:
+        overuse, weighed = Overuse(shares, words, 3), []
+        for step, ids_B in enumerate(ids_TB):
+            overuse.take(ids_B)
+            weighed.append(logits_BV.copy())
+            overuse.weigh(weighed[-1], text_B1)
+            if step == 300:
+                overuse.copy(1)
+        return np.stack(weighed)
+
+    expected = in_turn(None, work)
+    assert (expected[50:, 0, first + 1] < logits_BV[0, first + 1] - 1).all()
+    assert np.isneginf(expected[:, 1, first + 1]).all()
+    for loaded in all_kernels():
+        np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-4)
 
 
 def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:

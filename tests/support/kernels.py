@@ -11,12 +11,13 @@ from types import ModuleType
 
 import pytest
 
-from scriptforge.generation import echoes, sampling, turn_taking, voice
+from scriptforge.generation import decoding, echoes, overuse, sampling, turn_taking, voice
 from scriptforge.inference import kernel, products, recurrent, tables
 from scriptforge.inference.kernel import Kernel, variants
 from support.skips import NO_COMPILER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_ASKING = (decoding, echoes, overuse, products, recurrent, sampling, tables, turn_taking, voice)
 FOLDER = "KERNEL_FOLDER"
 """Names the environment variable that says where the variants to be tested are."""
 
@@ -58,6 +59,6 @@ def all_kernels() -> list[Kernel]:
 def computing_with(loaded: Kernel | None) -> Iterator[None]:
     """Lets all that is made meanwhile compute with a kernel, or in NumPy."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (echoes, products, recurrent, sampling, tables, turn_taking, voice):
+        for module in _ASKING:
             patch.setattr(module, "kernel", lambda: loaded)
         yield

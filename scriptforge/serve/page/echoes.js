@@ -1,14 +1,10 @@
 // Echoes: what was said a moment ago is not said again more than people do; see the package's generation/echoes.py.
 
-import { Overuse, lower } from "./overuse.js";
+import { MOST, Overuse, factor, lower } from "./overuse.js";
 
-const POWER = 2, MOST = 3, SETTLING = 1.5;
 const KEPT_TOKENS = 0.999, KEPT_LINES = 0.98;  // how much of what has come still counts after one more
 const LINES = 256;                             // remembered
 const APART = -1;                              // in place of a token: no text
-
-/** What is added to the score of an echo, given how many came and how many would have from people. */
-const factor = (came, expected) => Math.max(POWER * Math.log(Math.min((expected + SETTLING) / (came + SETTLING), 1)), -MOST);
 
 export class Echoes {
   /** `habits`: {runs, lines, lengths, window}, people's shares by place, the lengths that count, tokens looked back over. */
@@ -49,9 +45,10 @@ export class Echoes {
       this.came[n] = this.came[n] * KEPT_TOKENS + (longest >= length);
       this.expected[n] = this.expected[n] * KEPT_TOKENS + (own === APART ? 0 : runs[n][place]);
     });
-    if (own !== APART) this.overuse?.take(own);
-    if (own !== APART) this.line += ` ${own}`;
-    else if (id < this.layout) this.#open(id, place);
+    if (own !== APART) {
+      this.overuse?.take(own);
+      this.line += ` ${own}`;
+    } else if (id < this.layout) this.#open(id, place);
   }
 
   /** A layout token ends a line, if one is open. */
@@ -80,7 +77,7 @@ export class Echoes {
     const found = shortest ? [...this.#echoing(shortest)].filter(([id]) => isAllowed(id)) : [];
     const reaching = (length) => lengths.reduce((sum, each, n) => sum + (length >= each ? factors[n] : 0), 0);
     const byId = new Map(found.map(([id, length]) => [id, reaching(length)]));
-    lower(logits, layout, byId, isAllowed, 1 - Math.exp(-3 * MOST));
+    lower(logits, layout, byId, isAllowed, lengths.length * MOST);
     this.overuse?.weigh(logits, isAllowed);
     const lowered = factor(this.linesCame, this.linesExpected);
     if (lowered && this.ids.at(-1) !== APART && this.wouldEcho) for (let id = 0; id < layout; id++) logits[id] += lowered;
