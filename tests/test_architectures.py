@@ -50,7 +50,7 @@ def test_what_it_does_not_say_it_can_is_refused(run: Run) -> None:
 
 @pytest.mark.usefixtures("run")
 def test_settings_are_suggested_for_it(tiny_dataset: Dataset) -> None:
-    settings = choose_settings(tiny_dataset, TrainOptions(arch="toy", epochs=1), "cpu")
+    settings = choose_settings(tiny_dataset, TrainOptions(arch="toy", epochs=1), "cpu").settings
     assert (settings.arch, settings.hidden_size) == ("toy", TOY.suggestion.little_text_size)
     with pytest.raises(UsageError, match="toy has no layers"):
         choose_settings(tiny_dataset, TrainOptions(arch="toy", settings={"layers": 2}), "cpu")

@@ -88,7 +88,7 @@ def main(corpus: Path, workspace: Path) -> None:
     """Measure, and write the page."""
     keep_freed_memory()
     dataset = scriptforge.prepare(corpus, name="seinfeld", force=True, workspace=workspace)
-    found = choose_settings(dataset, TrainOptions(minutes=3), "cpu")
+    found = choose_settings(dataset, TrainOptions(minutes=3), "cpu").settings
     settings = found.model_copy(update={"minutes": None, "epochs": 1000.0, "validations": 1})
     measured: dict[str, list[list[float]]] = {name: [] for name in CONTENDERS}
     for number, plan in enumerate(PLANS):

@@ -136,9 +136,8 @@ class _Draft:
     def __init__(self, opening: Element) -> None:
         self._opening = opening
         self._text = ""
-        self._spaces: str | None = (
-            None  # at the end of the last line, if more of it may be added to what is said
-        )
+        # Those at the end of the last line, if more of it may be added to what is said.
+        self._spaces: str | None = None
         self._shown = 0  # characters
         self._take_up()
 

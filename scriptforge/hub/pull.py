@@ -5,8 +5,7 @@ are downloaded into a folder beside the run's and opened there; only a model tha
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +25,7 @@ from scriptforge.net.client import (
     watch_folder,
 )
 from scriptforge.run.records import LARGEST_CONFIG, RunDescription
-from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write, make_folder
-from scriptforge.workspace.locks import Held, Lock
+from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -107,7 +105,7 @@ def pull(
                 f"There is a run “{folder.name}” here that was not pulled from the Hub.",
                 "Rename its folder, or pull into another workspace with --workspace.",
             )
-        with _reserved(folder), atomic_folder(folder.path) as new:
+        with folder.lock("being pulled"), atomic_folder(folder.path) as new:
             incoming = RunFolder(new)
             offered = {each.rfilename: each for each in about.siblings or []}
             download = _Download(api, repository, commit, incoming, offered)
@@ -205,20 +203,6 @@ class _Download:
                 "Pull it again.",
             )
         return sha256_of(path)
-
-
-@contextmanager
-def _reserved(folder: RunFolder) -> Iterator[None]:
-    """Keep other processes from a run while the block lasts."""
-    make_folder(folder.path.parent)
-    try:
-        lock = Lock.acquire(folder.path, "being pulled")
-    except Held:
-        raise HubError(
-            f"Another process is pulling {folder.name}.", "Wait until it is done, then try again."
-        ) from None
-    with lock:
-        yield
 
 
 def _complete(incoming: RunFolder, record: HubRecord) -> None:

@@ -86,7 +86,7 @@ def train(
         notes.append(advice)
     # The machine may be measured with a small training.
     with ProcessState().entered(), translate_lost_processes():
-        settings, machine = choose(dataset, options, device, init_from)
+        settings, machine = choose_settings(dataset, options, device, init_from)
     if is_first_process():
         folder = workspace.claim_run(name, dataset.name, force=force)
     else:
@@ -111,13 +111,6 @@ class Chosen(NamedTuple):
 
 
 def choose_settings(
-    dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
-) -> Settings:
-    """Choose the settings of a new training; see `choose`."""
-    return choose(dataset, options, device, init_from).settings
-
-
-def choose(
     dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
 ) -> Chosen:
     """Choose the settings of a new training; measures the machine for them if it has so many minutes.

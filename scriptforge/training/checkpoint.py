@@ -366,16 +366,16 @@ def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: 
     Raises:
         UsageError: the number of processes is another one, so that the streams do not fit.
     """
-    before = dict.fromkeys(now) | before
+    before = dict.fromkeys(now, "unknown") | before
     if before["processes"] != now["processes"]:
         raise UsageError(
             f"The run was trained by {before['processes']} process(es), not {now['processes']}.",
             "Resume it with as many processes as before.",
         )
     lines = [
-        f"{name} was {then} and is {now[name]}: the result may differ in the last bits."
+        f"{name} was {before[name]} and is {now[name]}: the result may differ in the last bits."
         for name in now
-        if (then := before.get(name, "another")) != now[name]
+        if before[name] != now[name]
     ]
     if is_exact and before["threads"] == now["threads"] == ADAPTIVE:
         lines.append(

@@ -14,7 +14,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_MINUTES, Preset, TrainOptions
 from scriptforge.run.records import RunDescription
-from scriptforge.tracking.train import choose, choose_settings, train
+from scriptforge.tracking.train import choose_settings, train
 from scriptforge.training.events import Noted
 from scriptforge.training.settings import MUCH_LOAD, Machine, can_train, suggest_settings
 from scriptforge.workspace import Workspace
@@ -82,14 +82,14 @@ def test_later_sources_are_stronger(tiny_dataset: Dataset) -> None:
 
 
 def test_training_has_a_length_if_nobody_names_one(tiny_dataset: Dataset) -> None:
-    assert choose_settings(tiny_dataset, TrainOptions(), "cpu").minutes == DEFAULT_MINUTES
+    assert choose_settings(tiny_dataset, TrainOptions(), "cpu").settings.minutes == DEFAULT_MINUTES
     course = TrainOptions(preset="classroom")
-    assert choose_settings(tiny_dataset, course, "cpu").epochs == PRESETS["classroom"]["epochs"]
+    assert choose_settings(tiny_dataset, course, "cpu").settings.epochs == PRESETS["classroom"]["epochs"]
 
 
 def test_what_a_person_chose_beats_the_preset(tiny_dataset: Dataset) -> None:
     options = TrainOptions(preset="classroom", settings={"learning_rate": 0.5})
-    assert choose_settings(tiny_dataset, options, "cpu").learning_rate == 0.5
+    assert choose_settings(tiny_dataset, options, "cpu").settings.learning_rate == 0.5
 
 
 def test_settings_of_another_architecture_are_refused(tiny_dataset: Dataset) -> None:
@@ -105,7 +105,7 @@ def test_a_preset_is_weaker_than_a_file_a_file_than_options_and_these_than_what_
     options = TrainOptions(
         preset="best", config=file, epochs=2, patience=4, settings={"layers": 1, "dropout_output": 0.2}
     )
-    settings = choose_settings(tiny_dataset, options, "cpu")
+    settings = choose_settings(tiny_dataset, options, "cpu").settings
     assert (settings.epochs, settings.minutes, settings.patience) == (2, None, 4)
     assert (settings.layers, settings.hidden_size) == (1, 24)
     assert (settings.dropout_output, settings.dropout_recurrent) == (
@@ -138,9 +138,9 @@ def test_what_so_many_epochs_train_does_not_depend_on_the_load(
 
     monkeypatch.setattr("time.perf_counter", read)
     monkeypatch.setattr("time.process_time", read)
-    chosen = choose(tiny_dataset, TrainOptions(epochs=1), "cpu")
+    chosen = choose_settings(tiny_dataset, TrainOptions(epochs=1), "cpu")
     assert chosen.machine.measured is None
-    assert chosen.settings == choose(tiny_dataset, TrainOptions(epochs=1), "cpu").settings
+    assert chosen.settings == choose_settings(tiny_dataset, TrainOptions(epochs=1), "cpu").settings
 
 
 def test_what_was_measured_for_so_many_minutes_is_said_and_recorded(
