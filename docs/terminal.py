@@ -100,15 +100,16 @@ def _shortened(lines: Sequence[Text]) -> Iterator[Text]:
 
 
 def _joined(lines: Sequence[Text]) -> Iterator[list[Text]]:
-    """Lines of the screen that belong together: a line as wide as the terminal goes on in the next one."""
+    """Lines of the screen that belong together: what is wider than the terminal, and a whole validation."""
     part: list[Text] = []
     for line in lines:
-        part.append(line)
-        if len(line.plain) < WIDTH:
+        is_validation = bool(part) and part[0].plain.startswith("step ")
+        goes_on = not line.plain.startswith(("step ", "3. ")) if is_validation else False
+        if part and not goes_on and len(part[-1].plain) < WIDTH:
             yield part
             part = []
-    if part:
-        yield part
+        part.append(line)
+    yield part
 
 
 if __name__ == "__main__":

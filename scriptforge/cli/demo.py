@@ -48,8 +48,8 @@ def demo(
     dataset = Dataset(folder)
     lines = dataset.description.splits["train"].lines
     output.note(
-        f"2. Train: read {lines:,} lines {EPOCHS:.0f} times, for {minutes * 60:.0f} seconds at most;"
-        " below, what the model writes meanwhile."
+        f"2. Train: read {lines:,} lines {EPOCHS:.0f} times, in {minutes * 60:.0f} seconds at most;"
+        " what it writes meanwhile:"
     )
     prepare_process()
     with Interrupts() as interrupts:
