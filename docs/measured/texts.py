@@ -4,8 +4,8 @@
 
 CORPORA is a folder with the texts of four cards: `seinfeld.txt`, `southpark/`, `tinyshakespeare.txt`,
 `biglebowski.txt`. What is in the WORKSPACE already is not made again, so that a measurement that was stopped
-goes on; it takes about three hours, and nothing else should run meanwhile. `python -m benchmarks.quality` has
-the losses after given times.
+goes on. Trainings run side by side, each on a core of its own: on two cores it takes an hour and a half, and
+nothing else should run meanwhile. `python -m benchmarks.quality` has the losses after given times.
 """
 
 import json
@@ -15,9 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -65,6 +68,16 @@ LITTLE = {
 }
 """Little text: two whole scripts, a season of South Park, a tenth of Seinfeld."""
 
+
+class Training(NamedTuple):
+    """A training of the page: on what, what the run is called, what is asked, and whether its pages count."""
+
+    dataset: str
+    run: str
+    asked: tuple[str, ...]
+    is_read: bool
+
+
 ROWS = {
     "lines with a word that does not exist": ("lines_with_an_unknown_word", "{:.1%}"),
     "same speaker again": ("same_speaker_again", "{:.1%}"),
@@ -83,9 +96,12 @@ def main(corpora: Path, place: Path) -> None:
         place: the workspace.
     """
     cut_tenth(corpora / "seinfeld.txt", place / "tenth.txt")
+    for name, corpus in (CORPORA | LITTLE).items():
+        prepare(place, corpora, name, corpus)
+    train_side_by_side(place)
     parts = [
-        profile_table(place, corpora),
-        parent_table(place, corpora),
+        profile_table(place),
+        parent_table(place),
         demo_table(place),
         speed_table(place),
     ]
@@ -114,29 +130,54 @@ def prepare(place: Path, corpora: Path, name: str, corpus: Corpus) -> None:
     command(place, "prepare", corpus.card, *(("--from", source.resolve()) if source else ()), "--name", name)
 
 
-def train(place: Path, dataset: str, run: str, *words: object) -> dict[str, Any]:
-    """Train a run, unless that was done, and return its config."""
-    if not (place / "runs" / run).is_dir():
-        command(place, "train", dataset, "--name", run, "--cpu", *words)
-    return dict(json.loads((place / "runs" / run / "config.json").read_text("utf-8")))
+def trainings() -> Iterator[Training]:
+    """Yield every training of the page."""
+    for name in CORPORA:
+        for seed in SEEDS:
+            asked = ("--minutes", str(MINUTES), "--set", f"seed={seed}")
+            yield Training(name, f"{name}-{seed}", asked, is_read=True)
+    for minutes, seeds in PARENT_SEEDS.items():
+        for name, seed, parent in product(LITTLE, seeds, ("parent", "none")):
+            asked = ("--minutes", str(minutes), "--set", f"seed={seed}")
+            alone = ("--from", "none") if parent == "none" else ()
+            yield Training(name, f"{name}-{parent}-{minutes}-{seed}", (*asked, *alone), is_read=False)
 
 
-def profile(place: Path, run: str) -> dict[str, Any]:
-    """Return the profile of a run, measured unless that was done."""
-    file = place / "runs" / run / "profile.json"
-    if not file.is_file():
-        command(place, "evaluate", run, "--profile")
-    return dict(json.loads(file.read_text("utf-8")))
+def train_side_by_side(place: Path) -> None:
+    """Make the trainings that are not made yet, and read their pages: one at a time on each core."""
+    cores = sorted(os.sched_getaffinity(0))
+
+    def take_core() -> None:
+        os.sched_setaffinity(0, {cores.pop()})
+
+    # Processes that a thread starts stay on the cores of that thread.
+    with ThreadPoolExecutor(len(cores), initializer=take_core) as pool:
+        for _ in pool.map(partial(train, place), trainings()):
+            pass
 
 
-def profile_table(place: Path, corpora: Path) -> str:
+def train(place: Path, training: Training) -> None:
+    """Make a training and read its pages, unless that was done to the end."""
+    done = place / "done" / training.run
+    if done.exists():
+        return
+    command(place, "train", training.dataset, "--name", training.run, "--cpu", "--force", *training.asked)
+    if training.is_read:
+        command(place, "evaluate", training.run, "--profile")
+    done.parent.mkdir(exist_ok=True)
+    done.touch()
+
+
+def read_json(place: Path, run: str, name: str) -> dict[str, Any]:
+    """Return what a file of a run holds."""
+    return dict(json.loads((place / "runs" / run / name).read_text("utf-8")))
+
+
+def profile_table(place: Path) -> str:
     """Return what a reader notices on pages of each corpus, the mean and the range of the seeds."""
     table = []
-    for name, corpus in CORPORA.items():
-        prepare(place, corpora, name, corpus)
-        for seed in SEEDS:
-            train(place, name, f"{name}-{seed}", "--minutes", MINUTES, "--set", f"seed={seed}")
-        profiles = [profile(place, f"{name}-{seed}") for seed in SEEDS]
+    for name in CORPORA:
+        profiles = [read_json(place, f"{name}-{seed}", "profile.json") for seed in SEEDS]
         for row, (figure, form) in ROWS.items():
             found = [each["figures"].get(figure) for each in profiles]
             if all(found):
@@ -163,22 +204,22 @@ def spread(numbers: Sequence[float], form: str) -> str:
     return f"{form.format(statistics.fmean(numbers))} ({each})"
 
 
-def parent_table(place: Path, corpora: Path) -> str:
+def parent_table(place: Path) -> str:
     """Return how many fewer bits a model of little text has that begins with the parent."""
     table = []
-    for name, corpus in LITTLE.items():
-        prepare(place, corpora, name, corpus)
-        for minutes, seeds in PARENT_SEEDS.items():
-            bits: dict[str, list[float]] = {"parent": [], "none": []}
-            for seed in seeds:
-                for begins, found in bits.items():
-                    asked = ("--minutes", minutes, "--set", f"seed={seed}")
-                    alone = ("--from", "none") if begins == "none" else ()
-                    config = train(place, name, f"{name}-{begins}-{minutes}-{seed}", *asked, *alone)
-                    found.append(config["result"]["best"]["stream"]["bits_per_character"])
-            shares = [1 - with_it / alone for with_it, alone in zip(*bits.values(), strict=True)]
-            row = [name, str(minutes), *(f"{statistics.fmean(each):.3f}" for each in bits.values())]
-            table.append([*row, spread(shares, "{:.1%}")])
+    for name, (minutes, seeds) in product(LITTLE, PARENT_SEEDS.items()):
+        bits = {
+            parent: [
+                read_json(place, f"{name}-{parent}-{minutes}-{seed}", "config.json")["result"]["best"][
+                    "stream"
+                ]["bits_per_character"]
+                for seed in seeds
+            ]
+            for parent in ("parent", "none")
+        }
+        shares = [1 - with_it / alone for with_it, alone in zip(*bits.values(), strict=True)]
+        row = [name, str(minutes), *(f"{statistics.fmean(each):.3f}" for each in bits.values())]
+        table.append([*row, spread(shares, "{:.1%}")])
     return (
         "## What the parent is worth\n\nBits per character on the validation split, read as a stream.\n\n"
         + markdown_table(("corpus", "minutes", "with the parent", "alone", "fewer: mean (seeds)"), table)
@@ -200,14 +241,15 @@ def busy(processes: int) -> Iterator[None]:
 def demo_table(place: Path) -> str:
     """Return how long the demo takes, and what a reader notices on its page, alone and beside others."""
     table = []
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     for title, processes in (("alone", 0), (f"beside {cores} busy processes", cores)):
         with TemporaryDirectory() as folder, busy(processes):
             begun = time.perf_counter()
             command(Path(folder), "demo", "--quiet")
             seconds = time.perf_counter() - begun
-            config = json.loads((Path(folder) / "runs" / "demo" / "config.json").read_text("utf-8"))
-            figures = profile(Path(folder), "demo")["figures"]
+            command(Path(folder), "evaluate", "demo", "--profile")
+            config = read_json(Path(folder), "demo", "config.json")
+            figures = read_json(Path(folder), "demo", "profile.json")["figures"]
         shares = (figures[name]["model"] for name in ("lines_with_an_unknown_word", "same_speaker_again"))
         bits = config["result"]["best"]["stream"]["bits_per_character"]
         table.append([title, f"{seconds:.0f} s", f"{bits:.3f}", *(f"{share:.1%}" for share in shares)])
@@ -262,7 +304,7 @@ def page(parts: Iterable[str]) -> str:
 <!-- Written by docs/measured/texts.py. -->
 
 Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__}, torch {torch.__version__},
-threads: {torch.get_num_threads()}, seeds {", ".join(map(str, SEEDS))}.
+cores: {len(os.sched_getaffinity(0))}, one for each training, seeds {", ".join(map(str, SEEDS))}.
 
 ```
 python docs/measured/texts.py CORPORA
