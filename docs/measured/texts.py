@@ -39,7 +39,7 @@ SEEDS = (1, 2, 3)
 MINUTES = 6
 """How long the models are trained whose pages are measured."""
 
-PARENT_SEEDS = {1: (1,), 2: SEEDS, 3: (1,)}
+PARENT_SEEDS = {2: SEEDS, 1: (1,), 3: (1,)}
 """For how many minutes those of little text are, with the parent and alone, and the seeds of each."""
 
 TENTH = 10
@@ -168,16 +168,25 @@ def train(place: Path, training: Training) -> None:
     done.touch()
 
 
-def read_json(place: Path, run: str, name: str) -> dict[str, Any]:
-    """Return what a file of a run holds."""
-    return dict(json.loads((place / "runs" / run / name).read_text("utf-8")))
+def profile(place: Path, run: str) -> dict[str, Any]:
+    """Return the profile of a run, which `evaluate --profile` left."""
+    return dict(json.loads((place / "runs" / run / "profile.json").read_text("utf-8")))
+
+
+def bits(place: Path, run: str) -> float:
+    """Return the bits per character of a run on the whole validation split.
+
+    A training whose time was over has read a part of it.
+    """
+    said = json.loads(command(place, "evaluate", run, "--split", "validation", "--json"))
+    return float(said["stream"]["bits_per_character"])
 
 
 def profile_table(place: Path) -> str:
     """Return what a reader notices on pages of each corpus, the mean and the range of the seeds."""
     table = []
     for name in CORPORA:
-        profiles = [read_json(place, f"{name}-{seed}", "profile.json") for seed in SEEDS]
+        profiles = [profile(place, f"{name}-{seed}") for seed in SEEDS]
         for row, (figure, form) in ROWS.items():
             found = [each["figures"].get(figure) for each in profiles]
             if all(found):
@@ -208,17 +217,12 @@ def parent_table(place: Path) -> str:
     """Return how many fewer bits a model of little text has that begins with the parent."""
     table = []
     for name, (minutes, seeds) in product(LITTLE, PARENT_SEEDS.items()):
-        bits = {
-            parent: [
-                read_json(place, f"{name}-{parent}-{minutes}-{seed}", "config.json")["result"]["best"][
-                    "stream"
-                ]["bits_per_character"]
-                for seed in seeds
-            ]
+        found = {
+            parent: [bits(place, f"{name}-{parent}-{minutes}-{seed}") for seed in seeds]
             for parent in ("parent", "none")
         }
-        shares = [1 - with_it / alone for with_it, alone in zip(*bits.values(), strict=True)]
-        row = [name, str(minutes), *(f"{statistics.fmean(each):.3f}" for each in bits.values())]
+        shares = [1 - with_it / alone for with_it, alone in zip(*found.values(), strict=True)]
+        row = [name, str(minutes), *(f"{statistics.fmean(each):.3f}" for each in found.values())]
         table.append([*row, spread(shares, "{:.1%}")])
     return (
         "## What the parent is worth\n\nBits per character on the validation split, read as a stream.\n\n"
@@ -248,11 +252,10 @@ def demo_table(place: Path) -> str:
             command(Path(folder), "demo", "--quiet")
             seconds = time.perf_counter() - begun
             command(Path(folder), "evaluate", "demo", "--profile")
-            config = read_json(Path(folder), "demo", "config.json")
-            figures = read_json(Path(folder), "demo", "profile.json")["figures"]
+            figures = profile(Path(folder), "demo")["figures"]
+            reached = bits(Path(folder), "demo")
         shares = (figures[name]["model"] for name in ("lines_with_an_unknown_word", "same_speaker_again"))
-        bits = config["result"]["best"]["stream"]["bits_per_character"]
-        table.append([title, f"{seconds:.0f} s", f"{bits:.3f}", *(f"{share:.1%}" for share in shares)])
+        table.append([title, f"{seconds:.0f} s", f"{reached:.3f}", *(f"{share:.1%}" for share in shares)])
     header = ("the demo", "takes", "bits per character", "lines with an unknown word", "same speaker again")
     return "## The first impression\n\n" + markdown_table(header, table)
 

@@ -5,7 +5,7 @@ So the cues of a speaker who is beyond people's habits (`scriptforge.run.turns`)
 further beyond the more, and what they lose goes to the other cues:
 
     people go on in 3 % of the lines    2 of the last 20 went on    the speaker's own cue   × 0.04
-    the busiest says 28 %               18 of the last 40           that speaker's cue      × 0.09
+    the busiest says 28 %               18 of the last 40           that speaker's cue      × 0.04
 
 Habits are no rules: a page may begin with a speaker who goes on, as people's pages do. Where a person says
 who may speak, fewer may speak more: see `among`.
@@ -30,7 +30,7 @@ from scriptforge.vocabulary import Vocabulary
 _SETTLING = 10
 """Lines as people would have written them, before the first one: of few lines no share is known."""
 
-_SAME_POWER, _BUSIEST_POWER = 2, 6
+_SAME_POWER, _BUSIEST_POWER = 2, 8
 
 _BUSIEST_OF_FEW = 1.3
 """How many times their even share the busiest of a few may say."""

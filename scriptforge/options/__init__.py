@@ -19,7 +19,6 @@ from scriptforge.options.corpora import (
 from scriptforge.options.runs import (
     DEFAULT_LINES,
     DEFAULT_MINUTES,
-    DEFAULT_VOICE,
     DEFAULT_VOICE_UNTOLD,
     LOCAL,
     REPETITION_WINDOW,
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LINES",
     "DEFAULT_MINUTES",
-    "DEFAULT_VOICE",
     "DEFAULT_VOICE_UNTOLD",
     "LOCAL",
     "REPETITION_WINDOW",

@@ -231,6 +231,8 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
         )
     )
     taken = time.perf_counter() - begun
+    # Where the time of a training was over, it has read a part of the validation split only.
+    losses = json.loads(scriptforge("evaluate", "measured", "--split", "validation", workspace=workspace))
     folder = RunFolder(Path(workspace) / "runs" / "measured")
     described = json.loads(folder.config.read_text(encoding="utf-8"))
     return Training(
@@ -243,8 +245,8 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
         seconds=result["seconds"],
         process_seconds=taken,
         tokens_per_second=result["tokens_per_second"],
-        stream=result["best"]["stream"],
-        cold_256=result["best"]["cold_256"],
+        stream=losses["stream"],
+        cold_256=losses["cold_256"],
         settings=described["settings"],
         parameters=described["parameters"],
         written_per_second=writing_speed(folder) if task.series == ARCHITECTURES else None,

@@ -23,7 +23,7 @@ from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models import LanguageModel, TrainableModel, build
 from scriptforge.models.layers import HeadedModel
 from scriptforge.models.recurrent import Recurrent
-from scriptforge.options import DEFAULT_VOICE, DEFAULT_VOICE_UNTOLD, GenerateOptions
+from scriptforge.options import DEFAULT_VOICE_UNTOLD, GenerateOptions
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
@@ -227,10 +227,9 @@ def test_voices_of_a_merged_cast_are_told_apart() -> None:
     assert voices is not None and len(voices.strengths) == 2
 
 
-def test_voices_of_a_model_that_is_told_who_speaks_are_strengthened_less() -> None:
-    told = resolve_voices(GenerateOptions(), VOCABULARY, MODEL.config)
+def test_voices_are_strengthened_by_default_in_a_model_that_is_not_told_who_speaks() -> None:
     untold = resolve_voices(GenerateOptions(), VOCABULARY, UNTOLD)
-    assert told is not None and set(told.strengths.values()) == {DEFAULT_VOICE}
+    assert resolve_voices(GenerateOptions(), VOCABULARY, MODEL.config) is None
     assert untold is not None and set(untold.strengths.values()) == {DEFAULT_VOICE_UNTOLD}
 
 

@@ -2,7 +2,7 @@
 
 const WINDOW = 50;          // lines of dialogue over which shares are known
 const SETTLING = 10;        // lines as people would have written them, before the first one
-const SAME_POWER = 2, BUSIEST_POWER = 6;
+const SAME_POWER = 2, BUSIEST_POWER = 8;
 const BUSIEST_OF_FEW = 1.3; // times their even share the busiest of a few may say
 const LEAST = 1e-3;         // lines that are expected of what people never do
 
