@@ -22,7 +22,7 @@ DEFAULT_LINES = 20
 DEFAULT_VOICE_UNTOLD = 1.5
 """How much voices are strengthened by default in a model that is not told at every step who speaks.
 
-Trained for some minutes, a model that is told has voices of its own, which are recognised as often as people's.
+Trained for some minutes, a model that is told has voices of its own, recognised as often as people's.
 """
 
 REPETITION_WINDOW = 256
