@@ -72,9 +72,7 @@ def frames(*words: str | Path, workspace: Path, columns: int, fresh: bool = Fals
         end()
 
 
-def drawn(
-    *words: str | Path, workspace: Path, variables: Mapping[str, str], columns: int = 100
-) -> str:
+def drawn(*words: str | Path, workspace: Path, variables: Mapping[str, str], columns: int = 100) -> str:
     """Run a command in a terminal, as a fork, and return all that the terminal receives on both streams.
 
     Args:
