@@ -56,7 +56,7 @@ def markdown_code(text: str) -> str:
 def command(*words: object) -> str:
     """Return a command line of this program that can be pasted into a shell, on one line.
 
-    What could steer a terminal is spelt as bash, zsh and ksh read it, `$'\\033'`. A path in the home folder
+    What could steer a terminal is spelt in octal, as bash, zsh and ksh read it. A path in the home folder
     begins with `~/` outside quotes, where a shell expands it.
     """
     parts: list[str] = [PROGRAM]

@@ -167,7 +167,7 @@ class Stage:
         self.surroundings = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            **{name: USER for name in ("USER", "LOGNAME", "LNAME", "USERNAME")},
+            **dict.fromkeys(("USER", "LOGNAME", "LNAME", "USERNAME"), USER),
             "HOME": str(self.home), "HF_HOME": str(self.home / ".cache" / "huggingface"),
             "HF_ENDPOINT": self.hub.address, "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "LANG": "C.UTF-8",

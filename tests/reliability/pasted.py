@@ -17,8 +17,8 @@ from pathlib import Path
 from support.campaign import Part
 
 from reliability.furnished import clean_environment, copied, furnish
-from reliability.payloads import LINES, SHELL, STEERING, as_file_name
 from reliability.injected import piped
+from reliability.payloads import LINES, SHELL, STEERING, as_file_name
 from scriptforge.cli.app import COMMAND_NAMES
 
 TEXTS = (*SHELL.values(), *STEERING.values(), *LINES.values())

@@ -19,7 +19,7 @@ STEERING: Mapping[str, str] = {
     "DEL": "PWN\x7f\x7f",
     "BEL": "PWN\x07",
     "BS": "safe\x08\x08\x08\x08PWN",
-    "CR": "safe\rPWN",
+    "CR": "safe\rOVER",
     "VT, FF": "PWN\x0b\x0cPWN",
     "SO, SI": "\x0ePWN\x0f",
     "bidi override": "\u202egpj.PWN\u202c",
@@ -85,12 +85,12 @@ DEVICES = ("CON", "nul.txt", "COM1", "lpt9.a.b", "PWN.", "PWN ", "a:b", "a<b>|?*
 
 ALL: Mapping[str, str] = {**STEERING, **MARKUP, **SHELL, **LINES}
 
-EVERYTHING = "PWN\x1b]52;c;UFdO\x07\x1b[31;5m\x9b6n\x7f\x08\rPWN\u202e\u2028[red]PWN[/red]$(touch PWN)"
+EVERYTHING = "PWN\x1b]52;c;UFdO\x07\x1b[31;5m\x9b6n\x7f\x08\rOVER\u202e\u2028[red]PWN[/red]$(touch PWN)"
 """What a terminal or a shell obeys, in one word that a file name can be."""
 
 _OWN = re.compile(r"\x1b\[\??[\d;]*[mKAhl]|\r")
 """What the program itself may send to a terminal: styles, redrawing a line, hiding the cursor."""
-_OBEYED = ("\x1b[31;5m", "\rPWN")
+_OBEYED = ("\x1b[31;5m", "\rOVER")
 """What matches that, but is foreign."""
 
 

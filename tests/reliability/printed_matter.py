@@ -26,8 +26,8 @@ from pypdfium2 import raw
 from support.campaign import Part
 
 from reliability.furnished import copied, furnish
-from reliability.payloads import ALL, DEVICES, EVERYTHING
 from reliability.injected import strangers_config
+from reliability.payloads import ALL, DEVICES, EVERYTHING
 from scriptforge.characters import UNSAFE, shown
 from scriptforge.copying import Index, Line, examine
 from scriptforge.copying.view import render_page
@@ -47,15 +47,16 @@ from scriptforge.tracking.curves import draw_curves
 from scriptforge.workspace import RunFolder
 
 _HELD = "A toll bridge."
-_HTML_TAGS = frozenset(
-    "html head meta title style body main article header h1 h2 section div p br"
-    " table thead tbody tr th td ul li mark span".split()
-)
+_HTML_TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "article", "header", "h1", "h2", "section",
+    "div", "p", "br", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "mark", "span",
+}  # fmt: skip
 _HTML_ATTRIBUTES = frozenset(("class", "dir", "charset", "http-equiv", "content", "name", "lang", "title"))
 _FDX_TAGS = {"FinalDraft", "Content", "Paragraph", "Text", "TitlePage"}
-_SVG_TAGS = frozenset(
-    "svg metadata RDF Work type format style defs g path text tspan title rect circle use clipPath".split()
-)
+_SVG_TAGS = {
+    "svg", "metadata", "RDF", "Work", "type", "format", "style", "defs", "g", "path", "text", "tspan",
+    "title", "rect", "circle", "use", "clipPath",
+}  # fmt: skip
 _WORD_ACTS = ("hyperlink", "instrText", "fldSimple", "object", "altChunk")
 _CARD_KEYS = {
     "library_name", "pipeline_tag", "tags", "model-index", "datasets", "base_model",
