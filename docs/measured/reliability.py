@@ -69,6 +69,11 @@ ATTACKS: Mapping[str, Attack] = {
         "one winner and the other told, or both right",
         "reliability.rivals:long",
     ),
+    "H": Attack(
+        "canaries for token, home, user and host in every command; injections into terminals, shells, files",
+        "no canary printed, kept or sent; foreign text is only ever text",
+        "reliability.outputs:long",
+    ),
     "I": Attack(
         "Odd environments", "each works, or says in a line why not", "reliability.environments:long_attack"
     ),
@@ -76,6 +81,7 @@ ATTACKS: Mapping[str, Attack] = {
 """By letter, in the order of the page."""
 
 _WORKSPACE, _STORES = "tests/test_workspace.py", "tests/reliability/test_stores.py"
+_OUTPUTS = "tests/reliability/test_outputs.py"
 FAULTS: Mapping[int, tuple[str, str]] = {
     1: (
         "a moment without the dataset in `prepare --force`",
@@ -146,6 +152,43 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         "parents of new folders are not synced; a file that changed has the wrong hash; links are followed",
         f"{_WORKSPACE}::TestAtomicWriting::test_new_folders_are_on_the_disk_in_their_parents, "
         "tests/corpus/test_fetch.py -k 'changes_after or lead_nowhere'",
+    ),
+    41: (
+        "a printed command had names unquoted, lost control characters, and had `~` inside quotes",
+        "tests/cli/test_printed_commands.py -k 'shell_reads or home_folder'; "
+        f"{_OUTPUTS}::test_printed_commands_are_only_themselves",
+    ),
+    42: (
+        "headings, and the live view of a training, let through what steers a terminal",
+        f"tests/cli/test_output.py -k headings; {_OUTPUTS} -k 'workspace and tokens'",
+    ),
+    43: (
+        "a line break in a foreign name began a line that looked like ours",
+        "tests/cli/test_output.py -k line_break",
+    ),
+    44: (
+        "the home was shown behind a link, by `corpora`, in what the program is called by; other tokens",
+        "tests/cli/test_output.py -k 'discreet or called_by'; tests/cli/test_corpora_command.py -k home",
+    ),
+    45: (
+        "a name in `curves.svg` was read as TeX, and control characters made pictures no XML",
+        f"tests/tracking/test_curves.py -k only_ever_text; {_OUTPUTS} -k SVG",
+    ),
+    46: (
+        "a stranger's config brought HTML, links and control characters into cards",
+        f"tests/hub/test_push_and_pull.py -k strangers; {_OUTPUTS} -k cards",
+    ),
+    47: (
+        "a title with invisible letters could not be printed as a PDF",
+        "tests/documents/test_pdf.py -k needs_no_font",
+    ),
+    48: (
+        "files were named as the devices of Windows",
+        f"tests/corpus/test_convert.py -k device; {_OUTPUTS} -k names",
+    ),
+    49: (
+        "a shell was offered names that it reads otherwise",
+        "tests/cli/test_help_and_completion.py -k would_act",
     ),
 }
 """By number: what was wrong, and the test that failed before."""

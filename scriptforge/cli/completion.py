@@ -1,9 +1,11 @@
 """Completion in the shell: the names that an argument can be given.
 
 `scriptforge --install-completion` lets a shell ask for them. While somebody types, nothing heavy may be
-imported and nothing printed, so what cannot be listed has no names.
+imported and nothing printed, so what cannot be listed has no names. A shell puts a name into the line as it
+is, so those that it would read otherwise are left out.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 VARIABLE = "_SCRIPTFORGE_COMPLETE"
 """The environment variable by which a shell asks for completion."""
 
+_PLAIN = re.compile(r"[\w@%+:,./][\w@%+=:,./-]*")
+
 
 def command_names(context: typer.Context) -> list[str]:
     """Return the names of all commands."""
@@ -25,17 +29,17 @@ def command_names(context: typer.Context) -> list[str]:
 
 def run_names(context: typer.Context) -> list[str]:
     """Return the names of the runs of the workspace, the latest first."""
-    return [folder.name for folder in _workspace(context).runs()]
+    return _plain(folder.name for folder in _workspace(context).runs())
 
 
 def dataset_names(context: typer.Context) -> list[str]:
     """Return the names of the datasets of the workspace, the latest first."""
-    return [folder.name for folder in _workspace(context).datasets()]
+    return _plain(folder.name for folder in _workspace(context).datasets())
 
 
 def study_names(context: typer.Context) -> list[str]:
     """Return the names of the studies of the workspace."""
-    return [folder.name for folder in _workspace(context).studies()]
+    return _plain(folder.name for folder in _workspace(context).studies())
 
 
 def run_or_dataset_names(context: typer.Context) -> list[str]:
@@ -54,7 +58,7 @@ def entry_names(context: typer.Context) -> list[str]:
     """Return the names of everything that can be renamed and removed, such as `runs/play`."""
     from scriptforge.workspace.entries import entries
 
-    return [str(entry) for entry in entries(_workspace(context))]
+    return _plain(map(str, entries(_workspace(context))))
 
 
 def corpus_names(context: typer.Context) -> list[str]:
@@ -65,7 +69,12 @@ def corpus_names(context: typer.Context) -> list[str]:
 
 
 def _cards(folders: Iterable[Path]) -> list[str]:
-    return sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
+    return sorted(set(_plain(path.stem for folder in folders for path in folder.glob("*.toml"))))
+
+
+def _plain(names: Iterable[str]) -> list[str]:
+    """Return the names that are one word of a shell, and no option, as they stand."""
+    return [name for name in names if _PLAIN.fullmatch(name)]
 
 
 def _workspace(context: typer.Context) -> "Workspace":

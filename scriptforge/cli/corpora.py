@@ -1,11 +1,11 @@
 """`scriptforge corpora`: the corpora that can be prepared by name."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, discreet
 from scriptforge.cli.tables import facts, table
 
 if TYPE_CHECKING:
@@ -44,8 +44,11 @@ def corpora(
     )
 
 
-def _document(card: "Card") -> dict[str, object]:
-    return card.model_dump(mode="json", exclude_none=True, warnings=False)
+def _document(card: "Card") -> dict[str, Any]:
+    document: dict[str, Any] = card.model_dump(mode="json", exclude_none=True, warnings=False)
+    if path := document["source"].get("path"):
+        document["source"]["path"] = discreet(path)
+    return document
 
 
 def _facts(card: "Card") -> list[tuple[str, str]]:

@@ -67,6 +67,6 @@ def demo(
         show(chain([started], events), output, samples=True)
         if interrupts.requested():
             raise typer.Exit(interrupts.exit_code)
-    output.note(f"3. Generate: {LINES} new lines.\n")
+    output.block(f"3. Generate: {LINES} new lines.\n")
     output.stream(Session(Run(run), GenerateOptions(lines=LINES, seed=SEED)).stream())
-    output.note(_NEXT)
+    output.block(_NEXT)

@@ -57,7 +57,7 @@ def _run(work: Callable[[], None]) -> int:
     except BaseException as error:
         SPINNER.stop()
         if os.environ.get(DEBUG_VARIABLE):
-            Output().note(traceback.format_exc())
+            Output().block(traceback.format_exc())
         return _explain(error)
 
 

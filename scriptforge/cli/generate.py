@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.completion import run_names
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, command
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 

@@ -8,7 +8,6 @@ imports rich only when there is something to draw.
 import json
 import os
 import re
-import shlex
 import shutil
 import sys
 import threading
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from scriptforge.characters import UNSAFE
+from scriptforge.characters import PROGRAM, UNSAFE
 from scriptforge.cli.completion import run_names
 from scriptforge.errors import UsageError
 
@@ -32,11 +31,12 @@ if TYPE_CHECKING:
 
     from scriptforge.net.client import ProgressCallback
 
-PROGRAM = "scriptforge"
-_TOKEN = re.compile(r"\bhf_\w{4,}")
+_TOKEN = re.compile(r"\bhf_\w{4,}(?:[.-]\w+)*")
+_SHORTEST_TOKEN = 8
 _SPINNER_DELAY, _SPINNER_INTERVAL = 0.05, 0.1  # seconds
 _SPINNER_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
+_LINE_BREAK = "␊"
 
 
 def safe(text: str) -> str:
@@ -56,14 +56,12 @@ def _picture(match: re.Match[str]) -> str:
 def discreet(text: str) -> str:
     """Return a message without private data: the home folder becomes `~`, an access token `hf_…`."""
     home = os.environ.get("HOME", "").rstrip(os.sep)
-    if home:
-        text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
+    for place in dict.fromkeys((home, os.path.realpath(home))) if home else ():
+        text = re.sub(re.escape(place) + r"(?![\w.-])", "~", text)
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if len(token) >= _SHORTEST_TOKEN:
+        text = text.replace(token, "hf_…")
     return _TOKEN.sub("hf_…", text)
-
-
-def command(*words: object) -> str:
-    """Return a command line of this program, with each word quoted for a shell if it has to be."""
-    return shlex.join([PROGRAM, *map(str, words)])
 
 
 def as_called(text: str) -> str:
@@ -76,7 +74,7 @@ def as_called(text: str) -> str:
 
     names = "|".join(COMMAND_NAMES)
     lines = rf"(?<![\w./-])(?:{PROGRAM}(?= (?:--\w|(?:{names})\b))|pip(?= install ))"
-    return re.sub(lines, lambda match: _caller(match[0]), text)
+    return re.sub(lines, lambda match: discreet(_caller(match[0])), text)
 
 
 def _caller(name: str) -> str:
@@ -116,7 +114,7 @@ def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
     drawn: list[RenderableType] = []
     for heading, part in parts.items():
         drawn += [""] if drawn else []
-        drawn += [Text(heading, style="bold"), part] if heading else [part]
+        drawn += [Text(safe(heading), style="bold"), part] if heading else [part]
     return Group(*drawn)
 
 
@@ -215,13 +213,18 @@ class Output:
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Print a line beside the result, on stderr."""
+        """Print a line beside the result, on stderr; a line break in foreign text begins none."""
+        self.block(text.replace("\n", _LINE_BREAK))
+
+    def block(self, text: str) -> None:
+        """Print lines of our own beside the result, on stderr."""
         if not self._is_silent:
             _say(_message(text))
 
     def warn(self, text: str) -> None:
         """Print what went wrong without stopping the work; never silenced."""
-        _say(f"{self._styled('Warning:', typer.colors.YELLOW)} {_message(text)}")
+        told = _message(text.replace("\n", _LINE_BREAK))
+        _say(f"{self._styled('Warning:', typer.colors.YELLOW)} {told}")
 
     def error(self, message: str, hint: str) -> None:
         """Print what stopped the work and what to do, in two lines; never silenced."""
@@ -361,7 +364,7 @@ def _message(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(filter(None, map(str.strip, text.splitlines())))
 
 
 WorkspacePath = Annotated[

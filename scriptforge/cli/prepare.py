@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.completion import corpus_names
 from scriptforge.cli.output import (
     AsJSON,
@@ -148,7 +149,7 @@ def prepare(
     for warning in description.warnings:
         output.warn(warning)
     if description.cast or description.plain:
-        output.note(f"Next: scriptforge train {dataset.name}")
+        output.note(f"Next: {command('train', dataset.name)}")
 
 
 def _facts(description: "Description") -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath
 from scriptforge.cli.tables import facts
 
@@ -31,4 +32,4 @@ def pull(
     record = result.record
     document = {"run": result.folder.name, "repository": record.repository, "commit": record.revision}
     output.result(document, lambda: facts(document.items()))
-    output.note(f"Next: scriptforge generate {result.folder.name}")
+    output.note(f"Next: {command('generate', result.folder.name)}")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, lines, sections
 from scriptforge.cli.tables import facts
 
@@ -67,7 +68,7 @@ def push(
         output.result(documents, lambda: sections(_contents(results)))
         return
     output.result(documents, lambda: "\n".join(str(result.url) for result in results))
-    output.note(f"To use it: scriptforge generate {results[0].payload.repository}")
+    output.note(f"To use it: {command('generate', results[0].payload.repository)}")
 
 
 def _document(result: "PushResult") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.completion import architecture_names, run_names, run_or_dataset_names
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, as_called
 from scriptforge.cli.signals import Interrupts
@@ -134,7 +135,7 @@ def train(
                 )
         finished = follow(events, output, interrupts)
     output.result(_document(finished), lambda: facts(_facts(finished, workspace.run(finished.run))))
-    output.note(f"Next: scriptforge generate {finished.run}")
+    output.note(f"Next: {command('generate', finished.run)}")
 
 
 def _warn_of_silence(about: "Description", output: Output) -> None:

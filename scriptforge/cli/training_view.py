@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import Output
+from scriptforge.cli.output import Output, safe
 from scriptforge.cli.signals import Interrupts
 from scriptforge.options import Device
 
@@ -177,5 +177,6 @@ class _Screen(_Lines):
         panel.add_row(Text(figures))
         panel.add_row(Text(sparkline(self._losses, CURVE_WIDTH), style="cyan"))
         if self._sample:
-            panel.add_row(Text(beginning(self._sample), style="dim", no_wrap=True, overflow="ellipsis"))
+            sample = safe(beginning(self._sample))
+            panel.add_row(Text(sample, style="dim", no_wrap=True, overflow="ellipsis"))
         return panel

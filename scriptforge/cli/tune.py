@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.completion import dataset_names, study_names
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, command, safe, sections
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections
 from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
@@ -327,9 +328,9 @@ def _next_step(dataset_name: str, outcome: "Outcome", run: str | None) -> str:
     from scriptforge.tuning.space import training_settings
 
     if run:
-        return f"Next: scriptforge generate {run}"
+        return f"Next: {command('generate', run)}"
     if not outcome.is_better:
-        return f"Next: scriptforge train {dataset_name}, whose own settings won; or more trials with --trials"
+        return f"Next: {command('train', dataset_name)}, whose own settings won; or more trials with --trials"
     if outcome.dataset.name != dataset_name:  # at another level, or with another vocabulary
         return (
             f"Next: the same command with --best trains a run on {outcome.dataset.name} with these choices."

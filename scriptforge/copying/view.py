@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from scriptforge.characters import UNSAFE
+from scriptforge.characters import shown
 from scriptforge.copying.index import Line
 from scriptforge.copying.report import SEQUENCES, SHORTEST_COPY, Copy, Mark, Novelty, OriginalityReport
 
@@ -241,4 +241,4 @@ def _segment(segment: Segment) -> str:
 
 def _shown(text: str) -> str:
     """Return text from elsewhere as text on the page, whatever it contains."""
-    return escape(UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text))
+    return escape(shown(text))

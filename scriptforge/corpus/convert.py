@@ -22,7 +22,7 @@ from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import ConvertOptions, with_fields
 from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import Workspace, atomic_write, expand_home
+from scriptforge.workspace import Workspace, atomic_write, expand_home, is_device
 
 _NOT_IN_FILE_NAMES = re.compile(r"[^\w .,()'-]+")
 _LONGEST_FILE_NAME = 80
@@ -135,6 +135,7 @@ def _write_each(
     taken: Counter[str] = Counter()
     for name, script in scripts:
         stem = _NOT_IN_FILE_NAMES.sub("-", name).strip(" .-")[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
+        stem = f"script {stem}" if is_device(stem) else stem
         taken[stem.casefold()] += 1
         count = taken[stem.casefold()]
         path = folder / f"{stem if count == 1 else f'{stem} {count}'}.{format}"

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
+from scriptforge.characters import command
 from scriptforge.corpus.cards import Card, Cards, HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
 from scriptforge.screenplay.table import Columns
@@ -67,7 +68,7 @@ def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None
     if path is not None and len(texts) > 1:
         raise UsageError(
             f"--from works with one corpus, not {len(texts)}.",
-            f"Give the path itself in place of a name: scriptforge prepare {path} {texts[-1]}",
+            f"Give the path itself in place of a name: {command('prepare', path, texts[-1])}",
         )
     sources: list[Source] = []
     for text, weight in map(_split_weight, texts):

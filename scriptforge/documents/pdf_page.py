@@ -233,7 +233,7 @@ def _printable(text: str) -> str:
 
 
 def _letters(script: Script) -> Iterator[str]:
-    yield from script.title.upper()
+    yield from _printable(strip_lines(script.title)).upper()
     for element in script.elements:
         yield from _printable(
             f"{element.text}{element.speaker}{element.text.upper()}{element.speaker.upper()}"

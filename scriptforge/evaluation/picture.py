@@ -7,6 +7,7 @@ same profile makes the same bytes.
 
 from html import escape
 
+from scriptforge.characters import shown
 from scriptforge.evaluation.page import Measure
 from scriptforge.evaluation.profile import Figure, Profile
 
@@ -38,7 +39,7 @@ def draw_profile(profile: Profile, title: str) -> str:
         profile: what is drawn.
         title: of the picture, such as the name of the run; it may hold foreign text.
     """
-    rows = profile.rows
+    title, rows = shown(title), profile.rows
     height = _TOP + len(rows) * _ROW + _BOTTOM
     middle, bottom = _LOW + _BAND / 2, _TOP + len(rows) * _ROW
     summary = (

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scriptforge.architectures import ARCHITECTURES
+from scriptforge.characters import markdown
 from scriptforge.errors import ExportError, UsageError
 from scriptforge.exporting.folder import (
     Exported,
@@ -147,7 +148,7 @@ def _card(
     files = "\n".join(f"- `{name}`: {size:,} bytes" for name, size in sizes.items())
     what = "texts" if about.dataset.plain else "scripts"
     return f"""\
-# {about.name}
+# {markdown(about.name)}
 
 A small {ARCHITECTURES[config.arch].label} that writes {what}, for ONNX Runtime. It was made with
 [scriptforge](https://pypi.org/project/scriptforge-lm/).

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from scriptforge.characters import markdown, markdown_code, shown
 from scriptforge.errors import ExportError, UsageError
 from scriptforge.exporting.folder import Exported, new_folder, refuse_overwriting, sizes_of, write_json
 from scriptforge.exporting.parity import Parity, Reader, compare
@@ -212,9 +213,10 @@ def _line_breaks(vocabulary: Vocabulary, cues: dict[int, str]) -> list[Any]:
 
 
 def _card(run: Run, parity: Parity) -> str:
-    name, cues = run.folder.name, list(cue_texts(run.vocabulary).values())
+    name, cues = shown(run.folder.name), [shown(cue) for cue in cue_texts(run.vocabulary).values()]
     prompt = cues[0] if cues else ""
-    speakers = f"\n\nIt knows these speakers: {', '.join(f'`{cue}`' for cue in cues[:40])}." if cues else ""
+    known = ", ".join(map(markdown_code, cues[:40]))
+    speakers = f"\n\nIt knows these speakers: {known}." if cues else ""
     what = "texts" if run.vocabulary.plain else "scripts"
     return f"""\
 ---
@@ -224,7 +226,7 @@ tags:
 - scriptforge
 ---
 
-# {name}
+# {markdown(name)}
 
 A small transformer that writes {what}, as a Starcoder2, the class of transformers that computes the same.
 It was made with [scriptforge](https://pypi.org/project/scriptforge-lm/).
@@ -233,7 +235,7 @@ Over {parity.steps:,} tokens its scores differ from the original's by at most {p
 ```python
 from transformers import pipeline
 
-write = pipeline("text-generation", "{name}")  # the path of this folder
+write = pipeline("text-generation", {json.dumps(name, ensure_ascii=False)})  # the path of this folder
 print(write({prompt!r})[0]["generated_text"])
 ```{speakers}
 

@@ -328,5 +328,5 @@ def _warn_of_little_training(run: Run) -> Iterator[str]:
     if result and read and read[-1] < _LITTLE_EPOCHS and result.step < _LITTLE_STEPS:
         yield (
             f"Run {run.folder.name} has read {read[-1]:.2f} epochs of its text, too little to write."
-            f" Train it further: scriptforge train --resume {run.folder.name} --minutes 5"
+            f" Train it further: {run.folder.command_to_resume('--minutes', 5)}"
         )

@@ -7,11 +7,13 @@ reader notices on its pages if that was measured and kept with the run.
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from scriptforge.characters import markdown, markdown_code, shown
 from scriptforge.copying import OriginalityReport, examine_texts
 from scriptforge.copying.view import figure_rows
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Profile
 from scriptforge.generation.generate import Session
+from scriptforge.net.client import REPOSITORY
 from scriptforge.options import GenerateOptions
 from scriptforge.run.records import InitFrom, RunDescription
 from scriptforge.run.run import Run
@@ -48,7 +50,7 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
     profile = Profile.load(run)
     parts = [
         f"# {repository.partition('/')[2]}",
-        _inline(about.summary),
+        markdown(about.summary),
         "## A sample",
         _sample(sample.text, repository),
         "## Use it",
@@ -64,15 +66,15 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
         "## Limits",
         _LIMITS,
     ]
-    return f"---\n{_metadata(about, report)}\n---\n\n" + "\n\n".join(parts) + "\n"
+    return shown(f"---\n{_metadata(about, report)}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
 def _metadata(about: RunDescription, report: OriginalityReport | None) -> str:
     from huggingface_hub import ModelCardData
 
-    hubs = [origin.hub for origin in about.origins.values() if origin.hub]
+    hubs = [origin.hub for origin in about.origins.values() if _is_repository(origin.hub)]
     details: dict[str, Any] = {"datasets": hubs} if hubs else {}
-    if about.init_from and about.init_from.repository:
+    if about.init_from and _is_repository(about.init_from.repository):
         details["base_model"] = about.init_from.repository
     data = ModelCardData(
         library_name="scriptforge",
@@ -83,6 +85,11 @@ def _metadata(about: RunDescription, report: OriginalityReport | None) -> str:
         **details,
     )
     return data.to_yaml()
+
+
+def _is_repository(id_: str | None) -> bool:
+    """Return whether what a config, perhaps a stranger's, names is a repository and nothing else."""
+    return REPOSITORY.fullmatch(id_ or "") is not None
 
 
 def _results(about: RunDescription, report: OriginalityReport | None) -> "list[EvalResult]":
@@ -132,17 +139,17 @@ def _use(repository: str, about: RunDescription) -> str:
 def _training_text(about: RunDescription) -> str:
     lines = []
     for name, origin in about.origins.items():
-        if origin.hub:
+        if _is_repository(origin.hub):
             source = f"dataset [{origin.hub}](https://huggingface.co/datasets/{origin.hub})"
         else:
             addresses = [file.url or file.name for file in origin.files]
-            source = ", ".join(map(_inline, addresses[:3])) or "a text of its author's own"
-        at = f" at `{origin.revision}`" if origin.revision else ""
-        licence = _inline(origin.licence or "not stated").rstrip(".")
-        rights = _inline(origin.rights or "not stated: those of whoever wrote the text").rstrip(".")
-        lines.append(f"- **{_inline(name)}**: {source}{at}. Licence: {licence}. Rights: {rights}.")
+            source = ", ".join(map(markdown, addresses[:3])) or "a text of its author's own"
+        at = f" at {markdown_code(origin.revision)}" if origin.revision else ""
+        licence = markdown(origin.licence or "not stated").rstrip(".")
+        rights = markdown(origin.rights or "not stated: those of whoever wrote the text").rstrip(".")
+        lines.append(f"- **{markdown(name)}**: {source}{at}. Licence: {licence}. Rights: {rights}.")
     if about.dataset.cast:
-        lines.append(f"- Speakers: {_inline(', '.join(about.dataset.cast[:12]))}.")
+        lines.append(f"- Speakers: {markdown(', '.join(about.dataset.cast[:12]))}.")
     return "\n".join(lines)
 
 
@@ -188,18 +195,19 @@ def _table(headings: str, rows: Iterable[Sequence[str]]) -> str:
 def _training(about: RunDescription) -> str:
     assert about.result
     settings = about.settings
+    ours, torch = (markdown(about.versions.get(name, "?")) for name in ("scriptforge", "torch"))
     unit, count = ("minute", settings.minutes) if settings.minutes else ("epoch", settings.epochs)
     length = f"{count:g} {unit}{'' if count == 1 else 's'}"
     init_from = (
-        f" It began with the weights of {_inline(_init_from(about.init_from))}." if about.init_from else ""
+        f" It began with the weights of {markdown(_init_from(about.init_from))}." if about.init_from else ""
     )
-    hardware = f" on {_inline(about.result.hardware)}" if about.result.hardware else ""
+    hardware = f" on {markdown(about.result.hardware)}" if about.result.hardware else ""
     return (
         f"{settings.layers} x {settings.hidden_size} units, {settings.optimizer}, {settings.precision},"
         f" batches of {settings.batch_size} x {settings.sequence_length} tokens, {length};"
         f" {about.result.seconds:,.0f} seconds at {about.result.tokens_per_second:,.0f} tokens a second"
         f"{hardware}.{init_from}"
-        f" scriptforge {about.versions.get('scriptforge', '?')}, torch {about.versions.get('torch', '?')}."
+        f" scriptforge {ours}, torch {torch}."
         " All settings are in `config.json`."
     )
 
@@ -208,9 +216,3 @@ def _init_from(init_from: InitFrom) -> str:
     if init_from.repository is None:
         return init_from.name
     return f"{init_from.repository} at {init_from.revision}" if init_from.revision else init_from.repository
-
-
-def _inline(text: str) -> str:
-    """Return foreign text for one line of Markdown: without markup or line breaks."""
-    escaped = "".join(f"\\{mark}" if mark in "\\`*_{}[]<>#|!~" else mark for mark in text)
-    return " ".join(escaped.split())

@@ -126,7 +126,7 @@ def build_payload(run: Run, repository: str, dataset: Dataset | None = None) -> 
     if run.description.result is None:
         raise HubError(
             f"Run “{run.folder.name}” is not finished: it is still training, or was stopped.",
-            f"Finish it first: scriptforge train --resume {run.folder.name}",
+            f"Finish it first: {run.folder.command_to_resume()}",
         )
     files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
     if run.vocabulary.lexicon is not None:

@@ -62,7 +62,7 @@ class Run:
         if not folder.weights.is_file():
             raise RunError(
                 f"Run “{folder.name}” has no weights yet.",
-                f"Let it reach its first validation: scriptforge train --resume {folder.name}",
+                f"Let it reach its first validation: {folder.command_to_resume()}",
             )
         self.config: ModelConfig = config_from_json(self.description.model)
         _check_sizes(folder, weights_size(self.description))

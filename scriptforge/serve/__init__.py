@@ -31,8 +31,6 @@ def find_writer(workspace: Workspace, run: str | None) -> RunFolder:
         trains = folder.trainer() is not None
         raise RunError(
             f"Run “{folder.name}” {'is still training and has' if trains else 'has'} no weights yet.",
-            "Wait for its first validation."
-            if trains
-            else f"Train it: scriptforge train --resume {folder.name}",
+            "Wait for its first validation." if trains else f"Train it: {folder.command_to_resume()}",
         )
     return folder

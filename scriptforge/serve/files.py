@@ -16,6 +16,7 @@ from scriptforge.documents.kinds import KINDS, WRITTEN, write
 from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.script import Script
 from scriptforge.serve.elements import CLOSED, MOST_ELEMENTS, Line, to_elements, to_page, with_ids
+from scriptforge.workspace import is_device
 
 _NAMES = {
     "fountain": "Fountain",
@@ -122,7 +123,8 @@ def write_file(request: ExportRequest, format: str) -> tuple[bytes, str, str]:
         raise unknown_name("format", format, [each["format"] for each in export_formats()])
     content = write([draft_script(request.title, request.elements)], format)
     stem = _NOT_IN_NAMES.sub("-", request.title).strip(" .-")[:_LONGEST_NAME].rstrip(" .-") or "script"
-    return content, _MEDIA[format], f"{stem}.{format}"
+    name = f"{stem}.{format}"
+    return content, _MEDIA[format], f"script {name}" if is_device(name) else name
 
 
 def draft_script(title: str, elements: Sequence[Line]) -> Script:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from scriptforge.characters import shown
 from scriptforge.run.history import Validation, read_history
 from scriptforge.training.events import TrainingEvent, Validated
 from scriptforge.workspace import RunFolder, atomic_write
@@ -83,16 +84,17 @@ def draw_curves(title: str, history: list[Validation]) -> str:
     """Return the losses over the epochs as SVG, the best validation marked.
 
     Args:
-        title: the run's name.
+        title: the run's name, which may be foreign text.
         history: its validations, at least one.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    title = shown(title)
     with rc_context(_LOOKS):
         figure = Figure(figsize=_INCHES)
         figure.patch.set_gid("ground")
-        figure.text(0.03, 0.93, title, size=14, weight="bold")
+        figure.text(0.03, 0.93, title, size=14, weight="bold", parse_math=False)
         figure.text(0.03, 0.865, _best_in_words(history), color=_PALE)
         axes = figure.add_axes((0.075, 0.125, 0.8, 0.63), facecolor="none")
         _lay_out(axes)

@@ -105,6 +105,12 @@ def _import(module: str, tracker: str) -> Any:
         ) from error
 
 
+def _fenced(text: str) -> str:
+    """Return a text as a block of code in Markdown, which nothing in it ends."""
+    fence = "`" * (2 + max([1, *map(len, re.findall("`+", text))]))
+    return f"{fence}text\n{text}\n{fence}"
+
+
 class _Log:
     """The log of a tracker: settings, then figures, and with each validation a sample."""
 
@@ -248,7 +254,7 @@ class Trackio(_Log):
     def _add(self, step: int, figures: dict[str, float], sample: str | None = None) -> None:
         row: dict[str, Any] = dict(figures)
         if sample is not None:
-            row["sample"] = {"_type": self._markdown, "_value": f"```text\n{sample}\n```"}
+            row["sample"] = {"_type": self._markdown, "_value": _fenced(sample)}
         self._rows.append((step, datetime.now(UTC).isoformat(), row))
         if sample is not None or len(self._rows) >= _ROWS_AT_ONCE:
             self._write()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from scriptforge.characters import command
 from scriptforge.evaluation import Evaluation
 from scriptforge.run.history import Validation
 from scriptforge.run.records import RunDescription
@@ -157,9 +158,9 @@ def _verdict(training: Sequence[float], validation: Sequence[float], run: str) -
     if gap < _YOUNG_GAP:
         return (
             "Still improving: the model does as well on new text as on its training text. "
-            f"Go on with: scriptforge train {run} --resume --minutes 5"
+            f"Go on with: {command('train', run, '--resume', '--minutes', 5)}"
         )
     return (
         "Settled: on new text it no longer improves. Whether it writes well, only its pages tell: "
-        f"scriptforge generate {run}. For better ones, try more text or --preset best."
+        f"{command('generate', run)}. For better ones, try more text or --preset best."
     )

@@ -124,7 +124,7 @@ def resume(
         elif trainer.has_finished():
             raise RunError(
                 f"Run “{folder.name}” has finished.",
-                f"Train it for longer: scriptforge train --resume {folder.name} --epochs 5",
+                f"Train it for longer: {folder.command_to_resume('--epochs', 5)}",
             )
         return trainer
 

@@ -9,6 +9,7 @@ from scriptforge.workspace.files import (
     atomic_folder,
     atomic_write,
     expand_home,
+    is_device,
     parse_json,
     read_json,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "atomic_folder",
     "atomic_write",
     "expand_home",
+    "is_device",
     "make_folder",
     "parse_json",
     "read_json",

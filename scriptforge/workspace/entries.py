@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from scriptforge.characters import command
 from scriptforge.errors import RunError, StudyError, UsageError, unknown_name
 from scriptforge.workspace.files import parse_json, remove_folder, rename_folder
 from scriptforge.workspace.folders import DatasetFolder, RunFolder, StudyFolder
@@ -193,7 +194,7 @@ def _refuse_taken(entry: Entry, target: AnyFolder) -> None:
     if target.path.exists() and not target.path.samefile(entry.folder.path):
         raise UsageError(
             f"There is a {entry.what} named “{target.name}” already.",
-            f"Choose another name, or remove it first: scriptforge remove {entry.room}/{target.name}",
+            f"Choose another name, or remove it first: {command('remove', f'{entry.room}/{target.name}')}",
         )
 
 

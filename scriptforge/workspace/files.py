@@ -7,6 +7,7 @@ All get the permissions that the umask says; a file that takes the place of anot
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from scriptforge.errors import RunError, disk_error
 from scriptforge.workspace.scratch import put, scratch_folder, sync_folder
 
 _FOR_FILES = 0o666
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
@@ -69,6 +71,11 @@ def remove_folder(path: Path) -> None:
     with scratch_folder(path) as scratch:
         path.rename(scratch / path.name)
         sync_folder(path.parent)
+
+
+def is_device(name: str) -> bool:
+    """Return whether a name is that of a device on Windows, whatever follows behind a dot."""
+    return _DEVICE.fullmatch(name) is not None
 
 
 def expand_home(path: str | Path) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from scriptforge.characters import command
 from scriptforge.errors import (
     DatasetError,
     RunError,
@@ -202,6 +203,10 @@ class RunFolder(_Folder):
         """
         with self.claim or self.acquire(doing):
             yield
+
+    def command_to_resume(self, *more: object) -> str:
+        """Return the command line that trains the run further, with more words behind it."""
+        return command("train", "--resume", self.name, *more)
 
     def release(self) -> None:
         """Let others have the name, if this process had to take it and does not use it."""

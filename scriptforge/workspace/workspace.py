@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
-from scriptforge.workspace.files import expand_home, parse_json
+from scriptforge.workspace.files import expand_home, is_device, parse_json
 from scriptforge.workspace.folders import (
     DatasetFolder,
     RoomFolder,
@@ -26,8 +26,6 @@ WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 
 _ROOMS = ("data", "runs", "studies", "room")
 _NAME = re.compile(r"[\w][\w.-]{0,63}")
-_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that are devices on Windows, whatever follows behind a dot."""
 
 AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
 Folder = TypeVar("Folder", DatasetFolder, RunFolder)
@@ -224,7 +222,7 @@ def _checked_name(name: str) -> str:
             f"“{name}” cannot be the name of a folder.",
             "Use up to 64 letters, digits, dots, dashes and underscores.",
         )
-    if _DEVICE.fullmatch(name) or name.endswith("."):
+    if is_device(name) or name.endswith("."):
         raise UsageError(
             f"“{name}” cannot be the name of a folder on Windows.",
             "Choose another one, without a dot at its end: runs and datasets move from machine to machine.",

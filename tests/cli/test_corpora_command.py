@@ -68,6 +68,17 @@ def test_one_card_as_json(own_cards: Path, capsys: pytest.CaptureFixture[str]) -
     assert card["source"] == {"path": str(own_cards / "plays")}
 
 
+def test_the_home_of_whoever_asks_is_not_shown(
+    own_cards: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(own_cards.parent))
+    for more in ([], ["--json"]):
+        assert run(["corpora", "mine", *more]) == 0
+        out = capsys.readouterr().out
+        assert "~/corpora/plays" in out
+        assert str(own_cards.parent) not in out
+
+
 def test_a_broken_card_asked_for_by_name_is_an_error(
     own_cards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,3 +92,15 @@ def test_completion_can_be_installed(own_home: Path, place: Path) -> None:
     script = (own_home / ".bash_completions" / "scriptforge.sh").read_text(encoding="utf-8")
     assert "_SCRIPTFORGE_COMPLETE=complete_bash" in script
     assert "scriptforge.sh" in (own_home / ".bashrc").read_text(encoding="utf-8")
+
+
+def test_names_that_would_act_in_a_shell_are_not_offered(place: Path) -> None:
+    for name in ("$(touch x)", "a b", "it's", "`x`", "\x1b[2J", "a;b", "-rf", "*"):
+        (place / "runs" / name).mkdir()
+        (place / "runs" / name / "config.json").write_text("{}", encoding="utf-8")
+        (place / "corpora" / f"{name}.toml").write_text("", encoding="utf-8")
+    assert completed("scriptforge evaluate ", place) == (["sitcom"], "")
+    named = ["data/seinfeld", "runs/-rf", "runs/sitcom", "studies/evening"]  # as a path it is no option
+    assert completed("scriptforge rename ", place) == (named, "")
+    assert "my-show" in completed("scriptforge prepare ", place)[0]
+    assert "it's" not in completed("scriptforge prepare ", place)[0]

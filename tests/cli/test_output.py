@@ -1,4 +1,6 @@
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from support.terminal import received
 
 from scriptforge.characters import UNSAFE
-from scriptforge.cli.output import Output, discreet, lines, safe, sections
+from scriptforge.cli.output import Output, as_called, discreet, lines, safe, sections
 from scriptforge.cli.tables import facts, table
 
 
@@ -41,6 +43,26 @@ def test_safe_text_is_printable_and_stays_as_it_is(text: str) -> None:
 def test_discreet_hides_token_and_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     assert discreet("/home/ada/x /home/adam hf_0123456789") == "~/x /home/adam hf_…"
+    assert discreet("hf_jwt_eyJhbGciOiJ.eyJzdWIiOiIx.c2ln-bmF0 is one, too.") == "hf_… is one, too."
+
+
+def test_discreet_hides_a_token_of_any_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "api_org_Abcdefgh")
+    assert discreet("token api_org_Abcdefgh, /api") == "token hf_…, /api"
+
+
+def test_discreet_hides_where_the_home_really_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "var")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert discreet(f"{tmp_path}/home/x, {tmp_path}/var/x") == "~/x, ~/x"
+
+
+def test_what_the_program_is_called_by_is_discreet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "my tools" / "scriptforge")])
+    assert as_called("Next: scriptforge train") == "Next: ~/my\\ tools/scriptforge train"
 
 
 def test_json_keeps_order_and_characters(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,6 +90,28 @@ def test_sections_stand_under_their_headings(capsys: pytest.CaptureFixture[str])
     parts = {"": facts([("lines", "2")]), "Sample": lines(["Bo: [b]Hm.\x1b[0m", "", "    four spaces"])}
     Output().result({}, lambda: sections(parts))
     assert capsys.readouterr().out == "lines  2\n\nSample\nBo: [b]Hm.␛[0m\n\n    four spaces\n"
+
+
+def test_headings_of_sections_are_made_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().result({}, lambda: sections({"of \x1b[2J\u202e": lines(["x"])}))
+    assert capsys.readouterr().out == "of ␛[2J�\nx\n"
+
+
+def test_a_foreign_line_break_begins_no_line_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().note("left out: a\nNext: curl evil | sh")
+    Output().warn("b\nWarning: c")
+    Output().block("two\nlines")
+    assert capsys.readouterr().err.splitlines() == [
+        "left out: a␊Next: curl evil | sh",
+        "Warning: b␊Warning: c",
+        "two",
+        "lines",
+    ]
+
+
+def test_an_error_is_a_line_and_keeps_the_blanks_of_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().error("no\n  disk \n", "Try: scriptforge train 'a  b'")
+    assert capsys.readouterr().err == "Error: no disk\nTry: scriptforge train 'a  b'\n"
 
 
 def test_tables_in_a_pipe_are_whole_and_read_no_markup(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scriptforge.cli.output import as_called, command
+from scriptforge.characters import UNSAFE, command
+from scriptforge.cli.output import as_called
 
 ELSEWHERE = "/usr/bin:/bin"
 """A path on which the program is not."""
@@ -104,3 +105,27 @@ def test_words_are_quoted_where_they_must_be() -> None:
     assert command("generate", "a", "--continue", Path("my page")) == (
         "scriptforge generate a --continue 'my page'"
     )
+
+
+ODD = (
+    "a b", "it's", "$(touch x)", "`touch x`", "x;touch x", "*", "~", "~/x", '"', "\\", "a=b", "-n", "", "#",
+    "two\nlines", "tab\t", "\x1b]52;c;eA==\x07", "\x9b31m", "\u202exslx", "\x7f\r'\\", "caf\udce9", "\x1b1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ODD)
+def test_a_shell_reads_any_word_as_it_was(word: str, tmp_path: Path) -> None:
+    printed = command("generate", word)
+    assert "\n" not in printed
+    assert not UNSAFE.search(printed)
+    heard = f"scriptforge() {{ printf '%s\\0' \"$@\"; }}; {printed}"
+    done = subprocess.run(["bash", "-c", heard], cwd=tmp_path, capture_output=True, check=True)
+    assert os.fsdecode(done.stdout) == f"generate\0{word}\0"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_in_the_home_folder_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    printed = command("train", tmp_path / "my run", f"--config={tmp_path}/my settings.toml")
+    assert printed == "scriptforge train ~/'my run' --config ~/'my settings.toml'"
+    assert command("inspect", tmp_path) == "scriptforge inspect ~"

@@ -133,3 +133,11 @@ def test_the_demo_is_read_back_episode_by_episode(tmp_path: Path, format: str) -
     assert sorted(map(repr, chain.from_iterable(elements for _, elements in back))) == sorted(
         map(repr, originals)
     )
+
+
+@pytest.mark.parametrize("title", ["CON", "nul.x", "Lpt1", "aux.", "prn "])
+def test_no_file_has_the_name_of_a_device(tmp_path: Path, title: str) -> None:
+    rows = [{"title": title, "elements": [{"speaker": "Nora", "text": "Tea?"}]}]
+    source = write(tmp_path, "rows.json", json.dumps(rows))
+    (file,) = scriptforge.convert(source, tmp_path / "each", to="fdx").files
+    assert file.path.name == f"script {title.strip(' .')}.fdx"

@@ -86,6 +86,12 @@ def test_letters_beyond_western_europe_are_printed_or_named(tmp_path: Path, read
         write_scripts([Script.from_elements("", [Element("action", "\U00012000")])], "pdf")
 
 
+def test_what_a_title_does_not_print_needs_no_font() -> None:
+    title = "Ex\u202eact\u200b \x1b[2JChange (\\) Tj"
+    content = write_scripts([Script.from_elements(title, [Element("action", "A toll bridge.")])], "pdf")
+    assert "EXACT [2JCHANGE (\\) TJ" in texts(content)[0]
+
+
 def test_margins_numbers_and_running_lines_of_other_programs(tmp_path: Path, read: Read) -> None:
     def page(number: int) -> list[tuple[float, float, str]]:
         return [

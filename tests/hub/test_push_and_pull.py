@@ -1,16 +1,19 @@
 """A model goes to the Hub and comes back."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from support.loopback_hub import Hub
 from support.pushing import push_run
 from support.tiny import finish, prepared, small
 
+from scriptforge.characters import UNSAFE
 from scriptforge.cli.app import run as run_command
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
@@ -20,6 +23,7 @@ from scriptforge.hub.pull import find_run, pull
 from scriptforge.hub.push import build_payload, push
 from scriptforge.net.client import user_name
 from scriptforge.options import GenerateOptions, PushOptions
+from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.training.transfer import transferred_settings
@@ -248,6 +252,32 @@ def test_the_card_names_the_model_that_it_began_with(
     card = build_payload(Run(folder), "ann/heir").card
     assert "base_model: ann/harbour" in card
     assert f"weights of ann/harbour at {pushed.repositories['model', 'ann/harbour'].head}" in card
+
+
+EVIL = "x\n---\n# y\n<script>z</script> [a](javascript:b) `c` &lt;d&gt; $e$ \x1b[2J\u202e"
+
+
+def test_the_card_of_a_strangers_model_holds_nothing_that_acts(tiny_run: RunFolder) -> None:
+    run = Run(tiny_run)
+    told = run.description.model_dump()
+    file = {"name": EVIL, "sha256": "", "size": 1, "url": EVIL}
+    words = dict.fromkeys(("card", "licence", "rights", "hub", "revision"), EVIL)
+    told["dataset"] |= {"name": EVIL, "cast": [EVIL], "origin": {**words, "files": [file]}}
+    told["versions"] = {"scriptforge": EVIL, "torch": EVIL}
+    told["init_from"] = {"name": EVIL, "fingerprint": "", "repository": EVIL, "revision": EVIL}
+    told["result"] |= {"hardware": EVIL}
+    run.description = RunDescription.model_validate_json(json.dumps(told))
+    _, front, body = build_payload(run, "eve/zoo").card.split("---\n", 2)
+    assert set(re.findall(r"^\w+", front, re.MULTILINE)) <= {
+        "datasets", "library_name", "pipeline_tag", "tags", "model", "base_model",
+    }  # fmt: skip
+    blocks = MarkdownIt("commonmark").parse(body)
+    tokens = [each for block in blocks for each in (block, *(block.children or ()))]
+    assert not [each.type for each in tokens if each.type.startswith("html")]
+    assert not [each.attrs for each in tokens if each.type in ("link_open", "image")]
+    assert [each.content for each in tokens if each.type == "fence" and "<script>" in each.content] == []
+    assert not UNSAFE.search(front + body)
+    assert "<d>" not in "".join(each.content for each in tokens if each.type == "text")
 
 
 def test_a_run_that_has_not_ended_is_not_pushed(hub: Hub, tiny_run: RunFolder, tmp_path: Path) -> None:

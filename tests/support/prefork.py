@@ -39,15 +39,19 @@ class Server:
     Args:
         libraries: what it imports.
         environment: what it has beside the environment of this process, while it imports.
+        wrapper: a command that starts it, such as one that gives it a machine of another name.
     """
 
     def __init__(
-        self, libraries: Sequence[str] = LIBRARIES, environment: Mapping[str, str] = MappingProxyType({})
+        self,
+        libraries: Sequence[str] = LIBRARIES,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        wrapper: Sequence[str] = (),
     ) -> None:
         self._socket, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its_end:
             self._process = subprocess.Popen(
-                (sys.executable, __file__, str(its_end.fileno()), *libraries),
+                (*wrapper, sys.executable, __file__, str(its_end.fileno()), *libraries),
                 pass_fds=(its_end.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

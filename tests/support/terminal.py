@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 import pyte
@@ -67,6 +67,26 @@ def frames(*words: str | Path, workspace: Path, columns: int, fresh: bool = Fals
         while chunk := _read(master):
             stream.feed(chunk)
             yield [line.rstrip() for line in screen.display]
+    finally:
+        os.close(master)
+        end()
+
+
+def drawn(*words: str | Path, workspace: Path, variables: Mapping[str, str], columns: int = 100) -> str:
+    """Run a command in a terminal, as a fork, and return all that the terminal receives on both streams.
+
+    Args:
+        words: what follows `scriptforge`.
+        workspace: where it runs.
+        variables: what its environment has besides.
+        columns: width of the terminal.
+    """
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
+    surroundings = environment() | {"TERM": "xterm-256color", "COLUMNS": str(columns), **variables}
+    end = _begin_forked(list(map(str, words)), workspace, slave, surroundings)
+    try:
+        return b"".join(iter(lambda: _read(master), b"")).decode(errors="replace")
     finally:
         os.close(master)
         end()

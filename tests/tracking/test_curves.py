@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scriptforge.characters import shown
 from scriptforge.run.history import Validation, read_history
 from scriptforge.tracking.curves import draw_curves
 from scriptforge.workspace import RunFolder
@@ -62,6 +63,14 @@ def test_it_says_what_it_shows() -> None:
     assert {"sitcom", "nats/token", "epochs", "training", "validation"} <= set(words)
     assert "best at epoch 2.00 of 2.00: 3.600 nats/token, 1.298 bits/char" in words
     assert root.findtext(f"{SVG}title") == "sitcom: training and validation loss"
+
+
+@pytest.mark.parametrize("name", ["$x^2$", r"$\frac$ a", "a\x1b[31m\u202e", "</text><script>", "]]> & \x00"])
+def test_a_name_is_only_ever_text(name: str) -> None:
+    root = ElementTree.fromstring(draw_curves(name, history([(4.0, 4.2)])))
+    words = ["".join(text.itertext()).strip() for text in root.iter(f"{SVG}text")]
+    assert shown(name) in words
+    assert not list(root.iter(f"{SVG}script"))
 
 
 def test_the_same_history_makes_the_same_bytes(tiny_run: RunFolder) -> None:
