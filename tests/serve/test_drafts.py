@@ -41,6 +41,14 @@ def test_a_change_that_is_sent_again_is_made_once(room: ServedRoom) -> None:
     assert room.texts(draft["id"]) == ["once"]
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 5_000])
+def test_settings_are_numbers_that_every_page_can_read(room: ServedRoom, number: str) -> None:
+    place = f"api/drafts/{room.draft()['id']}"
+    assert room.client.patch(place, content=f'{{"settings": {{"a": [{number}]}}}}').status_code == 422
+    assert room.client.patch(place, json={"settings": {"a": [1.5, None, "x"]}}).status_code == 200
+    assert room.client.get(place).json()["settings"] == {"a": [1.5, None, "x"]}
+
+
 def test_who_is_behind_is_told_what_is_missing_and_changes_nothing(room: ServedRoom) -> None:
     draft = room.draft("a")
     room.change(draft["id"], 1, "mine", put("b", "mine", after="0"))
@@ -189,6 +197,60 @@ class TestDamage:
         assert found["revision"] > 1
         with pytest.raises(Behind):
             again.change(draft, Change.model_validate({"base": 1, "change": "old", "edits": []}))
+
+    def test_pages_that_lead_back_to_others_end(self, tmp_path: Path) -> None:
+        path = tmp_path / "drafts.db"
+        drafts = Drafts(path)
+        draft = drafts.create("Long", "", _page(*[f"{number} {'words ' * 40}" for number in range(400)]))
+        drafts.close()
+        content = path.read_bytes()
+        path.write_bytes(content[: 21 * 4096] + content[20 * 4096 :])
+        again = Drafts(path)
+        assert again.notes and len(again.get(draft["id"])["elements"]) > 100
+
+    @pytest.mark.parametrize(
+        ("statement", "value"),
+        [
+            ("UPDATE elements SET text = CAST(? AS TEXT)", b"b\xff\xfed"),
+            ("UPDATE elements SET kind = ?", "song"),
+            ("UPDATE elements SET origin = ?", '{"run": 7}'),
+            ("UPDATE elements SET id = ?", "no id"),
+            ("UPDATE elements SET position = ?", b"x"),
+            ("UPDATE drafts SET settings = ?", '{"a": NaN}'),
+            ("UPDATE drafts SET settings = ?", "[" * 9_000),
+            ("UPDATE drafts SET title = ?", b"x"),
+            ("UPDATE drafts SET revision = ?", "x"),
+            ("UPDATE drafts SET id = ?", "an id"),
+            ("UPDATE branches SET elements = ?", "{"),
+            ("UPDATE changes SET revision = revision + ?", 1),
+            ("ALTER TABLE elements RENAME COLUMN text TO ?", None),
+        ],
+        ids=str,
+    )
+    def test_rows_that_the_room_has_not_written_are_made_such(
+        self, tmp_path: Path, statement: str, value: object
+    ) -> None:
+        path = tmp_path / "drafts.db"
+        drafts = Drafts(path)
+        draft = drafts.create("Kept", "", _page("a"))["id"]
+        branch = {"id": "way", "name": "Way", "elements": []}
+        change = {"base": 1, "change": "c", "edits": [put("b", "b")], "branch": branch}
+        drafts.change(draft, Change.model_validate(change))
+        drafts.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            where = " WHERE id = 'b'" if "elements SET id" in statement else ""
+            db.execute(statement.replace("TO ?", "TO words") + where, [] if value is None else [value])
+        again = Drafts(path)
+        found = max(again.summaries(), key=lambda each: int(each["elements"]))
+        whole = again.get(found["id"])
+        assert [PageElement.model_validate(each) for each in whole["elements"]]
+        edits = [put("c", "c", after=None)]
+        with contextlib.suppress(Behind):
+            again.change(
+                found["id"], Change.model_validate({"base": whole["revision"], "change": "d", "edits": edits})
+            )
+        assert len(again.get(found["id"])["elements"]) >= 2
+        assert json.dumps(again.get(found["id"]), allow_nan=False)
 
     def test_damage_that_comes_while_it_is_open_is_met_in_the_same_way(self, tmp_path: Path) -> None:
         path = tmp_path / "drafts.db"
