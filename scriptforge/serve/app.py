@@ -184,9 +184,7 @@ async def _changes(room: Room, request: Request) -> Response:
     return Stream(_followed(listener, first, revision), partial(room.leave, id_, listener))
 
 
-async def _followed(
-    listener: Listener, first: Sequence[dict[str, Any]], seen: int
-) -> AsyncIterator[bytes]:
+async def _followed(listener: Listener, first: Sequence[dict[str, Any]], seen: int) -> AsyncIterator[bytes]:
     """Yield changes as lines, those that were missed first, and an empty line now and then."""
     yield as_lines(first) or b"\n"
     while True:

@@ -23,7 +23,7 @@ HEADER_SECONDS = 10.0
 """How long the head of a request may take to arrive."""
 
 REST_SECONDS = BODY_SECONDS + 10.0
-"""How long the body may take of a request that was answered before it was there; the guard waits for others."""
+"""How long a body may take whose request was answered before; for others the guard waits."""
 
 UNREAD_SECONDS = 30.0
 """How long a client may leave what is sent to it unread."""

@@ -286,7 +286,7 @@ async def _read(
 
 
 def _limit(path: str) -> int:
-    """Return how many bytes a body may have: none where nothing is to be sent, as to the files of the page."""
+    """Return how many bytes a body may have: none where it is of no use, as with files of the page."""
     if not path.startswith("/api/"):
         return 0
     name = path.removeprefix("/api/")

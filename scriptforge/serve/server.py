@@ -22,8 +22,8 @@ import uvicorn
 from scriptforge.errors import UsageError
 from scriptforge.options import LOCAL, ServeOptions
 from scriptforge.serve.app import build_app
-from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.connections import BACKLOG, GRACE_SECONDS, PatientProtocol, PatientServer, quiet
+from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
 from scriptforge.serve.runs import Offer, Runs

@@ -56,7 +56,9 @@ def _large_draft(server: Server) -> str:
     elements = [action(str(number), "x" * 20_000) for number in range(300)]
     token = server.link.partition("#token=")[2]
     with httpx.Client(headers={"authorization": f"Bearer {token}"}, trust_env=False) as client:
-        made = client.post(f"{server.address}api/drafts", json={"title": "", "elements": elements}, timeout=60)
+        made = client.post(
+            f"{server.address}api/drafts", json={"title": "", "elements": elements}, timeout=60
+        )
     return str(made.json()["id"])
 
 
@@ -105,7 +107,10 @@ def test_of_too_many_clients_the_one_that_is_silent_for_longest_goes(
 @pytest.mark.slow
 def test_more_clients_than_there_can_be_files_are_no_error(workspace: Path) -> None:
     limited = ("sh", "-c", 'ulimit -n 64; exec "$@"', "sh")
-    with served(workspace, "harbour", "--port", "0", wrapper=limited) as found, contextlib.ExitStack() as held:
+    with (
+        served(workspace, "harbour", "--port", "0", wrapper=limited) as found,
+        contextlib.ExitStack() as held,
+    ):
         for _ in range(150):
             held.enter_context(socket.create_connection(("127.0.0.1", found.port), timeout=_PATIENCE))
         assert found.draft("a")["revision"] == 1
@@ -117,7 +122,9 @@ def test_the_end_is_told_to_those_who_wait_and_is_no_error(workspace: Path) -> N
     draft = served_room.draft("a")
     with (
         served_room.client.stream("GET", f"api/drafts/{draft['id']}/changes?after=1") as followed,
-        served_room.client.stream("POST", "api/suggestions", json={"run": "harbour", "lines": 8, "count": 5}) as told,
+        served_room.client.stream(
+            "POST", "api/suggestions", json={"run": "harbour", "lines": 8, "count": 5}
+        ) as told,
         socket.create_connection(("127.0.0.1", served_room.port)),
     ):
         served_room.process.send_signal(signal.SIGINT)
