@@ -180,6 +180,14 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         "a damaged database of drafts was searched without end, or answered with errors of no name",
         "tests/serve/test_drafts.py -k 'lead_back or not_written'",
     ),
+    28: (
+        "the work of many edits in one change grew with the square of their number",
+        "tests/serve/test_drafts.py -k many_edits",
+    ),
+    29: (
+        "who was behind was told all changes, however large they were",
+        "tests/serve/test_drafts.py -k far_behind",
+    ),
     26: (
         "a damaged secret ended the server, or let nobody in",
         "tests/serve/test_guard.py -k damaged_secret",

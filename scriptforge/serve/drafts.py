@@ -37,6 +37,9 @@ from scriptforge.workspace import make_folder, parse_json
 KEPT_CHANGES = 2_000
 """How many of its latest changes are remembered of each draft."""
 
+MOST_TOLD = 8_000_000
+"""Characters of changes that who is behind is told at once; who is further behind loads the draft again."""
+
 _SCHEMA = """
 CREATE TABLE drafts (
   id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, run TEXT NOT NULL, settings TEXT NOT NULL,
@@ -377,6 +380,11 @@ def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
 
 
 def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> list[dict[str, Any]] | None:
+    (size,) = db.execute(
+        "SELECT total(length(body)) FROM changes WHERE draft = ? AND revision > ?", (id_, after)
+    ).fetchone()
+    if size > MOST_TOLD:
+        return None
     rows = db.execute(
         "SELECT revision, change, body FROM changes WHERE draft = ? AND revision > ? ORDER BY revision",
         (id_, after),

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.room import ServedRoom, action, put, served
 
+from scriptforge.serve import drafts as drafts_module
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import Behind, DraftMissing, Drafts
 from scriptforge.serve.elements import PageElement
@@ -58,6 +60,20 @@ def test_who_is_behind_is_told_what_is_missing_and_changes_nothing(room: ServedR
     assert told["revision"] == 2 and [each["change"] for each in told["changes"]] == ["mine"]
     assert told["changes"][0]["edits"] == [put("b", "mine", after="0")]
     assert room.texts(draft["id"]) == ["a", "mine"]
+
+
+def test_who_is_far_behind_is_told_to_load_the_draft_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts_module, "MOST_TOLD", 1_000)
+    drafts = Drafts(tmp_path / "drafts.db")
+    draft = drafts.create("", "", _page("a"))["id"]
+    for number, text in enumerate(("short", "x" * 2_000), start=1):
+        change = {"base": number, "change": str(number), "edits": [put("b", text)]}
+        drafts.change(draft, Change.model_validate(change))
+    assert drafts.changes(draft, 1) == (3, None)
+    assert drafts.changes(draft, 3) == (3, [])
+    drafts.close()
 
 
 def test_branches_are_kept_and_go(room: ServedRoom) -> None:
@@ -145,6 +161,25 @@ def test_order_is_that_of_a_list(tmp_path_factory: pytest.TempPathFactory, steps
         drafts.change(draft["id"], change)
     found = {each["id"]: each["text"] for each in drafts.get(draft["id"])["elements"]}
     assert list(found.items()) == list(expected.items())
+    drafts.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_edits_at_once_come_to_the_same_as_one_by_one(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    places = [{}, {"after": None}, *({"after": str(number)} for number in range(40))]
+    edits = [
+        {"remove": str(draw.randrange(40))}
+        if draw.random() < 0.3
+        else put(str(draw.randrange(40)), str(number), **draw.choice(places))
+        for number in range(250)
+    ]
+    drafts = Drafts(tmp_path / "drafts.db")
+    together, apart = (drafts.create("", "", _page(*"abcdefgh"))["id"] for _ in range(2))
+    drafts.change(together, Change.model_validate({"base": 1, "change": "all", "edits": edits}))
+    for base, edit in enumerate(edits, start=1):
+        drafts.change(apart, Change.model_validate({"base": base, "change": str(base), "edits": [edit]}))
+    assert drafts.get(together)["elements"] == drafts.get(apart)["elements"]
     drafts.close()
 
 
