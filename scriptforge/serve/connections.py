@@ -103,7 +103,8 @@ class PatientProtocol(H11Protocol):
         self._sends = state
         if self._sending is not None:
             self._sending.cancel()
-        seconds = {h11.IDLE: HEADER_SECONDS, h11.SEND_BODY: REST_SECONDS}.get(state)
+        patience: dict[object, float] = {h11.IDLE: HEADER_SECONDS, h11.SEND_BODY: REST_SECONDS}
+        seconds = patience.get(state)
         self._sending = None if seconds is None else self.loop.call_later(seconds, self.cut_off)
 
     def _await_reading(self) -> None:

@@ -250,7 +250,9 @@ def _change(base: int, name: str) -> Change:
 
 @contextmanager
 def _study(workspace: Workspace) -> Iterator[Study]:
-    space = Space.parsed({"learning_rate": {"low": 0.001, "high": 0.02, "log": True}})
+    path = workspace.root / "space.toml"
+    path.write_text("learning_rate = {low = 0.001, high = 0.02, log = true}\n")
+    space = Space.read(path)
     plan = Plan(trials=3, seconds=0.01, space=space, pruner="none", accelerator="cpu", seed=1)
     dataset = Dataset(DatasetFolder(workspace.root / _DATA))
     with open_study(workspace.study("play"), None, dataset, plan) as study:

@@ -1,8 +1,8 @@
 """D, through commands: whole commands read damaged files; each works, or says in a line why not."""
 
-import os
 import random
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,15 @@ _SECONDS, _KILOBYTES = 5, 250_000
 _GENERATE = "generate play --lines 1 --seed 1"
 _TRAIN = "train letters --epochs 0.1 --name new --force"
 _RESUME = "train --resume play"
+_MEASURE = """
+import os, pathlib, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_, status, used = os.wait4(process.pid, 0)
+pathlib.Path(sys.argv[1]).write_text(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss}")
+os._exit(os.waitstatus_to_exitcode(status) % 256)
+"""
+"""Runs a command from a small process: what a large one takes would count as taken by what it starts."""
+
 COMMANDS: Mapping[str, str] = {
     "runs/play/config.json": _GENERATE,
     "runs/play/tokenizer.json": _GENERATE,
@@ -36,7 +45,7 @@ COMMANDS: Mapping[str, str] = {
     "CHECKPOINT/model.safetensors": _RESUME,
     "CHECKPOINT/optimizer.safetensors": _RESUME,
     "room/drafts.db": "drafts",
-    "studies/play/study.db": "tune harbour --study play --trials 2 --seconds 0.01",
+    "studies/play/study.db": "tune harbour --study play --trials 2 --seconds 0.01 --space space.toml",
     "state": f"{_GENERATE} --continue state",
 }
 """What reads each file."""
@@ -66,17 +75,15 @@ def attack(furnished: Path, times: int, seed: int = 0) -> list[Part]:
 
 def _run(workspace: Workspace, words: str) -> tuple[int, str, float, int]:
     """Run a command; return its code, what it said, and the seconds and kilobytes that it took."""
-    said = workspace.root / "said.txt"
+    said, took = workspace.root / "said.txt", workspace.root / "took.txt"
     with said.open("w") as errors:
-        process = subprocess.Popen(
-            [*COMMAND, *words.split()],
+        code = subprocess.run(
+            [sys.executable, "-c", _MEASURE, took, *COMMAND, *words.split()],
             cwd=workspace.root,
             env=clean_environment(workspace.root),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-        )
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    text = said.read_text(encoding="utf-8", errors="replace")
-    return process.returncode, text, used.ru_utime + used.ru_stime, used.ru_maxrss
+        ).returncode
+    seconds, kilobytes = took.read_text().split()
+    return code, said.read_text(encoding="utf-8", errors="replace"), float(seconds), int(kilobytes)
