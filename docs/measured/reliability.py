@@ -66,7 +66,7 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "F": Attack(
         "Visits to the writing room: many at once, slow, hostile, in two tabs, and while it is killed",
-        "who writes is answered, nothing acknowledged lost, no answer of 5xx, nothing read or written outside",
+        "who writes is answered, nothing acknowledged lost, no 5xx, nothing read or written outside",
         "reliability.visited:long_attack",
     ),
     "G": Attack(

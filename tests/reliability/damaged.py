@@ -174,7 +174,7 @@ def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int 
 
 
 def long_attack(most: int | None = None) -> list[Part]:
-    """Damage each file 1,000 times, 21,000 in all, and let commands read 500 of these."""
+    """Damage each file 1,000 times, 21,000 in all, and let commands read 500."""
     from reliability.damaged_commands import attack as attack_commands
 
     with TemporaryDirectory(prefix="damaged-") as folder:
