@@ -31,6 +31,21 @@ _OF_FILES = (*_FULL, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EN
 _OF_SQLITE = {8: errno.EROFS, 10: errno.EIO, 13: errno.ENOSPC}
 """Source: https://www.sqlite.org/rescode.html."""
 
+_DAMAGE_OF_SQLITE = frozenset({11, 19, 20, 24, 26})
+"""Corrupt, constraint, mismatch, format and no database: statements of ours do not break constraints."""
+
+_WORDS_OF_DAMAGE = (
+    "malformed",
+    "not a database",
+    "could not decode",
+    "no such table",
+    "no such column",
+    "no column named",
+    "values were supplied",
+    "already exists",
+)
+"""What SQLite says, without a number of its own, of tables that are others and of text that is none."""
+
 
 class ScriptforgeError(Exception):
     """A failure that a person can understand and do something about.
@@ -113,6 +128,12 @@ def disk_error(error: BaseException) -> StorageError | None:
             " untouched.",
         )
     return None
+
+
+def is_damaged_database(error: BaseException) -> bool:
+    """Return whether SQLite says that a file is damaged, or that what is in it is not what was written."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in _DAMAGE_OF_SQLITE or any(words in str(error).lower() for words in _WORDS_OF_DAMAGE)
 
 
 def _number_of(error: BaseException) -> int:

@@ -64,6 +64,11 @@ ATTACKS: Mapping[str, Attack] = {
         "an error that is named, in 5 seconds and 250 MB",
         "reliability.damaged:long_attack",
     ),
+    "F": Attack(
+        "Visits to the writing room: many at once, slow, hostile, in two tabs, and while it is killed",
+        "who writes is answered, nothing acknowledged lost, no 5xx, nothing read or written outside",
+        "reliability.visited:long_attack",
+    ),
     "G": Attack(
         "two processes at one name, in every pair of commands that write",
         "one winner and the other told, or both right",
@@ -189,6 +194,50 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     49: (
         "a shell was offered names that it reads otherwise",
         "tests/cli/test_help_and_completion.py -k would_act",
+    ),
+    19: (
+        "a client that reads nothing, or sends what nobody waits for, kept its connection for ever",
+        "tests/serve/test_connections.py -k 'cut_off or refused'",
+    ),
+    20: (
+        "bodies that were only promised, to files of the page even without the token, kept all others out",
+        "tests/serve/test_guard.py -k promised",
+    ),
+    21: (
+        "Ctrl+C while a page was open printed a traceback",
+        "tests/serve/test_connections.py -k end_is_told",
+    ),
+    22: (
+        "more clients than files printed a traceback for each",
+        "tests/serve/test_connections.py -k more_clients",
+    ),
+    23: (
+        "a tab that went before it had read anything counted as one that listens, for ever",
+        "tests/serve/test_connections.py -k no_listener",
+    ),
+    24: (
+        "NaN in the settings of a draft made the draft unreadable",
+        "tests/serve/test_drafts.py -k every_page_can_read",
+    ),
+    25: (
+        "a damaged database of drafts was searched without end, or answered with errors of no name",
+        "tests/serve/test_drafts.py -k 'lead_back or not_written'",
+    ),
+    28: (
+        "the work of many edits in one change grew with the square of their number",
+        "tests/serve/test_drafts.py -k many_edits",
+    ),
+    29: (
+        "who was behind was told all changes, however large they were",
+        "tests/serve/test_drafts.py -k far_behind",
+    ),
+    26: (
+        "a damaged secret ended the server, or let nobody in",
+        "tests/serve/test_guard.py -k damaged_secret",
+    ),
+    27: (
+        "damage in the notes of a study was not named",
+        "tests/tuning/test_search.py -k damaged",
     ),
 }
 """By number: what was wrong, and the test that failed before."""

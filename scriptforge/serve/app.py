@@ -5,15 +5,11 @@ stands in the modules beside this one.
 """
 
 import asyncio
-import gzip
 import json
-import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,23 +17,21 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scriptforge.errors import ScriptforgeError, UsageError
+from scriptforge.serve.answers import PAGE, Page, Stream, as_lines, problem
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import Behind, DiskFull, DraftMissing
-from scriptforge.serve.elements import CLOSED, MOST_ELEMENTS, Name, PageElement
-from scriptforge.serve.engine import Busy
+from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MOST_ELEMENTS, Name, PageElement, Settings
+from scriptforge.serve.engine import Busy, Job
 from scriptforge.serve.files import ExportRequest, export_formats, import_suffixes, read_file, write_file
 from scriptforge.serve.guard import LIMITS, busy
 from scriptforge.serve.marks import MarksRequest, mark
 from scriptforge.serve.prompt import MOST_LINES_READ, SuggestionRequest
-from scriptforge.serve.room import Room
+from scriptforge.serve.room import Listener, Room
 from scriptforge.validation import first_problem
-
-PAGE = Path(__file__).with_name("page")
-"""The folder of the page's files."""
 
 HEARTBEAT_SECONDS = 15.0
 """After how long without news a stream of changes has an empty line."""
@@ -57,7 +51,7 @@ class NewDraft(BaseModel):
 
     model_config = CLOSED
 
-    title: str = Field(max_length=400)
+    title: str = Field(max_length=LONGEST_TITLE)
     run: Name = ""
     elements: list[PageElement] = Field(default=[], max_length=MOST_ELEMENTS)
 
@@ -73,9 +67,9 @@ class DraftFields(BaseModel):
 
     model_config = CLOSED
 
-    title: str = Field("", max_length=400)
+    title: str = Field("", max_length=LONGEST_TITLE)
     run: Name = ""
-    settings: dict[str, Any] = {}
+    settings: Settings = {}
 
 
 class Login(BaseModel):
@@ -187,45 +181,38 @@ async def _changes(room: Room, request: Request) -> Response:
         room.leave(id_, listener)
         raise
     first = [{"reload": True, "revision": revision}] if missed is None else missed
-    return _stream(_followed(room, id_, listener, first, revision))
+    return Stream(_followed(listener, first, revision), partial(room.leave, id_, listener))
 
 
-async def _followed(
-    room: Room,
-    id_: str,
-    listener: "asyncio.Queue[dict[str, Any]]",
-    first: Sequence[dict[str, Any]],
-    seen: int,
-) -> AsyncIterator[bytes]:
+async def _followed(listener: Listener, first: Sequence[dict[str, Any]], seen: int) -> AsyncIterator[bytes]:
     """Yield changes as lines, those that were missed first, and an empty line now and then."""
-    try:
-        yield _lines(first) or b"\n"
-        while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    news = await listener.get()
-            except TimeoutError:
-                yield b"\n"
-                continue
-            if news.get("revision", seen + 1) > seen:
-                yield _lines([news])
-            if news.get("removed") or news.get("reload"):
-                return
-    finally:
-        room.leave(id_, listener)
+    yield as_lines(first) or b"\n"
+    while True:
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                news = await listener.get()
+        except TimeoutError:
+            yield b"\n"
+            continue
+        if news is None:
+            return
+        if news.get("revision", seen + 1) > seen:
+            yield as_lines([news])
+        if news.get("removed") or news.get("reload"):
+            return
 
 
 async def _suggest(room: Room, request: Request) -> Response:
-    events = await room.engine.begin(await _body(request, SuggestionRequest))
-    return _stream(_written(events))
+    job = await room.engine.begin(await _body(request, SuggestionRequest))
+    return Stream(_written(job), job.give_up)
 
 
-async def _written(events: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:
+async def _written(job: Job) -> AsyncIterator[bytes]:
     try:
-        async for news in events:
-            yield _lines(news)
+        async for news in job.events():
+            yield as_lines(news)
     except ScriptforgeError as failure:
-        yield _lines([{"error": failure.message, "remedy": failure.hint}])
+        yield as_lines([{"error": failure.message, "remedy": failure.hint}])
 
 
 async def _mark(room: Room, request: Request) -> Response:
@@ -369,11 +356,6 @@ async def _answer(
         return problem(422, failure.message, failure.hint)
 
 
-def problem(status: int, what: str, remedy: str) -> JSONResponse:
-    """Return the answer to a request that failed: what is wrong, and what to do."""
-    return JSONResponse({"error": what, "remedy": remedy}, status)
-
-
 async def _http_problem(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
     answer = problem(failure.status_code, f"{failure.detail}.", "Look into the reference of the API.")
@@ -393,47 +375,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
         raise UsageError("`after` must be the number of a revision.", "Send the revision that the page has.")
     return int(text)
-
-
-def _lines(news: Iterable[dict[str, Any]]) -> bytes:
-    return b"".join(f"{json.dumps(each, ensure_ascii=False)}\n".encode() for each in news)
-
-
-def _stream(lines: AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(lines, media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
-
-
-class Page:
-    """The files of the page, by name: the ones that are there when the server starts, and no others.
-
-    Args:
-        folder: that they are in.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-        self._paths = {path.relative_to(folder).as_posix(): path for path in files}
-        self._kept: dict[str, tuple[int, bytes, bytes, str]] = {}
-
-    async def answer(self, request: Request) -> Response:
-        """Answer with a file, which a browser asks for anew each time but gets only if it has changed."""
-        name = request.path_params["name"] or "index.html"
-        if name not in self._paths:
-            raise HTTPException(404, "There is no such page")
-        plain, packed, tag = await run_in_threadpool(self._content, name)
-        headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
-        media = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(packed, media_type=media, headers={**headers, "content-encoding": "gzip"})
-        return Response(plain, media_type=media, headers=headers)
-
-    def _content(self, name: str) -> tuple[bytes, bytes, str]:
-        path = self._paths[name]
-        changed = path.stat().st_mtime_ns
-        if name not in self._kept or self._kept[name][0] != changed:
-            plain = path.read_bytes()
-            tag = f'"{blake2b(plain, digest_size=12).hexdigest()}"'
-            self._kept[name] = (changed, plain, gzip.compress(plain, mtime=0), tag)
-        return self._kept[name][1:]

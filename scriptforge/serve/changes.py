@@ -5,7 +5,8 @@ Elements have positions with gaps between them, so that one that comes between t
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -14,6 +15,8 @@ from scriptforge.errors import UsageError
 from scriptforge.serve.elements import CLOSED, MOST_ELEMENTS, Identifier, Name, PageElement
 
 _GAP = 1 << 20
+_MANY = 100
+"""Edits beyond which a change reads the order of the whole draft, and writes it anew."""
 
 
 class Edit(BaseModel):
@@ -88,11 +91,10 @@ def apply_change(db: sqlite3.Connection, id_: str, change: Change) -> None:
     Raises:
         UsageError: the draft becomes too long.
     """
-    for edit in change.edits:
-        if edit.put is not None:
-            _put(db, id_, edit.put, edit.after, moves="after" in edit.model_fields_set)
-        if edit.remove is not None:
-            db.execute("DELETE FROM elements WHERE draft = ? AND id = ?", (id_, edit.remove))
+    if len(change.edits) > _MANY:
+        _edit_many(db, id_, change.edits)
+    else:
+        _edit_few(db, id_, change.edits)
     if change.remove_branch is not None:
         db.execute("DELETE FROM branches WHERE draft = ? AND id = ?", (id_, change.remove_branch))
     if branch := change.branch:
@@ -104,6 +106,85 @@ def apply_change(db: sqlite3.Connection, id_: str, change: Change) -> None:
     (count,) = db.execute("SELECT count(*) FROM elements WHERE draft = ?", (id_,)).fetchone()
     if count > MOST_ELEMENTS:
         raise UsageError(f"A draft has at most {MOST_ELEMENTS:,} elements.", "Begin another draft.")
+
+
+def _edit_few(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
+    for edit in edits:
+        if edit.put is not None:
+            _put(db, id_, edit.put, edit.after, moves="after" in edit.model_fields_set)
+        if edit.remove is not None:
+            db.execute("DELETE FROM elements WHERE draft = ? AND id = ?", (id_, edit.remove))
+
+
+def _edit_many(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
+    """Do as `_edit_few`, but give all elements their positions at the end, and not again and again."""
+    rows = db.execute("SELECT id FROM elements WHERE draft = ? ORDER BY position", (id_,))
+    before = [own for (own,) in rows]
+    order, written = _Order(before), dict[str, PageElement]()
+    for edit in edits:
+        if edit.put is not None:
+            own = edit.put.id
+            written[own] = edit.put
+            if "after" not in edit.model_fields_set:
+                order.put(own, order.above(own) if own in order else order.last)
+            elif own not in order or order.above(own) != edit.after:
+                order.remove(own)
+                is_there = edit.after is None or edit.after in order
+                order.put(own, edit.after if is_there else order.last)
+        if edit.remove is not None:
+            order.remove(edit.remove)
+            written.pop(edit.remove, None)
+    positions = {own: number * _GAP for number, own in enumerate(order, start=1)}
+    gone = ((id_, own) for own in before if own not in positions)
+    db.executemany("DELETE FROM elements WHERE draft = ? AND id = ?", gone)
+    moved = ((place, id_, own) for own, place in positions.items() if own not in written)
+    db.executemany("UPDATE elements SET position = ? WHERE draft = ? AND id = ?", moved)
+    new = (_row(id_, positions[own], element) for own, element in written.items())
+    db.executemany("INSERT OR REPLACE INTO elements VALUES (?, ?, ?, ?, ?, ?)", new)
+
+
+class _Order:
+    """Ids in an order in which each can be moved without a look at the others; None is the beginning.
+
+    Args:
+        ids: in order.
+    """
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        circle = [None, *ids, None]
+        self._below: dict[str | None, str | None] = dict(pairwise(circle))
+        self._above = {below: above for above, below in self._below.items()}
+
+    @property
+    def last(self) -> str | None:
+        """Return the last one; None where there is none."""
+        return self._above[None]
+
+    def above(self, own: str) -> str | None:
+        """Return what stands before one; None for the first."""
+        return self._above[own]
+
+    def put(self, own: str, after: str | None) -> None:
+        """Put one behind another one, from where it was."""
+        self.remove(own)
+        below = self._below[after]
+        self._below[after], self._below[own] = own, below
+        self._above[below], self._above[own] = own, after
+
+    def remove(self, own: str) -> None:
+        """Take one away, if it is there."""
+        if own in self:
+            above, below = self._above.pop(own), self._below.pop(own)
+            self._below[above], self._above[below] = below, above
+
+    def __contains__(self, own: str) -> bool:
+        return own in self._above
+
+    def __iter__(self) -> Iterator[str]:
+        own = self._below[None]
+        while own is not None:
+            yield own
+            own = self._below[own]
 
 
 def _put(db: sqlite3.Connection, id_: str, element: PageElement, after: str | None, *, moves: bool) -> None:

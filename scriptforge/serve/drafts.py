@@ -18,14 +18,27 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from scriptforge.errors import ScriptforgeError, UsageError, disk_error
+from pydantic import BaseModel, Field
+
+from scriptforge.errors import ScriptforgeError, UsageError, disk_error, is_damaged_database
 from scriptforge.serve import salvage
-from scriptforge.serve.changes import Change, apply_change, as_json, fill
-from scriptforge.serve.elements import PageElement
+from scriptforge.serve.changes import Branch, Change, apply_change, as_json, fill
+from scriptforge.serve.elements import (
+    CLOSED,
+    LONGEST_TITLE,
+    SETTINGS,
+    Identifier,
+    Name,
+    PageElement,
+    Settings,
+)
 from scriptforge.workspace import make_folder, parse_json
 
 KEPT_CHANGES = 2_000
 """How many of its latest changes are remembered of each draft."""
+
+MOST_TOLD = 8_000_000
+"""Characters of changes that who is behind is told at once; who is further behind loads the draft again."""
 
 _SCHEMA = """
 CREATE TABLE drafts (
@@ -75,6 +88,28 @@ class Behind(Exception):  # noqa: N818 (it names the page)
         self.changes = changes
 
 
+class _Head(BaseModel):
+    """What every row of a draft says, if it is not damaged."""
+
+    model_config = CLOSED
+
+    id: Identifier
+    title: str = Field(max_length=LONGEST_TITLE)
+    run: Name
+    updated: str
+    revision: int = Field(ge=0, lt=2**53)
+
+
+class _Summary(_Head):
+    elements: int
+
+
+class _Whole(_Head):
+    settings: Settings
+    elements: list[PageElement]
+    branches: list[Branch]
+
+
 @dataclass
 class Drafts:
     """The drafts of a workspace; its methods may be called in any thread.
@@ -96,7 +131,7 @@ class Drafts:
             try:
                 self._connection = _open(self.path)
             except sqlite3.DatabaseError as problem:
-                if not salvage.is_damage(problem):
+                if not is_damaged_database(problem):
                     raise
                 self._recover()
 
@@ -107,15 +142,7 @@ class Drafts:
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return what there is, the latest first."""
-        rows = self._do(
-            lambda db: db.execute(
-                "SELECT id, title, run, updated, revision,"
-                " (SELECT count(*) FROM elements WHERE draft = drafts.id)"
-                " FROM drafts ORDER BY updated DESC, id"
-            ).fetchall()
-        )
-        names = ("id", "title", "run", "updated", "revision", "elements")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return self._do(_summaries)
 
     def create(self, title: str, run: str, elements: Sequence[PageElement]) -> dict[str, Any]:
         """Make a draft and return it."""
@@ -150,7 +177,7 @@ class Drafts:
             title, run, settings = db.execute(
                 "SELECT title, run, settings FROM drafts WHERE id = ?", (id_,)
             ).fetchone()
-            return {"title": title, "run": run, "settings": parse_json(settings)}
+            return {"title": title, "run": run, "settings": SETTINGS.validate_json(settings)}
 
         return self._do(change, writes=True)
 
@@ -220,7 +247,7 @@ class Drafts:
             try:
                 return self._in_transaction(work, writes)
             except sqlite3.DatabaseError as problem:
-                if not salvage.is_damage(problem):
+                if not is_damaged_database(problem):
                     raise
                 self._connection.close()
                 self._recover()
@@ -230,7 +257,8 @@ class Drafts:
         db = self._connection
         db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         try:
-            result = work(db)
+            with _damage_named():
+                result = work(db)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -274,12 +302,26 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what SQLite says of a full disk or of another process into our words."""
+def _damage_named() -> Iterator[None]:
+    """Turn what is said of rows that hold what the room never writes into what SQLite says of damage."""
     try:
         yield
-    except sqlite3.OperationalError as problem:
+    except (ValueError, TypeError) as problem:
+        raise sqlite3.DatabaseError(f"malformed: {type(problem).__name__}") from problem
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what SQLite says of a full disk, of another process or of damage into our words."""
+    try:
+        yield
+    except sqlite3.DatabaseError as problem:
         message = str(problem).lower()
+        if is_damaged_database(problem):
+            raise ScriptforgeError(
+                "The drafts are damaged, and could not be recovered.",
+                "Move drafts.db away from the folder `room`; what is in it may still be read as text.",
+            ) from problem
         if "locked" in message or "unable to open" in message or "readonly" in message:
             raise ScriptforgeError(
                 f"The drafts cannot be written: {problem}.", "Close other programs that use them."
@@ -299,6 +341,15 @@ def _revision(db: sqlite3.Connection, id_: str) -> int:
     return int(row[0])
 
 
+def _summaries(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    rows = db.execute(
+        "SELECT id, title, run, updated, revision, (SELECT count(*) FROM elements WHERE draft = drafts.id)"
+        " FROM drafts ORDER BY updated DESC, id"
+    )
+    names = ("id", "title", "run", "updated", "revision", "elements")
+    return [_Summary.model_validate(dict(zip(names, row, strict=True))).model_dump() for row in rows]
+
+
 def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
     revision = _revision(db, id_)
     title, run, settings, updated = db.execute(
@@ -308,7 +359,7 @@ def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
         "SELECT id, kind, text, origin FROM elements WHERE draft = ? ORDER BY position", (id_,)
     )
     branches = db.execute("SELECT id, name, after, elements FROM branches WHERE draft = ?", (id_,))
-    return {
+    draft = {
         "id": id_,
         "title": title,
         "run": run,
@@ -324,9 +375,16 @@ def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
             for own, name, after, kept in branches
         ],
     }
+    _Whole.model_validate(draft)
+    return draft
 
 
 def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> list[dict[str, Any]] | None:
+    (size,) = db.execute(
+        "SELECT total(length(body)) FROM changes WHERE draft = ? AND revision > ?", (id_, after)
+    ).fetchone()
+    if size > MOST_TOLD:
+        return None
     rows = db.execute(
         "SELECT revision, change, body FROM changes WHERE draft = ? AND revision > ? ORDER BY revision",
         (id_, after),

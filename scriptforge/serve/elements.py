@@ -5,6 +5,7 @@ A page shows a speech in parts, as writing programs do: the cue, parentheticals,
 they are added. What a cue adds to its name, `JERRY (O.S.)`, is part of the cue on the page.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,7 +13,7 @@ from operator import attrgetter
 from typing import Annotated, Literal, TypeAlias
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from scriptforge.screenplay.format import Part, join_speech, split_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, normalise
@@ -22,6 +23,8 @@ PageKind: TypeAlias = Literal["heading", "action", "character", "parenthetical",
 LONGEST_TEXT = 20_000
 """Characters of one element of the page."""
 
+LONGEST_TITLE = 400
+
 MOST_ELEMENTS = 20_000
 """Elements of one draft: a dozen long films."""
 
@@ -30,6 +33,25 @@ CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fals
 
 Name: TypeAlias = Annotated[str, Field(max_length=200)]
 Identifier: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
+
+
+def _finite(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return settings that other programs can read.
+
+    Raises:
+        ValueError: a number is infinite, or has no value.
+    """
+    try:
+        json.dumps(settings, allow_nan=False)
+    except ValueError:
+        raise ValueError("must have finite numbers alone") from None
+    return settings
+
+
+Settings: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
+SETTINGS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(Settings, config=CLOSED)
+"""What a page remembers of a draft."""
+
 Text: TypeAlias = Annotated[str, Field(max_length=LONGEST_TEXT)]
 
 _CURSOR = "\N{FULL BLOCK}"

@@ -8,7 +8,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from scriptforge.copying import Index
@@ -38,8 +38,8 @@ class Busy(Exception):  # noqa: N818 (it names the engine)
 
 
 @dataclass
-class _Job:
-    """A request, and the way back to who waits for it."""
+class Job:
+    """A request that is written, and the way back to who waits for it."""
 
     request: SuggestionRequest
     loop: asyncio.AbstractEventLoop | None
@@ -54,6 +54,21 @@ class _Job:
             except RuntimeError:  # the loop is closed: the server is going down
                 self.is_given_up = True
 
+    def give_up(self) -> None:
+        """Let it be written no further: nobody waits for it."""
+        self.is_given_up = True
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """Yield its events as they come.
+
+        Raises:
+            ScriptforgeError: it cannot go on.
+        """
+        while (news := await self.news.get()) is not None:
+            if isinstance(news, Exception):
+                raise news
+            yield news
+
 
 class Engine:
     """Writes suggestions.
@@ -66,22 +81,23 @@ class Engine:
     def __init__(self, runs: Runs, texts: TrainingTexts) -> None:
         self._runs = runs
         self._texts = texts
-        self._jobs: queue.Queue[_Job] = queue.Queue(MOST_WAITING)
+        self._is_closed = False
+        self._jobs: queue.Queue[Job] = queue.Queue(MOST_WAITING)
         for number in range(MOST_WRITING):
             threading.Thread(target=self._work, daemon=True, name=f"writing-{number}").start()
 
     def warm(self, name: str) -> None:
         """Write a line with a run that nobody waits for, so that the next one comes fast."""
-        self._jobs.put_nowait(_Job(SuggestionRequest(run=name), None))
+        self._jobs.put_nowait(Job(SuggestionRequest(run=name), None))
 
-    async def begin(self, request: SuggestionRequest) -> AsyncIterator[list[Event]]:
-        """Accept a request, and return its events as they come.
+    async def begin(self, request: SuggestionRequest) -> Job:
+        """Accept a request, and return it once something is written of it.
 
         Raises:
             Busy: too many others wait.
             ScriptforgeError: the model cannot be asked that.
         """
-        job = _Job(request, asyncio.get_running_loop())
+        job = Job(request, asyncio.get_running_loop())
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
@@ -91,18 +107,16 @@ class Engine:
             if isinstance(first, Exception):
                 raise first
         except BaseException:
-            job.is_given_up = True
+            job.give_up()
             raise
-        return self._events(job)
+        return job
 
-    async def _events(self, job: _Job) -> AsyncIterator[list[Event]]:
-        try:
-            while (news := await job.news.get()) is not None:
-                if isinstance(news, Exception):
-                    raise news
-                yield news
-        finally:
-            job.is_given_up = True
+    def close(self) -> None:
+        """Write nothing more; who waits is told."""
+        self._is_closed = True
+        with suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait().tell(_closed())
 
     def _work(self) -> None:
         while True:
@@ -115,7 +129,7 @@ class Engine:
             except Exception as problem:
                 job.tell(problem)
 
-    def _write(self, job: _Job) -> None:
+    def _write(self, job: Job) -> None:
         run = self._runs.open(job.request.run)
         seed = fresh_seed() if job.request.seed is None else job.request.seed
         writing = Writing(run, ask(job.request, run.vocabulary, seed), self._index(job.request))
@@ -124,6 +138,8 @@ class Engine:
             for events in steps:
                 if job.is_given_up:
                     return
+                if self._is_closed:
+                    raise _closed()
                 if events:
                     job.tell(events)
 
@@ -145,3 +161,7 @@ class Engine:
                 "Leave the limit out, or prepare the dataset again.",
             )
         return text.index
+
+
+def _closed() -> ScriptforgeError:
+    return ScriptforgeError("The room was closed.", "Start it again: scriptforge serve")

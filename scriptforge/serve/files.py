@@ -15,7 +15,15 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.documents.kinds import KINDS, WRITTEN, write
 from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.script import Script
-from scriptforge.serve.elements import CLOSED, MOST_ELEMENTS, Line, to_elements, to_page, with_ids
+from scriptforge.serve.elements import (
+    CLOSED,
+    LONGEST_TITLE,
+    MOST_ELEMENTS,
+    Line,
+    to_elements,
+    to_page,
+    with_ids,
+)
 from scriptforge.workspace import is_device
 
 _NAMES = {
@@ -65,7 +73,7 @@ class ExportRequest(BaseModel):
 
     model_config = CLOSED
 
-    title: str = Field("", max_length=400)
+    title: str = Field("", max_length=LONGEST_TITLE)
     elements: list[Line] = Field(max_length=MOST_ELEMENTS)
 
 

@@ -7,7 +7,7 @@ the token, which is in no cookie. Every answer carries a policy under which the 
 elsewhere and runs no inline script.
 
 Bodies are read here, whole, within a limit of size and of time, before anything else sees the request; all
-that are in memory at once are limited, too.
+that are in memory at once are limited, too. What has no use for a body may have none.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ import hmac
 import ipaddress
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +29,13 @@ LIMITS = {
     "body": 8_000_000,
     "import": 20_000_000,
     "suggestions": 1_000_000,
+    "login": 16_000,
     "bodies_together": 64_000_000,
 }
-"""Bytes of a body, by what is asked for, and of all bodies that are read at once."""
+"""Bytes of a body, by what is asked for, and of all bodies that are in memory at once."""
+
+_LIMITED = ("import", "suggestions", "login")
+"""What has a limit of its own."""
 
 HEADER_BYTES = 32_768
 """Bytes that the headers of a request may have together."""
@@ -37,8 +43,8 @@ HEADER_BYTES = 32_768
 BODY_SECONDS = 20.0
 """How long the body of a request may take to arrive."""
 
-SEND_SECONDS = 30.0
-"""How long a client may leave what is sent to it unread."""
+_LONGEST_LENGTH = 19
+"""Digits of a number of bytes."""
 
 _TRIES, _TRIES_OF_ALL, _TRY_SECONDS, _MOST_CLIENTS = 5, 60, 60.0, 1_000
 
@@ -114,7 +120,7 @@ class Guard:
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
         self._rules = rules
-        self._bytes = 0
+        self._bodies = Bodies()
         self._tries = Tries()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,26 +132,12 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, outgoing.send)
             return
-        limit = _limit(scope["path"])
-        size = _declared(Headers(scope=scope), limit)
-        if size > limit:
-            answer = _error(413, f"The request has more than {limit:,} bytes.", "Send less at once.")
-            await answer(scope, receive, outgoing.send)
-            return
-        if self._bytes + size > LIMITS["bodies_together"]:
-            await busy()(scope, receive, outgoing.send)
-            return
-        self._bytes += size
-        try:
-            body = await _read(receive, limit)
+        with self._bodies.room() as take:
+            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), take)
             if isinstance(body, JSONResponse):
                 await body(scope, receive, outgoing.send)
             elif body is not None:
                 await self._app(scope, _Incoming(body, receive).receive, outgoing.send)
-        except TimeoutError:
-            pass  # the client does not read what it asked for, and is cut off
-        finally:
-            self._bytes -= size
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers, rules = Headers(scope=scope), self._rules
@@ -207,6 +199,31 @@ class Tries:
         return times
 
 
+class Bodies:
+    """The bytes of all bodies that are in memory."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    @contextmanager
+    def room(self) -> Iterator[Callable[[int], bool]]:
+        """Yield a function that takes so many more bytes, if there is room; they are free after the block."""
+        own = 0
+
+        def take(size: int) -> bool:
+            nonlocal own
+            if self._bytes + size > LIMITS["bodies_together"]:
+                return False
+            self._bytes += size
+            own += size
+            return True
+
+        try:
+            yield take
+        finally:
+            self._bytes -= own
+
+
 class _Incoming:
     """Gives the app a body that was read already, and then what comes after it."""
 
@@ -222,7 +239,7 @@ class _Incoming:
 
 
 class _Outgoing:
-    """Adds the headers that every answer has, and waits only so long for a client that does not read."""
+    """Adds the headers that every answer has."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._caches = not scope["path"].startswith("/api")
@@ -232,12 +249,23 @@ class _Outgoing:
         if message["type"] == "http.response.start":
             own = () if self._caches else ((b"cache-control", b"no-store"),)
             message = {**message, "headers": [*message.get("headers", []), *_HEADERS, *own]}
-        with anyio.fail_after(SEND_SECONDS):
-            await self._send(message)
+        await self._send(message)
 
 
-async def _read(receive: Receive, limit: int) -> bytes | JSONResponse | None:
-    """Return a body, the answer to one that is too large or slow, or None if the client went away."""
+async def _read(
+    receive: Receive, headers: Headers, limit: int, take: Callable[[int], bool]
+) -> bytes | JSONResponse | None:
+    """Return a body, the answer to one that cannot be taken, or None if the client went away.
+
+    Args:
+        receive: where it comes from.
+        headers: which may say how long it is.
+        limit: how many bytes it may have.
+        take: makes room for so many more of them.
+    """
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > _LONGEST_LENGTH or int(length) > limit:
+        return _too_large(limit)
     parts: list[bytes] = []
     size = 0
     with anyio.move_on_after(BODY_SECONDS):
@@ -245,25 +273,28 @@ async def _read(receive: Receive, limit: int) -> bytes | JSONResponse | None:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            part = message.get("body", b"")
+            size += len(part)
             if size > limit:
-                return _error(413, f"The request has more than {limit:,} bytes.", "Send less at once.")
+                return _too_large(limit)
+            if not take(len(part)):
+                return busy()
+            parts.append(part)
             if not message.get("more_body", False):
                 return b"".join(parts)
     return _error(408, "The request took too long to arrive.", "Send it again.")
 
 
 def _limit(path: str) -> int:
-    return LIMITS.get(path.removeprefix("/api/"), LIMITS["body"])
+    """Return how many bytes a body may have: none where it is of no use, as with files of the page."""
+    if not path.startswith("/api/"):
+        return 0
+    name = path.removeprefix("/api/")
+    return LIMITS[name if name in _LIMITED else "body"]
 
 
-def _declared(headers: Headers, limit: int) -> int:
-    """Return how many bytes a request says that it has; one that does not say may have as many as may be."""
-    if "transfer-encoding" in headers:
-        return limit
-    length = headers.get("content-length", "0")
-    return int(length) if length.isdecimal() and len(length) < 20 else limit + 1
+def _too_large(limit: int) -> JSONResponse:
+    return _error(413, f"The request has more than {limit:,} bytes.", "Send less at once.")
 
 
 def busy(seconds: float = 1.0, what: str = "The room is busy.") -> JSONResponse:

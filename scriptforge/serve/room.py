@@ -4,7 +4,7 @@ import asyncio
 import hmac
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.engine import Busy, Engine
@@ -14,6 +14,9 @@ from scriptforge.serve.runs import Runs
 
 MOST_LISTENERS = 64
 """Tabs that follow drafts at once."""
+
+Listener: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
+"""What a tab is told, in order; None is the end."""
 
 _MOST_NEWS = 1_000
 _FILES_AT_ONCE = 2
@@ -43,7 +46,7 @@ class Room:
         self.texts = TrainingTexts(self.runs)
         self.engine = Engine(self.runs, self.texts)
         self.reading = asyncio.Semaphore(_FILES_AT_ONCE)
-        self._listeners: defaultdict[str, set[asyncio.Queue[dict[str, Any]]]] = defaultdict(set)
+        self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
 
     @property
     def kept(self) -> Drafts:
@@ -58,7 +61,7 @@ class Room:
             return None
         return self.rules.token
 
-    def listen(self, draft: str) -> "asyncio.Queue[dict[str, Any]]":
+    def listen(self, draft: str) -> Listener:
         """Return a queue that gets what becomes of a draft.
 
         Raises:
@@ -66,11 +69,11 @@ class Room:
         """
         if sum(map(len, self._listeners.values())) >= MOST_LISTENERS:
             raise Busy(5, "Too many tabs are open.")
-        listener: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_NEWS)
+        listener: Listener = asyncio.Queue(_MOST_NEWS)
         self._listeners[draft].add(listener)
         return listener
 
-    def leave(self, draft: str, listener: "asyncio.Queue[dict[str, Any]]") -> None:
+    def leave(self, draft: str, listener: Listener) -> None:
         """Let nothing more come into a queue."""
         self._listeners[draft].discard(listener)
         if not self._listeners[draft]:
@@ -80,7 +83,19 @@ class Room:
         """Tell all who listen; who has not listened for long is told to load the draft again."""
         for listener in self._listeners.get(draft, ()):
             if listener.full():
-                while not listener.empty():
-                    listener.get_nowait()
-                news = {"reload": True}
-            listener.put_nowait(news)
+                _empty(listener)
+                listener.put_nowait({"reload": True})
+            else:
+                listener.put_nowait(news)
+
+    def close(self) -> None:
+        """Tell all who listen, and all for whom something is written, that nothing more will come."""
+        for listener in (each for listeners in self._listeners.values() for each in listeners):
+            _empty(listener)
+            listener.put_nowait(None)
+        self.engine.close()
+
+
+def _empty(listener: Listener) -> None:
+    while not listener.empty():
+        listener.get_nowait()

@@ -7,35 +7,37 @@ the same tables at the same places.
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
+from uuid import uuid4
 
-from scriptforge.serve.elements import PageKind
-from scriptforge.workspace import parse_json
+from pydantic import TypeAdapter, ValidationError
+
+from scriptforge.serve.elements import (
+    LONGEST_TEXT,
+    LONGEST_TITLE,
+    SETTINGS,
+    Identifier,
+    PageElement,
+    PageKind,
+    Writer,
+)
 from scriptforge.workspace.scratch import scratch_folder, sync_folder
-
-_TABLES = {"drafts": 6, "elements": 6, "branches": 5, "changes": 4}
-"""The tables, and how many columns each has."""
-
-_JSON: dict[str, dict[int, str]] = {"drafts": {3: "{}"}, "elements": {5: "null"}, "branches": {4: "[]"}}
-"""Which columns hold JSON, and what stands for nothing there."""
 
 _LOGS = ("-wal", "-shm")
 _PLACE_OF_SIZE = 28
 """Where the first page says how many there are; source: https://www.sqlite.org/fileformat.html."""
 
+_IDENTIFIERS: TypeAdapter[str] = TypeAdapter(Identifier)
+_LONGEST_NAME = 200
+_LARGEST_NUMBER = 1 << 53
 _LARGEST_STEP = 1 << 16
 _AHEAD = 1_000
 """How far the revision of a recovered draft is ahead, so that no open page takes it for its own."""
-
-
-def is_damage(problem: sqlite3.DatabaseError) -> bool:
-    """Return whether SQLite says that the file is damaged, or no database at all."""
-    message = str(problem).lower()
-    return "malformed" in message or "not a database" in message or "no such table" in message
 
 
 def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]]:
@@ -110,24 +112,71 @@ def _copy(
         source.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         for table, columns in _TABLES.items():
             for row in _rows(source, table):
-                with suppress(sqlite3.Error):
-                    marks = ", ".join("?" * columns)
-                    target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", _mended(table, row))
+                with suppress(sqlite3.Error, ValueError):  # of another table, or with other columns
+                    marks = ", ".join("?" * len(columns))
+                    values = [mended(value) for mended, value in zip(columns, row, strict=True)]
+                    target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)
                     counts[table] += 1
     return counts
 
 
-def _mended(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a row of which what is no JSON, or no kind of element, is what stands for nothing."""
-    values = list(row)
-    for column, spare in _JSON.get(table, {}).items():
+def _text(value: object, longest: int = _LONGEST_NAME) -> str:
+    """Return what is read of a text."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    return value[:longest] if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < _LARGEST_NUMBER else 1
+
+
+def _id_or_none(value: object) -> str | None:
+    with suppress(ValidationError):
+        return _IDENTIFIERS.validate_python(value, strict=True)
+    return None
+
+
+def _id(value: object) -> str:
+    """Return an id that a page may name: a new one for what is none."""
+    return _id_or_none(value) or uuid4().hex[:12]
+
+
+def _draft(value: object) -> str:
+    """Return the id of a draft: the same for all that has lost its own."""
+    return _id_or_none(value) or "recovered"
+
+
+def _kind(value: object) -> str:
+    return value if isinstance(value, str) and value in get_args(PageKind) else "action"
+
+
+def _json(adapter: TypeAdapter[Any], spare: str) -> Callable[[object], str]:
+    """Return a function that returns JSON of some form, and for what is of no such form a spare."""
+
+    def mended(value: object) -> str:
         try:
-            parse_json(values[column])
-        except (ValueError, TypeError):
-            values[column] = spare
-    if table == "elements" and values[3] not in get_args(PageKind):
-        values[3] = "action"
-    return tuple(values)
+            adapter.validate_json(value if isinstance(value, str) else "")
+        except ValueError:
+            return spare
+        return str(value)
+
+    return mended
+
+
+_TABLES: dict[str, tuple[Callable[[Any], object], ...]] = {
+    "drafts": (_draft, partial(_text, longest=LONGEST_TITLE), _text, _json(SETTINGS, "{}"), _text, _number),
+    "elements": (
+        _draft,
+        _id,
+        _number,
+        _kind,
+        partial(_text, longest=LONGEST_TEXT),
+        _json(TypeAdapter(Writer | None), "null"),
+    ),
+    "branches": (_draft, _id, _text, _id_or_none, _json(TypeAdapter(list[PageElement]), "[]")),
+}
+"""The tables that are copied, and what makes of each column something that the room may have written."""
 
 
 def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
@@ -143,6 +192,9 @@ def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
             continue
         if found is None:
             return
+        if not isinstance(found[0], int) or found[0] <= last:  # a page leads back to one before
+            last, step = last + step, step * 2
+            continue
         last, step = found[0], 1
         yield found[1:]
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
@@ -16,13 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from scriptforge.errors import UsageError
 from scriptforge.options import LOCAL, ServeOptions
 from scriptforge.serve.app import build_app
+from scriptforge.serve.connections import BACKLOG, GRACE_SECONDS, PatientProtocol, PatientServer, quiet
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
@@ -33,10 +33,10 @@ USUAL_PORT = 8420
 """The port that is tried first in a workspace where none was used before."""
 
 _PORTS_TRIED = 50
-_HEADER_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 30
-_GRACE_SECONDS = 2
 _TOKEN_BYTES = 24
+_LONGEST_SECRET = 1_000
+_SECRET = re.compile(rb"[\w-]{%d,}" % _TOKEN_BYTES)
 
 
 class Server:
@@ -81,7 +81,7 @@ class Server:
         self.address = f"http://{host}:{port}/"
         has_token = token is not None and options.password is None
         self.link = f"{self.address}#token={token}" if has_token else self.address
-        self._server = uvicorn.Server(self._config())
+        self._server = PatientServer(self._config(), self._room.close)
         self._thread = threading.Thread(target=self.serve, daemon=True)
 
     def serve(self, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -129,11 +129,13 @@ class Server:
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_graceful_shutdown=2 * GRACE_SECONDS,
+            backlog=BACKLOG,
             h11_max_incomplete_event_size=HEADER_BYTES,
         )
 
     async def _run(self, when_ready: Callable[[], None]) -> None:
+        asyncio.get_running_loop().set_exception_handler(quiet)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started and not serving.done():
             await asyncio.sleep(0.01)
@@ -142,43 +144,6 @@ class Server:
             if self._first:
                 self._room.engine.warm(self._first)
         await serving
-
-
-class PatientProtocol(H11Protocol):
-    """uvicorn's protocol, but a client has only so long for the head of a request."""
-
-    _patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        self._await_head()
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came, and wait only so long for the rest of a head."""
-        super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._stop_waiting()
-        elif self._patience is None:
-            self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _await_head(self) -> None:
-        self._patience = self.loop.call_later(_HEADER_SECONDS, self._cut_off)
-
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
-    def _cut_off(self) -> None:
-        self._patience = None
-        if self.conn.their_state is h11.IDLE:
-            self.transport.close()
 
 
 def _listen(options: ServeOptions, preferred: int) -> tuple[socket.socket, list[str]]:
@@ -220,15 +185,16 @@ def _remember(path: Path, port: int) -> None:
 
 
 def _secret(path: Path) -> str:
-    """Return the secret of the workspace, which only its owner can read."""
+    """Return the secret of the workspace, which only its owner can read; one that is damaged is made anew."""
     make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        kept = path.read_text(encoding="utf-8").strip()
-        if len(kept) >= _TOKEN_BYTES:
+        with path.open("rb") as file:
+            kept = file.read(_LONGEST_SECRET)
+        if _SECRET.fullmatch(kept.strip()):
             path.chmod(0o600)
-            return kept
+            return kept.strip().decode("ascii")
         path.unlink()
         return _secret(path)
     made = secrets.token_urlsafe(_TOKEN_BYTES)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from typing_extensions import Unpack
+from typing_extensions import TypedDict, Unpack
 
 from scriptforge.errors import StudyError
 from scriptforge.tracking.curves import quiet_matplotlib

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from scriptforge.errors import StudyError, UsageError
+from scriptforge.errors import ScriptforgeError, StudyError, UsageError, is_damaged_database
 from scriptforge.workspace import StudyFolder
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Storage:
         self._folder = folder
         with self.translate_errors():
             self._engine = self._connected()
-            with self.turn(""):
+            with self.turn(""), self.reading():
+                self.check()
                 self.backend = self._open(on_dead)
 
     @property
@@ -123,10 +124,49 @@ class Storage:
                 failure = failure.__context__
             if not isinstance(failure, StorageInternalError | SQLAlchemyError):
                 raise
+            if self._url.get_backend_name() == "sqlite" and is_damaged_database(_original(failure)):
+                raise self._damaged(self._reason(failure)) from error
             raise StudyError(
                 f"The study cannot be kept at {self.name}: {self._reason(failure)}.",
                 _REMEDIES[self._url.get_backend_name()],
             ) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Say of a study that is read for the first time that it is damaged, whatever fails at it.
+
+        Raises:
+            StudyError: it is damaged.
+        """
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (ScriptforgeError, StorageInternalError, SQLAlchemyError):
+            raise
+        except Exception as error:  # of many kinds: Optuna takes what is in its tables as it is
+            raise self._damaged(type(error).__name__) from error
+
+    def check(self) -> None:
+        """Make sure that a file is whole.
+
+        Raises:
+            StudyError: it is damaged.
+        """
+        from sqlalchemy import text
+
+        if self._url.get_backend_name() == "sqlite":
+            with self._engine.connect() as connection:
+                state = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            if state != "ok":
+                raise self._damaged(str(state))
+
+    def _damaged(self, why: str) -> StudyError:
+        return StudyError(
+            f"The study at {self.name} is damaged: {why}.",
+            "Restore it from a copy, or begin another one: --study NAME",
+        )
 
     def _open(self, on_dead: "Callable[[Study, FrozenTrial], None]") -> "RDBStorage":
         try:
@@ -174,10 +214,15 @@ class Storage:
 
     def _reason(self, error: BaseException) -> str:
         """Return what the database itself says, in one line and without the password."""
-        known = error.__cause__ if error.__cause__ is not None else error
-        said = " ".join(str(getattr(known, "orig", None) or known).split()).rstrip(".")
+        said = " ".join(str(_original(error)).split()).rstrip(".")
         password = self._url.password
         return said.replace(str(password), "***") if password else said
+
+
+def _original(error: BaseException) -> BaseException:
+    """Return what the database's own driver has raised."""
+    known = error.__cause__ if error.__cause__ is not None else error
+    return getattr(known, "orig", None) or known
 
 
 def require_optuna() -> None:

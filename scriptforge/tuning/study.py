@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import TypeAdapter
+
 from scriptforge.config import DeviceType, Settings, complete, resolve
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
@@ -293,8 +295,9 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
         storage = Storage(address, folder, _repeat_dead)
         try:
             with storage.translate_errors():
-                with storage.turn(""):
+                with storage.turn(""), storage.reading():
                     backend = _backend(_stored_name(folder, storage, is_own), storage, plan)
+                    _check_notes(backend)
                 study = Study(folder, storage, backend, dataset, plan)
                 study.begin_or_join()
                 yield study
@@ -325,6 +328,19 @@ def _backend(name: str, storage: Storage, plan: Plan) -> "optuna.Study":
         pruner=pruners[plan.pruner](),
         load_if_exists=True,
     )
+
+
+def _check_notes(backend: "optuna.Study") -> None:
+    """Read every trial, and all notes.
+
+    Raises:
+        Exception: of what they say, something is what no process writes.
+    """
+    notes = TypeAdapter(StudyNotes).validate_python(backend.user_attrs)
+    if "machine" in notes:
+        TypeAdapter(Machine).validate_python(notes["machine"])
+    trials = backend.get_trials(deepcopy=False)
+    TypeAdapter(list[TrialNotes]).validate_python([trial.user_attrs for trial in trials])
 
 
 def _repeat_dead(backend: "optuna.Study", trial: "FrozenTrial") -> None:

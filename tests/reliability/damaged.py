@@ -1,118 +1,79 @@
-"""D: damage to every file that is read, made so that it reaches deep: what reads it names an error, or works.
+"""D: damage to every file that is read: what reads it names an error and a remedy, or works.
 
-JSON is damaged value by value, the headers of tensors and arrays too, a checkpoint so that its manifest
-agrees; everything byte by byte as well. What is wrong may take no long time and no large memory.
+Of a checkpoint the manifest agrees with what is damaged. What is wrong may take no long time and no large
+memory. How files are damaged stands in `damage`; `damaged_commands` lets whole commands read them.
 """
 
 import json
+import os
 import random
 import resource
-import time
-from collections.abc import Callable, Mapping
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from time import process_time
+from unittest.mock import patch
 
+import huggingface_hub.constants
+import optuna
 from support.campaign import Part
 
+from reliability.damage import (
+    damage_array,
+    damage_bytes,
+    damage_database,
+    damage_json,
+    damage_lines,
+    damage_tensors,
+    damage_words,
+)
 from reliability.furnished import copied, furnish
+from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError
 from scriptforge.evaluation.profile import Profile
 from scriptforge.generation.generate import Session
+from scriptforge.hub.pull import HubRecord, find_run
 from scriptforge.net.client import sha256_of
-from scriptforge.options import GenerateOptions
+from scriptforge.options import GenerateOptions, ServeOptions
 from scriptforge.run.history import read_history
 from scriptforge.run.run import Run
-from scriptforge.serve.drafts import Drafts
+from scriptforge.serve.changes import Change
+from scriptforge.serve.drafts import Behind, DraftMissing, Drafts
+from scriptforge.serve.elements import PageElement
+from scriptforge.serve.server import Server
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
-from scriptforge.workspace import SPLITS, RunFolder, Workspace
+from scriptforge.training.trainer import resume
+from scriptforge.tuning.results import note, records_of
+from scriptforge.tuning.space import Space
+from scriptforge.tuning.study import Plan, Study, open_study
+from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, Workspace
 
 _SECONDS, _KILOBYTES = 5, 250_000
-_ODD: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 2**31, 2**63, 10**400, 1.5, 1e308, float("nan"), float("inf"), "", "x",
-    "x" * 70_000, "\x00\x1b[31m\u202e", "../../etc/passwd", [], {}, [[]], {"": {}}, "DEEP",
-)  # fmt: skip
+_RUN, _PULLED, _DATA, _CHARS = "runs/play", "runs/someone--play", "data/harbour", "data/letters"
+
+Damage = Callable[[bytes, random.Random], bytes]
+Reader = Callable[[Workspace], object]
 
 
-def damage_json(content: bytes, draw: random.Random) -> bytes:
-    """Return JSON of which one value, or one key, is another."""
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return damage_bytes(content, draw)
-    holder: Any = {"": document}
-    key: Any = ""
-    node: Any = document
-    while isinstance(node, dict | list) and node and draw.random() < 0.85:
-        holder, key = node, draw.choice(list(node)) if isinstance(node, dict) else draw.randrange(len(node))
-        node = holder[key]
-    way = draw.randrange(4)
-    if way == 0 and holder is not document and isinstance(holder, dict):
-        del holder[key]
-    elif way == 1 and isinstance(holder, dict):
-        holder[f"{key}{draw.choice(('', 's', ' '))}"] = holder.pop(key)
-        holder["unknown"] = draw.choice(_ODD)
-    elif way == 2 and isinstance(node, list) and node:
-        node.append(draw.choice(node))
-    else:
-        holder[key] = draw.choice(_ODD)
-    if isinstance(holder, dict) and holder.keys() == {""}:
-        document = holder[""]
-    return json.dumps(document).replace('"DEEP"', "[" * 5000 + "]" * 5000).encode()
-
-
-def damage_bytes(content: bytes, draw: random.Random) -> bytes:
-    """Return bytes of which some are missing, flipped, repeated or in another place."""
-    start, length = draw.randrange(len(content) + 1), draw.choice((1, 4, 64, 4096))
-    match draw.randrange(6):
-        case 0:
-            return content[:start]
-        case 1:
-            return (
-                content[:start]
-                + bytes(draw.randrange(256) for _ in range(length))
-                + content[start + length :]
-            )
-        case 2:
-            return content[:start] + content[start + length :]
-        case 3:
-            return content[: start + length] + content[start:]
-        case 4:
-            return content[:start] + bytes(length) + content[start + length :]
-    return b""
-
-
-def damage_tensors(content: bytes, draw: random.Random) -> bytes:
-    """Return a safetensors file whose header says something else, its length kept true."""
-    if draw.random() < 0.4:
-        return damage_bytes(content, draw)
-    length = int.from_bytes(content[:8], "little")
-    header = damage_json(content[8 : 8 + length], draw)
-    return len(header).to_bytes(8, "little") + header + content[8 + length :]
-
-
-def damage_array(content: bytes, draw: random.Random) -> bytes:
-    """Return an `.npy` file with another header, or other numbers."""
-    changes = (
-        (b"|u1", b"<i8"),
-        (b"<u2", b">u2"),
-        (b"False", b"True "),
-        (b"(", b"(9"),
-        (b",)", b",9,)"),
-        (b"|u1", b"|O "),
-    )
-    old, new = draw.choice(changes)
-    return content.replace(old, new, 1) if draw.random() < 0.4 else damage_bytes(content, draw)
+def _run(workspace: Workspace) -> Run:
+    return Run(RunFolder(workspace.root / _RUN))
 
 
 def _open_run(workspace: Workspace) -> None:
-    run = Run(RunFolder(workspace.root / "runs" / "play"))
-    "".join(Session(run, GenerateOptions(lines=1, seed=1)).stream())
+    "".join(Session(_run(workspace), GenerateOptions(lines=1, seed=1)).stream())
 
 
-def _open_dataset(workspace: Workspace) -> None:
-    dataset = Dataset(workspace.dataset("harbour"))
+def _go_on(workspace: Workspace) -> None:
+    options = GenerateOptions(lines=1, seed=1, continue_from=workspace.root / "state")
+    "".join(Session(_run(workspace), options).stream())
+
+
+def _open_dataset(workspace: Workspace, path: str = _DATA) -> None:
+    dataset = Dataset(DatasetFolder(workspace.root / path))
     for split in SPLITS:
         dataset.ids(split)
         for _ in dataset.rows(split):
@@ -120,100 +81,182 @@ def _open_dataset(workspace: Workspace) -> None:
     dataset.find_words()
 
 
+def _open_letters(workspace: Workspace) -> None:
+    _open_dataset(workspace, _CHARS)
+
+
 def _open_checkpoint(workspace: Workspace) -> None:
-    path, _ = newest_checkpoint(RunFolder(workspace.root / "runs" / "play"))
+    path, _ = newest_checkpoint(RunFolder(workspace.root / _RUN))
     read_state(path)
 
 
+def _resume(workspace: Workspace) -> None:
+    """Restore a training that has ended, which is said then; one that has not makes no more than a step."""
+    dataset = Dataset(DatasetFolder(workspace.root / _DATA))
+    with closing(resume(dataset, RunFolder(workspace.root / _RUN), "cpu")) as events:
+        next(events)
+
+
 def _open_drafts(workspace: Workspace) -> None:
-    drafts = Drafts(workspace.room.drafts)
-    try:
+    """Read and change every draft, as the page does."""
+    with closing(Drafts(workspace.room.drafts)) as drafts:
         for each in drafts.summaries():
-            drafts.get(each["id"])
-    finally:
-        drafts.close()
+            with suppress(Behind, DraftMissing):  # since the drafts were recovered
+                draft = drafts.get(each["id"])
+                json.dumps(draft, allow_nan=False)
+                drafts.changes(each["id"], 1)
+                drafts.update(each["id"], title="Another")
+                drafts.change(each["id"], _change(draft["revision"], "new"))
 
 
-def _go_on(workspace: Workspace) -> None:
-    run = Run(RunFolder(workspace.root / "runs" / "play"))
-    options = GenerateOptions(lines=1, seed=1, continue_from=workspace.root / "state")
-    "".join(Session(run, options).stream())
+def _open_room(workspace: Workspace) -> None:
+    with Server(workspace, None, ServeOptions()) as server:
+        server.link.encode("ascii")
 
 
-Damage = Callable[[bytes, random.Random], bytes]
-Reader = Callable[[Workspace], object]
-_RUN, _DATA = "runs/play", "data/harbour"
+def _pull(workspace: Workspace) -> None:
+    with patch.object(huggingface_hub.constants, "HF_HUB_OFFLINE", True):
+        find_run(workspace, "someone/play")
+
+
+def _open_study(workspace: Workspace) -> None:
+    with _study(workspace) as study:
+        records_of(study.backend)
+
+
 FILES: Mapping[str, tuple[Damage, Reader]] = {
     f"{_RUN}/config.json": (damage_json, _open_run),
     f"{_RUN}/tokenizer.json": (damage_json, _open_run),
     f"{_RUN}/model.safetensors": (damage_tensors, _open_run),
-    f"{_RUN}/metrics.jsonl": (damage_json, lambda workspace: read_history(workspace.run("play"))),
-    f"{_RUN}/profile.json": (damage_json, lambda workspace: Profile.load(Run(workspace.run("play")))),
+    f"{_RUN}/metrics.jsonl": (damage_lines, lambda workspace: read_history(workspace.run("play"))),
+    f"{_RUN}/profile.json": (damage_json, lambda workspace: Profile.load(_run(workspace))),
+    f"{_PULLED}/hub.json": (damage_json, _pull),
     f"{_DATA}/dataset.json": (damage_json, _open_dataset),
     f"{_DATA}/tokenizer.json": (damage_json, _open_dataset),
     f"{_DATA}/train.npy": (damage_array, _open_dataset),
     f"{_DATA}/scripts.parquet": (damage_bytes, _open_dataset),
+    f"{_CHARS}/train.npy": (damage_array, _open_letters),
+    f"{_CHARS}/lexicon.txt": (damage_words, _open_letters),
     "CHECKPOINT/state.json": (damage_json, _open_checkpoint),
     "CHECKPOINT/manifest.json": (damage_json, _open_checkpoint),
-    "room/drafts.db": (damage_bytes, _open_drafts),
+    "CHECKPOINT/model.safetensors": (damage_tensors, _resume),
+    "CHECKPOINT/optimizer.safetensors": (damage_tensors, _resume),
+    "room/drafts.db": (damage_database, _open_drafts),
+    "room/token": (damage_bytes, _open_room),
+    "room/address.json": (damage_json, _open_room),
+    "studies/play/study.db": (damage_database, _open_study),
     "state": (damage_tensors, _go_on),
 }
 """Each file that is read, how it is damaged, and what reads it."""
 
 
-def attack(furnished: Path, times: int, seed: int = 0) -> list[Part]:
+def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int = 0) -> list[Part]:
     """Damage each file so many times, and read it."""
     parts = []
     with TemporaryDirectory(prefix="damaged-") as folder:
-        root = copied(furnished, Path(folder) / "workspace")
-        workspace = Workspace(root)
-        _make_the_rest(workspace)
-        _read_all(workspace)
+        workspace = furnish_more(copied(furnished, Path(folder) / "workspace"))
+        for name in names:
+            problem = _problem(lambda name=name: FILES[name][1](workspace), _SECONDS)  # type: ignore[misc]
+            assert problem is None, f"{name} is whole: {problem}"
         idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for name, (damage, read) in FILES.items():
+        for name in names:
             part = Part(name.replace("CHECKPOINT", "a checkpoint's"))
             parts.append(part)
-            path = _path(workspace, name)
-            whole = path.read_bytes()
+            read = FILES[name][1]
             for number in range(seed, seed + times):
-                path.write_bytes(damage(whole, random.Random(f"{name} {number}")))
-                if name.startswith("CHECKPOINT") and path.name != "manifest.json":
-                    _agree(path.parent)
-                problem = _problem(lambda read=read: read(workspace))  # type: ignore[misc]
+                with damaged(workspace, name, number):
+                    problem = _problem(lambda read=read: read(workspace), _SECONDS)  # type: ignore[misc]
                 part.count(problem and f"number {number}: {problem}")
-                for left in path.parent.glob(f"{path.name}*"):
-                    left.unlink()
-            path.write_bytes(whole)
-            if name.startswith("CHECKPOINT"):
-                _agree(path.parent)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle
         memory = Part("memory beyond that of an idle process")
         memory.count(f"{grown // 1000} MB" if grown > _KILOBYTES else None)
     return [*parts, memory]
 
 
-def long_attack() -> list[Part]:
-    """Damage each file 1,600 times: 20,000 in all."""
+def long_attack(most: int | None = None) -> list[Part]:
+    """Damage each file 1,000 times, 21,000 in all, and let commands read 500."""
+    from reliability.damaged_commands import attack as attack_commands
+
     with TemporaryDirectory(prefix="damaged-") as folder:
-        return attack(furnish(Path(folder) / "furnished"), 1600)
+        furnished = furnish(Path(folder) / "furnished")
+        return [*attack(furnished, most or 1_000), *attack_commands(furnished, most or 500)]
 
 
-def _make_the_rest(workspace: Workspace) -> None:
-    run = Run(RunFolder(workspace.root / _RUN))
-    session = Session(run, GenerateOptions(lines=1, seed=1, save_state=workspace.root / "state"))
+@contextmanager
+def damaged(workspace: Workspace, name: str, number: int) -> Iterator[None]:
+    """Damage one of `FILES` while a block lasts; then all around it is as it was."""
+    path = _path(workspace, name)
+    around = path.parent.parent if name.startswith("CHECKPOINT") else path.parent
+    with TemporaryDirectory(prefix="kept-") as kept:
+        if around != workspace.root:
+            shutil.copytree(around, kept, dirs_exist_ok=True, symlinks=True)
+        whole = path.read_bytes()
+        path.write_bytes(FILES[name][0](whole, random.Random(f"{name} {number}")))
+        if name.startswith("CHECKPOINT") and path.name != "manifest.json":
+            _agree(path.parent)
+        try:
+            yield
+        finally:
+            if around == workspace.root:
+                path.write_bytes(whole)
+            else:
+                shutil.rmtree(around)
+                shutil.copytree(kept, around, symlinks=True)
+
+
+def furnish_more(root: Path) -> Workspace:
+    """Add to a furnished workspace what reading and writing leave there: of every kind of file one."""
+    workspace = Workspace(root)
+    run = _run(workspace)
+    session = Session(run, GenerateOptions(lines=1, seed=1, save_state=root / "state"))
     "".join(session.stream())
-    session.save_state(workspace.root / "state")
+    session.save_state(root / "state")
     run.folder.profile.write_text('{"weights": ""}')
-    workspace.room.drafts.parent.mkdir(exist_ok=True)
-    drafts = Drafts(workspace.room.drafts)
-    drafts.create("Draft", "play", [])
-    drafts.close()
+    pulled = RunFolder(Path(shutil.copytree(root / _RUN, root / _PULLED)))
+    files = {name: sha256_of(pulled.path / name) for name in pulled.needed}
+    record = HubRecord(repository="someone/play", owner="someone", revision="0" * 40, files=files)
+    pulled.hub.write_text(record.model_dump_json(indent=2))
+    os.utime(pulled.config, (0, 0))  # the latest run is the other one
+    dataset = Dataset(DatasetFolder(root / _DATA))
+    retokenize(dataset, "char", None, DatasetFolder(root / _CHARS))
+    _open_room(workspace)
+    with closing(Drafts(workspace.room.drafts)) as drafts:
+        elements = [PageElement.model_validate(_element(f"e{number}")) for number in range(60)]
+        draft = drafts.create("Draft", "play", elements)
+        for revision in range(1, 6):
+            drafts.change(draft["id"], _change(revision, f"c{revision}"))
+        drafts.update(draft["id"], settings={"boldness": 0.7, "cast": ["Bo"]})
+    with _study(workspace) as study:
+        study.backend.optimize(lambda trial: _result(study, trial), n_trials=2)
+    return workspace
 
 
-def _read_all(workspace: Workspace) -> None:
-    for name, (_, read) in FILES.items():
-        if not name.startswith("room"):
-            read(workspace)
+def _result(study: Study, trial: optuna.Trial) -> float:
+    note(trial, chosen=study.choose(trial), settings={}, reason="none")
+    trial.report(2.5, 1)
+    return 2.25
+
+
+def _element(id_: str) -> dict[str, object]:
+    origin = {"run": "play", "seed": 7, "edited": False}
+    return {"id": id_, "kind": "dialogue", "text": "Caf\u00e9 at noon. " * 9, "origin": origin}
+
+
+def _change(base: int, name: str) -> Change:
+    branch = {"id": name, "name": "Another way", "after": "e1", "elements": [_element("b")]}
+    edits = [{"put": _element(name), "after": "e3"}]
+    return Change.model_validate({"base": base, "change": name, "edits": edits, "branch": branch})
+
+
+@contextmanager
+def _study(workspace: Workspace) -> Iterator[Study]:
+    path = workspace.root / "space.toml"
+    path.write_text("learning_rate = {low = 0.001, high = 0.02, log = true}\n")
+    space = Space.read(path)
+    plan = Plan(trials=3, seconds=0.01, space=space, pruner="none", accelerator="cpu", seed=1)
+    dataset = Dataset(DatasetFolder(workspace.root / _DATA))
+    with open_study(workspace.study("play"), None, dataset, plan) as study:
+        yield study
 
 
 def _path(workspace: Workspace, name: str) -> Path:
@@ -230,14 +273,32 @@ def _agree(checkpoint: Path) -> None:
     (checkpoint / "manifest.json").write_text(json.dumps(manifest))
 
 
-def _problem(read: Callable[[], object]) -> str | None:
-    began = time.process_time()
+def _problem(read: Callable[[], object], most: float) -> str | None:
+    """Return what is wrong with how a file was read in so many seconds; None if nothing is."""
+    began = process_time()
     try:
-        read()
+        with at_most(4 * most):
+            read()
     except ScriptforgeError as error:
         if not (error.message.strip() and error.hint.strip()):
             return "an error without a message or a remedy"
     except Exception as error:
         return f"{type(error).__name__}: {error}"[:200]
-    seconds = time.process_time() - began
-    return f"{seconds:.0f} seconds" if seconds > _SECONDS else None
+    seconds = process_time() - began
+    return f"{seconds:.0f} seconds" if seconds > most else None
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Interrupt a block that computes for longer."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it did not end in {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

@@ -6,7 +6,7 @@ import pytest
 from support import skips
 from support.campaign import failures
 
-from reliability import damaged, environments, interrupted
+from reliability import damaged, damaged_commands, environments, interrupted
 from reliability.furnished import furnish
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason=skips.NO_DEV_FULL)
@@ -33,9 +33,19 @@ def test_damaged_files(furnished: Path) -> None:
     assert failures(damaged.attack(furnished, times=20)) == []
 
 
+@pytest.mark.slow
+def test_damaged_files_through_commands(furnished: Path) -> None:
+    assert failures(damaged_commands.attack(furnished, times=12)) == []
+
+
 @pytest.mark.soak
 def test_damaged_files_again_and_again(furnished: Path) -> None:
-    assert failures(damaged.attack(furnished, times=1600)) == []
+    assert failures(damaged.attack(furnished, times=1_000)) == []
+
+
+@pytest.mark.soak
+def test_damaged_files_through_commands_again_and_again(furnished: Path) -> None:
+    assert failures(damaged_commands.attack(furnished, times=500)) == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.room import ServedRoom, action, put, served
 
+from scriptforge.serve import drafts as drafts_module
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import Behind, DraftMissing, Drafts
 from scriptforge.serve.elements import PageElement
@@ -41,6 +43,14 @@ def test_a_change_that_is_sent_again_is_made_once(room: ServedRoom) -> None:
     assert room.texts(draft["id"]) == ["once"]
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 5_000])
+def test_settings_are_numbers_that_every_page_can_read(room: ServedRoom, number: str) -> None:
+    place = f"api/drafts/{room.draft()['id']}"
+    assert room.client.patch(place, content=f'{{"settings": {{"a": [{number}]}}}}').status_code == 422
+    assert room.client.patch(place, json={"settings": {"a": [1.5, None, "x"]}}).status_code == 200
+    assert room.client.get(place).json()["settings"] == {"a": [1.5, None, "x"]}
+
+
 def test_who_is_behind_is_told_what_is_missing_and_changes_nothing(room: ServedRoom) -> None:
     draft = room.draft("a")
     room.change(draft["id"], 1, "mine", put("b", "mine", after="0"))
@@ -50,6 +60,20 @@ def test_who_is_behind_is_told_what_is_missing_and_changes_nothing(room: ServedR
     assert told["revision"] == 2 and [each["change"] for each in told["changes"]] == ["mine"]
     assert told["changes"][0]["edits"] == [put("b", "mine", after="0")]
     assert room.texts(draft["id"]) == ["a", "mine"]
+
+
+def test_who_is_far_behind_is_told_to_load_the_draft_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts_module, "MOST_TOLD", 1_000)
+    drafts = Drafts(tmp_path / "drafts.db")
+    draft = drafts.create("", "", _page("a"))["id"]
+    for number, text in enumerate(("short", "x" * 2_000), start=1):
+        change = {"base": number, "change": str(number), "edits": [put("b", text)]}
+        drafts.change(draft, Change.model_validate(change))
+    assert drafts.changes(draft, 1) == (3, None)
+    assert drafts.changes(draft, 3) == (3, [])
+    drafts.close()
 
 
 def test_branches_are_kept_and_go(room: ServedRoom) -> None:
@@ -140,6 +164,25 @@ def test_order_is_that_of_a_list(tmp_path_factory: pytest.TempPathFactory, steps
     drafts.close()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_many_edits_at_once_come_to_the_same_as_one_by_one(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    places = [{}, {"after": None}, *({"after": str(number)} for number in range(40))]
+    edits = [
+        {"remove": str(draw.randrange(40))}
+        if draw.random() < 0.3
+        else put(str(draw.randrange(40)), str(number), **draw.choice(places))
+        for number in range(250)
+    ]
+    drafts = Drafts(tmp_path / "drafts.db")
+    together, apart = (drafts.create("", "", _page(*"abcdefgh"))["id"] for _ in range(2))
+    drafts.change(together, Change.model_validate({"base": 1, "change": "all", "edits": edits}))
+    for base, edit in enumerate(edits, start=1):
+        drafts.change(apart, Change.model_validate({"base": base, "change": str(base), "edits": [edit]}))
+    assert drafts.get(together)["elements"] == drafts.get(apart)["elements"]
+    drafts.close()
+
+
 def test_there_is_always_room_between_two_elements(tmp_path: Path) -> None:
     drafts = Drafts(tmp_path / "drafts.db")
     draft = drafts.create("", "", _page("first", "last"))["id"]
@@ -189,6 +232,60 @@ class TestDamage:
         assert found["revision"] > 1
         with pytest.raises(Behind):
             again.change(draft, Change.model_validate({"base": 1, "change": "old", "edits": []}))
+
+    def test_pages_that_lead_back_to_others_end(self, tmp_path: Path) -> None:
+        path = tmp_path / "drafts.db"
+        drafts = Drafts(path)
+        draft = drafts.create("Long", "", _page(*[f"{number} {'words ' * 40}" for number in range(400)]))
+        drafts.close()
+        content = path.read_bytes()
+        path.write_bytes(content[: 21 * 4096] + content[20 * 4096 :])
+        again = Drafts(path)
+        assert again.notes and len(again.get(draft["id"])["elements"]) > 100
+
+    @pytest.mark.parametrize(
+        ("statement", "value"),
+        [
+            ("UPDATE elements SET text = CAST(? AS TEXT)", b"b\xff\xfed"),
+            ("UPDATE elements SET kind = ?", "song"),
+            ("UPDATE elements SET origin = ?", '{"run": 7}'),
+            ("UPDATE elements SET id = ?", "no id"),
+            ("UPDATE elements SET position = ?", b"x"),
+            ("UPDATE drafts SET settings = ?", '{"a": NaN}'),
+            ("UPDATE drafts SET settings = ?", "[" * 9_000),
+            ("UPDATE drafts SET title = ?", b"x"),
+            ("UPDATE drafts SET revision = ?", "x"),
+            ("UPDATE drafts SET id = ?", "an id"),
+            ("UPDATE branches SET elements = ?", "{"),
+            ("UPDATE changes SET revision = revision + ?", 1),
+            ("ALTER TABLE elements RENAME COLUMN text TO ?", None),
+        ],
+        ids=str,
+    )
+    def test_rows_that_the_room_has_not_written_are_made_such(
+        self, tmp_path: Path, statement: str, value: object
+    ) -> None:
+        path = tmp_path / "drafts.db"
+        drafts = Drafts(path)
+        draft = drafts.create("Kept", "", _page("a"))["id"]
+        branch = {"id": "way", "name": "Way", "elements": []}
+        change = {"base": 1, "change": "c", "edits": [put("b", "b")], "branch": branch}
+        drafts.change(draft, Change.model_validate(change))
+        drafts.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            where = " WHERE id = 'b'" if "elements SET id" in statement else ""
+            db.execute(statement.replace("TO ?", "TO words") + where, [] if value is None else [value])
+        again = Drafts(path)
+        found = max(again.summaries(), key=lambda each: int(each["elements"]))
+        whole = again.get(found["id"])
+        assert [PageElement.model_validate(each) for each in whole["elements"]]
+        edits = [put("c", "c", after=None)]
+        with contextlib.suppress(Behind):
+            again.change(
+                found["id"], Change.model_validate({"base": whole["revision"], "change": "d", "edits": edits})
+            )
+        assert len(again.get(found["id"])["elements"]) >= 2
+        assert json.dumps(again.get(found["id"]), allow_nan=False)
 
     def test_damage_that_comes_while_it_is_open_is_met_in_the_same_way(self, tmp_path: Path) -> None:
         path = tmp_path / "drafts.db"

@@ -1,7 +1,9 @@
 """Who may come in: this machine, with the token, from the room's own page; and how much they may bring."""
 
+import contextlib
 import json
 import os
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ from scriptforge.options import ServeOptions
 from scriptforge.serve import guard
 from scriptforge.serve.app import ENDPOINTS
 from scriptforge.serve.guard import LIMITS, Guard, Rules
+from scriptforge.serve.server import Server
+from scriptforge.workspace import Workspace
 
 
 @pytest.mark.parametrize(
@@ -128,34 +132,38 @@ def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert _status(_never) == 408
 
 
-def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SEND_SECONDS", 0.02)
-
-    async def send(message: Any) -> None:
-        await anyio.sleep_forever()
-
-    async def ask() -> None:
-        with anyio.fail_after(10):
-            await Guard(_hello, Rules(1))(_scope(), _empty, send)
-
-    anyio.run(ask)
-
-
-def test_bodies_that_are_read_at_once_are_limited_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bodies_that_are_in_memory_at_once_are_limited_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LIMITS, "bodies_together", 10)
     statuses: list[int] = []
 
     async def ask() -> None:
         front = Guard(_hello, Rules(1))
         async with anyio.create_task_group() as group:
-            group.start_soon(front, _scope(8), _never, _into([]))
+            group.start_soon(front, _scope(8_000), _beginning(b"12345678"), _into([]))
             await anyio.sleep(0)
-            await front(_scope(8), _empty, _into(statuses))
-            await front(_scope(2), _empty, _into(statuses))
+            await front(_scope(8), _beginning(b"12345678"), _into(statuses))
+            await front(_scope(2), _whole(b"12"), _into(statuses))
             group.cancel_scope.cancel()
+        await front(_scope(10), _whole(b"1234567890"), _into(statuses))
 
     anyio.run(ask)
-    assert statuses == [429, 200]
+    assert statuses == [429, 200, 200]
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 7000000", "Transfer-Encoding: chunked"])
+def test_bodies_that_are_promised_keep_nobody_out(room: ServedRoom, length: str) -> None:
+    with contextlib.ExitStack() as held:
+        for number in range(20):
+            path = "/" if number % 2 else "/api/drafts"
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", room.port)))
+            head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{room.port}\r\n{length}\r\n"
+            connection.sendall(f"{head}Authorization: Bearer {room.token}\r\n\r\n".encode())
+        assert room.draft("a")["revision"] == 1
+
+
+def test_the_files_of_the_page_take_no_body(room: ServedRoom) -> None:
+    assert room.client.request("GET", "", content=b"x").status_code == 413
+    assert room.client.post("api/login", content=b"x" * 20_000).status_code == 413
 
 
 async def _hello(scope: Any, receive: Any, send: Any) -> None:
@@ -163,8 +171,23 @@ async def _hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _empty() -> dict[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
+def _whole(body: bytes) -> Any:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _beginning(body: bytes) -> Any:
+    """Return a body of which nothing comes after its beginning."""
+    parts = [body]
+
+    async def receive() -> dict[str, Any]:
+        if not parts:
+            await anyio.sleep_forever()
+        return {"type": "http.request", "body": parts.pop(), "more_body": True}
+
+    return receive
 
 
 async def _never() -> dict[str, Any]:
@@ -240,6 +263,20 @@ def test_the_secret_is_the_owners_alone_and_stays(room: ServedRoom, room_workspa
     assert path.read_text(encoding="utf-8") == room.token
     if os.name != "nt":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "kept", [b"", b"short", b"\xff" * 40, b"a" * 30 + b"\x1b[2J", b"one two " * 9, b"x" * 9_999]
+)
+def test_a_damaged_secret_is_made_anew(tmp_path: Path, kept: bytes) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.room.token.parent.mkdir()
+    workspace.room.token.write_bytes(kept)
+    with Server(workspace, None, ServeOptions(port=0)) as server:
+        token = server.link.partition("#token=")[2]
+        assert token.isascii() and token.isprintable() and len(token) < 1_001
+        headers = {"authorization": f"Bearer {token}"}
+        assert httpx.get(f"{server.address}api/about", headers=headers, trust_env=False).status_code == 200
 
 
 def test_visitors_have_no_drafts_on_the_server(workspace: Path) -> None:

@@ -1,8 +1,10 @@
 """Searches in this process, with trials of two or three steps: their seconds are those of a ticking clock."""
 
 import math
+import sqlite3
 import tomllib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -244,6 +246,32 @@ class TestGoingOn:
 
 
 class TestStorage:
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE study_user_attributes SET value_json = '{' WHERE key = 'machine'",
+            "UPDATE study_user_attributes SET value_json = '{\"threads\": []}' WHERE key = 'machine'",
+            "UPDATE trial_user_attributes SET value_json = '7' WHERE key = 'default'",
+            "UPDATE trials SET state = 'GONE'",
+            "UPDATE trials SET datetime_start = 'noon'",
+            "UPDATE studies SET study_name = CAST(x'62ff' AS TEXT)",
+            "DROP TABLE studies",
+        ],
+    )
+    def test_a_damaged_study_is_named(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, statement: str
+    ) -> None:
+        with open_study(folder, None, tiny_dataset, plan):
+            pass
+        with closing(sqlite3.connect(folder.database, isolation_level=None)) as database:
+            database.execute(statement)
+        with (
+            pytest.raises(StudyError, match="damaged") as caught,
+            open_study(folder, None, tiny_dataset, plan),
+        ):
+            pass
+        assert "--study" in caught.value.hint
+
     @pytest.mark.parametrize(
         ("address", "problem"),
         [

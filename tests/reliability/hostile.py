@@ -1,12 +1,16 @@
-"""Hostile requests, generated from the routes: none breaks the server, reads outside, or writes outside."""
+"""F: hostile requests, made from the routes: none breaks the server, reads outside, or writes outside.
+
+What a request says is drawn for each address from the form that the address says its body has.
+"""
 
 import json
 import random
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import httpx
-import pytest
+from support.campaign import Part
 from support.room import ServedRoom, served
 
 from scriptforge.serve.app import ENDPOINTS
@@ -21,6 +25,7 @@ TEXTS = (
     "é́" * 50, "\r\n\r\nHTTP/1.1 200 OK", "'; DROP TABLE drafts; --", "\ufeff", "-" * 999,
 )  # fmt: skip
 NUMBERS = (0, 1, -1, 2, 5, 9, 2**31, 2**53, 2**63, 2**200, 1.5, -0.0, 1e308, True, False, "1", None)
+NOT_NUMBERS = (float("nan"), float("inf"), -float("inf"), 10**4_000)
 KINDS = ("heading", "action", "character", "parenthetical", "dialogue", "transition", "song", "", None, 7)
 PATHS = ("/api/../secret.txt", "//etc/passwd", "/api", "/api/drafts/", "/%2e%2e/secret.txt")
 QUERIES = (
@@ -32,8 +37,9 @@ METHODS = ("PUT", "TRACE", "OPTIONS", "HEAD", "BREW")
 class Villain:
     """Makes requests up."""
 
-    def __init__(self, seed: int, room: ServedRoom, drafts: list[str]) -> None:
+    def __init__(self, seed: int, room: ServedRoom, run: str, drafts: list[str]) -> None:
         self.draw = random.Random(seed)
+        self.run = run
         self.room = room
         self.drafts = drafts
 
@@ -63,7 +69,9 @@ class Villain:
             return self.any()
         match name:
             case "run":
-                return draw.choice(NAMES)
+                return draw.choice((self.run, *NAMES))
+            case "settings":
+                return {"a": draw.choice((*NUMBERS, *NOT_NUMBERS))}
             case "elements" | "lines" if draw.random() < 0.8:
                 lines = [self.element() for _ in range(draw.randrange(5))]
                 bare = [{"kind": each["kind"], "text": each["text"]} for each in lines]
@@ -87,9 +95,15 @@ class Villain:
     def body(self, model: Any) -> bytes:
         draw = self.draw
         if model is None or draw.random() < 0.1:
-            return draw.choice(
-                [b"", draw.randbytes(200), b"{" * 5_000, b"\xff\xfe{}", json.dumps(self.any()).encode()]
-            )
+            garbage = [
+                b"",
+                draw.randbytes(200),
+                b"{" * 5_000,
+                b"[" * 100_000,
+                b"\xff\xfe{}",
+                b'{"a": ' + b"9" * 5_000,
+            ]
+            return draw.choice([*garbage, json.dumps(self.any()).encode()])
         fields = [name for name in model.model_fields if draw.random() < 0.8]
         document = {name: self.value(name) for name in fields}
         if draw.random() < 0.05:
@@ -108,26 +122,78 @@ class Villain:
         query = draw.choice(QUERIES)
         method = endpoint.method if draw.random() < 0.9 else draw.choice(METHODS)
         body = self.body(endpoint.body)
+        head = self.head(f"{method} {path}{query}")
+        length = len(body) if draw.random() < 0.95 else draw.choice([0, 10**12, len(body) // 2])
+        if draw.random() < 0.05:
+            head.append("Transfer-Encoding: chunked")
+            body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:9], body[9:]) if part)
+            body += draw.choice((b"0\r\n\r\n", b"", b"0\r\nX: y\r\n\r\n", b"fffffffff\r\n", b"-1\r\n\r\n"))
+        else:
+            head.append(f"Content-Length: {length}")
+        request = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1", errors="replace") + body
+        waits = length > len(body) or "changes" in path or "Transfer-Encoding: chunked" in head
+        return room.raw(request, seconds=3 if waits else 30)
+
+    def head(self, line: str) -> list[str]:
+        """Return the lines of the head of a request, without its length."""
+        draw, room = self.draw, self.room
         host = (
             f"127.0.0.1:{room.port}"
             if draw.random() < 0.93
             else draw.choice(["evil.example", "", "127.0.0.1:99999"])
         )
-        head = [f"{method} {path}{query} HTTP/1.1", f"Host: {host}", "Connection: close"]
+        head = [f"{line} HTTP/1.1", f"Host: {host}", "Connection: close"]
         if draw.random() < 0.95:
             head.append(f"Authorization: Bearer {room.token if draw.random() < 0.95 else 'guess'}")
         if draw.random() < 0.05:
             head.append(f"Origin: {draw.choice(['null', 'http://evil.example', 'file://'])}")
-        length = len(body) if draw.random() < 0.95 else draw.choice([0, 10**12, len(body) // 2])
-        head.append(f"Content-Length: {length}")
         if draw.random() < 0.03:
-            head.append(
-                draw.choice(
-                    ["Expect: 100-continue", "Upgrade: websocket", "X: " + "y" * 50_000, "Cookie: a=b"]
-                )
+            odd = (
+                "Expect: 100-continue",
+                "Upgrade: websocket",
+                "X: " + "y" * 50_000,
+                "Cookie: a=b",
+                "A: b\r\n" * 5_000 + "A: b",
             )
-        request = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1", errors="replace") + body
-        return room.raw(request, seconds=3 if length > len(body) or "changes" in path else 30)
+            head.append(draw.choice(odd))
+        return head
+
+
+def attack(workspace: Path, run: str, times: int, seed: int = 0) -> Part:
+    """Send so many requests to the room of a workspace, which is moved into a folder of its own for that."""
+    part = Part("hostile requests, made from the routes")
+    place = workspace / "inside"
+    for name in ("data", "runs"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (workspace / name).rename(place / name)
+    (workspace / "secret.txt").write_text(CANARY, encoding="utf-8")
+    before = _outside(place)
+    with served(place, run, "--port", "0") as room:
+        drafts = [room.draft("a", "b")["id"] for _ in range(3)]
+        for number in range(seed, seed + times):
+            problem = _problem(Villain(number, room, run, drafts).send())
+            part.count(problem and f"number {number}: {problem}")
+        part.count(None if _is_well(room) else "the room does not answer any more")
+        said = room.stderr.read_text(encoding="utf-8")
+        part.count(f"it says: {said[-300:]}" if "Traceback" in said or "ASGI" in said else None)
+    part.count(None if _outside(place) == before else "a file outside of the room is another one")
+    return part
+
+
+def _problem(answer: bytes) -> str | None:
+    """Return what is wrong with an answer; it may be none, or end early."""
+    status = answer.partition(b"\r\n")[0].split(b" ")[1:2]
+    if status and status[0][:1] not in (b"1", b"2", b"3", b"4"):
+        return f"status {status[0].decode()}"
+    for word in (CANARY.encode(), b"Traceback", gettempdir().encode() + b"/"):
+        if word in answer:
+            return f"it says {word!r}: {answer[-200:]!r}"
+    return None
+
+
+def _is_well(room: ServedRoom) -> bool:
+    with httpx.Client(base_url=room.base, headers=room.client.headers, trust_env=False, timeout=60) as client:
+        return bool(client.get("api/about").json()["runs"]) and client.get("api/drafts").status_code == 200
 
 
 def _outside(workspace: Path) -> dict[str, bytes]:
@@ -135,33 +201,3 @@ def _outside(workspace: Path) -> dict[str, bytes]:
     files = (path for path in workspace.parent.rglob("*") if path.is_file())
     kept = {str(path): path.read_bytes() for path in files if "room" not in path.parts[-2:]}
     return {name: content for name, content in kept.items() if not name.endswith("stderr.txt")}
-
-
-def _attack(workspace: Path, count: int) -> None:
-    place = workspace / "inside"
-    for name in ("data", "runs"):
-        (place / name).parent.mkdir(exist_ok=True)
-        (workspace / name).rename(place / name)
-    (workspace / "secret.txt").write_text(CANARY, encoding="utf-8")
-    before = _outside(place)
-    with served(place, "harbour", "--port", "0") as room:
-        drafts = [room.draft("a", "b")["id"] for _ in range(3)]
-        for seed in range(count):
-            answer = Villain(seed, room, drafts).send()
-            status = answer.partition(b"\r\n")[0].split(b" ")[1:2]
-            assert not status or status[0][:1] in (b"1", b"2", b"3", b"4"), (seed, answer[:300])
-            assert CANARY.encode() not in answer, seed
-        with httpx.Client(base_url=room.base, headers=room.client.headers, trust_env=False) as client:
-            assert client.get("api/about").json()["runs"]
-            assert client.get("api/drafts").status_code == 200
-        assert "Traceback" not in room.stderr.read_text(encoding="utf-8")
-    assert _outside(place) == before
-
-
-def test_200_hostile_requests(workspace: Path) -> None:
-    _attack(workspace, 200)
-
-
-@pytest.mark.soak
-def test_5000_hostile_requests(workspace: Path) -> None:
-    _attack(workspace, 5_000)

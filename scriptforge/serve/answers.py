@@ -1,0 +1,87 @@
+"""The kinds of answers that the room gives: the files of the page, streams of lines, and problems.
+
+The module knows nothing of addresses, drafts and models.
+"""
+
+import gzip
+import json
+import mimetypes
+from collections.abc import AsyncIterator, Callable, Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+PAGE = Path(__file__).with_name("page")
+"""The folder of the page's files."""
+
+
+def problem(status: int, what: str, remedy: str) -> JSONResponse:
+    """Return the answer to a request that failed: what is wrong, and what to do."""
+    return JSONResponse({"error": what, "remedy": remedy}, status)
+
+
+def as_lines(news: Iterable[dict[str, Any]]) -> bytes:
+    """Return a line of JSON for each."""
+    return b"".join(f"{json.dumps(each, ensure_ascii=False)}\n".encode() for each in news)
+
+
+class Stream(StreamingResponse):
+    """Lines that are sent as they come.
+
+    Args:
+        lines: them.
+        when_over: called when no more can be sent, even if none was.
+    """
+
+    def __init__(self, lines: AsyncIterator[bytes], when_over: Callable[[], None]) -> None:
+        super().__init__(lines, media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
+        self._when_over = when_over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._when_over()
+
+
+class Page:
+    """The files of the page, by name: the ones that are there when the server starts, and no others.
+
+    Args:
+        folder: that they are in.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+        self._paths = {path.relative_to(folder).as_posix(): path for path in files}
+        self._kept: dict[str, tuple[int, bytes, bytes, str]] = {}
+
+    async def answer(self, request: Request) -> Response:
+        """Answer with a file, which a browser asks for anew each time but gets only if it has changed."""
+        name = request.path_params["name"] or "index.html"
+        if name not in self._paths:
+            raise HTTPException(404, "There is no such page")
+        plain, packed, tag = await run_in_threadpool(self._content, name)
+        headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        media = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(packed, media_type=media, headers={**headers, "content-encoding": "gzip"})
+        return Response(plain, media_type=media, headers=headers)
+
+    def _content(self, name: str) -> tuple[bytes, bytes, str]:
+        path = self._paths[name]
+        changed = path.stat().st_mtime_ns
+        if name not in self._kept or self._kept[name][0] != changed:
+            plain = path.read_bytes()
+            tag = f'"{blake2b(plain, digest_size=12).hexdigest()}"'
+            self._kept[name] = (changed, plain, gzip.compress(plain, mtime=0), tag)
+        return self._kept[name][1:]

@@ -1,0 +1,163 @@
+"""The connections of the server: how many there may be, and for how long each may do nothing.
+
+A client has only so long to send a request, and to read what it is answered. Where there are too many
+clients, the one that has been silent for longest has to go. When the server ends, whoever still waits is told
+so. The module knows nothing of what is asked for.
+"""
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from scriptforge.serve.guard import BODY_SECONDS
+
+HEADER_SECONDS = 10.0
+"""How long the head of a request may take to arrive."""
+
+REST_SECONDS = BODY_SECONDS + 10.0
+"""How long a body may take whose request was answered before; for others the guard waits."""
+
+UNREAD_SECONDS = 30.0
+"""How long a client may leave what is sent to it unread."""
+
+GRACE_SECONDS = 2
+"""How long the server waits for the end of what it has begun, when it is to end."""
+
+BACKLOG = 128
+"""How many clients may knock before the server has opened to the first of them."""
+
+_LEAST_READ = 32_768
+"""Bytes that a client has to read in that time, if so many are left."""
+
+_AT_ONCE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_MOST_CONNECTIONS = 1_000
+_USUAL_FILES = 1_024
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's protocol, whose patience with a client ends."""
+
+    _sending: asyncio.TimerHandle | None = None
+    _sends: type[object] | None = None
+    _reading: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request, in the place of another client if there are too many."""
+        self._heard = self.loop.time()
+        super().connection_made(transport)
+        self._await(h11.IDLE)
+        if len(self.connections) > most_connections():
+            idle = (each for each in self.connections if isinstance(each, PatientProtocol) and each.is_idle)
+            min(idle, key=lambda each: each._heard).cut_off()
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether the connection is open, and nothing was asked for that is not answered."""
+        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
+
+    def cut_off(self) -> None:
+        """End the connection at once; what was not read is forgotten by the system, too."""
+        if not self.transport.is_closing() or self.transport.get_write_buffer_size():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and wait only so long for the rest of a request."""
+        self._heard = self.loop.time()
+        if self._reading is not None and not self.flow.write_paused:
+            self._reading.cancel()
+            self._reading = None
+        super().data_received(data)
+        self._await(self.conn.their_state)
+
+    def pause_writing(self) -> None:
+        """Send no more for now, and wait only so long until the client reads."""
+        super().pause_writing()
+        self._await_reading()
+
+    def on_response_complete(self) -> None:
+        """Wait only so long until the client reads the end of an answer."""
+        super().on_response_complete()
+        if self.transport.get_write_buffer_size():
+            self._await_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        for timer in (self._sending, self._reading):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def _await(self, state: type[object]) -> None:
+        """Wait only so long for the end of a state that the client is in, from when it came into it."""
+        if state is self._sends:
+            return
+        self._sends = state
+        if self._sending is not None:
+            self._sending.cancel()
+        patience: dict[object, float] = {h11.IDLE: HEADER_SECONDS, h11.SEND_BODY: REST_SECONDS}
+        seconds = patience.get(state)
+        self._sending = None if seconds is None else self.loop.call_later(seconds, self.cut_off)
+
+    def _await_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(UNREAD_SECONDS, self._go_on_or_abort, unread)
+
+    def _go_on_or_abort(self, before: int) -> None:
+        self._reading = None
+        unread = self.transport.get_write_buffer_size()
+        if unread > max(0, before - _LEAST_READ):
+            self.cut_off()
+        elif unread:
+            self._await_reading()
+
+
+class PatientServer(uvicorn.Server):
+    """uvicorn's server, which tells those who wait when it ends, and cuts off those who do not go then.
+
+    Args:
+        config: uvicorn's.
+        close: tells them.
+    """
+
+    def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._close = close
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, and end those that there are."""
+        self._close()
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._cut_off)
+        await super().shutdown(sockets)
+
+    def _cut_off(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, PatientProtocol):
+                connection.cut_off()
+
+
+def most_connections() -> int:
+    """Return how many connections may be open, so that files can be opened beside them."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return _USUAL_FILES // 2
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 2)
+
+
+def quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what goes wrong in a loop, but not that there are more clients than can be let in: they wait."""
+    problem = context.get("exception")
+    if not (isinstance(problem, OSError) and problem.errno in (errno.EMFILE, errno.ENFILE)):
+        loop.default_exception_handler(context)
