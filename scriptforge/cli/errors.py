@@ -10,6 +10,7 @@ Commands catch nothing. SIGTERM reaches them as `SystemExit`, Ctrl-C as `Keyboar
 command that has to save its work first uses `Interrupts`. This module knows nothing of the commands.
 """
 
+import codecs
 import os
 import signal
 import sys
@@ -103,6 +104,11 @@ def _explain(error: BaseException) -> int:
         case OSError(strerror=str() as problem):
             Output().error(f"The system refuses: {problem}.", "Check the current folder, and run it again.")
             return 1
+        case UnicodeEncodeError() if _is_about_a_name(error):
+            letters = error.object[error.start : error.end]
+            problem = f"Names of files are in {error.encoding} here, in which “{letters}” cannot be written."
+            Output().error(problem, "Run the same command with PYTHONUTF8=1 in the environment.")
+            return 1
         case MemoryError():
             Output().error("There is not enough memory.", "Close other programs, or give a smaller text.")
             return 1
@@ -111,6 +117,12 @@ def _explain(error: BaseException) -> int:
         f"Run it again with {DEBUG_VARIABLE}=1 to see where, and report what it prints.",
     )
     return 1
+
+
+def _is_about_a_name(error: UnicodeEncodeError) -> bool:
+    """Return whether the name of a file cannot be encoded; what is in files is always UTF-8."""
+    of_names = codecs.lookup(sys.getfilesystemencoding()).name
+    return codecs.lookup(error.encoding).name == of_names != "utf-8"
 
 
 def _usage_problem(error: typer.TyperException) -> tuple[str, str]:

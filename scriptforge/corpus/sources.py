@@ -185,7 +185,7 @@ def _existing(path: Path) -> LocalPath:
     absolute = Path(os.path.realpath(expand_home(path)))
     if absolute.exists():
         return LocalPath(path=absolute)
-    neighbours = [entry.name for entry in absolute.parent.iterdir()] if absolute.parent.is_dir() else []
+    neighbours = sorted(entry.name for entry in absolute.parent.iterdir()) if absolute.parent.is_dir() else []
     close = nearest(absolute.name, neighbours)
     raise CorpusError(
         f"There is no file or folder “{path}”.",
