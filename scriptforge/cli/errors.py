@@ -94,7 +94,7 @@ def _explain(error: BaseException) -> int:
         case OSError() if problem := _problem_of_output():
             Output().error(f"The output cannot be written: {problem}.", "Check where stdout leads to.")
             return 1
-        case _ if (explained := disk_error(error)) is not None:
+        case _ if (explained := disk_error(error) or _name_error(error)) is not None:
             Output().error(explained.message, explained.hint)
             return explained.exit_code
         case OSError(filename=str() | bytes() as path):
@@ -103,11 +103,6 @@ def _explain(error: BaseException) -> int:
             return 1
         case OSError(strerror=str() as problem):
             Output().error(f"The system refuses: {problem}.", "Check the current folder, and run it again.")
-            return 1
-        case UnicodeEncodeError() if _is_about_a_name(error):
-            letters = error.object[error.start : error.end]
-            problem = f"Names of files are in {error.encoding} here, in which “{letters}” cannot be written."
-            Output().error(problem, "Run the same command with PYTHONUTF8=1 in the environment.")
             return 1
         case MemoryError():
             Output().error("There is not enough memory.", "Close other programs, or give a smaller text.")
@@ -119,10 +114,18 @@ def _explain(error: BaseException) -> int:
     return 1
 
 
-def _is_about_a_name(error: UnicodeEncodeError) -> bool:
-    """Return whether the name of a file cannot be encoded; what is in files is always UTF-8."""
+def _name_error(error: BaseException) -> ScriptforgeError | None:
+    """Return the error for the name of a file that cannot be encoded; what is in files is always UTF-8."""
     of_names = codecs.lookup(sys.getfilesystemencoding()).name
-    return codecs.lookup(error.encoding).name == of_names != "utf-8"
+    if not isinstance(error, UnicodeEncodeError) or of_names == "utf-8":
+        return None
+    if codecs.lookup(error.encoding).name != of_names:
+        return None
+    letters = error.object[error.start : error.end]
+    return ScriptforgeError(
+        f"Names of files are in {error.encoding} here, in which “{letters}” cannot be written.",
+        "Run the same command with PYTHONUTF8=1 in the environment.",
+    )
 
 
 def _usage_problem(error: typer.TyperException) -> tuple[str, str]:

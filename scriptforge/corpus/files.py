@@ -225,7 +225,7 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
 
 
 def name_order(name: str) -> tuple[object, str]:
-    """Return a sort key for names that are all different: as a person counts, and never as they happen to come.
+    """Return a sort key for names: as a person counts, and the same for no two of them.
 
     To the natural key alone `1.txt` and `01.txt` are the same, and so are `Act.txt` and `act.txt`.
     """

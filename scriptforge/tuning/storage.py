@@ -214,8 +214,8 @@ def _retrying_storage() -> "type[RDBStorage]":
     """Return Optuna's storage in a database, but one that survives a heartbeat that could not be written.
 
     The next heartbeat may succeed. Whether the database is gone for good shows when the trial has something
-    to write. Optuna compares a heartbeat with the time that it is now, and so would wait for a day if the clock
-    was set back by one: here a trial also counts as dead if its heartbeat stays what it is.
+    to write. Optuna compares a heartbeat with the time that it is now, and so would wait for a day if the
+    clock was set back by one: here a trial also counts as dead if its heartbeat stays what it is.
     """
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
@@ -251,7 +251,7 @@ def _retrying_storage() -> "type[RDBStorage]":
 
 
 def _own_url(folder: StudyFolder) -> "URL":
-    """Return the address of a study's own file; as a text, its path would lose what follows a `?` or a `%`."""
+    """Return the address of a study's own file; as a text, its path would lose what follows a `?`."""
     from sqlalchemy import URL
 
     return URL.create("sqlite", database=str(folder.database.resolve()))

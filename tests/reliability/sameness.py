@@ -22,7 +22,7 @@ from support.loopback_hub import TOKEN, Hub
 from support.tiny import comedy
 
 from reliability.furnished import copied
-from reliability.surroundings import ORDINARY, Surroundings, Workshop, all_surroundings
+from reliability.surroundings import ORDINARY, Surroundings, Workshop, all_surroundings, sample
 
 _PATIENCE = 600  # seconds
 _SMALL = (
@@ -30,7 +30,7 @@ _SMALL = (
     "--set=sequence_length=16", "--set=precision=fp32", "--set=validations=2", "--set=dropout_output=0.2",
 )  # fmt: skip
 _FIXED = "--set=threads=1"
-"""So that a training ends in the same bits: other numbers of threads add up in another order."""
+"""So that a training ends in the same bits. Another number adds up in another order, and is not the same."""
 
 LIGHT: Mapping[str, tuple[str, ...]] = {
     "prepare": ("prepare", "plays", "--name", "plays", "--level", "bpe", "--json"),
@@ -56,12 +56,18 @@ WHOLE: Mapping[str, tuple[str, ...]] = {
     "originality": LIGHT["originality"],
     "export": ("export", "play", "--onnx", "onnx", "--json"),
     "card": ("push", "play", "--repo", "ann/play", "--dry-run", "--json"),
-    "push": ("push", "play", "--repo", "ann/play", "--quiet"),
+    "push": ("push", "play", "--repo", "ann/play", "--json"),
     "pull": ("pull", "ann/play", "--json"),
     "runs": LIGHT["runs"],
     "runs side by side": ("runs", "play", "later", "--json"),
 }
 """All of it."""
+
+EIGHT_THREADS: Mapping[str, tuple[str, ...]] = {
+    "prepare words": WHOLE["prepare words"],
+    "train": ("train", "--name", "play", "--epochs", "0.5", *_SMALL, "--set=threads=8", "--json"),
+}
+"""What ends in the same bits each time, too."""
 
 _NAMING = ("convert each",)
 """Commands that name files after scripts, which not every encoding can."""
@@ -97,7 +103,7 @@ class Journey(NamedTuple):
 
 
 def write_plays(workspace: Path) -> None:
-    """Put texts into a workspace, of which some have names that are the same if case or marks do not count."""
+    """Put texts into a workspace, some with names that are the same if case or marks do not count."""
     workspace.mkdir(exist_ok=True)
     (workspace / "play.txt").write_text(comedy(240), encoding="utf-8")
     (workspace / "plays").mkdir(exist_ok=True)
@@ -156,6 +162,13 @@ def differences(
     return f"{name}: {_shown(found.get(name))}, and elsewhere {_shown(expected.get(name))}{more}"
 
 
+def attack_threads(folder: Path) -> list[Part]:
+    """Train with a fixed number of threads, whatever the environment says of threads and hashes."""
+    write_plays(folder / "threads")
+    chosen = [each for each in all_surroundings() if each.sort == "processes"]
+    return attack(Journey(folder / "threads", EIGHT_THREADS), chosen, Workshop(folder))
+
+
 def attack(journey: Journey, chosen: Iterable[Surroundings], workshop: Workshop) -> list[Part]:
     """Make a journey in each of some surroundings, and once more in ordinary ones."""
     expected = travel(journey, ORDINARY, workshop)
@@ -179,10 +192,11 @@ def whole_journey(folder: Path) -> Iterator[Journey]:
         hub.stop()
 
 
-def long() -> list[Part]:
-    """Make the whole journey in all surroundings."""
+def long(most: int | None = None) -> list[Part]:
+    """Make the whole journey in all surroundings, or in so many of each sort."""
     with TemporaryDirectory(prefix="same-") as folder, whole_journey(Path(folder)) as journey:
-        return attack(journey, all_surroundings(), Workshop(Path(folder)))
+        parts = attack(journey, sample(0, most) if most else all_surroundings(), Workshop(Path(folder)))
+        return [*parts, *attack_threads(Path(folder))]
 
 
 def _hers(hub: Hub) -> dict[str, str]:
@@ -203,7 +217,7 @@ def _files(workspace: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _lasting(name: str, content: bytes) -> object:
-    """Return what of a file or an output is the same at any time: the hash of all that is not JSON or a card."""
+    """Return what of a file or an output is the same at any time: a hash, if it is no JSON and no card."""
     try:
         if name.endswith(".jsonl"):
             return [_without_moments(json.loads(line)) for line in content.splitlines()]

@@ -1,9 +1,10 @@
 """Surroundings in which a command must do what it does anywhere: clocks, locales, zones, seeds, paths.
 
-What the product asks which clock: `datetime.now` says when a run, a dataset or a draft was made or changed, and
-what is the latest; SQLite's clock, which is the same one, says when a process that works on a trial was last
-heard of. The length of trainings, the pace of reports, waiting and the heartbeats that stay the same go by
-`time.perf_counter` and `time.monotonic`. Locks ask no clock.
+Of the product's clocks, `datetime.now` says when a run, a dataset or a draft was made or changed, and what is
+the latest; SQLite's clock, which is the same one, when a process that works on a trial was last heard of. The
+length of trainings, the pace of reports, waiting, and heartbeats that stay the same go by `time.perf_counter`
+and `time.monotonic`. Locks ask no clock, and copies from the Hub and of the page are known by their hashes.
+Only where folders cannot be locked, on Windows, does `time.time` say whether a scratch folder was left.
 """
 
 import os
@@ -104,7 +105,9 @@ def _zones() -> list[Surroundings]:
             for zone in ("Asia/Kathmandu", "Pacific/Kiritimati", "America/St_Johns", "Nowhere/Atall")
         ),
         *(
-            Surroundings("zones", f"TZ=Europe/Berlin, {what}", {"TZ": "Europe/Berlin"}, shifts=(until(moment),))
+            Surroundings(
+                "zones", f"TZ=Europe/Berlin, {what}", {"TZ": "Europe/Berlin"}, shifts=(until(moment),)
+            )
             for what, moment in (("as summer ends", autumn), ("as summer begins", spring))
         ),
     ]
@@ -126,7 +129,7 @@ def _places() -> list[Surroundings]:
     names = {
         "with spaces": " a work  space ",
         "with a line break": "work\nspace",
-        "with quotes": "it's \"a\" `work` $space",
+        "with quotes": 'it\'s "a" `work` $space',
         "of 250 letters": "w" * 250,
         "in composed letters": unicodedata.normalize("NFC", "Amélie ハングル 한글"),
         "in decomposed letters": unicodedata.normalize("NFD", "Amélie ハングル 한글"),
@@ -143,12 +146,11 @@ def all_surroundings() -> list[Surroundings]:
     return [*_clocks(), *_languages(), *_zones(), *_processes(), *_places()]
 
 
-def sample(seed: int) -> list[Surroundings]:
-    """Return one of each sort."""
+def sample(seed: int, count: int = 1) -> list[Surroundings]:
+    """Return so many of each sort, or all that there are."""
     draw = random.Random(seed)
-    every = all_surroundings()
-    sorts = dict.fromkeys(each.sort for each in every)
-    return [draw.choice([each for each in every if each.sort == sort]) for sort in sorts]
+    sorts = (_clocks(), _languages(), _zones(), _processes(), _places())
+    return [each for sort in sorts for each in draw.sample(sort, min(count, len(sort)))]
 
 
 class Workshop:

@@ -42,3 +42,8 @@ def test_the_result_of_all_commands_is_the_same_anywhere(
 ) -> None:
     chosen = [each for each in all_surroundings() if each.sort == sort]
     assert failures(sameness.attack(whole, chosen, workshop)) == []
+
+
+@pytest.mark.soak
+def test_so_many_threads_end_in_the_same_bits(tmp_path: Path) -> None:
+    assert failures(sameness.attack_threads(tmp_path)) == []

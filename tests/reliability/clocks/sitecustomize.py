@@ -1,8 +1,8 @@
 """Lets the clocks that nobody can set misbehave, as `CLOCK_FORWARD` says; Python imports this as it starts.
 
-    coarse  they tick every 16 ms, as they do on some systems
-    still   they never tick
-    jump    a year passes between two readings of the first twenty, as if the machine had slept
+coarse  they tick every 16 ms, as they do on some systems
+still   they never tick
+jump    a year passes between two readings of the first twenty, as if the machine had slept
 """
 
 import os
