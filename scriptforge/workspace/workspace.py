@@ -217,8 +217,8 @@ def moment_after(others: Iterable[str], timespec: str = "microseconds") -> str:
 
 def creation_moment(folder: DatasetFolder | RunFolder) -> str:
     """Return when something that is made now was created: after all others of its kind beside it."""
-    others = map(type(folder), folders_in(folder.path.parent))
-    return moment_after(_created(_description(other)) for other in others)
+    kind = type(folder)
+    return moment_after(_created(_description(kind(path))) for path in folders_in(folder.path.parent))
 
 
 def _description(folder: DatasetFolder | RunFolder) -> Path:
