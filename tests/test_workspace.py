@@ -4,7 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support import skips
@@ -16,6 +19,7 @@ from scriptforge.workspace import (
     atomic_file,
     atomic_folder,
     atomic_write,
+    creation_moment,
     read_json,
     remove_leftovers,
 )
@@ -55,6 +59,37 @@ class TestFinding:
             make_dataset(workspace, name, created)
         assert workspace.run().name == workspace.dataset().name == "a"
         assert [run.name for run in workspace.runs()] == ["a", "b", "c"]
+
+    def test_what_is_made_last_is_the_latest_though_the_clock_was_set_back(
+        self, workspace_path: Path
+    ) -> None:
+        workspace = Workspace(workspace_path)
+        make_run(workspace, "before", "2999-01-01T00:00:00.000000+00:00")
+        make_run(workspace, "damaged", "9999-12-31T23:59:59.999999+00:00")
+        make_run(workspace, "odd", "tomorrow")
+        for name in ("first", "second", "third"):
+            make_run(workspace, name, creation_moment(workspace.new_run(name)))
+        named = [run.name for run in workspace.runs() if run.name not in ("damaged", "odd")]
+        assert named == ["third", "second", "first", "before"]
+
+    def test_the_clock_is_believed_where_nothing_speaks_against_it(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        before = datetime.now(UTC)
+        make_dataset(workspace, "old", "2020-02-02T02:02:02.000000+00:00")
+        make_run(workspace, "of-another-kind", "2999-01-01T00:00:00.000000+00:00")
+        moment = datetime.fromisoformat(creation_moment(workspace.new_dataset("new")))
+        assert before <= moment <= datetime.now(UTC)
+
+    @pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+    def test_a_name_is_found_however_its_letters_are_composed(
+        self, workspace_path: Path, form: Literal["NFC", "NFD"], other: Literal["NFC", "NFD"]
+    ) -> None:
+        workspace = Workspace(workspace_path)
+        folder = RunFolder(workspace_path / "runs" / unicodedata.normalize(form, "Amélie"))
+        atomic_write(folder.config, json.dumps({"created": "2026"}))
+        name = unicodedata.normalize(other, "Amélie")
+        assert workspace.run(name).path == folder.path
+        assert rename(name, "renamed", workspace=workspace_path) == workspace.new_run("renamed").path
 
     def test_a_damaged_description_comes_last(self, workspace_path: Path) -> None:
         workspace = Workspace(workspace_path)
@@ -103,7 +138,7 @@ class TestFinding:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", ["a", "My.Run-2_b", "Ünïcode", "9", "x" * 64])
+    @pytest.mark.parametrize("name", ["a", "My.Run-2_b", "Ünïcode", "9", "x" * 64, "हिन्दी"])
     def test_good_ones(self, name: str) -> None:
         assert Workspace(Path("w")).new_run(name).path == Path("w/runs") / name
 

@@ -82,6 +82,11 @@ ATTACKS: Mapping[str, Attack] = {
     "I": Attack(
         "Odd environments", "each works, or says in a line why not", "reliability.environments:long_attack"
     ),
+    "J": Attack(
+        "The same commands where clocks jump, and in other locales, time zones, seeds, threads and paths",
+        "the same files and outputs to the byte, but for moments and speeds",
+        "reliability.sameness:long",
+    ),
 }
 """By letter, in the order of the page."""
 
@@ -238,6 +243,38 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     27: (
         "damage in the notes of a study was not named",
         "tests/tuning/test_search.py -k damaged",
+    ),
+    31: (
+        "`1.txt` and `01.txt`, or `A.txt` and `a.txt`, were read in the order of the disk",
+        "tests/corpus/test_fetch.py::test_names_that_count_alike_have_one_order",
+    ),
+    32: (
+        "after the clock was set back, an older run, dataset or draft was the latest",
+        f"{_WORKSPACE} -k clock_was_set_back, tests/serve/test_drafts.py -k clock_was_set_back",
+    ),
+    33: (
+        "a study waited for a dead trial as long as the clock had been set back",
+        "tests/tuning/test_search.py -k clock_was_set_back",
+    ),
+    34: (
+        "the seconds of a trial were those of the clock on the wall",
+        "tests/tuning/test_search.py -k seconds_of_a_trial",
+    ),
+    35: (
+        "a study below a path with a question mark was kept elsewhere",
+        "tests/tuning/test_search.py -k lie_anywhere",
+    ),
+    36: (
+        "names in decomposed letters and in Hindi were refused, or lost their marks",
+        f"tests/corpus/test_sources.py -k composed, {_WORKSPACE} -k composed",
+    ),
+    37: (
+        "the same script made another Word document each time",
+        "tests/documents/test_word.py::test_what_is_written_has_no_date",
+    ),
+    38: (
+        "`--json` was in the encoding of the locale, and a name that it lacks was not explained",
+        "tests/cli/test_errors_boundary.py -k 'encode or json'",
     ),
 }
 """By number: what was wrong, and the test that failed before."""

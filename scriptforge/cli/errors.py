@@ -10,6 +10,7 @@ Commands catch nothing. SIGTERM reaches them as `SystemExit`, Ctrl-C as `Keyboar
 command that has to save its work first uses `Interrupts`. This module knows nothing of the commands.
 """
 
+import codecs
 import os
 import signal
 import sys
@@ -93,7 +94,7 @@ def _explain(error: BaseException) -> int:
         case OSError() if problem := _problem_of_output():
             Output().error(f"The output cannot be written: {problem}.", "Check where stdout leads to.")
             return 1
-        case _ if (explained := disk_error(error)) is not None:
+        case _ if (explained := disk_error(error) or _name_error(error)) is not None:
             Output().error(explained.message, explained.hint)
             return explained.exit_code
         case OSError(filename=str() | bytes() as path):
@@ -111,6 +112,20 @@ def _explain(error: BaseException) -> int:
         f"Run it again with {DEBUG_VARIABLE}=1 to see where, and report what it prints.",
     )
     return 1
+
+
+def _name_error(error: BaseException) -> ScriptforgeError | None:
+    """Return the error for the name of a file that cannot be encoded; what is in files is always UTF-8."""
+    of_names = codecs.lookup(sys.getfilesystemencoding()).name
+    if not isinstance(error, UnicodeEncodeError) or of_names == "utf-8":
+        return None
+    if codecs.lookup(error.encoding).name != of_names:
+        return None
+    letters = error.object[error.start : error.end]
+    return ScriptforgeError(
+        f"Names of files are in {error.encoding} here, in which “{letters}” cannot be written.",
+        "Run the same command with PYTHONUTF8=1 in the environment.",
+    )
 
 
 def _usage_problem(error: typer.TyperException) -> tuple[str, str]:

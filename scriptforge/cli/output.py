@@ -5,6 +5,7 @@ that several commands share are annotations at the end. This module knows nothin
 imports rich only when there is something to draw.
 """
 
+import codecs
 import json
 import os
 import re
@@ -161,8 +162,12 @@ SPINNER = Spinner()
 
 
 def _as_json(data: Any) -> str:
-    """Return a JSON document in which what could steer a terminal stands escaped, as JSON can say it."""
-    text = json.dumps(data, ensure_ascii=False, indent=2, default=_as_object)
+    """Return a JSON document in which what could steer a terminal stands escaped, as JSON can say it.
+
+    So does what is not ASCII where stdout is not UTF-8: JSON in another encoding is none.
+    """
+    is_utf8 = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name == "utf-8"
+    text = json.dumps(data, ensure_ascii=not is_utf8, indent=2, default=_as_object)
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -8,6 +8,7 @@ package stand in `corpora/`; a folder of one's own adds to them and may replace 
 import json
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.formats import FORMATS
 from scriptforge.screenplay.table import Columns
 from scriptforge.validation import first_problem
+from scriptforge.workspace import is_file_name
 
 FULL_REVISION = r"[0-9a-f]{40}"
 OWN_FILE = "or give a file of your own with --from PATH"
@@ -95,7 +97,6 @@ PinnedLocation: TypeAlias = Annotated[
 
 KeyPath: TypeAlias = tuple[int | str, ...]
 
-_NAME = re.compile(r"\w[\w.-]*")
 _TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\s-]+?)\s*\]")
 _KEY = re.compile(r"\s*([\w-]+)\s*=")
 _TOML_LINE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
@@ -190,12 +191,13 @@ def load_cards(own: Path | None = None) -> Cards:
     broken: dict[str, CorpusError] = {}
     for folder in [builtin_cards_path(), *([own] if own else [])]:
         for path in sorted(folder.glob("*.toml")):
-            cards.pop(path.stem, None)
-            broken.pop(path.stem, None)
+            name = unicodedata.normalize("NFC", path.stem)
+            cards.pop(name, None)
+            broken.pop(name, None)
             try:
-                cards[path.stem] = read_card(path)
+                cards[name] = read_card(path)
             except CorpusError as problem:
-                broken[path.stem] = problem
+                broken[name] = problem
     return Cards(dict(sorted(cards.items())), dict(sorted(broken.items())))
 
 
@@ -205,7 +207,8 @@ def read_card(path: Path) -> Card:
     Raises:
         CorpusError: the file is not a card; the message names the file and the line.
     """
-    if not _NAME.fullmatch(path.stem):
+    name = unicodedata.normalize("NFC", path.stem)
+    if not is_file_name(name):
         raise CorpusError(
             f"{path}: “{path.stem}” cannot be the name of a corpus.",
             "Name the file with letters, digits, dots, dashes and underscores.",
@@ -214,7 +217,7 @@ def read_card(path: Path) -> Card:
     if "name" in document:
         raise _problem(path, _line_of(text, ("name",)), "“name” is not a key of a card: its file names it")
     try:
-        card = Card.model_validate_json(json.dumps({**document, "name": path.stem}, default=str))
+        card = Card.model_validate_json(json.dumps({**document, "name": name}, default=str))
     except ValidationError as error:
         problem = first_problem(error)
         place = problem.place

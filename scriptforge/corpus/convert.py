@@ -5,7 +5,6 @@ and nothing else. Several scripts go into one file where the format has room for
 in a file of its own.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +21,9 @@ from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import ConvertOptions, with_fields
 from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import Workspace, atomic_write, expand_home, is_device
+from scriptforge.workspace import Workspace, as_file_name, atomic_write, expand_home, is_device
 
-_NOT_IN_FILE_NAMES = re.compile(r"[^\w .,()'-]+")
+_ALSO_IN_FILE_NAMES = " ,()'"
 _LONGEST_FILE_NAME = 80
 _OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
 
@@ -134,7 +133,8 @@ def _write_each(
     """Write each script into a file with its name; a second one of a name has a number."""
     taken: Counter[str] = Counter()
     for name, script in scripts:
-        stem = _NOT_IN_FILE_NAMES.sub("-", name).strip(" .-")[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
+        stem = as_file_name(name, _ALSO_IN_FILE_NAMES).strip(" .-")
+        stem = stem[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
         stem = f"script {stem}" if is_device(stem) else stem
         taken[stem.casefold()] += 1
         count = taken[stem.casefold()]

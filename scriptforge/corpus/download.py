@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from scriptforge.corpus.cards import FULL_REVISION, OWN_FILE, HubDataset, WebFile
-from scriptforge.corpus.files import natural_key
+from scriptforge.corpus.files import name_order
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
 from scriptforge.net.client import ProgressCallback, hub_client, is_as_promised, sha256_of, watch_folder
@@ -216,7 +216,7 @@ def _converted(api: "HfApi", dataset: HubDataset) -> "DatasetInfo | None":
 def _of_one_configuration(paths: Iterable[str]) -> list[str]:
     """Return the files of the default configuration, or the first one: several have the same rows again."""
     paths = list(paths)
-    names = sorted({path.partition("/")[0] for path in paths if "/" in path}, key=natural_key)
+    names = sorted({path.partition("/")[0] for path in paths if "/" in path}, key=name_order)
     chosen = "default" if "default" in names else next(iter(names), "")
     return [path for path in paths if path.startswith(f"{chosen}/")]
 
@@ -268,4 +268,4 @@ def _chosen(paths: Iterable[str]) -> tuple[str, ...]:
 def _reading_order(path: str) -> tuple[object, ...]:
     words = re.split(r"[^a-z]+", path.lower())
     rank = next((number for number, split in enumerate(_SPLITS) if split in words), len(_SPLITS))
-    return rank, natural_key(path)
+    return rank, name_order(path)

@@ -17,7 +17,7 @@ from scriptforge.corpus.files import (
     AnyFile,
     TableFile,
     is_table,
-    natural_key,
+    name_order,
     open_document,
     open_table,
     open_text,
@@ -240,7 +240,7 @@ def _locate(location: SourceLocation, on_progress: ProgressCallback) -> tuple[li
             snapshot = take_snapshot(location, on_progress)
             return [_Found(snapshot.folder / file, file) for file in snapshot.files], snapshot.revision
         case LocalPath(path=path) if path.is_dir():
-            return sorted(_files_under(path), key=lambda found: natural_key(found.name)), None
+            return sorted(_files_under(path), key=lambda found: name_order(found.name)), None
         case LocalPath(path=path):
             return [_Found(path, _printable(path.name))], None
 

@@ -224,6 +224,14 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
     )
 
 
+def name_order(name: str) -> tuple[object, str]:
+    """Return a sort key for names: as a person counts, and the same for no two of them.
+
+    To the natural key alone `1.txt` and `01.txt` are the same, and so are `Act.txt` and `act.txt`.
+    """
+    return natural_key(name), name
+
+
 def _without_rows(name: str) -> CorpusError:
     return CorpusError(f"“{name}” has no rows.", "Give a table with a script in it.")
 

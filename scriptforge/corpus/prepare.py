@@ -15,7 +15,6 @@ The text at another level, or with another vocabulary, needs steps 4 and 5 alone
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -44,7 +43,14 @@ from scriptforge.options import Level, PrepareOptions
 from scriptforge.screenplay.script import cast
 from scriptforge.screenplay.table import parse_columns
 from scriptforge.script_rows import ScriptRow, read_rows, write_rows
-from scriptforge.workspace import SPLITS, DatasetFolder, Workspace, atomic_folder, atomic_write
+from scriptforge.workspace import (
+    SPLITS,
+    DatasetFolder,
+    Workspace,
+    atomic_folder,
+    atomic_write,
+    creation_moment,
+)
 
 DEMO = "demo"
 """The corpus that ships with the package."""
@@ -157,7 +163,7 @@ def prepare_corpora(
         _check_not_empty(sources, options)
         description = Description(
             name=folder.name,
-            created=datetime.now(UTC).isoformat(timespec="microseconds"),
+            created=creation_moment(folder),
             level=plan.level,
             plain=plan.plain,
             lower=plan.lower,

@@ -6,6 +6,7 @@ only says where to look and what is known beforehand.
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -18,10 +19,9 @@ from scriptforge.characters import command
 from scriptforge.corpus.cards import Card, Cards, HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
 from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
 from scriptforge.screenplay.table import Columns
-from scriptforge.workspace import expand_home
+from scriptforge.workspace import as_file_name, expand_home
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 60
 _LARGEST_WEIGHT = 100
 _FILE_LIKE = re.compile(r"[\\/]|\.\w{2,8}$")
@@ -145,9 +145,10 @@ def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:
         return _hub_source(text)
     if _WEB.match(text):
         return _web_source(text)
-    if text in cards.cards or text in cards.broken:
-        card = cards.card(text)
-        return Source(text, card.source, card)
+    name = unicodedata.normalize("NFC", text)
+    if name in cards.cards or name in cards.broken:
+        card = cards.card(name)
+        return Source(name, card.source, card)
     if text and (expand_home(text).exists() or _FILE_LIKE.search(text)):
         location = _existing(Path(text))
         return Source(_dataset_name(location.path.stem), location)
@@ -177,7 +178,7 @@ def _web_source(text: str) -> Source:
 
 def _dataset_name(stem: str) -> str:
     """Return a name for a dataset made of a file or repository of this name, as a folder can have it."""
-    return _NOT_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME].rstrip(".") or "corpus"
+    return as_file_name(stem).strip("-.")[:_LONGEST_NAME].rstrip(".") or "corpus"
 
 
 def _existing(path: Path) -> LocalPath:
@@ -185,7 +186,7 @@ def _existing(path: Path) -> LocalPath:
     absolute = Path(os.path.realpath(expand_home(path)))
     if absolute.exists():
         return LocalPath(path=absolute)
-    neighbours = [entry.name for entry in absolute.parent.iterdir()] if absolute.parent.is_dir() else []
+    neighbours = sorted(entry.name for entry in absolute.parent.iterdir()) if absolute.parent.is_dir() else []
     close = nearest(absolute.name, neighbours)
     raise CorpusError(
         f"There is no file or folder “{path}”.",

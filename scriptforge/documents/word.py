@@ -15,6 +15,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents.document import (
@@ -210,7 +211,16 @@ def write(scripts: Sequence[Script]) -> bytes:
                 _add(document, paragraph.text, styles[paragraph.kind])
     buffer = io.BytesIO()
     document.save(buffer)
-    return buffer.getvalue()
+    return _undated(buffer)
+
+
+def _undated(archive: io.BytesIO) -> bytes:
+    """Return an archive whose members have no date, so that the same scripts are the same bytes."""
+    undated = io.BytesIO()
+    with ZipFile(archive) as dated, ZipFile(undated, "w") as copy:
+        for name in dated.namelist():
+            copy.writestr(ZipInfo(name), dated.read(name), ZIP_DEFLATED)
+    return undated.getvalue()
 
 
 def _add(document: "WordDocument", text: str, style: Any) -> None:

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -32,7 +31,7 @@ from scriptforge.serve.elements import (
     PageElement,
     Settings,
 )
-from scriptforge.workspace import make_folder, parse_json
+from scriptforge.workspace import make_folder, moment_after, parse_json
 
 KEPT_CHANGES = 2_000
 """How many of its latest changes are remembered of each draft."""
@@ -149,7 +148,7 @@ class Drafts:
         id_ = uuid4().hex
 
         def make(db: sqlite3.Connection) -> None:
-            db.execute("INSERT INTO drafts VALUES (?, ?, ?, '{}', ?, 1)", (id_, title, run, _now()))
+            db.execute("INSERT INTO drafts VALUES (?, ?, ?, '{}', ?, 1)", (id_, title, run, _now(db)))
             fill(db, id_, elements)
 
         self._do(make, writes=True)
@@ -172,7 +171,7 @@ class Drafts:
                 if name in fields:
                     value = as_json(fields[name]) if name == "settings" else fields[name]
                     db.execute(
-                        f"UPDATE drafts SET {name} = ?, updated = ? WHERE id = ?", (value, _now(), id_)
+                        f"UPDATE drafts SET {name} = ?, updated = ? WHERE id = ?", (value, _now(db), id_)
                     )
             title, run, settings = db.execute(
                 "SELECT title, run, settings FROM drafts WHERE id = ?", (id_,)
@@ -223,7 +222,7 @@ class Drafts:
             db.execute(
                 "INSERT INTO changes VALUES (?, ?, ?, ?)", (id_, revision, change.change, as_json(body))
             )
-            db.execute("UPDATE drafts SET revision = ?, updated = ? WHERE id = ?", (revision, _now(), id_))
+            db.execute("UPDATE drafts SET revision = ?, updated = ? WHERE id = ?", (revision, _now(db), id_))
             if revision % _TRIMMED_EVERY == 0:
                 db.execute(
                     "DELETE FROM changes WHERE draft = ? AND revision <= ?", (id_, revision - KEPT_CHANGES)
@@ -394,5 +393,7 @@ def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> lis
     return [{"revision": number, "change": change, **parse_json(body)} for number, change, body in rows]
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _now(db: sqlite3.Connection) -> str:
+    """Return the moment of a change, after those of all others."""
+    latest = db.execute("SELECT max(updated) FROM drafts").fetchone()[0]
+    return moment_after([latest] if latest else [], "milliseconds")

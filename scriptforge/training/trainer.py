@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 
@@ -55,7 +54,7 @@ from scriptforge.training.settings import Beginning
 from scriptforge.training.stepper import Stepper
 from scriptforge.training.transfer import describe_init_from, transfer_weights
 from scriptforge.training.validation import Validator
-from scriptforge.workspace import RunFolder, atomic_write
+from scriptforge.workspace import RunFolder, atomic_write, creation_moment
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_EVENTS = 0.25
@@ -434,7 +433,7 @@ def describe_run(
     """Return what `config.json` says of a run that begins."""
     return RunDescription(
         name=folder.name,
-        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        created=creation_moment(folder),
         dataset=TrainedOn.of(dataset),
         model={"arch": config.arch, **asdict(config)},
         settings=settings,

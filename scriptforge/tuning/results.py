@@ -44,7 +44,7 @@ class TrialRecord:
         bits_per_character: on the validation split; of a pruned trial, at its last validation; None if there
             is none.
         settings: what it chose.
-        seconds: from its beginning to its end; None while it runs.
+        seconds: how long it trained; None if it has not ended, or not by itself.
         is_default: whether it is what `train` would have done.
         reason: of a trial that failed or was broken off, why.
     """
@@ -123,6 +123,7 @@ class TrialNotes(TypedDict, total=False):
         default: of the first trial and its repetitions, what `train` would choose.
         repeats: the number of the trial that it repeats.
         deaths: how many processes have died at it.
+        seconds: how long it trained, by a clock that nobody sets.
     """
 
     chosen: dict[str, Any]
@@ -131,6 +132,7 @@ class TrialNotes(TypedDict, total=False):
     default: dict[str, Any]
     repeats: int
     deaths: int
+    seconds: float
 
 
 class StudyNotes(TypedDict, total=False):
@@ -222,7 +224,7 @@ def _record(trial: "FrozenTrial", is_repeated: bool) -> TrialRecord:
         state=state,
         bits_per_character=trial.value if state in ("complete", "pruned") else None,
         settings=notes.get("chosen", {}),
-        seconds=trial.duration.total_seconds() if trial.duration else None,
+        seconds=notes.get("seconds"),
         is_default="default" in notes,
         reason=notes.get("reason") or (_DIED if state in ("failed", "repeated") else None),
     )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scriptforge.config import Settings, resolve
@@ -90,8 +91,10 @@ def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_ev
                 validations += 1
                 trial.report(bits, validations)
                 if validations < VALIDATIONS and trial.should_prune():
+                    note(trial, seconds=event.validation.seconds)
                     raise TrialPruned
             case Finished():
+                note(trial, seconds=event.seconds)
                 return event.best.stream.bits_per_character
             case Interrupted():
                 break
@@ -99,9 +102,12 @@ def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_ev
 
 
 def _folder_name(trial: "Trial | FrozenTrial") -> str:
-    """Return the name of the folder that a trial trains in, another one for every trial of every storage."""
+    """Return the name of the folder that a trial trains in, another one for every trial of every storage.
+
+    It has the time of the world: Optuna says when a trial began in that of the place, and a laptop travels.
+    """
     assert trial.datetime_start is not None, "it has begun"
-    return f"{trial.number:04}-{trial.datetime_start:%Y%m%d%H%M%S%f}"
+    return f"{trial.number:04}-{trial.datetime_start.astimezone(UTC):%Y%m%d%H%M%S%f}"
 
 
 def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = lambda: False) -> None:

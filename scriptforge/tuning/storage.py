@@ -1,13 +1,15 @@
 """Storage of studies: an SQLite file or a PostgreSQL server, and messages for what goes wrong with either.
 
 A process that works on a trial gives a heartbeat every few seconds. When it stops, the trial counts as dead;
-whoever begins a trial next notices. What only one process may do at a time, on whatever machine, is done in a
+whoever begins a trial next notices: from the time of the heartbeat, or, since clocks may be set back, because
+it stays the same for so long. What only one process may do at a time, on whatever machine, is done in a
 turn. No machine that goes away keeps anything locked, and no server that goes away is waited for: both ends
 notice within a minute or two. No password is ever part of a message.
 
 Optuna and SQLAlchemy come with the extra `tune`, so they are imported where they are used.
 """
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -57,7 +59,7 @@ class Storage:
     """A database for studies that can be reached.
 
     Args:
-        address: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
+        address: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`; None is the study's own file.
         folder: of the study, whose lock is that of a turn with SQLite.
         on_dead: called with every trial whose heartbeat has stopped.
 
@@ -67,9 +69,9 @@ class Storage:
     """
 
     def __init__(
-        self, address: str, folder: StudyFolder, on_dead: "Callable[[Study, FrozenTrial], None]"
+        self, address: str | None, folder: StudyFolder, on_dead: "Callable[[Study, FrozenTrial], None]"
     ) -> None:
-        self._url = _parse(address)
+        self._url = _own_url(folder) if address is None else _parse(address)
         self._folder = folder
         with self.translate_errors():
             self._engine = self._connected()
@@ -257,18 +259,47 @@ def _retrying_storage() -> "type[RDBStorage]":
     """Return Optuna's storage in a database, but one that survives a heartbeat that could not be written.
 
     The next heartbeat may succeed. Whether the database is gone for good shows when the trial has something
-    to write.
+    to write. Optuna compares a heartbeat with the time that it is now, and so would wait for a day if the
+    clock was set back by one: here a trial also counts as dead if its heartbeat stays what it is.
     """
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
+    from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     class RetryingStorage(RDBStorage):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self._seen: dict[int, tuple[str, float]] = {}
+
+        def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+            running = (
+                "SELECT trial_id, heartbeat FROM trial_heartbeats JOIN trials USING (trial_id)"
+                " WHERE study_id = :study AND state = 'RUNNING'"
+            )
+            with self.engine.connect() as connection:
+                rows = connection.execute(text(running), {"study": study_id})
+                heartbeats = {trial: str(moment) for trial, moment in rows}
+            now = time.monotonic()
+            self._seen = {
+                trial: self._seen[trial] if self._seen.get(trial, ("", 0))[0] == moment else (moment, now)
+                for trial, moment in heartbeats.items()
+            }
+            silent = [trial for trial, (_, since) in self._seen.items() if now - since > _SECONDS_UNTIL_DEAD]
+            return list({*super()._get_stale_trial_ids(study_id), *silent})
+
         def record_heartbeat(self, trial_id: int) -> None:
             with suppress(StorageInternalError, SQLAlchemyError):
                 super().record_heartbeat(trial_id)
 
     return RetryingStorage
+
+
+def _own_url(folder: StudyFolder) -> "URL":
+    """Return the address of a study's own file; as a text, its path would lose what follows a `?`."""
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(folder.database.resolve()))
 
 
 def _parse(address: str) -> "URL":

@@ -289,7 +289,6 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
         StudyError: the storage cannot be reached.
     """
     is_own = address is None
-    address = address or f"sqlite:///{folder.database.resolve()}"
     require_optuna()
     with quiet_optuna():
         storage = Storage(address, folder, _repeat_dead)

@@ -15,7 +15,15 @@ from scriptforge.workspace.files import (
 )
 from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
 from scriptforge.workspace.scratch import make_folder, remove_leftovers
-from scriptforge.workspace.workspace import WORKSPACE_VARIABLE, AnyFolder, Workspace
+from scriptforge.workspace.workspace import (
+    WORKSPACE_VARIABLE,
+    AnyFolder,
+    Workspace,
+    as_file_name,
+    creation_moment,
+    is_file_name,
+    moment_after,
+)
 
 __all__ = [
     "SPLITS",
@@ -25,12 +33,16 @@ __all__ = [
     "RunFolder",
     "StudyFolder",
     "Workspace",
+    "as_file_name",
     "atomic_file",
     "atomic_folder",
     "atomic_write",
+    "creation_moment",
     "expand_home",
     "is_device",
+    "is_file_name",
     "make_folder",
+    "moment_after",
     "parse_json",
     "read_json",
     "remove_leftovers",

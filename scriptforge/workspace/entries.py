@@ -4,6 +4,7 @@ Each is named as its folder is, `runs/play`, or by `play` alone where nothing el
 is in use is touched, and nothing that a run needs, unless that is insisted on.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -200,6 +201,7 @@ def _refuse_taken(entry: Entry, target: AnyFolder) -> None:
 
 def _parted(name: str) -> tuple[str, str]:
     """Return the room that a name begins with, if any, and the rest; a slash at the end does not count."""
+    name = unicodedata.normalize("NFC", name)
     parts = PurePath(name).parts
     return (parts[0], parts[1]) if len(parts) == 2 and parts[0] in _WHAT else ("", name)
 

@@ -5,6 +5,7 @@ Nothing else in the package knows these names.
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,8 +47,8 @@ class _Folder:
 
     @property
     def name(self) -> str:
-        """Return the name of what is in the folder."""
-        return self.path.name
+        """Return the name of what is in the folder, composed (NFC), as some systems do not keep it."""
+        return unicodedata.normalize("NFC", self.path.name)
 
     def acquire(self, doing: str) -> Lock:
         """Reserve the name for this process, until somebody releases the lock.
@@ -156,7 +157,7 @@ class RunFolder(_Folder):
     @property
     def successor(self) -> "RunFolder":
         """Return where a training that is to replace this run is, until it has weights."""
-        return RunFolder(self.path.with_name(f".{self.name}.new") / self.name)
+        return RunFolder(self.path.with_name(f".{self.path.name}.new") / self.path.name)
 
     @property
     def latest(self) -> "RunFolder":

@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -25,7 +27,8 @@ from scriptforge.workspace.scratch import remove_leftovers
 WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 
 _ROOMS = ("data", "runs", "studies", "room")
-_NAME = re.compile(r"[\w][\w.-]{0,63}")
+_LONGEST_NAME = 64
+_LEFT_OUT = re.compile("\0+")
 
 AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
 Folder = TypeVar("Folder", DatasetFolder, RunFolder)
@@ -77,14 +80,11 @@ class Workspace:
 
     def datasets(self) -> list[DatasetFolder]:
         """Return every whole dataset, the latest first."""
-        folders = map(DatasetFolder, folders_in(self.root / "data"))
-        return _latest_first({folder: folder.description for folder in folders})
+        return _latest_first(map(DatasetFolder, folders_in(self.root / "data")))
 
     def runs(self) -> list[RunFolder]:
         """Return every run, the latest first."""
-        return _latest_first(
-            {folder: folder.config for folder in map(RunFolder, folders_in(self.root / "runs"))}
-        )
+        return _latest_first(map(RunFolder, folders_in(self.root / "runs")))
 
     def studies(self) -> list[StudyFolder]:
         """Return every study, by name."""
@@ -183,7 +183,9 @@ class Workspace:
 
     def _free_run_names(self, stem: str) -> Iterator[str]:
         # Where a system is blind to case, `Play` is the folder `play`.
-        taken = {path.name.lower() for path in folders_in(self.root / "runs") if holds_something(path)}
+        taken = {
+            RunFolder(path).name.lower() for path in folders_in(self.root / "runs") if holds_something(path)
+        }
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         return (name for name in names if name.lower() not in taken)
 
@@ -193,31 +195,85 @@ def _clear_away(folder: Path) -> None:
     remove_free_locks(folder)
 
 
-def _latest_first(descriptions: Mapping[Folder, Path]) -> list[Folder]:
+def moment_after(others: Iterable[str], timespec: str = "microseconds") -> str:
+    """Return the present moment as ISO 8601 has it, or one just after others, if the clock is behind them.
+
+    A clock may be set back, and some machines begin without the right time. What is made or changed last must
+    still be the latest.
+
+    Args:
+        others: moments before this one, as text; what is no moment does not count.
+        timespec: to what precision: `microseconds` or `milliseconds`.
+    """
+    moment = datetime.now(UTC)
+    for other in others:
+        with suppress(ValueError, OverflowError):
+            next_one = datetime.fromisoformat(other) + timedelta(**{timespec: 1})
+            moment = max(moment, next_one.astimezone(UTC))
+    return moment.isoformat(timespec=timespec)
+
+
+def creation_moment(folder: DatasetFolder | RunFolder) -> str:
+    """Return when something that is made now was created: after all others of its kind beside it."""
+    kind = type(folder)
+    return moment_after(_created(_description(kind(path))) for path in folders_in(folder.path.parent))
+
+
+def _description(folder: DatasetFolder | RunFolder) -> Path:
+    return folder.description if isinstance(folder, DatasetFolder) else folder.config
+
+
+def _created(description: Path) -> str:
+    """Return when a description says that it was created; nothing if it does not."""
+    try:
+        return str(parse_json(description.read_bytes()).get("created", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _latest_first(folders: Iterable[Folder]) -> list[Folder]:
     """Return those of some folders that have their description, as it says when they were created."""
-
-    def created(folder: Folder) -> str:
-        try:
-            return str(parse_json(descriptions[folder].read_bytes()).get("created", ""))
-        except (OSError, ValueError, AttributeError):
-            return ""
-
-    return sorted(
-        (folder for folder, path in descriptions.items() if path.is_file()), key=created, reverse=True
-    )
+    described = [folder for folder in folders if _description(folder).is_file()]
+    return sorted(described, key=lambda folder: _created(_description(folder)), reverse=True)
 
 
 def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder:
     """Return the folder of a name, or the first one."""
     if name is None:
         return next(iter(folders.values()))
-    if name not in folders:
+    composed = unicodedata.normalize("NFC", name)
+    if composed not in folders:
         raise unknown_name(what, name, folders)
-    return folders[name]
+    return folders[composed]
+
+
+def as_file_name(text: str, also: str = "") -> str:
+    """Return a text with a dash for everything that should not be in the name of a file.
+
+    What stays are letters, digits, `.`, `-` and `_`. Letters are composed (NFC), whatever system the text is
+    from, and keep their marks: Hindi and Thai cannot be written without.
+
+    Args:
+        text: any.
+        also: what may be in the name, too.
+    """
+    letters = unicodedata.normalize("NFC", text)
+    return _LEFT_OUT.sub("-", "".join(each if _is_named(each) or each in also else "\0" for each in letters))
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether `as_file_name` has nothing to change in a composed name, which begins with a letter."""
+    return all(map(_is_named, name)) and (name[:1].isalnum() or name[:1] == "_")
+
+
+def _is_named(letter: str) -> bool:
+    return letter.isalnum() or letter in "._-" or unicodedata.category(letter)[0] == "M"
 
 
 def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    """Return a name as folders have it: composed."""
+    name = unicodedata.normalize("NFC", name)
+    if not is_file_name(name) or len(name) > _LONGEST_NAME:
         raise UsageError(
             f"“{name}” cannot be the name of a folder.",
             "Use up to 64 letters, digits, dots, dashes and underscores.",

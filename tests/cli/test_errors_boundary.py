@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -183,6 +184,30 @@ def test_reader_that_goes_away_is_no_drama(flush: bool) -> None:
         err = process.stderr.read()
     assert err == ""
     assert process.returncode == 1
+
+
+def test_a_name_that_the_system_cannot_encode_is_explained() -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    program = "from scriptforge.cli.errors import run_and_exit; run_and_exit(lambda: open('\\u0130.txt'))"
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env={**os.environ, **locale}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        r"Error: Names of files are in ascii here, in which “\u0130” cannot be written.".encode(
+            "ascii", "backslashreplace"
+        ).decode(),
+        "Run the same command with PYTHONUTF8=1 in the environment.",
+    ]
+
+
+def test_json_can_be_read_whatever_the_terminal_can_encode() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    program = (
+        "from scriptforge.cli.errors import run_and_exit; from scriptforge.cli.output import Output;"
+        "run_and_exit(lambda: Output(as_json=True).result('caf\\u00e9 \\U0001f3ac', None))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    assert json.loads(done.stdout) == "café 🎬"
 
 
 def test_output_that_the_terminal_cannot_encode_is_escaped() -> None:

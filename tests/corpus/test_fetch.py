@@ -113,6 +113,16 @@ def test_a_folder_is_read_in_the_order_of_counting(tmp_path: Path) -> None:
     assert names == ["season 1.txt", "Season 2/9.txt", "Season 2/10.txt", "Season 10/1.txt"]
 
 
+def test_names_that_count_alike_have_one_order(tmp_path: Path) -> None:
+    """Whatever order the system lists them in: that of their creation, its reverse, that of a hash."""
+    names = ["001.txt", "01.txt", "1.txt", "ACT.txt", "Act.txt", "act.txt"]
+    for folder, created in ((tmp_path / "there", names), (tmp_path / "back", names[::-1])):
+        folder.mkdir()
+        for name in created:
+            (folder / name).write_text(f"A: {name}\n")
+        assert [file.name for file in fetch_path(folder).files] == names
+
+
 def test_one_bad_file_among_many_is_left_out_and_named(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"episode {number}.txt").write_text(f"A: Episode {number}.\n")

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from scriptforge.corpus.cards import HubDataset, LocalPath, WebFile, WebFiles, load_cards
 from scriptforge.corpus.sources import Source, find_source, find_sources, mix_name
 from scriptforge.errors import CorpusError, UsageError
+from scriptforge.workspace import Workspace
 
 
 def test_a_name_is_a_card() -> None:
@@ -24,6 +26,17 @@ def test_a_path_is_made_absolute(workspace_path: Path) -> None:
     (workspace_path / "My Show.txt").write_text("A: Hello.\n")
     source = find_source("My Show.txt", load_cards())
     assert source == Source("My-Show", LocalPath(path=workspace_path / "My Show.txt"))
+
+
+@pytest.mark.parametrize("name", ["Amélie", "हिन्दी", "ภาษาไทย", "Ünï-code"])
+def test_a_dataset_is_called_as_its_file_is_however_letters_are_composed(
+    workspace_path: Path, name: str
+) -> None:
+    for form in ("NFC", "NFD"):
+        path = workspace_path / f"{unicodedata.normalize(form, name)}.txt"
+        path.write_text("A: Hello.\n")
+        assert find_source(str(path), load_cards()).name == unicodedata.normalize("NFC", name)
+        assert Workspace(workspace_path).new_run(path.stem).name == unicodedata.normalize("NFC", name)
 
 
 @pytest.mark.parametrize(("text", "revision"), [("hf:owner/name", None), ("hf:owner/name@v1.0", "v1.0")])

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from zipfile import ZipFile
 
 import docx
 import pytest
@@ -13,8 +14,9 @@ from docx.shared import Inches, Pt
 from support import tin_roof
 from support.tin_roof import PARAGRAPHS, write, zipped
 
+from scriptforge.documents.kinds import write as write_document
 from scriptforge.errors import CorpusError
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import Element, Script
 
 from .conftest import Read
 
@@ -119,6 +121,13 @@ def test_a_letter_is_prose(tmp_path: Path, read: Read) -> None:
     document.add_paragraph("The roof is made of tin, and it rains.")
     document.add_paragraph("Please send somebody.")
     assert [each.kind for each in elements(read, tmp_path, saved(document))] == ["action"] * 3
+
+
+def test_what_is_written_has_no_date() -> None:
+    content = write_document([Script.from_elements("Roof", tin_roof.ELEMENTS)], "docx")
+    with ZipFile(io.BytesIO(content)) as archive:
+        assert {each.date_time for each in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    docx.Document(io.BytesIO(content))
 
 
 @pytest.mark.parametrize("has_styles", [True, False])

@@ -202,6 +202,17 @@ def test_two_processes_may_have_the_drafts_open(tmp_path: Path) -> None:
         one.change(draft, change.model_copy(update={"change": "d"}))
 
 
+def test_the_draft_that_was_changed_last_is_the_first_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    drafts = Drafts(tmp_path / "drafts.db")
+    ids = [drafts.create(title, "", [])["id"] for title in ("a", "b", "c")]
+    with contextlib.closing(sqlite3.connect(tmp_path / "drafts.db")) as database, database:
+        database.execute("UPDATE drafts SET updated = '2999-01-01T00:00:00.000+00:00' WHERE title = 'a'")
+    drafts.update(ids[2], title="C")
+    drafts.update(ids[1], title="B")
+    assert [each["title"] for each in drafts.summaries()] == ["B", "C", "a"]
+    drafts.close()
+
+
 class TestDamage:
     def test_a_file_that_is_no_database_is_set_aside(self, tmp_path: Path) -> None:
         (tmp_path / "drafts.db").write_bytes(b"not a database at all" * 400)

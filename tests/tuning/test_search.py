@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
@@ -54,6 +54,12 @@ def heard(study: Study, should_stop: Callable[[], bool] = lambda: False) -> list
     reports: list[TuningEvent] = []
     search(study, reports.append, should_stop)
     return reports
+
+
+def set_heartbeat(folder: StudyFolder, trial: FrozenTrial, moment: str) -> None:
+    with closing(sqlite3.connect(folder.database)) as database, database:
+        change = "UPDATE trial_heartbeats SET heartbeat = ? WHERE trial_id = ?"
+        database.execute(change, (moment, trial._trial_id))
 
 
 class TestTrials:
@@ -206,6 +212,47 @@ class TestGoingOn:
             study.fail_stale_trials()
             [record] = records_of(study.backend)
         assert (record.state, record.reason) == (state, "its process died")
+
+    def test_a_trial_whose_process_died_before_the_clock_was_set_back(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its heartbeat is in the future, and stays the same; that of one that lives does not."""
+        running = create_trial(state=TrialState.RUNNING, user_attrs={"chosen": {}})
+        with open_study(folder, None, tiny_dataset, plan) as study:
+            for _ in range(2):
+                study.backend.add_trial(running)
+                *_, trial = study.backend.get_trials()
+                study.storage.backend.record_heartbeat(trial._trial_id)
+                set_heartbeat(folder, trial, "2999-01-01 00:00:00")
+            study.fail_stale_trials()
+            assert counts_of(records_of(study.backend)) == (0, 2)
+            monkeypatch.setattr("scriptforge.tuning.storage._SECONDS_UNTIL_DEAD", 0)
+            set_heartbeat(folder, trial, "2999-01-01 00:00:02")
+            study.fail_stale_trials()
+            assert [record.state for record in records_of(study.backend)] == ["repeated", "running"]
+
+    @pytest.mark.parametrize("odd", ["what? really", "a {brace}", "50 % #1 'it' \"is\"", "zwei\nZeilen"])
+    def test_a_study_may_lie_anywhere(
+        self, tmp_path: Path, tiny_dataset: Dataset, plan: Plan, odd: str
+    ) -> None:
+        folder = StudyFolder(tmp_path / odd / "studies" / "harbour")
+        with open_study(folder, None, tiny_dataset, plan) as study:
+            assert study.backend.study_name == "harbour"
+        assert folder.database.is_file()
+        assert [path.name for path in tmp_path.iterdir()] == [odd]
+
+    def test_the_seconds_of_a_trial_are_those_of_its_training(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        """Optuna has when it began and ended on a clock that may be set meanwhile."""
+        with open_study(folder, None, tiny_dataset, replace(plan, trials=1)) as study:
+            search(study, lambda _: None)
+            [record] = records_of(study.backend)
+        assert record.seconds is not None and 0 < record.seconds < 1
+        with closing(sqlite3.connect(folder.database)) as database, database:
+            database.execute("UPDATE trials SET datetime_complete = '2001-01-01 00:00:00'")
+        with open_study(folder, None, tiny_dataset, replace(plan, trials=1)) as study:
+            assert [each.seconds for each in records_of(study.backend)] == [record.seconds]
 
     @pytest.mark.parametrize(
         ("change", "problem"),
