@@ -38,6 +38,9 @@ _END_WITHIN = 4096
 _PAGE_NUMBER = re.compile(
     r"(?:(?i:page|pg\.|p\.) ?)?[-–—]? ?(?:\d{1,4}|[ivxlc]{1,6})[A-Z]? ?[-–—]?\.?(?: ?(?:/|of) ?\d{1,4})?"
 )
+_WIDEST_GAP = 200
+"""Spaces. More of them are nowhere on a page."""
+
 _RUNNING_ZONE = 2
 _LINES_OF_A_TITLE_PAGE = 25
 _BLANK = 1.45
@@ -81,7 +84,7 @@ class _Line:
                     continue  # printed twice, to look bold
                 gap = letter.left - above.right
                 if gap > 0.25 * pitch:
-                    parts.append(" " * max(1, round(gap / pitch)))
+                    parts.append(" " * min(max(1, round(gap / pitch)), _WIDEST_GAP))
             parts.append(letter.text)
             above = letter
         return "".join(parts)
@@ -306,7 +309,7 @@ def _laid_out(page: Sequence[_Line], measures: _Measures) -> list[str]:
             lines[-1] = f"{lines[-1]} {text}"
         else:
             column = max(0, round((line.left - measures.margin) / measures.pitch))
-            lines.append(" " * column + text)
+            lines.append(" " * min(column, _WIDEST_GAP) + text)
         above = line
     return lines
 
