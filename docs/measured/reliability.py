@@ -64,6 +64,11 @@ ATTACKS: Mapping[str, Attack] = {
         "an error that is named, in 5 seconds and 250 MB",
         "reliability.damaged:long_attack",
     ),
+    "E": Attack(
+        "10,000 mutants of files of every format, bombs, and lines made to take long",
+        "a result or an error that is named, in 5 seconds and 250 MB; time linear in the length of a line",
+        "reliability.corpora:long",
+    ),
     "G": Attack(
         "two processes at one name, in every pair of commands that write",
         "one winner and the other told, or both right",
@@ -76,6 +81,7 @@ ATTACKS: Mapping[str, Attack] = {
 """By letter, in the order of the page."""
 
 _WORKSPACE, _STORES = "tests/test_workspace.py", "tests/reliability/test_stores.py"
+_CORPORA = "tests/reliability/test_corpora.py"
 FAULTS: Mapping[int, tuple[str, str]] = {
     1: (
         "a moment without the dataset in `prepare --force`",
@@ -146,6 +152,26 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         "parents of new folders are not synced; a file that changed has the wrong hash; links are followed",
         f"{_WORKSPACE}::TestAtomicWriting::test_new_folders_are_on_the_disk_in_their_parents, "
         "tests/corpus/test_fetch.py -k 'changes_after or lead_nowhere'",
+    ),
+    30: (
+        "lines of white space, and pages of comments, took minutes: each split of a run was tried",
+        f"{_CORPORA}::test_what_follows_a_long_line_of_white_space_is_read, -k linear",
+    ),
+    31: (
+        "captions lost the hyphens inside words",
+        f"{_CORPORA}::test_a_hyphen_within_a_caption_stays",
+    ),
+    32: (
+        "damage inside a document of Word or a parquet file was not explained",
+        f"{_CORPORA}::test_what_is_damaged_or_hostile_is_named",
+    ),
+    33: (
+        "indents of a mile, tables of 60,000 columns and parquet of a billion rows filled the memory",
+        f"{_CORPORA}::test_what_is_damaged_or_hostile_is_named, -k mile",
+    ),
+    34: (
+        "a page that declares an encoding its parser does not know was not explained",
+        f"{_CORPORA}::test_a_page_may_declare_what_its_parser_does_not_know",
     ),
 }
 """By number: what was wrong, and the test that failed before."""

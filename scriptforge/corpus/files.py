@@ -38,6 +38,7 @@ _LONGEST_LINE = 1 << 16
 """Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
 
 _LONGEST_CELL = 1 << 30
+_LONGEST_NUMBER = 1000
 _MOST_COLUMNS = 1000
 _LARGEST_UNPACKED, _MOST_SWOLLEN = 64 << 20, 100
 """Bytes of a parquet file's contents, and how many times as many as the file has, or rows as it has bytes."""
@@ -234,7 +235,7 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
         return ((0, value, ""),)
     parts = _DIGITS.split(str(value))
     return tuple(
-        (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part
+        (0, int(part[:_LONGEST_NUMBER]), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part
     )
 
 
@@ -366,9 +367,7 @@ def _next_table(tables: Iterator["pyarrow.Table"]) -> "pyarrow.Table | None":
         return next(tables, None)
 
 
-def _rows(
-    tables: Callable[[], Iterator[tuple[Sequence[str], list[Row]]]], has_nuls: bool
-) -> Iterator[Row]:
+def _rows(tables: Callable[[], Iterator[tuple[Sequence[str], list[Row]]]], has_nuls: bool) -> Iterator[Row]:
     for _, rows in tables():
         yield from map(_without_nuls, rows) if has_nuls else rows
 

@@ -71,10 +71,10 @@ _MOST_OF_IT = 0.5
 _MOST_LINKED = 0.6
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _DECLARABLE = re.compile(
-    r"iso8859-(?!1$)\d+|cp\d+|koi8-\w|mac-\w+|shift_jis\w*|euc_\w+|iso2022_\w+|gb\w+|big5\w*|tis-620|johab|hz|utf-(?:16|32)\S*"
+    r"iso8859-(?!1$)\d+|cp\d+|koi8-\w|mac-\w+|shift_jis\w*|euc_\w+|iso2022_\w+|gb\w+|big5\w*|tis-620|johab|hz"
+    r"|utf-(?:16|32)\S*"
 )
-"""Codecs of text that a page may declare; what is declared as UTF-8 or Latin-1 and is not UTF-8 is Windows-1252."""
-
+"""Codecs that a page may declare; what it calls UTF-8 or Latin-1, and is not UTF-8, is Windows-1252."""
 
 
 @dataclass(slots=True)
@@ -268,7 +268,7 @@ def _cut_boilerplate(page: "HtmlElement") -> None:
 
 
 def _drop(node: "HtmlElement") -> None:
-    """Leave nothing of an element: joining the text on its two sides would copy the same text again and again."""
+    """Leave nothing of an element; to join what is on its two sides would copy the same text many times."""
     node.clear(keep_tail=True)
     node.tag = "span"
 

@@ -111,7 +111,7 @@ def _read_blocks(path: Path) -> list[Block]:
 
 
 def _markup(archive: Archive) -> io.BytesIO:
-    """Return a copy of an archive in which everything but markup is empty, as pictures are for a reader of text.
+    """Return a copy of an archive in which all but markup is empty, as pictures are for who reads text.
 
     Raises:
         BrokenScript: it has far more markup than a script.

@@ -106,7 +106,7 @@ _VOICE = re.compile(
 
 _NOT_IN_NAMES = str.maketrans("_:：", "   ")
 _LONGEST_CUE = 1000
-"""Characters. A longer one is nobody's, and is not taken apart."""
+"""Characters. Nobody's name is longer, and what is behind them is dropped."""
 
 
 def normalise(element: Element) -> Element | None:
@@ -145,9 +145,7 @@ def _split_cue(printed: str) -> tuple[str, str]:
     """Return the name in a printed cue, and what the cue adds to it; the name cannot be split again."""
     name, asides = visible_text(printed).translate(_NOT_IN_NAMES), ""
     while True:
-        before, name = name, " ".join(name.split())
-        if len(name) > _LONGEST_CUE:
-            return name, asides.rstrip()
+        before, name = name, " ".join(name.split())[:_LONGEST_CUE]
         name = _CONTINUED.sub("", name).strip()
         voice = _VOICE.search(name)
         if voice and (not voice["bare"] or name.isupper()):
