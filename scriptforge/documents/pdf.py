@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 _MOST_PAGES = 5000
 _MOST_LETTERS, _MOST_LETTERS_OF_A_PAGE = 10_000_000, 200_000
-_LARGEST_STREAM, _LARGEST_PICTURE = 64 << 20, 512 << 20
-"""Bytes that a part of a document may unpack to."""
+_LARGEST_TEXT, _LARGEST_STREAM, _LARGEST_PICTURE = 2 << 20, 64 << 20, 512 << 20
+"""Bytes that a part of a document may unpack to; PDFium makes a hundred of each of text."""
+
+_TEXT = re.compile(rb"\bBT\s[^\0]{0,200}?\d\s+Tf\s")
+"""Where a part of a page chooses its first font."""
 
 _FEWEST_LETTERS = 8
 """Pages with fewer, on average, are pictures with a stamp on them."""
@@ -170,28 +173,32 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
 
 
 def _refuse_swollen(file: int) -> None:
-    """Raise an error if a packed part of a PDF unpacks to more than a script can need; PDFium unpacks it all."""
+    """Raise an error if a packed part of a PDF unpacks to more than a script needs: PDFium unpacks all."""
     with mmap(file, 0, access=ACCESS_READ) as content:
         for stream in _STREAM.finditer(content):
             is_picture = b"/Image" in content[max(0, stream.start() - _LONGEST_DICTIONARY) : stream.start()]
-            most = _LARGEST_PICTURE if is_picture else _LARGEST_STREAM
-            if _unpacks_to_more(content, stream.end() - 1, most):
+            most = _exceeded(content, stream.end() - 1, _LARGEST_PICTURE if is_picture else _LARGEST_STREAM)
+            if most:
                 raise too_large(f"has a part that unpacks to more than {most >> 20} MB")
 
 
-def _unpacks_to_more(content: mmap, start: int, most: int) -> bool:
+def _exceeded(content: mmap, start: int, most: int) -> int:
+    """Return the limit that a packed part of a PDF exceeds, which is lower for text; 0 if it does not."""
     unpacker, size = decompressobj(), 0
     for place in range(start, len(content), _CHUNK):
         packed = content[place : place + _CHUNK]
         while packed and size <= most and not unpacker.eof:
             try:
-                size += len(unpacker.decompress(packed, _CHUNK))
+                unpacked = unpacker.decompress(packed, _CHUNK)
             except ZlibError:
-                return False
+                return 0
+            if not size and _TEXT.search(unpacked):
+                most = _LARGEST_TEXT
+            size += len(unpacked)
             packed = unpacker.unconsumed_tail
         if unpacker.eof or size > most:
             break
-    return size > most
+    return most if size > most else 0
 
 
 def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
