@@ -235,7 +235,9 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
         return ((0, value, ""),)
     parts = _DIGITS.split(str(value))
     return tuple(
-        (0, int(part[:_LONGEST_NUMBER]), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part
+        (0, int(part[:_LONGEST_NUMBER]), "") if part.isdecimal() else (1, 0, part.casefold())
+        for part in parts
+        if part
     )
 
 

@@ -282,9 +282,7 @@ def _line(letters: Sequence[_Letter]) -> _Line:
 def _measure(pages: Sequence[Sequence[_Line]]) -> _Measures:
     lines = [line for page in pages for line in page]
     widths = Counter(
-        round(right - left, 1)
-        for line in lines
-        for left, right in zip(line.lefts, line.rights, strict=True)
+        round(right - left, 1) for line in lines for left, right in zip(line.lefts, line.rights, strict=True)
     )
     [(common, _)] = widths.most_common(1)
     near = sum(count for width, count in widths.items() if abs(width - common) <= 0.15)
