@@ -64,6 +64,11 @@ ATTACKS: Mapping[str, Attack] = {
         "an error that is named, in 5 seconds and 250 MB",
         "reliability.damaged:long_attack",
     ),
+    "E": Attack(
+        "10,000 mutants of files of every format, bombs, and lines made to take long",
+        "a result or an error that is named, in 5 seconds and 250 MB; time linear in the length of a line",
+        "reliability.corpora:long",
+    ),
     "F": Attack(
         "Visits to the writing room: many at once, slow, hostile, in two tabs, and while it is killed",
         "who writes is answered, nothing acknowledged lost, no 5xx, nothing read or written outside",
@@ -92,6 +97,7 @@ ATTACKS: Mapping[str, Attack] = {
 
 _WORKSPACE, _STORES = "tests/test_workspace.py", "tests/reliability/test_stores.py"
 _OUTPUTS = "tests/reliability/test_outputs.py"
+_CORPORA = "tests/reliability/test_corpora.py"
 FAULTS: Mapping[int, tuple[str, str]] = {
     1: (
         "a moment without the dataset in `prepare --force`",
@@ -275,6 +281,26 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     38: (
         "`--json` was in the encoding of the locale, and a name that it lacks was not explained",
         "tests/cli/test_errors_boundary.py -k 'encode or json'",
+    ),
+    51: (
+        "lines of white space, and pages of comments, took minutes: each split of a run was tried",
+        f"{_CORPORA}::test_what_follows_a_long_line_of_white_space_is_read, -k linear",
+    ),
+    52: (
+        "captions lost the hyphens inside words",
+        f"{_CORPORA}::test_a_hyphen_within_a_caption_stays",
+    ),
+    53: (
+        "damage inside a document of Word or a parquet file was not explained",
+        f"{_CORPORA}::test_what_is_damaged_or_hostile_is_named",
+    ),
+    54: (
+        "indents of a mile, tables of 60,000 columns and parquet of a billion rows filled the memory",
+        f"{_CORPORA}::test_what_is_damaged_or_hostile_is_named, -k mile",
+    ),
+    55: (
+        "a page that declares an encoding its parser does not know was not explained",
+        f"{_CORPORA}::test_a_page_may_declare_what_its_parser_does_not_know",
     ),
 }
 """By number: what was wrong, and the test that failed before."""

@@ -38,6 +38,14 @@ _LONGEST_LINE = 1 << 16
 """Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
 
 _LONGEST_CELL = 1 << 30
+_LONGEST_NUMBER = 1000
+_MOST_COLUMNS = 1000
+_LARGEST_UNPACKED, _MOST_SWOLLEN = 64 << 20, 100
+"""Bytes of a parquet file's contents, and how many times as many as the file has, or rows as it has bytes."""
+
+_DAMAGE = (
+    ValueError, OSError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError,
+)  # fmt: skip
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -115,18 +123,25 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
     builder = _BUILDERS[path.suffix.lower()]
     if builder == "json" and examination:
         rows = partial(json_rows, path, name, examination.encoding)
-        columns = dict.fromkeys(column for row in islice(rows(), _ROWS_AT_ONCE) for column in row)
+        try:
+            columns = dict.fromkeys(column for row in islice(rows(), _ROWS_AT_ONCE) for column in row)
+        except RecursionError:
+            raise too_deep(name) from None
         if not columns:
             raise _without_rows(name)
+        _refuse_many(name, len(columns))
         # A row that lacks a column has nothing in it.
         return TableFile(name, tuple(columns), lambda: (columns | row for row in rows()))
     options = _csv_options(path, name, examination.encoding) if examination else {"batch_size": _ROWS_AT_ONCE}
+    if builder == "parquet":
+        _refuse_swollen(path, name)
     tables = partial(_arrow_tables, path, name, builder, options)
-    first = next(tables(), None)
+    first, _ = next(tables(), (None, ()))
     if first is None:
         raise _without_rows(name)
+    _refuse_many(name, len(first))
     has_nuls = examination is not None and examination.nuls > 0
-    return TableFile(name, tuple(first.column_names), partial(_rows, tables, has_nuls))
+    return TableFile(name, tuple(first), partial(_rows, tables, has_nuls))
 
 
 def open_document(path: Path, name: str, kind: DocumentKind, encoding: str | None) -> DocumentFile:
@@ -220,7 +235,9 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
         return ((0, value, ""),)
     parts = _DIGITS.split(str(value))
     return tuple(
-        (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part
+        (0, int(part[:_LONGEST_NUMBER]), "") if part.isdecimal() else (1, 0, part.casefold())
+        for part in parts
+        if part
     )
 
 
@@ -234,6 +251,19 @@ def name_order(name: str) -> tuple[object, str]:
 
 def _without_rows(name: str) -> CorpusError:
     return CorpusError(f"“{name}” has no rows.", "Give a table with a script in it.")
+
+
+def _refuse_many(name: str, columns: int) -> None:
+    if columns > _MOST_COLUMNS:
+        raise CorpusError(
+            f"“{name}” has {columns:,} columns, as no table of scripts does.",
+            f"Give a table with {_MOST_COLUMNS:,} columns or fewer.",
+        )
+
+
+def too_deep(name: str) -> CorpusError:
+    """Return the error for a file whose lists or objects are nested more deeply than can be followed."""
+    return CorpusError(f"“{name}” is nested more deeply than any script.", "Export it anew, or as text.")
 
 
 def _lines(path: Path, name: str, examination: Examination) -> Iterator[str]:
@@ -284,11 +314,42 @@ def _quiet_datasets() -> Iterator[Any]:
         yield datasets
 
 
-def _arrow_tables(path: Path, name: str, builder: str, options: Row) -> Iterator["pyarrow.Table"]:
-    """Yield the contents of a CSV or parquet file as Arrow tables of up to `_ROWS_AT_ONCE` rows."""
+@contextmanager
+def _reading(path: Path, name: str, builder: str, options: Row) -> Iterator[None]:
+    """Say what is wrong with a table in our words; its libraries say so in many ways."""
     from datasets.exceptions import DatasetsError
 
     try:
+        yield
+    except (Warning, DatasetsError, *_DAMAGE) as error:
+        raise CorpusError(
+            f"“{name}” cannot be read as {builder}: {_reason(error, path, options)}.",
+            "Open the file and correct it there.",
+        ) from error
+
+
+def _refuse_swollen(path: Path, name: str) -> None:
+    """Raise an error for a parquet file that says to hold far more than so many bytes can."""
+    from pyarrow.parquet import read_metadata
+
+    with _reading(path, name, "parquet", {}):
+        size, found = path.stat().st_size, read_metadata(path)
+        unpacked = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
+        is_swollen = found.num_rows > _MOST_SWOLLEN * size or unpacked > max(
+            _LARGEST_UNPACKED, _MOST_SWOLLEN * size
+        )
+    if is_swollen:
+        raise CorpusError(
+            f"“{name}” has {size:,} bytes and says to hold {found.num_rows:,} rows of {unpacked:,} bytes.",
+            "It may hide an attack; ask for another copy, as .csv or .json.",
+        )
+
+
+def _arrow_tables(
+    path: Path, name: str, builder: str, options: Row
+) -> Iterator[tuple[Sequence[str], list[Row]]]:
+    """Yield the columns and up to `_ROWS_AT_ONCE` rows of a CSV or parquet file at a time."""
+    with _reading(path, name, builder, options):
         with _quiet_datasets() as datasets, TemporaryDirectory(prefix="scriptforge-") as cache:
             rows = datasets.load_dataset(  # which makes the folder of its cache, even for nothing
                 builder,
@@ -300,12 +361,7 @@ def _arrow_tables(path: Path, name: str, builder: str, options: Row) -> Iterator
             )
             tables = rows.with_format("arrow").iter(batch_size=_ROWS_AT_ONCE)
         while (table := _next_table(tables)) is not None:
-            yield table
-    except (Warning, DatasetsError, ValueError, OSError, TypeError, KeyError) as error:
-        raise CorpusError(
-            f"“{name}” cannot be read as {builder}: {_reason(error, path, options)}.",
-            "Open the file and correct it there.",
-        ) from error
+            yield table.column_names, table.to_pylist()
 
 
 def _next_table(tables: Iterator["pyarrow.Table"]) -> "pyarrow.Table | None":
@@ -321,9 +377,8 @@ def _next_table(tables: Iterator["pyarrow.Table"]) -> "pyarrow.Table | None":
         return next(tables, None)
 
 
-def _rows(tables: Callable[[], Iterator["pyarrow.Table"]], has_nuls: bool) -> Iterator[Row]:
-    for table in tables():
-        rows: list[Row] = table.to_pylist()
+def _rows(tables: Callable[[], Iterator[tuple[Sequence[str], list[Row]]]], has_nuls: bool) -> Iterator[Row]:
+    for _, rows in tables():
         yield from map(_without_nuls, rows) if has_nuls else rows
 
 
@@ -373,6 +428,7 @@ def _csv_options(path: Path, name: str, encoding: str) -> Row:
         rows = filter(any, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
         first, *more = [*islice(rows, _ROWS_TO_JUDGE_BY)] or [[]]
     is_headed = not _is_pair_of_speech(first, more)
+    _refuse_many(name, len(first))
     names = _unique(first) if is_headed else ["speaker", "line"]
     return {
         "sep": delimiter,

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import Corpus, Share, fetch
-from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile
+from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile, too_deep
 from scriptforge.corpus.json_rows import Row
 from scriptforge.corpus.near_duplicates import Sketch, Sketcher
 from scriptforge.corpus.sources import Source, find_source
@@ -294,6 +294,8 @@ def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: i
             parsing.silent.append(file.name)
     except CorpusError as problem:
         raise _naming(file.name, problem) from problem
+    except RecursionError:
+        raise too_deep(file.name) from None
 
 
 def _naming(name: str, problem: CorpusError) -> CorpusError:

@@ -67,7 +67,6 @@ _SAMPLE = 1 << 15
 _LEAST_EVIDENCE = 6
 """Bytes beyond ASCII; fewer say nothing about an encoding."""
 
-_LINE_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 _HEAD = 256
 _SIGNATURES = {
     b"\x89PNG": "a PNG image",
@@ -254,8 +253,9 @@ class _Scan:
     def _take_sample(self, chunk: bytes) -> None:
         """Keep lines with bytes beyond ASCII, once the text is known not to be UTF-8."""
         if "utf-8" not in self.possible and len(self.sample) < _SAMPLE:
-            for line in _LINE_BEYOND_ASCII.finditer(chunk):
-                self.sample += line[0][: _SAMPLE - len(self.sample)]
+            for line in chunk.splitlines(keepends=True):
+                if not line.isascii():
+                    self.sample += line[: _SAMPLE - len(self.sample)]
                 if len(self.sample) >= _SAMPLE:
                     break
 

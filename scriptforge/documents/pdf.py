@@ -11,14 +11,18 @@ it, and twenty times as fast as pdfminer. It reads no pictures: scanned pages ar
 """
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import decompressobj
+from zlib import error as ZlibError
 
 from scriptforge.documents.document import LARGEST_FILE, Document, damaged, encrypted, too_large, unreadable
 from scriptforge.screenplay.format import BrokenScript, is_name, is_scene_heading, is_transition
@@ -27,7 +31,13 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
 
 _MOST_PAGES = 5000
-_MOST_LETTERS = 20_000_000
+_MOST_LETTERS, _MOST_LETTERS_OF_A_PAGE = 10_000_000, 200_000
+_LARGEST_TEXT, _LARGEST_STREAM, _LARGEST_PICTURE = 2 << 20, 64 << 20, 512 << 20
+"""Bytes that a part of a document may unpack to; PDFium makes a hundred of each of text."""
+
+_TEXT = re.compile(rb"\bBT\s[^\0]{0,200}?\d\s+Tf\s")
+"""Where a part of a page chooses its first font."""
+
 _FEWEST_LETTERS = 8
 """Pages with fewer, on average, are pictures with a stamp on them."""
 
@@ -35,9 +45,17 @@ _END_OF_LINE_HYPHEN = 2
 """What PDFium makes of a hyphen where a line ends."""
 
 _END_WITHIN = 4096
+_STREAM = re.compile(rb"stream\r?\n[\x08\x18\x28\x38\x48\x58\x68\x78]")
+"""Where a stream begins that may be packed by zlib."""
+
+_LONGEST_DICTIONARY = 1000
+_CHUNK = 1 << 16
 _PAGE_NUMBER = re.compile(
     r"(?:(?i:page|pg\.|p\.) ?)?[-–—]? ?(?:\d{1,4}|[ivxlc]{1,6})[A-Z]? ?[-–—]?\.?(?: ?(?:/|of) ?\d{1,4})?"
 )
+_WIDEST_GAP = 200
+"""Spaces. More of them are nowhere on a page."""
+
 _RUNNING_ZONE = 2
 _LINES_OF_A_TITLE_PAGE = 25
 _BLANK = 1.45
@@ -55,35 +73,34 @@ class _Letter(NamedTuple):
 
 @dataclass(slots=True)
 class _Line:
-    """The letters on one baseline, from left to right."""
+    """The letters on one baseline, from left to right, and the ends of their places, in little memory."""
 
-    letters: list[_Letter]
+    letters: str
+    lefts: "array[float]"
+    rights: "array[float]"
+    baseline: float
 
     @property
     def left(self) -> float:
-        return self.letters[0].left
+        return self.lefts[0]
 
     @property
     def right(self) -> float:
-        return self.letters[-1].right
-
-    @property
-    def baseline(self) -> float:
-        return self.letters[0].baseline
+        return self.rights[-1]
 
     def text(self, pitch: float) -> str:
         """Return the text, with as many spaces as fit into its gaps; `pitch` is the width of a letter."""
         parts: list[str] = []
-        above: _Letter | None = None
-        for letter in self.letters:
-            if above is not None:
-                if letter.text == above.text and letter.left - above.left < 0.3 * pitch:
+        before, start, end = "", 0.0, 0.0
+        for letter, left, right in zip(self.letters, self.lefts, self.rights, strict=True):
+            if before:
+                if letter == before and left - start < 0.3 * pitch:
                     continue  # printed twice, to look bold
-                gap = letter.left - above.right
+                gap = left - end
                 if gap > 0.25 * pitch:
-                    parts.append(" " * max(1, round(gap / pitch)))
-            parts.append(letter.text)
-            above = letter
+                    parts.append(" " * min(max(1, round(gap / pitch)), _WIDEST_GAP))
+            parts.append(letter)
+            before, start, end = letter, left, right
         return "".join(parts)
 
 
@@ -142,6 +159,7 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
         file.seek(max(0, size - _END_WITHIN))
         if b"%%EOF" not in file.read():
             raise damaged("PDF")
+        _refuse_swollen(file.fileno())
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -152,6 +170,35 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
         raise damaged("PDF") from error
     finally:
         document.close()
+
+
+def _refuse_swollen(file: int) -> None:
+    """Raise an error if a packed part of a PDF unpacks to more than a script needs: PDFium unpacks all."""
+    with mmap(file, 0, access=ACCESS_READ) as content:
+        for stream in _STREAM.finditer(content):
+            is_picture = b"/Image" in content[max(0, stream.start() - _LONGEST_DICTIONARY) : stream.start()]
+            most = _exceeded(content, stream.end() - 1, _LARGEST_PICTURE if is_picture else _LARGEST_STREAM)
+            if most:
+                raise too_large(f"has a part that unpacks to more than {most >> 20} MB")
+
+
+def _exceeded(content: mmap, start: int, most: int) -> int:
+    """Return the limit that a packed part of a PDF exceeds, which is lower for text; 0 if it does not."""
+    unpacker, size = decompressobj(), 0
+    for place in range(start, len(content), _CHUNK):
+        packed = content[place : place + _CHUNK]
+        while packed and size <= most and not unpacker.eof:
+            try:
+                unpacked = unpacker.decompress(packed, _CHUNK)
+            except ZlibError:
+                return 0
+            if not size and _TEXT.search(unpacked):
+                most = _LARGEST_TEXT
+            size += len(unpacked)
+            packed = unpacker.unconsumed_tail
+        if unpacker.eof or size > most:
+            break
+    return most if size > most else 0
 
 
 def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
@@ -191,7 +238,10 @@ def _letters(page: "PdfPage") -> Iterator[_Letter]:
     x, baseline = c_double(), c_double()
     box = raw.FS_RECTF()
     try:
-        for number in range(text.count_chars()):
+        count = text.count_chars()
+        if count > _MOST_LETTERS_OF_A_PAGE:
+            raise too_large(f"has a page of {count:,} letters")
+        for number in range(count):
             code = raw.FPDFText_GetUnicode(text, number)
             letter = "-" if code == _END_OF_LINE_HYPHEN else chr(code) if code < 0x110000 else "\ufffd"
             if letter.isspace() or code == 0 or raw.FPDFText_IsGenerated(text, number) == 1:
@@ -215,12 +265,25 @@ def _gather(letters: Sequence[_Letter]) -> list[_Line]:
             lines[-1].append(letter)
         else:
             lines.append([letter])
-    return [_Line(sorted(line, key=lambda letter: letter.left)) for line in lines]
+    return list(map(_line, lines))
+
+
+def _line(letters: Sequence[_Letter]) -> _Line:
+    """Return letters as a line; the one that is furthest to the left says where its baseline is."""
+    ordered = sorted(letters, key=lambda letter: letter.left)
+    return _Line(
+        "".join(letter.text for letter in ordered),
+        array("d", (letter.left for letter in ordered)),
+        array("d", (letter.right for letter in ordered)),
+        ordered[0].baseline,
+    )
 
 
 def _measure(pages: Sequence[Sequence[_Line]]) -> _Measures:
     lines = [line for page in pages for line in page]
-    widths = Counter(round(letter.right - letter.left, 1) for line in lines for letter in line.letters)
+    widths = Counter(
+        round(right - left, 1) for line in lines for left, right in zip(line.lefts, line.rights, strict=True)
+    )
     [(common, _)] = widths.most_common(1)
     near = sum(count for width, count in widths.items() if abs(width - common) <= 0.15)
     is_monospaced = near > 0.9 * widths.total()
@@ -306,7 +369,7 @@ def _laid_out(page: Sequence[_Line], measures: _Measures) -> list[str]:
             lines[-1] = f"{lines[-1]} {text}"
         else:
             column = max(0, round((line.left - measures.margin) / measures.pitch))
-            lines.append(" " * column + text)
+            lines.append(" " * min(column, _WIDEST_GAP) + text)
         above = line
     return lines
 

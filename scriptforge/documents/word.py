@@ -19,12 +19,14 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents.document import (
+    Archive,
     Document,
     are_told,
     content_of,
     damaged,
     encrypted,
     open_archive,
+    too_large,
     typed,
     unreadable,
     unwritable,
@@ -46,6 +48,9 @@ _NOT_READ = frozenset(
 _EMU_PER_COLUMN = 91_440
 _EMU_PER_LINE = 152_400
 _MOST_BASES = 20
+_MOST_TAGS = 2_000_000
+"""A long film has a hundred thousand."""
+
 _CENTRE, _RIGHT = 22, 45
 """Columns for text that is in the middle or at the right: those of cues and transitions."""
 
@@ -67,8 +72,7 @@ def read(path: Path, encoding: str | None) -> Document:
         BrokenScript: it is damaged, encrypted, or far too large,
             or the libraries for documents are not installed.
     """
-    document = _open(path)
-    blocks = list(_blocks(document))
+    blocks = _read_blocks(path)
     titles = [block.text.strip() for block in blocks if block.style.lower() == "title"]
     body = [block for block in blocks if block.style.lower() not in ("title", "subtitle")]
     kinds = [Paragraph(kind_of(block.style), block.text) for block in body]
@@ -91,18 +95,38 @@ def refuse_old(path: Path, encoding: str | None) -> Document:
     )
 
 
-def _open(path: Path) -> "WordDocument":
+def _read_blocks(path: Path) -> list[Block]:
     try:
         import docx
+        from docx.exceptions import PythonDocxError
+        from docx.opc.exceptions import OpcError
         from lxml.etree import LxmlError
     except ImportError:
         raise unreadable("Word") from None
-    with open_archive(path, "Word"):
-        pass
     try:
-        return docx.Document(str(path))
-    except (LxmlError, KeyError, ValueError, AttributeError, OSError) as error:
+        with open_archive(path, "Word") as archive:
+            return list(_blocks(docx.Document(_markup(archive))))
+    except (LxmlError, OpcError, PythonDocxError, LookupError, AttributeError, TypeError) as error:
         raise damaged("Word") from error
+
+
+def _markup(archive: Archive) -> io.BytesIO:
+    """Return a copy of an archive in which all but markup is empty, as pictures are for who reads text.
+
+    Raises:
+        BrokenScript: it has far more markup than a script.
+    """
+    copy = io.BytesIO()
+    tags = 0
+    with ZipFile(copy, "w") as zipped:
+        for name in dict.fromkeys(archive.names):
+            content = archive.content(name) if name.lower().endswith((".xml", ".rels")) else b""
+            tags += content.count(b"<")
+            if tags > _MOST_TAGS:
+                raise too_large(f"is a Word document with more than {_MOST_TAGS:,} tags")
+            zipped.writestr(name, content)
+    copy.seek(0)
+    return copy
 
 
 def _blocks(document: "WordDocument") -> Iterator[Block]:

@@ -29,7 +29,8 @@ _NICKNAME = re.compile(r"<[@+%&~ ]?(?P<name>[^<>\s][^<>]{0,39})>\s*(?P<text>.*)"
 _COLUMNS = re.compile(r"[@+%&~ ]?(?P<name>[^\t]{1,60}?)[ ]*\t\s*(?P<text>.*)")
 _BARRED = re.compile(r"\s*[@+%&~]?(?P<name>[^\s|│:<>]{1,30})\s+[|│]\s(?P<text>.*)")
 _DIRECTED = re.compile(
-    r"(?:From\s+)(?P<name>[^:]{1,60}?)(?:\s+(?:to|To)\s+[^:]{1,60}?)?(?:\s*\([^()]*\))?\s*:\s*(?P<text>.*)"
+    r"From\s++(?P<name>[^:\s](?:[^:]{0,58}?[^:\s])??)(?:\s++[tT]o\s++[^:\s](?:[^:]{0,58}?[^:\s])??)?"
+    r"(?:\s*+\([^()]{0,120}\))?\s*+:\s*(?P<text>.*)"
 )
 _IN_BRACKETS = re.compile(rf"\[(?P<name>[^\[\]]{{1,60}})\] \[{CLOCK}\] (?P<text>.*)")
 _NAMED = re.compile(r"(?:~\s?)?(?P<name>[^:：\t\"“”«»<>]{1,60}?)\s?(?:：|:(?=\s|$))\s*(?P<text>.*)")
@@ -37,7 +38,7 @@ _BAR = re.compile(r"^\*\s+(?:[|│]\s+)?")
 _DONE = re.compile(r"\*\s+[^\s*].*")
 _NOTED = re.compile(
     r"(?:-!-|\*{3}|-->|<--|--(?:\s|$)|=-=|<-(?:\s|$)|->(?:\s|$)|<=|=>|⇐|→|←|ℹ|-[^\s-][^\s]{0,30}-\s|!\s"
-    r"|\*\s+\S+ (?:\(\S+@\S+\) )?(?:has |have )?(?:joined|left|quit|parted|sets mode|is now known as)\b)"
+    r"|\*\s+\S+ (?:\([^\s@]+@\S+\) )?(?:has |have )?(?:joined|left|quit|parted|sets mode|is now known as)\b)"
 )
 _LOG_NOTE = re.compile(
     r"(?:---|\*{3,4}|===) ?(?:Log|Day|BEGIN|END|ENDING|Session)\b"

@@ -221,6 +221,9 @@ HEAD_LINES = 2000
 LONG_HEAD_LINES = 20_000
 """How many lines are looked at where the first ones show no script: a book's worth."""
 
+_CHARACTERS_OF_A_LINE, _LONGEST_HEAD = 1000, 1 << 24
+"""First lines that are longer on average, or all together, are fewer, so that they never fill the memory."""
+
 
 class BrokenScript(CorpusError):  # noqa: N818 (it names the script)
     """A text that is not what its format promises. Formats do not know files: `named` adds the file's name.
@@ -289,9 +292,18 @@ class Format:
 
 
 def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iterator[str]]:
-    """Return the first `count` lines, and an iterator over all lines, the first ones included."""
+    """Return the first `count` lines, and an iterator over all lines, the first ones included.
+
+    They are fewer where they are as long as no lines are, of a text that has no line ends.
+    """
     rest = iter(lines)
-    head = list(islice(rest, count))
+    head: list[str] = []
+    room = min(_CHARACTERS_OF_A_LINE * count, _LONGEST_HEAD)
+    for line in islice(rest, count):
+        head.append(line)
+        room -= len(line)
+        if room < 0:
+            break
     return head, chain(head, rest)
 
 

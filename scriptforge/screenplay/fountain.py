@@ -84,7 +84,7 @@ _FORCING = ("!", ".", ">", "#", "=", "~")
 _NOT_FORCED = re.compile(r"\.(?:\.|\s+\w)")
 """Dots that make no heading: several of them, and one that a space parts from its text."""
 
-_DUAL = re.compile(r"\s*\^\s*(?=\(|$)")
+_DUAL = re.compile(r"(?<!\s)\s*\^\s*(?=\(|$)")
 _DROPPED = re.compile(r"#|=(?!=)|={3,}$")
 _PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
 _PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
@@ -170,12 +170,21 @@ def _is_parenthetical(line: str) -> bool:
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
     """Yield the runs of lines between blank lines, without comments and with escaped signs set aside."""
-    return blocks(without_notes(map(set_aside, without_boneyards(lines))), _ends)
+    return blocks(without_notes(map(set_aside, without_boneyards(lines))), _Ends())
 
 
-def _ends(paragraph: Sequence[str], blank: str) -> bool:
-    """Return whether a blank line ends a paragraph: a forced one does not end a speech."""
-    return blank != FORCED_BLANK or not _is_speech(paragraph)
+class _Ends:
+    """Says whether a blank line ends a paragraph, at whose cue it looks once: a forced one ends no speech."""
+
+    def __init__(self) -> None:
+        self._speech: Sequence[str] | None = None
+
+    def __call__(self, paragraph: Sequence[str], blank: str) -> bool:
+        if blank != FORCED_BLANK:
+            return True
+        if paragraph is not self._speech and _is_speech(paragraph):
+            self._speech = paragraph
+        return paragraph is not self._speech
 
 
 def _is_title_page(paragraph: Sequence[str]) -> bool:

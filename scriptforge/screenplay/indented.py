@@ -51,7 +51,7 @@ from scriptforge.screenplay.typed_page import (
     page_lines,
 )
 
-_TWO_CUES = re.compile(r"(\S.*?)\s{3,}([^\s(].*)")
+_TWO_CUES = re.compile(r"(\S(?:.*?\S)??)\s{3,}+([^\s(].*)")
 _GAP = re.compile(r"\s{2,}")
 _LEAST_INDENT_OF_SMALL_LETTERS = 4
 _WIDEST_DRIFT = 16
@@ -279,9 +279,10 @@ def _straightened(lines: Iterable[Line], margins: _Margins) -> Iterator[Line]:
             cue = None
         if waiting and is_cue_in_capitals(line.text):
             cue = len(waiting) - 1
-        elif cue is None and len(waiting) > _MOST_LINES_BETWEEN_CUES:
-            yield from _shifted(waiting, margins, shift, shift)
-            waiting = []
+        if len(waiting) > _MOST_LINES_BETWEEN_CUES:
+            waits_with = len(waiting) if cue in (None, 0) else cue
+            yield from _shifted(waiting[:waits_with], margins, shift, shift)
+            waiting, cue = waiting[waits_with:], 0 if cue else None
     yield from _shifted(waiting, margins, shift, shift)
 
 

@@ -198,7 +198,7 @@ def _usual_gap(head: Sequence[str], is_wrapped: bool) -> int:
 
 def _elements(lines: Iterable[str], is_wrapped: bool) -> Iterator[_Printed]:
     """Gather the lines of each element; if wrapped, one without a cue right below dialogue is its rest."""
-    element: list[str] = []
+    element: list[list[str]] = []  # the parts of each of its lines
     gap = blank = size = 0
     goes_on = False
     for line in lines:
@@ -207,21 +207,21 @@ def _elements(lines: Iterable[str], is_wrapped: bool) -> Iterator[_Printed]:
         if not text:
             blank += 1
         elif goes_on and not blank and size < _LONGEST_ELEMENT and line.startswith(CONTINUATION):
-            element.append(text)
-        elif element and not blank and is_wrapped and size < _LONGEST_ELEMENT and _is_rest(element[0], text):
-            element[-1] = f"{element[-1]} {text}"
+            element.append([text])
+        elif element and not blank and is_wrapped and size < _LONGEST_ELEMENT and _is_rest(element, text):
+            element[-1].append(text)
         else:
             if element:
-                yield _Printed(gap, element)
+                yield _Printed(gap, list(map(" ".join, element)))
                 gap = blank
-            element, blank, size = [text], 0, len(text)
+            element, blank, size = [[text]], 0, len(text)
             goes_on = not line.startswith(CONTINUATION)
     if element:
-        yield _Printed(gap, element)
+        yield _Printed(gap, list(map(" ".join, element)))
 
 
-def _is_rest(first: str, line: str) -> bool:
-    return not parse_line(line).understood and parse_line(first).element.kind == "dialogue"
+def _is_rest(element: Sequence[Sequence[str]], line: str) -> bool:
+    return not parse_line(line).understood and parse_line(element[0][0]).element.kind == "dialogue"
 
 
 def write(elements: Iterable[Element]) -> Iterator[str]:

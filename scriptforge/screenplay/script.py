@@ -105,6 +105,8 @@ _VOICE = re.compile(
 """A voice that is not seen, at the end of a cue: `V.O.`, `O/S`, `[o.c.]`, `(V.O`; in capitals also `VO`."""
 
 _NOT_IN_NAMES = str.maketrans("_:：", "   ")
+_LONGEST_CUE = 1000
+"""Characters. Nobody's name is longer, and what is behind them is dropped."""
 
 
 def normalise(element: Element) -> Element | None:
@@ -143,8 +145,8 @@ def _split_cue(printed: str) -> tuple[str, str]:
     """Return the name in a printed cue, and what the cue adds to it; the name cannot be split again."""
     name, asides = visible_text(printed).translate(_NOT_IN_NAMES), ""
     while True:
-        before = name
-        name = _CONTINUED.sub("", " ".join(name.split())).strip()
+        before, name = name, " ".join(name.split())[:_LONGEST_CUE]
+        name = _CONTINUED.sub("", name).strip()
         voice = _VOICE.search(name)
         if voice and (not voice["bare"] or name.isupper()):
             initials = (voice["marked"] or voice["open"] or voice["bare"]).upper()

@@ -52,7 +52,8 @@ _TITLE_NAME = re.compile(
     r"(?P<asides>(?:\s\([^\W\d][^()\d\n]{1,119}\))?)\.(?:\s|(?=—|--))(?:—|–|--?)?\s*(?P<text>\S.*)"
 )
 _TABBED = re.compile(
-    rf"(?P<name>[^\t:]{{1,40}}?)\s*(?P<asides>{_ASIDE}?)\s?[:.]?\t+(?:[\d:.,]{{4,12}}\t+)?\s*(?P<text>[^\t]+)"
+    rf"(?P<name>[^\t:]{{0,39}}?[^\t:\s])[^\S\t]*+(?P<asides>{_ASIDE}?) ?[:.]?\t++(?:[\d:.,]{{4,12}}\t++)?\s*+"
+    r"(?P<text>[^\t]+)"
 )
 _DASHED = re.compile(
     r"(?P<name>[^\W_][^—–\-:\[\](),\t]{0,39}?(?:-[^\W_][^—–\-:\[\](),\t]{0,20}?)?)"
@@ -67,7 +68,9 @@ _TIME_INSIDE = re.compile(
     r"(?P<name>[^:：\[\](){}<>\t]{1,60}?)\s?[,;|@–—-]?\s?"
     r"[\[(<](?P<stamp>[^\[\]()<>]{4,40})[\])>]\s?[:：–—-]?\s*(?P<text>.*)"
 )
-_TIME_BETWEEN = re.compile(rf"(?P<name>[^\W\d_][^:()\[\]\t]{{0,39}}?)\s+{CLOCK}\s?[:–—-]?\s+(?P<text>\S.*)")
+_TIME_BETWEEN = re.compile(
+    rf"(?P<name>[^\W\d_][^:()\[\]\t]{{0,39}}?)(?<!\s)\s++{CLOCK}\s?[:–—-]?\s+(?P<text>\S.*)"
+)
 _QUESTION = re.compile(
     r"(?:\d{1,2}\s+)?(?P<name>[QARFPD])(?:[.:)]\s*|\s{2,}|\t\s*|\.?\s[-–—]\s)(?P<text>\S.*)"
 )
@@ -79,7 +82,7 @@ _QUOTED = re.compile(
 _NUMBER = re.compile(r"\d{1,4}[.)]?\s+(?=\D)")
 _IN_BRACKETS = re.compile(r"\[(?P<name>[^\[\]]{1,40})\]")
 _NUMBERED = re.compile(r"#\d{4}$")
-_BEHIND_NAME = re.compile(r"\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
+_BEHIND_NAME = re.compile(r"(?<!\s)\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
 _IN_SMALL_LETTERS = re.compile(
     r"^(?:The|(?:Mr|Mrs|Ms|Dr|Capt|Prof|Rev)\.?)\s|\s(?:and|et|und|of|pro tempore)\b"
 )

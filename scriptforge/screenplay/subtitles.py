@@ -34,14 +34,14 @@ from scriptforge.screenplay.script import Element, speaker_key
 _TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{1,2}[.,]\d{1,3}"
 _TIMING = re.compile(rf"\s*({_TIME})(?:\s*-->\s*|,(?=\d+:\d\d:))({_TIME})(?!\d)")
 _EVENT = re.compile(rf"Dialogue: ?[^,]*,({_TIME}),({_TIME}),[^,]*,([^,]*),[^,]*,[^,]*,[^,]*,[^,]*,(.*)")
-_BROKEN_OFF = re.compile(r"\s*(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}\s*-{0,2}>?(?:\s*[\d:]+)?")
+_BROKEN_OFF = re.compile(r"\s*(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}\s*+-{0,2}>?(?:\s*+[\d:]+)?")
 _NUMBER = re.compile(r"\s*\d{1,6}\s*")
 _BLOCK_OF_VTT = re.compile(r"\s*(?:NOTE|STYLE|REGION)(?:\s|$)")
 _TAG = re.compile(
     rf"</?(?:[biuscv]|font|lang|ruby|rt|em|strong|span)(?:[.\s][^<>]*)?/?>|<{_TIME}>|\{{[\\aA-Z][^{{}}]*\}}"
 )
-_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]{1,200})>")
-_CHANGE = re.compile(r"\s*(?:>>+|»|[-–—‐•](?=\s?\w|\s?[\[(\"'“‘¿¡]))\s*")
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s++([^<>]{1,200})>")
+_CHANGE = re.compile(r"^\s*(?:>>+|»|[-–—‐•](?=\s?\w|\s?[\[(\"'“‘¿¡]))\s*")
 _CUE = re.compile(
     r"(?P<opening>[\[(])?(?P<name>[^:：\[\]()♪]{1,40}?)\s?(?P<aside>(?:\([^()]{1,60}\)|\[[^\[\]]{1,60}\]))?"
     r"(?(opening)[\])])\s?[:：](?!//)(?!\d\d)\s*(?P<text>.*)"
@@ -280,11 +280,30 @@ def _words(caption: _Caption) -> tuple[list[str], set[int]]:
 
 
 def _repeated(above: Sequence[str], words: Sequence[str], ends: set[int]) -> int:
-    """Return how many words a caption repeats of the one above: whole lines, or all that was there."""
-    for count in range(min(len(above), len(words)), 0, -1):
-        if (count in ends or count == len(above)) and list(above[-count:]) == list(words[:count]):
-            return count
-    return 0
+    """Return how many words a caption repeats of the one above: whole lines, or all that was there.
+
+    Finds the longest end of the one that is a beginning of the other, and from that the shorter ones, in a
+    time linear in their lengths (Knuth, Morris and Pratt 1977).
+    """
+    borders: list[int] = []  # of each beginning of the words, the longest shorter one that also ends it
+    count = 0
+    for number, word in enumerate(words):
+        count = _longer(count, word, words, borders)
+        borders.append(count if number else 0)
+        count = borders[-1]
+    count = 0
+    for word in above:
+        count = _longer(count, word, words, borders)
+    while count and count not in ends and count != len(above):
+        count = borders[count - 1]
+    return count
+
+
+def _longer(count: int, word: str, words: Sequence[str], borders: Sequence[int]) -> int:
+    """Return how many words a text ends with that a caption begins with, if there were `count` before one."""
+    while count and (count == len(words) or words[count] != word):
+        count = borders[count - 1]
+    return count + 1 if count < len(words) and words[count] == word else 0
 
 
 def _rolls(captions: Sequence[_Caption]) -> bool:

@@ -33,7 +33,9 @@ _DATED_STAMP = re.compile(rf"\[ ?{_DATED} ?\]|\( ?{_DATED} ?\)|{_DATED}")
 _CLOCK_STAMP = re.compile(rf"\[ ?{_SPAN} ?\]|\( ?{_SPAN} ?\)|<{_SPAN}>|{_SPAN}")
 _GAP = re.compile(r"\s*(?:[-–—|·•,:](?=\s)\s*)?")
 _ANY = rf"(?:{_DATED}|{_SPAN})"
-_AT_END = re.compile(rf"\s*(?:[-–—,;|·•@]|\bat\b)?\s*(?:\[ ?{_ANY} ?\]|\( ?{_ANY} ?\)|(?<!\w){_ANY})\s*$")
+_AT_END = re.compile(
+    rf"\s*+(?:(?:[-–—,;|·•@]|\bat\b)\s*+)?(?:\[ ?{_ANY} ?\]|\( ?{_ANY} ?\)|(?<!\w){_ANY})\s*$"
+)
 _ANY_BEFORE = re.compile(rf"[\[(]?{_ANY}")
 _OF_DAY = re.compile(rf"{_DATED}|{_HALF}|{_EAST}")
 _LOG_LEVEL = re.compile(

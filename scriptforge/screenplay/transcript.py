@@ -51,12 +51,14 @@ _RULE = re.compile(
     r"[-=*_~•·–— ]{3,}|\[\[(?:Category|File|Image|Kategorie|[a-z]{2,3}):.*|\{\{.*\}\}"
     r"|Exported [\d,]+ message\(s\)|\(edited\)"
 )
-_HEADING = re.compile(r"#{1,6}\s+(?P<md>\S.*?)\s*#*|={2,6}\s*(?P<wiki>[^=].*?)\s*={2,6}")
+_HEADING = re.compile(
+    r"#{1,6}\s++(?P<md>\S(?:.*?\S)??)\s*+#*|={2,6}+\s*+(?P<wiki>[^=\s](?:.*?\S)??)\s*+={2,6}"
+)
 _LISTED = re.compile(r"^[:;]{1,3}\s*(?=['\[(])(?!'''[^\[(])")
 _EFFECT = re.compile(r"(?:\d{1,4}[.)]?\s+)?(?P<text>(?:S?FX|SOUND|MUSIC|GRAMS)\b[^:]{0,20}:.*)")
 """What is heard in a play for the radio, perhaps numbered."""
 
-_READ = re.compile(r"\s*\(Read by [^()]{1,80}\)$")
+_READ = re.compile(r"(?<!\s)\s*\(Read by [^()]{1,80}\)$")
 _LINE_NUMBER = re.compile(r"^\d{1,2}(?:\s{2,}|$)")
 _CREDIT = re.compile(
     r"(?:Transcribed|Transcript|Transcription|Captioned|Captions|Subtitles) (?:provided )?by\b.*",

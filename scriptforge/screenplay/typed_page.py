@@ -23,16 +23,16 @@ from scriptforge.screenplay.script import Element, normalise, remembered, speake
 
 _NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
 _NUMBERED = re.compile(
-    rf"(?:(?P<left>{_NUMBER})(?P<left_gap>\s+))?(?P<text>\S.*?)(?:(?P<right_gap>\s+)(?P<right>{_NUMBER})\*{{0,3}})?"
+    rf"(?:(?P<left>{_NUMBER})(?P<left_gap>\s++))?(?P<text>\S(?:.*?\S)??)(?:(?P<right_gap>\s++)(?P<right>{_NUMBER})\*{{0,3}})?"
 )
 _DIGIT = re.compile(r"\d")
 _TWO_NUMBERS = re.compile(rf"({_NUMBER})\s+\1")
-_REVISED = re.compile(r"(\S.*?)\s+\*{1,3}")
+_REVISED = re.compile(r"(\S(?:.*?\S)??)\s++\*{1,3}")
 _PAGE_ARTEFACT = re.compile(
     r"\(?CONTINUED\)?:?(?: ?\(\d{1,4}\))?|-*\(\s?(?:more|More|MORE|continued|Continued)\s?\)-*|\*{1,3}"
 )
 _PAGE_NUMBER = re.compile(r"(?:(?i:page|pg\.|p\.) ?)?-? ?\d{1,4}[A-Z]?(?: of \d{1,4})? ?-?\.?")
-_HEAD_OF_A_PAGE = re.compile(r"(?P<text>\S.*?)\s{2,}(?:(?i:page) )?\d{1,4}\.?")
+_HEAD_OF_A_PAGE = re.compile(r"(?P<text>\S(?:.*?\S)??)\s{2,}+(?:(?i:page) )?\d{1,4}\.?")
 _SHOT = re.compile(
     r"(?:(?:ANOTHER |NEW |HIGH |LOW )?ANGLE|BACK TO|CLOSE|E?CU\b|FULL|INSERT|INTERCUT|LONG|MED(?:IUM|\.)"
     r"|MONTAGE|MOVING|ON\b|OVER\b|P\.?O\.?V\b|REVERSE|SERIES|SHOT|TIGHT|TWO SHOT|VIEW|WIDE)"
@@ -70,26 +70,27 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Speech:
-    """A speech that goes on: the cue above it and its lines so far."""
+    """A speech that goes on: the cue above it and its lines so far.
+
+    Attributes:
+        has_begun: whether more has been said than how it is said.
+    """
 
     cue: str
     lines: list[str] = field(default_factory=list)
     size: int = 0
+    has_begun: bool = False
 
     def add(self, line: str) -> None:
         """Take one more line."""
         self.lines.append(line)
         self.size += len(line)
+        self.has_begun = self.has_begun or not (line.startswith("(") and line.endswith(")"))
 
     @property
     def is_full(self) -> bool:
         """Return whether so much has been said that nobody says more at a time."""
         return self.size >= _LONGEST_SPEECH
-
-    @property
-    def has_begun(self) -> bool:
-        """Return whether more has been said than how it is said."""
-        return not all(line.startswith("(") and line.endswith(")") for line in self.lines)
 
     def goes_on_under(self, cue: str) -> bool:
         """Return whether a further cue says that the same speaker goes on in the same way."""

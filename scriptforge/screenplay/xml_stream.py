@@ -22,6 +22,9 @@ from scriptforge.screenplay.format import BrokenScript, LinePart
 DEEPEST = 200
 """How many elements may be nested; no script nests a tenth as deep."""
 
+_LONGEST_NAMESPACE = 2000
+"""Characters. The parser writes it into each name, so that a long one would be copied again and again."""
+
 _CHARACTERS_AT_ONCE = 1 << 14
 _AT_THE_END = {
     errors.codes[reason]
@@ -182,6 +185,15 @@ class _TooDeepError(Exception):
     """Elements are nested more deeply than `DEEPEST`."""
 
 
+class _LongNamespaceError(Exception):
+    """A namespace has more than `_LONGEST_NAMESPACE` characters."""
+
+
+def _refuse_long_namespace(prefix: str | None, namespace: str | None) -> None:
+    if len(namespace or "") > _LONGEST_NAMESPACE:
+        raise _LongNamespaceError
+
+
 class _Parser:
     """Feeds a builder, and returns errors as `BrokenScript` instead of raising them.
 
@@ -194,6 +206,7 @@ class _Parser:
         # The grammar that would declare entities is not fetched: those that HTML shares with TEI are known
         # here.
         self._parser.entity.update(entitydefs)
+        self._parser.parser.StartNamespaceDeclHandler = _refuse_long_namespace
 
     def feed(self, text: str | None) -> BrokenScript | None:
         """Parse more text, or with None the end; return the error in it, after which nothing can be fed.
@@ -216,6 +229,11 @@ class _Parser:
         except _TooDeepError:
             return BrokenScript(
                 f"nests its elements more than {DEEPEST} deep, as no script does", "Export it anew."
+            )
+        except _LongNamespaceError:
+            return BrokenScript(
+                f"has a namespace of more than {_LONGEST_NAMESPACE:,} characters, as no script does",
+                "Export it anew.",
             )
         return None
 

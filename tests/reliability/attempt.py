@@ -1,0 +1,84 @@
+"""One file read through the public door, within limits of time and memory; what of it cannot be explained.
+
+A result is explained, and so is an error of ours that says what is wrong, on one line, and what to do.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from scriptforge.corpus.inspect import inspect
+from scriptforge.errors import ScriptforgeError
+from scriptforge.options import InspectOptions
+from scriptforge.workspace import Workspace
+
+SECONDS, MEGABYTES = 5.0, 250
+
+
+class _TooLongError(BaseException):
+    """More processor time has passed than was allowed; nothing that is attacked catches it."""
+
+
+def read(path: Path) -> None:
+    """Read a file as `scriptforge inspect` does."""
+    inspect(str(path), InspectOptions(), Workspace(path.parent))
+
+
+def problem_of(
+    call: Callable[[], object], seconds: float = SECONDS, megabytes: float = MEGABYTES
+) -> str | None:
+    """Make a call; return what cannot be explained about it, None if nothing.
+
+    Args:
+        call: reads something.
+        seconds: of processor time that it may take.
+        megabytes: that the process may grow by, where the system says how large it was.
+    """
+    idle = _begin_to_measure()
+    problem = None
+    try:
+        with _limited(seconds):
+            call()
+    except _TooLongError:
+        problem = f"more than {seconds:.0f} seconds"
+    except ScriptforgeError as error:
+        if not (error.message.strip() and error.hint.strip()) or "\n" in error.message.strip():
+            problem = f"an error that is no line and a remedy: {error.message!r}, {error.hint!r}"[:300]
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"[:200]
+    grown = _status("VmHWM") - idle
+    return problem or (f"{grown:.0f} MB" if grown > megabytes else None)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise an error in the block when it has taken so much processor time."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _begin_to_measure() -> float:
+    """Return the megabytes that the process holds, and let the system forget what it held at most."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _status(name: str) -> float:
+    """Return one of the system's figures on this process, in megabytes; 0 where there is none."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(name)), 0.0)
