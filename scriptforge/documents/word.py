@@ -13,6 +13,7 @@ screenplay.
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,7 @@ def read(path: Path, encoding: str | None) -> Document:
         BrokenScript: it is damaged, encrypted, or far too large,
             or the libraries for documents are not installed.
     """
-    document = _open(path)
-    blocks = list(_blocks(document))
+    blocks = _read_blocks(path)
     titles = [block.text.strip() for block in blocks if block.style.lower() == "title"]
     body = [block for block in blocks if block.style.lower() not in ("title", "subtitle")]
     kinds = [Paragraph(kind_of(block.style), block.text) for block in body]
@@ -90,17 +90,19 @@ def refuse_old(path: Path, encoding: str | None) -> Document:
     )
 
 
-def _open(path: Path) -> "WordDocument":
+def _read_blocks(path: Path) -> list[Block]:
+    """Return the paragraphs of a document; raises as `read` does."""
     try:
         import docx
+        from docx.opc.exceptions import OpcError
+        from docx.oxml.exceptions import XmlchemyError
         from lxml.etree import LxmlError
     except ImportError:
         raise unreadable("Word") from None
-    with open_archive(path, "Word"):
-        pass
     try:
-        return docx.Document(str(path))
-    except (LxmlError, KeyError, ValueError, AttributeError, OSError) as error:
+        with open_archive(path, "Word"):
+            return list(_blocks(docx.Document(str(path))))
+    except (LxmlError, OpcError, XmlchemyError, LookupError, AttributeError, TypeError) as error:
         raise damaged("Word") from error
 
 
@@ -175,7 +177,7 @@ def _local(node: Any) -> str:
 
 def _column(formats: Sequence[Any]) -> int:
     """Return the column at which a paragraph begins; one in the middle stands where a cue does."""
-    alignment = next((each.alignment for each in formats if each.alignment is not None), None)
+    alignment = _first(formats, "alignment")
     if alignment is not None and alignment.name in ("CENTER", "RIGHT"):
         return _CENTRE if alignment.name == "CENTER" else _RIGHT
     inches = _length(formats, "left_indent") + _length(formats, "first_line_indent")
@@ -183,7 +185,19 @@ def _column(formats: Sequence[Any]) -> int:
 
 
 def _length(formats: Sequence[Any], name: str) -> int:
-    return next((int(value) for each in formats if (value := getattr(each, name)) is not None), 0)
+    return int(_first(formats, name) or 0)
+
+
+def _first(formats: Sequence[Any], name: str) -> Any:
+    """Return a property of the first layout that has it; None where none has one that python-docx knows.
+
+    It does not know the alignment `start`, for one, which is newer than `left`.
+    """
+    for each in formats:
+        with suppress(ValueError):
+            if (value := getattr(each, name)) is not None:
+                return value
+    return None
 
 
 def write(scripts: Sequence[Script]) -> bytes:
