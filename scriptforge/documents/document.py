@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError
@@ -31,6 +32,9 @@ _LARGEST_DIRECTORY = 2 << 20
 """Bytes of an archive's table of contents, of which a member takes a hundred."""
 
 _MOST_MEMBERS = 10_000
+
+_DAMAGE = (BadZipFile, ZlibError, LZMAError, EOFError, RuntimeError, struct.error, OSError, ValueError)
+"""What reading an archive raises where it is damaged, or packed in a way that is not known here."""
 
 _END_OF_DIRECTORY = b"PK\x05\x06"
 _LONGEST_END = 22 + (1 << 16)
@@ -170,7 +174,7 @@ def open_archive(path: Path, kind: str) -> Iterator[Archive]:
         with ZipFile(path) as archive:
             _check_members(archive, kind)
             yield Archive(archive, kind)
-    except (BadZipFile, ZlibError, EOFError, NotImplementedError, struct.error, OSError, ValueError) as error:
+    except _DAMAGE as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise damaged(kind) from error

@@ -64,7 +64,7 @@ WRITTEN = (*WRITERS, *DOCUMENT_WRITERS)
 _HEAD = 4096
 _BLANK = b" \t\r\n\f\0"
 _WEB_PAGE = re.compile(
-    rb"(?:<\?xml[^>]*>\s*)?(?><!--.*?-->\s*)*+<(?:!doctype html|html|head|body|pre|p|b|strong|table|center"
+    rb"(?:<\?xml[^>]*>\s*)?(?>(?:<!--.*?-->\s*)*)<(?:!doctype html|html|head|body|pre|p|b|strong|table|center"
     rb"|font|h[1-6]|div|span|article|main|section|ul|dl|br|meta|title|script|style)\b[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )

@@ -10,9 +10,7 @@ from itertools import pairwise
 
 from scriptforge.screenplay.format import is_in_capitals, is_name, is_scene_heading, is_transition
 
-RIGHTMOST = 400
-"""Columns, several times those of a page. What claims to stand further to the right would take much memory."""
-
+_WIDEST_INDENT = 200
 _LEAST_SPACE = 0.25
 """Lines. Less space than this more than elsewhere is no blank line."""
 
@@ -55,7 +53,7 @@ def laid_out(blocks: Sequence[Block]) -> list[str]:
 
 def _indented(block: Block) -> Iterator[str]:
     for line in block.text.split("\n"):
-        yield " " * min(block.column, RIGHTMOST) + line.rstrip() if line.strip() else ""
+        yield " " * min(block.column, _WIDEST_INDENT) + line.rstrip() if line.strip() else ""
 
 
 def _begins_anew(above: Block, block: Block, margin: int) -> bool:

@@ -21,7 +21,6 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriptforge.documents.document import LARGEST_FILE, Document, damaged, encrypted, too_large, unreadable
-from scriptforge.documents.laid_out import RIGHTMOST
 from scriptforge.screenplay.format import BrokenScript, is_name, is_scene_heading, is_transition
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ _END_WITHIN = 4096
 _PAGE_NUMBER = re.compile(
     r"(?:(?i:page|pg\.|p\.) ?)?[-–—]? ?(?:\d{1,4}|[ivxlc]{1,6})[A-Z]? ?[-–—]?\.?(?: ?(?:/|of) ?\d{1,4})?"
 )
+_WIDEST_GAP = 200
+"""Spaces. More of them are nowhere on a page."""
+
 _RUNNING_ZONE = 2
 _LINES_OF_A_TITLE_PAGE = 25
 _BLANK = 1.45
@@ -82,7 +84,7 @@ class _Line:
                     continue  # printed twice, to look bold
                 gap = letter.left - above.right
                 if gap > 0.25 * pitch:
-                    parts.append(" " * _columns(gap, pitch, least=1))
+                    parts.append(" " * min(max(1, round(gap / pitch)), _WIDEST_GAP))
             parts.append(letter.text)
             above = letter
         return "".join(parts)
@@ -306,14 +308,10 @@ def _laid_out(page: Sequence[_Line], measures: _Measures) -> list[str]:
         if above is not None and not is_apart and _is_wrapped(above, line, text, measures):
             lines[-1] = f"{lines[-1]} {text}"
         else:
-            lines.append(" " * _columns(line.left - measures.margin, measures.pitch) + text)
+            column = max(0, round((line.left - measures.margin) / measures.pitch))
+            lines.append(" " * min(column, _WIDEST_GAP) + text)
         above = line
     return lines
-
-
-def _columns(points: float, pitch: float, least: int = 0) -> int:
-    """Return how many letters fit into a distance, `least` to `RIGHTMOST`."""
-    return max(least, round(min(points / pitch, RIGHTMOST)))
 
 
 def _is_wrapped(above: _Line, line: _Line, text: str, measures: _Measures) -> bool:

@@ -16,15 +16,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents.document import (
+    Archive,
     Document,
     are_told,
     content_of,
     damaged,
     encrypted,
     open_archive,
+    too_large,
     typed,
     unreadable,
     unwritable,
@@ -46,6 +49,9 @@ _NOT_READ = frozenset(
 _EMU_PER_COLUMN = 91_440
 _EMU_PER_LINE = 152_400
 _MOST_BASES = 20
+_MOST_TAGS = 2_000_000
+"""A long film has a hundred thousand."""
+
 _CENTRE, _RIGHT = 22, 45
 """Columns for text that is in the middle or at the right: those of cues and transitions."""
 
@@ -91,19 +97,39 @@ def refuse_old(path: Path, encoding: str | None) -> Document:
 
 
 def _read_blocks(path: Path) -> list[Block]:
-    """Return the paragraphs of a document; raises as `read` does."""
     try:
         import docx
+        from docx.exceptions import PythonDocxError
         from docx.opc.exceptions import OpcError
         from docx.oxml.exceptions import XmlchemyError
         from lxml.etree import LxmlError
     except ImportError:
         raise unreadable("Word") from None
+    told = (LxmlError, OpcError, PythonDocxError, XmlchemyError)
     try:
-        with open_archive(path, "Word"):
-            return list(_blocks(docx.Document(str(path))))
-    except (LxmlError, OpcError, XmlchemyError, LookupError, AttributeError, TypeError) as error:
+        with open_archive(path, "Word") as archive:
+            return list(_blocks(docx.Document(_markup(archive))))
+    except (*told, LookupError, AttributeError, TypeError) as error:
         raise damaged("Word") from error
+
+
+def _markup(archive: Archive) -> io.BytesIO:
+    """Return a copy of an archive in which everything but markup is empty, as pictures are for a reader of text.
+
+    Raises:
+        BrokenScript: it has far more markup than a script.
+    """
+    copy = io.BytesIO()
+    tags = 0
+    with ZipFile(copy, "w") as zipped:
+        for name in dict.fromkeys(archive.names):
+            content = archive.content(name) if name.lower().endswith((".xml", ".rels")) else b""
+            tags += content.count(b"<")
+            if tags > _MOST_TAGS:
+                raise too_large(f"is a Word document with more than {_MOST_TAGS:,} tags")
+            zipped.writestr(name, content)
+    copy.seek(0)
+    return copy
 
 
 def _blocks(document: "WordDocument") -> Iterator[Block]:
