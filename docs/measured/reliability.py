@@ -69,6 +69,11 @@ ATTACKS: Mapping[str, Attack] = {
         "one winner and the other told, or both right",
         "reliability.rivals:long",
     ),
+    "F": Attack(
+        "Coverage-guided fuzzing of every parser and loader",
+        "an error that is named, in 5 seconds and 250 MB",
+        "fuzzing.campaign:long",
+    ),
     "I": Attack(
         "Odd environments", "each works, or says in a line why not", "reliability.environments:long_attack"
     ),

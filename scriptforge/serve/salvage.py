@@ -35,7 +35,8 @@ _AHEAD = 1_000
 def is_damage(problem: sqlite3.DatabaseError) -> bool:
     """Return whether SQLite says that the file is damaged, or no database at all."""
     message = str(problem).lower()
-    return "malformed" in message or "not a database" in message or "no such table" in message
+    known = ("malformed", "not a database", "no such table", "unsupported file format")
+    return any(words in message for words in known)
 
 
 def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]]:
