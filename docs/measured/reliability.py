@@ -152,6 +152,26 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         f"{_WORKSPACE}::TestAtomicWriting::test_new_folders_are_on_the_disk_in_their_parents, "
         "tests/corpus/test_fetch.py -k 'changes_after or lead_nowhere'",
     ),
+    61: (
+        "an indent of millions of columns filled the memory, comments before a text took for ever",
+        "tests/documents/test_harm.py -k 'far_away or comments'",
+    ),
+    62: (
+        "a Word document with an alignment or a style that python-docx does not know was an unexpected error",
+        "tests/documents/test_harm.py -k 'layout or would_not_open'",
+    ),
+    63: (
+        "so were saved states with numbers that NumPy does not know, or ids that are no text",
+        "tests/generation/test_decoding_state.py -k 'numpy or no_text'",
+    ),
+    64: (
+        "so was a damaged `hub.json` of the run that a training begins with",
+        "tests/training/test_transfer.py -k record_of_a_pull",
+    ),
+    65: (
+        "so were drafts whose format SQLite does not know",
+        "tests/fuzzing/test_found.py -k drafts",
+    ),
 }
 """By number: what was wrong, and the test that failed before."""
 

@@ -91,7 +91,12 @@ def with_change(old: bytes, new: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "layout",
-    ['<w:jc w:val="start"/>', '<w:jc w:val="nowhere"/>', '<w:spacing w:before="12pt"/>', '<w:ind w:left="far"/>'],
+    [
+        '<w:jc w:val="start"/>',
+        '<w:jc w:val="nowhere"/>',
+        '<w:spacing w:before="12pt"/>',
+        '<w:ind w:left="far"/>',
+    ],
 )
 def test_a_layout_that_word_does_not_know_is_none(tmp_path: Path, read: Read, layout: str) -> None:
     """Newer documents say `start` for the left, and lengths with units."""
@@ -108,7 +113,7 @@ def test_a_layout_that_word_does_not_know_is_none(tmp_path: Path, read: Read, la
     ("old", "new"),
     [
         (b'w:type="paragraph"', b'w:type="odd"'),
-        (b'<w:basedOn w:val=', b'<w:basedOn w:of='),
+        (b"<w:basedOn w:val=", b"<w:basedOn w:of="),
         (b"<w:document ", b'<w:document xmlns:w="urn:odd" '),
         (b"<w:body>", b"<w:nobody>"),
         (b"<w:p>", b"<w:p><a>"),

@@ -2,9 +2,9 @@
 
     PYTHONPATH=tests python -m fuzzing.explore TARGET FOUND EMPTY [OPTION_OF_LIBFUZZER ...]
 
-An input that is read wrongly is written into the folder FOUND and named on stderr, one for each place and sort
-of mistake. What ends the process, takes minutes or all memory, libFuzzer writes there. EMPTY is a folder to
-work in; it is not cleared, since libFuzzer ends the process.
+An input that is read wrongly is written into the folder FOUND and named on stderr, one for each place and
+sort of mistake. What ends the process, takes minutes or all memory, libFuzzer writes there. EMPTY is a folder
+to work in; it is not cleared, since libFuzzer ends the process.
 """
 
 import hashlib
@@ -13,9 +13,15 @@ import sys
 from pathlib import Path
 
 LONGEST = 1 << 16
-"""Bytes of an input: parsers have their limits beyond, but a larger input takes longer to find anything with."""
+"""Bytes of an input: what is larger takes longer, and finds less."""
 
-OPTIONS = (f"-max_len={LONGEST}", "-timeout=120", "-rss_limit_mb=4000", "-print_final_stats=1", "-verbosity=0")
+OPTIONS = (
+    f"-max_len={LONGEST}",
+    "-timeout=120",
+    "-rss_limit_mb=4000",
+    "-print_final_stats=1",
+    "-verbosity=0",
+)
 SAYS = "fuzzing found"
 _NUMBERS = re.compile(r"\d+")
 

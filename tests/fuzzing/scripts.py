@@ -1,4 +1,4 @@
-"""The readers of scripts: every format of text, every kind of document, every table, as `prepare` reads them."""
+"""The readers of scripts: every format of text, every kind of document and table, as `prepare` reads them."""
 
 import io
 import zipfile
@@ -35,7 +35,9 @@ def script_targets() -> Iterator[Target]:
     yield Target("text", _texts, partial(_opened, suffix=".txt"))
     for each in FORMATS:
         suffix = each.suffix or ".txt"
-        yield Target(each.name, partial(_texts_in, each.name), partial(_opened, suffix=suffix, format=each.name))
+        yield Target(
+            each.name, partial(_texts_in, each.name), partial(_opened, suffix=suffix, format=each.name)
+        )
     for suffix, seeds in _TABLES.items():
         yield Target(suffix[1:], partial(_files, suffix, seeds), partial(_opened, suffix=suffix))
     for suffix, make in _DOCUMENTS.items():
@@ -132,7 +134,7 @@ _MEMBERS = (
     (".fadein", "document.xml"),
     (".celtx", "script-aB3.html"),
 )
-"""Members of archives that are inputs by themselves: what is changed in an archive, its checksums give away."""
+"""Members of archives that are inputs by themselves: a change in an archive is betrayed by its checksums."""
 
 
 def _made(suffix: str) -> list[bytes]:
@@ -142,4 +144,3 @@ def _made(suffix: str) -> list[bytes]:
 def _members(suffix: str, member: str) -> list[bytes]:
     with zipfile.ZipFile(io.BytesIO(_made(suffix)[0])) as archive:
         return [archive.read(member)]
-

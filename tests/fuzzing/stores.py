@@ -1,4 +1,4 @@
-"""The loaders of what is kept in a workspace, each file of which a stranger or a broken disk may have changed.
+"""The loaders of what is kept in a workspace, where a stranger or a broken disk may have changed any file.
 
 The model is made by hand, its weights drawn at random, so that reading it needs no PyTorch; the checkpoint
 is that of a training.

@@ -1,21 +1,24 @@
-"""What fuzzing once found is read again, and what a reader begins with is read rightly; without atheris."""
+"""What fuzzing once found is read again, and what it begins with is read rightly; without atheris."""
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support.verdict import problem_of
 
-from fuzzing.target import FOUND
+from fuzzing.target import FOUND, Read
 from fuzzing.targets import TARGETS
 
-HAVE_FOUND = [each.name for each in TARGETS.values() if each.found]
+
+def problems(read: Read, inputs: Iterable[bytes]) -> list[str]:
+    return [problem for content in inputs if (problem := problem_of(partial(read, content)))]
 
 
-@pytest.mark.parametrize("name", HAVE_FOUND)
+@pytest.mark.parametrize("name", [each.name for each in TARGETS.values() if each.found])
 def test_what_was_found_is_read_rightly(name: str, tmp_path: Path) -> None:
-    read = TARGETS[name].open(tmp_path)
-    problems = {path.name: problem_of(lambda path=path: read(path.read_bytes())) for path in TARGETS[name].found}  # type: ignore[misc]
-    assert not {path: problem for path, problem in problems.items() if problem}
+    target = TARGETS[name]
+    assert problems(target.open(tmp_path), map(Path.read_bytes, target.found)) == []
 
 
 def test_each_folder_of_what_was_found_is_of_a_target() -> None:
@@ -34,5 +37,4 @@ def test_seeds_are_sound(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_seed_is_read_as_it_should_be(name: str, tmp_path: Path) -> None:
-    read = TARGETS[name].open(tmp_path)
-    assert [problem for seed in TARGETS[name].seeds() if (problem := problem_of(lambda: read(seed)))] == []  # noqa: B023
+    assert problems(TARGETS[name].open(tmp_path), TARGETS[name].seeds()) == []
