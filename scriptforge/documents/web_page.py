@@ -14,13 +14,15 @@ lxml reads the page as browsers do, with all its slips. What tells text from men
 jusText) takes the short lines of a dialogue for a menu, so the rules are here.
 """
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents import chat_page
 from scriptforge.documents.document import Document, content_of, typed, unreadable
 from scriptforge.screenplay.format import (
@@ -68,24 +70,35 @@ _MAIN = "//main | //*[@role='main'] | //article | //*[@id='mw-content-text' or @
 _MOST_OF_IT = 0.5
 _MOST_LINKED = 0.6
 _SPACES = re.compile(r"[ \t\r\n\f]+")
+_DECLARABLE = re.compile(
+    r"iso8859-(?!1$)\d+|cp\d+|koi8-\w|mac-\w+|shift_jis\w*|euc_\w+|iso2022_\w+|gb\w+|big5\w*|tis-620|johab|hz"
+    r"|utf-(?:16|32)\S*"
+)
+"""Codecs that a page may declare; what it calls UTF-8 or Latin-1, and is not UTF-8, is Windows-1252."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """A line of text, and how much of it, from its beginning, is set off as a name is."""
+    """A line of text, in parts, and how many of these, from its beginning, are set off as a name is."""
 
-    text: str = ""
-    name: str = ""
+    parts: list[str] = field(default_factory=list)
+    set_off: int = 0
+    is_blank: bool = True
 
     def add(self, text: str, is_set_off: bool) -> None:
-        if is_set_off and self.text == self.name:
-            self.name += text
-        self.text += text
+        if text:
+            self.set_off += is_set_off and self.set_off == len(self.parts)
+            self.parts.append(text)
+            self.is_blank = self.is_blank and not text.strip()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
 
     @property
     def named(self) -> tuple[str, str]:
         """Return who is named, if a name is set off at the beginning, and what is behind it."""
-        set_off = self.name.strip()
+        set_off = "".join(self.parts[: self.set_off]).strip()
         rest = self.text.strip()[len(set_off) :].strip()
         name = set_off.rstrip(" :：.–—-").strip()
         bare = name.partition("(")[0].strip()
@@ -115,7 +128,7 @@ class _Layout:
             if tag in _BLOCKS:
                 self._break(blank=tag not in _CLOSE_BLOCKS)
             elif tag == "br":
-                self._break(blank=not self.lines[-1].text.strip())
+                self._break(blank=self.lines[-1].is_blank)
             inside = is_set_off or _is_set_off(node), is_kept or tag == "pre"
             self._add(node.text, *inside)
             stack += [(child, *inside, False) for child in reversed(node)]
@@ -130,14 +143,16 @@ class _Layout:
     def _add(self, text: str | None, is_set_off: bool, is_kept: bool) -> None:
         first, *others = (text or "").splitlines() or [""] if is_kept else [_SPACES.sub(" ", text or "")]
         line = self.lines[-1]
-        line.add(first if line.text or is_kept else first.lstrip(" "), is_set_off)
-        self.lines += [_Line(other) for other in others]
+        line.add(first if line.parts or is_kept else first.lstrip(" "), is_set_off)
+        for other in others:
+            self.lines.append(_Line())
+            self.lines[-1].add(other, is_set_off=False)
 
     def _break(self, blank: bool) -> None:
         """Begin a new line, if this one is not empty, and leave one empty where there is none yet."""
-        if self.lines[-1].text.strip():
+        if not self.lines[-1].is_blank:
             self.lines.append(_Line())
-        if blank and len(self.lines) > 1 and self.lines[-2].text:
+        if blank and len(self.lines) > 1 and self.lines[-2].parts:
             self.lines.append(_Line())
 
 
@@ -185,7 +200,7 @@ def parse(content: bytes, encoding: str | None, place: str) -> Document:
     if sum(map(len, typed_out)) > _MOST_OF_IT * len(body.text_content()):
         return Document(title, (), "\n".join(typed_out).splitlines(), place)
     for heading in [*body.iter("h1")]:
-        heading.drop_tree()
+        _drop(heading)
     return Document(title, (), _named_lines(_Layout().walk(body)), place)
 
 
@@ -196,12 +211,13 @@ def _page(content: bytes, encoding: str | None) -> "HtmlElement":
         raise unreadable("HTML") from None
     try:
         text = content.decode(encoding or "utf-8-sig", errors="replace" if encoding else "strict")
-        content, declared = text.encode(), "utf-8"
     except UnicodeDecodeError:
         declared = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else _declared(content)
-    parser = html.HTMLParser(encoding=declared, remove_comments=True, remove_pis=True, no_network=True)
+        text = content.decode(declared, errors="replace")
+    # The parser does not know all encodings that Python does.
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
     try:
-        page = html.document_fromstring(content, parser=parser)
+        page = html.document_fromstring(NOT_IN_XML.sub("", text.replace("\f", "\n")).encode(), parser=parser)
     except (etree.ParserError, ValueError):
         raise BrokenScript("is a web page without text", "Give a page with a script on it.") from None
     return page
@@ -212,10 +228,10 @@ def _declared(content: bytes) -> str:
     found = re.search(rb"charset\s*=\s*[\"']?([\w.:-]{1,40})", content[:4096], re.IGNORECASE)
     name = found[1].decode() if found else "windows-1252"
     try:
-        "".encode(name)
+        codec = codecs.lookup(name).name
     except LookupError:
         return "windows-1252"
-    return "windows-1252" if name.lower() in ("utf-8", "iso-8859-1", "latin1", "us-ascii") else name
+    return codec if _DECLARABLE.fullmatch(codec) else "windows-1252"
 
 
 def _title(page: "HtmlElement") -> str:
@@ -248,7 +264,13 @@ def _cut_boilerplate(page: "HtmlElement") -> None:
             continue
         # A block of some such name that holds most of the page is the page.
         if tag in ("script", "style", "head") or len(each.text_content()) < _MOST_OF_IT * whole:
-            each.drop_tree()
+            _drop(each)
+
+
+def _drop(node: "HtmlElement") -> None:
+    """Leave nothing of an element; to join what is on its two sides would copy the same text many times."""
+    node.clear(keep_tail=True)
+    node.tag = "span"
 
 
 def _is_linked(node: "HtmlElement") -> bool:
@@ -256,7 +278,7 @@ def _is_linked(node: "HtmlElement") -> bool:
     if node.tag not in ("p", "li", "ul", "ol", "div", "td", "table", "center"):
         return False
     linked = sum(len(link.text_content().strip()) for link in node.iter("a"))
-    return linked > _MOST_LINKED * len(node.text_content().strip()) > 0
+    return linked > 0 and linked > _MOST_LINKED * len(node.text_content().strip()) > 0
 
 
 def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
