@@ -37,6 +37,7 @@ _DAMAGE_OF_SQLITE = frozenset({11, 19, 20, 24, 26})
 _WORDS_OF_DAMAGE = (
     "malformed",
     "not a database",
+    "unsupported file format",
     "could not decode",
     "no such table",
     "no such column",

@@ -92,6 +92,11 @@ ATTACKS: Mapping[str, Attack] = {
         "the same files and outputs to the byte, but for moments and speeds",
         "reliability.sameness:long",
     ),
+    "K": Attack(
+        "Coverage-guided fuzzing of every parser and loader",
+        "an error that is named, in 5 seconds and 250 MB",
+        "fuzzing.campaign:long",
+    ),
 }
 """By letter, in the order of the page."""
 
@@ -301,6 +306,30 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     55: (
         "a page that declares an encoding its parser does not know was not explained",
         f"{_CORPORA}::test_a_page_may_declare_what_its_parser_does_not_know",
+    ),
+    61: (
+        "an indent of millions of columns filled the memory, comments before a text took for ever",
+        "tests/documents/test_harm.py -k 'far_away or comments'",
+    ),
+    62: (
+        "a Word document with an alignment or a style that python-docx does not know was an unexpected error",
+        "tests/documents/test_harm.py -k 'layout or would_not_open'",
+    ),
+    63: (
+        "so were saved states with numbers that NumPy does not know, or ids that are no text",
+        "tests/generation/test_decoding_state.py -k 'numpy or no_text'",
+    ),
+    64: (
+        "so was a damaged `hub.json` of the run that a training begins with",
+        "tests/training/test_transfer.py -k record_of_a_pull",
+    ),
+    65: (
+        "so were drafts whose format SQLite does not know",
+        "tests/fuzzing/test_found.py -k drafts",
+    ),
+    66: (
+        "so was a web page that declares an encoding that its parser does not know",
+        "tests/fuzzing/test_found.py -k chat",
     ),
 }
 """By number: what was wrong, and the test that failed before."""

@@ -13,6 +13,7 @@ screenplay.
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -100,18 +101,20 @@ def _read_blocks(path: Path) -> list[Block]:
         import docx
         from docx.exceptions import PythonDocxError
         from docx.opc.exceptions import OpcError
+        from docx.oxml.exceptions import XmlchemyError
         from lxml.etree import LxmlError
     except ImportError:
         raise unreadable("Word") from None
+    told = (LxmlError, OpcError, PythonDocxError, XmlchemyError)
     try:
         with open_archive(path, "Word") as archive:
             return list(_blocks(docx.Document(_markup(archive))))
-    except (LxmlError, OpcError, PythonDocxError, LookupError, AttributeError, TypeError) as error:
+    except (*told, LookupError, AttributeError, TypeError) as error:
         raise damaged("Word") from error
 
 
 def _markup(archive: Archive) -> io.BytesIO:
-    """Return a copy of an archive in which all but markup is empty, as pictures are for who reads text.
+    """Return a copy of an archive in which all but markup is empty, as pictures are for readers of text.
 
     Raises:
         BrokenScript: it has far more markup than a script.
@@ -200,7 +203,7 @@ def _local(node: Any) -> str:
 
 def _column(formats: Sequence[Any]) -> int:
     """Return the column at which a paragraph begins; one in the middle stands where a cue does."""
-    alignment = next((each.alignment for each in formats if each.alignment is not None), None)
+    alignment = _first(formats, "alignment")
     if alignment is not None and alignment.name in ("CENTER", "RIGHT"):
         return _CENTRE if alignment.name == "CENTER" else _RIGHT
     inches = _length(formats, "left_indent") + _length(formats, "first_line_indent")
@@ -208,7 +211,19 @@ def _column(formats: Sequence[Any]) -> int:
 
 
 def _length(formats: Sequence[Any], name: str) -> int:
-    return next((int(value) for each in formats if (value := getattr(each, name)) is not None), 0)
+    return int(_first(formats, name) or 0)
+
+
+def _first(formats: Sequence[Any], name: str) -> Any:
+    """Return a property of the first layout that has it; None where none has one that python-docx knows.
+
+    It does not know the alignment `start`, for one, which is newer than `left`.
+    """
+    for each in formats:
+        with suppress(ValueError):
+            if (value := getattr(each, name)) is not None:
+                return value
+    return None
 
 
 def write(scripts: Sequence[Script]) -> bytes:

@@ -422,9 +422,13 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
             part, _, own_name = name.partition(".")
             if part in parts:
                 parts[part][own_name] = array
-        state = DecodingState(arrays["ids"].astype(np.int64), arrays["logits"], **parts)
+        ids_TB = arrays["ids"]
+        if ids_TB.ndim != 2 or not ids_TB.shape[1] or (ids_TB.size and ids_TB.dtype.kind not in "iu"):
+            raise ValueError("its ids are those of no text")
+        state = DecodingState(ids_TB.astype(np.int64), arrays["logits"], **parts)
         seed = int(metadata["seed"])
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    # The last two are how NumPy says that it does not know a kind of numbers.
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{path.name} is missing or damaged, or is not what --save-state writes.",
             "Start again, and save the state again with --save-state.",

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from scriptforge.errors import HubError
 from scriptforge.net import errors as network
 from scriptforge.net.client import (
@@ -24,7 +22,7 @@ from scriptforge.net.client import (
     sha256_of,
     watch_folder,
 )
-from scriptforge.run.records import LARGEST_CONFIG, RunDescription
+from scriptforge.run.records import LARGEST_CONFIG, HubRecord, RunDescription
 from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
 
 if TYPE_CHECKING:
@@ -32,24 +30,6 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 _SHORT = 10
-
-
-class HubRecord(BaseModel):
-    """What `hub.json` says about a run that was pulled.
-
-    Attributes:
-        repository: its id, as it was requested.
-        owner: who owned it.
-        revision: the commit, 40 hexadecimal digits.
-        files: the SHA-256 of each file, by name.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    repository: str
-    owner: str
-    revision: str
-    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -95,7 +75,7 @@ def pull(
             about = api.model_info(
                 repository, revision=revision, files_metadata=True, timeout=network.TIMEOUT_SECONDS
             )
-        before = _read_record(folder)
+        before = HubRecord.load(folder)
         owner, commit = str(about.id).partition("/")[0], str(about.sha)
         notes = _changes(repository, before, owner, commit)
         if before and before.revision == commit and _is_whole(folder, before):
@@ -143,7 +123,7 @@ def find_run(
         result = pull(workspace, name, on_progress=on_progress)
     except HubError as problem:
         folder = _folder(workspace, name)
-        kept = _read_record(folder)
+        kept = HubRecord.load(folder)
         if not (kept and _is_whole(folder, kept)):
             raise
         return folder, [problem.message, f"Using {name} as it was pulled, at {kept.revision[:_SHORT]}."]
@@ -229,13 +209,6 @@ def _is_whole(folder: RunFolder, record: HubRecord) -> bool:
         for name in (*folder.needed, folder.lexicon.name)
         if name in folder.needed or name in record.files
     )
-
-
-def _read_record(folder: RunFolder) -> HubRecord | None:
-    try:
-        return HubRecord.model_validate_json(folder.hub.read_bytes())
-    except (OSError, ValidationError):
-        return None
 
 
 def _changes(repository: str, before: HubRecord | None, owner: str, commit: str) -> tuple[str, ...]:

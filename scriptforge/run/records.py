@@ -194,6 +194,32 @@ class InitFrom(BaseModel):
     revision: str | None = None
 
 
+class HubRecord(BaseModel):
+    """What `hub.json` says about a run that was pulled.
+
+    Attributes:
+        repository: its id, as it was requested.
+        owner: who owned it.
+        revision: the commit, 40 hexadecimal digits.
+        files: the SHA-256 of each file, by name.
+    """
+
+    model_config = _CLOSED
+
+    repository: str
+    owner: str
+    revision: str
+    files: dict[str, str]
+
+    @classmethod
+    def load(cls, folder: RunFolder) -> Self | None:
+        """Return the record of a run; None if it was not pulled, or the record is damaged."""
+        try:
+            return cls.model_validate_json(folder.hub.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+
 class Measured(BaseModel):
     """What was measured of a machine before a training, for which the size of its model was chosen.
 

@@ -19,10 +19,9 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.inference import ModelConfig, config_from_json
 from scriptforge.models import TrainableModel
-from scriptforge.run.records import InitFrom, RunDescription
+from scriptforge.run.records import HubRecord, InitFrom, RunDescription
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import read_json
 
 _FREE = ("vocabulary_size", "layout_size", "speakers", "dropout")
 """Fields of a config that may differ from those of the run to begin with, by how they begin."""
@@ -56,12 +55,12 @@ def transferred_settings(
 
 def describe_init_from(init_from: Run) -> InitFrom:
     """Return what a run records of the one with whose weights it begins."""
-    record = read_json(init_from.folder.hub) if init_from.folder.hub.is_file() else {}
+    record = HubRecord.load(init_from.folder)
     return InitFrom(
         name=init_from.folder.name,
         fingerprint=init_from.fingerprint,
-        repository=record.get("repository"),
-        revision=record.get("revision"),
+        repository=record and record.repository,
+        revision=record and record.revision,
     )
 
 

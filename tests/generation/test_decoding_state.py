@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_tensors
 
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.decoding import DecodingState, load_state, save_state
@@ -193,6 +197,23 @@ def test_a_damaged_file_is_refused(saved: Path, damage: str) -> None:
     else:
         content = {"empty": b"", "text": b"elaine: hello\n", "cut": saved.read_bytes()[:-10]}
         saved.write_bytes(content[damage])
+    with pytest.raises(RunError, match="missing or damaged"):
+        load_state(saved, weights="w")
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn])
+def test_numbers_that_numpy_does_not_know_are_damage(saved: Path, kind: torch.dtype) -> None:
+    save_tensors({"ids": torch.zeros((1, 1), dtype=kind)}, saved)
+    with pytest.raises(RunError, match="missing or damaged"):
+        load_state(saved, weights="w")
+
+
+@pytest.mark.parametrize(
+    "ids", [np.array(0), np.zeros(3, int), np.zeros((3, 0), int), np.zeros((2, 2, 1), int), np.ones((2, 1))]
+)
+def test_ids_that_are_no_text_are_damage(saved: Path, ids: NDArray[Any]) -> None:
+    words = {"format": "scriptforge decoding state 2", "weights": "w", "seed": "4"}
+    save_file({**load_file(saved), "ids": ids}, saved, words)
     with pytest.raises(RunError, match="missing or damaged"):
         load_state(saved, weights="w")
 

@@ -6,7 +6,6 @@ little memory, few files, old terminals, and more of what people and their syste
 
 import os
 import random
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,14 +55,17 @@ class Environment:
             if value is not None:
                 environment[name] = value
         script = f'{self.shell} && exec {self.around} "$@" {self.redirected}'
-        done = subprocess.run(
-            ("/bin/bash", "-c", script, "sh", *COMMAND, *self.words),
-            cwd=workspace,
-            env=environment,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_PATIENCE,
-        )
+        try:
+            done = subprocess.run(
+                ("/bin/bash", "-c", script, "sh", *COMMAND, *self.words),
+                cwd=workspace,
+                env=environment,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=_PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            return f"it did not end in {_PATIENCE} seconds"
         errors = done.stderr.decode(errors="replace")
         if self.is_silent:
             return None if done.returncode in self.codes else f"it ended with {done.returncode}"
@@ -278,14 +280,13 @@ def _without_shared_memory() -> list[Environment]:
 
     The mount is in a namespace of a new user: from there it cannot reach the system's, whoever tests.
     """
-    private = "unshare --user --map-root-user --mount --propagation private"
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*private.split(), "true"], capture_output=True).returncode
-    ):
+    mounted = (
+        "unshare --user --map-root-user --mount --propagation private"
+        " bash -c 'mount -t tmpfs -o ro none /dev/shm && exec \"$@\"' sh"
+    )
+    if subprocess.run(("/bin/bash", "-c", f"{mounted} true"), capture_output=True).returncode:
         return []
     many = "for n in $(seq 20); do for m in $(seq 20); do cat play.txt; done > plays/$n.txt; done"
-    mounted = f"{private} bash -c 'mount -t tmpfs -o ro none /dev/shm && exec \"$@\"' sh"
     return [Environment("no shared memory", (*_prepare("plays"), "--workers", "2"), many, around=mounted)]
 
 
@@ -308,10 +309,11 @@ def sample(count: int, seed: int) -> list[Environment]:
     """Return some of them, of every sort."""
     sorts = (_streams(), _homes(), _files(), _settings(), _limits())
     draw = random.Random(seed)
-    return [each for sort in sorts for each in draw.sample(sort, count // len(sorts))]
+    share = count // len(sorts)
+    return [each for sort in sorts for each in draw.sample(sort, min(share, len(sort)))]
 
 
-def long_attack() -> list[Part]:
-    """Run all of them."""
+def long_attack(most: int | None = None) -> list[Part]:
+    """Run all of them, or so many of every sort."""
     with TemporaryDirectory(prefix="odd-") as folder:
-        return attack(furnish(Path(folder) / "furnished"))
+        return attack(furnish(Path(folder) / "furnished"), sample(5 * most, seed=0) if most else None)

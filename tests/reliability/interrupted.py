@@ -62,7 +62,12 @@ def interrupt(furnished: Path, words: Sequence[str], longest: float, draw: rando
         if pause is not None:
             time.sleep(pause)
             process.send_signal(second)
-        _, errors = process.communicate(timeout=_PATIENCE)
+        try:
+            _, errors = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return f"{first.name} after {delay:.2f} s, then {pause}: it did not end in {_PATIENCE} seconds"
         # Once the interpreter clears up, the system answers: a shell calls it 130 and 143, too.
         codes = {0, *(128 + number for number in (first, second)), *(-number for number in (first, second))}
         problem = unexplained(process.returncode, errors, tuple(codes))
@@ -91,10 +96,10 @@ def attack(furnished: Path, times: int, names: Sequence[str] = (*COMMANDS,), see
     return parts
 
 
-def long_attack() -> list[Part]:
-    """Interrupt each command 300 times."""
+def long_attack(most: int | None = None) -> list[Part]:
+    """Interrupt each command 300 times, or so many."""
     with TemporaryDirectory(prefix="interrupted-") as folder:
-        return attack(furnish(Path(folder) / "furnished"), 300)
+        return attack(furnish(Path(folder) / "furnished"), most or 300)
 
 
 def _listens(process: int) -> bool:

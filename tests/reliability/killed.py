@@ -5,7 +5,7 @@ hidden, and ends as if nothing had happened.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from support.campaign import Part
@@ -22,6 +22,11 @@ def calls_of(stage: Stage, target: Target) -> tuple[list[Call], object]:
         said = stage.run(target.words, workspace, log=log)
         assert said.code == 0, said.errors
         return Call.read(log), target.end(workspace)
+
+
+def titled(name: str, calls: Sequence[Call]) -> str:
+    """Return what a part is called: the command, and how many calls it makes, of which `push` makes none."""
+    return f"`{name}`, {f'{len(calls)} calls' if calls else 'which changes nothing on the disk'}"
 
 
 def kill(stage: Stage, target: Target, plan: str, expected: object) -> str | None:
@@ -70,7 +75,7 @@ def attack(
         target = TARGETS[name]
         calls, expected = calls_of(stage, target)
         all_plans = plans(calls)
-        part = Part(f"`{name}`, {len(calls)} calls")
+        part = Part(titled(name, calls))
         for plan in random.Random(seed).sample(all_plans, min(most or len(all_plans), len(all_plans))):
             problem = kill(stage, target, plan, expected)
             call = calls[int(plan.split()[1]) - 1]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from support.campaign import Part
 
-from reliability.killed import calls_of, go_on
+from reliability.killed import calls_of, go_on, titled
 from reliability.stage import TARGETS, Call, Said, Stage, Target, orphans, staged
 
 _SIZES = 40
@@ -50,7 +50,8 @@ def refuse(stage: Stage, target: Target, plan: str, expected: object) -> str | N
 def plans(calls: list[Call]) -> list[str]:
     """Return every fault: at each call, and a disk that is full after so many bytes."""
     total = sum(call.size for call in calls)
-    found = [f"full {total * part // _SIZES} {errno.ENOSPC}" for part in range(_SIZES)]
+    sizes = sorted({total * part // _SIZES for part in range(_SIZES)})
+    found = [f"full {size} {errno.ENOSPC}" for size in sizes]
     for number in range(1, len(calls) + 1):
         for kind, errors in _AT_EVERY_CALL.items():
             found += [f"{kind} {number} {error}" for error in errors]
@@ -66,7 +67,7 @@ def attack(
         target = TARGETS[name]
         calls, expected = calls_of(stage, target)
         all_plans = plans(calls)
-        part = Part(f"`{name}`, {len(calls)} calls")
+        part = Part(titled(name, calls))
         for plan in random.Random(seed).sample(all_plans, min(most or len(all_plans), len(all_plans))):
             problem = refuse(stage, target, plan, expected)
             kind, place, error = plan.split()

@@ -9,7 +9,9 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +46,12 @@ _SMALL = (
 _TRAIN = ("train", "play", "--name", "play", "--epochs", "1", "--set=validations=2", *_SMALL)
 _LOOK = ("runs",)
 _MORE = ("train", "--resume", "play", "--epochs", "0.5")
+
+
+def _own(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what a person has set of scriptforge, the Hub's client and folders."""
+    foreign = ("HF_", "SCRIPTFORGE_", "XDG_")
+    return {name: value for name, value in variables.items() if not name.startswith(foreign)}
 
 
 class Said(NamedTuple):
@@ -87,7 +95,7 @@ class Stage:
         self._folder = folder
         library = folder / "faults.so"
         compiler = shutil.which("cc") or shutil.which("gcc")
-        if compiler is None or os.uname().sysname != "Linux":
+        if compiler is None or sys.platform != "linux":
             pytest.skip(skips.NO_FAULTS)
         words = (compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "faults.c"), "-ldl")
         subprocess.run(words, check=True, capture_output=True)
@@ -116,7 +124,8 @@ class Stage:
 
     def _server(self, name: str) -> prefork.Server:
         if name not in self._servers:
-            self._servers[name] = prefork.Server(_IMPORTED, self._preload)
+            foreign = dict.fromkeys(os.environ.keys() - _own(os.environ).keys(), "")
+            self._servers[name] = prefork.Server(_IMPORTED, {**foreign, **self._preload})
         return self._servers[name]
 
     def run_beside(self, words: tuple[str, ...], workspace: Path) -> Said:
@@ -148,8 +157,14 @@ class Stage:
         module, words = (words[1], words[2:]) if words[0] == "-m" else ("scriptforge", words)
         with tempfile.TemporaryFile("w+") as errors, Path(os.devnull).open("r+") as nothing:
             files = [nothing.fileno(), nothing.fileno(), errors.fileno()]
-            surroundings = {**environment(), **self._environment, **faults}
-            code = self._server(server).run(module, list(words), workspace, surroundings, files, _PATIENCE)
+            surroundings = {**_own(environment()), **self._environment, **faults}
+            try:
+                code = self._server(server).run(
+                    module, list(words), workspace, surroundings, files, _PATIENCE
+                )
+            except TimeoutError:
+                del self._servers[server]  # it has ended, and another one is begun for the next command
+                return Said(-signal.SIGALRM, f"It did not end in {_PATIENCE:.0f} seconds.")
             errors.seek(0)
             return Said(code, errors.read())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from support import skips
-from support.campaign import failures
+from support.campaign import ATTEMPTS, DRAW, failures
 
 from reliability import damaged, damaged_commands, environments, interrupted
 from reliability.furnished import furnish
@@ -56,4 +56,4 @@ def test_interrupts(furnished: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("name", interrupted.COMMANDS)
 def test_interrupts_at_every_moment(furnished: Path, name: str) -> None:
-    assert failures(interrupted.attack(furnished, 300, [name])) == []
+    assert failures(interrupted.attack(furnished, ATTEMPTS or 300, [name], DRAW)) == []

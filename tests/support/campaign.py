@@ -5,8 +5,15 @@ Its tests run the short form (`slow`) and the long one (`soak`); `docs/measured/
 one and writes the page.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+ATTEMPTS = int(os.environ.get("ATTEMPTS", 0)) or None
+"""How many attempts the long form of a test makes at each thing, drawn at random; None is all there are."""
+
+DRAW = int(os.environ.get("DRAW", 0))
+"""The seed of what is drawn: other attempts for each number."""
 
 
 @dataclass

@@ -16,10 +16,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
+
+import psutil
 
 LIBRARIES = (
     "torch._dynamo",  # which the first step of a training imports
@@ -85,6 +88,9 @@ class Server:
     def end(self) -> None:
         """End the process, and the command that it may be waiting for."""
         self._socket.close()
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self._process.pid).children(recursive=True):
+                process.kill()
         self._process.terminate()
         self._process.wait()
         atexit.unregister(self.end)

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -76,6 +76,13 @@ def zipped(members: Mapping[str, str | bytes]) -> bytes:
         for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()
+
+
+def with_member(whole: bytes, member: str, change: Callable[[bytes], bytes]) -> bytes:
+    """Return a ZIP archive with one of its members changed."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    return zipped({**members, member: change(members[member])})
 
 
 def open_screenplay(attribute: str = "basestylename", title_page: bool = True) -> str:

@@ -1,5 +1,6 @@
 """A run that begins with another one's weights, though its vocabulary is another."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import newest_checkpoint
 from scriptforge.training.trainer import resume, start
-from scriptforge.training.transfer import token_mapping, transfer_weights, transferred_settings
+from scriptforge.training.transfer import (
+    describe_init_from,
+    token_mapping,
+    transfer_weights,
+    transferred_settings,
+)
 from scriptforge.workspace import RunFolder
 
 LATER = "ELAINE: The umbrella was hidden in the harbour.\n\nKIT: Zounds! My aunt has two boats.\n\n" * 60
@@ -118,3 +124,11 @@ def test_another_architecture_size_or_level_is_refused(
     characters = prepared(tmp_path / "later.txt", tmp_path / "data" / "chars", level="char")
     with pytest.raises(UsageError, match="word level"):
         transferred_settings(about, characters, {})
+
+
+@pytest.mark.parametrize("record", ["[]", '{"repository": 1}', "{", "[" * 9000])
+def test_a_damaged_record_of_a_pull_is_none(tiny_run: RunFolder, tmp_path: Path, record: str) -> None:
+    folder = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "parent"))
+    folder.hub.write_text(record)
+    about = describe_init_from(Run(folder))
+    assert (about.name, about.repository, about.revision) == ("parent", None, None)

@@ -1,0 +1,25 @@
+"""The process that forks itself into commands ends with them."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from support.prefork import Server
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+
+
+def test_a_command_that_does_not_end_is_ended_with_its_server(tmp_path: Path) -> None:
+    with Path(os.devnull).open("r+") as nothing:
+        files = [nothing.fileno()] * 3
+        server = Server(("http.server",))
+        assert (
+            server.run("http.server", ["--help"], tmp_path, dict(os.environ), files, 60.0) == 0
+        )  # it is ready
+        [process] = [each for each in psutil.Process().children() if each.cmdline()[-1:] == ["http.server"]]
+        with pytest.raises(TimeoutError):
+            server.run("http.server", ["--bind", "127.0.0.1", "0"], tmp_path, dict(os.environ), files, 2.0)
+    assert not process.is_running()
+    assert not [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(tmp_path)]
