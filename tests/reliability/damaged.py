@@ -36,10 +36,11 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError
 from scriptforge.evaluation.profile import Profile
 from scriptforge.generation.generate import Session
-from scriptforge.hub.pull import HubRecord, find_run
+from scriptforge.hub.pull import find_run
 from scriptforge.net.client import sha256_of
 from scriptforge.options import GenerateOptions, ServeOptions
 from scriptforge.run.history import read_history
+from scriptforge.run.records import HubRecord
 from scriptforge.run.run import Run
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import Behind, DraftMissing, Drafts

@@ -167,7 +167,8 @@ def test_order_is_that_of_a_list(tmp_path_factory: pytest.TempPathFactory, steps
 @pytest.mark.parametrize("seed", range(5))
 def test_many_edits_at_once_come_to_the_same_as_one_by_one(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
-    places = [{}, {"after": None}, *({"after": str(number)} for number in range(40))]
+    behind: list[dict[str, str | None]] = [{"after": str(number)} for number in range(40)]
+    places: list[dict[str, str | None]] = [{}, {"after": None}, *behind]
     edits = [
         {"remove": str(draw.randrange(40))}
         if draw.random() < 0.3
