@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from scriptforge.corpus.cards import FULL_REVISION, OWN_FILE, HubDataset, WebFile
-from scriptforge.corpus.files import name_order
+from scriptforge.corpus.order import name_order
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
 from scriptforge.net.client import ProgressCallback, hub_client, is_as_promised, sha256_of, watch_folder

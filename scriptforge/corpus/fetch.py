@@ -17,7 +17,6 @@ from scriptforge.corpus.files import (
     AnyFile,
     TableFile,
     is_table,
-    name_order,
     open_document,
     open_table,
     open_text,
@@ -25,6 +24,7 @@ from scriptforge.corpus.files import (
     stamp,
     unchanging,
 )
+from scriptforge.corpus.order import name_order
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.text_encoding import examine
 from scriptforge.dataset import Origin, OriginFile

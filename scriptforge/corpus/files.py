@@ -8,7 +8,6 @@ column to have one type.
 
 import csv
 import glob
-import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from scriptforge.corpus.json_rows import Row, json_rows
+from scriptforge.corpus.order import natural_key
 from scriptforge.corpus.text_encoding import Examination
 from scriptforge.documents.document import Document
 from scriptforge.documents.kinds import DocumentKind
@@ -38,7 +38,6 @@ _LONGEST_LINE = 1 << 16
 """Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
 
 _LONGEST_CELL = 1 << 30
-_LONGEST_NUMBER = 1000
 _MOST_COLUMNS = 1000
 _LARGEST_UNPACKED, _MOST_SWOLLEN = 64 << 20, 100
 """Bytes of a parquet file's contents, and how many times as many as the file has, or rows as it has bytes."""
@@ -46,7 +45,6 @@ _LARGEST_UNPACKED, _MOST_SWOLLEN = 64 << 20, 100
 _DAMAGE = (
     ValueError, OSError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError,
 )  # fmt: skip
-_DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,28 +223,6 @@ def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...
         return iter(sorted(every, key=lambda row: tuple(natural_key(row[column]) for column in columns)))
 
     return TableFile(name, tables[0].columns, rows)
-
-
-def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
-    """Return a sort key under which 2 stands before 10, also inside text; None comes first."""
-    if value is None:
-        return ()
-    if isinstance(value, int | float):
-        return ((0, value, ""),)
-    parts = _DIGITS.split(str(value))
-    return tuple(
-        (0, int(part[:_LONGEST_NUMBER]), "") if part.isdecimal() else (1, 0, part.casefold())
-        for part in parts
-        if part
-    )
-
-
-def name_order(name: str) -> tuple[object, str]:
-    """Return a sort key for names: as a person counts, and the same for no two of them.
-
-    To the natural key alone `1.txt` and `01.txt` are the same, and so are `Act.txt` and `act.txt`.
-    """
-    return natural_key(name), name
 
 
 def _without_rows(name: str) -> CorpusError:

@@ -148,10 +148,10 @@ class PatientServer(uvicorn.Server):
 
 def most_connections() -> int:
     """Return how many connections may be open, so that files can be opened beside them."""
-    try:
-        import resource
-    except ImportError:  # on Windows
+    if sys.platform == "win32":
         return _USUAL_FILES // 2
+    else:
+        import resource
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 2)
 
