@@ -90,7 +90,7 @@ def draw_curves(title: str, history: list[Validation]) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    title = shown(title)
+    title = shown(title.replace("\t", " "))
     with rc_context(_LOOKS):
         figure = Figure(figsize=_INCHES)
         figure.patch.set_gid("ground")

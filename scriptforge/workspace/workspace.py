@@ -57,12 +57,14 @@ class Workspace:
         """
         for room in _ROOMS:
             _clear_away(self.root / room)
-        for run in map(RunFolder, folders_in(self.root / "runs")):
-            for folder in (run.path, run.samples, run.checkpoints):
-                remove_leftovers(folder)
+        runs = folders_in(self.root / "runs")
         for study in self.studies():
             for folder in (study.path, study.trials, *folders_in(study.datasets)):
                 _clear_away(folder)
+            runs += folders_in(study.trials)
+        for run in map(RunFolder, runs):
+            for folder in (run.path, run.samples, run.checkpoints):
+                remove_leftovers(folder)
         for waiting in (self.root / "runs").glob(".*.new"):
             run = RunFolder(waiting.with_name(waiting.name[1 : -len(".new")]))
             with suppress(OSError, RunError), run.lock("being cleared away"):

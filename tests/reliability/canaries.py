@@ -132,9 +132,7 @@ SESSIONS: Mapping[str, Sessions] = {
     "rename": Sessions(
         (("data/harbour", "port", "--force"),), (("runs/nothing", "something"), ("runs/play", "{home}"))
     ),
-    "remove": Sessions(
-        (("runs/broken", "--yes"), ("data/harbour", "--yes")), (("runs/play",), ("runs/nothing", "--yes"))
-    ),
+    "remove": Sessions((("runs/broken", "--yes"),), (("data/harbour", "--yes"), ("runs/nothing", "--yes"))),
 }
 """Of each command, what works and what does not."""
 

@@ -33,7 +33,7 @@ def test_damaged_files(furnished: Path) -> None:
     assert failures(damaged.attack(furnished, times=20)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_damaged_files_through_commands(furnished: Path) -> None:
     assert failures(damaged_commands.attack(furnished, times=12)) == []
 

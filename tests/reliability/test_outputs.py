@@ -34,7 +34,7 @@ def test_no_secret_leaves_its_place_anywhere(furnished: Path, command: str, plac
     assert failures(canaries.attack(furnished, [command], [place], with_json=True)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_no_argument_steers_a_terminal(furnished: Path) -> None:
     assert failures(injected.attack(furnished, [EVERYTHING], laid=())) == []
 
