@@ -44,7 +44,7 @@ def states(found: dict[str, Any]) -> list[str]:
 
 def trials_begun(place: Path) -> int:
     """Return how many trials have a folder."""
-    return len(list((place / "studies" / "harbour" / "trials").glob("*")))
+    return len(list((place / "studies" / "harbour" / "trials").glob("[!.]*")))
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ def test_all_processes_go_by_what_the_first_one_measured(tmp_path: Path) -> None
         "import os\nfrom scriptforge.training.devices import of_first_process\n"
         "told = of_first_process([3.0 + int(os.environ['RANK']), 1e12], 'cpu')\n"
         "open(os.environ['RANK'], 'w').write(repr(told))\n"
+        "import torch.distributed\ntorch.distributed.destroy_process_group()\n"
     )
     done = subprocess.run(
         [*launcher(), str(measuring)], cwd=tmp_path, capture_output=True, text=True, timeout=120
