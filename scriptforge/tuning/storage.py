@@ -162,7 +162,7 @@ class Storage:
             with self._engine.connect() as connection:
                 state = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
             if state != "ok":
-                raise self._damaged(str(state))
+                raise self._damaged(str(state).splitlines()[-1].rstrip("."))
 
     def _damaged(self, why: str) -> StudyError:
         return StudyError(

@@ -9,18 +9,17 @@ import os
 import random
 import resource
 import shutil
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import process_time
 from unittest.mock import patch
 
 import huggingface_hub.constants
 import optuna
 from support.campaign import Part
 
+from reliability.attempt import problem_of
 from reliability.damage import (
     damage_array,
     damage_bytes,
@@ -33,7 +32,6 @@ from reliability.damage import (
 from reliability.furnished import copied, furnish
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
-from scriptforge.errors import ScriptforgeError
 from scriptforge.evaluation.profile import Profile
 from scriptforge.generation.generate import Session
 from scriptforge.hub.pull import find_run
@@ -157,7 +155,7 @@ def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int 
     with TemporaryDirectory(prefix="damaged-") as folder:
         workspace = furnish_more(copied(furnished, Path(folder) / "workspace"))
         for name in names:
-            problem = _problem(lambda name=name: FILES[name][1](workspace), _SECONDS)  # type: ignore[misc]
+            problem = problem_of(lambda name=name: FILES[name][1](workspace), _SECONDS)  # type: ignore[misc]
             assert problem is None, f"{name} is whole: {problem}"
         idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for name in names:
@@ -166,7 +164,7 @@ def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int 
             read = FILES[name][1]
             for number in range(seed, seed + times):
                 with damaged(workspace, name, number):
-                    problem = _problem(lambda read=read: read(workspace), _SECONDS)  # type: ignore[misc]
+                    problem = problem_of(lambda read=read: read(workspace), _SECONDS)  # type: ignore[misc]
                 part.count(problem and f"number {number}: {problem}")
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle
         memory = Part("memory beyond that of an idle process")
@@ -272,34 +270,3 @@ def _agree(checkpoint: Path) -> None:
     others = [path for path in checkpoint.iterdir() if path.name != "manifest.json"]
     manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in others}
     (checkpoint / "manifest.json").write_text(json.dumps(manifest))
-
-
-def _problem(read: Callable[[], object], most: float) -> str | None:
-    """Return what is wrong with how a file was read in so many seconds; None if nothing is."""
-    began = process_time()
-    try:
-        with at_most(4 * most):
-            read()
-    except ScriptforgeError as error:
-        if not (error.message.strip() and error.hint.strip()):
-            return "an error without a message or a remedy"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"[:200]
-    seconds = process_time() - began
-    return f"{seconds:.0f} seconds" if seconds > most else None
-
-
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Interrupt a block that computes for longer."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"it did not end in {seconds:g} seconds")
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
