@@ -89,6 +89,21 @@ class PatientProtocol(H11Protocol):
         if self.transport.get_write_buffer_size():
             self._await_reading()
 
+    def send_400_response(self, msg: str) -> None:
+        """Say that what came is no HTTP, where an answer may begin still, and end the connection.
+
+        It may have come in the middle of a request, whose own answer nobody gets any more. There is no body,
+        as there is none in an answer to HEAD.
+        """
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            headers = [(b"content-length", b"0"), (b"connection", b"close")]
+            for event in (h11.Response(status_code=400, headers=headers), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         for timer in (self._sending, self._reading):

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -104,6 +105,14 @@ class Tab:
         self.revision = draft["revision"]
         self.made: list[str] = []
 
+    def __enter__(self) -> "Tab":
+        """Keep the tab open for a block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self._client.close()
+
     def edit(self, times: int) -> None:
         """Add so many elements, each of which is sent again until it was made on the latest revision."""
         for number in range(times):
@@ -134,11 +143,15 @@ class Tab:
 def attack_tabs(workspace: Path, run: str, times: int, tabs: int = 2) -> Part:
     """Let some tabs edit one draft at the same time, and another one follow it."""
     part = Part(f"edits of one draft in {tabs} tabs at once")
-    with served(workspace, run, "--port", "0") as room, ThreadPoolExecutor(tabs + 1) as pool:
+    with (
+        served(workspace, run, "--port", "0") as room,
+        ThreadPoolExecutor(tabs + 1) as pool,
+        ExitStack() as open_tabs,
+    ):
         draft = room.draft("first")
-        opened = [Tab(room, draft, number) for number in range(tabs)]
+        *opened, follower = [open_tabs.enter_context(Tab(room, draft, number)) for number in range(tabs + 1)]
         share = times // tabs
-        followed = pool.submit(Tab(room, draft, tabs).follow, 1 + share * tabs)
+        followed = pool.submit(follower.follow, 1 + share * tabs)
         for edited in [pool.submit(tab.edit, share) for tab in opened]:
             edited.result()
         told = followed.result()

@@ -21,7 +21,7 @@ def workspace(furnished: Path, tmp_path: Path) -> Path:
     return copied(furnished, tmp_path / "workspace")
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_hostile_requests(workspace: Path) -> None:
     assert failures([hostile.attack(workspace, _RUN, 200)]) == []
 
@@ -36,7 +36,7 @@ def test_two_tabs(workspace: Path) -> None:
     assert failures([edited.attack_tabs(workspace, _RUN, 60)]) == []
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_many_clients(workspace: Path) -> None:
     assert failures([visited.many(workspace, 50, 200)]) == []
 

@@ -92,6 +92,20 @@ def test_the_body_of_a_request_that_is_refused_is_not_waited_for(server: Server)
         assert _is_cut_off(connection)
 
 
+@pytest.mark.parametrize("line", ["POST /api/import", "POST /api/drafts", "HEAD /"])
+def test_a_body_that_turns_out_to_be_no_http_is_an_error_of_its_sender_alone(
+    server: Server, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _connect(server) as connection:
+        connection.sendall(_head(server, line, "Transfer-Encoding: chunked") + b"-1\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(10_000), b""))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+    with _connect(server) as connection:
+        connection.sendall(_head(server, "GET /api/about"))
+        assert b" 200 " in connection.recv(10_000).partition(b"\r\n")[0]
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 def test_of_too_many_clients_the_one_that_is_silent_for_longest_goes(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -50,6 +51,7 @@ class Client:
     async def ask(self, **asked: Any) -> Answer:
         """Ask for suggestions, and read the answer to its end."""
         if self._streams is None or self._streams[0].at_eof():
+            await self.aclose()
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         body = json.dumps(asked).encode()
@@ -72,6 +74,15 @@ class Client:
         await reader.readline()
         answer.whole = perf_counter() - began
         return answer
+
+    async def aclose(self) -> None:
+        """End the connection, if there is one."""
+        if self._streams is not None:
+            writer = self._streams[1]
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._streams = None
 
 
 def scene(lines: int, draw: random.Random) -> list[dict[str, str]]:
@@ -110,29 +121,32 @@ async def crowd(port: int, token: str, run: str, clients: int, requests: int) ->
     is_over = asyncio.Event()
 
     async def stranger(number: int) -> None:
-        client, draw = Client(port, token), random.Random(number)
-        for _ in range(requests // clients):
-            asked = {"run": run, "elements": scene(draw.randrange(30), draw), "seed": draw.randrange(10**6)}
-            answer = await client.ask(**asked)
-            statuses[answer.status] += 1
-            if answer.status == 200:
-                given.append((asked, answer.texts))
-            else:
-                await asyncio.sleep(PAUSE)
+        draw = random.Random(number)
+        async with aclosing(Client(port, token)) as client:
+            for _ in range(requests // clients):
+                page = scene(draw.randrange(30), draw)
+                asked = {"run": run, "elements": page, "seed": draw.randrange(10**6)}
+                answer = await client.ask(**asked)
+                statuses[answer.status] += 1
+                if answer.status == 200:
+                    given.append((asked, answer.texts))
+                else:
+                    await asyncio.sleep(PAUSE)
 
     async def regular() -> None:
-        client, page = Client(port, token), scene(40, random.Random(2))
-        while not is_over.is_set():
-            began = perf_counter()
-            while (answer := await client.ask(run=run, elements=page)).status != 200:
-                await asyncio.sleep(PAUSE)
-            own.append(perf_counter() - began - answer.whole + answer.first)
+        page = scene(40, random.Random(2))
+        async with aclosing(Client(port, token)) as client:
+            while not is_over.is_set():
+                began = perf_counter()
+                while (answer := await client.ask(run=run, elements=page)).status != 200:
+                    await asyncio.sleep(PAUSE)
+                own.append(perf_counter() - began - answer.whole + answer.first)
 
     writer = asyncio.create_task(regular())
     await asyncio.gather(*(stranger(number) for number in range(clients)))
     is_over.set()
     await writer
-    alone = Client(port, token)
     compared = random.Random(3).sample(given, min(_COMPARED, len(given)))
-    different = [(await alone.ask(**asked)).texts != texts for asked, texts in compared]
+    async with aclosing(Client(port, token)) as alone:
+        different = [(await alone.ask(**asked)).texts != texts for asked, texts in compared]
     return Served(statuses, own, len(compared), sum(different))
