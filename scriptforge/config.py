@@ -123,6 +123,9 @@ class Settings(BaseModel):
 
     epochs: float | None = Field(None, gt=0, description="How many times the text is read.")
     minutes: float | None = Field(None, gt=0, description="How long to train, validations included.")
+    max_epochs: float | None = Field(
+        None, gt=0, description="How many times the text is read at most, in the minutes there are."
+    )
     validations: int = Field(10, ge=1, le=10_000, description="Validations during the training.")
     patience: int | None = Field(
         None, ge=1, description="Stop after so many validations without a better one."
@@ -137,6 +140,8 @@ class Settings(BaseModel):
     def _has_one_length(self) -> "Settings":
         if (self.epochs is None) == (self.minutes is None):
             raise ValueError("exactly one of epochs and minutes must be given")
+        if self.epochs is not None and self.max_epochs is not None:
+            raise ValueError("epochs is how often the text is read, and max_epochs is for minutes")
         return self
 
 
@@ -232,7 +237,8 @@ def collect_settings(options: TrainOptions) -> tuple[dict[str, Any], dict[str, A
 def resolve(*sources: Mapping[str, Any]) -> Settings:
     """Merge settings from several sources, of which the later ones are stronger.
 
-    `epochs` and `minutes` exclude each other: a source that names one takes the other back.
+    `epochs` and `minutes` exclude each other: a source that names one takes the other back. So does the one
+    that names `epochs` with `max_epochs`, which is for minutes.
 
     Raises:
         UsageError: a key is unknown or a value out of bounds.
@@ -244,6 +250,7 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
                 raise unknown_name("setting", key, Settings.model_fields)
         if "epochs" in source:
             merged.pop("minutes", None)
+            merged.pop("max_epochs", None)
         if "minutes" in source:
             merged.pop("epochs", None)
         merged.update(source)
@@ -253,7 +260,8 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
         problem = first_problem(error)
         if not problem.place:
             raise UsageError(
-                "Only one of epochs and minutes can be given.", "Give either epochs or minutes."
+                "Only one of epochs and minutes can be given, and max_epochs only with minutes.",
+                "Give either epochs or minutes.",
             ) from error
         raise UsageError(
             f"{problem.key} {problem.words}, not {_written(problem.value)}.",

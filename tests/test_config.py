@@ -45,6 +45,7 @@ CHANGED: dict[str, Any] = {
     "gradient_clip": 0.5,
     "epochs": 2.5,
     "minutes": 1.5,
+    "max_epochs": 2.5,
     "validations": 4,
     "patience": 2,
     "precision": "bf16",
@@ -65,7 +66,8 @@ def test_every_setting_says_what_it_is() -> None:
 def test_every_setting_can_be_set(key: str) -> None:
     value = CHANGED[key]
     written = str(value).lower() if isinstance(value, bool) else value
-    settings = resolve({"epochs": 1}, dict([parse_assignment(f"{key}={written}")]))
+    length = {"minutes": 1} if key == "max_epochs" else {"epochs": 1}
+    settings = resolve(length, dict([parse_assignment(f"{key}={written}")]))
     assert getattr(settings, key) == value
 
 
@@ -106,7 +108,11 @@ class TestResolving:
         assert resolve(settings.model_dump()) == settings
         assert resolve(settings.model_dump(), {"minutes": 2}).epochs is None
 
-    @pytest.mark.parametrize("lengths", [{}, {"epochs": 1, "minutes": 1}])
+    def test_epochs_take_back_how_often_the_text_is_read_at_most(self) -> None:
+        assert resolve({"minutes": 3, "max_epochs": 8}, {"epochs": 12}).max_epochs is None
+        assert resolve({"max_epochs": 8}, {"minutes": 3}).max_epochs == 8
+
+    @pytest.mark.parametrize("lengths", [{}, {"epochs": 1, "minutes": 1}, {"epochs": 1, "max_epochs": 2}])
     def test_there_is_one_length(self, lengths: dict[str, int]) -> None:
         with pytest.raises(UsageError, match="Only one of epochs and minutes"):
             resolve(lengths)

@@ -20,7 +20,7 @@ _NEXT = """
 That was a small model after a short training. Next:
   scriptforge generate --prime walt      the same model, another text
   scriptforge prepare my-script.txt      your own text; scriptforge corpora lists others
-  scriptforge train --minutes 5          a better model of it"""
+  scriptforge serve                      write a script together with it, in the browser"""
 
 
 def demo(

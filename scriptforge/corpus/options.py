@@ -24,6 +24,9 @@ class TokenPlan:
     """What a token is: the options of these names in `scriptforge.options.PrepareOptions`, none left open.
 
     A `vocabulary_size` of None stands for as many tokens as the level needs.
+
+    Attributes:
+        may_borrow: whether little text may have the pieces of words of the model that it begins with.
     """
 
     level: Level
@@ -32,6 +35,7 @@ class TokenPlan:
     lower: bool
     plain: bool
     merge_casts: bool
+    may_borrow: bool = False
 
 
 def settle(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
@@ -53,6 +57,7 @@ def settle(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
         lower=options.lower,
         plain=options.plain,
         merge_casts=options.merge_casts,
+        may_borrow=level == "bpe" and not options.plain and options.vocabulary_size is None,
     )
 
 

@@ -55,6 +55,11 @@ from scriptforge.workspace import (
 DEMO = "demo"
 """The corpus that ships with the package."""
 
+_BORROWED = (
+    "There is little text: its words are made of pieces that the package's model of American plays knows;"
+    " --vocab-size N learns N tokens from the text instead."
+)
+
 
 def prepare(
     corpora: Sequence[str],
@@ -171,7 +176,7 @@ def prepare_corpora(
             alphabet=tokens.alphabet,
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
-            notes=_notes(parsings) + described(alike),
+            notes=[*_notes(parsings), *described(alike), *([_BORROWED] if tokens.is_borrowed else [])],
             warnings=[*warnings, *filter(None, [leak(alike)])],
             near_duplicates=alike,
             **(_together(sources, whole) if text.is_mixed else _alone(sources[0])),

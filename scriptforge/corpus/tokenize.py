@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -31,6 +31,7 @@ from scriptforge.corpus.workers import Pool
 from scriptforge.dataset import SplitDescription
 from scriptforge.screenplay.script import Element, cast, speaker_key
 from scriptforge.vocabulary import Encoded, Vocabulary
+from scriptforge.vocabulary.borrowed import LITTLE_TEXT, borrow
 from scriptforge.vocabulary.lexicon import Lexicon, WordCount
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_write
 
@@ -45,22 +46,43 @@ _CHARACTERS_ELSEWHERE = 500_000
 """Encoded by another process in one go."""
 
 
-def train_vocabulary(text: ParsedText, plan: TokenPlan) -> tuple[Vocabulary, int]:
-    """Learn a vocabulary from what is trained on; return it, and how many different characters that has."""
-    with_token, characters, lexicon = _count(text, plan)
+class Learnt(NamedTuple):
+    """What was learnt from the text that is trained on.
+
+    Attributes:
+        vocabulary: with the words of the text.
+        alphabet: how many different characters the text has.
+        is_borrowed: whether the pieces of words are those of the model in the package.
+    """
+
+    vocabulary: Vocabulary
+    alphabet: int
+    is_borrowed: bool
+
+
+def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
+    """Learn a vocabulary from what is trained on."""
+    counted = _count(text, plan)
+    with_token = counted.with_token
     is_marked = text.is_mixed and not plan.plain
-    vocabulary = Vocabulary.train(
+    layout: dict[str, Any] = {
+        "lower": plan.lower,
+        "speakers": with_token.get(_ONE_CAST, []),
+        "sources": {source: with_token.get(source, []) for source in text.weights} if is_marked else None,
+    }
+    borrowed = None
+    if plan.may_borrow and counted.characters < LITTLE_TEXT:
+        borrowed = borrow(_texts(text, with_token), **layout)
+    vocabulary = borrowed or Vocabulary.train(
         _texts(text, with_token),
         plan.level,
         size=plan.vocabulary_size,
         min_count=plan.min_count,
-        lower=plan.lower,
-        speakers=with_token.get(_ONE_CAST, []),
         plain=plan.plain,
-        sources={source: with_token.get(source, []) for source in text.weights} if is_marked else None,
+        **layout,
     )
-    vocabulary.lexicon = lexicon
-    return vocabulary, characters
+    vocabulary.lexicon = counted.lexicon
+    return Learnt(vocabulary, counted.alphabet, is_borrowed=borrowed is not None)
 
 
 def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
@@ -68,17 +90,33 @@ def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
     return text.is_mixed and not plan.merge_casts
 
 
-def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[str]], int, Lexicon | None]:
-    """Return who gets a token, by source or all as one, how many characters there are, and the words.
+class _Counted(NamedTuple):
+    """What is counted of the text that is trained on, before it is tokenised.
 
-    Nothing else of a cast is kept: a hundred thousand people may speak.
+    Attributes:
+        with_token: who gets a token, by source or all as one.
+        characters: how long it is.
+        alphabet: how many different characters it has.
+        lexicon: its words.
     """
+
+    with_token: dict[str, list[str]]
+    characters: int
+    alphabet: int
+    lexicon: Lexicon | None
+
+
+def _count(text: ParsedText, plan: TokenPlan) -> _Counted:
+    """Count what is trained on; of a cast nothing else is kept: a hundred thousand people may speak."""
     apart = casts_apart(plan, text)
     alphabet: set[str] = set()
     words = WordCount()
+    characters = 0
 
     def elements() -> Iterator[tuple[str, Element]]:
+        nonlocal characters
         for passage in text.training_passages("Counting"):
+            characters += passage.characters
             for row in passage.rows:
                 said = row.text.lower() if plan.lower else row.text
                 alphabet.update(said)
@@ -89,7 +127,8 @@ def _count(text: ParsedText, plan: TokenPlan) -> tuple[dict[str, list[str]], int
 
     by_source = groupby(elements(), key=lambda each: each[0])
     with_token = {source: _with_token(element for _, element in group) for source, group in by_source}
-    return with_token, len(alphabet), None if plan.level == "word" else words.lexicon()
+    lexicon = None if plan.level == "word" else words.lexicon()
+    return _Counted(with_token, characters, len(alphabet), lexicon)
 
 
 def _with_token(elements: Iterable[Element]) -> list[str]:
@@ -140,24 +179,26 @@ class Tokenised:
         alphabet: how many different characters the training split has.
         splits: what each source has in each split, by source and split.
         fingerprint: of the vocabulary and all ids.
+        is_borrowed: whether the pieces of words are those of the model in the package.
     """
 
     vocabulary_size: int
     alphabet: int
     splits: dict[str, dict[str, SplitDescription]]
     fingerprint: str
+    is_borrowed: bool
 
 
 def write_tokens(
     draft: DatasetFolder, text: ParsedText, plan: TokenPlan, pool: Pool | None = None
 ) -> Tokenised:
     """Learn the vocabulary, and write it and the ids of every split."""
-    vocabulary, alphabet = train_vocabulary(text, plan)
+    vocabulary, alphabet, is_borrowed = train_vocabulary(text, plan)
     vocabulary.save(draft.tokenizer)
     if vocabulary.lexicon is not None:
         atomic_write(draft.lexicon, vocabulary.lexicon.document)
     splits, fingerprint = write_ids(draft, text, vocabulary, pool)
-    return Tokenised(vocabulary.size, alphabet, splits, fingerprint)
+    return Tokenised(vocabulary.size, alphabet, splits, fingerprint, is_borrowed)
 
 
 def write_ids(

@@ -39,6 +39,7 @@ from scriptforge.training.settings import (
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 
+_WHY_SO_OFTEN = "What is read more often is learnt by heart; --set max_epochs=N changes that."
 _WHAT_FOLLOWS = (
     "The model was chosen for what they leave: for the whole machine, wait for them, or fix its size with"
     " --set hidden_size=N."
@@ -96,6 +97,8 @@ def train(
     except BaseException:
         folder.release()
         raise
+    if settings.max_epochs:
+        notes.append(f"Reads the text {settings.max_epochs:g} times at most. {_WHY_SO_OFTEN}")
     if machine.measured:
         notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
     beginning = Beginning(began, machine.measured)
@@ -144,7 +147,9 @@ def choose_settings(
     check_precision(known.arch, known.precision, device)
     tokens = dataset.description.splits["train"].tokens
     machine = machine_for(known, device)
-    suggested = suggest_settings(tokens, dataset.vocabulary.size, machine, known)
+    suggested = suggest_settings(
+        tokens, dataset.vocabulary.size, machine, known, has_learnt=init_from is not None
+    )
     return Chosen(complete(suggested, *asked), machine)
 
 

@@ -9,7 +9,6 @@ The parent is a run like any other, kept in half precision to be small. `make ba
 
 import sys
 from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from scriptforge.errors import UsageError
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.transfer import transferred_settings
+from scriptforge.vocabulary.borrowed import PARENT, fits
 from scriptforge.workspace import RunFolder
 
 NOBODY = "none"
@@ -31,10 +31,6 @@ LITTLE_TEXT = 1_500_000
 
 NOTE = f"Begins with what the package's model of American plays has learnt; --from {NOBODY} begins without."
 
-_FOLDER = Path(__file__).with_name("american-plays")
-_SAMPLE = 400  # elements of the held-out text that the parent's pieces are tried on
-_FEWEST_CHARACTERS_A_PIECE = 2.15  # English scripts have 2.3 to 2.8; German, French or Spanish 2.0 at most
-
 
 def parent_for(dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
     """Return the parent if a training on the dataset had better begin with it.
@@ -44,24 +40,18 @@ def parent_for(dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
         chosen: settings that were asked for one by one; some need another architecture or size.
     """
     about = dataset.description
-    if about.plain or about.splits["train"].characters >= LITTLE_TEXT or not _FOLDER.is_dir():
+    if about.plain or about.splits["train"].characters >= LITTLE_TEXT or not PARENT.is_dir():
         return None
-    parent = Run(RunFolder(_FOLDER))
+    parent = Run(RunFolder(PARENT))
     try:
         transferred_settings(parent.description, dataset, chosen)
     except UsageError:  # another level, architecture or size
         return None
-    return parent if _fits(parent, dataset) else None
+    texts = (row.text for row in dataset.rows("validation"))
+    return parent if fits(parent.vocabulary, texts) else None
 
 
-def _fits(parent: Run, dataset: Dataset) -> bool:
-    """Return whether the text is made of pieces of words that the parent knows."""
-    texts = [row.text for row in islice(dataset.rows("validation"), _SAMPLE)]
-    pieces = sum(len(parent.vocabulary.encode(text)) for text in texts)
-    return sum(map(len, texts)) >= _FEWEST_CHARACTERS_A_PIECE * pieces
-
-
-def pack(run: RunFolder, folder: Path = _FOLDER) -> None:
+def pack(run: RunFolder, folder: Path = PARENT) -> None:
     """Write a run as the parent: its weights in half precision, and a card that names its sources."""
     folder.mkdir(exist_ok=True)
     for path in (run.config, run.tokenizer):

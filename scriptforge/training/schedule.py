@@ -40,8 +40,8 @@ class TrainingSegment:
     Attributes:
         first_step: the optimizer step at which the segment begins.
         first_second: the training time at which it begins.
-        steps: how long it is in steps, or None where time decides.
-        seconds: how long its steps and validations take in seconds, or None where steps decide.
+        steps: how long it is in steps at most, or None where time alone decides.
+        seconds: how long its steps and validations take in seconds at most, or None where steps alone decide.
         validations: how many there are in it.
         validation_share: how much of the validation split each of them reads, above 0.
         seconds_at_end: how much longer the validation and the evaluation at its end may take; 0 where they
@@ -61,11 +61,10 @@ class TrainingSegment:
         cls, settings: Settings, steps_per_epoch: float, step: int = 0, second: float = 0.0
     ) -> "TrainingSegment":
         """Return the segment of the length that settings ask for, from a step and a training time on."""
-        if settings.epochs is not None:
-            steps = max(1, round(settings.epochs * steps_per_epoch))
-            return cls(step, second, steps, None, settings.validations)
-        assert settings.minutes is not None
-        return cls(step, second, None, settings.minutes * 60, settings.validations)
+        epochs = settings.max_epochs if settings.epochs is None else settings.epochs
+        steps = None if epochs is None else max(1, round(epochs * steps_per_epoch))
+        seconds = None if settings.minutes is None else settings.minutes * 60
+        return cls(step, second, steps, seconds, settings.validations)
 
     @property
     def last_second(self) -> float | None:
@@ -79,11 +78,13 @@ class TrainingSegment:
         return int(progress * self.validations)
 
     def progress(self, step: int, second: float) -> float:
-        """Return the share of the segment that is done at a step and a training time, 0 … 1."""
-        if self.steps is not None:
-            return min(1.0, (step - self.first_step) / self.steps)
-        assert self.seconds is not None
-        return min(1.0, (second - self.first_second) / self.seconds)
+        """Return the share of the segment that is done at a step and a training time, 0 … 1.
+
+        Of steps and time it is the one that is used up first.
+        """
+        steps = 0.0 if self.steps is None else (step - self.first_step) / self.steps
+        time = 0.0 if self.seconds is None else (second - self.first_second) / self.seconds
+        return min(1.0, max(steps, time))
 
 
 def share_of_peak(progress: float, settings: Settings) -> float:

@@ -41,6 +41,9 @@ _MEMBERS = 2
 _EPOCHS_OF_ONE = 12.0
 """How often one network reads the text in the time before it had better be two, each half as often."""
 
+_EPOCHS_TO_ADAPT = 8.0
+"""How often little text is read by a model that has learnt from other text; more teaches it by heart."""
+
 _EPOCHS_REMEMBERED = 6.0
 """In how many epochs matrices that take orthogonal steps decay to 1/e, at their average rate."""
 
@@ -88,7 +91,9 @@ class Beginning:
     measured: Measured | None = None
 
 
-def suggest_settings(tokens: int, vocabulary_size: int, machine: Machine, known: Settings) -> dict[str, Any]:
+def suggest_settings(
+    tokens: int, vocabulary_size: int, machine: Machine, known: Settings, *, has_learnt: bool = False
+) -> dict[str, Any]:
     """Suggest settings for a corpus, a machine, an architecture, and the time there is.
 
     Args:
@@ -97,18 +102,25 @@ def suggest_settings(tokens: int, vocabulary_size: int, machine: Machine, known:
         machine: what computes.
         known: what was asked for; of it, the architecture and the length of the training decide, and whether
             the number of members was named, or sizes.
+        has_learnt: whether the model begins with the weights of another one.
     """
     is_large = vocabulary_size > _LARGE_VOCABULARY
     is_little = tokens < _LITTLE_TEXT
     on_cpu = machine.accelerator == "cpu"
     suggestion = ARCHITECTURES[known.arch].suggestion
     members, hidden_size, tokens_read = _suggest_network(suggestion, tokens, vocabulary_size, known, machine)
+    max_epochs = known.max_epochs
+    if max_epochs is None and has_learnt and is_little and known.minutes is not None:
+        max_epochs = _EPOCHS_TO_ADAPT
     epochs = math.inf if is_little and known.epochs is None else tokens_read / tokens
+    epochs = min(epochs, max_epochs or math.inf)
     dropout, dropout_recurrent = next(shares for most, *shares in _DROPOUTS if epochs <= most)
     batch_size = (16 if is_little else 32) * (1 if on_cpu else 2)
     sequence_length = suggestion.sequence_length * (1 if on_cpu else 2)
     sequence_length = max(1, min(sequence_length, tokens // 16))
     matrix_rate = suggestion.learning_rate_multiplier * (0.01 if is_little else 0.03)
+    if has_learnt and is_little:
+        matrix_rate /= 2
     return {
         "members": members,
         "hidden_size": members * hidden_size,
@@ -124,6 +136,7 @@ def suggest_settings(tokens: int, vocabulary_size: int, machine: Machine, known:
         "matrix_learning_rate": matrix_rate,
         "matrix_weight_decay": _suggest_decay(matrix_rate, tokens / (batch_size * sequence_length)),
         "precision": machine.precision,
+        "max_epochs": max_epochs,
         **suggestion.settings,
     }
 

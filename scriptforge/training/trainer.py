@@ -227,12 +227,13 @@ class Trainer:
         return cls(dataset, description, folder, stepper, state, should_stop, notes)
 
     def begin_segment(self, epochs: float | None, minutes: float | None) -> None:
-        """Plan a new end, so many epochs or minutes from where the training stands."""
+        """Plan a new end, so many epochs or minutes from here; `max_epochs` held for the first minutes."""
         began = time.perf_counter()
         state, steps_per_epoch = self._state, self._stepper.streams.steps_per_epoch
-        length = self._settings.model_copy(update={"epochs": epochs, "minutes": minutes})
+        length = {"epochs": epochs, "minutes": minutes, "max_epochs": None}
         share = state.segment.validation_share
-        segment = TrainingSegment.of(length, steps_per_epoch, state.step, state.seconds)
+        settings = self._settings.model_copy(update=length)
+        segment = TrainingSegment.of(settings, steps_per_epoch, state.step, state.seconds)
         state.segment = replace(segment, validation_share=share)
         self._is_impatient = False
         self._save()  # first: what is requested is lost by no kill at a later moment
@@ -254,7 +255,7 @@ class Trainer:
             self._step(before)
             state.seconds, should_stop = processes.agree(clock.seconds(), self._should_stop())
             reached = state.progress
-            if self._validator.is_due(state.segment, before, reached, state.seconds):
+            if self._validator.is_due(state.segment, before, reached):
                 yield from self._by_first(partial(self._validate, clock))
                 # Only the first process has the history that tells whether patience is lost.
                 lost, second = self._has_lost_patience(), state.seconds

@@ -159,7 +159,7 @@ class Validator:
             seconds_at_end=at_end,
         )
 
-    def is_due(self, segment: TrainingSegment, before: float, reached: float, second: float) -> bool:
+    def is_due(self, segment: TrainingSegment, before: float, reached: float) -> bool:
         """Return whether to validate between two shares of a segment.
 
         Where time is short, one is left out if the machine has become too slow to pay for it; never the last.
@@ -168,13 +168,12 @@ class Validator:
             segment: the present one.
             before: share that was done before the last step.
             reached: share that is done now.
-            second: the training time.
         """
         if segment.validations_due(reached) <= segment.validations_due(before):
             return False
-        if segment.last_second is None or reached >= 1 or not self.seconds:
+        if segment.last_second is None or segment.seconds is None or reached >= 1 or not self.seconds:
             return True
-        return sum(self.seconds) + self.seconds[-1] <= SHARE_OF_TIME * (second - segment.first_second)
+        return sum(self.seconds) + self.seconds[-1] <= SHARE_OF_TIME * reached * segment.seconds
 
     def share_at_end(self, segment: TrainingSegment, second: float) -> float:
         """Return how much of the split can be evaluated exactly in the time that is left.

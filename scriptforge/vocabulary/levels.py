@@ -19,7 +19,7 @@ a level has; only words, merges and layout tokens may differ. Knows nothing of s
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -77,21 +77,27 @@ def _train_char(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
     """Return a tokenizer with a token for every character seen often enough, or the most frequent ones."""
-    tokens = [*reserved, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    if size is not None and size < len(tokens):
+    fixed = len(reserved) + len(_BYTE_OF_SIGN)
+    if size is not None and size < fixed:
         raise UsageError(
-            f"A char vocabulary of {size} tokens is too small: bytes and layout take {len(tokens)}.",
-            f"Ask for {len(tokens)} or more, or name no size.",
+            f"A char vocabulary of {size} tokens is too small: bytes and layout take {fixed}.",
+            f"Ask for {fixed} or more, or name no size.",
         )
-    ids = {token: id_ for id_, token in enumerate(tokens)}
-    merges: list[tuple[str, str]] = []
+    merges: dict[tuple[str, str], None] = {}
     for character in _frequent_characters(texts, min_count, lower):
-        for start, byte in _steps(character):
-            if start + byte not in ids and (size is None or len(ids) < size):
-                ids[start + byte] = len(ids)
-                merges.append((start, byte))
-    tokenizer = _untrained_bytes(_BYTE_SIGNS, lower=lower)
-    tokenizer.model = models.BPE(vocab=ids, merges=merges)
+        for step in _steps(character):
+            if size is None or fixed + len(merges) < size:
+                merges[step] = None
+    return _with_merges(_untrained_bytes(_BYTE_SIGNS, lower=lower), reserved, list(merges))
+
+
+def _with_merges(
+    tokenizer: Tokenizer, reserved: Sequence[str], merges: Sequence[tuple[str, str]]
+) -> Tokenizer:
+    """Give an empty pipeline the bytes and what merges make of them, after what is reserved."""
+    tokens = [*reserved, *sorted(_BYTE_OF_SIGN), *map("".join, merges)]
+    ids = {token: id_ for id_, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer.model = models.BPE(vocab=ids, merges=list(merges))
     return tokenizer
 
 
@@ -172,6 +178,21 @@ def train(
     Arguments and errors are those of `Vocabulary.train`.
     """
     tokenizer = _METHODS[level].train(texts, layout, size=size, min_count=min_count, lower=lower)
+    return _with_layout(tokenizer, layout)
+
+
+def of_merges(merges: Sequence[tuple[str, str]], layout: list[str], *, lower: bool) -> Tokenizer:
+    """Return a tokenizer of the bpe level with these merges, and layout tokens as in `train`."""
+    tokenizer = _untrained_bytes(_BYTE_SIGNS_OF_WORDS, lower=lower)
+    return _with_layout(_with_merges(tokenizer, layout, merges), layout)
+
+
+def merges_of(tokenizer: Tokenizer) -> list[tuple[str, str]]:
+    """Return the merges of a tokenizer that has some, in the order in which they are made."""
+    return [(first, second) for first, second in parse_json(tokenizer.to_str())["model"]["merges"]]
+
+
+def _with_layout(tokenizer: Tokenizer, layout: Iterable[str]) -> Tokenizer:
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in layout])
     return tokenizer
 

@@ -124,6 +124,22 @@ class Vocabulary:
         return cls(tokenizer, level, lower, layout)
 
     @classmethod
+    def of_pieces(
+        cls,
+        pieces: Sequence[tuple[str, str]],
+        *,
+        lower: bool = False,
+        speakers: Sequence[str] = (),
+        sources: Mapping[str, Sequence[str]] | None = None,
+    ) -> Self:
+        """Return a vocabulary of scripts at the bpe level that is told its `pieces` and learns none.
+
+        The other arguments are those of `train`.
+        """
+        layout = layout_tokens(speakers, plain=False, sources=sources)
+        return cls(levels.of_merges(pieces, layout, lower=lower), "bpe", lower, layout)
+
+    @classmethod
     def load(cls, path: Path, lexicon: Path | None = None) -> Self:
         """Read a vocabulary that `save` wrote.
 
@@ -184,6 +200,11 @@ class Vocabulary:
     def layout_size(self) -> int:
         """Return how many tokens are layout: the first ones, of which those of speakers are the last."""
         return len(self._layout)
+
+    @property
+    def pieces(self) -> list[tuple[str, str]]:
+        """Return what pieces of words are made of, two smaller ones each, in the order of their making."""
+        return levels.merges_of(self._tokenizer)
 
     @property
     def sizes(self) -> dict[str, int]:

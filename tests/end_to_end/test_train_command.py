@@ -167,7 +167,7 @@ def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixtu
     words = [f"--set={key}={json.dumps(value)}" for key, value in chosen.items()]
     assert run(["train", "--name", "set", *words, "--quiet", "--workspace", str(stage.path)]) == 0
     config = json.loads((stage.path / "runs" / "set" / "config.json").read_text())
-    assert config["settings"] == {**chosen, "heads": None, "minutes": None}
+    assert config["settings"] == {**chosen, "heads": None, "minutes": None, "max_epochs": None}
     assert (config["model"]["hidden_size"], config["model"]["tied"]) == (12, True)
     capsys.readouterr()
 

@@ -11,9 +11,11 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.options import TrainOptions
 from scriptforge.run.records import RunDescription
-from scriptforge.tracking.train import train
-from scriptforge.training.events import Noted
+from scriptforge.tracking.train import choose_settings, train
+from scriptforge.training.events import Finished, Noted
 from scriptforge.training.parent import NOTE, parent_for
+from scriptforge.vocabulary import Vocabulary
+from scriptforge.vocabulary.borrowed import PARENT
 from scriptforge.workspace import Workspace
 
 ENGLISH = (
@@ -67,6 +69,38 @@ def test_a_training_says_that_it_begins_with_the_parent(tmp_path: Path) -> None:
     assert record.name == "american-plays"
 
 
+@pytest.mark.parametrize(("text", "options", "is_borrowed"), [
+    (ENGLISH, {}, True),
+    (ENGLISH, {"lower": True}, True),
+    (ENGLISH, {"vocabulary_size": 400}, False),
+    (ENGLISH, {"plain": True}, False),
+    (GERMAN, {}, False),
+    (ENGLISH * 60, {}, False),
+], ids=["little", "in lower case", "a size was asked for", "plain", "another language", "more"])  # fmt: skip
+def test_little_english_text_has_its_pieces(
+    tmp_path: Path, text: str, options: Mapping[str, Any], is_borrowed: bool
+) -> None:
+    found = dataset(tmp_path, text, **options)
+    pieces = Vocabulary.load(PARENT / "tokenizer.json").pieces
+    assert (found.vocabulary.pieces == pieces) is is_borrowed
+    assert any("--vocab-size" in note for note in found.description.notes) is is_borrowed
+    said = " ".join(row.text for row in found.rows("train"))[:200]
+    assert found.vocabulary.decode(found.vocabulary.encode(said)) == (
+        said.lower() if options.get("lower") else said
+    )
+
+
+def test_little_text_is_read_eight_times_in_whatever_time_there_is(tmp_path: Path) -> None:
+    text = dataset(tmp_path)
+    parent = parent_for(text, {})
+    assert choose_settings(text, TrainOptions(minutes=9), "cpu", parent).settings.max_epochs == 8
+    assert choose_settings(text, TrainOptions(minutes=9), "cpu").settings.max_epochs is None
+    assert choose_settings(text, TrainOptions(epochs=20), "cpu", parent).settings.max_epochs is None
+    asked = TrainOptions(minutes=9, settings={"max_epochs": 0.1})
+    *_, last = train(text, asked, Workspace(tmp_path))
+    assert isinstance(last, Finished) and 0 < last.step <= 3 and last.share == 1
+
+
 def test_none_begins_without_it(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     options = TrainOptions(epochs=0.1, init_from="none", settings={"hidden_size": 16, "embedding_size": 16})
@@ -82,6 +116,6 @@ def test_a_preset_begins_without_it(tmp_path: Path) -> None:
 
 def test_another_level_is_refused_where_it_was_asked_for(tmp_path: Path) -> None:
     text, workspace = dataset(tmp_path, level="char"), Workspace(tmp_path)
-    parent = Path(__file__).parents[2] / "scriptforge" / "training" / "american-plays"
+    parent = Path(__file__).parents[2] / "scriptforge" / "american-plays"
     with pytest.raises(UsageError, match="bpe level"):
         train(text, TrainOptions(epochs=0.1, init_from=str(parent)), workspace)

@@ -50,6 +50,14 @@ def test_a_segment_of_seconds() -> None:
     assert [segment.progress(0, second) for second in (7.0, 12.0, 17.0, 18.0)] == [0.0, 0.5, 1.0, 1.0]
 
 
+def test_a_segment_of_seconds_ends_when_the_text_was_read_often_enough() -> None:
+    settings = resolve({"minutes": 1, "max_epochs": 2})
+    segment = TrainingSegment.of(settings, steps_per_epoch=50, step=100, second=7.0)
+    assert segment.progress(150, 8.0) == 0.5
+    assert segment.progress(150, 52.0) == 0.75
+    assert segment.progress(200, 52.0) == segment.progress(120, 67.0) == 1.0
+
+
 @pytest.mark.usefixtures("ticking_clock")
 def test_training_time_goes_on_from_what_an_earlier_clock_had_reached() -> None:
     clock = Clock(seconds_before=7.0)  # reads the time twice
