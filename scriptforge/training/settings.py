@@ -47,6 +47,9 @@ _EPOCHS_TO_ADAPT = 8.0
 _EPOCHS_REMEMBERED = 6.0
 """In how many epochs matrices that take orthogonal steps decay to 1/e, at their average rate."""
 
+_EPOCHS_REMEMBERED_OF_ANOTHER = 16.0
+"""The same of a model that has learnt from other text, of which little is to be forgotten."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -119,8 +122,9 @@ def suggest_settings(
     sequence_length = suggestion.sequence_length * (1 if on_cpu else 2)
     sequence_length = max(1, min(sequence_length, tokens // 16))
     matrix_rate = suggestion.learning_rate_multiplier * (0.01 if is_little else 0.03)
+    remembered = _EPOCHS_REMEMBERED
     if has_learnt and is_little:
-        matrix_rate /= 2
+        matrix_rate, remembered = matrix_rate / 2, _EPOCHS_REMEMBERED_OF_ANOTHER
     return {
         "members": members,
         "hidden_size": members * hidden_size,
@@ -134,7 +138,9 @@ def suggest_settings(
         "sequence_length": sequence_length,
         "learning_rate": (0.01 if is_little else 0.02) if is_large else 0.005,
         "matrix_learning_rate": matrix_rate,
-        "matrix_weight_decay": _suggest_decay(matrix_rate, tokens / (batch_size * sequence_length)),
+        "matrix_weight_decay": _suggest_decay(
+            matrix_rate, remembered * max(1.0, tokens / (batch_size * sequence_length))
+        ),
         "precision": machine.precision,
         "max_epochs": max_epochs,
         **suggestion.settings,
@@ -199,16 +205,15 @@ def _suggest_size(
     return size, tokens_read(size)
 
 
-def _suggest_decay(rate: float, steps_per_epoch: float) -> float:
-    """Return the weight decay with which steps are forgotten after `_EPOCHS_REMEMBERED`.
+def _suggest_decay(rate: float, steps: float) -> float:
+    """Return the weight decay with which a step is forgotten after so many others.
 
     A weight is then a mean over the steps of the last epochs. How many epochs are best depends neither on the
     length of the training nor on the size of the text. The rate is half its peak on average.
 
     Source: Wang and Aitchison 2024, arXiv:2405.13698.
     """
-    decay = 2 / (rate * _EPOCHS_REMEMBERED * max(1.0, steps_per_epoch))
-    return float(f"{min(1.0, decay):.2g}")
+    return float(f"{min(1.0, 2 / (rate * steps)):.2g}")
 
 
 def _embedding_size(vocabulary_size: int, hidden_size: int) -> int:

@@ -13,8 +13,9 @@ import pyarrow
 import pyarrow.parquet
 from support.campaign import Part
 from support.tin_roof import zipped
+from support.verdict import MEGABYTES, SECONDS, problem_of
 
-from reliability.attempt import MEGABYTES, SECONDS, problem_of, read
+from reliability.mutants import read
 from scriptforge.documents.kinds import write as write_document
 from scriptforge.screenplay.script import Script
 

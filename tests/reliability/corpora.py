@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from support.campaign import Part
+from support.verdict import problem_of
 
 from reliability import adversarial
-from reliability.attempt import problem_of, read
 from reliability.bombs import BOMBS
 from reliability.bombs import attack as attack_with_bombs
-from reliability.mutants import fixtures, mutant
+from reliability.mutants import fixtures, mutant, read
 
 _MUTANTS = 10_000
 _LINES_AN_EXPRESSION, _TEXTS_A_PARSER = 400, 300

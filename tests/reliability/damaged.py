@@ -18,8 +18,8 @@ from unittest.mock import patch
 import huggingface_hub.constants
 import optuna
 from support.campaign import Part
+from support.verdict import problem_of
 
-from reliability.attempt import problem_of
 from reliability.damage import (
     damage_array,
     damage_bytes,

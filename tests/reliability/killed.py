@@ -4,13 +4,15 @@ After a kill, what was there before or what came of the command can be used. The
 hidden, and ends as if nothing had happened.
 """
 
+import errno
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from support.campaign import Part
 
-from reliability.stage import TARGETS, Call, Stage, Target, orphans, staged
+from reliability.stage import Call, Stage, staged
+from reliability.targets import TARGETS, Target, orphans
 
 _WRITES = "write"
 
@@ -59,30 +61,52 @@ def plans(calls: Iterable[Call]) -> list[str]:
     return found
 
 
-def attack(
-    stage: Stage, names: Iterable[str] = TARGETS, most: int | None = None, seed: int = 0
+def attack_each(
+    plans: Callable[[list[Call]], list[str]],
+    disturb: Callable[[Stage, Target, str, object], str | None],
+    stage: Stage,
+    names: Iterable[str] = TARGETS,
+    most: int | None = None,
+    seed: int = 0,
 ) -> list[Part]:
-    """Kill commands.
+    """Disturb commands in all the ways that are planned for their calls.
 
     Args:
+        plans: returns the faults, given the calls of a command; as `faults.c` reads them.
+        disturb: runs a command with a fault and goes on with it; returns what was wrong.
         stage: where.
-        names: which ones, of `TARGETS`.
-        most: how many kills of each, drawn at random; None is all.
+        names: which commands, of `TARGETS`.
+        most: how many faults for each, drawn at random; None is all.
         seed: of the draw.
     """
     parts = []
     for name in names:
         target = TARGETS[name]
         calls, expected = calls_of(stage, target)
-        all_plans = plans(calls)
+        every = plans(calls)
         part = Part(titled(name, calls))
-        for plan in random.Random(seed).sample(all_plans, min(most or len(all_plans), len(all_plans))):
-            problem = kill(stage, target, plan, expected)
-            call = calls[int(plan.split()[1]) - 1]
-            place = f"{call.name} {call.path}"
-            part.count(problem and f"{plan} ({place}): {problem}")
+        for plan in random.Random(seed).sample(every, min(most or len(every), len(every))):
+            problem = disturb(stage, target, plan, expected)
+            part.count(problem and f"{described(plan, calls)}: {problem}")
         parts.append(part)
     return parts
+
+
+def described(plan: str, calls: Sequence[Call]) -> str:
+    """Return what a fault is and where it comes: at a call, or after so many bytes."""
+    kind, place, *error = plan.split()
+    what = " ".join([kind, *(errno.errorcode[int(number)] for number in error)])
+    if kind == "full":
+        return f"{what} after {place} bytes"
+    call = calls[int(place) - 1]
+    return f"{what} at {place} ({call.name} {call.path})"
+
+
+def attack(
+    stage: Stage, names: Iterable[str] = TARGETS, most: int | None = None, seed: int = 0
+) -> list[Part]:
+    """Kill commands; the arguments are those of `attack_each`."""
+    return attack_each(plans, kill, stage, names, most, seed)
 
 
 def long(most: int | None = None) -> list[Part]:

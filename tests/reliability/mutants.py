@@ -14,7 +14,10 @@ import pyarrow
 import pyarrow.parquet
 from support import tin_roof
 
+from scriptforge.corpus.inspect import inspect
 from scriptforge.documents.kinds import write
+from scriptforge.options import InspectOptions
+from scriptforge.workspace import Workspace
 
 _TESTS = Path(__file__).parents[1]
 _MOST_REPEATED, _LONGEST_REPEATED = 10_000, 200
@@ -86,6 +89,11 @@ _ODD: tuple[bytes, ...] = (
     b"\xf0\x9f\x98\x80",
 )
 """What is put into a file: numbers too large, marks without a partner, signs that steer, long runs."""
+
+
+def read(path: Path) -> None:
+    """Read a file as `scriptforge inspect` does."""
+    inspect(str(path), InspectOptions(), Workspace(path.parent))
 
 
 class Fixture(NamedTuple):

@@ -5,13 +5,13 @@ and ends with 0. What was there before can be used, and the same command succeed
 """
 
 import errno
-import random
 from collections.abc import Iterable
 
 from support.campaign import Part
 
-from reliability.killed import calls_of, go_on, titled
-from reliability.stage import TARGETS, Call, Said, Stage, Target, orphans, staged
+from reliability.killed import attack_each, go_on
+from reliability.stage import Call, Said, Stage, staged
+from reliability.targets import TARGETS, Target, orphans
 
 _SIZES = 40
 _AT_EVERY_CALL = {
@@ -61,21 +61,8 @@ def plans(calls: list[Call]) -> list[str]:
 def attack(
     stage: Stage, names: Iterable[str] = TARGETS, most: int | None = None, seed: int = 0
 ) -> list[Part]:
-    """Let the disk fail commands; the arguments are those of `reliability.killed.attack`."""
-    parts = []
-    for name in names:
-        target = TARGETS[name]
-        calls, expected = calls_of(stage, target)
-        all_plans = plans(calls)
-        part = Part(titled(name, calls))
-        for plan in random.Random(seed).sample(all_plans, min(most or len(all_plans), len(all_plans))):
-            problem = refuse(stage, target, plan, expected)
-            kind, place, error = plan.split()
-            call = calls[int(place) - 1] if kind != "full" else None
-            where = f"{call.name} {call.path}" if call else f"{place} bytes"
-            part.count(problem and f"{kind} {errno.errorcode[int(error)]} at {where}: {problem}")
-        parts.append(part)
-    return parts
+    """Let the disk fail commands; the arguments are those of `reliability.killed.attack_each`."""
+    return attack_each(plans, refuse, stage, names, most, seed)
 
 
 def long(most: int | None = None) -> list[Part]:

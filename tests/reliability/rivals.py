@@ -16,18 +16,15 @@ from support.campaign import Part
 
 from reliability.killed import calls_of
 from reliability.refused import unexplained
-from reliability.stage import (
+from reliability.stage import Call, Said, Stage, staged
+from reliability.targets import (
     TARGETS,
-    Call,
-    Said,
-    Stage,
     Target,
     dataset_is_whole,
     draft_is_whole,
     orphans,
     page_is_whole,
     run_can_go_on,
-    staged,
 )
 
 _CHANGES: Mapping[str, tuple[str, ...]] = {

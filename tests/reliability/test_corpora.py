@@ -10,9 +10,10 @@ import pyarrow.parquet
 import pytest
 from support import tin_roof
 from support.campaign import failures
+from support.verdict import problem_of
 
 from reliability import adversarial, bombs, corpora
-from reliability.attempt import problem_of, read
+from reliability.mutants import read
 from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.parse import Parsing, parse

@@ -6,7 +6,8 @@ import pytest
 from support.campaign import ATTEMPTS, DRAW, failures
 
 from reliability import killed, refused, rivals
-from reliability.stage import TARGETS, Stage, staged
+from reliability.stage import Stage, staged
+from reliability.targets import TARGETS
 
 
 @pytest.fixture(scope="module")

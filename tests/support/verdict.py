@@ -1,37 +1,68 @@
-"""The verdict on reading what may be damaged: it works or says what is wrong, soon and in little memory."""
+"""The verdict on reading what may be damaged: it works or says what is wrong, soon and in little memory.
 
-import sys
-import time
-from collections.abc import Callable
+A result is right, and so is an error of ours that says what is wrong, on one line, and what to do.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
 
 from scriptforge.errors import ScriptforgeError
 
-SECONDS = 5
-"""Of a processor, that reading may take."""
-
-MEGABYTES = 250
-"""By which reading may raise the peak of the process."""
+SECONDS, MEGABYTES = 5.0, 250
 
 
-def problem_of(read: Callable[[], object]) -> str | None:
-    """Read something; return what was wrong with how that went, and None if nothing was.
+class _TooLongError(BaseException):
+    """More processor time has passed than was allowed; nothing that is attacked catches it."""
 
-    An error of ours that says what is wrong and what to do is right. So is an interrupt by a person.
+
+def problem_of(
+    call: Callable[[], object], seconds: float = SECONDS, megabytes: float = MEGABYTES
+) -> str | None:
+    """Make a call; return what cannot be explained about it, None if nothing. A person may interrupt it.
+
+    Args:
+        call: reads something.
+        seconds: of processor time that it may take.
+        megabytes: that the process may grow by, where the system says how large it was.
     """
-    began, peak = time.process_time(), _peak()
+    idle = _begin_to_measure()
+    problem = None
     try:
-        read()
+        with _limited(seconds):
+            call()
+    except _TooLongError:
+        problem = f"more than {seconds:.0f} seconds"
     except ScriptforgeError as error:
-        if not (error.message.strip() and error.hint.strip()):
-            return "an error without a message or a remedy"
+        if not (error.message.strip() and error.hint.strip()) or "\n" in error.message.strip():
+            problem = f"an error that is no line and a remedy: {error.message!r}, {error.hint!r}"[:300]
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # the panic of a library in Rust is no Exception
-        return f"{type(error).__name__}{_place(error)}: {error}"[:300]
-    seconds, grown = time.process_time() - began, _peak() - peak
-    if seconds > SECONDS:
-        return f"{seconds:.0f} seconds"
-    return f"{grown} MB" if grown > MEGABYTES else None
+        problem = f"{type(error).__name__}{_place(error)}: {error}"[:300]
+    grown = _status("VmHWM") - idle
+    return problem or (f"{grown:.0f} MB" if grown > megabytes else None)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise an error in the block when it has taken so much processor time, where the system can tell."""
+    if not hasattr(signal, "SIGPROF"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _place(error: BaseException) -> str:
@@ -46,11 +77,17 @@ def _place(error: BaseException) -> str:
     return found
 
 
-def _peak() -> int:
-    """Return the most memory that the process has had, in megabytes; 0 where the system does not say."""
-    if sys.platform == "win32":
-        return 0
-    import resource
+def _begin_to_measure() -> float:
+    """Return the megabytes that the process holds, and let the system forget what it held at most."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most // (1_000_000 if sys.platform == "darwin" else 1_000)
+
+def _status(name: str) -> float:
+    """Return one of the system's figures on this process, in megabytes; 0 where there is none."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(name)), 0.0)
