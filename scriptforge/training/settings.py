@@ -34,11 +34,11 @@ _TOKENS_PER_WEIGHT = 2.0
 _MOST_WEIGHTS_PER_TOKEN = 1.5
 _SHARE_OF_STEPS = 0.7
 """Of the time of a training, the part that is not spent on validations and samples."""
-_DROPOUTS = ((3, 0.1, 0.0), (12, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
+_DROPOUTS = ((3, 0.1, 0.0), (16, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
 """Up to how many epochs: the share of units dropped, and of recurrent connections."""
 
 _MEMBERS = 2
-_EPOCHS_OF_ONE = 12.0
+_EPOCHS_OF_ONE = 8.0
 """How often one network reads the text in the time before it had better be two, each half as often."""
 
 _EPOCHS_TO_ADAPT = 8.0
@@ -116,7 +116,8 @@ def suggest_settings(
     if max_epochs is None and has_learnt and is_little and known.minutes is not None:
         max_epochs = _EPOCHS_TO_ADAPT
     epochs = math.inf if is_little and known.epochs is None else tokens_read / tokens
-    epochs = min(epochs, max_epochs or math.inf)
+    # What has learnt from other text needs little dropout, however often it reads this one.
+    epochs = min(epochs, max_epochs or math.inf, _EPOCHS_TO_ADAPT if has_learnt else math.inf)
     dropout, dropout_recurrent = next(shares for most, *shares in _DROPOUTS if epochs <= most)
     batch_size = (16 if is_little else 32) * (1 if on_cpu else 2)
     sequence_length = suggestion.sequence_length * (1 if on_cpu else 2)
