@@ -57,7 +57,10 @@ def settle(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
         lower=options.lower,
         plain=options.plain,
         merge_casts=options.merge_casts,
-        may_borrow=level == "bpe" and not options.plain and options.vocabulary_size is None,
+        may_borrow=level == "bpe"
+        and not options.plain
+        and options.vocabulary_size is None
+        and options.min_count in (None, default_min_count(level)),
     )
 
 

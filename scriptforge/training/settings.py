@@ -112,9 +112,8 @@ def suggest_settings(
     on_cpu = machine.accelerator == "cpu"
     suggestion = ARCHITECTURES[known.arch].suggestion
     members, hidden_size, tokens_read = _suggest_network(suggestion, tokens, vocabulary_size, known, machine)
-    max_epochs = known.max_epochs
-    if max_epochs is None and has_learnt and is_little and known.minutes is not None:
-        max_epochs = _EPOCHS_TO_ADAPT
+    is_soon_known = has_learnt and is_little and known.minutes is not None
+    max_epochs = known.max_epochs or (_EPOCHS_TO_ADAPT if is_soon_known else None)
     epochs = math.inf if is_little and known.epochs is None else tokens_read / tokens
     # What has learnt from other text needs little dropout, however often it reads this one.
     epochs = min(epochs, max_epochs or math.inf, _EPOCHS_TO_ADAPT if has_learnt else math.inf)
@@ -143,7 +142,7 @@ def suggest_settings(
             matrix_rate, remembered * max(1.0, tokens / (batch_size * sequence_length))
         ),
         "precision": machine.precision,
-        "max_epochs": max_epochs,
+        **({"max_epochs": max_epochs} if max_epochs else {}),
         **suggestion.settings,
     }
 

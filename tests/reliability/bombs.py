@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -248,7 +249,7 @@ def attack(folder: Path, size: float, names: list[str]) -> list[Part]:
         path.write_bytes(bomb.content(size))
         larger = path.stat().st_size / _MB
         problem = problem_of(
-            lambda path=path: read(path),  # type: ignore[misc]
+            partial(read, path),
             SECONDS + _SECONDS_A_MEGABYTE * larger,
             MEGABYTES + _MEGABYTES_A_MEGABYTE * larger,
         )

@@ -11,6 +11,7 @@ import resource
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -155,7 +156,7 @@ def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int 
     with TemporaryDirectory(prefix="damaged-") as folder:
         workspace = furnish_more(copied(furnished, Path(folder) / "workspace"))
         for name in names:
-            problem = problem_of(lambda name=name: FILES[name][1](workspace), _SECONDS)  # type: ignore[misc]
+            problem = problem_of(partial(FILES[name][1], workspace), _SECONDS)
             assert problem is None, f"{name} is whole: {problem}"
         idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for name in names:
@@ -164,7 +165,7 @@ def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int 
             read = FILES[name][1]
             for number in range(seed, seed + times):
                 with damaged(workspace, name, number):
-                    problem = problem_of(lambda read=read: read(workspace), _SECONDS)  # type: ignore[misc]
+                    problem = problem_of(partial(read, workspace), _SECONDS)
                 part.count(problem and f"number {number}: {problem}")
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle
         memory = Part("memory beyond that of an idle process")

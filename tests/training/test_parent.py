@@ -73,10 +73,11 @@ def test_a_training_says_that_it_begins_with_the_parent(tmp_path: Path) -> None:
     (ENGLISH, {}, True),
     (ENGLISH, {"lower": True}, True),
     (ENGLISH, {"vocabulary_size": 400}, False),
+    (ENGLISH, {"min_count": 2}, False),
     (ENGLISH, {"plain": True}, False),
     (GERMAN, {}, False),
     (ENGLISH * 60, {}, False),
-], ids=["little", "in lower case", "a size was asked for", "plain", "another language", "more"])  # fmt: skip
+], ids=["little", "in lower case", "a size", "a count", "plain", "another language", "more"])  # fmt: skip
 def test_little_english_text_has_its_pieces(
     tmp_path: Path, text: str, options: Mapping[str, Any], is_borrowed: bool
 ) -> None:
