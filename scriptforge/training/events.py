@@ -162,5 +162,5 @@ def _verdict(training: Sequence[float], validation: Sequence[float], run: str) -
         )
     return (
         "Settled: on new text it no longer improves. Whether it writes well, only its pages tell: "
-        f"{command('generate', run)}. For better ones, try more text or --preset best."
+        f"{command('generate', run)}. For better ones, try more text."
     )
