@@ -67,7 +67,7 @@ base: $(VENV)/ready-to-develop
 	$(BIN)/scriptforge prepare american-plays $(if $(PLAYS),--from "$(PLAYS)") --validation 0.02 --test 0.02
 	$(BIN)/scriptforge train american-plays --name base --minutes 40 --from none \
 		--set hidden_size=320 --set embedding_size=320
-	$(BIN)/python -m scriptforge.training.parent runs/base
+	$(BIN)/python -m scriptforge.training.base_model runs/base
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

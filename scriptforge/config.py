@@ -61,16 +61,16 @@ class Settings(BaseModel):
     heads: Heads | None = Field(
         None, description="Attention heads (transformer); one for about 32 units if not set."
     )
-    memory: Memory = Field(128, description="Steps that attention looks back (lstm-attention, transformer).")
+    memory: Memory = Field(128, description="Attention window in tokens (lstm-attention, transformer).")
     members: int = Field(
         1,
         ge=1,
         le=MOST_MEMBERS,
-        description="Networks that learn side by side, each with its share of the units, to be one model.",
+        description="Networks trained independently, each with its part of the units, and merged into one model.",
     )
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")
     speaker_embedding: bool = Field(
-        True, description="Whether every token comes with who speaks and who spoke before."
+        True, description="Whether embeddings of the current and the previous speaker are added to each token."
     )
     dropout_input: Probability = Field(0.0, description="Share of embedding units dropped.")
     dropout_between: Probability = Field(
@@ -86,7 +86,7 @@ class Settings(BaseModel):
         0.03,
         ge=0,
         le=1,
-        description="Chance, each step, that a stream begins anew, half the time after `<end>`.",
+        description="Probability per step that a stream's state is reset; half of the resets also read `<end>`.",
     )
     sampled_softmax: int = Field(
         0, ge=0, description="Tokens scored beside the right ones while training; 0 scores all of them."
@@ -98,7 +98,7 @@ class Settings(BaseModel):
         "muon", description="Optimizer."
     )
     learning_rate: float = Field(
-        5e-3, gt=0, le=10, description="Peak learning rate of all that takes no orthogonal step."
+        5e-3, gt=0, le=10, description="Peak learning rate of all other weights, or of all without muon."
     )
     matrix_learning_rate: float = Field(
         0.03, gt=0, le=10, description="Peak learning rate of the matrices between units (muon)."
@@ -114,7 +114,7 @@ class Settings(BaseModel):
         0.01,
         ge=0,
         le=1,
-        description="Weight decay of what takes no orthogonal step; decoupled with muon and adamw.",
+        description="Weight decay of all other weights; decoupled with muon and adamw.",
     )
     matrix_weight_decay: float = Field(
         0.0, ge=0, le=1, description="Weight decay of the matrices between units (muon); decoupled."
@@ -237,7 +237,7 @@ def collect_settings(options: TrainOptions) -> tuple[dict[str, Any], dict[str, A
 def resolve(*sources: Mapping[str, Any]) -> Settings:
     """Merge settings from several sources, of which the later ones are stronger.
 
-    `epochs` and `minutes` exclude each other: a source that names one takes the other back. So does the one
+    `epochs` and `minutes` cannot be used together: a source that names one takes the other back. So does the one
     that names `epochs` with `max_epochs`, which is for minutes.
 
     Raises:

@@ -280,9 +280,9 @@ class Description(_Record):
         if characters >= LITTLE_TEXT:
             return None
         return (
-            f"{characters:,} characters are little to learn from: expect words in a senseless order, "
-            "and phrases of the text itself. More text of the same kind helps most, "
-            "or to begin with the weights of a model of a larger corpus: scriptforge train --from RUN"
+            f"{characters:,} characters are little text: expect lines that make no sense, and phrases copied from it. "
+            "More text of the same kind helps most, "
+            "or to start from a model of a larger corpus: scriptforge train --from RUN"
         )
 
 

@@ -78,8 +78,9 @@ def settings() -> str:
         "Before a training the machine is measured for a second: which arithmetic it does fastest, and how "
         "many operations. The more it can compute in the time there is, the larger the model; the more often "
         "the text is then read, the more dropout. The table shows it for a million tokens of text, on two "
-        "cores that make 240 thousand million operations a second, and on a GPU that makes a hundred times "
-        "as many. Little text is less than 150,000 tokens to train on; char stands for any vocabulary of 600 "
+        "cores that make 240 billion operations a second, and on a GPU that makes a hundred times as many. "
+        "Little text is less than 150,000 tokens to train on, started from scratch: English text starts from "
+        "the base model, and has its sizes; char stands for any vocabulary of 600 "
         "tokens or fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. "
         "With `--epochs` the size does not depend on the machine, and the dropout follows from them.",
         table(

@@ -287,7 +287,8 @@ NOTES = {
     "`int8`, which is true. With `--ngram` there is also `ngram`: the `order`, the keys of `stream`, and of "
     "a mix `sources`. With `--profile` there is also `profile`: `share_within`, `lines`, `words`, "
     "`people_pages`, `model_pages`, and `figures`, each with its `unit`, `people`, `low`, `high`, `model`, "
-    "`told_apart` and `is_within`; [the page on it](../explanation/profile.md) says what they are.",
+    "`told_apart` and `is_within`; [the page on it](../explanation/profile.md) says what they are. With "
+    "`--cache` there is also `stream_cached`, and with `--voice` `voice`.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
     "`originality` too, which holds what [originality](#originality) says of it.",
     "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `diagnosis`, `settings` "
@@ -327,4 +328,5 @@ VARIABLES = {
     "NO_COLOR": "if not empty, there is no colour",
     "HF_HOME": "where downloads are kept; the Hub's own variables, `HF_TOKEN` and `HF_HUB_OFFLINE` too, work",
     "OMP_NUM_THREADS": "how many threads compute on a CPU; PyTorch's own, and fixed for `train` if set",
+    "SCRIPTFORGE_KERNEL": "which variant of the C kernel computes, such as `avx2`; `none` computes in NumPy",
 }

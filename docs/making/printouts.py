@@ -97,7 +97,7 @@ def _demo_step() -> str:
         f"The model has made {shown.step:,} steps and read the text {shown.epochs:.0f} times. Its loss per"
         f" token is {shown.training_nats_per_token:.3f} nats on the training text, and"
         f" {shown.nats_per_token:.3f} on text that it is never trained on. Lower is better. If the training"
-        " loss falls while the validation loss rises, the model is memorising its text."
+        " loss falls while the validation loss rises, the model is overfitting: it memorises its text."
         f" {best}"
     )
     return f"{_block(validation_line(shown))}\n\n{words}"

@@ -167,15 +167,19 @@ def _type(value: Any) -> str:
 
 
 def _files(folder: DatasetFolder | RunFolder) -> str:
-    """The files that there are in a folder, each with what the workspace says of it."""
+    """The files that a folder may have, each with what the workspace says of it."""
     said = {
         getattr(folder, name).name: f"{words[:1].upper()}{words[1:]}."
         for name, words in attributes(type(folder)).items()
         if isinstance(getattr(folder, name), Path)
     }
     said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in SPLITS}
-    there = {path.name for path in folder.path.iterdir() if not path.name.startswith(".")}
-    return table(("name", "what is in it"), _explained(there, {n: w for n, w in said.items() if n in there}))
+    there = {path.name for path in folder.path.iterdir()}
+    if not there <= set(said):
+        raise SystemExit(f"A file without a meaning: {there - set(said)}")
+    return table(
+        ("name", "what is in it"), quoted_rows({n: w for n, w in said.items() if not n.startswith(".")})
+    )
 
 
 def _explained(names: set[str], meanings: Mapping[str, str]) -> Iterator[tuple[str, str]]:

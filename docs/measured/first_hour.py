@@ -23,6 +23,7 @@ import torch
 
 from scriptforge import __version__
 from scriptforge.dataset import Dataset
+from scriptforge.options import GenerateOptions
 from scriptforge.workspace import Workspace
 
 HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ MINUTES = {"seinfeld": 1, "seinfeld-2": 3, "seinfeld-3": 20}
 """How long each run is trained."""
 
 LINES, SEED = 20, 1
-TEMPERATURES = (0.5, 0.6, 0.8, 1.0, 1.2)
+TEMPERATURES = (0.5, 0.7, 0.9, 1.0, 1.2)
 WINDOW, PIECES = 1000, 10
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -112,7 +113,7 @@ def words(place: Path, dataset: Dataset) -> str:
                 [w.lower() for element in each["elements"] for w in _WORD.findall(element["text"])]
                 for each in json.loads(said)
             ]
-            default = ", the default" if temperature == 0.8 else ""
+            default = ", the default" if temperature == GenerateOptions.temperature else ""
             table.append([f"{minutes} min, temperature {temperature}{default}", *figures(texts, known)])
     header = ("text", f"different words in {WINDOW:,}", "of the words, not in the training text")
     return (

@@ -179,7 +179,7 @@ def page(rows: list[list[str]], load: float) -> str:
     lines = [f"| {' | '.join(cells)} |" for cells in table]
     return "\n".join(
         [
-            "# A training on two hosts",
+            "# Training on two hosts",
             "",
             "<!-- Written by docs/measured/hosts.py. -->",
             "",

@@ -80,7 +80,7 @@ def page(rows: list[list[str]]) -> str:
     lines = [f"| {' | '.join(row)} |" for row in table]
     return "\n".join(
         [
-            "# A training of so many minutes",
+            "# Does `--minutes` hold its limit?",
             "",
             "<!-- Written by docs/measured/minutes.py. -->",
             "",

@@ -127,7 +127,7 @@ def page(place: Place) -> str:
             "<!-- Written by docs/measured/recipes.py. -->",
             "",
             f"Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__}, on a processor that",
-            f"makes {machine.operations_per_second / 1e9:,.0f} thousand million operations a second in"
+            f"makes {machine.operations_per_second / 1e9:,.0f} billion operations a second in"
             f" {machine.precision}.",
             "",
             "```",

@@ -357,7 +357,7 @@ def main(letters: list[str]) -> None:
 def page(figures: Mapping[str, Any]) -> str:
     """Return the page of the figures that there are."""
     lines = [
-        "# Nothing lost, nobody in",
+        "# Attacks on reliability and security",
         "",
         "<!-- Written by docs/measured/reliability.py. -->",
         "",

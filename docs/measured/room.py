@@ -98,7 +98,6 @@ PYTHONPATH=tests python docs/measured/room.py WORKSPACE RUN
 
 The one writer accepts each line that is suggested, so that the script grows. A client who is told to come
 again (429) does so after {PAUSE} s; who is served is a matter of luck, also for the writer among them.
-Kills, slow clients and hostile requests are in [Nothing lost, nobody in](reliability.md).
 """
     PAGE.write_text(text, encoding="utf-8")
     sys.stdout.write(text)

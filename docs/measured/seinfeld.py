@@ -49,7 +49,7 @@ CACHE_SHARES = (0.05, 0.1, 0.2)
 ROUNDS, TOKENS = 75, 40
 REQUESTS = {
     "temperature 0.5": GenerateOptions(seed=1, temperature=0.5),
-    "temperature 0.8, the default": GenerateOptions(seed=1),
+    "temperature 0.9, the default": GenerateOptions(seed=1),
     "temperature 1, nothing cut off": GenerateOptions(seed=1, temperature=1, min_p=0),
     "temperature 0.5, `--max-copy 8`": GenerateOptions(seed=1, temperature=0.5, max_copy=MAX_COPY),
     "the default, `--cache 0.1`": GenerateOptions(seed=1, cache=0.1),

@@ -103,7 +103,7 @@ def main(corpus: Path, workspace: Path) -> None:
 def page(measured: Mapping[str, list[list[float]]], settings: Settings) -> str:
     """The page."""
     lines = [
-        "# A training beside a busy process",
+        "# Training beside a busy process",
         "",
         "<!-- Written by docs/measured/threads.py. -->",
         "",

@@ -34,7 +34,7 @@ def evaluate(
         bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
     ] = EvaluateOptions.voice,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Measure what a reader notices, beside pages of people.")
+        bool, typer.Option("--profile", help="Compare the model's pages with those of people: speakers, repeats, variety.")
     ] = EvaluateOptions.profile,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Draw the profile into a file, too.")
@@ -84,10 +84,10 @@ def _check_picture(picture: Path | None, profile: bool, force: bool) -> None:
     if picture is None:
         return
     if not profile:
-        raise UsageError("The picture is of a profile.", "Add --profile, or leave --picture out.")
+        raise UsageError("--picture draws a profile.", "Add --profile, or leave --picture out.")
     if picture.suffix.lower() != ".svg":
         raise UsageError(
-            f"The picture is SVG, and {picture} is not called so.", "Name it such as profile.svg."
+            f"--picture writes SVG, and {picture} does not end in .svg.", "Name it such as profile.svg."
         )
     if picture.exists() and not force:
         raise UsageError(

@@ -41,7 +41,7 @@ Prime = Annotated[
     ),
 ]
 PrimeOpen = Annotated[
-    bool, typer.Option("--prime-open", help="Let the last word of the prime go on: “bank” as “banker”.")
+    bool, typer.Option("--prime-open", help="Let the model extend the last word of the prime: “bank” may become “banker”.")
 ]
 Scene = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Start with this scene heading: “INT. DINER - NIGHT”.")
@@ -55,12 +55,12 @@ Voice = Annotated[
     list[str] | None,
     typer.Option(
         metavar="X|NAME=X",
-        help="How much to strengthen what a speaker would rather say than others, 0 to 5; repeat it for"
-        " single speakers: --voice 1 --voice kramer=3.",
+        help="How strongly to exaggerate each speaker's own way of talking, 0 to 5; repeat it for single"
+        " speakers: --voice 1 --voice kramer=3.",
     ),
 ]
 Source = Annotated[
-    str | None, typer.Option(metavar="CORPUS", help="Of a mixed model, the corpus to write like.")
+    str | None, typer.Option(metavar="CORPUS", help="In a mixed model, the corpus to write like.")
 ]
 Length = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Write about N tokens, up to the end of a line.")
@@ -141,7 +141,7 @@ MaxCopy = Annotated[
 ]
 InventWords = Annotated[
     bool,
-    typer.Option("--invent-words", help="Let it spell words and names that the training text does not have."),
+    typer.Option("--invent-words", help="Let it spell words and names that do not occur in the training text."),
 ]
 Int8 = Annotated[
     bool, typer.Option("--int8", help="Compute in 8-bit integers: faster, slightly less accurate.")
@@ -150,7 +150,7 @@ Check = Annotated[bool, typer.Option("--check", help="Say how much of it is copi
 Seed = Annotated[
     int | None,
     typer.Option(
-        min=0, metavar="S", help="The same seed gives the same text; another one each time if left out."
+        min=0, metavar="S", help="The same seed gives the same text; without it, each text is different."
     ),
 ]
 ContinueFrom = Annotated[
@@ -158,11 +158,11 @@ ContinueFrom = Annotated[
     typer.Option(
         "--continue",
         metavar="FILE",
-        help="Continue a state saved with --save-state; with --seed or -n, in other ways.",
+        help="Continue a state saved with --save-state; with --seed or -n, in different ways.",
     ),
 ]
 Back = Annotated[
-    int, typer.Option(min=0, metavar="N", help="With --continue: without the last N lines before.")
+    int, typer.Option(min=0, metavar="N", help="With --continue: first drop the last N lines.")
 ]
 SaveTo = Annotated[
     Path | None, typer.Option("--save-state", metavar="FILE", help="Save where it ends, to continue later.")
@@ -179,7 +179,7 @@ OutputPath = Annotated[
         help="Write to this file; with -n and a name without a suffix, into this folder.",
     ),
 ]
-Append = Annotated[bool, typer.Option("--append", help="Write at the end of the file of -o.")]
+Append = Annotated[bool, typer.Option("--append", help="Append to the file of -o.")]
 
 
 def generate(

@@ -42,7 +42,7 @@ PathOption = Annotated[
 ]
 RevisionOption = Annotated[
     str | None,
-    typer.Option(metavar="REVISION", help="Of a corpus on the Hub, the commit, branch or tag to read."),
+    typer.Option(metavar="REVISION", help="The commit, branch or tag of a corpus on the Hub."),
 ]
 ColumnsOption = Annotated[
     str | None,
@@ -53,7 +53,7 @@ ColumnsOption = Annotated[
     ),
 ]
 LevelOption = Annotated[
-    Level | None, typer.Option(help="What a token is; the card or the size decides if left out.")
+    Level | None, typer.Option(help="What a token is; without it the card decides, else bpe.")
 ]
 VocabularySizeOption = Annotated[
     int | None, typer.Option("--vocab-size", min=2, metavar="N", help="Tokens in the vocabulary.")
@@ -65,7 +65,7 @@ MinCountOption = Annotated[
 LowerOption = Annotated[bool, typer.Option("--lower", help="Read everything in lower case.")]
 PlainOption = Annotated[bool, typer.Option("--plain", help="Take the text as it stands, not as a script.")]
 MergeCastsOption = Annotated[
-    bool, typer.Option("--merge-casts", help="In a mix, take speakers of one name for one speaker.")
+    bool, typer.Option("--merge-casts", help="In a mix, treat speakers of the same name as one.")
 ]
 ValidationOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to validate on.")]
 TestOption = Annotated[float, typer.Option(metavar="SHARE", help="Share held out to test on.")]

@@ -18,7 +18,7 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="The port; if it is in use, the next free one. 0 is any free one."
+            min=0, max=65535, help="The port: by default that of last time, or 8420. If it is in use, the next free one; 0 is any."
         ),
     ] = None,
     host: Annotated[
@@ -28,7 +28,7 @@ def serve(
     password_file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A file whose first line others type to come in; needed with --host."
+            metavar="FILE", help="A file whose first line is the password; needed with --host."
         ),
     ] = None,
     name: Annotated[

@@ -37,7 +37,7 @@ EpochsOption = Annotated[
     typer.Option(metavar="N", help="Read the text N times; with --resume, N more times."),
 ]
 MinutesOption = Annotated[
-    float | None, typer.Option(metavar="M", help="Train for M minutes; with --resume, M more.")
+    float | None, typer.Option(metavar="M", help="Train for M minutes at most; with --resume, M more.")
 ]
 PresetOption = Annotated[
     Preset | None, typer.Option(help="Settings of the course, for a quick model, or for a better one.")
@@ -62,7 +62,7 @@ InitFromOption = Annotated[
     typer.Option(
         "--from",
         metavar="RUN",
-        help="Begin with the weights of a run, of OWNER/NAME, or with none.",
+        help="Start from the weights of a run or of OWNER/NAME; `none` starts from scratch.",
         autocompletion=run_names,
     ),
 ]

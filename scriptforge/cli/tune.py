@@ -311,7 +311,7 @@ def _drawn(document: dict[str, Any], outcome: "Outcome") -> "RenderableType":
     }
     if outcome.importance:
         rows = [[name, f"{share:.0%}"] for name, share in outcome.importance.items()]
-        parts["What mattered"] = table(("choice", "share"), rows, right=("share",))
+        parts["Importance"] = table(("choice", "share"), rows, right=("share",))
     return sections(parts)
 
 

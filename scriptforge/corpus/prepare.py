@@ -56,7 +56,7 @@ DEMO = "demo"
 """The corpus that ships with the package."""
 
 _BORROWED = (
-    "There is little text: its words are made of pieces that the package's model of American plays knows;"
+    "There is little text, so the subwords of the base model are used;"
     " --vocab-size N learns N tokens from the text instead."
 )
 

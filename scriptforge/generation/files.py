@@ -122,7 +122,7 @@ def check_printable(format: str) -> None:
     """
     if _is_document(format):
         raise UsageError(
-            f"A {format} document is no text that can be printed here.",
+            f"A {format} document cannot be printed in a terminal.",
             f"Name a file for it: -o page.{format}",
         )
 

@@ -293,8 +293,7 @@ def _warn_of_unknown_words(run: Run, options: GenerateOptions) -> Iterator[str]:
     is_spelled = run.vocabulary.level != "word"
     if is_spelled and run.vocabulary.lexicon is None and not options.invent_words:
         yield (
-            f"Run {run.folder.name} may invent words: it has no list of those of its text, being too old, and"
-            " its dataset is not here to look them up."
+            f"Run {run.folder.name} may invent words: it has no lexicon, and its dataset is not in this workspace."
         )
 
 
@@ -319,7 +318,7 @@ def _question_rare(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[str
     for name in names:
         meant = frequent_near(name, vocabulary)
         if meant:
-            yield f"“{name}” has hardly a line in the text. Did you mean {meant}?"
+            yield f"“{name}” has very few lines in the text. Did you mean {meant}?"
 
 
 def _warn_of_little_training(run: Run) -> Iterator[str]:

@@ -33,7 +33,7 @@ class PrepareOptions:
     """How corpora become a dataset.
 
     Attributes:
-        level: what a token is; None leaves it to the card or to the size of the text.
+        level: what a token is; None leaves it to the card, else it is bpe.
         vocabulary_size: tokens in all, 2 or more; None leaves it to the level.
         min_count: how often a word must occur to have a token; None leaves it to the level.
         lower: whether to read everything in lower case.
@@ -77,7 +77,7 @@ class PrepareOptions:
         check_encoding(self.encoding)
         _check_workers(self.workers)
         if self.format and self.plain:
-            raise UsageError("--format and --plain exclude each other.", "Give one of them.")
+            raise UsageError("--format and --plain cannot be used together.", "Give one of them.")
         for name, least in (("vocabulary_size", 2), ("min_count", 1)):
             value = getattr(self, name)
             if value is not None and value < least:

@@ -80,7 +80,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.minutes is not None:
-            raise UsageError("--epochs and --minutes exclude each other.", "Give one of them.")
+            raise UsageError("--epochs and --minutes cannot be used together.", "Give one of them.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ class GenerateOptions:
         sizes = [name for name in ("lines", "turns", "length") if getattr(self, name) is not None]
         if len(sizes) > 1:
             raise UsageError(
-                f"A text cannot have both {sizes[0]} and {sizes[1]} asked for.", "Ask for one of them."
+                f"{sizes[0]} and {sizes[1]} cannot be used together.", "Ask for one of them."
             )
         for name in (*sizes, "count", *(["max_copy"] if self.max_copy is not None else [])):
             if getattr(self, name) < 1:
@@ -254,12 +254,12 @@ class EvaluateOptions:
         if self.cache is not None:
             _check_range("cache", self.cache, *SAMPLING_RANGES["cache"], GenerateOptions.cache)
         if self.writing != GenerateOptions() and not self.profile:
-            raise UsageError("Only for a profile is anything written.", "Add --profile, or leave --set out.")
+            raise UsageError("--set changes only the pages of a profile.", "Add --profile, or leave --set out.")
         for name in _SET_BY_PROFILE:
             if getattr(self.writing, name) != getattr(GenerateOptions, name):
                 raise UsageError(
-                    f"The pages of a profile cannot have a {name.replace('_', ' ')} asked for.",
-                    f"Leave {name} out: how many they are and how long depends on the held-out text.",
+                    f"The pages of a profile take no {name}.",
+                    "Leave it out: how many they are and how long depends on the held-out text.",
                 )
 
 

@@ -39,7 +39,7 @@ LARGEST_HEADER = 1_000_000
 """The most bytes that a tokenizer, the weights and the header of their file may have."""
 
 _BYTES_OF_WEIGHT = 4
-_KINDS = ({"F32"}, {"F16"})  # the parent in the package is in half precision, to be small
+_KINDS = ({"F32"}, {"F16"})  # the base model is in half precision, to be small
 
 
 class Run:

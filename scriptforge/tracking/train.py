@@ -27,7 +27,7 @@ from scriptforge.training.devices import (
     translate_lost_processes,
 )
 from scriptforge.training.events import Noted, TrainingEvent
-from scriptforge.training.parent import NOBODY, NOTE, parent_for
+from scriptforge.training.base_model import FROM_SCRATCH, NOTE, base_model_for
 from scriptforge.training.settings import (
     MUCH_LOAD,
     Beginning,
@@ -39,7 +39,7 @@ from scriptforge.training.settings import (
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 
-_WHY_SO_OFTEN = "What is read more often is learnt by heart; --set max_epochs=N changes that."
+_WHY_SO_OFTEN = "More would memorise it; --set max_epochs=N changes that."
 _WHAT_FOLLOWS = (
     "The model was chosen for what they leave: for the whole machine, wait for them, or fix its size with"
     " --set hidden_size=N."
@@ -98,7 +98,7 @@ def train(
         folder.release()
         raise
     if settings.max_epochs:
-        notes.append(f"Reads the text {settings.max_epochs:g} times at most. {_WHY_SO_OFTEN}")
+        notes.append(f"Reads the text {settings.max_epochs:g} times at most, even if time is left. {_WHY_SO_OFTEN}")
     if machine.measured:
         notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
     beginning = Beginning(began, machine.measured)
@@ -225,13 +225,13 @@ def _open_init_from(
 ) -> tuple[Run | None, list[str]]:
     """Return the run to begin with, pulled if it is on the Hub, and what a person should know of it.
 
-    Without a name it is the parent in the package, where text is little and nothing speaks against it.
+    Without a name it is the base model in the package, where text is little and nothing speaks against it.
     """
     if options.init_from is None and options.preset is None:
         file, named = collect_settings(options)
-        parent = parent_for(dataset, {**file, **named})
-        return parent, [NOTE] if parent else []
-    if options.init_from in (None, NOBODY):
+        base = base_model_for(dataset, {**file, **named})
+        return base, [NOTE] if base else []
+    if options.init_from in (None, FROM_SCRATCH):
         return None, []
     folder, notes = find_run(workspace, options.init_from, on_progress=on_progress)
     return Run(folder), list(notes)

@@ -123,8 +123,8 @@ TrainingEvent: TypeAlias = Started | StepsDone | Validated | Noted | Interrupted
 _NOTICEABLE = 0.01
 """Share by which a later validation must be worse than the best one to count as worse."""
 
-_YOUNG_GAP, _MEMORISED_GAP = 0.05, 0.25
-"""Shares by which training is below the best validation: less is too early, more is memorising."""
+_YOUNG_GAP, _OVERFIT_GAP = 0.05, 0.25
+"""Shares by which training is below the best validation: less is too early, more is overfitting."""
 
 
 def diagnose(
@@ -147,20 +147,20 @@ def _verdict(training: Sequence[float], validation: Sequence[float], run: str) -
     gap = (best - training[-1]) / best if best else _YOUNG_GAP  # nothing is left to learn
     if validation[-1] > best * (1 + _NOTICEABLE):
         return (
-            "Memorising: validation grew worse again after its best, which was kept. "
+            "Overfitting: the validation loss rose again after its minimum, whose weights were kept. "
             "Try fewer epochs, more dropout (--set dropout_output=0.5), or more text."
         )
-    if gap > _MEMORISED_GAP:
+    if gap > _OVERFIT_GAP:
         return (
-            "Close to memorising: the model knows its training text far better than new text. "
+            "Close to overfitting: the training loss is far below the validation loss. "
             "Try more dropout (--set dropout_output=0.5) or more text; more epochs will not help."
         )
     if gap < _YOUNG_GAP:
         return (
             "Still improving: the model does as well on new text as on its training text. "
-            f"Go on with: {command('train', run, '--resume', '--minutes', 5)}"
+            f"Train it further: {command('train', run, '--resume', '--minutes', 5)}"
         )
     return (
-        "Settled: on new text it no longer improves. Whether it writes well, only its pages tell: "
-        f"{command('generate', run)}. For better ones, try more text."
+        "Converged: on new text it no longer improves. To judge how well it writes, read some pages: "
+        f"{command('generate', run)}. More text of the same kind would help most."
     )

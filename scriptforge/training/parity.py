@@ -69,9 +69,9 @@ def check_parity(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor, devi
     parity = compare(model, ids_BT[:_STREAMS], targets_BT[:_STREAMS], device)
     if parity.loss > TOLERANCE or parity.gradient > TOLERANCE:
         raise TrainingError(
-            f"This GPU computes otherwise than the CPU: the loss is off by {parity.loss:.0%},"
+            f"This GPU's results differ from the CPU's: the loss by {parity.loss:.0%},"
             f" the gradient of {parity.weight} by {parity.gradient:.0%}.",
-            "Leave out --gpu: the CPU is right. A newer PyTorch or system may be, too (pytorch#125803).",
+            "Train without --gpu; a newer PyTorch or operating system may mend it (pytorch#125803).",,
         )
 
 

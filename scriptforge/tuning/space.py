@@ -100,7 +100,7 @@ class Range:
                 "Set low above 0, or leave log out.",
             )
         if self.log and self.step is not None:
-            raise UsageError(f"{name}: log and step exclude each other.", "Give one of them.")
+            raise UsageError(f"{name}: log and step cannot be used together.", "Give one of them.")
         if self.step is not None and (self.step <= 0 or not self._is_on_the_way(self.high)):
             raise UsageError(
                 f"{name}: steps of {self.step} do not lead from {self.low} to {self.high}.",
@@ -273,7 +273,7 @@ def _entry(name: str, value: Any) -> Entry:
 
 def _choices(name: str, table: Mapping[str, Any]) -> Choices:
     if others := sorted(set(table) - {"choices"}):
-        raise UsageError(f"{name}: choices and {others[0]} exclude each other.", "Give one of them.")
+        raise UsageError(f"{name}: choices and {others[0]} cannot be used together.", "Give one of them.")
     values = table["choices"]
     if not isinstance(values, list) or not values:
         raise UsageError(

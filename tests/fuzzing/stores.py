@@ -32,7 +32,7 @@ from scriptforge.serve.elements import PageElement
 from scriptforge.workspace import SPLITS, RunFolder, StudyFolder, Workspace
 
 _REPOSITORY = Path(__file__).resolve().parent.parent.parent
-_PARENT = RunFolder(_REPOSITORY / "scriptforge" / "american-plays")
+_BASE_MODEL = RunFolder(_REPOSITORY / "scriptforge" / "american-plays")
 _LINES = ("Is that the roof?", "It is only rain & wind.", "The hens are gone.", "Mud everywhere.")
 _SPACE = "hidden_size = {choices = [8, 12]}\nlearning_rate = {low = 1e-3, high = 3e-2, log = true}\n"
 _FIGURE = {"people": 1.0, "low": 0.5, "high": 1.5, "model": 1.2, "told_apart": 0.5}
@@ -80,7 +80,7 @@ def _run(workspace: Workspace, dataset: Dataset) -> Run:
     shapes = config_from_json(model).weight_shapes()
     draw = np.random.default_rng(0)
     weights = {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    parent = RunDescription.load(_PARENT)
+    parent = RunDescription.load(_BASE_MODEL)
     about = {"turns": None, "echoes": None, "marks": None, "frequencies": None, "level": "bpe"}
     trained_on = parent.dataset.model_copy(update={**about, "cast": ["NORA", "OSKAR"]})
     count = sum(array.size for array in weights.values())

@@ -6,12 +6,12 @@ from scriptforge.training.events import diagnose
 @pytest.mark.parametrize(
     ("training", "validation", "begins"),
     [
-        ([3.0, 2.0, 1.0], [3.0, 2.5, 2.8], "Memorising"),
-        ([3.0, 2.0, 1.0], [3.0, 2.6, 2.5], "Close to memorising"),
+        ([3.0, 2.0, 1.0], [3.0, 2.5, 2.8], "Overfitting"),
+        ([3.0, 2.0, 1.0], [3.0, 2.6, 2.5], "Close to overfitting"),
         ([4.0, 3.5, 3.0], [4.0, 3.5, 3.0], "Still improving"),
-        ([3.0, 2.3, 2.1], [3.0, 2.51, 2.5], "Settled"),
+        ([3.0, 2.3, 2.1], [3.0, 2.51, 2.5], "Converged"),
         ([3.0], [3.0], "Still improving"),
-        ([0.1], [0.0], "Settled"),
+        ([0.1], [0.0], "Converged"),
     ],
 )
 def test_what_the_curves_say(training: list[float], validation: list[float], begins: str) -> None:

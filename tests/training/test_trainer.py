@@ -94,7 +94,7 @@ def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> Non
     )
     finished = finish(start(dataset, settings, folder, "cpu"))
     assert finished.training_nats_per_token < 0.05
-    assert finished.diagnosis.startswith("Memorising")
+    assert finished.diagnosis.startswith("Overfitting")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""The parent: a model of American plays that ships with the package, to begin with where text is little.
+"""The base model: a model of American plays that ships with the package.
 
-A person's one script of 100 kB teaches a model neither grammar nor spelling. So where text is little, a
-training begins with the parent's weights and not with random ones, unless something else was asked for, or
-the parent's pieces of words do not fit the text, as in another language.
+A person's one script of 100 kB teaches a model neither grammar nor spelling. So training on little text
+starts from the base model's weights and not from random ones, unless something else was asked for, or the
+base model's subwords do not fit the text, as in another language.
 
-The parent is a run like any other, kept in half precision to be small. `make base` makes it: see `pack`.
+The base model is a run like any other, kept in half precision to be small. `make base` makes it: see `pack`.
 """
 
 import sys
@@ -20,39 +20,39 @@ from scriptforge.errors import UsageError
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.transfer import transferred_settings
-from scriptforge.vocabulary.borrowed import PARENT, fits
+from scriptforge.vocabulary.borrowed import BASE_MODEL, fits
 from scriptforge.workspace import RunFolder
 
-NOBODY = "none"
-"""What `--from` is given to begin with random weights."""
+FROM_SCRATCH = "none"
+"""What `--from` is given to start from random weights."""
 
 LITTLE_TEXT = 1_500_000
-"""Characters of training text below which the parent is taken."""
+"""Characters of training text below which the base model is used."""
 
-NOTE = f"Begins with what the package's model of American plays has learnt; --from {NOBODY} begins without."
+NOTE = f"Starts from the model of American plays in the package; --from {FROM_SCRATCH} starts from scratch."
 
 
-def parent_for(dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
-    """Return the parent if a training on the dataset had better begin with it.
+def base_model_for(dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
+    """Return the base model if training on the dataset had better start from it.
 
     Args:
         dataset: what is trained on.
         chosen: settings that were asked for one by one; some need another architecture or size.
     """
     about = dataset.description
-    if about.plain or about.splits["train"].characters >= LITTLE_TEXT or not PARENT.is_dir():
+    if about.plain or about.splits["train"].characters >= LITTLE_TEXT or not BASE_MODEL.is_dir():
         return None
-    parent = Run(RunFolder(PARENT))
+    base = Run(RunFolder(BASE_MODEL))
     try:
-        transferred_settings(parent.description, dataset, chosen)
+        transferred_settings(base.description, dataset, chosen)
     except UsageError:  # another level, architecture or size
         return None
     texts = (row.text for row in dataset.rows("validation"))
-    return parent if fits(parent.vocabulary, texts) else None
+    return base if fits(base.vocabulary, texts) else None
 
 
-def pack(run: RunFolder, folder: Path = PARENT) -> None:
-    """Write a run as the parent: its weights in half precision, and a card that names its sources."""
+def pack(run: RunFolder, folder: Path = BASE_MODEL) -> None:
+    """Write a run as the base model: its weights in half precision, and a card that names its sources."""
     folder.mkdir(exist_ok=True)
     for path in (run.config, run.tokenizer):
         (folder / path.name).write_bytes(path.read_bytes())
@@ -67,8 +67,8 @@ def _card(about: RunDescription) -> str:
     files = "\n".join(f"- `{file.name}`, SHA-256 `{file.sha256}`" for file in origin.files)
     bits = result.best.stream.bits_per_character
     return (
-        "# The parent\n\n"
-        "A language model of American plays, with which `scriptforge train` begins where text is little.\n"
+        "# The base model\n\n"
+        "A language model of American plays, from which `scriptforge train` starts where text is little.\n"
         f"Made by `make base`: {about.parameters:,} parameters, kept in half precision; {bits:.3f} bits per\n"
         "character of plays that it has not read.\n\n"
         f"Licence of the text: {origin.licence}. {origin.rights}\n"

@@ -13,9 +13,9 @@ from scriptforge.options import TrainOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.tracking.train import choose_settings, train
 from scriptforge.training.events import Finished, Noted
-from scriptforge.training.parent import NOTE, parent_for
+from scriptforge.training.base_model import NOTE, base_model_for
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.vocabulary.borrowed import PARENT
+from scriptforge.vocabulary.borrowed import BASE_MODEL
 from scriptforge.workspace import Workspace
 
 ENGLISH = (
@@ -34,7 +34,7 @@ def dataset(folder: Path, text: str = ENGLISH, **options: Any) -> Dataset:
 
 
 def test_a_short_english_script_begins_with_the_parent(tmp_path: Path) -> None:
-    parent = parent_for(dataset(tmp_path), {"epochs": 2, "dropout_output": 0.3})
+    parent = base_model_for(dataset(tmp_path), {"epochs": 2, "dropout_output": 0.3})
     assert parent is not None
     assert parent.vocabulary.level == "bpe"
     assert sum(path.stat().st_size for path in parent.folder.path.iterdir()) <= 4_000_000
@@ -57,7 +57,7 @@ def test_a_short_english_script_begins_with_the_parent(tmp_path: Path) -> None:
 def test_what_does_not_suit_it_begins_without(
     tmp_path: Path, text: str, options: Mapping[str, Any], chosen: Mapping[str, Any]
 ) -> None:
-    assert parent_for(dataset(tmp_path, text, **options), chosen) is None
+    assert base_model_for(dataset(tmp_path, text, **options), chosen) is None
 
 
 def test_a_training_says_that_it_begins_with_the_parent(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_little_english_text_has_its_pieces(
     tmp_path: Path, text: str, options: Mapping[str, Any], is_borrowed: bool
 ) -> None:
     found = dataset(tmp_path, text, **options)
-    pieces = Vocabulary.load(PARENT / "tokenizer.json").pieces
+    pieces = Vocabulary.load(BASE_MODEL / "tokenizer.json").pieces
     assert (found.vocabulary.pieces == pieces) is is_borrowed
     assert any("--vocab-size" in note for note in found.description.notes) is is_borrowed
     said = " ".join(row.text for row in found.rows("train"))[:200]
@@ -93,7 +93,7 @@ def test_little_english_text_has_its_pieces(
 
 def test_little_text_is_read_eight_times_in_whatever_time_there_is(tmp_path: Path) -> None:
     text = dataset(tmp_path)
-    parent = parent_for(text, {})
+    parent = base_model_for(text, {})
     assert choose_settings(text, TrainOptions(minutes=9), "cpu", parent).settings.max_epochs == 8
     assert choose_settings(text, TrainOptions(minutes=9), "cpu").settings.max_epochs is None
     assert choose_settings(text, TrainOptions(epochs=20), "cpu", parent).settings.max_epochs is None
