@@ -117,7 +117,7 @@ def _export(found: "Drafts", chosen: list[dict[str, Any]], path: Path, to: str, 
         request = ExportRequest.model_validate({"title": each["title"], "elements": lines})
         content, _, name = write_file(request, to if is_folder else path.suffix.removeprefix(".").lower())
         target = path / name if is_folder else path
-        if str(target) in written:
+        if str(target).casefold() in map(str.casefold, written):
             target = target.with_stem(f"{target.stem} {each['id'][:8]}")
         if target.exists() and not force:
             raise UsageError(

@@ -5,7 +5,6 @@ and nothing else. Several scripts go into one file where the format has room for
 in a file of its own.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -131,16 +130,24 @@ def _write_each(
     scripts: Iterable[tuple[str, Script]], folder: Path, format: str, options: ConvertOptions
 ) -> Iterator[ConvertedFile]:
     """Write each script into a file with its name; a second one of a name has a number."""
-    taken: Counter[str] = Counter()
+    taken: dict[str, int] = {}
     for name, script in scripts:
         stem = as_file_name(name, _ALSO_IN_FILE_NAMES).strip(" .-")
         stem = stem[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
         stem = f"script {stem}" if is_device(stem) else stem
-        taken[stem.casefold()] += 1
-        count = taken[stem.casefold()]
-        path = folder / f"{stem if count == 1 else f'{stem} {count}'}.{format}"
+        path = folder / f"{_free_stem(stem, taken)}.{format}"
         _refuse_overwriting(path, options)
         yield _write([script], path, format, options)
+
+
+def _free_stem(stem: str, taken: dict[str, int]) -> str:
+    """Return the first of `stem`, `stem 2`, `stem 3`, … that is not taken, and take it."""
+    free = stem
+    while free.casefold() in taken:
+        taken[stem.casefold()] += 1
+        free = f"{stem} {taken[stem.casefold()]}"
+    taken[free.casefold()] = 1
+    return free
 
 
 def _write_together(

@@ -79,6 +79,18 @@ def test_several_scripts_go_into_one_file_or_a_folder(tmp_path: Path) -> None:
         scriptforge.convert(source, tmp_path / "all.fdx")
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_numbered_name_is_not_that_of_another_script(tmp_path: Path, force: bool) -> None:
+    titles = ("Pilot", "pilot", "Pilot 2", "PILOT")
+    rows = [{"title": title, "elements": [{"speaker": "Nora", "text": title}]} for title in titles]
+    source = write(tmp_path, "rows.json", json.dumps(rows))
+    done = scriptforge.convert(source, tmp_path / "each", to="txt", force=force)
+    names = ["Pilot.txt", "pilot 2.txt", "Pilot 2 2.txt", "PILOT 3.txt"]
+    assert [file.path.name for file in done.files] == names
+    said = [element.text for name in names for element in read_back(tmp_path / "each" / name)[1]]
+    assert said == list(titles)
+
+
 def test_a_folder_of_files_is_converted_file_by_file(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
