@@ -70,7 +70,8 @@ def convert(
 
     Args:
         source: a file or folder, a card's name, `hf:OWNER/NAME` or an https address.
-        out: the file to write, whose suffix says the format; a folder if it is one or has no such suffix.
+        out: the file to write, whose suffix says the format; a folder if it is one, or if `to` is given and
+            it has no such suffix.
         options: how to read, and what to write.
         workspace: where cards of one's own are.
         on_progress: called while something arrives.
@@ -103,7 +104,7 @@ def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
     suffix = _OTHER_SUFFIXES.get(suffix, suffix)
     if asked is not None and asked not in WRITTEN:
         raise unknown_name("format", asked, WRITTEN)
-    is_folder = path.is_dir() or not suffix
+    is_folder = path.is_dir() or (suffix not in WRITTEN if asked else not suffix)
     format = asked or ("" if is_folder else suffix)
     if not format:
         raise UsageError(

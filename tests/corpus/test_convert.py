@@ -91,6 +91,18 @@ def test_a_numbered_name_is_not_that_of_another_script(tmp_path: Path, force: bo
     assert said == list(titles)
 
 
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write(folder, f"{name}.txt", f"NORA: {name}\n\nBO: Tea?\n")
+    done = scriptforge.convert(folder, tmp_path / "drafts.v2", to="fountain")
+    assert [file.path.relative_to(tmp_path).as_posix() for file in done.files] == [
+        "drafts.v2/a.fountain",
+        "drafts.v2/b.fountain",
+    ]
+
+
 def test_a_folder_of_files_is_converted_file_by_file(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
