@@ -89,10 +89,9 @@ def _check_picture(picture: Path | None, profile: bool, force: bool) -> None:
         raise UsageError(
             f"The picture is SVG, and {picture} is not called so.", "Name it such as profile.svg."
         )
-    if picture.exists() and not force:
-        raise UsageError(
-            f"There is a file {picture} already.", "Replace it with --force, or name another one."
-        )
+    from scriptforge.workspace import refuse_existing
+
+    refuse_existing(picture, force)
 
 
 def _writing(assignments: list[str]) -> GenerateOptions:

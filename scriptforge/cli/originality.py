@@ -10,7 +10,6 @@ import typer
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, safe
 from scriptforge.cli.tables import table
-from scriptforge.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -56,10 +55,10 @@ def originality(
     from scriptforge.copying import examine_texts
     from scriptforge.copying.view import render_page
     from scriptforge.run.records import RunDescription
-    from scriptforge.workspace import Workspace, atomic_write
+    from scriptforge.workspace import Workspace, atomic_write, refuse_existing
 
-    if page is not None and page.exists() and not force:
-        raise UsageError(f"There is a file {page} already.", "Replace it with --force, or name another one.")
+    if page is not None:
+        refuse_existing(page, force)
     workspace = Workspace.find(workspace_path)
     folder = workspace.run(run)
     dataset = RunDescription.load(folder).open_dataset(workspace)

@@ -20,7 +20,14 @@ from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import ConvertOptions, with_fields
 from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import Workspace, as_file_name, atomic_write, expand_home, is_device
+from scriptforge.workspace import (
+    Workspace,
+    as_file_name,
+    atomic_write,
+    expand_home,
+    is_device,
+    refuse_existing,
+)
 
 _ALSO_IN_FILE_NAMES = " ,()'"
 _LONGEST_FILE_NAME = 80
@@ -85,7 +92,7 @@ def convert(
     path = expand_home(out)
     format, is_folder = _destination(path, options.to)
     if not is_folder:
-        _refuse_overwriting(path, options)
+        refuse_existing(path, options.force)
     corpus = fetch_named(str(source), options, Workspace.find(workspace), on_progress)
     parsing = Parsing()
     scripts = _scripts(corpus, parsing)
@@ -137,7 +144,7 @@ def _write_each(
         stem = stem[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
         stem = f"script {stem}" if is_device(stem) else stem
         path = folder / f"{_free_stem(stem, taken)}.{format}"
-        _refuse_overwriting(path, options)
+        refuse_existing(path, options.force)
         yield _write([script], path, format, options)
 
 
@@ -166,8 +173,3 @@ def _write_together(
 def _write(scripts: Sequence[Script], path: Path, format: str, options: ConvertOptions) -> ConvertedFile:
     atomic_write(path, write(scripts, format, options.scene_numbers))
     return ConvertedFile(path, len(scripts), sum(1 for script in scripts for _ in script.elements))
-
-
-def _refuse_overwriting(path: Path, options: ConvertOptions) -> None:
-    if path.exists() and not options.force:
-        raise UsageError(f"There is a file {path} already.", "Replace it with --force, or name another one.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import atomic_write
+from scriptforge.workspace import atomic_write, refuse_existing
 
 if TYPE_CHECKING:
     from scriptforge.generation.generate import GeneratedText
@@ -206,11 +206,11 @@ class Destination:
             yield file, [text]
 
     def _refuse_overwriting(self, file: Path) -> None:
-        if file.exists() and not self.force and not self.append:
-            raise UsageError(
-                f"There is a file {file} already.",
-                "Replace it with --force, write at its end with --append, or name another one.",
-            )
+        refuse_existing(
+            file,
+            self.force or self.append,
+            "Replace it with --force, write at its end with --append, or name another one.",
+        )
 
     def _check_appending(self) -> None:
         if self.format not in _APPENDABLE:
