@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,14 +13,12 @@ from scriptforge.characters import command
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
 from scriptforge.errors import UsageError
-from scriptforge.options import DEFAULT_LINES, GenerateOptions
+from scriptforge.options import DEFAULT_LINES, GenerateOptions, WrittenFormat
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
     from scriptforge.generation.files import Destination
     from scriptforge.generation.generate import Session
-
-FormatName = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
 
 _PIPE_PATIENCE = 0.1  # seconds
 
@@ -168,7 +166,7 @@ SaveTo = Annotated[
     Path | None, typer.Option("--save-state", metavar="FILE", help="Save where it ends, to continue later.")
 ]
 Format = Annotated[
-    FormatName | None, typer.Option(help="The layout; the suffix of -o, or txt, decides if left out.")
+    WrittenFormat | None, typer.Option(help="The layout; the suffix of -o, or txt, decides if left out.")
 ]
 OutputPath = Annotated[
     Path | None,
@@ -274,7 +272,7 @@ def _voices(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _destination(
-    asked: FormatName | None, path: Path | None, count: int, *, append: bool, force: bool
+    asked: WrittenFormat | None, path: Path | None, count: int, *, append: bool, force: bool
 ) -> "tuple[str, Destination | None]":
     """Return the layout, and where the texts go if not to stdout; refuse what cannot be before the work."""
     from scriptforge.generation.files import Destination, check_printable, check_several, format_of

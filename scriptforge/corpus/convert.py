@@ -14,11 +14,10 @@ from typing import Any
 
 from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.documents.kinds import WRITTEN, write
+from scriptforge.documents.kinds import WRITTEN, check_several, write, written_format
 from scriptforge.errors import CorpusError, UsageError, unknown_name
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import ConvertOptions, with_fields
-from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
 from scriptforge.screenplay.script import Script
 from scriptforge.workspace import (
     Workspace,
@@ -31,7 +30,6 @@ from scriptforge.workspace import (
 
 _ALSO_IN_FILE_NAMES = " ,()'"
 _LONGEST_FILE_NAME = 80
-_OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
 
 
 @dataclass(frozen=True)
@@ -107,20 +105,19 @@ def convert(
 
 def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
     """Return the format to write, and whether the path is that of a folder."""
-    suffix = path.suffix.lower().removeprefix(".")
-    suffix = _OTHER_SUFFIXES.get(suffix, suffix)
     if asked is not None and asked not in WRITTEN:
         raise unknown_name("format", asked, WRITTEN)
-    is_folder = path.is_dir() or (suffix not in WRITTEN if asked else not suffix)
-    format = asked or ("" if is_folder else suffix)
-    if not format:
+    suffix, named = path.suffix.lower().removeprefix("."), written_format(path)
+    is_folder = path.is_dir() or (named is None if asked else not suffix)
+    format = asked or named
+    if is_folder and not asked:
         raise UsageError(
             f"{path} is a folder, and no format is named.",
             f"Name one: --to fountain; there are {', '.join(WRITTEN)}.",
         )
-    if format not in WRITTEN:
+    if format is None:
         raise UsageError(
-            f"A .{format} file cannot be written.", f"Name a file with one of these: {', '.join(WRITTEN)}."
+            f"A .{suffix} file cannot be written.", f"Name a file with one of these: {', '.join(WRITTEN)}."
         )
     return format, is_folder
 
@@ -161,11 +158,7 @@ def _free_stem(stem: str, taken: dict[str, int]) -> str:
 def _write_together(
     scripts: Sequence[Script], path: Path, format: str, options: ConvertOptions
 ) -> Iterator[ConvertedFile]:
-    if len(scripts) > 1 and format in ONE_SCRIPT_FORMATS:
-        raise UsageError(
-            f"One {format} document holds one script, not {len(scripts)}.",
-            f"Name a folder for them: {path.with_suffix('')} --to {format}",
-        )
+    check_several(len(scripts), format, f"Name a folder for them: {path.with_suffix('')} --to {format}")
     if scripts:
         yield _write(scripts, path, format, options)
 

@@ -14,6 +14,7 @@ from scriptforge.options.corpora import (
     InspectOptions,
     Level,
     PrepareOptions,
+    WrittenFormat,
     check_encoding,
 )
 from scriptforge.options.runs import (
@@ -61,6 +62,7 @@ __all__ = [
     "ServeOptions",
     "Tracker",
     "TrainOptions",
+    "WrittenFormat",
     "check_encoding",
     "with_fields",
 ]

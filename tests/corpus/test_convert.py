@@ -3,6 +3,7 @@
 import json
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.documents.kinds import WRITTEN
 from scriptforge.documents.kinds import write as write_scripts
 from scriptforge.errors import UsageError
+from scriptforge.options import WrittenFormat
 from scriptforge.screenplay.script import Element, Script
 
 READ_AS = {
@@ -37,6 +39,10 @@ def read_back(path: Path) -> tuple[str, list[Element]]:
     rows = parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing)
     elements = [row.element for row in rows]
     return parsing.text_format, elements
+
+
+def test_every_format_that_is_written_can_be_asked_for() -> None:
+    assert get_args(WrittenFormat) == WRITTEN
 
 
 @pytest.mark.parametrize("format", WRITTEN)
