@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Columns, Encoding, Force, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import AsJSON, Columns, Encoding, Force, Format, Output, Quiet, WorkspacePath
 from scriptforge.options import ConvertOptions, WrittenFormat
 
 
@@ -29,10 +29,7 @@ def convert(
     to: Annotated[
         WrittenFormat | None, typer.Option(help="The format to write; the suffix of OUT says it if left out.")
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The format of the texts read, which is recognised if left out."),
-    ] = None,
+    format: Format = None,
     columns: Columns = None,
     encoding: Encoding = None,
     scene_numbers: Annotated[

@@ -10,6 +10,7 @@ from scriptforge.cli.completion import corpus_names
 from scriptforge.cli.output import (
     AsJSON,
     Cluster,
+    Columns,
     Encoding,
     Force,
     Format,
@@ -43,14 +44,6 @@ PathOption = Annotated[
 RevisionOption = Annotated[
     str | None,
     typer.Option(metavar="REVISION", help="Of a corpus on the Hub, the commit, branch or tag to read."),
-]
-ColumnsOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ROLE=COLUMN,…",
-        help="What a table's columns hold, if their names do not say: speaker=Character,line=Line,"
-        "document=Season+Episode.",
-    ),
 ]
 LevelOption = Annotated[
     Level | None, typer.Option(help="What a token is; the card or the size decides if left out.")
@@ -87,7 +80,7 @@ def prepare(
     corpora: CorporaOption = None,
     path: PathOption = None,
     revision: RevisionOption = None,
-    columns: ColumnsOption = None,
+    columns: Columns = None,
     format: Format = None,
     encoding: Encoding = None,
     level: LevelOption = None,
