@@ -23,8 +23,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from accelerate.state import PartialState
-from accelerate.utils import broadcast_object_list
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
@@ -36,7 +34,7 @@ from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
 from scriptforge.run.history import Validation
 from scriptforge.run.run import damaged
-from scriptforge.training.devices import count_processes, is_first_process
+from scriptforge.training.devices import count_processes, is_first_process, of_first_process
 from scriptforge.training.optimizers import MOMENTS
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.threads import ADAPTIVE
@@ -208,10 +206,8 @@ def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -
     if count_processes() == 1:
         return workspace.run(name)
     is_first = is_first_process()
-    sent: list[tuple[str, dict[str, bytes]]] = [_packed(workspace.run(name)) if is_first else ("", {})]
-    PartialState(cpu=device == "cpu")
-    broadcast_object_list(sent)
-    ((found, files),) = sent
+    own: tuple[str, dict[str, bytes]] = _packed(workspace.run(name)) if is_first else ("", {})
+    found, files = of_first_process(own, device)
     folder = workspace.new_run(found)
     for place, content in files.items() if not is_first else ():
         path = folder.path.parent / place

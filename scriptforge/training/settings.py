@@ -264,8 +264,8 @@ def machine_for(known: Settings, device: DeviceType) -> Machine:
     """
     if known.minutes is None:
         is_half = _has_half_precision(device)
-        chosen = of_first_process([float(is_half)], device)[0]
-        return Machine(device, _HALF_PRECISIONS[device] if chosen else "fp32")
+        own = Machine(device, _HALF_PRECISIONS[device] if is_half else "fp32")
+        return of_first_process(own, device)
     patience = min(_MOST_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
     return measure(device, known.threads, patience)
 
@@ -298,15 +298,7 @@ def measure(device: DeviceType, threads: int | None = None, patience: float = _M
         best = _measure(device, threads)
         while best.busy > MUCH_LOAD and time.perf_counter() - began < patience:
             best = max(best, _measure(device, threads), key=lambda each: each.operations_per_second)
-    figures = [
-        float(best.precision != "fp32"),
-        best.operations_per_second,
-        best.busy,
-        float(best.threads or 0),
-    ]
-    is_half, rate, busy, number = of_first_process(figures, device)
-    precision = _HALF_PRECISIONS[device] if is_half else "fp32"
-    return Machine(device, precision, rate, int(number) or None, busy)
+    return of_first_process(best, device)
 
 
 class _StepTime(NamedTuple):
