@@ -105,7 +105,7 @@ def prepare(
     output = Output(as_json, quiet)
 
     from scriptforge.corpus.prepare import prepare as prepare_dataset
-    from scriptforge.corpus.workers import processors
+    from scriptforge.training.threads import usable_cores
     from scriptforge.workspace import Workspace
 
     options = PrepareOptions(
@@ -123,7 +123,7 @@ def prepare(
         format=format,
         deduplicate=deduplicate,
         strict=strict,
-        workers=workers or processors(),
+        workers=workers or usable_cores(),
         cluster=cluster,
     )
     with input_as_file(output, corpora or []) as names, output.progress() as on_progress:

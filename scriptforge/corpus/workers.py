@@ -49,11 +49,6 @@ _LOUD = ("distributed.client", "distributed.core", "tornado.application")
 _START_WORKERS = "On each machine: dask worker ADDRESS --nworkers auto --nthreads 1"
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Pool:
     """Has calls made by an executor, and gives what they return in order; few of them are under way at once.
 

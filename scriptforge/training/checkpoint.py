@@ -34,10 +34,10 @@ from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
 from scriptforge.run.history import Validation
 from scriptforge.run.run import damaged
-from scriptforge.training.devices import count_processes, is_first_process, of_first_process
+from scriptforge.training.devices import is_first_process, of_first_process
 from scriptforge.training.optimizers import MOMENTS
 from scriptforge.training.schedule import TrainingSegment
-from scriptforge.training.threads import ADAPTIVE
+from scriptforge.training.threads import ADAPTIVE, count_processes
 from scriptforge.workspace import (
     RunFolder,
     Workspace,

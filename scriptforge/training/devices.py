@@ -35,7 +35,7 @@ from scriptforge.config import DeviceType
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State
 from scriptforge.options import Device
-from scriptforge.training.threads import number_now, set_number
+from scriptforge.training.threads import count_processes, number_now, set_number
 
 ValueT = TypeVar("ValueT")
 
@@ -154,11 +154,6 @@ def translate_lost_processes() -> Iterator[None]:
             "Another process of this training has ended, or cannot be reached any more.",
             "See what it said. Then start all of them again, with --resume if the training had begun.",
         ) from error
-
-
-def count_processes() -> int:
-    """Return how many processes train together, as torchrun says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first_process() -> bool:
