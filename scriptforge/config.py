@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import UsageError, nearest, unknown_name
 from scriptforge.options import Preset, TrainOptions
-from scriptforge.validation import first_problem
+from scriptforge.validation import ClosedModel, first_problem
 
 DeviceType = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -47,10 +47,8 @@ ArchitectureName = Annotated[
 ]
 
 
-class Settings(BaseModel):
+class Settings(ClosedModel):
     """Everything that shapes a training, apart from the dataset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     arch: ArchitectureName = Field("lstm", description="Architecture of the model.")
     layers: Layers = Field(1, description="Layers, one above the other.")

@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
@@ -30,6 +30,7 @@ from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
+from scriptforge.validation import Amount, ClosedModel, Share
 from scriptforge.vocabulary.lexicon import words_of
 from scriptforge.workspace import RunFolder, atomic_write
 
@@ -59,8 +60,6 @@ _BY_NAME = {measure.name: measure for measure in MEASURES}
 Write = Callable[[int, int], Iterable[Sequence[Element]]]
 """Writes so many texts of so many lines."""
 
-_Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -79,11 +78,11 @@ class Figure:
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
-    people: _Number
-    low: _Number
-    high: _Number
-    model: _Number | None
-    told_apart: _Share | None
+    people: Amount
+    low: Amount
+    high: Amount
+    model: Amount | None
+    told_apart: Share | None
 
     @property
     def is_within(self) -> bool:
@@ -96,7 +95,7 @@ class Figure:
         return self.low <= self.model <= self.high or self.told_apart < _NOTICED
 
 
-class Profile(BaseModel):
+class Profile(ClosedModel):
     """What a reader notices on a model's pages, beside people's; a closed form, as it may come from anybody.
 
     Attributes:
@@ -108,8 +107,6 @@ class Profile(BaseModel):
         figures: the figures by the names of their measures, in the order of `MEASURES`; those that people's
             pages cannot tell are left out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     weights: str = ""
     lines: _Count

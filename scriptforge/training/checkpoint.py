@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor
@@ -38,6 +38,7 @@ from scriptforge.training.devices import is_first_process, of_first_process
 from scriptforge.training.optimizers import MOMENTS
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.threads import ADAPTIVE, count_processes
+from scriptforge.validation import Amount, Count
 from scriptforge.workspace import (
     RunFolder,
     Workspace,
@@ -59,9 +60,6 @@ _NOTICEABLE = 1.01
 _KEPT = 2
 """Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
 
-_Count = Annotated[int, Field(ge=0, lt=2**63)]
-_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
 
 @dataclass
 class TrainingState:
@@ -79,12 +77,12 @@ class TrainingState:
     """
 
     segment: TrainingSegment
-    step: _Count = 0
-    seconds: _Amount = 0.0
-    step_seconds: _Amount = 0.0
+    step: Count = 0
+    seconds: Amount = 0.0
+    step_seconds: Amount = 0.0
     history: list[Validation] = field(default_factory=list)
     loss_sum: float = 0.0
-    loss_count: _Count = 0
+    loss_count: Count = 0
     last_loss: float = 0.0
 
     @property
