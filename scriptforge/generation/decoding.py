@@ -29,8 +29,6 @@ from scriptforge.inference.kernel import kernel
 from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 2"
-_FORMATS = {_FORMAT, "scriptforge decoding state 1"}
-"""What `load_state` reads; in the first one the generators are PyTorch's."""
 _PARTS = ("sampler", "decoder")
 _READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with it
 
@@ -415,7 +413,7 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") not in _FORMATS:
+        if metadata.get("format") != _FORMAT:
             raise ValueError("not a decoding state")
         parts: dict[str, dict[str, NDArray[Any]]] = {part: {} for part in _PARTS}
         for name, array in arrays.items():

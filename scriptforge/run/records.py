@@ -154,7 +154,7 @@ class Result(ClosedModel):
         seconds: training time, validations included.
         tokens_per_second: over the steps alone.
         diagnosis: one sentence on how it went and what to try.
-        hardware: what computed; empty in runs of earlier versions.
+        hardware: what computed.
     """
 
     best: Evaluation
@@ -163,7 +163,7 @@ class Result(ClosedModel):
     seconds: Amount
     tokens_per_second: Amount
     diagnosis: str
-    hardware: str = ""
+    hardware: str
 
 
 class InitFrom(ClosedModel):
