@@ -278,9 +278,10 @@ def _open_readable(
     inside = os.path.realpath(folder)
     opened: list[_Opened] = []
     problems: list[CorpusError] = []
-    no_scripts = [each.name for each in found if _is_no_script(each.path)]
+    no_scripts: list[str] = []
     for each in found:
         if _is_no_script(each.path):
+            no_scripts.append(each.name)
             continue
         try:
             _refuse_leading_out(each, inside)

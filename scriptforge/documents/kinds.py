@@ -105,7 +105,7 @@ def kind_of_file(path: Path) -> DocumentKind | None:
     if _is_web_page(start, suffix):
         return WEB_PAGE
     promised = next((kind for kind in KINDS if suffix in kind.suffixes), None)
-    if promised and start and promised not in (WEB_PAGE,):
+    if promised and start and promised is not WEB_PAGE:
         raise BrokenScript(
             f"is not what its name says, {promised.description}",
             "Give it the suffix of what it is, .txt for text, or save it anew.",

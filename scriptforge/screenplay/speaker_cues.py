@@ -139,12 +139,8 @@ class CueStyle:
 
     def cue(self, line: str) -> Cue | None:
         """Return the cue that a stripped line is, if it is one."""
-        for mark in self.marks:
-            if mark in line:
-                break
-        else:
-            if self.marks:
-                return None
+        if self.marks and not any(mark in line for mark in self.marks):
+            return None
         return self.split(line)
 
 
