@@ -74,7 +74,7 @@ def with_fields(options: OptionsT, changes: Mapping[str, Any]) -> OptionsT:
     """Return options of which some fields have other values.
 
     Args:
-        options: an instance of one of the classes below.
+        options: of any verb.
         changes: by the name of a field.
 
     Raises:

@@ -242,10 +242,6 @@ def _is_printed_name(name: str) -> bool:
     return is_titled(name) and name[0].isalpha()
 
 
-def _is_no_tag(name: str) -> bool:
-    return name.lower() not in _TAGS
-
-
 def _arrowed(line: str) -> Cue | None:
     arrow = _ARROWED.fullmatch(line)
     return _coloned(arrow["rest"]) if arrow else None
@@ -325,6 +321,3 @@ STYLES = (
     CueStyle("`Name` on a line of its own", _alone),
 )
 """The surest first, which is preferred where several explain a text equally well."""
-
-COLON = CueStyle("`name: text`", _coloned)
-"""Not a style to be recognised by: it is that of `name: text`, below front matter or with times."""
