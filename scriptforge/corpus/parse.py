@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, islice, repeat
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import Corpus, Share, fetch
@@ -41,7 +41,6 @@ _EXAMPLES = 6
 _FILES_SHOWN = 3
 _LARGEST_ELSEWHERE = 2_000_000
 """Bytes. A larger file is parsed here, row by row, and not as a whole by another process."""
-_WAYS_OUT = re.compile(r" (?=Name its format|Say what its columns)")
 _WAYS_OUT_OF_TABLES = (
     "Say what its columns hold, --columns speaker=COLUMN,line=COLUMN, or take the text as it stands: --plain"
 )
@@ -61,6 +60,17 @@ class Misread:
     unheard: Unheard
     format: str
     nearest: str | None
+
+
+class ParseWarning(NamedTuple):
+    """A sign that a corpus was not read as what it is, and what to do about it."""
+
+    problem: str
+    hint: str
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"{self.problem} {self.hint}"
 
 
 @dataclass
@@ -110,22 +120,23 @@ class Parsing:
         """Return a line for each file that was left out."""
         return [f"left out: {problem.message}" for problem in self.left_out.values()]
 
-    def warnings(self, name: str) -> list[str]:
-        """Return a line on each sign that the corpus of this name was not read as what it is."""
+    def warnings(self, name: str) -> list[ParseWarning]:
+        """Return each sign that the corpus of this name was not read as what it is."""
         shown = next(iter(self.misread.values()), None)
         if self.silent and not self.speeches:
             looks = f" {_looks(shown)}" if shown else ""
             ways_out = _WAYS_OUT_OF_TABLES if set(self.files) == {"table"} else _ways_out(shown)
-            return [f"Nobody speaks in “{name}”: it was read as {self.text_format}.{looks} {ways_out}"]
+            problem = f"Nobody speaks in “{name}”: it was read as {self.text_format}.{looks}"
+            return [ParseWarning(problem, ways_out)]
         found = []
         if self.silent:
-            found.append(f"Nobody speaks in {_counted(self.silent)}, which became action. {_ways_out(shown)}")
+            problem = f"Nobody speaks in {_counted(self.silent)}, which became action."
+            found.append(ParseWarning(problem, _ways_out(shown)))
         heard = {file: one for file, one in self.misread.items() if file not in self.silent}
         if heard:
             shown = next(iter(heard.values()))
-            found.append(
-                f"Speakers are missed in {_counted(list(heard))}. {_looks(shown)} {_ways_out(shown)}"
-            )
+            problem = f"Speakers are missed in {_counted(list(heard))}. {_looks(shown)}"
+            found.append(ParseWarning(problem, _ways_out(shown)))
         return found
 
     @property
@@ -171,12 +182,6 @@ def _ways_out(misread: Misread | None) -> str:
     nearest = misread.nearest if misread else None
     name = f"{nearest}, which is the nearest" if nearest else "NAME"
     return f"Name its format, --format {name}, or take the text as it stands: --plain"
-
-
-def split_warning(warning: str) -> tuple[str, str]:
-    """Split a warning into what is wrong and what to do about it."""
-    wrong, what_to_do = _WAYS_OUT.split(warning, 1)
-    return wrong, what_to_do
 
 
 def _counted(files: list[str]) -> str:
