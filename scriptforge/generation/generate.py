@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriptforge.dataset import Dataset
-from scriptforge.errors import RunError
+from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.assembly import best_of, new_copy_limit, new_loop, new_reader
 from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
 from scriptforge.generation.decoding import DecodingLoop, DecodingState, load_state, save_state
@@ -165,7 +165,13 @@ class Generation:
         return self.texts
 
     def stream(self) -> Iterator[str]:
-        """Write the one text asked for, and yield it as it comes."""
+        """Write the one text asked for, and yield it as it comes.
+
+        Raises:
+            UsageError: several are asked for.
+        """
+        if self.options.count > 1:
+            raise UsageError("Only one text can be streamed.", "Leave count out, or use generate.")
         return (news for (news,) in self if news)
 
     @property
