@@ -52,6 +52,12 @@ class TestFinding:
         assert Workspace.find().root == Path.home() / "plays"
         assert Workspace.find(workspace_path / "other").root == workspace_path / "other"
 
+    def test_a_run_is_found_below_the_home(self, workspace_path: Path, own_home: Path) -> None:
+        run = make_run(Workspace(own_home), "play")
+        make_run(Workspace(workspace_path), "other")
+        found = Workspace(workspace_path).run("~/runs/play")
+        assert found.path.resolve() == run.path.resolve()
+
     def test_the_latest_is_the_one_created_last(self, workspace_path: Path) -> None:
         workspace = Workspace(workspace_path)
         for name, created in (("b", "2026-02"), ("a", "2026-03"), ("c", "2026-01")):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import atomic_write, refuse_existing
+from scriptforge.workspace import atomic_write, expand_home, refuse_existing
 
 if TYPE_CHECKING:
     from scriptforge.generation.generate import GeneratedText
@@ -262,6 +262,6 @@ def save(
     Raises:
         UsageError: the format cannot hold these texts, or there is a file of that name.
     """
-    file = Path(path)
+    file = expand_home(path)
     destination = Destination(file, format_of(file, format), force, append)
     return [written for written, _ in destination.write(texts, name)]

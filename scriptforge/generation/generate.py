@@ -30,6 +30,7 @@ from scriptforge.run.records import Habits
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
+from scriptforge.workspace import expand_home
 
 if TYPE_CHECKING:
     from scriptforge.copying import Index, Line, OriginalityReport
@@ -258,7 +259,7 @@ class Session(Generation):
 
     def __init__(self, run: Run, options: GenerateOptions, *, dataset: Dataset | None = None) -> None:
         state, seed = (
-            load_state(Path(options.continue_from), weights=run.fingerprint)
+            load_state(expand_home(options.continue_from), weights=run.fingerprint)
             if options.continue_from
             else (None, 0)
         )
@@ -280,7 +281,7 @@ class Session(Generation):
     def __iter__(self) -> Iterator[list[str]]:
         yield from super().__iter__()
         if self.options.save_state:
-            self.save_state(Path(self.options.save_state))
+            self.save_state(expand_home(self.options.save_state))
 
     def save_state(self, path: Path) -> None:
         """Save where the one text that was written ends; nothing can be written afterwards."""
