@@ -27,15 +27,9 @@ from scriptforge.training.devices import (
     translate_lost_processes,
 )
 from scriptforge.training.events import Noted, TrainingEvent
+from scriptforge.training.machine import MUCH_LOAD, Machine, check_precision, machine_for
 from scriptforge.training.parent import NOBODY, NOTE, parent_for
-from scriptforge.training.settings import (
-    MUCH_LOAD,
-    Beginning,
-    Machine,
-    check_precision,
-    machine_for,
-    suggest_settings,
-)
+from scriptforge.training.settings import Beginning, suggest_settings
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 

@@ -25,9 +25,9 @@ from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import Moment, restore
 from scriptforge.training.devices import Processes, is_asynchronous
+from scriptforge.training.machine import check_precision
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.parity import check_parity
-from scriptforge.training.settings import check_precision
 from scriptforge.training.streams import Streams
 from scriptforge.training.threads import Threads
 
