@@ -19,7 +19,6 @@ from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
-from scriptforge.training.checkpoint import find_resumable
 from scriptforge.training.devices import (
     ProcessState,
     choose_device,
@@ -29,6 +28,7 @@ from scriptforge.training.devices import (
 from scriptforge.training.events import Noted, TrainingEvent
 from scriptforge.training.machine import MUCH_LOAD, Machine, check_precision, machine_for
 from scriptforge.training.parent import NOBODY, NOTE, parent_for
+from scriptforge.training.run_files import find_resumable
 from scriptforge.training.settings import Beginning, suggest_settings
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace

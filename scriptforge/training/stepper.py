@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
+from scriptforge.inference import ModelConfig
 from scriptforge.inference.kernel import kernel
-from scriptforge.models import Members, State, TrainableModel
+from scriptforge.models import Members, State, TrainableModel, build
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import Moment, restore
@@ -59,6 +60,12 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
         if not isinstance(each, HeadedModel):
             raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
         each.cross_entropy = SampledSoftmax(counts_V, samples)
+
+
+def new_model(config: ModelConfig, settings: Settings) -> TrainableModel:
+    """Build a model whose weights are drawn from the seed of the settings: the same ones in every process."""
+    torch.manual_seed(settings.seed)
+    return build(config, settings.members)
 
 
 class Stepper:
