@@ -25,7 +25,7 @@ from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write
 
 _PREPARE_AGAIN = "Prepare it again with --force."
 
-LITTLE_TEXT = 300_000
+_ADVICE_BELOW_CHARACTERS = 300_000
 """Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
 
 
@@ -274,7 +274,7 @@ class Description(_Record):
     def advice_on_little_text(self) -> str | None:
         """Return what to expect of a text that is short to learn from, and what helps; else None."""
         characters = self.splits["train"].characters
-        if characters >= LITTLE_TEXT:
+        if characters >= _ADVICE_BELOW_CHARACTERS:
             return None
         return (
             f"{characters:,} characters are little to learn from: expect words in a senseless order, "

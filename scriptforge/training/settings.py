@@ -18,7 +18,8 @@ from scriptforge.training.machine import Machine, operations_per_token
 
 _LARGE_VOCABULARY = 600
 _CHARACTER_EMBEDDING = 64
-_LITTLE_TEXT = 150_000
+_FEW_TOKENS = 150_000
+"""Tokens of training text below which the suggestions for little text hold."""
 _TOKENS_PER_WEIGHT = 2.0
 _MOST_WEIGHTS_PER_TOKEN = 1.5
 _SHARE_OF_STEPS = 0.7
@@ -68,7 +69,7 @@ def suggest_settings(
         has_learnt: whether the model begins with the weights of another one.
     """
     is_large = vocabulary_size > _LARGE_VOCABULARY
-    is_little = tokens < _LITTLE_TEXT
+    is_little = tokens < _FEW_TOKENS
     on_cpu = machine.accelerator == "cpu"
     suggestion = ARCHITECTURES[known.arch].suggestion
     members, hidden_size, tokens_read = _suggest_network(suggestion, tokens, vocabulary_size, known, machine)
@@ -155,7 +156,7 @@ def _suggest_size(
         most = min(tokens_read(size) / _TOKENS_PER_WEIGHT, _MOST_WEIGHTS_PER_TOKEN * tokens)
         return weights <= most
 
-    if tokens < _LITTLE_TEXT:
+    if tokens < _FEW_TOKENS:
         size = suggestion.little_text_size
     elif known.minutes is None:
         size = suggestion.unknown_time_size

@@ -22,7 +22,7 @@ from scriptforge.vocabulary.vocabulary import Vocabulary
 PARENT = Path(__file__).parents[1] / "american-plays"
 """The run in the package that a training on little text begins with, see `scriptforge.training.parent`."""
 
-LITTLE_TEXT = 400_000
+BORROW_BELOW_CHARACTERS = 400_000
 """Characters of training text below which pieces are borrowed."""
 
 _SAMPLE = 400  # texts that the pieces are tried on
