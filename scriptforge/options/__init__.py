@@ -20,7 +20,7 @@ from scriptforge.options.corpora import (
 from scriptforge.options.runs import (
     DEFAULT_LINES,
     DEFAULT_MINUTES,
-    DEFAULT_VOICE_UNTOLD,
+    DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
     LOCAL,
     REPETITION_WINDOW,
     SAMPLING_RANGES,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LINES",
     "DEFAULT_MINUTES",
-    "DEFAULT_VOICE_UNTOLD",
+    "DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING",
     "LOCAL",
     "REPETITION_WINDOW",
     "SAMPLING_RANGES",
