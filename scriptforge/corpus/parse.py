@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeAlias
 
 from scriptforge.corpus.cards import Cards
-from scriptforge.corpus.fetch import Corpus, Share, fetch
+from scriptforge.corpus.fetch import Corpus, FileTask, fetch
 from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile, too_deep
 from scriptforge.corpus.json_rows import Row
 from scriptforge.corpus.near_duplicates import Sketch, Sketcher
@@ -235,7 +235,7 @@ def parse(
         )
 
 
-def parse_share(share: Share, plain: bool) -> "Parsed":
+def parse_task(task: FileTask, plain: bool) -> "Parsed":
     """Return what one file holds, its documents numbered from 0; it depends on nothing else.
 
     Raises:
@@ -244,7 +244,7 @@ def parse_share(share: Share, plain: bool) -> "Parsed":
         ScriptforgeError: it is not found here, or is another one.
     """
     found = Parsing()
-    rows = list(_rows(share.source, share.open(), plain, found, first=0))
+    rows = list(_rows(task.source, task.open(), plain, found, first=0))
     return found, rows
 
 
@@ -253,11 +253,11 @@ Parsed: TypeAlias = tuple[Parsing, list[ScriptRow]]
 
 def _elsewhere(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Callable[[], Parsed] | None]:
     """Yield for each file what waits for its parse by the pool; None of what stays here."""
-    if pool is None or not corpus.shares:
+    if pool is None or not corpus.tasks:
         return repeat(None, len(corpus.files))
     calls = (
-        partial(parse_share, share, plain) if share.record.size < _LARGEST_ELSEWHERE else None
-        for share in corpus.shares
+        partial(parse_task, task, plain) if task.record.size < _LARGEST_ELSEWHERE else None
+        for task in corpus.tasks
     )
     return pool.run(calls)
 

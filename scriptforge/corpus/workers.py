@@ -6,7 +6,7 @@ here stays the same. On this machine processes are started afresh (`spawn`), sin
 threads may block it for ever; so a program that asks for several must be importable, as `multiprocessing`
 wants it.
 
-Whom a cluster gives what, and that the share of a dead worker is done again, is Dask's business. It comes
+Whom a cluster gives what, and that the task of a dead worker is done again, is Dask's business. It comes
 with the extra `cluster`, so it is imported where it is used.
 """
 
@@ -100,7 +100,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
         with _cluster_pool(cluster) as pool:
             yield pool
         return
-    files = [share.record for corpus in corpora for share in corpus.shares]
+    files = [task.record for corpus in corpora for task in corpus.tasks]
     if workers < 2 or len(files) < _FEWEST_FILES or sum(file.size for file in files) < _FEWEST_BYTES:
         yield None
         return

@@ -115,7 +115,7 @@ class Stepper:
             }
         )
         self.threads = Threads(settings.threads, device)
-        self.streams = Streams.of(dataset, settings, (self.processes.index, self.processes.count))
+        self.streams = Streams.of(dataset, settings, self.processes.index, self.processes.count)
         self._is_asynchronous = is_asynchronous(self.device)
         if self._is_asynchronous:
             self.streams = self.streams.to(self.device)
