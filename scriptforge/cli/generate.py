@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scriptforge.generation.files import Destination
     from scriptforge.generation.generate import Session
 
-_PIPE_PATIENCE = 0.1  # seconds
+_PIPE_TIMEOUT_SECONDS = 0.1
 
 RunName = Annotated[
     str | None,
@@ -326,7 +326,7 @@ def _has_input(output: Output) -> bool:
         mode = os.fstat(sys.stdin.fileno()).st_mode
         if not stat.S_ISFIFO(mode):
             return stat.S_ISREG(mode)
-        has_input = bool(select.select([sys.stdin], [], [], _PIPE_PATIENCE)[0])
+        has_input = bool(select.select([sys.stdin], [], [], _PIPE_TIMEOUT_SECONDS)[0])
     except (AttributeError, OSError, ValueError):
         return False
     if not has_input:

@@ -50,8 +50,8 @@ _SPREAD = (0.05, 0.95)
 _NOTICED = 0.55
 """Pairs of pages that a figure has to tell apart to be noticed: those in which one page in ten differs."""
 
-_PATIENCE = 3
-"""A page ends after so many times the tokens that its lines usually have: a poor model hardly ends a line."""
+_TOKEN_BUDGET = 3
+"""How many times the tokens that its lines usually have a page may take: a poor model hardly ends a line."""
 
 _LARGEST_FILE = 100_000
 
@@ -196,7 +196,7 @@ def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None =
         seed = 1 if options.seed is None else options.seed
         asked = replace(options, count=count, lines=lines, turns=None, length=None, seed=seed)
         session = Session(run, asked, dataset=dataset if asked.max_copy is not None else None)
-        most = _PATIENCE * asked.best_of * lines * trained.tokens / max(trained.lines, 1)
+        most = _TOKEN_BUDGET * asked.best_of * lines * trained.tokens / max(trained.lines, 1)
         for _ in islice(session, int(most)):
             pass
         return (text.elements[:lines] for text in session.texts)

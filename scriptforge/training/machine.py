@@ -80,8 +80,8 @@ def machine_for(known: Settings, device: DeviceType) -> Machine:
     if known.minutes is None:
         is_half = of_first_process(_has_half_precision(device), device)
         return Machine(device, _HALF_PRECISIONS[device] if is_half else "fp32")
-    patience = min(_MOST_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
-    return measure(device, known.threads, patience)
+    wait_seconds = min(_MOST_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
+    return measure(device, known.threads, wait_seconds)
 
 
 def _has_half_precision(device: DeviceType) -> bool:
@@ -94,7 +94,7 @@ def _has_half_precision(device: DeviceType) -> bool:
     return has_units and can_train("lstm", "bf16", device)
 
 
-def measure(device: DeviceType, threads: int | None = None, patience: float = _MOST_SECONDS) -> Machine:
+def measure(device: DeviceType, threads: int | None = None, wait_seconds: float = _MOST_SECONDS) -> Machine:
     """Time small training steps of an LSTM in full and in half precision, and choose the clearly faster one.
 
     Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. On a CPU as many
@@ -105,12 +105,12 @@ def measure(device: DeviceType, threads: int | None = None, patience: float = _M
     Args:
         device: what computes.
         threads: how many compute on a CPU, if that is fixed.
-        patience: for so many seconds a quiet moment is waited for.
+        wait_seconds: how long to wait for a quiet moment.
     """
     with own_number():
         began = time.perf_counter()
         best = _measure(device, threads)
-        while best.busy > MUCH_LOAD and time.perf_counter() - began < patience:
+        while best.busy > MUCH_LOAD and time.perf_counter() - began < wait_seconds:
             best = max(best, _measure(device, threads), key=lambda each: each.operations_per_second)
     return of_first_process(best, device)
 

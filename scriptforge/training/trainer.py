@@ -159,7 +159,7 @@ class Trainer:
         self._notes = tuple(notes)
         self._validator = Validator(stepper, dataset, self._settings.seed)
         self._saved_second = state.seconds
-        self._is_impatient = state.has_lost(self._settings.patience)
+        self._has_lost_patience = state.has_lost(self._settings.patience)
 
     @classmethod
     def new(
@@ -214,7 +214,7 @@ class Trainer:
         settings = self._settings.model_copy(update=length)
         segment = TrainingSegment.of(settings, steps_per_epoch, state.step, state.seconds)
         state.segment = replace(segment, validation_share=share)
-        self._is_impatient = False
+        self._has_lost_patience = False
         self._save()  # first: what is requested is lost by no kill at a later moment
         if self._stepper.processes.is_first:
             self._writer.save_result(None)
@@ -238,7 +238,7 @@ class Trainer:
                 yield from self._by_first(partial(self._validate, clock))
                 # Only the first process has the history that tells whether patience is lost.
                 lost, second = state.no_longer_improves(self._settings.patience), state.seconds
-                state.seconds, self._is_impatient = processes.agree(clock.seconds(), lost)
+                state.seconds, self._has_lost_patience = processes.agree(clock.seconds(), lost)
                 self._save()
                 self._validator.seconds.append(state.seconds - second + self._validator.checkpoint_seconds)
             elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
@@ -257,7 +257,7 @@ class Trainer:
             yield make()
 
     def _is_over(self) -> bool:
-        return self._state.progress >= 1 or self._is_impatient
+        return self._state.progress >= 1 or self._has_lost_patience
 
     def _plan_validations(self, began: float) -> None:
         """Let the minutes of a segment pay for its validations, and for all since `began`.
