@@ -58,7 +58,7 @@ class Constraint(Protocol):
         ...
 
 
-class Union:
+class CachedMaskUnion:
     """Joins a mask to others, of which those of single sequences are the same ones again and again.
 
     Args:
@@ -76,13 +76,13 @@ class Union:
             return joined_BV
         joined_BV = mask_BV | self._mask_V
         if len(mask_BV) == 1:
-            if len(self._known) >= _MOST_UNIONS:
+            if len(self._known) >= _MOST_CACHED:
                 self._known.clear()
             self._known[id(mask_BV)] = mask_BV, joined_BV
         return joined_BV
 
 
-_MOST_UNIONS = 64
+_MOST_CACHED = 64
 
 NAME_LIMIT = 40
 """Tokens after which a spelled name is brought to its end."""

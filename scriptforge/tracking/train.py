@@ -29,7 +29,8 @@ from scriptforge.training.events import Noted, TrainingEvent
 from scriptforge.training.machine import MUCH_LOAD, Machine, check_precision, machine_for
 from scriptforge.training.parent import NOBODY, NOTE, parent_for
 from scriptforge.training.run_files import find_resumable
-from scriptforge.training.settings import Beginning, suggest_settings
+from scriptforge.training.settings import suggest_settings
+from scriptforge.training.state import StartContext
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 
@@ -95,8 +96,8 @@ def train(
         notes.append(f"Reads the text {settings.max_epochs:g} times at most. {_WHY_SO_OFTEN}")
     if machine.measured:
         notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
-    beginning = Beginning(began, machine.measured)
-    events = trainer.start(dataset, settings, folder, device, should_stop, init_from, beginning)
+    context = StartContext(began, machine.measured)
+    events = trainer.start(dataset, settings, folder, device, should_stop, init_from, context)
     return _with_notes(recorded(events, recorders), notes)
 
 

@@ -91,7 +91,7 @@ class RunWriter:
         """Save the best weights so far; a successor that has some takes the place of the run before."""
         save_weights(model, self.folder.weights)
         if self.folder != self._home:
-            self._home.give_way()
+            self._home.replace_with_successor()
             self.folder = self._home
 
     def save_validations(self, history: Sequence[Validation], sample: str) -> None:
@@ -120,7 +120,7 @@ def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -
     if count_processes() == 1:
         return workspace.run(name)
     is_first = is_first_process()
-    own: tuple[str, dict[str, bytes]] = _packed(workspace.run(name)) if is_first else ("", {})
+    own: tuple[str, dict[str, bytes]] = _resumable_files(workspace.run(name)) if is_first else ("", {})
     found, files = of_first_process(own, device)
     folder = workspace.new_run(found)
     for place, content in files.items() if not is_first else ():
@@ -130,7 +130,7 @@ def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -
     return folder
 
 
-def _packed(run: RunFolder) -> tuple[str, dict[str, bytes]]:
+def _resumable_files(run: RunFolder) -> tuple[str, dict[str, bytes]]:
     """Return the name of a run, and the files that resuming it needs, by their places beside other runs.
 
     The manifest comes last.

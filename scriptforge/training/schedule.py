@@ -18,17 +18,17 @@ class Clock:
 
     def __init__(self, seconds_before: float = 0.0) -> None:
         self._began = time.perf_counter() - seconds_before
-        self._rang = time.perf_counter()
+        self._interval_began = time.perf_counter()
 
     def seconds(self) -> float:
         """Return the training time so far."""
         return time.perf_counter() - self._began
 
-    def rings(self, interval: float) -> bool:
+    def has_elapsed(self, interval: float) -> bool:
         """Return whether `interval` seconds have passed since this was last true."""
-        if time.perf_counter() - self._rang < interval:
+        if time.perf_counter() - self._interval_began < interval:
             return False
-        self._rang = time.perf_counter()
+        self._interval_began = time.perf_counter()
         return True
 
 

@@ -8,12 +8,10 @@ Shape letters: V vocabulary, E embedding, H hidden.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from scriptforge.architectures import ARCHITECTURES, Suggestion
 from scriptforge.config import Settings
-from scriptforge.run.records import Measured
 from scriptforge.training.machine import Machine, operations_per_token
 
 _LARGE_VOCABULARY = 600
@@ -39,20 +37,6 @@ _EPOCHS_REMEMBERED = 6.0
 
 _EPOCHS_REMEMBERED_OF_ANOTHER = 16.0
 """The same of a model that has learnt from other text, of which little is to be forgotten."""
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What comes before a training.
-
-    Attributes:
-        second: since when its minutes count, on the clock of `time.perf_counter`; None counts the time of
-            steps and validations alone.
-        measured: what was measured of the machine that its settings were chosen for.
-    """
-
-    second: float | None = None
-    measured: Measured | None = None
 
 
 def suggest_settings(

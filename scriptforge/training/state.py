@@ -1,4 +1,4 @@
-"""Where a training is, apart from its tensors: steps, time, losses, and whether to end it early."""
+"""Where a training starts and where it is, apart from its tensors: steps, time, losses, and its early end."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from scriptforge.run.history import Validation
+from scriptforge.run.records import Measured
 from scriptforge.training.events import diagnose
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.validation import Amount, Count
@@ -13,6 +14,20 @@ from scriptforge.validation import Amount, Count
 _RISES = 3
 _NOTICEABLE = 1.01
 """How often in a row validation must rise, and how far above its best, for a training to be hopeless."""
+
+
+@dataclass(frozen=True)
+class StartContext:
+    """What was before a training.
+
+    Attributes:
+        began: when its minutes began to count, on the clock of `time.perf_counter`; None counts the time of
+            steps and validations alone.
+        measured: what was measured of the machine that its settings were chosen for.
+    """
+
+    began: float | None = None
+    measured: Measured | None = None
 
 
 @dataclass

@@ -42,8 +42,7 @@ from scriptforge.training.events import (
 )
 from scriptforge.training.run_files import RunWriter, describe_run, lock_run
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
-from scriptforge.training.settings import Beginning
-from scriptforge.training.state import TrainingState
+from scriptforge.training.state import StartContext, TrainingState
 from scriptforge.training.stepper import Stepper, new_model
 from scriptforge.training.transfer import describe_init_from, transfer_weights
 from scriptforge.training.validation import Validator
@@ -60,7 +59,7 @@ def start(
     device: DeviceType,
     should_stop: Callable[[], bool] = lambda: False,
     init_from: Run | None = None,
-    beginning: Beginning = Beginning(),  # noqa: B008 (never changed)
+    context: StartContext = StartContext(),  # noqa: B008 (never changed)
 ) -> Generator[TrainingEvent, None, None]:
     """Train a new model.
 
@@ -71,7 +70,7 @@ def start(
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
         init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
-        beginning: since when the minutes of the settings count; within them all is over. Without that, only
+        context: since when the minutes of the settings count; within them all is over. Without that, only
             the time of steps and validations counts, each of the whole split.
 
     Raises:
@@ -79,9 +78,7 @@ def start(
         RunError: another process is training this run.
     """
     return with_own_state(
-        _run(
-            folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, beginning)
-        )
+        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, context))
     )
 
 
@@ -170,21 +167,21 @@ class Trainer:
         device: DeviceType,
         should_stop: Callable[[], bool],
         init_from: Run | None,
-        beginning: Beginning,
+        context: StartContext,
     ) -> "Trainer":
         """Return the trainer of a new run; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
         config = config_from_settings(settings, **dataset.vocabulary.sizes)
-        description = describe_run(dataset, settings, config, folder, origin, beginning.measured)
+        description = describe_run(dataset, settings, config, folder, origin, context.measured)
         writer = RunWriter(folder, description)
         stepper = Stepper(dataset, new_model(config, settings), settings, device)
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
         trainer = cls(dataset, writer, stepper, TrainingState(segment), should_stop)
-        trainer._lay_down()
-        if beginning.second is not None:
-            trainer._plan_validations(beginning.second)
+        trainer._create_run_folder()
+        if context.began is not None:
+            trainer._plan_validations(context.began)
         return trainer
 
     @classmethod
@@ -243,7 +240,7 @@ class Trainer:
                 self._validator.seconds.append(state.seconds - second + self._validator.checkpoint_seconds)
             elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
-            if clock.rings(_SECONDS_BETWEEN_EVENTS):
+            if clock.has_elapsed(_SECONDS_BETWEEN_EVENTS):
                 yield from self._by_first(partial(self._steps_done, reached))
             if should_stop:
                 self._save()
@@ -336,7 +333,7 @@ class Trainer:
         self._writer.save_validations(state.history, sample)
         return Validated(validation, sample)
 
-    def _lay_down(self) -> None:
+    def _create_run_folder(self) -> None:
         """Write a run that can be resumed, before its first step."""
         is_first = self._stepper.processes.is_first
         with self._writer.creating(self._dataset) if is_first else nullcontext():
