@@ -327,7 +327,7 @@ class Dataset:
             raise self.damaged(self.folder.scripts) from error
 
     def find_words(self) -> None:
-        """Let the vocabulary know the words of the training text, if the dataset is older than its lexicon.
+        """Load the words of the training text into the vocabulary, if the dataset is older than its lexicon.
 
         Raises:
             DatasetError: as of `rows`.

@@ -116,7 +116,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Let processes that are started now never see Ctrl+C: this one ends them."""
+    """Keep Ctrl+C from the processes that are started within the block: this one ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -128,7 +128,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """Let this process end when the one that started it has ended, even by a kill."""
+    """End this process when the one that started it has ended, even by a kill."""
     threading.Thread(target=_await_parent, daemon=True).start()
 
 
@@ -269,7 +269,7 @@ def _call_alone(wanted: dict[str, str], call: Callable[[], ResultT]) -> ResultT:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Dask not say on the terminal what this module says in its own words, for one block."""
+    """Silence what Dask prints within the block: this module says it in its own words."""
     try:
         from distributed.versions import VersionMismatchWarning
     except ModuleNotFoundError:

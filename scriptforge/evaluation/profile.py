@@ -169,7 +169,7 @@ class Profile(ClosedModel):
 
 
 def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None = None) -> Profile:
-    """Let a model write, and measure its pages beside those of the dataset.
+    """Measure the pages that a model writes beside those of the dataset.
 
     The same options make the same profile.
 

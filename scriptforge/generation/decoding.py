@@ -70,7 +70,7 @@ class Decoder(Protocol):
         ...
 
     def copy_sequences(self, copies: Copies) -> None:
-        """Let sequences go on as others stand."""
+        """Copy the state of some sequences to others."""
         ...
 
     def state(self) -> Saved:
@@ -142,14 +142,14 @@ class ModelDecoder:
         return features_RTH
 
     def _copy_rows(self, sources: Sequence[int], rows: Sequence[int]) -> None:
-        """Let some rows of the state be as others."""
+        """Copy some rows of the state to others."""
         before = self._state
         self._state = tuple(array.copy() for array in before)
         for old, new in zip(before, self._state, strict=True):
             new[:, rows] = old[:, sources]
 
     def _select(self, rows: Sequence[int]) -> None:
-        """Let each row of the state be that of another."""
+        """Replace each row of the state by a copy of another."""
         self._state = tuple(array.take(rows, 1) for array in self._state)
 
 
@@ -282,7 +282,7 @@ class DecodingLoop:
         self._advance(ids, drawn=True)
 
     def copy_sequences(self, copies: Copies) -> None:
-        """Let sequences go on as others stand; each draws with its own numbers."""
+        """Copy the state of some sequences to others; each still draws with its own numbers."""
         self._read()
         self._decoder.copy_sequences(copies)
         self._copy_rules(copies)
@@ -339,7 +339,7 @@ class DecodingLoop:
             self._unread_BT = self._unread_BT[:, :0]
 
     def _copy_rules(self, copies: Copies) -> None:
-        """Let sequences stand, for all but the decoder, where others do."""
+        """Copy the state of some sequences, but for the decoder's, to others."""
         self._sampler.copy_sequences(copies)
         for constraint in self._all:
             constraint.copy_sequences(copies)

@@ -54,7 +54,7 @@ class Constraint(Protocol):
         ...
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """Let sequences go on as others stand; see `scriptforge.generation.decoding.Copies`."""
+        """Copy the state of some sequences to others; see `scriptforge.generation.decoding.Copies`."""
         ...
 
 
@@ -178,7 +178,7 @@ class Position(NamedTuple):
         return self.states[row] % len(GrammarState) in (GrammarState.TEXT_START, GrammarState.TEXT)
 
     def copy(self, row: int, source: int) -> None:
-        """Let one sequence stand where another one does."""
+        """Copy the state of one sequence to another."""
         self.states[row] = self.states[source]
         self.lengths[row] = self.lengths[source]
         self.runs[row] = self.runs[source]

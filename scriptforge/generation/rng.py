@@ -52,7 +52,7 @@ class BatchRNG:
         return numbers_2B
 
     def rollback(self) -> None:
-        """Let the last numbers come again; at most once after each `uniform`."""
+        """Take back the last numbers, which then come again; at most once after each `uniform`."""
         self._next -= 1
 
     def state(self) -> dict[str, NDArray[Any]]:

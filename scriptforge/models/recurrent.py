@@ -96,7 +96,7 @@ def _drop_connections(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
 
 
 def open_forget_gates(network: nn.RNNBase) -> None:
-    """Let an LSTM begin by remembering: set the bias of its forget gates to 1 (Jozefowicz et al. 2015).
+    """Set the bias of an LSTM's forget gates to 1: it begins by remembering (Jozefowicz et al. 2015).
 
     Its gates are input, forget, cell, output in this order, with two biases each.
     """

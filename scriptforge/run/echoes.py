@@ -162,7 +162,7 @@ class RecentText:
         self.stop = self._window
 
     def copy(self, row: int) -> None:
-        """Let all texts be as one of them, without the steps at which nothing came in it."""
+        """Copy the state of one text to all, without the steps at which nothing came in it."""
         waited = int(self._waited_B[row])
         self.stop -= waited
         self._taken -= waited

@@ -50,7 +50,7 @@ class LossOfStep(nn.Module):
 
 
 def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> None:
-    """Let a model score only a sample of the vocabulary in training (`sampled_softmax`).
+    """Make a model score only a sample of the vocabulary in training (`sampled_softmax`).
 
     Raises:
         UsageError: it has no head of which some rows could be left out.

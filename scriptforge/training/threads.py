@@ -213,7 +213,7 @@ class ThreadChooser:
             self._trial = []
 
     def _look(self, up_first: bool) -> bool:
-        """Let the numbers beside the chosen one be tried, unless that was just done; return whether it is."""
+        """Plan to try the numbers beside the chosen one, unless that was just done; return whether it is."""
         if self._waiting or self.number != self.chosen or self._rested < self._rest:
             return False
         self._rested = 0
@@ -410,7 +410,7 @@ def number_now() -> int:
 
 
 def set_number(number: int) -> None:
-    """Let PyTorch compute with so many threads; it forgets prepared operations, so not without need."""
+    """Set the number of PyTorch's threads; it forgets prepared operations, so not without need."""
     import torch
 
     if torch.get_num_threads() != number:

@@ -257,7 +257,7 @@ class Trainer:
         return self._state.progress >= 1 or self._has_lost_patience
 
     def _plan_validations(self, began: float) -> None:
-        """Let the minutes of a segment pay for its validations, and for all since `began`.
+        """Take what validations cost, and all since `began`, out of the minutes of a segment.
 
         Comes after the first checkpoint, which tells how long one takes to save.
         """

@@ -210,7 +210,7 @@ class RunFolder(_Folder):
         return command("train", "--resume", self.name, *more)
 
     def release(self) -> None:
-        """Let others have the name, if this process had to take it and does not use it."""
+        """Release the name, if this process had to take it and does not use it."""
         if self.claim:
             self.claim.release()
 

@@ -157,7 +157,7 @@ def _clear_away(path: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Let two paths have each other's name, at one moment; return whether the system can do that."""
+    """Exchange the names of two paths, at one moment; return whether the system can do that."""
     if sys.platform == "win32":
         return False
     library = ctypes.CDLL(None, use_errno=True)
