@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import UsageError, nearest, unknown_name
 from scriptforge.options import Preset, TrainOptions
-from scriptforge.validation import first_problem
+from scriptforge.validation import ClosedModel, first_problem
 
 DeviceType = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -47,10 +47,8 @@ ArchitectureName = Annotated[
 ]
 
 
-class Settings(BaseModel):
+class Settings(ClosedModel):
     """Everything that shapes a training, apart from the dataset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     arch: ArchitectureName = Field("lstm", description="Architecture of the model.")
     layers: Layers = Field(1, description="Layers, one above the other.")
@@ -66,11 +64,12 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=MOST_MEMBERS,
-        description="Networks trained independently, each with its part of the units, and merged into one model.",
+        description="Networks trained independently on parts of the units, and merged into one model.",
     )
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")
     speaker_embedding: bool = Field(
-        True, description="Whether embeddings of the current and the previous speaker are added to each token."
+        True,
+        description="Whether embeddings of the current and the previous speaker are added to each token.",
     )
     dropout_input: Probability = Field(0.0, description="Share of embedding units dropped.")
     dropout_between: Probability = Field(
@@ -86,7 +85,7 @@ class Settings(BaseModel):
         0.03,
         ge=0,
         le=1,
-        description="Probability per step that a stream's state is reset; half of the resets also read `<end>`.",
+        description="Probability per step that a stream's state is reset, half the time with `<end>` read.",
     )
     sampled_softmax: int = Field(
         0, ge=0, description="Tokens scored beside the right ones while training; 0 scores all of them."
@@ -237,8 +236,8 @@ def collect_settings(options: TrainOptions) -> tuple[dict[str, Any], dict[str, A
 def resolve(*sources: Mapping[str, Any]) -> Settings:
     """Merge settings from several sources, of which the later ones are stronger.
 
-    `epochs` and `minutes` cannot be used together: a source that names one takes the other back. So does the one
-    that names `epochs` with `max_epochs`, which is for minutes.
+    `epochs` and `minutes` cannot be used together: a source that names one takes the other back. So does the
+    one that names `epochs` with `max_epochs`, which is for minutes.
 
     Raises:
         UsageError: a key is unknown or a value out of bounds.

@@ -20,16 +20,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from scriptforge.errors import DatasetError
 from scriptforge.options import Level
 from scriptforge.script_rows import PLAIN, ScriptRow, read_rows
+from scriptforge.validation import Count, Share
 from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write
 
 _PREPARE_AGAIN = "Prepare it again with --force."
 
-LITTLE_TEXT = 300_000
+_ADVICE_BELOW_CHARACTERS = 300_000
 """Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
-
-
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Record(BaseModel):
@@ -202,7 +199,7 @@ class SourceDescription(_Record):
     text_format: str
     documents: Count
     division: Division
-    unparsed_share: _Share
+    unparsed_share: Share
     splits: _Splits
 
 
@@ -253,7 +250,7 @@ class Description(_Record):
     alphabet: Count
     documents: Count
     division: Division | None
-    unparsed_share: _Share
+    unparsed_share: Share
     cast: list[Member]
     splits: _Splits
     sources: list[SourceDescription] = []
@@ -277,11 +274,11 @@ class Description(_Record):
     def advice_on_little_text(self) -> str | None:
         """Return what to expect of a text that is short to learn from, and what helps; else None."""
         characters = self.splits["train"].characters
-        if characters >= LITTLE_TEXT:
+        if characters >= _ADVICE_BELOW_CHARACTERS:
             return None
         return (
-            f"{characters:,} characters are little text: expect lines that make no sense, and phrases copied from it. "
-            "More text of the same kind helps most, "
+            f"{characters:,} characters are little text: expect lines that make no sense, and phrases copied"
+            " from it. More text of the same kind helps most, "
             "or to start from a model of a larger corpus: scriptforge train --from RUN"
         )
 
@@ -330,7 +327,7 @@ class Dataset:
             raise self.damaged(self.folder.scripts) from error
 
     def find_words(self) -> None:
-        """Let the vocabulary know the words of the training text, if the dataset is older than its lexicon.
+        """Load the words of the training text into the vocabulary, if the dataset is older than its lexicon.
 
         Raises:
             DatasetError: as of `rows`.

@@ -131,8 +131,7 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
     last = 0
     try:
         with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw) as file:
-            columns = _schema().names[: len(file.schema_arrow)]  # of earlier versions, all but the source
-            if not file.schema_arrow.equals(pyarrow.schema([_schema().field(name) for name in columns])):
+            if not file.schema_arrow.equals(_schema()):
                 raise ValueError("its columns are other ones")
             for number in range(file.num_row_groups):
                 block = file.read_row_group(number)

@@ -1,4 +1,4 @@
-"""What is wrong with a value that pydantic refused, in our words.
+"""The forms that records are checked by, and what is wrong with a value that pydantic refused, in our words.
 
 Settings, cards, records and the configs of models are checked by pydantic, whose messages are about inputs
 and Python's types. This is the one place that turns them into words for people. What has a message of its
@@ -7,9 +7,25 @@ own, such as a validator of ours, keeps it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""How many there are of something."""
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""How much there is of something."""
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""How much of a whole something is, 0 to 1."""
+
+
+class ClosedModel(BaseModel):
+    """A closed form: no unknown key, no value of another type, no change afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+
 
 _WORDS = {
     "missing": "is missing",

@@ -78,7 +78,7 @@ def seeds() -> None:
 
 @pytest.fixture
 def ticking_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the time of a training be a matter of its steps: about four milliseconds each, on any machine."""
+    """Count the time of a training by its steps: about four milliseconds each, on any machine."""
     from support.clock import TickingClock
 
     monkeypatch.setattr("scriptforge.training.schedule.time", TickingClock())

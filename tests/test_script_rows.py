@@ -30,11 +30,12 @@ def test_what_was_written_is_read(written: list[ScriptRow], tmp_path_factory: py
     assert list(read_rows(path)) == written
 
 
-def test_a_file_from_before_rows_knew_their_source_is_read(tmp_path: Path) -> None:
+def test_a_file_without_one_of_the_columns_is_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "p", [ScriptRow(0, "", PLAIN, "", "Hm.", 3, "harbour")])
     table = pyarrow.parquet.read_table(tmp_path / "p").drop_columns("source")
     pyarrow.parquet.write_table(table, tmp_path / "p")
-    assert list(read_rows(tmp_path / "p")) == [ScriptRow(0, "", PLAIN, "", "Hm.", 3)]
+    with pytest.raises(ValueError, match="its columns are other ones"):
+        list(read_rows(tmp_path / "p"))
 
 
 def test_more_than_a_block(tmp_path: Path) -> None:

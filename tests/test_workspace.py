@@ -52,6 +52,12 @@ class TestFinding:
         assert Workspace.find().root == Path.home() / "plays"
         assert Workspace.find(workspace_path / "other").root == workspace_path / "other"
 
+    def test_a_run_is_found_below_the_home(self, workspace_path: Path, own_home: Path) -> None:
+        run = make_run(Workspace(own_home), "play")
+        make_run(Workspace(workspace_path), "other")
+        found = Workspace(workspace_path).run("~/runs/play")
+        assert found.path.resolve() == run.path.resolve()
+
     def test_the_latest_is_the_one_created_last(self, workspace_path: Path) -> None:
         workspace = Workspace(workspace_path)
         for name, created in (("b", "2026-02"), ("a", "2026-03"), ("c", "2026-01")):
@@ -290,12 +296,21 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
         make_run(workspace, "play")
         for name in ("data/.play.0123abcd.tmp", "data/.other.0123abcd.tmp", "runs/play/.x.0123abcd.tmp"):
             (workspace_path / name / "before").mkdir(parents=True)
-        (workspace_path / "data" / ".old.abc_1234.tmp").mkdir()  # as earlier versions called theirs
         (workspace_path / "data" / "play").rename(workspace_path / "data/.play.0123abcd.tmp/before/play")
         (workspace_path / "runs" / ".play.lock").touch()
         found = Workspace.find(workspace_path)
         assert [folder.name for folder in found.datasets()] == ["play"]
         assert [path.name for path in workspace_path.rglob(".*")] == []
+
+    def test_what_is_no_scratch_folder_stays(self, tmp_path: Path) -> None:
+        (tmp_path / "mine" / "before" / "play").mkdir(parents=True)
+        (tmp_path / ".link.0123abcd.tmp").symlink_to("mine")
+        (tmp_path / ".file.0123abcd.tmp").touch()
+        (tmp_path / ".play.editor99.tmp").mkdir()
+        before = names_in(tmp_path)
+        remove_leftovers(tmp_path)
+        assert names_in(tmp_path) == before
+        assert names_in(tmp_path / "mine" / "before") == ["play"]
 
     def test_a_training_that_was_to_replace_a_run_that_is_gone_takes_its_name(
         self, workspace_path: Path

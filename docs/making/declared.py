@@ -19,7 +19,7 @@ from scriptforge.documents.kinds import DOCUMENT_WRITERS
 from scriptforge.documents.kinds import KINDS as DOCUMENT_KINDS
 from scriptforge.options import (
     DEFAULT_MINUTES,
-    DEFAULT_VOICE_UNTOLD,
+    DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
     REPETITION_WINDOW,
     SAMPLING_RANGES,
     GenerateOptions,
@@ -55,7 +55,7 @@ def settings() -> str:
     ]
     effects = {
         name: words.replace("`REPETITION_WINDOW`", str(REPETITION_WINDOW)).replace(
-            "`DEFAULT_VOICE_UNTOLD`", str(DEFAULT_VOICE_UNTOLD)
+            "`DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING`", str(DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING)
         )
         for name, words in attributes(GenerateOptions).items()
         if name in SAMPLING_RANGES

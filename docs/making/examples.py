@@ -1,6 +1,6 @@
 """Small texts in every format, and the cases that the fitted settings are shown for."""
 
-from scriptforge.training.settings import Machine
+from scriptforge.training.machine import Machine
 
 _LAPTOP, _GPU = Machine("cpu", "bf16", 2.4e11), Machine("cuda", "fp16", 2e13)
 FITTING_CASES = {

@@ -105,7 +105,7 @@ CONFIG = {
     "result.share": "how much of the validation split was read for `best`: less than 1 if time was short",
     "result.tokens_per_second": "over the steps alone",
     "result.diagnosis": "one sentence on how it went and what to try",
-    "result.hardware": "what computed; empty in runs of earlier versions",
+    "result.hardware": "what computed",
 }
 METRICS = {
     "step": "optimizer steps so far",

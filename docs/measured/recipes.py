@@ -16,7 +16,7 @@ from typing import Any
 
 from scriptforge import __version__
 from scriptforge.cli.train import COURSE_GOAL
-from scriptforge.training.settings import measure
+from scriptforge.training.machine import measure
 
 PAGE = Path(__file__).with_suffix(".md")
 AS_THE_COURSE_DOES = ("--plain", "--level", "word", "--lower", "--min-count", "1")

@@ -1,15 +1,13 @@
 """`scriptforge convert`: scripts from any format that is read into any that is written."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Columns, Encoding, Force, Output, Quiet, WorkspacePath
-from scriptforge.options import ConvertOptions
-
-FormatName = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
+from scriptforge.cli.output import AsJSON, Columns, Encoding, Force, Format, Output, Quiet, WorkspacePath
+from scriptforge.options import ConvertOptions, WrittenFormat
 
 
 def convert(
@@ -29,12 +27,9 @@ def convert(
         ),
     ],
     to: Annotated[
-        FormatName | None, typer.Option(help="The format to write; the suffix of OUT says it if left out.")
+        WrittenFormat | None, typer.Option(help="The format to write; the suffix of OUT says it if left out.")
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The format of the texts read, which is recognised if left out."),
-    ] = None,
+    format: Format = None,
     columns: Columns = None,
     encoding: Encoding = None,
     scene_numbers: Annotated[

@@ -105,7 +105,7 @@ def _chosen(summaries: list[dict[str, Any]], names: list[str]) -> list[dict[str,
 def _export(found: "Drafts", chosen: list[dict[str, Any]], path: Path, to: str, *, force: bool) -> list[str]:
     """Write drafts into a file or a folder, and return the names of the files."""
     from scriptforge.serve.files import ExportRequest, write_file
-    from scriptforge.workspace import atomic_write, expand_home
+    from scriptforge.workspace import atomic_write, expand_home, refuse_existing
 
     path = expand_home(path)
     is_folder = path.is_dir() or not path.suffix
@@ -117,12 +117,9 @@ def _export(found: "Drafts", chosen: list[dict[str, Any]], path: Path, to: str, 
         request = ExportRequest.model_validate({"title": each["title"], "elements": lines})
         content, _, name = write_file(request, to if is_folder else path.suffix.removeprefix(".").lower())
         target = path / name if is_folder else path
-        if str(target) in written:
+        if str(target).casefold() in map(str.casefold, written):
             target = target.with_stem(f"{target.stem} {each['id'][:8]}")
-        if target.exists() and not force:
-            raise UsageError(
-                f"There is a file {target} already.", "Replace it with --force, or name another."
-            )
+        refuse_existing(target, force)
         atomic_write(target, content)
         written.append(str(target))
     return written

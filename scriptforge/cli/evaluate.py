@@ -34,7 +34,10 @@ def evaluate(
         bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
     ] = EvaluateOptions.voice,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Compare the model's pages with those of people: speakers, repeats, variety.")
+        bool,
+        typer.Option(
+            "--profile", help="Compare the model's pages with those of people: speakers, repeats, variety."
+        ),
     ] = EvaluateOptions.profile,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Draw the profile into a file, too.")
@@ -89,10 +92,9 @@ def _check_picture(picture: Path | None, profile: bool, force: bool) -> None:
         raise UsageError(
             f"--picture writes SVG, and {picture} does not end in .svg.", "Name it such as profile.svg."
         )
-    if picture.exists() and not force:
-        raise UsageError(
-            f"There is a file {picture} already.", "Replace it with --force, or name another one."
-        )
+    from scriptforge.workspace import refuse_existing
+
+    refuse_existing(picture, force)
 
 
 def _writing(assignments: list[str]) -> GenerateOptions:

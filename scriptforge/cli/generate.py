@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,16 +13,14 @@ from scriptforge.characters import command
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
 from scriptforge.errors import UsageError
-from scriptforge.options import DEFAULT_LINES, GenerateOptions
+from scriptforge.options import DEFAULT_LINES, GenerateOptions, WrittenFormat
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
     from scriptforge.generation.files import Destination
     from scriptforge.generation.generate import Session
 
-FormatName = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
-
-_PIPE_PATIENCE = 0.1  # seconds
+_PIPE_TIMEOUT_SECONDS = 0.1
 
 RunName = Annotated[
     str | None,
@@ -41,7 +39,10 @@ Prime = Annotated[
     ),
 ]
 PrimeOpen = Annotated[
-    bool, typer.Option("--prime-open", help="Let the model extend the last word of the prime: “bank” may become “banker”.")
+    bool,
+    typer.Option(
+        "--prime-open", help="Let the model extend the last word of the prime: “bank” may become “banker”."
+    ),
 ]
 Scene = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Start with this scene heading: “INT. DINER - NIGHT”.")
@@ -141,7 +142,9 @@ MaxCopy = Annotated[
 ]
 InventWords = Annotated[
     bool,
-    typer.Option("--invent-words", help="Let it spell words and names that do not occur in the training text."),
+    typer.Option(
+        "--invent-words", help="Let it spell words and names that do not occur in the training text."
+    ),
 ]
 Int8 = Annotated[
     bool, typer.Option("--int8", help="Compute in 8-bit integers: faster, slightly less accurate.")
@@ -161,14 +164,12 @@ ContinueFrom = Annotated[
         help="Continue a state saved with --save-state; with --seed or -n, in different ways.",
     ),
 ]
-Back = Annotated[
-    int, typer.Option(min=0, metavar="N", help="With --continue: first drop the last N lines.")
-]
+Back = Annotated[int, typer.Option(min=0, metavar="N", help="With --continue: first drop the last N lines.")]
 SaveTo = Annotated[
     Path | None, typer.Option("--save-state", metavar="FILE", help="Save where it ends, to continue later.")
 ]
 Format = Annotated[
-    FormatName | None, typer.Option(help="The layout; the suffix of -o, or txt, decides if left out.")
+    WrittenFormat | None, typer.Option(help="The layout; the suffix of -o, or txt, decides if left out.")
 ]
 OutputPath = Annotated[
     Path | None,
@@ -274,7 +275,7 @@ def _voices(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _destination(
-    asked: FormatName | None, path: Path | None, count: int, *, append: bool, force: bool
+    asked: WrittenFormat | None, path: Path | None, count: int, *, append: bool, force: bool
 ) -> "tuple[str, Destination | None]":
     """Return the layout, and where the texts go if not to stdout; refuse what cannot be before the work."""
     from scriptforge.generation.files import Destination, check_printable, check_several, format_of
@@ -328,7 +329,7 @@ def _has_input(output: Output) -> bool:
         mode = os.fstat(sys.stdin.fileno()).st_mode
         if not stat.S_ISFIFO(mode):
             return stat.S_ISREG(mode)
-        has_input = bool(select.select([sys.stdin], [], [], _PIPE_PATIENCE)[0])
+        has_input = bool(select.select([sys.stdin], [], [], _PIPE_TIMEOUT_SECONDS)[0])
     except (AttributeError, OSError, ValueError):
         return False
     if not has_input:

@@ -55,14 +55,14 @@ def inspect(
     output = Output(as_json, quiet)
 
     from scriptforge.corpus.inspect import inspect as inspect_corpus
-    from scriptforge.corpus.workers import processors
+    from scriptforge.training.threads import usable_cores
     from scriptforge.workspace import Workspace
 
     options = InspectOptions(
         format=format,
         columns=columns,
         encoding=encoding,
-        workers=workers or processors(),
+        workers=workers or usable_cores(),
         cluster=cluster,
     )
     with input_as_file(output, [path]) as (name,), output.progress() as on_progress:

@@ -1,26 +1,30 @@
 """`scriptforge originality`: how much of a text is copied from what a run was trained on."""
 
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scriptforge.cli.completion import run_names
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, safe
+from scriptforge.cli.output import (
+    STANDARD_INPUT,
+    AsJSON,
+    Force,
+    Output,
+    Quiet,
+    WorkspacePath,
+    input_as_file,
+    safe,
+)
 from scriptforge.cli.tables import table
-from scriptforge.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.text import Text
 
-    from scriptforge.copying import Line, OriginalityReport
+    from scriptforge.copying import OriginalityReport
     from scriptforge.copying.view import Segment
     from scriptforge.dataset import Dataset
-
-STDIN = "-"
 
 _STYLES = ("black on #fdf0b4", "black on #fbd28a", "black on #f7a77c", "black on #ee8080")
 """The colours of copies, one style for each band of lengths."""
@@ -53,35 +57,25 @@ def originality(
     """Show what a text has copied from a run's training text, beside what people copy."""
     output = Output(as_json, quiet)
 
-    from scriptforge.copying import examine_texts
+    from scriptforge.copying import examine_texts, lines_of_rows
     from scriptforge.copying.view import render_page
+    from scriptforge.corpus.parse import parse_file
     from scriptforge.run.records import RunDescription
-    from scriptforge.workspace import Workspace, atomic_write
+    from scriptforge.workspace import Workspace, atomic_write, refuse_existing
 
-    if page is not None and page.exists() and not force:
-        raise UsageError(f"There is a file {page} already.", "Replace it with --force, or name another one.")
+    if page is not None:
+        refuse_existing(page, force)
     workspace = Workspace.find(workspace_path)
     folder = workspace.run(run)
     dataset = RunDescription.load(folder).open_dataset(workspace)
-    (report,) = examine_texts([_read(file, dataset.description.plain)], dataset)
+    with input_as_file(output, [file]) as (path,):
+        lines = list(lines_of_rows(parse_file(Path(path), dataset.description.plain)))
+    (report,) = examine_texts([lines], dataset)
     if page is not None:
-        name = "standard input" if file == STDIN else Path(file).name
+        name = "standard input" if file == STANDARD_INPUT else Path(file).name
         atomic_write(page, render_page(report, name, _noticed(report, dataset)))
         output.note(f"{page} shows the text with its copies marked.")
     output.result({"run": folder.name, **report.document()}, lambda: _drawn(report, is_shown=page is None))
-
-
-def _read(file: str, plain: bool) -> "list[Line]":
-    """Return the lines of a file, or of standard input, which is read as a file would be."""
-    from scriptforge.copying import lines_of_rows
-    from scriptforge.corpus.parse import parse_file
-
-    if file != STDIN:
-        return list(lines_of_rows(parse_file(Path(file), plain)))
-    with TemporaryDirectory(prefix="scriptforge-") as folder:
-        piped = Path(folder) / "standard input"
-        piped.write_bytes(sys.stdin.buffer.read())
-        return list(lines_of_rows(parse_file(piped, plain)))
 
 
 def _noticed(report: "OriginalityReport", dataset: "Dataset") -> list[tuple[str, ...]]:

@@ -418,7 +418,8 @@ Columns = Annotated[
     str | None,
     typer.Option(
         metavar="ROLE=COLUMN,…",
-        help="What a table's columns hold, if their names do not say: speaker=Character,line=Line.",
+        help="What a table's columns hold, if their names do not say: speaker=Character,line=Line. Join"
+        " columns with +: document=Season+Episode.",
     ),
 ]
 Encoding = Annotated[

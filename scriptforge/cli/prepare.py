@@ -10,6 +10,7 @@ from scriptforge.cli.completion import corpus_names
 from scriptforge.cli.output import (
     AsJSON,
     Cluster,
+    Columns,
     Encoding,
     Force,
     Format,
@@ -43,14 +44,6 @@ PathOption = Annotated[
 RevisionOption = Annotated[
     str | None,
     typer.Option(metavar="REVISION", help="The commit, branch or tag of a corpus on the Hub."),
-]
-ColumnsOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ROLE=COLUMN,…",
-        help="What a table's columns hold, if their names do not say: speaker=Character,line=Line,"
-        "document=Season+Episode.",
-    ),
 ]
 LevelOption = Annotated[
     Level | None, typer.Option(help="What a token is; without it the card decides, else bpe.")
@@ -87,7 +80,7 @@ def prepare(
     corpora: CorporaOption = None,
     path: PathOption = None,
     revision: RevisionOption = None,
-    columns: ColumnsOption = None,
+    columns: Columns = None,
     format: Format = None,
     encoding: Encoding = None,
     level: LevelOption = None,
@@ -112,7 +105,7 @@ def prepare(
     output = Output(as_json, quiet)
 
     from scriptforge.corpus.prepare import prepare as prepare_dataset
-    from scriptforge.corpus.workers import processors
+    from scriptforge.training.threads import usable_cores
     from scriptforge.workspace import Workspace
 
     options = PrepareOptions(
@@ -130,7 +123,7 @@ def prepare(
         format=format,
         deduplicate=deduplicate,
         strict=strict,
-        workers=workers or processors(),
+        workers=workers or usable_cores(),
         cluster=cluster,
     )
     with input_as_file(output, corpora or []) as names, output.progress() as on_progress:

@@ -18,7 +18,9 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="The port: by default that of last time, or 8420. If it is in use, the next free one; 0 is any."
+            min=0,
+            max=65535,
+            help="The port: by default the last one, or 8420; the next free one if it is taken. 0 is any.",
         ),
     ] = None,
     host: Annotated[
@@ -27,9 +29,7 @@ def serve(
     ] = LOCAL,
     password_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="A file whose first line is the password; needed with --host."
-        ),
+        typer.Option(metavar="FILE", help="A file whose first line is the password; needed with --host."),
     ] = None,
     name: Annotated[
         list[str] | None,

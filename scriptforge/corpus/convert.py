@@ -5,7 +5,6 @@ and nothing else. Several scripts go into one file where the format has room for
 in a file of its own.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,17 +14,22 @@ from typing import Any
 
 from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.documents.kinds import WRITTEN, write
+from scriptforge.documents.kinds import WRITTEN, check_several, write, written_format
 from scriptforge.errors import CorpusError, UsageError, unknown_name
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import ConvertOptions, with_fields
-from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import Workspace, as_file_name, atomic_write, expand_home, is_device
+from scriptforge.workspace import (
+    Workspace,
+    as_file_name,
+    atomic_write,
+    expand_home,
+    is_device,
+    refuse_existing,
+)
 
 _ALSO_IN_FILE_NAMES = " ,()'"
 _LONGEST_FILE_NAME = 80
-_OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ def convert(
 
     Args:
         source: a file or folder, a card's name, `hf:OWNER/NAME` or an https address.
-        out: the file to write, whose suffix says the format; a folder if it is one or has no such suffix.
+        out: the file to write, whose suffix says the format; a folder if it is one, or if `to` is given and
+            it has no such suffix.
         options: how to read, and what to write.
         workspace: where cards of one's own are.
         on_progress: called while something arrives.
@@ -85,7 +90,7 @@ def convert(
     path = expand_home(out)
     format, is_folder = _destination(path, options.to)
     if not is_folder:
-        _refuse_overwriting(path, options)
+        refuse_existing(path, options.force)
     corpus = fetch_named(str(source), options, Workspace.find(workspace), on_progress)
     parsing = Parsing()
     scripts = _scripts(corpus, parsing)
@@ -100,20 +105,19 @@ def convert(
 
 def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
     """Return the format to write, and whether the path is that of a folder."""
-    suffix = path.suffix.lower().removeprefix(".")
-    suffix = _OTHER_SUFFIXES.get(suffix, suffix)
     if asked is not None and asked not in WRITTEN:
         raise unknown_name("format", asked, WRITTEN)
-    is_folder = path.is_dir() or not suffix
-    format = asked or ("" if is_folder else suffix)
-    if not format:
+    suffix, named = path.suffix.lower().removeprefix("."), written_format(path)
+    is_folder = path.is_dir() or (named is None if asked else not suffix)
+    format = asked or named
+    if is_folder and not asked:
         raise UsageError(
             f"{path} is a folder, and no format is named.",
             f"Name one: --to fountain; there are {', '.join(WRITTEN)}.",
         )
-    if format not in WRITTEN:
+    if format is None:
         raise UsageError(
-            f"A .{format} file cannot be written.", f"Name a file with one of these: {', '.join(WRITTEN)}."
+            f"A .{suffix} file cannot be written.", f"Name a file with one of these: {', '.join(WRITTEN)}."
         )
     return format, is_folder
 
@@ -131,26 +135,30 @@ def _write_each(
     scripts: Iterable[tuple[str, Script]], folder: Path, format: str, options: ConvertOptions
 ) -> Iterator[ConvertedFile]:
     """Write each script into a file with its name; a second one of a name has a number."""
-    taken: Counter[str] = Counter()
+    taken: dict[str, int] = {}
     for name, script in scripts:
         stem = as_file_name(name, _ALSO_IN_FILE_NAMES).strip(" .-")
         stem = stem[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
         stem = f"script {stem}" if is_device(stem) else stem
-        taken[stem.casefold()] += 1
-        count = taken[stem.casefold()]
-        path = folder / f"{stem if count == 1 else f'{stem} {count}'}.{format}"
-        _refuse_overwriting(path, options)
+        path = folder / f"{_free_stem(stem, taken)}.{format}"
+        refuse_existing(path, options.force)
         yield _write([script], path, format, options)
+
+
+def _free_stem(stem: str, taken: dict[str, int]) -> str:
+    """Return the first of `stem`, `stem 2`, `stem 3`, … that is not taken, and take it."""
+    free = stem
+    while free.casefold() in taken:
+        taken[stem.casefold()] += 1
+        free = f"{stem} {taken[stem.casefold()]}"
+    taken[free.casefold()] = 1
+    return free
 
 
 def _write_together(
     scripts: Sequence[Script], path: Path, format: str, options: ConvertOptions
 ) -> Iterator[ConvertedFile]:
-    if len(scripts) > 1 and format in ONE_SCRIPT_FORMATS:
-        raise UsageError(
-            f"One {format} document holds one script, not {len(scripts)}.",
-            f"Name a folder for them: {path.with_suffix('')} --to {format}",
-        )
+    check_several(len(scripts), format, f"Name a folder for them: {path.with_suffix('')} --to {format}")
     if scripts:
         yield _write(scripts, path, format, options)
 
@@ -158,8 +166,3 @@ def _write_together(
 def _write(scripts: Sequence[Script], path: Path, format: str, options: ConvertOptions) -> ConvertedFile:
     atomic_write(path, write(scripts, format, options.scene_numbers))
     return ConvertedFile(path, len(scripts), sum(1 for script in scripts for _ in script.elements))
-
-
-def _refuse_overwriting(path: Path, options: ConvertOptions) -> None:
-    if path.exists() and not options.force:
-        raise UsageError(f"There is a file {path} already.", "Replace it with --force, or name another one.")

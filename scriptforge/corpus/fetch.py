@@ -69,7 +69,7 @@ class Corpus:
         notes: what a person should know, one line each: encodings, files left out.
         skips_broken: whether its files are whatever somebody's folder holds, so that those which turn out to
             be broken are left out, too.
-        shares: each file as another process can open it; empty where several make one table.
+        tasks: each file as another process can open it; empty where several make one table.
     """
 
     source: Source
@@ -77,7 +77,7 @@ class Corpus:
     files: tuple[AnyFile, ...]
     notes: tuple[str, ...]
     skips_broken: bool = False
-    shares: "tuple[Share, ...]" = ()
+    tasks: "tuple[FileTask, ...]" = ()
 
     @property
     def name(self) -> str:
@@ -86,7 +86,7 @@ class Corpus:
 
 
 @dataclass(frozen=True)
-class Share:
+class FileTask:
     """A file of a corpus, to be opened by another process, perhaps on another machine.
 
     Attributes:
@@ -163,9 +163,9 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
     else:
         opened, notes = [_open(each, source.encoding) for each in found], []
     files = [one.file for one in opened]
-    shares = tuple(_shares(source, opened, revision))
+    tasks = tuple(_tasks(source, opened, revision))
     if card and card.sort:
-        shares = ()
+        tasks = ()
         files = [sorted_table(_tables(files, source.name), source.name, card.sort)]
     records = tuple(one.record for one in opened)
     return Corpus(
@@ -181,19 +181,19 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
         files=tuple(files),
         notes=(*notes, *(one.note for one in opened if one.note), *_differences(source, records)),
         skips_broken=folder is not None and not (card and card.sort),
-        shares=shares,
+        tasks=tasks,
     )
 
 
-def _shares(source: Source, opened: list[_Opened], revision: str | None) -> Iterator[Share]:
-    """Yield the share of each file that was opened."""
+def _tasks(source: Source, opened: list[_Opened], revision: str | None) -> Iterator[FileTask]:
+    """Yield the task of each file that was opened."""
     for number, one in enumerate(opened):
         location, record = source.location, one.record
         if isinstance(location, HubDataset):
             location = location.model_copy(update={"revision": revision, "files": (record.name,)})
         elif isinstance(location, WebFiles):
             location = WebFiles(files=(location.files[number],))
-        yield Share(replace(source, location=location), one.path, record)
+        yield FileTask(replace(source, location=location), one.path, record)
 
 
 def fetch_named(
@@ -278,9 +278,10 @@ def _open_readable(
     inside = os.path.realpath(folder)
     opened: list[_Opened] = []
     problems: list[CorpusError] = []
-    no_scripts = [each.name for each in found if _is_no_script(each.path)]
+    no_scripts: list[str] = []
     for each in found:
         if _is_no_script(each.path):
+            no_scripts.append(each.name)
             continue
         try:
             _refuse_leading_out(each, inside)

@@ -380,7 +380,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Let the csv module read cells of any length while the block lasts; its limit is the process's."""
+    """Lift the csv module's limit on the length of a cell while the block lasts; it is the process's."""
     limit = csv.field_size_limit(_LONGEST_CELL)
     try:
         yield

@@ -256,7 +256,7 @@ def inspect_corpus(
             for group in near_duplicates(parsing.sketches, parsing.sizes)
         ),
         problems=(*corpus.notes, *parsing.requests, *parsing.problems),
-        warnings=tuple(parsing.warnings(corpus.name)),
+        warnings=tuple(map(str, parsing.warnings(corpus.name))),
         sample=tuple(islice(write(tally.beginning), SAMPLE_LINES)),
     )
 

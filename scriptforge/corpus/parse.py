@@ -14,10 +14,10 @@ from functools import partial
 from itertools import chain, islice, repeat
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from scriptforge.corpus.cards import Cards
-from scriptforge.corpus.fetch import Corpus, Share, fetch
+from scriptforge.corpus.fetch import Corpus, FileTask, fetch
 from scriptforge.corpus.files import AnyFile, DocumentFile, TableFile, TextFile, too_deep
 from scriptforge.corpus.json_rows import Row
 from scriptforge.corpus.near_duplicates import Sketch, Sketcher
@@ -41,7 +41,6 @@ _EXAMPLES = 6
 _FILES_SHOWN = 3
 _LARGEST_ELSEWHERE = 2_000_000
 """Bytes. A larger file is parsed here, row by row, and not as a whole by another process."""
-_WAYS_OUT = re.compile(r" (?=Name its format|Say what its columns)")
 _WAYS_OUT_OF_TABLES = (
     "Say what its columns hold, --columns speaker=COLUMN,line=COLUMN, or take the text as it stands: --plain"
 )
@@ -61,6 +60,17 @@ class Misread:
     unheard: Unheard
     format: str
     nearest: str | None
+
+
+class ParseWarning(NamedTuple):
+    """A sign that a corpus was not read as what it is, and what to do about it."""
+
+    problem: str
+    hint: str
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"{self.problem} {self.hint}"
 
 
 @dataclass
@@ -110,22 +120,23 @@ class Parsing:
         """Return a line for each file that was left out."""
         return [f"left out: {problem.message}" for problem in self.left_out.values()]
 
-    def warnings(self, name: str) -> list[str]:
-        """Return a line on each sign that the corpus of this name was not read as what it is."""
+    def warnings(self, name: str) -> list[ParseWarning]:
+        """Return each sign that the corpus of this name was not read as what it is."""
         shown = next(iter(self.misread.values()), None)
         if self.silent and not self.speeches:
             looks = f" {_looks(shown)}" if shown else ""
             ways_out = _WAYS_OUT_OF_TABLES if set(self.files) == {"table"} else _ways_out(shown)
-            return [f"Nobody speaks in “{name}”: it was read as {self.text_format}.{looks} {ways_out}"]
+            problem = f"Nobody speaks in “{name}”: it was read as {self.text_format}.{looks}"
+            return [ParseWarning(problem, ways_out)]
         found = []
         if self.silent:
-            found.append(f"Nobody speaks in {_counted(self.silent)}, which became action. {_ways_out(shown)}")
+            problem = f"Nobody speaks in {_counted(self.silent)}, which became action."
+            found.append(ParseWarning(problem, _ways_out(shown)))
         heard = {file: one for file, one in self.misread.items() if file not in self.silent}
         if heard:
             shown = next(iter(heard.values()))
-            found.append(
-                f"Speakers are missed in {_counted(list(heard))}. {_looks(shown)} {_ways_out(shown)}"
-            )
+            problem = f"Speakers are missed in {_counted(list(heard))}. {_looks(shown)}"
+            found.append(ParseWarning(problem, _ways_out(shown)))
         return found
 
     @property
@@ -171,12 +182,6 @@ def _ways_out(misread: Misread | None) -> str:
     nearest = misread.nearest if misread else None
     name = f"{nearest}, which is the nearest" if nearest else "NAME"
     return f"Name its format, --format {name}, or take the text as it stands: --plain"
-
-
-def split_warning(warning: str) -> tuple[str, str]:
-    """Split a warning into what is wrong and what to do about it."""
-    wrong, what_to_do = _WAYS_OUT.split(warning, 1)
-    return wrong, what_to_do
 
 
 def _counted(files: list[str]) -> str:
@@ -230,7 +235,7 @@ def parse(
         )
 
 
-def parse_share(share: Share, plain: bool) -> "Parsed":
+def parse_task(task: FileTask, plain: bool) -> "Parsed":
     """Return what one file holds, its documents numbered from 0; it depends on nothing else.
 
     Raises:
@@ -239,7 +244,7 @@ def parse_share(share: Share, plain: bool) -> "Parsed":
         ScriptforgeError: it is not found here, or is another one.
     """
     found = Parsing()
-    rows = list(_rows(share.source, share.open(), plain, found, first=0))
+    rows = list(_rows(task.source, task.open(), plain, found, first=0))
     return found, rows
 
 
@@ -248,11 +253,11 @@ Parsed: TypeAlias = tuple[Parsing, list[ScriptRow]]
 
 def _elsewhere(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Callable[[], Parsed] | None]:
     """Yield for each file what waits for its parse by the pool; None of what stays here."""
-    if pool is None or not corpus.shares:
+    if pool is None or not corpus.tasks:
         return repeat(None, len(corpus.files))
     calls = (
-        partial(parse_share, share, plain) if share.record.size < _LARGEST_ELSEWHERE else None
-        for share in corpus.shares
+        partial(parse_task, task, plain) if task.record.size < _LARGEST_ELSEWHERE else None
+        for task in corpus.tasks
     )
     return pool.run(calls)
 

@@ -24,7 +24,7 @@ from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
 from scriptforge.corpus.near_duplicates import described, leak, near_duplicates, split_names
 from scriptforge.corpus.options import TokenPlan, default_min_count, divide, settle
-from scriptforge.corpus.parse import Parsing, parse, split_warning
+from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
@@ -144,9 +144,9 @@ def prepare_corpora(
         whole = Parsing()
         rows = _parse_all(parsings, plan, whole, pool)
         write_rows(draft.scripts, report_rows(rows, on_progress, "Reading"))
-        warnings = [line for corpus, parsing in parsings for line in parsing.warnings(corpus.name)]
+        warnings = [each for corpus, parsing in parsings for each in parsing.warnings(corpus.name)]
         if warnings and options.strict:
-            raise CorpusError(*split_warning(warnings[0]))
+            raise CorpusError(*warnings[0])
         groups = near_duplicates(whole.sketches, whole.sizes)
         left_out = {number for _, *others in groups for number in others} if options.deduplicate else set()
         if left_out:
@@ -177,7 +177,7 @@ def prepare_corpora(
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
             notes=[*_notes(parsings), *described(alike), *([_BORROWED] if tokens.is_borrowed else [])],
-            warnings=[*warnings, *filter(None, [leak(alike)])],
+            warnings=[*map(str, warnings), *filter(None, [leak(alike)])],
             near_duplicates=alike,
             **(_together(sources, whole) if text.is_mixed else _alone(sources[0])),
         )

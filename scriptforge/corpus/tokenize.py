@@ -31,7 +31,7 @@ from scriptforge.corpus.workers import Pool
 from scriptforge.dataset import SplitDescription
 from scriptforge.screenplay.script import Element, cast, speaker_key
 from scriptforge.vocabulary import Encoded, Vocabulary
-from scriptforge.vocabulary.borrowed import LITTLE_TEXT, borrow
+from scriptforge.vocabulary.borrowed import BORROW_BELOW_CHARACTERS, borrow
 from scriptforge.vocabulary.lexicon import Lexicon, WordCount
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_write
 
@@ -71,7 +71,7 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
         "sources": {source: with_token.get(source, []) for source in text.weights} if is_marked else None,
     }
     borrowed = None
-    if plan.may_borrow and counted.characters < LITTLE_TEXT:
+    if plan.may_borrow and counted.characters < BORROW_BELOW_CHARACTERS:
         borrowed = borrow(_texts(text, with_token), **layout)
     vocabulary = borrowed or Vocabulary.train(
         _texts(text, with_token),

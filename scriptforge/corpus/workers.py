@@ -6,7 +6,7 @@ here stays the same. On this machine processes are started afresh (`spawn`), sin
 threads may block it for ever; so a program that asks for several must be importable, as `multiprocessing`
 wants it.
 
-Whom a cluster gives what, and that the share of a dead worker is done again, is Dask's business. It comes
+Whom a cluster gives what, and that the task of a dead worker is done again, is Dask's business. It comes
 with the extra `cluster`, so it is imported where it is used.
 """
 
@@ -47,11 +47,6 @@ WORKERLESS_SECONDS = 60
 _DISTRIBUTIONS = ("scriptforge-lm", "tokenizers")
 _LOUD = ("distributed.client", "distributed.core", "tornado.application")
 _START_WORKERS = "On each machine: dask worker ADDRESS --nworkers auto --nthreads 1"
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pool:
@@ -105,7 +100,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
         with _cluster_pool(cluster) as pool:
             yield pool
         return
-    files = [share.record for corpus in corpora for share in corpus.shares]
+    files = [task.record for corpus in corpora for task in corpus.tasks]
     if workers < 2 or len(files) < _FEWEST_FILES or sum(file.size for file in files) < _FEWEST_BYTES:
         yield None
         return
@@ -121,7 +116,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Let processes that are started now never see Ctrl+C: this one ends them."""
+    """Keep Ctrl+C from the processes that are started within the block: this one ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -133,7 +128,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """Let this process end when the one that started it has ended, even by a kill."""
+    """End this process when the one that started it has ended, even by a kill."""
     threading.Thread(target=_await_parent, daemon=True).start()
 
 
@@ -274,7 +269,7 @@ def _call_alone(wanted: dict[str, str], call: Callable[[], ResultT]) -> ResultT:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Dask not say on the terminal what this module says in its own words, for one block."""
+    """Silence what Dask prints within the block: this module says it in its own words."""
     try:
         from distributed.versions import VersionMismatchWarning
     except ModuleNotFoundError:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from scriptforge.documents import pdf, pdf_page, rich_text, web_page, word, writing_programs
 from scriptforge.documents.document import Document, open_archive
-from scriptforge.errors import unknown_name
+from scriptforge.errors import UsageError, unknown_name
 from scriptforge.screenplay.format import BrokenScript
-from scriptforge.screenplay.formats import WRITERS, write_several
+from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS, WRITERS, write_several
 from scriptforge.screenplay.formats import write as write_text
 from scriptforge.screenplay.script import Script
 
@@ -61,6 +61,8 @@ DOCUMENT_WRITERS: dict[str, Callable[[Sequence[Script]], bytes]] = {"docx": word
 WRITTEN = (*WRITERS, *DOCUMENT_WRITERS)
 """The suffixes of all files that can be written."""
 
+_OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
+
 _HEAD = 4096
 _BLANK = b" \t\r\n\f\0"
 _WEB_PAGE = re.compile(
@@ -103,7 +105,7 @@ def kind_of_file(path: Path) -> DocumentKind | None:
     if _is_web_page(start, suffix):
         return WEB_PAGE
     promised = next((kind for kind in KINDS if suffix in kind.suffixes), None)
-    if promised and start and promised not in (WEB_PAGE,):
+    if promised and start and promised is not WEB_PAGE:
         raise BrokenScript(
             f"is not what its name says, {promised.description}",
             "Give it the suffix of what it is, .txt for text, or save it anew.",
@@ -142,6 +144,23 @@ def _is_web_page(start: bytes, suffix: str) -> bool:
     if suffix in WEB_PAGE.suffixes and b"<" in start:
         return True
     return bool(_WEB_PAGE.match(start)) and bool(_CLOSING.search(start)) and not _PLAY.search(start)
+
+
+def written_format(path: Path) -> str | None:
+    """Return which of `WRITTEN` the suffix of a file names; None if it names none."""
+    suffix = path.suffix.lower().removeprefix(".")
+    suffix = _OTHER_SUFFIXES.get(suffix, suffix)
+    return suffix if suffix in WRITTEN else None
+
+
+def check_several(count: int, format: str, hint: str) -> None:
+    """Check that so many scripts fit into one file.
+
+    Raises:
+        UsageError: the format holds one script; the hint says what to do.
+    """
+    if count > 1 and format in ONE_SCRIPT_FORMATS:
+        raise UsageError(f"One {format} document holds one script, not {count}.", hint)
 
 
 def write(scripts: Sequence[Script], format: str, scene_numbers: bool = False) -> bytes:

@@ -205,13 +205,13 @@ def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
     count = len(document)
     if not 0 < count <= _MOST_PAGES:
         raise too_large(f"is a PDF of {count:,} pages") if count else damaged("PDF")
-    letters = unreadable = 0
+    letters = unknown = 0
     for number in range(count):
         page = document[number]
         found = list(_letters(page))
         page.close()
         letters += len(found)
-        unreadable += sum(not letter.text.isprintable() or letter.text == "\ufffd" for letter in found)
+        unknown += sum(not letter.text.isprintable() or letter.text == "\ufffd" for letter in found)
         if letters > _MOST_LETTERS:
             raise too_large(f"is a PDF of more than {_MOST_LETTERS:,} letters")
         yield _gather(found)
@@ -221,7 +221,7 @@ def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
             f"is a scanned PDF: {pages}, in which there is no text",
             "Have the text recognised first, as by ocrmypdf IN.pdf OUT.pdf, and give that file.",
         )
-    if 4 * unreadable > letters:
+    if 4 * unknown > letters:
         raise BrokenScript(
             "is a PDF whose letters have no meaning: its fonts do not say which they are",
             "Print it anew from where it was written, or have the text recognised by ocrmypdf --force-ocr.",

@@ -78,7 +78,6 @@ class _Block:
         kind: `heading`, `action`, `transition`, or `dialogue` for a cue and its speech.
         lines: in a speech, the first is the cue.
         gap: blank lines above.
-        breaks_after: the numbers of the lines behind which a page may end.
     """
 
     kind: str

@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
@@ -30,6 +30,7 @@ from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
+from scriptforge.validation import Amount, ClosedModel, Share
 from scriptforge.vocabulary.lexicon import words_of
 from scriptforge.workspace import RunFolder, atomic_write
 
@@ -49,8 +50,8 @@ _SPREAD = (0.05, 0.95)
 _NOTICED = 0.55
 """Pairs of pages that a figure has to tell apart to be noticed: those in which one page in ten differs."""
 
-_PATIENCE = 3
-"""A page ends after so many times the tokens that its lines usually have: a poor model hardly ends a line."""
+_TOKEN_BUDGET = 3
+"""How many times the tokens that its lines usually have a page may take: a poor model hardly ends a line."""
 
 _LARGEST_FILE = 100_000
 
@@ -59,8 +60,6 @@ _BY_NAME = {measure.name: measure for measure in MEASURES}
 Write = Callable[[int, int], Iterable[Sequence[Element]]]
 """Writes so many texts of so many lines."""
 
-_Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -79,11 +78,11 @@ class Figure:
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
-    people: _Number
-    low: _Number
-    high: _Number
-    model: _Number | None
-    told_apart: _Share | None
+    people: Amount
+    low: Amount
+    high: Amount
+    model: Amount | None
+    told_apart: Share | None
 
     @property
     def is_within(self) -> bool:
@@ -96,7 +95,7 @@ class Figure:
         return self.low <= self.model <= self.high or self.told_apart < _NOTICED
 
 
-class Profile(BaseModel):
+class Profile(ClosedModel):
     """What a reader notices on a model's pages, beside people's; a closed form, as it may come from anybody.
 
     Attributes:
@@ -108,8 +107,6 @@ class Profile(BaseModel):
         figures: the figures by the names of their measures, in the order of `MEASURES`; those that people's
             pages cannot tell are left out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     weights: str = ""
     lines: _Count
@@ -172,7 +169,7 @@ class Profile(BaseModel):
 
 
 def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None = None) -> Profile:
-    """Let a model write, and measure its pages beside those of the dataset.
+    """Measure the pages that a model writes beside those of the dataset.
 
     The same options make the same profile.
 
@@ -199,7 +196,7 @@ def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None =
         seed = 1 if options.seed is None else options.seed
         asked = replace(options, count=count, lines=lines, turns=None, length=None, seed=seed)
         session = Session(run, asked, dataset=dataset if asked.max_copy is not None else None)
-        most = _PATIENCE * asked.best_of * lines * trained.tokens / max(trained.lines, 1)
+        most = _TOKEN_BUDGET * asked.best_of * lines * trained.tokens / max(trained.lines, 1)
         for _ in islice(session, int(most)):
             pass
         return (text.elements[:lines] for text in session.texts)

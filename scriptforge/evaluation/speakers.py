@@ -105,7 +105,7 @@ class Voice:
 
 
 def voice_of_run(model: Readable, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0) -> Voice:
-    """Let a model write, and measure its voices against those of the dataset.
+    """Measure the voices in what a model writes against those of the dataset.
 
     The held-out text is validation and test together: the model was trained on neither.
 

@@ -7,6 +7,7 @@ command line, and needs the programs in question only where they are used.
 from scriptforge.exporting.folder import Exported
 from scriptforge.options import ExportOptions
 from scriptforge.run.run import Run
+from scriptforge.workspace import expand_home
 
 __all__ = ["Exported", "export"]
 
@@ -26,4 +27,5 @@ def export(run: Run, options: ExportOptions) -> list[Exported]:
     from scriptforge.exporting.transformers_folder import export_transformers
 
     targets = ((export_onnx, options.onnx), (export_transformers, options.transformers))
-    return [write(run, path, force=options.force) for write, path in targets if path is not None]
+    named = [(write, expand_home(path)) for write, path in targets if path is not None]
+    return [write(run, path, force=options.force) for write, path in named]

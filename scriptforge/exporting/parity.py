@@ -40,7 +40,7 @@ class Parity:
 
 
 def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
-    """Let a model and its copy read the same text, which the model makes up as it goes.
+    """Compare a model and its copy on a text that the model makes up as it goes.
 
     Every layout token comes at the beginning, so that all that a model can be told of speakers is tried.
 

@@ -194,7 +194,7 @@ class _Recurrent:
         input_BE = self._embed(ids)
         speakers = self._follow_speakers(ids) if config.speakers else None
         if speakers:
-            input_BE = self._told("input", input_BE, *speakers)
+            input_BE = self._add_speakers("input", input_BE, *speakers)
         output = self._apart(input_BE)
         states: dict[str, list[str]] = {"hidden": [], "cell": []}
         for layer in range(config.layers):
@@ -204,7 +204,7 @@ class _Recurrent:
                 states[name].append(graph.apply("Unsqueeze", self._together(value), graph.sizes(0)))
         self.after |= {name: graph.apply("Concat", *each, axis=0) for name, each in states.items() if each}
         features_BH = self._together(output)
-        return self._score(self._told("output", features_BH, *speakers) if speakers else features_BH)
+        return self._score(self._add_speakers("output", features_BH, *speakers) if speakers else features_BH)
 
     def _embed(self, ids: str) -> str:
         graph, table_VE = self._graph, self._weights["embedding.weight"]
@@ -242,8 +242,8 @@ class _Recurrent:
         self.after["speakers"] = graph.apply("Concat", *rows, axis=0)
         return pair
 
-    def _told(self, place: str, numbers: str, current_B: str, previous_B: str) -> str:
-        """Add what a model is told of who speaks and who spoke before."""
+    def _add_speakers(self, place: str, numbers: str, current_B: str, previous_B: str) -> str:
+        """Add the embeddings of who speaks and who spoke before."""
         graph = self._graph
         for name, speakers_B in (("current", current_B), ("previous", previous_B)):
             table = f"speaker_embedding.{place}.{name}"

@@ -115,7 +115,7 @@ def _reader(folder: Path) -> Reader:
 
 @contextmanager
 def _no_bars() -> Iterator[None]:
-    """Let transformers draw no progress bars within the block."""
+    """Disable the progress bars of transformers within the block."""
     from transformers.utils import logging
 
     was_on = logging.is_progress_bar_enabled()

@@ -177,7 +177,7 @@ class BestOf:
         return taken
 
     def _keep_best(self, text: "_Text") -> list[int]:
-        """Let all sequences of a text go on from the best candidate; return it."""
+        """Copy the best candidate to all sequences of a text, and return it."""
         best = self._critic.best(text)
         line, text.lines = text.lines[best], []
         others = (each for each in range(self._candidates) if each != best)

@@ -27,7 +27,7 @@ from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
-PATIENCE = 8
+MAX_UNSPOKEN_LINES = 8
 """Lines that nobody says after which somebody must, where a number of turns was asked for."""
 
 _NEARLY = 0.8
@@ -203,8 +203,8 @@ def find_sources(
 class CastConstraint:
     """A cast as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
 
-    With `must_speak`, somebody has to speak after `PATIENCE` lines that nobody says. Without it, a model that
-    prefers to describe would never reach the number of turns asked for.
+    With `must_speak`, somebody has to speak after `MAX_UNSPOKEN_LINES` lines that nobody says. Without it, a
+    model that prefers to describe would never reach the number of turns asked for.
     """
 
     def __init__(
@@ -264,7 +264,7 @@ class CastConstraint:
         """Return what must not come in a sequence, whatever the rules before forbid."""
         if sequence.spelled is not None:
             return self._unwanted_V
-        known = self._silenced_V if sequence.silence >= PATIENCE else self._outside_V
+        known = self._silenced_V if sequence.silence >= MAX_UNSPOKEN_LINES else self._outside_V
         return known[sequence.roster is self._everybody]
 
 

@@ -29,8 +29,6 @@ from scriptforge.inference.kernel import kernel
 from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 2"
-_FORMATS = {_FORMAT, "scriptforge decoding state 1"}
-"""What `load_state` reads; in the first one the generators are PyTorch's."""
 _PARTS = ("sampler", "decoder")
 _READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with it
 
@@ -72,7 +70,7 @@ class Decoder(Protocol):
         ...
 
     def copy_sequences(self, copies: Copies) -> None:
-        """Let sequences go on as others stand."""
+        """Copy the state of some sequences to others."""
         ...
 
     def state(self) -> Saved:
@@ -144,14 +142,14 @@ class ModelDecoder:
         return features_RTH
 
     def _copy_rows(self, sources: Sequence[int], rows: Sequence[int]) -> None:
-        """Let some rows of the state be as others."""
+        """Copy some rows of the state to others."""
         before = self._state
         self._state = tuple(array.copy() for array in before)
         for old, new in zip(before, self._state, strict=True):
             new[:, rows] = old[:, sources]
 
     def _select(self, rows: Sequence[int]) -> None:
-        """Let each row of the state be that of another."""
+        """Replace each row of the state by a copy of another."""
         self._state = tuple(array.take(rows, 1) for array in self._state)
 
 
@@ -284,7 +282,7 @@ class DecodingLoop:
         self._advance(ids, drawn=True)
 
     def copy_sequences(self, copies: Copies) -> None:
-        """Let sequences go on as others stand; each draws with its own numbers."""
+        """Copy the state of some sequences to others; each still draws with its own numbers."""
         self._read()
         self._decoder.copy_sequences(copies)
         self._copy_rules(copies)
@@ -341,7 +339,7 @@ class DecodingLoop:
             self._unread_BT = self._unread_BT[:, :0]
 
     def _copy_rules(self, copies: Copies) -> None:
-        """Let sequences stand, for all but the decoder, where others do."""
+        """Copy the state of some sequences, but for the decoder's, to others."""
         self._sampler.copy_sequences(copies)
         for constraint in self._all:
             constraint.copy_sequences(copies)
@@ -415,7 +413,7 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") not in _FORMATS:
+        if metadata.get("format") != _FORMAT:
             raise ValueError("not a decoding state")
         parts: dict[str, dict[str, NDArray[Any]]] = {part: {} for part in _PARTS}
         for name, array in arrays.items():

@@ -96,7 +96,7 @@ class Echoes:
         )
 
     def copy(self, row: int) -> None:
-        """Let all sequences be as one of them."""
+        """Copy the state of one sequence to all."""
         self._recent.copy(row)
         if self._overuse is not None:
             self._overuse.copy(row)

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import atomic_write
+from scriptforge.workspace import atomic_write, expand_home, refuse_existing
 
 if TYPE_CHECKING:
     from scriptforge.generation.generate import GeneratedText
 
 TEXT_FORMAT = "txt"
 """The format of which plain text can be, too."""
-
-_OTHER_SUFFIXES = {"htm": "html", "text": "txt"}
 
 _APPENDABLE = {TEXT_FORMAT: "", "fountain": "\n"}
 """The formats of which one file can go on, each with what is between a text and its continuation."""
@@ -39,22 +37,23 @@ def format_of(path: Path | None, asked: str | None = None) -> str:
     Raises:
         UsageError: the suffix is that of a format that nothing here writes.
     """
-    suffix = path.suffix.lower().removeprefix(".") if path else ""
     if asked:
         return asked
-    if path and suffix in _NOT_WRITTEN:
+    if path is None:
+        return TEXT_FORMAT
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix in _NOT_WRITTEN:
         raise UsageError(f"A .{suffix} file cannot be written.", _NOT_WRITTEN[suffix].format(stem=path.stem))
-    return _written(suffix) or TEXT_FORMAT
+    return _written(path) or TEXT_FORMAT
 
 
-def _written(suffix: str) -> str | None:
-    """Return the format of a suffix; None if there is none."""
-    if not suffix:
+def _written(path: Path) -> str | None:
+    """Return the format of a file's suffix; None if there is none."""
+    if not path.suffix:
         return None
-    from scriptforge.documents.kinds import WRITTEN
+    from scriptforge.documents.kinds import written_format
 
-    suffix = _OTHER_SUFFIXES.get(suffix, suffix)
-    return suffix if suffix in WRITTEN else None
+    return written_format(path)
 
 
 def _is_document(format: str) -> bool:
@@ -74,13 +73,9 @@ def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
     """
     if count == 1 or format == TEXT_FORMAT:
         return
-    from scriptforge.screenplay.formats import ONE_SCRIPT_FORMATS
+    from scriptforge.documents import kinds
 
-    if format in ONE_SCRIPT_FORMATS:
-        raise UsageError(
-            f"One {format} document holds one script, not {count}.",
-            f"Give a folder for them: -o {folder} --format {format}",
-        )
+    kinds.check_several(count, format, f"Give a folder for them: -o {folder} --format {format}")
 
 
 def lay_out(text: "GeneratedText", format: str) -> str:
@@ -167,8 +162,7 @@ class Destination:
 
     def is_folder(self, count: int) -> bool:
         """Return whether so many texts go into a folder."""
-        suffix = self.path.suffix.lower().removeprefix(".")
-        is_file_name = _written(suffix) is not None
+        is_file_name = _written(self.path) is not None
         return self.path.is_dir() or (count > 1 and not is_file_name and not self.append)
 
     def check(self, count: int) -> None:
@@ -206,11 +200,11 @@ class Destination:
             yield file, [text]
 
     def _refuse_overwriting(self, file: Path) -> None:
-        if file.exists() and not self.force and not self.append:
-            raise UsageError(
-                f"There is a file {file} already.",
-                "Replace it with --force, write at its end with --append, or name another one.",
-            )
+        refuse_existing(
+            file,
+            self.force or self.append,
+            "Replace it with --force, write at its end with --append, or name another one.",
+        )
 
     def _check_appending(self) -> None:
         if self.format not in _APPENDABLE:
@@ -268,6 +262,6 @@ def save(
     Raises:
         UsageError: the format cannot hold these texts, or there is a file of that name.
     """
-    file = Path(path)
+    file = expand_home(path)
     destination = Destination(file, format_of(file, format), force, append)
     return [written for written, _ in destination.write(texts, name)]

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriptforge.dataset import Dataset
-from scriptforge.errors import RunError
+from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.assembly import best_of, new_copy_limit, new_loop, new_reader
 from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
 from scriptforge.generation.decoding import DecodingLoop, DecodingState, load_state, save_state
 from scriptforge.generation.grammar import Boundary
-from scriptforge.generation.prompt import Given, build_prompt, check_options, parse_prime
+from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, parse_prime
 from scriptforge.generation.rng import candidate_seeds, fresh_seed
 from scriptforge.generation.transcript import SizedText, cut_back
 from scriptforge.inference import Readable
@@ -30,6 +30,7 @@ from scriptforge.run.records import Habits
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Vocabulary
+from scriptforge.workspace import expand_home
 
 if TYPE_CHECKING:
     from scriptforge.copying import Index, Line, OriginalityReport
@@ -72,7 +73,7 @@ def generate(
         index: of the training text, where `options.max_copy` asks for it.
 
     Raises:
-        UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
+        UsageError: the options do not suit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
     """
     return Generation(model, vocabulary, options, index=index).write()
 
@@ -104,7 +105,7 @@ class Generation:
         draws_anew: whether the seed decides what comes, and not the random numbers of the text before.
 
     Raises:
-        UsageError: the options do not suit the model; see `resolve_cast` and `build_prompt`.
+        UsageError: the options do not suit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
         RunError: `after` is of another model.
     """
 
@@ -121,9 +122,16 @@ class Generation:
     ) -> None:
         check_options(options, vocabulary)
         cast = resolve_cast(options, vocabulary)
+        prime = parse_prime(options.prime, cast, vocabulary)
+        self._check_names(_names(options, prime))
         before = _ids_before(after, options.back, vocabulary)
         self._prompt = build_prompt(
-            options, cast, vocabulary, continues=after is not None, source=_source_of(before, vocabulary)
+            options,
+            cast,
+            prime,
+            vocabulary,
+            continues=after is not None,
+            source=_source_of(before, vocabulary),
         )
         self.options = options
         self.draws_anew = after is None or options.seed is not None or options.count > 1 or options.back > 0
@@ -165,7 +173,13 @@ class Generation:
         return self.texts
 
     def stream(self) -> Iterator[str]:
-        """Write the one text asked for, and yield it as it comes."""
+        """Write the one text asked for, and yield it as it comes.
+
+        Raises:
+            UsageError: several are asked for.
+        """
+        if self.options.count > 1:
+            raise UsageError("Only one text can be streamed.", "Leave count out, or use generate.")
         return (news for (news,) in self if news)
 
     @property
@@ -185,6 +199,9 @@ class Generation:
         """Return the state of the one text that was written; a generation `after` it continues seamlessly."""
         (sequence,) = self._sequences
         return self._loop.pause(rollback=not self._vocabulary.is_text[sequence.latest])
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        """Check those whom a person named, where it is known who speaks in the training text."""
 
     def _resume(self, state: DecodingState, before: Sequence[int]) -> None:
         try:
@@ -241,19 +258,13 @@ class Session(Generation):
     """
 
     def __init__(self, run: Run, options: GenerateOptions, *, dataset: Dataset | None = None) -> None:
-        names = [] if run.vocabulary.plain else _names(options, run.vocabulary)
-        check_known(names, run.vocabulary, run.description.dataset.cast)
         state, seed = (
-            load_state(Path(options.continue_from), weights=run.fingerprint)
+            load_state(expand_home(options.continue_from), weights=run.fingerprint)
             if options.continue_from
             else (None, 0)
         )
         self.run = run
-        self.notes = [
-            *_question_rare(names, run.vocabulary),
-            *_warn_of_little_training(run),
-            *_warn_of_unknown_words(run, options),
-        ]
+        self.notes: list[str] = []
         self._dataset = dataset
         self._index = _index_of(dataset) if dataset else None
         super().__init__(
@@ -265,11 +276,12 @@ class Session(Generation):
             index=self._index,
             habits=run.description.dataset.habits,
         )
+        self.notes += [*_warn_of_little_training(run), *_warn_of_unknown_words(run, options)]
 
     def __iter__(self) -> Iterator[list[str]]:
         yield from super().__iter__()
         if self.options.save_state:
-            self.save_state(Path(self.options.save_state))
+            self.save_state(expand_home(self.options.save_state))
 
     def save_state(self, path: Path) -> None:
         """Save where the one text that was written ends; nothing can be written afterwards."""
@@ -282,6 +294,11 @@ class Session(Generation):
         assert self._dataset is not None, "a session that examines its texts needs the dataset"
         return examine_texts([text.lines for text in self.texts], self._dataset, self._index)
 
+    def _check_names(self, names: Sequence[str]) -> None:
+        """Check that each name is that of somebody, and question those that hardly speak."""
+        check_known(names, self.run.vocabulary, self.run.description.dataset.cast)
+        self.notes += _question_rare(names, self.run.vocabulary)
+
 
 def _index_of(dataset: Dataset) -> "Index":
     from scriptforge.copying import index_training
@@ -293,7 +310,8 @@ def _warn_of_unknown_words(run: Run, options: GenerateOptions) -> Iterator[str]:
     is_spelled = run.vocabulary.level != "word"
     if is_spelled and run.vocabulary.lexicon is None and not options.invent_words:
         yield (
-            f"Run {run.folder.name} may invent words: it has no lexicon, and its dataset is not in this workspace."
+            f"Run {run.folder.name} may invent words: it has no lexicon, and its dataset is not in this"
+            " workspace."
         )
 
 
@@ -301,9 +319,8 @@ _LITTLE_EPOCHS, _LITTLE_STEPS = 0.1, 500
 """A model that has read less of its text, in fewer steps, writes the commonest words at best."""
 
 
-def _names(options: GenerateOptions, vocabulary: Vocabulary) -> list[str]:
+def _names(options: GenerateOptions, prime: Prime) -> list[str]:
     """Return everybody whom a person named: in the cast, for a voice, as the next one, or in the prime."""
-    prime = parse_prime(options.prime, resolve_cast(options, vocabulary), vocabulary)
     named = [
         *options.cast,
         *options.voices,

@@ -54,11 +54,11 @@ class Constraint(Protocol):
         ...
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """Let sequences go on as others stand; see `scriptforge.generation.decoding.Copies`."""
+        """Copy the state of some sequences to others; see `scriptforge.generation.decoding.Copies`."""
         ...
 
 
-class Union:
+class CachedMaskUnion:
     """Joins a mask to others, of which those of single sequences are the same ones again and again.
 
     Args:
@@ -76,13 +76,13 @@ class Union:
             return joined_BV
         joined_BV = mask_BV | self._mask_V
         if len(mask_BV) == 1:
-            if len(self._known) >= _MOST_UNIONS:
+            if len(self._known) >= _MOST_CACHED:
                 self._known.clear()
             self._known[id(mask_BV)] = mask_BV, joined_BV
         return joined_BV
 
 
-_MOST_UNIONS = 64
+_MOST_CACHED = 64
 
 NAME_LIMIT = 40
 """Tokens after which a spelled name is brought to its end."""
@@ -178,7 +178,7 @@ class Position(NamedTuple):
         return self.states[row] % len(GrammarState) in (GrammarState.TEXT_START, GrammarState.TEXT)
 
     def copy(self, row: int, source: int) -> None:
-        """Let one sequence stand where another one does."""
+        """Copy the state of one sequence to another."""
         self.states[row] = self.states[source]
         self.lengths[row] = self.lengths[source]
         self.runs[row] = self.runs[source]

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from scriptforge.generation.grammar import Mask, Union
+from scriptforge.generation.grammar import CachedMaskUnion, Mask
 from scriptforge.run.marks import MarkHabits
 from scriptforge.vocabulary import Level, Vocabulary
 
@@ -73,7 +73,7 @@ class Marks:
         self._lengths = [0] * batch_size
         self._named: set[int] = set()  # the sequences that are in a name
         self._pending: set[int] = set()  # those in which a mark is open, or has perhaps begun
-        self._narrow = Union(self._rule.unopened_V)
+        self._narrow = CachedMaskUnion(self._rule.unopened_V)
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""

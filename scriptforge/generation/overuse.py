@@ -82,7 +82,7 @@ class Overuse:
         return TokenUsage(loaded, self._counts, self._shares_V, self._layout_size, rule)
 
     def copy(self, row: int) -> None:
-        """Let all sequences be as one of them."""
+        """Copy the state of one sequence to all."""
         for values in self._counts:
             values[:] = values[row].copy()
 

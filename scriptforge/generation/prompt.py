@@ -98,6 +98,7 @@ def check_options(options: GenerateOptions, vocabulary: Vocabulary) -> None:
 def build_prompt(
     options: GenerateOptions,
     cast: ResolvedCast,
+    prime: Prime,
     vocabulary: Vocabulary,
     *,
     continues: bool = False,
@@ -106,21 +107,21 @@ def build_prompt(
     """Turn what a person typed into ids.
 
     Args:
-        options: the prime may have any number of lines; empty for a script from nothing.
+        options: what is asked for; plain text takes its prime from them.
         cast: what `resolve_cast` makes of the options.
+        prime: what `parse_prime` makes of them.
         vocabulary: the model's.
         continues: whether the text before is there already; else an `<end>` comes first, so that a script or
             text of its own begins.
         source: in a mix, the corpus that the text before is written like.
 
     Raises:
-        UsageError: a name seems misspelled, a word is not in the vocabulary, or somebody is to speak who is
-            not of the cast or not of the source.
+        UsageError: a name or a word is not in the vocabulary, or somebody is to speak who is not of the cast
+            or not of the source.
     """
     end: Prompt = [] if continues else [Given((vocabulary.end,))]
     if vocabulary.plain:
         return [*end, _plain_part(options, vocabulary)]
-    prime = parse_prime(options.prime, cast, vocabulary)
     check_admitted(cast, prime.speakers)
     heading = normalise(Element("heading", options.scene))
     scene = [heading] if heading and heading.text else []
@@ -158,14 +159,15 @@ def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:
 
 
 def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
-    """Read what a person typed as lines of a script.
+    """Read what a person typed as lines of a script; plain text has none.
 
-    Where nobody of the cast has a token of their own, words alone are said by one of them.
+    There may be any number of lines. Where nobody of the cast has a token of their own, words alone are said
+    by one of them.
 
     Raises:
         UsageError: a single word seems to be a name misspelled.
     """
-    if not text:
+    if not text or vocabulary.plain:
         return Prime(())
     from scriptforge.screenplay.formats import read  # and with it all formats
 

@@ -52,7 +52,7 @@ class BatchRNG:
         return numbers_2B
 
     def rollback(self) -> None:
-        """Let the last numbers come again; at most once after each `uniform`."""
+        """Take back the last numbers, which then come again; at most once after each `uniform`."""
         self._next -= 1
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -65,7 +65,7 @@ class BatchRNG:
         Raises:
             ValueError: the state is not one of generators.
         """
-        for generator, words in zip(self._generators, _words(state["generators"]), strict=True):
+        for generator, words in zip(self._generators, state["generators"], strict=True):
             generator.set_state(("MT19937", words[:-1].astype(np.uint32), int(words[-1]), 0, 0.0))
         self._draw_ahead()
         self._next = min(max(int(state["next"]), 0), _DRAWN_AHEAD)
@@ -80,12 +80,3 @@ class BatchRNG:
         # PyTorch takes the 24 lower bits of each word for a number in single precision.
         self._numbers_R2B = np.ascontiguousarray((drawn_B2R & _24_BITS).transpose(2, 1, 0)) * 2.0**-24
         self._next = 0
-
-
-def _words(saved: NDArray[Any]) -> NDArray[Any]:
-    """Return the words of each generator and its place in them; of older states, from PyTorch's bytes."""
-    if saved.dtype != np.uint8:
-        return saved
-    numbers = np.ascontiguousarray(saved).view(np.uint64)  # the seed, what is left, the next, and 624 words
-    left_B1 = numbers[:, 1:2] & np.uint64(_32_BITS)
-    return np.concatenate([numbers[:, 3:627], 625 - left_B1], axis=1)

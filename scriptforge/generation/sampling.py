@@ -247,7 +247,7 @@ class Sampler:
         return self._pick(scores_BV, text_B1)
 
     def rollback(self) -> None:
-        """Let the last draw, which must have been of layout tokens, be made again."""
+        """Take back the last draw, which must have been of layout tokens."""
         if self._options.temperature >= _COLDEST:
             self.rng.rollback()
 
@@ -264,7 +264,7 @@ class Sampler:
                     self._history_BW[row, -1] = id_
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """Let sequences remember what others do; each draws with its own numbers all the same.
+        """Copy what some sequences remember to others; each still draws with its own numbers.
 
         All sequences that have their echoes together become copies of one.
         """

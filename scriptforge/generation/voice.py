@@ -36,7 +36,7 @@ from scriptforge.generation.grammar import Mask
 from scriptforge.inference import Ids, InferenceModel, ModelConfig, Numbers
 from scriptforge.inference.drawing import Guide
 from scriptforge.inference.kernel import kernel
-from scriptforge.options import DEFAULT_VOICE_UNTOLD, GenerateOptions
+from scriptforge.options import DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING, GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 
 MOST_OTHERS = 3
@@ -65,7 +65,7 @@ class Voices:
 
 def default_voice(config: ModelConfig) -> float:
     """Return how much the voices of a model are strengthened where it was not asked for."""
-    return 0.0 if getattr(config, "speakers", 0) else DEFAULT_VOICE_UNTOLD
+    return 0.0 if getattr(config, "speakers", 0) else DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING
 
 
 def resolve_voices(options: GenerateOptions, vocabulary: Vocabulary, config: ModelConfig) -> Voices | None:

@@ -201,12 +201,11 @@ def _training(about: RunDescription) -> str:
     init_from = (
         f" It began with the weights of {markdown(_init_from(about.init_from))}." if about.init_from else ""
     )
-    hardware = f" on {markdown(about.result.hardware)}" if about.result.hardware else ""
     return (
         f"{settings.layers} x {settings.hidden_size} units, {settings.optimizer}, {settings.precision},"
         f" batches of {settings.batch_size} x {settings.sequence_length} tokens, {length};"
         f" {about.result.seconds:,.0f} seconds at {about.result.tokens_per_second:,.0f} tokens a second"
-        f"{hardware}.{init_from}"
+        f" on {markdown(about.result.hardware)}.{init_from}"
         f" scriptforge {ours}, torch {torch}."
         " All settings are in `config.json`."
     )

@@ -34,16 +34,16 @@ class InferenceLSTMAttention(HeadedInferenceModel):
 
     def initial_state(self, sequences: int) -> State:
         """Return empty hidden and cell states, fill level and memory, (M, sequences, H), and who speaks."""
-        hidden_LBH, cell_LBH, *told = self._network.initial_state(sequences)
+        hidden_LBH, cell_LBH, *speakers = self._network.initial_state(sequences)
         memory_MBH = np.zeros((self.config.memory, sequences, self.config.hidden_size), np.float32)
-        return hidden_LBH, cell_LBH, np.zeros((1, sequences, 1), np.float32), memory_MBH, *told
+        return hidden_LBH, cell_LBH, np.zeros((1, sequences, 1), np.float32), memory_MBH, *speakers
 
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
         """Read without scoring; see `InferenceModel.features`."""
         hidden_LBH, cell_LBH, filled_1B1, memory_MBH, *pairs = state
         gates, added_BTH = None, None
         if self._network.speakers is not None:
-            gates, added_BTH, *pairs = self._network.speakers.tell(ids_BT, pairs[0])
+            gates, added_BTH, *pairs = self._network.speakers.look_up(ids_BT, pairs[0])
         output_BTH, carried = self._network.steps.read(ids_BT, (hidden_LBH, cell_LBH), gates)
         features_BTH = normalised(output_BTH, *self._norm)
         for step in range(ids_BT.shape[1]):
@@ -79,8 +79,8 @@ class InferenceTransformer(HeadedInferenceModel):
         """Return an empty fill level, keys and values of each layer, (M, sequences, 2H), and who speaks."""
         size = self.config.memory, sequences, 2 * self.config.hidden_size
         memories = (np.zeros(size, np.float32) for _ in self._layers)
-        told = () if self._speakers is None else (np.zeros((2, sequences, 1), np.float32),)
-        return np.zeros((1, sequences, 1), np.float32), *memories, *told
+        speakers = () if self._speakers is None else (np.zeros((2, sequences, 1), np.float32),)
+        return np.zeros((1, sequences, 1), np.float32), *memories, *speakers
 
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
         """Read without scoring; see `InferenceModel.features`."""
@@ -89,7 +89,7 @@ class InferenceTransformer(HeadedInferenceModel):
         stream_BTH = self._embedding_VH[ids_BT]
         added_BTH = None
         if self._speakers is not None:
-            inputs, added_BTH, *pairs = self._speakers.tell(ids_BT, pairs[0])
+            inputs, added_BTH, *pairs = self._speakers.look_up(ids_BT, pairs[0])
             stream_BTH += np.stack(inputs, axis=1)
         for step in range(ids_BT.shape[1]):
             empty_BK = empty_rows(filled_1B1, self.config.memory)

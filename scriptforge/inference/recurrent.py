@@ -115,7 +115,7 @@ class Network:
 
     Attributes:
         steps: the layers and the tokens' embeddings.
-        speakers: who speaks and spoke before; None if the model is not told.
+        speakers: who speaks and spoke before; None in a model without a speaker embedding.
     """
 
     def __init__(self, unit: Unit, sizes: RecurrentSizes, weights: Weights, arithmetic: Arithmetic) -> None:
@@ -137,18 +137,18 @@ class Network:
         """Return zero hidden states, cell states of an LSTM, and nobody who speaks."""
         layers, size = self._shape
         carried = self.steps.initial_state(layers, sequences, size)
-        told = (np.zeros((2, sequences, 1), np.float32),) if self.speakers is not None else ()
-        return (*carried, *told)
+        speakers = (np.zeros((2, sequences, 1), np.float32),) if self.speakers is not None else ()
+        return (*carried, *speakers)
 
     def read(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
         """Return `features_BTH`, with who speaks added, and the state after the last token."""
         if self.speakers is None:
             return self.steps.read(ids_BT, state)
         *carried, pairs_2B1 = state
-        told = self.speakers.tell(ids_BT, pairs_2B1)
-        output_BTH, after = self.steps.read(ids_BT, carried, told.gates)
-        output_BTH += told.added_BTH
-        return output_BTH, (*after, told.after_2B1)
+        terms = self.speakers.look_up(ids_BT, pairs_2B1)
+        output_BTH, after = self.steps.read(ids_BT, carried, terms.gates)
+        output_BTH += terms.added_BTH
+        return output_BTH, (*after, terms.after_2B1)
 
 
 class Steps:

@@ -1,6 +1,6 @@
 """Who speaks and who spoke before, for an inference model: what they add, looked up in tables.
 
-`scriptforge.models.speakers` says what a model is told, and how it learns it.
+`scriptforge.models.speakers` says what they are for, and how a model learns them.
 
 Shape letters: B sequences, T steps, G gates (a number of H each), H features, S speakers; 2 for current and
 previous.
@@ -17,15 +17,15 @@ SCALE = 0.1
 """What the weights are multiplied with, so that their steps are short.
 
 A speaker's row is read at every token of a line, and moves all of them at once. At the rate that suits
-tokens, the model learnt more slowly for the first thousand steps than without being told.
+tokens, the model learnt more slowly for the first thousand steps than without them.
 """
 
 END = 0
 """The token between scripts."""
 
 
-class Told(NamedTuple):
-    """What a model is told of some tokens.
+class SpeakerTerms(NamedTuple):
+    """What is added for who speaks at some tokens, and who spoke before.
 
     Attributes:
         gates: for each step what is added to the gates of the first layer, (B, G).
@@ -62,9 +62,9 @@ class Speakers:
         self._input = _Pairs([Table(each, weight_GE) for each in scaled["input"]])
         self._output = _Pairs([Table(each) for each in scaled["output"]])
         nothing = np.empty((2, 0, 1), np.float32)
-        self._latest = Told([], nothing, nothing)  # what text adds, as long as nobody else speaks
+        self._latest = SpeakerTerms([], nothing, nothing)  # what text adds, as long as nobody else speaks
 
-    def tell(self, ids_BT: Ids, pairs_2B1: Numbers) -> Told:
+    def look_up(self, ids_BT: Ids, pairs_2B1: Numbers) -> SpeakerTerms:
         """Return what is added for each token, and who speaks after the last one."""
         latest = self._latest  # which another thread may replace
         is_as_before = pairs_2B1 is latest.after_2B1 and ids_BT.shape[1] == 1
@@ -78,8 +78,8 @@ class Speakers:
             outputs.append(self._output.rows(pairs_2B)[:, None])
         added_BTH = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
         after_2B1 = pairs_2B[:, :, None].astype(np.float32)
-        self._latest = Told(gates[-1:], outputs[-1], after_2B1)
-        return Told(gates, added_BTH, after_2B1)
+        self._latest = SpeakerTerms(gates[-1:], outputs[-1], after_2B1)
+        return SpeakerTerms(gates, added_BTH, after_2B1)
 
     def _advance(self, pairs_2B: Ids, ids_B: Ids) -> Ids:
         """Return who speaks and who spoke before at the next token; see `SpeakerEmbedding.follow`."""

@@ -171,9 +171,9 @@ class LSTMAttention(AttentiveModel):
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
         """See `AttentiveModel.read_piece`."""
         config, memory = self.config, self.config.memory
-        told = self.embed(ids_TB.T, state)
-        hidden_LBH, cell_LBH, filled_1B1, memory_MBH = told.rest
-        input_TBE = dropout(told.input_BTE.transpose(0, 1), config.dropout_input, self.training)
+        embedded = self.embed(ids_TB.T, state)
+        hidden_LBH, cell_LBH, filled_1B1, memory_MBH = embedded.rest
+        input_TBE = dropout(embedded.input_BTE.transpose(0, 1), config.dropout_input, self.training)
         output_TBH, carried = read(
             self.recurrent, input_TBE, (hidden_LBH, cell_LBH), config.dropout_recurrent
         )
@@ -182,9 +182,9 @@ class LSTMAttention(AttentiveModel):
         mask_B1TK = attention_mask(filled_1B1, len(ids_TB), memory)
         found_TBH = self.out_proj(attend(self.q_proj(own_TBH), rows_KBH, rows_KBH, mask_B1TK, heads=1))
         features_TBH = dropout(own_TBH + found_TBH, config.dropout_output, self.training)
-        features_BTH = told.features(features_TBH.transpose(0, 1))
+        features_BTH = embedded.features(features_TBH.transpose(0, 1))
         filled_1B1 = filled_after(filled_1B1, len(ids_TB), memory)
-        return features_BTH, (*carried, filled_1B1, rows_KBH[-memory:], *told.after)
+        return features_BTH, (*carried, filled_1B1, rows_KBH[-memory:], *embedded.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return a block for each gate and projection; see `TrainableModel.orthogonal_blocks`."""

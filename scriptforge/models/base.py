@@ -104,7 +104,7 @@ class TrainableModel(nn.Module, LanguageModel):
         return new_inference(self.config, weights, arithmetic) or _InArrays(self)
 
     def take_weights(self, weights: Weights) -> None:
-        """Let the weights be those in some arrays, of the right shapes, which are not copied."""
+        """Set the weights to some arrays of the right shapes, which are not copied."""
         for name, parameter in self.named_parameters():
             parameter.data = torch.from_numpy(weights[name])
 
@@ -181,7 +181,7 @@ def detach(state: State) -> State:
 def reset_state(
     ids_BT: Tensor, state: State, resets_B: Tensor, opens_B: Tensor, first: int
 ) -> tuple[Tensor, State]:
-    """Let some streams read their next tokens as if they had read nothing before.
+    """Reset some streams, which read their next tokens as if they had read nothing before.
 
     A model that always continues a text never learns to begin one: it may come to rely on a state that it
     never leaves, and write nonsense from a zero one. Yet every prompt starts from a zero state.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scriptforge.models.base import State, TrainableModel
-from scriptforge.models.speakers import SpeakerEmbedding, Told
+from scriptforge.models.speakers import EmbeddedTokens, SpeakerEmbedding
 
 _VALUES = 1 << 16
 _NUMBERS_IN_WORD = 4
@@ -227,7 +227,7 @@ class HeadedModel(TrainableModel):
 
     Attributes:
         cross_entropy: computes the loss of the head; scores all tokens unless it is replaced.
-        speaker_embedding: says who speaks; None in a model that is not told.
+        speaker_embedding: says who speaks; None in a model without one.
     """
 
     cross_entropy: CrossEntropy
@@ -259,7 +259,7 @@ class HeadedModel(TrainableModel):
         self.cross_entropy = linear_cross_entropy
 
     def add_speakers(self, layout_size: int, speakers: int) -> None:
-        """Let the model be told who speaks, if anybody has a token; see `SpeakerEmbedding`."""
+        """Add a speaker embedding, if anybody has a token; see `SpeakerEmbedding`."""
         if speakers:
             sizes = self.embedding.embedding_dim, self.config.feature_size
             self.speaker_embedding = SpeakerEmbedding(layout_size, speakers, *sizes)
@@ -268,7 +268,7 @@ class HeadedModel(TrainableModel):
         """Return what `embed` remembers of streams that have read nothing: one tensor, or none."""
         return (self.speaker_embedding.initial_state(streams),) if self.speaker_embedding is not None else ()
 
-    def embed(self, ids_BT: Tensor, state: State) -> Told:
+    def embed(self, ids_BT: Tensor, state: State) -> EmbeddedTokens:
         """Return what the network reads of tokens, and what becomes of it.
 
         Args:
@@ -277,8 +277,8 @@ class HeadedModel(TrainableModel):
         """
         embedded_BTE: Tensor = self.embedding(ids_BT)
         if self.speaker_embedding is None:
-            return Told(embedded_BTE, None, state, ())
-        return self.speaker_embedding.tell(ids_BT, embedded_BTE, state)
+            return EmbeddedTokens(embedded_BTE, None, state, ())
+        return self.speaker_embedding.embed(ids_BT, embedded_BTE, state)
 
     def score(self, features_BTH: Tensor) -> Tensor:
         """Score features; see `LanguageModel.score`."""

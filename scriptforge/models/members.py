@@ -127,17 +127,17 @@ class Members(TrainableModel):
         return _beside(*parts) / (count if is_divided else 1)
 
     def _parts(self, state: State) -> list[State]:
-        """Return the state of each member; all have been told the same of who speaks, at the end of it."""
-        carried, told = self._carried(state)
+        """Return the state of each member; at its end is who speaks, the same for all."""
+        carried, speakers = self._carried(state)
         parts = zip(*(tensor.chunk(len(self.members), dim=-1) for tensor in carried), strict=True)
-        return [(*(tensor.contiguous() for tensor in part), *told) for part in parts]
+        return [(*(tensor.contiguous() for tensor in part), *speakers) for part in parts]
 
     def _join(self, states: Sequence[State]) -> State:
-        carried, told = zip(*map(self._carried, states), strict=True)
-        return (*(_beside(*tensors) for tensors in zip(*carried, strict=True)), *told[0])
+        carried, speakers = zip(*map(self._carried, states), strict=True)
+        return (*(_beside(*tensors) for tensors in zip(*carried, strict=True)), *speakers[0])
 
     def _carried(self, state: State) -> tuple[State, State]:
-        """Return what the networks carry, and what the embeddings are told."""
+        """Return what the networks carry, and who speaks."""
         count = len(state) - bool(self.config.speakers)
         return state[:count], state[count:]
 

@@ -51,11 +51,11 @@ class Recurrent(HeadedModel):
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the output of the last layer; see `LanguageModel.features`."""
         config = self.config
-        told = self.embed(ids_BT, state)
-        input_BTE = dropout(told.input_BTE, config.dropout_input, self.training)
-        output_BTH, after = read(self.recurrent, input_BTE, told.rest, config.dropout_recurrent)
-        features_BTH = told.features(dropout(output_BTH, config.dropout_output, self.training))
-        return features_BTH, (*after, *told.after)
+        embedded = self.embed(ids_BT, state)
+        input_BTE = dropout(embedded.input_BTE, config.dropout_input, self.training)
+        output_BTH, after = read(self.recurrent, input_BTE, embedded.rest, config.dropout_recurrent)
+        features_BTH = embedded.features(dropout(output_BTH, config.dropout_output, self.training))
+        return features_BTH, (*after, *embedded.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return the network's matrices, a block for each gate; see `TrainableModel.orthogonal_blocks`."""
@@ -96,7 +96,7 @@ def _drop_connections(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
 
 
 def open_forget_gates(network: nn.RNNBase) -> None:
-    """Let an LSTM begin by remembering: set the bias of its forget gates to 1 (Jozefowicz et al. 2015).
+    """Set the bias of an LSTM's forget gates to 1: it begins by remembering (Jozefowicz et al. 2015).
 
     Its gates are input, forget, cell, output in this order, with two biases each.
     """

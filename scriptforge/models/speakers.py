@@ -26,12 +26,12 @@ from scriptforge.inference.speakers import END, SCALE
 from scriptforge.models.base import State
 
 
-class Told(NamedTuple):
-    """What a model is told of some tokens.
+class EmbeddedTokens(NamedTuple):
+    """What a model reads of some tokens, and of who speaks at each.
 
     Attributes:
         input_BTE: what the network reads.
-        added_BTH: what is added to its features; None where no speakers are told.
+        added_BTH: what is added to its features; None in a model without a speaker embedding.
         rest: the model's state before, without who speaks.
         after: the end of the state after: who speaks then, or nothing.
     """
@@ -49,7 +49,7 @@ class Told(NamedTuple):
 class PairEmbedding(nn.Module):
     """The sum of an embedding of who speaks and one of who spoke before.
 
-    Both begin as zeros: what the model is told should not disturb it before it has been learnt.
+    Both begin as zeros: what they add should not disturb the model before it has been learnt.
 
     Args:
         speakers: S.
@@ -69,7 +69,7 @@ class PairEmbedding(nn.Module):
 
 
 class SpeakerEmbedding(nn.Module):
-    """What is told of who speaks and who spoke before.
+    """Embeddings of who speaks and who spoke before, for the input and for the features.
 
     Args:
         layout_size: how many tokens, the first ones, are layout.
@@ -90,7 +90,7 @@ class SpeakerEmbedding(nn.Module):
         zeros_2B1: Tensor = self.input.current.weight.new_zeros((2, streams, 1))
         return zeros_2B1
 
-    def tell(self, ids_BT: Tensor, embedded_BTE: Tensor, state: State) -> Told:
+    def embed(self, ids_BT: Tensor, embedded_BTE: Tensor, state: State) -> EmbeddedTokens:
         """Add who speaks to embedded tokens.
 
         Args:
@@ -102,7 +102,7 @@ class SpeakerEmbedding(nn.Module):
         speakers_2BT = self.follow(ids_BT, state_2B1)
         after_2B1 = speakers_2BT[:, :, -1:].to(state_2B1.dtype)
         input_BTE = embedded_BTE + self.input(speakers_2BT)
-        return Told(input_BTE, self.output(speakers_2BT), tuple(rest), (after_2B1,))
+        return EmbeddedTokens(input_BTE, self.output(speakers_2BT), tuple(rest), (after_2B1,))
 
     def follow(self, ids_BT: Tensor, state_2B1: Tensor) -> Tensor:
         """Return who speaks and who spoke before at each token, `speakers_2BT`, int64 in 0 … S; 0 is nobody.

@@ -46,17 +46,17 @@ class Transformer(AttentiveModel):
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
         """See `AttentiveModel.read_piece`; the features are the normalised output of the last layer."""
         config = self.config
-        told = self.embed(ids_TB.T, state)
-        filled_1B1, *memories = told.rest
+        embedded = self.embed(ids_TB.T, state)
+        filled_1B1, *memories = embedded.rest
         mask_B1TK = attention_mask(filled_1B1, len(ids_TB), config.memory)
-        stream_TBH = dropout(told.input_BTE.transpose(0, 1), config.dropout_input, self.training)
+        stream_TBH = dropout(embedded.input_BTE.transpose(0, 1), config.dropout_input, self.training)
         after = []
         for layer, memory_MBR in zip(self.layers, memories, strict=True):
             stream_TBH, memory_MBR = layer(stream_TBH, memory_MBR, mask_B1TK)
             after.append(memory_MBR)
         features_TBH = dropout(self.norm(stream_TBH), config.dropout_output, self.training)
         filled_1B1 = filled_after(filled_1B1, len(ids_TB), config.memory)
-        return told.features(features_TBH.transpose(0, 1)), (filled_1B1, *after, *told.after)
+        return embedded.features(features_TBH.transpose(0, 1)), (filled_1B1, *after, *embedded.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
         """Return each layer's matrices, of which one is three; see `TrainableModel.orthogonal_blocks`."""

@@ -14,12 +14,13 @@ from scriptforge.options.corpora import (
     InspectOptions,
     Level,
     PrepareOptions,
+    WrittenFormat,
     check_encoding,
 )
 from scriptforge.options.runs import (
     DEFAULT_LINES,
     DEFAULT_MINUTES,
-    DEFAULT_VOICE_UNTOLD,
+    DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
     LOCAL,
     REPETITION_WINDOW,
     SAMPLING_RANGES,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LINES",
     "DEFAULT_MINUTES",
-    "DEFAULT_VOICE_UNTOLD",
+    "DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING",
     "LOCAL",
     "REPETITION_WINDOW",
     "SAMPLING_RANGES",
@@ -61,6 +62,7 @@ __all__ = [
     "ServeOptions",
     "Tracker",
     "TrainOptions",
+    "WrittenFormat",
     "check_encoding",
     "with_fields",
 ]
@@ -72,7 +74,7 @@ def with_fields(options: OptionsT, changes: Mapping[str, Any]) -> OptionsT:
     """Return options of which some fields have other values.
 
     Args:
-        options: an instance of one of the classes below.
+        options: of any verb.
         changes: by the name of a field.
 
     Raises:

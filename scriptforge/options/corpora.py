@@ -6,6 +6,7 @@ from typing import Literal
 from scriptforge.errors import UsageError
 
 Level = Literal["word", "bpe", "char"]
+WrittenFormat = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
 
 
 def check_encoding(name: str | None) -> None:
@@ -133,7 +134,7 @@ class ConvertOptions:
         UsageError: there is no such codec.
     """
 
-    to: str | None = None
+    to: WrittenFormat | None = None
     format: str | None = None
     columns: str | None = None
     encoding: str | None = None

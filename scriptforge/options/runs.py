@@ -19,7 +19,7 @@ DEFAULT_MINUTES = 3.0
 DEFAULT_LINES = 20
 """How many lines a text has where neither lines, turns nor length were asked for."""
 
-DEFAULT_VOICE_UNTOLD = 1.5
+DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING = 1.5
 """How much voices are strengthened by default in a model that is not told at every step who speaks.
 
 Trained for some minutes, a model that is told has voices of its own, recognised as often as people's.
@@ -113,8 +113,8 @@ class GenerateOptions:
         next_speaker: who speaks first of all that is drawn; empty leaves it to the model.
         stage_directions: whether there may be actions, and asides in brackets.
         voice: how much what a speaker would rather say than others is strengthened, 0 to 5; 0 is off, None
-            is off, too, but `DEFAULT_VOICE_UNTOLD` in a model that is not told at every step who speaks (Ho
-            and Salimans 2022, arXiv:2207.12598).
+            is off, too, but `DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING` in a model that is not told at every
+            step who speaks (Ho and Salimans 2022, arXiv:2207.12598).
         voices: the same for some speakers, by name.
         temperature: 0 always takes the likeliest token, 1 draws as the model says, more is wilder; 0 to 100
             (Ackley et al. 1985).
@@ -171,9 +171,7 @@ class GenerateOptions:
     def __post_init__(self) -> None:
         sizes = [name for name in ("lines", "turns", "length") if getattr(self, name) is not None]
         if len(sizes) > 1:
-            raise UsageError(
-                f"{sizes[0]} and {sizes[1]} cannot be used together.", "Ask for one of them."
-            )
+            raise UsageError(f"{sizes[0]} and {sizes[1]} cannot be used together.", "Ask for one of them.")
         for name in (*sizes, "count", *(["max_copy"] if self.max_copy is not None else [])):
             if getattr(self, name) < 1:
                 raise UsageError(
@@ -254,7 +252,9 @@ class EvaluateOptions:
         if self.cache is not None:
             _check_range("cache", self.cache, *SAMPLING_RANGES["cache"], GenerateOptions.cache)
         if self.writing != GenerateOptions() and not self.profile:
-            raise UsageError("--set changes only the pages of a profile.", "Add --profile, or leave --set out.")
+            raise UsageError(
+                "--set changes only the pages of a profile.", "Add --profile, or leave --set out."
+            )
         for name in _SET_BY_PROFILE:
             if getattr(self.writing, name) != getattr(GenerateOptions, name):
                 raise UsageError(

@@ -22,9 +22,10 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from scriptforge.inference.drawing import NO_TEXT, NOTHING
+from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Level, Vocabulary
 
 LENGTHS: dict[Level, tuple[int, ...]] = {"word": (2, 3, 4), "bpe": (2, 3, 5), "char": (8, 13, 20)}
@@ -38,19 +39,16 @@ _PLACES = 5
 _FEWEST_PAGES, _MOST_PAGES = 4, 32
 _APART = -1
 
-_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-_Shares = Annotated[list[_Share], Field(min_length=_PLACES, max_length=_PLACES)]
+_Shares = Annotated[list[Share], Field(min_length=_PLACES, max_length=_PLACES)]
 
 
-class EchoHabits(BaseModel):
+class EchoHabits(ClosedModel):
     """How often people say again what was said before.
 
     Attributes:
         runs: by length, the shortest of `LENGTHS` first, the share of text tokens that end an echo, by place.
         lines: the share of lines that are echoes, by place; see `RecentText.place`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     runs: Annotated[list[_Shares], Field(min_length=3, max_length=3)]
     lines: _Shares
@@ -164,7 +162,7 @@ class RecentText:
         self.stop = self._window
 
     def copy(self, row: int) -> None:
-        """Let all texts be as one of them, without the steps at which nothing came in it."""
+        """Copy the state of one text to all, without the steps at which nothing came in it."""
         waited = int(self._waited_B[row])
         self.stop -= waited
         self._taken -= waited

@@ -4,8 +4,9 @@ from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Vocabulary
 
 MOST_FREQUENT = 512
@@ -13,10 +14,8 @@ MOST_FREQUENT = 512
 
 _FEWEST_TOKENS = 10_000
 
-_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
-
-class TokenFrequencies(BaseModel):
+class TokenFrequencies(ClosedModel):
     """How often tokens are used in the training text.
 
     Attributes:
@@ -24,10 +23,8 @@ class TokenFrequencies(BaseModel):
         shares: of the text tokens that each of them is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
     ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_FREQUENT)]
-    shares: Annotated[list[_Share], Field(max_length=MOST_FREQUENT)]
+    shares: Annotated[list[Share], Field(max_length=MOST_FREQUENT)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:

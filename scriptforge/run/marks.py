@@ -6,8 +6,9 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from scriptforge.validation import ClosedModel
 from scriptforge.vocabulary import Vocabulary
 
 PAIRS = ("()", "[]", "“”", '""')
@@ -24,7 +25,7 @@ _Pair = Annotated[str, Field(min_length=2, max_length=2)]
 _Word = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
-class MarkHabits(BaseModel):
+class MarkHabits(ClosedModel):
     """How brackets and quotes are used in the training text.
 
     Attributes:
@@ -32,8 +33,6 @@ class MarkHabits(BaseModel):
         turning: words between an opening bracket and a name that is hardly ever the speaker's own, in lower
             case: `to`, where asides are like `(to Kramer)`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     closed: Annotated[list[_Pair], Field(max_length=len(PAIRS))]
     turning: Annotated[list[_Word], Field(max_length=_MOST_WORDS)]

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import Settings
@@ -14,7 +14,7 @@ from scriptforge.run.echoes import EchoHabits, measure_echoes
 from scriptforge.run.frequencies import TokenFrequencies, measure_frequencies
 from scriptforge.run.marks import MarkHabits, measure_marks
 from scriptforge.run.turns import TurnHabits, measure_turns
-from scriptforge.validation import first_problem
+from scriptforge.validation import Amount, ClosedModel, Count, first_problem
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
 
@@ -24,18 +24,12 @@ LARGEST_CONFIG = 4_000_000
 _FORMAT = 1
 _TOKENS: dict[Level, str] = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
-_CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
-_Count = Annotated[int, Field(ge=0, lt=2**63)]
-_Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-
-class TrainedOnSource(BaseModel):
+class TrainedOnSource(ClosedModel):
     """One corpus of a mix that a run was trained on; as of `scriptforge.dataset.SourceDescription`."""
 
-    model_config = _CLOSED
-
     name: str
-    weight: _Figure
+    weight: Amount
     origin: Origin
 
 
@@ -57,7 +51,7 @@ class Habits(NamedTuple):
     frequencies: TokenFrequencies | None = None
 
 
-class TrainedOn(BaseModel):
+class TrainedOn(ClosedModel):
     """The dataset that a run was trained on, as far as its user needs to know it.
 
     Attributes:
@@ -69,16 +63,14 @@ class TrainedOn(BaseModel):
         frequencies: how often tokens are used there; None where that is not known.
     """
 
-    model_config = _CLOSED
-
     name: str
     origin: Origin | None
-    sources: list[TrainedOnSource] = []
+    sources: list[TrainedOnSource] = Field(default_factory=list)
     level: Level
     plain: bool
     lower: bool
-    alphabet: _Count
-    cast: list[str] = []
+    alphabet: Count
+    cast: list[str] = Field(default_factory=list)
     turns: TurnHabits | None = None
     echoes: EchoHabits | None = None
     marks: MarkHabits | None = None
@@ -127,10 +119,10 @@ class Figures:
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
-    nats_per_token: _Figure
-    perplexity: _Figure
-    nats_per_character: _Figure
-    bits_per_character: _Figure
+    nats_per_token: Amount
+    perplexity: Amount
+    nats_per_character: Amount
+    bits_per_character: Amount
 
 
 @dataclass(frozen=True)
@@ -146,13 +138,13 @@ class Evaluation:
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
-    tokens: _Count
-    characters: _Count
+    tokens: Count
+    characters: Count
     stream: Figures
     cold_256: Figures
 
 
-class Result(BaseModel):
+class Result(ClosedModel):
     """What came out of a training.
 
     Attributes:
@@ -162,21 +154,19 @@ class Result(BaseModel):
         seconds: training time, validations included.
         tokens_per_second: over the steps alone.
         diagnosis: one sentence on how it went and what to try.
-        hardware: what computed; empty in runs of earlier versions.
+        hardware: what computed.
     """
-
-    model_config = _CLOSED
 
     best: Evaluation
     share: float = Field(1.0, gt=0, le=1)
-    step: _Count
-    seconds: _Figure
-    tokens_per_second: _Figure
+    step: Count
+    seconds: Amount
+    tokens_per_second: Amount
     diagnosis: str
-    hardware: str = ""
+    hardware: str
 
 
-class InitFrom(BaseModel):
+class InitFrom(ClosedModel):
     """The run whose weights another one began with.
 
     Attributes:
@@ -186,15 +176,13 @@ class InitFrom(BaseModel):
         revision: its commit there.
     """
 
-    model_config = _CLOSED
-
     name: str
     fingerprint: str
     repository: str | None = None
     revision: str | None = None
 
 
-class HubRecord(BaseModel):
+class HubRecord(ClosedModel):
     """What `hub.json` says about a run that was pulled.
 
     Attributes:
@@ -203,8 +191,6 @@ class HubRecord(BaseModel):
         revision: the commit, 40 hexadecimal digits.
         files: the SHA-256 of each file, by name.
     """
-
-    model_config = _CLOSED
 
     repository: str
     owner: str
@@ -220,7 +206,7 @@ class HubRecord(BaseModel):
             return None
 
 
-class Measured(BaseModel):
+class Measured(ClosedModel):
     """What was measured of a machine before a training, for which the size of its model was chosen.
 
     Attributes:
@@ -229,11 +215,9 @@ class Measured(BaseModel):
         busy: how many processors other programs kept busy meanwhile.
     """
 
-    model_config = _CLOSED
-
-    operations_per_second: _Figure
-    threads: _Count | None
-    busy: _Figure
+    operations_per_second: Amount
+    threads: Count | None
+    busy: Amount
 
     def __str__(self) -> str:
         """Return it in a sentence."""
@@ -246,10 +230,8 @@ class Measured(BaseModel):
         )
 
 
-class RunDescription(BaseModel):
+class RunDescription(ClosedModel):
     """What `config.json` says."""
-
-    model_config = _CLOSED
 
     format: int = Field(_FORMAT, ge=_FORMAT, le=_FORMAT)
     name: str
@@ -257,7 +239,7 @@ class RunDescription(BaseModel):
     dataset: TrainedOn
     model: dict[str, Any]
     settings: Settings
-    parameters: _Count
+    parameters: Count
     versions: dict[str, str]
     init_from: InitFrom | None = None
     measured: Measured | None = None

@@ -99,7 +99,7 @@ class Run:
         return self._inference[arithmetic]
 
     def find_words(self, workspace: Workspace) -> None:
-        """Let the vocabulary know the words of the training text, if the run is older than its lexicon.
+        """Load the words of the training text into the vocabulary, if the run is older than its lexicon.
 
         They are found in the text of its dataset. Where that cannot be had, they stay unknown.
         """
@@ -110,7 +110,7 @@ class Run:
                     self.learn_words(dataset)
 
     def learn_words(self, dataset: Dataset) -> None:
-        """Let the vocabulary know the words of the text that the run was trained on.
+        """Load the words of the text that the run was trained on into the vocabulary.
 
         Raises:
             DatasetError: the text is missing or damaged.

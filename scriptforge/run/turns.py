@@ -1,21 +1,18 @@
 """How people take turns in a corpus: how often one goes on, and how much of a page the busiest says."""
 
 from collections import Counter
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Vocabulary
 
 WINDOW = 50
 """Lines of dialogue over which shares are measured."""
 
-_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
-
-class TurnHabits(BaseModel):
+class TurnHabits(ClosedModel):
     """How turns are taken in the training text.
 
     Attributes:
@@ -23,10 +20,8 @@ class TurnHabits(BaseModel):
         busiest: share of the busiest speaker among `WINDOW` lines of dialogue, on average.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    same_again: _Share
-    busiest: _Share
+    same_again: Share
+    busiest: Share
 
 
 def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TurnHabits | None:

@@ -139,12 +139,8 @@ class CueStyle:
 
     def cue(self, line: str) -> Cue | None:
         """Return the cue that a stripped line is, if it is one."""
-        for mark in self.marks:
-            if mark in line:
-                break
-        else:
-            if self.marks:
-                return None
+        if self.marks and not any(mark in line for mark in self.marks):
+            return None
         return self.split(line)
 
 
@@ -246,10 +242,6 @@ def _is_printed_name(name: str) -> bool:
     return is_titled(name) and name[0].isalpha()
 
 
-def _is_no_tag(name: str) -> bool:
-    return name.lower() not in _TAGS
-
-
 def _arrowed(line: str) -> Cue | None:
     arrow = _ARROWED.fullmatch(line)
     return _coloned(arrow["rest"]) if arrow else None
@@ -329,6 +321,3 @@ STYLES = (
     CueStyle("`Name` on a line of its own", _alone),
 )
 """The surest first, which is preferred where several explain a text equally well."""
-
-COLON = CueStyle("`name: text`", _coloned)
-"""Not a style to be recognised by: it is that of `name: text`, below front matter or with times."""

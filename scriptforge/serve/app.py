@@ -328,7 +328,7 @@ def build_app(room: Room) -> Starlette:
 async def _answer(
     handler: Callable[[Room, Request], Awaitable[Response]], room: Room, request: Request
 ) -> Response:
-    """Let a handler answer, and say what goes wrong in it."""
+    """Return the answer of a handler, or of what went wrong in it."""
     try:
         return await handler(room, request)
     except ValidationError as invalid:

@@ -55,7 +55,7 @@ class Job:
                 self.is_given_up = True
 
     def give_up(self) -> None:
-        """Let it be written no further: nobody waits for it."""
+        """Stop writing it: nobody waits for it."""
         self.is_given_up = True
 
     async def events(self) -> AsyncIterator[list[Event]]:

@@ -56,7 +56,7 @@ class JoinedModel(InferenceModel):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Let the others wait for the calls of this thread while the block lasts."""
+        """Make the others wait for the calls of this thread while the block lasts."""
         with self._condition:
             self._writers += 1
         try:

@@ -74,7 +74,7 @@ class Room:
         return listener
 
     def leave(self, draft: str, listener: Listener) -> None:
-        """Let nothing more come into a queue."""
+        """Put nothing more into a queue."""
         self._listeners[draft].discard(listener)
         if not self._listeners[draft]:
             del self._listeners[draft]

@@ -200,7 +200,7 @@ def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _complete(target: sqlite3.Connection) -> None:
-    """Let every element have a draft, and no open page take a draft for the one that it has."""
+    """Give every element a draft, and every draft a revision that no open page has."""
     target.execute("DELETE FROM changes")
     target.execute(
         "INSERT INTO drafts SELECT DISTINCT draft, 'Recovered', '', '{}', ?, 1 FROM elements"

@@ -69,7 +69,7 @@ class Curves:
 
 @contextmanager
 def quiet_matplotlib() -> Iterator[None]:
-    """Let matplotlib log errors only, as long as something is drawn: it reports on its cache of fonts."""
+    """Silence all but errors of matplotlib within the block: it reports on its cache of fonts."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
     logger.setLevel(logging.ERROR)

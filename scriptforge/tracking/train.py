@@ -19,7 +19,7 @@ from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
-from scriptforge.training.checkpoint import find_resumable
+from scriptforge.training.base_model import FROM_SCRATCH, NOTE, base_model_for
 from scriptforge.training.devices import (
     ProcessState,
     choose_device,
@@ -27,19 +27,14 @@ from scriptforge.training.devices import (
     translate_lost_processes,
 )
 from scriptforge.training.events import Noted, TrainingEvent
-from scriptforge.training.base_model import FROM_SCRATCH, NOTE, base_model_for
-from scriptforge.training.settings import (
-    MUCH_LOAD,
-    Beginning,
-    Machine,
-    check_precision,
-    machine_for,
-    suggest_settings,
-)
+from scriptforge.training.machine import MUCH_LOAD, Machine, check_precision, machine_for
+from scriptforge.training.run_files import find_resumable
+from scriptforge.training.settings import suggest_settings
+from scriptforge.training.state import StartContext
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 
-_WHY_SO_OFTEN = "More would memorise it; --set max_epochs=N changes that."
+_WHY_SO_OFTEN = "More would memorise it, even if time is left; --set max_epochs=N changes that."
 _WHAT_FOLLOWS = (
     "The model was chosen for what they leave: for the whole machine, wait for them, or fix its size with"
     " --set hidden_size=N."
@@ -98,11 +93,11 @@ def train(
         folder.release()
         raise
     if settings.max_epochs:
-        notes.append(f"Reads the text {settings.max_epochs:g} times at most, even if time is left. {_WHY_SO_OFTEN}")
+        notes.append(f"Reads the text {settings.max_epochs:g} times at most. {_WHY_SO_OFTEN}")
     if machine.measured:
         notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
-    beginning = Beginning(began, machine.measured)
-    events = trainer.start(dataset, settings, folder, device, should_stop, init_from, beginning)
+    context = StartContext(began, machine.measured)
+    events = trainer.start(dataset, settings, folder, device, should_stop, init_from, context)
     return _with_notes(recorded(events, recorders), notes)
 
 

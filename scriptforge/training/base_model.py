@@ -26,7 +26,7 @@ from scriptforge.workspace import RunFolder
 FROM_SCRATCH = "none"
 """What `--from` is given to start from random weights."""
 
-LITTLE_TEXT = 1_500_000
+_BELOW_CHARACTERS = 1_500_000
 """Characters of training text below which the base model is used."""
 
 NOTE = f"Starts from the model of American plays in the package; --from {FROM_SCRATCH} starts from scratch."
@@ -40,7 +40,7 @@ def base_model_for(dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
         chosen: settings that were asked for one by one; some need another architecture or size.
     """
     about = dataset.description
-    if about.plain or about.splits["train"].characters >= LITTLE_TEXT or not BASE_MODEL.is_dir():
+    if about.plain or about.splits["train"].characters >= _BELOW_CHARACTERS or not BASE_MODEL.is_dir():
         return None
     base = Run(RunFolder(BASE_MODEL))
     try:

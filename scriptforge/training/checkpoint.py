@@ -3,7 +3,7 @@
     checkpoints/step-00001234/
         model.safetensors      weights
         optimizer.safetensors  moments of the optimizer, recurrent state of every stream, generators
-        state.json             where the training is, as `TrainingState`
+        state.json             where the training is, as `scriptforge.training.state` has it
         manifest.json          size and SHA-256 of each of these, written last
 
 The folder is written beside its final name, synced, and renamed. Loading takes the newest step that
@@ -14,35 +14,26 @@ from generators of their own.
 """
 
 import json
-import math
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from accelerate.state import PartialState
-from accelerate.utils import broadcast_object_list
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor
 
-from scriptforge.config import DeviceType
 from scriptforge.errors import RunError, UsageError
 from scriptforge.models import State, TrainableModel
 from scriptforge.net.client import sha256_of
-from scriptforge.run.history import Validation
 from scriptforge.run.run import damaged
-from scriptforge.training.devices import count_processes, is_first_process
 from scriptforge.training.optimizers import MOMENTS
-from scriptforge.training.schedule import TrainingSegment
+from scriptforge.training.state import TrainingState
 from scriptforge.training.threads import ADAPTIVE
 from scriptforge.workspace import (
     RunFolder,
-    Workspace,
     atomic_file,
     atomic_folder,
     atomic_write,
@@ -54,73 +45,8 @@ WEIGHTS = "model.safetensors"
 TENSORS = "optimizer.safetensors"
 STATE = "state.json"
 MANIFEST = "manifest.json"
-_RISES = 3
-_NOTICEABLE = 1.01
-"""How often in a row validation must rise, and how far above its best, for a training to be hopeless."""
-
 _KEPT = 2
 """Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
-
-_Count = Annotated[int, Field(ge=0, lt=2**63)]
-_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-@dataclass
-class TrainingState:
-    """Where a training is, apart from its tensors. The trainer owns it; nothing else changes it.
-
-    Attributes:
-        segment: what the present request asked for.
-        step: optimizer steps made; with `Streams` this is the position in the text, too.
-        seconds: training time.
-        step_seconds: time spent in steps alone.
-        history: every validation.
-        loss_sum: training losses added up since the last validation.
-        loss_count: how many were added.
-        last_loss: their mean before the last validation.
-    """
-
-    segment: TrainingSegment
-    step: _Count = 0
-    seconds: _Amount = 0.0
-    step_seconds: _Amount = 0.0
-    history: list[Validation] = field(default_factory=list)
-    loss_sum: float = 0.0
-    loss_count: _Count = 0
-    last_loss: float = 0.0
-
-    @property
-    def progress(self) -> float:
-        """Return the share of the segment that is done, 0 … 1."""
-        return self.segment.progress(self.step, self.seconds)
-
-    @property
-    def recent_loss(self) -> float:
-        """Return the mean training loss since the last validation, or before it if there is none since."""
-        return self.loss_sum / self.loss_count if self.loss_count else self.last_loss
-
-    def add_losses(self, losses: Sequence[float]) -> None:
-        """Count the training losses of some steps, in nats per token."""
-        if losses:
-            self.loss_sum += math.fsum(losses)
-            self.loss_count += len(losses)
-
-    def add_validation(self, validation: Validation) -> None:
-        """Note a validation; training losses are counted anew from here."""
-        self.history.append(validation)
-        self.last_loss, self.loss_sum, self.loss_count = validation.training_nats_per_token, 0.0, 0
-
-    def has_lost(self, patience: int | None) -> bool:
-        """Return whether the last `patience` validations of this segment were all without a better one."""
-        were_best = [each.is_best for each in self.history if each.step > self.segment.first_step]
-        return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
-
-    def only_gets_worse(self) -> bool:
-        """Return whether validation has risen three times in a row, and is clearly above its best."""
-        losses = [each.nats_per_token for each in self.history if each.step > self.segment.first_step]
-        last = losses[-_RISES - 1 :]
-        is_rising = len(last) > _RISES and all(before < after for before, after in pairwise(last))
-        return is_rising and last[-1] > _NOTICEABLE * min(losses)
 
 
 @dataclass(frozen=True)
@@ -190,48 +116,6 @@ def newest_checkpoint(folder: RunFolder) -> tuple[Path, list[str]]:
         f"Run “{folder.name}” has no checkpoint to continue from.",
         "Train again under another name, or with --force to replace this run.",
     )
-
-
-def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -> RunFolder:
-    """Return the run to be resumed; one of several processes gets it as the first one has it.
-
-    So machines that train together need no folder in common: what they lack is sent to them.
-
-    Args:
-        workspace: where the run is, or goes.
-        name: its name; None is the latest one.
-        device: what computes.
-
-    Raises:
-        RunError: there is none, or no checkpoint of it verifies.
-    """
-    if count_processes() == 1:
-        return workspace.run(name)
-    is_first = is_first_process()
-    sent: list[tuple[str, dict[str, bytes]]] = [_packed(workspace.run(name)) if is_first else ("", {})]
-    PartialState(cpu=device == "cpu")
-    broadcast_object_list(sent)
-    ((found, files),) = sent
-    folder = workspace.new_run(found)
-    for place, content in files.items() if not is_first else ():
-        path = folder.path.parent / place
-        if not path.is_file() or path.read_bytes() != content:
-            atomic_write(path, content)
-    return folder
-
-
-def _packed(run: RunFolder) -> tuple[str, dict[str, bytes]]:
-    """Return the name of a run, and the files that resuming it needs, by their places beside other runs.
-
-    The manifest comes last.
-    """
-    folder = run.latest
-    checkpoint, _ = newest_checkpoint(folder)
-    parts = sorted(checkpoint.iterdir(), key=lambda path: (path.name == MANIFEST, path.name))
-    paths = [*(folder.path / name for name in folder.needed), folder.waiting, *parts]
-    present = (path for path in paths if path.is_file())
-    runs = run.path.parent
-    return run.name, {path.relative_to(runs).as_posix(): path.read_bytes() for path in present}
 
 
 def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:

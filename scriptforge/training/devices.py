@@ -21,21 +21,23 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator as Accelerate
 from accelerate.state import AcceleratorState, GradientState, PartialState
-from accelerate.utils import broadcast, gather, gather_object
+from accelerate.utils import broadcast, broadcast_object_list, gather, gather_object
 from torch import Tensor
 
 from scriptforge.config import DeviceType
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State
 from scriptforge.options import Device
-from scriptforge.training.threads import number_now, set_number
+from scriptforge.training.threads import count_processes, number_now, set_number
+
+ValueT = TypeVar("ValueT")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, from glibc's malloc.h
 _LARGEST_BLOCK = 1 << 30
@@ -154,23 +156,24 @@ def translate_lost_processes() -> Iterator[None]:
         ) from error
 
 
-def count_processes() -> int:
-    """Return how many processes train together, as torchrun says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def is_first_process() -> bool:
     """Return whether this process is the one that writes and reports; true of a process by itself."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def of_first_process(numbers: Sequence[float], device: DeviceType) -> list[float]:
-    """Return in every process what the first one measured, as many numbers in each, before they train."""
+def of_first_process(value: ValueT, device: DeviceType) -> ValueT:
+    """Return in every process the value of the first one.
+
+    Args:
+        value: what can be pickled; that of the other processes is dropped.
+        device: what computes.
+    """
     if count_processes() == 1:
-        return list(numbers)
-    state = PartialState(cpu=device == "cpu")
-    first: list[float] = broadcast(torch.tensor(numbers, dtype=torch.float32, device=state.device)).tolist()
-    return first
+        return value
+    PartialState(cpu=device == "cpu")
+    sent = [value]
+    broadcast_object_list(sent)
+    return sent[0]
 
 
 class Processes:

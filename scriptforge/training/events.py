@@ -138,11 +138,11 @@ def diagnose(
         run: its name, for commands that go on from it.
         ended_early: whether the training ended before it was as long as asked for.
     """
-    verdict = _verdict(training, validation, run)
-    return f"Ended early, since validation no longer improved. {verdict}" if ended_early else verdict
+    diagnosis = _diagnosis(training, validation, run)
+    return f"Ended early, since validation no longer improved. {diagnosis}" if ended_early else diagnosis
 
 
-def _verdict(training: Sequence[float], validation: Sequence[float], run: str) -> str:
+def _diagnosis(training: Sequence[float], validation: Sequence[float], run: str) -> str:
     best = min(validation)
     gap = (best - training[-1]) / best if best else _YOUNG_GAP  # nothing is left to learn
     if validation[-1] > best * (1 + _NOTICEABLE):

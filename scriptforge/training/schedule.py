@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from scriptforge.config import Settings
+from scriptforge.validation import Amount, Count
 
 _LOWEST_SHARE = 0.01
 """Of the peak rate, so that the very first step does something."""
@@ -17,17 +18,17 @@ class Clock:
 
     def __init__(self, seconds_before: float = 0.0) -> None:
         self._began = time.perf_counter() - seconds_before
-        self._rang = time.perf_counter()
+        self._interval_began = time.perf_counter()
 
     def seconds(self) -> float:
         """Return the training time so far."""
         return time.perf_counter() - self._began
 
-    def rings(self, interval: float) -> bool:
+    def has_elapsed(self, interval: float) -> bool:
         """Return whether `interval` seconds have passed since this was last true."""
-        if time.perf_counter() - self._rang < interval:
+        if time.perf_counter() - self._interval_began < interval:
             return False
-        self._rang = time.perf_counter()
+        self._interval_began = time.perf_counter()
         return True
 
 
@@ -48,13 +49,13 @@ class TrainingSegment:
             are not paid for out of the time.
     """
 
-    first_step: Annotated[int, Field(ge=0, lt=2**63)]
-    first_second: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    first_step: Count
+    first_second: Amount
     steps: Annotated[int, Field(gt=0, lt=2**63)] | None
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     validations: Annotated[int, Field(gt=0, lt=2**63)] = 10
     validation_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seconds_at_end: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    seconds_at_end: Amount = 0.0
 
     @classmethod
     def of(

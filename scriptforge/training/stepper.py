@@ -19,15 +19,16 @@ from torch import Tensor, nn
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
+from scriptforge.inference import ModelConfig
 from scriptforge.inference.kernel import kernel
-from scriptforge.models import Members, State, TrainableModel
+from scriptforge.models import Members, State, TrainableModel, build
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import Moment, restore
 from scriptforge.training.devices import Processes, is_asynchronous
+from scriptforge.training.machine import check_precision
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.parity import check_parity
-from scriptforge.training.settings import check_precision
 from scriptforge.training.streams import Streams
 from scriptforge.training.threads import Threads
 
@@ -49,7 +50,7 @@ class LossOfStep(nn.Module):
 
 
 def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> None:
-    """Let a model score only a sample of the vocabulary in training (`sampled_softmax`).
+    """Make a model score only a sample of the vocabulary in training (`sampled_softmax`).
 
     Raises:
         UsageError: it has no head of which some rows could be left out.
@@ -59,6 +60,12 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
         if not isinstance(each, HeadedModel):
             raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
         each.cross_entropy = SampledSoftmax(counts_V, samples)
+
+
+def new_model(config: ModelConfig, settings: Settings) -> TrainableModel:
+    """Build a model whose weights are drawn from the seed of the settings: the same ones in every process."""
+    torch.manual_seed(settings.seed)
+    return build(config, settings.members)
 
 
 class Stepper:
@@ -108,7 +115,7 @@ class Stepper:
             }
         )
         self.threads = Threads(settings.threads, device)
-        self.streams = Streams.of(dataset, settings, (self.processes.index, self.processes.count))
+        self.streams = Streams.of(dataset, settings, self.processes.index, self.processes.count)
         self._is_asynchronous = is_asynchronous(self.device)
         if self._is_asynchronous:
             self.streams = self.streams.to(self.device)

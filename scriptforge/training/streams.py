@@ -47,7 +47,8 @@ class Streams:
         batch_size: B.
         sequence_length: T.
         seed: of the order.
-        share: (index, count): which of how many processes this one is; each reads B streams of its own.
+        rank: which process this one is, from 0; each reads B streams of its own.
+        world_size: how many processes there are.
 
     Attributes:
         tokens_per_step: how many tokens all processes together read in a step.
@@ -59,21 +60,21 @@ class Streams:
         batch_size: int,
         sequence_length: int,
         seed: int = 0,
-        share: tuple[int, int] = (0, 1),
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        index, count = share
-        self.tokens_per_step = batch_size * count * sequence_length
+        self.tokens_per_step = batch_size * world_size * sequence_length
         self._ids: NDArray[np.unsignedinteger] | Tensor = ids
         self._seed = seed
-        streams = np.arange(index * batch_size, (index + 1) * batch_size)
-        starts_B1 = (streams * len(ids) // (batch_size * count))[:, None]
+        streams = np.arange(rank * batch_size, (rank + 1) * batch_size)
+        starts_B1 = (streams * len(ids) // (batch_size * world_size))[:, None]
         self._places_BT1: NDArray[np.int64] | Tensor = starts_B1 + np.arange(sequence_length + 1)
         self._sequence_length = sequence_length
         steps = max(1, len(ids) // self.tokens_per_step)
         self._steps_between_jumps = steps * math.ceil(_FEWEST_STEPS / steps)
 
     @classmethod
-    def of(cls, dataset: Dataset, settings: Settings, share: tuple[int, int]) -> "Streams":
+    def of(cls, dataset: Dataset, settings: Settings, rank: int, world_size: int) -> "Streams":
         """Return the streams that one of several processes reads in a training.
 
         Raises:
@@ -86,7 +87,7 @@ class Streams:
                 f"Dataset “{dataset.name}” is too small: {len(ids)} tokens to train on, {held_out} held out.",
                 "Give it more text, or shorter sequences: --set sequence_length=8",
             )
-        return cls(ids, settings.batch_size, settings.sequence_length, settings.seed, share)
+        return cls(ids, settings.batch_size, settings.sequence_length, settings.seed, rank, world_size)
 
     @property
     def steps_per_epoch(self) -> float:

@@ -74,6 +74,11 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
+def count_processes() -> int:
+    """Return how many processes train together, as torchrun says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def fixed_by() -> str | None:
     """Return the environment variable that fixes the number of threads, if one does."""
     return next((name for name in VARIABLES if os.environ.get(name)), None)
@@ -91,7 +96,7 @@ def possible(fixed: int | None = None) -> tuple[int, ...]:
     if fixed is not None:
         return (fixed,)
     most = number_now()
-    if fixed_by() is not None or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if fixed_by() is not None or count_processes() > 1:
         return (most,)
     most = min(usable_cores(), most)
     return tuple(sorted({*(2**exponent for exponent in range(most.bit_length())), most}))
@@ -208,7 +213,7 @@ class ThreadChooser:
             self._trial = []
 
     def _look(self, up_first: bool) -> bool:
-        """Let the numbers beside the chosen one be tried, unless that was just done; return whether it is."""
+        """Plan to try the numbers beside the chosen one, unless that was just done; return whether it is."""
         if self._waiting or self.number != self.chosen or self._rested < self._rest:
             return False
         self._rested = 0
@@ -405,7 +410,7 @@ def number_now() -> int:
 
 
 def set_number(number: int) -> None:
-    """Let PyTorch compute with so many threads; it forgets prepared operations, so not without need."""
+    """Set the number of PyTorch's threads; it forgets prepared operations, so not without need."""
     import torch
 
     if torch.get_num_threads() != number:

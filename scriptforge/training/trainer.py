@@ -6,36 +6,28 @@ a validation (which keeps the weights if they are the best so far), every minute
 second an event. Of several processes all make steps, and only the first one validates, writes and reports.
 """
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import version
-
-import torch
 
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
-from scriptforge.inference import ModelConfig, config_from_json, config_from_settings
-from scriptforge.models import TrainableModel, build
-from scriptforge.run.history import Validation, write_history
-from scriptforge.run.records import InitFrom, Result, RunDescription, TrainedOn
+from scriptforge.inference import config_from_json, config_from_settings
+from scriptforge.run.history import Validation
+from scriptforge.run.records import Result, RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import (
-    TrainingState,
     identity_differences,
     load_weights,
     newest_checkpoint,
     read_state,
     save_checkpoint,
-    save_weights,
 )
 from scriptforge.training.devices import (
     hardware,
-    is_first_process,
     translate_lost_processes,
     translate_memory_errors,
     with_own_state,
@@ -47,14 +39,14 @@ from scriptforge.training.events import (
     StepsDone,
     TrainingEvent,
     Validated,
-    diagnose,
 )
+from scriptforge.training.run_files import RunWriter, describe_run, lock_run
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
-from scriptforge.training.settings import Beginning
-from scriptforge.training.stepper import Stepper
+from scriptforge.training.state import StartContext, TrainingState
+from scriptforge.training.stepper import Stepper, new_model
 from scriptforge.training.transfer import describe_init_from, transfer_weights
 from scriptforge.training.validation import Validator
-from scriptforge.workspace import RunFolder, atomic_write, creation_moment
+from scriptforge.workspace import RunFolder
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_EVENTS = 0.25
@@ -67,7 +59,7 @@ def start(
     device: DeviceType,
     should_stop: Callable[[], bool] = lambda: False,
     init_from: Run | None = None,
-    beginning: Beginning = Beginning(),  # noqa: B008 (never changed)
+    context: StartContext = StartContext(),  # noqa: B008 (never changed)
 ) -> Generator[TrainingEvent, None, None]:
     """Train a new model.
 
@@ -78,7 +70,7 @@ def start(
         device: what computes.
         should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
         init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
-        beginning: since when the minutes of the settings count; within them all is over. Without that, only
+        context: since when the minutes of the settings count; within them all is over. Without that, only
             the time of steps and validations counts, each of the whole split.
 
     Raises:
@@ -86,9 +78,7 @@ def start(
         RunError: another process is training this run.
     """
     return with_own_state(
-        _run(
-            folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, beginning)
-        )
+        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, context))
     )
 
 
@@ -132,18 +122,8 @@ def resume(
 
 def _run(folder: RunFolder, make: Callable[[], "Trainer"]) -> Generator[TrainingEvent, None, None]:
     """Make a trainer and run it, while no other process can write to its folder."""
-    with _lock(folder), translate_memory_errors(), translate_lost_processes():
+    with lock_run(folder), translate_memory_errors(), translate_lost_processes():
         yield from make().run()
-
-
-@contextmanager
-def _lock(folder: RunFolder) -> Iterator[None]:
-    """Hold the run's lock, in the process that writes to it."""
-    if not is_first_process():
-        yield
-        return
-    with folder.lock():
-        yield
 
 
 class Trainer:
@@ -151,8 +131,7 @@ class Trainer:
 
     Args:
         dataset: what is read.
-        description: what `config.json` says.
-        folder: where the run belongs; while another run is there, its successor is written.
+        writer: writes the files of the run.
         stepper: makes the steps.
         state: where the training is.
         should_stop: asked after every step.
@@ -162,25 +141,22 @@ class Trainer:
     def __init__(
         self,
         dataset: Dataset,
-        description: RunDescription,
-        folder: RunFolder,
+        writer: RunWriter,
         stepper: Stepper,
         state: TrainingState,
         should_stop: Callable[[], bool],
         notes: Sequence[str] = (),
     ) -> None:
         self._dataset = dataset
-        self._description = description
-        self._settings = description.settings
-        self._home = folder
-        self._folder = folder.latest
+        self._writer = writer
+        self._settings = writer.description.settings
         self._stepper = stepper
         self._state = state
         self._should_stop = should_stop
         self._notes = tuple(notes)
         self._validator = Validator(stepper, dataset, self._settings.seed)
         self._saved_second = state.seconds
-        self._is_impatient = state.has_lost(self._settings.patience)
+        self._has_lost_patience = state.has_lost(self._settings.patience)
 
     @classmethod
     def new(
@@ -191,21 +167,21 @@ class Trainer:
         device: DeviceType,
         should_stop: Callable[[], bool],
         init_from: Run | None,
-        beginning: Beginning,
+        context: StartContext,
     ) -> "Trainer":
         """Return the trainer of a new run; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
         config = config_from_settings(settings, **dataset.vocabulary.sizes)
-        description = describe_run(dataset, settings, config, folder, origin)
-        description = description.model_copy(update={"measured": beginning.measured})
-        stepper = Stepper(dataset, _new_model(config, settings), settings, device)
+        description = describe_run(dataset, settings, config, folder, origin, context.measured)
+        writer = RunWriter(folder, description)
+        stepper = Stepper(dataset, new_model(config, settings), settings, device)
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
-        trainer = cls(dataset, description, folder, stepper, TrainingState(segment), should_stop)
-        trainer._lay_down()
-        if beginning.second is not None:
-            trainer._plan_validations(beginning.second)
+        trainer = cls(dataset, writer, stepper, TrainingState(segment), should_stop)
+        trainer._create_run_folder()
+        if context.began is not None:
+            trainer._plan_validations(context.began)
         return trainer
 
     @classmethod
@@ -218,13 +194,13 @@ class Trainer:
         checkpoint, skipped = newest_checkpoint(folder.latest)
         state, identity = read_state(checkpoint)
         settings = description.settings
-        model = _new_model(config_from_json(description.model), settings)
+        model = new_model(config_from_json(description.model), settings)
         stepper = Stepper(dataset, model, settings, device)
         stepper.processes.refuse_disagreement({"the step to go on from": state.step})
         is_exact = settings.epochs is not None
         notes = [*skipped, *identity_differences(identity, stepper.identity(), is_exact)]
         stepper.restore(checkpoint)
-        return cls(dataset, description, folder, stepper, state, should_stop, notes)
+        return cls(dataset, RunWriter(folder, description), stepper, state, should_stop, notes)
 
     def begin_segment(self, epochs: float | None, minutes: float | None) -> None:
         """Plan a new end, so many epochs or minutes from here; `max_epochs` held for the first minutes."""
@@ -235,15 +211,15 @@ class Trainer:
         settings = self._settings.model_copy(update=length)
         segment = TrainingSegment.of(settings, steps_per_epoch, state.step, state.seconds)
         state.segment = replace(segment, validation_share=share)
-        self._is_impatient = False
+        self._has_lost_patience = False
         self._save()  # first: what is requested is lost by no kill at a later moment
         if self._stepper.processes.is_first:
-            self._description.model_copy(update={"result": None}).save(self._folder)
+            self._writer.save_result(None)
         self._plan_validations(began)
 
     def has_finished(self) -> bool:
         """Return whether the run has reached the end that was planned, and has a result."""
-        return self._is_over() and self._description.result is not None
+        return self._is_over() and self._writer.description.result is not None
 
     def run(self) -> Iterator[TrainingEvent]:
         """Train to the end of the segment; processes other than the first one yield nothing."""
@@ -258,13 +234,13 @@ class Trainer:
             if self._validator.is_due(state.segment, before, reached):
                 yield from self._by_first(partial(self._validate, clock))
                 # Only the first process has the history that tells whether patience is lost.
-                lost, second = self._has_lost_patience(), state.seconds
-                state.seconds, self._is_impatient = processes.agree(clock.seconds(), lost)
+                lost, second = state.no_longer_improves(self._settings.patience), state.seconds
+                state.seconds, self._has_lost_patience = processes.agree(clock.seconds(), lost)
                 self._save()
                 self._validator.seconds.append(state.seconds - second + self._validator.checkpoint_seconds)
             elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
-            if clock.rings(_SECONDS_BETWEEN_EVENTS):
+            if clock.has_elapsed(_SECONDS_BETWEEN_EVENTS):
                 yield from self._by_first(partial(self._steps_done, reached))
             if should_stop:
                 self._save()
@@ -278,17 +254,10 @@ class Trainer:
             yield make()
 
     def _is_over(self) -> bool:
-        return self._state.progress >= 1 or self._is_impatient
-
-    def _has_lost_patience(self) -> bool:
-        """Return whether to stop early: as asked for, or because a training by time only gets worse."""
-        settings, state = self._settings, self._state
-        if settings.patience is None and state.segment.last_second is not None:
-            return state.only_gets_worse()
-        return state.has_lost(settings.patience)
+        return self._state.progress >= 1 or self._has_lost_patience
 
     def _plan_validations(self, began: float) -> None:
-        """Let the minutes of a segment pay for its validations, and for all since `began`.
+        """Take what validations cost, and all since `began`, out of the minutes of a segment.
 
         Comes after the first checkpoint, which tells how long one takes to save.
         """
@@ -321,12 +290,12 @@ class Trainer:
 
     def _started(self) -> Started:
         return Started(
-            run=self._folder.name,
-            parameters=self._description.parameters,
+            run=self._writer.folder.name,
+            parameters=self._writer.description.parameters,
             device=self._stepper.device.type,
             step=self._state.step,
             notes=self._notes,
-            description=self._description,
+            description=self._writer.description,
         )
 
     def _steps_done(self, progress: float) -> StepsDone:
@@ -350,10 +319,7 @@ class Trainer:
         self._stepper.check_numbers(state.step, figures.nats_per_token)
         is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
         if is_best:
-            save_weights(self._stepper.model.whole(), self._folder.weights)
-            if self._folder != self._home:
-                self._home.give_way()
-                self._folder = self._home
+            self._writer.save_best(self._stepper.model.whole())
         validation = Validation(
             step=state.step,
             epochs=self._epochs,
@@ -364,21 +330,14 @@ class Trainer:
         )
         state.add_validation(validation)
         sample = self._validator.sample()
-        write_history(self._folder, state.history)
-        atomic_write(self._folder.samples / f"step-{state.step:08d}.txt", sample)
+        self._writer.save_validations(state.history, sample)
         return Validated(validation, sample)
 
-    def _lay_down(self) -> None:
+    def _create_run_folder(self) -> None:
         """Write a run that can be resumed, before its first step."""
-        if not self._stepper.processes.is_first:
+        is_first = self._stepper.processes.is_first
+        with self._writer.creating(self._dataset) if is_first else nullcontext():
             self._save()
-            return
-        with self._home.beginning() as folder:
-            self._folder = folder
-            self._description.save(folder)
-            self._dataset.copy_vocabulary(folder)
-            self._save()
-        self._folder = self._home.latest
 
     def _save(self) -> None:
         """Save a checkpoint; every process takes part, since each has streams and generators of its own."""
@@ -388,7 +347,7 @@ class Trainer:
         began = time.perf_counter()
         moment = stepper.moment()
         if stepper.processes.is_first:
-            save_checkpoint(self._folder, moment, state, stepper.identity())
+            save_checkpoint(self._writer.folder, moment, state, stepper.identity())
         self._saved_second = state.seconds
         seconds, _ = stepper.processes.agree(time.perf_counter() - began, False)
         self._validator.checkpoint_seconds = seconds
@@ -398,26 +357,21 @@ class Trainer:
         stepper, state = self._stepper, self._state
         stepper.threads.settle()
         best = stepper.model.whole()
-        load_weights(best, self._folder.weights)
+        load_weights(best, self._writer.folder.weights)
         share = self._validator.share_at_end(state.segment, clock.seconds())
         evaluation = self._validator.evaluation(best, share)
         result = Result(
             best=evaluation,
             share=share,
-            step=min(state.history, key=lambda each: each.nats_per_token).step,
+            step=state.best_step,
             seconds=state.seconds,
             tokens_per_second=self._tokens_per_second,
-            diagnosis=diagnose(
-                [each.training_nats_per_token for each in state.history],
-                [each.nats_per_token for each in state.history],
-                run=self._folder.name,
-                ended_early=state.progress < 1,
-            ),
+            diagnosis=state.diagnosis(run=self._writer.folder.name),
             hardware=hardware(stepper.device, stepper.threads.used),
         )
-        self._description.model_copy(update={"result": result}).save(self._folder)
+        self._writer.save_result(result)
         return Finished(
-            run=self._folder.name,
+            run=self._writer.folder.name,
             best=evaluation,
             share=share,
             step=result.step,
@@ -426,25 +380,3 @@ class Trainer:
             training_nats_per_token=state.last_loss,
             diagnosis=result.diagnosis,
         )
-
-
-def describe_run(
-    dataset: Dataset, settings: Settings, config: ModelConfig, folder: RunFolder, init_from: InitFrom | None
-) -> RunDescription:
-    """Return what `config.json` says of a run that begins."""
-    return RunDescription(
-        name=folder.name,
-        created=creation_moment(folder),
-        dataset=TrainedOn.of(dataset),
-        model={"arch": config.arch, **asdict(config)},
-        settings=settings,
-        parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
-        versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
-        init_from=init_from,
-    )
-
-
-def _new_model(config: ModelConfig, settings: Settings) -> TrainableModel:
-    """Build a model whose weights are drawn from a seed: the same ones in every process."""
-    torch.manual_seed(settings.seed)
-    return build(config, settings.members)

@@ -144,20 +144,7 @@ class Validator:
             costs = self.costs
             spent = time.perf_counter() - began + _START_AND_END
             planned = plan(segment, costs, spent=spent, share=share)
-        numbers = (
-            planned.seconds or 0.0,
-            planned.validations,
-            planned.validation_share,
-            planned.seconds_at_end,
-        )
-        seconds, times, part, at_end = of_first_process(numbers, self._stepper.device_type)
-        return replace(
-            planned,
-            seconds=seconds,
-            validations=int(times),
-            validation_share=part,
-            seconds_at_end=at_end,
-        )
+        return of_first_process(planned, self._stepper.device_type)
 
     def is_due(self, segment: TrainingSegment, before: float, reached: float) -> bool:
         """Return whether to validate between two shares of a segment.

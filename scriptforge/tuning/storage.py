@@ -203,7 +203,7 @@ class Storage:
         return engine
 
     def _limit_transactions(self, engine: "Engine") -> None:
-        """Let the server end what a machine that went away has begun, which it may not notice for hours."""
+        """Set a time after which the server ends what a machine that went away has begun."""
         from sqlalchemy import event
 
         def limit(connection: Any, _: object) -> None:
@@ -242,7 +242,7 @@ def require_optuna() -> None:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Let Optuna log errors only, and not warn that heartbeats are experimental; then as before."""
+    """Make Optuna log errors only, and not warn that heartbeats are experimental, within the block."""
     import optuna
 
     before = optuna.logging.get_verbosity()

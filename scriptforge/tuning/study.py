@@ -23,7 +23,8 @@ from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.options import Pruner
-from scriptforge.training.settings import Machine, measure, suggest_settings
+from scriptforge.training.machine import Machine, measure
+from scriptforge.training.settings import suggest_settings
 from scriptforge.tuning.results import StudyNotes, TrialNotes, note, notes_of
 from scriptforge.tuning.space import LEVEL, SIZES, Space, means_something, training_settings
 from scriptforge.tuning.storage import Storage, quiet_optuna, require_optuna

@@ -22,7 +22,7 @@ from scriptforge.vocabulary.vocabulary import Vocabulary
 BASE_MODEL = Path(__file__).parents[1] / "american-plays"
 """The run that training on little text starts from; see `scriptforge.training.base_model`."""
 
-LITTLE_TEXT = 400_000
+BORROW_BELOW_CHARACTERS = 400_000
 """Characters of training text below which subwords are borrowed."""
 
 _SAMPLE = 400  # texts that the pieces are tried on

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scriptforge.errors import RunError, disk_error
+from scriptforge.errors import RunError, UsageError, disk_error
 from scriptforge.workspace.scratch import put, scratch_folder, sync_folder
 
 _FOR_FILES = 0o666
@@ -71,6 +71,23 @@ def remove_folder(path: Path) -> None:
     with scratch_folder(path) as scratch:
         path.rename(scratch / path.name)
         sync_folder(path.parent)
+
+
+def refuse_existing(
+    file: Path, force: bool, hint: str = "Replace it with --force, or name another one."
+) -> None:
+    """Refuse to replace a file without `--force`.
+
+    Args:
+        file: what is to be written.
+        force: whether it may be replaced.
+        hint: what to do instead.
+
+    Raises:
+        UsageError: there is such a file, and `force` is false.
+    """
+    if file.exists() and not force:
+        raise UsageError(f"There is a file {file} already.", hint)
 
 
 def is_device(name: str) -> bool:

@@ -187,8 +187,8 @@ class RunFolder(_Folder):
         if self.latest is self:
             remove_folder(successor.path.parent)
 
-    def give_way(self) -> None:
-        """Let the successor take the place of this run, which is removed."""
+    def replace_with_successor(self) -> None:
+        """Remove this run, and put its successor in its place."""
         successor = self.successor
         self.waiting.unlink(missing_ok=True)
         put(successor.path, self.path)
@@ -210,7 +210,7 @@ class RunFolder(_Folder):
         return command("train", "--resume", self.name, *more)
 
     def release(self) -> None:
-        """Let others have the name, if this process had to take it and does not use it."""
+        """Release the name, if this process had to take it and does not use it."""
         if self.claim:
             self.claim.release()
 

@@ -81,7 +81,7 @@ class Lock:
         return cls(place, file)
 
     def release(self) -> None:
-        """Let others have the name."""
+        """Release the name."""
         with suppress(OSError):  # Windows removes no file that is open; the next holder uses it
             self._place.unlink(missing_ok=True)
         self._file.close()

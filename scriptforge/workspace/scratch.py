@@ -22,8 +22,8 @@ from pathlib import Path
 
 from scriptforge.workspace.locks import try_lock
 
-_LEFTOVER = re.compile(r"\..+\.(\w{8}\.(tmp|old)|incoming)")
-"""What scratch folders are called; the last two are how earlier versions called theirs."""
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+"""What scratch folders are called."""
 
 _BEFORE = "before"
 _LONGEST = 40
@@ -131,7 +131,9 @@ def _new_folder(path: Path) -> tuple[Path, int | None]:
 
 
 def _remove_leftover(path: Path) -> None:
-    """Remove a scratch folder, or a file of earlier versions, unless its process lives."""
+    """Remove a scratch folder, unless its process lives."""
+    if path.is_symlink() or not path.is_dir():
+        return
     try:
         handle = os.open(path, os.O_RDONLY)
     except PermissionError:
@@ -146,9 +148,6 @@ def _remove_leftover(path: Path) -> None:
 
 
 def _clear_away(path: Path) -> None:
-    if not path.is_dir() or path.is_symlink():
-        path.unlink()
-        return
     for before in (path / _BEFORE).glob("*"):
         home = path.parent / before.name
         if not os.path.lexists(home):
@@ -158,7 +157,7 @@ def _clear_away(path: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Let two paths have each other's name, at one moment; return whether the system can do that."""
+    """Exchange the names of two paths, at one moment; return whether the system can do that."""
     if sys.platform == "win32":
         return False
     library = ctypes.CDLL(None, use_errno=True)

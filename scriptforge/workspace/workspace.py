@@ -130,8 +130,9 @@ class Workspace:
             UsageError: no such run.
             RunError: none at all.
         """
-        if name is not None and RunFolder(Path(name)).config.is_file():
-            return RunFolder(Path(os.path.realpath(name)))
+        path = None if name is None else expand_home(name)
+        if path is not None and RunFolder(path).config.is_file():
+            return RunFolder(Path(os.path.realpath(path)))
         runs = {folder.name: folder for folder in self.runs()}
         if not runs:
             raise RunError("There is no run here yet.", "Train one: scriptforge train")

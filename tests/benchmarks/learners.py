@@ -26,8 +26,9 @@ from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import SampledSoftmax, count_tokens
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.training import optimizers
+from scriptforge.training.machine import Machine
 from scriptforge.training.optimizers import optimizer_of
-from scriptforge.training.settings import Machine, suggest_settings
+from scriptforge.training.settings import suggest_settings
 from scriptforge.training.stepper import LossOfStep
 from scriptforge.training.streams import Streams
 

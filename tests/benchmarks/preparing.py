@@ -34,11 +34,11 @@ from scriptforge.corpus.passages import ParsedText
 from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.tokenize import write_ids
-from scriptforge.corpus.workers import processors
 from scriptforge.dataset import Dataset
 from scriptforge.net.client import no_progress
 from scriptforge.options import InspectOptions, PrepareOptions
 from scriptforge.script_rows import ScriptRow, read_rows
+from scriptforge.training.threads import usable_cores
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder, Workspace
 
@@ -200,7 +200,7 @@ def inspecting(folder: Path) -> Comparison:
         (folder / f"{number}.txt").write_text(screenplay(number, SIZE_OF_A_SCRIPT), encoding="utf-8")
     paths, workspace = sorted(folder.iterdir()), Workspace(folder.parent)
     megabytes = sum(path.stat().st_size for path in paths) / MEGABYTE
-    options = InspectOptions(workers=processors())
+    options = InspectOptions(workers=usable_cores())
 
     def split() -> None:
         for path in paths:

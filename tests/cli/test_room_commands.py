@@ -73,6 +73,14 @@ def test_drafts_are_listed_and_written_into_files(
     assert run(["drafts", "The Soup", "--export", "soup.fountain"]) == 2
 
 
+def test_titles_that_differ_in_case_alone_become_files_for_every_disk(
+    workspace_path: Path, drafts: Drafts
+) -> None:
+    drafts.create("the soup", "gone", [])
+    assert run(["drafts", "--export", "all"]) == 0
+    assert len({path.name.casefold() for path in (workspace_path / "all").iterdir()}) == 4
+
+
 def test_only_drafts_that_are_named_are_deleted(drafts: Drafts, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drafts", "--remove", "--yes"]) == 2
     assert run(["drafts", "Twice", "--remove", "--yes"]) == 2

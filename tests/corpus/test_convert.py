@@ -3,6 +3,7 @@
 import json
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.documents.kinds import WRITTEN
 from scriptforge.documents.kinds import write as write_scripts
 from scriptforge.errors import UsageError
+from scriptforge.options import WrittenFormat
 from scriptforge.screenplay.script import Element, Script
 
 READ_AS = {
@@ -37,6 +39,10 @@ def read_back(path: Path) -> tuple[str, list[Element]]:
     rows = parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing)
     elements = [row.element for row in rows]
     return parsing.text_format, elements
+
+
+def test_every_format_that_is_written_can_be_asked_for() -> None:
+    assert get_args(WrittenFormat) == WRITTEN
 
 
 @pytest.mark.parametrize("format", WRITTEN)
@@ -77,6 +83,30 @@ def test_several_scripts_go_into_one_file_or_a_folder(tmp_path: Path) -> None:
     assert [file.path.name for file in done.files] == ["Act A.fdx", "Act B.fdx", "Act A 2.fdx", "Act B 2.fdx"]
     with pytest.raises(UsageError, match="One fdx document holds one script, not 4"):
         scriptforge.convert(source, tmp_path / "all.fdx")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_numbered_name_is_not_that_of_another_script(tmp_path: Path, force: bool) -> None:
+    titles = ("Pilot", "pilot", "Pilot 2", "PILOT")
+    rows = [{"title": title, "elements": [{"speaker": "Nora", "text": title}]} for title in titles]
+    source = write(tmp_path, "rows.json", json.dumps(rows))
+    done = scriptforge.convert(source, tmp_path / "each", to="txt", force=force)
+    names = ["Pilot.txt", "pilot 2.txt", "Pilot 2 2.txt", "PILOT 3.txt"]
+    assert [file.path.name for file in done.files] == names
+    said = [element.text for name in names for element in read_back(tmp_path / "each" / name)[1]]
+    assert said == list(titles)
+
+
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write(folder, f"{name}.txt", f"NORA: {name}\n\nBO: Tea?\n")
+    done = scriptforge.convert(folder, tmp_path / "drafts.v2", to="fountain")
+    assert [file.path.relative_to(tmp_path).as_posix() for file in done.files] == [
+        "drafts.v2/a.fountain",
+        "drafts.v2/b.fountain",
+    ]
 
 
 def test_a_folder_of_files_is_converted_file_by_file(tmp_path: Path) -> None:

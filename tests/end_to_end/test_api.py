@@ -154,6 +154,23 @@ class TestOptions:
             GenerateOptions(top_p=2)
 
 
+@pytest.mark.usefixtures("workspace_path")
+class TestTheHome:
+    """A `~` in a path is the home, whoever is given it."""
+
+    def test_texts_and_states_are_kept_there(self, place: Path, own_home: Path) -> None:
+        first = scriptforge.generate("harbour", lines=2, seed=3, save_state="~/end", workspace=place)
+        assert scriptforge.save(first, "~/page.txt") == [own_home / "page.txt"]
+        assert (own_home / "page.txt").read_text(encoding="utf-8") == first[0].text
+        (rest,) = scriptforge.generate("harbour", lines=1, continue_from="~/end", workspace=place)
+        assert rest.continues
+
+    def test_models_are_exported_there(self, place: Path, own_home: Path) -> None:
+        (own_home / "model").touch()
+        with pytest.raises(scriptforge.UsageError, match="is a file, and not a folder"):
+            scriptforge.export("harbour", onnx="~/model", workspace=place)
+
+
 class TestModel:
     def test_it_writes_what_the_command_writes(self, place: Path) -> None:
         model = scriptforge.load("harbour", workspace=place)

@@ -43,6 +43,12 @@ def test_the_stream_joins_to_the_text(vocabulary: Vocabulary, untrained_model: M
     assert len(text.elements) == 3
 
 
+def test_several_texts_cannot_be_streamed(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    with pytest.raises(UsageError, match="Only one text can be streamed") as raised:
+        stream(untrained_model(vocabulary), vocabulary, replace(WILD, count=2))
+    assert raised.value.hint
+
+
 def test_the_plain_stream_joins_to_the_text(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
     model = untrained_model(plain_vocabulary)
     request = replace(WILD, prime="what is ", lines=3, seed=5)

@@ -8,16 +8,17 @@ from support.elements import decode_elements
 from scriptforge.errors import UsageError
 from scriptforge.generation.cast import resolve_cast
 from scriptforge.generation.grammar import Boundary, boundary_after
-from scriptforge.generation.prompt import Drawn, Given, Prompt, build_prompt
+from scriptforge.generation.prompt import Drawn, Given, Prompt, build_prompt, parse_prime
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Level, Vocabulary
 
 
-def prompt_of(prime: str, vocabulary: Vocabulary) -> Prompt:
+def prompt_of(prime: str, vocabulary: Vocabulary, *, prime_open: bool = False) -> Prompt:
     """The prompt of a prime, of which nothing else is asked."""
-    options = GenerateOptions(prime=prime)
-    return build_prompt(options, resolve_cast(options, vocabulary), vocabulary)
+    options = GenerateOptions(prime=prime, prime_open=prime_open)
+    cast = resolve_cast(options, vocabulary)
+    return build_prompt(options, cast, parse_prime(prime, cast, vocabulary), vocabulary)
 
 
 def ids(parts: Prompt) -> list[int]:
@@ -148,8 +149,7 @@ def test_a_word_at_the_end_is_whole(vocabulary: Vocabulary, prime: str, boundary
     last = prompt_of(prime, vocabulary)[-1]
     assert isinstance(last, Given)
     assert last.boundary == boundary
-    options = GenerateOptions(prime=prime, prime_open=True)
-    (*_, last) = build_prompt(options, resolve_cast(options, vocabulary), vocabulary)
+    (*_, last) = prompt_of(prime, vocabulary, prime_open=True)
     assert isinstance(last, Given) and last.boundary is None
 
 

@@ -40,17 +40,6 @@ def test_a_saved_state_goes_on_with_the_same_numbers(count: int) -> None:
     assert np.array_equal(drawn(other, 300), drawn(rng, 300))
 
 
-@pytest.mark.parametrize("blocks", [0, 1, 2, 3])
-def test_a_state_that_torch_has_saved_goes_on(blocks: int) -> None:
-    generator = torch.Generator().manual_seed(9)
-    for _ in range(blocks):
-        of_torch(generator, AHEAD)
-    saved = {"generators": generator.get_state().numpy()[None], "next": np.array(17)}
-    rng = BatchRNG([1])
-    rng.restore(saved)
-    assert np.array_equal(drawn(rng, 200)[:, :, 0], of_torch(generator, AHEAD)[17:217])
-
-
 @pytest.mark.parametrize(
     "generators",
     [np.zeros((1, 7), np.uint32), np.zeros((2, 625), np.uint32), np.zeros((1, 99), np.uint8), np.array(3)],

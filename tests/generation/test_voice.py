@@ -23,7 +23,7 @@ from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models import LanguageModel, TrainableModel, build
 from scriptforge.models.layers import HeadedModel
 from scriptforge.models.recurrent import Recurrent
-from scriptforge.options import DEFAULT_VOICE_UNTOLD, GenerateOptions
+from scriptforge.options import DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING, GenerateOptions
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
@@ -53,7 +53,7 @@ def new_model(arch: str = "lstm") -> TrainableModel:
 
 MODEL = new_model()
 READER = MODEL.inference()
-UNTOLD = RecurrentConfig(vocabulary_size=SIZE, embedding_size=4, hidden_size=4)
+WITHOUT_SPEAKER_EMBEDDING = RecurrentConfig(vocabulary_size=SIZE, embedding_size=4, hidden_size=4)
 texts = st.lists(st.sampled_from([*CUES, *LETTERS, *LETTERS, VOCABULARY.action, VOCABULARY.end]), min_size=1)
 
 
@@ -202,14 +202,16 @@ def test_only_those_of_one_source_are_told_apart() -> None:
     sources = {"diner": ["Jerry", "Elaine", "Kramer", "George", "Newman"], "bridge": ["JERRY"]}
     vocabulary = Vocabulary.train(["no"], "char", speakers=["Dee"], sources=sources)
     named = {f"{token.source}:{token.name}": token.id for token in vocabulary.speaker_tokens}
-    voices = resolve_voices(GenerateOptions(voices={"newman": 4, "elaine": 0}), vocabulary, UNTOLD)
+    voices = resolve_voices(
+        GenerateOptions(voices={"newman": 4, "elaine": 0}), vocabulary, WITHOUT_SPEAKER_EMBEDDING
+    )
     assert voices is not None
     names = {id_: name for name, id_ in named.items()}
     strengths = {names[id_]: strength for id_, strength in voices.strengths.items()}
     assert strengths == {
-        "diner:Jerry": DEFAULT_VOICE_UNTOLD,
-        "diner:Kramer": DEFAULT_VOICE_UNTOLD,
-        "diner:George": DEFAULT_VOICE_UNTOLD,
+        "diner:Jerry": DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
+        "diner:Kramer": DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
+        "diner:George": DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
         "diner:Newman": 4,
     }
     assert [names[id_] for id_ in voices.others[named["diner:Newman"]]] == [
@@ -223,24 +225,24 @@ def test_voices_of_a_merged_cast_are_told_apart() -> None:
     vocabulary = Vocabulary.train(
         ["no"], "char", speakers=["Jerry", "Walt"], sources={"diner": [], "bridge": []}
     )
-    voices = resolve_voices(GenerateOptions(voice=2), vocabulary, UNTOLD)
+    voices = resolve_voices(GenerateOptions(voice=2), vocabulary, WITHOUT_SPEAKER_EMBEDDING)
     assert voices is not None and len(voices.strengths) == 2
 
 
 def test_voices_are_strengthened_by_default_in_a_model_that_is_not_told_who_speaks() -> None:
-    untold = resolve_voices(GenerateOptions(), VOCABULARY, UNTOLD)
+    voices = resolve_voices(GenerateOptions(), VOCABULARY, WITHOUT_SPEAKER_EMBEDDING)
     assert resolve_voices(GenerateOptions(), VOCABULARY, MODEL.config) is None
-    assert untold is not None and set(untold.strengths.values()) == {DEFAULT_VOICE_UNTOLD}
+    assert voices is not None and set(voices.strengths.values()) == {DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING}
 
 
 @pytest.mark.parametrize("speakers", [[], ["Ann"]])
 def test_voices_are_left_alone_where_there_are_none_to_tell_apart(speakers: list[str]) -> None:
     vocabulary = Vocabulary.train(["no"], "char", speakers=speakers)
-    assert resolve_voices(GenerateOptions(), vocabulary, UNTOLD) is None
-    assert resolve_voices(GenerateOptions(voice=0), vocabulary, UNTOLD) is None
+    assert resolve_voices(GenerateOptions(), vocabulary, WITHOUT_SPEAKER_EMBEDDING) is None
+    assert resolve_voices(GenerateOptions(voice=0), vocabulary, WITHOUT_SPEAKER_EMBEDDING) is None
     for asked in (GenerateOptions(voice=2), GenerateOptions(voices={"ann": 2})):
         with pytest.raises(UsageError, match="fewer than two speakers"):
-            resolve_voices(asked, vocabulary, UNTOLD)
+            resolve_voices(asked, vocabulary, WITHOUT_SPEAKER_EMBEDDING)
 
 
 def test_plain_text_has_no_voice(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
@@ -253,7 +255,7 @@ def test_plain_text_has_no_voice(plain_vocabulary: Vocabulary, untrained_model: 
 
 def test_an_unknown_name_is_explained(vocabulary_of: Callable[[Level], Vocabulary]) -> None:
     with pytest.raises(UsageError, match="named “jery”") as raised:
-        resolve_voices(GenerateOptions(voices={"jery": 3}), vocabulary_of("char"), UNTOLD)
+        resolve_voices(GenerateOptions(voices={"jery": 3}), vocabulary_of("char"), WITHOUT_SPEAKER_EMBEDDING)
     assert "Jerry" in raised.value.hint
 
 

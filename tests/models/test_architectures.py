@@ -19,7 +19,7 @@ from scriptforge.errors import UsageError
 from scriptforge.inference import ModelConfig, config_from_settings
 from scriptforge.models import LanguageModel, TrainableModel, attention, build
 from scriptforge.models.base import reset_state
-from scriptforge.training.settings import can_train
+from scriptforge.training.machine import can_train
 
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 every_architecture = pytest.mark.parametrize("arch", CONFIGS)

@@ -17,7 +17,7 @@ EMBEDDING = SpeakerEmbedding(layout_size=8, speakers=2, embedding_size=3, featur
 texts = st.lists(st.integers(0, 12), min_size=1, max_size=30)
 
 
-def told(ids: list[int]) -> list[tuple[int, int]]:
+def followed(ids: list[int]) -> list[tuple[int, int]]:
     speakers_2BT = EMBEDDING.follow(torch.tensor([ids]), EMBEDDING.initial_state(1))
     return list(zip(*speakers_2BT[:, 0].tolist(), strict=True))
 
@@ -43,23 +43,23 @@ def test_every_token_comes_with_who_speaks_and_who_spoke_before() -> None:
         (END, nobody, nobody),
         (JERRY, jerry, nobody),
     ]
-    assert told([id_ for id_, *_ in expected]) == [(now, before) for _, now, before in expected]
+    assert followed([id_ for id_, *_ in expected]) == [(now, before) for _, now, before in expected]
 
 
 @given(texts, st.integers(0, 30))
 def test_a_text_in_parts_one_token_at_a_time_or_at_once_tells_the_same(ids: list[int], cut: int) -> None:
-    pairs = told(ids)
+    pairs = followed(ids)
     by_one: State = (EMBEDDING.initial_state(1),)
     by_table = by_one[0].numpy()
     weights = {f"speaker_embedding.{name}": weight.numpy() for name, weight in EMBEDDING.state_dict().items()}
     speakers = Speakers(8, 2, weights)
     for id_, pair in zip(ids, pairs, strict=True):
-        by_one = EMBEDDING.tell(torch.tensor([[id_]]), torch.zeros(1, 1, 3), by_one).after
-        by_table = speakers.tell(np.array([[id_]]), by_table).after_2B1
+        by_one = EMBEDDING.embed(torch.tensor([[id_]]), torch.zeros(1, 1, 3), by_one).after
+        by_table = speakers.look_up(np.array([[id_]]), by_table).after_2B1
         assert by_one[0][:, 0, 0].tolist() == by_table[:, 0, 0].tolist() == list(pair)
     state: State = (EMBEDDING.initial_state(1),)
     for part in filter(len, (ids[:cut], ids[cut:])):
-        state = EMBEDDING.tell(torch.tensor([part]), torch.zeros(1, len(part), 3), state).after
+        state = EMBEDDING.embed(torch.tensor([part]), torch.zeros(1, len(part), 3), state).after
     assert state[0][:, 0, 0].tolist() == list(pairs[-1])
 
 

@@ -267,7 +267,7 @@ def _path(workspace: Workspace, name: str) -> Path:
 
 
 def _agree(checkpoint: Path) -> None:
-    """Let the manifest of a checkpoint agree with what is there."""
+    """Write the manifest of a checkpoint anew, for what is there."""
     others = [path for path in checkpoint.iterdir() if path.name != "manifest.json"]
     manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in others}
     (checkpoint / "manifest.json").write_text(json.dumps(manifest))

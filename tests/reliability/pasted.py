@@ -72,7 +72,7 @@ OCCASIONS: Mapping[str, Occasion] = {
 
 
 def attack(furnished: Path, texts: Sequence[str], occasions: Sequence[str] = tuple(OCCASIONS)) -> list[Part]:
-    """Let each text be in the commands that are printed on each occasion."""
+    """Put each text into the commands that are printed on each occasion."""
     part = Part("a shell, printed commands")
     with tempfile.TemporaryDirectory(prefix="pasted-") as folder:
         place = Path(folder).resolve()

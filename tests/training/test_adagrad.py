@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from scriptforge.errors import UsageError
 from scriptforge.inference.configs import NumPyRNNConfig
 from scriptforge.models.numpy_bridge import NumPyRNN
-from scriptforge.training.checkpoint import Moment, TrainingState, newest_checkpoint, restore, save_checkpoint
+from scriptforge.training.checkpoint import Moment, newest_checkpoint, restore, save_checkpoint
 from scriptforge.training.optimizers import Adagrad
 from scriptforge.training.schedule import TrainingSegment
+from scriptforge.training.state import TrainingState
 from scriptforge.workspace import RunFolder
 
 IDS_BT = torch.randint(9, (4, 60), generator=torch.Generator().manual_seed(1))

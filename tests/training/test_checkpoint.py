@@ -254,12 +254,12 @@ def test_no_checkpoint_left(tiny_dataset: Dataset, stopped: RunFolder) -> None:
 
 
 def test_what_a_kill_left_half_written_is_removed(tiny_dataset: Dataset, stopped: RunFolder) -> None:
-    (stopped.checkpoints / ".step-00000070.abcd1234.tmp").mkdir()
     for path in (
+        stopped.checkpoints / ".step-00000070.abcd1234.tmp",
         stopped.path / ".model.safetensors.abcd1234.tmp",
         stopped.samples / ".s.abcd1234.tmp",
     ):
-        path.touch()
+        path.mkdir()
     newest_checkpoint(stopped)
     assert list(stopped.path.rglob(".*")) == []
 

@@ -29,8 +29,8 @@ def test_all_processes_go_by_what_the_first_one_measured(tmp_path: Path) -> None
     measuring = tmp_path / "measuring.py"
     measuring.write_text(
         "import os\nfrom scriptforge.training.devices import of_first_process\n"
-        "told = of_first_process([3.0 + int(os.environ['RANK']), 1e12], 'cpu')\n"
-        "open(os.environ['RANK'], 'w').write(repr(told))\n"
+        "told = of_first_process((3.0 + int(os.environ['RANK']), 10**12 + 1, None, 'fp32'), 'cpu')\n"
+        "import json\nopen(os.environ['RANK'], 'w').write(json.dumps(told))\n"
         "import torch.distributed\ntorch.distributed.destroy_process_group()\n"
     )
     done = subprocess.run(
@@ -38,7 +38,7 @@ def test_all_processes_go_by_what_the_first_one_measured(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     told = [json.loads((tmp_path / rank).read_text()) for rank in "01"]
-    assert told[0] == told[1] == pytest.approx([3.0, 1e12])
+    assert told[0] == told[1] == [3.0, 10**12 + 1, None, "fp32"]
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def test_training_time_goes_on_from_what_an_earlier_clock_had_reached() -> None:
 
 
 @pytest.mark.usefixtures("ticking_clock")
-def test_a_clock_rings_once_in_every_interval() -> None:
+def test_an_interval_elapses_once_each_time() -> None:
     clock = Clock()
-    rang = [clock.rings(0.019) for _ in range(40)]
-    assert [number for number, rings in enumerate(rang, start=1) if rings] == [10, 20, 30, 40]
+    elapsed = [clock.has_elapsed(0.019) for _ in range(40)]
+    assert [number for number, has_elapsed in enumerate(elapsed, start=1) if has_elapsed] == [10, 20, 30, 40]

@@ -16,7 +16,8 @@ from scriptforge.options import DEFAULT_MINUTES, Preset, TrainOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.tracking.train import choose_settings, train
 from scriptforge.training.events import Noted
-from scriptforge.training.settings import MUCH_LOAD, Machine, can_train, suggest_settings
+from scriptforge.training.machine import MUCH_LOAD, Machine, can_train
+from scriptforge.training.settings import suggest_settings
 from scriptforge.workspace import Workspace
 
 MACHINE = Machine("cpu", "fp32", 1e11)

@@ -77,23 +77,23 @@ def test_ids_that_a_device_holds_give_the_same_batches(
 
 
 @given(texts, sizes, sizes, st.integers(0, 50), st.integers(1, 4))
-def test_the_shares_of_processes_are_the_streams_of_one(
+def test_the_streams_of_all_processes_are_those_of_one(
     ids: np.ndarray, batch_size: int, length: int, step: int, processes: int
 ) -> None:
-    shares = [Streams(ids, batch_size, length, 7, (rank, processes)) for rank in range(processes)]
+    each = [Streams(ids, batch_size, length, 7, rank, processes) for rank in range(processes)]
     alone = Streams(ids, batch_size * processes, length, 7)
-    together_BT = torch.cat([share.batch(step)[0] for share in shares])
+    together_BT = torch.cat([streams.batch(step)[0] for streams in each])
     assert torch.equal(together_BT, alone.batch(step)[0])
-    assert {share.steps_per_epoch for share in shares} == {alone.steps_per_epoch}
+    assert {streams.steps_per_epoch for streams in each} == {alone.steps_per_epoch}
 
 
-def test_shares_are_disjoint_in_an_epoch() -> None:
+def test_processes_read_different_tokens_in_an_epoch() -> None:
     ids = np.arange(240, dtype=np.uint8)
-    shares = [Streams(ids, 4, 5, 1, (rank, 3)) for rank in range(3)]
-    steps = int(shares[0].steps_per_epoch)
+    each = [Streams(ids, 4, 5, 1, rank, 3) for rank in range(3)]
+    steps = int(each[0].steps_per_epoch)
     read = [
-        {token for step in range(steps) for token in share.batch(step)[0].flatten().tolist()}
-        for share in shares
+        {token for step in range(steps) for token in streams.batch(step)[0].flatten().tolist()}
+        for streams in each
     ]
     assert steps == 4
     assert [len(tokens) for tokens in read] == [80, 80, 80]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import PRESETS, resolve
 from scriptforge.inference import config_from_settings
-from scriptforge.training.settings import Machine, operations_per_token, suggest_settings
+from scriptforge.training.machine import Machine, operations_per_token
+from scriptforge.training.settings import suggest_settings
 
 LAPTOP = Machine("cpu", "fp32", 1e11)
 

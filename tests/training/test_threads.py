@@ -293,7 +293,7 @@ class TestATraining:
 def test_a_program_finds_its_number_of_threads_again(tiny_dataset: Dataset, tmp_path: Path) -> None:
     """In a process of its own, since a number that PyTorch was started with hides a change."""
     program = (
-        "import os, sys, torch\nfrom scriptforge.training.settings import measure\n"
+        "import os, sys, torch\nfrom scriptforge.training.machine import measure\n"
         "torch.set_num_threads(3)\nmeasure('cpu')\nmeasure('cpu', 1)\nprint(torch.get_num_threads())"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

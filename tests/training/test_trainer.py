@@ -21,7 +21,7 @@ from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.events import Finished, Interrupted, Started, StepsDone, TrainingEvent, Validated
-from scriptforge.training.settings import Beginning
+from scriptforge.training.state import StartContext
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
 from scriptforge.workspace.entries import remove, rename
@@ -211,7 +211,7 @@ def test_minutes_that_count_from_a_moment_pay_for_all_that_follows(
     tiny_dataset: Dataset, folder: RunFolder
 ) -> None:
     late = time.perf_counter() - 0.2
-    *_, last = start(tiny_dataset, small(minutes=0.02), folder, "cpu", beginning=Beginning(late))
+    *_, last = start(tiny_dataset, small(minutes=0.02), folder, "cpu", context=StartContext(late))
     assert isinstance(last, Finished)
     checkpoint, _ = newest_checkpoint(folder)
     state, _ = read_state(checkpoint)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.run.history import Validation
-from scriptforge.training.checkpoint import TrainingState
 from scriptforge.training.schedule import TrainingSegment
+from scriptforge.training.state import TrainingState
 from scriptforge.training.validation import Costs, plan
 
 seconds = st.floats(0.01, 100)

@@ -1,0 +1,230 @@
+"""The machine that trains: how fast it computes, and in which arithmetic.
+
+It is measured with a small LSTM, in a second or a few, before settings are suggested for it.
+
+Shape letters: V vocabulary, E embedding, H hidden, B streams, T steps.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+from scriptforge.architectures import ARCHITECTURES, Suggestion
+from scriptforge.config import DeviceType, Precision, Settings, resolve
+from scriptforge.errors import UsageError
+from scriptforge.inference import ModelConfig, config_from_settings
+from scriptforge.models import build
+from scriptforge.run.records import Measured
+from scriptforge.training.devices import of_first_process
+from scriptforge.training.threads import OtherLoad, fastest, own_number, possible, set_number
+
+_BATCH_SIZE, _STEPS = 32, 16
+_MEASURED = {"vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
+_HALF_PRECISIONS: dict[DeviceType, Precision] = {"cpu": "bf16", "cuda": "fp16"}
+_FEWEST_STEPS, _SECONDS = 3, 0.5
+"""What is timed in a round, at the least."""
+_SHARE_OF_MINUTES, _MOST_SECONDS = 0.02, 4.0
+"""How long it may take to find a quiet moment."""
+MUCH_LOAD = 0.25
+"""Processors that others keep busy where a moment is no quiet one."""
+_WORTH_IT = 1.2
+_TENSOR_CORES = 7
+"""The generation of Nvidia's GPUs from which on half precision has units of its own."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes, and how fast.
+
+    Attributes:
+        accelerator: the type of device.
+        precision: the arithmetic in which it trains fastest.
+        operations_per_second: floating-point operations of a training, in that arithmetic; 0 where that was
+            not measured.
+        threads: with how many of a CPU.
+        busy: how many processors other programs kept busy meanwhile.
+    """
+
+    accelerator: DeviceType
+    precision: Precision
+    operations_per_second: float = 0.0
+    threads: int | None = None
+    busy: float = 0.0
+
+    @property
+    def measured(self) -> Measured | None:
+        """Return what a run records of it; None if it was not measured."""
+        if not self.operations_per_second:
+            return None
+        return Measured(
+            operations_per_second=self.operations_per_second, threads=self.threads, busy=self.busy
+        )
+
+
+def machine_for(known: Settings, device: DeviceType) -> Machine:
+    """Return what is known of the machine: measured where a training has so many minutes.
+
+    The settings of so many epochs follow from what the machine is, and never from what it does at the moment:
+    the same command trains the same model.
+
+    Args:
+        known: what was asked for, of which the length of the training and the threads decide.
+        device: what computes.
+    """
+    if known.minutes is None:
+        is_half = of_first_process(_has_half_precision(device), device)
+        return Machine(device, _HALF_PRECISIONS[device] if is_half else "fp32")
+    wait_seconds = min(_MOST_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
+    return measure(device, known.threads, wait_seconds)
+
+
+def _has_half_precision(device: DeviceType) -> bool:
+    """Return whether a device has units for its half precision, and an LSTM that uses them."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability()[0] >= _TENSOR_CORES
+    if device != "cpu" or platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    has_units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return has_units and can_train("lstm", "bf16", device)
+
+
+def measure(device: DeviceType, threads: int | None = None, wait_seconds: float = _MOST_SECONDS) -> Machine:
+    """Time small training steps of an LSTM in full and in half precision, and choose the clearly faster one.
+
+    Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. On a CPU as many
+    threads compute as are fastest at present. Where other programs compute meanwhile, it is measured again,
+    and the fastest round counts; a load that is not older than half a minute is expected to go. Of several
+    processes that train together, all get what the first one measured.
+
+    Args:
+        device: what computes.
+        threads: how many compute on a CPU, if that is fixed.
+        wait_seconds: how long to wait for a quiet moment.
+    """
+    with own_number():
+        began = time.perf_counter()
+        best = _measure(device, threads)
+        while best.busy > MUCH_LOAD and time.perf_counter() - began < wait_seconds:
+            best = max(best, _measure(device, threads), key=lambda each: each.operations_per_second)
+    return of_first_process(best, device)
+
+
+class _StepTime(NamedTuple):
+    """What a step takes: seconds, and how many of them all threads of this process computed, in all."""
+
+    seconds: float
+    cost: float
+
+
+def _time(step: Callable[[], None]) -> _StepTime:
+    began, computed = time.perf_counter(), time.process_time()
+    step()
+    return _StepTime(time.perf_counter() - began, time.process_time() - computed)
+
+
+def _measure(device: DeviceType, threads: int | None) -> Machine:
+    """Time steps for half a second."""
+    half = _HALF_PRECISIONS.get(device)
+    if half and not can_train("lstm", half, device):
+        half = None
+    config = _small_config("lstm", **_MEASURED)
+    steps = {
+        precision: _training_step(config, device, precision) for precision in ("fp32", half) if precision
+    }
+    times: dict[Precision, list[_StepTime]] = {precision: [] for precision in steps}
+    number = None
+    if device == "cpu":
+        number = fastest(possible(threads), lambda: _time(steps["fp32"]).seconds)
+        set_number(number)
+    for step in steps.values():
+        step()
+    load, began = OtherLoad(), time.perf_counter()
+    while time.perf_counter() - began < _SECONDS or len(times["fp32"]) < _FEWEST_STEPS:
+        for precision, step in steps.items():
+            times[precision].append(_time(step))
+    busy = load.cores()
+    # Other programs hardly change what a step costs a processor; a GPU's time is not counted there.
+    cost = {
+        precision: median(each.cost if device == "cpu" else each.seconds for each in own)
+        for precision, own in times.items()
+    }
+    chosen = half if half and cost["fp32"] > _WORTH_IT * cost[half] else "fp32"
+    seconds = median(each.seconds for each in times[chosen])
+    if number is not None and load.is_passing(busy):
+        seconds = min(seconds, cost[chosen] / number)
+    operations = operations_per_token(ARCHITECTURES["lstm"].suggestion, **_MEASURED) * _BATCH_SIZE * _STEPS
+    return Machine(device, chosen, operations / seconds, number, busy)
+
+
+def operations_per_token(
+    suggestion: Suggestion, vocabulary_size: int, embedding_size: int, hidden_size: int
+) -> int:
+    """Return how many floating-point operations it takes to learn from a token, forward and back.
+
+    Each weight takes a multiplication and an addition in the forward pass, and twice that in the backward
+    pass: for the gradient of its input, and for its own.
+
+    Args:
+        suggestion: that of the architecture.
+        vocabulary_size: V.
+        embedding_size: E.
+        hidden_size: H.
+    """
+    return 6 * (suggestion.count_weights(embedding_size, hidden_size) + hidden_size * vocabulary_size)
+
+
+def check_precision(arch: str, precision: Precision, device: DeviceType) -> None:
+    """Raise an error if a device cannot train an architecture in a precision.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not can_train(arch, precision, device):
+        raise UsageError(
+            f"This machine cannot train the architecture {arch} in {precision}.",
+            "Train it in fp32: leave precision out, or give --set precision=fp32",
+        )
+
+
+@cache
+def can_train(arch: str, precision: Precision, device: DeviceType) -> bool:
+    """Return whether a device can train an architecture in a precision, by making a step of a tiny model.
+
+    PyTorch's LSTM on the CPU has no kernel for bf16 where the processor lacks AVX-512, as most laptops' do,
+    and raises an error; GRU, plain units and attention are computed all the same, if more slowly.
+    """
+    if precision == "fp32":
+        return True
+    if precision == "fp16" and device == "cpu":  # Accelerate scales the small gradients of fp16 on GPUs alone
+        return False
+    try:
+        _training_step(_small_config(arch, 8, hidden_size=8, embedding_size=8), device, precision)()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _small_config(arch: str, vocabulary_size: int, **sizes: int) -> ModelConfig:
+    return config_from_settings(resolve({"arch": arch, "epochs": 1, **sizes}), vocabulary_size)
+
+
+def _training_step(config: ModelConfig, device: DeviceType, precision: Precision) -> Callable[[], None]:
+    """Return a function that makes one training step."""
+    model = build(config).to(device)
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    ids_BT = torch.zeros((_BATCH_SIZE, _STEPS), dtype=torch.int64, device=device)
+    state = model.initial_state(_BATCH_SIZE)
+
+    def step() -> None:
+        with torch.autocast(device, dtype, enabled=precision != "fp32"):
+            loss, _ = model.loss(ids_BT, ids_BT, state)
+        loss.backward()
+        loss.item()
+
+    return step

@@ -1,0 +1,144 @@
+"""The files of a run in training: who writes which of them, and how they come to other machines.
+
+A run that replaces another one is written beside it, as its successor, until it has weights. Of several
+processes only the first one writes. The others need what a checkpoint holds, which is sent to them.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+
+import torch
+
+from scriptforge.config import DeviceType, Settings
+from scriptforge.dataset import Dataset
+from scriptforge.inference import ModelConfig
+from scriptforge.models import TrainableModel
+from scriptforge.run.history import Validation, write_history
+from scriptforge.run.records import InitFrom, Measured, Result, RunDescription, TrainedOn
+from scriptforge.training.checkpoint import MANIFEST, newest_checkpoint, save_weights
+from scriptforge.training.devices import is_first_process, of_first_process
+from scriptforge.training.threads import count_processes
+from scriptforge.workspace import RunFolder, Workspace, atomic_write, creation_moment
+
+
+def describe_run(
+    dataset: Dataset,
+    settings: Settings,
+    config: ModelConfig,
+    folder: RunFolder,
+    init_from: InitFrom | None,
+    measured: Measured | None,
+) -> RunDescription:
+    """Return what `config.json` says of a run that begins."""
+    return RunDescription(
+        name=folder.name,
+        created=creation_moment(folder),
+        dataset=TrainedOn.of(dataset),
+        model={"arch": config.arch, **asdict(config)},
+        settings=settings,
+        parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
+        versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
+        init_from=init_from,
+        measured=measured,
+    )
+
+
+@contextmanager
+def lock_run(folder: RunFolder) -> Iterator[None]:
+    """Hold the run's lock, in the process that writes to it.
+
+    Raises:
+        RunError: another process is training this run.
+    """
+    if not is_first_process():
+        yield
+        return
+    with folder.lock():
+        yield
+
+
+class RunWriter:
+    """Writes the files of one training, in the first process.
+
+    Args:
+        home: where the run belongs.
+        description: what its `config.json` says.
+
+    Attributes:
+        description: the same.
+        folder: where the run is now.
+    """
+
+    def __init__(self, home: RunFolder, description: RunDescription) -> None:
+        self.description = description
+        self.folder = home.latest
+        self._home = home
+
+    @contextmanager
+    def creating(self, dataset: Dataset) -> Iterator[None]:
+        """Create the run's folder, which appears whole once the block has saved a checkpoint in it."""
+        with self._home.beginning() as folder:
+            self.folder = folder
+            self.description.save(folder)
+            dataset.copy_vocabulary(folder)
+            yield
+        self.folder = self._home.latest
+
+    def save_best(self, model: TrainableModel) -> None:
+        """Save the best weights so far; a successor that has some takes the place of the run before."""
+        save_weights(model, self.folder.weights)
+        if self.folder != self._home:
+            self._home.replace_with_successor()
+            self.folder = self._home
+
+    def save_validations(self, history: Sequence[Validation], sample: str) -> None:
+        """Save every validation, and what the model wrote at the last one."""
+        write_history(self.folder, history)
+        atomic_write(self.folder.samples / f"step-{history[-1].step:08d}.txt", sample)
+
+    def save_result(self, result: Result | None) -> None:
+        """Save the run's description with the result of a training; None while it goes on."""
+        self.description.model_copy(update={"result": result}).save(self.folder)
+
+
+def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -> RunFolder:
+    """Return the run to be resumed; one of several processes gets it as the first one has it.
+
+    So machines that train together need no folder in common: what they lack is sent to them.
+
+    Args:
+        workspace: where the run is, or goes.
+        name: its name; None is the latest one.
+        device: what computes.
+
+    Raises:
+        RunError: there is none, or no checkpoint of it verifies.
+    """
+    if count_processes() == 1:
+        return workspace.run(name)
+    is_first = is_first_process()
+    own: tuple[str, dict[str, bytes]] = _resumable_files(workspace.run(name)) if is_first else ("", {})
+    found, files = of_first_process(own, device)
+    folder = workspace.new_run(found)
+    for place, content in files.items() if not is_first else ():
+        path = folder.path.parent / place
+        if not path.is_file() or path.read_bytes() != content:
+            atomic_write(path, content)
+    return folder
+
+
+def _resumable_files(run: RunFolder) -> tuple[str, dict[str, bytes]]:
+    """Return the name of a run, and the files that resuming it needs, by their places beside other runs.
+
+    The manifest comes last.
+    """
+    folder = run.latest
+    checkpoint, _ = newest_checkpoint(folder)
+    parts = sorted(checkpoint.iterdir(), key=lambda path: (path.name == MANIFEST, path.name))
+    paths = [*(folder.path / name for name in folder.needed), folder.waiting, *parts]
+    present = (path for path in paths if path.is_file())
+    runs = run.path.parent
+    return run.name, {path.relative_to(runs).as_posix(): path.read_bytes() for path in present}
