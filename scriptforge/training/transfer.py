@@ -59,8 +59,8 @@ def describe_init_from(init_from: Run) -> InitFrom:
     return InitFrom(
         name=init_from.folder.name,
         fingerprint=init_from.fingerprint,
-        repository=record and record.repository,
-        revision=record and record.revision,
+        repository=record.repository if record else None,
+        revision=record.revision if record else None,
     )
 
 
