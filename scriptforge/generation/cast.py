@@ -201,7 +201,7 @@ def find_sources(
     if vocabulary.sources and not found:
         who = ", ".join(dict.fromkeys(member.name for member in (*named, *cast.members)))
         where = f"the scripts of {wanted}" if wanted else "any one corpus of this mix"
-        raise UsageError(f"{who} do not speak in {where}.", "Choose a cast from one corpus.")
+        raise UsageError(f"{who} cannot speak in {where}.", "Choose a cast from one corpus.")
     return found
 
 
