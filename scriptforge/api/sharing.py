@@ -62,7 +62,7 @@ def export(
     """
     from scriptforge.exporting import export as export_run
 
-    chosen = with_fields(options, fields) if options else ExportOptions(**fields)
+    chosen = with_fields(options or ExportOptions, fields)
     return export_run(opened(model, workspace).run, chosen)
 
 

@@ -37,7 +37,7 @@ def demo(
     from scriptforge.run.run import Run
     from scriptforge.tracking.train import train
     from scriptforge.training.devices import prepare_process
-    from scriptforge.training.events import Started
+    from scriptforge.training.events import Interrupted, Started
     from scriptforge.workspace import Workspace
 
     workspace = Workspace.find(workspace_path)
@@ -64,7 +64,9 @@ def demo(
         started = next(events)
         assert isinstance(started, Started), "the first event"
         run = workspace.run(started.run)
-        show(chain([started], events), output, samples=True)
+        # Where only the time is up, nobody is told how to continue: the model is used as it is.
+        shown = (each for each in events if interrupts.requested() or not isinstance(each, Interrupted))
+        show(chain([started], shown), output, samples=True)
         if interrupts.requested():
             raise typer.Exit(interrupts.exit_code)
     output.block(f"3. Generate: {LINES} new lines.\n")

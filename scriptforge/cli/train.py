@@ -162,9 +162,8 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
         ("diagnosis", as_called(finished.diagnosis)),
     ]
     if finished.share < 1:
-        part = (
-            f"{finished.share:.0%} of the split, since time was short: scriptforge evaluate reads all of it"
-        )
+        evaluate = as_called(command("evaluate", finished.run))
+        part = f"{finished.share:.0%} of the split, since time was short: {evaluate} reads all of it"
         rows.insert(4, ("measured on", part))
     if _is_course_run(folder):
         loss = finished.training_nats_per_token

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.output import Output, safe
 from scriptforge.cli.signals import Interrupts
 from scriptforge.options import Device
@@ -137,7 +138,8 @@ class _Lines:
             case Noted(message, is_warning):
                 (self._output.warn if is_warning else self._output.note)(message)
             case Interrupted():
-                self._output.note(f"Stopped at step {event.step:,}; continue with scriptforge train --resume")
+                resume = command("train", "--resume", event.run)
+                self._output.note(f"Stopped at step {event.step:,}; continue with {resume}")
 
 
 class _Screen(_Lines):

@@ -150,28 +150,35 @@ def take_snapshot(dataset: HubDataset, on_progress: ProgressCallback) -> Snapsho
 
 
 def _kept(dataset: HubDataset) -> Snapshot | None:
-    """Return the snapshot of a commit if all of it is in the cache; the network is not asked."""
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    """Return the snapshot of a commit if all of it is in the cache; the network is not asked.
 
-    for extensions in _PREFERRED:
-        patterns = list(dataset.files) or [f"*{extension}" for extension in extensions]
-        try:
-            with hub_client() as api:
-                path = api.snapshot_download(
-                    dataset.hub,
-                    repo_type="dataset",
-                    revision=dataset.revision,
-                    allow_patterns=patterns,
-                    local_files_only=True,
-                )
-        except (LocalEntryNotFoundError, HFValidationError):
-            return None
-        folder = Path(path)
-        present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        files = dataset.files or _chosen(path for path in present if path.endswith(extensions))
-        if files and set(files) <= set(present):
-            return Snapshot(str(dataset.revision), folder, files)
-    return None
+    Which files that is, the card says, or the client's list of all files of the commit: what is there may be
+    a part that another program has fetched.
+    """
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import (
+        CachedRepoTreeNotFoundError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
+
+    revision = str(dataset.revision)
+    try:
+        files = dataset.files or _chosen(
+            each.path for each in get_cached_repo_tree(dataset.hub, repo_type="dataset", revision=revision)
+        )
+        with hub_client() as api:
+            path = api.snapshot_download(
+                dataset.hub,
+                repo_type="dataset",
+                revision=revision,
+                allow_patterns=list(files),
+                local_files_only=True,
+            )
+    except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError, HFValidationError):
+        return None
+    is_whole = files and all((Path(path) / file).is_file() for file in files)
+    return Snapshot(revision, Path(path), files) if is_whole else None
 
 
 def _downloaded(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:

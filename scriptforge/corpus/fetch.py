@@ -1,7 +1,8 @@
 """From a source to files that can be read, with a record of what they are.
 
 The order of files is settled here: as a card lists them, or as a person would count them in a folder.
-The contents of the files, scripts or otherwise, are not this module's business.
+The contents of the files, scripts or otherwise, are not this module's business, except that a log in a folder
+has to be that of a chat.
 """
 
 import os
@@ -16,6 +17,7 @@ from scriptforge.corpus.download import download, take_snapshot
 from scriptforge.corpus.files import (
     AnyFile,
     TableFile,
+    TextFile,
     is_table,
     open_document,
     open_table,
@@ -32,7 +34,9 @@ from scriptforge.documents.kinds import kind_of_file
 from scriptforge.errors import CorpusError, ScriptforgeError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
 from scriptforge.options import ConvertOptions, InspectOptions
-from scriptforge.screenplay.format import BrokenScript
+from scriptforge.screenplay import chat_log
+from scriptforge.screenplay.format import BrokenScript, peek
+from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.table import parse_columns
 from scriptforge.workspace import Workspace
 
@@ -47,7 +51,7 @@ _NO_SCRIPT_SUFFIXES = frozenset({
     ".7z", ".aac", ".avi", ".bak", ".bash", ".bat", ".bib", ".bmp", ".bz2", ".c", ".cc", ".cfg",
     ".class", ".conf", ".cpp", ".cs", ".css", ".db", ".dll", ".dtd", ".eot", ".exe", ".flac", ".gif",
     ".go", ".gz", ".h", ".hpp", ".ico", ".ini", ".ipynb", ".jar", ".java", ".jpeg", ".jpg", ".js",
-    ".jsx", ".kt", ".less", ".lnk", ".lock", ".log", ".lua", ".m4a", ".map", ".mjs", ".mkv", ".mov",
+    ".jsx", ".kt", ".less", ".lnk", ".lock", ".lua", ".m4a", ".map", ".mjs", ".mkv", ".mov",
     ".mp3", ".mp4", ".o", ".ogg", ".otf", ".php", ".pl", ".png", ".ps1", ".py", ".pyc", ".r", ".rar",
     ".rb", ".rng", ".rs", ".scss", ".sh", ".so", ".sql", ".sqlite", ".svg", ".swift", ".tar", ".tif",
     ".tiff", ".toml", ".ts", ".tsx", ".ttf", ".url", ".wav", ".webm", ".webp", ".woff", ".woff2",
@@ -272,8 +276,9 @@ def _open_readable(
 ) -> tuple[list[_Opened], list[str]]:
     """Open every file of a folder that can be read; return them, and a line on each that cannot.
 
-    What is no script by its name is left out, too, and one line names all of it. Links are followed within
-    the folder alone: it may be somebody else's, and lead to what is nobody's business.
+    What is no script by its name is left out, too, and so are the logs of programs; one line names all of it.
+    Links are followed within the folder alone: it may be somebody else's, and lead to what is nobody's
+    business.
     """
     inside = os.path.realpath(folder)
     opened: list[_Opened] = []
@@ -285,7 +290,11 @@ def _open_readable(
             continue
         try:
             _refuse_leading_out(each, inside)
-            opened.append(_open(each, encoding))
+            one = _open(each, encoding)
+            if _is_log_of_program(one):
+                no_scripts.append(each.name)
+            else:
+                opened.append(one)
         except CorpusError as problem:
             problems.append(problem)
     if opened:
@@ -315,6 +324,14 @@ def _refuse_leading_out(found: _Found, folder: str) -> None:
 def _is_no_script(path: Path) -> bool:
     name, *_ = path.name.casefold().split(".")
     return path.suffix.lower() in _NO_SCRIPT_SUFFIXES or name in _NO_SCRIPT_NAMES
+
+
+def _is_log_of_program(opened: _Opened) -> bool:
+    """Return whether a file is a log by its name, and not that of a chat."""
+    if opened.path.suffix.lower() != ".log" or not isinstance(opened.file, TextFile):
+        return False
+    head, _ = peek(opened.file.lines())
+    return read(head).format != chat_log.FORMAT.name
 
 
 def _named(names: list[str]) -> str:

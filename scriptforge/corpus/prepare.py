@@ -375,6 +375,7 @@ def retokenize(
                 "vocabulary_size": tokens.vocabulary_size,
                 "alphabet": tokens.alphabet,
                 "fingerprint": tokens.fingerprint,
+                "notes": [note for note in about.notes if note != _BORROWED],
                 "splits": _total(tokens.splits.values()),
                 "sources": [
                     source.model_copy(update={"splits": tokens.splits[source.name]})

@@ -105,8 +105,8 @@ def write(scripts: Sequence[Script], scene_numbers: bool = False) -> bytes:
     titles = [" ".join(_printable(strip_lines(script.title)).split()) for script in scripts]
     canvas.setTitle(next(filter(None, titles), "Script"))
     for title, script in zip(titles, scripts, strict=True):
-        if title:
-            _draw(canvas, font, [(_TITLE_ROW + row, line) for row, line in enumerate(_centred(title))])
+        for page in _title_pages(title):
+            _draw(canvas, font, page)
         for number, page in enumerate(_pages(_blocks(script, scene_numbers)), start=1):
             header = [(-3, _Printed(_COLUMNS - len(f"{number}."), f"{number}."))] if number > 1 else []
             _draw(canvas, font, [*header, *page])
@@ -121,6 +121,14 @@ def _draw(canvas: "Canvas", font: str, page: Iterable[tuple[int, _Printed]]) -> 
     for row, line in page:
         canvas.drawString(_LEFT + _PITCH * line.column, _HEIGHT - _TOP - _LEADING * (row + 1), line.text)
     canvas.showPage()
+
+
+def _title_pages(title: str) -> Iterator[list[tuple[int, _Printed]]]:
+    """Yield the pages of a title: one, or none where it is empty, or several where it is very long."""
+    lines = list(_centred(title)) if title else []
+    top = max(0, min(_TITLE_ROW, _ROWS - len(lines)))
+    for start in range(0, len(lines), _ROWS):
+        yield list(enumerate(lines[start : start + _ROWS], top))
 
 
 def _centred(title: str) -> Iterator[_Printed]:
@@ -173,17 +181,12 @@ def _pages(blocks: Iterable[_Block]) -> Iterator[list[tuple[int, _Printed]]]:
     """Yield pages, each as lines with their rows from 0; what belongs together stays so."""
     page: list[tuple[int, _Printed]] = []
     row = 0
-    held: list[_Block] = []
-    for block in blocks:
-        held.append(block)
-        if block.kind == "heading":
-            continue
-        needed = sum(len(each.lines) + each.gap for each in held[:-1]) + block.gap + _least(block)
-        if page and row + needed > _ROWS:
-            yield page
-            page, row = [], 0
-        for each in held:
-            rest: _Block | None = each
+    for group in _groups(blocks):
+        for place, block in enumerate(group):
+            if page and row + _rows(group[place:]) > _ROWS:
+                yield page
+                page, row = [], 0
+            rest: _Block | None = block
             while rest:
                 row += rest.gap if page else 0
                 placed, rest = _split(rest, _ROWS - row)
@@ -192,13 +195,30 @@ def _pages(blocks: Iterable[_Block]) -> Iterator[list[tuple[int, _Printed]]]:
                 if rest:
                     yield page
                     page, row = [], 0
-        held = []
-    for each in held:
-        row += each.gap if page else 0
-        page += [(row + number, line) for number, line in enumerate(each.lines)]
-        row += len(each.lines)
     if page:
         yield page
+
+
+def _groups(blocks: Iterable[_Block]) -> Iterator[list[_Block]]:
+    """Yield blocks that stay together: one with the headings above it, as many as a page has room for.
+
+    Below the last headings there is nothing, so each is by itself.
+    """
+    held: list[_Block] = []
+    for block in blocks:
+        held.append(block)
+        while len(held) > 2 and _rows(held) > _ROWS:
+            yield [held.pop(0)]
+        if block.kind != "heading":
+            yield held
+            held = []
+    yield from ([heading] for heading in held)
+
+
+def _rows(group: Sequence[_Block]) -> int:
+    """Return how many rows a group needs on the page on which its last block begins."""
+    *headings, last = group
+    return sum(len(each.lines) + each.gap for each in headings) + last.gap + _least(last)
 
 
 def _least(block: _Block) -> int:

@@ -72,7 +72,7 @@ def new_loop(
         copy_limit: of as many sequences, where copying is limited.
     """
     return DecodingLoop(
-        _decoder(reader, vocabulary, options, habits.turns),
+        _decoder(reader, vocabulary, options, cast, habits.turns),
         grammar_of(vocabulary),
         _rules(options, vocabulary, habits),
         _constraints(copy_limit, cast, options, vocabulary),
@@ -98,15 +98,19 @@ def best_of(
 
 
 def _decoder(
-    reader: ModelDecoder, vocabulary: Vocabulary, options: GenerateOptions, habits: TurnHabits | None
+    reader: ModelDecoder,
+    vocabulary: Vocabulary,
+    options: GenerateOptions,
+    cast: ResolvedCast,
+    habits: TurnHabits | None,
 ) -> Decoder:
     decoder: Decoder = reader
     if options.cache:
         from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 
         decoder = CachedDecoder(reader, CacheParameters(options.cache), vocabulary)
-    if habits and options.cast:
-        habits = among(habits, len(options.cast))
+    if habits and cast.members:
+        habits = among(habits, len(cast.keys))
     return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
 
 

@@ -74,9 +74,14 @@ class ResolvedCast:
         """Return whether anything at all is asked for."""
         return bool(self.members or self.next_speaker or not self.stage_directions)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """Return the form that all spellings of a name share, of each who may speak."""
+        return frozenset(speaker_key(member.name) for member in self.members)
+
     def admits(self, speaker: str) -> bool:
         """Return whether a speaker, however spelled, is of the cast."""
-        return not self.members or speaker_key(speaker) in {speaker_key(each.name) for each in self.members}
+        return not self.members or speaker_key(speaker) in self.keys
 
 
 def resolve_cast(options: GenerateOptions, vocabulary: Vocabulary) -> ResolvedCast:
@@ -196,7 +201,7 @@ def find_sources(
     if vocabulary.sources and not found:
         who = ", ".join(dict.fromkeys(member.name for member in (*named, *cast.members)))
         where = f"the scripts of {wanted}" if wanted else "any one corpus of this mix"
-        raise UsageError(f"{who} do not speak in {where}.", "Choose a cast from one corpus.")
+        raise UsageError(f"{who} cannot speak in {where}.", "Choose a cast from one corpus.")
     return found
 
 

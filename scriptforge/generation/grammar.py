@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.vocabulary import Level, Vocabulary
+from scriptforge.vocabulary.lexicon import is_unspaced
 
 Mask: TypeAlias = NDArray[np.bool_]
 """Tokens that must not come, true where forbidden: of a sequence, or of each."""
@@ -105,18 +106,6 @@ _PLAIN_RUNS = 4
 _NOT_IN_NAMES = frozenset(":：_()\n")
 _UNWRITABLE = frozenset({"Cc", "Zl", "Zp"})
 _JOINING = frozenset("'’\ufffd")
-_UNSPACED = (
-    "CJK",
-    "HIRAGANA",
-    "KATAKANA",
-    "BOPOMOFO",
-    "THAI",
-    "LAO",
-    "KHMER",
-    "MYANMAR",
-    "TIBETAN",
-    "JAVANESE",
-)
 
 
 class GrammarState(IntEnum):
@@ -390,7 +379,7 @@ def boundary_after(text: str) -> Boundary | None:
         return Boundary.LINE
     if text[-1:].isspace():
         return Boundary.SPACE
-    return Boundary.WORD if text and _is_in_word(text[-1]) and not _is_unspaced(text[-1]) else None
+    return Boundary.WORD if text and _is_in_word(text[-1]) and not is_unspaced(text[-1]) else None
 
 
 def _continues_word(text: str) -> bool:
@@ -402,11 +391,6 @@ def _continues_word(text: str) -> bool:
 
 def _is_in_word(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character).startswith("M")
-
-
-def _is_unspaced(character: str) -> bool:
-    """Return whether a character is of a writing that does not part words with spaces."""
-    return unicodedata.name(character, "").startswith(_UNSPACED)
 
 
 def _text_tokens(vocabulary: Vocabulary) -> Mask:

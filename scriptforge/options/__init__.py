@@ -70,11 +70,11 @@ __all__ = [
 OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 
-def with_fields(options: OptionsT, changes: Mapping[str, Any]) -> OptionsT:
+def with_fields(options: OptionsT | type[OptionsT], changes: Mapping[str, Any]) -> OptionsT:
     """Return options of which some fields have other values.
 
     Args:
-        options: of any verb.
+        options: an instance of one of these classes, or the class itself for its defaults.
         changes: by the name of a field.
 
     Raises:
@@ -84,4 +84,4 @@ def with_fields(options: OptionsT, changes: Mapping[str, Any]) -> OptionsT:
     for name in changes:
         if name not in names:
             raise unknown_name("option", name, names)
-    return dataclasses.replace(options, **changes)
+    return options(**changes) if isinstance(options, type) else dataclasses.replace(options, **changes)

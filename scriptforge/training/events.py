@@ -88,8 +88,14 @@ class Noted:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """Training was asked to stop and has saved a checkpoint."""
+    """Training was asked to stop and has saved a checkpoint.
 
+    Attributes:
+        run: the run's name.
+        step: optimizer steps so far.
+    """
+
+    run: str
     step: int
 
 

@@ -244,7 +244,7 @@ class Trainer:
                 yield from self._by_first(partial(self._steps_done, reached))
             if should_stop:
                 self._save()
-                yield from self._by_first(partial(Interrupted, state.step))
+                yield from self._by_first(partial(Interrupted, self._writer.folder.name, state.step))
                 return
         yield from self._by_first(partial(self._finish, clock))
 

@@ -1,6 +1,7 @@
 """What `fetch` gives for files on this machine; the network has files of its own beside this one."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from scriptforge.corpus.files import TableFile, TextFile
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.errors import CorpusError
+
+CASES = Path(__file__).parent / "cases"
 
 
 def fetch_path(path: Path) -> Corpus:
@@ -136,6 +139,18 @@ def test_one_bad_file_among_many_is_left_out_and_named(tmp_path: Path) -> None:
         "left out: “episode 8.txt",
         "left out: “episode 9.parquet",
     ]
+
+
+def test_of_the_logs_in_a_folder_those_of_chats_are_read(tmp_path: Path) -> None:
+    chats, programs = ["hexchat.log", "irssi.log"], ["log-of-a-server.log", "log-of-a-system.log"]
+    for name in chats + programs:
+        shutil.copy(CASES / name, tmp_path)
+    fetched = fetch_path(tmp_path)
+    assert [file.name for file in fetched.files] == chats
+    assert fetched.notes == (f"left out as no script: {', '.join(programs)}",)
+    parsing = Parsing()
+    rows = list(parse(fetched, False, parsing))
+    assert parsing.text_format == "chat" and {row.speaker for row in rows} == {"ben", "ida", ""}
 
 
 def test_links_lead_nowhere_out_of_a_folder(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def same(one: Dataset, other: Dataset) -> bool:
     """Whether two datasets are the same but for name and date."""
-    fields: dict[str, Any] = {"name": "", "created": "", "notes": []}
+    fields: dict[str, Any] = {"name": "", "created": ""}
     ids = all(np.array_equal(one.ids(split), other.ids(split)) for split in ("train", "validation", "test"))
     described = [each.description.model_copy(update=fields) for each in (one, other)]
     return ids and described[0] == described[1] and list(one.rows("test")) == list(other.rows("test"))
@@ -65,6 +65,17 @@ def test_of_a_mix(tmp_path: Path, merge_casts: bool) -> None:
     )
     retokenize(first, "bpe", 400, DatasetFolder(tmp_path / "again"))
     assert same(Dataset(DatasetFolder(tmp_path / "again")), expected)
+
+
+@pytest.mark.parametrize(("level", "size"), LEVELS)
+def test_pieces_that_are_no_longer_borrowed_are_not_noted(
+    tiny_text: Path, tmp_path: Path, level: Level, size: int | None
+) -> None:
+    first = prepared(tiny_text, tmp_path / "first", level="bpe")
+    *others, borrowed = first.description.notes
+    assert "pieces that the package's model" in borrowed
+    about = retokenize(first, level, size, DatasetFolder(tmp_path / "again"))
+    assert about.notes == others
 
 
 def test_a_vocabulary_that_cannot_be(tiny_dataset: Dataset, tmp_path: Path) -> None:

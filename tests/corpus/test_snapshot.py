@@ -2,6 +2,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import huggingface_hub.constants
 import pyarrow
 import pyarrow.parquet
@@ -96,6 +97,18 @@ def test_a_pinned_commit_is_read_again_without_a_network(hub: Hub, files: tuple[
     fetch_hub("owner/show", revision, files)
     hub.stop()
     assert lines_of(fetch_hub("owner/show", revision, files)) == ["Hello."]
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_part_that_another_program_fetched_is_completed(hub: Hub, is_listed: bool) -> None:
+    files = {"data/train-0.parquet": parquet("one"), "data/train-1.parquet": parquet("two")}
+    revision = hub.publish("dataset", "owner/show", files).head
+    part: dict[str, Any] = {"repo_type": "dataset", "revision": revision}
+    if is_listed:
+        huggingface_hub.snapshot_download("owner/show", allow_patterns="*0.parquet", **part)
+    else:
+        huggingface_hub.hf_hub_download("owner/show", "data/train-0.parquet", **part)
+    assert lines_of(fetch_hub("owner/show", revision)) == ["one", "two"]
 
 
 def test_another_commit_is_never_taken_for_the_pinned_one(hub: Hub) -> None:

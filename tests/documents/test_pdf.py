@@ -1,6 +1,7 @@
 """PDFs: ours and such as other programs print, and those that cannot be read."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def texts(content: bytes) -> list[str]:
     return [page.get_textpage().get_text_range() for page in document]
 
 
+def visible(content: bytes) -> str:
+    """Return what is printed above the bottom margins, an inch of each page."""
+    document = pypdfium2.PdfDocument(content)
+    return "\n".join(page.get_textpage().get_text_bounded(bottom=66) for page in document)
+
+
 def test_our_own_page_reads_as_the_script(tmp_path: Path, read: Read) -> None:
     found, rows = read(write(tmp_path, "a.pdf", write_scripts([tin_roof.SCRIPT], "pdf")))
     assert found == "indented"
@@ -62,6 +69,44 @@ def test_a_long_script_is_the_same_over_page_breaks(tmp_path: Path, read: Read) 
     assert any("(MORE)" in page for page in pages)
     assert all(f"{number}." in page for number, page in enumerate(pages[1:], start=2))
     assert not any(page.rstrip().endswith(("NORA", "OSKAR")) for page in pages)
+
+
+ROOMS = [Element("heading", f"INT. ROOM {number} - DAY") for number in range(60)]
+SPEECH = Element("dialogue", "Hm.", "NORA")
+ENDLESS = " ".join(["Ink spreads over the whole of the page."] * 200)
+
+
+@pytest.mark.parametrize(
+    ("title", "elements"),
+    [
+        ("", ROOMS[:30]),
+        ("", [*ROOMS, SPEECH]),
+        ("", [*[SPEECH] * 17, *ROOMS[:1], SPEECH]),
+        ("", [*ROOMS[:16], Element("dialogue", ENDLESS, "NORA"), *ROOMS[:20]]),
+        ("", [*ROOMS[:17], Element("heading", ENDLESS), *ROOMS[:2], SPEECH]),
+        (ENDLESS, [SPEECH]),
+    ],
+    ids=[
+        "an outline",
+        "before a speech",
+        "at the foot",
+        "around a long speech",
+        "a long heading",
+        "a long title",
+    ],
+)
+def test_nothing_is_printed_off_the_page(title: str, elements: list[Element]) -> None:
+    content = write_scripts([Script.from_elements(title, elements)], "pdf")
+    said = " ".join([title, *(each.text for each in elements)])
+    for wanted in (r"ROOM \d+", "HM", "INK"):
+        assert len(re.findall(wanted, visible(content).upper())) == len(re.findall(wanted, said.upper()))
+
+
+def test_a_heading_after_many_stays_with_its_speech() -> None:
+    for count in range(1, 40):
+        pages = texts(write_scripts([Script.from_elements("", [*ROOMS[:count], SPEECH])], "pdf"))
+        assert f"ROOM {count - 1} " in pages[-1]
+        assert "Hm." in pages[-1]
 
 
 def test_headings_have_numbers_on_wish(tmp_path: Path, read: Read) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -148,6 +149,11 @@ class TestOptions:
         with pytest.raises(scriptforge.UsageError, match="no option named “temprature”") as problem:
             scriptforge.generate("harbour", temprature=1, workspace=place)
         assert "temperature" in problem.value.hint
+
+    @pytest.mark.parametrize("verb", [scriptforge.export, scriptforge.push, scriptforge.evaluate])
+    def test_every_verb_refuses_an_unknown_one(self, verb: Callable[..., object], place: Path) -> None:
+        with pytest.raises(scriptforge.UsageError, match="no option named “onx”"):
+            verb("harbour", onx="m", workspace=place)
 
     def test_a_value_out_of_range_is_refused(self) -> None:
         with pytest.raises(scriptforge.UsageError, match="top p must be between 0 and 1"):

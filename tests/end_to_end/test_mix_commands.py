@@ -110,8 +110,8 @@ def test_one_may_say_whose_script_it_is(mix: Stage, words: tuple[str, ...], spea
     ("words", "problem", "hint"),
     [
         (("--source", "harbor"), "no source named “harbor”", "harbour"),
-        (("--source", "demo", "--prime", "bo: no"), "bo do not speak in the scripts of demo", "one corpus"),
-        (("--prime", "walt: no\nbo: yes"), "walt, bo do not speak in any one corpus", "one corpus"),
+        (("--source", "demo", "--prime", "bo: no"), "bo cannot speak in the scripts of demo", "one corpus"),
+        (("--prime", "walt: no\nbo: yes"), "walt, bo cannot speak in any one corpus", "one corpus"),
     ],
 )
 def test_a_source_in_which_they_cannot_speak_is_refused(

@@ -210,7 +210,7 @@ class TestInterrupting:
         assert code == 130
         step = folder.checkpoint_steps()[0]
         assert step > 0
-        stopped = f"Stopped at step {step:,}; continue with scriptforge train --resume"
+        stopped = f"Stopped at step {step:,}; continue with scriptforge train --resume {folder.name}"
         assert errors.splitlines()[-1] == stopped
         words = ["train", "--resume", folder.name, "--epochs", "0.1", "--workspace", str(stage.path)]
         assert run(words) == 0

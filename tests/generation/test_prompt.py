@@ -154,7 +154,8 @@ def test_a_word_at_the_end_is_whole(vocabulary: Vocabulary, prime: str, boundary
 
 
 @pytest.mark.parametrize(
-    ("text", "boundary"), [("你好", None), ("ありがとう", None), ("สวัสดี", None), ("naïveté", Boundary.WORD)]
+    ("text", "boundary"),
+    [("你好", None), ("ありがとう", None), ("ﾃﾚﾋﾞ", None), ("สวัสดี", None), ("naïveté", Boundary.WORD)],
 )
 def test_words_end_where_words_are_parted_by_spaces(text: str, boundary: Boundary | None) -> None:
     assert boundary_after(text) == boundary

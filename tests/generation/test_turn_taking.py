@@ -76,8 +76,11 @@ def test_a_model_that_knows_nothing_takes_turns_as_people_do(
     assert without[1] > 0.7 > 0.5 > habitual[1]
 
 
-def test_a_cast_of_one_speaks_all_the_same(word_vocabulary: Vocabulary, untrained_model: Make) -> None:
-    asked = replace(OPTIONS, cast=("Jerry",), lines=20)
+@pytest.mark.parametrize("cast", [("Jerry",), ("jerry", "Jerry", "JERRY (O.S.)")])
+def test_a_cast_of_one_speaks_all_the_same(
+    word_vocabulary: Vocabulary, untrained_model: Make, cast: tuple[str, ...]
+) -> None:
+    asked = replace(OPTIONS, cast=cast, lines=20)
     without, habitual = (
         spoken(Generation(untrained_model(word_vocabulary), word_vocabulary, asked, habits=Habits(habits)))
         for habits in (None, TurnHabits(same_again=0.0, busiest=0.1))

@@ -28,9 +28,13 @@ class Notebook:
             raise ValueError("stuck")
 
 
+def interrupted(step: int) -> Interrupted:
+    return Interrupted("play", step)
+
+
 def training(steps: int, fails: bool = False) -> Generator[TrainingEvent, None, None]:
     for step in range(1, steps + 1):
-        yield Interrupted(step)
+        yield interrupted(step)
     if fails:
         raise RuntimeError("diverged")
 
@@ -41,7 +45,7 @@ def test_a_failing_recorder_is_named_once_and_left_out() -> None:
     assert (good.steps, bad.steps) == ([1, 2, 3, 4], [1])
     assert good.is_closed and not bad.is_closed
     noted = Noted("The training continues without the bad one: OSError: no room at all", is_warning=True)
-    assert events == [Interrupted(1), noted, *map(Interrupted, (2, 3, 4))]
+    assert events == [interrupted(1), noted, *map(interrupted, (2, 3, 4))]
 
 
 def test_failing_to_close_is_said_and_hides_no_other() -> None:

@@ -306,7 +306,7 @@ def test_what_a_run_of_this_name_held_is_removed(tiny_dataset: Dataset, folder: 
 def test_stopping_saves_where_it_is(tiny_dataset: Dataset, folder: RunFolder) -> None:
     asked = iter([False] * 6 + [True])
     *_, last = start(tiny_dataset, small(), folder, "cpu", lambda: next(asked))
-    assert last == Interrupted(step=7)
+    assert last == Interrupted(run="play", step=7)
     assert folder.checkpoint_steps()[0] == 7
     first, *_ = resume(tiny_dataset, folder, "cpu")
     assert isinstance(first, Started) and first.step == 7
