@@ -12,6 +12,7 @@ from scriptforge.workspace.files import (
     is_device,
     parse_json,
     read_json,
+    refuse_overwriting,
 )
 from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
 from scriptforge.workspace.scratch import make_folder, remove_leftovers
@@ -45,5 +46,6 @@ __all__ = [
     "moment_after",
     "parse_json",
     "read_json",
+    "refuse_overwriting",
     "remove_leftovers",
 ]
