@@ -22,6 +22,7 @@ from scriptforge.copying.report import (
     People,
     examine,
     examine_texts,
+    find_copies,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SceneLocation",
     "examine",
     "examine_texts",
+    "find_copies",
     "held_out",
     "index_training",
     "lines_of_rows",

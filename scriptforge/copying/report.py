@@ -65,12 +65,14 @@ class Copy:
         words: how many words.
         text: the words as the examined text has them, with its line breaks.
         source: the line of the training text at which they begin; one of them where they occur several times.
+        position: the place of their first word in the index.
         marks: the stretches of the examined text that they are in, line by line.
     """
 
     words: int
     text: str
     source: SceneLocation
+    position: int
     marks: tuple[Mark, ...]
 
 
@@ -186,8 +188,8 @@ class ComparedText:
         """
         marks = tuple(self._marks(word, word + words))
         said = "\n".join(self.lines[mark.line].text[mark.start : mark.stop] for mark in marks)
-        source = self._index.locate(int(self._positions_N[word - skipped]) + skipped)
-        return Copy(words, said, source, marks)
+        position = int(self._positions_N[word - skipped]) + skipped
+        return Copy(words, said, self._index.locate(position), position, marks)
 
     def _marks(self, first: int, stop: int) -> Iterable[Mark]:
         numbers_N, spans_N2 = self._line_numbers_N[first:stop], self._spans_N2[first:stop]
@@ -224,7 +226,7 @@ def examine(lines: Iterable[Line], index: Index, people: ComparedText | None = N
         longest_copy=_longest_copy(text, 0, len(text)),
         novelty=_novelty(text, 0, len(text)),
         people=_people(people, len(text)) if people else None,
-        copies=tuple(_copies(text)),
+        copies=tuple(find_copies(text)),
     )
 
 
@@ -266,8 +268,8 @@ def _mean(shares: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _copies(text: ComparedText) -> Iterator[Copy]:
-    """Return every long copy in order, none overlapping another.
+def find_copies(text: ComparedText) -> Iterator[Copy]:
+    """Return every copy of `SHORTEST_COPY` words or more in order, none overlapping another.
 
     A word inside a match begins a match itself, one word shorter: only matches that end further than that of
     the word before are maximal. Of two maximal ones that overlap, the longer takes the words that they share.

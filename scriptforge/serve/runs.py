@@ -115,9 +115,14 @@ class Runs:
             self._open.move_to_end(key)
             return self._open[key]
 
-    def dataset(self, name: str) -> Dataset | None:
-        """Return the dataset that a run was trained on, if it is there and unchanged."""
-        return RunDescription.load(self.offer.folder(name)).dataset_at_hand(self.offer.workspace)
+    def describe(self, name: str) -> RunDescription:
+        """Return what is known of a run.
+
+        Raises:
+            UsageError: there is none of that name.
+            RunError: it is damaged.
+        """
+        return RunDescription.load(self.offer.folder(name))
 
 
 def _key(folder: RunFolder) -> tuple[str, int]:
