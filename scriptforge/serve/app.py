@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scriptforge.errors import ScriptforgeError, UsageError
-from scriptforge.serve.answers import PAGE, Page, Stream, as_lines, problem
+from scriptforge.serve.answers import PAGE, Page, Stream, as_lines, attachment, problem
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import Behind, DiskFull, DraftMissing
 from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MOST_ELEMENTS, Name, PageElement, Settings
@@ -235,9 +235,7 @@ async def _export(room: Room, request: Request) -> Response:
     format = request.query_params.get("format", "")
     async with room.reading:
         content, media, name = await run_in_threadpool(write_file, asked, format)
-    return Response(
-        content, media_type=media, headers={"content-disposition": f'attachment; filename="{name}"'}
-    )
+    return Response(content, media_type=media, headers=attachment(name))
 
 
 ENDPOINTS = (

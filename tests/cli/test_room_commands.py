@@ -73,6 +73,16 @@ def test_drafts_are_listed_and_written_into_files(
     assert run(["drafts", "The Soup", "--export", "soup.fountain"]) == 2
 
 
+def test_files_have_the_titles_of_drafts_in_any_script(workspace_path: Path, drafts: Drafts) -> None:
+    for title in ("Ödipus", "茶馆"):
+        drafts.create(title, "gone", [])
+        assert run(["drafts", title, "--export", "all"]) == 0
+    assert sorted(path.name for path in (workspace_path / "all").iterdir()) == [
+        "Ödipus.fountain",
+        "茶馆.fountain",
+    ]
+
+
 def test_only_drafts_that_are_named_are_deleted(drafts: Drafts, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drafts", "--remove", "--yes"]) == 2
     assert run(["drafts", "Twice", "--remove", "--yes"]) == 2
