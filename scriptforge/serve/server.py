@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,6 +37,12 @@ _PORTS_TRIED = 50
 _KEEP_ALIVE_SECONDS = 30
 _TOKEN_BYTES = 24
 _LONGEST_SECRET = 1_000
+
+if sys.platform == "win32":
+    _PORT_OPTION = socket.SO_EXCLUSIVEADDRUSE  # with SO_REUSEADDR two processes could have the port there
+else:
+    _PORT_OPTION = socket.SO_REUSEADDR  # so that a port can be had again at once
+
 _SECRET = re.compile(rb"[\w-]{%d,}" % _TOKEN_BYTES)
 
 
@@ -153,9 +160,9 @@ def _listen(options: ServeOptions, preferred: int) -> tuple[socket.socket, list[
     for port in [0] if preferred == 0 else range(preferred, min(preferred + _PORTS_TRIED, 65_536)):
         found = socket.socket(family, socket.SOCK_STREAM)
         try:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.setsockopt(socket.SOL_SOCKET, _PORT_OPTION, 1)
             found.bind((options.host, port))
-            found.listen(1024)
+            found.listen(BACKLOG)
         except OSError as error:
             found.close()
             last = error
