@@ -127,8 +127,12 @@ def _describe(room: Room) -> dict[str, Any]:
 
 async def _login(room: Room, request: Request) -> Response:
     given = await _body(request, Login)
+    client = request.client.host if request.client else ""
+    if (refusal := room.logins.refusal(client)) is not None:
+        return refusal
     token = room.token_for(given.password)
     if token is None:
+        room.logins.count_failure(client)
         return problem(401, "The password is wrong.", "Ask whoever runs the room.")
     return JSONResponse({"token": token})
 

@@ -46,7 +46,7 @@ BODY_SECONDS = 20.0
 _LONGEST_LENGTH = 19
 """Digits of a number of bytes."""
 
-_TRIES, _TRIES_OF_ALL, _TRY_SECONDS, _MOST_CLIENTS = 5, 60, 60.0, 1_000
+_FAILURES, _FAILURES_OF_ALL, _FAILURE_SECONDS, _MOST_CLIENTS = 5, 60, 60.0, 1_000
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
@@ -121,7 +121,6 @@ class Guard:
         self._app = app
         self._rules = rules
         self._bodies = Bodies()
-        self._tries = Tries()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -160,10 +159,7 @@ class Guard:
             return None
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _error(403, "Pages from elsewhere may not use the room.", "Open the room itself.")
-        if scope["path"] == "/api/login":
-            client = scope["client"][0] if scope.get("client") else ""
-            return None if self._tries.take(client) else busy(_TRY_SECONDS, "Too many passwords were tried.")
-        if rules.knows_token(headers.get("authorization", "")):
+        if scope["path"] == "/api/login" or rules.knows_token(headers.get("authorization", "")):
             return None
         answer: dict[str, Any] = {
             "error": "The token is missing or wrong.",
@@ -174,25 +170,27 @@ class Guard:
         return JSONResponse(answer, 401, {"www-authenticate": "Bearer"})
 
 
-class Tries:
-    """How often passwords were tried lately, by client and in all."""
+class LoginLimiter:
+    """How many wrong passwords were tried lately, by client and in all."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, list[float]] = OrderedDict()
 
-    def take(self, client: str) -> bool:
-        """Count one more try; return whether it is allowed."""
-        now = time.monotonic()
-        own = self._recent(client, now)
-        everybody = self._recent("*", now)
-        if len(own) >= _TRIES or len(everybody) >= _TRIES_OF_ALL:
-            return False
-        own.append(now)
-        everybody.append(now)
-        return True
+    def refusal(self, client: str) -> JSONResponse | None:
+        """Return the answer to a client that may not try another password for now."""
+        own, everybody = self._recent(client), self._recent("*")
+        if len(own) >= _FAILURES or len(everybody) >= _FAILURES_OF_ALL:
+            return busy(_FAILURE_SECONDS, "Too many passwords were tried.")
+        return None
 
-    def _recent(self, client: str, now: float) -> list[float]:
-        times = [each for each in self._times.pop(client, []) if now - each < _TRY_SECONDS]
+    def count_failure(self, client: str) -> None:
+        """Count one more wrong password."""
+        for name in (client, "*"):
+            self._recent(name).append(time.monotonic())
+
+    def _recent(self, client: str) -> list[float]:
+        now = time.monotonic()
+        times = [each for each in self._times.pop(client, []) if now - each < _FAILURE_SECONDS]
         self._times[client] = times
         if len(self._times) > _MOST_CLIENTS:
             self._times.popitem(last=False)
