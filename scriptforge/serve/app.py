@@ -23,7 +23,7 @@ from starlette.routing import Route
 from scriptforge.errors import ScriptforgeError, UsageError
 from scriptforge.serve.answers import PAGE, Page, Stream, as_lines, attachment, problem
 from scriptforge.serve.changes import Change
-from scriptforge.serve.drafts import Behind, DiskFull, DraftMissing
+from scriptforge.serve.drafts import DiskFull, DraftMissing, RevisionConflict
 from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MOST_ELEMENTS, Name, PageElement, Settings
 from scriptforge.serve.engine import Busy, Job
 from scriptforge.serve.files import ExportRequest, export_formats, import_suffixes, read_file, write_file
@@ -338,13 +338,13 @@ async def _answer(
         return problem(
             422, f"{wrong.key or 'The request'} {wrong.words}."[:400], "Send what the reference says."
         )
-    except Behind as behind:
+    except RevisionConflict as conflict:
         return JSONResponse(
             {
                 "error": "The draft has changed elsewhere.",
                 "remedy": "Take these changes, then make yours again.",
-                "revision": behind.revision,
-                "changes": behind.changes,
+                "revision": conflict.revision,
+                "changes": conflict.changes,
             },
             409,
         )

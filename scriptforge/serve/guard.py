@@ -120,7 +120,7 @@ class Guard:
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
         self._rules = rules
-        self._bodies = Bodies()
+        self._budget = BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -131,8 +131,8 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, outgoing.send)
             return
-        with self._bodies.room() as take:
-            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), take)
+        with self._budget.reservation() as reserve:
+            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), reserve)
             if isinstance(body, JSONResponse):
                 await body(scope, receive, outgoing.send)
             elif body is not None:
@@ -197,18 +197,18 @@ class LoginLimiter:
         return times
 
 
-class Bodies:
-    """The bytes of all bodies that are in memory."""
+class BodyBudget:
+    """How many bytes all bodies together may have in memory."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     @contextmanager
-    def room(self) -> Iterator[Callable[[int], bool]]:
-        """Yield a function that takes so many more bytes, if there is room; they are free after the block."""
+    def reservation(self) -> Iterator[Callable[[int], bool]]:
+        """Yield what reserves so many more bytes, if they are left, until the block ends; it says whether."""
         own = 0
 
-        def take(size: int) -> bool:
+        def reserve(size: int) -> bool:
             nonlocal own
             if self._bytes + size > LIMITS["bodies_together"]:
                 return False
@@ -217,7 +217,7 @@ class Bodies:
             return True
 
         try:
-            yield take
+            yield reserve
         finally:
             self._bytes -= own
 
@@ -251,7 +251,7 @@ class _Outgoing:
 
 
 async def _read(
-    receive: Receive, headers: Headers, limit: int, take: Callable[[int], bool]
+    receive: Receive, headers: Headers, limit: int, reserve: Callable[[int], bool]
 ) -> bytes | JSONResponse | None:
     """Return a body, the answer to one that cannot be taken, or None if the client went away.
 
@@ -259,7 +259,7 @@ async def _read(
         receive: where it comes from.
         headers: which may say how long it is.
         limit: how many bytes it may have.
-        take: makes room for so many more of them.
+        reserve: returns whether so many more may be in memory.
     """
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > _LONGEST_LENGTH or int(length) > limit:
@@ -275,7 +275,7 @@ async def _read(
             size += len(part)
             if size > limit:
                 return _too_large(limit)
-            if not take(len(part)):
+            if not reserve(len(part)):
                 return busy()
             parts.append(part)
             if not message.get("more_body", False):

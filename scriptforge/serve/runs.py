@@ -16,8 +16,8 @@ from scriptforge.inference import config_from_json
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import speaker_key
-from scriptforge.serve.joined import JoinedModel
-from scriptforge.serve.memory import ReadTexts
+from scriptforge.serve.batching import BatchingModel
+from scriptforge.serve.prefix_cache import PrefixCache
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, Workspace
 
@@ -68,8 +68,9 @@ class OpenRun:
     def __init__(self, run: Run) -> None:
         self.vocabulary = run.vocabulary
         self.habits = run.description.dataset.habits
-        self.model = JoinedModel(run.inference())
-        self.read = ReadTexts(self.model.alone, run.vocabulary, self.habits.turns)
+        model = run.inference()
+        self.model = BatchingModel(model)
+        self.read = PrefixCache(model, run.vocabulary, self.habits.turns)
 
 
 class Runs:

@@ -23,7 +23,7 @@ import uvicorn
 from scriptforge.errors import UsageError
 from scriptforge.options import LOCAL, ServeOptions
 from scriptforge.serve.app import build_app
-from scriptforge.serve.connections import BACKLOG, GRACE_SECONDS, PatientProtocol, PatientServer, quiet
+from scriptforge.serve.connections import BACKLOG, GRACE_SECONDS, TimeoutProtocol, TimeoutServer, quiet
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
@@ -88,7 +88,7 @@ class Server:
         self.address = f"http://{host}:{port}/"
         has_token = token is not None and options.password is None
         self.link = f"{self.address}#token={token}" if has_token else self.address
-        self._server = PatientServer(self._config(), self._room.close)
+        self._server = TimeoutServer(self._config(), self._room.close)
         self._thread = threading.Thread(target=self.serve, daemon=True)
 
     def serve(self, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -127,7 +127,7 @@ class Server:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             Guard(build_app(self._room), self._room.rules),
-            http=PatientProtocol,
+            http=TimeoutProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",
