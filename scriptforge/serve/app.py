@@ -290,7 +290,7 @@ ENDPOINTS = (
         "POST",
         "/marks",
         "Find words that stand in the training text in a row of six or more.",
-        "The marks of each line; 202 while the training text is still being looked through.",
+        "The marks of each line; 202 while the training text is still being indexed.",
         _mark,
         MarksRequest,
     ),
@@ -342,7 +342,7 @@ async def _answer(
         return JSONResponse(
             {
                 "error": "The draft has changed elsewhere.",
-                "remedy": "Take these changes, then make yours again.",
+                "remedy": "Apply these changes, then send yours again.",
                 "revision": conflict.revision,
                 "changes": conflict.changes,
             },

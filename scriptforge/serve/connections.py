@@ -32,7 +32,7 @@ GRACE_SECONDS = 2
 """How long the server waits for the end of what it has begun, when it is to end."""
 
 BACKLOG = 128
-"""How many clients may knock before the server has opened to the first of them."""
+"""Length of the queue of connections that the server has not accepted yet."""
 
 _LEAST_READ = 32_768
 """Bytes that a client has to read in that time, if so many are left."""

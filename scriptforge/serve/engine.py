@@ -154,7 +154,7 @@ class Engine:
             return None
         is_ready, text = self._texts.get(request.run)
         if not is_ready:
-            raise Busy(2, "The training text is still being looked through, to limit copying.")
+            raise Busy(2, "The training text is still being indexed, to limit copying.")
         if text is None:
             raise ScriptforgeError(
                 "Copying cannot be limited: the dataset of this run is not here.",

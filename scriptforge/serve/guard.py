@@ -145,10 +145,12 @@ class Guard:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not rules.knows_host(hosts[0].lower()):
             return _error(
-                403, "The room is not known by this name.", "Open the link that `scriptforge serve` printed."
+                403, "This host name is not allowed.", "Open the link that `scriptforge serve` printed."
             )
         if "transfer-encoding" in headers and "content-length" in headers:
-            return _error(400, "The request says twice how long it is.", "Say it once.")
+            return _error(
+                400, "The request has both Transfer-Encoding and Content-Length.", "Send only one of them."
+            )
         origins = headers.getlist("origin")
         if origins and [each.lower() for each in origins] not in (
             [f"http://{hosts[0].lower()}"],
