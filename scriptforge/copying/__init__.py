@@ -18,8 +18,8 @@ from scriptforge.copying.index import (
 from scriptforge.copying.report import (
     ComparedText,
     Copy,
+    HumanBaseline,
     OriginalityReport,
-    People,
     examine,
     examine_texts,
     find_copies,
@@ -28,10 +28,10 @@ from scriptforge.copying.report import (
 __all__ = [
     "ComparedText",
     "Copy",
+    "HumanBaseline",
     "Index",
     "Line",
     "OriginalityReport",
-    "People",
     "SceneLocation",
     "examine",
     "examine_texts",
