@@ -110,11 +110,20 @@ def blocks_of(weight_GH: Numbers, most: int) -> Numbers:
     present = np.count_nonzero(weight_GH)
     for count in range(most, 1, -1):
         if size % count == 0:
-            gates = weight_GH.reshape(-1, count, size // count, count, size // count)
-            blocks = np.stack([gates[:, each, :, each] for each in range(count)])
+            blocks = diagonal_blocks(weight_GH, size, count)
             if np.count_nonzero(blocks) == present:
-                return blocks.reshape(count, -1, size // count)
+                return blocks
     return weight_GH[None]
+
+
+def diagonal_blocks(weight_GK: Numbers, rows: int, count: int) -> Numbers:
+    """Return the blocks on the diagonals of a matrix's gates, of so many rows each: (C, G/C, K/C).
+
+    What is beside them is left out.
+    """
+    inputs = weight_GK.shape[1] // count
+    gates = weight_GK.reshape(-1, count, rows // count, count, inputs)
+    return np.stack([gates[:, each, :, each].reshape(-1, inputs) for each in range(count)])
 
 
 def arranged(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
