@@ -273,11 +273,11 @@ class _Recurrent:
         return parts.swapaxes(0, 1).reshape(self._members, 1, -1)
 
     def _in_order(self, weight_G: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Put the logistic gates of an LSTM first; PyTorch has the new cell before the last one."""
+        """Put the logistic gates of an LSTM first; PyTorch has the candidate before the last one."""
         if self._config.arch != "lstm":
             return weight_G
-        enter, keep, new, show = np.split(weight_G, 4)
-        return np.concatenate([enter, keep, show, new])
+        input_gate, forget_gate, candidate, output_gate = np.split(weight_G, 4)
+        return np.concatenate([input_gate, forget_gate, output_gate, candidate])
 
     def _apart(self, numbers_BK: str) -> str:
         """Return the numbers of each member, (M, B, K/M); of one alone as they are."""
@@ -310,12 +310,14 @@ class _Recurrent:
 
 def _lstm(graph: _Graph, gates: str, cell: str, size: int) -> dict[str, str]:
     """Step an LSTM. Source: Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
-    logistic, new = graph.split("Split", 2, gates, graph.sizes(3 * size, size), axis=-1)
+    logistic, candidate = graph.split("Split", 2, gates, graph.sizes(3 * size, size), axis=-1)
     opened = graph.apply("Sigmoid", logistic)
-    enter, keep, show = graph.split("Split", 3, opened, graph.sizes(size, size, size), axis=-1)
-    entered = graph.apply("Mul", enter, graph.apply("Tanh", new))
-    cell = graph.apply("Add", graph.apply("Mul", keep, cell), entered)
-    return {"hidden": graph.apply("Mul", show, graph.apply("Tanh", cell)), "cell": cell}
+    input_gate, forget_gate, output_gate = graph.split(
+        "Split", 3, opened, graph.sizes(size, size, size), axis=-1
+    )
+    added = graph.apply("Mul", input_gate, graph.apply("Tanh", candidate))
+    cell = graph.apply("Add", graph.apply("Mul", forget_gate, cell), added)
+    return {"hidden": graph.apply("Mul", output_gate, graph.apply("Tanh", cell)), "cell": cell}
 
 
 def _gru(graph: _Graph, inputs: str, hiddens: str, hidden: str, size: int) -> dict[str, str]:
@@ -324,7 +326,8 @@ def _gru(graph: _Graph, inputs: str, hiddens: str, hidden: str, size: int) -> di
         graph.split("Split", 2, each, graph.sizes(2 * size, size), axis=-1) for each in (inputs, hiddens)
     ]
     opened = graph.apply("Sigmoid", graph.apply("Add", parts[0][0], parts[1][0]))
-    reset, keep = graph.split("Split", 2, opened, graph.sizes(size, size), axis=-1)
-    new = graph.apply("Tanh", graph.apply("Add", parts[0][1], graph.apply("Mul", reset, parts[1][1])))
-    moved = graph.apply("Mul", keep, graph.apply("Sub", hidden, new))
-    return {"hidden": graph.apply("Add", moved, new)}
+    reset_gate, update_gate = graph.split("Split", 2, opened, graph.sizes(size, size), axis=-1)
+    scaled = graph.apply("Mul", reset_gate, parts[1][1])
+    candidate = graph.apply("Tanh", graph.apply("Add", parts[0][1], scaled))
+    moved = graph.apply("Mul", update_gate, graph.apply("Sub", hidden, candidate))
+    return {"hidden": graph.apply("Add", moved, candidate)}

@@ -534,17 +534,17 @@ typedef struct {
 /* What a unit's gates are given from below, and what from its own layer; before and after, its hidden state. */
 INLINE Floats lstm_cell(const Floats *given, const Floats *own, Floats *cell)
 {
-    Floats enter = logistic(given[0] + own[0]), keep = logistic(given[1] + own[1]);
-    Floats new = hyperbolic_tangent(given[2] + own[2]), show = logistic(given[3] + own[3]);
-    *cell = keep * *cell + enter * new;
-    return show * hyperbolic_tangent(*cell);
+    Floats input = logistic(given[0] + own[0]), forget = logistic(given[1] + own[1]);
+    Floats candidate = hyperbolic_tangent(given[2] + own[2]), output = logistic(given[3] + own[3]);
+    *cell = forget * *cell + input * candidate;
+    return output * hyperbolic_tangent(*cell);
 }
 
 INLINE Floats gru_cell(const Floats *given, const Floats *own, Floats before)
 {
-    Floats reset = logistic(given[0] + own[0]), keep = logistic(given[1] + own[1]);
-    Floats new = hyperbolic_tangent(given[2] + reset * own[2]);
-    return new + keep * (before - new);
+    Floats reset = logistic(given[0] + own[0]), update = logistic(given[1] + own[1]);
+    Floats candidate = hyperbolic_tangent(given[2] + reset * own[2]);
+    return candidate + update * (before - candidate);
 }
 
 INLINE Floats biased(const Matrix *matrix, const float *sums, int64_t place, int64_t count)
