@@ -290,7 +290,7 @@ ENDPOINTS = (
         "POST",
         "/marks",
         "Find words that stand in the training text in a row of six or more.",
-        "The marks of each line; 202 while the training text is still being indexed.",
+        "The marks of each line, in UTF-16 code units; 202 while the training text is still being indexed.",
         _mark,
         MarksRequest,
     ),
