@@ -71,9 +71,6 @@ class TestDrawing:
         assert chosen == {name: 2} and isinstance(chosen[name], int)
         assert getattr(resolve({"epochs": 1}, training_settings(chosen)), name) == 2
 
-    def test_a_number_that_may_be_left_out_can_be_a_fraction(self) -> None:
-        assert parsed("max_epochs = {low = 1, high = 9}").entries["max_epochs"] == Range(1.0, 9.0)
-
     @given(
         low=st.integers(1, 500),
         steps=st.integers(1, 50),
