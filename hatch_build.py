@@ -41,10 +41,10 @@ _PLACES = {
 
 
 class MetadataHook(MetadataHookInterface):
-    """Sets the project's `readme` and its `urls`."""
+    """Set the project's `readme` and its `urls`."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Sets them, by the address that the environment names."""
+        """Set them, by the address that the environment names."""
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
         address = os.environ.get("REPOSITORY_URL", "").rstrip("/")
         metadata["readme"] = {"content-type": "text/markdown", "text": readme_for_elsewhere(text, address)}
@@ -52,7 +52,7 @@ class MetadataHook(MetadataHookInterface):
 
 
 def readme_for_elsewhere(text: str, repository: str) -> str:
-    """The text with its relative links made absolute, or made text where there is no address.
+    """Return the text with its relative links made absolute, or made text where there is no address.
 
     Args:
         text: in Markdown.
@@ -89,10 +89,10 @@ _MACHINES = {"amd64": "x86_64", "aarch64": "arm64"}
 
 
 class KernelHook(BuildHookInterface[Any]):
-    """Compiles the kernel into a wheel, or for an editable installation beside its source."""
+    """Compile the kernel into a wheel, or for an editable installation beside its source."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compiles it, and names the platform that the wheel is then for."""
+        """Compile it, and name the platform that the wheel is then for."""
         source = Path(self.root, KERNEL)
         found = list(source.parent.glob("kernel-*.so"))
         is_fresh = found and min(map(_changed, found)) >= max(_changed(source), _changed(Path(__file__)))
@@ -111,7 +111,7 @@ class KernelHook(BuildHookInterface[Any]):
 
 
 def compile_kernel(root: Path, folder: Path | None = None, flags: Sequence[str] = ()) -> list[Path]:
-    """Compiles every variant of the kernel that the compiler can; returns the files.
+    """Compile every variant of the kernel that the compiler can, and return the files.
 
     A file is written beside the old one and then takes its place, since a process may have loaded that.
 
@@ -142,7 +142,7 @@ def _changed(path: Path) -> float:
 
 
 def _compilers() -> Iterator[list[str]]:
-    """Yields the compilers of C that are here, the one that was asked for first.
+    """Yield the compilers of C that are here, the one that was asked for first.
 
     On Windows gcc does not align the vectors that it keeps on the stack, which ends the process.
     """

@@ -316,7 +316,8 @@ def load_model(filename: str | Path) -> RNN:
 
 def _weights_path(filename: str | Path) -> Path:
     """Return the file of a network; the course's names end in `.pt`, or in nothing."""
-    return Path(filename).with_suffix(".safetensors")
+    path = Path(filename)
+    return path.with_name(path.name.removesuffix(".pt").removesuffix(".safetensors") + ".safetensors")
 
 
 @torch.no_grad()

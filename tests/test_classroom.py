@@ -209,3 +209,11 @@ def test_a_saved_network_comes_back(name: str, workspace_path: Path) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(rnn.state_dict().values(), again.state_dict().values(), strict=True)
     )
+
+
+def test_networks_that_are_named_by_a_fraction_have_a_file_each(workspace_path: Path) -> None:
+    for name, layers in (("rnn_0.01", 2), ("rnn_0.001", 3)):
+        save_model(name, network(layers=layers))
+    assert load_model("rnn_0.01").lstm.num_layers == 2
+    assert load_model("rnn_0.001.safetensors").lstm.num_layers == 3
+    assert (workspace_path / "rnn_0.01.safetensors").is_file()

@@ -235,6 +235,15 @@ class TestAtomicWriting:
         assert names_in(tmp_path / "data") == ["new"]
         assert names_in(tmp_path) == ["data"]
 
+    def test_the_folder_that_one_is_in_can_be_replaced(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "data").mkdir()
+        monkeypatch.chdir(tmp_path / "data")
+        with atomic_folder(Path()) as temporary:
+            (temporary / "new").touch()
+        assert [path.name for path in (tmp_path / "data").iterdir()] == ["new"]
+
     def test_a_failure_leaves_the_old_folder(self, tmp_path: Path) -> None:
         with atomic_folder(tmp_path / "data") as temporary:
             (temporary / "old").touch()

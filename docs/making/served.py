@@ -12,7 +12,7 @@ from scriptforge.serve.app import ENDPOINTS, HEARTBEAT_SECONDS
 from scriptforge.serve.guard import BODY_SECONDS, LIMITS
 
 STATUSES = {
-    "400": "The request is no HTTP, or says twice how long it is.",
+    "400": "The request is no HTTP, or has both Transfer-Encoding and Content-Length.",
     "401": "The token is missing or wrong; with `login`, a password is exchanged for it.",
     "403": "The room is called by a name that is not its own, or another site asks.",
     "404": "There is nothing there.",

@@ -115,7 +115,7 @@ def originality(
 def copies_table(reports: dict[str, tuple[OriginalityReport, float]]) -> str:
     """How much is copied, by the model and by people."""
     rows = [row(name, report) for name, (report, _) in reports.items()]
-    people = next(report.people for report, _ in reports.values())
+    people = next(report.human for report, _ in reports.values())
     assert people and people.longest_copy
     rows.append(
         [

@@ -106,11 +106,11 @@ def page(
     Args:
         model: what writes there; None is the latest run.
         folder: where the files go.
-        force: whether to replace a folder that holds something.
+        force: whether to replace an earlier page.
         workspace: where the run of a named model is.
 
     Raises:
-        UsageError: the folder holds something.
+        UsageError: the folder holds a page that may not be replaced, or anything else.
         HubError: a page cannot run a model of its architecture.
     """
     from scriptforge.hub.space import write_page

@@ -85,7 +85,7 @@ def _noticed(report: "OriginalityReport", dataset: "Dataset") -> list[tuple[str,
     profile = profile_of_text([line.element for line in report.lines], dataset)
     if profile is None:
         return []
-    headings = (f"on a page of {profile.lines} lines", "human script", "nine pages of ten", "this text", "")
+    headings = (f"on a page of {profile.lines} lines", "human text", "nine pages of ten", "this text", "")
     return [headings, *profile.table]
 
 

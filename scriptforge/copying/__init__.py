@@ -18,22 +18,24 @@ from scriptforge.copying.index import (
 from scriptforge.copying.report import (
     ComparedText,
     Copy,
+    HumanBaseline,
     OriginalityReport,
-    People,
     examine,
     examine_texts,
+    find_copies,
 )
 
 __all__ = [
     "ComparedText",
     "Copy",
+    "HumanBaseline",
     "Index",
     "Line",
     "OriginalityReport",
-    "People",
     "SceneLocation",
     "examine",
     "examine_texts",
+    "find_copies",
     "held_out",
     "index_training",
     "lines_of_rows",

@@ -225,9 +225,13 @@ class Index:
         """Return the number of a folded word, `unknown` where it does not occur."""
         return self._numbers.get(word, self.unknown)
 
+    def line_at(self, position: int) -> int:
+        """Return which line has the word at a position of the text, from 0 through all documents."""
+        return int(np.searchsorted(self._line_starts, position, side="right")) - 1
+
     def locate(self, position: int) -> SceneLocation:
         """Return the line that has the word at a position of the text."""
-        number = int(np.searchsorted(self._line_starts, position, side="right")) - 1
+        number = self.line_at(position)
         scene = bisect_right(self._scenes, number, key=itemgetter(0)) - 1
         location = self._line_numbering.locate(number)
         heading = self._scenes[scene][1] if scene >= 0 else ""

@@ -1,7 +1,7 @@
 """How much of a text is copied: the longest copy, all long ones, and how many sequences of words are new.
 
 These figures say little by themselves, since people repeat themselves and each other. So the same is measured
-on windows of held-out script, which people wrote, with as many words as the text has, against the same index.
+on windows of held-out text, which people wrote, with as many words as the text has, against the same index.
 
 Shape letters: N words of the text, in order.
 """
@@ -65,18 +65,20 @@ class Copy:
         words: how many words.
         text: the words as the examined text has them, with its line breaks.
         source: the line of the training text at which they begin; one of them where they occur several times.
+        position: the place of their first word in the index.
         marks: the stretches of the examined text that they are in, line by line.
     """
 
     words: int
     text: str
     source: SceneLocation
+    position: int
     marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True)
-class People:
-    """The same figures for script that people wrote and no model was trained on.
+class HumanBaseline:
+    """The same figures for text that people wrote and no model was trained on.
 
     Attributes:
         windows: how many windows of it were measured, evenly spread.
@@ -103,7 +105,7 @@ class OriginalityReport:
         longest_copy: the longest run of words that the training text has too; None where it has no word of
             it.
         novelty: the shares of new sequences.
-        people: the same figures for people; None where there is no held-out text.
+        human: the same figures for human text; None where there is no held-out text.
         copies: every copy of `SHORTEST_COPY` words or more, in order. Where two overlap, the longer one has
             the words that they share, and the other counts with what is left of it.
     """
@@ -112,7 +114,7 @@ class OriginalityReport:
     words: int
     longest_copy: Copy | None
     novelty: Novelty
-    people: People | None
+    human: HumanBaseline | None
     copies: tuple[Copy, ...]
 
     @property
@@ -126,7 +128,7 @@ class OriginalityReport:
             "words": self.words,
             "longest_copy": _copy_document(self.longest_copy),
             "novelty": _novelty_document(self.novelty),
-            "human": _people_document(self.people),
+            "human": _human_document(self.human),
             "copied_share": self.copied_share,
             "copies": [{**_copy_document(copy), **_extent_document(copy)} for copy in self.copies],
         }
@@ -186,8 +188,8 @@ class ComparedText:
         """
         marks = tuple(self._marks(word, word + words))
         said = "\n".join(self.lines[mark.line].text[mark.start : mark.stop] for mark in marks)
-        source = self._index.locate(int(self._positions_N[word - skipped]) + skipped)
-        return Copy(words, said, source, marks)
+        position = int(self._positions_N[word - skipped]) + skipped
+        return Copy(words, said, self._index.locate(position), position, marks)
 
     def _marks(self, first: int, stop: int) -> Iterable[Mark]:
         numbers_N, spans_N2 = self._line_numbers_N[first:stop], self._spans_N2[first:stop]
@@ -208,14 +210,14 @@ def examine_texts(
         DatasetError: the text of the dataset is missing or damaged.
     """
     index = index if index is not None else index_training(dataset)
-    people = ComparedText(held_out(dataset), index)
-    return [examine(lines, index, people) for lines in texts]
+    human = ComparedText(held_out(dataset), index)
+    return [examine(lines, index, human) for lines in texts]
 
 
-def examine(lines: Iterable[Line], index: Index, people: ComparedText | None = None) -> OriginalityReport:
+def examine(lines: Iterable[Line], index: Index, human: ComparedText | None = None) -> OriginalityReport:
     """Find what a text, given as its lines, has in common with the training text, given as its index.
 
-    `people` is held-out text, compared with the same index; None leaves the comparison out.
+    `human` is held-out text, compared with the same index; None leaves the comparison out.
     """
     text = ComparedText(lines, index)
     return OriginalityReport(
@@ -223,8 +225,8 @@ def examine(lines: Iterable[Line], index: Index, people: ComparedText | None = N
         words=len(text),
         longest_copy=_longest_copy(text, 0, len(text)),
         novelty=_novelty(text, 0, len(text)),
-        people=_people(people, len(text)) if people else None,
-        copies=tuple(_copies(text)),
+        human=_human_baseline(human, len(text)) if human else None,
+        copies=tuple(find_copies(text)),
     )
 
 
@@ -244,7 +246,7 @@ def _novelty(text: ComparedText, first: int, stop: int) -> Novelty:
     }
 
 
-def _people(text: ComparedText, words: int) -> People:
+def _human_baseline(text: ComparedText, words: int) -> HumanBaseline:
     """Measure windows of held-out text, which has at least one word."""
     words = min(max(words, 1), len(text))
     windows = min(len(text) // words, MOST_WINDOWS)
@@ -252,7 +254,7 @@ def _people(text: ComparedText, words: int) -> People:
     novelties = [_novelty(text, first, first + words) for first in firsts]
     longest = [int(text.lengths(first, first + words).max()) for first in firsts]
     furthest = firsts[int(np.argmax(longest))]
-    return People(
+    return HumanBaseline(
         windows=windows,
         words=words,
         novelty={length: _mean(novelty[length] for novelty in novelties) for length in SEQUENCES},
@@ -266,8 +268,8 @@ def _mean(shares: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _copies(text: ComparedText) -> Iterator[Copy]:
-    """Return every long copy in order, none overlapping another.
+def find_copies(text: ComparedText) -> Iterator[Copy]:
+    """Return every copy of `SHORTEST_COPY` words or more in order, none overlapping another.
 
     A word inside a match begins a match itself, one word shorter: only matches that end further than that of
     the word before are maximal. Of two maximal ones that overlap, the longer takes the words that they share.
@@ -305,12 +307,12 @@ def _extent_document(copy: Copy) -> dict[str, Any]:
     }
 
 
-def _people_document(people: People | None) -> dict[str, Any] | None:
-    if people is None:
+def _human_document(human: HumanBaseline | None) -> dict[str, Any] | None:
+    if human is None:
         return None
     return {
-        "novelty": _novelty_document(people.novelty),
-        "longest_copy": {"words": people.typical_copy, "most": _copy_document(people.longest_copy)},
-        "windows": people.windows,
-        "words": people.words,
+        "novelty": _novelty_document(human.novelty),
+        "longest_copy": {"words": human.typical_copy, "most": _copy_document(human.longest_copy)},
+        "windows": human.windows,
+        "words": human.words,
     }

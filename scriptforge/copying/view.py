@@ -65,28 +65,28 @@ def source_words(copy: Copy) -> str:
 
 
 def figure_rows(report: OriginalityReport) -> list[tuple[str, str, str]]:
-    """Return a row for each figure: its name, that of the text, that of people."""
-    longest, people = report.longest_copy, report.people
+    """Return a row for each figure: its name, that of the text, that of human text."""
+    longest, human = report.longest_copy, report.human
     copied = _words(longest.words if longest else 0)
-    rows = [("longest copy", copied, _words(people.typical_copy) if people else "–")]
+    rows = [("longest copy", copied, _words(human.typical_copy) if human else "–")]
     for words in SEQUENCES:
-        human = _percent(people.novelty, words) if people else "–"
-        rows.append((f"new sequences of {words} words", _percent(report.novelty, words), human))
+        share = _percent(human.novelty, words) if human else "–"
+        rows.append((f"new sequences of {words} words", _percent(report.novelty, words), share))
     return rows
 
 
 def comparison_words(report: OriginalityReport) -> str:
     """Return a sentence that says what the text was compared with."""
-    people = report.people
-    if people is None:
+    human = report.human
+    if human is None:
         return "There is no held-out text to compare with."
-    windows = f"{people.windows} windows" if people.windows > 1 else "one window"
-    length = "as many" if people.words == report.words else f"{people.words:,}"
-    most = people.longest_copy.words if people.longest_copy else 0
+    windows = f"{human.windows} windows" if human.windows > 1 else "one window"
+    length = "as many" if human.words == report.words else f"{human.words:,}"
+    most = human.longest_copy.words if human.longest_copy else 0
     return (
-        f"The text has {_words(report.words)}. Human is script held out from training, in {windows} of "
-        f"{length} words: the median of their longest copies (the longest of all has {most:,}), and the mean "
-        "of their shares."
+        f"The text has {_words(report.words)}. The human text was held out from training: {windows} of "
+        f"{length} words, with the median of their longest copies (the longest of all has {most:,}) and the "
+        "mean of their shares."
     )
 
 
@@ -105,9 +105,9 @@ def summary_words(report: OriginalityReport) -> str:
     copy, sequence = report.longest_copy, SEQUENCES[1]
     longest = f"the longest copy is {source_words(copy)}" if copy else "nothing is copied"
     new = f"{_percent(report.novelty, sequence)} of its sequences of {sequence} words are new"
-    if report.people is None:
+    if report.human is None:
         return f"{longest}; {new}"
-    human_copy, human_share = report.people.typical_copy, _percent(report.people.novelty, sequence)
+    human_copy, human_share = report.human.typical_copy, _percent(report.human.novelty, sequence)
     return f"{longest} (human: {human_copy}); {new} (human: {human_share})"
 
 
@@ -189,7 +189,7 @@ def render_page(report: OriginalityReport, name: str, noticed: Sequence[Sequence
         noticed: what a reader notices beside that, the headings first; none leaves that table out.
     """
     title = f"Originality of {_shown(name)}"
-    heading = ("", "this text", "human script")
+    heading = ("", "this text", "human text")
     legend = "".join(
         f'<li><mark class="band-{number}">{words}</mark></li>\n' for number, words in enumerate(band_names())
     )

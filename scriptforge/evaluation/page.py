@@ -2,7 +2,7 @@
 
 Every measure is of one page, so pages of the same length can be compared: most measures depend on it. None
 means that a page cannot tell: the share of questions that are answered, where nobody asks. What a measure
-needs to know beyond the page, such as which words there are, a `Reader` knows.
+needs to know beyond the page, such as which words there are, is in a `Reference`.
 """
 
 import re
@@ -98,10 +98,10 @@ def pages(elements: Sequence[Element], length: int, most: int) -> list[Page]:
 
 
 class Preference(Protocol):
-    """Tells how often lines follow from those before; `scriptforge.evaluation.judge` has one that learns."""
+    """Tells how often lines follow from those before; `evaluation.next_line` has one that learns."""
 
     def preference(self, judged: Sequence[Turn]) -> float | None:
-        """Return the share of the turns whose second line is preferred to a stray one."""
+        """Return the share of the turns whose second line is preferred to a negative."""
 
 
 class Recogniser(Protocol):
@@ -112,24 +112,24 @@ class Recogniser(Protocol):
 
 
 @dataclass(frozen=True)
-class Reader:
-    """One who knows a corpus.
+class Reference:
+    """What the measures know of a corpus.
 
     Attributes:
         lexicon: its words, as `words_of` has them; None where it has no words that could be known.
         shares: the share of the lines that each speaker has in it, by `speaker_key`.
         has_capitals: whether it has any capital.
         words: how many words of a page are looked at to see how varied they are, 1 or more.
-        judge: knows which lines follow from others; None where the corpus has too few.
-        ear: recognises its speakers; None where they cannot be told apart.
+        next_line_classifier: knows which lines follow from others; None where the corpus has too few.
+        speaker_classifier: recognises its speakers; None where they cannot be told apart.
     """
 
     lexicon: Collection[str] | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
     has_capitals: bool = True
     words: int = 1000
-    judge: Preference | None = None
-    ear: Recogniser | None = None
+    next_line_classifier: Preference | None = None
+    speaker_classifier: Recogniser | None = None
 
 
 Unit = Literal["%", "words", "speakers"]
@@ -142,12 +142,12 @@ class Measure:
     Attributes:
         name: in lower case, with underscores.
         unit: of the figure; a share is a number from 0 to 1, shown in per cent.
-        of: returns the figure of a page, or None where the page, or the reader, cannot tell.
+        of: returns the figure of a page, or None where the page, or the reference, cannot tell.
     """
 
     name: str
     unit: Unit
-    of: Callable[[Page, Reader], float | None]
+    of: Callable[[Page, Reference], float | None]
 
     @property
     def label(self) -> str:
@@ -165,15 +165,15 @@ def _share(things: Collection[object], is_so: Callable[..., bool]) -> float | No
     return sum(map(is_so, things)) / len(things) if things else None
 
 
-def _unknown_words(page: Page, reader: Reader) -> float | None:
-    lexicon = reader.lexicon
+def _unknown_words(page: Page, reference: Reference) -> float | None:
+    lexicon = reference.lexicon
     if lexicon is None:
         return None
     return _share(list(chain.from_iterable(page.spelled)), lambda word: word not in lexicon)
 
 
-def _lines_with_an_unknown_word(page: Page, reader: Reader) -> float | None:
-    lexicon = reader.lexicon
+def _lines_with_an_unknown_word(page: Page, reference: Reference) -> float | None:
+    lexicon = reference.lexicon
     if lexicon is None:
         return None
     return _share(page.spelled, lambda words: any(word not in lexicon for word in words))
@@ -183,11 +183,11 @@ def _is_same_speaker(turn: Turn) -> bool:
     return speaker_key(turn[0].speaker) == speaker_key(turn[1].speaker)
 
 
-def _busiest(page: Page, _: Reader) -> float | None:
+def _busiest(page: Page, _: Reference) -> float | None:
     return max(page.lines_of.values()) / page.lines_of.total() if page.lines_of else None
 
 
-def _distance_of_casts(page: Page, reader: Reader) -> float | None:
+def _distance_of_casts(page: Page, reference: Reference) -> float | None:
     """Return the total variation distance between the page's shares of lines and the corpus's.
 
     It is the share of lines that other speakers would have to say, so that all have their usual share.
@@ -195,11 +195,11 @@ def _distance_of_casts(page: Page, reader: Reader) -> float | None:
     if not page.lines_of:
         return None
     total = page.lines_of.total()
-    everybody = {*page.lines_of, *reader.shares}
-    return sum(abs(page.lines_of[one] / total - reader.shares.get(one, 0.0)) for one in everybody) / 2
+    everybody = {*page.lines_of, *reference.shares}
+    return sum(abs(page.lines_of[one] / total - reference.shares.get(one, 0.0)) for one in everybody) / 2
 
 
-def _most_frequent(page: Page, _: Reader) -> float | None:
+def _most_frequent(page: Page, _: Reference) -> float | None:
     """Return the share of the most frequent word: a model in a rut says “gonna” in every line."""
     return max(Counter(page.words).values()) / len(page.words) if page.words else None
 
@@ -211,11 +211,11 @@ def _runs(lines: Iterable[Sequence[str]], length: int) -> list[tuple[str, ...]]:
     ]
 
 
-def _different(length: int) -> Callable[[Page, Reader], float | None]:
+def _different(length: int) -> Callable[[Page, Reference], float | None]:
     """Return what measures the share of different ones among the runs of so many words."""
 
-    def of(page: Page, reader: Reader) -> float | None:
-        runs = _runs(page.first(reader.words), length)
+    def of(page: Page, reference: Reference) -> float | None:
+        runs = _runs(page.first(reference.words), length)
         return len(set(runs)) / len(runs) if runs else None
 
     return of
@@ -242,21 +242,21 @@ def _begins_with_capital(line: Element) -> bool:
     return next(filter(str.isalpha, _ASIDE.sub(" ", line.text)), "").isupper()
 
 
-def _capitals(page: Page, reader: Reader) -> float | None:
+def _capitals(page: Page, reference: Reference) -> float | None:
     letters = [character for line in page.dialogue for character in line.text if character.isalpha()]
-    return _share(letters, str.isupper) if reader.has_capitals else None
+    return _share(letters, str.isupper) if reference.has_capitals else None
 
 
 def _asks(line: Element) -> bool:
     return line.text.rstrip("\"'”’)!").endswith("?")
 
 
-def _recognised(page: Page, reader: Reader) -> float | None:
-    return reader.ear.recognised(page.elements) if reader.ear else None
+def _recognised(page: Page, reference: Reference) -> float | None:
+    return reference.speaker_classifier.recognised(page.elements) if reference.speaker_classifier else None
 
 
-def _following(page: Page, reader: Reader) -> float | None:
-    return reader.judge.preference(page.turns) if reader.judge else None
+def _following(page: Page, reference: Reference) -> float | None:
+    return reference.next_line_classifier.preference(page.turns) if reference.next_line_classifier else None
 
 
 MEASURES: tuple[Measure, ...] = (
@@ -297,7 +297,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "lines_that_begin_with_a_capital",
         "%",
-        lambda page, reader: _share(page.dialogue, _begins_with_capital) if reader.has_capitals else None,
+        lambda page, reference: (
+            _share(page.dialogue, _begins_with_capital) if reference.has_capitals else None
+        ),
     ),
     Measure("capital_letters", "%", _capitals),
     Measure(

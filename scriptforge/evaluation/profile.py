@@ -23,8 +23,8 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
-from scriptforge.evaluation.judge import LEAST_LESSONS, Judge
-from scriptforge.evaluation.page import MEASURES, Measure, Page, Reader, pages, turns
+from scriptforge.evaluation.next_line import LEAST_TRAINING_PAIRS, NextLineClassifier
+from scriptforge.evaluation.page import MEASURES, Measure, Page, Reference, pages, turns
 from scriptforge.evaluation.speakers import SpeakerClassifier, require_classifier
 from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
@@ -224,7 +224,7 @@ def profile_of_text(elements: Sequence[Element], dataset: Dataset) -> Profile | 
         return None
     people = pages(held_out, lines, MOST_PAGES)
     read = [_as_read(element, dataset.description.lower) for element in elements]
-    return _compare(_reader(training, held_out, people), people, pages(read, lines, MODEL_PAGES))
+    return _compare(_reference(training, held_out, people), people, pages(read, lines, MODEL_PAGES))
 
 
 def _texts(dataset: Dataset) -> tuple[list[Element], list[Element]]:
@@ -244,7 +244,7 @@ def profile(training: Sequence[Element], held_out: Sequence[Element], write: Wri
     """Measure a model's pages beside people's.
 
     Args:
-        training: the reader learns from it what to expect.
+        training: the text that the reference is made from.
         held_out: what people's pages are cut from.
         write: writes the model's pages.
 
@@ -260,30 +260,30 @@ def profile(training: Sequence[Element], held_out: Sequence[Element], write: Wri
         )
     require_classifier("--profile")
     people = pages(held_out, lines, MOST_PAGES)
-    lessons = list(turns(training))
-    reader = replace(
-        _reader(training, held_out, people),
-        judge=Judge(lessons) if len(lessons) >= LEAST_LESSONS else None,
-        ear=_ear(training, held_out),
+    pairs = list(turns(training))
+    reference = replace(
+        _reference(training, held_out, people),
+        next_line_classifier=NextLineClassifier(pairs) if len(pairs) >= LEAST_TRAINING_PAIRS else None,
+        speaker_classifier=_speaker_classifier(training, held_out),
     )
-    return _compare(reader, people, [Page(tuple(elements)) for elements in write(MODEL_PAGES, lines)])
+    return _compare(reference, people, [Page(tuple(elements)) for elements in write(MODEL_PAGES, lines)])
 
 
-def _compare(reader: Reader, people: Sequence[Page], model: Sequence[Page]) -> Profile:
-    figures = {each.name: _figure(each, reader, people, model) for each in MEASURES}
+def _compare(reference: Reference, people: Sequence[Page], model: Sequence[Page]) -> Profile:
+    figures = {each.name: _figure(each, reference, people, model) for each in MEASURES}
     return Profile(
         lines=len(people[0].elements),
-        words=reader.words,
+        words=reference.words,
         people_pages=len(people),
         model_pages=len(model),
         figures={name: figure for name, figure in figures.items() if figure},
     )
 
 
-def _reader(training: Sequence[Element], held_out: Sequence[Element], people: Sequence[Page]) -> Reader:
-    """Return a reader who knows all words of a corpus, and its cast from the training text."""
+def _reference(training: Sequence[Element], held_out: Sequence[Element], people: Sequence[Page]) -> Reference:
+    """Return the words of a corpus, held-out text included, and the cast of its training text."""
     spoken = Page(tuple(training)).lines_of
-    return Reader(
+    return Reference(
         lexicon=_lexicon(training, held_out),
         shares={speaker: count / spoken.total() for speaker, count in spoken.items()},
         has_capitals=any(map(str.isupper, chain.from_iterable(element.text for element in training))),
@@ -291,7 +291,7 @@ def _reader(training: Sequence[Element], held_out: Sequence[Element], people: Se
     )
 
 
-def _ear(training: Sequence[Element], held_out: Sequence[Element]) -> SpeakerClassifier | None:
+def _speaker_classifier(training: Sequence[Element], held_out: Sequence[Element]) -> SpeakerClassifier | None:
     try:
         return SpeakerClassifier(training, held_out)
     except DatasetError:
@@ -314,10 +314,12 @@ def _words(elements: Iterable[Element]) -> set[str]:
     return {word for each in elements for word in words_of(f"{each.speaker} {each.text}")}
 
 
-def _figure(measure: Measure, reader: Reader, people: Sequence[Page], model: Sequence[Page]) -> Figure | None:
+def _figure(
+    measure: Measure, reference: Reference, people: Sequence[Page], model: Sequence[Page]
+) -> Figure | None:
     """Return a figure, or None where no page of people can tell."""
-    own = [figure for page in people if (figure := measure.of(page, reader)) is not None]
-    written = [figure for page in model if (figure := measure.of(page, reader)) is not None]
+    own = [figure for page in people if (figure := measure.of(page, reference)) is not None]
+    written = [figure for page in model if (figure := measure.of(page, reference)) is not None]
     if not own:
         return None
     low, high = np.quantile(own, _SPREAD)

@@ -179,9 +179,9 @@ class SpeakerClassifier:
         # The first spelling of a name is the one to show.
         spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(long_enough)}
         self._spellings = {speaker: spellings[speaker] for speaker in speakers}
-        lessons = {self._spellings[speaker]: _thinned(learnt[speaker]) for speaker in speakers}
-        self._classifier = _classifier(lessons)
-        self.training_lines = sum(map(len, lessons.values()))
+        training_texts = {self._spellings[speaker]: _thinned(learnt[speaker]) for speaker in speakers}
+        self._classifier = _classifier(training_texts)
+        self.training_lines = sum(map(len, training_texts.values()))
         self.chance = 1 / len(speakers)
         self.held_out = self._recognition(held)
 
@@ -279,7 +279,7 @@ def require_classifier(option: str = "--voice") -> None:
         ) from error
 
 
-def _classifier(lessons: Mapping[str, list[str]]) -> Classifier:
+def _classifier(training_texts: Mapping[str, list[str]]) -> Classifier:
     """Fit a classifier to the texts of each speaker; the same texts give the same classifier.
 
     Logistic regression by stochastic gradient descent was as good as slower ways to fit it, and as support
@@ -296,8 +296,8 @@ def _classifier(lessons: Mapping[str, list[str]]) -> Classifier:
             loss="log_loss", alpha=3e-5, max_iter=20, tol=None, class_weight="balanced", random_state=0
         ),
     )
-    texts = [text for each in lessons.values() for text in each]
-    speakers = [speaker for speaker, each in lessons.items() for _ in each]
+    texts = [text for each in training_texts.values() for text in each]
+    speakers = [speaker for speaker, each in training_texts.items() for _ in each]
     classifier: Classifier = pipeline.fit(texts, speakers).predict
     return classifier
 

@@ -1,17 +1,19 @@
 """A folder with an exported model: made whole or not at all, and never over anything else."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from scriptforge.errors import ExportError, UsageError
+from scriptforge.errors import ExportError
 from scriptforge.exporting.parity import Parity
 from scriptforge.workspace.files import atomic_folder
 
 Target = Literal["onnx", "transformers"]
+
+WHAT = "an exported model"
 
 
 @dataclass(frozen=True)
@@ -29,34 +31,6 @@ class Exported:
     folder: Path
     files: Mapping[str, int]
     parity: Mapping[str, Parity] = field(default_factory=dict)
-
-
-def refuse_overwriting(path: Path, names: Iterable[str], *, force: bool) -> None:
-    """Refuse a folder that holds something, unless it may be replaced and holds nothing but such files.
-
-    Args:
-        path: the folder.
-        names: what an export of this kind consists of.
-        force: whether an earlier one may be replaced.
-
-    Raises:
-        UsageError: something is there.
-    """
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise UsageError(f"{path} is a file, and not a folder.", "Name another folder.")
-    there = sorted(each.name for each in path.iterdir())
-    foreign = [name for name in there if name not in names]
-    if foreign:
-        raise UsageError(
-            f"The folder {path} holds {foreign[0]}, which is no part of an exported model.",
-            "Name a new folder: what is there stays as it is.",
-        )
-    if there and not force:
-        raise UsageError(
-            f"There is an exported model in {path} already.", "Replace it with --force, or name another one."
-        )
 
 
 @contextmanager

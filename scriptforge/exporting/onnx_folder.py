@@ -14,9 +14,9 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.characters import markdown
 from scriptforge.errors import ExportError, UsageError
 from scriptforge.exporting.folder import (
+    WHAT,
     Exported,
     new_folder,
-    refuse_overwriting,
     sizes_of,
     write_json,
 )
@@ -27,6 +27,7 @@ from scriptforge.inference import Arithmetic
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
+from scriptforge.workspace import refuse_overwriting
 
 GRAPHS: dict[str, Arithmetic] = {"model.onnx": "fp32", "model.int8.onnx": "int8"}
 """The files of the graphs, and how each multiplies."""
@@ -77,7 +78,7 @@ def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
         ExportError: the architecture cannot be exported, or the copy differs.
     """
     _require_onnx()
-    refuse_overwriting(path, [*GRAPHS, TABLES, TOKENIZER, PROGRAM, CARD], force=force)
+    refuse_overwriting(path, [*GRAPHS, TABLES, TOKENIZER, PROGRAM, CARD], WHAT, force=force)
     config = run.config
     if not isinstance(config, RecurrentConfig):
         known = [name for name, each in ARCHITECTURES.items() if each.config_class() is RecurrentConfig]

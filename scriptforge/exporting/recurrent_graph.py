@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scriptforge.config import MOST_MEMBERS
 from scriptforge.inference import Arithmetic, Weights
 from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.inference.products import diagonal_blocks
 from scriptforge.inference.speakers import END, SCALE
 
 if TYPE_CHECKING:
@@ -79,25 +80,15 @@ def _value(name: str, shape: tuple[int | str, ...]) -> "ValueInfoProto":
 
 def count_members(config: RecurrentConfig, weights: Weights) -> int:
     """Return in how many blocks along the diagonal all matrices of a network are; 1 if they are whole."""
-    matrices = [(each, name) for name, each in weights.items() if name.startswith("recurrent.weight")]
+    matrices = [each for name, each in weights.items() if name.startswith("recurrent.weight")]
+    present = sum(map(np.count_nonzero, matrices))
     for count in range(MOST_MEMBERS, 1, -1):
         if config.hidden_size % count or config.embedding_size % count:
             continue
-        if all(_is_diagonal(each, config.hidden_size, count) for each, _ in matrices):
+        blocks = (diagonal_blocks(each, config.hidden_size, count) for each in matrices)
+        if sum(map(np.count_nonzero, blocks)) == present:
             return count
     return 1
-
-
-def _is_diagonal(weight_GK: NDArray[np.float32], hidden_size: int, count: int) -> bool:
-    kept = sum(map(np.count_nonzero, _blocks(weight_GK, hidden_size, count)))
-    return bool(kept == np.count_nonzero(weight_GK))
-
-
-def _blocks(weight_GK: NDArray[np.float32], rows: int, count: int) -> NDArray[np.float32]:
-    """Return each member's part, (M, G/M, K/M), of a matrix whose gates have so many rows each."""
-    gates, inputs = len(weight_GK) // rows, weight_GK.shape[1] // count
-    parts = weight_GK.reshape(gates, count, rows // count, count, inputs)
-    return np.stack([parts[:, each, :, each].reshape(-1, inputs) for each in range(count)])
 
 
 class _Graph:
@@ -145,18 +136,18 @@ class _Graph:
         for name, found in ((first, value), *others):
             self.nodes.append(helper.make_node("Identity", [found], [name], name))
 
-    def rounded(self, name: str, weight_KN: NDArray[np.float32]) -> tuple[str, str]:
-        """Return a matrix in whole numbers, and the scale of each of its columns: (…, K, N) and (…, 1, N)."""
-        scale_1N = np.maximum(np.abs(weight_KN).max(-2, keepdims=True), _SMALLEST) / _MOST
-        whole_KN = np.rint(weight_KN / scale_1N).astype(np.int8)
-        return self.constant(name, whole_KN), self.constant(f"{name} scale", scale_1N.astype(np.float32))
+    def rounded(self, name: str, weight: NDArray[np.float32], axis: int) -> tuple[str, str]:
+        """Return a matrix in whole numbers, and its scales, which are the same along an axis."""
+        scale = np.maximum(np.abs(weight).max(axis, keepdims=True), _SMALLEST) / _MOST
+        whole = np.rint(weight / scale).astype(np.int8)
+        return self.constant(name, whole), self.constant(f"{name} scale", scale.astype(np.float32))
 
     def product(self, name: str, input_K: str, weight_KN: NDArray[np.float32], added: str = "") -> str:
         """Multiply what comes with a matrix, (K, N) or one for each member, and add to it."""
         if not self.is_rounded:
             product = self.apply("MatMul", input_K, self.constant(name, weight_KN))
             return self.apply("Add", product, added) if added else product
-        return self.rounded_product(input_K, *self.rounded(name, weight_KN), added)
+        return self.rounded_product(input_K, *self.rounded(name, weight_KN, -2), added)
 
     def rounded_product(self, input_K: str, whole_KN: str, scale_1N: str, added: str = "") -> str:
         """Multiply in whole numbers; every row of the input is rounded by itself."""
@@ -210,16 +201,9 @@ class _Recurrent:
         graph, table_VE = self._graph, self._weights["embedding.weight"]
         if not graph.is_rounded:
             return graph.apply("Gather", graph.constant("embedding", table_VE), ids)
-        names = self._rounded_rows("embedding", table_VE)
+        names = graph.rounded("embedding", table_VE, 1)
         rows_BE, scales_B1 = (graph.apply("Gather", name, ids) for name in names)
         return graph.apply("Mul", graph.apply("Cast", rows_BE, to=1), scales_B1)
-
-    def _rounded_rows(self, name: str, table_VE: NDArray[np.float32]) -> tuple[str, str]:
-        """Return a table in whole numbers, and the scale of each of its rows, (V, 1)."""
-        scale_V1 = np.maximum(np.abs(table_VE).max(1, keepdims=True), _SMALLEST) / _MOST
-        whole_VE = np.rint(table_VE / scale_V1).astype(np.int8)
-        graph = self._graph
-        return graph.constant(name, whole_VE), graph.constant(f"{name} scale", scale_V1.astype(np.float32))
 
     def _follow_speakers(self, ids: str) -> list[str]:
         """Return who speaks and who spoke before; see `SpeakerEmbedding.follow`, of which this is a step."""
@@ -277,7 +261,7 @@ class _Recurrent:
     def _matrix(self, name: str) -> NDArray[np.float32]:
         """Return a matrix of the network to be multiplied from the left: (K, G), or (M, K/M, G/M)."""
         weight_GK = self._in_order(self._weights[name])
-        blocks = _blocks(weight_GK, self._config.hidden_size, self._members).swapaxes(1, 2)
+        blocks = diagonal_blocks(weight_GK, self._config.hidden_size, self._members).swapaxes(1, 2)
         return blocks if self._members > 1 else blocks[0]
 
     def _bias(self, name: str) -> NDArray[np.float32]:
@@ -289,11 +273,11 @@ class _Recurrent:
         return parts.swapaxes(0, 1).reshape(self._members, 1, -1)
 
     def _in_order(self, weight_G: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Put the logistic gates of an LSTM first; PyTorch has the new cell before the last one."""
+        """Put the logistic gates of an LSTM first; PyTorch has the candidate before the last one."""
         if self._config.arch != "lstm":
             return weight_G
-        enter, keep, new, show = np.split(weight_G, 4)
-        return np.concatenate([enter, keep, show, new])
+        input_gate, forget_gate, candidate, output_gate = np.split(weight_G, 4)
+        return np.concatenate([input_gate, forget_gate, output_gate, candidate])
 
     def _apart(self, numbers_BK: str) -> str:
         """Return the numbers of each member, (M, B, K/M); of one alone as they are."""
@@ -319,19 +303,21 @@ class _Recurrent:
         if not graph.is_rounded:
             head = graph.constant(name, weights[table_VE])
             return graph.apply("Gemm", features_BH, head, bias, transB=1)
-        whole_VE, scale_V1 = self._rounded_rows(name, weights[table_VE])
+        whole_VE, scale_V1 = graph.rounded(name, weights[table_VE], 1)
         turned = [graph.apply("Transpose", each, perm=[1, 0]) for each in (whole_VE, scale_V1)]
         return graph.rounded_product(features_BH, turned[0], turned[1], bias)
 
 
 def _lstm(graph: _Graph, gates: str, cell: str, size: int) -> dict[str, str]:
     """Step an LSTM. Source: Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
-    logistic, new = graph.split("Split", 2, gates, graph.sizes(3 * size, size), axis=-1)
+    logistic, candidate = graph.split("Split", 2, gates, graph.sizes(3 * size, size), axis=-1)
     opened = graph.apply("Sigmoid", logistic)
-    enter, keep, show = graph.split("Split", 3, opened, graph.sizes(size, size, size), axis=-1)
-    entered = graph.apply("Mul", enter, graph.apply("Tanh", new))
-    cell = graph.apply("Add", graph.apply("Mul", keep, cell), entered)
-    return {"hidden": graph.apply("Mul", show, graph.apply("Tanh", cell)), "cell": cell}
+    input_gate, forget_gate, output_gate = graph.split(
+        "Split", 3, opened, graph.sizes(size, size, size), axis=-1
+    )
+    added = graph.apply("Mul", input_gate, graph.apply("Tanh", candidate))
+    cell = graph.apply("Add", graph.apply("Mul", forget_gate, cell), added)
+    return {"hidden": graph.apply("Mul", output_gate, graph.apply("Tanh", cell)), "cell": cell}
 
 
 def _gru(graph: _Graph, inputs: str, hiddens: str, hidden: str, size: int) -> dict[str, str]:
@@ -340,7 +326,8 @@ def _gru(graph: _Graph, inputs: str, hiddens: str, hidden: str, size: int) -> di
         graph.split("Split", 2, each, graph.sizes(2 * size, size), axis=-1) for each in (inputs, hiddens)
     ]
     opened = graph.apply("Sigmoid", graph.apply("Add", parts[0][0], parts[1][0]))
-    reset, keep = graph.split("Split", 2, opened, graph.sizes(size, size), axis=-1)
-    new = graph.apply("Tanh", graph.apply("Add", parts[0][1], graph.apply("Mul", reset, parts[1][1])))
-    moved = graph.apply("Mul", keep, graph.apply("Sub", hidden, new))
-    return {"hidden": graph.apply("Add", moved, new)}
+    reset_gate, update_gate = graph.split("Split", 2, opened, graph.sizes(size, size), axis=-1)
+    scaled = graph.apply("Mul", reset_gate, parts[1][1])
+    candidate = graph.apply("Tanh", graph.apply("Add", parts[0][1], scaled))
+    moved = graph.apply("Mul", update_gate, graph.apply("Sub", hidden, candidate))
+    return {"hidden": graph.apply("Add", moved, candidate)}

@@ -18,13 +18,11 @@ from typing import Any
 import numpy as np
 
 from scriptforge.inference import Numbers, Weights
+from scriptforge.inference.attention import NORM_EPSILON, ROTATION_BASE
 from scriptforge.inference.configs import UP_FACTOR, TransformerConfig
 
 LONGEST = 32_768
 """Tokens up to which the angles of rotations are exact enough; the text may be longer."""
-
-_EPSILON = 1e-5
-_BASE = 10_000.0
 
 
 def starcoder_config(config: TransformerConfig, end: int) -> dict[str, Any]:
@@ -41,9 +39,9 @@ def starcoder_config(config: TransformerConfig, end: int) -> dict[str, Any]:
         "num_attention_heads": heads,
         "num_key_value_heads": heads,
         "hidden_act": "gelu",
-        "norm_epsilon": _EPSILON * size / (size + 1),
-        "rope_theta": _BASE,
-        "rope_parameters": {"rope_type": "default", "rope_theta": _BASE},
+        "norm_epsilon": NORM_EPSILON * size / (size + 1),
+        "rope_theta": ROTATION_BASE,
+        "rope_parameters": {"rope_type": "default", "rope_theta": ROTATION_BASE},
         "sliding_window": config.memory + 1,  # a step sees itself, too
         "max_position_embeddings": LONGEST,
         "use_bias": False,

@@ -16,7 +16,7 @@ import numpy as np
 
 from scriptforge.characters import markdown, markdown_code, shown
 from scriptforge.errors import ExportError, UsageError
-from scriptforge.exporting.folder import Exported, new_folder, refuse_overwriting, sizes_of, write_json
+from scriptforge.exporting.folder import WHAT, Exported, new_folder, sizes_of, write_json
 from scriptforge.exporting.parity import Parity, Reader, compare
 from scriptforge.exporting.starcoder import LONGEST, starcoder_config, starcoder_weights
 from scriptforge.generation.grammar import build_rules
@@ -27,7 +27,7 @@ from scriptforge.screenplay.name_line import MARKS
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.layout import ACTION, CUE, END, HEADING, SAYS, TRANSITION
 from scriptforge.vocabulary.word import SPACE
-from scriptforge.workspace import parse_json
+from scriptforge.workspace import parse_json, refuse_overwriting
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 FILES = (
@@ -52,7 +52,7 @@ def export_transformers(run: Run, path: Path, *, force: bool = False) -> Exporte
     """
     config = _exportable(run)
     _require_transformers()
-    refuse_overwriting(path, FILES, force=force)
+    refuse_overwriting(path, FILES, WHAT, force=force)
     from safetensors.numpy import save_file
 
     end = run.vocabulary.end

@@ -173,8 +173,8 @@ def _figures(about: RunDescription) -> str:
 def _originality(report: OriginalityReport) -> str:
     return (
         f"{report.words:,} words that it wrote, compared with its training text; beside them as many"
-        " words by people that it was not trained on:\n\n"
-    ) + _table("| | this model | people |", figure_rows(report))
+        " words of human text that it was not trained on:\n\n"
+    ) + _table("| | this model | human text |", figure_rows(report))
 
 
 def _profile(profile: Profile) -> str:
@@ -182,7 +182,7 @@ def _profile(profile: Profile) -> str:
         f"{profile.model_pages} pages of {profile.lines} lines that it wrote, beside pages by people that it"
         f" was not trained on. {100 * profile.share_within:.0f} % of the figures are within people's spread:"
     )
-    headings = "| on a page | people | nine pages of ten | this model | |"
+    headings = "| on a page | human text | nine pages of ten | this model | |"
     return f"{words}\n\n{_table(headings, profile.table)}"
 
 

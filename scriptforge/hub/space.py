@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from scriptforge.architectures import ARCHITECTURES
-from scriptforge.errors import HubError, UsageError
+from scriptforge.errors import HubError
 from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.known_names import OPENING_BRACKETS, spell
 from scriptforge.generation.marks import LONGEST
@@ -24,7 +24,7 @@ from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import LENGTHS, WINDOWS
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import atomic_folder, parse_json
+from scriptforge.workspace import atomic_folder, parse_json, refuse_overwriting
 
 _ASSETS = Path(__file__).parents[1] / "serve" / "page"
 
@@ -48,18 +48,15 @@ def write_page(run: Run, folder: Path, *, force: bool = False) -> list[str]:
     Args:
         run: the run whose model it shows.
         folder: where the files go; it is made, or replaced as a whole.
-        force: whether to replace a folder that holds something.
+        force: whether to replace an earlier page.
 
     Raises:
-        UsageError: the folder holds something.
+        UsageError: the folder holds a page that may not be replaced, or anything else.
         HubError: the page cannot run the architecture of the model.
     """
     files = page_files(run, run.folder.name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
-        raise UsageError(
-            f"There is something at {folder} already.", "Replace it with --force, or name another."
-        )
-    with atomic_folder(folder.absolute()) as temporary:
+    refuse_overwriting(folder, files, "a page", force=force)
+    with atomic_folder(folder) as temporary:
         for name, content in files.items():
             (temporary / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
     return sorted(files)

@@ -18,7 +18,8 @@ from scriptforge.inference.speakers import Speakers
 ROTATION_BASE = 10_000.0
 """What the frequencies of a rotary position embedding are powers of."""
 
-_EPSILON = 1e-5
+NORM_EPSILON = 1e-5
+"""What a norm adds to the variance."""
 
 
 class InferenceLSTMAttention(HeadedInferenceModel):
@@ -165,7 +166,7 @@ def normalised(input_BTH: Numbers, weight_H: Numbers, bias_H: Numbers | None = N
     """
     centred_BTH: Numbers = input_BTH - input_BTH.mean(-1, keepdims=True)
     variance_BT1 = np.square(centred_BTH).mean(-1, keepdims=True)
-    centred_BTH /= np.sqrt(variance_BT1 + np.float32(_EPSILON))
+    centred_BTH /= np.sqrt(variance_BT1 + np.float32(NORM_EPSILON))
     centred_BTH *= weight_H
     if bias_H is not None:
         centred_BTH += bias_H

@@ -40,7 +40,8 @@ _HEAD_SIZE = 32
 
 Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
 
-_GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+"""How many gates a kind of unit has; the kernel numbers the kinds in this order."""
 
 
 class ModelConfig(Protocol):
@@ -249,7 +250,7 @@ class NumPyRNNConfig:
 def recurrent_shapes(unit: Unit, sizes: RecurrentSizes) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight of a headed model that has a network of such units as `recurrent`."""
     embedding_size, hidden_size = sizes.embedding_size, sizes.hidden_size
-    rows = _GATES[unit] * hidden_size
+    rows = GATES[unit] * hidden_size
     shapes = head_shapes(sizes.vocabulary_size, embedding_size, hidden_size, tied=sizes.tied)
     shapes |= speaker_shapes(sizes.speakers, embedding_size, hidden_size)
     for layer in range(sizes.layers):

@@ -45,15 +45,21 @@ static int saves(unsigned kinds)
 #endif
 
 /* Returns the variants of this file that the processor can run, the fastest first. Only the variant `plain`, which it
-can run in any case, is asked. */
+can run in any case, is asked. What a compiler may use for `-march=x86-64-v3` is asked for whole: a virtual machine may
+lack a part of it. */
 EXPORT const char *able(void)
 {
 #if defined(__x86_64__)
-    enum { FMA = 1 << 12, XSAVE = 1 << 27, AVX2 = 1 << 5, VNNI = 1 << 11, AVX_VNNI = 1 << 4 };
+    enum { FMA = 1 << 12, MOVBE = 1 << 22, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };
+    enum { BMI1 = 1 << 3, AVX2 = 1 << 5, BMI2 = 1 << 8, LZCNT = 1 << 5, VNNI = 1 << 11, AVX_VNNI = 1 << 4 };
+    const unsigned v3_basic = FMA | MOVBE | OSXSAVE | AVX | F16C, v3_wide = BMI1 | AVX2 | BMI2;
     const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* F, DQ, CD, BW, VL */
-    unsigned a, wide, c, d, basic = 0, more = 0;
+    unsigned a, wide, c, d, basic = 0, extended = 0, more = 0;
     __get_cpuid(1, &a, &d, &basic, &c);
-    if (!(basic & FMA) || !(basic & XSAVE) || !saves(0x6) || !__get_cpuid_count(7, 0, &a, &wide, &c, &d) || !(wide & AVX2))
+    __get_cpuid(0x80000001, &a, &d, &extended, &c);
+    if ((basic & v3_basic) != v3_basic || !(extended & LZCNT) || !saves(0x6))
+        return "plain";
+    if (!__get_cpuid_count(7, 0, &a, &wide, &c, &d) || (wide & v3_wide) != v3_wide)
         return "plain";
     if ((wide & avx512) == avx512 && c & VNNI && saves(0xe6))
         return "avx512vnni avx2 plain";
@@ -534,17 +540,17 @@ typedef struct {
 /* What a unit's gates are given from below, and what from its own layer; before and after, its hidden state. */
 INLINE Floats lstm_cell(const Floats *given, const Floats *own, Floats *cell)
 {
-    Floats enter = logistic(given[0] + own[0]), keep = logistic(given[1] + own[1]);
-    Floats new = hyperbolic_tangent(given[2] + own[2]), show = logistic(given[3] + own[3]);
-    *cell = keep * *cell + enter * new;
-    return show * hyperbolic_tangent(*cell);
+    Floats input = logistic(given[0] + own[0]), forget = logistic(given[1] + own[1]);
+    Floats candidate = hyperbolic_tangent(given[2] + own[2]), output = logistic(given[3] + own[3]);
+    *cell = forget * *cell + input * candidate;
+    return output * hyperbolic_tangent(*cell);
 }
 
 INLINE Floats gru_cell(const Floats *given, const Floats *own, Floats before)
 {
-    Floats reset = logistic(given[0] + own[0]), keep = logistic(given[1] + own[1]);
-    Floats new = hyperbolic_tangent(given[2] + reset * own[2]);
-    return new + keep * (before - new);
+    Floats reset = logistic(given[0] + own[0]), update = logistic(given[1] + own[1]);
+    Floats candidate = hyperbolic_tangent(given[2] + reset * own[2]);
+    return candidate + update * (before - candidate);
 }
 
 INLINE Floats biased(const Matrix *matrix, const float *sums, int64_t place, int64_t count)

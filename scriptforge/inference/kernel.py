@@ -7,11 +7,11 @@ only slower. `packed` and `drawing` call its functions.
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import c_char_p, c_float, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -46,6 +46,8 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
 }
 """What each function returns, and what it is given."""
 
+_Function: TypeAlias = Callable[..., Any]
+
 
 class Kernel:
     """A variant of the kernel.
@@ -61,24 +63,33 @@ class Kernel:
         OSError: it was not compiled, or from another version, or is of another kind of machine.
     """
 
+    able: _Function
+    packed_bytes: _Function
+    packed_outputs: _Function
+    pack: _Function
+    multiply: _Function
+    read_text: _Function
+    orthogonalise: _Function
+    allow: _Function
+    pick: _Function
+    lower: _Function
+    keep_ends: _Function
+    strengthen: _Function
+    remember: _Function
+    discourage: _Function
+    count_usage: _Function
+    lower_usage: _Function
+
     def __init__(self, variant: str, folder: Path = _FOLDER) -> None:
         self.variant = variant
         library = ctypes.CDLL(str(folder / _file_of(variant)))
-        try:
-            functions = {name: getattr(library, name) for name in _FUNCTIONS}
-        except AttributeError as error:
-            raise OSError(f"{_file_of(variant)} was compiled from another version") from error
         for name, (result, arguments) in _FUNCTIONS.items():
-            functions[name].restype, functions[name].argtypes = result, arguments
-        self.able = functions["able"]
-        self.packed_bytes, self.packed_outputs = functions["packed_bytes"], functions["packed_outputs"]
-        self.pack, self.multiply = functions["pack"], functions["multiply"]
-        self.read_text, self.orthogonalise = functions["read_text"], functions["orthogonalise"]
-        self.allow, self.pick = functions["allow"], functions["pick"]
-        self.keep_ends = functions["keep_ends"]
-        self.lower, self.strengthen = functions["lower"], functions["strengthen"]
-        self.remember, self.discourage = functions["remember"], functions["discourage"]
-        self.count_usage, self.lower_usage = functions["count_usage"], functions["lower_usage"]
+            try:
+                function = getattr(library, name)
+            except AttributeError as error:
+                raise OSError(f"{_file_of(variant)} was compiled from another version") from error
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name, function)
 
 
 @cache

@@ -17,14 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.inference.base import Arithmetic, Ids, Numbers, State
-from scriptforge.inference.configs import Unit
+from scriptforge.inference.configs import GATES, Unit
 from scriptforge.inference.kernel import Kernel, address_of
 
 if TYPE_CHECKING:
     from scriptforge.inference.tables import Table
-
-GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
-"""How many gates a kind of unit has, in the kernel's order of kinds."""
 
 _ALIGNMENT = 64
 _NO_ROW = 2
@@ -124,10 +121,6 @@ class PackedSteps:
             own.own = self._pack(layer.own_GH, layer.own_bias_G, layer.groups, arithmetic)
             if layer.below_GK is not None and layer.below_bias_G is not None:
                 own.below = self._pack(layer.below_GK, layer.below_bias_G, layer.groups, arithmetic)
-
-    def initial_state(self, layers: int, sequences: int, size: int) -> State:
-        """Return zero hidden and cell states."""
-        return tuple(np.zeros((layers, sequences, size), np.float32) for _ in range(1 + self._has_cells))
 
     def read(
         self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None

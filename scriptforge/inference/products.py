@@ -110,11 +110,20 @@ def blocks_of(weight_GH: Numbers, most: int) -> Numbers:
     present = np.count_nonzero(weight_GH)
     for count in range(most, 1, -1):
         if size % count == 0:
-            gates = weight_GH.reshape(-1, count, size // count, count, size // count)
-            blocks = np.stack([gates[:, each, :, each] for each in range(count)])
+            blocks = diagonal_blocks(weight_GH, size, count)
             if np.count_nonzero(blocks) == present:
-                return blocks.reshape(count, -1, size // count)
+                return blocks
     return weight_GH[None]
+
+
+def diagonal_blocks(weight_GK: Numbers, rows: int, count: int) -> Numbers:
+    """Return the blocks on the diagonals of a matrix's gates, of so many rows each: (C, G/C, K/C).
+
+    What is beside them is left out.
+    """
+    inputs = weight_GK.shape[1] // count
+    gates = weight_GK.reshape(-1, count, rows // count, count, inputs)
+    return np.stack([gates[:, each, :, each].reshape(-1, inputs) for each in range(count)])
 
 
 def arranged(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
@@ -122,7 +131,7 @@ def arranged(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
 
     The logistic function of x is 1/2 + 1/2 tanh(x/2), so that one tanh over all gates of an LSTM suffices if
     the three logistic ones come first, halved. The reset gate of a GRU scales only the hidden state's part of
-    the new state, so that this part and the input's have sums of their own.
+    the candidate, so that this part and the input's have sums of their own.
 
     Args:
         unit: the kind of units.
@@ -130,12 +139,13 @@ def arranged(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
         of_hidden: whether it belongs to the hidden state, and not to the input.
     """
     if unit == "lstm":
-        enter, keep, new, show = np.split(weight, 4)
-        return np.concatenate([enter / 2, keep / 2, show / 2, new])
+        input_gate, forget_gate, candidate, output_gate = np.split(weight, 4)
+        return np.concatenate([input_gate / 2, forget_gate / 2, output_gate / 2, candidate])
     if unit == "gru":
-        reset, keep, new = np.split(weight, 3)
-        nothing = np.zeros_like(new)
-        return np.concatenate([reset / 2, keep / 2, *((nothing, new) if of_hidden else (new, nothing))])
+        reset_gate, update_gate, candidate = np.split(weight, 3)
+        nothing = np.zeros_like(candidate)
+        parts = (nothing, candidate) if of_hidden else (candidate, nothing)
+        return np.concatenate([reset_gate / 2, update_gate / 2, *parts])
     return weight
 
 
@@ -222,10 +232,10 @@ def _lstm_cell(gates_BG: Numbers, hidden_BH: Numbers, cell_BH: Numbers) -> None:
     size = cell_BH.shape[-1]
     np.tanh(gates_BG, out=gates_BG)
     _to_logistic(gates_BG[:, : 3 * size])
-    new_BH = gates_BG[:, 3 * size :]
+    candidate_BH = gates_BG[:, 3 * size :]
     cell_BH *= gates_BG[:, size : 2 * size]
-    new_BH *= gates_BG[:, :size]
-    cell_BH += new_BH
+    candidate_BH *= gates_BG[:, :size]
+    cell_BH += candidate_BH
     np.tanh(cell_BH, out=hidden_BH)
     hidden_BH *= gates_BG[:, 2 * size : 3 * size]
 
@@ -233,15 +243,15 @@ def _lstm_cell(gates_BG: Numbers, hidden_BH: Numbers, cell_BH: Numbers) -> None:
 def _gru_cell(gates_BG: Numbers, hidden_BH: Numbers) -> None:
     """Step a GRU. Source: Cho et al. 2014, arXiv:1406.1078; it resets after the product, as PyTorch does."""
     size = hidden_BH.shape[-1]
-    logistic_B2H, new_BH, old_BH = np.split(gates_BG, [2 * size, 3 * size], axis=1)
+    logistic_B2H, candidate_BH, old_BH = np.split(gates_BG, [2 * size, 3 * size], axis=1)
     np.tanh(logistic_B2H, out=logistic_B2H)
     _to_logistic(logistic_B2H)
     old_BH *= logistic_B2H[:, :size]
-    new_BH += old_BH
-    np.tanh(new_BH, out=new_BH)
-    hidden_BH -= new_BH
+    candidate_BH += old_BH
+    np.tanh(candidate_BH, out=candidate_BH)
+    hidden_BH -= candidate_BH
     hidden_BH *= logistic_B2H[:, size:]
-    hidden_BH += new_BH
+    hidden_BH += candidate_BH
 
 
 def _plain_cell(sums_BH: Numbers, hidden_BH: Numbers) -> None:

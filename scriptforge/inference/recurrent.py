@@ -128,15 +128,14 @@ class Network:
             self.steps = PackedSteps(loaded, unit, layers, table, arithmetic)
         else:
             input_GE, self.steps = _steps(unit, sizes.layers, weights, arithmetic)
-        self._shape = sizes.layers, sizes.hidden_size
+        self._unit, self._layers, self._size = unit, sizes.layers, sizes.hidden_size
         self.speakers = (
             Speakers(sizes.layout_size, sizes.speakers, weights, input_GE) if sizes.speakers else None
         )
 
     def initial_state(self, sequences: int) -> State:
         """Return zero hidden states, cell states of an LSTM, and nobody who speaks."""
-        layers, size = self._shape
-        carried = self.steps.initial_state(layers, sequences, size)
+        carried = _zero_state(self._unit, self._layers, sequences, self._size)
         speakers = (np.zeros((2, sequences, 1), np.float32),) if self.speakers is not None else ()
         return (*carried, *speakers)
 
@@ -164,10 +163,6 @@ class Steps:
         self._step = step
         self._table = table
         self._has_cells = has_cells
-
-    def initial_state(self, layers: int, sequences: int, size: int) -> State:
-        """Return zero hidden and cell states."""
-        return tuple(np.zeros((layers, sequences, size), np.float32) for _ in range(1 + self._has_cells))
 
     def read(
         self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None
@@ -232,6 +227,11 @@ def _of_layer(layer: int, weights: Weights) -> dict[str, Numbers]:
     return {name: weights[f"recurrent.{name}_l{layer}"] for name in names}
 
 
+def _zero_state(unit: Unit, layers: int, sequences: int, size: int) -> State:
+    """Return zero hidden states, and cell states of an LSTM."""
+    return tuple(np.zeros((layers, sequences, size), np.float32) for _ in range(1 + (unit == "lstm")))
+
+
 class InferenceNumPyRNN(InferenceModel):
     """The inference model of a `NumPyRNN`: plain units, which hear a row for each token."""
 
@@ -248,7 +248,7 @@ class InferenceNumPyRNN(InferenceModel):
 
     def initial_state(self, sequences: int) -> State:
         """Return a zero hidden state."""
-        return self._steps.initial_state(1, sequences, self.config.hidden_size)
+        return _zero_state("rnn", 1, sequences, self.config.hidden_size)
 
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
         """Return what the units are; see `InferenceModel.features`."""

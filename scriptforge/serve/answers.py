@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -24,6 +25,12 @@ PAGE = Path(__file__).with_name("page")
 def problem(status: int, what: str, remedy: str) -> JSONResponse:
     """Return the answer to a request that failed: what is wrong, and what to do."""
     return JSONResponse({"error": what, "remedy": remedy}, status)
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Return the header by which a browser saves an answer under a name. Source: RFC 6266."""
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    return {"content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
 
 
 def as_lines(news: Iterable[dict[str, Any]]) -> bytes:

@@ -21,9 +21,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scriptforge.errors import ScriptforgeError, UsageError
-from scriptforge.serve.answers import PAGE, Page, Stream, as_lines, problem
+from scriptforge.serve.answers import PAGE, Page, Stream, as_lines, attachment, problem
 from scriptforge.serve.changes import Change
-from scriptforge.serve.drafts import Behind, DiskFull, DraftMissing
+from scriptforge.serve.drafts import DiskFull, DraftMissing, RevisionConflict
 from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MOST_ELEMENTS, Name, PageElement, Settings
 from scriptforge.serve.engine import Busy, Job
 from scriptforge.serve.files import ExportRequest, export_formats, import_suffixes, read_file, write_file
@@ -127,8 +127,12 @@ def _describe(room: Room) -> dict[str, Any]:
 
 async def _login(room: Room, request: Request) -> Response:
     given = await _body(request, Login)
+    client = request.client.host if request.client else ""
+    if (refusal := room.logins.refusal(client)) is not None:
+        return refusal
     token = room.token_for(given.password)
     if token is None:
+        room.logins.count_failure(client)
         return problem(401, "The password is wrong.", "Ask whoever runs the room.")
     return JSONResponse({"token": token})
 
@@ -235,9 +239,7 @@ async def _export(room: Room, request: Request) -> Response:
     format = request.query_params.get("format", "")
     async with room.reading:
         content, media, name = await run_in_threadpool(write_file, asked, format)
-    return Response(
-        content, media_type=media, headers={"content-disposition": f'attachment; filename="{name}"'}
-    )
+    return Response(content, media_type=media, headers=attachment(name))
 
 
 ENDPOINTS = (
@@ -288,7 +290,7 @@ ENDPOINTS = (
         "POST",
         "/marks",
         "Find words that stand in the training text in a row of six or more.",
-        "The marks of each line; 202 while the training text is still being looked through.",
+        "The marks of each line, in UTF-16 code units; 202 while the training text is still being indexed.",
         _mark,
         MarksRequest,
     ),
@@ -336,13 +338,13 @@ async def _answer(
         return problem(
             422, f"{wrong.key or 'The request'} {wrong.words}."[:400], "Send what the reference says."
         )
-    except Behind as behind:
+    except RevisionConflict as conflict:
         return JSONResponse(
             {
                 "error": "The draft has changed elsewhere.",
-                "remedy": "Take these changes, then make yours again.",
-                "revision": behind.revision,
-                "changes": behind.changes,
+                "remedy": "Apply these changes, then send yours again.",
+                "revision": conflict.revision,
+                "changes": conflict.changes,
             },
             409,
         )

@@ -80,7 +80,7 @@ def fill(db: sqlite3.Connection, id_: str, elements: Sequence[PageElement]) -> N
     Raises:
         UsageError: two of them have one id.
     """
-    _refuse_twins(each.id for each in elements)
+    _refuse_duplicate_ids(each.id for each in elements)
     rows = [_row(id_, number * _GAP, each) for number, each in enumerate(elements, start=1)]
     db.executemany("INSERT INTO elements VALUES (?, ?, ?, ?, ?, ?)", rows)
 
@@ -246,7 +246,7 @@ def _row(draft: str, position: int, element: PageElement) -> tuple[Any, ...]:
     return draft, element.id, position, element.kind, element.text, origin
 
 
-def _refuse_twins(ids: Iterable[str]) -> None:
+def _refuse_duplicate_ids(ids: Iterable[str]) -> None:
     seen: set[str] = set()
     for each in ids:
         if each in seen:

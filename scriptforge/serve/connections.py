@@ -32,7 +32,7 @@ GRACE_SECONDS = 2
 """How long the server waits for the end of what it has begun, when it is to end."""
 
 BACKLOG = 128
-"""How many clients may knock before the server has opened to the first of them."""
+"""Length of the queue of connections that the server has not accepted yet."""
 
 _LEAST_READ = 32_768
 """Bytes that a client has to read in that time, if so many are left."""
@@ -42,8 +42,8 @@ _MOST_CONNECTIONS = 1_000
 _USUAL_FILES = 1_024
 
 
-class PatientProtocol(H11Protocol):
-    """uvicorn's protocol, whose patience with a client ends."""
+class TimeoutProtocol(H11Protocol):
+    """uvicorn's protocol, with timeouts for clients that are idle, send slowly or do not read."""
 
     _sending: asyncio.TimerHandle | None = None
     _sends: type[object] | None = None
@@ -55,7 +55,7 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         self._await(h11.IDLE)
         if len(self.connections) > most_connections():
-            idle = (each for each in self.connections if isinstance(each, PatientProtocol) and each.is_idle)
+            idle = (each for each in self.connections if isinstance(each, TimeoutProtocol) and each.is_idle)
             min(idle, key=lambda each: each._heard).cut_off()
 
     @property
@@ -118,8 +118,8 @@ class PatientProtocol(H11Protocol):
         self._sends = state
         if self._sending is not None:
             self._sending.cancel()
-        patience: dict[object, float] = {h11.IDLE: HEADER_SECONDS, h11.SEND_BODY: REST_SECONDS}
-        seconds = patience.get(state)
+        timeouts: dict[object, float] = {h11.IDLE: HEADER_SECONDS, h11.SEND_BODY: REST_SECONDS}
+        seconds = timeouts.get(state)
         self._sending = None if seconds is None else self.loop.call_later(seconds, self.cut_off)
 
     def _await_reading(self) -> None:
@@ -137,7 +137,7 @@ class PatientProtocol(H11Protocol):
             self._await_reading()
 
 
-class PatientServer(uvicorn.Server):
+class TimeoutServer(uvicorn.Server):
     """uvicorn's server, which tells those who wait when it ends, and cuts off those who do not go then.
 
     Args:
@@ -157,7 +157,7 @@ class PatientServer(uvicorn.Server):
 
     def _cut_off(self) -> None:
         for connection in list(self.server_state.connections):
-            if isinstance(connection, PatientProtocol):
+            if isinstance(connection, TimeoutProtocol):
                 connection.cut_off()
 
 

@@ -73,7 +73,7 @@ class DiskFull(ScriptforgeError):  # noqa: N818 (it names the disk)
     """A change could not be written; nothing of it was."""
 
 
-class Behind(Exception):  # noqa: N818 (it names the page)
+class RevisionConflict(Exception):  # noqa: N818 (it names what happened)
     """A change was made on another revision than the draft's.
 
     Attributes:
@@ -202,7 +202,7 @@ class Drafts:
 
         Raises:
             DraftMissing: there is no such draft.
-            Behind: it was made on another revision.
+            RevisionConflict: it was made on another revision.
             UsageError: the draft becomes too long.
             DiskFull: it could not be written.
         """
@@ -216,7 +216,7 @@ class Drafts:
             if done:
                 return int(done[0]), None
             if change.base != revision:
-                raise Behind(revision, _changes(db, id_, change.base, revision))
+                raise RevisionConflict(revision, _changes(db, id_, change.base, revision))
             apply_change(db, id_, change)
             revision += 1
             db.execute(

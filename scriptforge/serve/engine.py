@@ -1,7 +1,7 @@
 """The writing of suggestions: requests wait in a queue, and some threads write as many of them at once.
 
-Those that are written at once share the steps of their model (`joined`). What a request is told are lists of
-events, in the order in which they come. A page that goes away stops its request at the next token.
+Those that are written at once share the steps of their model (`batching`). What a request is told are lists
+of events, in the order in which they come. A page that goes away stops its request at the next token.
 """
 
 import asyncio
@@ -154,7 +154,7 @@ class Engine:
             return None
         is_ready, text = self._texts.get(request.run)
         if not is_ready:
-            raise Busy(2, "The training text is still being looked through, to limit copying.")
+            raise Busy(2, "The training text is still being indexed, to limit copying.")
         if text is None:
             raise ScriptforgeError(
                 "Copying cannot be limited: the dataset of this run is not here.",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -12,7 +12,7 @@ from scriptforge.corpus.cards import Cards
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import find_source
-from scriptforge.documents.kinds import KINDS, WRITTEN, write
+from scriptforge.documents.kinds import KINDS, write
 from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.script import Script
 from scriptforge.serve.elements import (
@@ -24,17 +24,25 @@ from scriptforge.serve.elements import (
     to_page,
     with_ids,
 )
-from scriptforge.workspace import is_device
+from scriptforge.workspace import as_file_stem
 
-_NAMES = {
-    "fountain": "Fountain",
-    "fdx": "Final Draft",
-    "pdf": "PDF",
-    "docx": "Word",
-    "html": "Web page",
-    "txt": "Text",
-    "json": "JSON",
+
+class _FileType(NamedTuple):
+    label: str
+    media_type: str
+
+
+_EXPORTED = {
+    "fountain": _FileType("Fountain", "text/plain; charset=utf-8"),
+    "fdx": _FileType("Final Draft", "application/xml"),
+    "pdf": _FileType("PDF", "application/pdf"),
+    "docx": _FileType("Word", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    "html": _FileType("Web page", "text/html; charset=utf-8"),
+    "txt": _FileType("Text", "text/plain; charset=utf-8"),
+    "json": _FileType("JSON", "application/json"),
 }
+"""What the formats of `WRITTEN` are called in the page's menu, in its order, and to browsers."""
+
 _TEXTS = (
     ".txt",
     ".fountain",
@@ -49,16 +57,6 @@ _TEXTS = (
     ".jsonl",
     ".md",
 )
-_MEDIA = {
-    "fountain": "text/plain; charset=utf-8",
-    "txt": "text/plain; charset=utf-8",
-    "fdx": "application/xml",
-    "html": "text/html; charset=utf-8",
-    "json": "application/json",
-    "pdf": "application/pdf",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-}
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 ._()'-]+")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
 _LONGEST_NAME = 80
 
@@ -85,8 +83,7 @@ def import_suffixes() -> list[str]:
 
 def export_formats() -> list[dict[str, str]]:
     """Return the formats that can be written."""
-    named = [name for name in _NAMES if name in WRITTEN]
-    return [{"format": name, "name": _NAMES[name], "suffix": f".{name}"} for name in named]
+    return [{"format": name, "name": each.label, "suffix": f".{name}"} for name, each in _EXPORTED.items()]
 
 
 def read_file(name: str, content: bytes) -> dict[str, Any]:
@@ -127,12 +124,10 @@ def write_file(request: ExportRequest, format: str) -> tuple[bytes, str, str]:
     Raises:
         UsageError: there is no such format, or its libraries are not installed.
     """
-    if format not in _MEDIA or format not in WRITTEN:
-        raise unknown_name("format", format, [each["format"] for each in export_formats()])
+    if format not in _EXPORTED:
+        raise unknown_name("format", format, _EXPORTED)
     content = write([draft_script(request.title, request.elements)], format)
-    stem = _NOT_IN_NAMES.sub("-", request.title).strip(" .-")[:_LONGEST_NAME].rstrip(" .-") or "script"
-    name = f"{stem}.{format}"
-    return content, _MEDIA[format], f"script {name}" if is_device(name) else name
+    return content, _EXPORTED[format].media_type, f"{as_file_stem(request.title)}.{format}"
 
 
 def draft_script(title: str, elements: Sequence[Line]) -> Script:

@@ -46,7 +46,7 @@ BODY_SECONDS = 20.0
 _LONGEST_LENGTH = 19
 """Digits of a number of bytes."""
 
-_TRIES, _TRIES_OF_ALL, _TRY_SECONDS, _MOST_CLIENTS = 5, 60, 60.0, 1_000
+_FAILURES, _FAILURES_OF_ALL, _FAILURE_SECONDS, _MOST_CLIENTS = 5, 60, 60.0, 1_000
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
@@ -120,8 +120,7 @@ class Guard:
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
         self._rules = rules
-        self._bodies = Bodies()
-        self._tries = Tries()
+        self._budget = BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -132,8 +131,8 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, outgoing.send)
             return
-        with self._bodies.room() as take:
-            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), take)
+        with self._budget.reservation() as reserve:
+            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), reserve)
             if isinstance(body, JSONResponse):
                 await body(scope, receive, outgoing.send)
             elif body is not None:
@@ -146,10 +145,12 @@ class Guard:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not rules.knows_host(hosts[0].lower()):
             return _error(
-                403, "The room is not known by this name.", "Open the link that `scriptforge serve` printed."
+                403, "This host name is not allowed.", "Open the link that `scriptforge serve` printed."
             )
         if "transfer-encoding" in headers and "content-length" in headers:
-            return _error(400, "The request says twice how long it is.", "Say it once.")
+            return _error(
+                400, "The request has both Transfer-Encoding and Content-Length.", "Send only one of them."
+            )
         origins = headers.getlist("origin")
         if origins and [each.lower() for each in origins] not in (
             [f"http://{hosts[0].lower()}"],
@@ -160,10 +161,7 @@ class Guard:
             return None
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _error(403, "Pages from elsewhere may not use the room.", "Open the room itself.")
-        if scope["path"] == "/api/login":
-            client = scope["client"][0] if scope.get("client") else ""
-            return None if self._tries.take(client) else busy(_TRY_SECONDS, "Too many passwords were tried.")
-        if rules.knows_token(headers.get("authorization", "")):
+        if scope["path"] == "/api/login" or rules.knows_token(headers.get("authorization", "")):
             return None
         answer: dict[str, Any] = {
             "error": "The token is missing or wrong.",
@@ -174,43 +172,45 @@ class Guard:
         return JSONResponse(answer, 401, {"www-authenticate": "Bearer"})
 
 
-class Tries:
-    """How often passwords were tried lately, by client and in all."""
+class LoginLimiter:
+    """How many wrong passwords were tried lately, by client and in all."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, list[float]] = OrderedDict()
 
-    def take(self, client: str) -> bool:
-        """Count one more try; return whether it is allowed."""
-        now = time.monotonic()
-        own = self._recent(client, now)
-        everybody = self._recent("*", now)
-        if len(own) >= _TRIES or len(everybody) >= _TRIES_OF_ALL:
-            return False
-        own.append(now)
-        everybody.append(now)
-        return True
+    def refusal(self, client: str) -> JSONResponse | None:
+        """Return the answer to a client that may not try another password for now."""
+        own, everybody = self._recent(client), self._recent("*")
+        if len(own) >= _FAILURES or len(everybody) >= _FAILURES_OF_ALL:
+            return busy(_FAILURE_SECONDS, "Too many passwords were tried.")
+        return None
 
-    def _recent(self, client: str, now: float) -> list[float]:
-        times = [each for each in self._times.pop(client, []) if now - each < _TRY_SECONDS]
+    def count_failure(self, client: str) -> None:
+        """Count one more wrong password."""
+        for name in (client, "*"):
+            self._recent(name).append(time.monotonic())
+
+    def _recent(self, client: str) -> list[float]:
+        now = time.monotonic()
+        times = [each for each in self._times.pop(client, []) if now - each < _FAILURE_SECONDS]
         self._times[client] = times
         if len(self._times) > _MOST_CLIENTS:
             self._times.popitem(last=False)
         return times
 
 
-class Bodies:
-    """The bytes of all bodies that are in memory."""
+class BodyBudget:
+    """How many bytes all bodies together may have in memory."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     @contextmanager
-    def room(self) -> Iterator[Callable[[int], bool]]:
-        """Yield a function that takes so many more bytes, if there is room; they are free after the block."""
+    def reservation(self) -> Iterator[Callable[[int], bool]]:
+        """Yield what reserves so many more bytes, if they are left, until the block ends; it says whether."""
         own = 0
 
-        def take(size: int) -> bool:
+        def reserve(size: int) -> bool:
             nonlocal own
             if self._bytes + size > LIMITS["bodies_together"]:
                 return False
@@ -219,7 +219,7 @@ class Bodies:
             return True
 
         try:
-            yield take
+            yield reserve
         finally:
             self._bytes -= own
 
@@ -253,7 +253,7 @@ class _Outgoing:
 
 
 async def _read(
-    receive: Receive, headers: Headers, limit: int, take: Callable[[int], bool]
+    receive: Receive, headers: Headers, limit: int, reserve: Callable[[int], bool]
 ) -> bytes | JSONResponse | None:
     """Return a body, the answer to one that cannot be taken, or None if the client went away.
 
@@ -261,7 +261,7 @@ async def _read(
         receive: where it comes from.
         headers: which may say how long it is.
         limit: how many bytes it may have.
-        take: makes room for so many more of them.
+        reserve: returns whether so many more may be in memory.
     """
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > _LONGEST_LENGTH or int(length) > limit:
@@ -277,7 +277,7 @@ async def _read(
             size += len(part)
             if size > limit:
                 return _too_large(limit)
-            if not take(len(part)):
+            if not reserve(len(part)):
                 return busy()
             parts.append(part)
             if not message.get("more_body", False):

@@ -8,13 +8,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from scriptforge.copying import Copy, Index, Line, examine, lines_of_rows
+from scriptforge.copying import ComparedText, Copy, Index, Line, find_copies, lines_of_rows
 from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError
+from scriptforge.run.records import RunDescription
 from scriptforge.serve.elements import CLOSED, LONGEST_TEXT, Name
 from scriptforge.serve.runs import Runs
 
@@ -61,11 +62,11 @@ class TrainingText:
 
     Attributes:
         index: of its words.
-        quotes: what its lines say, by document and number; empty where there are too many.
+        quotes: what its lines say, through all documents; empty where there are too many.
     """
 
     index: Index
-    quotes: dict[tuple[str, int], str] = field(default_factory=dict)
+    quotes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, dataset: Dataset) -> "TrainingText":
@@ -74,16 +75,20 @@ class TrainingText:
         Raises:
             DatasetError: the text is missing or damaged.
         """
-        quotes: dict[tuple[str, int], str] = {}
-        keeps = sum(split.characters for split in [dataset.description.splits["train"]]) <= _MOST_QUOTED
+        quotes: list[str] = []
+        keeps = dataset.description.splits["train"].characters <= _MOST_QUOTED
 
         def kept() -> Iterator[Line]:
             for line in lines_of_rows(dataset.rows("train")):
                 if keeps:
-                    quotes.setdefault((line.title, line.number), line.text)
+                    quotes.append(line.text)
                 yield line
 
         return cls(Index(kept()), quotes)
+
+
+_Key: TypeAlias = tuple[str, str]
+"""The name of a run, and the fingerprint of what it was trained on."""
 
 
 class TrainingTexts:
@@ -96,36 +101,42 @@ class TrainingTexts:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._lock = threading.Lock()
-        self._found: OrderedDict[str, TrainingText | None] = OrderedDict()
-        self._being_made: set[str] = set()
+        self._found: OrderedDict[_Key, TrainingText | None] = OrderedDict()
+        self._being_made: set[_Key] = set()
 
     def get(self, name: str) -> tuple[bool, TrainingText | None]:
         """Return whether the text of a run is ready, and the text; None where its dataset is not here.
 
+        None is said once: whoever asks again has the dataset looked for again.
+
         Raises:
             UsageError: there is no such run.
+            RunError: it is damaged.
         """
-        self._runs.offer.folder(name)
+        about = self._runs.describe(name)
+        key = name, about.dataset.fingerprint
         with self._lock:
-            if name in self._found:
-                self._found.move_to_end(name)
-                return True, self._found[name]
-            if name not in self._being_made:
-                self._being_made.add(name)
-                threading.Thread(target=self._make, args=(name,), daemon=True).start()
+            if key in self._found:
+                text = self._found.pop(key)
+                if text is not None:
+                    self._found[key] = text
+                return True, text
+            if key not in self._being_made:
+                self._being_made.add(key)
+                threading.Thread(target=self._make, args=(key, about), daemon=True).start()
             return False, None
 
-    def _make(self, name: str) -> None:
+    def _make(self, key: _Key, about: RunDescription) -> None:
         text = None
         try:
-            dataset = self._runs.dataset(name)
+            dataset = about.dataset_at_hand(self._runs.offer.workspace)
             text = TrainingText.of(dataset) if dataset else None
         except ScriptforgeError:
             pass  # a text that is damaged can mark nothing; `scriptforge originality` says what is wrong
         finally:
             with self._lock:
-                self._being_made.discard(name)
-                self._found[name] = text
+                self._being_made.discard(key)
+                self._found[key] = text
                 while len(self._found) > _MOST_KEPT:
                     self._found.popitem(last=False)
 
@@ -133,19 +144,25 @@ class TrainingTexts:
 def mark(lines: Sequence[MarkedLine], text: TrainingText) -> list[list[dict[str, Any]]]:
     """Return for each line what of it is copied: from where to where, and the source.
 
-    Each mark has `start` and `end` in characters of the line, the number of `words` of the whole copy,
-    its `source` in words, and a `quote`, what the line of the training text says.
+    Each mark has `start` and `end` in UTF-16 code units of the line, as JavaScript counts, the number of
+    `words` of the whole copy, its `source` in words, and a `quote`, what the line of the training text says.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in lines]
     numbered = enumerate(lines, start=1)
     compared = [Line(0, "", number, "dialogue", each.speaker, each.text) for number, each in numbered]
-    for copy in examine(compared, text.index).copies:
+    for copy in find_copies(ComparedText(compared, text.index)):
         if copy.words < SHORTEST_MARK:
             continue
         about = {"words": copy.words, "source": _source(copy), "quote": _quote(copy, text)}
         for each in copy.marks:
-            found[each.line].append({"start": each.start, "end": each.stop, **about})
+            said = lines[each.line].text
+            start, end = (_utf16_units(said[:offset]) for offset in (each.start, each.stop))
+            found[each.line].append({"start": start, "end": end, **about})
     return found
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _source(copy: Copy) -> str:
@@ -153,4 +170,4 @@ def _source(copy: Copy) -> str:
 
 
 def _quote(copy: Copy, text: TrainingText) -> str:
-    return text.quotes.get((copy.source.document, copy.source.line), "")
+    return text.quotes[text.index.line_at(copy.position)] if text.quotes else ""

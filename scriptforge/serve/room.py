@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.engine import Busy, Engine
-from scriptforge.serve.guard import Rules
+from scriptforge.serve.guard import LoginLimiter, Rules
 from scriptforge.serve.marks import TrainingTexts
 from scriptforge.serve.runs import Runs
 
@@ -30,6 +30,7 @@ class Room:
         runs: the models.
         rules: who may come in.
         drafts: where drafts are kept; None for visitors, whose browsers keep them.
+        logins: the wrong passwords that were tried.
         texts: the training texts.
         engine: what writes.
         reading: how many files are read or written at once.
@@ -38,11 +39,13 @@ class Room:
     runs: Runs
     rules: Rules
     drafts: Drafts | None
+    logins: LoginLimiter = field(init=False)
     texts: TrainingTexts = field(init=False)
     engine: Engine = field(init=False)
     reading: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
+        self.logins = LoginLimiter()
         self.texts = TrainingTexts(self.runs)
         self.engine = Engine(self.runs, self.texts)
         self.reading = asyncio.Semaphore(_FILES_AT_ONCE)

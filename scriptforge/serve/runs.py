@@ -16,8 +16,8 @@ from scriptforge.inference import config_from_json
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import speaker_key
-from scriptforge.serve.joined import JoinedModel
-from scriptforge.serve.memory import ReadTexts
+from scriptforge.serve.batching import BatchingModel
+from scriptforge.serve.prefix_cache import PrefixCache
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, Workspace
 
@@ -68,8 +68,9 @@ class OpenRun:
     def __init__(self, run: Run) -> None:
         self.vocabulary = run.vocabulary
         self.habits = run.description.dataset.habits
-        self.model = JoinedModel(run.inference())
-        self.read = ReadTexts(self.model.alone, run.vocabulary, self.habits.turns)
+        model = run.inference()
+        self.model = BatchingModel(model)
+        self.read = PrefixCache(model, run.vocabulary, self.habits.turns)
 
 
 class Runs:
@@ -115,9 +116,14 @@ class Runs:
             self._open.move_to_end(key)
             return self._open[key]
 
-    def dataset(self, name: str) -> Dataset | None:
-        """Return the dataset that a run was trained on, if it is there and unchanged."""
-        return RunDescription.load(self.offer.folder(name)).dataset_at_hand(self.offer.workspace)
+    def describe(self, name: str) -> RunDescription:
+        """Return what is known of a run.
+
+        Raises:
+            UsageError: there is none of that name.
+            RunError: it is damaged.
+        """
+        return RunDescription.load(self.offer.folder(name))
 
 
 def _key(folder: RunFolder) -> tuple[str, int]:

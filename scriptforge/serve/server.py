@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +23,7 @@ import uvicorn
 from scriptforge.errors import UsageError
 from scriptforge.options import LOCAL, ServeOptions
 from scriptforge.serve.app import build_app
-from scriptforge.serve.connections import BACKLOG, GRACE_SECONDS, PatientProtocol, PatientServer, quiet
+from scriptforge.serve.connections import BACKLOG, GRACE_SECONDS, TimeoutProtocol, TimeoutServer, quiet
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
@@ -36,6 +37,12 @@ _PORTS_TRIED = 50
 _KEEP_ALIVE_SECONDS = 30
 _TOKEN_BYTES = 24
 _LONGEST_SECRET = 1_000
+
+if sys.platform == "win32":
+    _PORT_OPTION = socket.SO_EXCLUSIVEADDRUSE  # with SO_REUSEADDR two processes could have the port there
+else:
+    _PORT_OPTION = socket.SO_REUSEADDR  # so that a port can be had again at once
+
 _SECRET = re.compile(rb"[\w-]{%d,}" % _TOKEN_BYTES)
 
 
@@ -81,7 +88,7 @@ class Server:
         self.address = f"http://{host}:{port}/"
         has_token = token is not None and options.password is None
         self.link = f"{self.address}#token={token}" if has_token else self.address
-        self._server = PatientServer(self._config(), self._room.close)
+        self._server = TimeoutServer(self._config(), self._room.close)
         self._thread = threading.Thread(target=self.serve, daemon=True)
 
     def serve(self, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -120,7 +127,7 @@ class Server:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             Guard(build_app(self._room), self._room.rules),
-            http=PatientProtocol,
+            http=TimeoutProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -153,9 +160,9 @@ def _listen(options: ServeOptions, preferred: int) -> tuple[socket.socket, list[
     for port in [0] if preferred == 0 else range(preferred, min(preferred + _PORTS_TRIED, 65_536)):
         found = socket.socket(family, socket.SOCK_STREAM)
         try:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.setsockopt(socket.SOL_SOCKET, _PORT_OPTION, 1)
             found.bind((options.host, port))
-            found.listen(1024)
+            found.listen(BACKLOG)
         except OSError as error:
             found.close()
             last = error

@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias, get_args, get_origin
 
 from scriptforge.config import Settings, read_toml, resolve
 from scriptforge.errors import UsageError, unknown_name
@@ -74,7 +74,7 @@ class Range:
         return isinstance(self.low, int)
 
     def __contains__(self, value: Any) -> bool:
-        return self.low <= value <= self.high and self._is_on_the_way(value)
+        return _is_number(value) and self.low <= value <= self.high and self._is_on_the_way(value)
 
     def draw(self, name: str, trial: _Trial) -> float:
         """Draw one of them."""
@@ -301,7 +301,7 @@ def _range(name: str, table: Mapping[str, Any]) -> Range:
         )
     if not isinstance(log, bool):
         raise UsageError(f"{name}: log is {log!r}.", "Write log = true, or leave it out.")
-    is_whole = name in SIZES.values() or Settings.model_fields[name].annotation is int
+    is_whole = name in SIZES.values() or _takes_whole_numbers(name)
     found = Range(low, high, log, step) if is_whole else Range(float(low), float(high), log, step)
     found.check(name)
     if is_whole and isinstance(step, float):
@@ -321,6 +321,13 @@ def _check_value(name: str, value: Any) -> None:
             )
     else:
         resolve({"epochs": 1}, {name: value})
+
+
+def _takes_whole_numbers(name: str) -> bool:
+    """Return whether a setting is a whole number, or one that can be left to `train`, as `heads` can."""
+    annotation: Any = Settings.model_fields[name].annotation
+    kinds = get_args(annotation) or (annotation,)
+    return int in (get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds)
 
 
 def _is_number(value: Any) -> bool:

@@ -13,6 +13,7 @@ from scriptforge.workspace.files import (
     parse_json,
     read_json,
     refuse_existing,
+    refuse_overwriting,
 )
 from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
 from scriptforge.workspace.scratch import make_folder, remove_leftovers
@@ -21,6 +22,7 @@ from scriptforge.workspace.workspace import (
     AnyFolder,
     Workspace,
     as_file_name,
+    as_file_stem,
     creation_moment,
     is_file_name,
     moment_after,
@@ -35,6 +37,7 @@ __all__ = [
     "StudyFolder",
     "Workspace",
     "as_file_name",
+    "as_file_stem",
     "atomic_file",
     "atomic_folder",
     "atomic_write",
@@ -47,5 +50,6 @@ __all__ = [
     "parse_json",
     "read_json",
     "refuse_existing",
+    "refuse_overwriting",
     "remove_leftovers",
 ]

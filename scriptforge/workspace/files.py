@@ -9,7 +9,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     If it fails, an existing folder of that name stays as it was.
     """
+    path = path.absolute()  # the name of `.` is empty
     with translate_disk_errors(), scratch_folder(path) as scratch:
         temporary = scratch / path.name
         temporary.mkdir()
@@ -55,6 +56,35 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 _settle_file(Path(folder, name), mode & _FOR_FILES)
             sync_folder(Path(folder))
         put(temporary, path)
+
+
+def refuse_overwriting(path: Path, names: Collection[str], what: str, *, force: bool) -> None:
+    """Refuse a folder that holds something, unless it may be replaced and holds nothing but such files.
+
+    Args:
+        path: the folder.
+        names: the files that such a folder consists of.
+        what: what such a folder holds, in words.
+        force: whether an earlier one may be replaced.
+
+    Raises:
+        UsageError: something is there.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise UsageError(f"{path} is a file, and not a folder.", "Name another folder.")
+    there = sorted(each.name for each in path.iterdir())
+    foreign = [name for name in there if name not in names]
+    if foreign:
+        raise UsageError(
+            f"The folder {path} holds {foreign[0]}, which is no part of {what}.",
+            "Name a new folder: what is there stays as it is.",
+        )
+    if there and not force:
+        raise UsageError(
+            f"There is {what} in {path} already.", "Replace it with --force, or name another one."
+        )
 
 
 def rename_folder(path: Path, target: Path) -> None:

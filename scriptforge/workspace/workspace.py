@@ -28,6 +28,7 @@ WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 
 _ROOMS = ("data", "runs", "studies", "room")
 _LONGEST_NAME = 64
+_LONGEST_STEM, _LONGEST_STEM_BYTES = 80, 200
 _LEFT_OUT = re.compile("\0+")
 
 AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
@@ -262,6 +263,19 @@ def as_file_name(text: str, also: str = "") -> str:
     """
     letters = unicodedata.normalize("NFC", text)
     return _LEFT_OUT.sub("-", "".join(each if _is_named(each) or each in also else "\0" for each in letters))
+
+
+def as_file_stem(title: str) -> str:
+    """Return a title as the name of a file without its suffix, one that every system takes.
+
+    Args:
+        title: any text; "script" stands for one of which nothing can be kept.
+    """
+    stem = as_file_name(title, " ,()'").strip(" .-")
+    stem = (
+        stem[:_LONGEST_STEM].encode()[:_LONGEST_STEM_BYTES].decode(errors="ignore").rstrip(" .-") or "script"
+    )
+    return f"script {stem}" if is_device(stem) else stem
 
 
 def is_file_name(name: str) -> bool:

@@ -81,6 +81,16 @@ def test_titles_that_differ_in_case_alone_become_files_for_every_disk(
     assert len({path.name.casefold() for path in (workspace_path / "all").iterdir()}) == 4
 
 
+def test_files_have_the_titles_of_drafts_in_any_script(workspace_path: Path, drafts: Drafts) -> None:
+    for title in ("Ödipus", "茶馆"):
+        drafts.create(title, "gone", [])
+        assert run(["drafts", title, "--export", "all"]) == 0
+    assert sorted(path.name for path in (workspace_path / "all").iterdir()) == [
+        "Ödipus.fountain",
+        "茶馆.fountain",
+    ]
+
+
 def test_only_drafts_that_are_named_are_deleted(drafts: Drafts, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drafts", "--remove", "--yes"]) == 2
     assert run(["drafts", "Twice", "--remove", "--yes"]) == 2

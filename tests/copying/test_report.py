@@ -129,13 +129,13 @@ def test_people_are_measured_in_windows_as_long_as_the_text() -> None:
     index = Index(lines_of([["a b c d e f g h"]]))
     people = ComparedText(lines_of([["a b c d x x x x a b x x x x x a x x x x"]]), index)
     report = examine(lines_of([["a b c d e"]]), index, people)
-    assert report.people is not None
-    assert (report.people.windows, report.people.words) == (4, 5)
+    assert report.human is not None
+    assert (report.human.windows, report.human.words) == (4, 5)
     # The windows are a b c d x, x x x a b, x x x x x and a x x x x.
-    assert report.people.typical_copy == 1
-    assert report.people.longest_copy is not None
-    assert report.people.longest_copy.text == "a b c d"
-    assert report.people.novelty == {4: pytest.approx(7 / 8), 6: None, 8: None}
+    assert report.human.typical_copy == 1
+    assert report.human.longest_copy is not None
+    assert report.human.longest_copy.text == "a b c d"
+    assert report.human.novelty == {4: pytest.approx(7 / 8), 6: None, 8: None}
     assert report.document()["human"] == {
         "novelty": {"4": 0.875, "6": None, "8": None},
         "longest_copy": {
@@ -155,8 +155,8 @@ def test_a_text_longer_than_all_that_people_wrote_is_compared_with_all_of_it() -
     index = Index(lines_of([["a b c"]]))
     people = ComparedText(lines_of([["a b", "x y"], ["c"]]), index)
     report = examine(lines_of([["a b c d e f g h"]]), index, people)
-    assert report.people is not None
-    assert (report.people.windows, report.people.words, report.people.typical_copy) == (1, 5, 2)
+    assert report.human is not None
+    assert (report.human.windows, report.human.words, report.human.typical_copy) == (1, 5, 2)
 
 
 def test_without_held_out_text_there_is_no_comparison(index: Index) -> None:
@@ -168,7 +168,7 @@ def test_a_window_knows_nothing_of_what_comes_after_it(words: int, held_out: Tex
     index = Index(lines_of(held_out))
     people = ComparedText(lines_of(held_out), index)
     report = examine(lines_of([["a " * words]]), index, people)
-    assert report.people is None or (report.people.longest_copy or report).words <= report.people.words
+    assert report.human is None or (report.human.longest_copy or report).words <= report.human.words
 
 
 def test_a_text_of_no_words_can_be_examined(index: Index) -> None:

@@ -69,5 +69,5 @@ def test_the_page_of_a_text_ends_with_its_own_profile(place: Path) -> None:
     done = scriptforge("originality", "draft.txt", "--html", "page.html", "--quiet", workspace=place)
     assert (done.returncode, done.stderr) == (0, "")
     page = (place / "page.html").read_text(encoding="utf-8")
-    assert "<th>on a page of 20 lines</th><th>human script</th>" in page
+    assert "<th>on a page of 20 lines</th><th>human text</th>" in page
     assert "<tr><td>unknown words</td><td>0.0 %</td><td>0.0 % … 0.0 %</td><td>0.0 %</td>" in page

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scriptforge.evaluation.page import MEASURES, Page, Reader, pages
+from scriptforge.evaluation.page import MEASURES, Page, Reference, pages
 from scriptforge.screenplay.script import Element
 
 
@@ -12,9 +12,9 @@ def say(speaker: str, text: str) -> Element:
     return Element("dialogue", text, speaker)
 
 
-def figure(name: str, elements: list[Element], reader: Reader | None = None) -> float | None:
+def figure(name: str, elements: list[Element], reference: Reference | None = None) -> float | None:
     (measure,) = (measure for measure in MEASURES if measure.name == name)
-    return measure.of(Page(tuple(elements)), reader or Reader())
+    return measure.of(Page(tuple(elements)), reference or Reference())
 
 
 PAGE = [
@@ -56,27 +56,27 @@ def test_a_page_is_counted(name: str, expected: float) -> None:
 
 def test_what_the_corpus_has_decides_what_is_unknown() -> None:
     lexicon = {"is", "the", "oven", "on", "well", "no", "you", "said", "so", "bread"}
-    assert figure("unknown_words", PAGE, Reader(lexicon)) == 0
-    fewer = Reader(lexicon - {"bread", "no"})
+    assert figure("unknown_words", PAGE, Reference(lexicon)) == 0
+    fewer = Reference(lexicon - {"bread", "no"})
     assert figure("unknown_words", PAGE, fewer) == pytest.approx(3 / 17)
     assert figure("lines_with_an_unknown_word", PAGE, fewer) == pytest.approx(3 / 5)
     assert figure("unknown_words", PAGE) is None
 
 
 def test_a_cast_is_as_far_from_the_usual_one_as_lines_have_to_change_hands() -> None:
-    reader = Reader(shares={"ann": 0.5, "bo": 0.3, "cy": 0.2})
-    assert figure("distance_from_the_usual_cast", PAGE, reader) == pytest.approx(0.3)
-    assert figure("distance_from_the_usual_cast", [say("Dot", "me")], reader) == 1
+    reference = Reference(shares={"ann": 0.5, "bo": 0.3, "cy": 0.2})
+    assert figure("distance_from_the_usual_cast", PAGE, reference) == pytest.approx(0.3)
+    assert figure("distance_from_the_usual_cast", [say("Dot", "me")], reference) == 1
 
 
 def test_variety_is_that_of_the_first_words_alone() -> None:
-    assert figure("different_words", PAGE, Reader(words=4)) == 1
-    assert figure("different_words", PAGE, Reader(words=8)) == pytest.approx(5 / 8)
+    assert figure("different_words", PAGE, Reference(words=4)) == 1
+    assert figure("different_words", PAGE, Reference(words=8)) == pytest.approx(5 / 8)
 
 
 def test_without_capitals_in_the_corpus_nobody_expects_any() -> None:
     for name in ("capital_letters", "lines_that_begin_with_a_capital"):
-        assert figure(name, PAGE, Reader(has_capitals=False)) is None
+        assert figure(name, PAGE, Reference(has_capitals=False)) is None
     assert figure("capital_letters", [say("Ann", "No, I do.")]) == pytest.approx(2 / 5)
 
 
@@ -88,7 +88,7 @@ def test_what_is_opened_must_be_closed(text: str) -> None:
 
 @pytest.mark.parametrize("elements", [[], [Element("action", "It rains.")]])
 def test_a_page_on_which_nobody_speaks_tells_little(elements: list[Element]) -> None:
-    told = {each.name for each in MEASURES if each.of(Page(tuple(elements)), Reader({"it"})) is not None}
+    told = {each.name for each in MEASURES if each.of(Page(tuple(elements)), Reference({"it"})) is not None}
     assert told == {"speakers"} | (
         {"unmatched_brackets_or_quotes", "stage_directions"} if elements else set()
     )

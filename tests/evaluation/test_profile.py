@@ -14,7 +14,7 @@ from support.tiny import prepared
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
 from scriptforge.evaluation import Profile, draw_profile, evaluate
-from scriptforge.evaluation.judge import Judge
+from scriptforge.evaluation.next_line import NextLineClassifier
 from scriptforge.evaluation.page import MEASURES, turns
 from scriptforge.evaluation.profile import (
     FEWEST_LINES,
@@ -130,18 +130,18 @@ def test_too_little_held_out_text_says_nothing_about_people() -> None:
     assert profile(TRAINING, HELD_OUT[: FEWEST_PAGES * FEWEST_LINES], people).lines == FEWEST_LINES
 
 
-def test_a_judge_learns_what_follows() -> None:
-    judge = Judge(list(turns(TRAINING)))
+def test_a_classifier_learns_what_follows() -> None:
+    classifier = NextLineClassifier(list(turns(TRAINING)))
     held_out = list(turns(HELD_OUT))
     mixed_up = [
         (before, line) for (before, _), (_, line) in zip(held_out[::2], held_out[100::2], strict=False)
     ]
-    follows, strays = judge.preference(held_out), judge.preference(mixed_up)
+    follows, negatives = classifier.preference(held_out), classifier.preference(mixed_up)
     assert follows is not None and follows > 0.9
-    assert strays is not None and abs(strays - 0.5) < 0.06
-    assert judge.preference([]) is None
+    assert negatives is not None and abs(negatives - 0.5) < 0.06
+    assert classifier.preference([]) is None
     with pytest.raises(DatasetError, match="too few to learn"):
-        Judge(held_out[:199])
+        NextLineClassifier(held_out[:199])
 
 
 @pytest.fixture

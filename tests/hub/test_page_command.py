@@ -22,12 +22,32 @@ def test_the_folder_has_all_that_the_page_asks_for(
     assert (folder / "model.safetensors").read_bytes() == tiny_run.weights.read_bytes()
 
 
-def test_what_is_there_is_replaced_only_if_that_is_insisted_on(
+def test_an_earlier_page_is_replaced_only_if_that_is_insisted_on(
     tiny_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["page", str(tiny_run.path), "-o", str(tmp_path)]
-    (tmp_path / "diary.txt").write_text("Dear", encoding="utf-8")
+    words = ["page", str(tiny_run.path), "-o", str(tmp_path / "site")]
+    assert run(words) == 0
+    before = (tmp_path / "site").stat().st_ino
     assert run(words) == 2
-    assert "already" in capsys.readouterr().err and (tmp_path / "diary.txt").exists()
+    assert "There is a page in" in capsys.readouterr().err and (tmp_path / "site").stat().st_ino == before
     assert run([*words, "--force"]) == 0
-    assert not (tmp_path / "diary.txt").exists()
+    assert (tmp_path / "site").stat().st_ino != before
+
+
+def test_what_is_no_page_is_never_replaced(
+    tiny_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "diary.txt").write_text("Dear", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", str(tmp_path)):
+        assert run(["page", str(tiny_run.path), "-o", folder, "--force"]) == 2
+        assert "holds diary.txt, which is no part of a page." in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
+
+
+def test_the_folder_that_one_is_in_can_be_the_page(
+    tiny_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["page", str(tiny_run.path), "-o", "."]) == 0
+    assert (tmp_path / "index.html").is_file()

@@ -14,9 +14,9 @@ from support.kernels import FOLDER, REPOSITORY, all_kernels, build_module
 from support.skips import NO_COMPILER
 
 from scriptforge.inference.base import Arithmetic
-from scriptforge.inference.configs import Unit
+from scriptforge.inference.configs import GATES, Unit
 from scriptforge.inference.kernel import Kernel
-from scriptforge.inference.packed import GATES, LayerWeights, PackedProduct, PackedSteps
+from scriptforge.inference.packed import LayerWeights, PackedProduct, PackedSteps
 from scriptforge.inference.tables import Table
 
 Array = NDArray[Any]

@@ -42,7 +42,7 @@ from scriptforge.run.history import read_history
 from scriptforge.run.records import HubRecord
 from scriptforge.run.run import Run
 from scriptforge.serve.changes import Change
-from scriptforge.serve.drafts import Behind, DraftMissing, Drafts
+from scriptforge.serve.drafts import DraftMissing, Drafts, RevisionConflict
 from scriptforge.serve.elements import PageElement
 from scriptforge.serve.server import Server
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
@@ -101,7 +101,7 @@ def _open_drafts(workspace: Workspace) -> None:
     """Read and change every draft, as the page does."""
     with closing(Drafts(workspace.room.drafts)) as drafts:
         for each in drafts.summaries():
-            with suppress(Behind, DraftMissing):  # since the drafts were recovered
+            with suppress(RevisionConflict, DraftMissing):  # since the drafts were recovered
                 draft = drafts.get(each["id"])
                 json.dumps(draft, allow_nan=False)
                 drafts.changes(each["id"], 1)

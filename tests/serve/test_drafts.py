@@ -15,7 +15,7 @@ from support.room import ServedRoom, action, put, served
 
 from scriptforge.serve import drafts as drafts_module
 from scriptforge.serve.changes import Change
-from scriptforge.serve.drafts import Behind, DraftMissing, Drafts
+from scriptforge.serve.drafts import DraftMissing, Drafts, RevisionConflict
 from scriptforge.serve.elements import PageElement
 
 
@@ -199,7 +199,7 @@ def test_two_processes_may_have_the_drafts_open(tmp_path: Path) -> None:
     draft = one.create("", "", _page("a"))["id"]
     change = Change.model_validate({"base": 1, "change": "c", "edits": [put("b", "b")]})
     assert other.change(draft, change)[0] == 2
-    with pytest.raises(Behind):
+    with pytest.raises(RevisionConflict):
         one.change(draft, change.model_copy(update={"change": "d"}))
 
 
@@ -242,7 +242,7 @@ class TestDamage:
         assert found["title"] == "Long" and len(kept) >= (400 if first else 300)
         assert set(kept) <= set(texts) and kept == sorted(kept, key=texts.index)
         assert found["revision"] > 1
-        with pytest.raises(Behind):
+        with pytest.raises(RevisionConflict):
             again.change(draft, Change.model_validate({"base": 1, "change": "old", "edits": []}))
 
     def test_pages_that_lead_back_to_others_end(self, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ class TestDamage:
         whole = again.get(found["id"])
         assert [PageElement.model_validate(each) for each in whole["elements"]]
         edits = [put("c", "c", after=None)]
-        with contextlib.suppress(Behind):
+        with contextlib.suppress(RevisionConflict):
             again.change(
                 found["id"], Change.model_validate({"base": whole["revision"], "change": "d", "edits": edits})
             )

@@ -17,9 +17,9 @@ from support.room import ServedRoom
 from scriptforge.generation.decoding import ModelDecoder
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
+from scriptforge.serve.batching import BatchingModel
 from scriptforge.serve.engine import MOST_WAITING, MOST_WRITING
-from scriptforge.serve.joined import JoinedModel
-from scriptforge.serve.memory import ReadTexts
+from scriptforge.serve.prefix_cache import PrefixCache
 from scriptforge.serve.prompt import Question, SuggestionRequest, ask, first_read
 from scriptforge.workspace import RunFolder
 
@@ -35,9 +35,9 @@ def question(run: Run, *lines: str) -> Question:
     return ask(request, run.vocabulary, seed=1)
 
 
-class TestJoinedModel:
+class TestBatchingModel:
     def test_rows_come_to_the_same_in_any_company(self, run: Run) -> None:
-        model = JoinedModel(run.inference())
+        model = BatchingModel(run.inference())
         draw = np.random.RandomState(1)
         ids = [draw.randint(0, run.vocabulary.size, (rows, 3)) for rows in (1, 2, 5, 1, 10, 3)]
         alone = [self._read(model, each) for each in ids]
@@ -55,7 +55,7 @@ class TestJoinedModel:
         assert [found[number] for number in range(len(ids))] == alone
 
     def test_it_reads_as_the_model_does(self, run: Run) -> None:
-        model, alone = JoinedModel(run.inference()), run.inference()
+        model, alone = BatchingModel(run.inference()), run.inference()
         ids = np.random.RandomState(2).randint(0, run.vocabulary.size, (3, 1))
         features, state = model.features(ids, model.initial_state(3))
         expected, after = alone.features(ids, alone.initial_state(3))
@@ -65,13 +65,13 @@ class TestJoinedModel:
             np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
 
     def test_what_fails_for_one_is_told_to_it(self, run: Run) -> None:
-        model = JoinedModel(run.inference())
+        model = BatchingModel(run.inference())
         with pytest.raises(IndexError):
             model.features(np.array([[10**6]]), model.initial_state(1))
         assert model.score(model.features(np.array([[0]]), model.initial_state(1))[0]).shape[0] == 1
 
     @staticmethod
-    def _read(model: JoinedModel, ids: Any) -> tuple[bytes, ...]:
+    def _read(model: BatchingModel, ids: Any) -> tuple[bytes, ...]:
         state, parts = model.initial_state(len(ids)), []
         for step in range(ids.shape[1]):
             features, state = model.features(ids[:, step : step + 1], state)
@@ -79,9 +79,9 @@ class TestJoinedModel:
         return (*parts, *(each.tobytes() for each in state))
 
 
-class TestReadTexts:
+class TestPrefixCache:
     def test_it_remembers_what_reading_all_at_once_gives(self, run: Run) -> None:
-        texts = ReadTexts(run.inference(), run.vocabulary, None)
+        texts = PrefixCache(run.inference(), run.vocabulary, None)
         lines = [f"The ferryman lost {number} bells." for number in range(20)]
         for count in (20, 3, 12, 20):  # from nothing, from a part, from the middle, from all
             asked = question(run, *lines[:count])
@@ -94,7 +94,7 @@ class TestReadTexts:
                     np.testing.assert_allclose(found[name][:, row], expected[:, 0], rtol=1e-4, atol=1e-6)
 
     def test_a_text_of_which_a_line_was_changed_is_another(self, run: Run) -> None:
-        texts = ReadTexts(run.inference(), run.vocabulary, None)
+        texts = PrefixCache(run.inference(), run.vocabulary, None)
         one = texts.after(question(run, "A bell.", "Two umbrellas.", "My hat."), 1)
         other = texts.after(question(run, "A goose.", "Two umbrellas.", "My hat."), 1)
         assert any((one[name] != other[name]).any() for name in one)

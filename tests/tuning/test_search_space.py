@@ -63,6 +63,14 @@ class TestDrawing:
         space = parsed("dropout_between = {low = 0.0, high = 0.5}\nlayers = {choices = [1, 2]}")
         assert space.draw(First(), "bpe") == {"layers": 1}
 
+    @pytest.mark.parametrize("name", ["heads", "threads"])
+    def test_a_setting_that_may_be_left_out_has_a_range(self, name: str) -> None:
+        space = parsed(f"{name} = {{low = 2, high = 8}}")
+        assert space.offered({name: None}) == {} and space.offered({name: 4}) == {name: 4}
+        chosen = space.draw(First(), "char")
+        assert chosen == {name: 2} and isinstance(chosen[name], int)
+        assert getattr(resolve({"epochs": 1}, training_settings(chosen)), name) == 2
+
     @given(
         low=st.integers(1, 500),
         steps=st.integers(1, 50),

@@ -6,7 +6,7 @@ all others that write have made theirs; then one of them computes for all, in ro
 What a row comes to must not depend on the rows beside it, or a seed would write another text in company than
 alone. Products of matrices are not like that by themselves: how many rows there are decides in which order
 a sum is added up. So rows are always computed in blocks of one size, the last one filled up, and a size is
-taken of which it was seen that the place in the block makes no difference (`even_block`).
+taken of which it was seen that the place in the block makes no difference (`batch_invariant_size`).
 
 Shape letters: B sequences of one writer, R rows of all, T steps.
 """
@@ -36,20 +36,17 @@ class _Call:
     error: Exception | None = None
 
 
-class JoinedModel(InferenceModel):
+class BatchingModel(InferenceModel):
     """A model for several threads.
 
     Args:
         model: what computes.
-
-    Attributes:
-        alone: the same model without the others.
     """
 
     def __init__(self, model: InferenceModel) -> None:
         self.config = model.config
-        self.alone = model
-        self._block = even_block(model)
+        self._model = model
+        self._block = batch_invariant_size(model)
         self._condition = threading.Condition()
         self._writers = 0
         self._calls: list[_Call] = []
@@ -68,7 +65,7 @@ class JoinedModel(InferenceModel):
 
     def initial_state(self, sequences: int) -> State:
         """See `InferenceModel.initial_state`."""
-        return self.alone.initial_state(sequences)
+        return self._model.initial_state(sequences)
 
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
         """Read one token together with the others, several by itself; see `InferenceModel.features`."""
@@ -86,7 +83,7 @@ class JoinedModel(InferenceModel):
         features_BH, others_BH = (
             np.pad(each_BH, ((0, missing), (0, 0))) for each_BH in (features_BH, others_BH)
         )
-        return self.alone.margins(features_BH, others_BH, rows_N, ids_N)
+        return self._model.margins(features_BH, others_BH, rows_N, ids_N)
 
     def _wait_for(self, call: _Call) -> tuple[Numbers, State]:
         with self._condition:
@@ -141,7 +138,7 @@ class JoinedModel(InferenceModel):
         ids_RT = np.pad(ids_RT, ((0, missing), (0, 0)))
         state = tuple(np.pad(each, ((0, 0), (0, missing), (0, 0))) for each in state)
         parts = [
-            self.alone.features(
+            self._model.features(
                 ids_RT[start : start + size], tuple(each[:, start : start + size] for each in state)
             )
             for start in range(0, len(ids_RT), size)
@@ -154,12 +151,12 @@ class JoinedModel(InferenceModel):
         count, size = len(features_RH), self._block
         features_RH = np.pad(features_RH, ((0, -count % size), (0, 0)))
         parts = [
-            self.alone.score(features_RH[start : start + size]) for start in range(0, len(features_RH), size)
+            self._model.score(features_RH[start : start + size]) for start in range(0, len(features_RH), size)
         ]
         return np.concatenate(parts)[:count]
 
 
-def even_block(model: InferenceModel) -> int:
+def batch_invariant_size(model: InferenceModel) -> int:
     """Return how many rows to compute at once so that none depends on its place or on those beside it.
 
     Rows are read and scored at many places and in much company, and compared bit by bit. Before that every

@@ -26,7 +26,7 @@ _ELEMENTS_BETWEEN = 8
 """After how many elements something is kept within a text, so that a change in its middle costs little."""
 
 
-class ReadTexts:
+class PrefixCache:
     """The texts that one model has read lately; threads may share it.
 
     Args:

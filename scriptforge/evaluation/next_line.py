@@ -1,17 +1,17 @@
-"""How often a line follows from the one before it: a judge that learns which lines do.
+"""How often a line follows from the one before it: a classifier that learns which lines do.
 
-The judge is a linear classifier over pairs of words, one of each line, and over the words that both have. It
-learns from the training split: true neighbours on one side, and on the other the same first lines before a
-line that the same person says somewhere else, so that neither the speaker nor the manner tells. Then it
-compares a line with a stray one, in the same place:
+It is linear, over pairs of words, one of each line, and over the words that both have. It learns from the
+training split: true neighbours on one side, and on the other the same first lines before a line that the same
+person says somewhere else, so that neither the speaker nor the manner tells. Then it compares a line with
+such a negative, in the same place:
 
     ELAINE: did you see him?
     JERRY: no, he was not there.        the line that follows
-    JERRY: the sauce is on the floor.   the stray one, from elsewhere
+    JERRY: the sauce is on the floor.   the negative, from elsewhere
 
 The figure is how often it prefers the first: half of the time by guessing. People's lines are preferred more
-often, by as much as so simple a judge understands; a model's lines that have nothing to do with what was said
-are as good as strays.
+often, by as much as so simple a classifier understands; a model's lines that have nothing to do with what was
+said are as good as negatives.
 """
 
 from collections import Counter, defaultdict
@@ -25,13 +25,13 @@ from scriptforge.errors import DatasetError
 from scriptforge.evaluation.page import Turn
 from scriptforge.screenplay.script import Element, speaker_key
 
-MOST_LESSONS = 40_000
-"""Pairs of lines that a judge learns from at most."""
+MOST_TRAINING_PAIRS = 40_000
+"""Pairs of lines that a classifier learns from at most."""
 
-LEAST_LESSONS = 200
+LEAST_TRAINING_PAIRS = 200
 
-_STRAYS = 4
-"""With how many stray lines a line is compared, one after the other."""
+_NEGATIVES = 4
+"""With how many negatives a line is compared, one after the other."""
 
 _NEAR_WORDS = 8
 """Words of a line that are paired: the last of the first line, the first of the second."""
@@ -42,51 +42,52 @@ _COMMON_WORDS = 100
 _FEATURES = 1 << 20
 
 
-class Judge:
-    """Prefers the line that follows to one from elsewhere; the same turns and seed make the same judge.
+class NextLineClassifier:
+    """Prefers the line that follows to one from elsewhere; the same turns and seed make the same classifier.
 
     Args:
-        lessons: turns that people wrote.
-        seed: of the stray lines.
+        training_pairs: turns that people wrote.
+        seed: of the negatives.
 
     Raises:
-        DatasetError: there are fewer than `LEAST_LESSONS` to learn from.
+        DatasetError: there are fewer than `LEAST_TRAINING_PAIRS` to learn from.
     """
 
-    def __init__(self, lessons: Sequence[Turn], seed: int = 0) -> None:
+    def __init__(self, training_pairs: Sequence[Turn], seed: int = 0) -> None:
         from sklearn.linear_model import SGDClassifier
 
-        if len(lessons) < LEAST_LESSONS:
+        if len(training_pairs) < LEAST_TRAINING_PAIRS:
             raise DatasetError(
-                f"{len(lessons)} lines that follow another one are too few to learn which do.",
-                f"Prepare a text with {LEAST_LESSONS} or more.",
+                f"{len(training_pairs)} lines that follow another one are too few to learn which do.",
+                f"Prepare a text with {LEAST_TRAINING_PAIRS} or more.",
             )
-        kept = np.linspace(0, len(lessons) - 1, min(len(lessons), MOST_LESSONS)).astype(int)
-        learnt = [lessons[number] for number in kept]
+        count = min(len(training_pairs), MOST_TRAINING_PAIRS)
+        kept = np.linspace(0, len(training_pairs) - 1, count).astype(int)
+        learnt = [training_pairs[number] for number in kept]
         counts = Counter(word for _, line in learnt for word in words_in(line.text))
         self._common = {word for word, _ in counts.most_common(_COMMON_WORDS)}
         self._seed = seed
-        self._strays = _Strays(line for _, line in lessons)
+        self._negatives = _Negatives(line for _, line in training_pairs)
         classifier = SGDClassifier(loss="log_loss", alpha=3e-5, max_iter=8, tol=None, random_state=0)
         truth = np.repeat([1, 0], len(learnt))
-        self._classifier = classifier.fit(self._features([*learnt, *self._with_strays(learnt)]), truth)
+        self._classifier = classifier.fit(self._features([*learnt, *self._with_negatives(learnt)]), truth)
 
     def preference(self, judged: Sequence[Turn]) -> float | None:
-        """Return how often a second line is preferred to a stray one in its place, 0 to 1.
+        """Return how often a second line is preferred to a negative in its place, 0 to 1.
 
         Args:
-            judged: the turns; None is returned if there are none. The stray lines are from the lessons.
+            judged: the turns; None is returned if there are none. Negatives are from the training pairs.
         """
         if not judged:
             return None
-        strays = self._with_strays(list(judged) * _STRAYS)
-        scores = self._classifier.decision_function(self._features([*judged, *strays]))
-        own, other = scores[: len(judged)], scores[len(judged) :].reshape(_STRAYS, -1)
+        negatives = self._with_negatives(list(judged) * _NEGATIVES)
+        scores = self._classifier.decision_function(self._features([*judged, *negatives]))
+        own, other = scores[: len(judged)], scores[len(judged) :].reshape(_NEGATIVES, -1)
         return float(np.mean(own > other) + np.mean(own == other) / 2)
 
-    def _with_strays(self, turns: Iterable[Turn]) -> list[Turn]:
+    def _with_negatives(self, turns: Iterable[Turn]) -> list[Turn]:
         random = np.random.default_rng(self._seed)
-        return [(before, self._strays.draw(line.speaker, random)) for before, line in turns]
+        return [(before, self._negatives.draw(line.speaker, random)) for before, line in turns]
 
     def _features(self, judged: Sequence[Turn]) -> Any:
         """Return a sparse matrix: a row of length 1 for each turn."""
@@ -97,7 +98,7 @@ class Judge:
         return normalize(hasher.transform(self._named_features(*turn) for turn in judged))
 
     def _named_features(self, before: Element, line: Element) -> list[str]:
-        """Return what a judge sees of a turn.
+        """Return the features of a turn.
 
         The second line is not seen alone: that would tell how people write, and not what follows from what.
         """
@@ -119,7 +120,7 @@ class Judge:
         ]
 
 
-class _Strays:
+class _Negatives:
     """Lines by who says them, to draw one from elsewhere."""
 
     def __init__(self, lines: Iterable[Element]) -> None:

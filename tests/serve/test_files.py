@@ -1,0 +1,45 @@
+"""Files that a draft becomes: in which formats, and under which names."""
+
+from urllib.parse import unquote
+
+import pytest
+from support.room import ServedRoom
+
+from scriptforge.documents.kinds import WRITTEN
+from scriptforge.serve.files import ExportRequest, export_formats, write_file
+
+
+def test_whatever_is_written_can_be_exported() -> None:
+    assert {each["format"] for each in export_formats()} == set(WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("title", "stem"),
+    [
+        ("The Soup", "The Soup"),
+        ("Ödipus", "Ödipus"),
+        ("O\N{COMBINING DIAERESIS}dipus", "Ödipus"),
+        ("茶馆", "茶馆"),
+        ("Who's “afraid”?", "Who's -afraid"),
+        ("../../etc/passwd", "etc-passwd"),
+        ('a\\b:c*d?e"f<g>h|i\nj', "a-b-c-d-e-f-g-h-i-j"),
+        ("con", "script con"),
+        ("?!", "script"),
+        ("", "script"),
+    ],
+)
+def test_the_name_is_the_title_as_far_as_systems_take_it(title: str, stem: str) -> None:
+    assert write_file(ExportRequest(title=title, elements=[]), "fountain")[2] == f"{stem}.fountain"
+
+
+@pytest.mark.parametrize("letter", ["x", "馆", "\N{CJK UNIFIED IDEOGRAPH-20000}"])
+def test_a_long_title_is_cut_where_a_name_would_be_too_long(letter: str) -> None:
+    name = write_file(ExportRequest(title=letter * 150, elements=[]), "fountain")[2]
+    assert name.startswith(letter * 40) and len(name) < 100 and len(name.encode()) < 230
+
+
+def test_a_browser_is_told_the_name(room: ServedRoom) -> None:
+    answer = room.client.post("api/export?format=fountain", json={"title": "Ödipus, 茶馆", "elements": []})
+    plain, own = answer.headers["content-disposition"].removeprefix("attachment; ").split("; ")
+    assert plain == 'filename="_dipus, __.fountain"'
+    assert unquote(own.removeprefix("filename*=UTF-8''")) == "Ödipus, 茶馆.fountain"
