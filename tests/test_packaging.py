@@ -9,7 +9,6 @@ import tomllib
 import zipfile
 from email import message_from_string
 from email.message import Message
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,8 +26,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(repository: Path, folder: Path, **variables: str) -> Path:
-    if find_spec("hatchling") is None:
-        pytest.skip("hatchling is not installed")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     environment = {**os.environ, "REPOSITORY_URL": "", **variables}
     subprocess.run(build, cwd=repository, env=environment, check=True, capture_output=True)
