@@ -57,7 +57,7 @@ def functions(room: str) -> Iterator[tuple[int, str]]:
 
 
 def test_modules_are_few_for_their_lines_and_few_are_small() -> None:
-    lengths = {name: len(path.read_text().splitlines()) for name, path in PLAIN.items()}
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in PLAIN.items()}
     assert sum(lengths.values()) / len(lengths) >= 200
     small = [name for name, lines in lengths.items() if lines <= SMALL]
     assert len(small) <= 9, small
@@ -74,7 +74,7 @@ def test_few_modules_have_one_importer() -> None:
 
 
 def test_no_module_is_longer_than_can_be_read_in_one_sitting() -> None:
-    lengths = {name: len(path.read_text().splitlines()) for name, path in PLAIN.items()}
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in PLAIN.items()}
     assert not {name: lines for name, lines in lengths.items() if lines > 450}
 
 
