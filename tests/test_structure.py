@@ -43,12 +43,16 @@ def importers() -> dict[str, set[str]]:
 
 
 def functions(room: str) -> Iterator[tuple[int, str]]:
-    """Yield the length in lines and the name of each function, decorators and docstring included."""
+    """Yield the length in lines and the name of each function, decorators not counted.
+
+    A function of `cli` counts from `def` on, with its docstring, which is the help; any other one counts from
+    the first statement after its docstring.
+    """
     for name, path in MODULES.items():
         if name.startswith("scriptforge.cli") != (room == "cli"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
                 documentation = node.body[0]
                 is_documented = ast.get_docstring(node) is not None
                 first = node.body[1] if is_documented and len(node.body) > 1 else documentation
