@@ -1,6 +1,7 @@
 """What the release's workflow calls, and the workflows themselves."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,8 +19,8 @@ LOCAL = r"\./\.github/workflows/\w+\.yml"
 """A workflow of this repository, which is that of the same commit."""
 
 
-def release(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(REPOSITORY / "tests" / "release.py"), *arguments]
+def release(*arguments: str, repository: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(repository / "tests" / "release.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
@@ -37,6 +38,37 @@ def test_a_tag_must_be_the_version() -> None:
         assert done.returncode == 1
         assert done.stderr.startswith(f"The tag {tag} is not v{version}"), done.stderr
         assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what `release.py` reads, and of itself."""
+    for name in ("pyproject.toml", "CHANGELOG.md", "tests/release.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    return tmp_path
+
+
+def refused(repository: Path, *arguments: str) -> list[str]:
+    """Return the lines with which a command refuses, and which are all that it says."""
+    done = release(*arguments, repository=repository)
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr.splitlines()
+
+
+def test_a_version_must_be_in_the_changelog(copy: Path) -> None:
+    version = PROJECT["version"]
+    changelog = copy / "CHANGELOG.md"
+    changelog.write_text(changelog.read_text("utf-8").replace(f"## [{version}]", "## [9.9]"), "utf-8")
+    told = [f"CHANGELOG.md tells nothing of {version}.", f"Give it a section ## [{version}]."]
+    assert refused(copy, "version") == refused(copy, "notes") == told
+
+
+def test_a_requirement_must_have_a_lowest_version(copy: Path) -> None:
+    project = copy / "pyproject.toml"
+    project.write_text(re.sub(r'"(typer)>=[\d.]+"', r'"\1"', project.read_text("utf-8")), "utf-8")
+    told = ["“typer” has no lowest version.", "Write it as NAME>=VERSION in pyproject.toml."]
+    assert refused(copy, "floors") == told
 
 
 def test_the_notes_are_those_of_the_version_alone() -> None:
