@@ -107,7 +107,20 @@ class KernelHook(BuildHookInterface[Any]):
         own = next(
             tag.platform for tag in sys_tags() if not tag.platform.startswith(("manylinux", "musllinux"))
         )
-        build_data["tag"] = f"py3-none-{own}"
+        target = os.environ.get("MACOSX_DEPLOYMENT_TARGET", "")
+        build_data["tag"] = f"py3-none-{platform_tag(own, target)}"
+
+
+def platform_tag(own: str, target: str) -> str:
+    """Returns what a wheel names as its platform: on a Mac the oldest macOS that it is compiled for.
+
+    Args:
+        own: the tag of this machine: `macosx_15_0_arm64`.
+        target: `MACOSX_DEPLOYMENT_TARGET`, which the compiler follows: the oldest macOS, `11.0`, or empty.
+            Since 11, the first for Apple silicon, tags name the major version alone.
+    """
+    major = target.partition(".")[0]
+    return re.sub(r"^macosx_\d+_\d+", f"macosx_{major}_0", own) if target else own
 
 
 def compile_kernel(root: Path, folder: Path | None = None, flags: Sequence[str] = ()) -> list[Path]:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are fastest so, the more so side by side
 for _name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):  # Typer takes each to mean a terminal
     os.environ.pop(_name, None)
+# pytest-socket holds this process to loopback, and a proxy that is not there what this process starts.
+for _name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "no_proxy"):
+    os.environ.pop(_name, None)
+NOWHERE = "http://127.0.0.1:9"
+os.environ.update(HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1,localhost")
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
@@ -59,7 +64,8 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir()
     for name in [name for name in os.environ if name.startswith(("HF_", "SCRIPTFORGE_", "XDG_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(home))
+    for name in ("HOME", "USERPROFILE"):  # the second is what Windows reads
+        monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
@@ -100,7 +106,6 @@ def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
 
     server = Hub()
     server.enrol("ann", TOKEN)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HF_ENDPOINT", server.address)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     template = server.address + "/{repo_id}/resolve/{revision}/{filename}"

@@ -128,9 +128,8 @@ def _install(environment: Path, files: Path) -> None:
     pip = Pip(str(environment))
     if sys.platform == "linux":
         install_cpu_build(pip)
-    if code := pip.install(
-        "--constraint", str(CONSTRAINTS), "--find-links", str(files), f"{NAME}=={VERSION}"
-    ):
+    here = ("--find-links", str(files), "--only-binary", NAME)  # the source, too, may be there
+    if code := pip.install("--constraint", str(CONSTRAINTS), *here, f"{NAME}=={VERSION}"):
         sys.exit(code)
 
 

@@ -9,11 +9,11 @@ import tomllib
 import zipfile
 from email import message_from_string
 from email.message import Message
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from support import skips
+from support.kernels import build_module
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -27,8 +27,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(repository: Path, folder: Path, **variables: str) -> Path:
-    if find_spec("hatchling") is None:
-        pytest.skip("hatchling is not installed")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     environment = {**os.environ, "REPOSITORY_URL": "", **variables}
     subprocess.run(build, cwd=repository, env=environment, check=True, capture_output=True)
@@ -126,3 +124,17 @@ def test_with_an_address_links_and_picture_lead_to_the_repository(tmp_path: Path
     assert "](https://example.org/ann/forge/raw/HEAD/docs/images/terminal.svg)" in shown
     assert "[tutorial](https://example.org/ann/forge/blob/HEAD/docs/tutorial.md)" in shown
     assert "](#what-it-measures)" in shown
+
+
+@pytest.mark.parametrize(
+    ("own", "target", "tag"),
+    [
+        ("macosx_15_0_arm64", "11.0", "macosx_11_0_arm64"),
+        ("macosx_26_0_arm64", "14", "macosx_14_0_arm64"),
+        ("macosx_15_0_arm64", "13.3", "macosx_13_0_arm64"),
+        ("macosx_15_0_arm64", "", "macosx_15_0_arm64"),
+        ("linux_x86_64", "11.0", "linux_x86_64"),
+    ],
+)
+def test_a_wheel_for_macs_is_for_the_oldest_that_it_was_compiled_for(own: str, target: str, tag: str) -> None:
+    assert build_module().platform_tag(own, target) == tag

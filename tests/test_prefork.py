@@ -1,14 +1,15 @@
 """The process that forks itself into commands ends with them."""
 
 import os
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from support import skips
+from support.command import FORKS
 from support.prefork import Server
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+pytestmark = pytest.mark.skipif(not FORKS, reason=skips.NO_PREFORK)
 
 
 def test_a_command_that_does_not_end_is_ended_with_its_server(tmp_path: Path) -> None:

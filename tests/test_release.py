@@ -1,6 +1,7 @@
 """What the release's workflow calls, and the workflows themselves."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,18 +13,21 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+PINNED = r"[\w./-]+@[0-9a-f]{40} # v[\d.]+"
+"""An action of somebody else, by its commit."""
+LOCAL = r"\./\.github/workflows/\w+\.yml"
+"""A workflow of this repository, which is that of the same commit."""
 
 
-def release(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(REPOSITORY / "tests" / "release.py"), *arguments]
+def release(*arguments: str, repository: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(repository / "tests" / "release.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
 def steps(workflow: Path) -> list[dict[str, Any]]:
     yaml = pytest.importorskip("yaml", reason="PyYAML comes with datasets")
-    return [
-        step for job in yaml.safe_load(workflow.read_text("utf-8"))["jobs"].values() for step in job["steps"]
-    ]
+    jobs = yaml.safe_load(workflow.read_text("utf-8"))["jobs"].values()
+    return [step for job in jobs for step in job.get("steps", [])]
 
 
 def test_a_tag_must_be_the_version() -> None:
@@ -34,6 +38,37 @@ def test_a_tag_must_be_the_version() -> None:
         assert done.returncode == 1
         assert done.stderr.startswith(f"The tag {tag} is not v{version}"), done.stderr
         assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what `release.py` reads, and of itself."""
+    for name in ("pyproject.toml", "CHANGELOG.md", "tests/release.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    return tmp_path
+
+
+def refused(repository: Path, *arguments: str) -> list[str]:
+    """Return the lines with which a command refuses, and which are all that it says."""
+    done = release(*arguments, repository=repository)
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr.splitlines()
+
+
+def test_a_version_must_be_in_the_changelog(copy: Path) -> None:
+    version = PROJECT["version"]
+    changelog = copy / "CHANGELOG.md"
+    changelog.write_text(changelog.read_text("utf-8").replace(f"## [{version}]", "## [9.9]"), "utf-8")
+    told = [f"CHANGELOG.md tells nothing of {version}.", f"Give it a section ## [{version}]."]
+    assert refused(copy, "version") == refused(copy, "notes") == told
+
+
+def test_a_requirement_must_have_a_lowest_version(copy: Path) -> None:
+    project = copy / "pyproject.toml"
+    project.write_text(re.sub(r'"(typer)>=[\d.]+"', r'"\1"', project.read_text("utf-8")), "utf-8")
+    told = ["“typer” has no lowest version.", "Write it as NAME>=VERSION in pyproject.toml."]
+    assert refused(copy, "floors") == told
 
 
 def test_the_notes_are_those_of_the_version_alone() -> None:
@@ -54,7 +89,7 @@ def test_every_requirement_has_a_lowest_version() -> None:
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned_and_commands_hold_no_expression(workflow: Path) -> None:
     uses = re.findall(r"uses: (.*)", workflow.read_text("utf-8"))
-    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", each) for each in uses), uses
+    assert all(re.fullmatch(LOCAL, each) or re.fullmatch(PINNED, each) for each in uses), uses
     assert all("${{" not in step.get("run", "") for step in steps(workflow))
 
 
@@ -69,10 +104,12 @@ def test_the_package_may_not_be_published_without_its_tests() -> None:
     jobs = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text("utf-8"))["jobs"]
     needs = {name: job.get("needs") for name, job in jobs.items()}
     assert needs == {
-        "build": None,
+        "ci": None,
+        "build": "ci",
         "wheels": "build",
         "test": "wheels",
         "publish": "test",
         "announce": "publish",
     }
+    assert jobs["ci"]["uses"] == "./.github/workflows/ci.yml"
     assert [name for name, job in jobs.items() if "id-token" in job.get("permissions", {})] == ["publish"]

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -283,14 +283,14 @@ def speed_table(place: Path) -> str:
     for count, lines in ((1, 60), (32, 20)):
         options = GenerateOptions(lines=lines, count=count)
         without = replace(options, voice=0.0, invent_words=True)
-        kinds: dict[str, Callable[[int], Generation]] = {
-            "with all": lambda seed, options=options: writing(opened, replace(options, seed=seed)),
-            "without": lambda seed, without=without: writing(opened, replace(without, seed=seed), Habits()),
+        kinds: dict[str, tuple[GenerateOptions, Habits | None]] = {
+            "with all": (options, None),
+            "without": (without, Habits()),
         }
         rates: dict[str, list[float]] = {kind: [] for kind in kinds}
         for seed in range(1, SPEED_ROUNDS + 1):
-            for kind, begin in kinds.items():
-                generation = begin(seed)
+            for kind, (chosen, habits) in kinds.items():
+                generation = writing(opened, replace(chosen, seed=seed), habits)
                 begun = time.process_time()
                 characters = sum(len(text.text) for text in generation.write())
                 rates[kind].append(characters / (time.process_time() - begun))

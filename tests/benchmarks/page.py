@@ -47,8 +47,8 @@ REPORTS = {
 """The reports that the page shows, and their headings."""
 
 INTRODUCTION = f"""\
-What was asked for and what was seen. Contenders take turns in one process on one machine, and a ratio is the
-median of the ratios of the rounds. How to repeat it: `make bench`, or `make bench ONLY=training` for one of
+Goals and what was measured. Contenders take turns in one process on one machine, and a ratio is the median of
+the ratios of the rounds. How to repeat it: `make bench`, or `make bench ONLY=training` for one of
 {", ".join(REPORTS)}.
 [Why it is fast](explanation/why-it-is-fast.md) says where the time goes.
 """
@@ -66,16 +66,16 @@ class Goal(NamedTuple):
     Attributes:
         row: its name.
         what: what is counted.
-        must: what has to be reached.
-        stretch: what is aimed at.
-        seen: what a result says about it, as text.
+        goal: what is to be reached.
+        ambitious_goal: what would be better still; may be empty.
+        measured: what a result says about it, as text.
     """
 
     row: str
     what: str
-    must: str
-    stretch: str
-    seen: Callable[[AnyResult, str], str]
+    goal: str
+    ambitious_goal: str
+    measured: Callable[[AnyResult, str], str]
 
 
 def times(result: AnyResult, contender: str) -> str:
@@ -120,7 +120,7 @@ GOALS = (
     Goal("G5i", "the same in int8, over fp32", "≥ 1.2×", "", times),
     Goal("G6", "speed with all that is held to, over none of it", "≥ 80 %", "≥ 87 %", share),
     Goal("P1", "tokenising, over `tokenizers` alone", "≥ 80 %", "≥ 95 %", share),
-    Goal("P2", "peak memory preparing a long text; asked for 1 GB", "≤ 1.5 GB", "≤ 0.8 GB", amount),
+    Goal("P2", "peak memory preparing a long text; the goals are for 1 GB", "≤ 1.5 GB", "≤ 0.8 GB", amount),
     Goal("P3", "`inspect` of a folder, over reading and splitting its files", "≥ 2.4 %", "", fraction),
     Goal("S1", "`generate --lines 1`, a whole process, over `import numpy`", "≤ 3×", "≤ 2×", times),
     Goal("S2", "the same over `import torch`", "≤ 0.3×", "", times),
@@ -135,14 +135,14 @@ class Series(NamedTuple):
     Attributes:
         row: its name, `Training.series`.
         what: what is trained and for how long.
-        must: what has to be reached, in nats per character.
-        stretch: what is aimed at.
+        goal: what is to be reached, in nats per character.
+        ambitious_goal: what would be better still.
     """
 
     row: str
     what: str
-    must: str
-    stretch: str
+    goal: str
+    ambitious_goal: str
 
 
 SERIES = (
@@ -176,7 +176,7 @@ def page(reports: dict[str, Report]) -> str:
     sections = [
         f"# Benchmarks\n\n{NOTICE}\n",
         INTRODUCTION,
-        "## Asked and seen\n\n" + goals_table(reports),
+        "## Goals and measurements\n\n" + goals_table(reports),
         QUALITY + series_table(of_kind(Training, reports.get("quality"))),
         chosen_table(of_kind(Training, reports.get("quality"))),
         cheaper_head(of_kind(Training, reports.get("quality"))),
@@ -187,12 +187,13 @@ def page(reports: dict[str, Report]) -> str:
 
 
 def goals_table(reports: dict[str, Report]) -> str:
-    """What was asked for, row by row, and each answer to it."""
+    """The goals, row by row, and what was measured of each."""
     rows = []
     for goal in GOALS:
         answers = [answer for report in reports.values() for answer in answers_to(goal, report)]
-        rows.append([goal.row, goal.what, goal.must, goal.stretch, "; ".join(answers) or NOT_MEASURED])
-    return table(("", "what", "must", "stretch", "seen"), rows, text_columns=5)
+        measured = "; ".join(answers) or NOT_MEASURED
+        rows.append([goal.row, goal.what, goal.goal, goal.ambitious_goal, measured])
+    return table(("", "what", "goal", "ambitious goal", "measured"), rows, text_columns=5)
 
 
 def answers_to(goal: Goal, report: Report) -> Iterable[str]:
@@ -201,9 +202,9 @@ def answers_to(goal: Goal, report: Report) -> Iterable[str]:
         if isinstance(result, Comparison):
             for contender, row in result.answers.items():
                 if row == goal.row:
-                    yield f"{goal.seen(result, contender)} ({result.title}: {contender})"
+                    yield f"{goal.measured(result, contender)} ({result.title}: {contender})"
         elif isinstance(result, Figure) and result.answers == goal.row:
-            yield f"{goal.seen(result, '')} ({result.title})"
+            yield f"{goal.measured(result, '')} ({result.title})"
 
 
 def series_table(trainings: Sequence[Training]) -> str:
@@ -211,30 +212,30 @@ def series_table(trainings: Sequence[Training]) -> str:
     rows = []
     for series in SERIES:
         of_row = [training for training in trainings if training.series == series.row]
-        seen = NOT_MEASURED
+        measured = NOT_MEASURED
         if of_row:
             stream, cold = (
                 spread_text([figures["nats_per_character"] for figures in protocol])
                 for protocol in ([t.stream for t in of_row], [t.cold_256 for t in of_row])
             )
-            seen = f"{stream} / {cold}"
+            measured = f"{stream} / {cold}"
         seeds = ", ".join(str(training.seed) for training in of_row)
-        rows.append([series.row, series.what, series.must, series.stretch, seen, seeds])
+        rows.append([series.row, series.what, series.goal, series.ambitious_goal, measured, seeds])
     rows.append([*GPU_SPEED, *speed_text([t for t in trainings if t.series == "H2"])])
     rows.append([*GPU_COURSE, *seconds_text([t for t in trainings if t.series == "H3"])])
-    return table(("", "what", "must", "stretch", "seen", "seeds"), rows, text_columns=5)
+    return table(("", "what", "goal", "ambitious goal", "measured", "seeds"), rows, text_columns=5)
 
 
 def speed_text(trainings: Sequence[Training]) -> tuple[str, str]:
     """How fast the text was read, and the seeds."""
-    seen = [f"{figure_text(training.tokens_per_second)} tokens/s" for training in trainings]
-    return ", ".join(seen) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
+    measured = [f"{figure_text(training.tokens_per_second)} tokens/s" for training in trainings]
+    return ", ".join(measured) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
 
 
 def seconds_text(trainings: Sequence[Training]) -> tuple[str, str]:
     """How long the training took, and the seeds."""
-    seen = [f"{figure_text(training.seconds)} s" for training in trainings]
-    return ", ".join(seen) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
+    measured = [f"{figure_text(training.seconds)} s" for training in trainings]
+    return ", ".join(measured) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
 
 
 def spread_text(values: Sequence[float]) -> str:
@@ -266,8 +267,8 @@ def chosen_table(trainings: Sequence[Training]) -> str:
                 ]
             )
     text = (
-        "Q5: `--minutes` alone, beside the best of several settings made by hand; it must be\n"
-        "at most 2 % behind. Nats per character, stream."
+        "Q5: `--minutes` alone, beside the best of several settings made by hand; the goal\n"
+        "is at most 2 % behind. Nats per character, stream."
     )
     if not rows:
         return f"{text} Q5 is {NOT_MEASURED}."

@@ -13,7 +13,6 @@ from support.web_server import Web
 def web(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     """The server, with an empty cache of what was downloaded."""
     server = Web()
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", own_home / "datasets")
     yield server
     server.stop()

@@ -14,13 +14,16 @@ from scriptforge.cli.app import app
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 OWN_PAGES = [page for page in PAGES if page.parent.name != "reference"]
+CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
+BESIDE = [CONTRIBUTING, *(REPOSITORY / name for name in ("SECURITY.md", "CHANGELOG.md", "corpora/README.md"))]
+"""Pages that are no part of the documentation."""
 
 
 def named(page: Path) -> str:
     return page.relative_to(REPOSITORY).as_posix()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", [*PAGES, *BESIDE], ids=named)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text("utf-8")):
         linked = page.parent / target if target else page
@@ -36,6 +39,13 @@ def test_commands_can_be_typed(page: Path) -> None:
         _, name, *arguments = shlex.split(line, comments=True)
         if name.islower() and not name.startswith("-"):  # neither `scriptforge COMMAND` nor an option
             group.get_command(None, name).make_context(name, arguments)
+
+
+def test_modules_that_contributors_are_sent_to_are_there() -> None:
+    modules = set(re.findall(r"[\w./-]+\.py\b", CONTRIBUTING.read_text("utf-8")))
+    roots = (REPOSITORY, REPOSITORY / "scriptforge")
+    lost = {name for name in modules if not any((root / name).exists() for root in roots)}
+    assert {name for name in lost if "NAME" not in name} == set()
 
 
 def test_every_page_can_be_found() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.kernels import FOLDER, REPOSITORY, all_kernels, build_module
-from support.skips import NO_COMPILER
+from support.skips import NO_COMPILER, NO_SANITIZERS
 
 from scriptforge.inference.base import Arithmetic
 from scriptforge.inference.configs import GATES, Unit
@@ -236,7 +236,7 @@ def test_a_kernel_that_was_not_compiled_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux loads the sanitizers into Python")
+@pytest.mark.skipif(sys.platform != "linux", reason=NO_SANITIZERS)
 def test_nothing_is_read_or_written_outside(tmp_path: Path) -> None:
     if FOLDER in os.environ or not all_kernels():
         return  # these tests are being run under the sanitizers

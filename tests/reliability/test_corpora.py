@@ -9,7 +9,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from support import tin_roof
-from support.campaign import failures
+from support.campaign import DRAW, failures
 from support.verdict import problem_of
 
 from reliability import adversarial, bombs, corpora
@@ -123,7 +123,7 @@ def test_adversarial_lines() -> None:
 
 @pytest.mark.soak
 def test_ten_thousand_mutants() -> None:
-    assert failures(corpora.attack_with_mutants(10_000)) == []
+    assert failures(corpora.attack_with_mutants(10_000, DRAW)) == []
 
 
 @pytest.mark.soak
@@ -134,9 +134,9 @@ def test_bombs(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.soak
 def test_every_expression_takes_linear_time() -> None:
-    assert failures(adversarial.attack_expressions(400)) == []
+    assert failures(adversarial.attack_expressions(400, DRAW)) == []
 
 
 @pytest.mark.soak
 def test_every_parser_takes_linear_time() -> None:
-    assert failures(adversarial.attack_parsers(300)) == []
+    assert failures(adversarial.attack_parsers(300, DRAW)) == []

@@ -35,17 +35,17 @@ def test_damaged_files(furnished: Path) -> None:
 
 @pytest.mark.soak
 def test_damaged_files_through_commands(furnished: Path) -> None:
-    assert failures(damaged_commands.attack(furnished, times=12)) == []
+    assert failures(damaged_commands.attack(furnished, times=12, seed=DRAW)) == []
 
 
 @pytest.mark.soak
 def test_damaged_files_again_and_again(furnished: Path) -> None:
-    assert failures(damaged.attack(furnished, times=1_000)) == []
+    assert failures(damaged.attack(furnished, times=1_000, seed=DRAW)) == []
 
 
 @pytest.mark.soak
 def test_damaged_files_through_commands_again_and_again(furnished: Path) -> None:
-    assert failures(damaged_commands.attack(furnished, times=500)) == []
+    assert failures(damaged_commands.attack(furnished, times=500, seed=DRAW)) == []
 
 
 @pytest.mark.slow

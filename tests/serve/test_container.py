@@ -1,6 +1,9 @@
 """The image of `deploy/Containerfile`, as far as it can be tried without building it."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -10,6 +13,8 @@ from support.room import served
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTAINERFILE = (REPOSITORY / "deploy" / "Containerfile").read_text(encoding="utf-8")
+_, WHEEL, IMAGE = CONTAINERFILE.split("\nFROM ")
+"""The stage that makes the wheel, and the image itself."""
 BLOCKER = """
 import sys
 
@@ -24,8 +29,14 @@ sys.meta_path.insert(0, Blocker())
 
 def _installed() -> set[str]:
     """Return the packages that the image has."""
-    (words,) = re.findall(r"pip install --no-cache-dir -c \S+ ((?:.|\\\n)*?)&&", CONTAINERFILE)
+    (words,) = re.findall(r"pip install --no-cache-dir -c \S+ ((?:.|\\\n)*?)&&", IMAGE)
     return {word for word in words.split() if word != "\\"}
+
+
+def _copied() -> list[str]:
+    """Return the files and folders of the repository that are copied, without a run and its dataset."""
+    copied = re.findall(r"^COPY (?!runs|dat|--from)(.*) \S+$", CONTAINERFILE, flags=re.MULTILINE)
+    return [name for line in copied for name in line.split()]
 
 
 def _left_out() -> list[str]:
@@ -81,6 +92,19 @@ def test_the_extra_brings_few_packages() -> None:
 
 
 def test_only_what_is_there_is_copied_into_the_image() -> None:
-    copied = re.findall(r"^COPY (?!runs|dat)(.*) /src", CONTAINERFILE, flags=re.MULTILINE)
-    names = [name for line in copied for name in line.split()]
-    assert names and all((REPOSITORY / name).exists() for name in names)
+    assert _copied() and all((REPOSITORY / name).exists() for name in _copied())
+
+
+@pytest.mark.slow
+def test_what_is_copied_is_enough_for_the_wheel(tmp_path: Path) -> None:
+    for name in _copied():
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "kernel-*"))
+        else:
+            shutil.copy(source, tmp_path)
+    options = "wheel --no-deps --no-build-isolation --wheel-dir"
+    assert f"pip {options} /wheels /src" in WHEEL
+    words = [sys.executable, "-m", "pip", *options.split(), "made", "."]
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    assert [*(tmp_path / "made").glob("scriptforge_lm-*.whl")]

@@ -25,6 +25,9 @@ SMALL = (
 
 _PATIENCE = 300  # seconds
 
+FORKS = sys.platform == "linux"
+"""Whether commands are forks of one process (`prefork`); macOS lacks the kind of socket that this takes."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -54,7 +57,7 @@ def scriptforge(
         variables: what its environment has besides.
     """
     surroundings = {**environment(), **variables}
-    if memory is None and not fresh and sys.platform == "linux":
+    if memory is None and not fresh and FORKS:
         return _forked(list(map(str, words)), workspace, stdin, surroundings)
     command = (*COMMAND, *map(str, words))
     if memory is not None:

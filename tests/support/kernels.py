@@ -32,8 +32,6 @@ def folder() -> Path | None:
     built = list(package.glob("kernel-*.so"))
     if built and min(each.stat().st_mtime for each in built) >= source.stat().st_mtime:
         return package
-    if importlib.util.find_spec("hatchling") is None:
-        return None
     fresh = Path(mkdtemp(prefix="kernel"))
     return fresh if build_module().compile_kernel(REPOSITORY, fresh) else None
 

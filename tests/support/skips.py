@@ -13,6 +13,8 @@ NO_CUDA = "there is no CUDA GPU"
 NO_CORPORA = "the real corpora are not at ../shared/corpora"
 NO_DEV_FULL = "there is no /dev/full"
 NO_PEAK = "only Linux reports the peak memory of a process"
+NO_PREFORK = "only on Linux are commands forks of one process"
+NO_SANITIZERS = "only Linux loads the sanitizers into Python"
 NO_QNNPACK = "this build of PyTorch has no QNNPACK"
 NO_COMPILER = "there is no compiler of C, and the kernel was not built"
 NO_CHROMIUM = "Chromium is not installed"
@@ -21,7 +23,19 @@ NO_FAULTS = "only on Linux, with a compiler of C, can writing be made to fail"
 NO_POSTGRESQL = "PostgreSQL is not installed"
 
 _EXPECTED = frozenset(
-    {HAS_GPU, NO_CUDA, NO_COMPILER, NO_CORPORA, NO_DEV_FULL, NO_FAULTS, NO_NAMESPACES, NO_PEAK, NO_QNNPACK}
+    {
+        HAS_GPU,
+        NO_CUDA,
+        NO_COMPILER,
+        NO_CORPORA,
+        NO_DEV_FULL,
+        NO_FAULTS,
+        NO_NAMESPACES,
+        NO_PEAK,
+        NO_PREFORK,
+        NO_QNNPACK,
+        NO_SANITIZERS,
+    }
 )
 _PROGRAMS = {"chromium": NO_CHROMIUM, "postgresql": NO_POSTGRESQL}
 """Programs that CI installs: their tests may be skipped only if `NOT_INSTALLED` names them."""

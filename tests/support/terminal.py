@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyte
 
-from support.command import COMMAND, environment, run_forked
+from support.command import COMMAND, FORKS, environment, run_forked
 
 ROWS = 60
 _STYLE = re.compile(r"\x1b\[[\d;]*m")
@@ -61,7 +61,7 @@ def frames(*words: str | Path, workspace: Path, columns: int, fresh: bool = Fals
     screen = pyte.Screen(columns, ROWS)
     stream = pyte.ByteStream(screen)
     surroundings = environment() | {"TERM": "xterm-256color", "COLUMNS": str(columns)}
-    begin = _begin_anew if fresh else _begin_forked
+    begin = _begin_forked if FORKS and not fresh else _begin_anew
     end = begin(list(map(str, words)), workspace, slave, surroundings)
     try:
         while chunk := _read(master):
@@ -73,7 +73,7 @@ def frames(*words: str | Path, workspace: Path, columns: int, fresh: bool = Fals
 
 
 def drawn(*words: str | Path, workspace: Path, variables: Mapping[str, str], columns: int = 100) -> str:
-    """Run a command in a terminal, as a fork, and return all that the terminal receives on both streams.
+    """Run a command in a terminal and return all that the terminal receives on both streams.
 
     Args:
         words: what follows `scriptforge`.
@@ -84,7 +84,8 @@ def drawn(*words: str | Path, workspace: Path, variables: Mapping[str, str], col
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     surroundings = environment() | {"TERM": "xterm-256color", "COLUMNS": str(columns), **variables}
-    end = _begin_forked(list(map(str, words)), workspace, slave, surroundings)
+    begin = _begin_forked if FORKS else _begin_anew
+    end = begin(list(map(str, words)), workspace, slave, surroundings)
     try:
         return b"".join(iter(lambda: _read(master), b"")).decode(errors="replace")
     finally:
