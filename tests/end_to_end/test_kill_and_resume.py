@@ -13,6 +13,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from operator import le
 from pathlib import Path
 
 import pytest
@@ -97,13 +99,15 @@ def run_to_the_end(workspace: Path, *words: str) -> float:
     return time.perf_counter() - began
 
 
-def kill(workspace: Path, words: tuple[str, ...], seconds: float, while_saving: bool = False) -> str:
+def kill(
+    workspace: Path, words: tuple[str, ...], is_time: Callable[[float], bool], while_saving: bool = False
+) -> str:
     """Begins a training and kills it.
 
     Args:
         workspace: where.
         words: the command.
-        seconds: how long after its first word.
+        is_time: whether the moment has come, given the seconds since its first word.
         while_saving: whether to wait from then on for a checkpoint that is being written.
 
     Returns:
@@ -111,17 +115,24 @@ def kill(workspace: Path, words: tuple[str, ...], seconds: float, while_saving: 
     """
     process = begin(*words, workspace=workspace)
     checkpoints = workspace / "runs" / NAME / "checkpoints"
+    began = time.perf_counter()
     with process:
-        deadline = time.perf_counter() + seconds
-        while time.perf_counter() < deadline and process.poll() is None:
+        while not is_time(time.perf_counter() - began) and process.poll() is None:
             time.sleep(0.001)
         while while_saving and process.poll() is None and not is_saving(checkpoints):
             pass
+        seconds = time.perf_counter() - began
         process.kill()
         process.communicate()
     if process.returncode != -signal.SIGKILL:
         return "too late"
     return "while saving" if is_saving(checkpoints) else f"at {seconds:.2f} s"
+
+
+def has_validated(workspace: Path, times: int) -> Callable[[float], bool]:
+    """Return what says whether a training has validated so often."""
+    metrics = RunFolder(workspace / "runs" / NAME).metrics
+    return lambda _: metrics.is_file() and metrics.read_bytes().count(b"\n") >= times
 
 
 def is_saving(checkpoints: Path) -> bool:
@@ -136,14 +147,13 @@ def go_on(workspace: Path) -> None:
 
 @pytest.mark.slow
 def test_three_kills(reference: Reference, workspace: Path) -> None:
-    """In the first fifth; then, later, in the middle of a save; then somewhere in the rest."""
-    draw = random.Random(0)
-    first, second, third = (draw.random() * reference.seconds * share for share in (0.2, 0.2, 0.4))
+    """Each later than the one before, the second in the middle of a save."""
     seen = [
-        kill(workspace, TRAIN, first),
-        kill(workspace, RESUME, second, while_saving=True),
-        kill(workspace, RESUME, third),
+        kill(workspace, TRAIN, has_validated(workspace, 2)),
+        kill(workspace, RESUME, has_validated(workspace, 4), while_saving=True),
+        kill(workspace, RESUME, has_validated(workspace, 7)),
     ]
+    assert "too late" not in seen, seen
     go_on(workspace)
     assert remains(workspace) == reference.left, f"killed {seen}"
 
@@ -168,7 +178,8 @@ def test_thirty_trainings_killed_at_random(
         shutil.rmtree(workspace / "runs", ignore_errors=True)
         if words is MORE:
             shutil.copytree(reference.workspace / "runs", workspace / "runs")
-        seen = kill(workspace, words, share * expected.seconds, while_saving=trial % 3 == 2)
+        is_time = partial(le, share * expected.seconds)
+        seen = kill(workspace, words, is_time, while_saving=trial % 3 == 2)
         planned, share = f"{share:.0%} of {expected.seconds:.1f} s", share * 0.9
     record_property("planned", planned)
     record_property("killed", seen)
