@@ -92,7 +92,7 @@ def on_one_host(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> byte
     """The weights of the same training by two processes on one machine."""
     path = tmp_path_factory.mktemp("one")
     shutil.copytree(dataset, path / "data")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29508"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
         [*torchrun, "-m", "scriptforge", *TRAIN], cwd=path, capture_output=True, text=True, timeout=PATIENCE
     )
