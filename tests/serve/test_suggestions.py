@@ -129,11 +129,9 @@ def test_what_cannot_be_asked_is_said_in_a_line(room: ServedRoom, asked: dict[st
 
 
 def test_copying_is_limited_once_the_training_text_is_known(room: ServedRoom) -> None:
-    while (answer := room.client.post("api/marks", json={"run": "harbour", "lines": []})).status_code == 202:
-        assert answer.json()["ready"] is False
+    room.marks()
     events = room.suggest(elements=SCENE, lines=4, seed=1, max_copy=2, next={"speaker": "BO"})
-    lines = [{"text": each["text"]} for each in elements(events)]
-    marks = room.client.post("api/marks", json={"run": "harbour", "lines": lines}).json()
+    marks = room.marks(*(each["text"] for each in elements(events)))
     assert marks["known"] and not any(marks["lines"])
 
 
@@ -143,13 +141,6 @@ def test_what_is_copied_is_marked_with_its_source(room: ServedRoom, room_workspa
 
     dataset = Dataset(Workspace(room_workspace).dataset("harbour"))
     row = next(row for row in dataset.rows("train") if len(row.text.split()) >= 6)
-    while (
-        answer := room.client.post(
-            "api/marks",
-            json={"run": "harbour", "lines": [{"text": f"Oh! {row.text}"}, {"text": "New words."}]},
-        )
-    ).status_code == 202:
-        pass
-    (first, second) = answer.json()["lines"]
+    (first, second) = room.marks(f"Oh! {row.text}", "New words.")["lines"]
     assert second == [] and first[0]["words"] >= 6 and first[0]["start"] == 4
     assert "line" in first[0]["source"] and first[0]["quote"]

@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -72,6 +73,18 @@ class ServedRoom:
         answer = self.client.post("api/suggestions", json={"run": "harbour", **asked})
         assert answer.status_code == 200, answer.text
         return [json.loads(line) for line in answer.text.splitlines()]
+
+    def marks(self, *texts: str) -> dict[str, Any]:
+        """Ask for the marks of some lines, and wait until the training text is known."""
+        body = {"run": "harbour", "lines": [{"text": text} for text in texts]}
+        deadline = time.monotonic() + _PATIENCE
+        while (answer := self.client.post("api/marks", json=body)).status_code == 202:
+            assert answer.json() == {"ready": False, "lines": []}
+            assert time.monotonic() < deadline, "the training text is still not known"
+            time.sleep(0.01)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
 
     def raw(self, request: bytes, *, seconds: float = 10, may_wait: bool = False) -> bytes:
         """Send bytes as they are, and return all that comes until the server hangs up.
