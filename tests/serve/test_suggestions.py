@@ -118,7 +118,7 @@ def test_a_run_of_one_corpus_goes_by_no_source(room: ServedRoom) -> None:
         ({"elements": [{"kind": "song", "text": ""}]}, "elements"),
         ({"elements": [{"kind": "action", "text": "x"}] * 401}, "elements"),
         ({"cast": ["Zebedee"]}, "no speaker named “Zebedee”"),
-        ({"cast": ["Zebedee \udce9"]}, "surrogate"),
+        ({"cast": ["Zebedee \udce9"]}, "not JSON"),
         ({"nonsense": 1}, "nonsense"),
     ],
 )
