@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from support import skips
+
+pytest.register_assert_rewrite("support", "reliability", "fuzzing")
+
+from support import skips  # noqa: E402 (what is registered may not be imported before)
 
 if TYPE_CHECKING:
     from support.loopback_hub import Hub

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import shutil
 import subprocess
 import sys
@@ -186,6 +187,7 @@ def test_a_person_is_asked(place: Path, answer: str, code: int) -> None:
     os.close(terminal)
     question = b""
     while b"[y/N]" not in question:
+        assert select.select([controller], [], [], 60)[0], question
         question += os.read(controller, 4096)
     assert b"Delete runs/older (0.0 MB)?" in question
     os.write(controller, answer.encode() + b"\n")

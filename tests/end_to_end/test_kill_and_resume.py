@@ -4,7 +4,6 @@ The kills are SIGKILL on real processes. Weights, recurrent state and generators
 has dropout in every place and forgets now and then.
 """
 
-import json
 import random
 import re
 import shutil
@@ -13,9 +12,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from operator import le
 from pathlib import Path
 
 import pytest
+from support.checkpoints import left_by
 from support.command import SMALL, begin, end, scriptforge
 from support.tiny import comedy
 
@@ -53,7 +55,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     (workspace / "harbour.txt").write_text(comedy(600), encoding="utf-8")
     assert scriptforge("prepare", "harbour.txt", "--level", "word", workspace=workspace).returncode == 0
     seconds = run_to_the_end(workspace, *TRAIN)
-    return Reference(workspace, seconds, remains(workspace))
+    return Reference(workspace, seconds, left_by(_run(workspace)))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def longer(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Re
     workspace = tmp_path_factory.mktemp("longer") / "workspace"
     shutil.copytree(reference.workspace, workspace)
     seconds = run_to_the_end(workspace, *MORE)
-    return Reference(workspace, seconds, remains(workspace))
+    return Reference(workspace, seconds, left_by(_run(workspace)))
 
 
 @pytest.fixture
@@ -73,19 +75,8 @@ def workspace(reference: Reference, tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
-def remains(workspace: Path) -> dict[str, bytes]:
-    """All bytes that must be the same: the best weights, the last checkpoint, what was measured and said."""
-    folder = RunFolder(workspace / "runs" / NAME)
-    last = folder.checkpoint(folder.checkpoint_steps()[0])
-    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
-    timeless = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
-    return {
-        "best": folder.weights.read_bytes(),
-        "metrics": json.dumps(timeless).encode(),
-        "step": last.name.encode(),
-        **{path.name: path.read_bytes() for path in last.glob("*.safetensors")},
-        **{path.name: path.read_bytes() for path in folder.samples.iterdir()},
-    }
+def _run(workspace: Path) -> RunFolder:
+    return RunFolder(workspace / "runs" / NAME)
 
 
 def run_to_the_end(workspace: Path, *words: str) -> float:
@@ -97,31 +88,40 @@ def run_to_the_end(workspace: Path, *words: str) -> float:
     return time.perf_counter() - began
 
 
-def kill(workspace: Path, words: tuple[str, ...], seconds: float, while_saving: bool = False) -> str:
+def kill(
+    workspace: Path, words: tuple[str, ...], is_time: Callable[[float], bool], while_saving: bool = False
+) -> str:
     """Begins a training and kills it.
 
     Args:
         workspace: where.
         words: the command.
-        seconds: how long after its first word.
+        is_time: whether the moment has come, given the seconds since its first word.
         while_saving: whether to wait from then on for a checkpoint that is being written.
 
     Returns:
         What was there to be seen: `at 1.23 s`, `while saving`, or `too late` where the training had ended.
     """
     process = begin(*words, workspace=workspace)
-    checkpoints = workspace / "runs" / NAME / "checkpoints"
+    checkpoints = _run(workspace).checkpoints
+    began = time.perf_counter()
     with process:
-        deadline = time.perf_counter() + seconds
-        while time.perf_counter() < deadline and process.poll() is None:
+        while not is_time(time.perf_counter() - began) and process.poll() is None:
             time.sleep(0.001)
         while while_saving and process.poll() is None and not is_saving(checkpoints):
             pass
+        seconds = time.perf_counter() - began
         process.kill()
         process.communicate()
     if process.returncode != -signal.SIGKILL:
         return "too late"
     return "while saving" if is_saving(checkpoints) else f"at {seconds:.2f} s"
+
+
+def has_validated(workspace: Path, times: int) -> Callable[[float], bool]:
+    """Return what says whether a training has validated so often."""
+    metrics = _run(workspace).metrics
+    return lambda _: metrics.is_file() and metrics.read_bytes().count(b"\n") >= times
 
 
 def is_saving(checkpoints: Path) -> bool:
@@ -136,16 +136,15 @@ def go_on(workspace: Path) -> None:
 
 @pytest.mark.slow
 def test_three_kills(reference: Reference, workspace: Path) -> None:
-    """In the first fifth; then, later, in the middle of a save; then somewhere in the rest."""
-    draw = random.Random(0)
-    first, second, third = (draw.random() * reference.seconds * share for share in (0.2, 0.2, 0.4))
+    """Each later than the one before, the second in the middle of a save."""
     seen = [
-        kill(workspace, TRAIN, first),
-        kill(workspace, RESUME, second, while_saving=True),
-        kill(workspace, RESUME, third),
+        kill(workspace, TRAIN, has_validated(workspace, 2)),
+        kill(workspace, RESUME, has_validated(workspace, 4), while_saving=True),
+        kill(workspace, RESUME, has_validated(workspace, 7)),
     ]
+    assert "too late" not in seen, seen
     go_on(workspace)
-    assert remains(workspace) == reference.left, f"killed {seen}"
+    assert left_by(_run(workspace)) == reference.left, f"killed {seen}"
 
 
 @pytest.mark.soak
@@ -168,10 +167,11 @@ def test_thirty_trainings_killed_at_random(
         shutil.rmtree(workspace / "runs", ignore_errors=True)
         if words is MORE:
             shutil.copytree(reference.workspace / "runs", workspace / "runs")
-        seen = kill(workspace, words, share * expected.seconds, while_saving=trial % 3 == 2)
+        is_time = partial(le, share * expected.seconds)
+        seen = kill(workspace, words, is_time, while_saving=trial % 3 == 2)
         planned, share = f"{share:.0%} of {expected.seconds:.1f} s", share * 0.9
     record_property("planned", planned)
     record_property("killed", seen)
-    record_property("newest checkpoint", RunFolder(workspace / "runs" / NAME).checkpoint_steps()[0])
+    record_property("newest checkpoint", _run(workspace).checkpoint_steps()[0])
     go_on(workspace)
-    assert remains(workspace) == expected.left
+    assert left_by(_run(workspace)) == expected.left

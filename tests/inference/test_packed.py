@@ -81,9 +81,12 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     weight_MK, input_RK = normal(4096, 1024), normal(8, 1024)
     for kernel in all_kernels():
         multiply = PackedProduct(kernel, weight_MK, None, "fp32")
-        alone_RM = multiply(input_RK)
-        monkeypatch.setattr("scriptforge.inference.packed.threads", lambda: 4)
-        np.testing.assert_array_equal(multiply(input_RK), alone_RM)
+        products = []
+        for threads in (1, 4):
+            monkeypatch.setattr("scriptforge.inference.packed.threads", lambda count=threads: count)
+            products.append(multiply(input_RK))
+        alone_RM, together_RM = products
+        np.testing.assert_array_equal(together_RM, alone_RM)
 
 
 def test_numbers_of_another_shape_are_refused() -> None:

@@ -5,6 +5,7 @@ Every change that was acknowledged is there, once, whoever else edits and whatev
 
 import json
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,9 +20,19 @@ from scriptforge.serve.drafts import Drafts
 
 Outcome: TypeAlias = tuple[int, list[str], list[str]]
 
+_PATIENCE = 60.0
 
-def edit_until_killed(room: ServedRoom, draft: dict[str, Any], draw: random.Random) -> Outcome:
+
+def edit_until_killed(
+    room: ServedRoom, draft: dict[str, Any], draw: random.Random, has_begun: threading.Event
+) -> Outcome:
     """Edit a draft until the server is gone.
+
+    Args:
+        room: where the draft is.
+        draft: as it is there.
+        draw: decides what is edited.
+        has_begun: set once a change was acknowledged.
 
     Returns:
         How many changes were acknowledged, what the draft says after them, and what it would say if the one
@@ -46,33 +57,46 @@ def edit_until_killed(room: ServedRoom, draft: dict[str, Any], draw: random.Rand
             answer = room.change(draft["id"], base, f"{base}", *edits)
         except (httpx.TransportError, RuntimeError):
             return acknowledged, list(known.values()), list(after.values())
-        assert answer.status_code == 200
+        assert answer.status_code == 200, answer.text
         base, known, acknowledged = answer.json()["revision"], after, acknowledged + 1
+        has_begun.set()
 
 
 def edit_and_kill(workspace: Path, run: str, times: int) -> int:
-    """Kill the server so often at random moments, and return how many changes were acknowledged in all."""
-    draw = random.Random(18)
+    """Kill the server so often at random moments, and return how many changes were acknowledged in all.
+
+    It is killed only after something was acknowledged.
+    """
+    delays = random.Random(18)
     total, before = 0, [["first"]]
     id_ = ""
-    for _ in range(times):
+    for number in range(times):
         room = ServedRoom(workspace, run, "--port", "0")
         id_ = id_ or room.draft("first")["id"]
         draft = room.client.get(f"api/drafts/{id_}").json()
-        assert [each["text"] for each in draft["elements"]] in before
+        assert _texts(draft) in before, f"after kill {number} the draft is another: {_texts(draft)}"
+        has_begun = threading.Event()
         with ThreadPoolExecutor(1) as pool:
-            editing = pool.submit(edit_until_killed, room, draft, draw)
-            time.sleep(draw.random() * 0.8)
+            editing = pool.submit(edit_until_killed, room, draft, random.Random(number), has_begun)
+            has_begun.wait(_PATIENCE)
+            time.sleep(delays.random() * 0.8)
             room.process.kill()
             acknowledged, *before = editing.result()
         room.kill()
-        assert "damaged" not in room.stderr.read_text(encoding="utf-8")
+        said = room.stderr.read_text(encoding="utf-8")
+        assert "damaged" not in said, said
+        assert acknowledged, f"nothing was acknowledged before kill {number + 1}"
         total += acknowledged
     drafts = Drafts(workspace / "room" / "drafts.db")
-    assert [each["text"] for each in drafts.get(id_)["elements"]] in before
-    assert not drafts.notes
+    left = _texts(drafts.get(id_))
+    assert left in before, f"in the end the draft is another: {left}"
+    assert not drafts.notes, drafts.notes
     drafts.close()
     return total
+
+
+def _texts(draft: dict[str, Any]) -> list[str]:
+    return [each["text"] for each in draft["elements"]]
 
 
 def attack_kills(workspace: Path, run: str, times: int) -> Part:

@@ -112,7 +112,11 @@ class Villain:
         return encoded.decode().encode("utf-16") if draw.random() < 0.03 else encoded
 
     def send(self) -> bytes:
-        """Send one request, and return the whole answer."""
+        """Send one request, and return the whole answer.
+
+        Raises:
+            TimeoutError: there is no end of it.
+        """
         draw, room = self.draw, self.room
         endpoint = draw.choice(ENDPOINTS)
         id_ = draw.choice([*self.drafts, "..%2f..%2fsecret.txt", "%00", "x" * 3_000, "%F0%9F%98%80"])
@@ -132,7 +136,7 @@ class Villain:
             head.append(f"Content-Length: {length}")
         request = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1", errors="replace") + body
         waits = length > len(body) or "changes" in path or "Transfer-Encoding: chunked" in head
-        return room.raw(request, seconds=3 if waits else 30)
+        return room.raw(request, seconds=3 if waits else 30, may_wait=waits)
 
     def head(self, line: str) -> list[str]:
         """Return the lines of the head of a request, without its length."""
@@ -171,13 +175,21 @@ def attack(workspace: Path, run: str, times: int, seed: int = 0) -> Part:
     with served(place, run, "--port", "0") as room:
         drafts = [room.draft("a", "b")["id"] for _ in range(3)]
         for number in range(seed, seed + times):
-            problem = _problem(Villain(number, room, run, drafts).send())
+            problem = _tried(Villain(number, room, run, drafts))
             part.count(problem and f"number {number}: {problem}")
         part.count(None if _is_well(room) else "the room does not answer any more")
         said = room.stderr.read_text(encoding="utf-8")
         part.count(f"it says: {said[-300:]}" if "Traceback" in said or "ASGI" in said else None)
     part.count(None if _outside(place) == before else "a file outside of the room is another one")
     return part
+
+
+def _tried(villain: Villain) -> str | None:
+    """Make one request; return what is wrong with the answer."""
+    try:
+        return _problem(villain.send())
+    except TimeoutError:
+        return "no end of the answer"
 
 
 def _problem(answer: bytes) -> str | None:

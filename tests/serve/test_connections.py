@@ -92,6 +92,15 @@ def test_the_body_of_a_request_that_is_refused_is_not_waited_for(server: Server)
         assert _is_cut_off(connection)
 
 
+def test_a_head_that_does_not_arrive_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
+    with _connect(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1")
+        assert _is_cut_off(connection)
+
+
 @pytest.mark.parametrize("line", ["POST /api/import", "POST /api/drafts", "HEAD /"])
 def test_a_body_that_turns_out_to_be_no_http_is_an_error_of_its_sender_alone(
     server: Server, line: str, caplog: pytest.LogCaptureFixture

@@ -66,11 +66,7 @@ def test_what_the_image_leaves_out_is_not_missed(
         lines = [{"kind": each["kind"], "text": each["text"]} for each in answer.json()["elements"]]
         exported = room.client.post("api/export?format=fountain", json={"title": "T", "elements": lines})
         assert exported.text == script
-        while (
-            answer := room.client.post("api/marks", json={"run": "harbour", "lines": []})
-        ).status_code == 202:
-            pass
-        assert answer.json()["known"]
+        assert room.marks()["known"]
 
 
 def test_the_extra_brings_few_packages() -> None:

@@ -3,8 +3,9 @@
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,16 +74,38 @@ class ServedRoom:
         assert answer.status_code == 200, answer.text
         return [json.loads(line) for line in answer.text.splitlines()]
 
-    def raw(self, request: bytes, *, seconds: float = 10) -> bytes:
-        """Send bytes as they are, and return all that comes until the server is silent or hangs up."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+    def marks(self, *texts: str) -> dict[str, Any]:
+        """Ask for the marks of some lines, and wait until the training text is known."""
+        body = {"run": "harbour", "lines": [{"text": text} for text in texts]}
+        deadline = time.monotonic() + _PATIENCE
+        while (answer := self.client.post("api/marks", json=body)).status_code == 202:
+            assert answer.json() == {"ready": False, "lines": []}
+            assert time.monotonic() < deadline, "the training text is still not known"
+            time.sleep(0.01)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def raw(self, request: bytes, *, seconds: float = 10, may_wait: bool = False) -> bytes:
+        """Send bytes as they are, and return all that comes until the server hangs up.
+
+        Args:
+            request: the bytes.
+            seconds: how long the server may be silent.
+            may_wait: whether it may be silent for longer, which is then the end of the answer.
+
+        Raises:
+            TimeoutError: it was silent for longer, and may not be.
+        """
+        ends = (ConnectionError, TimeoutError) if may_wait else (ConnectionError,)
+        parts: list[bytes] = []
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection,
+            suppress(*ends),
+        ):
             connection.sendall(request)
-            parts: list[bytes] = []
-            try:
-                while part := connection.recv(65_536):
-                    parts.append(part)
-            except (TimeoutError, ConnectionError):
-                pass
+            while part := connection.recv(65_536):
+                parts.append(part)
         return b"".join(parts)
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import namespaces
+from support.installed import older_version
 from support.tiny import comedy, prepared
 
 TRAIN = (
@@ -92,7 +93,7 @@ def on_one_host(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> byte
     """The weights of the same training by two processes on one machine."""
     path = tmp_path_factory.mktemp("one")
     shutil.copytree(dataset, path / "data")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29508"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
         [*torchrun, "-m", "scriptforge", *TRAIN], cwd=path, capture_output=True, text=True, timeout=PATIENCE
     )
@@ -139,10 +140,7 @@ def test_hosts_that_disagree_say_in_what(hosts: list[Host], tmp_path: Path) -> N
         assert "the fingerprint of the dataset is" in said and "for process 1 on " in said
     shutil.rmtree(hosts[1].path / "data")
     shutil.copytree(hosts[0].path / "data", hosts[1].path / "data")
-    older = tmp_path / "older" / "scriptforge_lm-0.0.1.dist-info"
-    older.mkdir(parents=True)
-    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: scriptforge-lm\nVersion: 0.0.1\n")
-    found = {"PYTHONPATH": os.pathsep.join([str(older.parent), os.environ.get("PYTHONPATH", "")])}
+    found = {"PYTHONPATH": os.pathsep.join([str(older_version(tmp_path)), os.environ.get("PYTHONPATH", "")])}
     for code, said in ended([begin(hosts[0], *TRAIN), begin(hosts[1], *TRAIN, environment=found)]):
         assert code != 0
         assert "Error: These processes cannot train together: scriptforge is " in said
