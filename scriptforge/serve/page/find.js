@@ -1,8 +1,7 @@
 // Finding words in the script, and putting others in their place.
 
 import { placeOf } from "./document.js";
-
-const byId = (id) => document.getElementById(id);
+import { byId } from "./dom.js";
 
 /** Where words stand: [{id, from, to}]; capital and small letters are the same. */
 export function occurrences(elements, words) {

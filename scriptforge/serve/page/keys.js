@@ -37,7 +37,7 @@ export function listen(commands) {
 
 /** Fills the sheet of keys. */
 export function showSheet(list, commands) {
-  const groups = Map.groupBy ? Map.groupBy(commands.filter(({ label }) => label), ({ group }) => group) : grouped(commands);
+  const groups = Map.groupBy(commands.filter(({ label }) => label), ({ group }) => group);
   list.replaceChildren(...[...groups].map(([group, members]) => {
     const section = document.createElement("section"), title = document.createElement("h3"), table = document.createElement("dl");
     title.textContent = group;
@@ -58,10 +58,4 @@ export function showSheet(list, commands) {
     section.append(title, table);
     return section;
   }));
-}
-
-function grouped(commands) {
-  const groups = new Map();
-  for (const command of commands) if (command.label) groups.set(command.group, [...(groups.get(command.group) ?? []), command]);
-  return groups;
 }

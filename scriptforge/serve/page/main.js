@@ -2,6 +2,7 @@
 
 import { Cast } from "./cast.js";
 import { Completion } from "./completion.js";
+import { byId, isNarrow } from "./dom.js";
 import { Editor } from "./editor.js";
 import { BrowserEngine } from "./engine_browser.js";
 import { ServerEngine } from "./engine_server.js";
@@ -18,7 +19,6 @@ import { BrowserDrafts } from "./storage.js";
 import { Suggestions } from "./suggestion.js";
 import { KINDS, KIND_NAMES, become, tab } from "./typing.js";
 
-const byId = (id) => document.getElementById(id);
 const THEMES = ["auto", "light", "dark"];
 
 let saying;
@@ -86,8 +86,6 @@ function side(name, isOpen = byId(name).hidden) {
   if (!isNarrow()) localStorage.setItem(`scriptforge-${name}`, isOpen ? "open" : "closed");
   return isOpen;
 }
-
-const isNarrow = () => matchMedia("(max-width: 60rem)").matches;
 
 function theme(name) {
   if (name === "auto") delete document.documentElement.dataset.theme;

@@ -1,15 +1,14 @@
 // Beside the script: its scenes, and the branches that were set aside.
 
-import { returning } from "./document.js";
 import { branchName } from "./asking.js";
+import { returning } from "./document.js";
+import { byId, debounced, isNarrow } from "./dom.js";
 import { pageCount } from "./screenplay.js";
-
-const byId = (id) => document.getElementById(id);
 
 export class Outline {
   constructor(room, editor, say) {
     Object.assign(this, { room, editor, say });
-    const later = () => (this.timer ??= setTimeout(() => requestIdleCallback(() => this.show(), { timeout: 500 }), 200));
+    const later = debounced(() => this.show(), 200);
     room.on("open", later);
     room.on("change", later);
     byId("scenes").addEventListener("click", ({ target }) => {
@@ -27,7 +26,7 @@ export class Outline {
 
   /** On a narrow screen the list lies over the script, and goes when something was chosen. */
   #leave(act) {
-    if (matchMedia("(max-width: 60rem)").matches) this.room.emit("side", { name: "outline", isOpen: false });
+    if (isNarrow()) this.room.emit("side", { name: "outline", isOpen: false });
     act();
   }
 
@@ -41,7 +40,6 @@ export class Outline {
   }
 
   show() {
-    this.timer = null;
     const { elements, branches } = this.room.document;
     const scenes = elements.filter(({ kind, text }) => kind === "heading" && text.trim());
     fill(byId("scenes"), scenes, (item, { id, text }) => {

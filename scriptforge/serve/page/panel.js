@@ -1,6 +1,6 @@
 // How the model writes, in a writer's words: each setting of the draft is one field of the panel.
 
-const byId = (id) => document.getElementById(id);
+import { byId } from "./dom.js";
 
 const BOLDNESS = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
 const VOICES = [[0.05, "as the model says"], [1, "a little more themselves"], [2.2, "strong voices"], [Infinity, "caricatures"]];
@@ -15,12 +15,12 @@ export class Panel {
       boldness: () => ({ boldness: number("boldness") }),
       voice: () => ({ voice: number("voice") }),
       lines: () => ({ lines: number("lines") || 1 }),
-      source: () => ({ source: byId("source-of").value || null }),
+      "source-of": () => ({ source: byId("source-of").value || null }),
       copying: () => ({ maxCopy: Number(byId("copying").value) || null }),
       seed: () => ({ seed: byId("seed").value === "" ? null : Math.min(4294967295, Math.max(0, Math.floor(number("seed")) || 0)) }),
     };
-    for (const [id, read] of Object.entries({ ...settings, "source-of": settings.source })) {
-      byId(id)?.addEventListener("input", () => room.set(read()));
+    for (const [id, read] of Object.entries(settings)) {
+      byId(id).addEventListener("input", () => room.set(read()));
     }
     byId("run").addEventListener("change", () => room.describe({ run: byId("run").value }));
     byId("only").addEventListener("change", () => {

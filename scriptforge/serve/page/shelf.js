@@ -1,6 +1,6 @@
 // The shelf: all drafts with their names; open one, begin one, remove one.
 
-const byId = (id) => document.getElementById(id);
+import { byId } from "./dom.js";
 
 export class Shelf {
   constructor(room, engine, keeper, say) {

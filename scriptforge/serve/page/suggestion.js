@@ -1,6 +1,7 @@
 // Suggestions: grey words in place, one after the other; or three takes side by side. The writer accepts, changes or drops them.
 
 import { accepting, askingAt, previewOf, retrying } from "./asking.js";
+import { byId } from "./dom.js";
 import { Problem } from "./engine_server.js";
 
 const TAKES = 3;
@@ -13,7 +14,7 @@ export class Suggestions {
     this.attempts = [];  // each [{pieces, seed, isDone}], one take or several
     this.shown = -1;
     this.writing = null;  // an AbortController while text comes
-    this.takes = document.getElementById("takes");
+    this.takes = byId("takes");
     room.on("open", () => this.dismiss());
     room.on("change", () => this.#forget());
     room.on("caret", ({ to }) => this.asked && to.id !== this.asked.anchor && !this.takesOpen && this.dismiss());
