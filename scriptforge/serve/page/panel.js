@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-const BOLDNESS = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
+const TEMPERATURES = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
 const VOICES = [[0.05, "as the model says"], [1, "a little more themselves"], [2.2, "strong voices"], [Infinity, "caricatures"]];
 
 const called = (names, value) => names.find(([most]) => value <= most)[1];
@@ -12,7 +12,7 @@ export class Panel {
     this.room = room;
     const number = (id) => byId(id).valueAsNumber;
     const settings = {
-      boldness: () => ({ boldness: number("boldness") }),
+      temperature: () => ({ temperature: number("temperature") }),
       voice: () => ({ voice: number("voice") }),
       lines: () => ({ lines: number("lines") || 1 }),
       "source-of": () => ({ source: byId("source-of").value || null }),
@@ -41,7 +41,7 @@ export class Panel {
     if (!run && draft.run) byId("run").prepend(new Option(`${draft.run} (gone)`, draft.run));
     byId("run").value = draft.run;
     byId("run-about").textContent = run?.description ?? "This run is not there any more. What it wrote can be read, changed and exported.";
-    byId("boldness").value = settings.boldness;
+    byId("temperature").value = settings.temperature;
     byId("voice").value = settings.voice ?? run?.voice ?? 0;
     byId("lines").value = settings.lines;
     byId("copying").value = settings.maxCopy ?? "";
@@ -68,9 +68,9 @@ export class Panel {
 
   #name() {
     const { settings, run } = this.room;
-    byId("boldness-name").textContent = called(BOLDNESS, settings.boldness);
+    byId("temperature-name").textContent = called(TEMPERATURES, settings.temperature);
     byId("voice-name").textContent = called(VOICES, settings.voice ?? run?.voice ?? 0);
-    byId("boldness").setAttribute("aria-valuetext", byId("boldness-name").textContent);
+    byId("temperature").setAttribute("aria-valuetext", byId("temperature-name").textContent);
     byId("voice").setAttribute("aria-valuetext", byId("voice-name").textContent);
     byId("everybody").hidden = !settings.cast.length;
   }

@@ -107,7 +107,7 @@ export class Suggestions {
       count,
       lines: Math.min(settings.lines, MOST_LINES),
       seed,
-      boldness: settings.boldness,
+      temperature: settings.temperature,
       voice: settings.voice ?? run.voice ?? 0,
       max_copy: settings.maxCopy,
       cast: settings.cast,

@@ -6,7 +6,7 @@ import { Turns } from "./turns.js";
 import { Words, isUnspaced } from "./words.js";
 
 /** A stream of numbers in 0 ≤ x < 1 that its seed alone decides (mulberry32). */
-export function dice(seed) {
+function newRng(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -76,7 +76,7 @@ const NEGLIGIBLE = 1e-4; // a share of the likeliest token's probability, below 
  * Else it is drawn first, as the model says, whether layout comes and which; then, with temperature, which text. None is
  * less likely than `minimum` beside the likeliest text, or layout that names a speaker beside the likeliest layout.
  */
-export function draw(logits, isAllowed, temperature, minimum, roll, { layout = 0, unspoken = [] } = {}) {
+export function draw(logits, isAllowed, temperature, minimum, rng, { layout = 0, unspoken = [] } = {}) {
   let best = -1, bestText = -1, bestLayout = -1;
   for (let id = logits.length - 1; id >= 0; id--) {
     const leader = id < layout ? bestLayout : bestText;
@@ -86,9 +86,9 @@ export function draw(logits, isAllowed, temperature, minimum, roll, { layout = 0
   }
   best = bestText < 0 || (bestLayout >= 0 && logits[bestLayout] >= logits[bestText]) ? bestLayout : bestText;
   if (temperature === 0 || best < 0) return best;
-  const rolled = [roll(), roll()];
+  const drawn = [rng(), rng()];
   if (bestLayout >= 0) {
-    const id = drawLayout(logits, isAllowed, minimum, rolled[0], { layout, unspoken, best, bestText, bestLayout });
+    const id = drawLayout(logits, isAllowed, minimum, drawn[0], { layout, unspoken, best, bestText, bestLayout });
     if (id >= 0) return id;
   }
   const ids = [], weights = [];
@@ -99,12 +99,12 @@ export function draw(logits, isAllowed, temperature, minimum, roll, { layout = 0
     ids.push(id);
     weights.push(total += weight);
   }
-  const mark = rolled[1] * total;
+  const mark = drawn[1] * total;
   return ids[weights.findIndex((weight) => weight > mark)];
 }
 
 /** Draws whether layout comes and which: an id, or -1 where text is to come. */
-function drawLayout(logits, isAllowed, minimum, rolled, { layout, unspoken, best, bestText, bestLayout }) {
+function drawLayout(logits, isAllowed, minimum, drawn, { layout, unspoken, best, bestText, bestLayout }) {
   const top = logits[best], weightOf = (id) => Math.exp(logits[id] - top);
   const ids = [], weights = [];
   let total = 0, text = 0;
@@ -119,7 +119,7 @@ function drawLayout(logits, isAllowed, minimum, rolled, { layout, unspoken, best
     const least = logits[bestText] + Math.log(NEGLIGIBLE);
     for (let id = layout; id < logits.length; id++) if (logits[id] >= least && isAllowed(id)) text += weightOf(id);
   }
-  const mark = rolled * (total + text);
+  const mark = drawn * (total + text);
   return ids[weights.findIndex((weight) => weight > mark)] ?? -1;
 }
 
@@ -142,11 +142,11 @@ export function strengthen(logits, others, strength, { layout, plausible }) {
  * Goes on with a script, and yields what comes as lines for the page: {begin}, {add}, {element}, and at last {done}.
  *
  * `request`: elements of a model {kind, speaker, text} that come before; open, an element that is to be continued, or next,
- * what has to come: {kind} or {speaker}; source, cast, lines, seed, boldness, voice. `context` has read the elements.
+ * what has to come: {kind} or {speaker}; source, cast, lines, seed, temperature, voice. `context` has read the elements.
  */
 export function* suggest(about, vocabulary, context, request) {
-  const { boldness: temperature, lines, seed, open } = request;
-  const writing = new Writing(about, context.model, vocabulary, { ...request, temperature }, context);
+  const { lines, seed, open } = request;
+  const writing = new Writing(about, vocabulary, request, context);
   writing.goOn();
   let left = lines, shown = open ? writing.text() : null, isOpen = Boolean(open), isBegun = isOpen;
   const forced = Boolean(open);
@@ -253,7 +253,7 @@ class Writing {
     this.habits = rules.habits?.fork() ?? null;
     this.turns = about.turns ? new Turns(about, about.turns, request.cast?.length) : null;
     this.echoes = about.echoes ? new Echoes(about, about.echoes) : null;
-    this.roll = dice(request.seed);
+    this.rng = newRng(request.seed);
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
     this.contrast = null;  // the same text as if somebody else said the line
@@ -385,7 +385,7 @@ class Writing {
     const isBest = (id) => isGood(id) && isWanted(id);
     this.echoes?.weigh(logits, isBest);
     for (const isAllowed of [isBest, isGood, mayCome, isWord]) {
-      const id = draw(logits, isAllowed, temperature, this.about.minimum, this.roll, this);
+      const id = draw(logits, isAllowed, temperature, this.about.minimum, this.rng, this);
       if (id >= 0) return id;
     }
     throw new Error("The model has no token that may come here.");
