@@ -142,7 +142,8 @@ def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Questi
         return _plain_question(context.lines, context.open, options, vocabulary)
     cast = resolve_cast(options, vocabulary)
     speakers = [element.speaker for element in context.lines[-_MOST_READ:] if element.speaker]
-    source = _source(request.source, [*speakers, asked_speaker], vocabulary)
+    opened = context.open.speaker if context.open else ""
+    source = _source(request.source, [*speakers, opened, asked_speaker], vocabulary)
     lines = context.lines[first_read(context.lines) :]
     opening = (vocabulary.end, *([vocabulary.sources[source]] if source else []))
     if context.open:

@@ -174,6 +174,19 @@ export function* suggest(about, vocabulary, context, request) {
   yield { done: true, seed };
 }
 
+/** Returns, in a mix, whose script it is: the source that is asked for, else that of most of its speakers. */
+export function sourceIn(about, asked, speakers) {
+  if (!about.mixed || asked) return asked;
+  const counts = new Map();
+  for (const speaker of speakers.filter(Boolean)) {
+    for (const { name, source } of about.voices) {
+      if (source !== null && isSame(name, speaker)) counts.set(source, (counts.get(source) ?? 0) + 1);
+    }
+  }
+  const [[most] = []] = [...counts].sort(([, one], [, other]) => other - one);
+  return (about.sources.find(({ id }) => id === most) ?? about.sources[0]).name;
+}
+
 /** The ids of a script that was written so far: a text begins, and each element follows. */
 export function idsOf(about, vocabulary, elements, source = null) {
   const ids = [about.end];
@@ -190,8 +203,10 @@ function opened(about, vocabulary, { kind, speaker }, source) {
   return voice ? [voice.id] : [about.cue, ...encoded(vocabulary, speaker), about.says];
 }
 
+const isSame = (name, other) => name.toLowerCase() === other.toLowerCase();
+
 const voiceOf = (about, speaker, source) => about.voices.find((voice) =>
-  voice.name.toLowerCase() === speaker.toLowerCase() && (!about.mixed || voice.source === null || voice.source === sourceOf(about, source)));
+  isSame(voice.name, speaker) && (!about.mixed || voice.source === null || voice.source === sourceOf(about, source)));
 
 const sourceOf = (about, source) => (about.sources.find(({ name }) => name === source) ?? about.sources[0]).id;
 
@@ -210,23 +225,6 @@ function encoded(vocabulary, text) {
   }
 }
 
-/**
- * Writes a script, and yields each element as it stands: {kind, speaker, text, isWhole}.
- *
- * `request`: speaker (one of `about.voices`, or null for anybody), words, lines, temperature, voice, seed.
- */
-export function* write(about, model, vocabulary, request) {
-  const writing = new Writing(about, model, vocabulary, request);
-  writing.begin();
-  let lines = 0;
-  while (lines < request.lines) {
-    const element = writing.go();
-    if (!element) continue;
-    lines = about.plain ? lineCount(element.text) : lines + element.isWhole;
-    yield { ...element, isWhole: element.isWhole || lines >= request.lines };
-  }
-}
-
 const rules = new WeakMap();
 
 /** The grammar, the words and the habits of a model, read from its tables once. */
@@ -241,12 +239,10 @@ function rulesOf(about, vocabulary) {
   return rules.get(about);
 }
 
-const lineCount = (text) => text.split("\n").slice(0, -1).filter((line) => line.trim()).length;
-
 class Writing {
-  /** `context`: {model, ids} of a text that was read already; the model reads on by itself. */
-  constructor(about, model, vocabulary, request, context = null) {
-    Object.assign(this, { about, model, vocabulary, request, context });
+  /** `context`: {model, ids, lines} of a text of so many elements that was read already; the model reads on by itself. */
+  constructor(about, vocabulary, request, context) {
+    Object.assign(this, { about, vocabulary, request, context, model: context.model });
     const rules = rulesOf(about, vocabulary);
     this.grammar = rules.grammar.fork();
     this.words = rules.words?.fork() ?? null;
@@ -257,7 +253,7 @@ class Writing {
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
     this.contrast = null;  // the same text as if somebody else said the line
-    this.openings = 0;
+    this.openings = context.lines;
     this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
     this.element = null;
     this.ids = [];
@@ -265,7 +261,6 @@ class Writing {
     this.isWordOpen = false;
     this.layout = about.layout;
     this.unspoken = about.plain ? [] : [about.heading, about.action, about.transition, about.end];
-    if (!context) model.forget();
   }
 
   /** Stands at the end of what the context has read, with what is open or has to come next. */
@@ -335,41 +330,6 @@ class Writing {
     this.ids = this.vocabulary.encode(line < 0 ? "" : text.slice(line + 1));
     const words = (line < 0 ? text : text.slice(0, line)).trim();
     return words ? { kind: "action", speaker: "", text: words, isWhole: true } : { isWhole: false };
-  }
-
-  /** Reads what is given: the end of what was before, who begins, and with which words. */
-  begin() {
-    const { about, request } = this;
-    const given = request.words ? this.vocabulary.encode(request.words) : [];
-    this.take(about.end);
-    if (about.mixed) this.take(request.speaker?.source ?? this.next(() => true));
-    if (about.plain) this.element = { kind: "plain", speaker: "" };
-    else if (request.speaker) this.take(request.speaker.id);
-    else if (given.length) this.take(this.next((id) => this.names.has(id)));
-    for (const id of given) this.take(id, true);
-    this.isWordOpen = given.length > 0 && endsInWord(request.words);
-  }
-
-  /** Draws a token, and gives the element that it ends, or the one that it adds to if that can be shown. */
-  go() {
-    const id = this.next((each) => !this.isWordOpen || !isSet(this.continuing, each));
-    this.isWordOpen = false;
-    if (this.about.plain) return this.goPlainly(id);
-    const finished = this.take(id);
-    if (finished) return { ...finished, isWhole: true };
-    const canShow = this.element?.speaker && this.ids.length;
-    return canShow ? { ...this.element, text: this.text(), isWhole: false } : null;
-  }
-
-  /** In plain text all is one element, and the end of a text is a line break. */
-  goPlainly(id) {
-    if (id !== this.about.end) {
-      this.take(id);
-    } else {
-      this.read(id, false);
-      this.ids.push(...this.vocabulary.encode("\n"));
-    }
-    return { kind: "plain", speaker: "", text: this.vocabulary.decode(this.ids), isWhole: false };
   }
 
   /** Draws a token: one that is wanted if one may come, and if none may come, one that finishes the word. */
