@@ -46,7 +46,7 @@ export class Panel {
     byId("lines").value = settings.lines;
     byId("copying").value = settings.maxCopy ?? "";
     byId("seed").value = settings.seed ?? "";
-    const sources = (run?.sources ?? []).map((source) => source.name ?? source);
+    const sources = run?.sources ?? [];
     byId("source-of").replaceChildren(new Option("any of them", ""), ...sources.map((name) => new Option(name, name)));
     byId("source-of").value = settings.source ?? "";
     byId("source-field").hidden = sources.length < 2;
