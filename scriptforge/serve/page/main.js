@@ -109,7 +109,8 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
   const sides = ["outline", "panel"];
   const toggle = (name) => side(name) && byId(name).querySelector("button, input, select")?.focus();
   const escape = () => {
-    if (suggestions.asked) suggestions.escape();
+    if (byId("export-menu").matches(":popover-open")) byId("export-menu").hidePopover();
+    else if (suggestions.asked) suggestions.escape();
     else if (completion.drop()) return true;
     else if (find.isOpen && byId("find").contains(document.activeElement)) find.close();
     else if (isNarrow() && sides.some((name) => !byId(name).hidden)) sides.forEach((name) => side(name, false));
