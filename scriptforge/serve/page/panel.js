@@ -14,7 +14,7 @@ export class Panel {
     const settings = {
       temperature: () => ({ temperature: number("temperature") }),
       voice: () => ({ voice: number("voice") }),
-      lines: () => ({ lines: number("lines") || 1 }),
+      lines: () => ({ lines: Math.min(8, Math.max(1, Math.round(number("lines")) || 1)) }),
       "source-of": () => ({ source: byId("source-of").value || null }),
       copying: () => ({ maxCopy: Number(byId("copying").value) || null }),
       seed: () => ({ seed: byId("seed").value === "" ? null : Math.min(4294967295, Math.max(0, Math.floor(number("seed")) || 0)) }),

@@ -5,7 +5,6 @@ import { byId } from "./dom.js";
 import { Problem } from "./engine_server.js";
 
 const TAKES = 3;
-const MOST_LINES = 200; // that a visitor may ask for at once is bounded by the server, too
 
 export class Suggestions {
   constructor(room, editor, engine, say) {
@@ -105,7 +104,7 @@ export class Suggestions {
       open,
       next,
       count,
-      lines: Math.min(settings.lines, MOST_LINES),
+      lines: settings.lines,
       seed,
       temperature: settings.temperature,
       voice: settings.voice ?? run.voice ?? 0,
