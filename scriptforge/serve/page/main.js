@@ -192,7 +192,7 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
     another: () => suggestions.another(),
     drop: () => suggestions.dismiss(),
     "close-takes": () => suggestions.dismiss(),
-    "more-takes": () => suggestions.goOn(null, 3),
+    "more-takes": () => suggestions.moreTakes(),
   };
   for (const [id, press] of Object.entries(presses)) byId(id).addEventListener("click", press);
   // A button of the dock leaves the caret where it is.

@@ -56,6 +56,11 @@ export class Suggestions {
     } else this.#ask(1);
   }
 
+  /** Writes the same place anew, side by side; a seed gives other takes than those that are shown. */
+  moreTakes() {
+    return this.#ask(TAKES);
+  }
+
   /** Shows the attempt before. */
   previous() {
     if (!this.isShown || this.shown < 1) return;
