@@ -1,6 +1,7 @@
 // Who speaks: the people of the run and of the draft as buttons, each with what share of the words they have so far.
 
 import { byId, debounced } from "./dom.js";
+import { keyName } from "./keys.js";
 import { speakerOf } from "./screenplay.js";
 
 const KEYS = 9, MOST = 40;
@@ -65,7 +66,7 @@ export class Cast {
       button.querySelector(".share").textContent = percent ? `${percent} %` : "";
       button.querySelector("kbd").textContent = place < KEYS ? place + 1 : "";
       button.querySelector("meter").value = share;
-      button.title = place < KEYS ? `${name} speaks next (Alt+${place + 1})` : `${name} speaks next`;
+      button.title = place < KEYS ? `${name} speaks next (${keyName(`Alt+${place + 1}`)})` : `${name} speaks next`;
     });
     while (this.list.children.length > this.people.length) this.list.lastChild.remove();
     byId("who").hidden = !this.people.length;

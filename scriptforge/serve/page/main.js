@@ -9,7 +9,7 @@ import { ServerEngine } from "./engine_server.js";
 import { Exporting } from "./exporting.js";
 import { Find } from "./find.js";
 import { Keeper } from "./drafts.js";
-import { isMac, listen, showSheet } from "./keys.js";
+import { isMac, keyName, listen, nameButtons, showSheet, spokenName } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Outline } from "./outline.js";
 import { Panel } from "./panel.js";
@@ -146,30 +146,30 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
     } },
     { keys: ["Mod+Home", "Mod+Shift+Home", ...(isMac ? ["Mod+ArrowUp", "Mod+Shift+ArrowUp"] : [])], when: inScript, run: (event) => editor.goToEnd(true, event.shiftKey) },
     { keys: ["Mod+End", "Mod+Shift+End", ...(isMac ? ["Mod+ArrowDown", "Mod+Shift+ArrowDown"] : [])], when: inScript, run: (event) => editor.goToEnd(false, event.shiftKey) },
-    { group: write, keys: ["Mod+Z"], label: "Undo, whatever it was", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
-    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
-    { group: model, keys: ["Mod+Enter"], label: "Write on; takes what is grey, and goes on", when: isFree, run: () => void suggestions.goOn() },
-    { group: model, keys: ["Tab", "ArrowRight"], label: "Take the grey words", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
-    { group: model, keys: ["ArrowDown"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
+    { group: write, keys: ["Mod+Z"], buttons: ["undo"], label: "Undo, whatever it was", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
+    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], buttons: ["redo"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
+    { group: model, keys: ["Mod+Enter"], buttons: ["go-on"], label: "Write on; takes what is grey, and goes on", when: isFree, run: () => void suggestions.goOn() },
+    { group: model, keys: ["Tab", "ArrowRight"], buttons: ["take"], label: "Take the grey words", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
+    { group: model, keys: ["ArrowDown"], buttons: ["another"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
     { group: model, keys: ["ArrowUp"], label: "The suggestion before", when: () => inScript() && suggestions.isShown, run: () => suggestions.previous() },
-    { group: model, keys: ["Escape"], label: "Stop writing; let the grey words go", when: isFree, run: escape },
-    { group: model, keys: ["Mod+Shift+Enter"], label: "Three takes side by side; 1, 2 or 3 takes one", when: isFree, run: () => void suggestions.goOn(null, 3) },
+    { group: model, keys: ["Escape"], buttons: ["stop", "drop"], label: "Stop writing; let the grey words go", when: isFree, run: escape },
+    { group: model, keys: ["Mod+Shift+Enter"], buttons: ["three-takes"], label: "Three takes side by side; 1, 2 or 3 takes one", when: isFree, run: () => void suggestions.goOn(null, 3) },
     { group: model, keys: Array.from({ length: 9 }, (_, place) => `Alt+${place + 1}`), shown: ["Alt+1 … 9"], label: "Who speaks next", when: isFree, run: (event) => cast.press(Number(event.code.at(-1))) },
-    { group: model, keys: ["Alt+Enter"], label: "Try again from here; what follows becomes a branch", when: isFree, run: () => void suggestions.retry() },
-    { group: page, keys: ["Mod+F"], label: "Find and replace", when: isFree, run: () => find.open() },
+    { group: model, keys: ["Alt+Enter"], buttons: ["try-again"], label: "Try again from here; what follows becomes a branch", when: isFree, run: () => void suggestions.retry() },
+    { group: page, keys: ["Mod+F"], buttons: ["open-find"], label: "Find and replace", when: isFree, run: () => find.open() },
     { group: page, keys: ["Mod+S"], label: "Save a Fountain file", when: isFree, run: () => void exporting.save(exporting.formats[0].format) },
-    { group: page, keys: ["Mod+O"], label: "Open a file", when: isFree, run: () => exporting.choose() },
-    { group: page, keys: ["Alt+D"], label: "Drafts", when: isFree, run: () => void shelf.open() },
-    { group: page, keys: ["Alt+S"], label: "Scenes and branches", when: isFree, run: () => void toggle("outline") },
-    { group: page, keys: ["Alt+P"], label: "How the model writes", when: isFree, run: () => void toggle("panel") },
-    { group: page, keys: ["Alt+E"], label: "Export", when: isFree, run: () => {
+    { group: page, keys: ["Mod+O"], buttons: ["open-file"], label: "Open a file", when: isFree, run: () => exporting.choose() },
+    { group: page, keys: ["Alt+D"], buttons: ["open-shelf"], label: "Drafts", when: isFree, run: () => void shelf.open() },
+    { group: page, keys: ["Alt+S"], buttons: ["toggle-outline"], label: "Scenes and branches", when: isFree, run: () => void toggle("outline") },
+    { group: page, keys: ["Alt+P"], buttons: ["toggle-panel"], label: "How the model writes", when: isFree, run: () => void toggle("panel") },
+    { group: page, keys: ["Alt+E"], buttons: ["open-export"], label: "Export", when: isFree, run: () => {
       byId("export-menu").togglePopover();
       byId("export-menu").querySelector("button").focus();
     } },
-    { group: page, keys: ["Alt+W"], label: "Who wrote which line", when: isFree, run: () => authors() },
+    { group: page, keys: ["Alt+W"], buttons: ["toggle-authors"], label: "Who wrote which line", when: isFree, run: () => authors() },
     { group: page, keys: ["F6"], label: "Out of the script, to the next part of the page", when: isFree, run: () => leave(1) },
     { keys: ["Shift+F6"], when: isFree, run: () => leave(-1) },
-    { group: page, keys: ["?", "F1"], label: "This sheet (F1 while you write)", when: (event) => isFree() && (event.key === "F1" || !isTyping(event)), run: () => byId("keys").showModal() },
+    { group: page, keys: ["?", "F1"], buttons: ["open-keys"], label: "This sheet (F1 while you write)", when: (event) => isFree() && (event.key === "F1" || !isTyping(event)), run: () => byId("keys").showModal() },
   ];
 }
 
@@ -229,6 +229,15 @@ function follow({ room, editor, suggestions }) {
   room.on("side", ({ name, isOpen }) => side(name, isOpen));
 }
 
+/** Says everywhere on the page which keys there are, as this machine has them. */
+function showKeys(commands) {
+  showSheet(byId("key-list"), commands);
+  nameButtons(commands);
+  byId("script-help").textContent = `Tab changes what a line is. ${spokenName("Mod+Enter")} lets the model write on. F6 leads out of the script. F1 shows all keys.`;
+  const hint = `INT. SOMEWHERE — or press ${keyName("Mod+Enter")}, and the model begins`;
+  byId("script").style.setProperty("--hint", JSON.stringify(hint));
+}
+
 async function main() {
   byId("app").hidden = false;
   theme(THEMES.includes(localStorage.getItem("scriptforge-theme")) ? localStorage.getItem("scriptforge-theme") : "auto");
@@ -258,7 +267,7 @@ async function main() {
   buttonsOf(parts);
   const commands = commandsOf(parts);
   listen(commands);
-  showSheet(byId("key-list"), commands);
+  showKeys(commands);
   for (const name of ["outline", "panel"]) {
     const isWanted = localStorage.getItem(`scriptforge-${name}`) ?? (name === "outline" ? "open" : "closed");
     side(name, !isNarrow() && isWanted === "open");
