@@ -23,15 +23,21 @@ const THEMES = ["auto", "light", "dark"];
 
 let saying;
 
-/** Says something to the writer, on the screen and to a screen reader; what is wrong stays longer. */
+/** Says something to the writer, on the screen and to a screen reader; what is wrong stays until it is closed. */
 function say(text, isWrong = false, isQuiet = false) {
+  if (isWrong) return showProblem(text);
   byId("live").textContent = text;
   if (isQuiet) return;
   byId("said").textContent = text;
   byId("said").hidden = false;
-  byId("said").classList.toggle("wrong", isWrong);
   clearTimeout(saying);
-  saying = setTimeout(() => (byId("said").hidden = true), isWrong ? 12000 : 5000);
+  saying = setTimeout(() => (byId("said").hidden = true), 5000);
+}
+
+/** Shows what is wrong, or nothing any more. */
+function showProblem(text) {
+  byId("problem").hidden = !text;
+  byId("problem-words").textContent = text;
 }
 
 /** Finds what is behind the page: a server, or a model in the browser. */
@@ -114,6 +120,7 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
     else if (completion.drop()) return true;
     else if (find.isOpen && byId("find").contains(document.activeElement)) find.close();
     else if (isNarrow() && sides.some((name) => !byId(name).hidden)) sides.forEach((name) => side(name, false));
+    else if (!byId("problem").hidden) showProblem("");
     else if (!inScript()) editor.focus();
     else return false;
     return true;
@@ -211,7 +218,12 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
 /** Keeps what the bars show beside the script up to date. */
 function follow({ room, editor, suggestions }) {
   byId("kind").replaceChildren(...KINDS.map((kind) => new Option(KIND_NAMES[kind], kind)));
-  const showKind = () => editor.element && (byId("kind").value = editor.element.kind);
+  const showKind = (isSaid) => {
+    const kind = editor.element?.kind;
+    if (!kind || byId("kind").value === kind) return;
+    byId("kind").value = kind;
+    if (isSaid) say(KIND_NAMES[kind], false, true);
+  };
   const showDock = () => {
     const isWriting = Boolean(suggestions.writing), isShown = suggestions.isShown;
     byId("stop").hidden = !isWriting;
@@ -222,7 +234,8 @@ function follow({ room, editor, suggestions }) {
     byId("undo").disabled = !room.history.past.length;
     byId("redo").disabled = !room.history.future.length;
   };
-  for (const name of ["open", "change", "caret"]) room.on(name, showKind);
+  room.on("open", () => showKind(false));
+  for (const name of ["change", "caret"]) room.on(name, () => showKind(true));
   for (const name of ["open", "change", "caret", "writing", "shown"]) room.on(name, showDock);
   for (const name of ["open", "change"]) room.on(name, showSteps);
   room.on("said", (text) => say(text));
@@ -239,6 +252,7 @@ function showKeys(commands) {
 }
 
 async function main() {
+  byId("problem-close").addEventListener("click", () => showProblem(""));
   byId("app").hidden = false;
   theme(THEMES.includes(localStorage.getItem("scriptforge-theme")) ? localStorage.getItem("scriptforge-theme") : "auto");
   const { engine, about } = await findEngine();
@@ -281,6 +295,4 @@ async function main() {
 main().catch((problem) => {
   byId("app").hidden = false;
   say(problem.message, true);
-  byId("said").classList.add("stays");
-  clearTimeout(saying);
 });
