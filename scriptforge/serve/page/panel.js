@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 
 const TEMPERATURES = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
-const VOICES = [[0.05, "as the model says"], [1, "a little more themselves"], [2.2, "strong voices"], [Infinity, "caricatures"]];
+const VOICES = [[0.05, "default"], [1, "slightly stronger"], [2.2, "strong"], [Infinity, "exaggerated"]];
 
 const called = (names, value) => names.find(([most]) => value <= most)[1];
 
@@ -37,8 +37,8 @@ export class Panel {
 
   show() {
     const { about, settings, draft, run } = this.room;
-    byId("run").replaceChildren(...about.runs.map(({ name, training }) => new Option(training ? `${name} (still learning)` : name, name)));
-    if (!run && draft.run) byId("run").prepend(new Option(`${draft.run} (gone)`, draft.run));
+    byId("run").replaceChildren(...about.runs.map(({ name, training }) => new Option(training ? `${name} (training)` : name, name)));
+    if (!run && draft.run) byId("run").prepend(new Option(`${draft.run} (missing)`, draft.run));
     byId("run").value = draft.run;
     byId("run-about").textContent = run?.description ?? "This run is not there any more. What it wrote can be read, changed and exported.";
     byId("temperature").value = settings.temperature;
