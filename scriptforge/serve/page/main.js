@@ -153,14 +153,14 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
     } },
     { keys: ["Mod+Home", "Mod+Shift+Home", ...(isMac ? ["Mod+ArrowUp", "Mod+Shift+ArrowUp"] : [])], when: inScript, run: (event) => editor.goToEnd(true, event.shiftKey) },
     { keys: ["Mod+End", "Mod+Shift+End", ...(isMac ? ["Mod+ArrowDown", "Mod+Shift+ArrowDown"] : [])], when: inScript, run: (event) => editor.goToEnd(false, event.shiftKey) },
-    { group: write, keys: ["Mod+Z"], buttons: ["undo"], label: "Undo, whatever it was", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
+    { group: write, keys: ["Mod+Z"], buttons: ["undo"], label: "Undo the last change", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
     { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], buttons: ["redo"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
-    { group: model, keys: ["Mod+Enter"], buttons: ["go-on"], label: "Write on; takes what is grey, and goes on", when: isFree, run: () => void suggestions.goOn() },
-    { group: model, keys: ["Tab", "ArrowRight"], buttons: ["take"], label: "Take the grey words", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
+    { group: model, keys: ["Mod+Enter"], buttons: ["go-on"], label: "Continue; accepts the suggestion first", when: isFree, run: () => void suggestions.goOn() },
+    { group: model, keys: ["Tab", "ArrowRight"], buttons: ["take"], label: "Accept the suggestion", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
     { group: model, keys: ["ArrowDown"], buttons: ["another"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
     { group: model, keys: ["ArrowUp"], label: "The suggestion before", when: () => inScript() && suggestions.isShown, run: () => suggestions.previous() },
-    { group: model, keys: ["Escape"], buttons: ["stop", "drop"], label: "Stop writing; let the grey words go", when: isFree, run: escape },
-    { group: model, keys: ["Mod+Shift+Enter"], buttons: ["three-takes"], label: "Three takes side by side; 1, 2 or 3 takes one", when: isFree, run: () => void suggestions.goOn(null, 3) },
+    { group: model, keys: ["Escape"], buttons: ["stop", "drop"], label: "Stop writing; discard the suggestion", when: isFree, run: escape },
+    { group: model, keys: ["Mod+Shift+Enter"], buttons: ["three-takes"], label: "Three takes side by side; 1, 2 or 3 accepts one", when: isFree, run: () => void suggestions.goOn(null, 3) },
     { group: model, keys: Array.from({ length: 9 }, (_, place) => `Alt+${place + 1}`), shown: ["Alt+1 … 9"], label: "Who speaks next", when: isFree, run: (event) => cast.press(Number(event.code.at(-1))) },
     { group: model, keys: ["Alt+Enter"], buttons: ["try-again"], label: "Try again from here; what follows becomes a branch", when: isFree, run: () => void suggestions.retry() },
     { group: page, keys: ["Mod+F"], buttons: ["open-find"], label: "Find and replace", when: isFree, run: () => find.open() },
@@ -246,7 +246,7 @@ function follow({ room, editor, suggestions }) {
 function showKeys(commands) {
   showSheet(byId("key-list"), commands);
   nameButtons(commands);
-  byId("script-help").textContent = `Tab changes what a line is. ${spokenName("Mod+Enter")} lets the model write on. F6 leads out of the script. F1 shows all keys.`;
+  byId("script-help").textContent = `Tab changes what a line is. ${spokenName("Mod+Enter")} lets the model continue. F6 leads out of the script. F1 shows all keys.`;
   const hint = `INT. SOMEWHERE — or press ${keyName("Mod+Enter")}, and the model begins`;
   byId("script").style.setProperty("--hint", JSON.stringify(hint));
 }

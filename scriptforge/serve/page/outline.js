@@ -19,7 +19,7 @@ export class Outline {
       const button = target.closest("button");
       const branch = button && room.document.branches.find(({ id }) => id === button.dataset.id);
       if (!branch) return;
-      if (button.dataset.act === "back") this.#leave(() => this.comeBack(branch));
+      if (button.dataset.act === "back") this.#leave(() => this.restore(branch));
       else room.edit({ change: { edits: [], remove_branch: branch.id }, caret: room.caret?.to });
     });
   }
@@ -30,13 +30,13 @@ export class Outline {
     act();
   }
 
-  comeBack(branch) {
+  restore(branch) {
     const { room } = this;
     const from = branch.after === null ? 0 : room.document.elements.findIndex(({ id }) => id === branch.after) + 1;
     const change = returning(room.document, branch, branchName(room.document.elements.slice(from)));
     const [first] = branch.elements;
     room.edit({ change, caret: first && { id: first.id, offset: first.text.length } });
-    this.say(change.branch ? "The branch is back; what stood there is kept as a branch." : "The branch is back.");
+    this.say(change.branch ? "Branch restored; the text it replaced was kept as a branch." : "Branch restored.");
   }
 
   show() {
@@ -52,8 +52,8 @@ export class Outline {
       item.replaceChildren(
         named("span", name || "nothing yet"),
         named("small", `${kept.length} ${kept.length === 1 ? "element" : "elements"}`),
-        named("button", "Come back", { act: "back", id }),
-        named("button", "Drop", { act: "drop", id }),
+        named("button", "Restore", { act: "back", id }),
+        named("button", "Delete", { act: "delete", id }),
       );
     });
     byId("no-branches").hidden = branches.length > 0;

@@ -137,13 +137,13 @@ export class Suggestions {
   #finish(attempt) {
     const words = attempt.map(({ pieces }) => spoken(pieces)).filter(Boolean);
     if (!words.length) {
-      this.say("The model has nothing to say here.");
+      this.say("No suggestion here.");
       return this.dismiss();
     }
     this.#draw();
     this.room.emit("shown");
     if (attempt.length > 1) this.say(`${words.length} takes. ${words.map((each, place) => `${place + 1}: ${each}`).join(" ")}`, false, true);
-    else this.say(`${words[0]} Tab takes it, arrow down writes another.`, false, true);
+    else this.say(`${words[0]} Tab accepts it, arrow down writes another.`, false, true);
   }
 
   /** Draws once a frame, however fast the words come. */
