@@ -21,7 +21,7 @@ export function excerptOf(quote, copied) {
 export class Marks {
   constructor(room, editor, engine) {
     Object.assign(this, { room, editor, engine });
-    this.known = new Map();   // by run, kind and text: the marks of an element
+    this.known = new Map();   // by run and text: the marks of an element
     this.unknown = new Set(); // runs whose training text is not there
     this.shown = new Map();   // by id of an element: [{mark, range}]
     this.box = byId("source");
