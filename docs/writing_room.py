@@ -2,8 +2,8 @@
 
     python docs/writing_room.py WORKSPACE RUN
 
-RUN is a run of the workspace on the corpus of the demo. It needs Chromium and Playwright. The script on the page
-is the one below; what is grey, and the takes, the run writes.
+RUN is a run of the workspace on the corpus of the demo. It needs Chromium and Playwright. The script on the
+page is the one below; what is grey, and the takes, the run writes.
 """
 
 import shutil

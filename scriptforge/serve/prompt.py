@@ -62,7 +62,7 @@ class SuggestionRequest(BaseModel):
         count: how many alternatives.
         lines: how many elements of each.
         seed: decides what is drawn for the first one, the others have those that follow; None draws one.
-        temperature: that of the sampling; None is the usual one.
+        temperature: of the sampling; None is the usual one.
         voice: how much voices are strengthened; None is the model's usual.
         max_copy: how many words in a row may be copied; None any number.
         cast: who may speak; empty for everybody.

@@ -89,7 +89,7 @@ def test_a_title_that_is_being_typed_is_left_alone(browser: Browser, room: Serve
 @pytest.mark.slow
 def test_a_draft_is_made_once_and_only_the_open_one_is_followed(desk: Desk, room: ServedRoom) -> None:
     first, second = (room.draft(text, title=text, run="harbour")["id"] for text in ("A.", "B."))
-    listed = f"document.querySelector('#drafts [data-id={first}]')"
+    listed = f"document.querySelector(\"#drafts [data-id='{first}']\")"
     closed = "!document.getElementById('shelf').open"
 
     def press(*buttons: str) -> None:
@@ -98,14 +98,15 @@ def test_a_draft_is_made_once_and_only_the_open_one_is_followed(desk: Desk, room
         desk.ask("(names) => names.forEach((name) => document.querySelector(name).click())", list(buttons))
         desk.until(closed)
 
-    one, other = (f"#drafts .open[data-id={id_}]" for id_ in (first, second))
+    one, other = (f"#drafts .open[data-id='{id_}']" for id_ in (first, second))
     press(one, one)
     desk.until("document.getElementById('title').value === 'A.'")
     press(one, other)
     desk.until("document.getElementById('title').value === 'B.'")
-    assert room.change(first, 1, "stray", put("0", "Stray.", after=None)).status_code == 200
+    assert room.change(first, 1, "stray", put("x", "Stray.", after="0")).status_code == 200
     assert room.change(second, 1, "own", put("0", "Own.", after=None)).status_code == 200
     desk.until("document.querySelector('#script p').textContent === 'Own.'", _PATIENCE)
+    assert desk.lines() == [("action", "Own.")]
     before = len(room.client.get("api/drafts").json())
     press("#new-draft", "#new-draft")
     desk.until("document.getElementById('title').value === 'Untitled'")
