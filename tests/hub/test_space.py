@@ -188,9 +188,10 @@ def test_words_that_were_not_learnt_are_passed_over(
             "elements": [
                 {"kind": "character", "text": "Zoe"},
                 {"kind": "dialogue", "text": "Nobody hid my hat."},
-            ]
+            ],
+            "next": {"kind": "dialogue"},
         },
-        {"next": {"speaker": "Kit"}, "source": "harbour"},
+        {"next": {"speaker": "ELAINE"}, "source": "harbour"},
         {},
     ],
 )

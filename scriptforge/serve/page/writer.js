@@ -253,7 +253,7 @@ class Writing {
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
     this.contrast = null;  // the same text as if somebody else said the line
-    this.openings = context.lines;
+    this.openings = context.lines || 1;  // where nothing was said, the beginning is one
     this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
     this.element = null;
     this.ids = [];
