@@ -157,7 +157,7 @@ async def _update(room: Room, request: Request) -> Response:
     if len(json.dumps(fields.get("settings", {}))) > _LARGEST_SETTINGS:
         raise UsageError("The settings of a draft are too large.", "Keep less there.")
     after = await run_in_threadpool(partial(room.kept.update, id_, **fields))
-    room.tell(id_, after)
+    room.tell(id_, {name: after[name] for name in fields})
     return JSONResponse(after)
 
 

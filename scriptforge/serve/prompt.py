@@ -62,7 +62,7 @@ class SuggestionRequest(BaseModel):
         count: how many alternatives.
         lines: how many elements of each.
         seed: decides what is drawn for the first one, the others have those that follow; None draws one.
-        boldness: the temperature; None is the usual one.
+        temperature: of the sampling; None is the usual one.
         voice: how much voices are strengthened; None is the model's usual.
         max_copy: how many words in a row may be copied; None any number.
         cast: who may speak; empty for everybody.
@@ -78,7 +78,7 @@ class SuggestionRequest(BaseModel):
     count: int = Field(1, ge=1, le=5)
     lines: int = Field(1, ge=1, le=8)
     seed: int | None = Field(None, ge=0, le=_LARGEST_SEED)
-    boldness: Annotated[float, Field(ge=0, le=5, strict=False)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=5, strict=False)] | None = None
     voice: Annotated[float, Field(ge=0, le=5, strict=False)] | None = None
     max_copy: int | None = Field(None, ge=1, le=1_000)
     cast: list[Name] = Field(default=[], max_length=200)
@@ -135,14 +135,15 @@ def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Questi
         cast=tuple(request.cast),
         next_speaker=asked_speaker if context.open else "",
         voice=request.voice,
-        temperature=GenerateOptions.temperature if request.boldness is None else request.boldness,
+        temperature=GenerateOptions.temperature if request.temperature is None else request.temperature,
         max_copy=request.max_copy,
     )
     if vocabulary.plain:
         return _plain_question(context.lines, context.open, options, vocabulary)
     cast = resolve_cast(options, vocabulary)
     speakers = [element.speaker for element in context.lines[-_MOST_READ:] if element.speaker]
-    source = _source(request.source, [*speakers, asked_speaker], vocabulary)
+    opened = context.open.speaker if context.open else ""
+    source = _source(request.source, [*speakers, opened, asked_speaker], vocabulary)
     lines = context.lines[first_read(context.lines) :]
     opening = (vocabulary.end, *([vocabulary.sources[source]] if source else []))
     if context.open:

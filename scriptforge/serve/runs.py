@@ -5,17 +5,14 @@ A name from the page is looked up among the runs that there are and never become
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError, unknown_name
 from scriptforge.generation.voice import default_voice
 from scriptforge.inference import config_from_json
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.screenplay.script import speaker_key
 from scriptforge.serve.batching import BatchingModel
 from scriptforge.serve.prefix_cache import PrefixCache
 from scriptforge.vocabulary import Vocabulary
@@ -92,7 +89,7 @@ class Runs:
         for folder in self.offer.folders.values():
             key = _key(folder)
             if key not in self._about:
-                self._about[key] = _about(folder, self.offer.workspace)
+                self._about[key] = _about(folder)
             if about := self._about[key]:
                 found.append({**about, "training": folder.trainer() is not None})
         return found
@@ -134,7 +131,7 @@ def _key(folder: RunFolder) -> tuple[str, int]:
         return folder.name, 0
 
 
-def _about(folder: RunFolder, workspace: Workspace) -> dict[str, Any] | None:
+def _about(folder: RunFolder) -> dict[str, Any] | None:
     """Return what the page shows of a run; None if it cannot be used yet, or at all."""
     if not folder.weights.is_file():
         return None
@@ -144,30 +141,11 @@ def _about(folder: RunFolder, workspace: Workspace) -> dict[str, Any] | None:
         voice = default_voice(config_from_json(description.model))
     except ScriptforgeError:
         return None
-    shares = _shares(description.dataset_at_hand(workspace))
     return {
         "name": folder.name,
         "description": description.summary,
         "plain": vocabulary.plain,
         "sources": list(vocabulary.sources),
-        "cast": [
-            {
-                "name": token.name,
-                "share": shares.get((token.source, speaker_key(token.name))),
-                "source": token.source,
-            }
-            for token in vocabulary.speaker_tokens
-        ],
+        "cast": [{"name": token.name, "source": token.source} for token in vocabulary.speaker_tokens],
         "voice": voice,
     }
-
-
-def _shares(dataset: Dataset | None) -> Mapping[tuple[str | None, str], float]:
-    """Return the share of the lines that each speaker has, by source and name; none where it is not known."""
-    cast = dataset.description.cast if dataset else []
-    lines = sum(member.lines for member in cast) or 1
-    shares: dict[tuple[str | None, str], float] = {}
-    for member in cast:
-        key = (member.source, speaker_key(member.speaker))
-        shares[key] = round(shares.get(key, 0) + member.lines / lines, 4)
-    return shares

@@ -1,50 +1,57 @@
-"""A model in the browser: what the page's decoder writes is what Python writes, from the same weights."""
+"""A model in the browser: what the page's worker writes is what Python writes, from the same weights."""
 
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
-from support.browser import Site, chromium, needs_chromium
-from support.tiny import SPEAKERS, finish, prepared, small
+from support.browser import Desk, Site, chromium, needs_chromium
+from support.tiny import SPEAKERS, comedy, finish, mixed, prepared, small
 
 from scriptforge.dataset import Dataset
 from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
+from scriptforge.serve.prompt import SuggestionRequest, ask
+from scriptforge.serve.runs import OpenRun
+from scriptforge.serve.writing import Writing
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
-# Has the page's modules write for each of several wishes: lists of [kind, line], or the words of an error.
+# Has the page's worker write for each of several wishes: lists of lines, each `NAME: text`.
 WRITE = """async (wishes) => {
-  const [{ LSTM, readTensors }, { Vocabulary }, { write }] =
-    await Promise.all(["/model.js", "/vocabulary.js", "/writer.js"].map((name) => import(name)));
-  const about = await (await fetch("space.json")).json();
-  const weights = await (await fetch("model.safetensors")).arrayBuffer();
-  const model = new LSTM(about.model, readTensors(weights)), vocabulary = new Vocabulary(about);
-  return wishes.map((wish) => {
-    const common = { words: "", lines: 20, temperature: 0.9, voice: about.voice, seed: 1 };
-    const speaker = about.voices[wish.speaker] ?? null, lines = [];
-    let last = null;
-    try {
-      const asked = { ...common, ...wish, speaker };
-      for (const { kind, speaker: name, text, isWhole } of write(about, model, vocabulary, asked)) {
-        last = [kind, name ? `${name}: ${text}` : text];
-        if (isWhole) lines.push(last);
-      }
-    } catch (problem) {
-      return problem.message;
-    }
-    return about.plain ? last[1].split("\\n").filter(Boolean).map((line) => ["plain", line]) : lines;
-  });
+  const space = await (await fetch("space.json")).json();
+  const common = { count: 1, elements: [], open: null, next: null, source: null, cast: [], temperature: 0 };
+  const worker = new Worker("/worker.js", { type: "module" });
+  worker.postMessage({ space });
+  const written = [];
+  for (const [place, wish] of wishes.entries()) {
+    let { speaker = "", text = "" } = wish.open ?? {};
+    const lines = [];
+    await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data: { line = {}, problem, isOver } }) => {
+        if (problem) reject(new Error(problem));
+        if (isOver) resolve();
+        if (line.begin) [speaker, text] = [line.begin.speaker, ""];
+        text += line.add ?? "";
+        if (line.element) lines.push(speaker ? `${speaker}: ${text}` : text);
+      };
+      worker.onerror = ({ message }) => reject(new Error(message));
+      worker.postMessage({ request: place + 1, ...common, voice: space.voice, seed: 1, ...wish });
+    });
+    written.push(lines);
+  }
+  worker.terminate();
+  return written;
 }"""
+WORDS = "The keeper's lamp"
+FIRST = {"speaker": SPEAKERS[0]}
 
 
 @pytest.fixture(scope="module")
@@ -61,26 +68,46 @@ def site(tmp_path: Path) -> Iterator[Site]:
     server.stop()
 
 
-def written(browser: Browser, site: Site, run: Run, *wishes: dict[str, Any]) -> list[Any]:
-    """What the page's decoder writes for each wish."""
+@pytest.fixture(scope="module")
+def mix(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run on two plays, each with people of its own."""
+    place = tmp_path_factory.mktemp("mix")
+    (place / "harbour.txt").write_text(comedy(200))
+    bridge = comedy(200, seed=1).replace("ELAINE:", "Kit:").replace("Bo:", "Zoe:").replace("Mrs Ash:", "Tom:")
+    (place / "bridge.txt").write_text(bridge)
+    files = [str(place / "harbour.txt"), str(place / "bridge.txt")]
+    dataset = mixed(files, place / "data" / "mix", level="word")
+    folder = RunFolder(place / "runs" / "mix")
+    finish(start(dataset, small(), folder, "cpu"))
+    return Run(folder)
+
+
+def written(browser: Browser, site: Site, run: Run, *wishes: dict[str, Any]) -> list[list[str]]:
+    """What the page's worker writes for each wish; at temperature 0 unless told otherwise."""
     site.show(run)
     page = browser.new_page()
     page.goto(f"{site.link}README.md")
-    found: list[Any] = page.evaluate(WRITE, list(wishes))
+    found: list[list[str]] = page.evaluate(WRITE, list(wishes))
     page.close()
     return found
 
 
-def texts(lines: list[list[str]]) -> list[str]:
-    return [text for _, text in lines]
+def suggested(run: Run, **wish: Any) -> list[str]:
+    """What the server of the room suggests for a wish, at temperature 0."""
+    request = SuggestionRequest.model_validate({"run": run.folder.name, "temperature": 0, **wish})
+    writing = Writing(OpenRun(run), ask(request, run.vocabulary, seed=1))
+    elements = [event["element"] for events in writing for event in events if "element" in event]
+    if "open" in wish:
+        elements[0]["text"] = wish["open"]["text"] + elements[0]["text"]
+    return [f"{each['speaker']}: {each['text']}" if each["speaker"] else each["text"] for each in elements]
 
 
 def test_the_same_seed_gives_the_same(browser: Browser, site: Site, tiny_run: RunFolder) -> None:
-    wish = {"lines": 6, "seed": 7, "speaker": 0}
+    wish = {"lines": 6, "seed": 7, "next": FIRST, "temperature": 0.9}
     first, other, again = written(browser, site, Run(tiny_run), wish, {**wish, "seed": 8}, wish)
-    assert texts(first) == texts(again) != texts(other)
+    assert first == again != other
     assert len(first) == 6
-    elements = list(read(texts(first), "name-line"))
+    elements = list(read(first, "name-line"))
     assert {element.speaker for element in elements if element.kind == "dialogue"} <= set(SPEAKERS)
 
 
@@ -88,14 +115,20 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(
     browser: Browser, site: Site, tiny_run: RunFolder
 ) -> None:
     run = Run(tiny_run)
-    place = [token.name for token in run.vocabulary.speaker_tokens].index(SPEAKERS[0])
-    wish = {"lines": 5, "temperature": 0, "speaker": place}
-    by_default, strengthened = written(browser, site, run, wish, {**wish, "voice": 4})
-    request = GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)
-    for shown, voice in ((by_default, None), (strengthened, 4)):
-        (text,) = Session(run, replace(request, voice=voice)).write()
-        assert texts(shown) == text.text.splitlines()
-    assert texts(by_default) != texts(strengthened)
+    (shown,) = written(browser, site, run, {"lines": 5, "next": FIRST})
+    (text,) = Session(run, GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)).write()
+    assert shown == text.text.splitlines()
+
+
+def test_voices_are_strengthened_as_on_the_server(browser: Browser, site: Site, tiny_run: RunFolder) -> None:
+    run = Run(tiny_run)
+    page = [{"kind": "character", "text": "BO"}, {"kind": "dialogue", "text": "The ferryman lost a bell."}]
+    wishes: list[dict[str, Any]] = [
+        {"lines": 5, "voice": 4, "next": FIRST, "elements": page[:count]} for count in (0, 2)
+    ]
+    plain, *shown = written(browser, site, run, {"lines": 5, "next": FIRST}, *wishes)
+    assert shown == [suggested(run, **wish) for wish in wishes]
+    assert shown[0] != plain
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])
@@ -110,15 +143,12 @@ def test_every_level_is_written_as_python_writes_it(
     folder = RunFolder(tmp_path / "runs" / level)
     finish(start(dataset, small(), folder, "cpu"))
     run = Run(folder)
-    words = "The keeper's lamp"
-    request = GenerateOptions(prime=words, lines=4, temperature=0)
-    (shown,) = written(browser, site, run, {"lines": 4, "temperature": 0, "words": words, "speaker": None})
-    if plain:
-        (text,) = Session(run, request).write()
-        assert "\n".join(texts(shown)).split() == text.text.split()
-    else:
-        assert words in texts(shown)[0]
-        assert len(shown) == 4
+    kind, speaker = ("action", "") if plain else ("dialogue", SPEAKERS[0])
+    opened = {"kind": kind, "speaker": speaker, "text": WORDS}
+    (shown,) = written(browser, site, run, {"lines": 4, "open": opened})
+    prime = WORDS if plain else f"{speaker}: {WORDS}"
+    (text,) = Session(run, GenerateOptions(prime=prime, lines=4, temperature=0)).write()
+    assert "\n".join(shown).split() == text.text.split()
 
 
 def test_people_take_turns_and_echo_as_python_lets_them(
@@ -133,16 +163,52 @@ def test_people_take_turns_and_echo_as_python_lets_them(
     }
     described = {**description, "dataset": {**description["dataset"], **strict}}
     (folder / "config.json").write_text(json.dumps(described), encoding="utf-8")
-    wish = {"lines": 40, "temperature": 0, "speaker": 0}
+    wish = {"lines": 40, "next": FIRST}
     (loose,) = written(browser, site, Run(tiny_run), wish)
     (shown,) = written(browser, site, run := Run(RunFolder(folder)), wish)
-    name = run.vocabulary.speaker_tokens[0].name
-    request = GenerateOptions(prime=f"{name}:", lines=40, temperature=0)
-    (text,) = Session(run, request).write()
-    assert texts(shown) == text.text.splitlines()
-    assert len(set(texts(shown))) > len(set(texts(loose)))
+    (text,) = Session(run, GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=40, temperature=0)).write()
+    assert shown == text.text.splitlines()
+    assert len(set(shown)) > len(set(loose))
 
 
-def test_a_word_that_was_not_learnt_is_said(browser: Browser, site: Site, tiny_run: RunFolder) -> None:
-    (said,) = written(browser, site, Run(tiny_run), {"words": "xylophone", "speaker": None})
-    assert said == "The model has not learnt “xylophone”."
+def test_words_that_were_not_learnt_are_passed_over(
+    browser: Browser, site: Site, tiny_run: RunFolder
+) -> None:
+    opened = {"kind": "dialogue", "speaker": SPEAKERS[0], "text": "The xylophone"}
+    (shown,) = written(browser, site, Run(tiny_run), {"lines": 2, "open": opened})
+    assert len(shown) == 2 and shown[0].startswith(f"{SPEAKERS[0]}: The xylophone")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"next": {"speaker": "Kit"}},
+        {"open": {"kind": "dialogue", "speaker": "Kit", "text": "The mayor"}},
+        {
+            "elements": [
+                {"kind": "character", "text": "Zoe"},
+                {"kind": "dialogue", "text": "Nobody hid my hat."},
+            ],
+            "next": {"kind": "dialogue"},
+        },
+        {"next": {"speaker": "ELAINE"}, "source": "harbour"},
+        {},
+    ],
+)
+def test_a_script_of_a_mix_is_of_the_source_of_who_speaks_as_on_the_server(
+    browser: Browser, site: Site, mix: Run, wish: dict[str, Any]
+) -> None:
+    wish = {"lines": 3, **wish}
+    assert written(browser, site, mix, wish) == [suggested(mix, **wish)]
+
+
+def test_a_source_is_chosen_with_its_people(browser: Browser, site: Site, mix: Run) -> None:
+    site.show(mix)
+    page = browser.new_page()
+    desk = Desk(page, site.link)
+    desk.press("Alt+p")
+    page.select_option("#source-of", "bridge")
+    names = "[...document.querySelectorAll('#cast button')].map((each) => each.dataset.name).sort().join()"
+    desk.until(f"{names} === 'Kit,Tom,Zoe'")
+    desk.page.close()
+    assert not desk.problems

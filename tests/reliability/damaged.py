@@ -226,7 +226,7 @@ def furnish_more(root: Path) -> Workspace:
         draft = drafts.create("Draft", "play", elements)
         for revision in range(1, 6):
             drafts.change(draft["id"], _change(revision, f"c{revision}"))
-        drafts.update(draft["id"], settings={"boldness": 0.7, "cast": ["Bo"]})
+        drafts.update(draft["id"], settings={"temperature": 0.7, "cast": ["Bo"]})
     with _study(workspace) as study:
         study.backend.optimize(lambda trial: _result(study, trial), n_trials=2)
     return workspace

@@ -82,7 +82,7 @@ class Villain:
                     {"remove": draw.choice(["a", *NAMES])},
                 ]
                 return [draw.choice(kinds) for _ in range(draw.randrange(4))]
-            case "base" | "count" | "lines" | "seed" | "boldness" | "voice" | "max_copy":
+            case "base" | "count" | "lines" | "seed" | "temperature" | "voice" | "max_copy":
                 return draw.choice(NUMBERS)
             case "open":
                 return draw.choice([None, {"kind": draw.choice(KINDS), "text": draw.choice(TEXTS)}])

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
+from support.browser import Desk, chromium, desks
 from support.room import ServedRoom, served
 
 from scriptforge.workspace import RunFolder
@@ -32,3 +34,16 @@ def workspace(room_workspace: Path, tmp_path: Path) -> Path:
     for name in ("data", "runs"):
         shutil.copytree(room_workspace / name, tmp_path / name)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of a module."""
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(browser: Browser, room: ServedRoom) -> Iterator[Desk]:
+    """A page of the shared room, on a draft of its own."""
+    yield from desks(browser, room.linked())

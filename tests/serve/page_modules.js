@@ -75,5 +75,14 @@ async () => {
   const texts = apply(here, written.change).document.elements.map(({ text }) => text);
   check(same(texts, ["Fog.", "BO", "I was here.", "(sits)", "So.", ""]), "and its end is taken, asides by themselves");
   check(same(askingAt(here, "d", { speaker: "ANN" }).next, { speaker: "ANN" }), "who is asked for speaks");
+  const { occurrences } = await import("/find.js");
+  const found = occurrences([element("a", "İ Cat, cat.")], "CAT");
+  check(same(found, [{ id: "a", from: 2, to: 5 }, { id: "a", from: 7, to: 10 }]), "words are found, whatever their line has");
+  check(occurrences([element("a", "a.b axb")], "a.b").length === 1, "and as they are written");
+  const { placeWithout } = await import("/typing.js");
+  const range = { from: { id: "a", offset: 2 }, to: { id: "c", offset: 3 } };
+  const left = [["a", 1], ["b", 0], ["c", 5], ["d", 0]].map(([id, offset]) => placeWithout(here, range, { id, offset }));
+  const expected = [{ id: "a", offset: 1 }, null, { id: "a", offset: 4 }, { id: "d", offset: 0 }];
+  check(same(left, expected), `places move with what is dragged away: ${JSON.stringify(left)}`);
   return failures;
 }

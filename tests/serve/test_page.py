@@ -1,13 +1,13 @@
 """The page in a real browser, with keys and files, as whoever writes there has it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from support.browser import Desk, Site, chromium, needs_chromium
+from support.browser import Desk, Site, desks, needs_chromium
 from support.room import ServedRoom, put, served
 from support.tiny import SPEAKERS
 
@@ -23,31 +23,6 @@ FOUNTAIN = (
 )
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def desk(browser: Browser, room: ServedRoom) -> Iterator[Desk]:
-    """A page of the shared room, on a draft of its own."""
-    yield from _desks(browser, linked(room))
-
-
-def _desks(browser: Browser, link: str) -> Iterator[Desk]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    desk = Desk(context.new_page(), link)
-    yield desk
-    context.close()
-    assert not desk.problems
-
-
-def linked(room: ServedRoom, *texts: str) -> str:
-    """The link to a new draft."""
-    return f"{room.base}?draft={room.draft(*texts, run='harbour')['id']}#token={room.token}"
 
 
 def dropped(desk: Desk, name: str, text: str) -> None:
@@ -88,7 +63,7 @@ def test_a_model_in_the_browser_writes_along_and_all_is_there_tomorrow(
     site = Site(tmp_path)
     site.show(Run(tiny_run))
     try:
-        for desk in _desks(browser, site.link):
+        for desk in desks(browser, site.link):
             write_a_speech(desk)
             assert desk.lines() == SPEECH
             desk.press("Control+Enter")
@@ -248,7 +223,7 @@ def test_what_follows_is_kept_as_a_branch_and_comes_back(desk: Desk) -> None:
 @pytest.mark.slow
 def test_a_server_that_is_killed_loses_nothing(browser: Browser, workspace: Path) -> None:
     first = ServedRoom(workspace, "harbour", "--port", "0")
-    for desk in _desks(browser, first.link):
+    for desk in desks(browser, first.link):
         desk.type("Before the storm.")
         desk.saved()
         desk.type(" And then")
@@ -314,7 +289,7 @@ def test_a_file_comes_in_and_goes_out(desk: Desk, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_tabs_see_each_other_and_neither_loses_a_word(browser: Browser, room: ServedRoom) -> None:
     context = browser.new_context()
-    link = linked(room, "One.", "Two.")
+    link = room.linked("One.", "Two.")
     draft = link.partition("draft=")[2].partition("#")[0]
     left, right = Desk(context.new_page(), link), Desk(context.new_page(), link)
     left.page.bring_to_front()
@@ -386,7 +361,7 @@ def test_everything_is_reached_by_keys(desk: Desk) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anybody_out(browser: Browser, room: ServedRoom, scheme: str) -> None:
     context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
-    desk = Desk(context.new_page(), linked(room))
+    desk = Desk(context.new_page(), room.linked())
     write_a_speech(desk)
     desk.press("Control+Enter")
     desk.answered()

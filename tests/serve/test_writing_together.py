@@ -111,7 +111,7 @@ def test_what_is_read_of_a_long_script_seldom_begins_elsewhere(numbers: list[int
 
 
 def test_who_goes_away_stops_the_writing(room: ServedRoom) -> None:
-    body = json.dumps({"run": "harbour", "lines": 8, "count": 5, "boldness": 5}).encode()
+    body = json.dumps({"run": "harbour", "lines": 8, "count": 5, "temperature": 5}).encode()
     head = (
         f"POST /api/suggestions HTTP/1.1\r\nHost: 127.0.0.1:{room.port}\r\n"
         f"Authorization: Bearer {room.token}\r\nContent-Length: {len(body)}\r\n\r\n"

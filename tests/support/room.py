@@ -57,6 +57,10 @@ class ServedRoom:
         found: dict[str, Any] = answer.json()
         return found
 
+    def linked(self, *texts: str) -> str:
+        """Return the link to a new draft."""
+        return f"{self.base}?draft={self.draft(*texts, run='harbour')['id']}#token={self.token}"
+
     def change(
         self, draft: str, base: int, change: str, *edits: dict[str, Any], **more: Any
     ) -> httpx.Response:

@@ -1,13 +1,11 @@
 // What a model is asked at a place of the script, and what its answer does there: pure functions.
 
 import { branching, newElement, placeOf, reworded } from "./document.js";
-import { pageElements, speakerOf, speechParts } from "./screenplay.js";
+import { isSpoken, pageElements, speakerOf, speechParts } from "./screenplay.js";
 import { endOf, isBlank } from "./typing.js";
 
 const MOST = 400, STEP = 50; // elements before the caret that a model is told, and by how many the first of them moves
 const FINISHED = /[.!?…:;)\]"”’—–-]\s*$/u;
-
-const isSpoken = ({ kind }) => kind === "dialogue" || kind === "parenthetical";
 
 /** The place of the character element whose speech an element is part of, or -1. */
 export function cuePlace(elements, place) {

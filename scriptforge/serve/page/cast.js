@@ -1,5 +1,7 @@
 // Who speaks: the people of the run and of the draft as buttons, each with what share of the words they have so far.
 
+import { byId, debounced } from "./dom.js";
+import { keyName } from "./keys.js";
 import { speakerOf } from "./screenplay.js";
 
 const KEYS = 9, MOST = 40;
@@ -36,9 +38,9 @@ export class Cast {
   constructor(room, choose) {
     this.room = room;
     this.choose = choose;
-    this.list = document.getElementById("cast");
+    this.list = byId("cast");
     this.people = [];
-    const later = () => (this.timer ??= setTimeout(() => requestIdleCallback(() => this.show(), { timeout: 500 }), 250));
+    const later = debounced(() => this.show(), 250);
     room.on("open", () => this.show());
     room.on("change", later);
     room.on("settings", later);
@@ -50,8 +52,6 @@ export class Cast {
   }
 
   show() {
-    clearTimeout(this.timer);
-    this.timer = null;
     const { room } = this;
     const { source } = room.settings;
     const cast = (room.run?.cast ?? []).filter((each) => !source || !each.source || each.source === source);
@@ -66,10 +66,10 @@ export class Cast {
       button.querySelector(".share").textContent = percent ? `${percent} %` : "";
       button.querySelector("kbd").textContent = place < KEYS ? place + 1 : "";
       button.querySelector("meter").value = share;
-      button.title = place < KEYS ? `${name} speaks next (Alt+${place + 1})` : `${name} speaks next`;
+      button.title = place < KEYS ? `${name} speaks next (${keyName(`Alt+${place + 1}`)})` : `${name} speaks next`;
     });
     while (this.list.children.length > this.people.length) this.list.lastChild.remove();
-    document.getElementById("who").hidden = !this.people.length;
+    byId("who").hidden = !this.people.length;
   }
 
   #button() {
@@ -88,7 +88,7 @@ export class Cast {
 
   /** Lets the person of a number key speak. */
   press(number) {
-    if (this.timer) this.show();
+    this.show();
     const person = this.people[number - 1];
     if (person) this.choose(person.name);
   }

@@ -18,6 +18,8 @@ export class Keeper {
     this.described = null; // title, run and settings that are to be sent
     this.revision = 0;
     this.failures = 0;
+    this.settled = [];    // who waits until all is sent
+    this.opened = Promise.resolve();
     room.on("change", ({ change, isOwn }) => isOwn && this.#queue(change));
     room.on("draft", (change) => this.#describe(change));
     room.on("settings", () => this.isOpening || this.#describeSoon());
@@ -28,8 +30,13 @@ export class Keeper {
     navigator.locks?.request(`${BOX} ${this.tab}`, () => new Promise(() => {}));
   }
 
-  /** Opens a draft, with what was not sent when the page was left. */
-  async open(id) {
+  /** Opens a draft, with what was not sent when the page was left; one after the other. */
+  open(id) {
+    this.opened = this.opened.catch(() => {}).then(() => this.#open(id));
+    return this.opened;
+  }
+
+  async #open(id) {
     await this.flush();
     const draft = await this.engine.draft(id);
     this.watching?.abort();
@@ -125,8 +132,13 @@ export class Keeper {
     this.isSending = true;
     clearTimeout(this.retry);
     const { id } = this;
-    if (this.described) await this.#sendDescription(id);
-    while (this.waiting.length && id === this.id) {
+    let refused = null;  // a description that could not be sent
+    const isDue = () => this.described && this.described !== refused;
+    while ((isDue() || this.waiting.length) && id === this.id) {
+      if (isDue()) {
+        refused = await this.#sendDescription(id);
+        continue;
+      }
       const [change] = this.waiting;
       try {
         const { revision } = await this.engine.save(id, { base: this.revision, ...change });
@@ -148,10 +160,10 @@ export class Keeper {
     this.isSending = false;
     if (this.isStale && !this.waiting.length) [this.isStale, this.revision] = [false, Math.max(this.revision, this.loaded)];
     this.#say();
-    this.settled?.();
-    this.settled = null;
+    for (const settle of this.settled.splice(0)) settle();
   }
 
+  /** Returns what could not be sent, or null. */
   async #sendDescription(id) {
     const { described } = this;
     try {
@@ -159,9 +171,11 @@ export class Keeper {
       if (this.described === described) this.described = null;
       this.problem = null;
       this.#store();
+      return null;
     } catch (problem) {
       this.problem = problem;
       if (!this.waiting.length) this.#sendLater();
+      return described;
     }
   }
 
@@ -196,7 +210,13 @@ export class Keeper {
     });
     const ours = this.waiting.flatMap(({ edits }) => edits ?? []).map(({ put }) => put?.id);
     const theirs = { edits: [...gone.filter(({ remove }) => !ours.includes(remove)), ...there] };
-    this.#follow([theirs]);
+    const branches = draft.branches ?? [], kept = new Set(branches.map(({ id }) => id));
+    const lost = this.room.document.branches.filter(({ id }) => !kept.has(id));
+    this.#follow([
+      theirs,
+      ...branches.map((branch) => ({ edits: [], branch })),
+      ...lost.map(({ id }) => ({ edits: [], remove_branch: id })),
+    ]);
     this.revision = draft.revision;
     this.#store();
     return true;
@@ -228,7 +248,7 @@ export class Keeper {
     for (let pause = 1; !signal.aborted; pause = Math.min(pause * 2, 15)) {
       try {
         const begun = performance.now();
-        await this.engine.watch(id, this.revision, (change) => this.#hear(change), signal);
+        await this.engine.watch(id, this.revision, (change) => signal.aborted || this.#hear(change), signal);
         if (performance.now() - begun > 5000) pause = 1;
         this.#send();
       } catch (problem) {
@@ -253,11 +273,13 @@ export class Keeper {
     return undefined;
   }
 
-  /** Takes the title, the run or the settings that another tab has chosen. */
+  /** Takes the title, the run or the settings that another tab has chosen, unless they are being chosen here. */
   #hearDescription({ settings, title, run }) {
+    const ours = { ...this.described, ...(this.describing && { settings }) };
+    const isTheirs = ([key, value]) => value !== undefined && !(key in ours);
+    const change = Object.fromEntries(Object.entries({ title, run }).filter(isTheirs));
     this.isOpening = true;
-    if (settings) this.room.set(settings);
-    const change = Object.fromEntries(Object.entries({ title, run }).filter(([, value]) => value !== undefined));
+    if (isTheirs(["settings", settings])) this.room.set(settings);
     if (Object.keys(change).length) this.room.describe(change);
     this.isOpening = false;
   }
@@ -272,14 +294,21 @@ export class Keeper {
 
   #describeSoon() {
     clearTimeout(this.describing);
-    this.describing = setTimeout(() => this.#describe({ settings: this.room.settings }), PAUSE);
+    this.describing = setTimeout(() => this.#describeSettings(), PAUSE);
+  }
+
+  #describeSettings() {
+    clearTimeout(this.describing);
+    this.describing = null;
+    return this.#describe({ settings: this.room.settings });
   }
 
   /** Waits until all is sent, or cannot be. */
   async flush() {
     if (!this.id) return;
     this.#close();
-    if (this.isSending) await new Promise((resolve) => (this.settled = resolve));
+    if (this.describing) this.#describeSettings();
+    if (this.isSending) await new Promise((resolve) => this.settled.push(resolve));
   }
 
   #say() {

@@ -4,7 +4,7 @@
 import { newId, placeOf } from "./document.js";
 import { placeAt, pointOf, rangeOf, selected, textOf } from "./caret.js";
 import { elementsOf, fountain } from "./screenplay.js";
-import { endOf, enter, insert, joinBack, joinNext, write } from "./typing.js";
+import { endOf, enter, insert, joinBack, joinNext, placeWithout, write } from "./typing.js";
 
 const ELEMENTS = "application/x-scriptforge";
 const PART = 40;       // paragraphs of a part
@@ -18,15 +18,18 @@ export class Editor {
     this.paragraphs = new Map();
     this.ghosts = [];
     this.ghosted = null;  // the paragraph that shows grey words after its own
+    this.dragged = null;  // the range that is being moved with the mouse
     room.on("open", () => this.#fill());
     room.on("change", (event) => this.#render(event));
     root.addEventListener("beforeinput", (event) => this.#beforeInput(event));
     root.addEventListener("input", () => this.#readBack());
     root.addEventListener("compositionstart", () => this.#clearSelected());
     root.addEventListener("compositionend", () => this.#readBack());
-    root.addEventListener("copy", (event) => this.#copy(event));
-    root.addEventListener("cut", (event) => this.#copy(event) && this.#clearSelected());
+    root.addEventListener("copy", (event) => this.#carry(event.clipboardData) && event.preventDefault());
+    root.addEventListener("cut", (event) => this.#cut(event));
     root.addEventListener("paste", (event) => this.#paste(event));
+    root.addEventListener("dragstart", (event) => this.#carry(event.dataTransfer));
+    root.addEventListener("dragend", () => (this.dragged = null));
     document.addEventListener("selectionchange", () => this.#follow());
     // That the caret has moved is told late: whoever presses ↑ and at once Alt+Enter means the line above.
     addEventListener("keydown", () => this.#hasMoved() && this.#follow(), true);
@@ -228,6 +231,7 @@ export class Editor {
     const type = event.inputType;
     if (event.isComposing || type === "insertCompositionText" || type === "deleteCompositionText") return;
     event.preventDefault();
+    if (type === "insertFromDrop") return this.#drop(event);
     const range = selected(this.root);
     if (!range) return;
     if (type === "historyUndo") this.room.undo();
@@ -238,18 +242,18 @@ export class Editor {
     else if (type === "insertReplacementText") {
       const [target] = event.getTargetRanges();
       this.write(rangeOf(this.root, target) ?? range, event.dataTransfer?.getData("text/plain") ?? event.data ?? "");
-    } else if (type.startsWith("delete")) this.#remove(event, range);
+    } else if (type === "deleteByDrag") this.dragged = range;
+    else if (type.startsWith("delete")) this.#remove(event, range);
   }
 
-  /** Writes text in place of a range; letters that follow one another are one step back. */
-  write(range, text) {
-    const isTyping = range.from.id === range.to.id;
+  /** Writes text in place of a range; letters that follow one another, and edits of one tag, are one step back. */
+  write(range, text, tag = range.from.id === range.to.id ? `type ${range.from.id}` : null) {
     if (text.length + range.from.offset + this.#lengthAfter(range.to) > LONGEST) {
       this.room.emit("said", `A line has no room for more than ${LONGEST} letters.`);
       return false;
     }
     const step = write(this.room.document, range, text.replace(/[\r\n\u0000-\u0008\u000b-\u001f]+/g, " "));
-    return this.room.edit(step, isTyping ? `type ${range.from.id}` : null);
+    return this.room.edit(step, tag);
   }
 
   /** Whether the bracket that is typed stands there already. */
@@ -297,15 +301,21 @@ export class Editor {
     if (range && !range.isEmpty) this.write(range, "");
   }
 
-  #copy(event) {
+  /** Puts what is selected onto the clipboard, or into what is dragged. Returns whether anything is. */
+  #carry(data) {
     const range = selected(this.root);
     if (!range || range.isEmpty) return false;
-    event.preventDefault();
     const elements = this.cutOut(range);
-    const text = elements.length > 1 ? fountain("", elements).replace(/^Title: \n\n/, "") : elements[0].text;
-    event.clipboardData.setData("text/plain", text.trimEnd());
-    if (elements.length > 1) event.clipboardData.setData(ELEMENTS, JSON.stringify(elements));
+    const text = elements.length > 1 ? fountain("", elements).replace(/^Title: \n\n/, "").trimEnd() : elements[0].text;
+    data.setData("text/plain", text);
+    if (elements.length > 1) data.setData(ELEMENTS, JSON.stringify(elements));
     return true;
+  }
+
+  #cut(event) {
+    if (!this.#carry(event.clipboardData)) return;
+    event.preventDefault();
+    this.#clearSelected();
   }
 
   /** The elements of a range, the first and the last as far as they are in it. */
@@ -321,19 +331,36 @@ export class Editor {
   #paste(event) {
     event.preventDefault();
     const range = selected(this.root);
-    if (!range) return;
-    const own = event.clipboardData.getData(ELEMENTS), text = event.clipboardData.getData("text/plain");
-    if (own) return this.insert(JSON.parse(own).map(({ kind, text: words, origin }) => ({ kind, text: words, origin })), range);
-    if (!text.trim()) return;
+    if (range) this.#bring(event.clipboardData, range);
+  }
+
+  /** Puts what was dropped where it was let go; what was dragged within the script leaves its place in the same step. */
+  #drop(event) {
+    const { dragged } = this, tag = `drop ${newId()}`;
+    this.dragged = null;
+    const [target] = event.getTargetRanges();
+    const aimed = (target && rangeOf(this.root, target)) ?? selected(this.root);
+    const place = aimed && (dragged ? placeWithout(this.room.document, dragged, aimed.to) : aimed.to);
+    if (!place) return;
+    this.root.focus({ preventScroll: true });
+    if (dragged) this.write(dragged, "", tag);
+    const isPut = this.#bring(event.dataTransfer, { from: place, to: place, isEmpty: true }, tag);
+    if (dragged && !isPut) this.room.undo();
+  }
+
+  /** Puts what a clipboard holds, or what was dropped, in place of a range. Returns whether there was anything, and room for it. */
+  #bring(data, range, tag) {
+    const own = data.getData(ELEMENTS), text = data.getData("text/plain").replace(/^[\r\n]+|[\r\n]+$/g, "");
+    if (own) return this.insert(JSON.parse(own).map(({ kind, text: words, origin }) => ({ kind, text: words, origin })), range, tag);
+    if (!text.trim()) return false;
     const elements = text.trim().includes("\n") ? elementsOf(text) : [];
-    if (elements.length) this.insert(elements, range);
-    else this.write(range, text.trim());
+    return elements.length ? this.insert(elements, range, tag) : this.write(range, text, tag);
   }
 
   /** Puts elements in place of a range, under new names. */
-  insert(elements, range = this.range) {
+  insert(elements, range = this.range, tag = null) {
     const named = elements.flatMap(inPieces).map((element) => ({ ...element, id: newId(), origin: element.origin ?? null }));
-    return this.room.edit(insert(this.room.document, range, named));
+    return this.room.edit(insert(this.room.document, range, named), tag);
   }
 }
 

@@ -15,6 +15,7 @@ export class BrowserEngine extends BrowserDrafts {
     super(`scriptforge ${location.pathname}`);
     this.answers = new Map();
     this.asked = 0;
+    this.failure = null;  // why the worker cannot write
   }
 
   async about() {
@@ -25,10 +26,11 @@ export class BrowserEngine extends BrowserDrafts {
     this.worker.onmessage = ({ data }) => this.answers.get(data.request)?.(data);
     this.worker.onerror = () => this.#fail("The model could not be started.");
     this.worker.postMessage({ space });
-    const voices = space.voices.map(({ name, source }) => ({ name, share: null, source }));
+    const names = new Map(space.sources.map(({ id, name }) => [id, name]));
+    const cast = space.voices.map(({ name, source }) => ({ name, source: names.get(source) ?? null }));
     return {
       mode: "browser",
-      runs: [{ name: space.name, description: space.description, plain: space.plain, sources: space.sources ?? [], cast: voices, voice: space.voice }],
+      runs: [{ name: space.name, description: space.description, plain: space.plain, sources: [...names.values()], cast, voice: space.voice }],
       default_run: space.name,
       limits: {},
       import: [".fountain", ".txt", ".md"],
@@ -36,7 +38,8 @@ export class BrowserEngine extends BrowserDrafts {
     };
   }
 
-  suggest(request, onLine, signal) {
+  async suggest(request, onLine, signal) {
+    if (this.failure) throw new Problem(this.failure);
     const number = ++this.asked;
     this.worker.postMessage({ request: number, ...request, run: undefined });
     return new Promise((resolve, reject) => {
@@ -57,6 +60,7 @@ export class BrowserEngine extends BrowserDrafts {
   }
 
   #fail(problem) {
+    this.failure = problem;
     for (const answer of [...this.answers.values()]) answer({ problem });
   }
 

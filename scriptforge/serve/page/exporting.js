@@ -1,9 +1,8 @@
 // Files in and out: scripts that are dropped or chosen, the menu of formats, and paper.
 
 import { newId } from "./document.js";
+import { byId } from "./dom.js";
 import { isBlank } from "./typing.js";
-
-const byId = (id) => document.getElementById(id);
 
 /** A name that every file system takes. */
 export const safeName = (title) => title.normalize("NFC").replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ").trim().slice(0, 80) || "script";

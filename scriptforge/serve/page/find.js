@@ -1,21 +1,14 @@
 // Finding words in the script, and putting others in their place.
 
-import { placeOf } from "./document.js";
-
-const byId = (id) => document.getElementById(id);
+import { placeOf, reworded } from "./document.js";
+import { byId } from "./dom.js";
 
 /** Where words stand: [{id, from, to}]; capital and small letters are the same. */
 export function occurrences(elements, words) {
-  const wanted = words.toLowerCase(), found = [];
-  if (!wanted) return found;
-  for (const { id, text } of elements) {
-    const lower = text.toLowerCase();
-    if (lower.length !== text.length) continue;
-    for (let from = lower.indexOf(wanted); from >= 0; from = lower.indexOf(wanted, from + wanted.length)) {
-      found.push({ id, from, to: from + words.length });
-    }
-  }
-  return found;
+  if (!words) return [];
+  const wanted = new RegExp(words.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"), "giu");
+  return elements.flatMap(({ id, text }) =>
+    Array.from(text.matchAll(wanted), ({ 0: found, index: from }) => ({ id, from, to: from + found.length })));
 }
 
 /** Returns the change that puts other words in place of all that were found. */
@@ -25,8 +18,7 @@ export function replacingAll(document, found, other) {
     const place = placeOf(document, id), element = document.elements[place];
     let text = element.text;
     for (const { from, to } of found.filter((each) => each.id === id).reverse()) text = text.slice(0, from) + other + text.slice(to);
-    const origin = element.origin && { ...element.origin, edited: true };
-    edits.push({ put: { ...element, text, origin }, after: document.elements[place - 1]?.id ?? null });
+    edits.push({ put: reworded(element, text), after: document.elements[place - 1]?.id ?? null });
   }
   return { edits };
 }
@@ -51,7 +43,7 @@ export class Find {
     byId("find-next").addEventListener("click", () => this.step(1));
     byId("find-previous").addEventListener("click", () => this.step(-1));
     byId("find-close").addEventListener("click", () => this.close());
-    byId("replace-one").addEventListener("click", () => this.#replace([this.found[this.at]].filter(Boolean)));
+    byId("replace-one").addEventListener("click", () => this.#replaceOne());
     byId("replace-all").addEventListener("click", () => this.#replace(this.found));
     room.on("change", () => this.isOpen && this.#look(false));
     room.on("open", () => this.isOpen && this.#look(false));
@@ -119,5 +111,16 @@ export class Find {
 
   #replace(found) {
     if (found.length) this.room.edit({ change: replacingAll(this.room.document, found, byId("replace-words").value), caret: this.room.caret?.to });
+  }
+
+  /** Replaces what is found now, and goes on behind it, also where the new words have the old ones in them. */
+  #replaceOne() {
+    const { at } = this, found = this.found[at];
+    if (!found) return;
+    this.#replace([found]);
+    const end = found.from + byId("replace-words").value.length;
+    const next = this.found.findIndex(({ id, from }, place) => place >= at && (id !== found.id || from >= end));
+    this.at = Math.max(0, next);
+    this.#show();
   }
 }

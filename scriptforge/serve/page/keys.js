@@ -1,23 +1,39 @@
-// The keys of the page: one table, which is also the sheet that `?` shows.
+// The keys of the page: one table, which is also the sheet that `?` shows, and what buttons say of their keys.
 //
-// A command: {group, keys: ["Mod+Enter"], label, run, when?}. Mod is Control, and Command on a Mac. `run` may return false
-// for “not now”, and the next command with the key, or the browser, has it.
+// A command: {group, keys: ["Mod+Enter"], label, run, when?, buttons?}. Mod is Control, and Command on a Mac; Alt is Control
+// with Option there, since Option alone types letters. `run` may return false for “not now”, and the next command with the
+// key, or the browser, has it. `buttons` are the ids of those that do the same.
+
+import { byId } from "./dom.js";
 
 export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 const NAMES = {
-  Mod: isMac ? "⌘" : "Ctrl", Alt: isMac ? "⌥" : "Alt", Shift: isMac ? "⇧" : "Shift", Enter: "Enter", Escape: "Esc",
+  Mod: isMac ? "⌘" : "Ctrl", Alt: isMac ? "⌃⌥" : "Alt", Shift: isMac ? "⇧" : "Shift", Enter: "Enter", Escape: "Esc",
   ArrowRight: "→", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓",
 };
+
+/** What is written on the keys of a command, as `Ctrl+Enter`. */
+export const keyName = (keys) => keys.split("+").map((key) => NAMES[key] ?? key).join(isMac ? "" : "+");
+
+const SPOKEN = { Mod: isMac ? "Command" : "Control", Alt: isMac ? "Control and Option" : "Alt" };
+
+/** The same as it is read aloud: `Control and Enter`. */
+export const spokenName = (keys) => keys.split("+").map((key) => SPOKEN[key] ?? key).join(" and ");
+
+/** What is held besides a key: names of the table, and others that no command has. */
+function heldIn({ ctrlKey, metaKey, altKey }) {
+  if (!isMac) return [(ctrlKey || metaKey) && "Mod", altKey && "Alt"];
+  return [metaKey && "Mod", ctrlKey && altKey ? "Alt" : (ctrlKey && "Control") || (altKey && "Option")];
+}
 
 /** The name of the keys that are pressed, as `Mod+Shift+Enter`. */
 export function chordOf(event) {
   const isLetter = /^Key[A-Z]$/.test(event.code), isDigit = /^(Digit|Numpad)[0-9]$/.test(event.code);
-  const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
+  const held = heldIn(event).filter(Boolean);
   let key = event.key.length === 1 ? event.key.toUpperCase() : event.key;
-  if (!isPlain && isDigit) key = event.code.at(-1);
-  else if (event.altKey && isLetter) key = event.code.at(-1);
+  if ((held.length && isDigit) || (held.includes("Alt") && isLetter)) key = event.code.at(-1);
   const isShifted = event.shiftKey && (key.length > 1 || /[A-Z0-9]/.test(key));
-  return [(event.ctrlKey || event.metaKey) && "Mod", event.altKey && "Alt", isShifted && "Shift", key].filter(Boolean).join("+");
+  return [...held, isShifted && "Shift", key].filter(Boolean).join("+");
 }
 
 /** Listens for the keys of commands. */
@@ -37,7 +53,7 @@ export function listen(commands) {
 
 /** Fills the sheet of keys. */
 export function showSheet(list, commands) {
-  const groups = Map.groupBy ? Map.groupBy(commands.filter(({ label }) => label), ({ group }) => group) : grouped(commands);
+  const groups = Map.groupBy(commands.filter(({ label }) => label), ({ group }) => group);
   list.replaceChildren(...[...groups].map(([group, members]) => {
     const section = document.createElement("section"), title = document.createElement("h3"), table = document.createElement("dl");
     title.textContent = group;
@@ -60,8 +76,13 @@ export function showSheet(list, commands) {
   }));
 }
 
-function grouped(commands) {
-  const groups = new Map();
-  for (const command of commands) if (command.label) groups.set(command.group, [...(groups.get(command.group) ?? []), command]);
-  return groups;
+/** Adds the keys of commands to what their buttons say. */
+export function nameButtons(commands) {
+  for (const { buttons = [], keys, shown = keys } of commands) {
+    for (const id of buttons) {
+      const button = byId(id), key = button.querySelector("kbd");
+      button.title += ` (${shown.map(keyName).join(" or ")})`;
+      if (key) key.textContent = keyName(keys[0]);
+    }
+  }
 }

@@ -2,13 +2,14 @@
 
 import { Cast } from "./cast.js";
 import { Completion } from "./completion.js";
+import { byId, isNarrow } from "./dom.js";
 import { Editor } from "./editor.js";
 import { BrowserEngine } from "./engine_browser.js";
 import { ServerEngine } from "./engine_server.js";
 import { Exporting } from "./exporting.js";
 import { Find } from "./find.js";
 import { Keeper } from "./drafts.js";
-import { isMac, listen, showSheet } from "./keys.js";
+import { isMac, keyName, listen, nameButtons, showSheet, spokenName } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Outline } from "./outline.js";
 import { Panel } from "./panel.js";
@@ -18,20 +19,25 @@ import { BrowserDrafts } from "./storage.js";
 import { Suggestions } from "./suggestion.js";
 import { KINDS, KIND_NAMES, become, tab } from "./typing.js";
 
-const byId = (id) => document.getElementById(id);
 const THEMES = ["auto", "light", "dark"];
 
 let saying;
 
-/** Says something to the writer, on the screen and to a screen reader; what is wrong stays longer. */
+/** Says something to the writer, on the screen and to a screen reader; what is wrong stays until it is closed. */
 function say(text, isWrong = false, isQuiet = false) {
+  if (isWrong) return showProblem(text);
   byId("live").textContent = text;
   if (isQuiet) return;
   byId("said").textContent = text;
   byId("said").hidden = false;
-  byId("said").classList.toggle("wrong", isWrong);
   clearTimeout(saying);
-  saying = setTimeout(() => (byId("said").hidden = true), isWrong ? 12000 : 5000);
+  saying = setTimeout(() => (byId("said").hidden = true), 5000);
+}
+
+/** Shows what is wrong, or nothing any more. */
+function showProblem(text) {
+  byId("problem").hidden = !text;
+  byId("problem-words").textContent = text;
 }
 
 /** Finds what is behind the page: a server, or a model in the browser. */
@@ -87,8 +93,6 @@ function side(name, isOpen = byId(name).hidden) {
   return isOpen;
 }
 
-const isNarrow = () => matchMedia("(max-width: 60rem)").matches;
-
 function theme(name) {
   if (name === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = name;
@@ -111,10 +115,12 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
   const sides = ["outline", "panel"];
   const toggle = (name) => side(name) && byId(name).querySelector("button, input, select")?.focus();
   const escape = () => {
-    if (suggestions.asked) suggestions.escape();
+    if (byId("export-menu").matches(":popover-open")) byId("export-menu").hidePopover();
+    else if (suggestions.asked) suggestions.escape();
     else if (completion.drop()) return true;
     else if (find.isOpen && byId("find").contains(document.activeElement)) find.close();
     else if (isNarrow() && sides.some((name) => !byId(name).hidden)) sides.forEach((name) => side(name, false));
+    else if (!byId("problem").hidden) showProblem("");
     else if (!inScript()) editor.focus();
     else return false;
     return true;
@@ -147,30 +153,30 @@ function commandsOf({ room, editor, suggestions, completion, exporting, find, sh
     } },
     { keys: ["Mod+Home", "Mod+Shift+Home", ...(isMac ? ["Mod+ArrowUp", "Mod+Shift+ArrowUp"] : [])], when: inScript, run: (event) => editor.goToEnd(true, event.shiftKey) },
     { keys: ["Mod+End", "Mod+Shift+End", ...(isMac ? ["Mod+ArrowDown", "Mod+Shift+ArrowDown"] : [])], when: inScript, run: (event) => editor.goToEnd(false, event.shiftKey) },
-    { group: write, keys: ["Mod+Z"], label: "Undo, whatever it was", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
-    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
-    { group: model, keys: ["Mod+Enter"], label: "Write on; takes what is grey, and goes on", when: isFree, run: () => void suggestions.goOn() },
-    { group: model, keys: ["Tab", "ArrowRight"], label: "Take the grey words", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
-    { group: model, keys: ["ArrowDown"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
+    { group: write, keys: ["Mod+Z"], buttons: ["undo"], label: "Undo the last change", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
+    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], buttons: ["redo"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
+    { group: model, keys: ["Mod+Enter"], buttons: ["go-on"], label: "Continue; accepts the suggestion first", when: isFree, run: () => void suggestions.goOn() },
+    { group: model, keys: ["Tab", "ArrowRight"], buttons: ["take"], label: "Accept the suggestion", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
+    { group: model, keys: ["ArrowDown"], buttons: ["another"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
     { group: model, keys: ["ArrowUp"], label: "The suggestion before", when: () => inScript() && suggestions.isShown, run: () => suggestions.previous() },
-    { group: model, keys: ["Escape"], label: "Stop writing; let the grey words go", when: isFree, run: escape },
-    { group: model, keys: ["Mod+Shift+Enter"], label: "Three takes side by side; 1, 2 or 3 takes one", when: isFree, run: () => void suggestions.goOn(null, 3) },
+    { group: model, keys: ["Escape"], buttons: ["stop", "drop"], label: "Stop writing; discard the suggestion", when: isFree, run: escape },
+    { group: model, keys: ["Mod+Shift+Enter"], buttons: ["three-takes"], label: "Three takes side by side; 1, 2 or 3 accepts one", when: isFree, run: () => void suggestions.goOn(null, 3) },
     { group: model, keys: Array.from({ length: 9 }, (_, place) => `Alt+${place + 1}`), shown: ["Alt+1 … 9"], label: "Who speaks next", when: isFree, run: (event) => cast.press(Number(event.code.at(-1))) },
-    { group: model, keys: ["Alt+Enter"], label: "Try again from here; what follows becomes a branch", when: isFree, run: () => void suggestions.retry() },
-    { group: page, keys: ["Mod+F"], label: "Find and replace", when: isFree, run: () => find.open() },
+    { group: model, keys: ["Alt+Enter"], buttons: ["try-again"], label: "Try again from here; what follows becomes a branch", when: isFree, run: () => void suggestions.retry() },
+    { group: page, keys: ["Mod+F"], buttons: ["open-find"], label: "Find and replace", when: isFree, run: () => find.open() },
     { group: page, keys: ["Mod+S"], label: "Save a Fountain file", when: isFree, run: () => void exporting.save(exporting.formats[0].format) },
-    { group: page, keys: ["Mod+O"], label: "Open a file", when: isFree, run: () => exporting.choose() },
-    { group: page, keys: ["Alt+D"], label: "Drafts", when: isFree, run: () => void shelf.open() },
-    { group: page, keys: ["Alt+S"], label: "Scenes and branches", when: isFree, run: () => void toggle("outline") },
-    { group: page, keys: ["Alt+P"], label: "How the model writes", when: isFree, run: () => void toggle("panel") },
-    { group: page, keys: ["Alt+E"], label: "Export", when: isFree, run: () => {
+    { group: page, keys: ["Mod+O"], buttons: ["open-file"], label: "Open a file", when: isFree, run: () => exporting.choose() },
+    { group: page, keys: ["Alt+D"], buttons: ["open-shelf"], label: "Drafts", when: isFree, run: () => void shelf.open() },
+    { group: page, keys: ["Alt+S"], buttons: ["toggle-outline"], label: "Scenes and branches", when: isFree, run: () => void toggle("outline") },
+    { group: page, keys: ["Alt+P"], buttons: ["toggle-panel"], label: "How the model writes", when: isFree, run: () => void toggle("panel") },
+    { group: page, keys: ["Alt+E"], buttons: ["open-export"], label: "Export", when: isFree, run: () => {
       byId("export-menu").togglePopover();
       byId("export-menu").querySelector("button").focus();
     } },
-    { group: page, keys: ["Alt+W"], label: "Who wrote which line", when: isFree, run: () => authors() },
+    { group: page, keys: ["Alt+W"], buttons: ["toggle-authors"], label: "Who wrote which line", when: isFree, run: () => authors() },
     { group: page, keys: ["F6"], label: "Out of the script, to the next part of the page", when: isFree, run: () => leave(1) },
     { keys: ["Shift+F6"], when: isFree, run: () => leave(-1) },
-    { group: page, keys: ["?", "F1"], label: "This sheet (F1 while you write)", when: (event) => isFree() && (event.key === "F1" || !isTyping(event)), run: () => byId("keys").showModal() },
+    { group: page, keys: ["?", "F1"], buttons: ["open-keys"], label: "This sheet (F1 while you write)", when: (event) => isFree() && (event.key === "F1" || !isTyping(event)), run: () => byId("keys").showModal() },
   ];
 }
 
@@ -193,7 +199,7 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
     another: () => suggestions.another(),
     drop: () => suggestions.dismiss(),
     "close-takes": () => suggestions.dismiss(),
-    "more-takes": () => suggestions.goOn(null, 3),
+    "more-takes": () => suggestions.moreTakes(),
   };
   for (const [id, press] of Object.entries(presses)) byId(id).addEventListener("click", press);
   // A button of the dock leaves the caret where it is.
@@ -212,7 +218,12 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
 /** Keeps what the bars show beside the script up to date. */
 function follow({ room, editor, suggestions }) {
   byId("kind").replaceChildren(...KINDS.map((kind) => new Option(KIND_NAMES[kind], kind)));
-  const showKind = () => editor.element && (byId("kind").value = editor.element.kind);
+  const showKind = (isSaid) => {
+    const kind = editor.element?.kind;
+    if (!kind || byId("kind").value === kind) return;
+    byId("kind").value = kind;
+    if (isSaid) say(KIND_NAMES[kind], false, true);
+  };
   const showDock = () => {
     const isWriting = Boolean(suggestions.writing), isShown = suggestions.isShown;
     byId("stop").hidden = !isWriting;
@@ -223,14 +234,25 @@ function follow({ room, editor, suggestions }) {
     byId("undo").disabled = !room.history.past.length;
     byId("redo").disabled = !room.history.future.length;
   };
-  for (const name of ["open", "change", "caret"]) room.on(name, showKind);
+  room.on("open", () => showKind(false));
+  for (const name of ["change", "caret"]) room.on(name, () => showKind(true));
   for (const name of ["open", "change", "caret", "writing", "shown"]) room.on(name, showDock);
   for (const name of ["open", "change"]) room.on(name, showSteps);
   room.on("said", (text) => say(text));
   room.on("side", ({ name, isOpen }) => side(name, isOpen));
 }
 
+/** Says everywhere on the page which keys there are, as this machine has them. */
+function showKeys(commands) {
+  showSheet(byId("key-list"), commands);
+  nameButtons(commands);
+  byId("script-help").textContent = `Tab changes what a line is. ${spokenName("Mod+Enter")} lets the model continue. F6 leads out of the script. F1 shows all keys.`;
+  const hint = `INT. SOMEWHERE — or press ${keyName("Mod+Enter")}, and the model begins`;
+  byId("script").style.setProperty("--hint", JSON.stringify(hint));
+}
+
 async function main() {
+  byId("problem-close").addEventListener("click", () => showProblem(""));
   byId("app").hidden = false;
   theme(THEMES.includes(localStorage.getItem("scriptforge-theme")) ? localStorage.getItem("scriptforge-theme") : "auto");
   const { engine, about } = await findEngine();
@@ -259,7 +281,7 @@ async function main() {
   buttonsOf(parts);
   const commands = commandsOf(parts);
   listen(commands);
-  showSheet(byId("key-list"), commands);
+  showKeys(commands);
   for (const name of ["outline", "panel"]) {
     const isWanted = localStorage.getItem(`scriptforge-${name}`) ?? (name === "outline" ? "open" : "closed");
     side(name, !isNarrow() && isWanted === "open");
@@ -273,6 +295,4 @@ async function main() {
 main().catch((problem) => {
   byId("app").hidden = false;
   say(problem.message, true);
-  byId("said").classList.add("stays");
-  clearTimeout(saying);
 });

@@ -1,6 +1,7 @@
 // What is copied from the training text: underlined, the longer the stronger, and where it is from when one looks.
 
 import { placeAt } from "./caret.js";
+import { byId } from "./dom.js";
 
 const CHUNK = 60, PAUSE = 700, LEAST = 6, MOST_KNOWN = 20000, AROUND = 90;
 const WAITING = 2000, LATER = 30000; // milliseconds until the next try while the index is made, or nobody answers
@@ -20,10 +21,10 @@ export function excerptOf(quote, copied) {
 export class Marks {
   constructor(room, editor, engine) {
     Object.assign(this, { room, editor, engine });
-    this.known = new Map();   // by run, kind and text: the marks of an element
+    this.known = new Map();   // by run and text: the marks of an element
     this.unknown = new Set(); // runs whose training text is not there
     this.shown = new Map();   // by id of an element: [{mark, range}]
-    this.box = document.getElementById("source");
+    this.box = byId("source");
     this.highlights = new Map();
     if (!globalThis.Highlight) return;
     for (const [, name] of LEVELS) {

@@ -1,15 +1,14 @@
 // Beside the script: its scenes, and the branches that were set aside.
 
-import { returning } from "./document.js";
 import { branchName } from "./asking.js";
+import { returning } from "./document.js";
+import { byId, debounced, isNarrow } from "./dom.js";
 import { pageCount } from "./screenplay.js";
-
-const byId = (id) => document.getElementById(id);
 
 export class Outline {
   constructor(room, editor, say) {
     Object.assign(this, { room, editor, say });
-    const later = () => (this.timer ??= setTimeout(() => requestIdleCallback(() => this.show(), { timeout: 500 }), 200));
+    const later = debounced(() => this.show(), 200);
     room.on("open", later);
     room.on("change", later);
     byId("scenes").addEventListener("click", ({ target }) => {
@@ -20,28 +19,27 @@ export class Outline {
       const button = target.closest("button");
       const branch = button && room.document.branches.find(({ id }) => id === button.dataset.id);
       if (!branch) return;
-      if (button.dataset.act === "back") this.#leave(() => this.comeBack(branch));
+      if (button.dataset.act === "back") this.#leave(() => this.restore(branch));
       else room.edit({ change: { edits: [], remove_branch: branch.id }, caret: room.caret?.to });
     });
   }
 
   /** On a narrow screen the list lies over the script, and goes when something was chosen. */
   #leave(act) {
-    if (matchMedia("(max-width: 60rem)").matches) this.room.emit("side", { name: "outline", isOpen: false });
+    if (isNarrow()) this.room.emit("side", { name: "outline", isOpen: false });
     act();
   }
 
-  comeBack(branch) {
+  restore(branch) {
     const { room } = this;
     const from = branch.after === null ? 0 : room.document.elements.findIndex(({ id }) => id === branch.after) + 1;
     const change = returning(room.document, branch, branchName(room.document.elements.slice(from)));
     const [first] = branch.elements;
     room.edit({ change, caret: first && { id: first.id, offset: first.text.length } });
-    this.say(change.branch ? "The branch is back; what stood there is kept as a branch." : "The branch is back.");
+    this.say(change.branch ? "Branch restored; the text it replaced was kept as a branch." : "Branch restored.");
   }
 
   show() {
-    this.timer = null;
     const { elements, branches } = this.room.document;
     const scenes = elements.filter(({ kind, text }) => kind === "heading" && text.trim());
     fill(byId("scenes"), scenes, (item, { id, text }) => {
@@ -54,8 +52,8 @@ export class Outline {
       item.replaceChildren(
         named("span", name || "nothing yet"),
         named("small", `${kept.length} ${kept.length === 1 ? "element" : "elements"}`),
-        named("button", "Come back", { act: "back", id }),
-        named("button", "Drop", { act: "drop", id }),
+        named("button", "Restore", { act: "back", id }),
+        named("button", "Delete", { act: "delete", id }),
       );
     });
     byId("no-branches").hidden = branches.length > 0;

@@ -1,9 +1,9 @@
 // How the model writes, in a writer's words: each setting of the draft is one field of the panel.
 
-const byId = (id) => document.getElementById(id);
+import { byId } from "./dom.js";
 
-const BOLDNESS = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
-const VOICES = [[0.05, "as the model says"], [1, "a little more themselves"], [2.2, "strong voices"], [Infinity, "caricatures"]];
+const TEMPERATURES = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
+const VOICES = [[0.05, "default"], [1, "slightly stronger"], [2.2, "strong"], [Infinity, "exaggerated"]];
 
 const called = (names, value) => names.find(([most]) => value <= most)[1];
 
@@ -12,15 +12,15 @@ export class Panel {
     this.room = room;
     const number = (id) => byId(id).valueAsNumber;
     const settings = {
-      boldness: () => ({ boldness: number("boldness") }),
+      temperature: () => ({ temperature: number("temperature") }),
       voice: () => ({ voice: number("voice") }),
-      lines: () => ({ lines: number("lines") || 1 }),
-      source: () => ({ source: byId("source-of").value || null }),
+      lines: () => ({ lines: Math.min(8, Math.max(1, Math.round(number("lines")) || 1)) }),
+      "source-of": () => ({ source: byId("source-of").value || null }),
       copying: () => ({ maxCopy: Number(byId("copying").value) || null }),
       seed: () => ({ seed: byId("seed").value === "" ? null : Math.min(4294967295, Math.max(0, Math.floor(number("seed")) || 0)) }),
     };
-    for (const [id, read] of Object.entries({ ...settings, "source-of": settings.source })) {
-      byId(id)?.addEventListener("input", () => room.set(read()));
+    for (const [id, read] of Object.entries(settings)) {
+      byId(id).addEventListener("input", () => room.set(read()));
     }
     byId("run").addEventListener("change", () => room.describe({ run: byId("run").value }));
     byId("only").addEventListener("change", () => {
@@ -37,16 +37,16 @@ export class Panel {
 
   show() {
     const { about, settings, draft, run } = this.room;
-    byId("run").replaceChildren(...about.runs.map(({ name, training }) => new Option(training ? `${name} (still learning)` : name, name)));
-    if (!run && draft.run) byId("run").prepend(new Option(`${draft.run} (gone)`, draft.run));
+    byId("run").replaceChildren(...about.runs.map(({ name, training }) => new Option(training ? `${name} (training)` : name, name)));
+    if (!run && draft.run) byId("run").prepend(new Option(`${draft.run} (missing)`, draft.run));
     byId("run").value = draft.run;
     byId("run-about").textContent = run?.description ?? "This run is not there any more. What it wrote can be read, changed and exported.";
-    byId("boldness").value = settings.boldness;
+    byId("temperature").value = settings.temperature;
     byId("voice").value = settings.voice ?? run?.voice ?? 0;
     byId("lines").value = settings.lines;
     byId("copying").value = settings.maxCopy ?? "";
     byId("seed").value = settings.seed ?? "";
-    const sources = (run?.sources ?? []).map((source) => source.name ?? source);
+    const sources = run?.sources ?? [];
     byId("source-of").replaceChildren(new Option("any of them", ""), ...sources.map((name) => new Option(name, name)));
     byId("source-of").value = settings.source ?? "";
     byId("source-field").hidden = sources.length < 2;
@@ -68,9 +68,9 @@ export class Panel {
 
   #name() {
     const { settings, run } = this.room;
-    byId("boldness-name").textContent = called(BOLDNESS, settings.boldness);
+    byId("temperature-name").textContent = called(TEMPERATURES, settings.temperature);
     byId("voice-name").textContent = called(VOICES, settings.voice ?? run?.voice ?? 0);
-    byId("boldness").setAttribute("aria-valuetext", byId("boldness-name").textContent);
+    byId("temperature").setAttribute("aria-valuetext", byId("temperature-name").textContent);
     byId("voice").setAttribute("aria-valuetext", byId("voice-name").textContent);
     byId("everybody").hidden = !settings.cast.length;
   }

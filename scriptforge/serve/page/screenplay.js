@@ -10,6 +10,9 @@ const NAME_LINE = /^([\p{L}\p{N}][\p{L}\p{N}\p{M} .'’\-#&]{0,38}?):\s+(\S.*)$/
 const PARENTHETICAL = /^\(.*\)$/;
 const TITLE = /^(title|credit|author|authors|source|notes|draft date|date|contact|copyright|revision):/i;
 
+/** Whether an element is words of a speech. */
+export const isSpoken = ({ kind }) => kind === "dialogue" || kind === "parenthetical";
+
 /** Cuts what somebody says into dialogue and parentheticals: [{kind, text}]. */
 export function speechParts(text) {
   const parts = [];
@@ -58,7 +61,7 @@ export function modelElements(elements) {
     if (element.kind === "character") {
       speech = { kind: "dialogue", speaker: speakerOf(element), text: "" };
       heard.push(speech);
-    } else if (speech && (element.kind === "dialogue" || element.kind === "parenthetical")) {
+    } else if (speech && isSpoken(element)) {
       speech.text = `${speech.text} ${element.text}`.trim();
     } else {
       speech = null;
@@ -119,8 +122,6 @@ const FOUNTAIN = {
   transition: (text) => `> ${text}`,
 };
 
-const isSpoken = ({ kind }) => kind === "dialogue" || kind === "parenthetical";
-
 /** Yields lines, a blank one between elements that are not of one speech. */
 function* linesOf(elements, form) {
   let last = null;
@@ -163,8 +164,8 @@ export function typed(title, elements) {
 /** How many pages a script has, counting lines as a typist does. */
 export function pageCount(elements) {
   let lines = 0;
-  for (const { kind, text } of elements) {
-    lines += Math.max(1, Math.ceil(text.length / WIDTH[kind])) + (kind === "dialogue" || kind === "parenthetical" ? 0 : 1);
+  for (const element of elements) {
+    lines += Math.max(1, Math.ceil(element.text.length / WIDTH[element.kind])) + (isSpoken(element) ? 0 : 1);
   }
   return Math.max(1, Math.ceil(lines / 55));
 }

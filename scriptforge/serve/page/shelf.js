@@ -1,12 +1,14 @@
 // The shelf: all drafts with their names; open one, begin one, remove one.
 
-const byId = (id) => document.getElementById(id);
+import { byId } from "./dom.js";
 
 export class Shelf {
   constructor(room, engine, keeper, say) {
     Object.assign(this, { room, engine, keeper, say });
-    byId("new-draft").addEventListener("click", () => this.begin().then(() => byId("shelf").close()));
-    byId("copy-draft").addEventListener("click", () => this.copy().then(() => byId("shelf").close()));
+    const makers = { "new-draft": () => this.begin(), "copy-draft": () => this.copy() };
+    for (const [id, act] of Object.entries(makers)) {
+      byId(id).addEventListener("click", () => this.#once(byId(id), () => act().then(() => byId("shelf").close())));
+    }
     byId("drafts").addEventListener("click", ({ target }) => this.#press(target.closest("button")));
     byId("title").addEventListener("change", () => room.describe({ title: byId("title").value.trim() || "Untitled" }));
     const show = () => {
@@ -14,7 +16,7 @@ export class Shelf {
       document.title = `${room.draft.title} · writing room`;
     };
     room.on("open", show);
-    room.on("draft", show);
+    room.on("draft", ({ title }) => title !== undefined && show());
   }
 
   /** Opens the draft that was open last, or begins the first one. */
@@ -70,21 +72,27 @@ export class Shelf {
     return item;
   }
 
-  async #press(button) {
-    if (!button) return;
-    const { id, act } = button.dataset;
+  /** Has a button do something, and nothing more until that is done; says what went wrong. */
+  async #once(button, act) {
+    button.disabled = true;
     try {
-      if (act === "open") {
-        await this.keeper.open(id);
-        byId("shelf").close();
-      } else if (button.dataset.sure) {
-        await this.#remove(id);
-      } else {
-        button.dataset.sure = "yes";
-        button.textContent = "Remove for good?";
-      }
+      await act();
     } catch (problem) {
       this.say(problem.message, true);
+    }
+    button.disabled = false;
+  }
+
+  #press(button) {
+    if (!button) return;
+    const { id, act, sure } = button.dataset;
+    if (act === "open") {
+      this.#once(button, () => this.keeper.open(id).then(() => byId("shelf").close()));
+    } else if (sure) {
+      this.#once(button, () => this.#remove(id));
+    } else {
+      button.dataset.sure = "yes";
+      button.textContent = "Remove for good?";
     }
   }
 

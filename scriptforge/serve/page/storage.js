@@ -88,18 +88,20 @@ export class BrowserDrafts {
     });
   }
 
-  describe(id, change) {
-    return this.#transact("readwrite", async ({ drafts }) => {
+  async describe(id, change) {
+    await this.#transact("readwrite", async ({ drafts }) => {
       drafts.put({ ...known(await promised(drafts.get(id))), ...change, updated: now() });
     });
+    this.channel.postMessage({ id, ...change });
   }
 
-  discard(id) {
-    return this.#transact("readwrite", async ({ drafts, wholes, changes }) => {
+  async discard(id) {
+    await this.#transact("readwrite", async ({ drafts, wholes, changes }) => {
       drafts.delete(id);
       wholes.delete(id);
       changes.delete(IDBKeyRange.bound([id, 0], [id, Infinity]));
     });
+    this.channel.postMessage({ id, removed: true });
   }
 
   async save(id, { base, ...change }) {
@@ -109,7 +111,8 @@ export class BrowserDrafts {
         const since = await promised(changes.getAll(IDBKeyRange.bound([id, base + 1], [id, Infinity])));
         const done = since.find((each) => each.change === change.change);
         if (done) return { revision: done.revision };
-        throw new Problem("Another tab has changed this draft.", 409, { revision: draft.revision, changes: since });
+        const isWhole = since.length === draft.revision - base;
+        throw new Problem("Another tab has changed this draft.", 409, { revision: draft.revision, changes: isWhole ? since : null });
       }
       changes.put({ ...change, id, revision: base + 1 });
       drafts.put({ ...draft, revision: base + 1, updated: now() });

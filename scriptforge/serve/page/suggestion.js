@@ -1,10 +1,10 @@
 // Suggestions: grey words in place, one after the other; or three takes side by side. The writer accepts, changes or drops them.
 
 import { accepting, askingAt, previewOf, retrying } from "./asking.js";
+import { byId } from "./dom.js";
 import { Problem } from "./engine_server.js";
 
 const TAKES = 3;
-const MOST_LINES = 200; // that a visitor may ask for at once is bounded by the server, too
 
 export class Suggestions {
   constructor(room, editor, engine, say) {
@@ -13,7 +13,7 @@ export class Suggestions {
     this.attempts = [];  // each [{pieces, seed, isDone}], one take or several
     this.shown = -1;
     this.writing = null;  // an AbortController while text comes
-    this.takes = document.getElementById("takes");
+    this.takes = byId("takes");
     room.on("open", () => this.dismiss());
     room.on("change", () => this.#forget());
     room.on("caret", ({ to }) => this.asked && to.id !== this.asked.anchor && !this.takesOpen && this.dismiss());
@@ -54,6 +54,11 @@ export class Suggestions {
       this.shown += 1;
       this.#draw();
     } else this.#ask(1);
+  }
+
+  /** Writes the same place anew, side by side; a seed gives other takes than those that are shown. */
+  moreTakes() {
+    return this.#ask(TAKES);
   }
 
   /** Shows the attempt before. */
@@ -104,9 +109,9 @@ export class Suggestions {
       open,
       next,
       count,
-      lines: Math.min(settings.lines, MOST_LINES),
+      lines: settings.lines,
       seed,
-      boldness: settings.boldness,
+      temperature: settings.temperature,
       voice: settings.voice ?? run.voice ?? 0,
       max_copy: settings.maxCopy,
       cast: settings.cast,
@@ -132,13 +137,13 @@ export class Suggestions {
   #finish(attempt) {
     const words = attempt.map(({ pieces }) => spoken(pieces)).filter(Boolean);
     if (!words.length) {
-      this.say("The model has nothing to say here.");
+      this.say("No suggestion here.");
       return this.dismiss();
     }
     this.#draw();
     this.room.emit("shown");
     if (attempt.length > 1) this.say(`${words.length} takes. ${words.map((each, place) => `${place + 1}: ${each}`).join(" ")}`, false, true);
-    else this.say(`${words[0]} Tab takes it, arrow down writes another.`, false, true);
+    else this.say(`${words[0]} Tab accepts it, arrow down writes another.`, false, true);
   }
 
   /** Draws once a frame, however fast the words come. */

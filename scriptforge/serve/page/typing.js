@@ -48,6 +48,15 @@ function withKindOf(kind, element, text) {
   return closed === text ? written : { ...written, text: closed };
 }
 
+/** Where a place is once a range is gone; null if it was in the range, or at its ends. */
+export function placeWithout(document, { from, to }, { id, offset }) {
+  const place = placeOf(document, id), first = placeOf(document, from.id), last = placeOf(document, to.id);
+  const isBefore = place < first || (place === first && offset < from.offset);
+  if (isBefore || place > last) return { id, offset };
+  const isBehind = place === last && offset > to.offset;
+  return isBehind ? { id: from.id, offset: from.offset + offset - to.offset } : null;
+}
+
 /** The kind that an element has by what is written at its start. */
 function recognised({ kind, text: before }, text) {
   if (kind === "action" && OPENS_SCENE.test(text) && !OPENS_SCENE.test(before)) return "heading";

@@ -36,7 +36,7 @@ export class Words {
     this.characters = new Set(Array.from(characters, encoded));
     this.beginnings = new Set([...this.characters].flatMap((bytes) => [1, 2, 3].map((size) => bytes.slice(0, size))));
     this.begun = { letters: "", rest: "", mayStand: false };
-    this.verdicts = new Map();
+    this.results = new Map();
   }
 
   /** Words of another text, which knows all that this one has found out. */
@@ -47,13 +47,13 @@ export class Words {
   /** Whether a token may come now; what was found out after a beginning of a word is kept. */
   allows(id) {
     const { letters, rest, mayStand } = this.begun, key = `${letters} ${rest} ${mayStand}`;
-    let verdicts = this.verdicts.get(key);
-    if (!verdicts) {
-      if (this.verdicts.size >= MOST_BEGINNINGS) this.verdicts.clear();
-      this.verdicts.set(key, (verdicts = new Uint8Array(this.vocabulary.about.tokens.length)));
+    let results = this.results.get(key);
+    if (!results) {
+      if (this.results.size >= MOST_BEGINNINGS) this.results.clear();
+      this.results.set(key, (results = new Uint8Array(this.vocabulary.about.tokens.length)));
     }
-    verdicts[id] ||= this.walk(id).isPossible ? YES : NO;
-    return verdicts[id] === YES;
+    results[id] ||= this.walk(id).isPossible ? YES : NO;
+    return results[id] === YES;
   }
 
   /** Takes the token that came; what is given may stand as it is. */

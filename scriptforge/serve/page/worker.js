@@ -3,7 +3,7 @@
 import { LSTM, readTensors } from "./model.js";
 import { modelElements } from "./screenplay.js";
 import { Vocabulary } from "./vocabulary.js";
-import { idsOf, suggest } from "./writer.js";
+import { idsOf, sourceIn, suggest } from "./writer.js";
 
 const READ = 40, STEP = 25; // elements before the caret that are read, and by how many the first of them moves
 const MOMENT = 20;          // milliseconds of work between two looks at the mail
@@ -38,12 +38,14 @@ function reading(loaded, ids) {
 async function write(loaded, { request, count, elements, seed, ...wish }) {
   const { space, vocabulary } = loaded;
   const heard = modelElements(elements.slice(Math.max(0, Math.floor((elements.length - READ) / STEP) * STEP)));
-  const ids = idsOf(space, vocabulary, heard, wish.source);
+  const speakers = [...heard, wish.open, wish.next].map((each) => each?.speaker);
+  const source = sourceIn(space, wish.source, speakers);
+  const ids = idsOf(space, vocabulary, heard, source);
   const model = reading(loaded, ids);
   const first = seed ?? crypto.getRandomValues(new Uint32Array(1))[0] % SEEDS;
   const takes = Array.from({ length: count }, (_, n) => {
-    const own = { ...wish, seed: (first + n) >>> 0 };
-    return { n, lines: suggest(space, vocabulary, { model: model.fork(), ids }, own) };
+    const own = { ...wish, source, seed: (first + n) >>> 0 };
+    return { n, lines: suggest(space, vocabulary, { model: model.fork(), ids, lines: heard.length }, own) };
   });
   running.set(request, takes);
   let looked = performance.now();

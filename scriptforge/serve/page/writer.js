@@ -6,7 +6,7 @@ import { Turns } from "./turns.js";
 import { Words, isUnspaced } from "./words.js";
 
 /** A stream of numbers in 0 ≤ x < 1 that its seed alone decides (mulberry32). */
-export function dice(seed) {
+function newRng(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -76,7 +76,7 @@ const NEGLIGIBLE = 1e-4; // a share of the likeliest token's probability, below 
  * Else it is drawn first, as the model says, whether layout comes and which; then, with temperature, which text. None is
  * less likely than `minimum` beside the likeliest text, or layout that names a speaker beside the likeliest layout.
  */
-export function draw(logits, isAllowed, temperature, minimum, roll, { layout = 0, unspoken = [] } = {}) {
+export function draw(logits, isAllowed, temperature, minimum, rng, { layout = 0, unspoken = [] } = {}) {
   let best = -1, bestText = -1, bestLayout = -1;
   for (let id = logits.length - 1; id >= 0; id--) {
     const leader = id < layout ? bestLayout : bestText;
@@ -86,9 +86,9 @@ export function draw(logits, isAllowed, temperature, minimum, roll, { layout = 0
   }
   best = bestText < 0 || (bestLayout >= 0 && logits[bestLayout] >= logits[bestText]) ? bestLayout : bestText;
   if (temperature === 0 || best < 0) return best;
-  const rolled = [roll(), roll()];
+  const drawn = [rng(), rng()];
   if (bestLayout >= 0) {
-    const id = drawLayout(logits, isAllowed, minimum, rolled[0], { layout, unspoken, best, bestText, bestLayout });
+    const id = drawLayout(logits, isAllowed, minimum, drawn[0], { layout, unspoken, best, bestText, bestLayout });
     if (id >= 0) return id;
   }
   const ids = [], weights = [];
@@ -99,12 +99,12 @@ export function draw(logits, isAllowed, temperature, minimum, roll, { layout = 0
     ids.push(id);
     weights.push(total += weight);
   }
-  const mark = rolled[1] * total;
+  const mark = drawn[1] * total;
   return ids[weights.findIndex((weight) => weight > mark)];
 }
 
 /** Draws whether layout comes and which: an id, or -1 where text is to come. */
-function drawLayout(logits, isAllowed, minimum, rolled, { layout, unspoken, best, bestText, bestLayout }) {
+function drawLayout(logits, isAllowed, minimum, drawn, { layout, unspoken, best, bestText, bestLayout }) {
   const top = logits[best], weightOf = (id) => Math.exp(logits[id] - top);
   const ids = [], weights = [];
   let total = 0, text = 0;
@@ -119,7 +119,7 @@ function drawLayout(logits, isAllowed, minimum, rolled, { layout, unspoken, best
     const least = logits[bestText] + Math.log(NEGLIGIBLE);
     for (let id = layout; id < logits.length; id++) if (logits[id] >= least && isAllowed(id)) text += weightOf(id);
   }
-  const mark = rolled * (total + text);
+  const mark = drawn * (total + text);
   return ids[weights.findIndex((weight) => weight > mark)] ?? -1;
 }
 
@@ -142,11 +142,11 @@ export function strengthen(logits, others, strength, { layout, plausible }) {
  * Goes on with a script, and yields what comes as lines for the page: {begin}, {add}, {element}, and at last {done}.
  *
  * `request`: elements of a model {kind, speaker, text} that come before; open, an element that is to be continued, or next,
- * what has to come: {kind} or {speaker}; source, cast, lines, seed, boldness, voice. `context` has read the elements.
+ * what has to come: {kind} or {speaker}; source, cast, lines, seed, temperature, voice. `context` has read the elements.
  */
 export function* suggest(about, vocabulary, context, request) {
-  const { boldness: temperature, lines, seed, open } = request;
-  const writing = new Writing(about, context.model, vocabulary, { ...request, temperature }, context);
+  const { lines, seed, open } = request;
+  const writing = new Writing(about, vocabulary, request, context);
   writing.goOn();
   let left = lines, shown = open ? writing.text() : null, isOpen = Boolean(open), isBegun = isOpen;
   const forced = Boolean(open);
@@ -174,6 +174,19 @@ export function* suggest(about, vocabulary, context, request) {
   yield { done: true, seed };
 }
 
+/** Returns, in a mix, whose script it is: the source that is asked for, else that of most of its speakers. */
+export function sourceIn(about, asked, speakers) {
+  if (!about.mixed || asked) return asked;
+  const counts = new Map();
+  for (const speaker of speakers.filter(Boolean)) {
+    for (const { name, source } of about.voices) {
+      if (source !== null && isSame(name, speaker)) counts.set(source, (counts.get(source) ?? 0) + 1);
+    }
+  }
+  const [[most] = []] = [...counts].sort(([, one], [, other]) => other - one);
+  return (about.sources.find(({ id }) => id === most) ?? about.sources[0]).name;
+}
+
 /** The ids of a script that was written so far: a text begins, and each element follows. */
 export function idsOf(about, vocabulary, elements, source = null) {
   const ids = [about.end];
@@ -190,8 +203,10 @@ function opened(about, vocabulary, { kind, speaker }, source) {
   return voice ? [voice.id] : [about.cue, ...encoded(vocabulary, speaker), about.says];
 }
 
+const isSame = (name, other) => name.toLowerCase() === other.toLowerCase();
+
 const voiceOf = (about, speaker, source) => about.voices.find((voice) =>
-  voice.name.toLowerCase() === speaker.toLowerCase() && (!about.mixed || voice.source === null || voice.source === sourceOf(about, source)));
+  isSame(voice.name, speaker) && (!about.mixed || voice.source === null || voice.source === sourceOf(about, source)));
 
 const sourceOf = (about, source) => (about.sources.find(({ name }) => name === source) ?? about.sources[0]).id;
 
@@ -210,23 +225,6 @@ function encoded(vocabulary, text) {
   }
 }
 
-/**
- * Writes a script, and yields each element as it stands: {kind, speaker, text, isWhole}.
- *
- * `request`: speaker (one of `about.voices`, or null for anybody), words, lines, temperature, voice, seed.
- */
-export function* write(about, model, vocabulary, request) {
-  const writing = new Writing(about, model, vocabulary, request);
-  writing.begin();
-  let lines = 0;
-  while (lines < request.lines) {
-    const element = writing.go();
-    if (!element) continue;
-    lines = about.plain ? lineCount(element.text) : lines + element.isWhole;
-    yield { ...element, isWhole: element.isWhole || lines >= request.lines };
-  }
-}
-
 const rules = new WeakMap();
 
 /** The grammar, the words and the habits of a model, read from its tables once. */
@@ -241,23 +239,21 @@ function rulesOf(about, vocabulary) {
   return rules.get(about);
 }
 
-const lineCount = (text) => text.split("\n").slice(0, -1).filter((line) => line.trim()).length;
-
 class Writing {
-  /** `context`: {model, ids} of a text that was read already; the model reads on by itself. */
-  constructor(about, model, vocabulary, request, context = null) {
-    Object.assign(this, { about, model, vocabulary, request, context });
+  /** `context`: {model, ids, lines} of a text of so many elements that was read already; the model reads on by itself. */
+  constructor(about, vocabulary, request, context) {
+    Object.assign(this, { about, vocabulary, request, context, model: context.model });
     const rules = rulesOf(about, vocabulary);
     this.grammar = rules.grammar.fork();
     this.words = rules.words?.fork() ?? null;
     this.habits = rules.habits?.fork() ?? null;
     this.turns = about.turns ? new Turns(about, about.turns, request.cast?.length) : null;
     this.echoes = about.echoes ? new Echoes(about, about.echoes) : null;
-    this.roll = dice(request.seed);
+    this.rng = newRng(request.seed);
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
     this.contrast = null;  // the same text as if somebody else said the line
-    this.openings = 0;
+    this.openings = context.lines || 1;  // where nothing was said, the beginning is one
     this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
     this.element = null;
     this.ids = [];
@@ -265,7 +261,6 @@ class Writing {
     this.isWordOpen = false;
     this.layout = about.layout;
     this.unspoken = about.plain ? [] : [about.heading, about.action, about.transition, about.end];
-    if (!context) model.forget();
   }
 
   /** Stands at the end of what the context has read, with what is open or has to come next. */
@@ -337,41 +332,6 @@ class Writing {
     return words ? { kind: "action", speaker: "", text: words, isWhole: true } : { isWhole: false };
   }
 
-  /** Reads what is given: the end of what was before, who begins, and with which words. */
-  begin() {
-    const { about, request } = this;
-    const given = request.words ? this.vocabulary.encode(request.words) : [];
-    this.take(about.end);
-    if (about.mixed) this.take(request.speaker?.source ?? this.next(() => true));
-    if (about.plain) this.element = { kind: "plain", speaker: "" };
-    else if (request.speaker) this.take(request.speaker.id);
-    else if (given.length) this.take(this.next((id) => this.names.has(id)));
-    for (const id of given) this.take(id, true);
-    this.isWordOpen = given.length > 0 && endsInWord(request.words);
-  }
-
-  /** Draws a token, and gives the element that it ends, or the one that it adds to if that can be shown. */
-  go() {
-    const id = this.next((each) => !this.isWordOpen || !isSet(this.continuing, each));
-    this.isWordOpen = false;
-    if (this.about.plain) return this.goPlainly(id);
-    const finished = this.take(id);
-    if (finished) return { ...finished, isWhole: true };
-    const canShow = this.element?.speaker && this.ids.length;
-    return canShow ? { ...this.element, text: this.text(), isWhole: false } : null;
-  }
-
-  /** In plain text all is one element, and the end of a text is a line break. */
-  goPlainly(id) {
-    if (id !== this.about.end) {
-      this.take(id);
-    } else {
-      this.read(id, false);
-      this.ids.push(...this.vocabulary.encode("\n"));
-    }
-    return { kind: "plain", speaker: "", text: this.vocabulary.decode(this.ids), isWhole: false };
-  }
-
   /** Draws a token: one that is wanted if one may come, and if none may come, one that finishes the word. */
   next(isWanted) {
     const { temperature } = this.request;
@@ -385,7 +345,7 @@ class Writing {
     const isBest = (id) => isGood(id) && isWanted(id);
     this.echoes?.weigh(logits, isBest);
     for (const isAllowed of [isBest, isGood, mayCome, isWord]) {
-      const id = draw(logits, isAllowed, temperature, this.about.minimum, this.roll, this);
+      const id = draw(logits, isAllowed, temperature, this.about.minimum, this.rng, this);
       if (id >= 0) return id;
     }
     throw new Error("The model has no token that may come here.");
