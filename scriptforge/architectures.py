@@ -14,9 +14,9 @@ from typing import Any
 class Suggestion:
     """What `scriptforge.training.settings` needs to know to suggest settings for an architecture.
 
-    The numbers come from trials on characters and BPE tokens, with texts of 60 KB to 3.5 MB and trainings of
-    one to twenty minutes; those of architectures other than `lstm` from a few short ones on the characters of
-    tiny Shakespeare.
+    The numbers come from trials on characters and BPE tokens, with texts of 60 KB to 3.5 MB and training runs
+    of one to twenty minutes; those of architectures other than `lstm` from a few short ones on the characters
+    of tiny Shakespeare.
 
     Attributes:
         input_matrices: how many matrices of (E + H, H) a token is multiplied with before the head: the gates.

@@ -1,4 +1,4 @@
-"""The settings of a training: what they are called, what they may be, and where their values come from.
+"""The settings of a training run: what they are called, what they may be, and where their values come from.
 
 Suggested for the corpus < preset < TOML file < option < `--set`: each source only names what it wants to
 change. The resolved `Settings` are saved with the run. What the size of a model may be is declared here once,
@@ -48,7 +48,7 @@ ArchitectureName = Annotated[
 
 
 class Settings(ClosedModel):
-    """Everything that shapes a training, apart from the dataset."""
+    """Everything that shapes a training run, apart from the dataset."""
 
     arch: ArchitectureName = Field("lstm", description="Architecture of the model.")
     layers: Layers = Field(1, description="Layers, one above the other.")

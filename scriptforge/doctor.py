@@ -140,7 +140,7 @@ def _load_dependencies() -> None:
 
 
 def _threads() -> Finding:
-    """Report with how many threads a training on the CPU would begin now, and why."""
+    """Report with how many threads a training run on the CPU would begin now, and why."""
     numbers = possible()
     number = first_choice(numbers)
     if variable := fixed_by():

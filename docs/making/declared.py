@@ -42,7 +42,7 @@ def commands() -> str:
 
 
 def settings() -> str:
-    """Every setting of a training, the presets, what is fitted, and the options of sampling."""
+    """Every setting of a training run, the presets, what is fitted, and the options of sampling."""
     schema = Settings.model_json_schema()["properties"]
     suited = {
         heading: suggest_settings(tokens, size, machine, resolve({"minutes": minutes}))
@@ -63,8 +63,8 @@ def settings() -> str:
     changed = [key for key in Settings.model_fields if any(key in preset for preset in PRESETS.values())]
     return page(
         "Settings",
-        "What shapes a training. `--set KEY=VALUE` changes one, `--config FILE.toml` several, one a line; "
-        "`--epochs`, `--minutes`, `--patience` and `--arch` are short for their settings. "
+        "What shapes a training run. `--set KEY=VALUE` changes one, `--config FILE.toml` several, one a "
+        "line; `--epochs`, `--minutes`, `--patience` and `--arch` are short for their settings. "
         "Each of these is stronger than the one before: fitted to the corpus, preset, file, flag, `--set`.",
         table(("setting", "type", "range", "default", "what it is"), rows),
         "Exactly one of `epochs` and `minutes` is set; naming one takes the other back.",
@@ -75,12 +75,12 @@ def settings() -> str:
             ((f"`{key}`", *(cell(preset.get(key)) for preset in PRESETS.values())) for key in changed),
         ),
         "## Fitted to the corpus",
-        "Before a training the machine is measured for a second: which arithmetic it does fastest, and how "
-        "many operations. The more it can compute in the time there is, the larger the model; the more often "
-        "the text is then read, the more dropout. The table shows it for a million tokens of text, on two "
-        "cores that make 240 billion operations a second, and on a GPU that makes a hundred times as many. "
-        "Little text is less than 150,000 tokens to train on, started from scratch: English text starts from "
-        "the base model, and has its sizes; char stands for any vocabulary of 600 "
+        "Before a training run the machine is measured for a second: which arithmetic it does fastest, and "
+        "how many operations. The more it can compute in the time there is, the larger the model; the more "
+        "often the text is then read, the more dropout. The table shows it for a million tokens of text, on "
+        "two cores that make 240 billion operations a second, and on a GPU that makes a hundred times as "
+        "many. Little text is less than 150,000 tokens to train on, started from scratch: English text "
+        "starts from the base model, and has its sizes; char stands for any vocabulary of 600 "
         "tokens or fewer. `sequence_length` is smaller where the text has fewer than sixteen such stretches. "
         "With `--epochs` the size does not depend on the machine, and the dropout follows from them.",
         table(

@@ -97,7 +97,7 @@ CONFIG = {
     "parameters": "trainable numbers in the model",
     "versions": "of scriptforge and torch",
     "init_from": "the run of `--from`: `name`, `fingerprint`, `repository`, `revision`; or null",
-    "measured": "of the machine before a training by `--minutes`: `operations_per_second`, `threads`, and "
+    "measured": "of the machine before training by `--minutes`: `operations_per_second`, `threads`, and "
     "how many processors other programs kept `busy`; else null",
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",

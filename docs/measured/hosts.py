@@ -38,7 +38,7 @@ TRAIN = (
 
 @dataclass(frozen=True)
 class Measured:
-    """One training.
+    """One training run.
 
     Attributes:
         parameters: of the model.
@@ -107,7 +107,7 @@ def measured(hosts: Sequence[Host], places: Sequence[Path], options: Sequence[st
                 moments.append((len(lines), json.loads(lines[-1])["step"], sent(hosts[0], device)))
     told = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
-        sys.exit(f"A training has failed:\n{''.join(told)}")
+        sys.exit(f"A training run has failed:\n{''.join(told)}")
     (_, before, sent_before), (_, after, sent_after) = moments[0], moments[-1]
     config = json.loads((places[0] / "runs" / "both" / "config.json").read_text("utf-8"))
     result = Measured(
@@ -152,7 +152,7 @@ def scriptforge(prefix: Sequence[str], place: Path, *words: object) -> None:
 
 
 def row(units: int, where: str, each: Measured, alone: Measured) -> list[str]:
-    """Return the cells of one training."""
+    """Return the cells of one training run."""
     return [
         f"{units} units, {each.parameters:,} weights",
         where,

@@ -175,7 +175,7 @@ def course_section(place: Place) -> list[str]:
 
 
 def reached(row: dict[str, Any]) -> str:
-    """How far a training was at a validation, and what that is against the course's goal and ours."""
+    """How far a training run was at a validation, and what that is against the course's goal and ours."""
     loss = row["training_nats_per_token"]
     goals = " and ".join(
         f"{'below' if loss < goal else 'not below'} {whose} {goal}"

@@ -46,7 +46,7 @@ class Attack(NamedTuple):
 ATTACKS: Mapping[str, Attack] = {
     "A": Attack(
         "SIGKILL at every call that changes the disk",
-        "0 lost, trainings resumed to the same bits, nothing left behind after the next command",
+        "0 lost, training runs resumed to the same bits, nothing left behind after the next command",
         "reliability.killed:long_attack",
     ),
     "B": Attack(
@@ -134,7 +134,7 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         f"{_STORES}::test_kills",
     ),
     15: (
-        "of two unnamed trainings one fails",
+        "of two unnamed training runs one fails",
         f"{_WORKSPACE}::TestNames::test_two_trainings_without_a_name_have_two",
     ),
     17: (
@@ -180,7 +180,7 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         f"{_OUTPUTS}::test_printed_commands_are_only_themselves",
     ),
     42: (
-        "headings, and the live view of a training, let through what steers a terminal",
+        "headings, and the live view of a training run, let through what steers a terminal",
         f"tests/cli/test_output.py -k headings; {_OUTPUTS} -k 'workspace and tokens'",
     ),
     43: (
@@ -320,7 +320,7 @@ FAULTS: Mapping[int, tuple[str, str]] = {
         "tests/generation/test_decoding_state.py -k 'numpy or no_text'",
     ),
     64: (
-        "so was a damaged `hub.json` of the run that a training begins with",
+        "so was a damaged `hub.json` of the run that training starts from",
         "tests/training/test_transfer.py -k record_of_a_pull",
     ),
     65: (

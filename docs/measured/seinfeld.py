@@ -235,8 +235,8 @@ Measured on {datetime.now(UTC):%Y-%m-%d} with {versions}.
 python docs/measured/seinfeld.py seinfeld.txt
 ```
 
-One training, `scriptforge train --minutes {MINUTES}`, with {trained.description.parameters:,} parameters and
-{best:.4f} bits per character on the validation split. What the figures are:
+One training run, `scriptforge train --minutes {MINUTES}`, with {trained.description.parameters:,} parameters
+and {best:.4f} bits per character on the validation split. What the figures are:
 [originality](../explanation/originality.md), [voice](../explanation/voice.md),
 [persistence](../explanation/persistence.md).
 

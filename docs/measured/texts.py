@@ -4,8 +4,8 @@
 
 CORPORA is a folder with the texts of four cards: `seinfeld.txt`, `southpark/`, `tinyshakespeare.txt`,
 `biglebowski.txt`. What is in the WORKSPACE already is not made again, so that a measurement that was stopped
-goes on. Trainings run side by side, each on a core of its own: on two cores it takes an hour and a half, and
-nothing else should run meanwhile. `python -m benchmarks.quality` has the losses after given times.
+goes on. Models are trained side by side, each on a core of its own: on two cores it takes an hour and a half,
+and nothing else should run meanwhile. `python -m benchmarks.quality` has the losses after given times.
 """
 
 import json
@@ -73,7 +73,7 @@ What is trained without the parent has as many pieces of its own as the cards sa
 
 
 class Training(NamedTuple):
-    """A training of the page: on what, what the run is called, what is asked, and whether its pages count."""
+    """A training run of the page: on what, its name, what is asked, and whether its pages count."""
 
     dataset: str
     run: str
@@ -142,7 +142,7 @@ def prepare(place: Path, corpora: Path, name: str, corpus: Corpus, *more: object
 
 
 def trainings() -> Iterator[Training]:
-    """Yield every training of the page."""
+    """Yield every training run of the page."""
     for name in CORPORA:
         for seed in SEEDS:
             asked = ("--minutes", str(MINUTES), "--set", f"seed={seed}")
@@ -158,7 +158,7 @@ def trainings() -> Iterator[Training]:
 
 
 def train_side_by_side(place: Path) -> None:
-    """Make the trainings that are not made yet, and read their pages: one at a time on each core."""
+    """Make the training runs that are not made yet, and read their pages: one at a time on each core."""
     cores = sorted(os.sched_getaffinity(0))
 
     def take_core() -> None:
@@ -171,7 +171,7 @@ def train_side_by_side(place: Path) -> None:
 
 
 def train(place: Path, training: Training) -> None:
-    """Make a training and read its pages, unless that was done to the end."""
+    """Make a training run and read its pages, unless that was done to the end."""
     done = place / "done" / training.run
     if done.exists():
         return
@@ -190,7 +190,7 @@ def profile(place: Path, run: str) -> dict[str, Any]:
 def bits(place: Path, run: str) -> float:
     """Return the bits per character of a run on the whole validation split.
 
-    A training whose time was over has read a part of it.
+    A training run whose time was over has read a part of it.
     """
     said = json.loads(command(place, "evaluate", run, "--split", "validation", "--json"))
     return float(said["stream"]["bits_per_character"])
@@ -323,7 +323,7 @@ def page(parts: Iterable[str]) -> str:
 <!-- Written by docs/measured/texts.py. -->
 
 Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__}, torch {torch.__version__},
-cores: {len(os.sched_getaffinity(0))}, one for each training, seeds {", ".join(map(str, SEEDS))}.
+cores: {len(os.sched_getaffinity(0))}, one for each training run, seeds {", ".join(map(str, SEEDS))}.
 
 ```
 python docs/measured/texts.py CORPORA

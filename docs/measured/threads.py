@@ -3,7 +3,7 @@
     python docs/measured/threads.py CORPUS WORKSPACE
 
 CORPUS is `seinfeld.txt`. Nothing else should run on the machine meanwhile; it takes seven minutes. The three
-trainings take turns, each with the same phases, in which the other process is there or not.
+training runs take turns, each with the same phases, in which the other process is there or not.
 """
 
 import os
@@ -39,7 +39,7 @@ CONTENDERS: Mapping[str, int | None] = {"1 thread": 1, "2 threads": 2, "adaptive
 
 
 class Schedule:
-    """Phases of a training; asked after every step, it lets the other process come and go, and counts.
+    """Phases of a training run; asked after every step, it lets the other process come and go, and counts.
 
     Args:
         plan: of each phase, whether the other process is there.
@@ -77,7 +77,7 @@ class Schedule:
 
 
 def rates(dataset: Dataset, settings: Settings, folder: RunFolder, plan: tuple[bool, ...]) -> list[float]:
-    """Tokens a second in each phase of a training."""
+    """Tokens a second in each phase of a training run."""
     schedule = Schedule(plan)
     for _ in start(dataset, settings, folder, "cpu", schedule.should_stop):
         pass

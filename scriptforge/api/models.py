@@ -204,7 +204,7 @@ def resume(
     workspace: str | Path | None = None,
     progress: bool | None = None,
 ) -> Model:
-    """Continue a training from its last checkpoint as if it had not stopped, and return the model.
+    """Continue a training run from its last checkpoint as if it had not stopped, and return the model.
 
     Args:
         run: its name or folder; None is the latest.
@@ -335,7 +335,7 @@ def _trained(
             case Finished(run=name):
                 on_progress("Training", _STEPS_OF_A_BAR, _STEPS_OF_A_BAR)
                 return load(name, workspace=workspace.root)
-    raise AssertionError("a training that nobody stops ends with Finished")
+    raise AssertionError("a training run that nobody stops ends with Finished")
 
 
 def _session(

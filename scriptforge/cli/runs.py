@@ -1,4 +1,4 @@
-"""`scriptforge runs`: the trainings of a workspace with what came out of each, or some side by side.
+"""`scriptforge runs`: the training runs of a workspace with what came out of each, or some side by side.
 
 A `config.json` is read key by key, and not as this version's `RunDescription`: a list should show the runs of
 other versions too, and without waiting for torch. Figures are by character, so that runs at different levels

@@ -1,4 +1,4 @@
-"""Views of a training: on a terminal a live bar with a curve, elsewhere a line for each validation."""
+"""Views of a training run: on a terminal a live bar with a curve, elsewhere a line for each validation."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -35,7 +35,7 @@ def device_of(gpu: bool | None) -> Device:
 
 
 def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interrupts) -> "Finished":
-    """Show a training to its end, and return its last event.
+    """Show a training run to its end, and return its last event.
 
     Raises:
         Exit: the training was interrupted, or another process reports.
@@ -51,7 +51,7 @@ def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interr
 def show(
     events: "Iterable[TrainingEvent]", output: Output, *, samples: bool = False
 ) -> "TrainingEvent | None":
-    """Show a training as far as it goes, and return its last event; None where another process reports.
+    """Show a training run as far as it goes, and return its last event; None where another process reports.
 
     Args:
         events: those of the training.

@@ -195,7 +195,7 @@ PlotOption = Annotated[
     typer.Option("--plot", help="Plot the history and the importance of settings into the study's folder."),
 ]
 SeedOption = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training.")
+    int, typer.Option(min=0, metavar="N", help="Seed of the choices, and of every training run.")
 ]
 
 

@@ -28,8 +28,8 @@ _NUMBERS_IN_WORD = 4
 def dropout(units: Tensor, share: float, is_training: bool) -> Tensor:
     """Return the units, of which in training some are zero and the others so much larger that the mean stays.
 
-    On the CPU PyTorch draws a number for each unit, which takes a tenth of the time of a training. Here one
-    number of 64 bits serves four units.
+    On the CPU PyTorch draws a number for each unit, which takes a tenth of the time of a training run. Here
+    one number of 64 bits serves four units.
 
     Args:
         units: in any shape.

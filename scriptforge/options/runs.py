@@ -14,7 +14,7 @@ HeldOut = Literal["validation", "test"]
 Pruner = Literal["median", "hyperband", "none"]
 
 DEFAULT_MINUTES = 3.0
-"""How long a training takes where neither epochs nor minutes were asked for."""
+"""How long a training run takes where neither epochs nor minutes were asked for."""
 
 DEFAULT_LINES = 20
 """How many lines a text has where neither lines, turns nor length were asked for."""

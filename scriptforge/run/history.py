@@ -1,4 +1,4 @@
-"""The validations of a training, as `metrics.jsonl` has them.
+"""The validations of a training run, as `metrics.jsonl` has them.
 
 Imports nothing heavy: a list of runs must not wait for NumPy or torch.
 """

@@ -145,7 +145,7 @@ class Evaluation:
 
 
 class Result(ClosedModel):
-    """What came out of a training.
+    """What came out of a training run.
 
     Attributes:
         best: the best weights' `Evaluation` on the validation split.
@@ -207,10 +207,10 @@ class HubRecord(ClosedModel):
 
 
 class Measured(ClosedModel):
-    """What was measured of a machine before a training, for which the size of its model was chosen.
+    """What was measured of a machine before a training run, for which the size of its model was chosen.
 
     Attributes:
-        operations_per_second: floating-point operations of a training.
+        operations_per_second: floating-point operations of a training run.
         threads: with how many of a CPU; None of a GPU.
         busy: how many processors other programs kept busy meanwhile.
     """

@@ -1,6 +1,6 @@
-"""Recorders: they keep the events of a training for people who want to look at it, as plots and logs.
+"""Recorders: they keep the events of a training run for people who want to look at it, as plots and logs.
 
-A training knows nothing of its recorders; `recorded` hands them its events as they pass by.
+A training run knows nothing of its recorders; `recorded` hands them its events as they pass by.
 
 A log has losses, speed and samples under the names below, and the settings; nothing of the machine or of the
 person who trains. TensorBoard writes the name of the machine into the names of its files, so they are never
@@ -27,7 +27,7 @@ from scriptforge.workspace import RunFolder
 
 
 class Recorder(Protocol):
-    """Something that keeps events of a training.
+    """Something that keeps events of a training run.
 
     Attributes:
         name: of what is kept, for people.
@@ -45,7 +45,7 @@ class Recorder(Protocol):
 
 
 def recorders_of(folder: RunFolder, tracker: Tracker | None = None) -> list[Recorder]:
-    """Return the recorders of one training: its curves if matplotlib is installed, and a tracker's log.
+    """Return the recorders of one training run: its curves if matplotlib is installed, and a tracker's log.
 
     Args:
         folder: the run that is trained.
@@ -66,9 +66,9 @@ def recorders_of(folder: RunFolder, tracker: Tracker | None = None) -> list[Reco
 def recorded(
     events: Generator[TrainingEvent, None, None], recorders: Iterable[Recorder]
 ) -> Generator[TrainingEvent, None, None]:
-    """Yield the events of a training after every recorder has taken them, and close the recorders at the end.
+    """Yield the events of a training run after every recorder has taken them; close the recorders at the end.
 
-    A recorder that fails never ends a training: it is left out from then on, and a `Noted` event says so.
+    A recorder that fails never ends a training run: it is left out from then on, and a `Noted` event says so.
     """
     working = list(recorders)
 

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to continue exactly as if it had not stopped.
+"""Checkpoints: all that a training run needs to continue exactly as if it had not stopped.
 
     checkpoints/step-00001234/
         model.safetensors      weights
@@ -187,7 +187,7 @@ def _fitting(tensor: Tensor, like: Tensor) -> Tensor:
         ValueError: it is another one.
     """
     if (tensor.shape, tensor.dtype) != (like.shape, like.dtype) or not tensor.isfinite().all():
-        raise ValueError("a tensor is of another training")
+        raise ValueError("a tensor is of another training run")
     return tensor.to(like.device)
 
 

@@ -1,11 +1,11 @@
-"""Devices: which one computes, the processes that share a training, memory, and the process's own state.
+"""Devices: which one computes, the processes that share a training run, memory, and the process's own state.
 
 Several processes, started by torchrun, train one model together, on one machine or on several. Each reads
 streams of its own; Accelerate averages their gradients. The first one validates, saves and reports, and its
 clock counts for all. They must agree on versions, text and settings, and one that ends takes all with it.
 
-A training seeds PyTorch's generators, makes Accelerate's shared state and changes the number of threads, of
-which a process has one each. A notebook that trains has its own draws and perhaps its own `Accelerator`;
+A training run seeds PyTorch's generators, makes Accelerate's shared state and changes the number of threads,
+of which a process has one each. A notebook that trains has its own draws and perhaps its own `Accelerator`;
 nothing of it may change, even if it draws between two events. So the state is exchanged around every piece of
 the training's work (`ProcessState`):
 
@@ -248,7 +248,7 @@ _Item = TypeVar("_Item")
 
 
 class ProcessState:
-    """PyTorch's generators and threads, and Accelerate's shared state, as one training sees them.
+    """PyTorch's generators and threads, and Accelerate's shared state, as one training run sees them.
 
     It begins with generators and threads as the caller left them, and without any state of Accelerate: the
     first training of a process must not decide device and precision of the second one.

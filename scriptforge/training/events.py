@@ -1,9 +1,9 @@
-"""Events of a training, in the order in which they come, and the diagnosis of its losses.
+"""Events of a training run, in the order in which they come, and the diagnosis of its losses.
 
     Started  (StepsDone | Validated | Noted) …  Finished, or Interrupted
 
-Whoever drives a training gets them one by one: a terminal draws them, a tracker logs them, a search judges
-them.
+Whoever drives a training run gets them one by one: a terminal draws them, a tracker logs them, a search
+judges them.
 """
 
 from collections.abc import Sequence
@@ -136,7 +136,7 @@ _YOUNG_GAP, _OVERFIT_GAP = 0.05, 0.25
 def diagnose(
     training: Sequence[float], validation: Sequence[float], *, run: str, ended_early: bool = False
 ) -> str:
-    """Return what the losses of a training mean and what to try next, in a few sentences.
+    """Return what the losses of a training run mean and what to try next, in a few sentences.
 
     Args:
         training: training loss before each validation, in nats per token.

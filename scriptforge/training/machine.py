@@ -45,8 +45,8 @@ class Machine:
     Attributes:
         accelerator: the type of device.
         precision: the arithmetic in which it trains fastest.
-        operations_per_second: floating-point operations of a training, in that arithmetic; 0 where that was
-            not measured.
+        operations_per_second: floating-point operations of a training run, in that arithmetic; 0 where that
+            was not measured.
         threads: with how many of a CPU.
         busy: how many processors other programs kept busy meanwhile.
     """
@@ -68,7 +68,7 @@ class Machine:
 
 
 def machine_for(known: Settings, device: DeviceType) -> Machine:
-    """Return what is known of the machine: measured where a training has so many minutes.
+    """Return what is known of the machine: measured where a training run has so many minutes.
 
     The settings of so many epochs follow from what the machine is, and never from what it does at the moment:
     the same command trains the same model.

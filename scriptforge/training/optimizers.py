@@ -223,7 +223,7 @@ def orthogonalise(matrices_GMN: Tensor) -> Tensor:
     """Return roughly the orthogonal matrix nearest to each: singular values come out between 0.7 and 1.2.
 
     Five steps of a Newton-Schulz iteration, whose polynomial is steep at zero rather than exact at one: a
-    step's direction matters, its length hardly. On a CPU they take a third of the time of a training; the
+    step's direction matters, its length hardly. On a CPU they take a third of the time of a training run; the
     kernel, if there is one, needs two thirds of the products that PyTorch does, since XX' is symmetric.
 
     Args:

@@ -1,8 +1,8 @@
 """A device beside the CPU: the loss and the gradients of one step, which must agree.
 
 A wrong gradient is no error, only a model that does not learn. PyTorch's LSTM on Apple's GPUs has had some
-(pytorch#125803), so a training there makes its first step on both (`check_parity`), before it begins. Nothing
-is drawn: dropout is left out, and no generator moves.
+(pytorch#125803), so a training run there makes its first step on both (`check_parity`), before it begins.
+Nothing is drawn: dropout is left out, and no generator moves.
 
 Shape letters: B streams, T steps.
 """

@@ -61,7 +61,7 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
 
 
 class RunWriter:
-    """Writes the files of one training, in the first process.
+    """Writes the files of one training run, in the first process.
 
     Args:
         home: where the run belongs.
@@ -100,7 +100,7 @@ class RunWriter:
         atomic_write(self.folder.samples / f"step-{history[-1].step:08d}.txt", sample)
 
     def save_result(self, result: Result | None) -> None:
-        """Save the run's description with the result of a training; None while it goes on."""
+        """Save the run's description with the result of a training run; None while it goes on."""
         self.description.model_copy(update={"result": result}).save(self.folder)
 
 

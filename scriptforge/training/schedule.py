@@ -1,4 +1,4 @@
-"""Schedule of a training: how long it is, how much of it is done, and the learning rate at that point."""
+"""Schedule of a training run: how long it is, how much of it is done, and the learning rate at that point."""
 
 import time
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class TrainingSegment:
-    """The part of a training between two requests: `train`, or `train --resume --epochs 20` after it.
+    """The part of a training run between two requests: `train`, or `train --resume --epochs 20` after it.
 
     The learning rate rises and falls once in every segment.
 

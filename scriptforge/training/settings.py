@@ -21,9 +21,11 @@ _FEW_TOKENS = 150_000
 _TOKENS_PER_WEIGHT = 2.0
 _MOST_WEIGHTS_PER_TOKEN = 1.5
 _SHARE_OF_STEPS = 0.7
-"""Of the time of a training, the part that is not spent on validations and samples."""
+"""Of the time of a training run, the part that is not spent on validations and samples."""
 _DROPOUTS = ((3, 0.1, 0.0), (16, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
 """Up to how many epochs: the share of units dropped, and of recurrent connections."""
+_DROPOUTS_OF_MEMBERS = ((3, 0.1, 0.0), (8, 0.15, 0.0), *_DROPOUTS[1:])
+"""The same for several networks, whose mean overfits less than each of them."""
 
 _MEMBERS = 2
 _EPOCHS_OF_ONE = 8.0
@@ -62,7 +64,8 @@ def suggest_settings(
     epochs = math.inf if is_little and known.epochs is None else tokens_read / tokens
     # What has learnt from other text needs little dropout, however often it reads this one.
     epochs = min(epochs, max_epochs or math.inf, _EPOCHS_TO_ADAPT if has_learnt else math.inf)
-    dropout, dropout_recurrent = next(shares for most, *shares in _DROPOUTS if epochs <= most)
+    dropouts = _DROPOUTS if members == 1 else _DROPOUTS_OF_MEMBERS
+    dropout, dropout_recurrent = next(shares for most, *shares in dropouts if epochs <= most)
     batch_size = (16 if is_little else 32) * (1 if on_cpu else 2)
     sequence_length = suggestion.sequence_length * (1 if on_cpu else 2)
     sequence_length = max(1, min(sequence_length, tokens // 16))

@@ -1,4 +1,4 @@
-"""Where a training starts and where it is, apart from its tensors: steps, time, losses, and its early end."""
+"""Where training starts and where it is, apart from its tensors: steps, time, losses, and its early end."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from scriptforge.validation import Amount, Count
 
 _RISES = 3
 _NOTICEABLE = 1.01
-"""How often in a row validation must rise, and how far above its best, for a training to be hopeless."""
+"""How often in a row validation must rise, and how far above its best, for a training run to be hopeless."""
 
 
 @dataclass(frozen=True)
 class StartContext:
-    """What was before a training.
+    """What was before training.
 
     Attributes:
         began: when its minutes began to count, on the clock of `time.perf_counter`; None counts the time of
@@ -32,7 +32,7 @@ class StartContext:
 
 @dataclass
 class TrainingState:
-    """Where a training is, apart from its tensors. The trainer owns it; nothing else changes it.
+    """Where a training run is, apart from its tensors. The trainer owns it; nothing else changes it.
 
     Attributes:
         segment: what the present request asked for.
@@ -93,7 +93,7 @@ class TrainingState:
         return is_rising and last[-1] > _NOTICEABLE * min(losses)
 
     def no_longer_improves(self, patience: int | None) -> bool:
-        """Return whether to end early: as asked for, or because a training by time only gets worse."""
+        """Return whether to end early: as asked for, or because training by time only gets worse."""
         if patience is None and self.segment.last_second is not None:
             return self.only_gets_worse()
         return self.has_lost(patience)

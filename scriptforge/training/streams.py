@@ -1,4 +1,4 @@
-"""The order in which a training reads its text: as streams, T tokens a step.
+"""The order in which a training run reads its text: as streams, T tokens a step.
 
 A stream reads contiguous text and continues where it stopped, so that the recurrent state after a step is
 what the next one begins with. The text is a circle, on which the B streams begin at equal distances. In an
@@ -75,7 +75,7 @@ class Streams:
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Settings, rank: int, world_size: int) -> "Streams":
-        """Return the streams that one of several processes reads in a training.
+        """Return the streams that one of several processes reads in a training run.
 
         Raises:
             TrainingError: there is too little text for one sequence, or none to validate on.

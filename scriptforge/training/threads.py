@@ -1,4 +1,4 @@
-"""Threads: with how many of them a training on the CPU computes, who chooses that, and when it changes.
+"""Threads: with how many of them a training run on the CPU computes, who chooses that, and when it changes.
 
 Threads wait for each other at every operation. On an idle machine with two cores, two are half again as fast
 as one; where another program keeps a core busy, they are several times slower than one. So the number is
@@ -39,7 +39,7 @@ VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that fix PyTorch's number."""
 
 SHARE_FOR_TRYING = 0.02
-"""Of the time of a training, what may be lost by trying numbers that turn out to be slower."""
+"""Of the time of a training run, what may be lost by trying numbers that turn out to be slower."""
 
 _WARM_UP = 2
 """Steps at the start that take longer than others: memory is taken for the first time."""
@@ -249,9 +249,9 @@ class ThreadChooser:
 
 
 class Threads:
-    """The threads of one training: sets PyTorch's number between its steps.
+    """The threads of one training run: sets PyTorch's number between its steps.
 
-    It is one for the whole process, so a training gives it back between two events; see
+    It is one for the whole process, so a training run gives it back between two events; see
     `scriptforge.training.devices.ProcessState`.
 
     Args:
@@ -315,7 +315,7 @@ class Threads:
 
 
 class _Idleness:
-    """How many cores have nothing to do while a training makes steps, by the counters of the system."""
+    """How many cores have nothing to do while a training run makes steps, by the counters of the system."""
 
     def __init__(self) -> None:
         self.restart()

@@ -127,7 +127,7 @@ def _run(folder: RunFolder, make: Callable[[], "Trainer"]) -> Generator[Training
 
 
 class Trainer:
-    """One training in this process; make it with `Trainer.new` or `Trainer.resume`, then `run` it once.
+    """One training run in this process; make it with `Trainer.new` or `Trainer.resume`, then `run` it once.
 
     Args:
         dataset: what is read.

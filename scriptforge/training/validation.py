@@ -1,9 +1,9 @@
-"""Validation in a training: how often, how much of the split, and what that costs.
+"""Validation in a training run: how often, how much of the split, and what that costs.
 
-A training of so many epochs reads the whole split each time; so does a trial of `tune`, since trials are
-compared. A training of so many minutes pays for its validations, and for the evaluation of the kept weights
-at its end, out of the minutes: `plan` gives them a tenth. So on a slow machine, or in a short training, there
-are fewer of them, or they read a part of the split:
+A training run of so many epochs reads the whole split each time; so does a trial of `tune`, since trials are
+compared. A training run of so many minutes pays for its validations, and for the evaluation of the kept
+weights at its end, out of the minutes: `plan` gives them a tenth. So on a slow machine, or in a short
+training, there are fewer of them, or they read a part of the split:
 
     minutes 1, the whole split takes 0.4 s, exactly 9 s    7 validations of all; a third of it at the end
     minutes 10, the same                                   10 validations of all; all of it at the end
@@ -26,7 +26,7 @@ from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.stepper import Stepper
 
 SHARE_OF_TIME = 0.1
-"""Of the minutes of a training, what its validations and its last evaluation may take together."""
+"""Of the minutes of a training run, what its validations and its last evaluation may take together."""
 
 SAMPLE_TOKENS = 200
 
@@ -74,7 +74,7 @@ class Costs:
 
 
 class Validator:
-    """Reads the validation split of a dataset with the model of a training.
+    """Reads the validation split of a dataset with the model of a training run.
 
     Args:
         stepper: has the model and its arithmetic.

@@ -77,7 +77,7 @@ def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Cal
 
 
 def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_event: OnEvent) -> float:
-    """Return the result of a training, as long as it has prospects."""
+    """Return the result of a training run, as long as it has prospects."""
     from optuna import TrialPruned
 
     bits: float | None = None
@@ -183,7 +183,7 @@ def _sampler(study: Study) -> "BaseSampler":
 
 
 def _remove_leftovers(study: Study) -> None:
-    """Delete the trainings of trials whose process died."""
+    """Delete the training runs of trials whose process died."""
     # Listed before the trials are read, so that the folder of one that begins meanwhile is not among them.
     folders = list(study.folder.trials.glob("*"))
     trials = study.backend.get_trials(deepcopy=False)
@@ -221,7 +221,7 @@ class Outcome:
         return self.default is None or (not self.best.is_default and bits_of(self.best) < self.default)
 
     def settings_for(self, length: Mapping[str, float]) -> Settings:
-        """Return the settings of the best trial for a training of another length.
+        """Return the settings of the best trial for a training run of another length.
 
         Args:
             length: `epochs` or `minutes`.

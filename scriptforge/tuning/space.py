@@ -1,8 +1,8 @@
 """The search space: which settings a trial may choose, and from what.
 
 Each entry is a list of choices, a range, or a plain value that every trial has. What has no entry is left as
-`train` would have it. Beside the settings of a training there are `level` and, for the levels that have one,
-the size of the vocabulary. What means nothing beside the other choices is not drawn.
+`train` would have it. Beside the settings of a training run there are `level` and, for the levels that have
+one, the size of the vocabulary. What means nothing beside the other choices is not drawn.
 """
 
 import json

@@ -86,7 +86,7 @@ class Plan:
         space: what each may choose.
         pruner: how those without prospects are found.
         accelerator: what computes.
-        seed: of the choices, and of every training.
+        seed: of the choices, and of every training run.
 
     Raises:
         UsageError: no training lasts that long.

@@ -100,7 +100,7 @@ class DatasetFolder(_Folder):
 
 @dataclass(frozen=True)
 class RunFolder(_Folder):
-    """`runs/NAME/`: one training on disk.
+    """`runs/NAME/`: one training run on disk.
 
     Attributes:
         claim: the lock of the run, if this process had to take it when it chose the name.
@@ -110,7 +110,7 @@ class RunFolder(_Folder):
         weights: the best weights.
         metrics: the metrics, one JSON object for each validation.
         curves: a plot of the losses, where matplotlib is installed.
-        tensorboard: the log of a training with `--track tensorboard`.
+        tensorboard: the log of a training run with `--track tensorboard`.
         profile: what a reader notices on its pages, if that was measured.
         card: the model card.
         hub: the record of a pull: where the run comes from.
@@ -156,7 +156,7 @@ class RunFolder(_Folder):
 
     @property
     def successor(self) -> "RunFolder":
-        """Return where a training that is to replace this run is, until it has weights."""
+        """Return where a training run that is to replace this run is, until it has weights."""
         return RunFolder(self.path.with_name(f".{self.path.name}.new") / self.path.name)
 
     @property
@@ -238,7 +238,7 @@ class StudyFolder(_Folder):
 
     Attributes:
         database: all trials, in SQLite, unless another storage was requested.
-        trials: trainings in progress; each is deleted when its trial ends.
+        trials: training runs in progress; each is deleted when its trial ends.
         datasets: in a folder for each text, datasets at other levels or with other vocabularies.
     """
 
