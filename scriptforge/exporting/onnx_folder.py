@@ -13,7 +13,7 @@ import numpy as np
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.characters import markdown
 from scriptforge.errors import ExportError, UsageError
-from scriptforge.exporting.folder import (
+from scriptforge.exporting import (
     WHAT,
     Exported,
     new_folder,

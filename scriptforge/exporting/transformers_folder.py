@@ -16,7 +16,7 @@ import numpy as np
 
 from scriptforge.characters import markdown, markdown_code, shown
 from scriptforge.errors import ExportError, UsageError
-from scriptforge.exporting.folder import WHAT, Exported, new_folder, sizes_of, write_json
+from scriptforge.exporting import WHAT, Exported, new_folder, sizes_of, write_json
 from scriptforge.exporting.parity import Parity, Reader, compare
 from scriptforge.exporting.starcoder import LONGEST, starcoder_config, starcoder_weights
 from scriptforge.generation.grammar import build_rules
