@@ -93,13 +93,6 @@ def test_nobody_speaks_but_the_cast(room: ServedRoom) -> None:
     assert {name for name in spoken if name} == {"Bo"}
 
 
-def test_of_a_long_script_only_the_end_is_read(room: ServedRoom) -> None:
-    long = [{"kind": "action", "text": f"Line {number}."} for number in range(400)]
-    assert elements(room.suggest(elements=long, seed=1)) == elements(
-        room.suggest(elements=long[-60:], seed=1)
-    )
-
-
 def test_a_run_of_one_corpus_goes_by_no_source(room: ServedRoom) -> None:
     assert room.suggest(elements=SCENE, seed=1, source="nowhere") == room.suggest(elements=SCENE, seed=1)
 
