@@ -49,7 +49,7 @@ PHRASE = 3
 """Words of a phrase, where the beginning and the end of a line count as words."""
 
 _PAGE = 150
-"""Lines on which a phrase is stale."""
+"""Lines with words on which a phrase is stale."""
 
 _TOKENS: dict[Level, int] = {"word": 8, "bpe": 8, "char": 32}
 """Tokens of a line that are read for comparison: on later ones what was said before has no effect."""
@@ -306,8 +306,10 @@ class _Page:
         return sum(phrase in self._counts for phrase in phrases) / max(len(phrases), 1)
 
     def _close(self) -> None:
-        """Put the line that has begun onto the page, if it says anything."""
+        """Put the line that has begun onto the page, if it has words."""
         phrases = self._phrases_of(self.begun[self._said :])
+        if not phrases:
+            return
         self._phrases.append(phrases)
         self._counts.update(phrases)
         if len(self._phrases) > _PAGE:

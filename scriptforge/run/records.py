@@ -161,7 +161,7 @@ class Result(BaseModel):
         step: the optimizer step at which they stood.
         seconds: training time, validations included.
         tokens_per_second: over the steps alone.
-        diagnosis: one sentence on how it went and what to try.
+        diagnosis: how it went and what to try, in a few sentences.
         hardware: what computed; empty in runs of earlier versions.
     """
 
