@@ -114,6 +114,29 @@ def test_the_line_that_follows_best_and_is_not_stale_is_kept(
     assert len(scores) > 3
 
 
+def test_lines_without_words_take_no_place_on_the_page(
+    vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make
+) -> None:
+    """Where all lines follow equally well, one is kept that is not on the page."""
+    vocabulary = vocabulary_of("word")
+    model = untrained_model(vocabulary)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+        bias_V = model.get_parameter("head.bias")
+        bias_V[vocabulary.layout_size :] = -20.0
+        bias_V[vocabulary.encode("no hello newman")] = 1.0
+    lines = ["elaine: no", *["jerry: ?"] * 160, "jerry:"]
+    asked = replace(WILD, prime="\n".join(lines), lines=len(lines), count=20, voice=0)
+
+    def said(best_of: int) -> list[str]:
+        texts = generate(model, vocabulary, replace(asked, best_of=best_of))
+        return [text.elements[-1].text for text in texts]
+
+    assert "no" in said(best_of=1)
+    assert "no" not in said(best_of=8)
+
+
 @pytest.mark.parametrize("asked", EXTRAS.values(), ids=EXTRAS)
 def test_a_text_depends_on_its_seed_alone(vocabulary: Vocabulary, make: Make, asked: GenerateOptions) -> None:
     model = make(vocabulary)
