@@ -1,12 +1,29 @@
 """What `conftest.py` holds every test to."""
 
+import os
 import subprocess
 import sys
+
+from support.web_server import Web
 
 ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)"
 
 
+def answer(address: str, **environment: str) -> str:
+    """Return what a process says that asks for a page: nothing if it has got it."""
+    return subprocess.run(
+        [sys.executable, "-c", ASK, address],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    ).stderr
+
+
 def test_what_a_test_starts_has_no_network_but_loopback() -> None:
-    for address in ("http://192.0.2.1/", "https://192.0.2.1/"):  # for examples: nobody has it
-        done = subprocess.run([sys.executable, "-c", ASK, address], capture_output=True, text=True)
-        assert "Connection refused" in done.stderr, "it was not the proxy that answered"
+    web = Web()
+    web.files = {"/": b"here"}
+    try:
+        assert answer(web.address) == ""
+        assert "Connection refused" in answer(web.address, NO_PROXY="elsewhere"), "it was not kept from it"
+    finally:
+        web.stop()

@@ -390,4 +390,4 @@ def _first(by_key: Mapping[str, str], keys: Iterable[str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+    return ", ".join(" ".join(name.split()) for name in names) or "none"

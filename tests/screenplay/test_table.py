@@ -64,6 +64,11 @@ def test_columns_that_say_too_little_are_named_in_the_error(names: list[str], mi
     assert "--columns speaker=" in raised.value.hint
 
 
+def test_an_error_shows_each_column_on_one_line() -> None:
+    with pytest.raises(CorpusError, match=r"its columns are A long name, B\."):
+        guess_columns(["A long\r\nname", "B"])
+
+
 def test_what_is_said_of_columns_wins_over_their_names() -> None:
     said = Columns(speaker="From", line="what said", document=("season", "NO."))
     names = ["speaker", "line", "From", "What-Said", "Season", "No."]
