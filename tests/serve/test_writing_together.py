@@ -110,6 +110,13 @@ def test_what_is_read_of_a_long_script_seldom_begins_elsewhere(numbers: list[int
     assert len(set(firsts)) <= len(firsts) / 4
 
 
+def test_of_a_long_script_only_the_end_is_read(run: Run) -> None:
+    lines = [f"Line {number}." for number in range(400)]
+    read = question(run, *lines).read
+    assert read == question(run, *lines[-60:]).read
+    assert 24 <= len(read) <= 56
+
+
 def test_who_goes_away_stops_the_writing(room: ServedRoom) -> None:
     body = json.dumps({"run": "harbour", "lines": 8, "count": 5, "boldness": 5}).encode()
     head = (
