@@ -1,4 +1,4 @@
-"""A workspace in which the real commands have prepared a dataset and trained a run."""
+"""Workspaces in which the real commands have prepared a dataset and trained a run."""
 
 import json
 
@@ -8,7 +8,8 @@ from support.tiny import comedy
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def first_stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """The workspace that the others are copies of."""
     path = tmp_path_factory.mktemp("stage")
     (path / "harbour.txt").write_text(comedy(400), encoding="utf-8")
     prepared = scriptforge("prepare", "harbour.txt", "--level", "word", "--json", workspace=path)
@@ -18,3 +19,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     for done in (prepared, trained):
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return Stage(path, json.loads(prepared.stdout), json.loads(trained.stdout))
+
+
+@pytest.fixture
+def stage(first_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A workspace of the test's own with the dataset `harbour` and the run `play`, which is the latest."""
+    return first_stage.copied(tmp_path_factory.mktemp("stage") / "workspace")

@@ -54,8 +54,9 @@ def without(module: str, *words: str, workspace: Path) -> subprocess.CompletedPr
 
 
 @pytest.fixture(scope="module")
-def resumed(stage: Stage) -> RunFolder:
+def resumed(first_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run that was trained, and then trained on, with TensorBoard's log."""
+    stage = first_stage.copied(tmp_path_factory.mktemp("resumed") / "workspace")
     for line in ((*SHORT, "--name", "resumed"), ("train", "--resume", "resumed", *MORE)):
         done = scriptforge(*line, "--track", "tensorboard", "-q", workspace=stage.path)
         assert (done.returncode, done.stderr) == (0, "")

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
@@ -33,6 +34,10 @@ class Stage:
     path: Path
     prepared: dict[str, Any]
     trained: dict[str, Any]
+
+    def copied(self, path: Path) -> "Stage":
+        """Return a copy, which may be changed."""
+        return replace(self, path=shutil.copytree(self.path, path))
 
 
 def scriptforge(
