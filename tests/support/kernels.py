@@ -11,15 +11,27 @@ from types import ModuleType
 
 import pytest
 
-from scriptforge.generation import decoding, echoes, overuse, sampling, turn_taking, voice
-from scriptforge.inference import kernel, products, recurrent, tables
+from scriptforge import generation, inference
+from scriptforge.inference import kernel
 from scriptforge.inference.kernel import Kernel, variants
 from support.skips import NO_COMPILER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_ASKING = (decoding, echoes, overuse, products, recurrent, sampling, tables, turn_taking, voice)
 FOLDER = "KERNEL_FOLDER"
 """Names the environment variable that says where the variants to be tested are."""
+
+
+def _asking() -> list[ModuleType]:
+    """Return the modules of generation and inference that ask which kernel there is."""
+    found = [
+        importlib.import_module(f"{room.__name__}.{path.stem}")
+        for room in (generation, inference)
+        for path in Path(room.__path__[0]).glob("[!_]*.py")
+    ]
+    return [each for each in found if each is not kernel and getattr(each, "kernel", None) is kernel.kernel]
+
+
+_ASKING = _asking()
 
 
 @cache
