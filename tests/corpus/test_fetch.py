@@ -1,8 +1,6 @@
 """What `fetch` gives for files on this machine; the network has files of its own beside this one."""
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow
@@ -10,6 +8,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.memory import MEGABYTE, peak_of
 
 from scriptforge.corpus.cards import Card, LocalPath, load_cards
 from scriptforge.corpus.fetch import Corpus, fetch
@@ -300,23 +299,16 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     line = b"JERRY: The same line over and over, as it goes in a long series.\n"
     (tmp_path / "small.txt").write_bytes(line * 1000)
     (tmp_path / "large.txt").write_bytes(line * ((64 << 20) // len(line)))
-    script = """
-import resource, sys
+    program = """
+import sys
 from pathlib import Path
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.sources import Source
 
-def peak_after(name):
-    (file,) = fetch(Source("x", LocalPath(path=Path(sys.argv[1]) / name))).files
-    assert sum(len(line) for line in file.lines())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-print(peak_after("small.txt"), peak_after("large.txt"), "torch" in sys.modules)
+(file,) = fetch(Source("x", LocalPath(path=Path(sys.argv[1])))).files
+assert sum(len(line) for line in file.lines())
+assert "torch" not in sys.modules
 """
-    run = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
-    small, large = map(int, run.stdout.split()[:2])
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert (large - small) * unit < 24 << 20
-    assert run.stdout.endswith("False\n"), "torch was imported"
-    assert run.stderr == ""
+    small, large = (peak_of(program, name, workspace=tmp_path) for name in ("small.txt", "large.txt"))
+    assert large - small < 24 * MEGABYTE

@@ -1,14 +1,13 @@
 """What inspecting a corpus finds, and what becomes of bad files among good ones."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+from support.memory import MEGABYTE, peak
 from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import LocalPath
@@ -298,26 +297,16 @@ class TestBadFiles:
         assert inspect_path(plays).lines["dialogue"] == 8 * 20 + 9000
 
 
-_PROBE = """
-import resource, sys
-from scriptforge.cli.app import run
-assert run(["inspect", sys.argv[1], "--quiet"]) == 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
-"""
-
-
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
-    def peak(lines: int) -> int:
+    def peak_with(lines: int) -> int:
         folder = tmp_path / str(lines)
         folder.mkdir()
         for name in ("a", "b"):
             (folder / f"{name}.txt").write_text(comedy(lines))
-        probe = [sys.executable, "-c", _PROBE, str(folder)]
-        done = subprocess.run(probe, capture_output=True, text=True, check=True)
-        return int(done.stderr) * (1 if sys.platform == "darwin" else 1024)
+        return peak("inspect", folder, workspace=tmp_path)
 
-    assert peak(60_000) - peak(3000) < 30 << 20
+    assert peak_with(60_000) - peak_with(3000) < 30 * MEGABYTE
 
 
 @pytest.mark.slow

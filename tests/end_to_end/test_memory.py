@@ -1,48 +1,46 @@
 """Preparing takes the same memory whatever the size of the text."""
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.memory import MEGABYTE, peak
 
-MEGABYTE = 2**20
-_PROBE = """
-import resource, sys
-from scriptforge.cli.app import run
-assert run(sys.argv[1:]) == 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
-"""
-_UNIT = 1 if sys.platform == "darwin" else 1024
+_WORDS = [f"word{number}" for number in range(3000)]
 
 
-def write_text(path: Path, size: int, blank: bool) -> None:
-    """A play of so many bytes, its turns parted by blank lines or not."""
+def write_text(path: Path, megabytes: int, blank: bool) -> None:
+    """A play of so many megabytes, its turns parted by blank lines or not."""
     draw = random.Random(0)
-    words = [f"word{number}" for number in range(3000)]
     with path.open("w") as file:
-        while file.tell() < size:
-            turn = f"{draw.choice(('ANN', 'Bo'))}: {' '.join(draw.choices(words, k=200))}.\n"
+        while file.tell() < megabytes * MEGABYTE:
+            turn = f"{draw.choice(('ANN', 'Bo'))}: {' '.join(draw.choices(_WORDS, k=200))}.\n"
             file.write(turn * 5 + "\n" * blank)
 
 
-def peak(workspace: Path, size: int, *words: str, blank: bool = False) -> int:
+def write_line(path: Path, megabytes: int) -> None:
+    """A text of so many megabytes in one line."""
+    draw = random.Random(0)
+    with path.open("w") as file:
+        while file.tell() < megabytes * MEGABYTE:
+            file.write(" ".join(draw.choices(_WORDS, k=20_000)) + " ")
+
+
+def peak_on_text(workspace: Path, megabytes: int, *words: str, blank: bool = False) -> int:
     """The most bytes that `prepare` held at once on a text of so many."""
-    write_text(workspace / "play.txt", size, blank)
-    done = subprocess.run(
-        [sys.executable, "-c", _PROBE, "prepare", "play.txt", "--quiet", "--force", *words],
-        cwd=workspace,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(done.stderr) * _UNIT
+    write_text(workspace / "play.txt", megabytes, blank)
+    return peak("prepare", "play.txt", "--force", *words, workspace=workspace)
+
+
+def peak_on_line(workspace: Path, megabytes: int, *words: str) -> int:
+    """The most bytes that `prepare` held at once on a text of one line."""
+    write_line(workspace / "line.txt", megabytes)
+    return peak("prepare", "line.txt", "--force", "--level", "char", *words, workspace=workspace)
 
 
 @pytest.mark.slow
 def test_a_dense_plain_text(tmp_path: Path) -> None:
-    small, large = (peak(tmp_path, size * MEGABYTE, "--plain", "--level", "char") for size in (2, 12))
+    small, large = (peak_on_text(tmp_path, megabytes, "--plain", "--level", "char") for megabytes in (2, 12))
     assert large - small < 50 * MEGABYTE
 
 
@@ -57,15 +55,23 @@ def test_a_dense_plain_text(tmp_path: Path) -> None:
     ids=["dense plain text", "script", "dense script"],
 )
 def test_sixty_megabytes(tmp_path: Path, words: list[str], blank: bool) -> None:
-    small, large = (peak(tmp_path, size * MEGABYTE, *words, blank=blank) for size in (4, 60))
+    small, large = (peak_on_text(tmp_path, megabytes, *words, blank=blank) for megabytes in (4, 60))
     assert large - small < 60 * MEGABYTE
 
 
 @pytest.mark.slow
 def test_a_line_of_sixty_megabytes(tmp_path: Path) -> None:
-    (tmp_path / "play.txt").write_text("word " * (12 * MEGABYTE))
-    done = subprocess.run(
-        [sys.executable, "-c", _PROBE, "prepare", "play.txt", "--quiet", "--plain", "--level", "char"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert int(done.stderr) * _UNIT < 1000 * MEGABYTE
+    (tmp_path / "line.txt").write_text("word " * (12 * MEGABYTE))
+    assert peak("prepare", "line.txt", "--plain", "--level", "char", workspace=tmp_path) < 1000 * MEGABYTE
+
+
+@pytest.mark.slow
+def test_a_long_line_takes_no_more_memory_the_longer_it_is(tmp_path: Path) -> None:
+    small, large = (peak_on_line(tmp_path, megabytes, "--plain") for megabytes in (1, 8))
+    assert large - small < 40 * MEGABYTE
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("words", [(), ("--plain",)], ids=["script", "plain"])
+def test_a_line_of_two_hundred_megabytes(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert peak_on_line(tmp_path, 200, *words) < 1500 * MEGABYTE

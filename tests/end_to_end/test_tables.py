@@ -1,25 +1,12 @@
-"""`prepare`, where only the whole can be tried: several tables, columns that must be said, long lines."""
+"""`prepare`, where only the whole can be tried: several tables, columns that must be said."""
 
 import json
-import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
 from support.command import scriptforge
-
-MEGABYTE = 2**20
-_MEASURE = """
-import resource, sys
-from scriptforge.cli.app import run
-assert run(sys.argv[1:]) == 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
-"""
-_PROBE = (sys.executable, "-c", _MEASURE)
-_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def prepare(workspace: Path, *words: str | Path) -> dict[str, Any]:
@@ -85,32 +72,3 @@ def test_a_text_has_no_columns(workspace_path: Path, command: str) -> None:
     done = scriptforge(command, "tea.txt", "--columns", "line=What", "--quiet", workspace=workspace_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[0] == "Error: “tea.txt” is a text, which has no columns."
-
-
-def peak(workspace: Path, megabytes: int, *words: str) -> int:
-    """The most bytes that `prepare` held at once on a text of one line."""
-    draw = random.Random(0)
-    vocabulary = [f"word{number}" for number in range(3000)]
-    with (workspace / "line.txt").open("w") as file:
-        while file.tell() < megabytes * MEGABYTE:
-            file.write(" ".join(draw.choices(vocabulary, k=20_000)) + " ")
-    done = subprocess.run(
-        [*_PROBE, "prepare", "line.txt", "--quiet", "--force", "--level", "char", *words],
-        cwd=workspace,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(done.stderr.splitlines()[-1]) * _UNIT
-
-
-@pytest.mark.slow
-def test_a_long_line_takes_no_more_memory_the_longer_it_is(tmp_path: Path) -> None:
-    small, large = (peak(tmp_path, megabytes, "--plain") for megabytes in (1, 8))
-    assert large - small < 40 * MEGABYTE
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("words", [(), ("--plain",)], ids=["script", "plain"])
-def test_a_line_of_two_hundred_megabytes(tmp_path: Path, words: tuple[str, ...]) -> None:
-    assert peak(tmp_path, 200, *words) < 1500 * MEGABYTE
