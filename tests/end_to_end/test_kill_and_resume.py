@@ -4,7 +4,6 @@ The kills are SIGKILL on real processes. Weights, recurrent state and generators
 has dropout in every place and forgets now and then.
 """
 
-import json
 import random
 import re
 import shutil
@@ -18,6 +17,7 @@ from operator import le
 from pathlib import Path
 
 import pytest
+from support.checkpoints import left_by
 from support.command import SMALL, begin, end, scriptforge
 from support.tiny import comedy
 
@@ -55,7 +55,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     (workspace / "harbour.txt").write_text(comedy(600), encoding="utf-8")
     assert scriptforge("prepare", "harbour.txt", "--level", "word", workspace=workspace).returncode == 0
     seconds = run_to_the_end(workspace, *TRAIN)
-    return Reference(workspace, seconds, remains(workspace))
+    return Reference(workspace, seconds, left_by(_run(workspace)))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def longer(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Re
     workspace = tmp_path_factory.mktemp("longer") / "workspace"
     shutil.copytree(reference.workspace, workspace)
     seconds = run_to_the_end(workspace, *MORE)
-    return Reference(workspace, seconds, remains(workspace))
+    return Reference(workspace, seconds, left_by(_run(workspace)))
 
 
 @pytest.fixture
@@ -75,19 +75,8 @@ def workspace(reference: Reference, tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
-def remains(workspace: Path) -> dict[str, bytes]:
-    """All bytes that must be the same: the best weights, the last checkpoint, what was measured and said."""
-    folder = RunFolder(workspace / "runs" / NAME)
-    last = folder.checkpoint(folder.checkpoint_steps()[0])
-    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
-    timeless = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
-    return {
-        "best": folder.weights.read_bytes(),
-        "metrics": json.dumps(timeless).encode(),
-        "step": last.name.encode(),
-        **{path.name: path.read_bytes() for path in last.glob("*.safetensors")},
-        **{path.name: path.read_bytes() for path in folder.samples.iterdir()},
-    }
+def _run(workspace: Path) -> RunFolder:
+    return RunFolder(workspace / "runs" / NAME)
 
 
 def run_to_the_end(workspace: Path, *words: str) -> float:
@@ -114,7 +103,7 @@ def kill(
         What was there to be seen: `at 1.23 s`, `while saving`, or `too late` where the training had ended.
     """
     process = begin(*words, workspace=workspace)
-    checkpoints = workspace / "runs" / NAME / "checkpoints"
+    checkpoints = _run(workspace).checkpoints
     began = time.perf_counter()
     with process:
         while not is_time(time.perf_counter() - began) and process.poll() is None:
@@ -131,7 +120,7 @@ def kill(
 
 def has_validated(workspace: Path, times: int) -> Callable[[float], bool]:
     """Return what says whether a training has validated so often."""
-    metrics = RunFolder(workspace / "runs" / NAME).metrics
+    metrics = _run(workspace).metrics
     return lambda _: metrics.is_file() and metrics.read_bytes().count(b"\n") >= times
 
 
@@ -155,7 +144,7 @@ def test_three_kills(reference: Reference, workspace: Path) -> None:
     ]
     assert "too late" not in seen, seen
     go_on(workspace)
-    assert remains(workspace) == reference.left, f"killed {seen}"
+    assert left_by(_run(workspace)) == reference.left, f"killed {seen}"
 
 
 @pytest.mark.soak
@@ -183,6 +172,6 @@ def test_thirty_trainings_killed_at_random(
         planned, share = f"{share:.0%} of {expected.seconds:.1f} s", share * 0.9
     record_property("planned", planned)
     record_property("killed", seen)
-    record_property("newest checkpoint", RunFolder(workspace / "runs" / NAME).checkpoint_steps()[0])
+    record_property("newest checkpoint", _run(workspace).checkpoint_steps()[0])
     go_on(workspace)
-    assert remains(workspace) == expected.left
+    assert left_by(_run(workspace)) == expected.left

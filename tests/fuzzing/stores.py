@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from safetensors.numpy import save_file
+from support.checkpoints import write_manifest
 
 from fuzzing.target import Read, Target
 from scriptforge.corpus.cards import Cards, read_card
@@ -22,7 +23,6 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.generation.generate import Session
 from scriptforge.inference.configs import config_from_json
-from scriptforge.net.client import sha256_of
 from scriptforge.options import GenerateOptions, PrepareOptions
 from scriptforge.run.history import Validation, read_history, write_history
 from scriptforge.run.records import HubRecord, RunDescription
@@ -186,20 +186,13 @@ def _checkpoint(folder: Path) -> Read:
     from scriptforge.training.checkpoint import newest_checkpoint, read_state
 
     checkpoint = _trained(folder)
-    others = [path for path in checkpoint.iterdir() if path.name not in ("manifest.json", "state.json")]
-    manifest = {path.name: _digest(path) for path in others}
 
     def read(content: bytes) -> None:
-        state = checkpoint / "state.json"
-        state.write_bytes(content)
-        (checkpoint / "manifest.json").write_text(json.dumps({**manifest, state.name: _digest(state)}))
+        (checkpoint / "state.json").write_bytes(content)
+        write_manifest(checkpoint)
         read_state(newest_checkpoint(RunFolder(checkpoint.parent.parent))[0])
 
     return read
-
-
-def _digest(path: Path) -> dict[str, object]:
-    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _study_seeds() -> list[bytes]:

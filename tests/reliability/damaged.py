@@ -19,6 +19,7 @@ from unittest.mock import patch
 import huggingface_hub.constants
 import optuna
 from support.campaign import Part
+from support.checkpoints import write_manifest
 from support.verdict import problem_of
 
 from reliability.damage import (
@@ -193,7 +194,7 @@ def damaged(workspace: Workspace, name: str, number: int) -> Iterator[None]:
         whole = path.read_bytes()
         path.write_bytes(FILES[name][0](whole, random.Random(f"{name} {number}")))
         if name.startswith("CHECKPOINT") and path.name != "manifest.json":
-            _agree(path.parent)
+            write_manifest(path.parent)
         try:
             yield
         finally:
@@ -264,10 +265,3 @@ def _path(workspace: Workspace, name: str) -> Path:
         checkpoint, _ = newest_checkpoint(RunFolder(workspace.root / _RUN))
         return checkpoint / Path(name).name
     return workspace.root / name
-
-
-def _agree(checkpoint: Path) -> None:
-    """Let the manifest of a checkpoint agree with what is there."""
-    others = [path for path in checkpoint.iterdir() if path.name != "manifest.json"]
-    manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in others}
-    (checkpoint / "manifest.json").write_text(json.dumps(manifest))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.checkpoints import left_by, stop_after, write_manifest
 from support.slow import slow
 from support.tiny import finish, small
 from torch import Tensor
@@ -17,33 +18,12 @@ from torch import Tensor
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError
-from scriptforge.net.client import sha256_of
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.events import Started
 from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
 
 SETTINGS = small(layers=2, dropout_between=0.2, reset_probability=0.1)
-
-
-def stop_after(calls: int) -> Callable[[], bool]:
-    """Asks for a stop when it has been asked so often itself."""
-    answers = iter([False] * (calls - 1) + [True])
-    return lambda: next(answers)
-
-
-def ends(folder: RunFolder) -> dict[str, bytes]:
-    """All bytes that must be the same: weights, the last checkpoint's tensors, and what was measured."""
-    last = folder.checkpoint(folder.checkpoint_steps()[0])
-    contents = {path.name: path.read_bytes() for path in last.glob("*.safetensors")}
-    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
-    measured = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
-    samples = [path.read_text() for path in sorted(folder.samples.iterdir())]
-    return {
-        **contents,
-        "best": folder.weights.read_bytes(),
-        "metrics": json.dumps([measured, samples]).encode(),
-    }
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +73,7 @@ def test_stopped_and_gone_on_with(
     for calls in more:
         list(resume(tiny_dataset, folder, "cpu", should_stop=stop_after(calls)))
     finish(resume(tiny_dataset, folder, "cpu"))
-    assert ends(folder) == ends(uninterrupted)
+    assert left_by(folder) == left_by(uninterrupted)
 
 
 @pytest.mark.parametrize("left", [0, 1])
@@ -103,7 +83,7 @@ def test_stopped_at_the_end(
     steps = uninterrupted.checkpoint_steps()[0]
     list(start(tiny_dataset, SETTINGS, folder, "cpu", stop_after(steps - left)))
     finish(resume(tiny_dataset, folder, "cpu"))
-    assert ends(folder) == ends(uninterrupted)
+    assert left_by(folder) == left_by(uninterrupted)
 
 
 def test_broken_off_before_the_first_step(
@@ -113,7 +93,7 @@ def test_broken_off_before_the_first_step(
     next(reports)
     reports.close()
     finish(resume(tiny_dataset, folder, "cpu"))
-    assert ends(folder) == ends(uninterrupted)
+    assert left_by(folder) == left_by(uninterrupted)
 
 
 def test_broken_off_after_the_last_step(
@@ -124,7 +104,7 @@ def test_broken_off_after_the_last_step(
     config = json.loads(folder.config.read_text())
     folder.config.write_text(json.dumps({**config, "result": None}))
     finish(resume(tiny_dataset, folder, "cpu"))
-    assert ends(folder) == ends(uninterrupted)
+    assert left_by(folder) == left_by(uninterrupted)
 
 
 def cut(path: Path) -> None:
@@ -173,7 +153,7 @@ def test_a_damaged_checkpoint_is_skipped(
     assert isinstance(first, Started)
     assert first.step == before
     assert first.notes == ("Checkpoint step-00000060 is damaged and was skipped.",)
-    assert ends(stopped) == ends(uninterrupted)
+    assert left_by(stopped) == left_by(uninterrupted)
 
 
 def rewrite(**keys: Any) -> Callable[[Path], None]:
@@ -231,12 +211,7 @@ def test_a_checkpoint_whose_manifest_agrees_is_refused_for_what_it_holds(
     shutil.copytree(uninterrupted.path, folder.path)
     checkpoint, _ = newest_checkpoint(folder)
     damage(checkpoint)
-    manifest = {
-        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in checkpoint.iterdir()
-        if path.name != "manifest.json"
-    }
-    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(checkpoint)
     with pytest.raises(RunError, match=f"{checkpoint.name} holds what no training writes") as caught:
         list(resume(tiny_dataset, folder, "cpu", epochs=1))
     assert str(checkpoint) in caught.value.hint
@@ -266,11 +241,11 @@ def test_what_a_kill_left_half_written_is_removed(tiny_dataset: Dataset, stopped
 
 def test_a_finished_run_says_so(tiny_dataset: Dataset, uninterrupted: RunFolder, folder: RunFolder) -> None:
     shutil.copytree(uninterrupted.path, folder.path)
-    before = ends(folder)
+    before = left_by(folder)
     with pytest.raises(RunError, match="has finished") as caught:
         list(resume(tiny_dataset, folder, "cpu"))
     assert "--resume play --epochs" in caught.value.hint
-    assert ends(folder) == before
+    assert left_by(folder) == before
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +278,7 @@ class TestMore:
     ) -> None:
         list(resume(tiny_dataset, finished, "cpu", epochs=1, should_stop=stop_after(calls)))
         finish(resume(tiny_dataset, finished, "cpu"))
-        assert ends(finished) == ends(longer)
+        assert left_by(finished) == left_by(longer)
 
     def test_broken_off_before_its_first_step(
         self, tiny_dataset: Dataset, finished: RunFolder, longer: RunFolder
@@ -312,7 +287,7 @@ class TestMore:
         next(reports)
         reports.close()
         finish(resume(tiny_dataset, finished, "cpu"))
-        assert ends(finished) == ends(longer)
+        assert left_by(finished) == left_by(longer)
 
     def test_broken_off_after_its_last_step(
         self, tiny_dataset: Dataset, finished: RunFolder, longer: RunFolder
@@ -323,7 +298,7 @@ class TestMore:
         again = finish(resume(tiny_dataset, finished, "cpu"))
         rows = map(json.loads, longer.metrics.read_text().splitlines())
         assert again.step == max(row["step"] for row in rows if row["is_best"])
-        assert ends(finished) == ends(longer)
+        assert left_by(finished) == left_by(longer)
 
 
 def test_the_settings_of_the_run_are_kept(tiny_dataset: Dataset, stopped: RunFolder) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
+from support.checkpoints import left_by, stop_after
 from support.half_precision import has_bf16
 from support.loopback_hub import Hub
 from support.pushing import push_run
@@ -45,19 +46,6 @@ def settings(arch: str, **changes: Any) -> Settings:
     )
 
 
-def left_by(folder: RunFolder) -> dict[str, bytes]:
-    """All bytes that must be the same."""
-    last = folder.checkpoint(folder.checkpoint_steps()[0])
-    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
-    losses = [[row["step"], row["nats_per_token"], row["training_nats_per_token"]] for row in rows]
-    return {
-        "best": folder.weights.read_bytes(),
-        "losses": json.dumps(losses).encode(),
-        **{path.name: path.read_bytes() for path in last.glob("*.safetensors")},
-        **{path.name: path.read_bytes() for path in folder.samples.iterdir()},
-    }
-
-
 @pytest.fixture(scope="module")
 def workspace(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with a run of every architecture, under its name."""
@@ -78,8 +66,7 @@ def test_stopped_and_gone_on_with_it_ends_in_the_same_bits(
     tiny_dataset: Dataset, workspace: Workspace, arch: str, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path / arch)
-    answers = iter([False] * 9 + [True])
-    list(start(tiny_dataset, settings(arch), folder, "cpu", lambda: next(answers)))
+    list(start(tiny_dataset, settings(arch), folder, "cpu", stop_after(10)))
     stopped = load_file(folder.checkpoint(10) / "optimizer.safetensors")
     assert any(tensor.any() for name, tensor in stopped.items() if name.startswith("recurrent."))
     finish(resume(tiny_dataset, folder, "cpu"))
@@ -92,8 +79,7 @@ def test_optimizers_go_on_in_the_same_bits_too(tiny_dataset: Dataset, tmp_path: 
     chosen = settings("transformer", optimizer=optimizer, learning_rate=0.002, validations=1)
     whole, parted = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parted")
     finish(start(tiny_dataset, chosen, whole, "cpu"))
-    answers = iter([False] * 9 + [True])
-    list(start(tiny_dataset, chosen, parted, "cpu", lambda: next(answers)))
+    list(start(tiny_dataset, chosen, parted, "cpu", stop_after(10)))
     finish(resume(tiny_dataset, parted, "cpu"))
     assert left_by(parted) == left_by(whole)
 
@@ -153,8 +139,7 @@ def test_members_go_on_in_the_same_bits_and_are_one_model_at_the_end(
     chosen = settings("lstm", members=2, layers=1, sampled_softmax=8)
     whole, parted = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parted")
     finished = finish(start(tiny_dataset, chosen, whole, "cpu"))
-    answers = iter([False] * 9 + [True])
-    list(start(tiny_dataset, chosen, parted, "cpu", lambda: next(answers)))
+    list(start(tiny_dataset, chosen, parted, "cpu", stop_after(10)))
     finish(resume(tiny_dataset, parted, "cpu"))
     assert left_by(parted) == left_by(whole)
     run = Run(whole)

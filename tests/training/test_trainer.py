@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.checkpoints import stop_after
 from support.tiny import comedy, finish, prepared, small
 
 from scriptforge.config import Settings
@@ -304,8 +305,7 @@ def test_what_a_run_of_this_name_held_is_removed(tiny_dataset: Dataset, folder: 
 
 
 def test_stopping_saves_where_it_is(tiny_dataset: Dataset, folder: RunFolder) -> None:
-    asked = iter([False] * 6 + [True])
-    *_, last = start(tiny_dataset, small(), folder, "cpu", lambda: next(asked))
+    *_, last = start(tiny_dataset, small(), folder, "cpu", stop_after(7))
     assert last == Interrupted(step=7)
     assert folder.checkpoint_steps()[0] == 7
     first, *_ = resume(tiny_dataset, folder, "cpu")
