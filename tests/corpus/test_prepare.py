@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.elements import decode_elements
+from support.process_state import changed_by
 from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import load_cards
@@ -322,39 +321,23 @@ class TestRecommendation:
         assert counts == {"word": 2, "bpe": 1, "char": 1}
 
 
-_COMPARE_PROCESS = """
-import csv, logging, sys, warnings
+_IMPORTS = """
 from pathlib import Path
-
 import datasets
 import huggingface_hub.utils
 import scipy.io  # adds a filter of its own when it is first imported, by Datasets if not here
 from scriptforge.corpus.prepare import prepare
 from scriptforge.options import PrepareOptions
 from scriptforge.workspace import Workspace
-
-def state():
-    return {
-        "levels": {name: logging.getLogger(name).level for name in ("", "datasets", "huggingface_hub")},
-        "cells": csv.field_size_limit(),
-        "config": {name: value for name, value in vars(datasets.config).items() if name.isupper()},
-        "bars": (datasets.are_progress_bars_disabled(), huggingface_hub.utils.are_progress_bars_disabled()),
-        "warnings": list(warnings.filters),
-        "hooks": str(huggingface_hub.utils.get_session().event_hooks),
-    }
-
-before = state()
+"""
+_PREPARE = """
 folder = Path(sys.argv[1])
 corpora = [str(folder / "play.txt"), str(folder / "table.csv")]
 prepare(corpora, PrepareOptions(level="char"), Workspace(folder))
-after = state()
-print({key: (before[key], after[key]) for key in before if before[key] != after[key]})
 """
 
 
 def test_preparing_leaves_the_process_as_it_was(play: Path, tmp_path: Path) -> None:
     lines = "".join(f'Bo,"Line {number} of many, which is said aloud."\n' for number in range(200))
     (tmp_path / "table.csv").write_text(f"speaker,line\n{lines}")
-    command = [sys.executable, "-c", _COMPARE_PROCESS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "{}\n"
+    assert changed_by(_PREPARE, tmp_path, setup=_IMPORTS, folder=tmp_path) == {}
