@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from support import namespaces
+from support.installed import older_version
+from support.screenplays import folder_of
 
 from scriptforge.corpus import workers
 from scriptforge.errors import ScriptforgeError, UsageError
@@ -18,7 +20,6 @@ from scriptforge.options import PrepareOptions
 from scriptforge.workspace import DatasetFolder
 
 ADDRESS = "tcp://10.77.7.1:8786"
-SCENE = "INT. PIER {} - DAY\n\nRain on {}.\n\nPILOT\nYou again, number {}.\n\nGULL\n(softly)\nMe again.\n\n"
 PATIENCE = 240  # seconds
 
 PREPARE = """
@@ -119,16 +120,6 @@ def cluster(hosts: tuple[namespaces.Host, ...], tmp_path: Path) -> Iterator[Clus
     cluster.stop()
 
 
-def folder_of(place: Path, files: int, scenes: int) -> Path:
-    folder = place / "pier"
-    folder.mkdir()
-    for number in range(files):
-        text = "".join(SCENE.format(scene, scene * number, number) for scene in range(scenes))
-        (folder / f"{number:03}.fountain").write_text(text)
-    (folder / "broken.fdx").write_text("<FinalDraft><Content><Paragraph><Text>You ag")
-    return folder
-
-
 def alone(folder: Path, place: Path) -> DatasetFolder:
     """The dataset that one process makes."""
     from scriptforge.corpus.prepare import prepare
@@ -154,10 +145,7 @@ def test_a_cluster_that_loses_a_worker_makes_what_one_machine_makes(cluster: Clu
     assert contents(made) == contents(alone(folder, tmp_path))
     assert cluster.running[-1].wait(PATIENCE) == -signal.SIGKILL, "it was killed on the way"
 
-    older = tmp_path / "older" / "scriptforge_lm-0.0.1.dist-info"
-    older.mkdir(parents=True)
-    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: scriptforge-lm\nVersion: 0.0.1\n")
-    other = cluster.start_worker(1, found=older.parent)
+    other = cluster.start_worker(1, found=older_version(tmp_path))
     _, said = cluster.prepare(folder, 2)
     assert "scriptforge-lm is 0.0.1, and here it is " in said and said.count("\n") == 1
     os.kill(other, signal.SIGKILL)

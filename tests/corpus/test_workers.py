@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.screenplays import folder_of
 
 from scriptforge.corpus.fetch import Corpus, fetch_named
 from scriptforge.corpus.parse import Parsing, parse
@@ -18,20 +19,6 @@ from scriptforge.net.client import no_progress
 from scriptforge.options import InspectOptions, PrepareOptions
 from scriptforge.script_rows import ScriptRow
 from scriptforge.workspace import Workspace
-
-SCENE = "INT. PIER {} - DAY\n\nRain.\n\nPILOT\nYou again, {}.\n\nGULL\n(softly)\nMe again.\n\n"
-
-
-def folder_of(place: Path, files: int, scenes: int) -> Path:
-    """A folder of screenplays, of which one breaks off and one has no script in it."""
-    folder = place / "pier"
-    folder.mkdir()
-    for number in range(files):
-        text = "".join(SCENE.format(scene, number) for scene in range(scenes))
-        (folder / f"{number:03}.fountain").write_text(text)
-    (folder / "broken.fdx").write_text("<FinalDraft><Content><Paragraph><Text>You ag")
-    (folder / "novel.txt").write_text("It rained, and the gull had a plan.\n\n" * 20)
-    return folder
 
 
 def corpus_of(folder: Path) -> Corpus:

@@ -10,17 +10,10 @@ from typing import Any
 import pytest
 from support import postgresql, skips
 from support.command import Stage, begin, end, scriptforge, wait_until
+from support.spaces import SMALL_SPACE
 
 from scriptforge.cli.app import run
 
-SPACE = """\
-hidden_size = 16
-embedding_size = 8
-tied = false
-batch_size = 4
-sequence_length = 16
-learning_rate = {low = 1e-3, high = 3e-2, log = true}
-"""
 SHORT = ("--space", "space.toml", "--seconds", "0.1")
 
 
@@ -28,7 +21,7 @@ SHORT = ("--space", "space.toml", "--seconds", "0.1")
 def place(stage: Stage, tmp_path: Path) -> Path:
     """A workspace with the stage's dataset and a small space."""
     (tmp_path / "data").symlink_to(stage.path / "data")
-    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "space.toml").write_text(SMALL_SPACE)
     return tmp_path
 
 

@@ -7,14 +7,8 @@ from support import skips
 from support.campaign import ATTEMPTS, DRAW, failures
 
 from reliability import damaged, damaged_commands, environments, interrupted
-from reliability.furnished import furnish
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason=skips.NO_DEV_FULL)
-
-
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return furnish(tmp_path_factory.mktemp("furnished") / "workspace")
 
 
 @pytest.mark.slow

@@ -8,13 +8,8 @@ from support.campaign import failures
 from support.room import served
 
 from reliability import canaries, injected, pasted, printed_matter
-from reliability.furnished import copied, furnish
+from reliability.furnished import copied
 from reliability.payloads import EVERYTHING, LINES, MARKUP, SHELL, STEERING, as_file_name
-
-
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return furnish(tmp_path_factory.mktemp("furnished") / "workspace")
 
 
 def test_every_command_is_watched() -> None:

@@ -6,14 +6,9 @@ import pytest
 from support.campaign import failures
 
 from reliability import edited, hostile, visited
-from reliability.furnished import copied, furnish
+from reliability.furnished import copied
 
 _RUN = "play"
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return furnish(tmp_path_factory.mktemp("furnished") / "workspace")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from support.campaign import failures
 
 from reliability import sameness
-from reliability.furnished import furnish
+from reliability.furnished import copied
 from reliability.sameness import LIGHT, Journey
 from reliability.surroundings import Workshop, all_surroundings, sample
 
@@ -18,8 +18,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    workspace = furnish(tmp_path_factory.mktemp("furnished") / "workspace")
+def short(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    workspace = copied(furnished, tmp_path_factory.mktemp("short") / "workspace")
     sameness.write_plays(workspace)
     return Journey(workspace, LIGHT)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import namespaces
+from support.installed import older_version
 from support.tiny import comedy, prepared
 
 TRAIN = (
@@ -139,10 +140,7 @@ def test_hosts_that_disagree_say_in_what(hosts: list[Host], tmp_path: Path) -> N
         assert "the fingerprint of the dataset is" in said and "for process 1 on " in said
     shutil.rmtree(hosts[1].path / "data")
     shutil.copytree(hosts[0].path / "data", hosts[1].path / "data")
-    older = tmp_path / "older" / "scriptforge_lm-0.0.1.dist-info"
-    older.mkdir(parents=True)
-    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: scriptforge-lm\nVersion: 0.0.1\n")
-    found = {"PYTHONPATH": os.pathsep.join([str(older.parent), os.environ.get("PYTHONPATH", "")])}
+    found = {"PYTHONPATH": os.pathsep.join([str(older_version(tmp_path)), os.environ.get("PYTHONPATH", "")])}
     for code, said in ended([begin(hosts[0], *TRAIN), begin(hosts[1], *TRAIN, environment=found)]):
         assert code != 0
         assert "Error: These processes cannot train together: scriptforge is " in said

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from support.spaces import SMALL_SPACE
 from support.tiny import prepared
 
 from scriptforge.dataset import Dataset
@@ -40,8 +41,8 @@ def folder(tmp_path: Path) -> StudyFolder:
 
 
 @pytest.fixture
-def plan(small_space: str) -> Plan:
-    space = Space.parsed(tomllib.loads(small_space))
+def plan() -> Plan:
+    space = Space.parsed(tomllib.loads(SMALL_SPACE))
     return Plan(trials=3, seconds=0.01, space=space, pruner="none", accelerator="cpu", seed=1)
 
 

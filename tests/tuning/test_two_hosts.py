@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from support import namespaces, postgresql, skips
 from support.command import COMMAND, environment, wait_until
+from support.spaces import SMALL_SPACE
 from support.tiny import comedy, prepared
-from tuning.conftest import SMALL_SPACE
 
 pytestmark = pytest.mark.skipif(not postgresql.program("initdb"), reason=skips.NO_POSTGRESQL)
 

@@ -1,6 +1,4 @@
-"""A search space of models so small that a trial takes a fraction of a second."""
-
-import pytest
+"""A search space for tests."""
 
 SMALL_SPACE = """\
 hidden_size = {choices = [8, 12, 16]}
@@ -11,8 +9,4 @@ sequence_length = 16
 precision = "fp32"
 learning_rate = {low = 1e-3, high = 3e-2, log = true}
 """
-
-
-@pytest.fixture
-def small_space() -> str:
-    return SMALL_SPACE
+"""Models so small that a trial takes a fraction of a second."""
