@@ -47,12 +47,12 @@ ATTACKS: Mapping[str, Attack] = {
     "A": Attack(
         "SIGKILL at every call that changes the disk",
         "0 lost, trainings resumed to the same bits, nothing left behind after the next command",
-        "reliability.killed:long",
+        "reliability.killed:long_attack",
     ),
     "B": Attack(
         "full, read-only and failing disks at every such call",
         "one line that says what and one what to do, the right exit code, the last good state usable",
-        "reliability.refused:long",
+        "reliability.refused:long_attack",
     ),
     "C": Attack(
         "Ctrl+C and SIGTERM at random moments of each command, and twice in a row",
@@ -67,7 +67,7 @@ ATTACKS: Mapping[str, Attack] = {
     "E": Attack(
         "10,000 mutants of files of every format, bombs, and lines made to take long",
         "a result or an error that is named, in 5 seconds and 250 MB; time linear in the length of a line",
-        "reliability.corpora:long",
+        "reliability.corpora:long_attack",
     ),
     "F": Attack(
         "Visits to the writing room: many at once, slow, hostile, in two tabs, and while it is killed",
@@ -77,12 +77,12 @@ ATTACKS: Mapping[str, Attack] = {
     "G": Attack(
         "two processes at one name, in every pair of commands that write",
         "one winner and the other told, or both right",
-        "reliability.rivals:long",
+        "reliability.rivals:long_attack",
     ),
     "H": Attack(
         "canaries for token, home, user and host in every command; injections into terminals, shells, files",
         "no canary printed, kept or sent; foreign text is only ever text",
-        "reliability.outputs:long",
+        "reliability.outputs:long_attack",
     ),
     "I": Attack(
         "Odd environments", "each works, or says in a line why not", "reliability.environments:long_attack"
@@ -90,12 +90,12 @@ ATTACKS: Mapping[str, Attack] = {
     "J": Attack(
         "The same commands where clocks jump, and in other locales, time zones, seeds, threads and paths",
         "the same files and outputs to the byte, but for moments and speeds",
-        "reliability.sameness:long",
+        "reliability.sameness:long_attack",
     ),
     "K": Attack(
         "Coverage-guided fuzzing of every parser and loader",
         "an error that is named, in 5 seconds and 250 MB",
-        "fuzzing.campaign:long",
+        "fuzzing.campaign:long_attack",
     ),
 }
 """By letter, in the order of the page."""

@@ -61,6 +61,6 @@ def attack(
     return parts
 
 
-def long(most: int | None = None) -> list[Part]:
+def long_attack(most: int | None = None) -> list[Part]:
     """Fuzz every target for ten minutes, or with so many inputs each."""
     return attack(most=most)

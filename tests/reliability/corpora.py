@@ -56,7 +56,7 @@ def attack_with_lines(expressions: int, texts: int, seed: int = 0) -> list[Part]
     ]
 
 
-def long(most: int | None = None) -> list[Part]:
+def long_attack(most: int | None = None) -> list[Part]:
     """Make all three attacks; `most` is how many times at each thing."""
     with TemporaryDirectory(prefix="bombs-") as folder:
         bombs = attack_with_bombs(Path(folder), 1.0, [*BOMBS][:most])

@@ -109,7 +109,7 @@ def attack(
     return attack_each(plans, kill, stage, names, most, seed)
 
 
-def long(most: int | None = None) -> list[Part]:
+def long_attack(most: int | None = None) -> list[Part]:
     """Make the whole attack, or so much of it for each command."""
     with staged() as stage:
         return attack(stage, most=most)

@@ -5,7 +5,7 @@ from support.campaign import Part
 from reliability import canaries, injected, pasted, printed_matter
 
 
-def long(most: int | None = None) -> list[Part]:
+def long_attack(most: int | None = None) -> list[Part]:
     """Make all attacks of the letter in their long forms, or each with so many commands or texts."""
     attacks = (canaries, injected, pasted, printed_matter)
     return [part for each in attacks for part in each.long_attack(most)]

@@ -150,7 +150,7 @@ def all_pairs() -> list[tuple[str, str]]:
     return [(first, second) for first in RIVALS for second in RIVALS]
 
 
-def long(most: int | None = None) -> list[Part]:
+def long_attack(most: int | None = None) -> list[Part]:
     """Make the attack with every pair, or with so many others for each command, drawn at random."""
     draw = random.Random(0)
     drawn = [(first, second) for first in RIVALS for second in draw.sample(list(RIVALS), most or 0)]

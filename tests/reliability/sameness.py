@@ -192,7 +192,7 @@ def whole_journey(folder: Path) -> Iterator[Journey]:
         hub.stop()
 
 
-def long(most: int | None = None) -> list[Part]:
+def long_attack(most: int | None = None) -> list[Part]:
     """Make the whole journey in all surroundings, or in so many of each sort."""
     with TemporaryDirectory(prefix="same-") as folder, whole_journey(Path(folder)) as journey:
         parts = attack(journey, sample(0, most) if most else all_surroundings(), Workshop(Path(folder)))
