@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from support.command import SMALL, Stage, scriptforge
+from support.command import SMALL, TrainedWorkspace, scriptforge
 from support.tiny import comedy
 
 
 @pytest.fixture(scope="session")
-def first_stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def first_stage(tmp_path_factory: pytest.TempPathFactory) -> TrainedWorkspace:
     """The workspace that the others are copies of."""
     path = tmp_path_factory.mktemp("stage")
     (path / "harbour.txt").write_text(comedy(400), encoding="utf-8")
@@ -18,10 +18,10 @@ def first_stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     )
     for done in (prepared, trained):
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return Stage(path, json.loads(prepared.stdout), json.loads(trained.stdout))
+    return TrainedWorkspace(path, json.loads(prepared.stdout), json.loads(trained.stdout))
 
 
 @pytest.fixture
-def stage(first_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def stage(first_stage: TrainedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> TrainedWorkspace:
     """A workspace of the test's own with the dataset `harbour` and the run `play`, which is the latest."""
     return first_stage.copied(tmp_path_factory.mktemp("stage") / "workspace")

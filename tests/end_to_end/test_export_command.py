@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from support.command import Stage, scriptforge
+from support.command import TrainedWorkspace, scriptforge
 
 
-def test_a_folder_is_made_and_described_and_not_made_twice(stage: Stage, tmp_path: Path) -> None:
+def test_a_folder_is_made_and_described_and_not_made_twice(stage: TrainedWorkspace, tmp_path: Path) -> None:
     folder = tmp_path / "play"
     done = scriptforge("export", "play", "--onnx", folder, "--json", workspace=stage.path)
     assert done.returncode == 0, done.stderr
@@ -26,7 +26,7 @@ def test_a_folder_is_made_and_described_and_not_made_twice(stage: Stage, tmp_pat
     assert "model.onnx" in forced.stdout and "scores differ by at most" in forced.stdout
 
 
-def test_a_disk_that_cannot_be_written_is_named(stage: Stage, tmp_path: Path) -> None:
+def test_a_disk_that_cannot_be_written_is_named(stage: TrainedWorkspace, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = scriptforge("export", "play", "--onnx", tmp_path / "file" / "out", workspace=stage.path)
     assert (done.returncode, done.stdout) == (1, "")

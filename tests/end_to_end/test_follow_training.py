@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support.command import SMALL, Stage, begin, end, scriptforge, wait_until
+from support.command import SMALL, TrainedWorkspace, begin, end, scriptforge, wait_until
 
 from scriptforge.cli.app import run
 from scriptforge.config import Settings
@@ -36,7 +36,7 @@ def points(folder: RunFolder) -> int:
     return len(list(curve.iter(f"{SVG}use")))
 
 
-def run_folder(stage: Stage, name: str) -> RunFolder:
+def run_folder(stage: TrainedWorkspace, name: str) -> RunFolder:
     return RunFolder(stage.path / "runs" / name)
 
 
@@ -54,7 +54,7 @@ def without(module: str, *words: str, workspace: Path) -> subprocess.CompletedPr
 
 
 @pytest.fixture(scope="module")
-def resumed(first_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def resumed(first_stage: TrainedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run that was trained, and then trained on, with TensorBoard's log."""
     stage = first_stage.copied(tmp_path_factory.mktemp("resumed") / "workspace")
     for line in ((*SHORT, "--name", "resumed"), ("train", "--resume", "resumed", *MORE)):
@@ -65,21 +65,21 @@ def resumed(first_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 @pytest.mark.slow
 class TestCurves:
-    def test_every_validation_is_drawn(self, stage: Stage) -> None:
+    def test_every_validation_is_drawn(self, stage: TrainedWorkspace) -> None:
         folder = run_folder(stage, "play")
         assert points(folder) == len(steps(folder)) == 2
 
     def test_a_training_that_goes_on_draws_all_of_it(self, resumed: RunFolder) -> None:
         assert points(resumed) == len(steps(resumed)) == 6
 
-    def test_without_matplotlib_nothing_is_drawn(self, stage: Stage) -> None:
+    def test_without_matplotlib_nothing_is_drawn(self, stage: TrainedWorkspace) -> None:
         done = without("matplotlib", *SHORT, "--name", "undrawn", "-q", workspace=stage.path)
         assert (done.returncode, done.stderr) == (0, "")
         folder = run_folder(stage, "undrawn")
         assert len(steps(folder)) == 3
         assert not folder.curves.exists()
 
-    def test_what_cannot_be_drawn_is_said_once_and_stops_nothing(self, stage: Stage) -> None:
+    def test_what_cannot_be_drawn_is_said_once_and_stops_nothing(self, stage: TrainedWorkspace) -> None:
         done = without("matplotlib.figure", *SHORT, "--name", "unlucky", "-q", workspace=stage.path)
         assert done.returncode == 0
         [warning] = done.stderr.splitlines()
@@ -102,7 +102,9 @@ class TestTensorBoard:
         assert len(samples) == 6 and all(text.startswith("    ") for text in samples)
         assert "| hidden_size | 16 |" in log["settings/text_summary"][0][1]
 
-    def test_what_was_logged_after_the_checkpoint_comes_again_and_not_twice(self, stage: Stage) -> None:
+    def test_what_was_logged_after_the_checkpoint_comes_again_and_not_twice(
+        self, stage: TrainedWorkspace
+    ) -> None:
         folder = run_folder(stage, "killed")
         process = begin(
             "train", "harbour", "--minutes", "10", "--name", "killed", "--track", "tensorboard", *SMALL,
@@ -121,7 +123,7 @@ class TestTensorBoard:
 @pytest.mark.slow
 class TestTrackio:
     def test_the_log_goes_on_with_the_run_and_names_nobody(
-        self, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, stage: TrainedWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With a token at hand, since whoever has one could be asked for by name on the Hub."""
         monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
@@ -153,7 +155,7 @@ class TestTrackio:
 @pytest.mark.parametrize("tracker", ["tensorboard", "trackio"])
 @pytest.mark.slow
 def test_without_the_tracker_nothing_begins(
-    tracker: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tracker: str, stage: TrainedWorkspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for module in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
         monkeypatch.delitem(sys.modules, module)
@@ -167,7 +169,7 @@ def test_without_the_tracker_nothing_begins(
     assert not run_folder(stage, "never").path.exists()
 
 
-def test_an_unknown_tracker(stage: Stage) -> None:
+def test_an_unknown_tracker(stage: TrainedWorkspace) -> None:
     done = scriptforge(*SHORT, "--track", "notebook", workspace=stage.path)
     assert done.returncode == 2
     problem, _ = done.stderr.splitlines()

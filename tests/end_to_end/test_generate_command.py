@@ -5,13 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
-from support.command import SMALL, Stage, scriptforge
+from support.command import SMALL, TrainedWorkspace, scriptforge
 from support.tiny import comedy
 
 import scriptforge as library
 
 
-def write(*words: str | Path, stage: Stage, code: int = 0, stdin: str | None = None) -> tuple[str, str]:
+def write(
+    *words: str | Path, stage: TrainedWorkspace, code: int = 0, stdin: str | None = None
+) -> tuple[str, str]:
     """Run `generate` on the run of the stage, and return what it prints and says."""
     done = scriptforge("generate", *words, workspace=stage.path, stdin=stdin)
     assert done.returncode == code, done.stderr
@@ -19,7 +21,7 @@ def write(*words: str | Path, stage: Stage, code: int = 0, stdin: str | None = N
 
 
 class TestSeeds:
-    def test_another_page_each_time_which_can_be_had_again(self, stage: Stage) -> None:
+    def test_another_page_each_time_which_can_be_had_again(self, stage: TrainedWorkspace) -> None:
         words = ("--prime", "bo: my aunt", "--lines", "4")
         page, said = write(*words, stage=stage)
         assert "Run play, the latest." in said
@@ -31,7 +33,7 @@ class TestSeeds:
         other, _ = write(*words, stage=stage)
         assert other != page
 
-    def test_json_has_the_seed_and_nothing_is_said(self, stage: Stage) -> None:
+    def test_json_has_the_seed_and_nothing_is_said(self, stage: TrainedWorkspace) -> None:
         first, said = write("--lines", "2", "-n", "2", "--json", stage=stage)
         assert said == ""
         seeds = [document["seed"] for document in json.loads(first)]
@@ -39,7 +41,7 @@ class TestSeeds:
         again, _ = write("--lines", "2", "-n", "2", "--json", "--seed", str(seeds[0]), stage=stage)
         assert again == first
 
-    def test_the_library_draws_anew_too(self, stage: Stage) -> None:
+    def test_the_library_draws_anew_too(self, stage: TrainedWorkspace) -> None:
         first, second = (library.generate("play", lines=3, workspace=stage.path)[0] for _ in range(2))
         assert first.text != second.text
         (again,) = library.generate("play", lines=3, seed=first.seed, workspace=stage.path)
@@ -50,7 +52,9 @@ class TestNames:
     @pytest.mark.parametrize(
         "words", [("--prime", "xelaine: hi"), ("--cast", "xelaine"), ("--next", "xelaine")]
     )
-    def test_a_speaker_who_does_not_exist_is_an_error(self, stage: Stage, words: tuple[str, ...]) -> None:
+    def test_a_speaker_who_does_not_exist_is_an_error(
+        self, stage: TrainedWorkspace, words: tuple[str, ...]
+    ) -> None:
         _, said = write("play", *words, stage=stage, code=2)
         assert "There is no speaker named “xelaine”" in said
         assert "ELAINE" in said
@@ -100,7 +104,7 @@ class TestFiles:
         ],
     )
     def test_what_cannot_be_written_is_refused_at_once(
-        self, stage: Stage, words: tuple[str, ...], hint: str
+        self, stage: TrainedWorkspace, words: tuple[str, ...], hint: str
     ) -> None:
         page, said = write("play", *words, stage=stage, code=2)
         assert page == ""
@@ -110,7 +114,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("suffix", ["html", "txt", "fountain", "json"])
     def test_several_scripts_go_into_one_file_that_is_named_so(
-        self, stage: Stage, tmp_path: Path, suffix: str
+        self, stage: TrainedWorkspace, tmp_path: Path, suffix: str
     ) -> None:
         file = tmp_path / f"two.{suffix}"
         _, said = write("play", "-n", "2", "--lines", "3", "--seed", "7", "-o", file, stage=stage)
@@ -126,7 +130,7 @@ class TestFiles:
         if suffix == "json":
             assert len(json.loads(text)) == 2
 
-    def test_several_scripts_can_be_told_apart_on_stdout(self, stage: Stage) -> None:
+    def test_several_scripts_can_be_told_apart_on_stdout(self, stage: TrainedWorkspace) -> None:
         page, _ = write("play", "-n", "2", "--lines", "2", "--seed", "7", stage=stage)
         first, _ = write("play", "--lines", "2", "--seed", "7", stage=stage)
         second, _ = write("play", "--lines", "2", "--seed", "8", stage=stage)
@@ -135,7 +139,7 @@ class TestFiles:
 
 class TestStates:
     @pytest.fixture
-    def state(self, stage: Stage, tmp_path: Path) -> Path:
+    def state(self, stage: TrainedWorkspace, tmp_path: Path) -> Path:
         """Where a page of four lines ended."""
         file = tmp_path / "state.safetensors"
         words = ("--lines", "4", "--seed", "3", "--save-state", file, "-o", tmp_path / "page.txt")
@@ -143,7 +147,7 @@ class TestStates:
         return file
 
     def test_a_script_goes_on_in_its_file_as_if_written_at_once(
-        self, stage: Stage, tmp_path: Path, state: Path
+        self, stage: TrainedWorkspace, tmp_path: Path, state: Path
     ) -> None:
         page = tmp_path / "page.txt"
         _, said = write("play", "--continue", state, "--lines", "3", "-o", page, "--append", stage=stage)
@@ -153,7 +157,7 @@ class TestStates:
         write("play", "--lines", "1", "--seed", "9", "-o", page, "--append", stage=stage)
         assert "\n\n--- seed 9 ---\n" in page.read_text(encoding="utf-8")
 
-    def test_there_are_several_ways_to_go_on(self, stage: Stage, state: Path) -> None:
+    def test_there_are_several_ways_to_go_on(self, stage: TrainedWorkspace, state: Path) -> None:
         words = ("play", "--continue", state, "--lines", "2", "--json")
         several = json.loads(write(*words, "-n", "3", "--seed", "7", stage=stage)[0])
         assert [document["seed"] for document in several] == [7, 8, 9]
@@ -163,7 +167,7 @@ class TestStates:
         assert exact["seed"] == 3
         assert exact["text"] not in {document["text"] for document in several}
 
-    def test_a_state_is_cut_back(self, stage: Stage, state: Path) -> None:
+    def test_a_state_is_cut_back(self, stage: TrainedWorkspace, state: Path) -> None:
         words = ("play", "--continue", state, "--lines", "2")
         page, said = write(*words, "--back", "2", stage=stage)
         assert page
@@ -173,7 +177,7 @@ class TestStates:
         _, said = write("play", "--back", "1", stage=stage, code=2)
         assert "--continue FILE" in said
 
-    def test_the_library_can_do_all_that(self, stage: Stage, tmp_path: Path, state: Path) -> None:
+    def test_the_library_can_do_all_that(self, stage: TrainedWorkspace, tmp_path: Path, state: Path) -> None:
         model = library.load("play", workspace=stage.path)
         (exact,) = library.generate(model, lines=2, continue_from=state)
         assert exact.continues and exact.seed == 3

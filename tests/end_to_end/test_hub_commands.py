@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.command import Stage, begin, end, scriptforge, wait_until
+from support.command import TrainedWorkspace, begin, end, scriptforge, wait_until
 from support.loopback_hub import TOKEN, Fault, Hub
 
 
 @pytest.fixture
-def pushed(hub: Hub, stage: Stage) -> Hub:
+def pushed(hub: Hub, stage: TrainedWorkspace) -> Hub:
     done = scriptforge("push", "play", "--quiet", workspace=stage.path)
     assert (done.returncode, done.stdout) == (0, f"{hub.address}/ann/play\n"), done.stderr
     return hub
@@ -21,7 +21,7 @@ def pushed(hub: Hub, stage: Stage) -> Hub:
 
 @pytest.mark.slow
 def test_a_model_goes_out_and_comes_back_and_writes_the_same(
-    pushed: Hub, stage: Stage, tmp_path: Path
+    pushed: Hub, stage: TrainedWorkspace, tmp_path: Path
 ) -> None:
     pulled = scriptforge("pull", "ann/play", "--json", workspace=tmp_path)
     assert pulled.returncode == 0, pulled.stderr
@@ -34,13 +34,15 @@ def test_a_model_goes_out_and_comes_back_and_writes_the_same(
 
 
 @pytest.mark.slow
-def test_a_model_need_not_be_pulled_before_it_is_used(pushed: Hub, stage: Stage, tmp_path: Path) -> None:
+def test_a_model_need_not_be_pulled_before_it_is_used(
+    pushed: Hub, stage: TrainedWorkspace, tmp_path: Path
+) -> None:
     own = scriptforge("generate", "play", "--lines", "6", "--seed", "1", workspace=stage.path)
     other = scriptforge("generate", "ann/play", "--lines", "6", "--seed", "1", workspace=tmp_path)
     assert (other.returncode, other.stdout) == (0, own.stdout), other.stderr
 
 
-def test_a_dry_run_asks_nothing_and_shows_all(hub: Hub, stage: Stage) -> None:
+def test_a_dry_run_asks_nothing_and_shows_all(hub: Hub, stage: TrainedWorkspace) -> None:
     options = ("--repo", "ann/other", "--space", "--dry-run", "--json")
     done = scriptforge("push", "play", *options, workspace=stage.path)
     model, space = json.loads(done.stdout)
@@ -51,7 +53,9 @@ def test_a_dry_run_asks_nothing_and_shows_all(hub: Hub, stage: Stage) -> None:
     assert hub.seen == []
 
 
-def test_a_dry_run_needs_neither_login_nor_network(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_needs_neither_login_nor_network(
+    stage: TrainedWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     done = scriptforge("push", "play", "--dry-run", workspace=stage.path)
     assert done.returncode == 0, done.stderr
@@ -60,7 +64,7 @@ def test_a_dry_run_needs_neither_login_nor_network(stage: Stage, monkeypatch: py
 
 
 @pytest.mark.slow
-def test_a_space_is_made_beside_the_model(hub: Hub, stage: Stage) -> None:
+def test_a_space_is_made_beside_the_model(hub: Hub, stage: TrainedWorkspace) -> None:
     done = scriptforge("push", "play", "--space", workspace=stage.path)
     assert done.stdout == f"{hub.address}/ann/play\n{hub.address}/spaces/ann/play\n"
     page = hub.repositories["space", "ann/play"]
@@ -70,7 +74,9 @@ def test_a_space_is_made_beside_the_model(hub: Hub, stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_the_hubs_own_command_reads_what_was_pushed(pushed: Hub, stage: Stage, tmp_path: Path) -> None:
+def test_the_hubs_own_command_reads_what_was_pushed(
+    pushed: Hub, stage: TrainedWorkspace, tmp_path: Path
+) -> None:
     hf = Path(sys.executable).with_name("hf")
     done = subprocess.run(
         [hf, "download", "ann/play", "--local-dir", "here"], cwd=tmp_path, capture_output=True, text=True
@@ -81,7 +87,7 @@ def test_the_hubs_own_command_reads_what_was_pushed(pushed: Hub, stage: Stage, t
 
 
 @pytest.mark.slow
-def test_what_hf_uploads_can_be_pulled(hub: Hub, stage: Stage, tmp_path: Path) -> None:
+def test_what_hf_uploads_can_be_pulled(hub: Hub, stage: TrainedWorkspace, tmp_path: Path) -> None:
     hf = Path(sys.executable).with_name("hf")
     folder = tmp_path / "up"
     folder.mkdir()
@@ -137,7 +143,7 @@ def test_a_corpus_is_read_at_one_commit(hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_only_what_is_on_the_hub_has_revisions(stage: Stage) -> None:
+def test_only_what_is_on_the_hub_has_revisions(stage: TrainedWorkspace) -> None:
     done = scriptforge("prepare", "harbour.txt", "--revision", "v1", "--force", workspace=stage.path)
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
@@ -148,7 +154,12 @@ def test_only_what_is_on_the_hub_has_revisions(stage: Stage) -> None:
 @pytest.mark.parametrize("debugged", [False, True])
 @pytest.mark.slow
 def test_neither_token_nor_home_is_ever_shown_or_sent(
-    hub: Hub, stage: Stage, tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch, debugged: bool
+    hub: Hub,
+    stage: TrainedWorkspace,
+    tmp_path: Path,
+    own_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    debugged: bool,
 ) -> None:
     if debugged:
         monkeypatch.setenv("SCRIPTFORGE_DEBUG", "1")

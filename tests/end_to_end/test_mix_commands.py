@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from support.command import SMALL, Stage, scriptforge
+from support.command import SMALL, TrainedWorkspace, scriptforge
 from support.tiny import comedy
 
 from scriptforge.generation.generate import generate
@@ -19,7 +19,7 @@ FIGURES = ("nats_per_token", "perplexity", "nats_per_character", "bits_per_chara
 
 
 @pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def mix(tmp_path_factory: pytest.TempPathFactory) -> TrainedWorkspace:
     """`prepare harbour.txt=2 tales demo`, and a training on it."""
     path = tmp_path_factory.mktemp("mix")
     (path / "harbour.txt").write_text(comedy(200))
@@ -33,10 +33,10 @@ def mix(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     trained = scriptforge("train", "mix", "--name", "run", *settings, workspace=path)
     assert prepared.returncode == 0 and "nearly the same" in prepared.stderr  # as comedies are
     assert (trained.returncode, trained.stderr) == (0, ""), trained.stderr
-    return Stage(path, json.loads(prepared.stdout), json.loads(trained.stdout))
+    return TrainedWorkspace(path, json.loads(prepared.stdout), json.loads(trained.stdout))
 
 
-def test_the_dataset_says_what_it_is_a_mix_of(mix: Stage) -> None:
+def test_the_dataset_says_what_it_is_a_mix_of(mix: TrainedWorkspace) -> None:
     assert [(each["name"], each["weight"]) for each in mix.prepared["sources"]] == [
         ("harbour", 2), ("tales", 1), ("demo", 1),
     ]  # fmt: skip
@@ -46,7 +46,7 @@ def test_the_dataset_says_what_it_is_a_mix_of(mix: Stage) -> None:
     assert config["dataset"]["sources"][2]["origin"]["card"] == "demo"
 
 
-def test_evaluate_tells_of_each_source(mix: Stage) -> None:
+def test_evaluate_tells_of_each_source(mix: TrainedWorkspace) -> None:
     done = scriptforge("evaluate", "run", "--split", "validation", "--json", workspace=mix.path)
     assert (done.returncode, done.stderr) == (0, "")
     document: dict[str, Any] = json.loads(done.stdout)
@@ -60,7 +60,7 @@ def test_evaluate_tells_of_each_source(mix: Stage) -> None:
     assert best == mix.trained["best"]
 
 
-def test_people_see_a_row_for_each_source(mix: Stage) -> None:
+def test_people_see_a_row_for_each_source(mix: TrainedWorkspace) -> None:
     printed = scriptforge("evaluate", "run", workspace=mix.path).stdout.splitlines()
     assert printed[0].split()[:2] == ["source", "protocol"]
     assert [line.split()[:2] for line in printed[1:]] == [
@@ -70,7 +70,7 @@ def test_people_see_a_row_for_each_source(mix: Stage) -> None:
     ]
 
 
-def test_every_script_is_well_formed_and_of_one_source(mix: Stage) -> None:
+def test_every_script_is_well_formed_and_of_one_source(mix: TrainedWorkspace) -> None:
     run = Run(RunFolder(mix.path / "runs" / "run"))
     request = GenerateOptions(lines=8, count=40, seed=3, temperature=1, min_p=0)
     for text in generate(run.model, run.vocabulary, request):
@@ -98,7 +98,9 @@ DEMO = {"DEE", "PRU", "MARGO", "WALT", "OTIS", "LEO", "IDA", "HARGROVE", "TOLLY"
         (("--cast", "bo,otis", "--source", "tales"), {"Bo"}),
     ],
 )
-def test_one_may_say_whose_script_it_is(mix: Stage, words: tuple[str, ...], speakers: set[str]) -> None:
+def test_one_may_say_whose_script_it_is(
+    mix: TrainedWorkspace, words: tuple[str, ...], speakers: set[str]
+) -> None:
     done = scriptforge("generate", "run", *words, "--turns", "8", "--json", workspace=mix.path)
     assert done.returncode == 0, done.stderr
     vocabulary = Run(RunFolder(mix.path / "runs" / "run")).vocabulary
@@ -115,7 +117,7 @@ def test_one_may_say_whose_script_it_is(mix: Stage, words: tuple[str, ...], spea
     ],
 )
 def test_a_source_in_which_they_cannot_speak_is_refused(
-    mix: Stage, words: tuple[str, ...], problem: str, hint: str
+    mix: TrainedWorkspace, words: tuple[str, ...], problem: str, hint: str
 ) -> None:
     done = scriptforge("generate", "run", *words, workspace=mix.path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -123,13 +125,13 @@ def test_a_source_in_which_they_cannot_speak_is_refused(
     assert hint in done.stderr
 
 
-def test_generate_writes_from_a_mix(mix: Stage) -> None:
+def test_generate_writes_from_a_mix(mix: TrainedWorkspace) -> None:
     done = scriptforge("generate", "run", "--lines", "5", "--seed", "2", "--json", workspace=mix.path)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["elements"]) == 5
 
 
-def test_people_see_what_each_source_has(mix: Stage) -> None:
+def test_people_see_what_each_source_has(mix: TrainedWorkspace) -> None:
     done = scriptforge("prepare", "harbour.txt=2", "tales", workspace=mix.path)
     assert done.returncode == 0
     assert "dataset               harbour_tales" in done.stdout
@@ -146,7 +148,7 @@ def test_people_see_what_each_source_has(mix: Stage) -> None:
     ],
 )
 def test_what_cannot_be_mixed_is_said_in_two_lines(
-    mix: Stage, words: tuple[str, ...], code: int, problem: str
+    mix: TrainedWorkspace, words: tuple[str, ...], code: int, problem: str
 ) -> None:
     (mix.path / "note.txt").write_text("Bo: Hm.\n")
     done = scriptforge("prepare", *words, "--name", "never", "--quiet", workspace=mix.path)

@@ -5,13 +5,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.command import COMMAND, Stage, scriptforge
+from support.command import COMMAND, TrainedWorkspace, scriptforge
 
 WORDS = ("generate", "play", "--lines", "2", "--seed", "1")
 
 
 @pytest.fixture
-def expected(stage: Stage) -> str:
+def expected(stage: TrainedWorkspace) -> str:
     """What is written after the prime of these tests."""
     done = scriptforge(*WORDS, "--prime", "elaine", workspace=stage.path)
     assert done.returncode == 0
@@ -20,7 +20,7 @@ def expected(stage: Stage) -> str:
 
 
 def generate(
-    *words: str, stage: Stage, stdin: int | None = None, before: str = ""
+    *words: str, stage: TrainedWorkspace, stdin: int | None = None, before: str = ""
 ) -> "subprocess.CompletedProcess[str]":
     """Run `generate`, after a shell command whose output is piped into it if there is one."""
     command = [*COMMAND, *WORDS, *words]
@@ -38,24 +38,26 @@ def generate(
 
 
 @pytest.mark.slow
-def test_a_slow_writer_is_waited_for(stage: Stage, expected: str) -> None:
+def test_a_slow_writer_is_waited_for(stage: TrainedWorkspace, expected: str) -> None:
     done = generate("--prime", "-", stage=stage, before="sleep 1; echo elaine")
     assert done.stdout == expected
 
 
-def test_a_pipe_with_data_is_read_whole(stage: Stage, expected: str) -> None:
+def test_a_pipe_with_data_is_read_whole(stage: TrainedWorkspace, expected: str) -> None:
     assert generate(stage=stage, before="echo elaine").stdout == expected
 
 
 @pytest.mark.parametrize("words", [(), ("--prime", "-")], ids=["left out", "-"])
-def test_a_file_is_read_whole(stage: Stage, tmp_path: Path, expected: str, words: tuple[str, ...]) -> None:
+def test_a_file_is_read_whole(
+    stage: TrainedWorkspace, tmp_path: Path, expected: str, words: tuple[str, ...]
+) -> None:
     (tmp_path / "prime.txt").write_text("elaine\n", encoding="utf-8")
     with (tmp_path / "prime.txt").open(encoding="utf-8") as file:
         assert generate(*words, stage=stage, stdin=file.fileno()).stdout == expected
 
 
 @pytest.mark.slow
-def test_a_pipe_that_stays_silent_and_open_is_left_alone(stage: Stage) -> None:
+def test_a_pipe_that_stays_silent_and_open_is_left_alone(stage: TrainedWorkspace) -> None:
     reader, writer = os.pipe()
     try:
         done = generate(stage=stage, stdin=reader)

@@ -6,13 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.command import COMMAND, Stage, scriptforge
+from support.command import COMMAND, TrainedWorkspace, scriptforge
 
 FIGURES = {"nats_per_token", "perplexity", "nats_per_character", "bits_per_character"}
 EVALUATION = {"run", "split", "tokens", "characters", "stream", "cold_256"}
 
 
-def test_prepare_says_what_dataset_json_says(stage: Stage) -> None:
+def test_prepare_says_what_dataset_json_says(stage: TrainedWorkspace) -> None:
     written = json.loads((stage.path / "data" / "harbour" / "dataset.json").read_text(encoding="utf-8"))
     assert stage.prepared == written
     assert stage.prepared["splits"].keys() == {"train", "validation", "test"}
@@ -21,7 +21,7 @@ def test_prepare_says_what_dataset_json_says(stage: Stage) -> None:
     }  # fmt: skip
 
 
-def test_train_says_how_good_the_best_is(stage: Stage) -> None:
+def test_train_says_how_good_the_best_is(stage: TrainedWorkspace) -> None:
     assert stage.trained.keys() >= {"run", "best", "seconds", "tokens_per_second", "diagnosis"}
     assert stage.trained["run"] == stage.trained["best"]["run"] == "play"
     assert stage.trained["best"].keys() == EVALUATION
@@ -34,7 +34,7 @@ def test_train_says_how_good_the_best_is(stage: Stage) -> None:
     assert {**result["best"], "run": "play", "split": "validation"} == stage.trained["best"]
 
 
-def test_evaluate(stage: Stage) -> None:
+def test_evaluate(stage: TrainedWorkspace) -> None:
     done = scriptforge("evaluate", "play", "--split", "validation", "--json", workspace=stage.path)
     assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout)
@@ -43,7 +43,7 @@ def test_evaluate(stage: Stage) -> None:
     assert document == stage.trained["best"]
 
 
-def test_eight_bits_are_measured_and_generate(stage: Stage) -> None:
+def test_eight_bits_are_measured_and_generate(stage: TrainedWorkspace) -> None:
     words = ("evaluate", "play", "--split", "validation", "--int8", "--json")
     document = json.loads(scriptforge(*words, workspace=stage.path).stdout)
     assert document.pop("int8") is True
@@ -55,7 +55,7 @@ def test_eight_bits_are_measured_and_generate(stage: Stage) -> None:
     assert len(json.loads(done.stdout)["elements"]) == 4
 
 
-def test_the_same_seed_gives_the_same_script(stage: Stage) -> None:
+def test_the_same_seed_gives_the_same_script(stage: TrainedWorkspace) -> None:
     words = ("generate", "play", "--seed", "7", "--lines", "6", "--prime", "elaine")
     printed = scriptforge(*words, workspace=stage.path, fresh=True)
     told = scriptforge(*words, "--json", workspace=stage.path, fresh=True)
@@ -72,7 +72,9 @@ def test_the_same_seed_gives_the_same_script(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_several_scripts_go_into_a_folder_after_a_piped_prime(stage: Stage, tmp_path: Path) -> None:
+def test_several_scripts_go_into_a_folder_after_a_piped_prime(
+    stage: TrainedWorkspace, tmp_path: Path
+) -> None:
     words = ("generate", "play", "-n", "3", "--seed", "5", "--lines", "4", "-o", tmp_path / "new")
     done = scriptforge(*words, workspace=stage.path, stdin="Bo: My aunt\n")
     assert (done.returncode, done.stdout) == (0, "")
@@ -87,7 +89,7 @@ def test_several_scripts_go_into_a_folder_after_a_piped_prime(stage: Stage, tmp_
     assert "already" in again.stderr and "--force" in again.stderr
 
 
-def test_a_script_from_another_folder(stage: Stage, tmp_path: Path) -> None:
+def test_a_script_from_another_folder(stage: TrainedWorkspace, tmp_path: Path) -> None:
     run = stage.path / "runs" / "play"
     words = ("generate", run, "--lines", "3", "-n", "2", "--seed", "1", "--json")
     done = scriptforge(*words, workspace=tmp_path)
@@ -95,7 +97,7 @@ def test_a_script_from_another_folder(stage: Stage, tmp_path: Path) -> None:
     assert [document["seed"] for document in json.loads(done.stdout)] == [1, 2]
 
 
-def test_generating_ends_when_the_reader_goes_away(stage: Stage) -> None:
+def test_generating_ends_when_the_reader_goes_away(stage: TrainedWorkspace) -> None:
     """`scriptforge generate | head -1`."""
     generating = subprocess.Popen(
         [*COMMAND, "generate", "play", "--lines", "100000", "--seed", "1"],

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.command import SMALL, Stage
+from support.command import SMALL, TrainedWorkspace
 from support.slow import slow
 from support.terminal import frames
 
@@ -16,7 +16,7 @@ def lines_that_begin(frame: list[str], beginning: str) -> list[str]:
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_validations_stay_above_one_bar(stage: Stage, columns: int) -> None:
+def test_validations_stay_above_one_bar(stage: TrainedWorkspace, columns: int) -> None:
     seen: list[str] = []
     bars = set()
     for frame in frames(*TRAINING, "--name", f"wide{columns}", workspace=stage.path, columns=columns):
@@ -32,14 +32,14 @@ def test_validations_stay_above_one_bar(stage: Stage, columns: int) -> None:
 
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.slow
-def test_trials_stand_in_one_table(stage: Stage, columns: int) -> None:
+def test_trials_stand_in_one_table(stage: TrainedWorkspace, columns: int) -> None:
     command = ("tune", "--trials", "2", "--seconds", "1", "--study", f"wide{columns}")
     for frame in frames(*command, workspace=stage.path, columns=columns):
         assert len(lines_that_begin(frame, r"\d of 2 trials")) <= 1
     assert lines_that_begin(frame, "best")
 
 
-def test_a_spinner_turns_until_there_is_something_to_say(stage: Stage) -> None:
+def test_a_spinner_turns_until_there_is_something_to_say(stage: TrainedWorkspace) -> None:
     shown = [
         "\n".join(frame) for frame in frames("evaluate", "play", workspace=stage.path, columns=80, fresh=True)
     ]

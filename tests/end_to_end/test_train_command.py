@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support import skips
-from support.command import SMALL, Stage, begin, end, scriptforge, wait_until
+from support.command import SMALL, TrainedWorkspace, begin, end, scriptforge, wait_until
 from support.half_precision import has_bf16
 from support.tiny import comedy
 
@@ -24,7 +24,7 @@ Training: TypeAlias = tuple[subprocess.Popen[str], RunFolder]
 
 
 @pytest.fixture
-def refused(stage: Stage, capsys: pytest.CaptureFixture[str]) -> Refused:
+def refused(stage: TrainedWorkspace, capsys: pytest.CaptureFixture[str]) -> Refused:
     """Runs a `train` that fails within this process; gives the exit code and the two lines on stderr."""
 
     def train(*words: str) -> tuple[int, str, str]:
@@ -89,13 +89,13 @@ class TestFailing:
         code, problem, hint = refused("play", "--resume")
         assert code == 1 and "has finished" in problem and "--epochs" in hint
 
-    def test_too_little_text(self, refused: Refused, stage: Stage) -> None:
+    def test_too_little_text(self, refused: Refused, stage: TrainedWorkspace) -> None:
         words = ("harbour", "--name", "short", "--set", "sequence_length=60000")
         code, problem, hint = refused(*words)
         assert code == 1 and "too small" in problem and "sequence_length" in hint
         assert refused(*words)[0] == 1, "the name is not taken by the failure"
 
-    def test_divergence(self, refused: Refused, stage: Stage) -> None:
+    def test_divergence(self, refused: Refused, stage: TrainedWorkspace) -> None:
         hostile = ("learning_rate=10", "weight_decay=1", "warmup=0", "validations=100")
         code, problem, hint = refused(
             "--name", "wild", "--epochs", "10", *SMALL, *(f"--set={each}" for each in hostile)
@@ -107,7 +107,7 @@ class TestFailing:
         assert all(tensor.isfinite().all() for tensor in tensors.values())
 
     @pytest.mark.slow
-    def test_out_of_memory(self, stage: Stage) -> None:
+    def test_out_of_memory(self, stage: TrainedWorkspace) -> None:
         """A model of 130 gigabytes, with `--force` on a run that must stay as it is."""
         folder = RunFolder(stage.path / "runs" / "play")
         before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
@@ -125,7 +125,7 @@ class TestFailing:
 
 @pytest.mark.slow
 def test_the_goal_of_the_course_is_shown_whenever_its_network_was_trained(
-    stage: Stage, tmp_path: Path
+    stage: TrainedWorkspace, tmp_path: Path
 ) -> None:
     (tmp_path / "data").symlink_to(stage.path / "data")
     short = ("--epochs", "0.01")
@@ -137,7 +137,7 @@ def test_the_goal_of_the_course_is_shown_whenever_its_network_was_trained(
 
 
 @pytest.mark.slow
-def test_a_run_begins_with_the_weights_of_another_one(stage: Stage, tmp_path: Path) -> None:
+def test_a_run_begins_with_the_weights_of_another_one(stage: TrainedWorkspace, tmp_path: Path) -> None:
     (tmp_path / "runs").symlink_to(stage.path / "runs")
     (tmp_path / "later.txt").write_text(comedy(60, seed=7) + "KIT: A heron!\n\n" * 60, encoding="utf-8")
     scriptforge("prepare", "later.txt", "--level", "word", workspace=tmp_path)
@@ -152,7 +152,7 @@ def test_a_run_begins_with_the_weights_of_another_one(stage: Stage, tmp_path: Pa
     assert figures[0] < figures[1]
 
 
-def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_setting_reaches_the_run(stage: TrainedWorkspace, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = {
         "layers": 2, "hidden_size": 12, "embedding_size": 6, "tied": True, "speaker_embedding": False,
         "members": 1, "dropout_input": 0.1, "dropout_between": 0.2, "dropout_output": 0.3,
@@ -173,7 +173,7 @@ def test_every_setting_reaches_the_run(stage: Stage, capsys: pytest.CaptureFixtu
 
 
 def test_a_file_gives_way_to_a_flag_and_that_to_set(
-    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stage: TrainedWorkspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.toml").write_text('epochs = 9\nhidden_size = 9\noptimizer = "adam"\n')
     words = ["--config", str(tmp_path / "mine.toml"), "--epochs", "0.1", *SMALL, "--preset", "best"]
@@ -186,7 +186,7 @@ def test_a_file_gives_way_to_a_flag_and_that_to_set(
 
 class TestInterrupting:
     @pytest.fixture
-    def training(self, stage: Stage, request: pytest.FixtureRequest) -> Iterator[Training]:
+    def training(self, stage: TrainedWorkspace, request: pytest.FixtureRequest) -> Iterator[Training]:
         """A training without an end in sight."""
         name = re.sub(r"\W+", "-", request.node.name)
         process = begin(
@@ -199,7 +199,11 @@ class TestInterrupting:
 
     @pytest.mark.slow
     def test_ctrl_c_saves_and_the_run_goes_on(
-        self, training: Training, refused: Refused, stage: Stage, capsys: pytest.CaptureFixture[str]
+        self,
+        training: Training,
+        refused: Refused,
+        stage: TrainedWorkspace,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         process, folder = training
         wait_until(process, folder.metrics.is_file)
@@ -225,7 +229,7 @@ class TestInterrupting:
         assert folder.checkpoint_steps()[0] > 0
 
     @pytest.mark.slow
-    def test_asking_twice_leaves_at_once(self, stage: Stage) -> None:
+    def test_asking_twice_leaves_at_once(self, stage: TrainedWorkspace) -> None:
         """In the middle of a step that takes seconds."""
         process = begin(
             "train", "harbour", "--minutes", "10", "--name", "slow", "--set=hidden_size=64",

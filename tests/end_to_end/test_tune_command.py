@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support import postgresql, skips
-from support.command import Stage, begin, end, scriptforge, wait_until
+from support.command import TrainedWorkspace, begin, end, scriptforge, wait_until
 from support.spaces import SMALL_SPACE
 
 from scriptforge.cli.app import run
@@ -18,7 +18,7 @@ SHORT = ("--space", "space.toml", "--seconds", "0.1")
 
 
 @pytest.fixture
-def place(stage: Stage, tmp_path: Path) -> Path:
+def place(stage: TrainedWorkspace, tmp_path: Path) -> Path:
     """A workspace with the stage's dataset and a small space."""
     (tmp_path / "data").symlink_to(stage.path / "data")
     (tmp_path / "space.toml").write_text(SMALL_SPACE)

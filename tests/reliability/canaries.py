@@ -140,7 +140,7 @@ PLACES = ("as usual", "a token in a file", "a home behind a link", "a workspace 
 """In what surroundings commands are run."""
 
 
-class Stage:
+class Household:
     """Where commands are run: a home with canaries in it, a machine of that name, and a Hub.
 
     Args:
@@ -250,11 +250,11 @@ def attack(
         parts.append(part)
         for place in places:
             with tempfile.TemporaryDirectory(prefix="canaries-") as folder:
-                stage = Stage(furnished, Path(folder).resolve(), place)
+                household = Household(furnished, Path(folder).resolve(), place)
                 try:
-                    _try(stage, command, part, place, with_json)
+                    _try(household, command, part, place, with_json)
                 finally:
-                    stage.hub.stop()
+                    household.hub.stop()
     return parts
 
 
@@ -265,27 +265,27 @@ def long_attack(most: int | None = None) -> list[Part]:
         return attack(furnished, tuple(SESSIONS)[:most], PLACES, with_json=True)
 
 
-def _try(stage: Stage, command: str, part: Part, place: str, with_json: bool) -> None:
+def _try(household: Household, command: str, part: Part, place: str, with_json: bool) -> None:
     """Run the sessions of a command in one place."""
     sessions = SESSIONS[command]
     for is_expected, many in ((True, sessions.works), (False, sessions.fails)):
         for words in many:
             for more in ((), ("--json",)) if with_json and _has_json(command) else ((),):
-                said = [_say(stage, (command, *words, *more), is_expected)]
+                said = [_say(household, (command, *words, *more), is_expected)]
                 if not is_expected:
-                    said.append(stage.run(command, *words, *more, SCRIPTFORGE_DEBUG="1")[1])
+                    said.append(household.run(command, *words, *more, SCRIPTFORGE_DEBUG="1")[1])
                 problem = _found(said, "printed")
                 part.count(problem and f"{place}: {' '.join((command, *words, *more))}: {problem}")
-    for what, texts in (("kept", stage.kept), ("sent", stage.sent)):
+    for what, texts in (("kept", household.kept), ("sent", household.sent)):
         problem = _found(texts, what)
         part.count(problem and f"{place}: {command}: {problem}")
 
 
-def _say(stage: Stage, words: tuple[str, ...], is_expected: bool) -> str:
+def _say(household: Household, words: tuple[str, ...], is_expected: bool) -> str:
     """Run a session; what ended otherwise than it should is no canary, but nothing was tried either."""
     if words[0] == "serve" and is_expected:
-        return stage.serve(*words[1:])
-    code, said = stage.run(*words)
+        return household.serve(*words[1:])
+    code, said = household.run(*words)
     if (code == 0) != is_expected and "--json" not in words:
         return f"{HOME}: ended with {code}: {said[-200:]}"
     return said

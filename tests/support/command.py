@@ -28,14 +28,14 @@ _PATIENCE = 300  # seconds
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainedWorkspace:
     """A workspace, and what the commands that filled it said."""
 
     path: Path
     prepared: dict[str, Any]
     trained: dict[str, Any]
 
-    def copied(self, path: Path) -> "Stage":
+    def copied(self, path: Path) -> "TrainedWorkspace":
         """Return a copy, which may be changed."""
         return replace(self, path=shutil.copytree(self.path, path))
 

@@ -97,7 +97,7 @@ def scene(lines: int, draw: random.Random) -> list[dict[str, str]]:
 
 
 @dataclass
-class Served:
+class CrowdResult:
     """What became of a crowd.
 
     Attributes:
@@ -113,7 +113,7 @@ class Served:
     different: int
 
 
-async def crowd(port: int, token: str, run: str, clients: int, requests: int) -> Served:
+async def crowd(port: int, token: str, run: str, clients: int, requests: int) -> CrowdResult:
     """Let so many clients ask at once, beside one who was there before, until all have asked so often."""
     statuses: Counter[int] = Counter()
     given: list[tuple[dict[str, Any], list[Any]]] = []
@@ -149,4 +149,4 @@ async def crowd(port: int, token: str, run: str, clients: int, requests: int) ->
     compared = random.Random(3).sample(given, min(_COMPARED, len(given)))
     async with aclosing(Client(port, token)) as alone:
         different = [(await alone.ask(**asked)).texts != texts for asked, texts in compared]
-    return Served(statuses, own, len(compared), sum(different))
+    return CrowdResult(statuses, own, len(compared), sum(different))
