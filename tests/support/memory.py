@@ -18,12 +18,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 
 
 def peak(*words: str | Path, workspace: Path) -> int:
-    """Return the most bytes that a command held at once; it must succeed, and say nothing on stderr."""
+    """Return the most bytes that a command held at once, which must succeed."""
     return peak_of(_COMMAND, *words, "--quiet", workspace=workspace)
 
 
 def peak_of(program: str, *words: str | Path, workspace: Path) -> int:
-    """Return the most bytes that a program in Python held at once, which must say nothing on stderr."""
+    """Return the most bytes that a program in Python held at once, which must succeed."""
     command = [sys.executable, "-c", f"{program}\n{_SAY_PEAK}", *words]
     done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=True)
-    return int(done.stderr) * _UNIT
+    return int(done.stderr.splitlines()[-1]) * _UNIT
