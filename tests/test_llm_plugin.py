@@ -89,7 +89,7 @@ def test_only_the_cast_speaks() -> None:
         (["-o", "temperature", "-1", "elaine:"], "temperature"),
         (["-o", "temperature", "hot", "elaine:"], "temperature"),
         (["-o", "cast", "nobody-at-all", "elaine:"], "nobody-at-all"),
-        (["-o", "lines", "3", "-o", "turns", "3", "elaine:"], "both lines and turns"),
+        (["-o", "lines", "3", "-o", "turns", "3", "elaine:"], "lines and turns cannot be used together"),
         (["-o", "no_such_option", "1", "elaine:"], "no_such_option"),
         (["-s", "Be funny.", "elaine:"], "follows no instructions"),
     ],

@@ -5,12 +5,12 @@
 
 from scriptforge.evaluation.loss import (
     Extent,
-    beginnings,
     combine,
     evaluate_ids,
     evaluate_sources,
     evaluate_split,
     extent,
+    part_of_split,
     stream_figures,
 )
 from scriptforge.evaluation.neural_cache import evaluate_cached
@@ -30,7 +30,6 @@ __all__ = [
     "NgramFigures",
     "Profile",
     "Voice",
-    "beginnings",
     "combine",
     "draw_profile",
     "evaluate",
@@ -40,6 +39,7 @@ __all__ = [
     "evaluate_sources",
     "evaluate_split",
     "extent",
+    "part_of_split",
     "profile_of_run",
     "profile_of_text",
     "stream_figures",

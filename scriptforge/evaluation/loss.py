@@ -32,6 +32,8 @@ COLD_WINDOW = 256
 _COLD_BATCH = 64
 _LARGEST_LOGITS = 2**24  # numbers in one chunk's logits, 64 MB: a chunk has fewer steps if V is enormous
 _IGNORED = -100
+_BLOCKS = 16
+"""In how many blocks a part of a split is read."""
 _LARGEST_EXPONENT = 700  # e^709 is the largest float: beyond it, a hopeless loss would not be valid JSON
 
 
@@ -109,10 +111,21 @@ def evaluate_split(model: LanguageModel, dataset: Dataset, split: str, share: fl
     return combine(evaluations.values(), extent(dataset, split).share(share))
 
 
-def beginnings(dataset: Dataset, split: str, share: float) -> dict[str, NDArray[np.unsignedinteger]]:
-    """Return the first tokens of each source of a split: a share of them, and at least one."""
-    sources = dataset.ids_by_source(split)
-    return {source: ids[: max(1, math.ceil(len(ids) * share))] for source, ids in sources.items()}
+def part_of_split(dataset: Dataset, split: str, share: float) -> dict[str, NDArray[np.unsignedinteger]]:
+    """Return a share of the tokens of each source of a split, and at least one.
+
+    They are blocks spread evenly over it: a text may be harder at its end than at its beginning.
+    """
+    return {source: _spread(ids, share) for source, ids in dataset.ids_by_source(split).items()}
+
+
+def _spread(ids: NDArray[np.unsignedinteger], share: float) -> NDArray[np.unsignedinteger]:
+    count = max(1, math.ceil(len(ids) * share))
+    if count >= len(ids):
+        return ids
+    size = math.ceil(count / _BLOCKS)
+    starts = np.arange(_BLOCKS) * len(ids) // _BLOCKS
+    return np.concatenate([ids[start : start + size] for start in starts])[:count]
 
 
 def evaluate_sources(
@@ -124,8 +137,8 @@ def evaluate_sources(
         model: in evaluation mode, with the dataset's vocabulary.
         dataset: the one it was trained on.
         split: `validation` or `test`.
-        share: how much of it is read, from the beginning of each source, above 0. The characters of a part
-            are estimated from those of the whole.
+        share: how much of each source is read, above 0; see `part_of_split`. The characters of a part are
+            estimated from those of the whole.
 
     Raises:
         DatasetError: the split is empty.
@@ -134,7 +147,7 @@ def evaluate_sources(
     parts = extents(dataset, split)
     return {
         source: evaluate_ids(model, ids, parts[source].share(share), dataset.vocabulary.end)
-        for source, ids in beginnings(dataset, split, share).items()
+        for source, ids in part_of_split(dataset, split, share).items()
         if len(ids)
     }
 

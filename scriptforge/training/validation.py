@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from scriptforge.dataset import Dataset
-from scriptforge.evaluation import Evaluation, Figures, beginnings, evaluate_split, extent, stream_figures
+from scriptforge.evaluation import Evaluation, Figures, evaluate_split, extent, part_of_split, stream_figures
 from scriptforge.generation.generate import generate
 from scriptforge.models import TrainableModel
 from scriptforge.options import GenerateOptions
@@ -98,7 +98,7 @@ class Validator:
 
         That is as fast as training and slightly inexact.
         """
-        ids = np.concatenate([*beginnings(self._dataset, "validation", share).values()])
+        ids = np.concatenate([*part_of_split(self._dataset, "validation", share).values()])
         self._stepper.model.eval()
         with self._stepper.autocast():
             return stream_figures(

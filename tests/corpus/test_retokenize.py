@@ -73,7 +73,7 @@ def test_pieces_that_are_no_longer_borrowed_are_not_noted(
 ) -> None:
     first = prepared(tiny_text, tmp_path / "first", level="bpe")
     *others, borrowed = first.description.notes
-    assert "pieces that the package's model" in borrowed
+    assert "subwords of the base model" in borrowed
     about = retokenize(first, level, size, DatasetFolder(tmp_path / "again"))
     assert about.notes == others
 

@@ -86,7 +86,7 @@ def test_prepare_reads_in_the_format_that_is_asked_for(tmp_path: Path) -> None:
     path = written(tmp_path, FOUNTAIN)
     dataset = prepare([str(path)], PrepareOptions(format="name-line"), Workspace(tmp_path))
     assert dataset.description.text_format == "name-line" and not dataset.description.cast
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be used together"):
         PrepareOptions(format="name-line", plain=True)
 
 

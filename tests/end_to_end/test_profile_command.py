@@ -52,10 +52,10 @@ def test_a_profile_is_a_table_a_document_and_a_picture(place: Path) -> None:
         (("--profile", "--set", "temprature=1"), "Did you mean temperature?"),
         (("--profile", "--set", "temperature=hot"), "temperature must be a number"),
         (("--profile", "--set", "temperature=200"), "must be between 0 and 100"),
-        (("--profile", "--set", "lines=9"), "cannot have a lines"),
+        (("--profile", "--set", "lines=9"), "take no lines"),
         (("--set", "temperature=1"), "Add --profile"),
         (("--picture", "profile.svg"), "Add --profile"),
-        (("--profile", "--picture", "profile.png"), "is not called so"),
+        (("--profile", "--picture", "profile.png"), "does not end in .svg"),
     ],
 )
 def test_what_cannot_be_asked_is_said(place: Path, words: tuple[str, ...], said: str) -> None:

@@ -54,7 +54,7 @@ class TestWrongUsage:
             (["--set", "layers=9"], "layers must be 8 or less, not 9"),
             (["--set", "epochs=inf"], "epochs must be a finite number"),
             (["--epochs", "inf"], "epochs must be a finite number"),
-            (["--epochs", "1", "--minutes", "1"], "exclude each other"),
+            (["--epochs", "1", "--minutes", "1"], "cannot be used together"),
             (["--epochs", "1", "--set", "minutes=1"], "Only one of epochs and minutes"),
             (["--config", "missing.toml"], "cannot be read"),
             (["--arch", "lsmt"], "arch must be 'lstm', 'gru'"),

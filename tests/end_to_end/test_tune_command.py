@@ -184,7 +184,7 @@ def test_the_space_is_printed_for_editing(place: Path, capsys: pytest.CaptureFix
         (["--pruner", "shears"], 2, "--pruner"),
         (["--space", "missing.toml"], 2, "cannot be read"),
         (["--minutes", "3"], 2, "are for the run of --best"),
-        (["--best", "--minutes", "3", "--epochs", "3"], 2, "exclude each other"),
+        (["--best", "--minutes", "3", "--epochs", "3"], 2, "cannot be used together"),
         (["--best", "--name", "../elsewhere"], 2, "cannot be the name"),
         (["--study", "../elsewhere"], 2, "cannot be the name"),
         (["--storage", "nonsense"], 2, "not a database address"),

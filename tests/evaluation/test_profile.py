@@ -225,12 +225,12 @@ def test_plain_text_has_no_profile(tiny_run: RunFolder, tiny_text: Path, tmp_pat
     "writing", [GenerateOptions(lines=7), GenerateOptions(turns=7), GenerateOptions(count=7)]
 )
 def test_how_much_is_written_is_not_asked_for(writing: GenerateOptions) -> None:
-    with pytest.raises(UsageError, match="pages of a profile cannot have"):
+    with pytest.raises(UsageError, match="pages of a profile take no"):
         EvaluateOptions(profile=True, writing=writing)
 
 
 def test_what_is_not_measured_is_not_written() -> None:
-    with pytest.raises(UsageError, match="Only for a profile"):
+    with pytest.raises(UsageError, match="only the pages of a profile"):
         EvaluateOptions(writing=GenerateOptions(temperature=1.0))
 
 

@@ -139,7 +139,7 @@ class TestTelling:
         ("hidden_size = {low = 64, high = 128, step = 0}", "do not lead", "above 0"),
         ("hidden_size = {low = 64, high = 128, log = 1}", "log is 1", "log = true"),
         ("dropout_output = {low = 0.0, high = 0.5, log = true}", "logarithmic range", "Set low above 0"),
-        ("learning_rate = {low = 0.1, high = 0.5, log = true, step = 0.1}", "exclude", "one of them"),
+        ("learning_rate = {low = 0.1, high = 0.5, log = true, step = 0.1}", "used together", "one of them"),
         ("learning_rate = {low = 0.1, high = 50}", "learning_rate must be", "Peak"),
         ("learning_rate = {low = 0.1, high = nan}", "learning_rate must be", "Peak"),
         ('optimizer = {low = "adam", high = "muon"}', "only numbers", "choices"),
