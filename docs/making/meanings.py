@@ -207,6 +207,7 @@ DOCUMENTS = {
         "[].parameters": "trainable numbers in the model",
         "[].nats_per_character": "of the best weights on the validation split; null until training has ended",
         "[].bits_per_character": "the same in bits",
+        "[].share": "how much of the validation split was read for them: less than 1 if time was short",
         "[].seconds": "training time; null until training has ended",
         "[].created": "when, in UTC",
     },

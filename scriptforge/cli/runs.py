@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from scriptforge.characters import command
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.line_chart import Curve, LineChart
 from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections
@@ -59,6 +60,7 @@ def _summary(folder: "RunFolder", config: Any) -> dict[str, Any]:
             "parameters": int(config["parameters"]),
             "nats_per_character": _figure(stream.get("nats_per_character")),
             "bits_per_character": _figure(stream.get("bits_per_character")),
+            "share": _figure(result.get("share")),
             "seconds": _figure(result.get("seconds")),
             "created": str(config["created"]),
         }
@@ -79,6 +81,7 @@ def _figure(value: Any) -> float | None:
 
 
 _NOTHING = "–"
+_ESTIMATED = "~"
 _SAID_ANYWAY = {"arch"}
 """Settings that have a row whether they differ or not."""
 
@@ -121,9 +124,22 @@ def _best(protocol: str, figure: str) -> Callable[[Mapping[str, Any]], str]:
 
     def say(run: Mapping[str, Any]) -> str:
         found = ((run["best"] or {}).get(protocol) or {}).get(figure)
-        return _NOTHING if found is None else f"{found:.3f}"
+        return _NOTHING if found is None else _of_split(run, found)
 
     return say
+
+
+def _of_split(run: Mapping[str, Any], figure: float) -> str:
+    """Format a figure of the validation split; one that was measured on a part of it begins with a tilde."""
+    return f"{_ESTIMATED if _is_estimated(run) else ''}{figure:.3f}"
+
+
+def _is_estimated(run: Mapping[str, Any]) -> bool:
+    return run["share"] is not None and run["share"] < 1
+
+
+def _listed_figure(key: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda run: _NOTHING if run[key] is None else _of_split(run, run[key])
 
 
 def _known(key: str, say: Callable[[Any], str]) -> Callable[[Mapping[str, Any]], str]:
@@ -152,8 +168,8 @@ _WHAT_CAME_OUT: dict[str, Callable[[Mapping[str, Any]], str]] = {
 _LISTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "run": _known("run", str),
     **_WHAT_IT_IS,
-    "nats/char": _known("nats_per_character", "{:.3f}".format),
-    "bits/char": _known("bits_per_character", "{:.3f}".format),
+    "nats/char": _listed_figure("nats_per_character"),
+    "bits/char": _listed_figure("bits_per_character"),
     "time": _known("seconds", clock),
     "created": lambda run: run["created"][:16].replace("T", " "),
 }
@@ -199,12 +215,23 @@ def runs(
             if not run["history"]:
                 output.note(f"{run['run']} has no metrics.jsonl, and so no curve.")
         output.result(compared, lambda: _comparison(compared))
+        _explain_estimates(compared, output)
         return
     listed = _sorted(_summaries(workspace.runs(), output), sort)
     if not listed:
         output.note("There is no run here yet. Train one: scriptforge train")
     rows = ([say(run) for say in _LISTED.values()] for run in listed)
     output.result(listed, lambda: table(_LISTED, rows, right=_NUMBERS, optional=_OPTIONAL))
+    _explain_estimates(listed, output)
+
+
+def _explain_estimates(shown: Iterable[Mapping[str, Any]], output: Output) -> None:
+    if estimated := next(filter(_is_estimated, shown), None):
+        evaluate = command("evaluate", estimated["run"], "--split", "validation")
+        output.note(
+            f"{_ESTIMATED} was measured on a part of the validation split, since time was short; {evaluate}"
+            " reads all of it."
+        )
 
 
 def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:

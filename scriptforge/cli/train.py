@@ -162,7 +162,7 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
         ("diagnosis", as_called(finished.diagnosis)),
     ]
     if finished.share < 1:
-        evaluate = as_called(command("evaluate", finished.run))
+        evaluate = as_called(command("evaluate", finished.run, "--split", "validation"))
         part = f"{finished.share:.0%} of the split, since time was short: {evaluate} reads all of it"
         rows.insert(4, ("measured on", part))
     if _is_course_run(folder):

@@ -166,7 +166,9 @@ def _figures(about: RunDescription) -> str:
         )
         for name, figures in (("read in order", best.stream), ("256 tokens at a time", best.cold_256))
     ]
-    words = f"On the validation split, {best.characters:,} characters that it was not trained on:"
+    share = about.result.share
+    part = f"{100 * share:.0f} % of the validation split" if share < 1 else "the validation split"
+    words = f"On {part}, {best.characters:,} characters that it was not trained on:"
     return f"{words}\n\n{_table(headings, rows)}"
 
 

@@ -26,6 +26,7 @@ def config(**changes: Any) -> dict[str, Any]:
         "parameters": 1234567,
         "result": {
             "best": {"stream": figures, "cold_256": {**figures, "bits_per_character": 1.9}},
+            "share": 1.0,
             "step": 1520,
             "seconds": 61.7,
             "tokens_per_second": 9e4,
@@ -87,6 +88,19 @@ def test_an_unfinished_run_has_no_figures_yet(
     assert json.loads(capsys.readouterr().out)[0]["nats_per_character"] is None
 
 
+@pytest.mark.parametrize("names", [[], ["short", "long"]])
+def test_a_figure_of_a_part_of_the_split_is_marked(
+    names: list[str], workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = config()["result"]
+    write(workspace_path, "long", config())
+    write(workspace_path, "short", config(result={**whole, "share": 0.47}))
+    assert run(["runs", *names]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("~1.803") == 1 and out.count("1.803") == 2
+    assert "~ was measured on a part" in err and "scriptforge evaluate short --split validation" in err
+
+
 def test_json_names_its_figures(workspace_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(workspace_path, "new", config())
     assert run(["runs", "--json"]) == 0
@@ -100,6 +114,7 @@ def test_json_names_its_figures(workspace_path: Path, capsys: pytest.CaptureFixt
             "parameters": 1234567,
             "nats_per_character": 1.25,
             "bits_per_character": 1.8034,
+            "share": 1.0,
             "seconds": 61.7,
             "created": "2024-05-01T10:00:00+00:00",
         }
