@@ -17,7 +17,7 @@ SEED = 1
 EPOCHS = 8.0
 VALIDATIONS = 8
 _NEXT = """
-That was a small model after a short training. Next:
+That was a small model after a short training run. Next:
   scriptforge generate --prime walt      the same model, another text
   scriptforge prepare my-script.txt      your own text; scriptforge corpora lists others
   scriptforge serve                      write a script together with it, in the browser"""
