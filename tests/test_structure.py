@@ -42,21 +42,21 @@ def importers() -> dict[str, set[str]]:
     return found
 
 
-def functions(room: str) -> Iterator[tuple[int, str]]:
+def functions(where: str) -> Iterator[tuple[int, str]]:
     """Yield the length in lines and the name of each function, decorators not counted.
 
     A function of `cli` counts from `def` on, with its docstring, which is the help; any other one counts from
     the first statement after its docstring.
     """
     for name, path in MODULES.items():
-        if name.startswith("scriptforge.cli") != (room == "cli"):
+        if name.startswith("scriptforge.cli") != (where == "cli"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
                 documentation = node.body[0]
                 is_documented = ast.get_docstring(node) is not None
                 first = node.body[1] if is_documented and len(node.body) > 1 else documentation
-                lines = node.end_lineno - (first.lineno if room == "outside" else node.lineno) + 1
+                lines = node.end_lineno - (first.lineno if where == "outside" else node.lineno) + 1
                 yield lines, f"{name}.{node.name}"
 
 

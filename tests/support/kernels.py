@@ -24,9 +24,9 @@ FOLDER = "KERNEL_FOLDER"
 def _asking() -> list[ModuleType]:
     """Return the modules of generation and inference that ask which kernel there is."""
     found = [
-        importlib.import_module(f"{room.__name__}.{path.stem}")
-        for room in (generation, inference)
-        for path in Path(room.__path__[0]).glob("[!_]*.py")
+        importlib.import_module(f"{package.__name__}.{path.stem}")
+        for package in (generation, inference)
+        for path in Path(package.__path__[0]).glob("[!_]*.py")
     ]
     return [each for each in found if each is not kernel and getattr(each, "kernel", None) is kernel.kernel]
 
