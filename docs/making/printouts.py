@@ -104,9 +104,11 @@ def _demo_step() -> str:
 
 
 def _seinfeld_figures() -> str:
-    """What three minutes on Seinfeld come to, by the page on it."""
+    """What three minutes on Seinfeld come to, by the page on the first hour."""
     (bits,) = re.findall(
-        r"^([\d.]+) bits per character", (MEASURED / "seinfeld.md").read_text("utf-8"), re.MULTILINE
+        r"^### After 3 minutes\n\n[\d,]+ parameters, ([\d.]+) bits per character",
+        (MEASURED / "first-hour.md").read_text("utf-8"),
+        re.MULTILINE,
     )
     return f"{float(bits):.3f} bits per character ({float(bits) * math.log(2):.3f} nats)"
 

@@ -150,7 +150,7 @@ def page(parts: Iterable[str]) -> str:
 <!-- Written by docs/measured/first_hour.py. -->
 
 Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__}, torch {torch.__version__},
-threads: {torch.get_num_threads()}, on a machine that other programs used as well.
+threads: {torch.get_num_threads()}.
 
 ```
 python docs/measured/first_hour.py CORPORA

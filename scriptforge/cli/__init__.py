@@ -5,6 +5,6 @@
     signals.py    Ctrl-C and SIGTERM, at any moment
     output.py     what reaches the terminal, and the options that several commands share
 
-Only this room prints, exits or reads the terminal. Its modules import nothing heavy at the top: a command
+Only this package prints, exits or reads the terminal. Its modules import nothing heavy at the top: a command
 imports what it needs inside its body.
 """

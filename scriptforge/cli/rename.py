@@ -34,6 +34,6 @@ def rename(
 
     before = find_entry(Workspace.find(workspace_path), name)
     path = rename_entry(str(before), new, force=force, workspace=workspace_path)
-    after = f"{before.room}/{path.name}"
+    after = f"{before.kind}/{path.name}"
     document = {"renamed": str(before), "to": after}
     output.result(document, lambda: f"{before} is now {after}.")

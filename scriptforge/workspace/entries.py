@@ -31,17 +31,17 @@ class Entry:
     folder: AnyFolder
 
     def __str__(self) -> str:
-        return f"{self.room}/{self.folder.name}"
+        return f"{self.kind}/{self.folder.name}"
 
     @property
-    def room(self) -> str:
+    def kind(self) -> str:
         """Return the folder that holds all of its kind: `data`, `runs` or `studies`."""
         return self.folder.path.parent.name
 
     @property
     def what(self) -> str:
         """Return what it is, in a word: dataset, run or study."""
-        return _WHAT[self.room]
+        return _WHAT[self.kind]
 
     @property
     def size(self) -> int:
@@ -65,9 +65,9 @@ def find_entry(workspace: Workspace, name: str) -> Entry:
     Raises:
         UsageError: nothing has the name, or more than one thing has.
     """
-    room, own = _parted(name)
+    kind, own = _parted(name)
     everything = entries(workspace)
-    found = [each for each in everything if each.folder.name == own and room in ("", each.room)]
+    found = [each for each in everything if each.folder.name == own and kind in ("", each.kind)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -75,7 +75,7 @@ def find_entry(workspace: Workspace, name: str) -> Entry:
             f"There are a {' and a '.join(each.what for each in found)} named “{own}”.",
             f"Say which one: {' or '.join(map(str, found))}",
         )
-    raise unknown_name(_WHAT.get(room, "dataset, run or study"), own, _names(everything, room))
+    raise unknown_name(_WHAT.get(kind, "dataset, run or study"), own, _names(everything, kind))
 
 
 def rename(name: str, new: str, *, force: bool = False, workspace: str | Path | None = None) -> Path:
@@ -175,9 +175,9 @@ def _target(workspace: Workspace, entry: Entry, new: str) -> AnyFolder:
     Raises:
         UsageError: it is not, or the name is invalid.
     """
-    room, name = _parted(new)
-    if room not in ("", entry.room):
-        raise UsageError(f"A {entry.what} cannot become {new}.", f"Give a name alone, or {entry.room}/NAME.")
+    kind, name = _parted(new)
+    if kind not in ("", entry.kind):
+        raise UsageError(f"A {entry.what} cannot become {new}.", f"Give a name alone, or {entry.kind}/NAME.")
     if name == entry.folder.name:
         raise UsageError(f"The {entry.what} has the name “{name}” already.", "Give another name.")
     makers: dict[str, Callable[[str], AnyFolder]] = {
@@ -185,7 +185,7 @@ def _target(workspace: Workspace, entry: Entry, new: str) -> AnyFolder:
         "runs": workspace.new_run,
         "studies": workspace.study,
     }
-    target = makers[entry.room](name)
+    target = makers[entry.kind](name)
     _refuse_taken(entry, target)
     return target
 
@@ -195,19 +195,19 @@ def _refuse_taken(entry: Entry, target: AnyFolder) -> None:
     if target.path.exists() and not target.path.samefile(entry.folder.path):
         raise UsageError(
             f"There is a {entry.what} named “{target.name}” already.",
-            f"Choose another name, or remove it first: {command('remove', f'{entry.room}/{target.name}')}",
+            f"Choose another name, or remove it first: {command('remove', f'{entry.kind}/{target.name}')}",
         )
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """Return the room that a name begins with, if any, and the rest; a slash at the end does not count."""
+    """Return the kind that a name begins with, if any, and the rest; a slash at the end does not count."""
     name = unicodedata.normalize("NFC", name)
     parts = PurePath(name).parts
     return (parts[0], parts[1]) if len(parts) == 2 and parts[0] in _WHAT else ("", name)
 
 
-def _names(everything: Iterable[Entry], room: str) -> list[str]:
-    return [str(each) for each in everything if room in ("", each.room)]
+def _names(everything: Iterable[Entry], kind: str) -> list[str]:
+    return [str(each) for each in everything if kind in ("", each.kind)]
 
 
 def _refuse_in_use(workspace: Workspace, entry: Entry) -> None:

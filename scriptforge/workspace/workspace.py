@@ -26,7 +26,7 @@ from scriptforge.workspace.scratch import remove_leftovers
 
 WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 
-_ROOMS = ("data", "runs", "studies", "room")
+_FOLDERS = ("data", "runs", "studies", "room")
 _LONGEST_NAME = 64
 _LONGEST_STEM, _LONGEST_STEM_BYTES = 80, 200
 _LEFT_OUT = re.compile("\0+")
@@ -56,8 +56,8 @@ class Workspace:
 
         What belongs to a process that lives stays, and so does what may not be removed.
         """
-        for room in _ROOMS:
-            _clear_away(self.root / room)
+        for name in _FOLDERS:
+            _clear_away(self.root / name)
         runs = folders_in(self.root / "runs")
         for study in self.studies():
             for folder in (study.path, study.trials, *folders_in(study.datasets)):
