@@ -34,7 +34,7 @@ from scriptforge.training.state import StartContext
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 
-_WHY_SO_OFTEN = "More would memorise it, even if time is left; --set max_epochs=N changes that."
+_WHY_SO_OFTEN = "even if time is left: more would memorise it. --set max_epochs=N changes that."
 _WHAT_FOLLOWS = (
     "The model was chosen for what they leave: for the whole machine, wait for them, or fix its size with"
     " --set hidden_size=N."
@@ -93,7 +93,7 @@ def train(
         folder.release()
         raise
     if settings.max_epochs:
-        notes.append(f"Reads the text {settings.max_epochs:g} times at most. {_WHY_SO_OFTEN}")
+        notes.append(f"Reads the text {settings.max_epochs:g} times at most, {_WHY_SO_OFTEN}")
     if machine.measured:
         notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
     context = StartContext(began, machine.measured)
