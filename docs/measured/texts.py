@@ -40,7 +40,7 @@ MINUTES = 6
 """How long the models are trained whose pages are measured."""
 
 PARENT_SEEDS = {2: SEEDS, 1: (1,), 3: (1,)}
-"""For how many minutes those of little text are, with the parent and alone, and the seeds of each."""
+"""For how many minutes those of little text are, with the base model and alone, and the seeds of each."""
 
 TENTH = 10
 SPEED_ROUNDS = 7
@@ -69,7 +69,7 @@ LITTLE = {
 }
 """Little text: two whole scripts, a season of South Park, a tenth of Seinfeld.
 
-What is trained without the parent has as many pieces of its own as the cards say."""
+What is trained without the base model has as many pieces of its own as the cards say."""
 
 
 class Training(NamedTuple):
@@ -228,7 +228,7 @@ def spread(numbers: Sequence[float], form: str) -> str:
 
 
 def parent_table(place: Path) -> str:
-    """Return how many fewer bits a model of little text has that begins with the parent."""
+    """Return how many fewer bits a model of little text has that starts from the base model."""
     table = []
     for name, (minutes, seeds) in product(LITTLE, PARENT_SEEDS.items()):
         found = {
@@ -239,10 +239,10 @@ def parent_table(place: Path) -> str:
         row = [name, str(minutes), *(f"{statistics.fmean(each):.3f}" for each in found.values())]
         table.append([*row, spread(shares, "{:.1%}")])
     return (
-        "## What the parent is worth\n\nBits per character on the validation split, read as a stream."
-        " Alone, the text has pieces of words of its own, as many as its card says; with the parent, the"
-        " parent's, and is read eight times at most, for which all of these minutes suffice.\n\n"
-        + markdown_table(("corpus", "minutes", "with the parent", "alone", "fewer: mean (seeds)"), table)
+        "## What the base model is worth\n\nBits per character on the validation split, read as a stream."
+        " Alone, the text has pieces of words of its own, as many as its card says; with the base"
+        " model, the base model's, and is read eight times at most, for which all of these minutes suffice.\n\n"
+        + markdown_table(("corpus", "minutes", "with the base model", "alone", "fewer: mean (seeds)"), table)
     )
 
 
