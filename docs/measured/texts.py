@@ -106,7 +106,7 @@ def main(corpora: Path, place: Path) -> None:
     train_side_by_side(place)
     parts = [
         profile_table(place),
-        parent_table(place),
+        base_model_table(place),
         demo_table(place),
         speed_table(place),
     ]
@@ -227,7 +227,7 @@ def spread(numbers: Sequence[float], form: str) -> str:
     return f"{form.format(statistics.fmean(numbers))} ({each})"
 
 
-def parent_table(place: Path) -> str:
+def base_model_table(place: Path) -> str:
     """Return how many fewer bits a model of little text has that starts from the base model."""
     table = []
     for name, (minutes, seeds) in product(LITTLE, PARENT_SEEDS.items()):
@@ -241,7 +241,8 @@ def parent_table(place: Path) -> str:
     return (
         "## What the base model is worth\n\nBits per character on the validation split, read as a stream."
         " Alone, the text has pieces of words of its own, as many as its card says; with the base"
-        " model, the base model's, and is read eight times at most, for which all of these minutes suffice.\n\n"
+        " model, the base model's, and is read eight times at most, for which all of these minutes"
+        " suffice.\n\n"
         + markdown_table(("corpus", "minutes", "with the base model", "alone", "fewer: mean (seeds)"), table)
     )
 
