@@ -100,13 +100,14 @@ ATTACKS: Mapping[str, Attack] = {
 }
 """By letter, in the order of the page."""
 
-_WORKSPACE, _STORES = "tests/test_workspace.py", "tests/reliability/test_stores.py"
+_FINDING, _WRITING = "tests/workspace/test_workspace.py", "tests/workspace/test_files.py"
+_STORES = "tests/reliability/test_stores.py"
 _OUTPUTS = "tests/reliability/test_outputs.py"
 _CORPORA = "tests/reliability/test_corpora.py"
 FAULTS: Mapping[int, tuple[str, str]] = {
     1: (
         "a moment without the dataset in `prepare --force`",
-        f"{_WORKSPACE}::TestAtomicWriting::"
+        f"{_FINDING}::TestFinding::"
         "test_the_next_command_removes_what_a_kill_left_and_brings_back_what_it_displaced",
     ),
     2: (
@@ -135,15 +136,15 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     ),
     15: (
         "of two unnamed training runs one fails",
-        f"{_WORKSPACE}::TestNames::test_two_trainings_without_a_name_have_two",
+        f"{_FINDING}::TestNames::test_two_trainings_without_a_name_have_two",
     ),
     17: (
         "the umask is ignored",
-        f"{_WORKSPACE}::TestAtomicWriting::test_the_umask_says_who_may_read_what_is_written",
+        f"{_WRITING}::TestAtomicWriting::test_the_umask_says_who_may_read_what_is_written",
     ),
     4: (
         "a damaged run broke commands on all others, and a nested manifest was not skipped",
-        "tests/test_workspace.py::TestFinding::test_a_damaged_description_comes_last",
+        f"{_FINDING}::TestFinding::test_a_damaged_description_comes_last",
     ),
     5: (
         "`inspect` took minutes for thousands of names that are alike",
@@ -171,7 +172,7 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     ),
     18: (
         "parents of new folders are not synced; a file that changed has the wrong hash; links are followed",
-        f"{_WORKSPACE}::TestAtomicWriting::test_new_folders_are_on_the_disk_in_their_parents, "
+        f"{_WRITING}::TestAtomicWriting::test_new_folders_are_on_the_disk_in_their_parents, "
         "tests/corpus/test_fetch.py -k 'changes_after or lead_nowhere'",
     ),
     41: (
@@ -261,7 +262,7 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     ),
     32: (
         "after the clock was set back, an older run, dataset or draft was the latest",
-        f"{_WORKSPACE} -k clock_was_set_back, tests/serve/test_drafts.py -k clock_was_set_back",
+        f"{_FINDING} -k clock_was_set_back, tests/serve/test_drafts.py -k clock_was_set_back",
     ),
     33: (
         "a study waited for a dead trial as long as the clock had been set back",
@@ -277,7 +278,7 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     ),
     36: (
         "names in decomposed letters and in Hindi were refused, or lost their marks",
-        f"tests/corpus/test_sources.py -k composed, {_WORKSPACE} -k composed",
+        f"tests/corpus/test_sources.py -k composed, {_FINDING} -k composed",
     ),
     37: (
         "the same script made another Word document each time",

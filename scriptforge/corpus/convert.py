@@ -21,15 +21,11 @@ from scriptforge.options import ConvertOptions, with_fields
 from scriptforge.screenplay.script import Script
 from scriptforge.workspace import (
     Workspace,
-    as_file_name,
+    as_file_stem,
     atomic_write,
     expand_home,
-    is_device,
     refuse_existing,
 )
-
-_ALSO_IN_FILE_NAMES = " ,()'"
-_LONGEST_FILE_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -137,10 +133,7 @@ def _write_each(
     """Write each script into a file with its name; a second one of a name has a number."""
     taken: dict[str, int] = {}
     for name, script in scripts:
-        stem = as_file_name(name, _ALSO_IN_FILE_NAMES).strip(" .-")
-        stem = stem[:_LONGEST_FILE_NAME].rstrip(" .") or "script"
-        stem = f"script {stem}" if is_device(stem) else stem
-        path = folder / f"{_free_stem(stem, taken)}.{format}"
+        path = folder / f"{_free_stem(as_file_stem(name), taken)}.{format}"
         refuse_existing(path, options.force)
         yield _write([script], path, format, options)
 

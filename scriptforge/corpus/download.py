@@ -9,6 +9,7 @@ read is what is recorded: loading a repository by name would silently take anoth
 network.
 """
 
+import glob
 import hashlib
 import re
 import time
@@ -172,7 +173,7 @@ def _kept(dataset: HubDataset) -> Snapshot | None:
                 dataset.hub,
                 repo_type="dataset",
                 revision=revision,
-                allow_patterns=list(files),
+                allow_patterns=_patterns(files),
                 local_files_only=True,
             )
     except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError, HFValidationError):
@@ -197,11 +198,16 @@ def _downloaded(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:
         total = sum(siblings[file].size or 0 for file in files) or None
         with watch_folder(_cache_folder(dataset), dataset.hub, total, on_progress):
             folder = api.snapshot_download(
-                dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=list(files)
+                dataset.hub, repo_type="dataset", revision=info.sha, allow_patterns=_patterns(files)
             )
     for file in files:
         _verify(Path(folder) / file, siblings[file], what)
     return Snapshot(str(info.sha), Path(folder), files)
+
+
+def _patterns(files: Iterable[str]) -> list[str]:
+    """Return names as the patterns that match them alone: `scenes[1].csv` would be `scenes1.csv`."""
+    return [glob.escape(file) for file in files]
 
 
 def _siblings(info: "DatasetInfo") -> "dict[str, RepoSibling]":

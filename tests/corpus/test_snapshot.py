@@ -63,6 +63,12 @@ def test_the_files_of_a_card_are_read_in_its_order(hub: Hub) -> None:
     assert not any(seen.path.endswith("3.csv") for seen in hub.seen)
 
 
+def test_the_name_of_a_file_is_no_pattern(hub: Hub) -> None:
+    names = ("scenes[1].csv", "what?.csv", "*.csv")
+    hub.publish("dataset", "owner/show", {name: b"line\n%d\n" % n for n, name in enumerate(names)})
+    assert lines_of(fetch_hub("owner/show", files=names)) == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -26,6 +26,7 @@ def lexicon_of(*texts: str) -> Lexicon:
         ("R2-D2 came 4th in 1987 (snake_case).", ["r", "d", "came", "th", "in", "snake", "case"]),
         ("Naïve e\u0301tude, Straße, Ärger", ["naïve", "e\u0301tude", "straße", "ärger"]),
         ("これは本です、OK? ไทย 中文 한국어", ["ok", "한국어"]),
+        ("人々 〇 〻 〆", []),
         ("¼ … — 7", []),
     ],
 )

@@ -312,7 +312,9 @@ class Writing {
   /** Draws a token of a suggestion; gives the element that it ends, with isWhole, or the one that is open. */
   step(isText) {
     const { about } = this;
-    const isWanted = (id) => (!isText || id >= about.layout) && this.maySpeak(id) && !(this.isWordOpen && isSet(this.continuing, id));
+    const isLast = (id) => id === about.end && !about.plain;  // a suggestion goes on where the script would end
+    const isWanted = (id) =>
+      (!isText || id >= about.layout) && !isLast(id) && this.maySpeak(id) && !(this.isWordOpen && isSet(this.continuing, id));
     const id = this.next(isWanted);
     this.isWordOpen = false;
     if (about.plain) return this.stepPlainly(id);
