@@ -288,7 +288,7 @@ NOTES = {
     "`int8`, which is true. With `--ngram` there is also `ngram`: the `order`, the keys of `stream`, and of "
     "a mix `sources`. With `--profile` there is also `profile`: `share_within`, `lines`, `words`, "
     "`people_pages`, `model_pages`, and `figures`, each with its `unit`, `people`, `low`, `high`, `model`, "
-    "`told_apart` and `is_within`; [the page on it](../explanation/profile.md) says what they are. With "
+    "`auc` and `is_within`; [the page on it](../explanation/profile.md) says what they are. With "
     "`--cache` there is also `stream_cached`, and with `--voice` `voice`.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
     "`originality` too, which holds what [originality](#originality) says of it.",

@@ -147,7 +147,7 @@ def _profile_table(profile: "Profile") -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    shares = (figure.told_apart for figure in profile.figures.values())
+    shares = (figure.auc for figure in profile.figures.values())
     told_apart = ("" if share is None else f"{100 * share:.0f} %" for share in shares)
     rows = [[*row, share] for row, share in zip(profile.table, told_apart, strict=True)]
     figures = ("people", "nine pages of ten", "model", "told apart")

@@ -6,7 +6,7 @@ figure of the model is within people's spread if its mean page is where nine of 
     same speaker again      people 3 %, from 0 to 7 % of a page     model 26 %      outside
 
 So it could be a page of people as far as this figure goes. What differs on every page, and yet by little,
-can be within: how surely a figure tells a page of the model from one of people is its `told_apart`.
+can be within: how surely a figure tells a page of the model from one of people is its `auc`.
 
 Reading pages is what counts in the end. But a figure can be watched while something is changed, and nobody
 reads twenty pages each time.
@@ -72,8 +72,8 @@ class Figure:
         low: nineteen of twenty pages of people are not below it.
         high: nineteen of twenty pages of people are not above it.
         model: the mean of the model's pages; None where none of them can tell.
-        told_apart: of pairs of a page of the model and one of people, how many are told apart by this figure
-            alone, 0.5 to 1: by chance, and all; None where `model` is.
+        auc: area under the ROC curve of telling a page of the model from one of people by this figure alone,
+            from 0.5 (chance) to 1; None where `model` is.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -82,7 +82,7 @@ class Figure:
     low: Amount
     high: Amount
     model: Amount | None
-    told_apart: Share | None
+    auc: Share | None
 
     @property
     def is_within(self) -> bool:
@@ -90,9 +90,9 @@ class Figure:
 
         Where one page in thirty has an unmatched bracket, and none of eight pages of people, nobody notices.
         """
-        if self.model is None or self.told_apart is None:
+        if self.model is None or self.auc is None:
             return False
-        return self.low <= self.model <= self.high or self.told_apart < _NOTICED
+        return self.low <= self.model <= self.high or self.auc < _NOTICED
 
 
 class Profile(ClosedModel):
@@ -323,11 +323,11 @@ def _figure(
     if not own:
         return None
     low, high = np.quantile(own, _SPREAD)
-    mean, apart = (fmean(written), _told_apart(own, written)) if written else (None, None)
+    mean, apart = (fmean(written), _auc(own, written)) if written else (None, None)
     return Figure(fmean(own), float(low), float(high), mean, apart)
 
 
-def _told_apart(own: Sequence[float], written: Sequence[float]) -> float:
+def _auc(own: Sequence[float], written: Sequence[float]) -> float:
     """Return how many pairs of a page of each are told apart by which figure is larger, a tie counting half.
 
     It is the area under the ROC curve, or that above it (Hanley & McNeil 1982, Radiology 143).

@@ -88,7 +88,7 @@ def test_what_is_spoilt_is_found() -> None:
         "lines_that_follow_from_the_one_before",
         "questions_that_somebody_else_answers",
     }
-    assert figures["same_speaker_again"].told_apart == 1
+    assert figures["same_speaker_again"].auc == 1
     assert "questions" not in found
 
 
@@ -98,7 +98,7 @@ def test_a_model_that_lets_nobody_speak_has_a_profile() -> None:
     assert not measured.figures["questions"].is_within
     assert measured.figures["stage_directions"].model == 1
     nothing = profile(TRAINING, HELD_OUT, lambda count, _: [[]] * count)
-    assert nothing.figures["stage_directions"].told_apart is None
+    assert nothing.figures["stage_directions"].auc is None
     assert json.loads(json.dumps(nothing.document()))["figures"]["questions"]["model"] is None
 
 
@@ -160,7 +160,7 @@ def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(run: Run, long_
     assert Profile.load(run) is None
     cold = EvaluateOptions(profile=True, writing=GenerateOptions(temperature=0.0))
     report = evaluate(run, long_held_out, cold)
-    assert report.profile and report.profile.figures["different_words"].told_apart == 1
+    assert report.profile and report.profile.figures["different_words"].auc == 1
     assert Profile.load(run) is None
     report = evaluate(run, long_held_out, EvaluateOptions(profile=True))
     assert report.profile is not None
@@ -191,7 +191,7 @@ def test_a_text_has_a_profile_of_its_own(long_held_out: Dataset, tiny_text: Path
 
 
 def test_a_profile_that_scriptforge_did_not_write_is_none(run: Run) -> None:
-    figure = {"people": 0.1, "low": 0.0, "high": 0.2, "model": 0.3, "told_apart": 0.9}
+    figure = {"people": 0.1, "low": 0.0, "high": 0.2, "model": 0.3, "auc": 0.9}
     sound = {
         "weights": run.fingerprint, "lines": 9, "words": 9, "people_pages": 8, "model_pages": 8,
         "figures": {"questions": figure},
@@ -235,7 +235,7 @@ def test_what_is_not_measured_is_not_written() -> None:
 
 
 def figures(**changes: float | None) -> dict[str, Figure]:
-    figure = Figure(people=0.2, low=0.1, high=0.3, model=0.2, told_apart=0.5)
+    figure = Figure(people=0.2, low=0.1, high=0.3, model=0.2, auc=0.5)
     names = [measure.name for measure in MEASURES]
     return {names[0]: figure, names[1]: replace(figure, **changes)}  # type: ignore[arg-type]
 
@@ -252,11 +252,11 @@ def pictured(**changes: float | None) -> tuple[ElementTree.Element, str]:
     ("changes", "shape", "state", "row"),
     [
         ({}, "circle", "within", "20.0 % (20.0 %)"),
-        ({"model": 0.4, "told_apart": 0.7}, "circle", "outside", "40.0 % (20.0 %)"),
-        ({"model": 0.9, "told_apart": 1.0}, "path", "outside", "90.0 % (20.0 %)"),
-        ({"model": 0.9, "told_apart": 0.54}, "path", "within", "90.0 % (20.0 %)"),
+        ({"model": 0.4, "auc": 0.7}, "circle", "outside", "40.0 % (20.0 %)"),
+        ({"model": 0.9, "auc": 1.0}, "path", "outside", "90.0 % (20.0 %)"),
+        ({"model": 0.9, "auc": 0.54}, "path", "within", "90.0 % (20.0 %)"),
         ({"low": 0.2, "high": 0.2}, "circle", "within", "20.0 % (20.0 %)"),
-        ({"low": 0.0, "high": 0.0, "people": 0.0, "told_apart": 1.0}, "path", "outside", "20.0 % (0.0 %)"),
+        ({"low": 0.0, "high": 0.0, "people": 0.0, "auc": 1.0}, "path", "outside", "20.0 % (0.0 %)"),
     ],
 )
 def test_the_picture_shows_where_the_model_is(
@@ -270,6 +270,6 @@ def test_the_picture_shows_where_the_model_is(
 
 
 def test_a_figure_that_the_model_has_not_is_drawn_as_a_dash() -> None:
-    picture, _ = pictured(model=None, told_apart=None)
+    picture, _ = pictured(model=None, auc=None)
     assert sum(each.tag.endswith("circle") for each in picture.iter()) == 1
     assert "– (20.0 %)" in [each.text for each in picture.iter()]

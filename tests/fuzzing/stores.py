@@ -35,7 +35,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _BASE_MODEL = RunFolder(_REPOSITORY / "scriptforge" / "american-plays")
 _LINES = ("Is that the roof?", "It is only rain & wind.", "The hens are gone.", "Mud everywhere.")
 _SPACE = "hidden_size = {choices = [8, 12]}\nlearning_rate = {low = 1e-3, high = 3e-2, log = true}\n"
-_FIGURE = {"people": 1.0, "low": 0.5, "high": 1.5, "model": 1.2, "told_apart": 0.5}
+_FIGURE = {"people": 1.0, "low": 0.5, "high": 1.5, "model": 1.2, "auc": 0.5}
 _PROFILE = {
     "lines": 8, "words": 50, "people_pages": 3, "model_pages": 3, "figures": {"speakers": _FIGURE},
 }  # fmt: skip

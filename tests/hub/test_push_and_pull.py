@@ -233,7 +233,7 @@ def test_the_card_says_how_much_is_copied_where_that_can_be_told(
 def test_the_card_shows_the_profile_that_the_run_keeps(tiny_run: RunFolder, tmp_path: Path) -> None:
     run = Run(RunFolder(shutil.copytree(tiny_run.path, tmp_path / "harbour")))
     assert "What a reader notices" not in build_payload(run, "ann/harbour").card
-    figure = Figure(people=0.03, low=0.01, high=0.06, model=0.26, told_apart=1.0)
+    figure = Figure(people=0.03, low=0.01, high=0.06, model=0.26, auc=1.0)
     counts = {"lines": 150, "words": 1000, "people_pages": 40, "model_pages": 32}
     profile = Profile(weights=run.fingerprint, **counts, figures={"same_speaker_again": figure})
     profile.save(run.folder)

@@ -130,7 +130,7 @@ def svg(text: str, furnished: Path) -> Iterator[str | None]:
     """Yield what is wrong with the pictures of curves and of a profile whose run has this name."""
     seen = Validation(10, 1.0, 3.0, 4.0, 4.2, math.exp(4.2), 1.0, 1.5, is_best=True)
     yield _picture(draw_curves(text, [seen]), text)
-    figure = Figure(people=0.03, low=0.01, high=0.06, model=0.26, told_apart=1.0)
+    figure = Figure(people=0.03, low=0.01, high=0.06, model=0.26, auc=1.0)
     figures = {"same_speaker_again": figure}
     profile = Profile(lines=150, words=1000, people_pages=40, model_pages=32, figures=figures)
     yield _picture(draw_profile(profile, text), text)
