@@ -28,6 +28,18 @@ def test_a_path_is_made_absolute(workspace_path: Path) -> None:
     assert source == Source("My-Show", LocalPath(path=workspace_path / "My Show.txt"))
 
 
+def test_a_dataset_is_called_as_what_was_typed(workspace_path: Path) -> None:
+    (workspace_path / "target").mkdir()
+    (workspace_path / "my-show").symlink_to("target")
+    (workspace_path / "season 1.5").mkdir()
+    found = {text: find_source(text, load_cards()) for text in ("./my-show", "season 1.5")}
+    assert {text: source.name for text, source in found.items()} == {
+        "./my-show": "my-show",
+        "season 1.5": "season-1.5",
+    }
+    assert found["./my-show"].location == LocalPath(path=workspace_path / "target")
+
+
 @pytest.mark.parametrize("name", ["Amélie", "हिन्दी", "ภาษาไทย", "Ünï-code"])
 def test_a_dataset_is_called_as_its_file_is_however_letters_are_composed(
     workspace_path: Path, name: str
