@@ -320,7 +320,7 @@ def _check_value(name: str, value: Any) -> None:
                 f"{name}: {value!r} is not a number of tokens.", "Give a whole number from 2 on."
             )
     else:
-        resolve({"epochs": 1}, {name: value})
+        resolve({"minutes": 1}, {name: value})
 
 
 def _takes_whole_numbers(name: str) -> bool:

@@ -71,6 +71,10 @@ class TestDrawing:
         assert chosen == {name: 2} and isinstance(chosen[name], int)
         assert getattr(resolve({"epochs": 1}, training_settings(chosen)), name) == 2
 
+    def test_how_often_the_text_is_read_at_most_can_be_searched(self) -> None:
+        chosen = parsed("max_epochs = {low = 2, high = 8}").draw(First(), "char")
+        assert resolve({"minutes": 1}, training_settings(chosen)).max_epochs == 2
+
     @given(
         low=st.integers(1, 500),
         steps=st.integers(1, 50),
