@@ -213,9 +213,11 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
     if not equals:
         raise UsageError(f"“{assignment}” is not KEY=VALUE.", "Write --set KEY=VALUE, such as --set layers=2")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+        document = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        document = {}
+    is_one_value = len(document) == 1  # a line break would let another key follow
+    return key.strip(), document["value"] if is_one_value else value.strip()
 
 
 def collect_settings(options: TrainOptions) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -193,8 +193,12 @@ def _login() -> Finding:
         if os.environ.get(name, "").strip():
             return Finding("hub login", f"a token in {name}")
     file = Path(constants.HF_TOKEN_PATH)
-    if file.is_file() and file.read_text(encoding="utf-8", errors="replace").strip():
-        return Finding("hub login", f"a token in {file}")
+    try:
+        if file.is_file() and file.read_text(encoding="utf-8", errors="replace").strip():
+            return Finding("hub login", f"a token in {file}")
+    except OSError as error:
+        remedy = "Make it readable for you, or log in anew: hf auth login"
+        return Finding("hub login", f"{file}: {error.strerror}", "advice", remedy)
     remedy = "Needed only for gated corpora and for sharing: hf auth login"
     return Finding("hub login", "none", "advice", remedy)
 

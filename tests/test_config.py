@@ -82,6 +82,7 @@ def test_every_setting_can_be_set(key: str) -> None:
         ('optimizer="adam"', ("optimizer", "adam")),
         ("seed=", ("seed", "")),
         ("a=b=c", ("a", "b=c")),
+        ("layers=2\nseed=3", ("layers", "2\nseed=3")),
     ],
 )
 def test_an_assignment(assignment: str, expected: tuple[str, Any]) -> None:

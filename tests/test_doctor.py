@@ -46,6 +46,15 @@ def test_a_token_is_placed_but_never_shown(
     assert "verysecret" not in out
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="without a file that nobody can read")
+def test_a_token_that_cannot_be_read_is_said(
+    workspace_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "/proc/self/mem")
+    login = found(workspace_path)["hub login"]
+    assert login.found.startswith("/proc/self/mem: ") and login.state == "advice"
+
+
 def test_a_workspace_that_cannot_be_written_is_unusable(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

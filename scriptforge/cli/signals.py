@@ -87,14 +87,19 @@ SIGNALS = Signals()
 
 
 class Interrupts:
-    """Remember the first Ctrl-C or SIGTERM instead of stopping; the second one stops at once."""
+    """Remember the first Ctrl-C or SIGTERM instead of stopping; the second one stops at once.
+
+    A signal that whoever started the process wants ignored stays so.
+    """
 
     def __init__(self) -> None:
         self._received: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._remember) for number in _HANDLED}
+        for number in _HANDLED:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, *error: object) -> None:

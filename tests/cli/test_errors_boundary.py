@@ -216,3 +216,20 @@ def test_output_that_the_terminal_cannot_encode_is_escaped() -> None:
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert re.fullmatch(r"caf\\xe9\n", done.stdout)
     assert done.returncode == 0
+
+
+def test_a_signal_that_is_to_be_ignored_stays_so_during_a_training() -> None:
+    """As of `scriptforge train &` in a shell script, when somebody presses Ctrl-C in the terminal."""
+    with start("""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from scriptforge.cli.signals import Interrupts
+    with Interrupts() as interrupts:
+        print("begun", flush=True)
+        input()
+        print(interrupts.requested())""") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        out, _ = process.communicate("\n", timeout=20)
+    assert out == "False\n"
