@@ -1,4 +1,4 @@
-"""Turn scripts into small language models, and write new ones in the same voice.
+"""Turn scripts into small language models, and write new scripts in the same voice.
 
     import scriptforge
 
@@ -6,7 +6,7 @@
     model = scriptforge.train(dataset, minutes=3)
     print(model.generate("elaine:"))
 
-The names below are imported when they are first used, so `import scriptforge` costs nothing.
+The public names are imported on first use, so `import scriptforge` itself is fast.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The entry of the command line, which first sees to signals and streams: all other imports take long."""
+"""The entry point of the command line: handles signals and closed streams before the slow imports."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from scriptforge.cli.signals import SIGNALS
 
 
 def main() -> NoReturn:
-    """Run the command line that the process was started with, and exit."""
+    """Run the command in `sys.argv`, and exit."""
     SIGNALS.listen()
     _open_missing_streams()
     from scriptforge.cli import app
@@ -17,9 +17,9 @@ def main() -> NoReturn:
 
 
 def _open_missing_streams() -> None:
-    """Open the standard streams that are closed, so that no file gets their numbers.
+    """Open closed standard streams on `os.devnull`, so that no other file gets their descriptors.
 
-    Nothing comes from stdin then, what goes to stderr is lost, and writing to stdout is an error.
+    Reading stdin then returns nothing, writing to stderr has no effect, and writing to stdout is an error.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

@@ -1,8 +1,8 @@
-"""The architectures that a model may have: one entry each, and all that is known of one before it is built.
+"""The registry of model architectures.
 
-A new architecture is a module in `scriptforge/models/` and an entry in `ARCHITECTURES`; settings, model card
-and Hub read everything else from here. Classes are named, not imported, so that no torch is needed to list
-or check architectures, and a module is only loaded when one of its models is wanted.
+A new architecture is a module in `scriptforge/models/` and an entry in `ARCHITECTURES`, from which settings,
+model cards and the Hub code read everything else. Entries name their classes instead of importing them, so
+that listing or checking architectures needs no torch, and a module is loaded only when it is used.
 """
 
 from dataclasses import dataclass, field
@@ -12,24 +12,25 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """What `scriptforge.training.settings` needs to know to suggest settings for an architecture.
+    """The facts from which `scriptforge.training.settings` suggests settings for an architecture.
 
-    The numbers come from trials on characters and BPE tokens, with texts of 60 KB to 3.5 MB and training runs
-    of one to twenty minutes; those of architectures other than `lstm` from a few short ones on the characters
-    of tiny Shakespeare.
+    The numbers were tuned in training runs of one to twenty minutes on texts of 60 KB to 3.5 MB, at character
+    and BPE level; those of architectures other than `lstm` in a few short runs on the characters of tiny
+    Shakespeare. E is the size of an embedding, H that of a hidden layer, T the sequence length.
 
     Attributes:
-        input_matrices: how many matrices of (E + H, H) a token is multiplied with before the head: the gates.
-        square_matrices: how many matrices of (H, H), in all layers, it is multiplied with beside those.
-        relative_speed: operations that it makes in the time that an LSTM takes for one.
-        learning_rate_multiplier: how many times as long as those of an LSTM its orthogonal steps are.
-        dropout_between: the share of units dropped between layers, as a part of that before the head.
-        has_members: whether it can be trained in several members.
-        hidden_sizes: what H may be, smallest first.
-        little_text_size: H where there is little text.
-        unknown_time_size: H where the time is not known.
-        sequence_length: T on a CPU; on a GPU it is twice that.
-        settings: what else it needs, by name.
+        input_matrices: number of (E + H, H) matrices that a token is multiplied with before the head, one for
+            each gate.
+        square_matrices: number of further (H, H) matrices that it is multiplied with, in all layers together.
+        relative_speed: operations per second, as a multiple of an LSTM's.
+        learning_rate_multiplier: learning rate of the matrices that Muon trains, as a multiple of an LSTM's.
+        dropout_between: dropout between layers, as a multiple of the dropout before the head.
+        has_members: whether it can be trained as several members; see `Settings.members`.
+        hidden_sizes: the values of H to choose from, smallest first.
+        little_text_size: H for little text.
+        unknown_time_size: H if the training time is not known.
+        sequence_length: T on a CPU; a GPU uses twice that.
+        settings: further settings to suggest, by name.
     """
 
     input_matrices: int = 0
@@ -45,25 +46,25 @@ class Suggestion:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def count_weights(self, embedding_size: int, hidden_size: int) -> int:
-        """Return how many weights a token is multiplied with before the head."""
+        """Return the number of weights that a token is multiplied with before the head."""
         inputs = self.input_matrices * (embedding_size + hidden_size)
         return hidden_size * (inputs + self.square_matrices * hidden_size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One kind of model; its classes are named as `module:Class`.
+    """One kind of model; classes are named as `module:Class`.
 
     Attributes:
-        label: its name in a sentence for people: "A small LABEL language model".
-        config: the class of its sizes, a `scriptforge.inference.ModelConfig`. Settings that have the name of
-            one of its fields are the architecture's own.
-        model: the class of its models, a `scriptforge.models.TrainableModel`.
-        inference: the class of its inference models, a `scriptforge.inference.InferenceModel` that is made of
-            a config, weights and an arithmetic; None where a model generates as it is, with PyTorch.
+        label: its name in a sentence: "A small LABEL language model".
+        config: the class of its config, a `scriptforge.inference.ModelConfig`. A setting with the name of one
+            of its fields belongs to the architecture.
+        model: the class for training, a `scriptforge.models.TrainableModel`.
+        inference: the class for inference, a `scriptforge.inference.InferenceModel` made from a config,
+            weights and an arithmetic; None if the class for training also generates, with PyTorch.
         has_int8: whether its inference model can compute in 8-bit integers.
-        runs_in_browser: whether the page of a Space can run it.
-        suggestion: what to suggest for it.
+        runs_in_browser: whether the web page of a Space can run it.
+        suggestion: the facts from which its settings are suggested.
     """
 
     label: str
@@ -157,4 +158,4 @@ ARCHITECTURES: dict[str, Architecture] = {
         ),
     ),
 }
-"""Every architecture by the name that `Settings.arch` and a model's config have for it."""
+"""Every architecture, by its name in `Settings.arch` and in a model's config."""

@@ -1,9 +1,8 @@
-r"""The characters that are no text: one table for all that reads, writes and shows text from elsewhere.
+r"""Control characters in untrusted text, and functions that make such text safe to display or paste.
 
-The sets differ by purpose. What reads scripts needs line breaks kept, of which Unicode knows more than `\n`;
-XML allows C1 and forbids what it forbids; what shows text must not let it move the cursor or turn what
-follows it. The functions write text from elsewhere where a shell or a reader of Markdown takes some of it for
-more than text.
+The sets differ by purpose. Readers of scripts must keep line breaks, of which Unicode has more than `\n`; XML
+has a list of its own, in which C1 is allowed; displayed text must not move the cursor or change the direction
+of the text after it. The functions escape text for web pages, Markdown and shells.
 """
 
 import os
@@ -19,16 +18,16 @@ _SEPARATORS = "\u2028\u2029"
 UNSAFE = re.compile(
     f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_SURROGATES}{_NONCHARACTERS}{_DIRECTION_MARKS}{_SEPARATORS}{_TURNING}]"
 )
-"""Not to be shown: C0 but tab and newline, DEL, C1, and what turns the reading direction or ends a line."""
+"""Unsafe to display: C0 except tab and newline, DEL, C1, surrogates, direction controls, line separators."""
 
 INVISIBLE = re.compile(f"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufeff{_SURROGATES}{_NONCHARACTERS}]")
-r"""Not kept of scripts: controls that are no line breaks (`\x85`, `\x1c` to `\x1e` are); byte-order marks."""
+r"""Removed from scripts: controls, except tab and line breaks such as `\x85` and `\x1c`; byte-order marks."""
 
 NOT_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f{_SURROGATES}{_NONCHARACTERS}]")
 """Not allowed in XML 1.0, even escaped."""
 
 TURNING = re.compile(f"[{_TURNING}]")
-"""Turns the reading direction of the text behind it. Marks that turn nothing by themselves are not in it."""
+"""Controls that change the direction of the text after them; direction marks do not, and are left out."""
 
 PROGRAM = "scriptforge"
 
@@ -37,18 +36,18 @@ _LONG_OPTION = re.compile(r"(--[\w-]+)=(.+)", re.DOTALL)
 
 
 def shown(text: str) -> str:
-    """Return foreign text as a page or a picture may show it: with � for each character that is `UNSAFE`."""
+    """Return untrusted text for a page or a picture, with � in place of each `UNSAFE` character."""
     return UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def markdown(text: str) -> str:
-    """Return foreign text for one line of Markdown: without markup or line breaks."""
+    """Return untrusted text as one line of Markdown, with markup escaped and line breaks removed."""
     line = shown(" ".join(text.split()))
     return "".join(f"\\{mark}" if mark in _MARKS else mark for mark in line)
 
 
 def markdown_code(text: str) -> str:
-    """Return foreign text as code in a line of Markdown."""
+    """Return untrusted text as inline code for one line of Markdown."""
     line = shown(" ".join(text.split())).replace("`", "'")
     return f"`{line}`"
 
@@ -56,13 +55,13 @@ def markdown_code(text: str) -> str:
 def command(*words: object) -> str:
     """Return a command line of this program that can be pasted into a shell, on one line.
 
-    What could steer a terminal is spelt in octal, as bash, zsh and ksh read it. A path in the home folder
-    begins with `~/` outside quotes, where a shell expands it.
+    Control characters are written as octal escapes in `$'…'`, which bash, zsh and ksh understand. A path in
+    the home folder begins with an unquoted `~/`, which the shell expands.
     """
     parts: list[str] = [PROGRAM]
     for word in map(str, words):
         option = _LONG_OPTION.fullmatch(word)
-        if option and _below_home(option[2]) is not None:  # behind `=` a shell expands nothing
+        if option and _below_home(option[2]) is not None:  # a shell expands no `~` after `=`
             parts += [option[1], _shell_word(option[2])]
         else:
             parts.append(_shell_word(word))
@@ -77,7 +76,7 @@ def _shell_word(word: str) -> str:
 
 
 def _below_home(path: str) -> str | None:
-    """Return what is left of a path below the home folder; None if it is not there."""
+    """Return a path relative to the home folder; None if it is outside."""
     home = os.environ.get("HOME", "").rstrip(os.sep)
     if not home or os.sep != "/":
         return None
@@ -95,6 +94,6 @@ def _spelt(letter: str) -> str:
         return f"\\{letter}"
     if letter != "\n" and not UNSAFE.match(letter):
         return letter
-    of_a_file = "\udc80" <= letter <= "\udcff"  # a byte that is no UTF-8
+    of_a_file = "\udc80" <= letter <= "\udcff"  # an undecodable byte of a file name
     code = letter.encode("utf-8", "surrogateescape" if of_a_file else "surrogatepass")
     return "".join(f"\\{byte:03o}" for byte in code)

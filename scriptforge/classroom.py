@@ -1,10 +1,10 @@
 """The course project's functions, with the names and arguments that its notebooks expect.
 
-For students who come with a notebook, and as the baseline for every benchmark. It does what the course
-teaches, waste included: every word is read once for each window that contains it, a window is read from its
-start for each word that is written, and scores are computed for all positions of a window although only those
-of the last are used. The rest of scriptforge works differently and is not needed here;
-docs/explanation/why-it-is-fast.md says what the difference is worth.
+For students who come with a notebook, and as the baseline of every benchmark. The algorithms are the
+course's, inefficiencies included: training reads each word once for every window that contains it, generation
+reads a whole window for each new word, and scores are computed for all positions of a window although only
+those of the last are used. The rest of scriptforge works differently and is not used here;
+docs/explanation/why-it-is-fast.md measures the difference.
 
     preprocess_and_save_data("Seinfeld_Scripts.txt", token_lookup, create_lookup_tables)
     int_text, vocab_to_int, int_to_vocab, token_dict = load_preprocess()
@@ -16,10 +16,10 @@ docs/explanation/why-it-is-fast.md says what the difference is worth.
     pad_value = vocab_to_int[SPECIAL_WORDS["PADDING"]]
     print(generate(rnn, vocab_to_int["jerry:"], int_to_vocab, token_dict, pad_value))
 
-The notebook's `helper` is here too: `from scriptforge import classroom as helper`. What it saves is JSON and
-safetensors, and no pickle. `problem_unittests` stays the course's.
+The notebook's `helper` is included: `from scriptforge import classroom as helper`. It saves JSON and
+safetensors instead of pickles. The course's `problem_unittests` is not included.
 
-Everything runs where the network's weights are: after `rnn.cuda()`, on the GPU.
+Everything runs on the device of the network's weights: after `rnn.cuda()`, on the GPU.
 
 Shape letters: B windows, T words of a window, V vocabulary, E embedding, H hidden, L layers.
 """
@@ -43,7 +43,7 @@ Hidden: TypeAlias = tuple[Tensor, Tensor]
 GRADIENT_CLIP = 5.0
 TOP_K = 5
 SPECIAL_WORDS = {"PADDING": "<PAD>"}
-"""Words that no text contains, by the course's names for them."""
+"""Words that occur in no text, by the course's names for them."""
 
 _PREPROCESSED = "preprocess.json"
 
@@ -74,15 +74,15 @@ def preprocess_and_save_data(
     token_lookup: Callable[[], Mapping[str, str]],
     create_lookup_tables: Callable[[Sequence[str]], tuple[Mapping[str, int], Mapping[int, str]]],
 ) -> None:
-    """Turn a text into the ids of its words, and save them for `load_preprocess`.
+    """Convert a text to word ids, and save them for `load_preprocess`.
 
-    The course's own helper leaves out the first 81 characters, a notice in the text of another project; here
-    nothing is left out.
+    The course's own helper skips the first 81 characters, a notice in the text of another project; this
+    function keeps the whole text.
 
     Args:
-        dataset_path: the text.
-        token_lookup: returns a word for each symbol.
-        create_lookup_tables: numbers the words, which are those of the text and `SPECIAL_WORDS`.
+        dataset_path: path of the text.
+        token_lookup: returns the mapping from symbols to words.
+        create_lookup_tables: numbers the words of the text and `SPECIAL_WORDS`.
     """
     text, token_dict = load_data(dataset_path), dict(token_lookup())
     for symbol, token in token_dict.items():
@@ -98,10 +98,10 @@ def preprocess_and_save_data(
 
 
 def load_preprocess() -> tuple[list[int], dict[str, int], dict[int, str], dict[str, str]]:
-    """Return what `preprocess_and_save_data` saved in this folder.
+    """Return what `preprocess_and_save_data` saved in the current folder.
 
     Returns:
-        The ids of the text, from word to id, from id to word, and from symbol to word.
+        The ids of the text, and mappings from word to id, from id to word and from symbol to word.
     """
     saved = json.loads(load_data(_PREPROCESSED))
     vocab_to_int = saved["vocab_to_int"]
@@ -113,7 +113,7 @@ def token_lookup() -> dict[str, str]:
     """Return a word for each of the ten symbols, so that `bye` and `bye!` are not two words.
 
     Returns:
-        From the symbol to its word, which has no space in it and occurs in no script.
+        A mapping from each symbol to its word, which contains no space and occurs in no script.
     """
     return {
         ".": "||Period||",
@@ -136,25 +136,25 @@ def create_lookup_tables(text: Sequence[str]) -> tuple[dict[str, int], dict[int,
         text: the words, in order.
 
     Returns:
-        From word to id, and from id to word.
+        Mappings from word to id and from id to word.
     """
     vocab_to_int = {word: number for number, (word, _) in enumerate(Counter(text).most_common())}
     return vocab_to_int, {number: word for word, number in vocab_to_int.items()}
 
 
 def batch_data(words: Sequence[int], sequence_length: int, batch_size: int) -> DataLoader[tuple[Tensor, ...]]:
-    """Return every window of `sequence_length` words with the word that follows it, shuffled and in batches.
+    """Return every window of `sequence_length` words with the word after it, in shuffled batches.
 
     Args:
-        words: the ids of the words of a text, in order.
+        words: the word ids of a text, in order.
         sequence_length: T.
-        batch_size: B. The last batch holds the remainder.
+        batch_size: B; the last batch may be smaller.
 
     Returns:
         Batches of `inp_BT` and `target_B`, both int64.
 
     Raises:
-        ValueError: no window has a word after it.
+        ValueError: the text is too short for a window and a word after it.
     """
     ids = torch.as_tensor(list(words), dtype=torch.int64)
     if len(ids) <= sequence_length:
@@ -167,15 +167,15 @@ def batch_data(words: Sequence[int], sequence_length: int, batch_size: int) -> D
 
 
 class RNN(nn.Module):
-    """An embedding, an LSTM and a linear layer that scores which word comes after a window.
+    """An embedding, an LSTM and a linear layer that predicts the word after a window.
 
     Args:
-        vocab_size: V, how many words can be read.
-        output_size: how many words can be written; V as well.
+        vocab_size: V, number of words that can be read.
+        output_size: number of words that can be predicted; V as well.
         embedding_dim: E.
         hidden_dim: H.
         n_layers: L.
-        dropout: share of units dropped between the layers of the LSTM; without effect if there is one layer.
+        dropout: share of units dropped between the layers of the LSTM; no effect with a single layer.
     """
 
     def __init__(
@@ -195,11 +195,11 @@ class RNN(nn.Module):
         self.fc = nn.Linear(hidden_dim, output_size)
 
     def forward(self, nn_input: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
-        """Read windows and score what comes after each.
+        """Score the words that may follow each window.
 
         Args:
-            nn_input: `inp_BT`, the ids of the words of each window.
-            hidden: as `init_hidden` or the previous call returned it.
+            nn_input: `inp_BT`, the word ids of each window.
+            hidden: the state, from `init_hidden` or the previous call.
 
         Returns:
             `scores_BV` of the word after the window, and the state after its last word.
@@ -209,7 +209,7 @@ class RNN(nn.Module):
         return scores_BTV[:, -1], hidden
 
     def init_hidden(self, batch_size: int) -> Hidden:
-        """Return the state before anything was read, for `batch_size` windows, beside the weights."""
+        """Return the zero state for `batch_size` windows, on the device of the weights."""
         zeros_LBH = self.fc.weight.new_zeros(self.lstm.num_layers, batch_size, self.lstm.hidden_size)
         return zeros_LBH, zeros_LBH.clone()
 
@@ -222,7 +222,7 @@ def forward_back_prop(
     target: Tensor,
     hidden: Hidden,
 ) -> tuple[float, Hidden]:
-    """Make one training step, with the norm of the gradient clipped at 5.
+    """Take one training step, with the gradient norm clipped at 5.
 
     Args:
         rnn: the network.
@@ -230,7 +230,7 @@ def forward_back_prop(
         criterion: the loss, `nn.CrossEntropyLoss()`.
         inp: `inp_BT`.
         target: `target_B`, the word after each window.
-        hidden: the state of the LSTM; no gradient flows into it.
+        hidden: the initial state of the LSTM; no gradient flows into it.
 
     Returns:
         The mean loss of the batch, and the state after the last word.
@@ -255,17 +255,17 @@ def train_rnn(
     *,
     train_loader: Iterable[Sequence[Tensor]],
 ) -> RNN:
-    """Train a network, and print the mean loss now and then.
+    """Train a network, and print the mean loss at intervals.
 
     Args:
         rnn: the network.
-        batch_size: B. A batch that is not full is left out.
+        batch_size: B; smaller batches are skipped.
         optimizer: the optimizer of its parameters.
         criterion: the loss, `nn.CrossEntropyLoss()`.
-        n_epochs: how many times the batches are gone through.
-        show_every_n_batches: how many batches a printed loss is the mean of.
-        train_loader: the batches, as `batch_data` returns them; the notebook's own function reads them from a
-            variable of this name.
+        n_epochs: number of passes over the batches.
+        show_every_n_batches: number of batches that each printed loss is the mean of.
+        train_loader: the batches, as returned by `batch_data`; the notebook's own function reads a global
+            variable of this name instead.
 
     Returns:
         The network.
@@ -289,7 +289,7 @@ def save_model(filename: str | Path, decoder: RNN) -> None:
     """Save a network for `load_model`, as FILENAME.safetensors.
 
     Args:
-        filename: where to; its folder is made if it is missing.
+        filename: path of the file, whose suffix `.pt` is replaced; a missing folder is created.
         decoder: the network.
     """
     path = _weights_path(filename)
@@ -306,7 +306,7 @@ def save_model(filename: str | Path, decoder: RNN) -> None:
 
 
 def load_model(filename: str | Path) -> RNN:
-    """Return a network that `save_model` saved, on the CPU."""
+    """Load a network that `save_model` saved, on the CPU."""
     path = _weights_path(filename)
     with safetensors.safe_open(path, framework="pt") as file:
         rnn = RNN(**json.loads(file.metadata()["rnn"]))
@@ -315,7 +315,7 @@ def load_model(filename: str | Path) -> RNN:
 
 
 def _weights_path(filename: str | Path) -> Path:
-    """Return the file of a network; the course's names end in `.pt`, or in nothing."""
+    """Return the path of a network's weights; the course's file names end in `.pt` or have no suffix."""
     path = Path(filename)
     return path.with_name(path.name.removesuffix(".pt").removesuffix(".safetensors") + ".safetensors")
 
@@ -330,16 +330,16 @@ def generate(
     predict_len: int = 100,
     sequence_length: int = 10,
 ) -> str:
-    """Write a script: sample each word from the five that score best after the window before it.
+    """Generate a script, sampling each word from the five likeliest after the current window.
 
     Args:
         rnn: a trained network.
-        prime_id: the first word.
-        int_to_vocab: from id to word.
-        token_dict: the result of `token_lookup`; its words become symbols again.
+        prime_id: id of the first word.
+        int_to_vocab: mapping from id to word.
+        token_dict: the result of `token_lookup`, by which words become symbols again.
         pad_value: the id that fills the window before the first word.
-        predict_len: how many words to write after the first.
-        sequence_length: T, how many words the network reads each time; as in its training.
+        predict_len: number of words to generate after the first.
+        sequence_length: T, the length of a window, as in training.
 
     Returns:
         The text, `predict_len + 1` words and symbols long.
@@ -359,7 +359,7 @@ def generate(
 
 
 def _joined(words: Sequence[str], token_dict: Mapping[str, str]) -> str:
-    """Return words as running text: no space before a symbol, nor after a line break or a bracket."""
+    """Join words into text, without a space before a symbol or after a line break or opening bracket."""
     symbols = {token.lower(): symbol for symbol, token in token_dict.items()}
     text = ""
     for word in words:

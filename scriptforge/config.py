@@ -1,8 +1,8 @@
-"""The settings of a training run: what they are called, what they may be, and where their values come from.
+"""The settings of a training run: their names, their ranges, and where their values come from.
 
-Suggested for the corpus < preset < TOML file < option < `--set`: each source only names what it wants to
-change. The resolved `Settings` are saved with the run. What the size of a model may be is declared here once,
-for settings and for the configs of `scriptforge.models` alike. Knows nothing of torch.
+Sources, from weak to strong: suggestions for the corpus < preset < TOML file < option < `--set`. Each names
+only the settings that it changes. The resolved `Settings` are saved with the run. The types of model sizes,
+such as `Layers`, are also those of the configs in `scriptforge.inference`. This module does not import torch.
 """
 
 import tomllib
@@ -32,7 +32,7 @@ MOST_MEMBERS = 8
 
 
 def _check_architecture(name: str) -> str:
-    """Raise an error that lists the architectures if there is none of this name."""
+    """Return the name of an architecture; raise an error that lists them all if it is unknown."""
     if name not in ARCHITECTURES:
         *most, last = map(repr, ARCHITECTURES)
         choices = f"{', '.join(most)} or {last}"
@@ -167,18 +167,19 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "fast": {"hidden_size": 256, "dropout_output": 0.1, "dropout_recurrent": 0.0},
     "best": {"hidden_size": 640, "dropout_output": 0.4, "dropout_recurrent": 0.3},
 }
-"""What a preset changes. `classroom` is the course project's recipe.
+"""The settings that each preset changes. `classroom` is the course project's recipe.
 
-The course learns from the last word of each of 256 windows, and so from 256 words in a step. Here every
-word of a sequence is learnt: 26 sequences of ten make as many, and an epoch has as many steps."""
+The course predicts only the word after each window, so that its batch of 256 windows has 256 targets. Here
+every word of a sequence is a target: 26 sequences of ten words have about as many, and an epoch about as many
+steps."""
 
 
 def read_toml(path: Path, option: str, hint: str) -> dict[str, Any]:
-    """Read a TOML file that a person wrote.
+    """Read a TOML file that the user wrote.
 
     Args:
         path: the file.
-        option: what named it, such as `--config`.
+        option: the option that named it, such as `--config`, for the error message.
         hint: what to do if it is not TOML.
 
     Raises:
@@ -195,7 +196,7 @@ def read_toml(path: Path, option: str, hint: str) -> dict[str, Any]:
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
-    """Read the settings that a TOML file names.
+    """Read settings from a TOML file.
 
     Raises:
         UsageError: the file is missing or not TOML.
@@ -204,10 +205,10 @@ def read_settings_file(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """Return the key and value of `--set key=value`; the value is read as TOML, else taken as text.
+    """Return the key and value of `--set key=value`; the value is parsed as TOML, or else taken as text.
 
     Raises:
-        UsageError: there is no `=` in it.
+        UsageError: it contains no `=`.
     """
     key, equals, value = assignment.partition("=")
     if not equals:
@@ -221,10 +222,10 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
 
 
 def collect_settings(options: TrainOptions) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings that options name one by one: those of the file, and the stronger ones beside it.
+    """Return the settings that the user chose one by one: those of the file, and the stronger options.
 
-    The preset, which is weaker, is left out: settings that a person chose have to suit the architecture and
-    the run to begin with, where those of a preset only fill gaps.
+    The preset is left out, since it only fills gaps, while settings chosen one by one must suit the
+    architecture and the run to start from.
 
     Raises:
         UsageError: the file is missing or not TOML.
@@ -236,13 +237,13 @@ def collect_settings(options: TrainOptions) -> tuple[dict[str, Any], dict[str, A
 
 
 def resolve(*sources: Mapping[str, Any]) -> Settings:
-    """Merge settings from several sources, of which the later ones are stronger.
+    """Merge settings from several sources; later ones override earlier ones.
 
-    `epochs` and `minutes` cannot be used together: a source that names one takes the other back. So does the
-    one that names `epochs` with `max_epochs`, which is for minutes.
+    `epochs` and `minutes` exclude each other: a source that names one removes the other. A source that names
+    `epochs` also removes `max_epochs`, which is for use with `minutes`.
 
     Raises:
-        UsageError: a key is unknown or a value out of bounds.
+        UsageError: a key is unknown, a value is out of range, or settings contradict each other.
     """
     merged: dict[str, Any] = {}
     for source in sources:
@@ -271,15 +272,15 @@ def resolve(*sources: Mapping[str, Any]) -> Settings:
 
 
 def complete(suggested: Mapping[str, Any], *asked: Mapping[str, Any]) -> Settings:
-    """Complete what was asked for with what is suggested.
+    """Fill in the settings that were not asked for with suggested ones.
 
     Args:
-        suggested: weaker than all that was asked for.
-        asked: settings from several sources, the later ones stronger. Where the head is the embedding, its
-            size follows a `hidden_size` among them.
+        suggested: the suggested settings, which all others override.
+        asked: settings from several sources, of which later ones override earlier ones. If the head is tied
+            to the embedding, a `hidden_size` among them is also the `embedding_size`.
 
     Raises:
-        UsageError: a key is unknown or a value out of bounds.
+        UsageError: as for `resolve`.
     """
     settings = resolve(suggested, *asked)
     if settings.tied and any("hidden_size" in source for source in asked):
@@ -288,12 +289,12 @@ def complete(suggested: Mapping[str, Any], *asked: Mapping[str, Any]) -> Setting
 
 
 def _written(value: Any) -> str:
-    """Return a value as a TOML file has it, so that nobody is told of Python's `True`."""
+    """Format a value as TOML does: `true` instead of Python's `True`."""
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _advice(name: str, value: Any) -> str:
-    """Say what to do about a wrong value: the choices that are like it, or else what the setting is."""
+    """Return a hint for a wrong value: similar choices, or else the description of the setting."""
     choices = Settings.model_json_schema()["properties"][name].get("enum", [])
     close = nearest(str(value), map(str, choices))
     return f"did you mean {' or '.join(close)}?" if close else str(Settings.model_fields[name].description)

@@ -1,8 +1,8 @@
-"""A prepared dataset on disk: what it is made of, its text row by row, and its ids, memory-mapped.
+"""A prepared dataset on disk: its description, its text row by row, and its token ids, memory-mapped.
 
 `scripts.parquet` holds the parsed text, one `ScriptRow` for each element of a script or stretch of plain
-text; `dataset.json` is a `Description`; the ids of each split are an `.npy` file. Each is checked before it
-is used, since what nobody wrote would become an error far from here.
+text; `dataset.json` is a `Description`; the ids of each split are an `.npy` file. Each file is checked before
+it is used, since damaged data would cause errors far from here.
 """
 
 import math
@@ -26,23 +26,23 @@ from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write
 _PREPARE_AGAIN = "Prepare it again with --force."
 
 _ADVICE_BELOW_CHARACTERS = 300_000
-"""Characters to train on: with fewer, a model of its own learns the look of a script and few of its words."""
+"""Characters of training text below which a model trained from scratch learns the layout but few words."""
 
 
 class _Record(BaseModel):
-    """A part of `dataset.json`: no unknown key, no change afterwards."""
+    """A part of `dataset.json`: immutable and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class OriginFile(_Record, strict=True):
-    """One file that was read.
+    """One file that a corpus was read from.
 
     Attributes:
-        name: its name, or its path inside the folder or repository given; never a path of this machine.
-        sha256: of its bytes, in hexadecimal.
+        name: its name, or its path inside the given folder or repository; never an absolute path.
+        sha256: SHA-256 of its bytes, in hexadecimal.
         size: in bytes.
-        url: its address on the web, without user, password or query; None of any other.
+        url: its address on the web, without user, password or query; None if it is not from the web.
     """
 
     name: str
@@ -52,14 +52,14 @@ class OriginFile(_Record, strict=True):
 
 
 class Origin(_Record, strict=True):
-    """The origin of a text, as `dataset.json` and the `config.json` of a run keep it.
+    """The origin of a corpus, as stored in `dataset.json` and in the `config.json` of a run.
 
     Attributes:
-        card: the card's name, where there is one.
-        licence: as the card states it.
-        rights: who owns the words, as the card states it.
-        hub: the id of a dataset on the Hub.
-        revision: its commit.
+        card: name of the corpus's card, if it has one.
+        licence: as stated in the card.
+        rights: who owns the text, as stated in the card.
+        hub: id of the dataset on the Hub, if it is from there.
+        revision: commit of that dataset.
         files: the files read, in order.
     """
 
@@ -71,15 +71,15 @@ class Origin(_Record, strict=True):
     files: tuple[OriginFile, ...]
 
     def without(self, names: Container[str]) -> "Origin":
-        """Return the origin of what is left when the files of these names are not used."""
+        """Return a copy without the files of these names."""
         return self.model_copy(update={"files": tuple(one for one in self.files if one.name not in names)})
 
 
 class SplitDescription(_Record):
-    """The amounts that one split holds.
+    """The amounts of text in one split.
 
     `unknown` counts the tokens that are `<unk>` and `unknown_characters` the characters of the words that
-    they stand for; both are zero except at word level.
+    they replace; both are zero except at word level.
     """
 
     documents: Count
@@ -91,7 +91,7 @@ class SplitDescription(_Record):
 
     @classmethod
     def total(cls, parts: Iterable["SplitDescription"]) -> "SplitDescription":
-        """Return the sum of several parts, amount by amount."""
+        """Return the sum of several parts, field by field."""
         parts = list(parts)
         return cls(**{amount: sum(getattr(part, amount) for part in parts) for amount in cls.model_fields})
 
@@ -107,10 +107,10 @@ _Splits = Annotated[dict[str, SplitDescription], AfterValidator(_whole)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One speaker of the cast; `source` says whose, where a mix keeps the casts of its sources apart.
+    """One speaker of the cast; `source` names the corpus if a mix keeps the casts of its sources apart.
 
-    There may be a hundred thousand of them, so it is no model of pydantic, which would take five times the
-    memory.
+    A dataclass, since a cast may have a hundred thousand members, and pydantic models would take five times
+    the memory.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -125,9 +125,10 @@ class Division(_Record):
     """The assignment of a corpus's text to splits.
 
     Attributes:
-        by: by whole documents, or by contiguous blocks.
-        documents: by document: the split of each, by its place in the corpus.
-        boundaries: by block: the characters, over the whole corpus, at which validation and test begin.
+        by: whether whole documents or contiguous blocks are assigned.
+        documents: the split of each document, in the order of the corpus; empty for a division by block.
+        boundaries: the character offsets in the corpus at which validation and test begin; empty for a
+            division by document.
     """
 
     by: Literal["document", "block"]
@@ -145,8 +146,8 @@ class Division(_Record):
     def divide(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
         """Yield all rows of the corpus, in order, each with its split.
 
-        Plain text is cut at the very character where a split ends; an element stays whole. In a mix the first
-        document has any number.
+        In a division by block, plain text is cut exactly where a split ends; an element stays whole. The
+        first document may have any number, as it does in a mix.
         """
         return self._by_document(rows) if self.by == "document" else self._by_block(rows)
 
@@ -180,17 +181,17 @@ class Division(_Record):
 def divide_sources(
     rows: Iterable[ScriptRow], divisions: Mapping[str, Division]
 ) -> Iterator[tuple[str, ScriptRow]]:
-    """Yield all rows of several corpora, one corpus after the other, each with its split."""
+    """Yield the rows of several corpora, one corpus after the other, each row with its split."""
     for source, own in groupby(rows, key=attrgetter("source")):
         yield from divisions[source].divide(own)
 
 
 class SourceDescription(_Record):
-    """One corpus of a mix; what has the name of an attribute of `Description` means the same.
+    """One corpus of a mix; fields that `Description` has, too, mean the same.
 
     Attributes:
-        name: what the mix calls it.
-        weight: how often its training text occurs in the mix.
+        name: its name in the mix.
+        weight: how many times its training text occurs in the mix.
     """
 
     name: str
@@ -208,8 +209,8 @@ class NearDuplicate(_Record):
 
     Attributes:
         title: its title.
-        file: the name of the file that it is in.
-        splits: those in which it has text; none if it was left out.
+        file: name of the file that contains it.
+        splits: the splits that contain its text; empty if it was left out.
     """
 
     title: str
@@ -218,7 +219,7 @@ class NearDuplicate(_Record):
 
     @property
     def label(self) -> str:
-        """Return the name of the file, and the title where that says more."""
+        """Return the name of the file, with the title if the two differ."""
         return f"“{self.file}”" if PurePath(self.file).stem == self.title else f"“{self.title}” ({self.file})"
 
 
@@ -226,16 +227,17 @@ class Description(_Record):
     """The contents of `dataset.json`.
 
     Attributes:
-        origin: where the text came from: card, address, revision or hash, licence and rights; None of a mix.
-        alphabet: how many different characters the training split has.
-        division: which text is in which split; None of a mix.
-        unparsed_share: share of the characters that the format did not know and that became action.
-        splits: what the ids of each split stand for; in a mix, text that is repeated counts again.
-        sources: the corpora of a mix, in their order, with an origin and a division each; else empty.
-        fingerprint: changes when a token of any split, or the vocabulary, does.
-        notes: what a person should know of the files, one line each.
-        warnings: signs that a text was not read as what it is, or measures would deceive, one line each.
-        near_duplicates: groups of scripts that are nearly the same, the longest first, which is kept.
+        origin: where the text came from: card, address, revision or hash, licence and rights; None for a mix.
+        alphabet: number of different characters in the training split.
+        division: which text is in which split; None for a mix.
+        unparsed_share: share of the characters that the format has no rule for and that became action.
+        splits: the amounts of text in each split; in a mix, repeated text counts each time.
+        sources: the corpora of a mix, in order, each with an origin and a division; else empty.
+        fingerprint: hash of the vocabulary and of the token ids of all splits.
+        notes: what the user should know about the files, one line each.
+        warnings: signs that a text was misread, or that measures would be misleading, one line each.
+        near_duplicates: groups of scripts that are nearly the same, each with the longest first, which is the
+            one that deduplication keeps.
     """
 
     format: int = 1
@@ -272,7 +274,7 @@ class Description(_Record):
         return divide_sources(rows, {source.name: source.division for source in self.sources})
 
     def advice_on_little_text(self) -> str | None:
-        """Return what to expect of a text that is short to learn from, and what helps; else None."""
+        """Return what to expect of a short training text and what helps; None if the text is long enough."""
         characters = self.splits["train"].characters
         if characters >= _ADVICE_BELOW_CHARACTERS:
             return None
@@ -287,7 +289,7 @@ class Dataset:
     """A dataset, opened for reading."""
 
     def __init__(self, folder: DatasetFolder) -> None:
-        """Opens a dataset folder.
+        """Open a dataset folder.
 
         Raises:
             DatasetError: the folder is damaged or was made by another version.
@@ -300,7 +302,7 @@ class Dataset:
                 f"Dataset “{folder.name}” cannot be read: its dataset.json is missing or damaged.",
                 _PREPARE_AGAIN,
             ) from error
-        from scriptforge.vocabulary import Vocabulary  # for whoever only parses, too much to wait for
+        from scriptforge.vocabulary import Vocabulary  # slow to import, and not needed for parsing
 
         self.vocabulary = Vocabulary.load(folder.tokenizer, folder.lexicon)
         self._checked: set[str] = set()
@@ -314,7 +316,7 @@ class Dataset:
         return self.folder.name
 
     def rows(self, split: str) -> Iterator[ScriptRow]:
-        """Yield the text of a split, in order; in a mix source by source, each row once whatever its weight.
+        """Yield the rows of a split in order; in a mix, source by source, each row once whatever its weight.
 
         Raises:
             DatasetError: the text is missing or damaged.
@@ -323,14 +325,14 @@ class Dataset:
             for part_of, row in self.description.divide(read_rows(self.folder.scripts)):
                 if part_of == split:
                     yield row
-        except (OSError, ValueError, LookupError) as error:  # the last: rows of more texts than were divided
+        except (OSError, ValueError, LookupError) as error:  # LookupError: rows of undivided documents
             raise self.damaged(self.folder.scripts) from error
 
     def find_words(self) -> None:
-        """Load the words of the training text into the vocabulary, if the dataset is older than its lexicon.
+        """Build the vocabulary's lexicon from the training text if an older version prepared none.
 
         Raises:
-            DatasetError: as of `rows`.
+            DatasetError: as for `rows`.
         """
         if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
             from scriptforge.vocabulary.lexicon import WordCount
@@ -341,7 +343,7 @@ class Dataset:
             self.vocabulary.lexicon = words.lexicon()
 
     def copy_vocabulary(self, folder: RunFolder) -> None:
-        """Write the vocabulary and its lexicon into the folder of a run, so that the run stands alone."""
+        """Copy the vocabulary and its lexicon into a run's folder, which then does not need the dataset."""
         atomic_write(folder.tokenizer, self.folder.tokenizer.read_bytes())
         self.find_words()
         if self.vocabulary.lexicon is not None:
@@ -351,12 +353,12 @@ class Dataset:
         """Return the token ids of a split, in order, memory-mapped and read-only.
 
         Raises:
-            DatasetError: the file is missing, damaged or not the one that was prepared.
+            DatasetError: the file is missing or damaged, or does not match `dataset.json`.
         """
         path = self.folder.ids(split)
         try:
             ids: NDArray[np.unsignedinteger] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # of many kinds: NumPy parses the head of the file as Python
+        except Exception as error:  # of any kind: NumPy parses the file's header as Python
             raise self.damaged(path) from error
         if ids.shape != (self.description.splits[split].tokens,) or ids.dtype != self.vocabulary.dtype:
             raise self.damaged(path, "does not hold what dataset.json says")
@@ -366,11 +368,11 @@ class Dataset:
         return ids
 
     def damaged(self, path: Path, problem: str = "is missing or damaged") -> DatasetError:
-        """Return the error that says that a file of the dataset cannot be used."""
+        """Return the error for a file of the dataset that cannot be used."""
         return DatasetError(f"{path.name} of dataset “{self.name}” {problem}.", _PREPARE_AGAIN)
 
     def ids_by_source(self, split: str) -> dict[str, NDArray[np.unsignedinteger]]:
-        """Return the token ids of a held-out split, those of each source of a mix apart.
+        """Return the token ids of a held-out split by source.
 
         A dataset of a single corpus has one entry, under the dataset's name.
 
@@ -378,7 +380,7 @@ class Dataset:
             split: `validation` or `test`, where source follows source; in `train` they are interleaved.
 
         Raises:
-            DatasetError: as of `ids`.
+            DatasetError: as for `ids`.
         """
         ids = self.ids(split)
         if not self.description.sources:

@@ -1,6 +1,6 @@
-"""What this machine offers to scriptforge, and what is missing: facts, each with a remedy if it needs one.
+"""Checks of this machine: what scriptforge can use, what is missing, and what to do about it.
 
-Nothing here uses the network, leaves a file behind, or reveals an access token.
+No check uses the network, leaves a file behind or reveals an access token.
 """
 
 import os
@@ -33,9 +33,9 @@ class Finding:
     """One fact about the machine.
 
     Attributes:
-        check: what was looked at: "memory".
+        check: what was checked: "memory".
         found: what was found, in a few words.
-        state: "ok"; "advice" if something could be better; "unusable" if nothing will work.
+        state: "ok"; "advice" if something could be better; "unusable" if scriptforge cannot work.
         remedy: what to do; None if all is well.
     """
 
@@ -46,7 +46,7 @@ class Finding:
 
 
 def examine(workspace: Workspace) -> Iterator[Finding]:
-    """Examine everything that scriptforge depends on, and yield one finding after the other."""
+    """Check everything that scriptforge depends on, and yield the findings one by one."""
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _packages()
     yield Finding("cores", str(usable_cores()))
@@ -70,7 +70,7 @@ def _packages() -> Iterator[Finding]:
 
 def _package(name: str) -> Finding:
     try:
-        metadata = distribution(name).read_text("METADATA") or ""  # as a mail it takes far longer
+        metadata = distribution(name).read_text("METADATA") or ""  # `version` is far slower
         found = re.search(r"^Version: (.+)$", metadata, re.MULTILINE)
         return Finding(name, found[1] if found else version(name))
     except PackageNotFoundError:
@@ -88,7 +88,7 @@ def _memory() -> Finding:
 
 
 def _kernel() -> Finding:
-    """Report what generation computes with; see `scriptforge.inference.kernel`."""
+    """Report whether generation has a compiled kernel; see `scriptforge.inference.kernel`."""
     loaded = kernel()
     if loaded is not None:
         return Finding("kernel", loaded.variant)
@@ -97,7 +97,7 @@ def _kernel() -> Finding:
 
 
 def _accelerator() -> Finding:
-    """Report what computes beside the CPU; where nothing can, nobody waits for PyTorch."""
+    """Report the GPU; PyTorch, which is slow to import, is imported only if there may be one."""
     try:
         if not _may_have_accelerator():
             _load_dependencies()
@@ -116,7 +116,7 @@ def _accelerator() -> Finding:
 
 
 def _may_have_accelerator() -> bool:
-    """Return whether this machine has the driver of a GPU, or is of a kind that may have one without."""
+    """Return whether there may be a GPU: a driver is installed, or the system is not Linux."""
     drivers = (Path("/proc/driver/nvidia"), Path("/dev/kfd"))
     return (
         platform.system() != "Linux"
@@ -126,10 +126,11 @@ def _may_have_accelerator() -> bool:
 
 
 def _load_dependencies() -> None:
-    """Load the shared libraries that PyTorch loads first, which fails where it cannot be imported.
+    """Load the shared libraries that PyTorch needs, a quick test of whether it can be imported.
 
     Raises:
-        ImportError or OSError: PyTorch, or a library that it needs, is missing.
+        ImportError: PyTorch is missing.
+        OSError: a library that it needs is missing.
     """
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
@@ -140,7 +141,7 @@ def _load_dependencies() -> None:
 
 
 def _threads() -> Finding:
-    """Report with how many threads a training run on the CPU would begin now, and why."""
+    """Report how many threads a training run on the CPU would start with now, and why."""
     numbers = possible()
     number = first_choice(numbers)
     if variable := fixed_by():
@@ -164,7 +165,7 @@ def _workspace(root: Path) -> Finding:
 
 
 def _caches() -> Iterator[Finding]:
-    """Report where downloads are; `datasets` itself is not asked, since importing it takes seconds."""
+    """Report the caches of downloads, without importing `datasets`, which takes seconds."""
     from huggingface_hub import constants
 
     datasets = os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME) / "datasets"
@@ -173,7 +174,7 @@ def _caches() -> Iterator[Finding]:
 
 
 def _size_of(folder: Path) -> int:
-    """Return the bytes of the files under a folder; links are not followed."""
+    """Return the total size in bytes of the files under a folder; links are not followed."""
     total, folders = 0, [str(folder)]
     while folders:
         with suppress(OSError), os.scandir(folders.pop()) as entries:
@@ -186,7 +187,7 @@ def _size_of(folder: Path) -> int:
 
 
 def _login() -> Finding:
-    """Report whether there is an access token for the Hub, and where, in the order of the client."""
+    """Report where an access token for the Hub is found, in the order in which the Hub's client looks."""
     from huggingface_hub import constants
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
@@ -204,7 +205,7 @@ def _login() -> Finding:
 
 
 def _size(count: int) -> str:
-    """Return bytes in the unit that fits."""
+    """Format a number of bytes in a suitable unit."""
     amount = float(count)
     for unit in ("B", "KiB", "MiB"):
         if amount < 1024:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong and be explained to a person.
+"""The errors that are explained to the user.
 
     Exception
     └── ScriptforgeError            exit 1   the work failed
@@ -13,7 +13,7 @@
         ├── ExportError                      a model for other programs
         └── TrainingError                    training itself: NaN, memory, too little text
 
-Domain code raises these and never prints or exits; `scriptforge.cli` turns one into two lines on
+Library code raises these and never prints or exits; `scriptforge.cli` turns one into two lines on
 stderr (what is wrong, what to do) and an exit code.
 """
 
@@ -29,10 +29,13 @@ _NUMBER_IN_WORDS = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECA
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OF_FILES = (*_FULL, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 _OF_SQLITE = {8: errno.EROFS, 10: errno.EIO, 13: errno.ENOSPC}
-"""Source: https://www.sqlite.org/rescode.html."""
+"""From SQLite's result codes to `errno`; source: https://www.sqlite.org/rescode.html."""
 
 _DAMAGE_OF_SQLITE = frozenset({11, 19, 20, 24, 26})
-"""Corrupt, constraint, mismatch, format and no database: statements of ours do not break constraints."""
+"""SQLite's result codes CORRUPT, CONSTRAINT, MISMATCH, FORMAT and NOTADB.
+
+Our statements violate a constraint only if the database is damaged.
+"""
 
 _WORDS_OF_DAMAGE = (
     "malformed",
@@ -45,11 +48,11 @@ _WORDS_OF_DAMAGE = (
     "values were supplied",
     "already exists",
 )
-"""What SQLite says, without a number of its own, of tables that are others and of text that is none."""
+"""Parts of SQLite's messages, without a specific code, about unexpected tables and undecodable text."""
 
 
 class ScriptforgeError(Exception):
-    """A failure that a person can understand and do something about.
+    """A failure that the user can understand and do something about.
 
     Args:
         message: one line that says what is wrong.
@@ -59,7 +62,7 @@ class ScriptforgeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message, hint)  # all of it, so that another process can pass it on
+        super().__init__(message, hint)  # both, so that it can be pickled and sent by another process
         self.message = message
         self.hint = hint
 
@@ -94,11 +97,11 @@ class StorageError(ScriptforgeError):
 
 
 class HubError(ScriptforgeError):
-    """A model on the Hub cannot be downloaded, sent or trusted."""
+    """A model on the Hub cannot be downloaded, uploaded or trusted."""
 
 
 class ExportError(ScriptforgeError):
-    """A model cannot be had in the form that another program reads."""
+    """A model cannot be exported for another program."""
 
 
 class TrainingError(ScriptforgeError):
@@ -106,10 +109,11 @@ class TrainingError(ScriptforgeError):
 
 
 def disk_error(error: BaseException) -> StorageError | None:
-    """Return what a person is told of a disk that is full, read-only or broken; None if it is not about that.
+    """Return the error to show for a disk that is full, read-only or broken; None for any other error.
 
-    Libraries that are written in other languages have exceptions of their own for what the system says, with
-    its number in their words. An `OSError` that names its file, of another kind, stays as it is.
+    SQLite and libraries in Rust or C++ raise exceptions of their own, whose code or message contains the
+    system's error number. An `OSError` of another kind that names its file, such as a missing permission,
+    gives None.
     """
     number = _number_of(error)
     if number in _FULL:
@@ -132,13 +136,13 @@ def disk_error(error: BaseException) -> StorageError | None:
 
 
 def is_damaged_database(error: BaseException) -> bool:
-    """Return whether SQLite says that a file is damaged, or that what is in it is not what was written."""
+    """Return whether SQLite reports that a database is damaged or has unexpected contents."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in _DAMAGE_OF_SQLITE or any(words in str(error).lower() for words in _WORDS_OF_DAMAGE)
 
 
 def _number_of(error: BaseException) -> int:
-    """Return the system's number of what went wrong with a file; 0 if there is none."""
+    """Return the `errno` of an error about a file; 0 if there is none."""
     if isinstance(error, ScriptforgeError):
         return 0
     if isinstance(error, OSError) and error.errno:
@@ -150,7 +154,7 @@ def _number_of(error: BaseException) -> int:
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return the known names that, whole or by a word, are most like `name`, best first; case is ignored."""
+    """Return the known names most like `name`, as a whole or in one word, best first; case is ignored."""
     by_spelling: dict[str, list[str]] = {}
     for other in known:
         folded = other.casefold()
@@ -161,10 +165,10 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for an unknown name, which suggests the nearest known ones.
+    """Return the error for an unknown name, with the most similar known ones as its hint.
 
     Args:
-        what: what has such names, in the singular: "corpus", "setting".
+        what: the kind of thing that is named, in the singular: "corpus", "setting".
         name: the unknown name.
         known: every name that would be accepted.
     """

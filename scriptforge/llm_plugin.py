@@ -1,7 +1,7 @@
-"""A plugin for Simon Willison's `llm`: `llm -m scriptforge/NAME "elaine:"` writes with a run.
+"""A plugin for Simon Willison's `llm`: `llm -m scriptforge/NAME "elaine:"` generates text with a run.
 
-`llm` finds it by its entry point, and imports it at every start. So nothing heavy is imported before a model
-writes. The options are fields of `GenerateOptions`, which also knows their defaults and ranges.
+`llm` finds it by its entry point and imports it at every start, so nothing heavy is imported until a model
+generates. The options are fields of `GenerateOptions`, which defines their defaults and ranges.
 """
 
 import re
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from scriptforge.api import Model
 
 _NOT_OFFERED = frozenset({"prime", "count", "continue_from", "back", "save_state", "voices"})
-"""The prompt itself, and what one text on a terminal has no use for."""
+"""The prompt itself, and options that are of no use for a single text on a terminal."""
 
 
 @llm.hookimpl
 def register_models(register: Callable[..., None]) -> None:
-    """Offer every run of the workspace that the environment or the current folder names."""
+    """Register every run of the workspace that is named by the environment, or else is the current folder."""
     for run in Workspace.find().runs():
         register(RunModel(run.name))
 
 
 def _options() -> type[llm.Options]:
-    """Return the class of the options: each may be left out, and a cast is a list of names with commas."""
+    """Return the class of the options, all of them optional; a cast is given as comma-separated names."""
     described = _descriptions(cleandoc(GenerateOptions.__doc__ or ""))
     offered: dict[str, Any] = {}
     for field in fields(GenerateOptions):
@@ -44,19 +44,19 @@ def _options() -> type[llm.Options]:
 
 
 def _kind(declared: Any) -> type:
-    """Return the type of a field that may be None."""
+    """Return the type of a field, without None."""
     kinds = [kind for kind in get_args(declared) or (declared,) if kind is not type(None)]
     return kinds[0]  # type: ignore[no-any-return]
 
 
 def _descriptions(docstring: str) -> dict[str, str]:
-    """Return what a docstring says of each attribute, up to the first semicolon or full stop."""
+    """Return the description of each attribute in a docstring, up to the first semicolon or full stop."""
     found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |^\S|\Z)", docstring, re.MULTILINE | re.DOTALL)
     return {name: re.split(r"[;.] |; see|\.$", " ".join(text.split()))[0] for name, text in found}
 
 
 class RunModel(llm.Model):
-    """A run as `llm` sees a model. Every prompt begins a page of its own."""
+    """A run as a model of `llm`, without conversations: every prompt starts a new text."""
 
     can_stream = True
     supports_conversation = False
@@ -74,10 +74,11 @@ class RunModel(llm.Model):
         response: llm.Response,
         conversation: llm.Conversation | None,
     ) -> Iterator[str]:
-        """Yield a text as it is written; its seed stands in the log.
+        """Yield a text as it is generated; its seed is recorded in the log of `llm`.
 
         Raises:
-            ModelError: an option is out of its range, nobody has such a name, or a run cannot be used.
+            ModelError: there is a system prompt, an option is out of range, a speaker is unknown, or the run
+                cannot be used.
         """
         from scriptforge.api import load
         from scriptforge.api import stream as write

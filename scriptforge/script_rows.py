@@ -1,6 +1,6 @@
-"""The rows of `scripts.parquet`: the parsed text, an element of a script or a stretch of plain text in each.
+"""The rows of `scripts.parquet`: the parsed text, one element of a script or stretch of plain text in each.
 
-They are written and read a block at a time, so the size of a text does not matter.
+They are written and read in blocks, so that memory use does not depend on the size of a text.
 """
 
 from bisect import bisect_right
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 PLAIN = "text"
-"""The kind of a stretch of plain text."""
+"""The kind of a row of plain text."""
 
 _ROWS_IN_BLOCK = 8192
 _CHARACTERS = 1_000_000
@@ -24,16 +24,16 @@ _KINDS = frozenset({*KINDS, PLAIN})
 
 
 class ScriptRow(NamedTuple):
-    """An element of a script, or a stretch of a plain text, and the document it belongs to: a row on disk.
+    """A row on disk: an element of a script or a stretch of plain text, and the document it belongs to.
 
     Attributes:
-        document: the document's number, from 0.
-        title: the document's title.
-        kind: as of `Element`, or `PLAIN`.
-        speaker: as of `Element`.
-        text: what it says; of a plain text, exactly as it stands there.
-        characters: how many it stands for: of a plain text its own, of an element those of its rendering.
-        source: the name of the corpus that it is from.
+        document: number of the document, from 0.
+        title: title of the document.
+        kind: as in `Element`, or `PLAIN`.
+        speaker: as in `Element`.
+        text: as in `Element`; plain text is unchanged.
+        characters: length in characters: of plain text as it is, of an element as it is rendered.
+        source: name of the corpus that it is from.
     """
 
     document: int
@@ -46,11 +46,11 @@ class ScriptRow(NamedTuple):
 
     @property
     def lines(self) -> int:
-        """Return how many lines it stands for: of a plain text its own, of an element one."""
+        """Return the number of lines: those of plain text, or one for an element."""
         return self.text.count("\n") + (not self.text.endswith("\n")) if self.kind == PLAIN else 1
 
     def cut(self, character: int) -> tuple["ScriptRow", "ScriptRow"]:
-        """Split a plain text before a character; return both parts."""
+        """Split plain text before the character at an index, and return both parts."""
         head, tail = self.text[:character], self.text[character:]
         return self._replace(text=head, characters=len(head)), self._replace(text=tail, characters=len(tail))
 
@@ -65,8 +65,8 @@ class Location:
     """A line in a document.
 
     Attributes:
-        document: the document's title.
-        line: the line's number within the document, from 1; of a script, that of the element.
+        document: title of the document.
+        line: number of the line within the document, from 1; in a script, of the element.
     """
 
     document: str
@@ -74,25 +74,25 @@ class Location:
 
 
 class LineNumbering:
-    """Finds the document of a line of a text whose lines are numbered from 0 through all its documents."""
+    """An index that finds the document of a line in a text whose lines are numbered through, from 0."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
         self._starts: list[int] = []
 
     def begin_document(self, title: str, start: int) -> None:
-        """Add one more document, by its title and the number of its first line."""
+        """Add the next document, given its title and the number of its first line."""
         self.titles.append(title)
         self._starts.append(start)
 
     def locate(self, number: int) -> Location:
-        """Return where the line of a number stands."""
+        """Return the location of a line, given its number."""
         document = bisect_right(self._starts, number) - 1
         return Location(self.titles[document], number - self._starts[document] + 1)
 
 
 def blocks(rows: Iterable[ScriptRow]) -> Iterator[list[ScriptRow]]:
-    """Yield rows in blocks: enough of them to be worth the work, few enough to take little memory."""
+    """Yield rows in blocks that are large enough to be efficient and small enough for memory."""
     block: list[ScriptRow] = []
     characters = 0
     for row in rows:
@@ -111,7 +111,7 @@ def write_rows(path: Path, rows: Iterable[ScriptRow]) -> None:
     import pyarrow.parquet
 
     schema = _schema()
-    # Arrow takes a file under any name, but only names that are UTF-8.
+    # Arrow cannot open paths that are not UTF-8, but it accepts an open file.
     with path.open("wb") as file, pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for block in blocks(rows):
             values = zip(*block, strict=True)
@@ -122,8 +122,8 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
     """Yield the rows of a parquet file in the order in which they were written.
 
     Raises:
-        OSError: it is missing or damaged.
-        ValueError: it is damaged, or holds what `write_rows` does not write.
+        OSError: the file is missing or damaged.
+        ValueError: the file is damaged, or was not written by `write_rows`.
     """
     import pyarrow
     import pyarrow.parquet
@@ -150,7 +150,7 @@ def _schema() -> "pyarrow.Schema":
 
 
 def _check(rows: list[ScriptRow], last: int, *, has_gaps: bool) -> None:
-    """Raise a `ValueError` for rows that cannot follow those of document number `last`."""
+    """Raise a `ValueError` if `write_rows` cannot have written the rows after those of document `last`."""
     numbers = [last, *(row.document for row in rows)] if not has_gaps else []
     if (
         has_gaps

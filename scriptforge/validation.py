@@ -1,8 +1,7 @@
-"""The forms that records are checked by, and what is wrong with a value that pydantic refused, in our words.
+"""Types shared by pydantic models, and readable messages for pydantic's validation errors.
 
 Settings, cards, records and the configs of models are checked by pydantic, whose messages are about inputs
-and Python's types. This is the one place that turns them into words for people. What has a message of its
-own, such as a validator of ours, keeps it.
+and Python's types. This module rewrites them for users; the messages of our own validators are kept.
 """
 
 from collections.abc import Mapping
@@ -12,17 +11,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-"""How many there are of something."""
+"""A number of things."""
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-"""How much there is of something."""
+"""A finite quantity, 0 or more."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-"""How much of a whole something is, 0 to 1."""
+"""A part of a whole, 0 to 1."""
 
 
 class ClosedModel(BaseModel):
-    """A closed form: no unknown key, no value of another type, no change afterwards."""
+    """An immutable model without unknown keys or conversion of types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
@@ -59,18 +58,18 @@ _WORDS = {
     "string_pattern_mismatch": "does not have the expected form",
     "json_invalid": "is not JSON",
 }
-"""What each kind of problem is called, as the end of a sentence; in braces, what pydantic knows of it."""
+"""The message for each of pydantic's error types, as the end of a sentence; braces hold its context."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One value that was refused.
+    """One value that failed validation.
 
     Attributes:
-        kind: what pydantic calls the kind of problem.
-        place: the keys that lead to the value; none where several values do not go together.
+        kind: pydantic's error type.
+        place: the keys that lead to the value; empty if several values contradict each other.
         words: what is wrong, as the end of a sentence about the value: `must be greater than 0`.
-        value: what was refused.
+        value: the invalid value.
     """
 
     kind: str
@@ -80,12 +79,12 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """Return the keys that lead to the value in one word, each joined to the next by a dot."""
+        """Return the keys that lead to the value, joined by dots."""
         return ".".join(map(str, self.place))
 
 
 def first_problem(error: ValidationError) -> Problem:
-    """Return the first of the problems that a validation found."""
+    """Return the first problem of a validation error."""
     first = error.errors(include_url=False)[0]
     words = _words(first["type"], first["msg"], first.get("ctx", {}))
     return Problem(first["type"], first["loc"], words, first["input"])
@@ -104,5 +103,5 @@ def _words(kind: str, message: str, context: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a bound as a person writes it: 1, and not 1.0."""
+    """Return a bound without a needless decimal: 1 instead of 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

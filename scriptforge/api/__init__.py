@@ -1,4 +1,4 @@
-"""The library: what the command line does, for programs and notebooks.
+"""The Python API: what the command line does, for programs and notebooks.
 
     import scriptforge
 
@@ -7,11 +7,11 @@
     for script in scriptforge.generate(model, prime="elaine", count=3):
         print(script.text)
 
-Each verb takes an options object of `scriptforge.options`, or its fields as keyword arguments, or both, where
-a keyword wins. Datasets and runs stand in a workspace: the folder in `SCRIPTFORGE_WORKSPACE`, or the current
-one, unless another is named. Nothing here prints, and nothing changes in the process: no logger, environment
-variable or warning filter. Long work shows a bar in a notebook and is quiet elsewhere; `progress` overrides
-that.
+Functions take an options object of `scriptforge.options`, its fields as keyword arguments, or both, in which
+case keywords override fields. Datasets and runs are in a workspace: the folder named by the argument
+`workspace`, else by the environment variable `SCRIPTFORGE_WORKSPACE`, else the current folder. Nothing here
+prints, or changes global state such as loggers, environment variables or warning filters. Long operations
+show a progress bar in notebooks only; `progress` overrides that.
 """
 
 from scriptforge.api.models import (

@@ -1,4 +1,4 @@
-"""Models: made of texts, opened, and what they write and are worth."""
+"""Preparing datasets, and training, loading, sampling and evaluating models."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,11 +31,11 @@ _STEPS_OF_A_BAR = 1000
 
 
 class Model:
-    """A trained model: a run, opened, and the workspace that it stands in.
+    """A trained model: its run, opened, and the workspace of the run.
 
     Attributes:
         run: the run, with its folder, description, vocabulary and network.
-        workspace: where the dataset that it was trained on may be.
+        workspace: the workspace, which may contain the dataset that the model was trained on.
     """
 
     def __init__(self, run: "Run", workspace: Workspace) -> None:
@@ -51,20 +51,20 @@ class Model:
 
         Raises:
             DatasetError: it is not in the workspace.
-            RunError: the one of its name was prepared in another way.
+            RunError: the dataset of that name was prepared in another way.
         """
         return self.run.description.open_dataset(self.workspace)
 
     def generate(self, prime: str = "", options: GenerateOptions | None = None, **fields: Any) -> str:
-        """Return one text, another one each time; with a `seed` always the same, that of the command line.
+        """Generate one text, a new one each time; with a `seed`, always the same, as on the command line.
 
         Args:
             prime: how it begins: a speaker, `speaker: words`, or words.
-            options: what to write.
+            options: how to generate it.
             fields: fields of `GenerateOptions` to change.
 
         Raises:
-            UsageError: this model cannot write that, or a value is out of its range.
+            UsageError: the options do not suit the model, or a value is out of range.
         """
         (text,) = generate(self, options, **{"prime": prime, **fields, "count": 1})
         return text.text
@@ -73,12 +73,12 @@ class Model:
         """Share the model on the Hugging Face Hub, as `scriptforge push` does.
 
         Args:
-            repository: where to, `OWNER/NAME`.
-            options: how.
+            repository: the repository, `OWNER/NAME`.
+            options: how to share it.
             fields: fields of `PushOptions` to change.
 
         Raises:
-            HubError: it cannot be sent.
+            HubError: the run is not finished, or the upload fails.
         """
         from scriptforge.api.sharing import push
 
@@ -95,15 +95,15 @@ def load(
     workspace: str | Path | None = None,
     progress: bool | None = None,
 ) -> Model:
-    """Return a trained model.
+    """Load a trained model.
 
     Args:
         name: its run, by name or folder, or `OWNER/NAME` on the Hub; None is the latest run.
-        workspace: the folder of runs.
-        progress: whether to show a bar while it is downloaded; None shows one in a notebook.
+        workspace: the workspace that contains the run, or that it is downloaded to.
+        progress: whether to show a bar for a download; None shows one in a notebook.
 
     Raises:
-        ScriptforgeError: there is none, or it cannot be used.
+        ScriptforgeError: the run does not exist, or cannot be used.
     """
     from scriptforge.hub.pull import find_run
     from scriptforge.run.run import Run
@@ -124,21 +124,21 @@ def prepare(
     progress: bool | None = None,
     **fields: Any,
 ) -> "Dataset":
-    """Make a dataset of a corpus, or of several, and return it.
+    """Prepare a dataset from one or more corpora.
 
     Args:
-        corpora: a file or folder, a card's name, `hf:OWNER/NAME` or an https address; several are mixed,
-            `NAME=2` reads the text of one twice.
-        options: how they become tokens.
-        name: of the dataset; None is that of the corpora.
+        corpora: a file or folder, a card's name, `hf:OWNER/NAME` or an https address. Several are mixed;
+            `NAME=2` uses the training text of one twice.
+        options: how to prepare them.
+        name: name of the dataset; None takes that of the corpora.
         force: whether to replace a dataset of that name.
-        workspace: where the dataset goes.
+        workspace: the workspace in which to create the dataset.
         progress: whether to show bars; None shows them in a notebook.
         fields: fields of `PrepareOptions` to change.
 
     Raises:
-        ScriptforgeError: a corpus cannot be had or read, or holds too little text, or there is a dataset of
-            that name.
+        ScriptforgeError: a corpus cannot be fetched or read, or has too little text, or a dataset of that
+            name exists.
     """
     from scriptforge.corpus.prepare import prepare as prepare_corpora
 
@@ -164,19 +164,19 @@ def train(
     progress: bool | None = None,
     **fields: Any,
 ) -> Model:
-    """Train a new model to its end, and return it with its best weights.
+    """Train a new model to the end, and return it with its best weights.
 
     Args:
-        dataset: what to train on; None is the latest.
-        options: for how long, and how.
-        name: of the run; None is the dataset's.
+        dataset: the dataset or its name; None is the latest.
+        options: how to train, and for how long.
+        name: name of the run; None takes the dataset's.
         force: whether to replace a run of that name.
-        workspace: where the run goes.
+        workspace: the workspace of the dataset, in which to create the run.
         progress: whether to show a bar; None shows one in a notebook.
         fields: fields of `TrainOptions` to change.
 
     Raises:
-        UsageError: the options do not go together.
+        UsageError: the options contradict each other.
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
     """
     from scriptforge.dataset import Dataset
@@ -208,15 +208,16 @@ def resume(
 
     Args:
         run: its name or folder; None is the latest.
-        epochs: how many more; with neither this nor `minutes`, to the end that was planned.
-        minutes: how many more.
-        device: what computes.
-        workspace: where the run is.
-        progress: as of `train`.
+        epochs: number of further epochs; with neither this nor `minutes`, training continues to its planned
+            end.
+        minutes: number of further minutes.
+        device: where to train.
+        workspace: the workspace that contains the run.
+        progress: as in `train`.
 
     Raises:
         RunError: the run has finished, has no checkpoint, or its dataset has changed.
-        TrainingError: as of `train`.
+        TrainingError: as for `train`.
     """
     from scriptforge.tracking.train import resume as resume_run
 
@@ -234,19 +235,20 @@ def generate(
     workspace: str | Path | None = None,
     **fields: Any,
 ) -> "list[GeneratedText]":
-    """Write texts, all at once; the same options with a seed give the same, and those of the command line.
+    """Generate texts, all in one batch.
 
-    Without a `seed` there are other texts each time, and each has its `seed`. Names that are probably
-    misspelled, and a model that has hardly been trained, are told as a `UserWarning`.
+    With a `seed`, the same options give the same texts, here and on the command line. Without one, the texts
+    are new each time, and each records its own `seed`. A `UserWarning` reports names that are probably
+    misspelled, and a model that has hardly been trained.
 
     Args:
-        model: what writes; None is the latest run.
-        options: what to write, what to continue, and where to save how it ends.
-        workspace: where the run of a named model is.
+        model: the model; None is the latest run.
+        options: what to generate or continue, and where to save the final state.
+        workspace: the workspace that contains the run of a model given by name.
         fields: fields of `GenerateOptions` to change.
 
     Raises:
-        UsageError: this model cannot write that, or a value is out of its range.
+        UsageError: the options do not suit the model, or a value is out of range.
     """
     return _session(model, options, workspace, fields).write()
 
@@ -258,9 +260,9 @@ def stream(
     workspace: str | Path | None = None,
     **fields: Any,
 ) -> Iterator[str]:
-    """Write one text, and yield it as it comes; what was yielded is never taken back.
+    """Generate one text, and yield it in pieces; what was yielded is never taken back.
 
-    Takes and raises what `generate` does.
+    The arguments and errors are those of `generate`.
     """
     return _session(model, options, workspace, fields).stream()
 
@@ -272,12 +274,12 @@ def evaluate(
     workspace: str | Path | None = None,
     **fields: Any,
 ) -> "EvaluationReport":
-    """Measure a model on held-out text of the dataset that it was trained on.
+    """Evaluate a model on held-out text of the dataset that it was trained on.
 
     Args:
-        model: what is measured; None is the latest run.
-        options: on which text, and what else.
-        workspace: where the run of a named model is.
+        model: the model; None is the latest run.
+        options: what to evaluate, and on which split.
+        workspace: the workspace that contains the run of a model given by name.
         fields: fields of `EvaluateOptions` to change.
 
     Raises:
@@ -292,12 +294,12 @@ def evaluate(
 def originality(
     text: str | Path, model: ModelOrName = None, *, workspace: str | Path | None = None
 ) -> "OriginalityReport":
-    """Compare a text with what a model was trained on, and both with what people wrote.
+    """Measure how much of a text is copied from a model's training text, beside human text for comparison.
 
     Args:
-        text: the text, or the path of a file in any format that can be read.
-        model: whose training text may have been copied; None is the latest run.
-        workspace: where the run of a named model is.
+        text: the text as a `str`, or the `Path` of a file in any format that can be read.
+        model: the model with whose training text to compare; None is the latest run.
+        workspace: the workspace that contains the run of a model given by name.
 
     Raises:
         DatasetError: the dataset is not in the workspace.
@@ -318,14 +320,14 @@ def originality(
 
 
 def opened(model: ModelOrName, workspace: str | Path | None) -> Model:
-    """Return a model that is given as such or by name."""
+    """Return a model, loading it unless it is given as such."""
     return model if isinstance(model, Model) else load(model, workspace=workspace)
 
 
 def _trained(
     events: "Iterable[TrainingEvent]", workspace: Workspace, on_progress: "ProgressCallback"
 ) -> Model:
-    """Train to the end, and return the model."""
+    """Run a training to its end, and return the model."""
     from scriptforge.training.events import Finished, StepsDone
 
     for event in events:

@@ -1,4 +1,4 @@
-"""Sharing: models that others use, on the Hub, in other programs, and on a page."""
+"""Sharing models: on the Hub, with other programs, and on web pages."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,16 @@ def push(
     """Share a model on the Hugging Face Hub, with a model card.
 
     Args:
-        model: what is shared; None is the latest run.
-        options: where and how.
-        workspace: where the run of a named model is.
+        model: the model; None is the latest run.
+        options: how to share it, and where.
+        workspace: the workspace that contains the run of a model given by name.
         fields: fields of `PushOptions` to change.
 
     Returns:
-        What became of the model, and of its page where `space` asks for one.
+        The result for the model, and if `space` is set the one for its Space.
 
     Raises:
-        HubError: the run is not finished, or cannot be sent.
+        HubError: the run is not finished, or the upload fails.
     """
     from scriptforge.hub.push import push as push_run
 
@@ -48,17 +48,17 @@ def export(
     workspace: str | Path | None = None,
     **fields: Any,
 ) -> "list[Exported]":
-    """Write a model for other programs, each in a folder of its own, checked against the model itself.
+    """Export a model for other programs, a folder for each, and check the result against the model.
 
     Args:
-        model: what is exported; None is the latest run.
-        options: for which programs, and where.
-        workspace: where the run of a named model is.
+        model: the model; None is the latest run.
+        options: the programs and folders.
+        workspace: the workspace that contains the run of a model given by name.
         fields: fields of `ExportOptions` to change.
 
     Raises:
-        UsageError: a folder holds something, or what is needed is not installed.
-        ExportError: the model cannot be had in that form.
+        UsageError: a folder is not empty, or a required package is not installed.
+        ExportError: the model cannot be exported for that program.
     """
     from scriptforge.exporting import export as export_run
 
@@ -77,12 +77,12 @@ def pull(
 
     Args:
         repository: `OWNER/NAME`.
-        revision: a commit, branch or tag; None is the newest.
-        workspace: where the run goes.
+        revision: a commit, branch or tag; None is the newest commit.
+        workspace: the workspace to download to.
         progress: whether to show a bar; None shows one in a notebook.
 
     Raises:
-        HubError: the model cannot be had, or is not what its commit says.
+        HubError: the model cannot be downloaded, or does not match its commit.
         ScriptforgeError: it is not a model that scriptforge wrote.
     """
     from scriptforge.hub.pull import pull as pull_run
@@ -101,17 +101,17 @@ def page(
     force: bool = False,
     workspace: str | Path | None = None,
 ) -> list[str]:
-    """Write a page that runs a model in the browser, for any static server; return the names of its files.
+    """Write a web page that runs a model in the browser, for any static server; return its file names.
 
     Args:
-        model: what writes there; None is the latest run.
-        folder: where the files go.
+        model: the model; None is the latest run.
+        folder: the folder to write to.
         force: whether to replace an earlier page.
-        workspace: where the run of a named model is.
+        workspace: the workspace that contains the run of a model given by name.
 
     Raises:
-        UsageError: the folder holds a page that may not be replaced, or anything else.
-        HubError: a page cannot run a model of its architecture.
+        UsageError: the folder contains a page and `force` is not set, or it contains other files.
+        HubError: a page cannot run models of this architecture.
     """
     from scriptforge.hub.space import write_page
 
@@ -127,19 +127,21 @@ def open_room(
     workspace: str | Path | None = None,
     **fields: Any,
 ) -> "Server":
-    """Return the writing room, as `scriptforge serve` has it: its `link` leads into it, `notes` say more.
+    """Return the server of the writing room, the one that `scriptforge serve` runs.
 
-    Its `serve` answers until Ctrl+C is pressed or its `stop` is called; in a `with` a thread does.
+    Its `link` opens the room, and its `notes` are for the user. `serve` blocks until Ctrl+C is pressed or
+    `stop` is called; as a context manager, the server runs in a thread instead.
 
     Args:
-        model: the only one that is offered; None offers all runs of the workspace.
-        options: who may come in, and where.
-        workspace: where runs and drafts are.
+        model: the only model that is offered; None offers all runs of the workspace.
+        options: the address, and who has access.
+        workspace: the workspace with the runs and drafts.
         fields: fields of `ServeOptions` to change.
 
     Raises:
-        UsageError: others could come in by mistake, no port is free, or what it needs is not installed.
-        RunError: no run can write.
+        UsageError: others could connect without a password, no port is free, or a required package is not
+            installed.
+        RunError: there is no run that can generate.
     """
     from scriptforge.serve import find_writer, require_libraries
 

@@ -1,7 +1,7 @@
-"""The command line as a whole: the table of commands, and how arguments reach one of them.
+"""The command line as a whole: the table of commands, and the dispatch of arguments to one of them.
 
-A command is a plain function in a module of its own name, imported when it is used. What the process as a
-whole is set to is set here, so that the library changes nothing in a process that imports it.
+A command is a plain function in a module of its own name, imported when it is used. Settings of the whole
+process are made here, so that the library changes nothing in a process that imports it.
 """
 
 import atexit
@@ -21,7 +21,7 @@ from scriptforge.cli.errors import run_and_exit, run_in_boundary
 from scriptforge.errors import unknown_name
 
 THREAD_SPINS = "3000"
-"""How long torch's threads spin while they wait for each other, before they sleep.
+"""How many iterations torch's threads spin while they wait for each other, before they sleep.
 
 By default they spin far longer. On an idle machine that gains nothing; on a busy one, where other programs
 use the same cores, training almost stops.
@@ -60,9 +60,9 @@ COMMANDS = {
         "remove": "Delete runs, datasets or studies.",
     },
 }
-"""Every command and what it does, under its heading in `--help`, in the order in which a beginner needs them.
+"""Every command with its summary, by heading of `--help`, in the order in which a beginner needs them.
 
-What it does is the first paragraph of its own help, repeated here so that `--help` imports no command.
+A summary is the first paragraph of the command's own help, repeated so that `--help` imports no command.
 """
 
 COMMAND_NAMES = [name for commands in COMMANDS.values() for name in commands]
@@ -71,17 +71,17 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 def main() -> NoReturn:
-    """Run the command line that the process was started with, and exit."""
+    """Run the command in `sys.argv`, and exit."""
     os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # there are none, and looking for them takes long
-    atexit.register(gc.freeze)  # else the interpreter looks through all of PyTorch for garbage before it ends
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # there are none, and searching for them is slow
+    atexit.register(gc.freeze)  # spares a final garbage collection over all of PyTorch
     if VARIABLE in os.environ:
         _complete()
     run_and_exit(lambda: _invoke(sys.argv[1:]))
 
 
 def _complete() -> NoReturn:
-    """Answer a shell that asks how to complete a line, and exit; what goes wrong is not worth a word."""
+    """Answer a shell that requests completions, and exit; errors are ignored."""
     with suppress(Exception):
         get_command(app).main(prog_name="scriptforge")
     sys.exit(1)
@@ -100,23 +100,23 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> None:
-    words = tuple(arguments)  # for a command that says how it can be called again
+    words = tuple(arguments)  # for commands that print how to repeat themselves
     with get_command(app).make_context("scriptforge", arguments, obj=words) as context:
         context.command.invoke(context)
 
 
 class Commands(TyperGroup):
-    """List the commands under their headings, import the one that is used, and suggest the nearest name."""
+    """A group that lists commands by heading, imports only the one used, and suggests similar names."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
         return COMMAND_NAMES
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import the command of a name and return it.
+        """Import a command by name, and return it.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is no such command.
         """
         if cmd_name not in COMMAND_NAMES:
             raise unknown_name("command", cmd_name, COMMAND_NAMES)
@@ -137,7 +137,7 @@ app = typer.Typer(
     cls=Commands,
     context_settings=_CONTEXT,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # help drawn by rich would take as long again to import as all else
+    rich_markup_mode=None,  # importing rich would double the time that help takes
 )
 
 

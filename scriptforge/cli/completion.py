@@ -1,8 +1,7 @@
-"""Completion in the shell: the names that an argument can be given.
+"""Shell completion: the names that an argument can be completed to.
 
-`scriptforge --install-completion` lets a shell ask for them. While somebody types, nothing heavy may be
-imported and nothing printed, so what cannot be listed has no names. A shell puts a name into the line as it
-is, so those that it would read otherwise are left out.
+`scriptforge --install-completion` enables it. Completion must be fast and silent: nothing heavy is imported,
+and errors give no names. A shell inserts names without quotes, so names that need quotes are left out.
 """
 
 import re
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from scriptforge.workspace import Workspace
 
 VARIABLE = "_SCRIPTFORGE_COMPLETE"
-"""The environment variable by which a shell asks for completion."""
+"""The environment variable by which a shell requests completions."""
 
 _PLAIN = re.compile(r"[\w@%+:,./][\w@%+=:,./-]*")
 
@@ -55,7 +54,7 @@ def architecture_names() -> list[str]:
 
 
 def entry_names(context: typer.Context) -> list[str]:
-    """Return the names of everything that can be renamed and removed, such as `runs/play`."""
+    """Return the names of everything that can be renamed or removed, such as `runs/play`."""
     from scriptforge.workspace.entries import entries
 
     return _plain(map(str, entries(_workspace(context))))
@@ -73,12 +72,12 @@ def _cards(folders: Iterable[Path]) -> list[str]:
 
 
 def _plain(names: Iterable[str]) -> list[str]:
-    """Return the names that are one word of a shell, and no option, as they stand."""
+    """Return the names that a shell reads as one word without quotes, and that are not options."""
     return [name for name in names if _PLAIN.fullmatch(name)]
 
 
 def _workspace(context: typer.Context) -> "Workspace":
-    """Return the workspace that the command line so far names, or else the usual one."""
+    """Return the workspace that is named on the command line so far, or else the default one."""
     from scriptforge.workspace import Workspace
 
     return Workspace.find(context.params.get("workspace_path"))

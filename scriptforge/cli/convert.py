@@ -1,4 +1,4 @@
-"""`scriptforge convert`: scripts from any format that is read into any that is written."""
+"""`scriptforge convert`: scripts from any format that can be read to any that can be written."""
 
 from pathlib import Path
 from typing import Annotated

@@ -56,7 +56,7 @@ def _facts(card: "Card") -> list[tuple[str, str]]:
 
 
 def _text(value: object) -> str:
-    """Return a value of a card for people: lists joined, tables as `key: value`."""
+    """Format a value of a card: lists joined by commas, tables as `key: value`."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {text}" for key, inner in value.items() if (text := _text(inner)))
     if isinstance(value, list):

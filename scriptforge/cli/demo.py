@@ -1,4 +1,4 @@
-"""`scriptforge demo`: the whole way on the corpus that ships with the package."""
+"""`scriptforge demo`: all steps, on the corpus that ships with the package."""
 
 import time
 from itertools import chain
@@ -64,7 +64,7 @@ def demo(
         started = next(events)
         assert isinstance(started, Started), "the first event"
         run = workspace.run(started.run)
-        # Where only the time is up, nobody is told how to continue: the model is used as it is.
+        # If only the time is up, the model is used as it is, so how to continue is not shown.
         shown = (each for each in events if interrupts.requested() or not isinstance(each, Interrupted))
         show(chain([started], shown), output, samples=True)
         if interrupts.requested():

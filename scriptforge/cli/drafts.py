@@ -1,4 +1,4 @@
-"""`scriptforge drafts`: what was written in the writing room, without a browser."""
+"""`scriptforge drafts`: the drafts of the writing room, without a browser."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,7 +69,7 @@ def drafts(
 
 
 def _open(workspace: "Workspace", output: Output) -> "Drafts | None":
-    """Return the drafts of a workspace; None where no room was ever opened."""
+    """Return the drafts of a workspace; None if its writing room was never opened."""
     from scriptforge.serve.drafts import Drafts
 
     path = workspace.room.drafts
@@ -82,10 +82,10 @@ def _open(workspace: "Workspace", output: Output) -> "Drafts | None":
 
 
 def _chosen(summaries: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
-    """Return the drafts that are named, or all.
+    """Return the named drafts, or all of them if there are no names.
 
     Raises:
-        UsageError: a name is that of none, or of several.
+        UsageError: a name is that of no draft, or of several.
     """
     if not names:
         return summaries

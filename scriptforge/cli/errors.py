@@ -1,13 +1,13 @@
 """The error boundary: whatever stops a command becomes one or two lines on stderr and an exit code.
 
     0     done
-    1     failed; also when the reader of the output went away
+    1     failed; also if the reader of the output has closed the pipe
     2     the request was wrong
     130   interrupted by Ctrl-C
     143   asked to stop by SIGTERM
 
-Commands catch nothing. SIGTERM reaches them as `SystemExit`, Ctrl-C as `KeyboardInterrupt` (`signals`); a
-command that has to save its work first uses `Interrupts`. This module knows nothing of the commands.
+Commands catch nothing. SIGTERM reaches them as `SystemExit`, Ctrl-C as `KeyboardInterrupt` (see `signals`); a
+command that has to save its work first uses `Interrupts`. This module does not depend on any command.
 """
 
 import codecs
@@ -29,7 +29,7 @@ DEBUG_VARIABLE = "SCRIPTFORGE_DEBUG"
 
 
 def run_and_exit(work: Callable[[], None]) -> NoReturn:
-    """Run the one command of this process and exit; SIGTERM stops it as an exit would."""
+    """Run the one command of this process, and exit; Ctrl-C and SIGTERM stop it cleanly."""
     SIGNALS.listen()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -37,17 +37,17 @@ def run_and_exit(work: Callable[[], None]) -> NoReturn:
 
 
 def run_in_boundary(work: Callable[[], None]) -> int:
-    """Run a command, and say on stderr what stopped it.
+    """Run a command, and report on stderr what stopped it.
 
     Returns:
-        The exit code. After a signal it is that of the signal, whatever a library has made of it.
+        The exit code; after a signal, that of the signal, even if a library raised another error for it.
     """
     try:
         return _run(work)
     except (KeyboardInterrupt, SystemExit):
         if SIGNALS.received is None:
             raise
-        return SIGNALS.exit_code  # a second signal came while the first one was being explained
+        return SIGNALS.exit_code  # a second signal came while the first one was being reported
 
 
 def _run(work: Callable[[], None]) -> int:
@@ -115,7 +115,7 @@ def _explain(error: BaseException) -> int:
 
 
 def _name_error(error: BaseException) -> ScriptforgeError | None:
-    """Return the error for the name of a file that cannot be encoded; what is in files is always UTF-8."""
+    """Return the error for a file name that cannot be encoded; the contents of files are always UTF-8."""
     of_names = codecs.lookup(sys.getfilesystemencoding()).name
     if not isinstance(error, UnicodeEncodeError) or of_names == "utf-8":
         return None
@@ -129,7 +129,7 @@ def _name_error(error: BaseException) -> ScriptforgeError | None:
 
 
 def _usage_problem(error: typer.TyperException) -> tuple[str, str]:
-    """Return what is wrong with a command line that cannot be parsed, and what to do about it."""
+    """Return the message and the hint for a command line that cannot be parsed."""
     if close := getattr(error, "possibilities", None):
         return error.message, f"Did you mean {' or '.join(close)}?"
     context = getattr(error, "ctx", None)
@@ -138,7 +138,7 @@ def _usage_problem(error: typer.TyperException) -> tuple[str, str]:
 
 
 def _problem_of_output() -> str | None:
-    """Return why stdout does not take what was written to it, if it does not; nothing more goes there."""
+    """Return why stdout cannot be written to, and discard further output; None if it can be."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -148,5 +148,5 @@ def _problem_of_output() -> str | None:
 
 
 def _discard_output() -> None:
-    """Redirect stdout to nowhere, so that the interpreter's last flush does not fail."""
+    """Redirect stdout to `os.devnull`, so that the interpreter's last flush does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

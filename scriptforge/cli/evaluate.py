@@ -1,4 +1,4 @@
-"""`scriptforge evaluate`: how well a run knows text that it was not trained on."""
+"""`scriptforge evaluate`: how well a run predicts text that it was not trained on."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -98,10 +98,10 @@ def _check_picture(picture: Path | None, profile: bool, force: bool) -> None:
 
 
 def _writing(assignments: list[str]) -> GenerateOptions:
-    """Return the options of generate with some values changed, which are read as those of `train --set`.
+    """Return the options of generate with some values changed; they are parsed like those of `train --set`.
 
     Raises:
-        UsageError: there is no such option, or its value is not of its kind or out of its range.
+        UsageError: an option is unknown, or its value is of the wrong type or out of range.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -143,7 +143,7 @@ def _profile_words(profile: "Profile") -> str:
 
 
 def _profile_table(profile: "Profile") -> "RenderableType":
-    """Draw the figures of people's pages and the model's, marked where they differ."""
+    """Return a table of the figures of people's pages and the model's, marked where they differ."""
     from rich.console import Group
     from rich.text import Text
 
@@ -159,7 +159,7 @@ _TOLD_APART = "Told apart: of pairs of a page of each, how many this figure alon
 
 
 def _loss_table(report: "EvaluationReport") -> "RenderableType":
-    """Draw the figures of the split, and below them those of each source of a mix."""
+    """Return a table of the losses on the split, followed by those on each source of a mix."""
     ngram = report.ngram
     whole = _rows(report.whole, (ngram.order, ngram.figures) if ngram else None)
     if not report.by_source:
@@ -192,7 +192,7 @@ def _row(protocol: str, figures: "Figures") -> list[str]:
 
 
 def _voice_table(voice: "Voice") -> "RenderableType":
-    """Draw how often speakers are recognised, overall and one by one: by guessing, in both texts."""
+    """Return a table of how often speakers are recognised, overall and each: by guessing, in both texts."""
     rows = [
         ["all, each speaker counting the same", f"{100 * voice.chance:.1f} %"]
         + [

@@ -250,7 +250,7 @@ def generate(
 
 
 def _same_named(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was given for options that the library knows by the same name, and takes as they are."""
+    """Return the parameters that were given for fields of `GenerateOptions` of the same name and type."""
     names = {each.name for each in fields(GenerateOptions)} - {"prime", "cast", "voice"}
     return {name: value for name, value in parameters.items() if name in names and value is not None}
 
@@ -259,7 +259,7 @@ def _voices(given: Sequence[str]) -> dict[str, Any]:
     """Return the options that `--voice X --voice NAME=X` stands for.
 
     Raises:
-        UsageError: there is no number.
+        UsageError: a value is not a number.
     """
     strengths: dict[str, float] = {}
     for each in given:
@@ -277,7 +277,7 @@ def _voices(given: Sequence[str]) -> dict[str, Any]:
 def _destination(
     asked: WrittenFormat | None, path: Path | None, count: int, *, append: bool, force: bool
 ) -> "tuple[str, Destination | None]":
-    """Return the layout, and where the texts go if not to stdout; refuse what cannot be before the work."""
+    """Return the layout, and the destination or None for stdout; check both before any work is done."""
     from scriptforge.generation.files import Destination, check_printable, check_several, format_of
 
     layout = format_of(path, asked)
@@ -300,7 +300,7 @@ def _write(session: "Session", output: Output, is_streamed: bool) -> None:
 
 
 def _how_again(session: "Session", run: str | None, words: Sequence[str]) -> str:
-    """Return which seeds were drawn, and the command that writes the same again."""
+    """Return a note with the seeds that were drawn and the command that gives the same texts again."""
     named = [] if run else [session.run.folder.name]
     again = command(words[0], *named, *words[1:], "--seed", session.seed)
     last = session.seed + session.options.count - 1
@@ -309,11 +309,11 @@ def _how_again(session: "Session", run: str | None, words: Sequence[str]) -> str
 
 
 def read_prime(given: str | None, output: Output) -> str:
-    """Return the prime of the option, or what comes through standard input, without its last line end.
+    """Return the prime of the option, or standard input without leading line breaks and the last one.
 
     `-` waits for the end of standard input, however long that takes. Without a prime, standard input is read
-    whole if it is a file, or a pipe in which something comes at once. An open pipe in which nothing comes is
-    not waited for: a command that inherited one that is never closed, as under cron, would hang for ever.
+    whole if it is a file, or a pipe that has data at once. An open pipe without data is not waited for: a
+    command that inherits one that is never closed, as under cron, would hang forever.
     """
     if given == "-" or (given is None and _has_input(output)):
         return sys.stdin.read().lstrip("\r\n").removesuffix("\n").removesuffix("\r")
@@ -321,7 +321,7 @@ def read_prime(given: str | None, output: Output) -> str:
 
 
 def _has_input(output: Output) -> bool:
-    """Return whether standard input is a file, or a pipe with something in it or already closed."""
+    """Return whether standard input is a file, or a pipe that has data or is already closed."""
     import select
     import stat
 
@@ -363,7 +363,7 @@ def _open_session(
 
 
 def _note_limits(session: "Session", output: Output) -> None:
-    """Say how the text can go on, and where it does not keep to what was asked for."""
+    """Print how to continue the text, and how often it exceeded the copy limit."""
     if session.options.save_state:
         later = command("generate", session.run.folder.name, "--continue", session.options.save_state)
         output.note(f"Continue it later: {later}")
@@ -376,7 +376,7 @@ def _note_limits(session: "Session", output: Output) -> None:
 
 
 def _keep(session: "Session", destination: "Destination", output: Output) -> None:
-    """Write the texts into files, and say which."""
+    """Write the texts into files, and print their names."""
     for file, texts in destination.write(session.texts, session.run.folder.name):
         first, last = texts[0].seed, texts[-1].seed
         output.note(f"{file} (seed {first})" if first == last else f"{file} (seeds {first} to {last})")

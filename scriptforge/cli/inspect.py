@@ -1,4 +1,4 @@
-"""`scriptforge inspect`: the parse of a file or folder, before anything is made of it."""
+"""`scriptforge inspect`: what a file or folder parses to, before it becomes a dataset."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,7 +73,7 @@ def inspect(
 
 
 def _drawn(found: "Inspection") -> Any:
-    """Return all sections that have something to say."""
+    """Return all sections that are not empty."""
     parts: dict[str, Any] = {"": facts(_facts(found))}
     if found.cast:
         parts[_heading("Cast", len(found.cast), _CAST_SHOWN)] = _cast(found)
@@ -160,7 +160,7 @@ def _heading(name: str, count: int, shown: int) -> str:
 
 
 def _cut(text: str, width: int = _WIDTH) -> str:
-    """Return a text on one line, cut where it is longer than `width`."""
+    """Return a text on one line with its indent kept, truncated to `width` characters."""
     indent = text[: len(text) - len(text.lstrip(" "))]
     line = indent + " ".join(text.split())
     return line if len(line) <= width else line[: width - 2].rstrip() + " …"

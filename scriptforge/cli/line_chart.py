@@ -1,8 +1,8 @@
-"""Curves drawn with letters and dots, as wide as the terminal lets them be.
+"""Line charts for the terminal, drawn with letters and Braille dots.
 
-Each curve has a letter of its own, which stands at its points, so that it can be told from the others without
-colour. Between the points its line is made of Braille dots, two by four in a cell. Knows nothing of what the
-curves mean.
+Each curve has a letter of its own that marks its points, so that curves can be told apart without colour. The
+lines between the points are made of Braille dots, two by four in a cell. This module does not depend on what
+the curves mean.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,12 +35,12 @@ _Dot: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in a line.
+    """A named series of points.
 
     Args:
-        letter: what marks its points.
-        name: what it is called; it may be foreign text.
-        points: at least one, from left to right and not left of 0.
+        letter: the letter that marks its points.
+        name: its name, which may be untrusted text.
+        points: at least one, by ascending x, which is 0 or more.
     """
 
     letter: str
@@ -50,12 +50,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class LineChart:
-    """A drawing for rich: what the curves are called, the curves, and two axes, the lower one from 0.
+    """A renderable for rich: a legend, the curves and two axes, the horizontal one from 0.
 
     Args:
         curves: at least one.
-        label_x: a place on the lower axis in words.
-        label_y: a height in words.
+        label_x: formats a value of x.
+        label_y: formats a value of y.
     """
 
     curves: Sequence[Curve]
@@ -86,7 +86,7 @@ class LineChart:
         yield Text(f"{'':{margin}}  {self._lower_labels(right, columns)}")
 
     def _lower_labels(self, right: float, columns: int) -> str:
-        """Return the labels of the lower axis, each below its place, none beyond the ends."""
+        """Return the labels of the horizontal axis, each centred below its tick, none beyond the ends."""
         count = min(max(columns // _COLUMNS_A_TICK, 2), _MOST_TICKS)
         line = ""
         for tick in range(count):
@@ -97,7 +97,7 @@ class LineChart:
 
 
 class _Canvas:
-    """Cells of dots and letters, of which the last drawn covers the earlier ones."""
+    """A grid of cells; where curves meet, their dots are merged, and the later letter and colour are kept."""
 
     def __init__(self, columns: int, right: float, low: float, high: float) -> None:
         self._columns = columns
@@ -106,7 +106,7 @@ class _Canvas:
         self._letters: dict[tuple[int, int], tuple[str, str]] = {}
 
     def draw(self, points: Sequence[Point], letter: str, style: str) -> None:
-        """Draw one curve: its line, and its letter at the last point and at others that are far enough."""
+        """Draw one curve: its line, and its letter at the last point and at others far enough apart."""
         dots = [self._dot(point) for point in points]
         for start, end in pairwise(dots):
             for across, down in _line(start, end):
@@ -142,7 +142,7 @@ class _Canvas:
 
 
 def _line(start: _Dot, end: _Dot) -> Iterator[_Dot]:
-    """Yield every dot on the straight line from one to another."""
+    """Yield every dot on the straight line from one dot to another."""
     (x, y), (to_x, to_y) = start, end
     steps = max(abs(to_x - x), abs(to_y - y), 1)
     for step in range(steps + 1):

@@ -1,4 +1,4 @@
-"""`scriptforge originality`: how much of a text is copied from what a run was trained on."""
+"""`scriptforge originality`: how much of a text is copied from the training text of a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scriptforge.dataset import Dataset
 
 _STYLES = ("black on #fdf0b4", "black on #fbd28a", "black on #f7a77c", "black on #ee8080")
-"""The colours of copies, one style for each band of lengths."""
+"""The styles of copied text, one for each band of lengths."""
 
 
 def originality(
@@ -79,7 +79,7 @@ def originality(
 
 
 def _noticed(report: "OriginalityReport", dataset: "Dataset") -> list[tuple[str, ...]]:
-    """Return what a reader notices in the text, beside people's pages; nothing where it is too short."""
+    """Return a table of what a reader notices, in the text and in human pages; empty if it is too short."""
     from scriptforge.evaluation import profile_of_text
 
     profile = profile_of_text([line.element for line in report.lines], dataset)
@@ -90,7 +90,7 @@ def _noticed(report: "OriginalityReport", dataset: "Dataset") -> list[tuple[str,
 
 
 def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":
-    """Draw the figures, and the text with its copies marked where it is to be shown."""
+    """Return the figures, and if `is_shown` the text with its copies marked."""
     from rich.console import Group
     from rich.text import Text
 
@@ -105,7 +105,7 @@ def _drawn(report: "OriginalityReport", is_shown: bool) -> "RenderableType":
 
 
 class _MarkedText:
-    """Draw the text on a terminal: copies in colour, or in brackets where there is none."""
+    """The text with its copies marked: in colour, or in brackets if there is no colour."""
 
     def __init__(self, report: "OriginalityReport") -> None:
         self._report = report

@@ -1,8 +1,8 @@
 """The output of a command: the result on stdout, everything else on stderr.
 
 Colour and progress are for terminals alone; `NO_COLOR`, `--quiet` and `--json` turn them off. The options
-that several commands share are annotations at the end. This module knows nothing of what a command does, and
-imports rich only when there is something to draw.
+that several commands share are annotations at the end. This module does not depend on what a command does,
+and imports rich only when there is something to draw.
 """
 
 import codecs
@@ -41,10 +41,10 @@ _LINE_BREAK = "␊"
 
 
 def safe(text: str) -> str:
-    """Return foreign text made harmless for a terminal; tabs and newlines stay.
+    """Return untrusted text made safe for a terminal; tabs and newlines are kept.
 
-    Control characters become visible symbols (␛ for ESC), and characters that change the writing direction
-    become �. Brackets need no escape, since nothing here reads markup.
+    ASCII control characters become visible symbols (␛ for ESC), and other `UNSAFE` characters become �.
+    Brackets are not escaped, since rich's markup is turned off.
     """
     return UNSAFE.sub(_picture, text)
 
@@ -66,10 +66,10 @@ def discreet(text: str) -> str:
 
 
 def as_called(text: str) -> str:
-    """Return a message in which the command lines work as they are printed.
+    """Return a message whose command lines can be run as they are printed.
 
-    Where no shell would find the program, `scriptforge train` becomes what it was called by, such as
-    `.venv/bin/scriptforge train`; and `pip install` becomes that of the program's own environment.
+    If a shell would not find this program, `scriptforge train` becomes what the program was started by, such
+    as `.venv/bin/scriptforge train`; likewise, `pip install` becomes that of the program's environment.
     """
     from scriptforge.cli.app import COMMAND_NAMES
 
@@ -79,7 +79,7 @@ def as_called(text: str) -> str:
 
 
 def _caller(name: str) -> str:
-    """Return what calls this program, or the pip beside it, from a shell."""
+    """Return what starts this program, or the pip of its environment, from a shell."""
     started = Path(sys.argv[0])
     if started.stem == PROGRAM:
         folder, python, program = started.parent, started.with_name("python"), _shell_word(started)
@@ -96,19 +96,19 @@ def _caller(name: str) -> str:
 
 
 def _shell_word(path: Path) -> str:
-    """Return a path as it is typed: with backslashes, since a shell expands no `~` inside quotes."""
+    """Escape a path with backslashes, not with quotes, inside which a shell expands no `~`."""
     return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", str(path)) if os.sep == "/" else str(path)
 
 
 def lines(texts: Iterable[str]) -> "RenderableType":
-    """Return texts that may be foreign, a line each; a line break inside one is kept."""
+    """Return possibly untrusted texts, each on a line of its own; line breaks inside one are kept."""
     from rich.text import Text
 
     return Text("\n").join(Text(safe(text), overflow="fold") for text in texts)
 
 
 def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
-    """Return drawings one below the other, each under its heading; the heading `""` is left out."""
+    """Return renderables one below the other, each under its heading; the heading `""` is left out."""
     from rich.console import Group
     from rich.text import Text
 
@@ -120,10 +120,10 @@ def sections(parts: Mapping[str, "RenderableType"]) -> "RenderableType":
 
 
 class Spinner:
-    """A spinner on stderr, from a moment after the start of a command until it has something to say.
+    """A spinner on stderr, from shortly after the start of a command until its first output.
 
-    What a command imports takes seconds on a slow machine, so this waits for no import. There is one spinner
-    in a process: whatever is printed or drawn stops it.
+    The imports of a command take seconds on a slow machine, so the spinner itself needs none. There is one
+    spinner in a process, which any output stops.
     """
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class Spinner:
         self._thread: threading.Thread | None = None
 
     def start(self, stream: TextIO) -> None:
-        """Begin to turn on a terminal."""
+        """Start the spinner on a terminal, in a thread of its own."""
         self.stop()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._turn, args=(stream, self._stopped), daemon=True)
@@ -162,9 +162,9 @@ SPINNER = Spinner()
 
 
 def _as_json(data: Any) -> str:
-    """Return a JSON document in which what could steer a terminal stands escaped, as JSON can say it.
+    """Return a JSON document in which `UNSAFE` characters are escaped.
 
-    So does what is not ASCII where stdout is not UTF-8: JSON in another encoding is none.
+    If stdout is not UTF-8, all characters outside ASCII are escaped, too, since JSON must be UTF-8.
     """
     is_utf8 = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name == "utf-8"
     text = json.dumps(data, ensure_ascii=not is_utf8, indent=2, default=_as_object)
@@ -172,13 +172,13 @@ def _as_json(data: Any) -> str:
 
 
 def _as_object(instance: Any) -> dict[str, Any]:
-    """Return an instance of a data class as JSON has it; what is in it is left to whoever writes the rest."""
+    """Return a dataclass instance as a dict, for `json.dumps`, which then encodes the values in turn."""
     return {each.name: getattr(instance, each.name) for each in fields(instance)}
 
 
 @dataclass(frozen=True)
 class Output:
-    """Print what a command has to say; on a terminal, show that it works until then.
+    """The output of a command, which on a terminal begins with a spinner.
 
     Args:
         as_json: print the result as JSON, without notes or progress.
@@ -193,12 +193,12 @@ class Output:
             SPINNER.start(sys.stderr)
 
     def result(self, data: Any, render: "Callable[[], RenderableType]") -> None:
-        """Print what the command was asked for: `data` as JSON, or what `render` returns.
+        """Print the result of the command: `data` as JSON, or what `render` returns.
 
         Args:
-            data: the JSON document; its keys keep their order. Instances of data classes are objects.
-            render: called only where JSON was not asked for. A string is printed as it is, or made `safe`
-                for a terminal; anything else is drawn by rich.
+            data: the JSON document; its keys keep their order, and dataclass instances become objects.
+            render: called only if JSON was not asked for. A string is printed as it is, or made `safe` for a
+                terminal; anything else is drawn by rich.
         """
         SPINNER.stop()
         if self.as_json:
@@ -211,28 +211,28 @@ class Output:
             self._draw(rendered)
 
     def stream(self, chunks: Iterable[str]) -> None:
-        """Print a text chunk by chunk as it comes: made `safe` for a terminal, unchanged for a pipe."""
+        """Print a text chunk by chunk as it arrives: made `safe` for a terminal, unchanged for a pipe."""
         for chunk in chunks:
             SPINNER.stop()
             sys.stdout.write(safe(chunk) if sys.stdout.isatty() else chunk)
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Print a line beside the result, on stderr; a line break in foreign text begins none."""
+        """Print one line on stderr, with a symbol for each line break; silenced by `quiet` and `as_json`."""
         self.block(text.replace("\n", _LINE_BREAK))
 
     def block(self, text: str) -> None:
-        """Print lines of our own beside the result, on stderr."""
+        """Print text of our own on stderr, with its line breaks; silenced by `quiet` and `as_json`."""
         if not self._is_silent:
             _say(_message(text))
 
     def warn(self, text: str) -> None:
-        """Print what went wrong without stopping the work; never silenced."""
+        """Print a warning on stderr; never silenced."""
         told = _message(text.replace("\n", _LINE_BREAK))
         _say(f"{self._styled('Warning:', typer.colors.YELLOW)} {told}")
 
     def error(self, message: str, hint: str) -> None:
-        """Print what stopped the work and what to do, in two lines; never silenced."""
+        """Print on stderr what stopped the work and what to do, in two lines; never silenced."""
         _say(f"{self._styled('Error:', typer.colors.RED)} {_message(_one_line(message))}")
         _say(_message(_one_line(hint)))
 
@@ -240,8 +240,8 @@ class Output:
         """Ask on a terminal whether to go on.
 
         Args:
-            question: what a person says yes or no to.
-            hint: what to do where nobody can be asked.
+            question: a question to answer with yes or no.
+            hint: what to do if there is no terminal.
 
         Raises:
             UsageError: there is no terminal to ask on.
@@ -265,7 +265,7 @@ class Output:
 
     @contextmanager
     def live(self) -> "Iterator[Live | None]":
-        """Yield what redraws itself on a terminal; None where it would not, or no progress is wanted."""
+        """Yield a display that redraws itself; None if stderr is no terminal or no progress is wanted."""
         if not self._is_live:
             yield None
             return
@@ -308,7 +308,7 @@ class Output:
         return announce
 
     def _draw(self, drawing: "RenderableType") -> None:
-        """Draw on stdout; in a pipe, without the blanks that pad a line to the widest one."""
+        """Draw on stdout; in a pipe, without trailing blanks."""
         SPINNER.stop()
         console = self._console(sys.stdout)
         with console.capture() as capture:
@@ -351,16 +351,16 @@ def _is_colourful(stream: TextIO) -> bool:
 
 
 def _say(line: str) -> None:
-    """Write a line to `sys.stderr` itself, the one door for what is said.
+    """Write a line to `sys.stderr`; all messages are printed by this function.
 
-    While rich draws something live, it has taken the place of `sys.stderr` and puts each line above what it
-    draws. `typer.echo` would write to the terminal below it, where the next redraw erases the line.
+    While rich shows a live display, it replaces `sys.stderr` and puts each line above the display.
+    `typer.echo` would write below it, where the next redraw erases the line.
     """
     SPINNER.stop()
     try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
-    except OSError:  # nobody can be told that nobody can be told
+    except OSError:  # stderr cannot be written to, so there is no way to say so
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -396,7 +396,7 @@ STANDARD_INPUT = "-"
 
 @contextmanager
 def input_as_file(output: Output, names: list[str]) -> Iterator[list[str]]:
-    """Yield names of corpora, the one that stands for standard input replaced by a file with what came in."""
+    """Yield names of corpora, with `-` replaced by a temporary file that contains standard input."""
     if STANDARD_INPUT not in names:
         yield names
         return

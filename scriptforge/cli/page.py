@@ -56,13 +56,13 @@ def page(
 
 
 def _served(folder: Path) -> "ThreadingHTTPServer":
-    """Return a server of the files of a folder, for this machine alone."""
+    """Return a server of the files in a folder that only this machine can reach."""
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(SimpleHTTPRequestHandler):
-        """Serve the files, and print nothing."""
+        """A handler that serves files and prints nothing."""
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Keep what was asked for to itself."""
+            """Print no log of requests."""
 
     return ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))

@@ -72,7 +72,7 @@ def push(
 
 
 def _document(result: "PushResult") -> dict[str, Any]:
-    """Return a result for programs: with the card if nothing was sent, else with where it is."""
+    """Return a result for JSON: with the card if nothing was uploaded, else with its address."""
     payload = result.payload
     where = {"url": result.url, "commit": result.commit} if result.url else {"card": payload.card}
     return {"repository": payload.repository, "kind": payload.kind, "files": payload.sizes, **where}

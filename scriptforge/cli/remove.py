@@ -1,4 +1,4 @@
-"""`scriptforge remove`: an end of runs, datasets or studies."""
+"""`scriptforge remove`: the deletion of runs, datasets or studies."""
 
 from typing import Annotated
 

@@ -1,8 +1,8 @@
-"""`scriptforge runs`: the training runs of a workspace with what came out of each, or some side by side.
+"""`scriptforge runs`: the training runs of a workspace with the results of each, or some side by side.
 
-A `config.json` is read key by key, and not as this version's `RunDescription`: a list should show the runs of
-other versions too, and without waiting for torch. Figures are by character, so that runs at different levels
-can be compared. Side by side, each run is a column, and below them are their curves over one another.
+A `config.json` is read key by key, not as a `RunDescription`, so that a list also shows the runs of other
+versions, and needs no torch. Figures are per character, so that runs at different levels can be compared.
+Side by side, each run is a column, and a chart below shows the curves of all.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ def _figure(value: Any) -> float | None:
 _NOTHING = "–"
 _ESTIMATED = "~"
 _SAID_ANYWAY = {"arch"}
-"""Settings that have a row whether they differ or not."""
+"""Settings that always have a row, not only if they differ."""
 
 
 def _comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
@@ -103,7 +103,7 @@ def _comparison(runs: Sequence[Mapping[str, Any]]) -> "RenderableType":
 
 
 def _rows(runs: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    """Yield what the runs are, then which settings differ, then the results."""
+    """Yield the rows of a comparison: what the runs are, then the settings that differ, then the results."""
     for name, say in _WHAT_IT_IS.items():
         yield [name, *map(say, runs)]
     for name in dict.fromkeys(name for run in runs for name in run["settings"]):
@@ -130,7 +130,7 @@ def _best(protocol: str, figure: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _of_split(run: Mapping[str, Any], figure: float) -> str:
-    """Format a figure of the validation split; one that was measured on a part of it begins with a tilde."""
+    """Format a figure of the validation split, with a tilde if only a part of the split was measured."""
     return f"{_ESTIMATED if _is_estimated(run) else ''}{figure:.3f}"
 
 
@@ -175,7 +175,7 @@ _LISTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 _NUMBERS = ("parameters", "nats/char", "bits/char", "time")
 _OPTIONAL = ("nats/char", "parameters", "level", "arch", "created", "time")
-"""What a list of runs leaves out on a narrow terminal, the first one first."""
+"""The columns that a list of runs leaves out on a narrow terminal, in this order."""
 
 Order = Literal["created", "name", "bits", "parameters", "time"]
 _KEYS: dict[Order, str] = {
@@ -185,7 +185,7 @@ _KEYS: dict[Order, str] = {
     "parameters": "parameters",
     "time": "seconds",
 }
-"""What a list of runs goes by."""
+"""The key by which each sort order sorts."""
 
 
 def runs(

@@ -83,10 +83,10 @@ def serve(
 
 
 def _password(path: Path | None) -> str | None:
-    """Return the first line of a file.
+    """Return the password, the first line of a file; None without a file.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the file cannot be read.
     """
     if path is None:
         return None

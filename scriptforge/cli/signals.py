@@ -1,9 +1,9 @@
-"""Ctrl-C and SIGTERM, at whatever moment they come.
+"""Handlers for Ctrl-C and SIGTERM that work at any moment.
 
-A signal becomes an exception in what the main thread is doing. Some of that cannot be left so: an import
-would leave half a module behind, and libraries turn what happens while they are imported into errors of their
-own, or into nothing; what a finaliser raises is dropped. There, the signal comes again a moment later. Before
-the work has begun it is remembered, and once the work is over it ends the process at once.
+A signal raises an exception in the main thread. In two places it must not: an interrupted import leaves half
+a module behind, or the imported library replaces or swallows the exception; and Python drops exceptions
+raised in a finaliser. There, the signal is delivered again a moment later. A signal before the work begins is
+remembered, and one after its end exits the process at once.
 """
 
 import os
@@ -21,7 +21,7 @@ _IMPORTING = "<frozen importlib._bootstrap"
 
 
 class Signals:
-    """The signals that the process has received; `with` them, what is done can be stopped by one."""
+    """The signals that the process has received; in its `with` block, a signal stops the work."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -29,15 +29,15 @@ class Signals:
 
     @property
     def exit_code(self) -> int:
-        """Return 130 after Ctrl-C, 143 after SIGTERM, and 0 where no signal was to stop the work."""
+        """Return 130 after Ctrl-C, 143 after SIGTERM, and 0 if there was no signal."""
         return 0 if self.received is None else 128 + self.received
 
     def listen(self) -> None:
-        """Take the signals from here on, but for those that whoever started the process wants ignored."""
+        """Install the handlers, except for signals that the parent process set to be ignored."""
         for number in _HANDLED:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self.stop)
-        if sys.platform != "win32":  # which knows no alarm: an import may be broken off there
+        if sys.platform != "win32":  # Windows has no SIGALRM, so imports can be interrupted
             signal.signal(signal.SIGALRM, self._stop_again)
         sys.unraisablehook = self._notice_dropped
 
@@ -50,14 +50,14 @@ class Signals:
     def __exit__(self, *error: object) -> None:
         self._state = "over"
         if sys.platform != "win32" and self.received is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)  # else it would end the process when nobody listens
+            signal.setitimer(signal.ITIMER_REAL, 0)  # else SIGALRM could end the process later
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Stop the work, now or, where that must not be left, as soon as it has been.
+        """Stop the work now, or within an import or a finaliser, as soon as that has ended.
 
         Raises:
-            KeyboardInterrupt: the signal is Ctrl-C.
-            SystemExit: it is another one.
+            KeyboardInterrupt: the signal is SIGINT (Ctrl-C).
+            SystemExit: the signal is SIGTERM.
         """
         self.received = number
         if self._state == "over":
@@ -83,13 +83,13 @@ class Signals:
 
 
 SIGNALS = Signals()
-"""Those of this process."""
+"""The signals of this process."""
 
 
 class Interrupts:
-    """Remember the first Ctrl-C or SIGTERM instead of stopping; the second one stops at once.
+    """A context in which the first Ctrl-C or SIGTERM is only remembered; the second one stops at once.
 
-    A signal that whoever started the process wants ignored stays so.
+    A signal that is ignored outside of it stays ignored.
     """
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Interrupts:
 
     @property
     def exit_code(self) -> int:
-        """Return 130 after Ctrl-C, 143 after SIGTERM, and 0 where no signal came."""
+        """Return 130 after Ctrl-C, 143 after SIGTERM, and 0 if no signal came."""
         return 0 if self._received is None else 128 + self._received
 
     def _remember(self, number: int, frame: FrameType | None) -> None:

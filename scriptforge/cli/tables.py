@@ -1,9 +1,9 @@
 """Tables that fit the terminal: rows under headings, and facts beside their names.
 
-A table that is too wide is folded between words, never inside one; then columns that can be missed are left
-out, which a last line says; and where even that is too wide, its rows are stacked, a line for each cell. In a
-pipe a table is always whole. This module knows nothing of what a table is about, and imports rich only when
-there is something to draw.
+A table that is too wide is wrapped between words, never inside one; then optional columns are left out,
+which a last line says; and if even that is too wide, its rows are stacked, a line for each cell. In a pipe a
+table is always whole. This module does not depend on what a table shows, and imports rich only when there is
+something to draw.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _GAP = 2
 _INDENT = 2
 _NARROWEST = 16
-"""The columns of a terminal to which text may be narrowed that has shorter words than this."""
+"""The width, in columns of the terminal, below which text is never wrapped."""
 
 
 def table(
@@ -28,20 +28,20 @@ def table(
     right: Collection[str] = (),
     optional: Sequence[str] = (),
 ) -> "RenderableType":
-    """Return rows under headings, ready to be drawn.
+    """Return rows under headings, for rich to draw.
 
     Args:
         headings: one for each column.
-        rows: the cells, which may hold foreign text.
-        right: the headings of columns that are aligned on the right, as numbers are.
-        optional: the headings of columns that may be left out where there is no room, the first one first.
+        rows: the cells, which may contain untrusted text.
+        right: headings of the right-aligned columns, such as those of numbers.
+        optional: headings of the columns that may be left out if there is too little room, in this order.
     """
     safe_rows = tuple(tuple(map(safe, row)) for row in rows)
     return _Table(tuple(map(safe, headings)), safe_rows, frozenset(map(safe, right)), tuple(optional))
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> "RenderableType":
-    """Return lines of a name and a fact, which may hold foreign text."""
+    """Return lines of a name and a fact each, which may contain untrusted text."""
     return _Facts(tuple((safe(name), safe(fact)) for name, fact in pairs))
 
 
@@ -67,7 +67,7 @@ class _Table:
         yield from self._stacked()
 
     def _widths(self, columns: Sequence[int], room: int) -> list[int]:
-        """Return the widths of columns that fit into a room; none if they do not, folded as they may be."""
+        """Return column widths that fit into `room`; an empty list if the columns do not fit even wrapped."""
         cells = [[self.headings[column], *(row[column] for row in self.rows)] for column in columns]
         widths = [max(map(_width, column)) for column in cells]
         least = [
@@ -93,7 +93,7 @@ class _Table:
         return drawn
 
     def _stacked(self) -> "RenderResult":
-        """Yield each row as a title, its first cell, with the other cells below it by their headings."""
+        """Yield each row as a title, its first cell, and below it the other cells beside their headings."""
         from rich.padding import Padding
         from rich.text import Text
 
@@ -140,7 +140,7 @@ def _grid(is_headed: bool) -> "Table":
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the width of a text in columns of the terminal."""
     from rich.cells import cell_len
 
     return max(map(cell_len, text.split("\n")))

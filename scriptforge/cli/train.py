@@ -1,4 +1,4 @@
-"""`scriptforge train`: from a dataset to a run, or more training for one."""
+"""`scriptforge train`: from a dataset to a run, or further training of a run."""
 
 import time
 from dataclasses import asdict
@@ -90,7 +90,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a model on a dataset."""
-    began = time.perf_counter()  # what is imported below is paid for out of the minutes
+    began = time.perf_counter()  # the imports below count towards the minutes
     output = Output(as_json, quiet)
 
     from scriptforge.config import parse_assignment
@@ -173,7 +173,7 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
 
 
 def _is_course_run(folder: "RunFolder") -> bool:
-    """Return whether a run has the network and the rates of the preset `classroom`."""
+    """Return whether a run has the settings of the preset `classroom`, but for those left to students."""
     from scriptforge.config import PRESETS
     from scriptforge.run.records import RunDescription
 

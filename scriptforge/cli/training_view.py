@@ -38,7 +38,7 @@ def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interr
     """Show a training run to its end, and return its last event.
 
     Raises:
-        Exit: the training was interrupted, or another process reports.
+        Exit: the training was interrupted, or another process of a distributed training reports it.
     """
     from scriptforge.training.events import Finished
 
@@ -51,12 +51,14 @@ def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interr
 def show(
     events: "Iterable[TrainingEvent]", output: Output, *, samples: bool = False
 ) -> "TrainingEvent | None":
-    """Show a training run as far as it goes, and return its last event; None where another process reports.
+    """Show a training run as far as it goes, and return its last event.
+
+    There is none if another process of a distributed training reports it.
 
     Args:
-        events: those of the training.
-        output: where it is shown.
-        samples: whether to show, under each validation, what the model writes then; a terminal always does.
+        events: the events of the training.
+        output: where to show them.
+        samples: whether to show a sample of the model after each validation; a terminal always does.
     """
     last = None
     with output.live() as live:
@@ -68,7 +70,7 @@ def show(
 
 
 def validation_line(validation: "Validation") -> str:
-    """Return a validation as one line."""
+    """Format a validation as one line."""
     return (
         f"step {validation.step:,} · epoch {validation.epochs:.2f} · {clock(validation.seconds)} · "
         f"training {validation.training_nats_per_token:.3f} · "
@@ -79,14 +81,14 @@ def validation_line(validation: "Validation") -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a span of time as people write it: 1:05, 2:03:04."""
+    """Format a duration: 1:05, 2:03:04."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """Return a curve through some values as a line of blocks; where there are many, each block is a mean."""
+    """Return values as a line of up to `width` blocks; if there are more values, each block is a mean."""
     if not values:
         return ""
     count = min(width, len(values))
@@ -98,17 +100,17 @@ def sparkline(values: list[float], width: int) -> str:
 
 
 def threads_text(number: int) -> str:
-    """Return a number of threads in words."""
+    """Format a number of threads."""
     return f"{number} {'thread' if number == 1 else 'threads'}"
 
 
 def beginning(sample: str) -> str:
-    """Return the beginning of what a model writes, on one line."""
+    """Return the beginning of a sample, on one line."""
     return shorten(" / ".join(sample.split("\n")), SAMPLE_WIDTH, placeholder=" …")
 
 
 class _Lines:
-    """Show a line for the start, for each validation, and for another number of threads."""
+    """A view with a line for the start, for each validation, and for each change of the threads."""
 
     def __init__(self, output: Output, *, samples: bool = False) -> None:
         self._output = output
@@ -143,7 +145,7 @@ class _Lines:
 
 
 class _Screen(_Lines):
-    """Show the same lines, and below them a bar, the speed and the loss so far."""
+    """A view with the same lines, and below them a progress bar, the speed and the loss so far."""
 
     def __init__(self, output: Output, live: "Live") -> None:
         super().__init__(output)

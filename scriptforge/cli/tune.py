@@ -1,6 +1,6 @@
 """`scriptforge tune`: a search for settings that suit a dataset better than those that `train` chooses.
 
-A search is shown as a table that fills on a terminal, and as a line for each trial elsewhere.
+On a terminal a search is shown as a growing table, elsewhere as a line for each trial.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,12 +44,12 @@ _SHORT = {
 
 
 def bits(record: "TrialRecord") -> str:
-    """Return a trial's bits per character, if it has any."""
+    """Format a trial's bits per character, with a dash if it has none."""
     return "–" if record.bits_per_character is None else f"{record.bits_per_character:.4f}"
 
 
 def in_short(settings: Mapping[str, Any]) -> str:
-    """Return the choices of a trial in one line, numbers in few digits unless they are whole."""
+    """Format the choices of a trial on one line, floats with three significant digits."""
     return ", ".join(
         f"{_SHORT.get(name, name)} {f'{value:.3g}' if isinstance(value, float) else value}"
         for name, value in settings.items()
@@ -84,7 +84,7 @@ def _trials(number: int) -> str:
 
 
 class _Lines:
-    """Show a line for each trial that begins or ends."""
+    """A view with a line for each trial that begins or ends."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -108,7 +108,7 @@ class _Lines:
 
 
 class _Screen:
-    """Show the trials so far, and below them the one in progress."""
+    """A view of the trials so far, and below them the one in progress."""
 
     def __init__(self, live: "Live", records: "Sequence[TrialRecord]", trials: int) -> None:
         self._live = live
@@ -272,15 +272,15 @@ def tune(
 
 
 def _length(epochs: float | None, minutes: float | None) -> dict[str, float]:
-    """Return the settings that say how long the run of `--best` is trained."""
-    asked = TrainOptions(epochs=epochs, minutes=minutes)  # refuses both
+    """Return the settings for the length of the run of `--best`."""
+    asked = TrainOptions(epochs=epochs, minutes=minutes)  # raises a UsageError if both are given
     if asked.epochs is not None:
         return {"epochs": asked.epochs}
     return {"minutes": DEFAULT_MINUTES if asked.minutes is None else asked.minutes}
 
 
 def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
-    """Search to the end, or leave when asked to."""
+    """Run the search to its end; exit if it is interrupted."""
     from scriptforge.tuning.results import records_of
     from scriptforge.tuning.search import search
 
@@ -316,7 +316,7 @@ def _drawn(document: dict[str, Any], outcome: "Outcome") -> "RenderableType":
 
 
 def _assignments(settings: Mapping[str, Any]) -> list[str]:
-    """Return choices as `--set` takes them."""
+    """Format choices as `--set` takes them."""
     return [
         f"{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in settings.items()
@@ -324,7 +324,7 @@ def _assignments(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _next_step(dataset_name: str, outcome: "Outcome", run: str | None) -> str:
-    """Say what to type after a search."""
+    """Return a note on what to do after a search."""
     from scriptforge.tuning.space import training_settings
 
     if run:

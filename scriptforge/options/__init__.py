@@ -1,7 +1,7 @@
-"""What may be asked of each verb, in one class a verb: the one place of its defaults and ranges.
+"""The options of each command and API function, one class for each, with their defaults and ranges.
 
-The command line, notebooks and every other caller make these; what does the work takes them as they are. The
-module imports nothing heavy, so that `--help` can show its defaults.
+The command line, notebooks and all other callers create these; the code that does the work does not check
+them again. The package imports nothing heavy, so that `--help` can show the defaults.
 """
 
 import dataclasses
@@ -71,14 +71,14 @@ OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 
 def with_fields(options: OptionsT | type[OptionsT], changes: Mapping[str, Any]) -> OptionsT:
-    """Return options of which some fields have other values.
+    """Return options with some fields changed.
 
     Args:
         options: an instance of one of these classes, or the class itself for its defaults.
-        changes: by the name of a field.
+        changes: the new values, by field name.
 
     Raises:
-        UsageError: there is no such field, or a value is out of its range.
+        UsageError: a field is unknown, or a value is out of range.
     """
     names = [each.name for each in dataclasses.fields(options)]
     for name in changes:

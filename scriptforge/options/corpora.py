@@ -1,4 +1,4 @@
-"""What may be asked of the verbs that read corpora."""
+"""The options of what reads corpora: prepare, inspect and convert."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ WrittenFormat = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
 
 
 def check_encoding(name: str | None) -> None:
-    """Raise an error for a name that is not one of Python's text codecs; None passes.
+    """Check that a name is that of one of Python's text codecs, or None.
 
     Raises:
         UsageError: there is no such codec.
@@ -31,30 +31,31 @@ def _check_workers(workers: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
-    """How corpora become a dataset.
+    """How corpora are prepared as a dataset.
 
     Attributes:
-        level: what a token is; None leaves it to the card, else it is bpe.
-        vocabulary_size: tokens in all, 2 or more; None leaves it to the level.
+        level: what a token is; None takes the card's level, or else `bpe`.
+        vocabulary_size: number of tokens in the vocabulary, 2 or more; None leaves it to the level.
         min_count: how often a word must occur to have a token; None leaves it to the level.
-        lower: whether to read everything in lower case.
+        lower: whether to convert everything to lower case.
         plain: whether to take the text as it stands, not as a script.
-        merge_casts: in a mix, whether speakers of one name are one speaker.
-        validation: share of the characters held out to validate on, above 0.
-        test: share of the characters held out to test on, 0 or more; both together at most 0.5.
-        revision: of corpora on the Hub, the commit, branch or tag to read; None is the newest.
+        merge_casts: whether speakers of the same name in several corpora of a mix are one speaker.
+        validation: share of the characters held out for validation, above 0.
+        test: share of the characters held out for testing, 0 or more; both together at most 0.5.
+        revision: the commit, branch or tag of corpora on the Hub; None is the newest commit.
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
-        encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
-        format: the format of all texts, if it is not to be recognised.
-        deduplicate: whether to leave out scripts that are nearly the same as another; the longest stays.
-        strict: whether it is an error where nobody speaks, or where speakers are probably missed.
-        workers: how many processes parse the files of a large folder, 1 or more. They import the main module
-            anew: a program that asks for several must do its work under `if __name__ == "__main__":`.
-        cluster: the address of a Dask scheduler, `tcp://HOST:8786`, whose workers parse and encode instead.
+        encoding: the codec of all texts, such as `shift_jis`; None detects it file by file.
+        format: the format of all texts; None detects it.
+        deduplicate: whether to leave out scripts that are nearly the same as another; the longest is kept.
+        strict: whether to raise an error if nobody speaks, or if speakers were probably missed.
+        workers: number of processes that parse the files of a large folder, 1 or more. Each imports the main
+            module again, so a program that uses several must do its work under
+            `if __name__ == "__main__":`.
+        cluster: address of a Dask scheduler, `tcp://HOST:8786`, whose workers parse and encode instead.
 
     Raises:
-        UsageError: a value is out of its range, or there is no such codec, or the shares leave nothing to
-            validate on or too little to train on.
+        UsageError: a value is out of range, the codec is unknown, both `format` and `plain` are given, or the
+            shares leave nothing for validation or too little for training.
     """
 
     level: Level | None = None
@@ -95,16 +96,17 @@ class PrepareOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InspectOptions:
-    """How a corpus is read that is looked through.
+    """How a corpus is read to be inspected.
 
     Attributes:
-        format: the format of the texts; None recognises it.
+        format: the format of the texts; None detects it.
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
-        encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
-        workers: as of `PrepareOptions`, and so is `cluster`.
+        encoding: the codec of all texts, such as `shift_jis`; None detects it file by file.
+        workers: as in `PrepareOptions`.
+        cluster: as in `PrepareOptions`.
 
     Raises:
-        UsageError: there is no such codec, or a number is out of its range.
+        UsageError: the codec is unknown, or `workers` is out of range.
     """
 
     format: str | None = None
@@ -123,15 +125,15 @@ class ConvertOptions:
     """How scripts are converted.
 
     Attributes:
-        to: the format to write; None leaves it to the suffix of the file.
-        format: the format of the texts; None recognises it.
+        to: the format to write; None takes it from the suffix of the file.
+        format: the format of the texts; None detects it.
         columns: what the columns of a table hold, `speaker=Character,line=Line`, if their names do not say.
-        encoding: the codec of all texts, such as `shift_jis`; None recognises it file by file.
-        scene_numbers: whether headings in a PDF have numbers.
+        encoding: the codec of all texts, such as `shift_jis`; None detects it file by file.
+        scene_numbers: whether to number the scenes in a PDF.
         force: whether to replace files that exist.
 
     Raises:
-        UsageError: there is no such codec.
+        UsageError: the codec is unknown.
     """
 
     to: WrittenFormat | None = None

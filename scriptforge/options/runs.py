@@ -1,4 +1,4 @@
-"""What may be asked of the verbs that train models and use them."""
+"""The options of what trains and uses models: train, generate, evaluate, push, export and serve."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,24 +14,25 @@ HeldOut = Literal["validation", "test"]
 Pruner = Literal["median", "hyperband", "none"]
 
 DEFAULT_MINUTES = 3.0
-"""How long a training run takes where neither epochs nor minutes were asked for."""
+"""The training time if neither epochs nor minutes are given."""
 
 DEFAULT_LINES = 20
-"""How many lines a text has where neither lines, turns nor length were asked for."""
+"""The number of lines of a text if none of lines, turns and length is given."""
 
 DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING = 1.5
-"""How much voices are strengthened by default in a model that is not told at every step who speaks.
+"""The default of `GenerateOptions.voice` for a model without a speaker embedding.
 
-Trained for some minutes, a model that is told has voices of its own, recognised as often as people's.
+A model with one, trained for some minutes, needs none: a classifier recognises its speakers as often as those
+of human text.
 """
 
 REPETITION_WINDOW = 256
-"""How many text tokens back repetition is looked for."""
+"""The number of preceding text tokens in which repetition is looked for."""
 
 LOCAL = "127.0.0.1"
-"""The address under which only this machine can come in."""
+"""The loopback address, which only this machine can reach."""
 
-_SHORTEST_PASSWORD = 8  # characters; anybody may try
+_SHORTEST_PASSWORD = 8  # characters; whoever reaches the server can guess
 _MOST_SEEDS = 2**63
 
 
@@ -48,19 +49,21 @@ class TrainOptions:
     """How a new model is trained.
 
     Attributes:
-        epochs: how many times the text is read.
-        minutes: how long to train; where neither this nor `epochs` is given, the preset or
-            `DEFAULT_MINUTES` decides.
-        preset: a named group of settings to begin with.
-        arch: the architecture, a key of `scriptforge.models.ARCHITECTURES`; None is `lstm`.
-        patience: stop after so many validations without a better one.
-        settings: further settings by name, stronger than all of the above; see `scriptforge.config.Settings`.
-        config: a TOML file of settings, weaker than the fields above and stronger than the preset.
-        device: what computes; `auto` takes a GPU if there is one.
-        init_from: the run, or `OWNER/NAME` on the Hub, with whose weights to begin; `none` begins with random
-            ones, and None with those of the model in the package where there is little text.
-        track: the program for which to keep a log beside what the run keeps.
-        began: since when the minutes count, on the clock of `time.perf_counter`; None counts from the call.
+        epochs: number of times to read the text.
+        minutes: how long to train; if neither this nor `epochs` is given, the preset or `DEFAULT_MINUTES`
+            decides.
+        preset: a named group of settings to start from.
+        arch: the architecture, a key of `scriptforge.architectures.ARCHITECTURES`; None is `lstm`, unless a
+            file or the run to start from says otherwise.
+        patience: number of validations without a better one after which training stops.
+        settings: further settings by name, which override all of the above; see
+            `scriptforge.config.Settings`.
+        config: a TOML file of settings, which override the preset and are overridden by the fields above.
+        device: where to train; `auto` takes a CUDA GPU if there is one, else the CPU.
+        init_from: the run, or `OWNER/NAME` on the Hub, whose weights to start from; `none` starts from random
+            weights, and None from the base model if there is little text.
+        track: the program for which to write a log in addition to the run's own.
+        began: the reading of `time.perf_counter` from which `minutes` count; None counts from the call.
 
     Raises:
         UsageError: both `epochs` and `minutes` are given.
@@ -85,57 +88,55 @@ class TrainOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateOptions:
-    """What a model is asked to write.
+    """How texts are generated.
 
     Attributes:
         prime: how the text begins; see `scriptforge.generation.prompt`. A space at its end asks for another
             word on the same line, a line break ends the line.
-        prime_open: whether the last word of the prime may go on: `at the bank` as `at the banker`.
-        scene: the heading under which a script begins; empty for none.
-        source: of a mixed dataset, the corpus in whose voice to write; empty leaves it to the model.
-        lines: how many lines the text has, the prime's included: elements in a script, lines that are not
-            blank in plain text.
-        turns: how many lines of dialogue a script has, the prime's included.
-        length: after how many drawn tokens the text ends, once the line it is on is finished. Where none of
-            `lines`, `turns` and `length` is given, `DEFAULT_LINES` lines come.
-        count: how many texts.
-        best_of: how many candidates are written for each line, 1 to 64, of which the one is kept that follows
-            best from the lines before and says what is not on the page; see `scriptforge.generation.best_of`.
-        seed: decides what is drawn for the first text; the others have the seeds that follow. None takes
-            another one each time, so that only texts with a seed can be had again; a text that is written
-            knows its own.
-        continue_from: the file of a state that `save_state` wrote, after which the texts go on. One text
-            without a seed goes on exactly as if there had been no pause; several, those with a seed, and
-            those that are cut back are drawn anew.
-        back: how many lines to cut off the end of that text before it goes on.
-        save_state: the file in which to save where the one text ends, to continue it later.
-        cast: names of those who may speak; empty for everybody.
-        next_speaker: who speaks first of all that is drawn; empty leaves it to the model.
-        stage_directions: whether there may be actions, and asides in brackets.
-        voice: how much what a speaker would rather say than others is strengthened, 0 to 5; 0 is off, None
-            is off, too, but `DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING` in a model that is not told at every
-            step who speaks (Ho and Salimans 2022, arXiv:2207.12598).
-        voices: the same for some speakers, by name.
-        temperature: 0 always takes the likeliest token, 1 draws as the model says, more is wilder; 0 to 100
-            (Ackley et al. 1985).
-        top_k: draw from the k likeliest tokens; 0 is off (Fan et al. 2018, arXiv:1805.04833).
-        top_p: nucleus sampling: draw from the likeliest tokens whose probabilities add up to this, 0 to 1;
+        prime_open: whether the model may extend the last word of the prime, such as `bank` to `banker`.
+        scene: the scene heading with which a script begins; empty for none.
+        source: the corpus of a mixed dataset in whose style to write; empty leaves it to the model.
+        lines: number of lines of the text, including those of the prime: elements of a script, or lines of
+            plain text that are not blank.
+        turns: number of lines of dialogue of a script, including those of the prime.
+        length: number of sampled tokens after which the text ends, once its current line is finished. If none
+            of `lines`, `turns` and `length` is given, the text has `DEFAULT_LINES` lines.
+        count: number of texts.
+        best_of: number of candidates for each line, 1 to 64, of which the one is kept that follows best from
+            the lines before and repeats the fewest phrases; see `scriptforge.generation.best_of`.
+        seed: seed of the first text; the other texts have the seeds that follow. None draws a new seed each
+            time, which every generated text records.
+        continue_from: a file that `save_state` wrote, whose text to continue. A single text without `seed`
+            and `back` continues exactly as if it had never stopped; otherwise new random numbers are drawn.
+        back: number of lines to remove from the end of that text before it is continued.
+        save_state: the file in which to save the state at the end of the only text, to continue it later.
+        cast: names of the speakers who may speak; empty for all.
+        next_speaker: speaker of the first line of dialogue after the prime; empty leaves it to the model.
+        stage_directions: whether actions and parentheticals are allowed.
+        voice: how strongly each speaker's own way of talking is exaggerated, 0 to 5; 0 is off. None is off,
+            too, but `DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING` for a model without a speaker embedding (Ho and
+            Salimans 2022, arXiv:2207.12598).
+        voices: the same for single speakers, by name.
+        temperature: 0 always takes the likeliest token, 1 samples from the model's distribution, and more is
+            more random; 0 to 100 (Ackley et al. 1985).
+        top_k: sample from the k likeliest tokens; 0 is off (Fan et al. 2018, arXiv:1805.04833).
+        top_p: nucleus sampling: sample from the likeliest tokens whose probabilities add up to this, 0 to 1;
             1 is off (Holtzman et al. 2020, arXiv:1904.09751).
         min_p: leave out tokens less likely than this share of the likeliest one's probability, 0 to 1; 0 is
             off (Nguyen et al. 2024, arXiv:2407.01082).
-        typical: locally typical sampling: draw from the most typical tokens whose probabilities add up to
+        typical: locally typical sampling: sample from the most typical tokens whose probabilities add up to
             this, 0 to 1; 1 is off (Meister et al. 2023, arXiv:2202.00666).
         repetition_penalty: how much less likely a text token becomes by having occurred within
             `REPETITION_WINDOW` tokens, 1 to 10; 1 is off (Keskar et al. 2019, arXiv:1909.05858).
-        no_repeat_ngram: never write the same run of so many text tokens twice within `REPETITION_WINDOW`
-            tokens, 0 to 32; 0 is off (Paulus et al. 2018, arXiv:1705.04304).
+        no_repeat_ngram: never repeat an n-gram of so many text tokens within `REPETITION_WINDOW` tokens, 0 to
+            32; 0 is off (Paulus et al. 2018, arXiv:1705.04304).
         cache: the neural cache's share of the probability, 0 to 0.99; 0 is off, 0.1 is usual.
-        max_copy: how many words in a row may be copied from the training text; None for any number.
-        invent_words: whether words and names may be spelled that the training text does not have.
+        max_copy: maximum number of words in a row copied from the training text; None for no limit.
+        invent_words: whether words and names may be spelled that do not occur in the training text.
         int8: whether to compute in 8-bit integers: faster, slightly less accurate.
 
     Raises:
-        UsageError: a value is out of its range, or two contradict each other.
+        UsageError: a value is out of range, or options contradict each other.
     """
 
     prime: str = ""
@@ -224,20 +225,20 @@ _SET_BY_PROFILE = ("lines", "turns", "length", "count", "continue_from", "back",
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """What is measured of a model.
+    """How a model is evaluated.
 
     Attributes:
-        split: which held-out text is read.
-        cache: the neural cache's share of the probability with which to measure the stream once more, 0 to
-            0.99; None leaves that out.
-        int8: whether to measure the model in 8-bit integers.
-        ngram: whether to measure an n-gram model of the same tokens beside it.
-        voice: whether to measure how often a classifier recognises who says a line.
-        profile: whether to measure what a reader notices, on pages of the model and of people.
-        writing: how the model writes these pages; how many and how long they are is not asked here.
+        split: the held-out split to evaluate on.
+        cache: the neural cache's share of the probability, 0 to 0.99, for measuring the loss of the stream
+            once more; None leaves that out.
+        int8: whether to evaluate the model in 8-bit integers.
+        ngram: whether to evaluate an n-gram model of the same tokens, too.
+        voice: whether to measure how often a classifier recognises the speaker of a line.
+        profile: whether to compare what a reader notices on pages by the model and by people.
+        writing: how these pages are generated; the profile decides their number and length.
 
     Raises:
-        UsageError: a value is out of its range, or `writing` asks for what a profile decides, or for nothing.
+        UsageError: a value is out of range, or `writing` sets what a profile decides or is given without one.
     """
 
     split: HeldOut = "test"
@@ -265,15 +266,15 @@ class EvaluateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PushOptions:
-    """How a run goes to the Hugging Face Hub.
+    """How a run is shared on the Hugging Face Hub.
 
     Attributes:
-        repository: where to, `OWNER/NAME`; None is the person's name and the run's.
-        private: whether a repository that is made now is for its owner alone.
-        create_pr: whether to propose the change in a pull request, to a repository that exists.
+        repository: the repository, `OWNER/NAME`; None takes the user's name and the run's.
+        private: whether a newly created repository is private.
+        create_pr: whether to open a pull request on an existing repository.
         revision: the branch to change; None is the main one.
-        message: what the commit says; None leaves it to scriptforge.
-        space: whether to make a page as well that runs the model in the browser of its readers.
+        message: the commit message; None takes a standard one.
+        space: whether to also create a Space, a page that runs the model in the browser.
     """
 
     repository: str | None = None
@@ -286,15 +287,15 @@ class PushOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """For which other programs a run is written.
+    """For which other programs a run is exported.
 
     Attributes:
-        onnx: the folder to make for ONNX Runtime; None leaves it out.
-        transformers: the folder to make for transformers; None leaves it out.
+        onnx: the folder to create for ONNX Runtime; None leaves it out.
+        transformers: the folder to create for transformers; None leaves it out.
         force: whether to replace an earlier export.
 
     Raises:
-        UsageError: nothing is asked for.
+        UsageError: no folder is given.
     """
 
     onnx: Path | None = None
@@ -311,15 +312,16 @@ class ServeOptions:
     """How the writing room is served.
 
     Attributes:
-        host: the address to listen at; `LOCAL` lets in nobody from other machines.
-        port: the port; None is the one of the last time, or the usual one; 0 is any that is free.
-        password: what others must type, 8 characters or more; None where nobody else can come in.
-        names: names under which it is called from outside, such as that of a proxy.
-        read_only: whether it is for visitors, who keep their drafts in their browser.
+        host: the address to listen on; `LOCAL` accepts no connections from other machines.
+        port: the port; None is the one used last, or the usual one; 0 is any free port.
+        password: what others must type, 8 characters or more; None for no password.
+        names: host names under which it is reached from outside, such as that of a proxy.
+        read_only: whether it is for visitors, who keep their drafts in their browsers.
         for_anyone: whether visitors need no password.
 
     Raises:
-        UsageError: others could come in without a password, or with a short one.
+        UsageError: others could connect without a password, the password is too short, or `for_anyone` is set
+            without `read_only`.
     """
 
     host: str = LOCAL

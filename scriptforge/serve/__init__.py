@@ -1,4 +1,4 @@
-"""The writing room: a server on this machine, and the page on which a person and a model write together."""
+"""The writing room: a local server and a web page on which a person and a model write a script together."""
 
 from importlib.util import find_spec
 
@@ -7,10 +7,10 @@ from scriptforge.workspace import RunFolder, Workspace
 
 
 def require_libraries() -> None:
-    """Make sure that there can be a room.
+    """Check that the libraries of the writing room are installed.
 
     Raises:
-        UsageError: what it needs is not installed.
+        UsageError: one of them is missing.
     """
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise UsageError(
@@ -20,10 +20,11 @@ def require_libraries() -> None:
 
 
 def find_writer(workspace: Workspace, run: str | None) -> RunFolder:
-    """Return the run that is named, or the latest that can write.
+    """Return the named run, or the latest one that has weights.
 
     Raises:
-        RunError: there is none, or it has no weights yet.
+        UsageError: there is no run of that name.
+        RunError: there is no run at all, or it has no weights yet.
     """
     able = [folder for folder in workspace.runs() if folder.weights.is_file()]
     folder = able[0] if run is None and able else workspace.run(run)

@@ -1,6 +1,6 @@
-"""The kinds of answers that the room gives: the files of the page, streams of lines, and problems.
+"""Responses of the server: files of the page, streams of JSON lines, and errors.
 
-The module knows nothing of addresses, drafts and models.
+The module knows nothing of endpoints, drafts and models.
 """
 
 import gzip
@@ -23,27 +23,27 @@ PAGE = Path(__file__).with_name("page")
 
 
 def problem(status: int, what: str, remedy: str) -> JSONResponse:
-    """Return the answer to a request that failed: what is wrong, and what to do."""
+    """Return the response to a request that failed: what is wrong, and what to do."""
     return JSONResponse({"error": what, "remedy": remedy}, status)
 
 
 def attachment(name: str) -> dict[str, str]:
-    """Return the header by which a browser saves an answer under a name. Source: RFC 6266."""
+    """Return the header that makes a browser save a response under a name. Source: RFC 6266."""
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     return {"content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
 
 
 def as_lines(news: Iterable[dict[str, Any]]) -> bytes:
-    """Return a line of JSON for each."""
+    """Return objects as lines of JSON."""
     return b"".join(f"{json.dumps(each, ensure_ascii=False)}\n".encode() for each in news)
 
 
 class Stream(StreamingResponse):
-    """Lines that are sent as they come.
+    """A response of lines that are sent as they come.
 
     Args:
-        lines: them.
-        when_over: called when no more can be sent, even if none was.
+        lines: the lines, as bytes.
+        when_over: called when the response ends, even if no line was sent.
     """
 
     def __init__(self, lines: AsyncIterator[bytes], when_over: Callable[[], None]) -> None:
@@ -51,7 +51,7 @@ class Stream(StreamingResponse):
         self._when_over = when_over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send them."""
+        """Send the lines."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -59,10 +59,10 @@ class Stream(StreamingResponse):
 
 
 class Page:
-    """The files of the page, by name: the ones that are there when the server starts, and no others.
+    """The files of the page by name: those that exist when the server starts, and no others.
 
     Args:
-        folder: that they are in.
+        folder: the folder that contains them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class Page:
         self._kept: dict[str, tuple[int, bytes, bytes, str]] = {}
 
     async def answer(self, request: Request) -> Response:
-        """Answer with a file, which a browser asks for anew each time but gets only if it has changed."""
+        """Return a file; a browser checks it on every use, and downloads it only if it has changed."""
         name = request.path_params["name"] or "index.html"
         if name not in self._paths:
             raise HTTPException(404, "There is no such page")

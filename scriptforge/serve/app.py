@@ -1,7 +1,7 @@
-"""The application: what is served under which address, and how failures are said.
+"""The application: the endpoints of the API, and the responses to errors.
 
-Every address of the API is one `Endpoint`; the reference page of the API is made from them. What they do
-stands in the modules beside this one.
+The reference page of the API is generated from the `Endpoint`s. Their work is done in the other modules of
+this package.
 """
 
 import asyncio
@@ -34,19 +34,19 @@ from scriptforge.serve.room import Listener, Room
 from scriptforge.validation import first_problem
 
 HEARTBEAT_SECONDS = 15.0
-"""After how long without news a stream of changes has an empty line."""
+"""Seconds without changes after which a stream of changes has an empty line."""
 
 _LARGEST_SETTINGS = 64_000
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class NewDraft(BaseModel):
-    """A draft to be made.
+    """A draft to create.
 
     Attributes:
-        title: what it is called.
-        run: the model that it is written with.
-        elements: what it begins with.
+        title: title of the draft.
+        run: name of the run that it is written with.
+        elements: elements that it begins with.
     """
 
     model_config = CLOSED
@@ -57,12 +57,12 @@ class NewDraft(BaseModel):
 
 
 class DraftFields(BaseModel):
-    """What is changed of a draft beside its elements; what is left out stays.
+    """Fields of a draft to change, apart from its elements; those left out stay as they are.
 
     Attributes:
-        title: what it is called.
-        run: the model that it is written with.
-        settings: what a page wants to remember of it.
+        title: title of the draft.
+        run: name of the run that it is written with.
+        settings: anything that the page stores with the draft.
     """
 
     model_config = CLOSED
@@ -76,7 +76,7 @@ class Login(BaseModel):
     """A password.
 
     Attributes:
-        password: what a person typed.
+        password: the password as typed.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -86,16 +86,16 @@ class Login(BaseModel):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One address of the API.
+    """An endpoint of the API.
 
     Attributes:
-        method: how it is asked.
-        path: its address, below `/api`.
-        does: what it does, in a sentence.
-        answers: what it answers, in a sentence.
-        handler: what answers.
-        body: what the body of a request says; None where there is none, or it is a file.
-        is_for_writers: whether it is left out in a room for visitors.
+        method: HTTP method.
+        path: path below `/api`.
+        does: what it does, as a sentence.
+        answers: what it returns, as a sentence.
+        handler: the function that handles its requests.
+        body: model of the request body; None if there is no body, or if it is a file.
+        is_for_writers: whether it is missing in a room for visitors.
     """
 
     method: str
@@ -189,7 +189,7 @@ async def _changes(room: Room, request: Request) -> Response:
 
 
 async def _followed(listener: Listener, first: Sequence[dict[str, Any]], seen: int) -> AsyncIterator[bytes]:
-    """Yield changes as lines, those that were missed first, and an empty line now and then."""
+    """Yield changes as lines of JSON, missed ones first, and empty lines as heartbeats."""
     yield as_lines(first) or b"\n"
     while True:
         try:
@@ -310,11 +310,11 @@ ENDPOINTS = (
         ExportRequest,
     ),
 )
-"""Every address of the API, in the order of the reference."""
+"""Every endpoint of the API, in the order of the reference page."""
 
 
 def build_app(room: Room) -> Starlette:
-    """Return the application of a room; it is to stand behind a `Guard`."""
+    """Return the application of a room, which must be wrapped in a `Guard`."""
     page = Page(PAGE)
     endpoints = [each for each in ENDPOINTS if room.drafts or not each.is_for_writers]
     routes = [
@@ -330,7 +330,7 @@ def build_app(room: Room) -> Starlette:
 async def _answer(
     handler: Callable[[Room, Request], Awaitable[Response]], room: Room, request: Request
 ) -> Response:
-    """Return the answer of a handler, or of what went wrong in it."""
+    """Return the response of a handler, or the error response if it fails."""
     try:
         return await handler(room, request)
     except ValidationError as invalid:

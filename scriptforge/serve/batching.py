@@ -1,14 +1,14 @@
-"""A model that several writers use at once: what they read at the same time is read in one batch.
+"""A model shared by several threads, whose simultaneous calls are computed as one batch.
 
-Each writer is a thread with a decoding loop of its own, and sees a model like any other. Its call waits until
-all others that write have made theirs; then one of them computes for all, in rows of the same products.
+Each writer is a thread with its own decoding loop, and uses the model like any other. Its call waits until
+every other active writer has called, too; then one of the threads computes the batch for all.
 
-What a row comes to must not depend on the rows beside it, or a seed would write another text in company than
-alone. Products of matrices are not like that by themselves: how many rows there are decides in which order
-a sum is added up. So rows are always computed in blocks of one size, the last one filled up, and a size is
-taken of which it was seen that the place in the block makes no difference (`batch_invariant_size`).
+The result of a row must not depend on the other rows, or a seed would give another text whenever others write
+at the same time. Matrix products do not guarantee that: the number of rows decides in which order a sum is
+added up. So rows are always computed in blocks of one size, the last one padded. The size is the largest for
+which tests show that the position of a row in its block makes no difference (`batch_invariant_size`).
 
-Shape letters: B sequences of one writer, R rows of all, T steps.
+Shape letters: B sequences of one writer, R rows of all writers, T steps, H features, V vocabulary.
 """
 
 import threading
@@ -27,7 +27,7 @@ _STEPS_BEFORE_TRIALS = 3
 
 @dataclass(eq=False)
 class _Call:
-    """What one writer waits for: features of tokens after a state, or scores of features."""
+    """A pending call of one writer: to read one token after a state, or to score features."""
 
     ids_B1: Ids | None = None
     state: State = ()
@@ -37,10 +37,10 @@ class _Call:
 
 
 class BatchingModel(InferenceModel):
-    """A model for several threads.
+    """A model that several threads may use at once.
 
     Args:
-        model: what computes.
+        model: the model that computes the batches.
     """
 
     def __init__(self, model: InferenceModel) -> None:
@@ -53,7 +53,7 @@ class BatchingModel(InferenceModel):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Make the others wait for the calls of this thread while the block lasts."""
+        """Count this thread as an active writer during the block: the others wait for its calls."""
         with self._condition:
             self._writers += 1
         try:
@@ -68,7 +68,7 @@ class BatchingModel(InferenceModel):
         return self._model.initial_state(sequences)
 
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
-        """Read one token together with the others, several by itself; see `InferenceModel.features`."""
+        """Read one token in a batch with other writers, or several alone; see `InferenceModel.features`."""
         if ids_BT.shape[1] > 1:
             return self._read(ids_BT, state)
         return self._wait_for(_Call(ids_B1=ids_BT, state=state))
@@ -97,7 +97,11 @@ class BatchingModel(InferenceModel):
         return call.result
 
     def _compute_if_all_wait(self) -> None:
-        """Compute what is waited for, if nobody else is to come: scores first, so that all stay in step."""
+        """Compute the pending calls once every active writer has made one.
+
+        Scores come first: a writer who has just begun is then soon in step with the others, and reads with
+        them.
+        """
         if not self._calls or len(self._calls) < self._writers:
             return
         scoring = [call for call in self._calls if call.features_BTH is not None]
@@ -132,7 +136,7 @@ class BatchingModel(InferenceModel):
             start = stop
 
     def _read(self, ids_RT: Ids, state: State) -> tuple[Numbers, State]:
-        """Read rows in blocks of one size."""
+        """Read rows in blocks of one size, the last one padded."""
         count, size = len(ids_RT), self._block
         missing = -count % size
         ids_RT = np.pad(ids_RT, ((0, missing), (0, 0)))
@@ -157,10 +161,10 @@ class BatchingModel(InferenceModel):
 
 
 def batch_invariant_size(model: InferenceModel) -> int:
-    """Return how many rows to compute at once so that none depends on its place or on those beside it.
+    """Return the largest block size with which no row depends on its position or on the other rows.
 
-    Rows are read and scored at many places and in much company, and compared bit by bit. Before that every
-    token is read once, so that nothing that the model remembers of tokens is computed later in other company.
+    Sample rows are read and scored in random blocks, and the results are compared bit by bit. Every token is
+    read once beforehand, so that nothing that the model caches per token is computed later, in another batch.
     """
     size = model.config.vocabulary_size
     model.features(np.arange(size)[None], model.initial_state(1))
@@ -178,7 +182,7 @@ def batch_invariant_size(model: InferenceModel) -> int:
 
 
 def _agrees(model: InferenceModel, ids_R1: Ids, state: State, place: Ids, seen: dict[int, bytes]) -> bool:
-    """Return whether the rows at some places come to what they came to before, and remember what they do."""
+    """Return whether some rows give the same bits as before; record in `seen` those that are new."""
     features, after = model.features(ids_R1[place], tuple(each[:, place] for each in state))
     scores = model.score(features[:, -1])
     for number, row in enumerate(place.tolist()):

@@ -1,6 +1,7 @@
-"""A change of a draft: what it says, and how it is made in the tables of the database.
+"""Changes of a draft, and how they are applied to the tables of the database.
 
-Elements have positions with gaps between them, so that one that comes between two others moves none of them.
+The positions of elements have gaps between them, so that one can be inserted between two others without
+moving them.
 """
 
 import json
@@ -16,17 +17,18 @@ from scriptforge.serve.elements import CLOSED, MOST_ELEMENTS, Identifier, Name, 
 
 _GAP = 1 << 20
 _MANY = 100
-"""Edits beyond which a change reads the order of the whole draft, and writes it anew."""
+"""Number of edits above which a change reads the order of the whole draft and writes it anew."""
 
 
 class Edit(BaseModel):
-    """One step of a change: an element that comes, changes or moves, or one that goes.
+    """One step of a change: an element is added, updated or moved, or one is removed.
 
     Attributes:
-        put: the element as it is now.
-        after: the element that it stands behind; None at the beginning. Left out, it stays where it is, or
-            comes at the end, as it does behind one that is not there.
-        remove: the id of the element that goes, if it is there.
+        put: the element with its new content.
+        after: id of the element before it; null for the beginning of the draft. If this is left out, an
+            existing element keeps its place and a new one goes to the end. An id that does not exist means
+            the end, too.
+        remove: id of the element to remove, if there is one.
     """
 
     model_config = CLOSED
@@ -37,13 +39,13 @@ class Edit(BaseModel):
 
 
 class Branch(BaseModel):
-    """What followed an element before a person tried another way.
+    """A passage that was set aside when the writer tried another way.
 
     Attributes:
-        id: unique in its draft.
-        name: what it is called.
-        after: the element behind which it stood; None at the beginning.
-        elements: its elements.
+        id: id of the branch, unique in its draft.
+        name: name of the branch.
+        after: id of the element that it followed; None means the beginning of the draft.
+        elements: elements of the branch.
     """
 
     model_config = CLOSED
@@ -55,14 +57,14 @@ class Branch(BaseModel):
 
 
 class Change(BaseModel):
-    """One change of a draft.
+    """A change of a draft.
 
     Attributes:
-        base: the revision that it was made on.
-        change: the page's id of it.
-        edits: what became of the elements, in order.
-        branch: a branch to keep; one of its id is replaced.
-        remove_branch: the id of a branch that goes.
+        base: revision that the change was made on.
+        change: id of the change, chosen by the page.
+        edits: edits of the elements, in order.
+        branch: a branch to store; it replaces one with the same id.
+        remove_branch: id of a branch to remove.
     """
 
     model_config = CLOSED
@@ -75,10 +77,10 @@ class Change(BaseModel):
 
 
 def fill(db: sqlite3.Connection, id_: str, elements: Sequence[PageElement]) -> None:
-    """Give a draft that has none its elements.
+    """Insert the elements of a new draft.
 
     Raises:
-        UsageError: two of them have one id.
+        UsageError: two of them have the same id.
     """
     _refuse_duplicate_ids(each.id for each in elements)
     rows = [_row(id_, number * _GAP, each) for number, each in enumerate(elements, start=1)]
@@ -86,10 +88,10 @@ def fill(db: sqlite3.Connection, id_: str, elements: Sequence[PageElement]) -> N
 
 
 def apply_change(db: sqlite3.Connection, id_: str, change: Change) -> None:
-    """Make a change, within a transaction.
+    """Apply a change, within a transaction.
 
     Raises:
-        UsageError: the draft becomes too long.
+        UsageError: the draft would become too long.
     """
     if len(change.edits) > _MANY:
         _edit_many(db, id_, change.edits)
@@ -117,7 +119,7 @@ def _edit_few(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
 
 
 def _edit_many(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
-    """Do as `_edit_few`, but give all elements their positions at the end, and not again and again."""
+    """Do the same as `_edit_few`, but order the elements in memory, and write all positions at the end."""
     rows = db.execute("SELECT id FROM elements WHERE draft = ? ORDER BY position", (id_,))
     before = [own for (own,) in rows]
     order, written = _Order(before), dict[str, PageElement]()
@@ -144,10 +146,10 @@ def _edit_many(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
 
 
 class _Order:
-    """Ids in an order in which each can be moved without a look at the others; None is the beginning.
+    """A doubly linked list of ids, in which each can be moved in constant time; None is the beginning.
 
     Args:
-        ids: in order.
+        ids: the ids in order.
     """
 
     def __init__(self, ids: Sequence[str]) -> None:
@@ -157,22 +159,22 @@ class _Order:
 
     @property
     def last(self) -> str | None:
-        """Return the last one; None where there is none."""
+        """Return the last id; None if there is none."""
         return self._above[None]
 
     def above(self, own: str) -> str | None:
-        """Return what stands before one; None for the first."""
+        """Return the id before this one; None for the first."""
         return self._above[own]
 
     def put(self, own: str, after: str | None) -> None:
-        """Put one behind another one, from where it was."""
+        """Insert an id after another, or move it there."""
         self.remove(own)
         below = self._below[after]
         self._below[after], self._below[own] = own, below
         self._above[below], self._above[own] = own, after
 
     def remove(self, own: str) -> None:
-        """Take one away, if it is there."""
+        """Remove an id, if it is there."""
         if own in self:
             above, below = self._above.pop(own), self._below.pop(own)
             self._below[above], self._above[below] = below, above
@@ -188,7 +190,7 @@ class _Order:
 
 
 def _put(db: sqlite3.Connection, id_: str, element: PageElement, after: str | None, *, moves: bool) -> None:
-    """Write an element at its place."""
+    """Insert, update or move an element."""
     before = db.execute(
         "SELECT position FROM elements WHERE draft = ? AND id = ?", (id_, element.id)
     ).fetchone()
@@ -210,7 +212,7 @@ def _precedes(db: sqlite3.Connection, id_: str, position: int) -> str | None:
 
 
 def _place(db: sqlite3.Connection, id_: str, after: str | None, *, at_end: bool) -> int:
-    """Return a free position behind an element; where there is none, the draft is numbered anew."""
+    """Return a free position after an element; if there is none, all positions are numbered anew first."""
     for _ in range(3):
         first = 0
         if at_end:
@@ -255,5 +257,5 @@ def _refuse_duplicate_ids(ids: Iterable[str]) -> None:
 
 
 def as_json(value: object) -> str:
-    """Return a value as it is kept in a column."""
+    """Return a value as compact JSON, for a column."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,8 +1,8 @@
-"""The connections of the server: how many there may be, and for how long each may do nothing.
+"""Connections of the server: how many may be open, and how long each may be idle.
 
-A client has only so long to send a request, and to read what it is answered. Where there are too many
-clients, the one that has been silent for longest has to go. When the server ends, whoever still waits is told
-so. The module knows nothing of what is asked for.
+A client has a limited time to send a request, and to read the response. If there are too many connections,
+the idle one that has been silent for longest is closed. When the server stops, clients that still wait are
+told so. The module knows nothing of what is requested.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from scriptforge.serve.guard import BODY_SECONDS
 
 HEADER_SECONDS = 10.0
-"""How long the head of a request may take to arrive."""
+"""Seconds within which the head of a request must arrive."""
 
 REST_SECONDS = BODY_SECONDS + 10.0
-"""How long a body may take whose request was answered before; for others the guard waits."""
+"""Seconds within which a body must arrive even if its request is already answered; cf. `BODY_SECONDS`."""
 
 UNREAD_SECONDS = 30.0
-"""How long a client may leave what is sent to it unread."""
+"""Seconds that a client may leave a response unread."""
 
 GRACE_SECONDS = 2
-"""How long the server waits for the end of what it has begun, when it is to end."""
+"""Seconds that requests in progress have to finish when the server stops."""
 
 BACKLOG = 128
-"""Length of the queue of connections that the server has not accepted yet."""
+"""Length of the queue of connections that are not accepted yet."""
 
 _LEAST_READ = 32_768
-"""Bytes that a client has to read in that time, if so many are left."""
+"""Bytes that a client must read within `UNREAD_SECONDS`, if so many are left."""
 
 _AT_ONCE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _MOST_CONNECTIONS = 1_000
@@ -50,7 +50,7 @@ class TimeoutProtocol(H11Protocol):
     _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request, in the place of another client if there are too many."""
+        """Wait for the first request; if there are too many connections, close the longest idle one."""
         self._heard = self.loop.time()
         super().connection_made(transport)
         self._await(h11.IDLE)
@@ -60,17 +60,17 @@ class TimeoutProtocol(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Return whether the connection is open, and nothing was asked for that is not answered."""
+        """Return whether the connection is open and has no unanswered request."""
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
     def cut_off(self) -> None:
-        """End the connection at once; what was not read is forgotten by the system, too."""
+        """Close the connection at once, and drop unsent data, even what the operating system has buffered."""
         if not self.transport.is_closing() or self.transport.get_write_buffer_size():
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and wait only so long for the rest of a request."""
+        """Handle incoming data, and limit the time for the rest of the request."""
         self._heard = self.loop.time()
         if self._reading is not None and not self.flow.write_paused:
             self._reading.cancel()
@@ -79,21 +79,21 @@ class TimeoutProtocol(H11Protocol):
         self._await(self.conn.their_state)
 
     def pause_writing(self) -> None:
-        """Send no more for now, and wait only so long until the client reads."""
+        """Pause sending, and limit the time until the client reads."""
         super().pause_writing()
         self._await_reading()
 
     def on_response_complete(self) -> None:
-        """Wait only so long until the client reads the end of an answer."""
+        """Limit the time until the client has read the end of the response."""
         super().on_response_complete()
         if self.transport.get_write_buffer_size():
             self._await_reading()
 
     def send_400_response(self, msg: str) -> None:
-        """Say that what came is no HTTP, where an answer may begin still, and end the connection.
+        """Answer data that is no valid HTTP, unless a response has begun, and close the connection.
 
-        It may have come in the middle of a request, whose own answer nobody gets any more. There is no body,
-        as there is none in an answer to HEAD.
+        If the data arrives in the middle of a request, the handler of that request is told that the client
+        has disconnected. The response has no body, since the request may be a HEAD.
         """
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [(b"content-length", b"0"), (b"connection", b"close")]
@@ -105,14 +105,14 @@ class TimeoutProtocol(H11Protocol):
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Cancel all timeouts."""
         for timer in (self._sending, self._reading):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def _await(self, state: type[object]) -> None:
-        """Wait only so long for the end of a state that the client is in, from when it came into it."""
+        """Limit the time that the client may stay in a state of h11, from when it entered it."""
         if state is self._sends:
             return
         self._sends = state
@@ -138,11 +138,11 @@ class TimeoutProtocol(H11Protocol):
 
 
 class TimeoutServer(uvicorn.Server):
-    """uvicorn's server, which tells those who wait when it ends, and cuts off those who do not go then.
+    """uvicorn's server, which tells waiting clients when it stops, and cuts off those that do not leave.
 
     Args:
-        config: uvicorn's.
-        close: tells them.
+        config: uvicorn's configuration.
+        close: tells the clients.
     """
 
     def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
@@ -150,7 +150,7 @@ class TimeoutServer(uvicorn.Server):
         self._close = close
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more requests, and end those that there are."""
+        """Accept no more requests, and end those in progress."""
         self._close()
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._cut_off)
         await super().shutdown(sockets)
@@ -162,7 +162,7 @@ class TimeoutServer(uvicorn.Server):
 
 
 def most_connections() -> int:
-    """Return how many connections may be open, so that files can be opened beside them."""
+    """Return the maximum number of open connections, which leaves file descriptors for files."""
     if sys.platform == "win32":
         return _USUAL_FILES // 2
     else:
@@ -172,7 +172,7 @@ def most_connections() -> int:
 
 
 def quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say what goes wrong in a loop, but not that there are more clients than can be let in: they wait."""
+    """Report errors of an event loop, except a lack of file descriptors: then clients wait to be accepted."""
     problem = context.get("exception")
     if not (isinstance(problem, OSError) and problem.errno in (errno.EMFILE, errno.ENFILE)):
         loop.default_exception_handler(context)

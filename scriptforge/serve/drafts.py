@@ -1,11 +1,11 @@
-"""Drafts in a SQLite database: every change is one transaction, on the disk before it is acknowledged.
+"""Drafts in a SQLite database: every change is one transaction, on disk before it is acknowledged.
 
-Each draft has its elements in order, branches that were set aside, and the log of its latest changes. A
-change names the revision that it was made on: one that was made on an older revision is refused with what has
-happened since, so that two tabs never overwrite each other. It has an id of its own, so that a page that did
-not hear the answer can send it again.
+Each draft has its elements in order, branches that were set aside, and a log of its latest changes. A change
+names the revision that it was made on: one that was made on an older revision is refused, together with the
+changes since, so that two tabs never overwrite each other. It also has an id, so that a page that did not get
+the response can send it again.
 
-A damaged database is set aside under another name, and what can be read of it goes into a new one.
+A damaged database is set aside under another name, and its readable rows go into a new one.
 """
 
 import sqlite3
@@ -34,10 +34,10 @@ from scriptforge.serve.elements import (
 from scriptforge.workspace import make_folder, moment_after, parse_json
 
 KEPT_CHANGES = 2_000
-"""How many of its latest changes are remembered of each draft."""
+"""Number of latest changes that are kept of each draft."""
 
 MOST_TOLD = 8_000_000
-"""Characters of changes that who is behind is told at once; who is further behind loads the draft again."""
+"""Maximum characters of missed changes that are sent at once; a page further behind reloads the draft."""
 
 _SCHEMA = """
 CREATE TABLE drafts (
@@ -60,7 +60,7 @@ CREATE TABLE changes (
 """
 _VERSION = 1
 _TRIMMED_EVERY = 64
-_BUSY = 10.0  # seconds that another process may keep the database locked
+_BUSY = 10.0  # seconds to wait while another process keeps the database locked
 
 ResultT = TypeVar("ResultT")
 
@@ -70,15 +70,15 @@ class DraftMissing(UsageError):  # noqa: N818 (it names the draft)
 
 
 class DiskFull(ScriptforgeError):  # noqa: N818 (it names the disk)
-    """A change could not be written; nothing of it was."""
+    """A change could not be written to disk; no part of it was."""
 
 
 class RevisionConflict(Exception):  # noqa: N818 (it names what happened)
-    """A change was made on another revision than the draft's.
+    """A change was made on another revision than the current one of the draft.
 
     Attributes:
-        revision: the draft's.
-        changes: those since the page's revision; None where that is not remembered.
+        revision: current revision of the draft.
+        changes: changes since the revision of the page; None if they are too many or no longer kept.
     """
 
     def __init__(self, revision: int, changes: list[dict[str, Any]] | None) -> None:
@@ -88,7 +88,7 @@ class RevisionConflict(Exception):  # noqa: N818 (it names what happened)
 
 
 class _Head(BaseModel):
-    """What every row of a draft says, if it is not damaged."""
+    """The fields of a draft's row, which are validated since an invalid row means damage."""
 
     model_config = CLOSED
 
@@ -111,13 +111,13 @@ class _Whole(_Head):
 
 @dataclass
 class Drafts:
-    """The drafts of a workspace; its methods may be called in any thread.
+    """The drafts of a workspace. Its methods may be called from any thread.
 
     Args:
-        path: of the database, which is made if it is not there.
+        path: the database, which is created if it does not exist.
 
     Attributes:
-        notes: what a person should know: that a damaged database was set aside, and where.
+        notes: messages for the user: that a damaged database was set aside, and where.
     """
 
     path: Path
@@ -140,11 +140,11 @@ class Drafts:
             self._connection.close()
 
     def summaries(self) -> list[dict[str, Any]]:
-        """Return what there is, the latest first."""
+        """Return a summary of each draft, the latest first."""
         return self._do(_summaries)
 
     def create(self, title: str, run: str, elements: Sequence[PageElement]) -> dict[str, Any]:
-        """Make a draft and return it."""
+        """Create a draft and return it."""
         id_ = uuid4().hex
 
         def make(db: sqlite3.Connection) -> None:
@@ -163,7 +163,7 @@ class Drafts:
         return self._do(lambda db: _whole(db, id_))
 
     def update(self, id_: str, **fields: Any) -> dict[str, Any]:
-        """Change title, run or settings of a draft, which is no new revision; return all three."""
+        """Change title, run or settings of a draft, without a new revision; return all three."""
 
         def change(db: sqlite3.Connection) -> dict[str, Any]:
             _revision(db, id_)
@@ -196,15 +196,15 @@ class Drafts:
         self._do(delete, writes=True)
 
     def change(self, id_: str, change: Change) -> tuple[int, dict[str, Any] | None]:
-        """Make a change, and return the revision after it and what is told to other tabs.
+        """Apply a change; return the revision after it, and the message that tells other tabs of it.
 
-        A change that was made before is not made again: its revision is returned, and nothing to tell.
+        A change that was applied before is not applied again: its revision is returned, and no message.
 
         Raises:
             DraftMissing: there is no such draft.
-            RevisionConflict: it was made on another revision.
-            UsageError: the draft becomes too long.
-            DiskFull: it could not be written.
+            RevisionConflict: the change was made on another revision.
+            UsageError: the draft would become too long.
+            DiskFull: the change could not be written.
         """
         body = change.model_dump(exclude_unset=True, exclude={"base", "change"})
 
@@ -232,7 +232,7 @@ class Drafts:
         return self._do(apply, writes=True)
 
     def changes(self, id_: str, after: int) -> tuple[int, list[dict[str, Any]] | None]:
-        """Return the revision of a draft, and all changes after another one; None if not all are kept."""
+        """Return the revision of a draft, and the changes after another; None if not all can be sent."""
 
         def look(db: sqlite3.Connection) -> tuple[int, list[dict[str, Any]] | None]:
             revision = _revision(db, id_)
@@ -241,7 +241,7 @@ class Drafts:
         return self._do(look)
 
     def _do(self, work: Callable[[sqlite3.Connection], ResultT], *, writes: bool = False) -> ResultT:
-        """Do some work in one transaction; a database that turns out to be damaged is recovered first."""
+        """Run `work` in one transaction; if the database turns out to be damaged, recover it and retry."""
         with self._lock, _translated():
             try:
                 return self._in_transaction(work, writes)
@@ -275,7 +275,7 @@ class Drafts:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open or make the database, and check that it is whole."""
+    """Open or create the database, and check its integrity."""
     db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -302,7 +302,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _damage_named() -> Iterator[None]:
-    """Turn what is said of rows that hold what the room never writes into what SQLite says of damage."""
+    """Re-raise errors about invalid rows, which the room never writes, as SQLite's error about damage."""
     try:
         yield
     except (ValueError, TypeError) as problem:
@@ -311,7 +311,7 @@ def _damage_named() -> Iterator[None]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn what SQLite says of a full disk, of another process or of damage into our words."""
+    """Translate SQLite's errors about a full disk, a lock or damage into errors for the user."""
     try:
         yield
     except sqlite3.DatabaseError as problem:
@@ -394,6 +394,6 @@ def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> lis
 
 
 def _now(db: sqlite3.Connection) -> str:
-    """Return the moment of a change, after those of all others."""
+    """Return the time of a change, later than that of all others."""
     latest = db.execute("SELECT max(updated) FROM drafts").fetchone()[0]
     return moment_after([latest] if latest else [], "milliseconds")

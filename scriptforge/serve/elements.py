@@ -1,8 +1,9 @@
-"""The elements of the page and those of the package, and one turned into the other.
+"""The elements of the page, and their conversion to and from those of the package.
 
-A page shows a speech in parts, as writing programs do: the cue, parentheticals, dialogue. The package has one
-`Element` a speech. A parenthetical of the page has its brackets: `(softly)`; where a person left them out,
-they are added. What a cue adds to its name, `JERRY (O.S.)`, is part of the cue on the page.
+The page splits a speech into its parts, as screenwriting programs do: the cue, parentheticals, dialogue. The
+package has one `Element` for a speech. A parenthetical of the page has its brackets, `(softly)`; missing ones
+are added. The extension of a cue, as in `JERRY (O.S.)`, is part of the cue on the page, and of the text in
+the package.
 """
 
 import json
@@ -21,25 +22,25 @@ from scriptforge.screenplay.script import Element, normalise
 PageKind: TypeAlias = Literal["heading", "action", "character", "parenthetical", "dialogue", "transition"]
 
 LONGEST_TEXT = 20_000
-"""Characters of one element of the page."""
+"""Maximum characters of an element of the page."""
 
 LONGEST_TITLE = 400
 
 MOST_ELEMENTS = 20_000
-"""Elements of one draft: a dozen long films."""
+"""Maximum elements of a draft: a dozen long films."""
 
 CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-"""How everything that comes from a page is checked."""
+"""Strict validation, for everything that comes from a page."""
 
 Name: TypeAlias = Annotated[str, Field(max_length=200)]
 Identifier: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 
 
 def _finite(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return settings that other programs can read.
+    """Return settings unchanged if they are valid as JSON.
 
     Raises:
-        ValueError: a number is infinite, or has no value.
+        ValueError: a number is infinite or NaN.
     """
     try:
         json.dumps(settings, allow_nan=False)
@@ -50,7 +51,7 @@ def _finite(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 Settings: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
 SETTINGS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(Settings, config=CLOSED)
-"""What a page remembers of a draft."""
+"""Validator of the settings that the page stores with a draft."""
 
 Text: TypeAlias = Annotated[str, Field(max_length=LONGEST_TEXT)]
 
@@ -62,8 +63,8 @@ class Writer(BaseModel):
     """The model that wrote an element.
 
     Attributes:
-        run: its run.
-        seed: what it was drawn with.
+        run: name of its run.
+        seed: seed that the text was drawn with.
         edited: whether a person has changed the text since.
     """
 
@@ -75,12 +76,12 @@ class Writer(BaseModel):
 
 
 class PageElement(BaseModel):
-    """One element of the page.
+    """An element of the page.
 
     Attributes:
-        id: unique in its draft.
-        kind: what it is.
-        text: what it says.
+        id: id of the element, unique in its draft.
+        kind: kind of the element.
+        text: text of the element.
         origin: the model that wrote it, if one did.
     """
 
@@ -93,11 +94,11 @@ class PageElement(BaseModel):
 
 
 class Line(BaseModel):
-    """An element of the page as far as a model reads it; what else is said of it is passed over.
+    """An element of the page as a model reads it; other fields are ignored.
 
     Attributes:
-        kind: what it is.
-        text: what it says.
+        kind: kind of the element.
+        text: text of the element.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -110,9 +111,9 @@ class OpenLine(BaseModel):
     """The element that the cursor is in, to be continued.
 
     Attributes:
-        kind: what it is.
-        text: what it says up to the cursor.
-        speaker: whose speech it is part of; None for that of the cue above it.
+        kind: kind of the element.
+        text: text of the element up to the cursor.
+        speaker: who says it, if it is part of a speech; None takes the speaker from the cue above it.
     """
 
     model_config = CLOSED
@@ -124,11 +125,11 @@ class OpenLine(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What is written before the cursor.
+    """The text before the cursor.
 
     Attributes:
         lines: all whole elements, in normal form.
-        open: the element that is to be continued, its text as it stands; None if a new one begins.
+        open: the element to be continued, its text as typed; None if a new one begins.
     """
 
     lines: list[Element]
@@ -136,12 +137,12 @@ class Context:
 
 
 def to_elements(page: Iterable[Line | PageElement]) -> list[Element]:
-    """Return the elements of a page as the package's, in normal form; what says nothing is left out."""
+    """Convert elements of the page to those of the package, in normal form; empty ones are left out."""
     return list(filter(None, map(normalise, _joined(page))))
 
 
 def _joined(page: Iterable[Line | PageElement]) -> Iterator[Element]:
-    """Yield elements that are not in normal form yet: each run of speech as one."""
+    """Yield elements that are not in normal form yet, the parts of a speech joined into one."""
     speaker, parts = "", list[Part]()
     for each in page:
         if each.kind in ("parenthetical", "dialogue"):
@@ -170,7 +171,7 @@ def _part(each: Line | PageElement) -> Part:
 
 
 def to_page(elements: Iterable[Element]) -> list[dict[str, str]]:
-    """Return elements in normal form as the page shows them: kinds and texts."""
+    """Convert elements in normal form to those of the page: dictionaries of `kind` and `text`."""
     found: list[dict[str, str]] = []
     for element in elements:
         if element.kind != "dialogue":
@@ -188,14 +189,14 @@ def to_page(elements: Iterable[Element]) -> list[dict[str, str]]:
 
 
 def with_ids(page: Iterable[dict[str, str]]) -> list[dict[str, object]]:
-    """Return new elements for a draft, of a person and each with an id of its own."""
+    """Return elements for a draft, each with a new id and without a model as its origin."""
     return [{"id": uuid4().hex[:12], **each, "origin": None} for each in page]
 
 
 def context_of(page: Sequence[Line], opened: OpenLine | None) -> Context:
-    """Return what a model reads, from what is above the cursor and what the cursor is in.
+    """Return what a model reads, given the elements above the cursor and the one that the cursor is in.
 
-    A cue, or a parenthetical below one, that nothing follows is a speech that waits for its words.
+    A cue or a parenthetical at the end of the page opens a speech that is to be continued.
     """
     if opened is None and page and page[-1].kind == "character":
         *page, cue = page
@@ -224,7 +225,7 @@ def context_of(page: Sequence[Line], opened: OpenLine | None) -> Context:
 
 
 def _open_speech(parts: Sequence[Part], text: str, speaker: str) -> Element:
-    """Return a speech to be continued: a space at its end stays, since another word is asked for."""
+    """Return a speech to be continued; a space at its end is kept, since it asks for another word."""
     last = Part(text + _CURSOR, is_parenthetical=text.startswith("("))
     element = normalise(Element("dialogue", join_speech([*parts, last]), speaker))
     if element is None or element.kind != "dialogue":

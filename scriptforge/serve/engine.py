@@ -1,7 +1,7 @@
-"""The writing of suggestions: requests wait in a queue, and some threads write as many of them at once.
+"""The engine: requests for suggestions wait in a queue, and several threads write them at the same time.
 
-Those that are written at once share the steps of their model (`batching`). What a request is told are lists
-of events, in the order in which they come. A page that goes away stops its request at the next token.
+Requests that are written at the same time share the steps of their model (`batching`). The result of each is
+lists of events, in order. When the page disconnects, its request stops at the next token.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from scriptforge.serve.runs import Runs
 from scriptforge.serve.writing import Event, Writing
 
 MOST_WRITING, MOST_WAITING = 8, 32
-"""Requests that are written at once, and that wait."""
+"""Maximum number of requests that are written at the same time, and that wait."""
 
 
 class Busy(Exception):  # noqa: N818 (it names the engine)
-    """A request cannot wait any more.
+    """A request cannot be accepted now.
 
     Attributes:
-        seconds: after which to try again.
-        why: in a sentence.
+        seconds: seconds after which to try again.
+        why: the reason, as a sentence.
     """
 
     def __init__(self, seconds: float, why: str) -> None:
@@ -39,7 +39,7 @@ class Busy(Exception):  # noqa: N818 (it names the engine)
 
 @dataclass
 class Job:
-    """A request that is written, and the way back to who waits for it."""
+    """A request, and the channel from its writing thread to the event loop that waits for the result."""
 
     request: SuggestionRequest
     loop: asyncio.AbstractEventLoop | None
@@ -47,22 +47,22 @@ class Job:
     is_given_up: bool = False
 
     def tell(self, news: list[Event] | Exception | None) -> None:
-        """Pass on what is new, from another thread; None is the end."""
+        """Pass on events or an error from another thread; None marks the end."""
         if self.loop and not self.is_given_up:
             try:
                 self.loop.call_soon_threadsafe(self.news.put_nowait, news)
-            except RuntimeError:  # the loop is closed: the server is going down
+            except RuntimeError:  # the loop is closed: the server is shutting down
                 self.is_given_up = True
 
     def give_up(self) -> None:
-        """Stop writing it: nobody waits for it."""
+        """Stop the writing, since nobody waits for the result any more."""
         self.is_given_up = True
 
     async def events(self) -> AsyncIterator[list[Event]]:
-        """Yield its events as they come.
+        """Yield lists of events as they come.
 
         Raises:
-            ScriptforgeError: it cannot go on.
+            ScriptforgeError: the writing has failed.
         """
         while (news := await self.news.get()) is not None:
             if isinstance(news, Exception):
@@ -71,11 +71,11 @@ class Job:
 
 
 class Engine:
-    """Writes suggestions.
+    """A pool of threads that write suggestions.
 
     Args:
-        runs: with which models.
-        texts: of which copying may be limited.
+        runs: the runs to write with.
+        texts: their training texts, needed where a request limits copying.
     """
 
     def __init__(self, runs: Runs, texts: TrainingTexts) -> None:
@@ -87,15 +87,15 @@ class Engine:
             threading.Thread(target=self._work, daemon=True, name=f"writing-{number}").start()
 
     def warm(self, name: str) -> None:
-        """Write a line with a run that nobody waits for, so that the next one comes fast."""
+        """Write a line with a run in the background, so that its model is loaded when it is first needed."""
         self._jobs.put_nowait(Job(SuggestionRequest(run=name), None))
 
     async def begin(self, request: SuggestionRequest) -> Job:
-        """Accept a request, and return it once something is written of it.
+        """Queue a request; return its job once the run is open and the request has turned out to be valid.
 
         Raises:
-            Busy: too many others wait.
-            ScriptforgeError: the model cannot be asked that.
+            Busy: too many others wait, or the training text is still being indexed.
+            ScriptforgeError: the request does not suit the run, or the run cannot be used.
         """
         job = Job(request, asyncio.get_running_loop())
         try:
@@ -112,7 +112,7 @@ class Engine:
         return job
 
     def close(self) -> None:
-        """Write nothing more; who waits is told."""
+        """Stop writing; all pending requests fail with an error."""
         self._is_closed = True
         with suppress(queue.Empty):
             while True:
@@ -144,11 +144,11 @@ class Engine:
                     job.tell(events)
 
     def _index(self, request: SuggestionRequest) -> Index | None:
-        """Return the index that a limit to copying needs.
+        """Return the index of the training text if the request limits copying; else None.
 
         Raises:
-            Busy: it is still being made.
-            ScriptforgeError: the training text is not here.
+            Busy: the training text is still being indexed.
+            ScriptforgeError: the dataset of the run is missing.
         """
         if request.max_copy is None:
             return None

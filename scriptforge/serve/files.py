@@ -1,4 +1,4 @@
-"""Scripts that come in as files and go out as files: any that `prepare` reads, any that `convert` writes."""
+"""Import and export of scripts as files, in all formats that `prepare` reads and that `convert` writes."""
 
 import re
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _EXPORTED = {
     "txt": _FileType("Text", "text/plain; charset=utf-8"),
     "json": _FileType("JSON", "application/json"),
 }
-"""What the formats of `WRITTEN` are called in the page's menu, in its order, and to browsers."""
+"""Label and media type of the formats of `WRITTEN`, in the order of the page's menu."""
 
 _TEXTS = (
     ".txt",
@@ -62,11 +62,11 @@ _LONGEST_NAME = 80
 
 
 class ExportRequest(BaseModel):
-    """A draft to be laid out as a file.
+    """A draft to export as a file.
 
     Attributes:
-        title: what it is called.
-        elements: what it says.
+        title: title of the draft.
+        elements: elements of the draft.
     """
 
     model_config = CLOSED
@@ -76,21 +76,21 @@ class ExportRequest(BaseModel):
 
 
 def import_suffixes() -> list[str]:
-    """Return the suffixes of files that can be read."""
+    """Return the suffixes of files that can be imported."""
     documents = [suffix for kind in KINDS for suffix in kind.suffixes]
     return list(dict.fromkeys((*_TEXTS, *documents)))
 
 
 def export_formats() -> list[dict[str, str]]:
-    """Return the formats that can be written."""
+    """Return the formats that can be exported."""
     return [{"format": name, "name": each.label, "suffix": f".{name}"} for name, each in _EXPORTED.items()]
 
 
 def read_file(name: str, content: bytes) -> dict[str, Any]:
-    """Read a script from the content of a file; of its name, only the suffix and the title are used.
+    """Read a script from the content of a file; its name only tells the format and a title.
 
     Raises:
-        CorpusError: it cannot be read, or holds nothing.
+        CorpusError: the file cannot be read, contains no script, or is too long for a draft.
     """
     plain_name = name.replace("\\", "/").rpartition("/")[2]
     stem, suffix = Path(plain_name).stem, Path(plain_name).suffix
@@ -119,7 +119,7 @@ def read_file(name: str, content: bytes) -> dict[str, Any]:
 
 
 def write_file(request: ExportRequest, format: str) -> tuple[bytes, str, str]:
-    """Return a draft as a file: its content, its type for browsers, and a name that is safe anywhere.
+    """Return a draft as a file: the content, the media type, and a file name that is valid on every system.
 
     Raises:
         UsageError: there is no such format, or its libraries are not installed.

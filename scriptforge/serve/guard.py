@@ -1,13 +1,13 @@
-"""The guard in front of every request: who may come in, how much they may bring, and how long they may take.
+"""The guard: middleware that checks every request, and limits its size and its duration.
 
-A page on this machine is not alone: any site that is open in the same browser may send requests to it, a name
-on the web may point to 127.0.0.1 (DNS rebinding), and others on this machine can reach the port. So the Host
-must be one of ours, the Origin, where there is one, must be the same, and whatever begins with `/api` needs
-the token, which is in no cookie. Every answer carries a policy under which the page loads nothing from
-elsewhere and runs no inline script.
+The page is not alone in reaching the server: any site that is open in the same browser may send requests to
+it, a domain name may resolve to 127.0.0.1 (DNS rebinding), and other users of this machine can reach the
+port. So the Host header must be one of ours, the Origin header, if there is one, must match it, and every
+path under `/api` needs the token, which is in no cookie. Every response carries a content security policy
+under which the page loads nothing from elsewhere and runs no inline script.
 
-Bodies are read here, whole, within a limit of size and of time, before anything else sees the request; all
-that are in memory at once are limited, too. What has no use for a body may have none.
+Bodies are read here, whole, within limits of size and time, before the application sees the request; the size
+of all bodies in memory together is limited, too. A request that needs no body may have none.
 """
 
 import hashlib
@@ -32,19 +32,19 @@ LIMITS = {
     "login": 16_000,
     "bodies_together": 64_000_000,
 }
-"""Bytes of a body, by what is asked for, and of all bodies that are in memory at once."""
+"""Maximum bytes of a body, by endpoint (`body` is for all others), and of all bodies in memory at once."""
 
 _LIMITED = ("import", "suggestions", "login")
-"""What has a limit of its own."""
+"""Endpoints with a limit of their own."""
 
 HEADER_BYTES = 32_768
-"""Bytes that the headers of a request may have together."""
+"""Maximum bytes of all headers of a request together."""
 
 BODY_SECONDS = 20.0
-"""How long the body of a request may take to arrive."""
+"""Seconds within which the body of a request must arrive."""
 
 _LONGEST_LENGTH = 19
-"""Digits of a number of bytes."""
+"""Maximum digits of a Content-Length header."""
 
 _FAILURES, _FAILURES_OF_ALL, _FAILURE_SECONDS, _MOST_CLIENTS = 5, 60, 60.0, 1_000
 
@@ -66,15 +66,14 @@ _HEADERS = (
 
 @dataclass(frozen=True)
 class Rules:
-    """Who may come in.
+    """What a request must satisfy.
 
     Attributes:
-        port: that of the server.
-        names: names under which it may be called beside those of this machine.
-        token: what every request to the API must have; None where anyone may use it.
-        password: what a person types to be told the token; None where the link has it.
-        takes_addresses: whether it may be called by any address of this machine, which no name on the web
-            can stand for.
+        port: port of the server.
+        names: host names that are allowed besides those of this machine.
+        token: token that every API request must carry; None if anyone may use the API.
+        password: password that is exchanged for the token; None if there is none.
+        takes_addresses: whether any IP address is allowed as the host; DNS rebinding works with names only.
     """
 
     port: int
@@ -84,7 +83,7 @@ class Rules:
     takes_addresses: bool = False
 
     def knows_host(self, host: str) -> bool:
-        """Return whether a Host header is one of ours."""
+        """Return whether a Host header is allowed."""
         name, port = _split_port(host)
         if name in self.names:
             return True
@@ -93,7 +92,7 @@ class Rules:
         return self.takes_addresses and _is_address(name)
 
     def knows_token(self, authorization: str) -> bool:
-        """Return whether an Authorization header has the token, or none is needed."""
+        """Return whether an Authorization header has the token; true if none is needed."""
         if self.token is None:
             return True
         scheme, _, given = authorization.partition(" ")
@@ -101,7 +100,7 @@ class Rules:
 
 
 def token_for(secret: str, password: str | None) -> str:
-    """Return the token of a room: it changes with the password, so that an old one lets nobody in."""
+    """Derive the token of a room from its secret and password: a new password makes old tokens invalid."""
     return (
         secret
         if password is None
@@ -110,11 +109,11 @@ def token_for(secret: str, password: str | None) -> str:
 
 
 class Guard:
-    """The guard as ASGI middleware.
+    """ASGI middleware that checks requests before the application sees them.
 
     Args:
-        app: what it guards.
-        rules: who may come in.
+        app: the application.
+        rules: what a request must satisfy.
     """
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
@@ -123,7 +122,7 @@ class Guard:
         self._budget = BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on to the application, or refuse it."""
         if scope["type"] != "http":
             return
         outgoing = _Outgoing(scope, send)
@@ -173,20 +172,20 @@ class Guard:
 
 
 class LoginLimiter:
-    """How many wrong passwords were tried lately, by client and in all."""
+    """A limit on how often wrong passwords may be tried within a minute, by client and in total."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, list[float]] = OrderedDict()
 
     def refusal(self, client: str) -> JSONResponse | None:
-        """Return the answer to a client that may not try another password for now."""
+        """Return the response to a client that may not try a password now; None if it may."""
         own, everybody = self._recent(client), self._recent("*")
         if len(own) >= _FAILURES or len(everybody) >= _FAILURES_OF_ALL:
             return busy(_FAILURE_SECONDS, "Too many passwords were tried.")
         return None
 
     def count_failure(self, client: str) -> None:
-        """Count one more wrong password."""
+        """Count a wrong password."""
         for name in (client, "*"):
             self._recent(name).append(time.monotonic())
 
@@ -200,14 +199,14 @@ class LoginLimiter:
 
 
 class BodyBudget:
-    """How many bytes all bodies together may have in memory."""
+    """A limit on the bytes of all request bodies in memory together."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     @contextmanager
     def reservation(self) -> Iterator[Callable[[int], bool]]:
-        """Yield what reserves so many more bytes, if they are left, until the block ends; it says whether."""
+        """Yield a function that reserves bytes until the block ends, and returns whether they were left."""
         own = 0
 
         def reserve(size: int) -> bool:
@@ -225,7 +224,7 @@ class BodyBudget:
 
 
 class _Incoming:
-    """Gives the app a body that was read already, and then what comes after it."""
+    """A wrapper of `receive` that returns the body already read, and then passes on what follows it."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body
@@ -239,7 +238,7 @@ class _Incoming:
 
 
 class _Outgoing:
-    """Adds the headers that every answer has."""
+    """A wrapper of `send` that adds the headers that every response has."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._caches = not scope["path"].startswith("/api")
@@ -255,13 +254,13 @@ class _Outgoing:
 async def _read(
     receive: Receive, headers: Headers, limit: int, reserve: Callable[[int], bool]
 ) -> bytes | JSONResponse | None:
-    """Return a body, the answer to one that cannot be taken, or None if the client went away.
+    """Return the body of a request, the response that refuses it, or None if the client disconnected.
 
     Args:
-        receive: where it comes from.
-        headers: which may say how long it is.
-        limit: how many bytes it may have.
-        reserve: returns whether so many more may be in memory.
+        receive: the ASGI function that returns the parts of the body.
+        headers: headers of the request, which may declare the length.
+        limit: maximum bytes of the body.
+        reserve: reserves bytes in memory, and returns whether they were left.
     """
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > _LONGEST_LENGTH or int(length) > limit:
@@ -286,7 +285,7 @@ async def _read(
 
 
 def _limit(path: str) -> int:
-    """Return how many bytes a body may have: none where it is of no use, as with files of the page."""
+    """Return the maximum bytes of a body: 0 for files of the page, whose requests need none."""
     if not path.startswith("/api/"):
         return 0
     name = path.removeprefix("/api/")
@@ -298,7 +297,7 @@ def _too_large(limit: int) -> JSONResponse:
 
 
 def busy(seconds: float = 1.0, what: str = "The room is busy.") -> JSONResponse:
-    """Return the answer to a request that has to wait."""
+    """Return the response that asks a client to try again after some seconds."""
     wait = max(1, round(seconds))
     return _error(429, what, f"Try again in {wait} s.", {"retry-after": str(wait)})
 

@@ -1,7 +1,7 @@
-"""What of a draft stands in the training text: the words in a row that a model has from there.
+"""Marks: the words in a row of a draft that also occur in the training text of a run.
 
-The index of a training text takes seconds to make, so it is made in a thread of its own when it is first
-asked for, and kept. Until then the answer is that there is none yet.
+The index of a training text takes seconds to make, so it is made in a background thread when it is first
+needed, and cached. Until it is ready there are no marks.
 """
 
 import threading
@@ -20,19 +20,19 @@ from scriptforge.serve.elements import CLOSED, LONGEST_TEXT, Name
 from scriptforge.serve.runs import Runs
 
 SHORTEST_MARK = 6
-"""Words in a row from which they are marked; shorter runs are what everybody says."""
+"""Minimum number of words in a row that are marked; shorter runs are what everybody says."""
 
 _MOST_LINES = 4_000
 _MOST_KEPT = 2
 _MOST_QUOTED = 64_000_000
-"""Characters of a training text up to which its lines are kept, to be quoted."""
+"""Maximum characters of a training text whose lines are kept in memory for quotes."""
 
 
 class MarkedLine(BaseModel):
-    """A line to be looked up.
+    """A line to look up in a training text.
 
     Attributes:
-        text: what it says.
+        text: text of the line.
         speaker: who says it, which makes no difference.
     """
 
@@ -43,11 +43,11 @@ class MarkedLine(BaseModel):
 
 
 class MarksRequest(BaseModel):
-    """Lines to be looked up.
+    """Lines to look up in a training text.
 
     Attributes:
-        run: in whose training text.
-        lines: in order, so that a copy may go from one into the next.
+        run: name of the run whose training text is searched.
+        lines: the lines in order, since a copy may extend from one into the next.
     """
 
     model_config = CLOSED
@@ -58,11 +58,11 @@ class MarksRequest(BaseModel):
 
 @dataclass
 class TrainingText:
-    """A training text that can be looked up.
+    """A training text that can be searched.
 
     Attributes:
-        index: of its words.
-        quotes: what its lines say, through all documents; empty where there are too many.
+        index: index of its words.
+        quotes: text of each line, across all documents; empty if the training text is too long.
     """
 
     index: Index
@@ -88,14 +88,14 @@ class TrainingText:
 
 
 _Key: TypeAlias = tuple[str, str]
-"""The name of a run, and the fingerprint of what it was trained on."""
+"""The name of a run, and the fingerprint of the dataset that it was trained on."""
 
 
 class TrainingTexts:
-    """The training texts of runs, made in the background.
+    """The training texts of runs, indexed in the background.
 
     Args:
-        runs: of which models.
+        runs: the runs that they belong to.
     """
 
     def __init__(self, runs: Runs) -> None:
@@ -105,13 +105,13 @@ class TrainingTexts:
         self._being_made: set[_Key] = set()
 
     def get(self, name: str) -> tuple[bool, TrainingText | None]:
-        """Return whether the text of a run is ready, and the text; None where its dataset is not here.
+        """Return whether the training text of a run is ready, and the text; None if its dataset is missing.
 
-        None is said once: whoever asks again has the dataset looked for again.
+        A missing dataset is reported once; the next call looks for it again.
 
         Raises:
             UsageError: there is no such run.
-            RunError: it is damaged.
+            RunError: the run is damaged.
         """
         about = self._runs.describe(name)
         key = name, about.dataset.fingerprint
@@ -132,7 +132,7 @@ class TrainingTexts:
             dataset = about.dataset_at_hand(self._runs.offer.workspace)
             text = TrainingText.of(dataset) if dataset else None
         except ScriptforgeError:
-            pass  # a text that is damaged can mark nothing; `scriptforge originality` says what is wrong
+            pass  # a damaged text gives no marks; `scriptforge originality` reports what is wrong
         finally:
             with self._lock:
                 self._being_made.discard(key)
@@ -142,10 +142,11 @@ class TrainingTexts:
 
 
 def mark(lines: Sequence[MarkedLine], text: TrainingText) -> list[list[dict[str, Any]]]:
-    """Return for each line what of it is copied: from where to where, and the source.
+    """Return the marks of each line: the stretches that are copied from the training text.
 
     Each mark has `start` and `end` in UTF-16 code units of the line, as JavaScript counts, the number of
-    `words` of the whole copy, its `source` in words, and a `quote`, what the line of the training text says.
+    `words` of the whole copy, its `source` (document and line), and a `quote`: the line of the training text
+    where the copy begins, empty if its lines are not kept.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in lines]
     numbered = enumerate(lines, start=1)

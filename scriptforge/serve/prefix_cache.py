@@ -1,8 +1,8 @@
-"""What a model remembers of the texts that it has read, so that after a new line only that line is read.
+"""A cache of decoder states after the texts that a model has read: after a new line, only that line is read.
 
-A text is known by the ids of its elements, each of which changes the key of all that is behind it. What is
-kept is what a decoder of one sequence remembers after all but the last id: the last one is read again by
-whoever goes on, which gives the scores of what may come.
+A text is identified by the ids of its elements, each of which changes the keys of everything after it. A
+cached state is that of a decoder of one sequence after all ids but the last: the decoding loop reads the last
+id again, which gives the scores of the next token.
 """
 
 import threading
@@ -20,19 +20,19 @@ from scriptforge.serve.prompt import Question
 from scriptforge.vocabulary import Vocabulary
 
 MOST_BYTES = 48_000_000
-"""What is kept of all texts together, per model."""
+"""Maximum bytes of all cached states of a model."""
 
 _ELEMENTS_BETWEEN = 8
-"""After how many elements something is kept within a text, so that a change in its middle costs little."""
+"""Number of elements between two cached states of a text, so that a change in its middle costs little."""
 
 
 class PrefixCache:
-    """The texts that one model has read lately; threads may share it.
+    """A cache of the texts that a model has read lately; threads may share it.
 
     Args:
-        model: what reads.
-        vocabulary: its ids.
-        habits: those of people, whose turns are followed; None follows none.
+        model: the model that reads.
+        vocabulary: vocabulary of the model.
+        habits: how people take turns in the training text; None if the decoder does not track turns.
     """
 
     def __init__(self, model: InferenceModel, vocabulary: Vocabulary, habits: TurnHabits | None) -> None:
@@ -44,7 +44,10 @@ class PrefixCache:
         self._bytes = 0
 
     def after(self, question: Question, sequences: int) -> Saved:
-        """Return what a decoder of so many sequences remembers of the text of a question, but its last id."""
+        """Return the state of a decoder of that many sequences after the text of a question but its last id.
+
+        States on the way there are cached.
+        """
         parts = [question.opening, *question.read]
         keys = _keys(parts)
         reached, saved = self._longest(keys)
@@ -68,7 +71,7 @@ class PrefixCache:
         return TurnTaking(reader, self._habits, self._vocabulary, 1) if self._habits else reader
 
     def _longest(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
-        """Return how far a text was read before, as the number of a part, and what is kept there."""
+        """Return the index of the last part after which a state is cached, and that state; -1 if none is."""
         with self._lock:
             for place in range(len(keys) - 1, -1, -1):
                 if keys[place] in self._kept:
@@ -87,7 +90,7 @@ class PrefixCache:
 
 
 def _keys(parts: Sequence[tuple[int, ...]]) -> list[bytes]:
-    """Return the key of the text up to each of its parts."""
+    """Return for each part the key of the text up to its end."""
     keys: list[bytes] = []
     for part in parts:
         before = keys[-1] if keys else b""
@@ -100,7 +103,7 @@ def _size(saved: Saved) -> int:
 
 
 def _spread(saved: Saved, sequences: int, lines: int) -> Saved:
-    """Return what one sequence remembers for several that have read the same."""
+    """Repeat the state of one sequence for several that have read the same text."""
     several = {
         name: np.repeat(array, sequences, axis=1 if name.startswith("state.") else 0)
         for name, array in saved.items()

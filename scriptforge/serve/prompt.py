@@ -1,8 +1,9 @@
-"""What a page asks of a model, and the ids with which it is asked: the text so far, and what opens the next.
+"""Requests for suggestions, and their conversion to token ids: the text so far, and the prompt after it.
 
-The model reads whole elements up to the cursor, and then what opens the next one, or the beginning of the one
-that the cursor is in. Of a long script it reads the end, from an element that stays the same while lines are
-added (`first_read`), so that what it remembers can be kept. The module knows nothing of models.
+The model reads the whole elements before the cursor, and then the opening of the next element or the
+beginning of the one that the cursor is in. Of a long script it reads only the end, from an element that stays
+the same while lines are added (`first_read`), so that its state can be cached. The module knows nothing of
+models.
 """
 
 from collections import Counter
@@ -24,24 +25,24 @@ from scriptforge.serve.elements import CLOSED, Line, Name, OpenLine, PageKind, c
 from scriptforge.vocabulary import Vocabulary
 
 MOST_LINES_READ = 400
-"""Elements of the page that may be sent to be read."""
+"""Maximum number of elements in a request."""
 
 _LEAST_READ, _MOST_READ = 24, 56
-"""Elements that are read of a longer script."""
+"""Number of elements that are read of a longer script: above the first, up to the second."""
 
 _MOST_TOLD = 256
-"""Tokens of them after which the rules are told of no further elements; what they measure is near."""
+"""Tokens before the prompt after which rules see no elements further back: they measure recent text only."""
 
 _LARGEST_SEED = 2**53 - 16
-"""Beyond it, a page could not say the number."""
+"""Largest seed: it and those that follow it are exact as numbers in JavaScript."""
 
 
 class Next(BaseModel):
-    """What is to come next.
+    """The kind or the speaker of the next element, as the writer chooses.
 
     Attributes:
-        kind: the kind of the next element; None leaves it to the model.
-        speaker: who speaks; None leaves it to the model.
+        kind: kind of the next element; None leaves it to the model.
+        speaker: speaker of the next element; None leaves it to the model.
     """
 
     model_config = CLOSED
@@ -51,21 +52,22 @@ class Next(BaseModel):
 
 
 class SuggestionRequest(BaseModel):
-    """What a page asks a model to write.
+    """A request from the page for suggestions.
 
     Attributes:
-        run: which model.
-        source: of a mix, in whose voice; None goes by who speaks.
-        elements: the page up to the cursor, its last elements.
+        run: name of the run to write with.
+        source: in a mix, the source to write like; None infers it from the speakers.
+        elements: the last elements before the cursor.
         open: the element that the cursor is in, if it is to be continued.
-        next: what is to come, if a person says so.
-        count: how many alternatives.
-        lines: how many elements of each.
-        seed: decides what is drawn for the first one, the others have those that follow; None draws one.
-        temperature: of the sampling; None is the usual one.
-        voice: how much voices are strengthened; None is the model's usual.
-        max_copy: how many words in a row may be copied; None any number.
-        cast: who may speak; empty for everybody.
+        next: what comes next, if the writer chooses it.
+        count: number of alternatives.
+        lines: number of elements in each alternative.
+        seed: seed of the first alternative; the others have the seeds that follow. None draws one at random.
+        temperature: sampling temperature; None uses the default.
+        voice: how much the voices of speakers are strengthened; None uses the default of the model.
+        max_copy: maximum number of words in a row that may be copied from the training text; None sets no
+            limit.
+        cast: names of those who may speak; empty for everybody.
     """
 
     model_config = CLOSED
@@ -86,16 +88,16 @@ class SuggestionRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Question:
-    """A request in the words of a vocabulary.
+    """A request as token ids.
 
     Attributes:
-        options: how to write.
-        cast: who may speak.
-        source: of a mix, whose script it is; else None.
-        opening: what begins a script: ids that come before everything else.
-        read: the elements that are read, each as its ids.
-        prompt: what comes after them, before anything is drawn freely.
-        open: the element that is continued, its text as it stands; None if a new one begins.
+        options: options of generation.
+        cast: those who may speak.
+        source: in a mix, the source to write like; else None.
+        opening: ids that begin a script, before all elements.
+        read: ids of each element that is read.
+        prompt: what follows these elements, before anything is drawn freely.
+        open: the element to be continued, its text as typed; None if a new one begins.
     """
 
     options: GenerateOptions
@@ -108,7 +110,7 @@ class Question:
 
     @property
     def told(self) -> list[int]:
-        """Return the end of the text before the prompt, of which rules are told; whole elements."""
+        """Return the ids that rules see of the text before the prompt: `opening`, and the last elements."""
         kept: list[tuple[int, ...]] = []
         size = 0
         for ids in reversed(self.read):
@@ -120,10 +122,10 @@ class Question:
 
 
 def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Question:
-    """Turn a request into ids.
+    """Turn a request into token ids.
 
     Raises:
-        UsageError: it names a source or somebody whom the model cannot write.
+        UsageError: it names a source or a speaker that the model cannot write.
     """
     context = context_of(request.elements, request.open)
     following = request.next or Next()
@@ -155,10 +157,10 @@ def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Questi
 
 
 def first_read(lines: Sequence[Element]) -> int:
-    """Return from which element on a script is read: all of a short one, of others 24 to 56 elements.
+    """Return the index of the first element to read: 0 in a short script, else 25 to 56 before the end.
 
-    It is the element with the least fingerprint of those that are not too near to the end nor too far, so
-    that it depends on the text alone, and nearly always stays when one more line is added.
+    It is the element with the smallest hash in that range, so that it depends on the text alone, and nearly
+    always stays the same when a line is added.
     """
     if len(lines) <= _MOST_READ:
         return 0
@@ -172,7 +174,7 @@ def _fingerprint(element: Element) -> bytes:
 
 
 def _source(asked: str | None, speakers: Sequence[str], vocabulary: Vocabulary) -> str | None:
-    """Return, in a mix, whose script it is: the one asked for, else that of most of its speakers."""
+    """Return the source to write like: the one asked for, or that of most speakers; None without a mix."""
     if not vocabulary.sources:
         return None
     if asked:
@@ -185,7 +187,7 @@ def _source(asked: str | None, speakers: Sequence[str], vocabulary: Vocabulary) 
 
 
 def _continued(element: Element, source: str | None, vocabulary: Vocabulary) -> Prompt:
-    """Return the prompt of an element that goes on: a word is whole, and a space asks for another one."""
+    """Return the prompt that continues an element: its last word is whole, and a space asks for another."""
     text = element.text
     boundary = boundary_after(text) if text.strip() else None
     kept = Element(element.kind, text.rstrip(), element.speaker)
@@ -194,7 +196,7 @@ def _continued(element: Element, source: str | None, vocabulary: Vocabulary) -> 
 
 
 def _begun(following: Next, cast: ResolvedCast, source: str | None, vocabulary: Vocabulary) -> Prompt:
-    """Return the prompt of a new element: what opens it, if a person said so."""
+    """Return the prompt of a new element: its opening if the writer chose a kind or speaker, else nothing."""
     if following.speaker:
         opened = Element("dialogue", "", following.speaker)
         return [Given(tuple(vocabulary.encode_elements([opened], source).ids.tolist()))]
@@ -211,7 +213,7 @@ def _begun(following: Next, cast: ResolvedCast, source: str | None, vocabulary: 
 def _plain_question(
     lines: Sequence[Element], opened: Element | None, options: GenerateOptions, vocabulary: Vocabulary
 ) -> Question:
-    """Return the question to a model of plain text, which knows no elements: lines are lines."""
+    """Return the question for a model of plain text, which knows no elements: each becomes a line."""
     kept = lines[first_read(lines) :]
     read = tuple(tuple(vocabulary.encode(f"{render_line(each)}\n")) for each in kept)
     prompt: Prompt = []

@@ -1,4 +1,4 @@
-"""A room: the runs, the drafts, and those who listen to what becomes of them."""
+"""A room: its runs and drafts, and the tabs that follow the changes of a draft."""
 
 import asyncio
 import hmac
@@ -13,10 +13,10 @@ from scriptforge.serve.marks import TrainingTexts
 from scriptforge.serve.runs import Runs
 
 MOST_LISTENERS = 64
-"""Tabs that follow drafts at once."""
+"""Maximum number of tabs that follow drafts at once."""
 
 Listener: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
-"""What a tab is told, in order; None is the end."""
+"""Messages for a tab, in order; None marks the end."""
 
 _MOST_NEWS = 1_000
 _FILES_AT_ONCE = 2
@@ -24,16 +24,16 @@ _FILES_AT_ONCE = 2
 
 @dataclass
 class Room:
-    """What the application works with.
+    """The state of the application.
 
     Attributes:
-        runs: the models.
-        rules: who may come in.
-        drafts: where drafts are kept; None for visitors, whose browsers keep them.
-        logins: the wrong passwords that were tried.
-        texts: the training texts.
-        engine: what writes.
-        reading: how many files are read or written at once.
+        runs: the runs that are offered.
+        rules: what requests must satisfy.
+        drafts: the stored drafts; None in a room for visitors, whose browsers keep them.
+        logins: limit on wrong passwords.
+        texts: the training texts of the runs.
+        engine: the threads that write suggestions.
+        reading: limit on the number of files that are imported or exported at once.
     """
 
     runs: Runs
@@ -53,22 +53,22 @@ class Room:
 
     @property
     def kept(self) -> Drafts:
-        """Return the drafts of a room that has them."""
+        """Return `drafts`, which must not be None."""
         assert self.drafts is not None, "visitors have no address that leads here"
         return self.drafts
 
     def token_for(self, password: str) -> str | None:
-        """Return the token, if the password is right."""
+        """Return the token if the password is right; else None."""
         expected = self.rules.password
         if expected is None or not hmac.compare_digest(password.encode(errors="replace"), expected.encode()):
             return None
         return self.rules.token
 
     def listen(self, draft: str) -> Listener:
-        """Return a queue that gets what becomes of a draft.
+        """Return a queue that receives the changes of a draft.
 
         Raises:
-            Busy: too many listen.
+            Busy: there are too many listeners.
         """
         if sum(map(len, self._listeners.values())) >= MOST_LISTENERS:
             raise Busy(5, "Too many tabs are open.")
@@ -77,13 +77,13 @@ class Room:
         return listener
 
     def leave(self, draft: str, listener: Listener) -> None:
-        """Put nothing more into a queue."""
+        """Stop putting changes into a queue."""
         self._listeners[draft].discard(listener)
         if not self._listeners[draft]:
             del self._listeners[draft]
 
     def tell(self, draft: str, news: dict[str, Any]) -> None:
-        """Tell all who listen; who has not listened for long is told to load the draft again."""
+        """Send a message to all listeners; one whose queue is full is told to reload the draft instead."""
         for listener in self._listeners.get(draft, ()):
             if listener.full():
                 _empty(listener)
@@ -92,7 +92,7 @@ class Room:
                 listener.put_nowait(news)
 
     def close(self) -> None:
-        """Tell all who listen, and all for whom something is written, that nothing more will come."""
+        """Tell all listeners, and all who wait for suggestions, that nothing more will come."""
         for listener in (each for listeners in self._listeners.values() for each in listeners):
             _empty(listener)
             listener.put_nowait(None)

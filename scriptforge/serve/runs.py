@@ -1,6 +1,6 @@
-"""The runs that a room offers: what the page shows of them, and those that are open.
+"""The runs that a room offers: what the page shows of them, and those that are loaded.
 
-A name from the page is looked up among the runs that there are and never becomes part of a path.
+A name from the page is looked up among the existing runs and never becomes part of a path.
 """
 
 import threading
@@ -19,16 +19,16 @@ from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, Workspace
 
 _MOST_OPEN = 2
-"""Models in memory at once."""
+"""Maximum number of models in memory at once."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """The runs that a page may use.
+    """The runs that the page may use.
 
     Attributes:
-        workspace: where they are.
-        only: the one run that is offered; None offers all.
+        workspace: the workspace that has the runs.
+        only: the single run that is offered; None offers all.
     """
 
     workspace: Workspace
@@ -36,15 +36,15 @@ class Offer:
 
     @property
     def folders(self) -> dict[str, RunFolder]:
-        """Return the runs by name, the latest first."""
+        """Return the offered runs by name, the latest first."""
         found = [self.only] if self.only else self.workspace.runs()
         return {folder.name: folder for folder in found}
 
     def folder(self, name: str) -> RunFolder:
-        """Return the run of a name.
+        """Return the offered run of that name.
 
         Raises:
-            UsageError: none is offered under it.
+            UsageError: there is none.
         """
         folders = self.folders
         if name not in folders:
@@ -53,13 +53,13 @@ class Offer:
 
 
 class OpenRun:
-    """A run that is used: its model for all who write, and what it has read.
+    """A loaded run: its model, shared by all threads that write, and a cache of the texts it has read.
 
     Attributes:
-        vocabulary: the run's.
-        habits: what people do in its training text.
-        model: what several threads may use at once.
-        read: the texts that it has read.
+        vocabulary: vocabulary of the run.
+        habits: statistics of its training text that generated text is held to.
+        model: the model, which several threads may use at once.
+        read: cache of the texts that the model has read.
     """
 
     def __init__(self, run: Run) -> None:
@@ -71,10 +71,10 @@ class OpenRun:
 
 
 class Runs:
-    """The runs of an offer, of which the ones used last are open; methods may be called in any thread.
+    """The runs of an offer, with those used last loaded. Its methods may be called from any thread.
 
     Args:
-        offer: which there are.
+        offer: the runs that the page may use.
     """
 
     def __init__(self, offer: Offer) -> None:
@@ -84,7 +84,7 @@ class Runs:
         self._about: dict[tuple[str, int], dict[str, Any] | None] = {}
 
     def about(self) -> list[dict[str, Any]]:
-        """Return what the page shows of each run that can be used."""
+        """Return what the page shows of each usable run."""
         found = []
         for folder in self.offer.folders.values():
             key = _key(folder)
@@ -95,10 +95,10 @@ class Runs:
         return found
 
     def open(self, name: str) -> OpenRun:
-        """Return a run, opened.
+        """Return a run, and load it if necessary.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: there is no run of that name.
             RunError: it has no weights yet, or is damaged.
         """
         folder = self.offer.folder(name)
@@ -114,17 +114,17 @@ class Runs:
             return self._open[key]
 
     def describe(self, name: str) -> RunDescription:
-        """Return what is known of a run.
+        """Return the description of a run.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: there is no run of that name.
             RunError: it is damaged.
         """
         return RunDescription.load(self.offer.folder(name))
 
 
 def _key(folder: RunFolder) -> tuple[str, int]:
-    """Return what changes when a run is trained further."""
+    """Return a cache key for a run, which changes when the run is trained further."""
     try:
         return folder.name, folder.weights.stat().st_mtime_ns
     except OSError:
@@ -132,7 +132,7 @@ def _key(folder: RunFolder) -> tuple[str, int]:
 
 
 def _about(folder: RunFolder) -> dict[str, Any] | None:
-    """Return what the page shows of a run; None if it cannot be used yet, or at all."""
+    """Return what the page shows of a run; None if it has no weights yet or is damaged."""
     if not folder.weights.is_file():
         return None
     try:

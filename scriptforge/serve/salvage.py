@@ -1,8 +1,8 @@
-"""What is done with a damaged database of drafts: it is set aside whole, and what can be read is copied.
+"""Recovery of a damaged database of drafts: the file is set aside, and its readable rows go into a new one.
 
-Rows are read one by one, and those that cannot be read are stepped over. Where even the first page is
-damaged, on which the tables are declared, that of a new database stands in for it: the same statements put
-the same tables at the same places.
+Rows are read one by one, and unreadable ones are skipped. If even the first page is damaged, which declares
+the tables, the first page of a new database takes its place: the same statements put the same tables on the
+same pages.
 """
 
 import shutil
@@ -30,26 +30,26 @@ from scriptforge.workspace.scratch import scratch_folder, sync_folder
 
 _LOGS = ("-wal", "-shm")
 _PLACE_OF_SIZE = 28
-"""Where the first page says how many there are; source: https://www.sqlite.org/fileformat.html."""
+"""Offset of the number of pages in the file header; source: https://www.sqlite.org/fileformat.html."""
 
 _IDENTIFIERS: TypeAdapter[str] = TypeAdapter(Identifier)
 _LONGEST_NAME = 200
 _LARGEST_NUMBER = 1 << 53
 _LARGEST_STEP = 1 << 16
 _AHEAD = 1_000
-"""How far the revision of a recovered draft is ahead, so that no open page takes it for its own."""
+"""Added to the revision of a recovered draft, so that no open page mistakes it for the one that it has."""
 
 
 def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]]:
-    """Set a damaged database aside, and put a new one with what can be read in its place.
+    """Set a damaged database aside, and replace it by a new one with all rows that can be read.
 
     Args:
-        path: of the database, which nobody has open.
+        path: the database, which must not be open.
         schema: the statements that declare the tables.
-        version: the number that the new one has.
+        version: the `user_version` of the new database.
 
     Returns:
-        Where the damaged one is, and how many rows of each table could be read.
+        The path of the damaged database, and the number of recovered rows by table.
     """
     aside = _free_name(path)
     for suffix in ("", *_LOGS):
@@ -96,7 +96,7 @@ def _page_size(path: Path) -> int:
 def _copy(
     aside: Path, copy: Path, target: sqlite3.Connection, first_page: bytes | None = None
 ) -> dict[str, int]:
-    """Copy what can be read of the damaged database, perhaps with another first page in place of its own."""
+    """Copy the readable rows, optionally with the first page replaced; return their number by table."""
     for suffix in ("", *_LOGS):
         Path(f"{copy}{suffix}").unlink(missing_ok=True)
         if Path(f"{aside}{suffix}").exists() and (not first_page or not suffix):
@@ -112,7 +112,7 @@ def _copy(
         source.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         for table, columns in _TABLES.items():
             for row in _rows(source, table):
-                with suppress(sqlite3.Error, ValueError):  # of another table, or with other columns
+                with suppress(sqlite3.Error, ValueError):  # a row of another table
                     marks = ", ".join("?" * len(columns))
                     values = [mended(value) for mended, value in zip(columns, row, strict=True)]
                     target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)
@@ -121,7 +121,7 @@ def _copy(
 
 
 def _text(value: object, longest: int = _LONGEST_NAME) -> str:
-    """Return what is read of a text."""
+    """Return a value as text, cut to `longest` characters; empty if it is no text."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     return value[:longest] if isinstance(value, str) else ""
@@ -138,12 +138,12 @@ def _id_or_none(value: object) -> str | None:
 
 
 def _id(value: object) -> str:
-    """Return an id that a page may name: a new one for what is none."""
+    """Return the value if it is a valid id, else a new id."""
     return _id_or_none(value) or uuid4().hex[:12]
 
 
 def _draft(value: object) -> str:
-    """Return the id of a draft: the same for all that has lost its own."""
+    """Return the value if it is a valid id, else one id for all rows that have lost their draft."""
     return _id_or_none(value) or "recovered"
 
 
@@ -152,7 +152,7 @@ def _kind(value: object) -> str:
 
 
 def _json(adapter: TypeAdapter[Any], spare: str) -> Callable[[object], str]:
-    """Return a function that returns JSON of some form, and for what is of no such form a spare."""
+    """Return a function that keeps JSON which `adapter` accepts, and replaces anything else by `spare`."""
 
     def mended(value: object) -> str:
         try:
@@ -176,11 +176,11 @@ _TABLES: dict[str, tuple[Callable[[Any], object], ...]] = {
     ),
     "branches": (_draft, _id, _text, _id_or_none, _json(TypeAdapter(list[PageElement]), "[]")),
 }
-"""The tables that are copied, and what makes of each column something that the room may have written."""
+"""The tables that are copied, and for each column the function that makes a valid value of the stored one."""
 
 
 def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a table that can be read; behind one that cannot, further and further is tried."""
+    """Yield the readable rows of a table; after an unreadable one, row ids are skipped in doubling steps."""
     last, step = 0, 1
     while step <= _LARGEST_STEP:
         try:
@@ -192,7 +192,7 @@ def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
             continue
         if found is None:
             return
-        if not isinstance(found[0], int) or found[0] <= last:  # a page leads back to one before
+        if not isinstance(found[0], int) or found[0] <= last:  # a damaged page may lead back
             last, step = last + step, step * 2
             continue
         last, step = found[0], 1
@@ -200,7 +200,7 @@ def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _complete(target: sqlite3.Connection) -> None:
-    """Give every element a draft, and every draft a revision that no open page has."""
+    """Create the drafts that elements lack, and give every draft a revision that no open page has."""
     target.execute("DELETE FROM changes")
     target.execute(
         "INSERT INTO drafts SELECT DISTINCT draft, 'Recovered', '', '{}', ?, 1 FROM elements"

@@ -1,7 +1,7 @@
 """The server: its port, its token, and the loop that serves a room until it is stopped.
 
-The token and the port of a workspace stay the same, so that a tab that was left open goes on when the server
-is started again.
+The token and the port of a workspace stay the same, so that a tab that was left open works again when the
+server is restarted.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from scriptforge.serve.runs import Offer, Runs
 from scriptforge.workspace import RunFolder, Workspace, atomic_write, make_folder, parse_json
 
 USUAL_PORT = 8420
-"""The port that is tried first in a workspace where none was used before."""
+"""The port that is tried first in a workspace where none has been used."""
 
 _PORTS_TRIED = 50
 _KEEP_ALIVE_SECONDS = 30
@@ -39,25 +39,25 @@ _TOKEN_BYTES = 24
 _LONGEST_SECRET = 1_000
 
 if sys.platform == "win32":
-    _PORT_OPTION = socket.SO_EXCLUSIVEADDRUSE  # with SO_REUSEADDR two processes could have the port there
+    _PORT_OPTION = socket.SO_EXCLUSIVEADDRUSE  # with SO_REUSEADDR two processes could share the port
 else:
-    _PORT_OPTION = socket.SO_REUSEADDR  # so that a port can be had again at once
+    _PORT_OPTION = socket.SO_REUSEADDR  # so that the port is free again as soon as a server stops
 
 _SECRET = re.compile(rb"[\w-]{%d,}" % _TOKEN_BYTES)
 
 
 class Server:
-    """A room that is ready to be served: its port is open already.
+    """A room that is ready to be served: its port is already open.
 
     Args:
-        workspace: where runs and drafts are.
-        only: the one run that is offered; None offers all.
-        options: how.
+        workspace: the workspace that has the runs and drafts.
+        only: the single run that is offered; None offers all.
+        options: options of the server.
 
     Attributes:
-        address: what to type into a browser.
-        link: the same with the token, where the link has it.
-        notes: what a person should know.
+        address: URL of the page.
+        link: the same URL with the token, if there is a token and no password.
+        notes: messages for the user.
 
     Raises:
         UsageError: no port is free.
@@ -92,14 +92,14 @@ class Server:
         self._thread = threading.Thread(target=self.serve, daemon=True)
 
     def serve(self, when_ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until the process is told to stop, or `stop` is called.
+        """Serve until the process is interrupted, or `stop` is called.
 
         Args:
-            when_ready: called once requests are answered.
+            when_ready: called once the server accepts requests.
         """
         log = logging.getLogger("uvicorn")
         handler = logging.StreamHandler()
-        handler.setLevel(logging.ERROR)  # what strangers send is no news, what breaks in here is
+        handler.setLevel(logging.ERROR)  # errors of the server, not invalid requests of clients
         log.addHandler(handler)
         try:
             with suppress(KeyboardInterrupt):
@@ -111,16 +111,16 @@ class Server:
                 self._room.drafts.close()
 
     def stop(self) -> None:
-        """End what `serve` does in another thread, once what has begun is answered."""
+        """Make `serve`, in another thread, return once the requests in progress are answered."""
         self._server.should_exit = True
 
     def __enter__(self) -> "Server":
-        """Serve in a thread while a block lasts."""
+        """Serve in a background thread during the block."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and wait for the end."""
+        """Stop the server, and wait for its thread."""
         self.stop()
         self._thread.join()
 
@@ -154,7 +154,7 @@ class Server:
 
 
 def _listen(options: ServeOptions, preferred: int) -> tuple[socket.socket, list[str]]:
-    """Return a socket that listens, at the preferred port or the next free one, and what is to be said."""
+    """Return a socket that listens at the preferred port or the next free one, and notes for the user."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     last: OSError | None = None
     for port in [0] if preferred == 0 else range(preferred, min(preferred + _PORTS_TRIED, 65_536)):
@@ -192,7 +192,7 @@ def _remember(path: Path, port: int) -> None:
 
 
 def _secret(path: Path) -> str:
-    """Return the secret of the workspace, which only its owner can read; one that is damaged is made anew."""
+    """Return the secret of the workspace, readable by its owner only; create it if missing or damaged."""
     make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,7 +1,7 @@
-"""One request while it is written: the decoding loop of its alternatives, and what is told of each token.
+"""The writing of one request: the decoding loop of its alternatives, and the events of each token.
 
-What is told of an alternative are events: an element begins, gets more text, is whole; of one that was begun
-by a person, only what is added. The module knows nothing of queues and of the network.
+The events of an alternative say that an element begins, gets more text, or is complete; of an element that a
+person began, they have only what is added. The module knows nothing of queues and the network.
 """
 
 import time
@@ -20,22 +20,22 @@ from scriptforge.serve.runs import OpenRun
 from scriptforge.vocabulary import Vocabulary
 
 Event: TypeAlias = dict[str, Any]
-"""What is told to a page, as a JSON object."""
+"""A message for the page, as a JSON object."""
 
 MOST_TOKENS = 600
-"""Tokens that are drawn for each alternative at most."""
+"""Maximum number of tokens that are drawn for each alternative."""
 
 MOST_SECONDS = 30.0
-"""How long a request may be written."""
+"""Maximum seconds that a request may be written."""
 
 
 class Writing:
-    """The alternatives of one request, while they are written.
+    """The alternatives of one request, as they are written.
 
     Args:
-        run: which writes.
-        question: what it is asked.
-        index: of the training text, where a limit to copying is asked for.
+        run: the run to write with.
+        question: the request as token ids.
+        index: index of the training text, if copying is limited.
     """
 
     def __init__(self, run: OpenRun, question: Question, index: Index | None = None) -> None:
@@ -54,7 +54,7 @@ class Writing:
         self._ends = time.monotonic() + MOST_SECONDS
 
     def __iter__(self) -> Generator[list[Event], None, None]:
-        """Write, and yield the events of each step; the first ones come before anything is drawn freely."""
+        """Write, and yield the events of each step; the first step includes those of the prompt."""
         question = self._question
         self._loop.follow(question.told, self._run.read.after(question, question.options.count))
         boundary: Boundary | None = None
@@ -73,7 +73,7 @@ class Writing:
                 yield self._step(excluded_V)
 
     def _step(self, excluded_V: Mask) -> list[Event]:
-        """Draw one more token of each alternative that is not finished."""
+        """Draw one more token for each alternative that is not finished."""
         ids = self._loop.propose(excluded=excluded_V)
         pairs = list(zip(ids, self._alternatives, strict=True))
         self._loop.take([None if each.is_finished else id_ for id_, each in pairs])
@@ -87,7 +87,7 @@ class Writing:
         return [event for own, each in pairs for event in each.begin(own)]
 
     def _excluded(self, boundary: Boundary | None) -> Mask:
-        """Return what must not come: the end of a script, and what does not go on from the words given."""
+        """Return the tokens that must not come: the end of a script, and those that `boundary` excludes."""
         excluded_V = np.zeros(self._vocabulary.size, np.bool_)
         if boundary:
             excluded_V |= boundary.excluded(self._vocabulary)
@@ -97,16 +97,16 @@ class Writing:
 
 
 class Alternative:
-    """One of the texts that a request asks for, as ids come.
+    """One of the alternatives of a request: turns ids, one at a time, into events.
 
     Args:
-        number: from 0.
-        seed: what it is drawn with.
-        question: of which the open element and the number of lines are read.
-        vocabulary: of its ids.
+        number: number of the alternative, from 0.
+        seed: seed that it is drawn with.
+        question: the request, which has the open element and the number of lines.
+        vocabulary: vocabulary of the ids.
 
     Attributes:
-        is_finished: whether it is as long as asked for.
+        is_finished: whether it is as long as requested, or was cut off.
     """
 
     def __init__(self, number: int, seed: int, question: Question, vocabulary: Vocabulary) -> None:
@@ -133,7 +133,7 @@ class Alternative:
         self.is_finished = False
 
     def begin(self, ids: Sequence[int]) -> list[Event]:
-        """Take ids of the prompt; of an element that goes on, nothing is told but what is added."""
+        """Take ids of the prompt; there are no events for those of an element that is continued."""
         opened = self._given
         if opened is None:
             return [event for id_ in ids for event in self._take(id_)]
@@ -155,7 +155,7 @@ class Alternative:
         return events
 
     def cut(self) -> list[Event]:
-        """End the text where it is, because it has become too long."""
+        """End the text here, because it has become too long or taken too long."""
         if self.is_finished:
             return []
         events = list(self._close())
@@ -213,7 +213,7 @@ class Alternative:
             yield {"n": self._number, "add": text}
 
     def _close(self) -> Iterator[Event]:
-        """Tell of the element that is whole now, if one was open and says something."""
+        """Yield the event of the element that is complete now, if one was open and has text."""
         if self._kind is None:
             return
         if self._goes_on:

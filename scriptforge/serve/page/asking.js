@@ -1,13 +1,13 @@
-// What a model is asked at a place of the script, and what its answer does there: pure functions.
+// What to ask a model at a place of the script, and how its answer changes the script: pure functions.
 
 import { branching, newElement, placeOf, reworded } from "./document.js";
 import { isSpoken, pageElements, speakerOf, speechParts } from "./screenplay.js";
 import { endOf, isBlank } from "./typing.js";
 
-const MOST = 400, STEP = 50; // elements before the caret that a model is told, and by how many the first of them moves
+const MOST = 400, STEP = 50; // elements before the caret: maximum, and the step in which their start moves
 const FINISHED = /[.!?…:;)\]"”’—–-]\s*$/u;
 
-/** The place of the character element whose speech an element is part of, or -1. */
+/** The index of the character element whose speech an element is part of, or -1. */
 export function cuePlace(elements, place) {
   let cue = place;
   while (cue >= 0 && isSpoken(elements[cue])) cue--;
@@ -17,9 +17,10 @@ export function cuePlace(elements, place) {
 /**
  * Returns what to ask after an element: {anchor, elements, open, next, hasCue, gone}.
  *
- * `anchor`: the id of the element; `open`: what it already says, where that is to be continued; `next`: what has to come;
- * `hasCue`: whether the name of who speaks next stands there; `gone`: the id of a name that somebody else's takes the
- * place of. `wish`: {speaker} or {kind} of the writer's, or null.
+ * `anchor`: id of the element that the answer goes into or after; `elements`: those before the answer;
+ * `open`: the element to be continued, so far; `next`: {speaker} or {kind} that has to come; `hasCue`:
+ * whether the name of the next speaker is already there; `gone`: id of a name that another one replaces.
+ * `wish`: `next` as chosen by the writer, or null.
  */
 export function askingAt(document, id, wish = null) {
   const { elements } = document;
@@ -44,7 +45,7 @@ export function askingAt(document, id, wish = null) {
   return asked(place + 1);
 }
 
-/** What to ask in a speech: its own words, its end, or what comes after it. */
+/** What to ask in a speech: its text, the rest of it, or what comes after it. */
 function askingInSpeech(elements, { place, cue, wish, asked }) {
   const element = elements[place], speaker = speakerOf(elements[cue]);
   const said = elements.slice(cue + 1, place + 1).filter((each) => !isBlank(each)).map(({ text }) => text).join(" ");
@@ -61,7 +62,7 @@ function askingInSpeech(elements, { place, cue, wish, asked }) {
 const isSame = (one, other) => Boolean(one) && one.toLowerCase() === other.toLowerCase();
 
 /**
- * What a suggestion looks like: {text, kind, below}: words after the anchor's own, in which kind, and elements below.
+ * How to show a suggestion: {text, kind, below}: text after that of the anchor, its kind, and elements below.
  *
  * `pieces`: [{kind, speaker, text, isOpen}], as far as they are written.
  */
@@ -82,10 +83,10 @@ function shownElements(asked, pieces, origin) {
   return asked.hasCue && elements[0]?.kind === "character" ? elements.slice(1) : elements;
 }
 
-/** What is added to words, without a second space between them. */
+/** The text to append to another, without a second space between them. */
 const joined = (text, added) => (!text || /\s$/.test(text) ? added.trimStart() : added);
 
-/** Returns {change, caret}: a suggestion taken into the script at its anchor. */
+/** Returns {change, caret} that puts a suggestion into the script at its anchor; null if it is empty. */
 export function accepting(document, asked, pieces, origin) {
   const place = placeOf(document, asked.anchor);
   const anchor = document.elements[place];
@@ -121,16 +122,16 @@ export function accepting(document, asked, pieces, origin) {
   return { change: { edits }, caret: { id: last.id, offset: endOf(last) } };
 }
 
-/** What a branch is called: the first words of what it keeps. */
+/** The name of a branch: its first words. */
 export function branchName(elements) {
   const words = elements.find(({ kind, text }) => text.trim() && kind !== "character")?.text ?? elements[0]?.text ?? "";
   return words.length > 60 ? `${words.slice(0, 57).trimEnd()}…` : words;
 }
 
 /**
- * Returns {change, caret}: what is written from an element on becomes a branch, and the caret stands where to try again.
+ * Returns {change, caret} that moves everything from an element on into a branch; the caret is where it was.
  *
- * Of a speech its cue stays; the same person is to say it. Null where there is nothing to keep.
+ * The cue of a speech stays, so that the same person says it. Returns null if there is no text to set aside.
  */
 export function retrying(document, id) {
   const { elements } = document;

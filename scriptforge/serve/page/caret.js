@@ -1,9 +1,9 @@
-// Between places in the script and places on the screen.
+// Conversion between places in the script, {id, offset}, and points in the DOM, [node, offset].
 
-/** The text of an element's paragraph as it stands on the screen. */
+/** The text of an element's paragraph in the DOM. */
 export const textOf = (paragraph) => paragraph.textContent;
 
-/** The place {id, offset} of a point on the screen, or null if it is in no element. */
+/** The place {id, offset} of a point in the DOM, or null if it is in no element. */
 export function placeAt(root, node, offset) {
   if (!root.contains(node)) return null;
   if (node === root || node.parentElement === root) {
@@ -25,14 +25,14 @@ export function placeAt(root, node, offset) {
   return { id: paragraph.dataset.id, offset: offset === 0 ? 0 : textOf(paragraph).length };
 }
 
-/** What is selected in the script: {from, to, isEmpty}, from before to; null if nothing in it is. */
+/** The selection in the script: {from, to, isEmpty}, from before to; null if there is none. */
 export function selected(root) {
   const selection = getSelection();
   if (!selection.rangeCount) return null;
   return rangeOf(root, selection.getRangeAt(0));
 }
 
-/** The places of a range of the screen. */
+/** The places of a range of the DOM: {from, to, isEmpty}; null if an end is in no element. */
 export function rangeOf(root, range) {
   const from = placeAt(root, range.startContainer, range.startOffset);
   const to = placeAt(root, range.endContainer, range.endOffset);
@@ -40,7 +40,7 @@ export function rangeOf(root, range) {
   return { from, to, isEmpty: from.id === to.id && from.offset === to.offset };
 }
 
-/** The point on the screen of a place in a paragraph: [node, offset]. */
+/** The point in the DOM of an offset in a paragraph: [node, offset]. */
 export function pointOf(paragraph, offset) {
   const node = paragraph.firstChild;
   return node?.nodeType === Node.TEXT_NODE ? [node, Math.min(offset, node.length)] : [paragraph, 0];

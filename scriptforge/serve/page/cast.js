@@ -1,4 +1,4 @@
-// Who speaks: the people of the run and of the draft as buttons, each with what share of the words they have so far.
+// The cast: a button for each speaker of the run and the draft, with their share of the words so far.
 
 import { byId, debounced } from "./dom.js";
 import { keyName } from "./keys.js";
@@ -6,7 +6,7 @@ import { speakerOf } from "./screenplay.js";
 
 const KEYS = 9, MOST = 40;
 
-/** How many words each speaker has in a script: a map from the name in small letters to {name, words}. */
+/** The number of words of each speaker in a script: a map from the name in lower case to {name, words}. */
 export function wordsOf(elements) {
   const found = new Map();
   let speaker = null;
@@ -22,7 +22,7 @@ export function wordsOf(elements) {
   return found;
 }
 
-/** People to choose from: [{name, share}], those of the run in their order, and then who else speaks in the draft. */
+/** Speakers to choose from, [{name, share}]: nine of the run, others in the draft, the rest of the run. */
 export function people(cast, only, elements) {
   const words = wordsOf(elements);
   const total = [...words.values()].reduce((sum, each) => sum + each.words, 0);
@@ -34,7 +34,7 @@ export function people(cast, only, elements) {
 }
 
 export class Cast {
-  /** `choose` is called with the name of who is to speak next. */
+  /** `choose` is called with the name of the next speaker. */
   constructor(room, choose) {
     this.room = room;
     this.choose = choose;
@@ -86,7 +86,7 @@ export class Cast {
     return button;
   }
 
-  /** Lets the person of a number key speak. */
+  /** Chooses the speaker of a number key. */
   press(number) {
     this.show();
     const person = this.people[number - 1];

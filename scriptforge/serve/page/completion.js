@@ -1,4 +1,4 @@
-// Names, places and transitions that complete themselves in grey while they are typed.
+// Completion of names, headings and transitions, shown in grey while they are typed.
 
 import { placeOf } from "./document.js";
 import { speakerOf } from "./screenplay.js";
@@ -6,7 +6,7 @@ import { speakerOf } from "./screenplay.js";
 const OPENINGS = ["INT. ", "EXT. ", "INT./EXT. "];
 const TRANSITIONS = ["CUT TO:", "FADE OUT.", "FADE IN:", "DISSOLVE TO:", "SMASH CUT TO:", "MATCH CUT TO:"];
 
-/** What may stand in an element of a kind, the likeliest first. */
+/** Candidates for the text of an element of its kind, the likeliest first. */
 function choices(room, { id, kind }) {
   const { elements } = room.document;
   const place = placeOf(room.document, id);
@@ -18,7 +18,7 @@ function choices(room, { id, kind }) {
   return [];
 }
 
-/** Who speaks next where two people talk: whoever spoke before the last one. */
+/** The next speaker if two people talk: the one before the last speaker; empty if the scene has none. */
 function other(room, id) {
   const place = placeOf(room.document, id), names = [];
   for (let at = place - 1; at >= 0 && names.length < 2; at--) {
@@ -31,7 +31,7 @@ function other(room, id) {
   return names[1] ?? "";
 }
 
-/** What completes an element, as far as it is not written; empty if nothing does. */
+/** The part of an element's completion that is not typed yet; empty if there is none. */
 export function completionOf(room, element) {
   const { kind, text } = element;
   if (kind === "character" && !text) return other(room, element.id);
@@ -59,7 +59,7 @@ export class Completion {
     this.text = text;
   }
 
-  /** Takes the grey letters. Returns whether there were any. */
+  /** Accepts the completion. Returns whether there was one. */
   accept() {
     if (!this.text || this.suggestions.asked) return false;
     const { text } = this;
@@ -67,7 +67,7 @@ export class Completion {
     return this.editor.write(this.editor.range, text);
   }
 
-  /** Lets the grey letters go, until something else is typed. */
+  /** Discards the completion until something else is typed. Returns whether there was one. */
   drop() {
     if (!this.text) return false;
     const { element } = this.editor;

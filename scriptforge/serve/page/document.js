@@ -1,13 +1,13 @@
-// A draft as plain data, and changes to it, as pure functions: nothing here knows the screen or the server.
+// A draft as plain data, and changes of it as pure functions, which know neither the screen nor the server.
 //
 // document: {elements: [{id, kind, text, origin}], branches: [{id, name, after, elements}]}
 // change:   {edits: [{put: element, after: id or null} | {remove: id}], branch?, remove_branch?}
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789";
-const FEW = 8; // edits for which looking one by one is faster
-const MERGING = 1200; // milliseconds within which typing in one element is one step back
+const FEW = 8; // up to so many edits, searching the list is faster than making a set of its ids
+const MERGING = 1200; // milliseconds within which typing in one element is one undo step
 
-/** Returns a name that no other element, branch or change has. */
+/** Returns a random id for an element, a branch or a change. */
 export function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => LETTERS[byte % LETTERS.length]).join("");
 }
@@ -15,7 +15,7 @@ export function newId() {
 /** Returns a new element. */
 export const newElement = (kind, text = "", origin = null) => ({ id: newId(), kind, text, origin });
 
-/** Returns an element with another text; what a model wrote is edited from then on. */
+/** Returns an element with another text; if a model wrote it, it is marked as edited. */
 export function reworded(element, text) {
   const { origin } = element;
   return { ...element, text, origin: origin && text !== element.text ? { ...origin, edited: true } : origin };
@@ -25,7 +25,7 @@ export const placeOf = (document, id) => document.elements.findIndex((element) =
 
 const idBefore = (elements, place) => (place > 0 ? elements[place - 1].id : null);
 
-/** Makes edits in a list of elements; of many edits most follow one another, which is where it looks first. */
+/** Applies edits to a list of elements. Most follow one another, so it searches near the last one first. */
 class Edits {
   constructor(elements, count) {
     this.elements = elements;
@@ -39,7 +39,7 @@ class Edits {
     return this.elements.findIndex((element) => element.id === id);
   }
 
-  /** Puts an element after another, and returns the edit that takes it back. */
+  /** Puts an element after another, and returns the edit that undoes this. */
   put({ put: element, after }) {
     const { elements } = this;
     const place = this.find(element.id);
@@ -68,7 +68,7 @@ class Edits {
   }
 }
 
-/** Returns `{document, inverse}`: the document after a change, and the change that takes it back. */
+/** Returns `{document, inverse}`: the document after a change, and the change that undoes it. */
 export function apply(document, change) {
   const elements = document.elements.slice(), changes = change.edits ?? [];
   const edits = new Edits(elements, changes.length);
@@ -89,7 +89,7 @@ export function apply(document, change) {
   return { document: { ...document, elements, branches }, inverse };
 }
 
-/** Returns one change that does what two do, or null if a change cannot say both. */
+/** Returns one change that does the same as two, or null if one of them has a branch. */
 export function merged(first, second) {
   if (first.branch || first.remove_branch || second.branch || second.remove_branch) return null;
   const edits = first.edits.slice();
@@ -102,14 +102,14 @@ export function merged(first, second) {
   return { edits };
 }
 
-/** Ids of the elements that a change touches. */
+/** The ids of the elements that a change touches. */
 export const touched = (change) => new Set((change.edits ?? []).map((edit) => edit.put?.id ?? edit.remove));
 
 /**
- * Returns changes of ours as they are to be made after those of others, so that nobody's words are lost.
+ * Returns our changes rebased onto changes made elsewhere, so that no text is lost.
  *
- * Where both wrote in one element, ours becomes an element of its own below theirs; what they wrote in, we no longer
- * remove. Gives `{changes, copies}`, where copies are the ids of theirs under which ours now stands.
+ * If both changed the same element, ours becomes a new element below theirs; an element that they changed is
+ * not removed by ours. Returns `{changes, copies}`, where `copies` has the ids of their elements above ours.
  */
 export function rebased(changes, theirs) {
   const written = new Map();
@@ -133,10 +133,10 @@ export function rebased(changes, theirs) {
   return { changes: result, copies: [...renamed.keys()] };
 }
 
-/** What can be undone and redone: {past, future}, lists of steps {change, inverse, before, after, tag, time}. */
+/** An undo history: {past, future}, lists of steps {change, inverse, before, after, tag, time}. */
 export const emptyHistory = () => ({ past: [], future: [] });
 
-/** Returns a history with one step more; typing in one element is one step until there is a pause. */
+/** Returns a history with one more step; typing in one element is a single step until there is a pause. */
 export function recorded({ past }, step) {
   const last = past.at(-1);
   if (step.tag && last?.tag === step.tag && step.time - last.time < MERGING) {
@@ -146,27 +146,27 @@ export function recorded({ past }, step) {
   return { past: [...past, step], future: [] };
 }
 
-/** Returns `{history, change, caret}`: the last step taken back; null if there is none. */
+/** Returns `{history, change, caret}` that undoes the last step; undefined if there is none. */
 export function undone({ past, future }) {
   const step = past.at(-1);
   return step && { history: { past: past.slice(0, -1), future: [...future, step] }, change: step.inverse, caret: step.before };
 }
 
-/** Returns `{history, change, caret}`: the last step that was taken back, made again; null if there is none. */
+/** Returns `{history, change, caret}` that redoes the step undone last; undefined if there is none. */
 export function redone({ past, future }) {
   const step = future.at(-1);
   const again = step && { ...step, tag: null };
   return step && { history: { past: [...past, again], future: future.slice(0, -1) }, change: step.change, caret: step.after };
 }
 
-/** Returns a history without the steps that would write over what somebody else has changed. */
+/** Returns a history without the steps that would overwrite a change made elsewhere. */
 export function withoutSteps({ past, future }, change) {
   const theirs = touched(change);
   const isFree = (step) => ![...touched(step.change)].some((id) => theirs.has(id));
   return { past: past.slice(past.findLastIndex((step) => !isFree(step)) + 1), future: future.every(isFree) ? future : [] };
 }
 
-/** Returns the change that keeps what follows an element as a branch, and takes it out of the script. */
+/** Returns the change that moves all elements from a place on out of the script, into a branch. */
 export function branching(document, place, name) {
   const elements = document.elements.slice(place);
   const after = idBefore(document.elements, place);
@@ -174,7 +174,7 @@ export function branching(document, place, name) {
   return { edits: elements.map(({ id }) => ({ remove: id })), branch };
 }
 
-/** Returns the change that brings a branch back; what stood in its place becomes a branch of that name. */
+/** Returns the change that restores a branch; text that it replaces becomes a branch with the name given. */
 export function returning(document, branch, name) {
   const place = branch.after === null ? 0 : placeOf(document, branch.after) + 1;
   const isPlaced = branch.after === null || place > 0;

@@ -1,11 +1,11 @@
-// What several parts of the page do with the document of the browser.
+// Helpers for the DOM that several modules share.
 
 export const byId = (id) => document.getElementById(id);
 
-/** Whether the outline and the panel lie over the script instead of beside it. */
+/** Whether the outline and the panel cover the script instead of being beside it. */
 export const isNarrow = () => matchMedia("(max-width: 60rem)").matches;
 
-/** Returns a function that has `act` done once, `ms` milliseconds after its first call and when the browser has a moment. */
+/** Returns a function that calls `act` once, `ms` milliseconds after its first call and in an idle moment. */
 export function debounced(act, ms) {
   let timer = null;
   const run = () => {

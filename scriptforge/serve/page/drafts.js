@@ -1,24 +1,24 @@
-// Keeping a draft: every change goes to the engine, one after the other; what could not be sent stays in this browser.
-// Nothing that others have written is ever written over.
+// Saving a draft: changes are sent to the engine one after another; those that could not be sent stay in this
+// browser. Changes made elsewhere are never overwritten.
 
 import { apply, merged, newId, rebased } from "./document.js";
 import { Problem } from "./engine_server.js";
 
-const PAUSE = 300;          // milliseconds in which changes become one
-const RETRY = [1, 2, 5, 10]; // seconds until the next try, after each that failed
+const PAUSE = 300;          // milliseconds within which changes are merged into one
+const RETRY = [1, 2, 5, 10]; // seconds until the next try, after each failure
 const BOX = "scriptforge-unsent";
 
 export class Keeper {
-  /** `show` is told how things stand: {state, text}, state one of saved, saving, local, failed, behind. */
+  /** `show` is called with a state (saved, saving, local, failed or behind) and a text. */
   constructor(room, engine, show) {
     Object.assign(this, { room, engine, show });
     this.tab = newId();
-    this.fresh = null;    // a change that still grows
-    this.waiting = [];    // changes that are to be sent, in order
-    this.described = null; // title, run and settings that are to be sent
+    this.fresh = null;    // a change that further edits are merged into
+    this.waiting = [];    // changes to be sent, in order
+    this.described = null; // title, run and settings to be sent
     this.revision = 0;
     this.failures = 0;
-    this.settled = [];    // who waits until all is sent
+    this.settled = [];    // callbacks for when all is sent, or cannot be
     this.opened = Promise.resolve();
     room.on("change", ({ change, isOwn }) => isOwn && this.#queue(change));
     room.on("draft", (change) => this.#describe(change));
@@ -30,7 +30,7 @@ export class Keeper {
     navigator.locks?.request(`${BOX} ${this.tab}`, () => new Promise(() => {}));
   }
 
-  /** Opens a draft, with what was not sent when the page was left; one after the other. */
+  /** Opens a draft, with the changes that were left unsent on the last visit. Calls run one after another. */
   open(id) {
     this.opened = this.opened.catch(() => {}).then(() => this.#open(id));
     return this.opened;
@@ -63,7 +63,7 @@ export class Keeper {
     await this.#send();
   }
 
-  /** Lets go of the draft, which is no longer there. */
+  /** Lets go of the draft, which no longer exists. */
   leave() {
     this.watching?.abort();
     localStorage.removeItem(this.#key);
@@ -82,7 +82,7 @@ export class Keeper {
     return { ...change };
   }
 
-  /** Puts what was changed last among what is to be sent, and into this browser's storage until it is. */
+  /** Queues the latest change to be sent, and stores the queue in this browser until it is. */
   #close() {
     clearTimeout(this.timer);
     this.timer = null;
@@ -109,7 +109,7 @@ export class Keeper {
     }
   }
 
-  /** Finds what tabs have left that are no longer there: {found, keys}, keys those of the storage. */
+  /** Finds unsent changes of tabs that were closed: {found, keys}, `keys` those of localStorage. */
   async #adopt(id) {
     const locks = await navigator.locks?.query();
     const alive = new Set((locks?.held ?? []).map(({ name }) => name));
@@ -126,7 +126,7 @@ export class Keeper {
     return { found, keys };
   }
 
-  /** Sends what waits; one change at a time, and again after a while if nobody answers. */
+  /** Sends what is queued, one change at a time; tries again later after errors that may pass. */
   async #send() {
     if (this.isSending || !(this.waiting.length || this.described)) return this.#say();
     this.isSending = true;
@@ -163,7 +163,7 @@ export class Keeper {
     for (const settle of this.settled.splice(0)) settle();
   }
 
-  /** Returns what could not be sent, or null. */
+  /** Sends title, run and settings; returns what could not be sent, or null. */
   async #sendDescription(id) {
     const { described } = this;
     try {
@@ -183,7 +183,7 @@ export class Keeper {
     this.retry = setTimeout(() => this.#send(), RETRY[Math.min(this.failures++, RETRY.length - 1)] * 1000);
   }
 
-  /** Makes ours follow what others have changed. Returns whether to try again. */
+  /** Rebases our changes onto those made elsewhere. Returns whether to try again. */
   async #catchUp({ revision, changes }) {
     if (!changes) return this.#reload();
     if (!changes.length) return false;
@@ -197,7 +197,7 @@ export class Keeper {
     return true;
   }
 
-  /** Loads the draft anew where nobody knows any more what has changed; ours stands beside what others wrote. */
+  /** Reloads the draft if its changes are no longer known, and rebases ours onto it. */
   async #reload() {
     const draft = await this.engine.draft(this.id);
     const known = new Map(draft.elements.map((element) => [element.id, element]));
@@ -230,7 +230,7 @@ export class Keeper {
     }
     const { changes, copies } = rebased(this.waiting, theirs);
     if (this.isStale) {
-      // The screen shows what the server has; ours was never shown.
+      // The screen shows the server's version; our changes were never shown.
       this.waiting = changes;
       for (const change of changes) this.room.receive(change);
       this.isStale = false;
@@ -258,7 +258,7 @@ export class Keeper {
     }
   }
 
-  /** Takes a change of another tab; while ours are on their way, the answer to them brings it. */
+  /** Handles a change of another tab; while ours are being sent, the response to them brings it. */
   #hear(change) {
     if (change.removed) {
       this.problem = new Problem("This draft was removed.", 404);
@@ -273,7 +273,7 @@ export class Keeper {
     return undefined;
   }
 
-  /** Takes the title, the run or the settings that another tab has chosen, unless they are being chosen here. */
+  /** Applies the title, run or settings of another tab, unless they are being changed here. */
   #hearDescription({ settings, title, run }) {
     const ours = { ...this.described, ...(this.describing && { settings }) };
     const isTheirs = ([key, value]) => value !== undefined && !(key in ours);
@@ -284,7 +284,7 @@ export class Keeper {
     this.isOpening = false;
   }
 
-  /** Keeps a title, a run or settings; what could not be sent is sent with the next change. */
+  /** Saves a title, a run or settings; what could not be sent is sent with the next change. */
   async #describe(change) {
     if (this.isOpening) return;
     this.described = { ...this.described, ...change };
@@ -313,7 +313,7 @@ export class Keeper {
 
   #say() {
     const isUnsent = this.waiting.length > 0 || this.fresh || this.described;
-    const isOwn = this.room.about.mode !== "writer";  // drafts are in this browser and nowhere else
+    const isOwn = this.room.about.mode !== "writer";  // drafts are stored in this browser only
     if (isOwn && this.problem && ![404, 409].includes(this.problem.status)) this.show("failed", `not saved: ${this.problem.message}`);
     else if (this.problem?.status === 507) this.show("failed", `not saved: ${this.isFull ? "the disk is full, and so is this browser's storage" : "the disk is full; kept in this browser"}`);
     else if (this.problem?.status === 404) this.show("failed", "not saved: this draft was removed elsewhere; export it, or save it as a new one");

@@ -1,34 +1,34 @@
-// Echoes: what was said a moment ago is not said again more than people do; see the package's generation/echoes.py.
+// Echoes: recent words are repeated no more often than in the training text; see generation/echoes.py.
 
 import { MOST, Overuse, factor, lower } from "./overuse.js";
 
-const KEPT_TOKENS = 0.999, KEPT_LINES = 0.98;  // how much of what has come still counts after one more
-const LINES = 256;                             // remembered
-const APART = -1;                              // in place of a token: no text
+const KEPT_TOKENS = 0.999, KEPT_LINES = 0.98;  // factors by which the counts decay per token and per line
+const LINES = 256;                             // number of lines that are remembered
+const APART = -1;                              // stands for a token that is no text
 
 export class Echoes {
-  /** `habits`: {runs, lines, lengths, window}, people's shares by place, the lengths that count, tokens looked back over. */
+  /** `habits`: {runs, lines, lengths, window}: people's rates by place, echo lengths, tokens to look back. */
   constructor(about, habits) {
     const { layout, cue } = about;
     Object.assign(this, { layout, cue, habits });
     this.overuse = about.frequencies ? new Overuse(about, about.frequencies) : null;
     this.ids = [];                             // APART where there is no text
-    this.matches = [];                         // how many tokens up to each are as those at the end
+    this.matches = [];                         // by position: how many tokens up to it equal those at the end
     this.came = habits.lengths.map(() => 0);
     this.expected = habits.lengths.map(() => 0);
     this.linesCame = this.linesExpected = this.count = 0;
-    this.said = new Map();                     // by a line's tokens, how many lines came before it
+    this.said = new Map();                     // by the tokens of a line: how many lines came before it
     this.line = "";
     this.isName = false;
   }
 
-  /** How far the text is, in steps. */
+  /** The index into people's rates, which depend on the length of the text so far: 0 to 4. */
   get place() {
     const { window } = this.habits;
     return [window >> 6, window >> 4, window >> 2, window].filter((bound) => this.ids.length >= bound).length;
   }
 
-  /** Takes the token that came. */
+  /** Takes the next token. */
   take(id) {
     const { lengths, runs, window } = this.habits, { place } = this;
     const own = id >= this.layout && !this.isName ? id : APART;
@@ -51,25 +51,25 @@ export class Echoes {
     } else if (id < this.layout) this.#open(id, place);
   }
 
-  /** A layout token ends a line, if one is open. */
+  /** Takes a layout token, which ends a line if one is open. */
   #open(id, place) {
     this.isName = id === this.cue;
     if (!this.line) return;
     this.linesCame = this.linesCame * KEPT_LINES + this.wouldEcho;
     this.linesExpected = this.linesExpected * KEPT_LINES + this.habits.lines[place];
-    this.said.delete(this.line);               // so that the first one is the one that was said longest ago
+    this.said.delete(this.line);               // so that lines stay in the order in which they were last said
     this.said.set(this.line, this.count);
     if (this.said.size > LINES) this.said.delete(this.said.keys().next().value);
     this.count += 1;
     this.line = "";
   }
 
-  /** Whether the line would be one that was said before if it ended now. */
+  /** Whether the line, if it ended now, would repeat an earlier one. */
   get wouldEcho() {
     return this.said.has(this.line) && this.said.get(this.line) >= this.count - LINES;
   }
 
-  /** Lowers the scores of what would end an echo and may come, and raises the other words as much. */
+  /** Lowers the scores of allowed tokens that would end an echo, and raises the other text tokens instead. */
   weigh(logits, isAllowed) {
     const { layout, habits: { lengths } } = this;
     const factors = lengths.map((_, n) => factor(this.came[n], this.expected[n]));
@@ -83,7 +83,7 @@ export class Echoes {
     if (lowered && this.ids.at(-1) !== APART && this.wouldEcho) for (let id = 0; id < layout; id++) logits[id] += lowered;
   }
 
-  /** What would end an echo now, and how long it would be. */
+  /** The tokens that would end an echo now, and how long it would be. */
   #echoing(shortest) {
     const found = new Map();
     for (let at = Math.max(0, this.ids.length - 1 - this.habits.window); at < this.ids.length - 1; at++) {

@@ -1,5 +1,5 @@
-// The page of script: one editable region with a paragraph for each element. Every key changes the document first, and
-// then only the paragraphs that the change touches; what an input method composes is read back from the screen.
+// The editor: an editable region with a paragraph for each element. Every key changes the document first, and
+// then only the paragraphs concerned; text from an input method is read back from the DOM.
 
 import { newId, placeOf } from "./document.js";
 import { placeAt, pointOf, rangeOf, selected, textOf } from "./caret.js";
@@ -7,18 +7,18 @@ import { elementsOf, fountain } from "./screenplay.js";
 import { endOf, enter, insert, joinBack, joinNext, placeWithout, write } from "./typing.js";
 
 const ELEMENTS = "application/x-scriptforge";
-const PART = 40;       // paragraphs of a part
-const LONGEST = 20000; // letters of an element, as the server has it
+const PART = 40;       // paragraphs in a part
+const LONGEST = 20000; // maximum characters of an element, as on the server
 
 export class Editor {
-  /** `root`: the element of the page that becomes the script. */
+  /** `root`: the DOM element that becomes the editor. */
   constructor(root, room) {
     this.root = root;
     this.room = room;
     this.paragraphs = new Map();
     this.ghosts = [];
-    this.ghosted = null;  // the paragraph that shows grey words after its own
-    this.dragged = null;  // the range that is being moved with the mouse
+    this.ghosted = null;  // the paragraph that shows grey text after its own
+    this.dragged = null;  // the range that is being dragged with the mouse
     room.on("open", () => this.#fill());
     room.on("change", (event) => this.#render(event));
     root.addEventListener("beforeinput", (event) => this.#beforeInput(event));
@@ -31,7 +31,7 @@ export class Editor {
     root.addEventListener("dragstart", (event) => this.#carry(event.dataTransfer));
     root.addEventListener("dragend", () => (this.dragged = null));
     document.addEventListener("selectionchange", () => this.#follow());
-    // That the caret has moved is told late: whoever presses ↑ and at once Alt+Enter means the line above.
+    // `selectionchange` comes late: after ↑ and at once Alt+Enter, the line above is meant.
     addEventListener("keydown", () => this.#hasMoved() && this.#follow(), true);
   }
 
@@ -41,7 +41,7 @@ export class Editor {
     else this.place({ id: this.room.document.elements.at(-1).id, offset: endOf(this.room.document.elements.at(-1)) });
   }
 
-  /** Puts the caret somewhere, and shows it. */
+  /** Puts the caret at a place, and scrolls there. */
   place(caret) {
     const paragraph = caret && this.paragraphs.get(caret.id);
     if (!paragraph) return;
@@ -50,7 +50,11 @@ export class Editor {
     this.reveal(paragraph);
   }
 
-  /** Goes to the first place of the script or to the last, which a browser misses that has not laid it out; or selects to there. */
+  /**
+   * Moves the caret to the start or the end of the script, or extends the selection to there.
+   *
+   * Browsers miss these places by themselves while that part of the script is not laid out.
+   */
   goToEnd(isFirst, isSelecting) {
     const element = this.room.document.elements.at(isFirst ? 0 : -1);
     const paragraph = this.paragraphs.get(element.id);
@@ -62,7 +66,7 @@ export class Editor {
     this.reveal(paragraph);
   }
 
-  /** Scrolls as little as shows a paragraph between the bar above and the dock below. */
+  /** Scrolls as little as necessary to show a paragraph between the top bar and the dock. */
   reveal(paragraph) {
     const { top, bottom } = paragraph.getBoundingClientRect();
     const { scrollPaddingTop, scrollPaddingBottom } = this.padding ??= getComputedStyle(document.documentElement);
@@ -80,7 +84,7 @@ export class Editor {
     this.place({ id, offset: endOf(element) });
   }
 
-  /** The range that is selected, or where the caret was last. */
+  /** The selected range, or where the caret was last. */
   get range() {
     return this.room.caret;
   }
@@ -91,7 +95,7 @@ export class Editor {
     return this.room.document.elements[place] ?? null;
   }
 
-  /** Shows grey words after an element's own, perhaps as another kind, and grey elements below it. */
+  /** Shows grey text after that of an element, optionally as another kind, and grey elements below it. */
   ghost(id, { text = "", kind = null, below = [] }) {
     const paragraph = this.paragraphs.get(id);
     if (!paragraph) return;
@@ -112,7 +116,7 @@ export class Editor {
     this.reveal(last);
   }
 
-  /** Takes the grey words away. */
+  /** Removes all grey text. */
   clearGhost() {
     if (!this.ghosted) return;
     delete this.ghosted.dataset.ghost;
@@ -160,7 +164,7 @@ export class Editor {
     else if (caret) this.room.caret = { from: caret, to: caret, isEmpty: true };
   }
 
-  /** An empty page says how to begin. */
+  /** Shows a hint on an empty script. */
   #countAlone() {
     const { elements } = this.room.document;
     this.root.classList.toggle("is-new", elements.length === 1 && !elements[0].text);
@@ -180,7 +184,7 @@ export class Editor {
     if (left && !left.firstChild) left.remove();
   }
 
-  /** Cuts parts in two that have grown long, as by what was pasted. */
+  /** Splits parts that have grown too long, such as by a paste. */
   #cutLongParts() {
     for (let part = this.root.firstElementChild; part; part = part.nextElementSibling) {
       if (part.children.length > 2 * PART) part.after(partOf([...part.children].slice(PART)));
@@ -212,7 +216,7 @@ export class Editor {
     }
   }
 
-  /** Whether the caret is elsewhere than the room knows. */
+  /** Whether the caret has moved since the room was told its place. */
   #hasMoved() {
     const range = document.activeElement === this.root && selected(this.root), { caret } = this.room;
     const isSame = (one, other) => one.id === other?.id && one.offset === other?.offset;
@@ -246,7 +250,7 @@ export class Editor {
     else if (type.startsWith("delete")) this.#remove(event, range);
   }
 
-  /** Writes text in place of a range; letters that follow one another, and edits of one tag, are one step back. */
+  /** Writes text in place of a range; consecutive typing, and edits with the same tag, are one undo step. */
   write(range, text, tag = range.from.id === range.to.id ? `type ${range.from.id}` : null) {
     if (text.length + range.from.offset + this.#lengthAfter(range.to) > LONGEST) {
       this.room.emit("said", `A line has no room for more than ${LONGEST} letters.`);
@@ -256,7 +260,7 @@ export class Editor {
     return this.room.edit(step, tag);
   }
 
-  /** Whether the bracket that is typed stands there already. */
+  /** Whether a typed closing bracket is already there, at the end of a parenthetical. */
   #closes({ to, isEmpty }) {
     const { kind, text } = this.room.document.elements[placeOf(this.room.document, to.id)];
     return isEmpty && kind === "parenthetical" && text.slice(to.offset) === ")";
@@ -281,7 +285,7 @@ export class Editor {
     return this.write(isInside ? aimed : one, "");
   }
 
-  /** Reads what an input method has written into a paragraph. */
+  /** Reads back what an input method has written into a paragraph. */
   #readBack() {
     const selection = getSelection();
     const caret = selection.rangeCount && placeAt(this.root, selection.focusNode, selection.focusOffset);
@@ -301,7 +305,7 @@ export class Editor {
     if (range && !range.isEmpty) this.write(range, "");
   }
 
-  /** Puts what is selected onto the clipboard, or into what is dragged. Returns whether anything is. */
+  /** Puts the selection on the clipboard or into a drag. Returns whether there is a selection. */
   #carry(data) {
     const range = selected(this.root);
     if (!range || range.isEmpty) return false;
@@ -318,7 +322,7 @@ export class Editor {
     this.#clearSelected();
   }
 
-  /** The elements of a range, the first and the last as far as they are in it. */
+  /** The elements of a range, the first and the last cut to it. */
   cutOut({ from, to }) {
     const { document: script } = this.room;
     const first = placeOf(script, from.id), last = placeOf(script, to.id);
@@ -334,7 +338,7 @@ export class Editor {
     if (range) this.#bring(event.clipboardData, range);
   }
 
-  /** Puts what was dropped where it was let go; what was dragged within the script leaves its place in the same step. */
+  /** Inserts what was dropped; text dragged within the script leaves its old place in the same undo step. */
   #drop(event) {
     const { dragged } = this, tag = `drop ${newId()}`;
     this.dragged = null;
@@ -348,7 +352,7 @@ export class Editor {
     if (dragged && !isPut) this.room.undo();
   }
 
-  /** Puts what a clipboard holds, or what was dropped, in place of a range. Returns whether there was anything, and room for it. */
+  /** Inserts clipboard or dropped data in place of a range. Returns whether there was any, and it fitted. */
   #bring(data, range, tag) {
     const own = data.getData(ELEMENTS), text = data.getData("text/plain").replace(/^[\r\n]+|[\r\n]+$/g, "");
     if (own) return this.insert(JSON.parse(own).map(({ kind, text: words, origin }) => ({ kind, text: words, origin })), range, tag);
@@ -357,25 +361,25 @@ export class Editor {
     return elements.length ? this.insert(elements, range, tag) : this.write(range, text, tag);
   }
 
-  /** Puts elements in place of a range, under new names. */
+  /** Puts elements in place of a range, with new ids. */
   insert(elements, range = this.range, tag = null) {
     const named = elements.flatMap(inPieces).map((element) => ({ ...element, id: newId(), origin: element.origin ?? null }));
     return this.room.edit(insert(this.room.document, range, named), tag);
   }
 }
 
-/** A part of the script: some paragraphs that the browser leaves alone while they are out of sight. */
+/** A part of the script: paragraphs that the browser need not lay out while they are out of sight. */
 function partOf(paragraphs) {
   const part = document.createElement("div");
   part.append(...paragraphs);
   return part;
 }
 
-/** The paragraph before another, perhaps in the part before. */
+/** The paragraph before another, possibly in the previous part. */
 const beforeOf = (paragraph) =>
   paragraph.previousElementSibling ?? paragraph.parentElement.previousElementSibling?.lastElementChild ?? null;
 
-/** An element, in pieces if it is longer than one may be. */
+/** An element, split into several if it is longer than allowed. */
 function inPieces(element) {
   const { text } = element;
   if (text.length <= LONGEST) return [element];
@@ -383,7 +387,7 @@ function inPieces(element) {
   return [{ ...element, text: text.slice(0, cut) }, ...inPieces({ ...element, text: text.slice(cut).trimStart() })];
 }
 
-/** Changes as few letters of a text node as make it say something else, so that marks on the others stay. */
+/** Changes the text of a node by replacing as little as possible, so that highlights on the rest stay. */
 function replaceText(node, text) {
   const old = node.data;
   if (old === text) return;

@@ -1,4 +1,4 @@
-// The engine behind the page where there is no server: the model runs in a worker, drafts are in the browser's storage.
+// The engine of the page without a server: the model runs in a worker, drafts are in the browser's storage.
 
 import { Problem } from "./engine_server.js";
 import { elementsOf, fountain, titleOf, typed } from "./screenplay.js";
@@ -64,7 +64,7 @@ export class BrowserEngine extends BrowserDrafts {
     for (const answer of [...this.answers.values()]) answer({ problem });
   }
 
-  /** The training text is not beside the page, so nothing is known of copies. */
+  /** The training text is not available in the browser, so copies are not known. */
   async marks() {
     return { ready: true, known: false, lines: [] };
   }

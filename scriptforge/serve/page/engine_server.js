@@ -1,6 +1,6 @@
-// The engine behind the page when a server is there: its API, one method for each thing it can do.
+// The engine of the page with a server: its API, one method for each endpoint.
 
-/** What went wrong, in words for the writer. `status` is that of HTTP, 0 if nobody answered. */
+/** An error with a message for the writer. `status` is the HTTP status, 0 if there was no response. */
 export class Problem extends Error {
   constructor(message, status = 0, details = {}) {
     super(message);
@@ -11,7 +11,7 @@ export class Problem extends Error {
 
 const TOKEN = "scriptforge-token";
 
-/** Yields the objects of a body that has one on each line. */
+/** Yields the objects of a body of JSON lines. */
 export async function* linesOf(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -30,7 +30,7 @@ export class ServerEngine {
     this.token = takeToken();
   }
 
-  /** Sends a request, and returns the response; throws a `Problem` if it is none of success. */
+  /** Sends a request, and returns the response; throws a `Problem` if it did not succeed. */
   async request(path, { method = "GET", json, body, signal, keepalive } = {}) {
     const headers = { Authorization: `Bearer ${this.token}` };
     if (json !== undefined) headers["Content-Type"] = "application/json";
@@ -55,14 +55,14 @@ export class ServerEngine {
     return this.#json("about");
   }
 
-  /** Gives the password of a server for others, and keeps the token it answers with. */
+  /** Exchanges a password for the token, and stores that in the browser. */
   async login(password) {
     const { token } = await this.#json("login", { method: "POST", json: { password } });
     this.token = token;
     localStorage.setItem(TOKEN, token);
   }
 
-  /** Has something written; calls `onLine` with each line of the answer. A server that is busy is asked again once. */
+  /** Requests suggestions; calls `onLine` with each line of the response. Retries a busy server once. */
   async suggest(request, onLine, signal, isAgain = false) {
     let response;
     try {
@@ -79,7 +79,7 @@ export class ServerEngine {
     }
   }
 
-  /** What of each line is copied: {ready, known, lines}, lines a list of {start, end, words, source, quote} for each. */
+  /** The copies in lines: {ready, known, lines}, with a list of {start, end, words, source, quote} each. */
   marks(run, lines) {
     return this.#json("marks", { method: "POST", json: { run, lines } });
   }
@@ -89,7 +89,7 @@ export class ServerEngine {
     return this.#json(`import?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
   }
 
-  /** Writes a script as a file of a format. */
+  /** Returns a script as a file of a format: a Blob. */
   async write(format, title, elements) {
     return (await this.request(`export?format=${encodeURIComponent(format)}`, { method: "POST", json: { title, elements } })).blob();
   }
@@ -114,19 +114,19 @@ export class ServerEngine {
     return this.request(`drafts/${encodeURIComponent(id)}`, { method: "DELETE" });
   }
 
-  /** Saves a change {base, change, edits, …}; the answer is the draft's revision. */
+  /** Saves a change {base, change, edits, …}; returns {revision}, the new revision of the draft. */
   save(id, change) {
     return this.#json(`drafts/${encodeURIComponent(id)}/changes`, { method: "POST", json: change });
   }
 
-  /** Calls `onChange` with each change of other tabs, for as long as the server is there. */
+  /** Calls `onChange` with each change of a draft after a revision, until the connection ends. */
   async watch(id, after, onChange, signal) {
     const response = await this.request(`drafts/${encodeURIComponent(id)}/changes?after=${after}`, { signal });
     for await (const change of linesOf(response.body)) onChange(change);
   }
 }
 
-/** Takes the token out of the link, where nobody looks for it afterwards. */
+/** Returns the token: that in the URL, which is then removed from it, or the one stored before. */
 function takeToken() {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
   if (found) {

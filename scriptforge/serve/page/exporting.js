@@ -1,14 +1,14 @@
-// Files in and out: scripts that are dropped or chosen, the menu of formats, and paper.
+// Files: import of scripts that are dropped or chosen, export in several formats, and printing.
 
 import { newId } from "./document.js";
 import { byId } from "./dom.js";
 import { isBlank } from "./typing.js";
 
-/** A name that every file system takes. */
+/** A file name that is valid on every system. */
 export const safeName = (title) => title.normalize("NFC").replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ").trim().slice(0, 80) || "script";
 
 export class Exporting {
-  /** `asNew` is called with {title, elements} to make a draft of its own of them. */
+  /** `asNew` is called with {title, elements} to create a draft of them. */
   constructor(room, editor, engine, say, asNew) {
     Object.assign(this, { room, editor, engine, say, asNew });
     byId("export-menu").addEventListener("click", ({ target }) => {
@@ -40,7 +40,7 @@ export class Exporting {
     byId("imported").addEventListener("close", () => this.#place(byId("imported").returnValue));
   }
 
-  /** Offers the formats that the engine writes. */
+  /** Shows the formats that the engine writes in the menu, and accepts the files that it reads. */
   offer({ export: formats, import: suffixes }) {
     const items = [...formats, { format: "print", name: "Print, or save as PDF" }].map(({ format, name, suffix }) => {
       const button = document.createElement("button");
@@ -65,7 +65,7 @@ export class Exporting {
     byId("file").click();
   }
 
-  /** Writes the draft as a file. */
+  /** Saves the draft as a file. */
   async save(format) {
     const { title } = this.room.draft;
     const { suffix } = this.formats.find((each) => each.format === format) ?? this.formats[0];
@@ -87,7 +87,7 @@ export class Exporting {
     print();
   }
 
-  /** Reads a file; on an empty page it is put there, else the writer is asked. */
+  /** Reads a file into an empty draft, or asks the writer where to put it. */
   async take(file) {
     this.say(`Reading ${file.name} …`);
     try {

@@ -1,9 +1,9 @@
-// Finding words in the script, and putting others in their place.
+// Find and replace in the script.
 
 import { placeOf, reworded } from "./document.js";
 import { byId } from "./dom.js";
 
-/** Where words stand: [{id, from, to}]; capital and small letters are the same. */
+/** Where some words occur: [{id, from, to}], ignoring case. */
 export function occurrences(elements, words) {
   if (!words) return [];
   const wanted = new RegExp(words.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"), "giu");
@@ -11,7 +11,7 @@ export function occurrences(elements, words) {
     Array.from(text.matchAll(wanted), ({ 0: found, index: from }) => ({ id, from, to: from + found.length })));
 }
 
-/** Returns the change that puts other words in place of all that were found. */
+/** Returns the change that replaces all places that were found. */
 export function replacingAll(document, found, other) {
   const edits = [];
   for (const id of new Set(found.map((each) => each.id))) {
@@ -113,7 +113,7 @@ export class Find {
     if (found.length) this.room.edit({ change: replacingAll(this.room.document, found, byId("replace-words").value), caret: this.room.caret?.to });
   }
 
-  /** Replaces what is found now, and goes on behind it, also where the new words have the old ones in them. */
+  /** Replaces the current match, and goes on after it, even if the new words contain the old ones. */
   #replaceOne() {
     const { at } = this, found = this.found[at];
     if (!found) return;

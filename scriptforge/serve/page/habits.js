@@ -1,10 +1,10 @@
-// Habits of the training text that a line is held to: names that somebody has, brackets and quotes that close.
-// As in the package, but that a speaker may turn to himself.
+// Habits of the training text that a line is held to: only known names, and closed brackets and quotes.
+// As in the package, except that speakers may address themselves: `(to Kramer)` in a line of Kramer.
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 export class Habits {
-  /** `about`: names, each the ids that spell it, and marks {closed, longest}; either may be missing. */
+  /** `about`: names, each as the ids that spell it, and marks {closed, longest}; either may be missing. */
   constructor(about, vocabulary) {
     this.about = about;
     this.names = new Set((about.names ?? []).flatMap((ids) => ids.map((_, place) => ids.slice(0, place + 1).join(" "))));
@@ -14,7 +14,7 @@ export class Habits {
     this.begin();
   }
 
-  /** What holds another text to the same habits, at the beginning of a line. */
+  /** A copy for another text, at the beginning of a line. */
   fork() {
     const other = Object.assign(Object.create(Habits.prototype), this);
     other.begin();
@@ -22,8 +22,8 @@ export class Habits {
   }
 
   begin() {
-    this.spelled = null; // the ids of a name that is being spelled
-    this.open = "";      // the marks that close what is open, the next one last
+    this.spelled = null; // ids of the name that is being spelled; null outside of names
+    this.open = "";      // marks that close what is open, the next one last
     this.length = 0;     // tokens since something was opened
   }
 
@@ -41,7 +41,7 @@ export class Habits {
     return after !== null;
   }
 
-  /** What is open after a token of text; null if it may not come. */
+  /** What is open after a text token; null if the token may not come. */
   walk(id) {
     let open = this.open;
     for (const mark of this.marks[id]) {
@@ -52,7 +52,7 @@ export class Habits {
     return open;
   }
 
-  /** Takes a token; what is given may stand as it is. */
+  /** Takes a token, which need not be allowed if it is given. */
   advance(id) {
     const { layout, cue } = this.about;
     if (id < layout) {
@@ -72,7 +72,7 @@ export class Habits {
 
 const marksIn = (text, marks) => Array.from(text).filter((letter) => marks.has(letter)).join("");
 
-/** The text of a token, as far as it is whole characters. */
+/** The text of a token; empty if its bytes are not whole characters. */
 function textOf(about, vocabulary, id) {
   if (id < about.layout) return "";
   if (about.level === "word") return about.tokens[id];

@@ -1,8 +1,9 @@
-// The keys of the page: one table, which is also the sheet that `?` shows, and what buttons say of their keys.
+// The keyboard shortcuts: one table, from which the sheet that `?` shows and the titles of buttons are made.
 //
-// A command: {group, keys: ["Mod+Enter"], label, run, when?, buttons?}. Mod is Control, and Command on a Mac; Alt is Control
-// with Option there, since Option alone types letters. `run` may return false for “not now”, and the next command with the
-// key, or the browser, has it. `buttons` are the ids of those that do the same.
+// A command: {group, keys: ["Mod+Enter"], label, run, when?, buttons?, shown?}. Mod is Control, or Command on
+// a Mac; Alt is Control with Option there, since Option alone types letters. If `run` returns false, the key
+// goes to the next command that has it, or to the browser. `buttons` are the ids of buttons that do the same,
+// and `shown` the keys to show in place of `keys`.
 
 import { byId } from "./dom.js";
 
@@ -12,21 +13,21 @@ const NAMES = {
   ArrowRight: "→", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓",
 };
 
-/** What is written on the keys of a command, as `Ctrl+Enter`. */
+/** The keys of a command as they are labelled, such as `Ctrl+Enter`. */
 export const keyName = (keys) => keys.split("+").map((key) => NAMES[key] ?? key).join(isMac ? "" : "+");
 
 const SPOKEN = { Mod: isMac ? "Command" : "Control", Alt: isMac ? "Control and Option" : "Alt" };
 
-/** The same as it is read aloud: `Control and Enter`. */
+/** The same for screen readers: `Control and Enter`. */
 export const spokenName = (keys) => keys.split("+").map((key) => SPOKEN[key] ?? key).join(" and ");
 
-/** What is held besides a key: names of the table, and others that no command has. */
+/** The modifiers that are held, without Shift; `Control` and `Option` alone, on a Mac, are in no command. */
 function heldIn({ ctrlKey, metaKey, altKey }) {
   if (!isMac) return [(ctrlKey || metaKey) && "Mod", altKey && "Alt"];
   return [metaKey && "Mod", ctrlKey && altKey ? "Alt" : (ctrlKey && "Control") || (altKey && "Option")];
 }
 
-/** The name of the keys that are pressed, as `Mod+Shift+Enter`. */
+/** The keys of an event, as commands name them: `Mod+Shift+Enter`. */
 export function chordOf(event) {
   const isLetter = /^Key[A-Z]$/.test(event.code), isDigit = /^(Digit|Numpad)[0-9]$/.test(event.code);
   const held = heldIn(event).filter(Boolean);
@@ -51,7 +52,7 @@ export function listen(commands) {
   }, true);
 }
 
-/** Fills the sheet of keys. */
+/** Fills the sheet of keyboard shortcuts. */
 export function showSheet(list, commands) {
   const groups = Map.groupBy(commands.filter(({ label }) => label), ({ group }) => group);
   list.replaceChildren(...[...groups].map(([group, members]) => {
@@ -76,7 +77,7 @@ export function showSheet(list, commands) {
   }));
 }
 
-/** Adds the keys of commands to what their buttons say. */
+/** Adds the keys of commands to the titles of their buttons. */
 export function nameButtons(commands) {
   for (const { buttons = [], keys, shown = keys } of commands) {
     for (const id of buttons) {

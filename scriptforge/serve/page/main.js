@@ -1,4 +1,4 @@
-// The beginning: which engine is there, who is told of what, and what each key and button does.
+// The start of the page: finds the engine, connects the parts, and says what each key and button does.
 
 import { Cast } from "./cast.js";
 import { Completion } from "./completion.js";
@@ -23,7 +23,7 @@ const THEMES = ["auto", "light", "dark"];
 
 let saying;
 
-/** Says something to the writer, on the screen and to a screen reader; what is wrong stays until it is closed. */
+/** Shows a message, and has screen readers announce it (only that if `isQuiet`). Errors stay until closed. */
 function say(text, isWrong = false, isQuiet = false) {
   if (isWrong) return showProblem(text);
   byId("live").textContent = text;
@@ -34,13 +34,13 @@ function say(text, isWrong = false, isQuiet = false) {
   saying = setTimeout(() => (byId("said").hidden = true), 5000);
 }
 
-/** Shows what is wrong, or nothing any more. */
+/** Shows an error, or hides it if the text is empty. */
 function showProblem(text) {
   byId("problem").hidden = !text;
   byId("problem-words").textContent = text;
 }
 
-/** Finds what is behind the page: a server, or a model in the browser. */
+/** Finds the engine of the page: a server, or a model in the browser. */
 async function findEngine() {
   const server = new ServerEngine();
   try {
@@ -57,7 +57,7 @@ async function findEngine() {
   }
 }
 
-/** A server that writes for visitors, and keeps no drafts of theirs. */
+/** Returns a server's engine with drafts in the browser, for visitors: the server does not store theirs. */
 function withBrowserDrafts(server) {
   const drafts = new BrowserDrafts("scriptforge visitor");
   for (const name of ["drafts", "create", "draft", "describe", "discard", "save", "watch"]) server[name] = drafts[name].bind(drafts);
@@ -84,7 +84,7 @@ function logIn(server) {
   });
 }
 
-/** Opens or closes a side of the page, and remembers it. */
+/** Opens or closes a side panel, and remembers that. */
 function side(name, isOpen = byId(name).hidden) {
   byId(name).hidden = !isOpen;
   byId(`toggle-${name}`).setAttribute("aria-expanded", isOpen);
@@ -202,7 +202,7 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
     "more-takes": () => suggestions.moreTakes(),
   };
   for (const [id, press] of Object.entries(presses)) byId(id).addEventListener("click", press);
-  // A button of the dock leaves the caret where it is.
+  // Pressing a button of the dock leaves the focus in the script.
   byId("dock").addEventListener("pointerdown", (event) => event.target.closest("button") && document.activeElement === editor.root && event.preventDefault());
   byId("theme").addEventListener("change", ({ target }) => theme(target.value));
   byId("kind").addEventListener("change", ({ target }) => {
@@ -210,12 +210,12 @@ function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
     editor.focus();
   });
   for (const button of document.querySelectorAll("dialog .close")) button.addEventListener("click", () => button.closest("dialog").close());
-  // A dialog says late that it was closed: whoever pressed Escape and Mod+F is already writing what to find.
+  // `close` comes late: after Escape and at once Mod+F, the focus is already in the search field.
   const isElsewhere = () => document.activeElement?.closest("input, select, textarea");
   for (const id of ["shelf", "keys"]) byId(id).addEventListener("close", () => isElsewhere() || editor.focus());
 }
 
-/** Keeps what the bars show beside the script up to date. */
+/** Keeps the controls in the bar and the dock up to date. */
 function follow({ room, editor, suggestions }) {
   byId("kind").replaceChildren(...KINDS.map((kind) => new Option(KIND_NAMES[kind], kind)));
   const showKind = (isSaid) => {
@@ -242,7 +242,7 @@ function follow({ room, editor, suggestions }) {
   room.on("side", ({ name, isOpen }) => side(name, isOpen));
 }
 
-/** Says everywhere on the page which keys there are, as this machine has them. */
+/** Names the keys wherever the page mentions them, as they are called on this machine. */
 function showKeys(commands) {
   showSheet(byId("key-list"), commands);
   nameButtons(commands);

@@ -1,16 +1,16 @@
-// What is copied from the training text: underlined, the longer the stronger, and where it is from when one looks.
+// Marks on words copied from the training text: underlines, stronger for longer copies, and their source.
 
 import { placeAt } from "./caret.js";
 import { byId } from "./dom.js";
 
 const CHUNK = 60, PAUSE = 700, LEAST = 6, MOST_KNOWN = 20000, AROUND = 90;
-const WAITING = 2000, LATER = 30000; // milliseconds until the next try while the index is made, or nobody answers
+const WAITING = 2000, LATER = 30000; // milliseconds until a retry: while the index is made, after an error
 const LEVELS = [[12, "copied-long"], [9, "copied"], [LEAST, "copied-short"]];
 
-/** The strength of a mark: the name of its highlight. */
+/** The name of the highlight for a copy of so many words. */
 export const levelOf = (words) => LEVELS.find(([least]) => words >= least)?.[1] ?? "copied-short";
 
-/** The part of a quote around the words that are copied: [before, words, after]. */
+/** The part of a quote around the copied words: [before, words, after]. */
 export function excerptOf(quote, copied) {
   const place = quote.toLowerCase().indexOf(copied.toLowerCase().trim());
   if (place < 0) return [quote.length > 2 * AROUND ? `${quote.slice(0, 2 * AROUND)}…` : quote, "", ""];
@@ -22,7 +22,7 @@ export class Marks {
   constructor(room, editor, engine) {
     Object.assign(this, { room, editor, engine });
     this.known = new Map();   // by run and text: the marks of an element
-    this.unknown = new Set(); // runs whose training text is not there
+    this.unknown = new Set(); // runs whose training text is missing
     this.shown = new Map();   // by id of an element: [{mark, range}]
     this.box = byId("source");
     this.highlights = new Map();
@@ -48,7 +48,7 @@ export class Marks {
   #change(change) {
     for (const edit of change.edits ?? []) this.#clear(edit.put?.id ?? edit.remove);
     this.box.hidden = true;
-    this.isHot = true;  // letters are being typed: no box over them
+    this.isHot = true;  // no box while the writer is typing
     this.#later(PAUSE);
   }
 
@@ -107,7 +107,7 @@ export class Marks {
     });
   }
 
-  /** Shows where the words at a place are from, below them. */
+  /** Shows a box with the source of the copied words at a place, or hides it. */
   #look(place) {
     const found = place && this.shown.get(place.id)?.find(({ mark }) => mark.start <= place.offset && place.offset <= mark.end);
     this.box.hidden = !found;

@@ -1,4 +1,4 @@
-// The LSTM itself: weights out of a safetensors file, and one token at a time through them.
+// The LSTM: reads weights from a safetensors file, and computes one token at a time.
 // Knows nothing of text. Shapes: V vocabulary, E embedding, H hidden, G = 4H gates, L layers.
 
 /** Reads the tensors of a safetensors file, all of them F32, without copying them. */
@@ -14,7 +14,7 @@ export function readTensors(buffer) {
   return tensors;
 }
 
-/** out += matrix · vector, the matrix row by row; four sums at once keep the processor busy. */
+/** out += matrix · vector, with the matrix in row-major order; four separate sums keep the processor busy. */
 function addProduct(out, matrix, vector) {
   const columns = vector.length;
   for (let row = 0, start = 0; row < out.length; row++, start += columns) {
@@ -45,24 +45,24 @@ export class LSTM {
       bias: tensors[`recurrent.bias_ih_l${layer}`].map((x, i) => x + tensors[`recurrent.bias_hh_l${layer}`][i]),
     }));
     this.head = sizes.tied ? tensors["embedding.weight"] : tensors["head.weight"];
-    this.known = new Map();  // what rows of embeddings add to the gates of the first layer
+    this.known = new Map();  // cache of what rows of embeddings add to the gates of the first layer
     this.forget();
   }
 
-  /** Goes back to where nothing has been read. */
+  /** Resets the state to that before the first token. */
   forget() {
     const size = this.sizes.hidden_size;
     this.state = this.layers.map(() => ({ hidden: new Float32Array(size), cell: new Float32Array(size) }));
     this.current = this.previous = 0;
   }
 
-  /** What has read the same, and reads on by itself. */
+  /** A copy that has read the same text, and reads on independently. */
   fork() {
     const state = this.state.map(({ hidden, cell }) => ({ hidden: hidden.slice(), cell: cell.slice() }));
     return Object.assign(Object.create(LSTM.prototype), this, { state });
   }
 
-  /** Follows who speaks and who spoke before: 0 is nobody, and speakers' tokens are the last of the layout. */
+  /** Tracks the current speaker and the previous one: 0 is nobody, and cues are the last layout tokens. */
   follow(id) {
     const { layout_size: layout, speakers } = this.sizes;
     if (!speakers || id >= layout) return;
@@ -96,7 +96,7 @@ export class LSTM {
     });
   }
 
-  /** The score of every token that may come now: logits_V. */
+  /** The scores of the next token: logits_V. */
   score() {
     let features = this.state[this.state.length - 1].hidden;
     if (this.sizes.speakers) {
@@ -113,7 +113,7 @@ export class LSTM {
     return logits;
   }
 
-  /** What is added to the features for a speaker. */
+  /** The output embedding of a speaker, which is added to the features. */
   output(name, speaker) {
     const size = this.sizes.hidden_size;
     return this.tensors[`speaker_embedding.output.${name}.weight`].subarray(speaker * size, (speaker + 1) * size);

@@ -1,4 +1,4 @@
-// Beside the script: its scenes, and the branches that were set aside.
+// The outline: the scenes of the script, and the branches that were set aside.
 
 import { branchName } from "./asking.js";
 import { returning } from "./document.js";
@@ -24,7 +24,7 @@ export class Outline {
     });
   }
 
-  /** On a narrow screen the list lies over the script, and goes when something was chosen. */
+  /** Does what was chosen; on a narrow screen, where the outline covers the script, closes it first. */
   #leave(act) {
     if (isNarrow()) this.room.emit("side", { name: "outline", isOpen: false });
     act();

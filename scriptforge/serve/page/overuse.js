@@ -1,14 +1,14 @@
-// Overuse: no word comes more often than people use it; see the package's generation/overuse.py.
+// Overuse: no word comes more often than in the training text; see generation/overuse.py.
 
-export const MOST = 3; // the logarithm by which the odds of anything are lowered at most
+export const MOST = 3; // upper limit, in nats, of the penalty on a token
 const POWER = 2, SETTLING = 1.5;
-const STEPS = 16, KEPT = 0.984; // after how many tokens what has come counts less, and how much
+const STEPS = 16, KEPT = 0.984; // the counts decay every so many tokens, by this factor
 
-/** What is added to a score, 0 or less, given how many came and how many would have from people. */
+/** The penalty added to a score, 0 or less: from the count so far and the count expected of people. */
 export const factor = (came, expected) => Math.max(POWER * Math.log(Math.min((expected + SETTLING) / (came + SETTLING), 1)), -MOST);
 
 export class Overuse {
-  /** `frequencies`: {ids, shares} of the most frequent text tokens, and the share of each other one, rest. */
+  /** `frequencies`: {ids, shares} of the most frequent text tokens, and `rest`, the share of any other. */
   constructor({ layout }, { ids, shares, rest }) {
     Object.assign(this, { layout, rest, shares: new Map(ids.map((id, n) => [id, shares[n]])) });
     this.counts = new Map();
@@ -16,7 +16,7 @@ export class Overuse {
     this.total = this.steps = 0;
   }
 
-  /** Takes a token of text, but of a name. */
+  /** Takes a text token that is not part of a name. */
   take(id) {
     this.counts.set(id, (this.counts.get(id) ?? 0) + 1);
     this.total += 1;
@@ -33,14 +33,18 @@ export class Overuse {
     this.factors.set(id, factor(this.counts.get(id), this.total * (this.shares.get(id) ?? this.rest)));
   }
 
-  /** Lowers the scores of what is overused and may come, and raises the other words as much. */
+  /** Lowers the scores of allowed tokens that are overused, and raises the other text tokens instead. */
   weigh(logits, isAllowed) {
     const found = [...this.factors].filter(([id, lowered]) => lowered < 0 && isAllowed(id));
     lower(logits, this.layout, new Map(found), isAllowed, MOST);
   }
 }
 
-/** Adds to the scores of some words, by id, and to those of all as much as they lose together; `most` is what one loses at most. */
+/**
+ * Adds penalties, by id, to the scores of some text tokens, and raises all text tokens to make up for them.
+ *
+ * `most`: upper limit of a penalty, in nats.
+ */
 export function lower(logits, layout, factors, isAllowed, most) {
   if (!factors.size) return;
   const top = logits.slice(layout).reduce((one, other) => Math.max(one, other));

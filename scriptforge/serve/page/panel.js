@@ -1,4 +1,4 @@
-// How the model writes, in a writer's words: each setting of the draft is one field of the panel.
+// The panel with the settings of the draft: one field for each.
 
 import { byId } from "./dom.js";
 

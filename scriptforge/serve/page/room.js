@@ -1,4 +1,4 @@
-// The one state of the page: the draft that is open, its history, the caret, the settings; and who wants to hear of what.
+// The state of the page: the open draft, its history, the caret, the settings, and the listeners to events.
 
 import { apply, emptyHistory, newElement, recorded, redone, undone, withoutSteps } from "./document.js";
 
@@ -15,7 +15,7 @@ export class Room {
     this.settings = { ...SETTINGS };
   }
 
-  /** Calls a function whenever something of a name happens: open, change, caret, settings, draft, writing. */
+  /** Calls a function on every event: open, change, caret, settings, draft, writing, shown, said or side. */
   on(name, listener) {
     this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]);
   }
@@ -24,7 +24,7 @@ export class Room {
     for (const listener of this.listeners.get(name) ?? []) listener(detail);
   }
 
-  /** The run that writes now, as the engine describes it; null if it is gone. */
+  /** The run of the draft, as the engine describes it; null if it is gone. */
   get run() {
     return this.about?.runs.find(({ name }) => name === this.draft?.run) ?? null;
   }
@@ -43,7 +43,7 @@ export class Room {
     }
   }
 
-  /** Makes a change {change, caret} of the writer; typing in one element has a tag, and is one step of undo. */
+  /** Makes a change {change, caret} of the writer; typing in one element has a tag, and is one undo step. */
   edit(step, tag = null) {
     if (!step) return false;
     const before = this.caret?.to ?? null;
@@ -55,7 +55,7 @@ export class Room {
     return true;
   }
 
-  /** Takes a change that was made elsewhere. */
+  /** Applies a change that was made elsewhere. */
   receive(change) {
     this.document = apply(this.document, change).document;
     this.history = withoutSteps(this.history, change);
@@ -88,7 +88,7 @@ export class Room {
     this.emit("change", { change: step.change, caret: step.caret, isOwn: true });
   }
 
-  /** A script without any element has no place for a caret. */
+  /** Adds an element to an empty script, which has no place for a caret. */
   #keepOne() {
     if (this.document.elements.length) return;
     const change = { edits: [{ put: newElement("action"), after: null }] };

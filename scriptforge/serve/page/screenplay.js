@@ -1,4 +1,4 @@
-// A script as text: what is pasted becomes elements, elements become Fountain or plain text; and speeches as models say them.
+// Scripts as text: parses what is pasted, and writes Fountain and plain text; converts speeches for models.
 
 import { newElement } from "./document.js";
 import { isBlank } from "./typing.js";
@@ -10,10 +10,10 @@ const NAME_LINE = /^([\p{L}\p{N}][\p{L}\p{N}\p{M} .'’\-#&]{0,38}?):\s+(\S.*)$/
 const PARENTHETICAL = /^\(.*\)$/;
 const TITLE = /^(title|credit|author|authors|source|notes|draft date|date|contact|copyright|revision):/i;
 
-/** Whether an element is words of a speech. */
+/** Whether an element is part of a speech, below its cue. */
 export const isSpoken = ({ kind }) => kind === "dialogue" || kind === "parenthetical";
 
-/** Cuts what somebody says into dialogue and parentheticals: [{kind, text}]. */
+/** Splits the text of a speech into dialogue and parentheticals: [{kind, text}]. */
 export function speechParts(text) {
   const parts = [];
   let depth = 0, start = 0;
@@ -31,7 +31,7 @@ export function speechParts(text) {
   return parts;
 }
 
-/** Whether each bracket of a text has its other one. */
+/** Whether the brackets of a text are balanced. */
 function isBalanced(text) {
   let depth = 0;
   for (const letter of text) {
@@ -41,7 +41,7 @@ function isBalanced(text) {
   return depth === 0;
 }
 
-/** Elements of the page for one of a model, {kind, speaker, text}. */
+/** The elements of the page for an element of a model, {kind, speaker, text}. */
 export function pageElements({ kind, speaker, text }, origin) {
   if (kind !== "dialogue") return [newElement(kind, text, origin)];
   return [newElement("character", speaker, origin), ...speechParts(text).map((part) => newElement(part.kind, part.text, origin))];
@@ -49,10 +49,10 @@ export function pageElements({ kind, speaker, text }, origin) {
 
 const nameOf = (cue) => cue.replace(/\s*\([^)]*\)\s*$/g, "").trim();
 
-/** Who speaks, by the text of a character element: without `(V.O.)` and the like. */
+/** The speaker that a character element names, without `(V.O.)` and the like. */
 export const speakerOf = ({ text }) => nameOf(text);
 
-/** Elements of the page as a model hears them: [{kind, speaker, text}], what is said in one speech together. */
+/** Elements of the page as a model reads them: [{kind, speaker, text}], the parts of a speech joined. */
 export function modelElements(elements) {
   const heard = [];
   let speech = null;
@@ -72,7 +72,7 @@ export function modelElements(elements) {
   return heard.filter(({ text }) => text);
 }
 
-/** Reads text that was pasted or imported: Fountain, a typed screenplay, or `Name: what they say`. */
+/** Parses pasted or imported text: Fountain, a typed screenplay, or lines of `Name: what they say`. */
 export function elementsOf(text) {
   const lines = withoutTitlePage(text.normalize("NFC").replace(/\r\n?/g, "\n").replace(/[\u2028\u2029]/g, "\n").split("\n"));
   const elements = [];
@@ -110,7 +110,7 @@ function withoutTitlePage(lines) {
   return end < 0 ? [] : lines.slice(end + 1);
 }
 
-/** The title that a Fountain text gives itself, or nothing. */
+/** The title in a Fountain text, or an empty string. */
 export const titleOf = (text) => /^title:[ \t]*(.+)$/im.exec(text.slice(0, 500))?.[1].trim() ?? "";
 
 const FOUNTAIN = {
@@ -122,7 +122,7 @@ const FOUNTAIN = {
   transition: (text) => `> ${text}`,
 };
 
-/** Yields lines, a blank one between elements that are not of one speech. */
+/** Yields lines, with a blank one between elements that are not of the same speech. */
 function* linesOf(elements, form) {
   let last = null;
   for (const element of elements) {
@@ -133,7 +133,7 @@ function* linesOf(elements, form) {
   }
 }
 
-/** Writes Fountain. */
+/** Returns a script as Fountain. */
 export function fountain(title, elements) {
   const lines = linesOf(elements, ({ kind, text }) => FOUNTAIN[kind](text.replace(/\s*\n\s*/g, " ")));
   return `Title: ${title}\n\n${[...lines].join("\n")}\n`;
@@ -152,7 +152,7 @@ function wrapped(text, width) {
   return lines;
 }
 
-/** Writes a typed page: plain text with the margins of a screenplay. */
+/** Returns a script as plain text with the margins of a typed screenplay. */
 export function typed(title, elements) {
   const form = ({ kind, text }) => {
     const words = LOUD.has(kind) ? text.toUpperCase() : text;
@@ -161,7 +161,7 @@ export function typed(title, elements) {
   return `${title.toUpperCase()}\n\n${[...linesOf(elements, form)].join("\n")}\n`;
 }
 
-/** How many pages a script has, counting lines as a typist does. */
+/** The number of pages of a script, estimated from the lines that it has when typed. */
 export function pageCount(elements) {
   let lines = 0;
   for (const element of elements) {

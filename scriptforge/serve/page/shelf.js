@@ -1,4 +1,4 @@
-// The shelf: all drafts with their names; open one, begin one, remove one.
+// The shelf: the list of drafts, to open, create, copy and remove them.
 
 import { byId } from "./dom.js";
 
@@ -19,7 +19,7 @@ export class Shelf {
     room.on("draft", ({ title }) => title !== undefined && show());
   }
 
-  /** Opens the draft that was open last, or begins the first one. */
+  /** Opens the draft named in the URL, or the one that was open last, or the latest; else creates one. */
   async start() {
     const drafts = await this.engine.drafts();
     const asked = new URLSearchParams(location.search).get("draft") ?? localStorage.getItem("scriptforge-last");
@@ -72,7 +72,7 @@ export class Shelf {
     return item;
   }
 
-  /** Has a button do something, and nothing more until that is done; says what went wrong. */
+  /** Runs the action of a button, which is disabled until it is done; reports errors. */
   async #once(button, act) {
     button.disabled = true;
     try {

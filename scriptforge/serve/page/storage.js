@@ -1,10 +1,10 @@
-// Drafts in the browser's own storage, where there is no server to keep them. Same methods as a server's.
+// Drafts in the browser's storage, if no server stores them; the methods are those of the server's engine.
 
 import { apply, newId } from "./document.js";
 import { Problem } from "./engine_server.js";
 
-const SNAPSHOT = 50; // changes after which a draft is written whole again
-const KEPT = 200;    // changes that another tab may be behind
+const SNAPSHOT = 50; // changes after which a whole draft is stored again
+const KEPT = 200;    // changes that are kept for tabs that are behind
 
 const STORES = ["drafts", "wholes", "changes"];
 
@@ -14,8 +14,8 @@ const promised = (request) => new Promise((resolve, reject) => {
 });
 
 /**
- * Stores: `drafts` says what there is and at which revision; `wholes` has elements and branches as they were at some
- * revision; `changes` what came after, so that saving a word does not write a whole script.
+ * Drafts in three stores: `drafts` has title, run, settings and revision; `wholes` the elements and branches
+ * at some revision; `changes` the changes since, so that saving a word does not rewrite the whole script.
  */
 export class BrowserDrafts {
   constructor(name = "scriptforge") {
@@ -37,7 +37,7 @@ export class BrowserDrafts {
     return this.database;
   }
 
-  /** Does all or nothing of what `act` does with the stores {drafts, wholes, changes}; returns what it returns. */
+  /** Calls `act` with the stores {drafts, wholes, changes} in one transaction; returns what it returns. */
   async #transact(mode, act) {
     const database = await this.#open();
     const transaction = database.transaction(STORES, mode, { durability: "strict" });

@@ -1,4 +1,4 @@
-// Suggestions: grey words in place, one after the other; or three takes side by side. The writer accepts, changes or drops them.
+// Suggestions, which the writer accepts or discards: grey text in place, or three takes side by side.
 
 import { accepting, askingAt, previewOf, retrying } from "./asking.js";
 import { byId } from "./dom.js";
@@ -10,9 +10,9 @@ export class Suggestions {
   constructor(room, editor, engine, say) {
     Object.assign(this, { room, editor, engine, say });
     this.asked = null;
-    this.attempts = [];  // each [{pieces, seed, isDone}], one take or several
+    this.attempts = [];  // each a list of one take or several: {pieces, seed, isDone}
     this.shown = -1;
-    this.writing = null;  // an AbortController while text comes
+    this.writing = null;  // the AbortController of a request in progress
     this.takes = byId("takes");
     room.on("open", () => this.dismiss());
     room.on("change", () => this.#forget());
@@ -27,7 +27,7 @@ export class Suggestions {
     return !this.takes.hidden;
   }
 
-  /** Lets the model go on where the caret is; what is grey already is taken first. */
+  /** Lets the model continue at the caret; accepts a suggestion that is shown first. */
   goOn(wish = null, count = 1) {
     if (this.isShown && this.current?.[0].pieces.length) this.accept();
     else this.dismiss();
@@ -47,7 +47,7 @@ export class Suggestions {
     this.editor.place({ id: element.id, offset });
   }
 
-  /** Writes the same place anew; the attempt before stays a key away. */
+  /** Shows the next attempt at the same place, and requests a new one if there is none. */
   another() {
     if (!this.isShown) return;
     if (this.shown + 1 < this.attempts.length) {
@@ -56,12 +56,12 @@ export class Suggestions {
     } else this.#ask(1);
   }
 
-  /** Writes the same place anew, side by side; a seed gives other takes than those that are shown. */
+  /** Requests more takes for the same place; they differ from those shown even if a seed is set. */
   moreTakes() {
     return this.#ask(TAKES);
   }
 
-  /** Shows the attempt before. */
+  /** Shows the previous attempt. */
   previous() {
     if (!this.isShown || this.shown < 1) return;
     this.stop();
@@ -118,7 +118,7 @@ export class Suggestions {
     };
   }
 
-  /** Takes a line of the engine's answer. */
+  /** Handles a line of the engine's response. */
   #take(attempt, line) {
     const take = attempt[line.n ?? 0];
     if (!take) return;
@@ -146,7 +146,7 @@ export class Suggestions {
     else this.say(`${words[0]} Tab accepts it, arrow down writes another.`, false, true);
   }
 
-  /** Draws once a frame, however fast the words come. */
+  /** Draws at most once per frame, however fast text comes. */
   #drawSoon() {
     this.frame ??= requestAnimationFrame(() => this.#draw());
   }
@@ -159,7 +159,7 @@ export class Suggestions {
     else this.editor.ghost(this.asked.anchor, previewOf(this.room.document, this.asked, this.current[0].pieces));
   }
 
-  /** Takes what is grey into the script, or one of several takes. */
+  /** Inserts the suggestion, or one of several takes, into the script. */
   accept(number = 0) {
     const take = this.current?.[number];
     if (!take?.pieces.length) return false;
@@ -170,14 +170,14 @@ export class Suggestions {
     return this.room.edit(accepting(this.room.document, asked, take.pieces.filter(({ text }) => text), origin));
   }
 
-  /** Ends the writing; what is there stays grey. */
+  /** Stops the request; text that has come stays shown in grey. */
   stop() {
     this.writing?.abort();
     if (this.writing) this.room.emit("writing", false);
     this.writing = null;
   }
 
-  /** Ends the writing, and then drops what is grey. */
+  /** Stops a request that has brought text; otherwise discards the suggestion. */
   escape() {
     if (this.writing && this.current?.[0].pieces.length) this.stop();
     else this.dismiss();
@@ -201,7 +201,7 @@ export class Suggestions {
     this.room.emit("shown");
   }
 
-  /** Keeps what follows as a branch, and writes the place anew. */
+  /** Sets what follows aside as a branch, and requests a suggestion in its place. */
   retry() {
     const { room } = this;
     const element = this.editor.element;
@@ -245,7 +245,7 @@ export class Suggestions {
     });
   }
 
-  /** Keys of the takes: a number or Enter takes one, arrows go from one to the next. */
+  /** Handles a key in the takes: 1 to 3 accepts one, arrows move between them. Returns whether it was one. */
   takeKey(event) {
     const buttons = [...this.takes.querySelectorAll(".take")];
     const at = buttons.indexOf(document.activeElement);

@@ -1,22 +1,22 @@
-// Turn-taking: nobody goes on, or speaks all the time, more than people do; see the package's turn_taking.py.
+// Turn-taking: nobody continues or dominates more than in the training text; see generation/turn_taking.py.
 
-const WINDOW = 50;          // lines of dialogue over which shares are known
-const SETTLING = 10;        // lines as people would have written them, before the first one
+const WINDOW = 50;          // lines of dialogue over which shares are measured
+const SETTLING = 10;        // weight of people's shares, in lines before the first one
 const SAME_POWER = 2, BUSIEST_POWER = 8;
-const BUSIEST_OF_FEW = 1.3; // times their even share the busiest of a few may say
-const LEAST = 1e-3;         // lines that are expected of what people never do
+const BUSIEST_OF_FEW = 1.3; // limit on the busiest speaker of a small cast, as a multiple of an even share
+const LEAST = 1e-3;         // lower limit of an expected number of lines
 
 export class Turns {
-  /** `habits`: {same_again, busiest}, shares of people's lines; `members`: of a cast, 0 where anybody may speak. */
+  /** `habits`: {same_again, busiest}, shares of people's lines; `members`: size of a cast, 0 without one. */
   constructor({ layout, says, cue, voices }, { same_again, busiest }, members = 0) {
     Object.assign(this, { layout, says, cue, first: layout - voices.length });
     this.same = members === 1 ? 1 : same_again;
     this.busiest = members ? Math.min(1, Math.max(busiest, BUSIEST_OF_FEW / members)) : busiest;
-    this.lines = [];        // of the latest lines: {speaker, wentOn}; 0 stands for those without a token
+    this.lines = [];        // the latest lines: {speaker, wentOn}; 0 is a speaker without a cue of their own
     this.current = 0;
   }
 
-  /** Takes the token that came. */
+  /** Takes the next token. */
   take(id) {
     if (id >= this.layout || id === this.says) return;
     const speaker = id >= this.first ? id : 0;
@@ -25,7 +25,7 @@ export class Turns {
     this.current = speaker;
   }
 
-  /** Lowers the scores of cues beyond people's habits, and raises the other cues: all together stay as likely. */
+  /** Lowers the scores of cues beyond people's habits, and raises all cues: their total probability stays. */
   weigh(logits) {
     const offsets = this.offsets();
     if (!offsets.size) return;
@@ -39,7 +39,7 @@ export class Turns {
     for (const id of cues) logits[id] += raised;
   }
 
-  /** What is added to the scores of some speakers' cues, below 0. */
+  /** The penalties, below 0, to add to the scores of some cues. */
   offsets() {
     const counts = new Map();
     for (const { speaker } of this.lines) counts.set(speaker, (counts.get(speaker) ?? 0) + 1);
@@ -49,7 +49,7 @@ export class Turns {
     return new Map([...found].filter(([speaker, offset]) => speaker && offset < 0));
   }
 
-  /** The logarithm of how many lines there should be of those there are, 0 where there are no more. */
+  /** The logarithm of expected over actual lines, 0 if there are no more than expected. */
   excess(share, count) {
     const expected = share * (this.lines.length + SETTLING), present = count + share * SETTLING;
     return present > expected ? Math.log(Math.max(expected, LEAST) / present) : 0;

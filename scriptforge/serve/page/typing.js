@@ -1,6 +1,7 @@
 // What keys do to a script: pure functions from a document and a place in it to a change and a new caret.
 //
-// caret: {id, offset}; range: {from: caret, to: caret}, from before to. Each returns {change, caret}, or null for nothing.
+// caret: {id, offset}; range: {from: caret, to: caret}, from before to.
+// They return {change, caret}, or null if nothing changes.
 
 import { newElement, placeOf, reworded } from "./document.js";
 
@@ -18,10 +19,10 @@ const CYCLE = ["action", "character", "transition", "heading"];
 const SPOKEN = { dialogue: "parenthetical", parenthetical: "dialogue" };
 const OPENS_SCENE = /^(int|ext|est|int\.?\/ext|i\/e)[. ]/i;
 
-/** Whether an element says nothing. */
+/** Whether an element has no text. */
 export const isBlank = ({ kind, text }) => !text.trim() || (kind === "parenthetical" && text === "()");
 
-/** The element that a caret is in, where it stands, and the id of the one before. */
+/** The element that a caret is in, its index, and the id of the element before it. */
 function at(document, { id }) {
   const place = placeOf(document, id);
   return { place, element: document.elements[place], before: document.elements[place - 1]?.id ?? null };
@@ -29,7 +30,7 @@ function at(document, { id }) {
 
 const replacing = (element, after) => ({ put: element, after });
 
-/** Writes one line of text in place of a range; what the range joins becomes one element. */
+/** Writes one line of text in place of a range; the elements at its two ends become one. */
 export function write(document, { from, to }, text) {
   const { place, element, before } = at(document, from);
   const last = at(document, to);
@@ -48,7 +49,7 @@ function withKindOf(kind, element, text) {
   return closed === text ? written : { ...written, text: closed };
 }
 
-/** Where a place is once a range is gone; null if it was in the range, or at its ends. */
+/** Where a place is once a range is removed; null if it was in the range, or at its ends. */
 export function placeWithout(document, { from, to }, { id, offset }) {
   const place = placeOf(document, id), first = placeOf(document, from.id), last = placeOf(document, to.id);
   const isBefore = place < first || (place === first && offset < from.offset);
@@ -57,14 +58,14 @@ export function placeWithout(document, { from, to }, { id, offset }) {
   return isBehind ? { id: from.id, offset: from.offset + offset - to.offset } : null;
 }
 
-/** The kind that an element has by what is written at its start. */
+/** The kind of an element with a new text: `INT.` makes action a heading, `(` dialogue a parenthetical. */
 function recognised({ kind, text: before }, text) {
   if (kind === "action" && OPENS_SCENE.test(text) && !OPENS_SCENE.test(before)) return "heading";
   if (kind === "dialogue" && text === "(") return "parenthetical";
   return kind;
 }
 
-/** Enter: goes on with a new element, splits one in two, or makes an empty one something else. */
+/** Enter: begins a new element, splits one in two, or gives an empty one another kind. */
 export function enter(document, { from, to }) {
   if (from.id !== to.id || from.offset !== to.offset) return write(document, { from, to }, "");
   const { element, before } = at(document, from);
@@ -85,7 +86,7 @@ export function enter(document, { from, to }) {
   return { change: { edits: [replacing(first, before), { put: next, after: element.id }] }, caret: { id: next.id, offset: 0 } };
 }
 
-/** Gives an element another kind; a parenthetical has its brackets, and others lose them. */
+/** Gives an element another kind; brackets are added for a parenthetical, and removed for others. */
 export function become(document, { id }, kind) {
   const { element, before } = at(document, { id });
   if (element.kind === kind) return null;
@@ -96,7 +97,7 @@ export function become(document, { id }, kind) {
   return { change: { edits: [replacing({ ...element, kind, text }, before)] }, caret: { id, offset } };
 }
 
-/** Tab: the next kind of an element, or what comes below it where it is finished. */
+/** Tab: gives an element the next kind, or in a finished speech begins an element below it. */
 export function tab(document, { from }, isBack = false) {
   const { element } = at(document, from);
   const { kind, text } = element;
@@ -115,7 +116,7 @@ function below(element, kind, text, offset) {
   return { change: { edits: [{ put: next, after: element.id }] }, caret: { id: next.id, offset } };
 }
 
-/** Backspace at the start of an element: an empty one goes, another joins the one before. */
+/** Backspace at the start of an element: removes it if it is empty, else joins it to the one before. */
 export function joinBack(document, caret) {
   const { place, element, before } = at(document, caret);
   const previous = document.elements[place - 1];
@@ -129,10 +130,10 @@ export function joinBack(document, caret) {
   return write(document, { from, to: { id: element.id, offset: 0 } }, "");
 }
 
-/** Where a caret stands after the last word: before the bracket of a parenthetical that says nothing yet. */
+/** The offset of the caret at the end of an element: inside the brackets of an empty parenthetical. */
 export const endOf = ({ kind, text }) => (kind === "parenthetical" && text === "()" ? 1 : text.length);
 
-/** Delete at the end of an element: what follows joins it. */
+/** Delete at the end of an element: joins the next one to it. */
 export function joinNext(document, caret) {
   const { place, element } = at(document, caret);
   const next = document.elements[place + 1];
@@ -144,7 +145,7 @@ export function joinNext(document, caret) {
   return write(document, { from: { id: element.id, offset: element.text.length }, to: { id: next.id, offset: 0 } }, "");
 }
 
-/** Removes a range, or puts elements in its place: pasted, imported or accepted ones. */
+/** Puts elements, such as pasted or imported ones, in place of a range, which may be empty. */
 export function insert(document, range, elements) {
   const isEmpty = range.from.id === range.to.id && range.from.offset === range.to.offset;
   const cleared = isEmpty ? null : write(document, range, "");

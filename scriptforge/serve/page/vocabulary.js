@@ -1,8 +1,8 @@
-// Between text and tokens, as the tokenizer of the package does it. Knows nothing of models.
+// Encoding and decoding of text, as in the tokenizer of the package. Knows nothing of models.
 
 const JOIN = "‿", SPACE = "␣";
 
-/** The sign that stands for each byte in a byte-level vocabulary, and back. */
+/** The character that stands for each byte in a byte-level vocabulary, and the reverse. */
 const signs = (() => {
   const plain = [[33, 126], [161, 172], [174, 255]];
   const isPlain = (byte) => plain.some(([first, last]) => first <= byte && byte <= last);
@@ -14,7 +14,7 @@ const signs = (() => {
 const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 
 export class Vocabulary {
-  /** `about`: level, lower, tokens, layout (how many of them are no text), merges and patterns. */
+  /** `about`: level, lower, tokens, layout (the number of layout tokens), merges and patterns. */
   constructor(about) {
     this.about = about;
     this.ids = new Map(about.tokens.map((token, id) => [token, id]));
@@ -24,13 +24,13 @@ export class Vocabulary {
     );
   }
 
-  /** The ids of a text. Throws an `Error` that names a word which the model has not learnt. */
+  /** The ids of a text. Throws an `Error` that names a word the model has not learnt. */
   encode(text) {
     if (this.about.lower) text = text.toLowerCase();
     return this.about.level === "word" ? this.encodeWords(text) : this.encodeBytes(text);
   }
 
-  /** The text of ids of text, from the beginning of an element. */
+  /** The text of text tokens, from the beginning of an element. */
   decode(ids) {
     const tokens = ids.map((id) => this.about.tokens[id]);
     if (this.about.level === "word") {
@@ -40,7 +40,7 @@ export class Vocabulary {
     return new TextDecoder().decode(new Uint8Array(bytes));
   }
 
-  /** The bytes of a token of text, each as a character; none of a token of the layout. */
+  /** The bytes of a text token, each as a character; empty for a layout token. */
   bytesOf(id) {
     const token = this.about.tokens[id];
     return id < this.about.layout ? "" : Array.from(token, (sign) => String.fromCharCode(signs.toByte.get(sign))).join("");
@@ -61,7 +61,7 @@ export class Vocabulary {
     return pieces.flatMap((piece) => this.merge(piece).map((token) => this.ids.get(token)));
   }
 
-  /** Puts the bytes of a piece together, the pair that was learnt first always next. */
+  /** Merges the bytes of a piece (BPE): always the pair that was learnt first. */
   merge(piece) {
     const tokens = Array.from(new TextEncoder().encode(piece), (byte) => signs.ofByte[byte]);
     for (;;) {

@@ -1,12 +1,12 @@
-// Whole words: which tokens can come so that nothing is written but words of the lexicon, as in the package.
-// Texts are byte strings here: a character for each byte of UTF-8.
+// Whole words: which tokens may come so that only words of the lexicon are written, as in the package.
+// Texts are byte strings here: one character for each byte of UTF-8.
 
 const APOSTROPHES = ["'", "’"].map(encoded);
 const UNSPACED =
   /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}\p{sc=Tibt}\p{sc=Java}]$/u;
 const LETTER = /^[\p{L}\p{M}]$/u;
 const MOST_BEGINNINGS = 4000, YES = 1, NO = 2;
-const UNKNOWN = "\xff"; // a word that was given, and that no word of the lexicon begins with
+const UNKNOWN = "\xff"; // stands for a given word that no word of the lexicon begins with
 
 function encoded(text) {
   return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
@@ -16,7 +16,7 @@ function decoded(bytes) {
   return new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
 }
 
-/** Whether a text ends in a character of a writing that does not part words with spaces. */
+/** Whether a text ends in a character of a writing system without spaces between words. */
 export const isUnspaced = (text) => UNSPACED.test(text);
 
 function isLetter(bytes) {
@@ -24,11 +24,11 @@ function isLetter(bytes) {
   return LETTER.test(character) && !isUnspaced(character);
 }
 
-/** How many bytes the character has that begins with a byte. */
+/** The number of bytes of the UTF-8 character that begins with a byte. */
 const sizeOf = (byte) => (byte < "\xc0" ? 1 : byte < "\xe0" ? 2 : byte < "\xf0" ? 3 : 4);
 
 export class Words {
-  /** `spellings`: all of them, a line each, sorted; `characters`: those beyond ASCII that are in no word. */
+  /** `spellings`: all words, sorted, one a line; `characters`: those beyond ASCII that are in no word. */
   constructor({ spellings, characters }, vocabulary) {
     this.vocabulary = vocabulary;
     this.spellings = spellings.split("\n").filter(Boolean).map(encoded);
@@ -39,12 +39,12 @@ export class Words {
     this.results = new Map();
   }
 
-  /** Words of another text, which knows all that this one has found out. */
+  /** A copy for another text, with the same cache. */
   fork() {
     return Object.assign(Object.create(Words.prototype), this, { begun: { letters: "", rest: "", mayStand: false } });
   }
 
-  /** Whether a token may come now; what was found out after a beginning of a word is kept. */
+  /** Whether a token may come now; results are cached by the beginning of the word before it. */
   allows(id) {
     const { letters, rest, mayStand } = this.begun, key = `${letters} ${rest} ${mayStand}`;
     let results = this.results.get(key);
@@ -56,13 +56,13 @@ export class Words {
     return results[id] === YES;
   }
 
-  /** Takes the token that came; what is given may stand as it is. */
+  /** Advances by a token; a given word may stand as it is. */
   advance(id, isGiven) {
     const { isPossible, ...begun } = this.walk(id);
     this.begun = isGiven ? { ...begun, mayStand: begun.letters !== "" } : begun;
   }
 
-  /** The word at the end after a token, and whether the token could come. */
+  /** The word at the end of the text after a token, and whether the token may come. */
   walk(id) {
     if (id < this.vocabulary.about.layout) {
       return { letters: "", rest: "", mayStand: false, isPossible: this.mayEnd(this.begun) };
@@ -100,7 +100,7 @@ export class Words {
     return this.begins(letters + rest) || isMark;
   }
 
-  /** Whether a spelling begins in this way, or is this. */
+  /** Whether a word of the lexicon begins with these bytes, or is these. */
   begins(bytes) {
     let low = 0, high = this.spellings.length;
     while (low < high) {

@@ -1,17 +1,17 @@
-// The model at work beside the page: reads what the script says so far, keeps what it has read, and sends what it writes.
+// The worker that runs the model: reads the script so far, caches its states, and posts what it writes.
 
 import { LSTM, readTensors } from "./model.js";
 import { modelElements } from "./screenplay.js";
 import { Vocabulary } from "./vocabulary.js";
 import { idsOf, sourceIn, suggest } from "./writer.js";
 
-const READ = 40, STEP = 25; // elements before the caret that are read, and by how many the first of them moves
-const MOMENT = 20;          // milliseconds of work between two looks at the mail
-const KEPT = 64;            // tokens between two states that are kept
-const SEEDS = 1e6;          // to draw from where the writer names none
+const READ = 40, STEP = 25; // minimum elements read before the caret, and the step in which their start moves
+const MOMENT = 20;          // milliseconds of work between two checks for messages
+const KEPT = 64;            // tokens between two cached states
+const SEEDS = 1e6;          // number of seeds to draw from if the writer sets none
 
 let loading;
-const running = new Map();  // by the request: what writes its takes
+const running = new Map();  // by request: its unfinished takes
 
 async function load(space) {
   const response = await fetch("model.safetensors");
@@ -20,7 +20,7 @@ async function load(space) {
   return { space, model, vocabulary: new Vocabulary(space), states: [] };
 }
 
-/** Returns a model that has read some ids, and remembers what it was on the way there. */
+/** Returns a model that has read some ids, from the last cached state on, and caches states on the way. */
 function reading(loaded, ids) {
   const isCommon = ({ read }) => read.length <= ids.length && read.every((id, place) => id === ids[place]);
   loaded.states = loaded.states.filter(isCommon);

@@ -1,11 +1,11 @@
-// A script in the making: what may come, what is drawn, and what it says.
+// Generation in the browser: the grammar, sampling, and the loop that turns tokens into elements.
 
 import { Echoes } from "./echoes.js";
 import { Habits } from "./habits.js";
 import { Turns } from "./turns.js";
 import { Words, isUnspaced } from "./words.js";
 
-/** A stream of numbers in 0 ≤ x < 1 that its seed alone decides (mulberry32). */
+/** A seeded generator of random numbers in 0 ≤ x < 1 (mulberry32). */
 function newRng(seed) {
   let state = seed >>> 0;
   return () => {
@@ -22,7 +22,7 @@ const isSet = (bits, bit) => (bits[bit >> 3] >> (7 - (bit & 7))) & 1;
 
 const NO_RUN = { last: -1, other: -1, alone: 0, both: 0 };
 
-/** The end of a text in which only two tokens come: how many of the last one alone, and of both, there are. */
+/** The run of only two tokens at the end of a text, after one more: `alone` counts the last, `both` all. */
 function extended({ last, other, alone, both }, id) {
   if (id === last) return { last, other, alone: alone + 1, both: both + 1 };
   return { last: id, other: last, alone: 1, both: id === other ? both + 1 : alone + 1 };
@@ -30,10 +30,10 @@ function extended({ last, other, alone, both }, id) {
 
 const IN_WORD = /[\p{L}\p{N}\p{M}]$/u;
 
-/** Whether a text ends in a word that must not go on, where words are parted by spaces. */
+/** Whether a text ends in a word that must not be continued, as it is where spaces separate words. */
 const endsInWord = (text) => IN_WORD.test(text) && !isUnspaced(text);
 
-/** Which tokens may come next: the tables of the package's grammar, P places by V tokens. */
+/** Which tokens may come next: the package's grammar as tables of states by tokens; `place` is the state. */
 export class Grammar {
   constructor(tables, size) {
     this.size = size;
@@ -47,7 +47,7 @@ export class Grammar {
     this.run = NO_RUN;
   }
 
-  /** The grammar of another text, at its beginning. */
+  /** A copy, which advances on its own. */
   fork() {
     return Object.assign(Object.create(Grammar.prototype), this);
   }
@@ -59,7 +59,7 @@ export class Grammar {
     return isSet(this.allowed, bit) && (!isLong || isSet(this.closing, bit));
   }
 
-  /** Takes the token that came; a place is kept as its complement where lengths begin anew. */
+  /** Advances by a token. The table has the complement of a state where the counts of length start again. */
   advance(id) {
     const step = this.next[this.place * this.size + id];
     this.place = step < 0 ? ~step : step;
@@ -68,13 +68,14 @@ export class Grammar {
   }
 }
 
-const NEGLIGIBLE = 1e-4; // a share of the likeliest token's probability, below which one adds nothing to a sum
+const NEGLIGIBLE = 1e-4; // tokens below this share of the largest probability are left out of a sum
 
 /**
- * Draws a token among those allowed, and gives -1 if none is: the likeliest at temperature 0.
+ * Draws one of the allowed tokens, or the likeliest at temperature 0; returns -1 if none is allowed.
  *
- * Else it is drawn first, as the model says, whether layout comes and which; then, with temperature, which text. None is
- * less likely than `minimum` beside the likeliest text, or layout that names a speaker beside the likeliest layout.
+ * There are two draws: first, at temperature 1, whether a layout token comes and which; then, at the given
+ * temperature, which text token. Text tokens less than `minimum` times as likely as the likeliest one are
+ * left out (min-p), and so are cues compared with the likeliest layout token.
  */
 export function draw(logits, isAllowed, temperature, minimum, rng, { layout = 0, unspoken = [] } = {}) {
   let best = -1, bestText = -1, bestLayout = -1;
@@ -103,7 +104,7 @@ export function draw(logits, isAllowed, temperature, minimum, rng, { layout = 0,
   return ids[weights.findIndex((weight) => weight > mark)];
 }
 
-/** Draws whether layout comes and which: an id, or -1 where text is to come. */
+/** Draws whether a layout token comes and which: its id, or -1 for text. */
 function drawLayout(logits, isAllowed, minimum, drawn, { layout, unspoken, best, bestText, bestLayout }) {
   const top = logits[best], weightOf = (id) => Math.exp(logits[id] - top);
   const ids = [], weights = [];
@@ -123,7 +124,7 @@ function drawLayout(logits, isAllowed, minimum, drawn, { layout, unspoken, best,
   return ids[weights.findIndex((weight) => weight > mark)] ?? -1;
 }
 
-/** Strengthens, among plausible words, those that this model expects more than another does; see voice.py. */
+/** Strengthens, among plausible text tokens, how `logits` differ from `others`; see generation/voice.py. */
 export function strengthen(logits, others, strength, { layout, plausible }) {
   let best = layout, before = 0, after = 0;
   for (let id = layout; id < logits.length; id++) if (logits[id] > logits[best]) best = id;
@@ -139,10 +140,10 @@ export function strengthen(logits, others, strength, { layout, plausible }) {
 }
 
 /**
- * Goes on with a script, and yields what comes as lines for the page: {begin}, {add}, {element}, and at last {done}.
+ * Continues a script, and yields lines for the page: {begin}, {add}, {element}, and at last {done}.
  *
- * `request`: elements of a model {kind, speaker, text} that come before; open, an element that is to be continued, or next,
- * what has to come: {kind} or {speaker}; source, cast, lines, seed, temperature, voice. `context` has read the elements.
+ * `request`: open, an element {kind, speaker, text} to be continued, or next, what has to come: {kind} or
+ * {speaker}; source, cast, lines, seed, temperature, voice. `context`: the text before; see `Writing`.
  */
 export function* suggest(about, vocabulary, context, request) {
   const { lines, seed, open } = request;
@@ -174,7 +175,7 @@ export function* suggest(about, vocabulary, context, request) {
   yield { done: true, seed };
 }
 
-/** Returns, in a mix, whose script it is: the source that is asked for, else that of most of its speakers. */
+/** Returns, in a mix, the name of the source to write like: the one asked for, or that of most speakers. */
 export function sourceIn(about, asked, speakers) {
   if (!about.mixed || asked) return asked;
   const counts = new Map();
@@ -187,7 +188,7 @@ export function sourceIn(about, asked, speakers) {
   return (about.sources.find(({ id }) => id === most) ?? about.sources[0]).name;
 }
 
-/** The ids of a script that was written so far: a text begins, and each element follows. */
+/** The ids of the script so far: the tokens that begin a script, and those of each element. */
 export function idsOf(about, vocabulary, elements, source = null) {
   const ids = [about.end];
   if (about.mixed) ids.push(sourceOf(about, source));
@@ -196,7 +197,7 @@ export function idsOf(about, vocabulary, elements, source = null) {
   return ids;
 }
 
-/** The tokens that open an element: its kind, or who speaks. */
+/** The tokens that open an element: that of its kind, or the cue of its speaker. */
 function opened(about, vocabulary, { kind, speaker }, source) {
   if (kind !== "dialogue") return [about[kind]];
   const voice = voiceOf(about, speaker, source);
@@ -210,7 +211,7 @@ const voiceOf = (about, speaker, source) => about.voices.find((voice) =>
 
 const sourceOf = (about, source) => (about.sources.find(({ name }) => name === source) ?? about.sources[0]).id;
 
-/** The ids of words, without those that the model has not learnt. */
+/** The ids of a text, without words that the model has not learnt. */
 function encoded(vocabulary, text) {
   try {
     return vocabulary.encode(text);
@@ -227,7 +228,7 @@ function encoded(vocabulary, text) {
 
 const rules = new WeakMap();
 
-/** The grammar, the words and the habits of a model, read from its tables once. */
+/** The grammar, the words and the habits of a model, made once from its tables. */
 function rulesOf(about, vocabulary) {
   if (!rules.has(about)) {
     rules.set(about, {
@@ -240,7 +241,7 @@ function rulesOf(about, vocabulary) {
 }
 
 class Writing {
-  /** `context`: {model, ids, lines} of a text of so many elements that was read already; the model reads on by itself. */
+  /** `context`: {model, ids, lines}: a model that has read the ids of the elements before; their number. */
   constructor(about, vocabulary, request, context) {
     Object.assign(this, { about, vocabulary, request, context, model: context.model });
     const rules = rulesOf(about, vocabulary);
@@ -252,8 +253,8 @@ class Writing {
     this.rng = newRng(request.seed);
     this.names = new Map(about.voices.map(({ id, name }) => [id, name]));
     this.others = new Map(about.voices.map(({ id, others }) => [id, others]));
-    this.contrast = null;  // the same text as if somebody else said the line
-    this.openings = context.lines || 1;  // where nothing was said, the beginning is one
+    this.contrast = null;  // a copy of the model that reads the line as if somebody else said it
+    this.openings = context.lines || 1;  // elements opened so far; 1 for an empty script
     this.kinds = { [about.heading]: "heading", [about.action]: "action", [about.transition]: "transition" };
     this.element = null;
     this.ids = [];
@@ -263,7 +264,7 @@ class Writing {
     this.unspoken = about.plain ? [] : [about.heading, about.action, about.transition, about.end];
   }
 
-  /** Stands at the end of what the context has read, with what is open or has to come next. */
+  /** Advances to the end of the context, and takes the open element or the opening of the next one. */
   goOn() {
     const { about, request, context } = this;
     for (const id of context.ids) {
@@ -289,7 +290,7 @@ class Writing {
     for (const id of ids) this.take(id, true);
   }
 
-  /** The tokens that open what has to come next; drawn, unless a speaker or a kind is asked for. */
+  /** The tokens that open the next element: as asked for, or drawn. */
   wanted(next) {
     const { about, vocabulary, request } = this;
     if (next?.speaker) return opened(about, vocabulary, { kind: "dialogue", speaker: next.speaker }, request.source);
@@ -297,7 +298,7 @@ class Writing {
     return [this.next((id) => this.mayOpen(id) && (!next?.kind || !this.unspoken.includes(id)))];
   }
 
-  /** Whether a token opens an element, of somebody who may speak. */
+  /** Whether a token opens an element; if it is a cue, of somebody who may speak. */
   mayOpen(id) {
     if (id >= this.about.layout || id === this.about.end || id === this.about.says) return false;
     return this.maySpeak(id);
@@ -309,7 +310,7 @@ class Writing {
     return cast.includes(this.names.get(id)) || id === this.about.says;
   }
 
-  /** Draws a token of a suggestion; gives the element that it ends, with isWhole, or the one that is open. */
+  /** Draws a token, of text if `isText`; returns {isWhole}, and {kind, speaker, text} of an ended element. */
   step(isText) {
     const { about } = this;
     const isLast = (id) => id === about.end && !about.plain;  // a suggestion goes on where the script would end
@@ -322,7 +323,7 @@ class Writing {
     return finished ? { ...finished, isWhole: true } : { isWhole: false };
   }
 
-  /** In plain text a line is an element. */
+  /** The same for plain text, where a line is an element. */
   stepPlainly(id) {
     this.read(id, id < this.about.layout);
     if (id >= this.about.layout) this.ids.push(id);
@@ -334,7 +335,7 @@ class Writing {
     return words ? { kind: "action", speaker: "", text: words, isWhole: true } : { isWhole: false };
   }
 
-  /** Draws a token: one that is wanted if one may come, and if none may come, one that finishes the word. */
+  /** Draws a token. If none passes all checks, these are dropped in turn: `isWanted`, habits, grammar. */
   next(isWanted) {
     const { temperature } = this.request;
     const logits = this.model.score();
@@ -364,7 +365,7 @@ class Writing {
     this.echoes?.take(id);
   }
 
-  /** Takes a token, and gives the element that it ends, if it ends one that says something. */
+  /** Takes a token; returns the element that it ends, or null if it ends none with text. */
   take(id, isGiven = false) {
     this.read(id, isGiven);
     if (id >= this.about.layout) {
@@ -383,7 +384,7 @@ class Writing {
     return finished;
   }
 
-  /** Where a voice begins, lets a copy of the model hear another: one of a few, in turn. */
+  /** At a cue, lets a copy of the model read another speaker's cue instead: one of a few, in turn. */
   openContrast(id) {
     this.openings += 1;
     const others = this.others.get(id) ?? [];
@@ -391,7 +392,7 @@ class Writing {
     this.contrast?.read(others[this.openings % others.length]);
   }
 
-  /** The element that a layout token opens; a name that is still to be spelled opens none yet. */
+  /** The element that a layout token opens; null before a name that is still to be spelled. */
   opening(id) {
     if (this.names.has(id)) return { kind: "dialogue", speaker: this.names.get(id) };
     return this.kinds[id] ? { kind: this.kinds[id], speaker: "" } : null;
