@@ -79,11 +79,19 @@ class BatchingModel(InferenceModel):
 
     def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
         """See `InferenceModel.margins`."""
-        missing = -len(features_BH) % self._block
+        size = self._block
+        missing = -len(features_BH) % size
         features_BH, others_BH = (
             np.pad(each_BH, ((0, missing), (0, 0))) for each_BH in (features_BH, others_BH)
         )
-        return self._model.margins(features_BH, others_BH, rows_N, ids_N)
+        margins_N = np.empty(len(rows_N), np.float32)
+        for start in range(0, len(features_BH), size):
+            block = slice(start, start + size)
+            is_here_N = rows_N // size == start // size
+            margins_N[is_here_N] = self._model.margins(
+                features_BH[block], others_BH[block], rows_N[is_here_N] - start, ids_N[is_here_N]
+            )
+        return margins_N
 
     def _wait_for(self, call: _Call) -> tuple[Numbers, State]:
         with self._condition:

@@ -88,7 +88,8 @@ class Engine:
 
     def warm(self, name: str) -> None:
         """Write a line with a run in the background, so that its model is loaded when it is first needed."""
-        self._jobs.put_nowait(Job(SuggestionRequest(run=name), None))
+        with suppress(queue.Full):  # others write already, which warms the model
+            self._jobs.put_nowait(Job(SuggestionRequest(run=name), None))
 
     async def begin(self, request: SuggestionRequest) -> Job:
         """Queue a request; return its job once the run is open and the request has turned out to be valid.

@@ -111,7 +111,7 @@ def read_file(name: str, content: bytes) -> dict[str, Any]:
         )
     titles = list(dict.fromkeys(row.title for row in rows if row.title != "script"))
     return {
-        "title": titles[0] if titles else stem[:_LONGEST_NAME],
+        "title": titles[0][:LONGEST_TITLE] if titles else stem[:_LONGEST_NAME],
         "elements": with_ids(page),
         "format": parsing.text_format,
         "notes": [note.replace("script" + suffix, plain_name[:80]) for note in parsing.notes],

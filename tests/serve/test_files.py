@@ -43,3 +43,11 @@ def test_a_browser_is_told_the_name(room: ServedRoom) -> None:
     plain, own = answer.headers["content-disposition"].removeprefix("attachment; ").split("; ")
     assert plain == 'filename="_dipus, __.fountain"'
     assert unquote(own.removeprefix("filename*=UTF-8''")) == "Ödipus, 茶馆.fountain"
+
+
+def test_a_file_with_a_very_long_title_becomes_a_draft(room: ServedRoom) -> None:
+    script = f"Title: {'A long title ' * 50}\n\nANN\n{'word ' * 6_000}\n"
+    brought = room.client.post("api/import?name=long.fountain", content=script.encode()).json()
+    assert brought["title"].startswith("A long title ")
+    draft = {"title": brought["title"], "elements": brought["elements"]}
+    assert room.client.post("api/drafts", json=draft).status_code == 201

@@ -69,6 +69,19 @@ def test_words_are_dropped_from_another_program(desk: Desk) -> None:
     desk.until("document.querySelector('#script p').textContent === 'one two three'")
 
 
+def test_a_damaged_entry_of_unsent_words_does_not_keep_a_draft_closed(desk: Desk) -> None:
+    desk.type("Kept.")
+    desk.saved()
+    draft = desk.ask("localStorage.getItem('scriptforge-last')")
+    for entry in ("{", "null", '{"changes": 1}'):
+        desk.ask(
+            "([key, entry]) => localStorage.setItem(key, entry)", [f"scriptforge-unsent {draft} gone", entry]
+        )
+        desk.page.reload()
+        desk.settle()
+        assert desk.lines() == [("action", "Kept.")]
+
+
 def test_one_after_another_is_replaced_by_words_that_have_it_in_them(desk: Desk) -> None:
     desk.type("The cat sat. A cat in İzmir.")
     desk.press("Control+f")

@@ -64,6 +64,19 @@ class TestBatchingModel:
         for own, other in zip(state, after, strict=True):
             np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
 
+    def test_margins_of_a_row_are_the_same_in_any_company(self, run: Run) -> None:
+        model = BatchingModel(run.inference())
+        ids = np.random.RandomState(3).randint(0, run.vocabulary.size, (21, 1))
+        features_BTH, _ = model.features(ids, model.initial_state(21))
+        features_BH, others_BH = features_BTH[:, 0], features_BTH[::-1, 0]
+        rows_N = np.array([20, 0, 7, 7, 16])
+        together_N = model.margins(features_BH, others_BH, rows_N, rows_N)
+        for row, margin in zip(rows_N, together_N, strict=True):
+            one = slice(row, row + 1)
+            assert model.margins(features_BH[one], others_BH[one], np.array([0]), np.array([row])) == margin
+        expected_N = run.inference().margins(features_BH, others_BH, rows_N, rows_N)
+        np.testing.assert_allclose(together_N, expected_N, rtol=1e-4, atol=1e-4)
+
     def test_what_fails_for_one_is_told_to_it(self, run: Run) -> None:
         model = BatchingModel(run.inference())
         with pytest.raises(IndexError):

@@ -118,7 +118,8 @@ export class Keeper {
       if (!key.startsWith(`${BOX} ${id} `)) continue;
       const tab = key.slice(`${BOX} ${id} `.length);
       if (alive.has(`${BOX} ${tab}`) && tab !== this.tab) continue;
-      const { base, changes, described } = JSON.parse(localStorage.getItem(key));
+      const { base, changes, described } = unsentIn(localStorage.getItem(key)) ?? {};
+      if (!Array.isArray(changes)) continue;
       keys.push(key);
       this.described = described ?? this.described;
       found.push(...changes.map((change) => ({ base, change })));
@@ -324,5 +325,14 @@ export class Keeper {
     else if (this.problem) this.show("local", "kept in this browser: the server does not answer");
     else if (isUnsent) this.show("saving", "saving…");
     else this.show("saved", "saved");
+  }
+}
+
+/** The unsent changes in an entry of localStorage; null if it is damaged. */
+function unsentIn(entry) {
+  try {
+    return JSON.parse(entry);
+  } catch {
+    return null;
   }
 }

@@ -110,7 +110,7 @@ export class Exporting {
     const { brought, room, editor } = this;
     this.brought = null;
     if (!brought || !where) return editor.focus();
-    if (where === "new") return this.asNew(brought);
+    if (where === "new") return this.asNew(brought).catch((problem) => this.say(problem.message, true));
     const last = room.document.elements.at(-1);
     const range = room.caret ?? { from: { id: last.id, offset: last.text.length }, to: { id: last.id, offset: last.text.length }, isEmpty: true };
     const end = { from: range.to, to: range.to, isEmpty: true };

@@ -112,7 +112,7 @@ export class Suggestions {
       lines: settings.lines,
       seed,
       temperature: settings.temperature,
-      voice: settings.voice ?? run.voice ?? 0,
+      voice: settings.voice ?? run?.voice ?? 0,
       max_copy: settings.maxCopy,
       cast: settings.cast,
     };
