@@ -1,8 +1,8 @@
-"""Cards: what scriptforge knows of a corpus before it has it, one TOML file each.
+"""Cards: descriptions of corpora, one TOML file each.
 
 A card says where the files are (on the web, on the Hub or on this machine), how they are laid out and who
-owns the words. It is data alone: nothing here fetches a file or reads one. The cards that ship with the
-package stand in `corpora/`; a folder of one's own adds to them and may replace them.
+owns the text. It is data only: nothing here fetches or reads the files. The cards in `corpora/` ship with
+the package; a user's own folder can add cards and replace built-in ones.
 """
 
 import json
@@ -24,13 +24,13 @@ from scriptforge.workspace import is_file_name
 
 FULL_REVISION = r"[0-9a-f]{40}"
 OWN_FILE = "or give a file of your own with --from PATH"
-"""What else a person can do where nothing can be read."""
+"""The alternative suggested when a file cannot be downloaded."""
 
 Names: TypeAlias = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
 class StrictModel(BaseModel):
-    """Data from a file that a person wrote: no unknown key, no conversion, no change afterwards."""
+    """A frozen model of hand-written data, without unknown keys and type conversions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -39,8 +39,8 @@ class WebFile(StrictModel):
     """One file on the web.
 
     Attributes:
-        url: where it is; an http or https address.
-        sha256: what its bytes must hash to; None where nobody has said.
+        url: its http or https address.
+        sha256: the expected SHA-256 of its bytes, in hexadecimal; None skips the check.
     """
 
     url: str = Field(pattern=r"^https?://[^/\s]+")
@@ -48,7 +48,7 @@ class WebFile(StrictModel):
 
 
 class WebFiles(StrictModel):
-    """Files on the web, in the order in which they are read."""
+    """Files on the web, in reading order."""
 
     files: tuple[WebFile, ...] = Field(min_length=1)
 
@@ -59,7 +59,7 @@ class HubDataset(StrictModel):
     Attributes:
         hub: its id, `OWNER/NAME`.
         revision: a commit, branch or tag; None is the default branch. A card always names the full commit.
-        files: the files to take, in this order; none named means all its tables, else all its texts.
+        files: paths of the files to read, in order; empty selects all tables, or all texts if there are none.
     """
 
     hub: str = Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$")
@@ -83,7 +83,7 @@ def _pinned(dataset: HubDataset) -> HubDataset:
 
 
 def _variant(location: Any) -> str:
-    """Return the kind of location that the table of a card means, by the key that only that one has."""
+    """Return the tag of a location's type, by the key that only this type has."""
     keys = location if isinstance(location, dict) else vars(location)
     return next((key for key in ("hub", "path") if key in keys), "files")
 
@@ -120,18 +120,18 @@ class Card(StrictModel):
 
     Attributes:
         name: the card file's name without `.toml`.
-        title: the name for people.
+        title: the name to display.
         description: one or two sentences on what it is and what is peculiar about it.
         source: where its files are.
-        format: the name of a screenplay format; None lets the reader detect it.
-        columns: what a table's columns hold; None lets the reader guess.
-        sort: the columns by whose values all rows together are put in order.
-        licence: what the source states, as an SPDX id where it is one.
-        rights: one sentence on who owns the words.
+        format: the name of a screenplay format; None detects it.
+        columns: what the columns of its tables hold; None guesses.
+        sort: the columns to sort the rows of all its tables by; empty keeps their order.
+        licence: the licence that the source states, as an SPDX id where there is one.
+        rights: one sentence on who owns the text.
         language: a BCP 47 tag.
         cast: speakers worth naming when generating.
-        level: the level that suits it.
-        vocabulary_size: the number of tokens that suits it at that level.
+        level: the recommended level.
+        vocabulary_size: the recommended number of tokens at that level.
     """
 
     name: str
@@ -151,11 +151,11 @@ class Card(StrictModel):
 
 @dataclass(frozen=True)
 class Cards:
-    """Every card that could be read, and what is wrong with the others.
+    """All cards that were found, valid and broken.
 
     Attributes:
-        cards: by name, in the order of their names.
-        broken: the problem of each card that could not be read, by name.
+        cards: the valid cards by name, sorted.
+        broken: the error of each card that could not be read, by name, sorted.
     """
 
     cards: Mapping[str, Card]
@@ -165,8 +165,8 @@ class Cards:
         """Return the card of that name.
 
         Raises:
-            CorpusError: that card cannot be read.
-            UsageError: there is none; the nearest names are suggested.
+            CorpusError: the card cannot be read.
+            UsageError: there is no such card; the message suggests the nearest names.
         """
         if name in self.broken:
             raise self.broken[name]
@@ -176,16 +176,16 @@ class Cards:
 
 
 def builtin_cards_path() -> Path:
-    """Return the folder of the cards that ship with the package, installed or in a checkout."""
+    """Return the folder of the built-in cards, whether the package is installed or in a checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "corpora"
     return installed if installed.is_dir() else package.parent / "corpora"
 
 
 def load_cards(own: Path | None = None) -> Cards:
-    """Return all cards: those that ship with the package, and those of a folder of one's own, if it exists.
+    """Return the built-in cards and those in the folder `own`, if it exists.
 
-    These add to the built-in ones and replace those of the same name.
+    A card in `own` replaces the built-in card of the same name.
     """
     cards: dict[str, Card] = {}
     broken: dict[str, CorpusError] = {}
@@ -202,10 +202,10 @@ def load_cards(own: Path | None = None) -> Cards:
 
 
 def read_card(path: Path) -> Card:
-    """Read one card; a `path` in its source is taken from the card's own folder.
+    """Read one card; a relative `path` in its source is resolved against the card's folder.
 
     Raises:
-        CorpusError: the file is not a card; the message names the file and the line.
+        CorpusError: the file is not a valid card; the message names the file and the line.
     """
     name = unicodedata.normalize("NFC", path.stem)
     if not is_file_name(name):
@@ -221,7 +221,7 @@ def read_card(path: Path) -> Card:
     except ValidationError as error:
         problem = first_problem(error)
         place = problem.place
-        if place[:1] == ("source",):  # validation adds the variant that it chose to the path of the key
+        if place[:1] == ("source",):  # pydantic adds the tag of the location's type to the key's path
             place = place[:1] + place[2:]
         key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in place)
         words = _WORDS.get(problem.kind, problem.words)
@@ -256,7 +256,7 @@ def _problem(path: Path, line: int, words: str) -> CorpusError:
 
 
 def _line_of(text: str, location: KeyPath) -> int:
-    """Return the line, from 1, on which a key stands, or else the innermost table that should have it."""
+    """Return the line, from 1, of a key, or of the innermost table that should contain it."""
     best, shared_most = 1, 0
     for number, place in _places(text):
         shared = 0
@@ -268,7 +268,7 @@ def _line_of(text: str, location: KeyPath) -> int:
 
 
 def _places(text: str) -> Iterator[tuple[int, KeyPath]]:
-    """Yield each line that opens a table or gives a key, with the path of that table or key."""
+    """Yield the number of each line that opens a table or sets a key, with the path of that table or key."""
     table: KeyPath = ()
     counts: dict[KeyPath, int] = {}
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,8 +1,7 @@
-"""Scripts converted from any form that is read into any that is written.
+"""Conversion of scripts from any supported input format to any supported output format.
 
-A script is parsed as it is for a dataset, and laid out anew: what the other format has no place for is lost,
-and nothing else. Several scripts go into one file where the format has room for them, or into a folder, each
-in a file of its own.
+Scripts are parsed as for a dataset and then laid out anew; only what the output format cannot represent is
+lost. Several scripts go into one file, if the format allows it, or into a folder with one file each.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,9 +32,9 @@ class ConvertedFile:
     """A file that was written.
 
     Attributes:
-        path: where it is.
-        scripts: how many scripts are in it.
-        lines: how many elements.
+        path: its path.
+        scripts: the number of scripts in it.
+        lines: the number of elements in it.
     """
 
     path: Path
@@ -48,9 +47,9 @@ class Conversion:
     """The outcome of a conversion.
 
     Attributes:
-        files: all that were written.
-        format: what they are laid out in.
-        notes: as what the source was read, and what was left out, one line each.
+        files: the files that were written.
+        format: the output format.
+        notes: how the source was read, and what was left out, one line each.
     """
 
     files: tuple[ConvertedFile, ...]
@@ -70,17 +69,18 @@ def convert(
     """Read scripts and write them in another format.
 
     Args:
-        source: a file or folder, a card's name, `hf:OWNER/NAME` or an https address.
-        out: the file to write, whose suffix says the format; a folder if it is one, or if `to` is given and
-            it has no such suffix.
-        options: how to read, and what to write.
-        workspace: where cards of one's own are.
-        on_progress: called while something arrives.
+        source: a file or folder, a card's name, `hf:OWNER/NAME` or an http(s) address.
+        out: the file to write, whose suffix selects the format, or a folder. A path that does not exist is a
+            folder if `to` is given and its suffix is not that of an output format.
+        options: how to read the source, and what to write.
+        workspace: the workspace whose cards are known besides the built-in ones.
+        on_progress: called while files are downloaded.
         fields: fields of `ConvertOptions` to change.
 
     Raises:
-        CorpusError: nothing can be read.
-        UsageError: the format is not known or cannot hold these scripts, or there is a file of that name.
+        CorpusError: the source cannot be read, or contains no script.
+        UsageError: the source or the format is unknown, the format cannot hold these scripts, or the output
+            exists and `force` is not set.
     """
     options = with_fields(options or ConvertOptions(), fields)
     path = expand_home(out)
@@ -100,7 +100,7 @@ def convert(
 
 
 def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
-    """Return the format to write, and whether the path is that of a folder."""
+    """Return the output format, and whether the path is a folder."""
     if asked is not None and asked not in WRITTEN:
         raise unknown_name("format", asked, WRITTEN)
     suffix, named = path.suffix.lower().removeprefix("."), written_format(path)
@@ -119,7 +119,7 @@ def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
 
 
 def _scripts(corpus: Corpus, parsing: Parsing) -> Iterator[tuple[str, Script]]:
-    """Yield the scripts of a corpus and their names; a name that is only that of a file is no title."""
+    """Yield the name of each script of a corpus, and the script, untitled if the name is only a file's."""
     stems = {PurePath(file.name).stem for file in corpus.files}
     for _, group in groupby(parse(corpus, plain=False, parsing=parsing), key=attrgetter("document")):
         rows = list(group)
@@ -130,7 +130,7 @@ def _scripts(corpus: Corpus, parsing: Parsing) -> Iterator[tuple[str, Script]]:
 def _write_each(
     scripts: Iterable[tuple[str, Script]], folder: Path, format: str, options: ConvertOptions
 ) -> Iterator[ConvertedFile]:
-    """Write each script into a file with its name; a second one of a name has a number."""
+    """Write each script to a file named after it, numbered where the name is taken."""
     taken: dict[str, int] = {}
     for name, script in scripts:
         path = folder / f"{_free_stem(as_file_stem(name), taken)}.{format}"
@@ -139,7 +139,7 @@ def _write_each(
 
 
 def _free_stem(stem: str, taken: dict[str, int]) -> str:
-    """Return the first of `stem`, `stem 2`, `stem 3`, … that is not taken, and take it."""
+    """Return the first of `stem`, `stem 2`, `stem 3`, … that is not in `taken`, and add it there."""
     free = stem
     while free.casefold() in taken:
         taken[stem.casefold()] += 1

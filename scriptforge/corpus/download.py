@@ -1,12 +1,12 @@
-"""Files of a corpus that lie elsewhere, brought to this machine: from the web, or from a dataset on the Hub.
+"""Download of a corpus's files, from the web or from a dataset on the Hub.
 
-A file from the web goes into a cache under the SHA-256 of its bytes. One that is there is checked and used,
-and the network is not touched again; one that does not hash to what was promised is never kept. The
-connection is the Hub client's, which knows proxies and certificates; no token is sent.
+A file from the web is cached under the SHA-256 of its bytes. A cached file is verified and used without
+network access; a file with an unexpected hash is never cached. Requests go through the Hub client's HTTP
+session, which handles proxies and certificates, but carry no token.
 
-Of a dataset on the Hub, the commit is settled first and the files are then requested by it, so that what is
-read is what is recorded: loading a repository by name would silently take another commit when there is no
-network.
+For a dataset on the Hub, the revision is resolved to a commit first, and the files are requested at that
+commit, so that the recorded revision is the one that was read. Loading a repository by name would silently
+fall back to another cached commit when there is no network.
 """
 
 import glob
@@ -36,16 +36,16 @@ _CHUNK = 1 << 16
 _PREFERRED = ((".parquet",), (".csv", ".tsv", ".json", ".jsonl"), (".txt", ".fountain"))
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
 _CONVERTED = "refs/convert/parquet"
-"""Where the Hub keeps a dataset as tables, also one that a loading script would make."""
+"""The branch to which the Hub converts datasets as parquet tables, even those that need a loading script."""
 
 _SPLITS = ("train", "validation", "valid", "val", "dev", "test")
 
 
 def download(file: WebFile, on_progress: ProgressCallback) -> Path:
-    """Return the path of a file on this machine, downloaded unless it already is here.
+    """Return the local path of a file, downloading it unless it is cached.
 
     Raises:
-        CorpusError: it cannot be had, or is not the expected file.
+        CorpusError: it cannot be downloaded, or its SHA-256 is not the expected one.
     """
     from datasets import config
 
@@ -73,12 +73,13 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
 
 
 def _retrieve(url: str, path: Path, on_progress: ProgressCallback) -> str:
-    """Download to a path, trying again where that may help, and return the SHA-256."""
+    """Download to a path, retrying after errors that may be temporary, and return the SHA-256."""
     from huggingface_hub.utils import httpx
 
     request = network.RemoteRequest(
         f"“{path.name}” on {urlsplit(url).hostname}", CorpusError, alternative=OWN_FILE
     )
+    # Errors that a second attempt would only delay.
     hopeless = (httpx.TimeoutException, httpx.ProxyError, httpx.ConnectError)
     for attempt in range(1, _ATTEMPTS + 1):
         with request.translate_errors():
@@ -95,7 +96,7 @@ def _retrieve(url: str, path: Path, on_progress: ProgressCallback) -> str:
 
 
 def _receive(url: str, path: Path, on_progress: ProgressCallback) -> str:
-    """Download to a path once; return the SHA-256."""
+    """Download to a path in one attempt, and return the SHA-256."""
     from huggingface_hub.utils import get_session
 
     sha256 = hashlib.sha256()
@@ -119,19 +120,19 @@ def _receive(url: str, path: Path, on_progress: ProgressCallback) -> str:
 
 
 def _file_name(url: str) -> str:
-    """Return a safe file name made of an address, with its extension, which tells the kind of file."""
+    """Return a safe file name made from a URL, with its extension, since that selects the reader."""
     last = unquote(urlsplit(url).path).rpartition("/")[2]
     return re.sub(r"[^\w. ()-]", "_", last).lstrip(". ")[-100:] or "download"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Files of a dataset repository on this machine.
+    """Local copies of files of a dataset repository.
 
     Attributes:
-        revision: the commit they are from, 40 hexadecimal digits.
-        folder: where they are.
-        files: their paths inside the repository, in the order in which they are read.
+        revision: the commit they are from, as 40 hexadecimal digits.
+        folder: the folder that contains them.
+        files: their paths inside the repository, in reading order.
     """
 
     revision: str
@@ -140,10 +141,10 @@ class Snapshot:
 
 
 def take_snapshot(dataset: HubDataset, on_progress: ProgressCallback) -> Snapshot:
-    """Return the dataset's files on this machine, downloaded unless they already are here.
+    """Return local copies of a dataset's files, downloading them unless they are cached.
 
     Raises:
-        CorpusError: they cannot be had; who is to blame and what to do is in the message.
+        CorpusError: they cannot be downloaded; the message gives the cause and the remedy.
     """
     is_settled = re.fullmatch(FULL_REVISION, dataset.revision or "")
     kept = _kept(dataset) if is_settled else None
@@ -151,10 +152,10 @@ def take_snapshot(dataset: HubDataset, on_progress: ProgressCallback) -> Snapsho
 
 
 def _kept(dataset: HubDataset) -> Snapshot | None:
-    """Return the snapshot of a commit if all of it is in the cache; the network is not asked.
+    """Return the snapshot of a commit if all its files are cached, without network access.
 
-    Which files that is, the card says, or the client's list of all files of the commit: what is there may be
-    a part that another program has fetched.
+    The files are those that the card names, or are chosen from the cached file list of the commit: the
+    cached files alone do not suffice, since another program may have downloaded only some of them.
     """
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import (
@@ -215,7 +216,7 @@ def _siblings(info: "DatasetInfo") -> "dict[str, RepoSibling]":
 
 
 def _converted(api: "HfApi", dataset: HubDataset) -> "DatasetInfo | None":
-    """Return what the Hub made of a dataset that we have no rows of; None if it made nothing."""
+    """Return the Hub's parquet conversion of a dataset; None if there is none."""
     from huggingface_hub.errors import RevisionNotFoundError
 
     try:
@@ -227,7 +228,7 @@ def _converted(api: "HfApi", dataset: HubDataset) -> "DatasetInfo | None":
 
 
 def _of_one_configuration(paths: Iterable[str]) -> list[str]:
-    """Return the files of the default configuration, or the first one: several have the same rows again."""
+    """Return the files of the default or else the first configuration; others may repeat the same rows."""
     paths = list(paths)
     names = sorted({path.partition("/")[0] for path in paths if "/" in path}, key=name_order)
     chosen = "default" if "default" in names else next(iter(names), "")
@@ -235,7 +236,11 @@ def _of_one_configuration(paths: Iterable[str]) -> list[str]:
 
 
 def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
-    """Remove a file from the cache that is not the one of its commit: the client compares only its size."""
+    """Remove a file from the cache, and raise, if its hash is wrong: the client compares only its size.
+
+    Raises:
+        CorpusError: the file is not the one of its commit.
+    """
     if not is_as_promised(path, sibling):
         path.resolve().unlink()
         path.unlink(missing_ok=True)
@@ -265,7 +270,7 @@ def _require(files: tuple[str, ...], present: Iterable[str], what: str) -> None:
 
 
 def _chosen(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the files worth reading: of the most telling kind that there is, training split first."""
+    """Return the files to read: those of the most preferred type that occurs, training split first."""
     visible = [path for path in paths if not any(part.startswith(".") for part in path.split("/"))]
     for extensions in _PREFERRED:
         chosen = [

@@ -1,8 +1,8 @@
-"""From a source to files that can be read, with a record of what they are.
+"""Fetching: from a source to open files and a record of their origin.
 
-The order of files is settled here: as a card lists them, or as a person would count them in a folder.
-The contents of the files, scripts or otherwise, are not this module's business, except that a log in a folder
-has to be that of a chat.
+The reading order is settled here: the order of the card, or the natural order of the names in a folder
+(`2.txt` before `10.txt`). This module does not look at the contents of the files, except that a log in a
+folder must be that of a chat.
 """
 
 import os
@@ -45,7 +45,7 @@ _NO_SCRIPT_NAMES = frozenset({
     "desktop", "dockerfile", "history", "install", "licence", "license", "makefile", "manifest", "md5sums",
     "notice", "readme", "requirements", "sha1sums", "sha256sums", "thumbs", "unlicense",
 })  # fmt: skip
-"""Names of files, without suffixes, that are no scripts in a folder of them, whatever is in them."""
+"""Names, without suffixes, of files in a folder that are never scripts, whatever they contain."""
 
 _NO_SCRIPT_SUFFIXES = frozenset({
     ".7z", ".aac", ".avi", ".bak", ".bash", ".bat", ".bib", ".bmp", ".bz2", ".c", ".cc", ".cfg",
@@ -57,23 +57,24 @@ _NO_SCRIPT_SUFFIXES = frozenset({
     ".tiff", ".toml", ".ts", ".tsx", ".ttf", ".url", ".wav", ".webm", ".webp", ".woff", ".woff2",
     ".xsd", ".xsl", ".xslt", ".yaml", ".yml", ".zip",
 })  # fmt: skip
-"""Suffixes of code, settings, pictures, sounds, archives and the like."""
+"""Suffixes of files in a folder that are never scripts: code, settings, media, archives."""
 
 _NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus that is here and can be read.
+    """A corpus whose files are on this machine and open.
 
     Attributes:
-        source: what it was fetched for.
-        origin: what to record of it.
-        files: the texts and tables, in reading order.
-        notes: what a person should know, one line each: encodings, files left out.
-        skips_broken: whether its files are whatever somebody's folder holds, so that those which turn out to
-            be broken are left out, too.
-        tasks: each file as another process can open it; empty where several make one table.
+        source: the source it was fetched from.
+        origin: the record of its files for `dataset.json`.
+        files: its texts, tables and documents, in reading order.
+        notes: remarks for the user, one line each: encodings, files left out.
+        skips_broken: whether files that turn out to be broken are left out, as in a folder of any files; else
+            they are errors.
+        tasks: for each of `files`, a task with which another process can open it; empty if the tables were
+            merged into a sorted one.
     """
 
     source: Source
@@ -85,18 +86,18 @@ class Corpus:
 
     @property
     def name(self) -> str:
-        """Return the name of its source."""
+        """Return the name of the source."""
         return self.source.name
 
 
 @dataclass(frozen=True)
 class FileTask:
-    """A file of a corpus, to be opened by another process, perhaps on another machine.
+    """A file of a corpus, to be opened by another process, possibly on another machine.
 
     Attributes:
-        source: the corpus's, its location narrowed to what this file is downloaded from, if it is.
-        path: where the file was opened first, and is looked for first.
-        record: what it must turn out to be.
+        source: the source of the corpus; where files are downloaded, its location contains only this one.
+        path: where this process found the file; tried before downloading it.
+        record: the record of the file, whose SHA-256 must match.
     """
 
     source: Source
@@ -104,11 +105,11 @@ class FileTask:
     record: OriginFile
 
     def open(self) -> AnyFile:
-        """Open the file, downloaded if it is of the Hub or the web and not here.
+        """Open the file; if it is missing here, download it from the Hub or the web.
 
         Raises:
-            CorpusError: it cannot be downloaded.
-            ScriptforgeError: it is not to be seen from here, cannot be read, or is another one.
+            CorpusError: it cannot be downloaded or opened.
+            ScriptforgeError: a local file cannot be read on this machine, or the SHA-256 differs.
         """
         opened = _open(_Found(self._locate(), self.record.name, self.record.url), self.source.encoding)
         if opened.record.sha256 != self.record.sha256:
@@ -134,7 +135,7 @@ class FileTask:
 
 @dataclass(frozen=True)
 class _Found:
-    """A file on this machine, not yet opened, and what to call it."""
+    """A local file that is not open yet, the name to show for it, and its address if it is from the web."""
 
     path: Path
     name: str
@@ -143,7 +144,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A file that can be read, where it is, its record, and what is peculiar about it."""
+    """An open file, its path, its record, and a note on its encoding, if there is one."""
 
     path: Path
     file: AnyFile
@@ -152,12 +153,14 @@ class _Opened:
 
 
 def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus:
-    """Bring a corpus here and open it; what is already here is not fetched again.
+    """Download the files of a corpus, unless they are here already, and open them.
 
-    `on_progress` is called with what is arriving, how many bytes have come and how many are expected.
+    Args:
+        source: the corpus to fetch.
+        on_progress: called with a file's or dataset's name, the bytes received, and the bytes expected.
 
     Raises:
-        CorpusError: a file cannot be had, or nothing among the files can be read.
+        CorpusError: a file cannot be downloaded or opened, or none in a folder can be read.
     """
     card, location = source.card, source.location
     folder = location.path if isinstance(location, LocalPath) and location.path.is_dir() else None
@@ -190,7 +193,7 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
 
 
 def _tasks(source: Source, opened: list[_Opened], revision: str | None) -> Iterator[FileTask]:
-    """Yield the task of each file that was opened."""
+    """Yield a task for each open file, its location narrowed to that file if it is downloaded."""
     for number, one in enumerate(opened):
         location, record = source.location, one.record
         if isinstance(location, HubDataset):
@@ -203,11 +206,11 @@ def _tasks(source: Source, opened: list[_Opened], revision: str | None) -> Itera
 def fetch_named(
     name: str, options: InspectOptions | ConvertOptions, workspace: Workspace, on_progress: ProgressCallback
 ) -> Corpus:
-    """Fetch one corpus as a person names it, and as they say that it is to be read.
+    """Fetch one corpus by the name that the user gave, to be read as the options say.
 
     Raises:
-        CorpusError: it cannot be fetched or read.
-        UsageError: there is no such corpus, format or column.
+        CorpusError: it cannot be fetched or opened.
+        UsageError: there is no such corpus, the columns are malformed, or none of its files is a table.
     """
     source = replace(
         find_source(name, load_cards(workspace.cards)),
@@ -222,10 +225,10 @@ def fetch_named(
 
 
 def expect_table(corpora: Iterable[Corpus]) -> None:
-    """Raise an error if what a person says of columns cannot be meant for any file.
+    """Check that there is a table, so that an option on columns applies.
 
     Raises:
-        UsageError: there is no table among the files.
+        UsageError: none of the files is a table.
     """
     files = [file for corpus in corpora for file in corpus.files]
     if not any(isinstance(file, TableFile) for file in files):
@@ -236,7 +239,7 @@ def expect_table(corpora: Iterable[Corpus]) -> None:
 
 
 def _locate(location: SourceLocation, on_progress: ProgressCallback) -> tuple[list[_Found], str | None]:
-    """Return the files of a location, downloaded where they lie elsewhere, and the commit they are from."""
+    """Return the files of a location, downloading remote ones, and the commit they are from, if any."""
     match location:
         case WebFiles(files=addresses):
             return [_downloaded(address, on_progress) for address in addresses], None
@@ -267,18 +270,18 @@ def _files_under(folder: Path) -> Iterator[_Found]:
 
 
 def _printable(name: str) -> str:
-    r"""Return the name of a file as text, its bytes that are not UTF-8 as `\xe9`."""
+    r"""Return a file's name as text, with escapes such as `\xe9` for bytes that are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _open_readable(
     found: list[_Found], folder: Path, encoding: str | None
 ) -> tuple[list[_Opened], list[str]]:
-    """Open every file of a folder that can be read; return them, and a line on each that cannot.
+    """Open every readable file of a folder; return them, and notes on the files that were left out.
 
-    What is no script by its name is left out, too, and so are the logs of programs; one line names all of it.
-    Links are followed within the folder alone: it may be somebody else's, and lead to what is nobody's
-    business.
+    Files whose names rule out a script and logs of programs are left out too; one note lists them all.
+    Symbolic links that lead out of the folder are refused: someone else may have made the folder, with links
+    to private files of the user.
     """
     inside = os.path.realpath(folder)
     opened: list[_Opened] = []
@@ -314,7 +317,7 @@ def _open_readable(
 
 
 def _refuse_leading_out(found: _Found, folder: str) -> None:
-    """Raise an error for a file that really is somewhere else than in a folder."""
+    """Raise an error for a symbolic link that leads out of a folder."""
     if found.path.is_symlink() and not Path(os.path.realpath(found.path)).is_relative_to(folder):
         raise CorpusError(
             f"“{found.name}” is a link that leads out of the folder.", "Copy the file itself into it."
@@ -327,7 +330,7 @@ def _is_no_script(path: Path) -> bool:
 
 
 def _is_log_of_program(opened: _Opened) -> bool:
-    """Return whether a file is a log by its name, and not that of a chat."""
+    """Return whether a file is named `.log` and its contents are not a chat."""
     if opened.path.suffix.lower() != ".log" or not isinstance(opened.file, TextFile):
         return False
     head, _ = peek(opened.file.lines())
@@ -341,9 +344,9 @@ def _named(names: list[str]) -> str:
 
 
 def _open(found: _Found, encoding: str | None) -> _Opened:
-    """Open one file as what its name says it is; its record holds as long as the file stays the same."""
+    """Open one file by its suffix and contents; reading it raises if it has changed since it was hashed."""
     path, name = found.path, found.name
-    if "::" in str(path) or "://" in str(path):  # Hugging Face Datasets would not take it for one file
+    if "::" in str(path) or "://" in str(path):  # Hugging Face Datasets reads these as URLs
         raise CorpusError(
             f"“{name}” lies under a path with “::” in it, which cannot be read.",
             "Rename the file or its folder.",
@@ -368,7 +371,7 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
 
 
 def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:
-    """Return a line if a person's own file stands in for the one file of a card and is not the same."""
+    """Return a note if the user's file replaces the one file of a card and its SHA-256 differs."""
     if not source.card or not isinstance(source.location, LocalPath):
         return []
     match source.card.source, records:

@@ -1,9 +1,9 @@
-"""Texts, tables and documents on this machine, opened so that they can be read as often as needed.
+"""Local texts, tables and documents, opened so that they can be read repeatedly.
 
-Texts and tables are never whole in memory, except a JSON file that is one document. CSV and parquet are read
-through Hugging Face Datasets as a stream, without its cache. Texts and JSON are read directly: Datasets takes
-lines whole, however long they are, does not say in which line a JSON file is broken, and wants all cells of a
-column to have one type.
+Texts and tables are streamed, except a JSON file that is a single document, which is held in memory. CSV and
+parquet files are read through Hugging Face Datasets, without its cache. Texts and JSON are read directly,
+because Datasets reads each line whole, however long, does not report the line of a JSON error, and requires
+all cells of a column to have one type.
 """
 
 import csv
@@ -35,12 +35,13 @@ _BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".
 _ROWS_AT_ONCE = 1024
 _ROWS_TO_JUDGE_BY = 100
 _LONGEST_LINE = 1 << 16
-"""Characters. A longer line is given in parts; a paragraph of a book has a thousand."""
+"""Characters of a line; a longer one is yielded in parts. A paragraph of a book has about a thousand."""
 
 _LONGEST_CELL = 1 << 30
 _MOST_COLUMNS = 1000
 _LARGEST_UNPACKED, _MOST_SWOLLEN = 64 << 20, 100
-"""Bytes of a parquet file's contents, and how many times as many as the file has, or rows as it has bytes."""
+"""Limits for parquet files: `_LARGEST_UNPACKED` bytes of contents are always allowed; beyond them, the ratio
+of uncompressed to file size is limited. The same ratio limits the rows per byte of any file."""
 
 _DAMAGE = (
     ValueError, OSError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError,
@@ -49,13 +50,13 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A text.
+    """A text file.
 
     Attributes:
-        name: what to call it.
-        lines: opens it and yields its lines, each with its line feed, which only the last may lack, and a
-            very long line in parts, all but its last a `LinePart`; joined they are the text. May be called
-            again.
+        name: the name to show.
+        lines: opens the file and yields its lines with their line feeds, which only the last may lack; a very
+            long line comes in parts, all but the last of type `LinePart`. Joined, they are the text. May be
+            called repeatedly.
     """
 
     name: str
@@ -67,9 +68,10 @@ class TableFile:
     """A table.
 
     Attributes:
-        name: what to call it.
+        name: the name to show.
         columns: the names of its columns.
-        rows: opens it and yields its rows, as dictionaries with these columns. May be called again.
+        rows: opens the file and yields its rows, as dictionaries with these columns. May be called
+            repeatedly.
     """
 
     name: str
@@ -79,12 +81,12 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFile:
-    """A document, which is no plain text.
+    """A document, such as a PDF or a Word file.
 
     Attributes:
-        name: what to call it.
-        kind: what it is read as: "docx".
-        read: opens it and returns what it holds. May be called again.
+        name: the name to show.
+        kind: the name of its kind: "docx".
+        read: opens the file and returns the document. May be called repeatedly.
     """
 
     name: str
@@ -98,25 +100,25 @@ ReadT = TypeVar("ReadT")
 
 
 def is_table(path: Path) -> bool:
-    """Return whether a file is a table by its name; everything else is a text."""
+    """Return whether a file's suffix is that of a table."""
     return path.suffix.lower() in _BUILDERS
 
 
 def open_text(path: Path, name: str, examination: Examination) -> TextFile:
-    """Return a text file, decoded as its examination says and rid of NUL characters."""
+    """Return a text file, to be decoded as its examination says, without NUL characters."""
     return TextFile(name, partial(_lines, path, name, examination))
 
 
 def open_table(path: Path, name: str, examination: Examination | None) -> TableFile:
-    """Return a table, its columns learnt from its beginning.
+    """Return a table, with the columns that its first rows have.
 
     Args:
         path: a CSV, TSV, JSON, JSONL or parquet file.
-        name: what to call it.
-        examination: of the file as text; None for parquet, which is none.
+        name: the name to show.
+        examination: the findings about the file as text; None for parquet, which is binary.
 
     Raises:
-        CorpusError: it cannot be read as such a table or has no rows.
+        CorpusError: it cannot be read as such a table, has no rows, or is suspiciously large or wide.
     """
     builder = _BUILDERS[path.suffix.lower()]
     if builder == "json" and examination:
@@ -128,7 +130,7 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
         if not columns:
             raise _without_rows(name)
         _refuse_many(name, len(columns))
-        # A row that lacks a column has nothing in it.
+        # A row that lacks a column gets None there.
         return TableFile(name, tuple(columns), lambda: (columns | row for row in rows()))
     options = _csv_options(path, name, examination.encoding) if examination else {"batch_size": _ROWS_AT_ONCE}
     if builder == "parquet":
@@ -143,29 +145,29 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
 
 
 def open_document(path: Path, name: str, kind: DocumentKind, encoding: str | None) -> DocumentFile:
-    """Return a document of some kind; `encoding` is the codec that a person says its text is in."""
+    """Return a document of a kind; `encoding` is the codec that the user gave for its text, if any."""
     return DocumentFile(name, kind.name, partial(kind.read, path, encoding))
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what changes whenever a file does: which one it is, its size, and when it was written.
+    """Return values that change whenever a file does: its device, inode, size and time of modification.
 
     Raises:
-        OSError: there is none.
+        OSError: there is no such file.
     """
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def unchanging(file: AnyFile, path: Path, seen: Stamp) -> AnyFile:
-    """Return a file that refuses at its end to have been read, if it is no longer what it was.
+    """Return a file that raises `CorpusError` once it has been read, if it has changed since it was recorded.
 
-    What was recorded of it before, its hash above all, would be that of another text.
+    Otherwise the recorded hash would be that of another text.
 
     Args:
-        file: what was opened.
-        path: where it is.
-        seen: its stamp before anything was recorded of it.
+        file: the open file.
+        path: its path.
+        seen: its stamp from before its hash was taken.
     """
     check = partial(_refuse_changed, path, file.name, seen)
     match file:
@@ -200,12 +202,12 @@ def _refuse_changed(path: Path, name: str, seen: Stamp) -> None:
 
 
 def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...]) -> TableFile:
-    """Return all rows of several tables as one table, in the order of some columns' values.
+    """Return the rows of several tables as one table, sorted by some columns.
 
     Args:
-        tables: at least one; they are held in memory while their rows are given.
-        name: what to call the whole.
-        columns: by which to sort, the most important first; numbers inside text count as numbers.
+        tables: the tables, at least one; each pass over the rows holds all of them in memory.
+        name: the name of the sorted table.
+        columns: the columns to sort by, the most significant first; numbers within text sort as numbers.
 
     Raises:
         CorpusError: a table lacks one of the columns.
@@ -238,7 +240,7 @@ def _refuse_many(name: str, columns: int) -> None:
 
 
 def too_deep(name: str) -> CorpusError:
-    """Return the error for a file whose lists or objects are nested more deeply than can be followed."""
+    """Return the error for a file whose contents are nested deeper than the recursion limit allows."""
     return CorpusError(f"“{name}” is nested more deeply than any script.", "Export it anew, or as text.")
 
 
@@ -254,7 +256,7 @@ def _lines(path: Path, name: str, examination: Examination) -> Iterator[str]:
 
 
 def _lines_in_parts(file: TextIO) -> Iterator[str]:
-    """Yield the lines of a text, a long one taken apart behind spaces where it has any."""
+    """Yield the lines of a text, splitting long ones after a space where there is one."""
     begun = ""
     while line := file.readline(_LONGEST_LINE):
         begun += line
@@ -271,10 +273,11 @@ def _lines_in_parts(file: TextIO) -> Iterator[str]:
 
 @contextmanager
 def _quiet_datasets() -> Iterator[Any]:
-    """Yield Hugging Face Datasets, silent, and without what reading files does not need.
+    """Yield the module of Hugging Face Datasets, silenced for the duration of the block.
 
-    Off, while the block lasts, are the bars and log lines of both clients, the counting of downloads over the
-    network, and torch, which a stream would otherwise import to offer itself to a data loader.
+    Within the block, the progress bars and log messages of Datasets and of the Hub's client are off, as are
+    the download counter, which uses the network, and torch, which a streaming dataset would import to act as
+    a torch dataset.
     """
     import datasets
 
@@ -292,7 +295,7 @@ def _quiet_datasets() -> Iterator[Any]:
 
 @contextmanager
 def _reading(path: Path, name: str, builder: str, options: Row) -> Iterator[None]:
-    """Say what is wrong with a table in our words; its libraries say so in many ways."""
+    """Turn the many errors that reading a table may raise into a `CorpusError`."""
     from datasets.exceptions import DatasetsError
 
     try:
@@ -305,7 +308,7 @@ def _reading(path: Path, name: str, builder: str, options: Row) -> Iterator[None
 
 
 def _refuse_swollen(path: Path, name: str) -> None:
-    """Raise an error for a parquet file that says to hold far more than so many bytes can."""
+    """Raise an error for a parquet file that claims to contain implausibly much data for its size."""
     from pyarrow.parquet import read_metadata
 
     with _reading(path, name, "parquet", {}):
@@ -327,7 +330,7 @@ def _arrow_tables(
     """Yield the columns and up to `_ROWS_AT_ONCE` rows of a CSV or parquet file at a time."""
     with _reading(path, name, builder, options):
         with _quiet_datasets() as datasets, TemporaryDirectory(prefix="scriptforge-") as cache:
-            rows = datasets.load_dataset(  # which makes the folder of its cache, even for nothing
+            rows = datasets.load_dataset(  # creates its cache folder even though nothing is cached
                 builder,
                 data_files=[glob.escape(str(path))],
                 split="train",
@@ -341,9 +344,10 @@ def _arrow_tables(
 
 
 def _next_table(tables: Iterator["pyarrow.Table"]) -> "pyarrow.Table | None":
-    """Return the next table, if there is one; that a row has cells too many is an error and not a warning.
+    """Return the next table, if there is one; raise for a row with too many cells, not only warn.
 
-    What this switches off is switched on again before the table is given: a reader may stop anywhere.
+    Each call silences Datasets anew instead of holding the block open across a `yield`, since the caller may
+    stop iterating at any row.
     """
     from pandas.errors import ParserWarning
 
@@ -363,7 +367,7 @@ def _without_nuls(row: Row) -> Row:
 
 
 def _reason(error: BaseException, path: Path, options: Row) -> str:
-    """Return what is wrong with a file, as a clause; in a CSV, the first row that has cells too many."""
+    """Return what is wrong with a file, as a clause: in a CSV, its first row with too many cells, if any."""
     if "sep" in options:
         with _long_cells(), path.open(encoding=options["encoding"], newline="") as file:
             rows = csv.reader(file, delimiter=options["sep"], skipinitialspace=options["skipinitialspace"])
@@ -380,7 +384,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Lift the csv module's limit on the length of a cell while the block lasts; it is the process's."""
+    """Raise the csv module's global limit on the length of a cell for the duration of the block."""
     limit = csv.field_size_limit(_LONGEST_CELL)
     try:
         yield
@@ -389,7 +393,7 @@ def _long_cells() -> Iterator[None]:
 
 
 def _csv_options(path: Path, name: str, encoding: str) -> Row:
-    """Return options that read every cell as the text that stands there, with no number or date guessed."""
+    """Return options for Datasets that read every cell as text, without converting numbers or dates."""
     from datasets import Features, Value
 
     with path.open(encoding=encoding) as file:
@@ -419,13 +423,13 @@ def _csv_options(path: Path, name: str, encoding: str) -> Row:
 
 
 def _is_pair_of_speech(first: list[str], more: list[list[str]]) -> bool:
-    """Return whether the first row of a table names no columns, but who speaks and what is said."""
+    """Return whether the first row of a table is not a header but already a speaker and a line."""
     speakers = [row[0] for row in more if row]
     return len(first) == 2 and len(speakers) > 1 and first[0] in speakers and " " in first[1].strip()
 
 
 def _unique(header: list[str]) -> list[str]:
-    """Return column names with the empty ones filled and repeated ones numbered."""
+    """Return the column names of a header, with empty ones filled in and repeated ones numbered."""
     names: list[str] = []
     for number, cell in enumerate(header, 1):
         name = cell.replace("\0", "").strip() or f"column {number}"

@@ -1,8 +1,7 @@
-"""Inspection of a corpus before a model is trained on it: who speaks, what repeats, what looks wrong.
+"""Inspection of a corpus before training: who speaks, what repeats, what looks wrong.
 
-All is found in one pass over the text. What stays in memory are counts, the names of documents and speakers,
-a few examples, and a hash for each document, scene and long line, by which repeats are found. Nothing is
-written.
+The text is read in one pass. Memory holds only counts, the names of documents and speakers, a few examples,
+and a hash of each document, scene and long line, by which repeats are found. Nothing is written.
 """
 
 from collections import Counter, defaultdict
@@ -23,19 +22,19 @@ from scriptforge.script_rows import LineNumbering, Location, ScriptRow
 from scriptforge.workspace import Workspace
 
 LONG_LINE_WORDS = 12
-"""From so many words on, a line that is said twice is likely to have been copied and not said again."""
+"""Words from which a repeated line is more likely a copy than a phrase that is said twice."""
 
 LONG_SCENE_WORDS = 20
 
 
 @dataclass(frozen=True)
 class FormatMet:
-    """A format that files are in.
+    """A format found in a corpus.
 
     Attributes:
-        name: the format's name; `table` for rows.
-        files: how many files are in it.
-        reason: why the first of them was taken to be.
+        name: the format's name; `table` for tables.
+        files: the number of files in this format.
+        reason: why the first of them was read in this format.
     """
 
     name: str
@@ -45,7 +44,7 @@ class FormatMet:
 
 @dataclass(frozen=True)
 class Speaker:
-    """One of the cast: a `CastMember`, of whom `first` is where their first line stands."""
+    """A member of the cast: a `CastMember` whose `first` is the location of their first line."""
 
     speaker: str
     lines: int
@@ -56,12 +55,12 @@ class Speaker:
 
 @dataclass(frozen=True)
 class CloseNames:
-    """Two speakers whose names are one letter apart, which one of them may owe to a slip.
+    """Two speakers whose names differ by one letter or a swap, so that one may be a misspelling.
 
     Attributes:
-        speaker: who has fewer lines.
-        lines: how many these are.
-        close_to: the other.
+        speaker: the speaker with fewer lines.
+        lines: the number of these lines.
+        close_to: the other speaker.
     """
 
     speaker: str
@@ -71,13 +70,13 @@ class CloseNames:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Something that is there more than once.
+    """A document, scene or line that occurs more than once.
 
     Attributes:
-        text: a document's title, a scene's heading or first line, a line.
-        times: how often it is there, the first time included.
-        first: where it begins for the first time.
-        again: where it begins for the second time.
+        text: the document's title, the scene's heading or first line, or the line itself.
+        times: the number of occurrences, including the first.
+        first: the location of the first occurrence.
+        again: the location of the second occurrence.
     """
 
     text: str
@@ -88,11 +87,11 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Repeats:
-    """Repeats of one sort.
+    """Repeats of one type: of documents, scenes or lines.
 
     Attributes:
-        count: how many say again what an earlier one has said.
-        examples: a few that are repeated, those first that are there most often.
+        count: the number of occurrences that repeat an earlier one.
+        examples: a few repeats, the most frequent first.
     """
 
     count: int
@@ -101,12 +100,12 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Repeats of every sort, whatever the case and the spacing; it leaks from training to validation.
+    """Exact repeats, ignoring case and spacing, which may leak training text into validation.
 
     Attributes:
         documents: whole documents.
-        scenes: scenes of at least `LONG_SCENE_WORDS` words, whatever their headings.
-        lines: dialogue and action of at least `LONG_LINE_WORDS` words, whoever says it.
+        scenes: scenes of at least `LONG_SCENE_WORDS` words, ignoring their headings.
+        lines: elements other than headings of at least `LONG_LINE_WORDS` words, ignoring the speaker.
     """
 
     documents: Repeats
@@ -116,7 +115,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class ScriptName:
-    """A script: its title, and the name of the file that it is in."""
+    """The title of a script, and the name of its file."""
 
     title: str
     file: str
@@ -127,21 +126,21 @@ class Inspection:
     """All findings about a corpus.
 
     Attributes:
-        format: the names of the formats met, joined by commas.
-        formats: the same one by one.
-        documents: how many there are.
-        scenes: how many there are; what stands before a document's first heading is one.
-        lines: how many elements of each kind.
-        words: all words, headings included and speakers not.
-        cast: who speaks, most lines first.
-        close_names: speakers that may be one and the same.
-        unparsed_share: the share of the characters for which the format had no rule, 0 … 1.
+        format: the names of the formats found, joined by commas.
+        formats: the formats found, in detail.
+        documents: the number of documents.
+        scenes: the number of scenes; elements before a document's first heading count as one.
+        lines: the number of elements of each kind.
+        words: the number of words, including headings but not speakers' names.
+        cast: the speakers, most lines first.
+        close_names: pairs of speakers that may be the same person.
+        unparsed_share: the share of the characters that no rule of the format matched, 0 … 1.
         unparsed: a few of the lines that became action for that reason.
-        duplicates: what is there more than once.
-        near_duplicates: groups of scripts that are nearly the same, the longest first.
+        duplicates: documents, scenes and lines that occur more than once.
+        near_duplicates: groups of scripts that are nearly the same, each with the longest first.
         problems: files left out, encodings and the like, one line each.
-        warnings: signs that the text was not read as what it is, one line each.
-        sample: the first lines as `name: text`.
+        warnings: signs that the text was read in the wrong format, one line each.
+        sample: the first lines as `NAME: text`.
     """
 
     format: str
@@ -166,7 +165,7 @@ _TEXTS_KEPT = 200
 
 
 class Repetition:
-    """Finds, by hashes, which of many things of one sort have been there before."""
+    """Finds repeats among documents, scenes or lines by their hashes."""
 
     def __init__(self, numbering: LineNumbering) -> None:
         self._locate = numbering.locate
@@ -175,7 +174,7 @@ class Repetition:
         self._examples: dict[int, tuple[str, int]] = {}
 
     def add(self, hash_: int, text: str, number: int) -> None:
-        """Add one more thing: the hash of what makes it the same as another, its name, its first element."""
+        """Add an item: the hash of its contents, the text to show for it, and its first element's number."""
         first = self._firsts.setdefault(hash_, number)
         if first == number:
             return
@@ -185,7 +184,7 @@ class Repetition:
 
     @property
     def found(self) -> Repeats:
-        """Return how many repeat another, and those that do so most often."""
+        """Return the number of repeats, and the most frequent ones."""
         often = sorted(self._examples, key=lambda first: (-self._repeats[first], first))[:_EXAMPLES]
         examples = [
             Repeat(text, self._repeats[first] + 1, self._locate(first), self._locate(again))
@@ -199,23 +198,24 @@ SAMPLE_LINES = 12
 _SHORTEST_CLOSE_NAME, _LONGEST_CLOSE_NAME = 4, 60
 _TIMES_AS_OFTEN = 5
 _MOST_OFTEN, _MOST_ALIKE = 4000, 8
-"""How many names count as frequent, and how many of them with one rest a name is compared with."""
+"""How many names count as frequent, and how many of them are kept per shortened name in `_close_names`."""
 
 
 def inspect(
     name: str, options: InspectOptions, workspace: Workspace, on_progress: ProgressCallback = no_progress
 ) -> Inspection:
-    """Parse a corpus and return what is in it.
+    """Parse a corpus and return the findings.
 
     Args:
-        name: a file or folder, a card's name, `hf:OWNER/NAME` or an https address.
+        name: a file or folder, a card's name, `hf:OWNER/NAME` or an http(s) address.
         options: how to read it.
-        workspace: where cards of one's own are.
-        on_progress: called with what is being done, how much of it is done, and of how much.
+        workspace: the workspace whose cards are known besides the built-in ones.
+        on_progress: called with the current task, the amount done, and the total if it is known.
 
     Raises:
-        CorpusError: nothing can be read, or a file that was asked for by itself cannot.
-        UsageError: there is no such corpus, format or column.
+        CorpusError: the corpus cannot be fetched or read, or has no such column.
+        UsageError: there is no such corpus or format, the columns are malformed, or the cluster's address is.
+        ScriptforgeError: the cluster cannot be reached or used, or is lost.
     """
     corpus = fetch_named(name, options, workspace, on_progress)
     return inspect_corpus(corpus, on_progress, options.workers, options.cluster)
@@ -227,7 +227,7 @@ def inspect_corpus(
     workers: int = 1,
     cluster: str | None = None,
 ) -> Inspection:
-    """Parse a corpus that is here and return what is in it; as `inspect` does."""
+    """Parse a corpus that has been fetched and return the findings, as `inspect` does."""
     parsing = Parsing()
     tally = _Tally()
     with parsing_pool(workers, cluster, [corpus]) as pool:
@@ -262,7 +262,7 @@ def inspect_corpus(
 
 
 class _Stretch:
-    """A document or scene that is being read: its contents as a hash, and its length."""
+    """A document or scene that is being read: the hash of its contents so far, and its number of words."""
 
     def __init__(self, text: str, number: int) -> None:
         self.text = text
@@ -278,12 +278,12 @@ class _Tally:
     """Counts rows as they pass.
 
     Attributes:
-        numbering: of the elements throughout the corpus.
-        scene_count: how many scenes.
-        kinds: how many elements of each kind.
-        words: in all their texts.
-        beginning: the first elements.
-        documents: which of them are there again; `scenes` and `long_lines` likewise.
+        numbering: maps an element's number in the corpus to its document and line.
+        scene_count: the number of scenes.
+        kinds: the number of elements of each kind.
+        words: the number of words in their texts.
+        beginning: the first elements, as a sample.
+        documents: repeated documents; `scenes` and `long_lines` likewise.
     """
 
     def __init__(self) -> None:
@@ -298,7 +298,7 @@ class _Tally:
         self._scene: _Stretch | None = None
 
     def elements(self, rows: Iterable[ScriptRow]) -> Iterator[Element]:
-        """Yield the elements, each when it has been counted."""
+        """Yield each element after counting it."""
         document = -1
         for number, row in enumerate(rows):
             if row.document != document:
@@ -346,11 +346,11 @@ class _Tally:
 
 
 def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
-    """Yield pairs of names one letter apart, of which one has a fifth of the other's lines or fewer.
+    """Yield pairs of names that differ by a letter or a swap, one with at most a fifth of the other's lines.
 
-    Two names one letter apart have in common what is left of them without some one letter, so that not every
-    name has to be compared with every other. Of those who speak often that is kept, of the others looked up;
-    of names that are all alike the most frequent ones are kept, so that the work is linear.
+    Instead of comparing every name with every other, index each frequent name under all its forms with at
+    most one letter removed, and look up the forms of every name: names that differ by one letter share such
+    a form (JERRY and JERY share `jery`). Each form keeps only its most frequent names, so the work is linear.
     """
     often: defaultdict[str, list[int]] = defaultdict(list)
     pairs: set[tuple[int, int]] = set()
@@ -371,9 +371,9 @@ def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
 
 
 def _may_be_a_slip(one: str, other: str) -> bool:
-    """Return whether names that share all but one letter differ by one added, missing, wrong or swapped.
+    """Return whether two names that share a shortened form differ by one wrong, missing or swapped letter.
 
-    Numbers tell people apart: MAN 1 and MAN 2 are two.
+    Names with different digits are different people: MAN 1 and MAN 2.
     """
     if list(filter(str.isdigit, one)) != list(filter(str.isdigit, other)):
         return False

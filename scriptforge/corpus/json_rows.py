@@ -1,7 +1,7 @@
-"""The rows of a JSON file, in all shapes in which people keep scripts.
+"""The rows of a JSON file, in any of the structures in which scripts are stored.
 
-A file of lines is read as a stream; any other is one document and in memory as a whole. Knows nothing of what
-the rows mean, but where scripts stand under their titles, it has to see which part of a document is a script.
+A file with one JSON value a line is streamed; any other is a single document, held in memory. This module
+does not interpret the rows, except to find the scripts in an object whose keys are their titles.
 """
 
 import json
@@ -26,12 +26,13 @@ _LARGEST_LIST_OF_USERS = 64 << 20
 def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
     """Yield the rows of a JSON file, in order.
 
-    Where each line is a JSON value of its own, a line is a row, and the file is read as a stream. Any other
-    file is one document and is held in memory: a list of rows, an object of columns, or an object whose only
-    list of objects are the rows. What is no object becomes one: a text under `text`, a list under `turns`.
+    If each line is a JSON value of its own, it is a row, and the file is streamed. Any other file is a single
+    document: an exported chat, a list of rows or of name-and-line pairs, an object of columns, an object
+    whose only list of objects holds the rows, or an object of scripts by title. A row that is not an object
+    becomes one: a text under `text`, a list under `turns`.
 
     Raises:
-        CorpusError: it is not JSON; the line is named.
+        CorpusError: it is not JSON; the message names the line.
     """
     with path.open(encoding=encoding) as file:
         lines = (line.replace("\0", "") for line in file)
@@ -45,7 +46,7 @@ def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
 
 
 def _people_beside(path: Path) -> dict[str, str]:
-    """Return the names of people that the export of a chat lists in a file of its own, as Slack's does."""
+    """Return the names of users by id from the `users.json` next to an exported chat, as Slack writes it."""
     for listed in (path.parent / "users.json", path.parent.parent / "users.json"):
         if listed.is_file() and listed.stat().st_size < _LARGEST_LIST_OF_USERS:
             try:
@@ -72,7 +73,7 @@ def _rows_of_lines(path: Path, name: str, encoding: str) -> Iterator[Row]:
 
 
 def _parse_json(text: str, name: str, first_line: int) -> Any:
-    """Return what JSON from some line of a file on says; control characters in strings are let through."""
+    """Parse JSON that begins on a line of a file; control characters in strings are allowed."""
     try:
         return parse_json(text, strict=False)
     except json.JSONDecodeError as error:
@@ -98,7 +99,7 @@ def _as_row(value: object) -> Row:
 
 
 def _rows_within(document: object) -> list[object]:
-    """Return the rows of a document that is read whole."""
+    """Return the rows of a file that is a single JSON document."""
     match document:
         case list():
             return _pairs(document) or document
@@ -111,7 +112,7 @@ def _rows_within(document: object) -> list[object]:
 
 
 def _pairs(document: Sequence[object]) -> list[object]:
-    """Return rows for a list of pairs, a name and a line each, where names come again; else nothing."""
+    """Return rows for a list of pairs of a name and a line; empty unless names occur twice on average."""
     pairs = [each for each in document if isinstance(each, list) and len(each) == 2]
     are_texts = len(pairs) == len(document) and all(isinstance(cell, str) for pair in pairs for cell in pair)
     if not are_texts or len({name for name, _ in pairs}) * 2 > len(pairs):
@@ -120,10 +121,9 @@ def _pairs(document: Sequence[object]) -> list[object]:
 
 
 def _rows_by_title(document: Mapping[str, object]) -> list[object]:
-    """Return a row for each script in an object of scripts under their titles, or under parts of titles.
+    """Return a row for each script in an object of scripts by title, possibly nested: by season and episode.
 
-    Where the names are those of splits, or the rows say themselves which script they are of, all rows are
-    those of one table.
+    If the keys are names of splits, or the rows themselves name their document, return all rows as one table.
     """
     found = list(_titled(document, ()))
     tables = [value for _, value in found if _is_table(value)]
@@ -134,7 +134,7 @@ def _rows_by_title(document: Mapping[str, object]) -> list[object]:
 
 
 def _titled(document: Mapping[str, object], titles: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the scripts in an object with the names that lead to them: rows, lines, or whole as text."""
+    """Yield each script in an object, as rows, a list of lines or a text, after the keys that lead to it."""
     for name, value in document.items():
         path = (*titles, str(name))
         if _is_table(value) and _has_lines(cast("list[Row]", value)[0]):
@@ -152,16 +152,16 @@ def _titled(document: Mapping[str, object], titles: tuple[str, ...]) -> Iterator
 
 
 def _are_speeches(lines: object) -> bool:
-    """Return whether a list is one of lines of text, most of which are `name: text`."""
+    """Return whether a value is a list of lines of text, most of which are `NAME: text`."""
     if not isinstance(lines, list) or len(lines) < 2 or not all(isinstance(line, str) for line in lines):
         return False
     return 2 * sum(": " in line for line in lines) > len(lines)
 
 
 def _columns_within(document: Mapping[str, object]) -> list[list[object]]:
-    """Return an object's values, if they all are columns of single cells and of one length; else nothing.
+    """Return an object's columns if all its values are columns of one length, without nesting; else empty.
 
-    Some write a column as a list, and some as an object with the cells under their numbers.
+    A column is a list of cells, or an object of cells by row number, as pandas writes it.
     """
     values = (value.values() if isinstance(value, dict) else value for value in document.values())
     columns = [list(value) for value in values if isinstance(value, list | ValuesView)]
@@ -172,7 +172,7 @@ def _columns_within(document: Mapping[str, object]) -> list[list[object]]:
 
 
 def _has_lines(document: Mapping[str, object]) -> bool:
-    """Return whether the names in an object say that it is a script itself."""
+    """Return whether an object's keys look like the columns of a script."""
     try:
         guess_columns(document)
     except BrokenScript:

@@ -1,13 +1,13 @@
-"""Scripts that are nearly the same: one film twice in another layout, an earlier draft.
+"""Detection of scripts that are nearly the same: one film in two layouts, an earlier draft.
 
-Two scripts are alike as far as the phrases of three words in them are the same ones: the number of phrases
-that both have, divided by that of all (Jaccard). Each script is kept as its MinHash, of which two agree in as
-many places as the scripts are alike (Broder 1997, "On the resemblance and containment of documents"), so that
-no text has to be held. The hashing is rensa's. What has a few hashes in common is compared, not every script
-with every other.
+The similarity of two scripts is the Jaccard index of their sets of three-word phrases: the number of phrases
+in both, divided by the number in either. Each script is reduced to a MinHash, computed by rensa, so that no
+text is held in memory: the share of hashes that two scripts have in common estimates their similarity (Broder
+1997, "On the resemblance and containment of documents"). Only scripts that share a band of hashes are
+compared.
 
-Layout, speakers' names, case and punctuation do not count; writing without spaces is taken apart into its
-characters.
+Layout, speakers' names, case and punctuation are ignored; in scripts without spaces, such as Chinese, each
+character is a word.
 """
 
 import re
@@ -24,15 +24,15 @@ from scriptforge.dataset import Division, NearDuplicate
 from scriptforge.workspace import SPLITS
 
 NEARLY = 0.4
-"""From so much on, as a share of the phrases of both, two scripts are nearly the same."""
+"""The similarity from which two scripts are nearly the same."""
 
 FEWEST_WORDS = 100
-"""With fewer words two scripts may be alike by chance."""
+"""Shorter scripts are not compared: they may be similar by chance."""
 
 PHRASE_WORDS = 3
 _HASHES, _HASHES_IN_BAND = 126, 3
-"""Two scripts that are so alike have a band of three hashes in common in 94 of 100 cases, two that are half
-alike in all but 4 of 1,000, two that are a twentieth alike, as unrelated ones hardly are, in 5 of 1,000."""
+"""So there are 42 bands. The probability that two scripts share one of them is 94 % at a similarity of 0.4,
+99.6 % at 0.5, and 0.5 % at 0.05; unrelated scripts are less similar."""
 
 _SEED = 1
 _CHARACTERS_AT_ONCE = 20_000
@@ -42,12 +42,12 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """What is kept of a script to compare it.
+    """The MinHash of a script.
 
     Attributes:
-        title: of the script.
-        file: the name of the file that it is in.
-        digest: its MinHash, as bytes; empty of a script that is too short.
+        title: the script's title.
+        file: the name of its file.
+        digest: its MinHash, as bytes; empty for a script that is too short.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Sketch:
 
 
 class Sketcher:
-    """Sketches a script of which it is told text by text."""
+    """Computes the sketch of a script from its texts, added one by one."""
 
     def __init__(self, title: str, file: str) -> None:
         self._title, self._file = title, file
@@ -67,14 +67,14 @@ class Sketcher:
         self._words = 0
 
     def add(self, text: str) -> None:
-        """Go on with one more line of the script."""
+        """Add the next text of the script."""
         self._texts.append(text)
         self._characters += len(text)
         if self._characters > _CHARACTERS_AT_ONCE:
             self._hash_phrases()
 
     def sketch(self) -> Sketch:
-        """Return the sketch of all of it."""
+        """Return the sketch of all texts added."""
         self._hash_phrases()
         digest = np.array(self._hash.digest(), np.uint32).tobytes()
         return Sketch(self._title, self._file, digest if self._words >= FEWEST_WORDS else b"")
@@ -90,14 +90,14 @@ class Sketcher:
 
 
 def near_duplicates(sketches: Sequence[Sketch], sizes: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return groups of scripts that are nearly the same, by their numbers, the first group's first.
+    """Return groups of scripts that are nearly the same, as their indices, ordered by their earliest script.
 
-    Whatever is nearly the same as one of a group is in it. The longest of a group comes first, or of several
-    the earliest.
+    A script that is nearly the same as any member of a group belongs to the group. Each group begins with
+    its longest script, or the earliest of several.
 
     Args:
-        sketches: of all scripts.
-        sizes: their characters.
+        sketches: the sketches of all scripts.
+        sizes: the number of characters of each script.
     """
     numbers = [number for number, sketch in enumerate(sketches) if sketch.digest]
     joined = b"".join(sketches[number].digest for number in numbers)
@@ -105,6 +105,7 @@ def near_duplicates(sketches: Sequence[Sketch], sizes: Sequence[int]) -> list[tu
     leaders = list(range(len(numbers)))
 
     def leader(place: int) -> int:
+        """Return the root of a script's group in a union-find forest, shortening the path to it."""
         while leaders[place] != place:
             leaders[place] = leaders[leaders[place]]
             place = leaders[place]
@@ -125,7 +126,10 @@ def near_duplicates(sketches: Sequence[Sketch], sizes: Sequence[int]) -> list[tu
 
 
 def _candidates(digests_SH: NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
-    """Yield pairs that agree in a band; of many in one, each with the first and with the one before."""
+    """Yield pairs of scripts that share a band; of many that share one, each with the first and the previous.
+
+    So the number of pairs is linear in the number of scripts.
+    """
     for start in range(0, _HASHES, _HASHES_IN_BAND):
         firsts: dict[bytes, tuple[int, int]] = {}
         for place, digest_H in enumerate(digests_SH[:, start : start + _HASHES_IN_BAND]):
@@ -142,8 +146,8 @@ def split_names(division: Division, sizes: Sequence[int]) -> list[tuple[str, ...
     """Return the splits in which each script of a corpus has text.
 
     Args:
-        division: which text is in which split.
-        sizes: the characters of each script.
+        division: the assignment of text to splits.
+        sizes: the number of characters of each script.
     """
     if division.by == "document":
         return [(split,) for split in division.documents]
@@ -160,7 +164,7 @@ def split_names(division: Division, sizes: Sequence[int]) -> list[tuple[str, ...
 
 
 def described(groups: Iterable[Sequence[NearDuplicate]]) -> list[str]:
-    """Return a line on each of the first groups, and one on how many more there are."""
+    """Return a line that describes each of the first groups, and one with the number of further groups."""
     groups = list(groups)
     lines = []
     for kept, *others in groups[:_NAMED]:
@@ -174,7 +178,7 @@ def described(groups: Iterable[Sequence[NearDuplicate]]) -> list[str]:
 
 
 def leak(groups: Iterable[Sequence[NearDuplicate]]) -> str | None:
-    """Return a line on held-out scripts that are nearly the same as ones trained on, if there are any."""
+    """Return a warning if held-out scripts are nearly the same as training scripts, else None."""
     pairs = [
         (held, trained)
         for group in groups

@@ -1,7 +1,8 @@
-"""Choices that are settled before a text is tokenized: which text is held out, and what a token is.
+"""Choices made before a text is tokenised: which text is held out, and what a token is.
 
-Text is held out by whole documents where there are enough of them; else by contiguous blocks in the order
-training, validation, test. Never by shuffled lines: neighbours in a conversation know each other's words.
+Whole documents are held out if there are enough of them; else contiguous blocks, in the order training,
+validation, test. Lines are never shuffled: adjacent lines of a conversation share words, so held-out lines
+between training lines would make the loss look better than it is.
 """
 
 import math
@@ -16,17 +17,17 @@ from scriptforge.workspace import SPLITS
 
 _SHUFFLE_SEED = 0
 _BPE_SIZES = ((300_000, 1000), (10_000_000, 2000), (math.inf, 4000))
-"""Bytes of text below which a bpe vocabulary has so many tokens."""
+"""Sizes of bpe vocabularies: pairs of a limit, in bytes of text, and the number of tokens below it."""
 
 
 @dataclass(frozen=True)
 class TokenPlan:
-    """What a token is: the options of these names in `scriptforge.options.PrepareOptions`, none left open.
+    """The options of `scriptforge.options.PrepareOptions` that say what a token is, with defaults resolved.
 
     A `vocabulary_size` of None stands for as many tokens as the level needs.
 
     Attributes:
-        may_borrow: whether little text may have the pieces of words of the model that it begins with.
+        may_borrow: whether a small text may use the subwords of the base model.
     """
 
     level: Level
@@ -39,10 +40,10 @@ class TokenPlan:
 
 
 def settle(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
-    """Decide what the options leave open: by the card, else by the size of the text.
+    """Choose the options left unset: as the card recommends, else by the size of the text.
 
-    Of several corpora together, the level is the one that suits all of them, else bpe with room for the
-    largest.
+    For several corpora, the level is word or char if that suits all of them, else bpe, with the largest
+    vocabulary size that suits any of them or their total size.
     """
     suited = [_suited(corpus, options.level) for corpus in corpora]
     level, size = suited[0]
@@ -65,12 +66,12 @@ def settle(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
 
 
 def default_min_count(level: Level) -> int:
-    """Return 2 at word level: a model learns how likely an unknown word is from the words seen but once."""
+    """Return 2 at word level, so that words seen once train `<unk>`, and 1 at the other levels."""
     return 2 if level == "word" else 1
 
 
 def _suited(corpus: Corpus, level: Level | None) -> tuple[Level, int | None]:
-    """Return the level and vocabulary size that suit a corpus: its card's, else by its size."""
+    """Return the level and vocabulary size that suit a corpus: its card's, else those for its size."""
     card = corpus.source.card
     if card and level in (None, card.level):
         return card.level, card.vocabulary_size
@@ -85,12 +86,12 @@ def _bpe_size(corpora: Iterable[Corpus]) -> int:
 
 
 def divide(sizes: Sequence[int], validation: float, test: float) -> Division:
-    """Divide a corpus, by document where each split then gets half to twice what it should, else by block.
+    """Divide a corpus, by document if each split then gets half to twice its share, else by block.
 
     Args:
-        sizes: characters of each document.
-        validation: share of the characters to validate on.
-        test: share of the characters to test on.
+        sizes: the number of characters of each document.
+        validation: the validation split's share of the characters.
+        test: the test split's share of the characters.
     """
     by_document = _by_document(sizes, validation, test)
     ends_of_splits = (int(sum(sizes) * share) for share in (1 - validation - test, 1 - test))
@@ -105,6 +106,7 @@ def _by_document(sizes: Sequence[int], validation: float, test: float) -> Divisi
     wanted = {split: share * sum(sizes) for split, share in shares.items()}
     taken = dict.fromkeys(wanted, 0)
     for split in ("validation", "test"):
+        # Take documents at random, as long as at least half of the next one is still wanted.
         while order and taken[split] + sizes[order[-1]] / 2 < wanted[split]:
             document = order.pop()
             splits[document] = split

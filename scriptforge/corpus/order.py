@@ -1,4 +1,4 @@
-"""The order in which names and values are read: as a person counts."""
+"""Natural ordering of names and values: `2` before `10`."""
 
 import re
 
@@ -7,7 +7,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
-    """Return a sort key under which 2 stands before 10, also inside text; None comes first."""
+    """Return a sort key that puts 2 before 10, also within text, and None first."""
     if value is None:
         return ()
     if isinstance(value, int | float):
@@ -21,8 +21,8 @@ def natural_key(value: object) -> tuple[tuple[int, int | float, str], ...]:
 
 
 def name_order(name: str) -> tuple[object, str]:
-    """Return a sort key for names: as a person counts, and the same for no two of them.
+    """Return a natural sort key for names that differs for any two names.
 
-    To the natural key alone `1.txt` and `01.txt` are the same, and so are `Act.txt` and `act.txt`.
+    The natural key alone is equal for `1.txt` and `01.txt`, and for `Act.txt` and `act.txt`.
     """
     return natural_key(name), name

@@ -1,9 +1,9 @@
-"""From files to numbered rows of text, each line parsed once; what the files hold is counted on the way.
+"""Parsing of a corpus's files into numbered rows, in one pass that also collects statistics.
 
-A folder may hold files that only turn out to be broken while they are parsed. Such a file is left out whole:
-a script that stops in the middle of a scene would teach a model to stop there. So that none of its rows has
-been given when the break is met, the rows of a file in a folder are held back until its end, on disk where
-they are many. A file that was asked for by itself, or that a card lists, must be whole.
+A file in a folder may turn out to be broken only while it is parsed. Such a file is left out entirely, since
+a script that stops in the middle of a scene would teach a model to stop there. Therefore the rows of each
+file in a folder are buffered until its end, on disk if there are many. A file that was named itself, or that
+a card lists, must be intact.
 """
 
 import re
@@ -34,13 +34,13 @@ from scriptforge.script_rows import PLAIN, ScriptRow, blocks, read_rows, write_r
 from scriptforge.workspace import expand_home
 
 LONGEST_TEXT = 10_000
-"""Characters. Longer paragraphs and lines are taken apart at a space, so that no row fills the memory."""
+"""Characters of a row; longer paragraphs and lines are split at white space, to bound the memory of a row."""
 
 _ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it."
 _EXAMPLES = 6
 _FILES_SHOWN = 3
 _LARGEST_ELSEWHERE = 2_000_000
-"""Bytes. A larger file is parsed here, row by row, and not as a whole by another process."""
+"""Bytes from which a file is parsed in this process, row by row, instead of whole by another process."""
 _WAYS_OUT_OF_TABLES = (
     "Say what its columns hold, --columns speaker=COLUMN,line=COLUMN, or take the text as it stands: --plain"
 )
@@ -49,12 +49,12 @@ _PART = re.compile(rf".{{1,{LONGEST_TEXT}}}(?:\s|$)|.{{{LONGEST_TEXT}}}", re.DOT
 
 @dataclass(frozen=True)
 class Misread:
-    """What of a file looks like speakers who were not heard.
+    """Evidence that a file was read in the wrong format: lines that look like cues but were not read as such.
 
     Attributes:
-        unheard: the lines that look so.
-        format: what the file was read as.
-        nearest: the format that explains most of it beside that one, if any does.
+        unheard: these lines.
+        format: the format that the file was read in.
+        nearest: the next best format, if any other fits.
     """
 
     unheard: Unheard
@@ -63,33 +63,33 @@ class Misread:
 
 
 class ParseWarning(NamedTuple):
-    """A sign that a corpus was not read as what it is, and what to do about it."""
+    """A sign that a corpus was read in the wrong format, and what to do about it."""
 
     problem: str
     hint: str
 
     def __str__(self) -> str:
-        """Return both in one line."""
+        """Return the problem and the hint in one line."""
         return f"{self.problem} {self.hint}"
 
 
 @dataclass
 class Parsing:
-    """Findings of a parse; complete when all its rows have been taken.
+    """Findings of a parse; complete once all its rows have been consumed.
 
     Attributes:
-        sizes: characters of each document, in order.
-        sketches: what each of them is compared by.
-        rows: how many there are.
-        characters: characters that a screenplay format was applied to.
-        unparsed: those of them that it did not know and that became action.
-        unparsed_examples: a few different ones of the texts that became action so.
-        reasons: the formats met, each with the reason given for the first file in it.
-        files: how many files are in each of these formats.
-        left_out: what is wrong with each file of a folder that had to be left out, by its name.
-        speeches: how many elements of dialogue there are.
-        silent: the names of the files in which nobody speaks, plain ones left aside.
-        misread: what looks like speakers in files that were probably misread, by the name of the file.
+        sizes: the number of characters of each document, in order.
+        sketches: the sketch of each document, for finding near duplicates.
+        rows: the number of rows.
+        characters: the number of characters parsed by a screenplay format.
+        unparsed: the number of these that no rule of the format matched, so that they became action.
+        unparsed_examples: a few distinct texts that became action for that reason.
+        reasons: why the first file in each format was read in it, by the format's name.
+        files: the number of files in each format, by its name.
+        left_out: the error of each file of a folder that was left out, by the file's name.
+        speeches: the number of elements of dialogue.
+        silent: the names of the files without dialogue, except those read as plain text.
+        misread: the evidence in each file that was probably misread, by the file's name.
     """
 
     sizes: list[int] = field(default_factory=list)
@@ -107,12 +107,12 @@ class Parsing:
 
     @property
     def text_format(self) -> str:
-        """Return the names of the formats met."""
+        """Return the names of the formats found, joined by commas."""
         return ", ".join(self.reasons)
 
     @property
     def unparsed_share(self) -> float:
-        """Return the share of characters that no rule knew, 0 to 1."""
+        """Return the share of characters that no rule matched, 0 … 1."""
         return self.unparsed / self.characters if self.characters else 0.0
 
     @property
@@ -121,7 +121,7 @@ class Parsing:
         return [f"left out: {problem.message}" for problem in self.left_out.values()]
 
     def warnings(self, name: str) -> list[ParseWarning]:
-        """Return each sign that the corpus of this name was not read as what it is."""
+        """Return the signs that the corpus, called `name` in the messages, was read in the wrong format."""
         shown = next(iter(self.misread.values()), None)
         if self.silent and not self.speeches:
             looks = f" {_looks(shown)}" if shown else ""
@@ -141,22 +141,22 @@ class Parsing:
 
     @property
     def notes(self) -> list[str]:
-        """Return why each format was taken, what to ask other people, and what was left out, a line each."""
+        """Return remarks, one line each: the reason for each format, consent to ask for, files left out."""
         formats = [f"Read as {name}: {reason}" for name, reason in self.reasons.items() if reason]
         return formats + self.requests + self.problems
 
     @property
     def requests(self) -> list[str]:
-        """Return a line on what to ask other people, if any of the files is a chat."""
+        """Return a reminder to ask the other people for consent, if any of the files is a chat."""
         return [_ASK_FOR_CHATS] if "chat" in self.files else []
 
     def met(self, format: str, reason: str) -> None:
-        """Count one more file of a format."""
+        """Count a file in a format."""
         self.files[format] += 1
         self.reasons.setdefault(format, reason)
 
     def add(self, other: "Parsing") -> None:
-        """Add what was found in further files."""
+        """Add the findings about further files, except `left_out`."""
         self.sizes += other.sizes
         self.sketches += other.sketches
         self.rows += other.rows
@@ -201,16 +201,16 @@ def parse(
     """Yield the rows of all files of a corpus, in order.
 
     Args:
-        corpus: the files; its source and card may name format and columns.
-        plain: whether to take texts as they stand.
-        parsing: filled on the way, file by file.
+        corpus: the corpus; its source and card may give the format and the columns.
+        plain: whether to take texts verbatim, without parsing them as scripts.
+        parsing: receives the findings, file by file.
         first_document: the number of the first document.
-        pool: parses all but the large files, if there is one.
+        pool: the processes that parse all but the large files; None parses everything here.
 
     Raises:
-        CorpusError: a file that must be whole is broken, or all files of a folder are.
+        CorpusError: a file that must be intact is broken, or all files of a folder are.
         UsageError: there is no format of that name.
-        ScriptforgeError: another process was lost, or does not find a file.
+        ScriptforgeError: a process of the pool was lost, or cannot find a file.
     """
     for file, elsewhere in zip(corpus.files, _elsewhere(corpus, plain, pool), strict=True):
         found = Parsing()
@@ -236,12 +236,12 @@ def parse(
 
 
 def parse_task(task: FileTask, plain: bool) -> "Parsed":
-    """Return what one file holds, its documents numbered from 0; it depends on nothing else.
+    """Return the findings and rows of one file, its documents numbered from 0: the call that a pool makes.
 
     Raises:
         CorpusError: the file is broken.
         UsageError: there is no format of that name.
-        ScriptforgeError: it is not found here, or is another one.
+        ScriptforgeError: the file cannot be read on this machine, or its contents differ.
     """
     found = Parsing()
     rows = list(_rows(task.source, task.open(), plain, found, first=0))
@@ -252,7 +252,7 @@ Parsed: TypeAlias = tuple[Parsing, list[ScriptRow]]
 
 
 def _elsewhere(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Callable[[], Parsed] | None]:
-    """Yield for each file what waits for its parse by the pool; None of what stays here."""
+    """Yield for each file a function that waits for the pool's result, or None if it is to be parsed here."""
     if pool is None or not corpus.tasks:
         return repeat(None, len(corpus.files))
     calls = (
@@ -263,7 +263,7 @@ def _elsewhere(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Calla
 
 
 def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
-    """Return the rows of one file, in whatever format it is, also where a corpus has its name.
+    """Yield the rows of one file in any supported format; the path is never taken for the name of a card.
 
     Raises:
         CorpusError: there is no such file, or it cannot be read or is broken.
@@ -274,7 +274,7 @@ def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
 
 
 def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: int) -> Iterator[ScriptRow]:
-    """Yield the rows of one file, its documents numbered from `first`; what goes wrong names the file."""
+    """Yield the rows of one file, its documents numbered from `first`; errors name the file."""
     try:
         for title, elements in _documents(source, file, plain, parsing):
             number = len(parsing.sizes)
@@ -304,7 +304,7 @@ def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: i
 
 
 def _naming(name: str, problem: CorpusError) -> CorpusError:
-    """Return the same problem, with the name of the file in its message."""
+    """Return the same error, with the name of the file in its message."""
     if isinstance(problem, BrokenScript):
         return problem.named(name)
     message = problem.message if f"“{name}”" in problem.message else f"“{name}”: {problem.message}"
@@ -312,7 +312,7 @@ def _naming(name: str, problem: CorpusError) -> CorpusError:
 
 
 def _held(rows: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
-    """Yield rows, none of them before the last has come; more than a block of them wait on disk."""
+    """Yield rows only after all have been received; more than one block of them is buffered on disk."""
     rest = blocks(rows)
     begun = list(islice(rest, 2))
     if len(begun) < 2:
@@ -327,7 +327,7 @@ def _held(rows: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
 def _documents(
     source: Source, file: AnyFile, plain: bool, parsing: Parsing
 ) -> Iterator[tuple[str, Iterator[Element | str]]]:
-    """Yield the documents of one file: title and elements, or stretches of plain text."""
+    """Yield the title of each document of a file, and its elements or stretches of plain text."""
     if isinstance(file, TableFile):
         parsing.met(
             "chat" if "chat" in file.columns else "table", f"Its columns are {', '.join(file.columns)}."
@@ -367,7 +367,7 @@ def _reading(file: TextFile | DocumentFile, asked: str | None) -> Reading:
 
 
 def _plain_documents(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Iterator[str]]]:
-    """Yield the documents in cells as they stand."""
+    """Yield the documents in a column of a table, verbatim."""
     cells = ("" if row[column] is None else str(row[column]) for row in rows)
     for title, (is_whole, group) in enumerate(group_texts(cells), start=1):
         texts = (cell if is_whole or cell.endswith("\n") else f"{cell}\n" for cell in group)
@@ -384,7 +384,7 @@ def _bounded(elements: Iterable[Element]) -> Iterator[Element]:
 
 
 def _stretches(lines: Iterable[str]) -> Iterator[str]:
-    """Yield paragraphs with the blank lines after them, exactly as they stand; long ones in parts."""
+    """Yield each paragraph with the blank lines after it, verbatim, splitting long ones."""
     paragraph: list[str] = []
     size = 0
     ended = False

@@ -1,14 +1,14 @@
-"""Passages: stretches of text that stay together when the training text of a mix is put together.
+"""Passages: the units that are interleaved to make the training text of a mix.
 
-Whoever trains on a mix for a short time should see all sources in proportion. So the passages of the sources
-are interleaved, each source advancing evenly from the beginning of the training text to its end. Three
-sources of 600, 200 and 100 characters, cut into passages of 100, come in the order
+Even a short training on a mix should see all sources in proportion. So the passages of the sources are
+interleaved, each source spread evenly over the training text. Three sources of 600, 200 and 100 characters,
+cut into passages of 100, come in the order
 
     A A B A C A A B A        the middles of A at 1/12, 3/12, 5/12 …, of B at 1/4 and 3/4, of C at 1/2
 
-and a source with a weight of 2 comes twice, its second round when the first is through: its queue is A1 A2
-A3 A1 A2 A3. Where a passage is followed by the one that continues it, nothing is put between them, so a
-corpus alone is read from end to end as it stands. Knows nothing of tokens.
+and a source with a weight of 2 comes twice, the second copy after the first: its queue is A1 A2 A3 A1 A2 A3.
+Nothing is inserted between a passage and the one that continues it, so a single corpus is read in its
+original order, unchanged. This module does not deal with tokens.
 """
 
 import math
@@ -22,24 +22,25 @@ from scriptforge.net.client import ProgressCallback
 from scriptforge.script_rows import ScriptRow, read_rows
 
 LONGEST_PASSAGE = 30_000
-"""Characters. A longer document is taken apart, where a scene begins if one does so in time."""
+"""Characters of a passage; a longer document is split, at the beginning of a scene where possible."""
 
 _ROWS_BETWEEN_REPORTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A document, or a stretch of one.
+    """A document, or a contiguous part of one.
 
     Attributes:
-        number: its place among all passages of all sources, from 0.
-        split: which split it is in.
-        source: the corpus it is from.
+        number: its index among the passages of all sources.
+        split: its split.
+        source: the name of the corpus it is from.
         document: the number of its document.
-        copies: how often it is to occur: once, but in the training text of a mix with weights.
-        lines: lines it stands for.
-        characters: characters it stands for.
-        rows: what it holds; empty once it has become tokens.
+        copies: how often it occurs, 0 if it is dropped; always 1 outside the training split of a mix with
+            weights.
+        lines: the number of lines it stands for.
+        characters: the number of characters it stands for.
+        rows: its rows; empty once it has been encoded.
     """
 
     number: int
@@ -52,7 +53,7 @@ class Passage:
     rows: Sequence[ScriptRow]
 
     def continues(self, other: "Passage | None") -> bool:
-        """Return whether it follows another one in the same document, without a gap."""
+        """Return whether it directly follows another passage in the same document and split."""
         return (
             other is not None
             and other.number + 1 == self.number
@@ -63,7 +64,7 @@ class Passage:
 def report_rows(
     rows: Iterable[ScriptRow], on_progress: ProgressCallback, doing: str, total: int | None = None
 ) -> Iterator[ScriptRow]:
-    """Pass rows on; say now and then what is being done, and how many there have been, of how many."""
+    """Yield rows unchanged, and regularly report the task `doing`, the rows so far, and their total."""
     for number, row in enumerate(rows):
         if number % _ROWS_BETWEEN_REPORTS == 0:
             on_progress(doing, number, total)
@@ -72,15 +73,15 @@ def report_rows(
 
 @dataclass(frozen=True)
 class ParsedText:
-    """The contents of `scripts.parquet`, and what has been decided on them.
+    """The contents of `scripts.parquet`, and their division into splits and weights.
 
     Attributes:
-        path: the file.
-        weights: how often the training text of each source is to occur, by its name, in order.
-        divisions: which text of each source is in which split, by its name.
-        sizes: characters of each document of all sources, in order.
-        rows: how many there are.
-        on_progress: called with what is being done, how many rows are done, and of how many.
+        path: the path of the file.
+        weights: how often the training text of each source occurs, by the source's name, in reading order.
+        divisions: the assignment of each source's text to splits, by the source's name.
+        sizes: the number of characters of each document of all sources, in order.
+        rows: the number of rows.
+        on_progress: called with the current task, the rows done, and their total.
     """
 
     path: Path
@@ -96,26 +97,26 @@ class ParsedText:
         return len(self.weights) > 1
 
     def passages(self, doing: str) -> Iterator[Passage]:
-        """Yield all of the text, source by source; `doing` says what it is read for, in a word or two."""
+        """Yield the passages of all splits, source by source; `doing` names the task for progress reports."""
         rows = report_rows(read_rows(self.path), self.on_progress, doing, self.rows)
         yield from cut_passages(divide_sources(rows, self.divisions), self.sizes, self.weights)
         self.on_progress(doing, self.rows, self.rows)
 
     def training_passages(self, doing: str) -> Iterator[Passage]:
-        """Yield what is trained on, source by source, each passage once whatever its copies."""
+        """Yield the training passages, source by source, each once if it has any copies."""
         return (passage for passage in self.passages(doing) if passage.split == "train" and passage.copies)
 
 
 def cut_passages(
     split_rows: Iterable[tuple[str, ScriptRow]], sizes: Sequence[int], weights: Mapping[str, float]
 ) -> Iterator[Passage]:
-    """Cut the text of all sources into passages; the same text is always cut in the same way.
+    """Cut the text of all sources into passages, deterministically.
 
     Args:
         split_rows: all rows, in order, each with its split.
-        sizes: characters of each document, by number.
-        weights: how often the training text of each source is to occur. Of a text with a weight of 1.5 every
-            other passage occurs twice, of one with 0.5 every other not at all, longer ones counting more.
+        sizes: the number of characters of each document, by its number.
+        weights: how often the training text of each source occurs, on average over its characters. With
+            passages of one size, 1.5 repeats every other passage, and 0.5 drops every other.
     """
     portions = {source: _Portion(weight) for source, weight in weights.items()}
     for number, (split, rows) in enumerate(_cut(split_rows, sizes)):
@@ -151,17 +152,17 @@ def _cut(
 
 
 class _Portion:
-    """Counts how often each passage of a source is to occur, so that together they come to its weight."""
+    """Chooses the copies of each passage of a source, so that they match its weight on average."""
 
     def __init__(self, weight: float) -> None:
         self._weight = weight
         self._owed = 0.0
 
     def copies(self, characters: int) -> int:
-        """Return the copies of the next passage: the weight, rounded so that errors cancel out.
+        """Return the copies of the next passage: the weight, rounded with the error carried over.
 
-        With a weight of 1.5 and passages of one size: 1.5 rounds to 2, half a passage too much; the next is
-        owed 1 and occurs once; then 2 again.
+        With a weight of 1.5 and passages of one size, 1.5 rounds to 2, half a passage too much; so the next
+        one is due 1 and occurs once; then 2 again.
         """
         self._owed += self._weight * characters
         copies = math.floor(self._owed / max(characters, 1) + 0.5)
@@ -171,15 +172,15 @@ class _Portion:
 
 
 def interleave(sizes: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Return an order in which several queues are served evenly, all of them from the beginning to the end.
+    """Interleave several queues so that each is spread evenly over the result.
 
     Args:
-        sizes: of what stands in each queue.
+        sizes: the sizes of the items in each queue.
 
     Returns:
-        Queue and place in it, in the order of serving: that of the places' middles, as shares of their
-        queues. Queues of sizes [30, 10] and [20] are served as (0, 0), (1, 0), (0, 1): the middles are 0.375
-        and 0.875 of the first queue, 0.5 of the second.
+        The queue and the place in it of each item, sorted by the position of the item's middle as a share of
+        its queue. Queues of sizes [30, 10] and [20] give (0, 0), (1, 0), (0, 1): the middles are at 0.375 and
+        0.875 of the first queue, and at 0.5 of the second.
     """
     middles: list[tuple[float, int, int]] = []
     for queue, waiting in enumerate(sizes):

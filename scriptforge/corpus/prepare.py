@@ -1,15 +1,15 @@
-"""From the names of corpora to a dataset on disk, in constant memory.
+"""Preparation of a dataset on disk from the names of corpora, in constant memory.
 
-1. Find out what the names mean (`sources`), bring the files here and open them (`fetch`).
-2. Settle the level and the size of the vocabulary where nobody has chosen them (`options`).
+1. Resolve the names (`sources`), download the files and open them (`fetch`).
+2. Choose the level and the vocabulary size where the options leave them open (`options`).
 3. Parse every line, once, into the rows of `scripts.parquet` (`parse`), find scripts that are nearly the same
    (`near_duplicates`), and divide each corpus into splits.
-4. Read the rows of the training split to count who speaks and which characters there are, and once more to
-   learn the vocabulary (`tokenize`).
+4. Read the rows of the training split to count speakers, words and characters, and again to learn the
+   vocabulary (`tokenize`).
 5. Read all rows, passage by passage (`passages`), and write the ids of each split (`tokenize`).
 6. Read all rows to count the cast, and write `dataset.json`.
 
-The text at another level, or with another vocabulary, needs steps 4 and 5 alone: `retokenize`.
+Tokenising the same text at another level or with another vocabulary needs only steps 4 and 5: `retokenize`.
 """
 
 import shutil
@@ -74,19 +74,20 @@ def prepare(
     """Make a dataset of a corpus, or of a mix of several.
 
     Args:
-        corpora: each a card's name, a file or folder, `hf:OWNER/NAME` or an https address, in a mix perhaps
-            with `=WEIGHT`; none is the demo.
-        options: how they become tokens.
-        workspace: where the dataset goes, and where cards of one's own are.
-        path: a file or folder to read in place of what the only card would download.
-        name: of the dataset; None takes that of the corpora.
-        force: whether a dataset of that name may be replaced.
-        on_progress: called with what is being done, how much of it is done, and of how much.
+        corpora: the corpora, each a card's name, a file or folder, `hf:OWNER/NAME` or an http(s) address, in
+            a mix optionally followed by `=WEIGHT`; empty selects the demo.
+        options: how to read, split and tokenise them.
+        workspace: the workspace that receives the dataset, and whose cards are known besides the built-in
+            ones.
+        path: a file or folder to read instead of the files that the only card lists.
+        name: the name of the dataset; None makes one from the names of the corpora.
+        force: whether to replace an existing dataset of that name.
+        on_progress: called with the current task, the amount done, and the total if it is known.
 
     Raises:
-        UsageError: a corpus is unknown, options contradict each other, or the dataset is there already.
-        CorpusError: a corpus cannot be had, holds too little text, or cannot be read as scripts.
-        DatasetError: another process prepares a dataset of that name.
+        UsageError: a corpus is unknown, options contradict each other, or the dataset already exists.
+        CorpusError: a corpus cannot be downloaded, is too short, or cannot be read as scripts.
+        DatasetError: another process is preparing a dataset of that name.
     """
     sources = _find(corpora, options, workspace, path)
     folder = workspace.new_dataset(name or mix_name(sources))
@@ -123,14 +124,22 @@ def prepare_corpora(
     folder: DatasetFolder,
     on_progress: ProgressCallback = no_progress,
 ) -> Description:
-    """Make a dataset of corpora that are here, no two of one name: steps 2 to 6.
+    """Make a dataset of fetched corpora, all with different names: steps 2 to 6.
 
-    A dataset that is in the folder is replaced when the new one is whole. `on_progress` is called with what
-    is being done, how many rows are done, and of how many. The result are the contents of `dataset.json`.
+    An existing dataset in the folder is replaced once the new one is complete.
+
+    Args:
+        corpora: the fetched corpora.
+        options: how to read, split and tokenise them.
+        folder: the folder that receives the dataset.
+        on_progress: called with the current task, the rows done, and their total if it is known.
+
+    Returns:
+        The contents of `dataset.json`.
 
     Raises:
-        CorpusError: one of them holds too little text, or cannot be read as scripts.
-        UsageError: two of them hold the same file, or a weight leaves nothing of one.
+        CorpusError: a corpus is too short, or cannot be read as scripts.
+        UsageError: two corpora contain the same file, or a weight leaves nothing of one to train on.
         ScriptforgeError: the cluster cannot be reached or used, or is lost.
     """
     _refuse_shared_files(corpora)
@@ -186,7 +195,7 @@ def prepare_corpora(
 
 
 def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:
-    """Raise an error for a file in two of the corpora: what one holds out, the other would train on."""
+    """Raise an error for a file in two corpora: text held out of one might be trained on in the other."""
     holders: dict[str, str] = {}
     for corpus in corpora:
         for file in corpus.origin.files:
@@ -201,7 +210,10 @@ def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:
 def _parse_all(
     parsings: Sequence[tuple[Corpus, Parsing]], plan: TokenPlan, whole: Parsing, pool: Pool | None
 ) -> Iterator[ScriptRow]:
-    """Yield the rows of all corpora, their documents numbered from one to the next; fill the parsings."""
+    """Yield the rows of all corpora, with consecutive document numbers, and collect the findings.
+
+    Each corpus's own parsing is filled, and `whole` receives the findings about all of them.
+    """
     for corpus, parsing in parsings:
         yield from parse(corpus, plan.plain, parsing, len(whole.sizes), pool)
         whole.add(parsing)
@@ -210,7 +222,7 @@ def _parse_all(
 def _leave_out(
     numbers: Collection[int], path: Path, parsings: Sequence[tuple[Corpus, Parsing]], whole: Parsing
 ) -> None:
-    """Write all rows anew without some documents, and count them no more; those that follow move up."""
+    """Rewrite the parquet file without some documents, renumber the others, and update the counts."""
     kept = path.with_suffix(".kept")
 
     def rows() -> Iterator[ScriptRow]:
@@ -248,7 +260,7 @@ def _name_alike(
     whole: Parsing,
     splits: Iterator[tuple[str, ...]],
 ) -> list[list[NearDuplicate]]:
-    """Return groups of numbers as groups of scripts; those left out are in no split."""
+    """Return groups of document numbers as groups of scripts; scripts left out are in no split."""
     if not groups:
         return []
     found = [() if number in left_out else next(splits) for number in range(len(whole.sketches))]
@@ -296,12 +308,12 @@ def _check_not_empty(sources: Sequence[SourceDescription], options: PrepareOptio
 
 
 def _alone(source: SourceDescription) -> dict[str, Any]:
-    """Return what `dataset.json` says of the only corpus."""
+    """Return the fields of `dataset.json` that describe a single corpus."""
     return {key: value for key, value in source if key not in ("name", "weight")}
 
 
 def _together(sources: list[SourceDescription], whole: Parsing) -> dict[str, Any]:
-    """Return what `dataset.json` says of the corpora of a mix."""
+    """Return the fields of `dataset.json` that describe the corpora of a mix."""
     return {
         "origin": None,
         "text_format": whole.text_format,
@@ -318,7 +330,7 @@ def _total(sources: Collection[dict[str, SplitDescription]]) -> dict[str, SplitD
 
 
 def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
-    """Return who speaks, and how much, in all splits; most lines first."""
+    """Return the cast of all splits, most lines first."""
     if plan.plain:
         return []
     apart = casts_apart(plan, text)
@@ -331,7 +343,7 @@ def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
 
 
 def _notes(parsings: Sequence[tuple[Corpus, Parsing]]) -> list[str]:
-    """Return what a person should know of each corpus, with its name before it where there are several."""
+    """Return remarks for the user on each corpus, prefixed with its name if there are several."""
     return [
         f"{corpus.name}: {note}" if len(parsings) > 1 else note
         for corpus, parsing in parsings
@@ -342,13 +354,13 @@ def _notes(parsings: Sequence[tuple[Corpus, Parsing]]) -> list[str]:
 def retokenize(
     dataset: Dataset, level: Level, vocabulary_size: int | None, folder: DatasetFolder
 ) -> Description:
-    """Make a dataset of the text of another one, in the same splits, so that the two can be compared.
+    """Make a dataset from the text of another one, with the same splits, so that the two can be compared.
 
-    A dataset that is in the folder is replaced when the new one is whole.
+    An existing dataset in the folder is replaced once the new one is complete.
 
     Returns:
-        The contents of its `dataset.json`. `created` is that of the text: the dataset that a person prepared
-        last stays the latest.
+        The contents of its `dataset.json`. `created` is copied from the other dataset, so that the latest
+        dataset remains the one that the user prepared last.
 
     Raises:
         DatasetError: the parsed text is missing or damaged.
@@ -388,7 +400,11 @@ def retokenize(
 
 
 def _reread(dataset: Dataset) -> ParsedText:
-    """Return the text as it was when its vocabulary was learnt."""
+    """Return a dataset's parsed text, with the splits and weights it was prepared with.
+
+    Raises:
+        DatasetError: `scripts.parquet` is missing or damaged.
+    """
     about = dataset.description
     sizes: list[int] = []
     names: dict[str, None] = {}

@@ -1,7 +1,7 @@
-"""Sources of corpora, as a person names them: a card, a file or folder, a Hub dataset or an address.
+"""Sources of corpora, by the names that users give: a card, a file or folder, a Hub dataset or a URL.
 
-Several make a mix, in which each may have a weight: `seinfeld=2`. Nothing is read or fetched here; a source
-only says where to look and what is known beforehand.
+Several sources make a mix, in which each may have a weight: `seinfeld=2`. Nothing is read or fetched here; a
+source only holds a location and what is known in advance.
 """
 
 import os
@@ -29,16 +29,16 @@ _FILE_LIKE = re.compile(r"[\\/]|\.\w{2,8}$")
 
 @dataclass(frozen=True)
 class Source:
-    """A corpus that somebody asked for.
+    """A requested corpus, not fetched yet.
 
     Attributes:
-        name: what to call a dataset made of it.
+        name: the default name of a dataset made from it.
         location: where its files are.
-        card: what is known of it; None for a path, an address or a Hub id.
+        card: its card; None for a path, a URL or a Hub id.
         weight: how often its training text occurs in a mix; above 0.
-        columns: what a person says of the columns of its tables, instead of what the card says.
-        format: the name of the format that a person says its texts are in, instead of what the card says.
-        encoding: the codec that a person says its texts are in; None finds out.
+        columns: what the columns of its tables hold, overriding the card; None keeps the card's.
+        format: the name of the format of its texts, overriding the card; None keeps the card's.
+        encoding: the codec of its texts; None detects it.
     """
 
     name: str
@@ -51,19 +51,20 @@ class Source:
 
 
 def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None) -> list[Source]:
-    """Find out what one or several names of corpora mean; several may each have a weight.
+    """Resolve the names of one or several corpora, each of several optionally with a weight.
 
-    Where two are called the same, the second is called `NAME-2`.
+    If two sources have the same name, the second becomes `NAME-2`.
 
     Args:
-        texts: each as of `find_source`, or that and `=WEIGHT`. What exists as a path is no weight.
+        texts: the names, as for `find_source`, optionally followed by `=WEIGHT`. An existing path is taken
+            whole, even if it ends like a weight.
         cards: the known cards.
-        path: as of `find_source`, where there is one corpus.
+        path: as for `find_source`; only for a single corpus.
 
     Raises:
-        UsageError: one of them means nothing, is named twice or has a weight that cannot be, or the only one
-            has a weight, or a path stands in for several.
-        CorpusError: as of `find_source`.
+        UsageError: a name is unknown or given twice, a weight is out of range, a single corpus has a weight
+            other than 1, or `path` is given for several corpora.
+        CorpusError: as for `find_source`.
     """
     if path is not None and len(texts) > 1:
         raise UsageError(
@@ -86,7 +87,7 @@ def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None
 
 
 def at_revision(source: Source, revision: str) -> Source:
-    """Return the same corpus at another commit, branch or tag of the Hub.
+    """Return the source at another commit, branch or tag of its Hub repository.
 
     Raises:
         UsageError: it is not on the Hub.
@@ -97,15 +98,19 @@ def at_revision(source: Source, revision: str) -> Source:
 
 
 def mix_name(sources: Sequence[Source]) -> str:
-    """Return what to call a dataset made of these corpora, or of one, where nobody says."""
+    """Return the default name of a dataset made from these sources."""
     first, *others = (source.name for source in sources)
     return "_".join([first, *others])[:_LONGEST_NAME].rstrip(".") if others else first
 
 
 def _split_weight(text: str) -> tuple[str, float | None]:
-    """Return a corpus and its weight, if it has one."""
+    """Return the name of a corpus, and its weight if one is given.
+
+    Raises:
+        UsageError: the weight is out of range.
+    """
     corpus, equals, number = text.rpartition("=")
-    is_query = _WEB.match(corpus) and "?" in corpus
+    is_query = _WEB.match(corpus) and "?" in corpus  # the `=` may belong to the query of a URL
     if not equals or is_query or expand_home(text).exists():
         return text, None
     try:
@@ -121,22 +126,22 @@ def _split_weight(text: str) -> tuple[str, float | None]:
 
 
 def _free_name(stem: str, taken: Sequence[str]) -> str:
-    """Return `stem`, or `stem-2`, `stem-3`, … if that is taken."""
+    """Return the first of `stem`, `stem-2`, `stem-3`, … that is not taken."""
     names = chain([stem], (f"{stem}-{number}" for number in count(2)))
     return next(name for name in names if name not in taken)
 
 
 def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:
-    """Find out what the name of a corpus means.
+    """Resolve the name of a corpus.
 
     Args:
         text: a card's name, the path of a file or folder, `hf:OWNER/NAME[@REVISION]`, or an http(s)
-            address. A card's name wins over a path; `./NAME` is always a path.
+            address. A card's name takes precedence over a path; `./NAME` is always a path.
         cards: the known cards.
-        path: a file or folder to read in place of what the card would download.
+        path: a file or folder to read instead of the files that the card lists.
 
     Raises:
-        UsageError: `text` means nothing, or `path` is given without a card.
+        UsageError: `text` is unknown or malformed, or `path` is given and `text` is not a card's name.
         CorpusError: the path does not exist, or the card cannot be read.
     """
     if path is not None:
@@ -178,12 +183,16 @@ def _web_source(text: str) -> Source:
 
 
 def _dataset_name(stem: str) -> str:
-    """Return a name for a dataset made of a file or repository of this name, as a folder can have it."""
+    """Return a dataset name, valid as a folder's name, made from that of a file or repository."""
     return as_file_name(stem).strip("-.")[:_LONGEST_NAME].rstrip(".") or "corpus"
 
 
 def _existing(path: Path) -> LocalPath:
-    """Return the absolute location of a path that exists."""
+    """Return the absolute location of a path.
+
+    Raises:
+        CorpusError: the path does not exist.
+    """
     absolute = Path(os.path.realpath(expand_home(path)))
     if absolute.exists():
         return LocalPath(path=absolute)

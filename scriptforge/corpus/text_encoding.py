@@ -1,9 +1,9 @@
-"""The encoding, line ends and oddities of a text file, found in one pass over its bytes.
+"""Detection of a text file's encoding, line ends and oddities, in one pass over its bytes.
 
-The file is read in chunks, so its size does not matter. The encoding is, in this order: the one that a person
-names, the one of a byte-order mark, UTF-8 where all of the file is UTF-8, the one that an XML declaration
-names, Windows-1252 where the text reads well in it, and else the guess of charset-normalizer from a bounded
-sample. Nothing here knows what a script is.
+The file is read in chunks, so its size does not matter. The encoding is the first of these that applies: the
+one that the user gives, the one of a byte-order mark, UTF-8 if the whole file is valid UTF-8, the one that an
+XML declaration names, Windows-1252 if the text looks plausible in it, else the guess of charset-normalizer
+from a bounded sample. This module knows nothing of scripts.
 """
 
 import codecs
@@ -22,7 +22,7 @@ _BLANK = b" \t\n\r\v\f\0"
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1a\x1b")
 _UNDEFINED_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 
-# The longest marks first: that of UTF-32-LE begins with that of UTF-16-LE.
+# UTF-32 comes first: the mark of UTF-32-LE begins with that of UTF-16-LE.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -53,19 +53,19 @@ _DECLARATION = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([\w.-]{1,40})["
 _DECLARABLE = re.compile(
     r"iso8859-(?!1$)\d+|cp(?!1252$)\d{3,4}|koi8-[rtu]|mac-\w+|shift_jis\w*|euc_\w+|gb\w+|big5\w*"
 )
-"""Codecs whose declaration is believed; text that is declared as Latin-1 is as often Windows-1252."""
+"""Codecs whose declaration is trusted. Not Latin-1: text that is declared so is as often Windows-1252."""
 
 _GUESSABLE = [
     "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "iso8859_2", "iso8859_5", "koi8_r",
     "cp437", "cp850", "cp852", "cp866", "mac_roman", "cp932", "euc_jp", "cp949", "gb18030", "big5",
 ]  # fmt: skip
-"""Codecs that text without a declaration may be in; of near twins such as cp932 and shift_jis, the larger."""
+"""Codecs to guess from; of similar ones, such as cp932 and shift_jis, the one with more characters."""
 
 _SAMPLE = 1 << 15
 """Bytes from which an encoding is guessed."""
 
 _LEAST_EVIDENCE = 6
-"""Bytes beyond ASCII; fewer say nothing about an encoding."""
+"""Non-ASCII bytes needed to guess an encoding."""
 
 _HEAD = 256
 _SIGNATURES = {
@@ -87,15 +87,15 @@ class Examination:
     """The findings about a text file.
 
     Attributes:
-        sha256: of the bytes, in hexadecimal.
-        size: in bytes.
-        encoding: a Python codec that decodes the whole file.
-        is_guess: whether the encoding is a guess from how the text would read.
-        certainty: of a guess, the share of the sample that reads well, 0 … 1.
-        nuls: NUL characters in the text.
-        crlfs: line ends of two characters, carriage return and line feed.
-        crs: line ends of a carriage return alone.
-        longest_line: bytes between two line feeds, the text being taken as UTF-8, at most.
+        sha256: the SHA-256 of the bytes, in hexadecimal.
+        size: the number of bytes.
+        encoding: the Python codec that decodes the whole file.
+        is_guess: whether the encoding was guessed from the text.
+        certainty: for a guess, the share of the sample that looks plausible in it, 0 … 1.
+        nuls: the number of NUL characters.
+        crlfs: the number of line ends that are a carriage return and a line feed.
+        crs: the number of line ends that are a carriage return alone.
+        longest_line: the bytes of the longest line, at least as many as it has characters.
     """
 
     sha256: str
@@ -109,7 +109,7 @@ class Examination:
     certainty: float = 1.0
 
     def note(self, name: str) -> str | None:
-        """Return one line on what differs from plain UTF-8 with line feeds, or None."""
+        """Return a line on what differs from UTF-8 with line feeds; None if nothing does."""
         oddities = []
         if self.encoding != "utf-8":
             sure = f", a guess, {100 * self.certainty:.0f} % sure, that --encoding NAME can correct"
@@ -125,10 +125,10 @@ class Examination:
 
 
 def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
-    """Read a file once to learn how to decode it; `encoding` is the codec that a person says it is in.
+    """Read a file once to find out how to decode it; `encoding` is the codec that the user gave, if any.
 
     Raises:
-        CorpusError: the file cannot be read, is empty or blank, or is not text, or not in that encoding.
+        CorpusError: the file cannot be read, is empty or blank, is not text, or is not in that encoding.
     """
     if not path.is_file():
         raise CorpusError(f"“{name}” is not a file.", "Give a text file, a table or a folder of them.")
@@ -157,7 +157,7 @@ def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
 
 
 class _Guess(NamedTuple):
-    """A codec in which a text reads best, and the share of a sample that reads well in it, 0 … 1."""
+    """The most plausible codec of a text, and the share of the sample that looks plausible in it, 0 … 1."""
 
     encoding: str
     certainty: float
@@ -166,11 +166,13 @@ class _Guess(NamedTuple):
 class _Scan:
     """Counts over the bytes of a file, chunk by chunk.
 
-    Text in UTF-16 or UTF-32, and text whose encoding a person names, is decoded and counted as UTF-8. All
-    other encodings have line feeds, NULs and controls where ASCII has them.
+    Text in UTF-16 or UTF-32, or in an encoding that the user gave, is decoded and counted as UTF-8. Any other
+    text is counted as it is, since line feeds, NULs and control characters have the same bytes as in ASCII.
 
-    The codec may be named by a person, marked by a byte-order mark, or declared in the text itself, which
-    counts where the text is not UTF-8.
+    Args:
+        named: the codec that the user gave.
+        marked: the codec of the byte-order mark, or UTF-16 if it was recognised without one.
+        declared: the codec that the text declares; used only if the text is not UTF-8.
     """
 
     def __init__(self, named: str | None, marked: str | None, declared: str | None) -> None:
@@ -191,7 +193,7 @@ class _Scan:
 
     @property
     def is_undecided(self) -> bool:
-        """Return whether nothing says what the encoding is, now that all chunks have been added."""
+        """Return whether the encoding has to be guessed; meaningful once all chunks have been added."""
         self._try(b"", final=True)
         return not self.certain and not self.possible
 
@@ -216,7 +218,12 @@ class _Scan:
         self.undefined_in_cp1252 |= any(byte in chunk for byte in _UNDEFINED_IN_CP1252)
 
     def examination(self, name: str, guess: "_Guess | None") -> Examination:
-        """Return what all chunks together show; a guess is for a text whose encoding nothing else tells."""
+        """Return the findings about all chunks; a guess overrides the other evidence of the encoding.
+
+        Raises:
+            CorpusError: the file is empty, blank or not text.
+            UnicodeError: the file is not in the encoding that was given or marked.
+        """
         if self.decoder:
             self.decoder.decode(b"", final=True)
         if self.controls > 4 + self.size // 50:
@@ -251,7 +258,7 @@ class _Scan:
                 del self.possible[codec]
 
     def _take_sample(self, chunk: bytes) -> None:
-        """Keep lines with bytes beyond ASCII, once the text is known not to be UTF-8."""
+        """Collect lines with non-ASCII bytes, once the text is known not to be UTF-8."""
         if "utf-8" not in self.possible and len(self.sample) < _SAMPLE:
             for line in chunk.splitlines(keepends=True):
                 if not line.isascii():
@@ -270,12 +277,12 @@ class _Scan:
 
 
 def _guess(path: Path, sample: bytes) -> _Guess | None:
-    """Return the codec in which a sample of a text reads best and that decodes the whole file.
+    """Return the codec in which the sample looks most plausible and that decodes the whole file.
 
-    None where that is Windows-1252, or where nothing reads well: most text that is neither UTF-8 nor UTF-16
-    is in Windows-1252, and a few accents are too little to tell it from its neighbours. So it is only given
-    up where it would put signs in the middle of words, as in text of DOS (`d‚j…` for `déjà`) or in another
-    script (`ðÒÉ×ÅÔ` for `Привет`).
+    Return None if that is Windows-1252, or if there is too little evidence: most text that is neither UTF-8
+    nor UTF-16 is in Windows-1252, and a few accents cannot tell it from similar codecs. So another codec is
+    chosen only where Windows-1252 would put symbols inside words, as for text from DOS (`d‚j…` for `déjà`)
+    or in another alphabet (`ðÒÉ×ÅÔ` for `Привет`).
     """
     if len(sample.translate(None, _ASCII)) < _LEAST_EVIDENCE:
         return None
@@ -289,7 +296,7 @@ def _guess(path: Path, sample: bytes) -> _Guess | None:
 
 
 def _unmarked(head: bytes) -> str | None:
-    """Return the codec of text in UTF-16 without a byte-order mark: every other byte of Latin text is NUL."""
+    """Return the codec of UTF-16 without a byte-order mark: every other byte of Latin text is NUL."""
     low, high = head[::2], head[1::2]
     if len(high) < _LEAST_EVIDENCE:
         return None
@@ -310,7 +317,7 @@ def _decodes(path: Path, codec: str) -> bool:
 
 
 def _declared(head: bytes) -> str | None:
-    """Return the codec that an XML declaration names, if there is one that decodes some text."""
+    """Return the codec that an XML declaration names, if it is a known and trusted one."""
     declaration = _DECLARATION.match(head)
     try:
         codec = codecs.lookup(declaration[1].decode()).name if declaration else ""

@@ -1,12 +1,13 @@
-"""From parsed text to a vocabulary and to the ids of the splits on disk.
+"""Tokenisation: from parsed text to a vocabulary and the ids of each split on disk.
 
-The vocabulary is learnt from the training text: who gets a token of their own, and which words. Every
-passage that is trained on counts once, whatever weight repeats it: a word does not become less rare by being
-read twice, and one that is never read must not have a token.
+The vocabulary is learnt from the training split: which speakers get a token of their own, and which words or
+subwords are tokens. A passage counts once, however often a weight repeats it, and not at all if the weight
+drops it: repeating a word does not make it less rare, and a word that is never trained on must not have a
+token.
 
-In a mix, each document opens with the token of its source and closes with `<end>`. The held-out splits have
-their sources one after the other; the training split has them interleaved, so its passages are set aside
-until all are known. Of a corpus alone, `<end>` stands between documents, and after the last one of training.
+In a mix, each document begins with the token of its source and ends with `<end>`. The held-out splits have
+their sources one after the other; the training split interleaves them, so its passages are spooled until all
+are known. In a single corpus, `<end>` stands between documents, and after the last one of the training split.
 """
 
 import hashlib
@@ -36,23 +37,23 @@ from scriptforge.vocabulary.lexicon import Lexicon, WordCount
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_write
 
 SPEAKER_MIN_LINES = 10
-"""A speaker with fewer lines in the training text spells their name instead of having a token."""
+"""Lines in the training split that give a speaker a token; the names of others are spelled out."""
 
 MOST_SPEAKERS = 200
-"""Of one cast."""
+"""Speakers of one cast who get a token, at most."""
 
 _ONE_CAST = ""
 _CHARACTERS_ELSEWHERE = 500_000
-"""Encoded by another process in one go."""
+"""Characters from which a batch of passages is large enough for another process to encode."""
 
 
 class Learnt(NamedTuple):
-    """What was learnt from the text that is trained on.
+    """The vocabulary of a training split.
 
     Attributes:
-        vocabulary: with the words of the text.
-        alphabet: how many different characters the text has.
-        is_borrowed: whether the pieces of words are those of the model in the package.
+        vocabulary: the vocabulary, including its lexicon.
+        alphabet: the number of distinct characters in the text.
+        is_borrowed: whether its subwords are those of the base model.
     """
 
     vocabulary: Vocabulary
@@ -61,7 +62,7 @@ class Learnt(NamedTuple):
 
 
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
-    """Learn a vocabulary from what is trained on."""
+    """Learn a vocabulary from the training split."""
     counted = _count(text, plan)
     with_token = counted.with_token
     is_marked = text.is_mixed and not plan.plain
@@ -86,18 +87,18 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
 
 
 def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
-    """Return whether each source has a cast of its own, of which nobody speaks in another."""
+    """Return whether each source keeps its own cast, whose tokens are not shared with other sources."""
     return text.is_mixed and not plan.merge_casts
 
 
 class _Counted(NamedTuple):
-    """What is counted of the text that is trained on, before it is tokenised.
+    """Counts over the training split before it is tokenised.
 
     Attributes:
-        with_token: who gets a token, by source or all as one.
-        characters: how long it is.
-        alphabet: how many different characters it has.
-        lexicon: its words.
+        with_token: the speakers who get a token, by source, or under `_ONE_CAST` if the casts are merged.
+        characters: the number of characters.
+        alphabet: the number of distinct characters.
+        lexicon: the words of the text; None at word level.
     """
 
     with_token: dict[str, list[str]]
@@ -107,7 +108,7 @@ class _Counted(NamedTuple):
 
 
 def _count(text: ParsedText, plan: TokenPlan) -> _Counted:
-    """Count what is trained on; of a cast nothing else is kept: a hundred thousand people may speak."""
+    """Count over the training split; keep only the speakers with a token, since there may be 100,000."""
     apart = casts_apart(plan, text)
     alphabet: set[str] = set()
     words = WordCount()
@@ -132,12 +133,12 @@ def _count(text: ParsedText, plan: TokenPlan) -> _Counted:
 
 
 def _with_token(elements: Iterable[Element]) -> list[str]:
-    """Return who of one cast gets a token of their own."""
+    """Return the speakers of one cast who get a token of their own."""
     return [each.speaker for each in cast(elements)[:MOST_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
 
 
 def _texts(text: ParsedText, with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """Yield what is tokenised as text: what is said, and the names that have no token."""
+    """Yield everything that is tokenised as text: the texts of elements, and names without a token."""
     keys = {source: set(map(speaker_key, names)) for source, names in with_token.items()}
     for passage in text.training_passages("Learning the vocabulary"):
         known = keys.get(passage.source, keys.get(_ONE_CAST, set()))
@@ -149,7 +150,7 @@ def _texts(text: ParsedText, with_token: Mapping[str, Iterable[str]]) -> Iterato
 
 @dataclass
 class _Amounts:
-    """Counts what one source has in one split."""
+    """Sums the amounts of text that one source has in one split."""
 
     documents: set[int] = field(default_factory=set)
     lines: int = 0
@@ -166,20 +167,20 @@ class _Amounts:
         self.unknown_characters += encoded.unknown_characters
 
     def description(self) -> SplitDescription:
-        """Return the counts as `dataset.json` has them."""
+        """Return the amounts in the form of `dataset.json`."""
         return SplitDescription(**{**vars(self), "documents": len(self.documents)})
 
 
 @dataclass(frozen=True)
 class Tokenised:
-    """A record of the vocabulary and the ids that were written.
+    """A summary of the vocabulary and the ids that were written.
 
     Attributes:
-        vocabulary_size: tokens in all.
-        alphabet: how many different characters the training split has.
-        splits: what each source has in each split, by source and split.
-        fingerprint: of the vocabulary and all ids.
-        is_borrowed: whether the pieces of words are those of the model in the package.
+        vocabulary_size: the number of tokens in the vocabulary.
+        alphabet: the number of distinct characters in the training split.
+        splits: the amounts of text, by source and split.
+        fingerprint: a hash of the vocabulary and all ids.
+        is_borrowed: whether the subwords are those of the base model.
     """
 
     vocabulary_size: int
@@ -192,7 +193,7 @@ class Tokenised:
 def write_tokens(
     draft: DatasetFolder, text: ParsedText, plan: TokenPlan, pool: Pool | None = None
 ) -> Tokenised:
-    """Learn the vocabulary, and write it and the ids of every split."""
+    """Learn the vocabulary; write it, its lexicon and the ids of every split."""
     vocabulary, alphabet, is_borrowed = train_vocabulary(text, plan)
     vocabulary.save(draft.tokenizer)
     if vocabulary.lexicon is not None:
@@ -204,7 +205,7 @@ def write_tokens(
 def write_ids(
     draft: DatasetFolder, text: ParsedText, vocabulary: Vocabulary, pool: Pool | None = None
 ) -> tuple[dict[str, dict[str, SplitDescription]], str]:
-    """Write the ids of every split; return what they stand for, by source and split, and the fingerprint."""
+    """Write the ids of every split; return the amounts of text, by source and split, and the fingerprint."""
     digest = hashlib.sha256(vocabulary.fingerprint.encode())
     with ExitStack() as files:
         spool = _Spool(files.enter_context(TemporaryFile(dir=draft.path)), vocabulary.dtype)
@@ -234,7 +235,7 @@ def write_ids(
 def _encoded(
     passages: Iterable[Passage], vocabulary: Vocabulary, pool: Pool | None
 ) -> Iterator[tuple[Passage, Encoded]]:
-    """Yield each passage with its ids, which the pool finds, if there is one."""
+    """Yield each passage with its ids, encoded by the pool if there is one."""
     if pool is None:
         yield from ((passage, _encode(vocabulary, passage)) for passage in passages)
         return
@@ -265,7 +266,7 @@ def _batches(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
 
 
 def encode_passages(pickled: bytes, passages: list[Passage]) -> list[Encoded]:
-    """Return the ids of passages, given a vocabulary as bytes; it depends on nothing else."""
+    """Return the ids of passages, given a pickled vocabulary: the call that a pool makes."""
     return [_encode(_vocabulary(pickled), passage) for passage in passages]
 
 
@@ -282,7 +283,7 @@ def _encode(vocabulary: Vocabulary, passage: Passage) -> Encoded:
 
 
 class _SplitFile:
-    """The ids of one split on their way to disk; `ends` says whether the last document is ended, too."""
+    """Writes the ids of one split; `ends` says whether `<end>` follows the last document, too."""
 
     def __init__(self, writer: "IdsWriter", vocabulary: Vocabulary, ends: bool) -> None:
         self._writer = writer
@@ -295,7 +296,7 @@ class _SplitFile:
         self.amounts: defaultdict[str, _Amounts] = defaultdict(_Amounts)
 
     def add(self, passage: Passage, encoded: Encoded) -> None:
-        """Write a passage; what it continues is neither ended nor opened anew."""
+        """Write a passage, after `<end>` and the token of its source unless it continues the last one."""
         if not passage.continues(self._last):
             self._end_document()
             if passage.source in self._openings:
@@ -305,7 +306,7 @@ class _SplitFile:
         self._last = passage
 
     def close(self) -> str:
-        """Complete the file; return the SHA-256 of the ids."""
+        """Complete the file and return the SHA-256 of the ids."""
         if self._ends:
             self._end_document()
         return self._writer.close()
@@ -320,7 +321,7 @@ class _SplitFile:
 
 
 class _Spool:
-    """Passages of the training split, set aside in an empty file until all of them are known."""
+    """Stores the passages of the training split in a temporary file until all of them are known."""
 
     def __init__(self, file: IO[bytes], dtype: np.dtype[Any]) -> None:
         self._file = file
@@ -334,7 +335,7 @@ class _Spool:
         self._kept[passage.source].append((passage, without_ids, start, len(encoded.ids)))
 
     def interleaved(self, sources: list[str]) -> Iterator[tuple[Passage, Encoded]]:
-        """Yield all passages, the sources interleaved; further copies of one follow its last passage."""
+        """Yield all passages, the sources interleaved; a source's second copies follow all its first ones."""
         queues = [
             [
                 kept
@@ -352,10 +353,10 @@ class _Spool:
 
 
 class IdsWriter:
-    """Appends ids to a one-dimensional `.npy` file, whose header gets the length when it is closed.
+    """Appends ids to a one-dimensional `.npy` file, whose header receives the length on `close`.
 
-    NumPy pads the header so that the length can grow in place. As a context, it lets go of the file at the
-    end, complete or not.
+    NumPy pads the header so that the length can be rewritten in place. As a context manager, it closes the
+    file on exit, even if it is incomplete.
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
@@ -373,14 +374,14 @@ class IdsWriter:
         self._file.close()
 
     def append(self, ids: NDArray[np.unsignedinteger[Any]]) -> None:
-        """Add ids at the end."""
+        """Append ids."""
         data = np.ascontiguousarray(ids, self._dtype).tobytes()
         self._file.write(data)
         self._digest.update(data)
         self.count += len(ids)
 
     def close(self) -> str:
-        """Complete the file; return the SHA-256 of the ids."""
+        """Complete the file and return the SHA-256 of the ids."""
         self._file.seek(0)
         self._write_header()
         if self._file.tell() != self._data_start:

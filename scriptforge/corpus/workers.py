@@ -1,13 +1,12 @@
-"""Other processes that parse and encode: some on this machine, or the workers of a Dask cluster.
+"""Pools of processes that parse and encode, on this machine or on the workers of a Dask cluster.
 
-What comes out does not depend on how many there are or where: a file is parsed and a passage encoded by a
-function of nothing else, and the results are taken in their order. Only so many are under way that the memory
-here stays the same. On this machine processes are started afresh (`spawn`), since forking a process with
-threads may block it for ever; so a program that asks for several must be importable, as `multiprocessing`
-wants it.
+The output does not depend on the number or place of the processes: each file is parsed and each passage
+encoded independently, and the results are consumed in order. The number of pending calls is limited, to bound
+memory. Local processes are started by `spawn`, since forking a process with threads may deadlock; so the main
+module of a program that asks for several must be importable, as `multiprocessing` requires.
 
-Whom a cluster gives what, and that the task of a dead worker is done again, is Dask's business. It comes
-with the extra `cluster`, so it is imported where it is used.
+Dask assigns the tasks of a cluster, and repeats those of a dead worker. It is installed by the extra
+`cluster`, so it is imported only where it is used.
 """
 
 import logging
@@ -37,12 +36,12 @@ ResultT = TypeVar("ResultT")
 
 _FEWEST_FILES = 16
 _FEWEST_BYTES = 2_000_000
-"""Below these, to start a process takes longer than it saves."""
+"""Below either limit, starting processes takes longer than they save."""
 
 _CALLS_AHEAD = 64
 CONNECT_SECONDS = 10
 WORKERLESS_SECONDS = 60
-"""So long the first worker, or another in place of those that were lost, is waited for."""
+"""How long to wait for the first worker, or for a new one once all are lost."""
 
 _DISTRIBUTIONS = ("scriptforge-lm", "tokenizers")
 _LOUD = ("distributed.client", "distributed.core", "tornado.application")
@@ -50,11 +49,11 @@ _START_WORKERS = "On each machine: dask worker ADDRESS --nworkers auto --nthread
 
 
 class Pool:
-    """Has calls made by an executor, and gives what they return in order; few of them are under way at once.
+    """Runs calls on an executor and yields their results in order, with a limited number pending.
 
     Args:
-        executor: who makes the calls.
-        ahead: how many are under way at most.
+        executor: the executor.
+        ahead: the maximum number of pending calls.
     """
 
     def __init__(self, executor: Executor, ahead: int = _CALLS_AHEAD) -> None:
@@ -62,7 +61,7 @@ class Pool:
         self._ahead = ahead
 
     def run(self, calls: Iterable[Callable[[], ResultT] | None]) -> Iterator[Callable[[], ResultT] | None]:
-        """Yield for each call what waits for its result, and raises what it raised; None for None."""
+        """Yield for each call a function that waits for its result, or raises its error; None for None."""
         rest = iter(calls)
         waiting = deque(map(self._submit, islice(rest, self._ahead)))
         while waiting:
@@ -85,16 +84,16 @@ class Pool:
 
 @contextmanager
 def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -> Iterator[Pool | None]:
-    """Yield what parses files side by side; None where one process is as fast, or only one is asked for.
+    """Yield a pool that parses files in parallel; None if one process is requested or would be as fast.
 
     Args:
-        workers: how many processes of this machine.
-        cluster: the address of a Dask scheduler, whose workers are taken instead.
-        corpora: what is to be parsed.
+        workers: the number of processes on this machine.
+        cluster: the address of a Dask scheduler whose workers are used instead.
+        corpora: the corpora to parse.
 
     Raises:
-        UsageError: Dask is not installed, or the address is none.
-        ScriptforgeError: the cluster cannot be reached, has no workers, or workers of another version.
+        UsageError: Dask is not installed, or the address is invalid.
+        ScriptforgeError: the cluster cannot be reached, has no workers, or has some with other versions.
     """
     if cluster is not None:
         with _cluster_pool(cluster) as pool:
@@ -107,7 +106,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
     executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent)
     try:
         with _interrupts_blocked():
-            for _ in range(workers):  # each call starts one more process, as long as none is idle
+            for _ in range(workers):  # each call starts another process while none is idle
                 executor.submit(os.getpid)
         yield Pool(executor)
     finally:
@@ -116,7 +115,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Keep Ctrl+C from the processes that are started within the block: this one ends them."""
+    """Block Ctrl+C in processes started within the block; this process handles it and ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -128,7 +127,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it has ended, even by a kill."""
+    """Make this process exit when its parent has ended, even if it was killed."""
     threading.Thread(target=_await_parent, daemon=True).start()
 
 
@@ -140,7 +139,7 @@ def _await_parent() -> None:
 
 
 class _ClusterPool(Pool):
-    """The workers of a Dask cluster."""
+    """A pool of the workers of a Dask cluster."""
 
     def __init__(self, client: "Client", address: str) -> None:
         threads = sum(client.nthreads().values())
@@ -189,7 +188,7 @@ class _ClusterPool(Pool):
 
 @contextmanager
 def _cluster_pool(address: str) -> Iterator[Pool]:
-    """Yield the workers of a cluster, all of which have what is here."""
+    """Yield a pool of a cluster's workers, after checking that their versions equal those here."""
     with _quiet(), _connected(address) as client:
         _check_versions(client, address)
         yield _ClusterPool(client, address)
@@ -200,7 +199,7 @@ def _connected(address: str) -> "Iterator[Client]":
     from distributed import Client
 
     class ClosedClient(Client):
-        """One that leaves nothing running where it cannot connect."""
+        """A client that stops its threads if it cannot connect."""
 
         def __init__(self) -> None:
             try:
@@ -216,7 +215,7 @@ def _connected(address: str) -> "Iterator[Client]":
             f"“{address}” is no address of a Dask scheduler.",
             "`dask scheduler` says its own: --cluster tcp://192.168.1.10:8786",
         ) from None
-    except Exception:  # whatever comes of what another server says
+    except Exception:  # another kind of server may answer with anything
         raise ScriptforgeError(
             f"No Dask scheduler answers at {address}.",
             "Start one with `dask scheduler`, and give the address that it says, as seen from here.",
@@ -228,7 +227,7 @@ def _connected(address: str) -> "Iterator[Client]":
 
 
 def _check_versions(client: "Client", address: str) -> None:
-    """Raise an error if there are no workers, or some of another version than this process."""
+    """Raise an error if there are no workers, or if versions on one differ from those of this process."""
     try:
         client.wait_for_workers(1, timeout=WORKERLESS_SECONDS)
     except TimeoutError:
@@ -242,7 +241,7 @@ def _check_versions(client: "Client", address: str) -> None:
 
 @cache
 def _versions() -> dict[str, str]:
-    """Return what must be the same for the same text to become the same tokens."""
+    """Return the versions that must be equal everywhere for the same text to become the same tokens."""
     python = ".".join(platform.python_version_tuple()[:2])
     return {**{name: version(name) for name in _DISTRIBUTIONS}, "python": python}
 
@@ -257,11 +256,11 @@ def _refuse_other(who: str, found: Mapping[str, str | None], wanted: Mapping[str
 
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Reading a table changes the process for a moment, and a worker may have several threads."""
+"""Reading a table temporarily changes global state, and a worker may run several threads."""
 
 
 def _call_alone(wanted: dict[str, str], call: Callable[[], ResultT]) -> ResultT:
-    """Make a call on a worker, which may have joined after the others were looked at."""
+    """Run a call on a worker, after checking its versions: it may have joined after `_check_versions`."""
     _refuse_other(platform.node(), _versions(), wanted)
     with _ONE_AT_A_TIME:
         return call()
@@ -269,7 +268,11 @@ def _call_alone(wanted: dict[str, str], call: Callable[[], ResultT]) -> ResultT:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what Dask prints within the block: this module says it in its own words."""
+    """Silence Dask's warnings and log messages within the block, since this module reports these errors.
+
+    Raises:
+        UsageError: Dask is not installed.
+    """
     try:
         from distributed.versions import VersionMismatchWarning
     except ModuleNotFoundError:

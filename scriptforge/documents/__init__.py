@@ -1,4 +1,5 @@
-"""Documents: scripts in files that are no plain text, read and written.
+"""Documents: scripts in files other than plain text, read and written.
 
-`document` says what one is, each other module reads or writes a kind; `kinds` knows them all.
+`document` defines the result of reading one, `kinds` lists all kinds of documents, and each other module
+reads or writes one or several of them.
 """

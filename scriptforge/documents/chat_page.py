@@ -1,7 +1,7 @@
-"""Chats that programs export as web pages: Telegram's, and Discord's as DiscordChatExporter writes them.
+"""Chats exported as web pages: by Telegram, or from Discord by DiscordChatExporter.
 
-Both set messages of one author below a single name. Only the classes of elements say what is what, so a page
-that lacks them is none of these.
+Both group consecutive messages of an author under a single name. The exports are recognised by the classes of
+their HTML elements alone.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def read(page: "HtmlElement") -> list[Paragraph]:
-    """Return the messages on a page, each under its author; nothing if the page is no such export."""
+    """Return the messages on a page, each after its author's cue; empty if the page is no such export."""
     return list(_of_telegram(page)) or list(_of_discord(page))
 
 
 def _of_telegram(page: "HtmlElement") -> Iterator[Paragraph]:
-    """Yield the messages; one that is joined to that above has its author."""
+    """Yield the messages; one without a name has the author of the message above it."""
     author = ""
     for message in page.xpath(f"//div[{_has('message')} and div[{_has('body')}]]"):
         body = message.xpath(f"div[{_has('body')}]")[0]
@@ -52,5 +52,5 @@ def _said(author: str, text: "HtmlElement") -> Iterator[Paragraph]:
 
 
 def _has(name: str) -> str:
-    """Return the condition, in XPath, that a name is among the classes of an element."""
+    """Return the XPath condition that an element has a class."""
     return f"contains(concat(' ', normalize-space(@class), ' '), ' {name} ')"

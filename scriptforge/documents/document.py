@@ -1,8 +1,8 @@
-"""A document: a script in a file that is no plain text, as of writing programs, word processors, browsers.
+"""A document: a script in a file other than plain text, as of a writing program or word processor.
 
-Either its paragraphs say what they are, or it is a page of text whose layout says so; then its lines are read
-as a text's are. This module also opens what several kinds of documents are packed in: ZIP archives, of which
-nothing is ever unpacked to disk, and of which no more is taken into memory than a script can need.
+Either its paragraphs have known kinds, for instance from styles, or it is laid out as lines of text, which
+are then read as those of a text file. This module also opens ZIP archives, the container of several kinds of
+documents: nothing is unpacked to disk, and sizes are limited to what a script can need.
 """
 
 import struct
@@ -21,7 +21,7 @@ from scriptforge.screenplay.formats import Reading, read
 from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph
 
 LARGEST_FILE = 200 << 20
-"""Bytes of a document; a long film with pictures in it has some dozens of millions."""
+"""Bytes of a document; that of a long film with pictures has a few tens of millions."""
 
 _INSTALL = "Install them: pip install 'scriptforge-lm[documents]'"
 _SCORE_OF_MARGINS = 0.5
@@ -29,12 +29,12 @@ _SCORE_OF_MARGINS = 0.5
 _LARGEST_MEMBER = 64 << 20
 _LARGEST_CONTENT = 400 << 20
 _LARGEST_DIRECTORY = 2 << 20
-"""Bytes of an archive's table of contents, of which a member takes a hundred."""
+"""Bytes of an archive's central directory, in which each member takes about a hundred."""
 
 _MOST_MEMBERS = 10_000
 
 _DAMAGE = (BadZipFile, ZlibError, LZMAError, EOFError, RuntimeError, struct.error, OSError, ValueError)
-"""What reading an archive raises where it is damaged, or packed in a way that is not known here."""
+"""Exceptions that reading an archive may raise if it is damaged, or compressed in an unsupported way."""
 
 _END_OF_DIRECTORY = b"PK\x05\x06"
 _LONGEST_END = 22 + (1 << 16)
@@ -42,16 +42,16 @@ _LONGEST_END = 22 + (1 << 16)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a document holds.
+    """The contents of a document.
 
     Attributes:
-        title: of the script; empty where the document has none.
-        paragraphs: with their kinds; none where the layout alone says what is what.
-        lines: the text as it is laid out, without line ends; a column is a space.
-        place: what the reason for a format begins with: "in a PDF of 3 pages".
-        suffix: that of the files in the format of the lines, if it is known.
-        has_margins: whether the columns are those of a page, so that margins count more than other evidence.
-        format: what a script in paragraphs is said to be read as; empty where that is the kind of document.
+        title: the title of the script; empty if the document has none.
+        paragraphs: the paragraphs with their kinds; empty if the kinds are not known reliably.
+        lines: the text as laid out, without line ends; an indent is one space a column.
+        place: how the reason for a format begins: "in a PDF with 3 pages of text".
+        suffix: the suffix of text files in the format of the lines, if it is known.
+        has_margins: whether indents are those of the page, so that margins outweigh other evidence.
+        format: the format to report for a script in paragraphs; empty for the kind of document.
     """
 
     title: str
@@ -63,11 +63,11 @@ class Document:
     format: str = ""
 
     def read(self, name: str, asked: str | None = None) -> Reading:
-        """Start to read the script.
+        """Return a reading of the script, which is parsed lazily.
 
         Args:
-            name: of the kind of document.
-            asked: the format that a person says the text is in, which may also be that name.
+            name: the name of the kind of document.
+            asked: the format that the user gave, which may also be `name`; None detects it.
 
         Raises:
             UsageError: there is no format of that name.
@@ -91,7 +91,7 @@ class Document:
 
 
 def typed(title: str, found: Sequence[Paragraph], place: str) -> Document:
-    """Return a document whose paragraphs say what they are; each is a block of lines, too."""
+    """Return a document whose paragraphs have known kinds; its lines are those of the paragraphs."""
     lines: list[str] = []
     for each in found:
         if lines and each.kind not in (paragraphs.PARENTHETICAL, DIALOGUE):
@@ -101,13 +101,13 @@ def typed(title: str, found: Sequence[Paragraph], place: str) -> Document:
 
 
 def are_told(found: Sequence[Paragraph]) -> bool:
-    """Return whether kinds can be relied on: some paragraphs are cues and dialogue, or all have one."""
+    """Return whether the kinds are reliable: there are both cues and dialogue, or all paragraphs have one."""
     kinds = {each.kind for each in found if each.text.strip() or each.kind == "heading"}
     return {CUE, DIALOGUE} <= kinds or (bool(kinds) and "" not in kinds)
 
 
 class Archive:
-    """The members of a ZIP archive that hold text."""
+    """Access to the members of a ZIP archive, with limits on their sizes."""
 
     def __init__(self, archive: ZipFile, kind: str) -> None:
         self._archive = archive
@@ -115,20 +115,24 @@ class Archive:
         self.names = archive.namelist()
 
     def find(self, *endings: str) -> str:
-        """Return the first member whose name has one of the endings, the first ending first; else empty."""
+        """Return the name of the first member with one of the endings, tried in order; empty if none has."""
         found = (name for ending in endings for name in self.names if name.lower().endswith(ending))
         return next(found, "")
 
     def text(self, name: str) -> str:
-        """Return a member as text, without a byte-order mark.
+        """Return a member decoded as UTF-8, without a byte-order mark; invalid bytes are replaced.
 
         Raises:
-            BrokenScript: it is not there, too large, encrypted or damaged, or not UTF-8.
+            BrokenScript: it is missing or too large.
         """
         return self.content(name).decode("utf-8-sig", errors="replace")
 
     def content(self, name: str) -> bytes:
-        """Return a member as bytes; raises as `text` does."""
+        """Return a member as bytes.
+
+        Raises:
+            BrokenScript: it is missing or too large.
+        """
         if name not in self.names:
             raise BrokenScript(
                 f"is a {self._kind} document without the script in it", "Save or export it anew."
@@ -139,10 +143,10 @@ class Archive:
 
 
 def content_of(path: Path) -> bytes:
-    """Return a whole document.
+    """Return the bytes of a document.
 
     Raises:
-        BrokenScript: it is larger than any script.
+        BrokenScript: it is larger than `LARGEST_FILE`.
     """
     if path.stat().st_size > LARGEST_FILE:
         raise too_large(f"has more than {LARGEST_FILE >> 20} MB")
@@ -150,7 +154,10 @@ def content_of(path: Path) -> bytes:
 
 
 def text_lines(path: Path, encoding: str | None) -> list[str]:
-    """Return the lines of a document that is text, in UTF-8 where neither it nor a person says otherwise."""
+    """Return the lines of a document that is text.
+
+    Without a given encoding it is decoded as UTF-16 if it has that byte-order mark, else as UTF-8.
+    """
     content = content_of(path)
     if encoding is None:
         encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -159,15 +166,17 @@ def text_lines(path: Path, encoding: str | None) -> list[str]:
 
 @contextmanager
 def open_archive(path: Path, kind: str) -> Iterator[Archive]:
-    """Open a ZIP archive whose table of contents and sizes are those of a document.
+    """Open a ZIP archive after checking its sizes and the names of its members.
+
+    Errors within the block that mean a damaged archive are raised as `BrokenScript`, too.
 
     Args:
-        path: the file.
-        kind: what it should be, for messages: "Word".
+        path: the path of the file.
+        kind: the kind of document, for messages: "Word".
 
     Raises:
-        BrokenScript: it is no archive, is cut off or damaged, is encrypted, or is made to do harm: it has far
-            too many members or unpacks to far too much, or a member's name leads out of its folder.
+        BrokenScript: it is not an archive, is truncated, damaged or encrypted, or looks malicious: it has far
+            too many members, unpacks to far too much, or has a member whose name leads out of its folder.
     """
     try:
         _check_directory(path)
@@ -181,36 +190,36 @@ def open_archive(path: Path, kind: str) -> Iterator[Archive]:
 
 
 def damaged(kind: str) -> BrokenScript:
-    """Return the error for a document that is cut off, changed, or of another kind than it says."""
+    """Return the error for a document that is truncated, corrupted, or not of the kind that it seems."""
     return BrokenScript(
         f"is a {kind} document that is damaged or cut off", "Save, export or download it anew."
     )
 
 
 def encrypted(kind: str) -> BrokenScript:
-    """Return the error for a document that only its password opens."""
+    """Return the error for a document that is protected by a password."""
     return BrokenScript(
         f"is a {kind} document that is encrypted with a password", "Save a copy without a password."
     )
 
 
 def too_large(what: str) -> BrokenScript:
-    """Return the error for a document that no script needs to be; `what` goes on behind its name."""
+    """Return the error for a document that exceeds a limit; `what` is the clause that follows its name."""
     return BrokenScript(f"{what}, as no script does", "Export the script alone, as text, .fountain or .fdx.")
 
 
 def unreadable(kind: str) -> BrokenScript:
-    """Return the error for a document that is read with a library that is not installed."""
+    """Return the error for a document whose reader needs a library that is not installed."""
     return BrokenScript(f"is a {kind} document, which needs libraries that are not installed", _INSTALL)
 
 
 def unwritable(kind: str) -> UsageError:
-    """Return the error for a document that is written with a library that is not installed."""
+    """Return the error for a document whose writer needs a library that is not installed."""
     return UsageError(f"Writing a {kind} document needs libraries that are not installed.", _INSTALL)
 
 
 def _check_directory(path: Path) -> None:
-    """Refuse an archive by the size of its table of contents, before anything reads that."""
+    """Raise an error if the file or its central directory is too large, before `ZipFile` reads the latter."""
     size = path.stat().st_size
     if size > LARGEST_FILE:
         raise too_large(f"has more than {LARGEST_FILE >> 20} MB")

@@ -1,7 +1,7 @@
-"""The kinds of documents: how a file is known to be one, how it is read, and which can be written.
+"""The kinds of documents: how a file is recognised as one, how it is read, and which can be written.
 
-A file is what it begins with, whatever its name says: an archive is told by its members. Knows nothing of
-where files come from.
+A file is recognised by its first bytes, an archive by its members; the suffix matters only where these are
+not conclusive. This module knows nothing of where files come from.
 """
 
 import re
@@ -20,13 +20,13 @@ from scriptforge.screenplay.script import Script
 
 @dataclass(frozen=True, slots=True)
 class DocumentKind:
-    """A kind of documents.
+    """A kind of document.
 
     Attributes:
-        name: what a script in it is said to be read as.
+        name: the name that is reported as the script's format.
         description: one line that says what such files are.
-        suffixes: that they usually have.
-        read: opens a file, given the encoding that a person says its text is in, and returns what it holds.
+        suffixes: the usual suffixes of such files.
+        read: returns the document in a file, given its path and the user's encoding or None.
     """
 
     name: str
@@ -51,12 +51,12 @@ OPEN_SCREENPLAY = DocumentKind(
 CELTX = DocumentKind("celtx", "projects of Celtx on the desktop", (".celtx",), writing_programs.read_celtx)
 TRELBY = DocumentKind("trelby", "documents of Trelby", (".trelby",), writing_programs.read_trelby)
 KINDS = (WORD, PDF, RICH_TEXT, WEB_PAGE, HIGHLAND, FADE_IN, OPEN_SCREENPLAY, CELTX, TRELBY)
-"""All that are read, in the order in which they are listed."""
+"""All kinds that can be read, in the order in which they are listed."""
 
 _OLD = DocumentKind("doc", "office documents of the time before .docx", (".doc",), word.refuse_old)
 
 DOCUMENT_WRITERS: dict[str, Callable[[Sequence[Script]], bytes]] = {"docx": word.write, "pdf": pdf_page.write}
-"""By the suffix of the files they make: those that are no text."""
+"""The writers of documents that are not text, by suffix."""
 
 WRITTEN = (*WRITERS, *DOCUMENT_WRITERS)
 """The suffixes of all files that can be written."""
@@ -78,10 +78,10 @@ _OPEN_SCREENPLAY = re.compile(rb"<document\b[^>]*Open Screenplay Format", re.IGN
 
 
 def kind_of_file(path: Path) -> DocumentKind | None:
-    """Return which kind of document a file is; None if it is none that is known, and perhaps a text.
+    """Return the kind of document that a file is; None if it is no known kind, and may be a text.
 
     Raises:
-        BrokenScript: it is an archive that is damaged, or a suffix promises a document that it is not.
+        BrokenScript: it is a damaged archive, or not the kind of document that its suffix says.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -114,7 +114,7 @@ def kind_of_file(path: Path) -> DocumentKind | None:
 
 
 def _kind_of_archive(path: Path, suffix: str) -> DocumentKind | None:
-    """Return which kind of document an archive is, by its members; None if it is none."""
+    """Return the kind of document that an archive is, by its members; None if it is no known kind."""
     promised = next((kind for kind in KINDS if suffix in kind.suffixes), None)
     with open_archive(path, _called(promised)) as archive:
         for kind, ending in _MEMBERS:
@@ -132,7 +132,7 @@ _MEMBERS = (
     (CELTX, "project.rdf"),
     (FADE_IN, "document.xml"),
 )
-"""What tells archives apart: the ending of a member's name; the first that is there counts."""
+"""For each kind of archive, the ending of a member's name that identifies it; the first that matches wins."""
 
 
 def _called(kind: DocumentKind | None) -> str:
@@ -140,40 +140,39 @@ def _called(kind: DocumentKind | None) -> str:
 
 
 def _is_web_page(start: bytes, suffix: str) -> bool:
-    """Return whether a file is a web page or a part of one, which plays in XML are not."""
+    """Return whether a file is a web page or a part of one, and not a play in XML."""
     if suffix in WEB_PAGE.suffixes and b"<" in start:
         return True
     return bool(_WEB_PAGE.match(start)) and bool(_CLOSING.search(start)) and not _PLAY.search(start)
 
 
 def written_format(path: Path) -> str | None:
-    """Return which of `WRITTEN` the suffix of a file names; None if it names none."""
+    """Return the entry of `WRITTEN` that the suffix of a path selects; None if it selects none."""
     suffix = path.suffix.lower().removeprefix(".")
     suffix = _OTHER_SUFFIXES.get(suffix, suffix)
     return suffix if suffix in WRITTEN else None
 
 
 def check_several(count: int, format: str, hint: str) -> None:
-    """Check that so many scripts fit into one file.
+    """Check that `count` scripts can be written to one file.
 
     Raises:
-        UsageError: the format holds one script; the hint says what to do.
+        UsageError: the format allows one script a file; `hint` says what to do.
     """
     if count > 1 and format in ONE_SCRIPT_FORMATS:
         raise UsageError(f"One {format} document holds one script, not {count}.", hint)
 
 
 def write(scripts: Sequence[Script], format: str, scene_numbers: bool = False) -> bytes:
-    """Return scripts, their elements in normal form, as the contents of a file.
+    """Return the contents of a file with scripts.
 
     Args:
-        scripts: one, or several if the format is not in `ONE_SCRIPT_FORMATS`.
+        scripts: the scripts, with elements in normal form; one if the format is in `ONE_SCRIPT_FORMATS`.
         format: one of `WRITTEN`.
-        scene_numbers: whether the headings of a PDF have numbers.
+        scene_numbers: whether to number the headings of a PDF.
 
     Raises:
-        UsageError: there is no such format, the libraries for it are not installed, or it has no letter for
-            something.
+        UsageError: there is no such format, its libraries are not installed, or no font has a character.
     """
     if format not in WRITTEN:
         raise unknown_name("format", format, WRITTEN)

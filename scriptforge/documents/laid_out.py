@@ -1,7 +1,7 @@
-"""Paragraphs of a word processor laid out as lines, as they stand on paper.
+"""Layout of a word processor's paragraphs as lines of text, as on paper.
 
-Indents are columns, and space between paragraphs is a blank line. Where all paragraphs have the same space
-between them, that says nothing, and what they look like decides. Knows nothing of any kind of file.
+An indent becomes leading spaces, and extra space between paragraphs a blank line. If all paragraphs have the
+same space between them, blank lines are inferred from indents and text. This module knows no file format.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from scriptforge.screenplay.format import is_in_capitals, is_name, is_scene_head
 
 _WIDEST_INDENT = 200
 _LEAST_SPACE = 0.25
-"""Lines. Less space than this more than elsewhere is no blank line."""
+"""Extra space above the smallest gap, in lines, from which a gap becomes a blank line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Block:
     """A paragraph.
 
     Attributes:
-        text: what it says, with line breaks where it has some.
+        text: its text, with line breaks where it has any.
         style: the name of its style.
-        column: at which its text begins, in letters of twelve-point Courier from the margin.
-        above: space above it, in lines; `below` likewise.
+        column: the column at which its text begins, in characters of 12-point Courier.
+        above: the space above it, in lines; `below` likewise.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Block:
 
 
 def laid_out(blocks: Sequence[Block]) -> list[str]:
-    """Return paragraphs as lines, with a blank one where a new block of text begins."""
+    """Return paragraphs as lines, with a blank line wherever a new block of text begins."""
     gaps = [max(one.below, other.above) for one, other in pairwise(blocks)]
     least = min(gaps, default=0.0)
     is_told = any(not block.text.strip() for block in blocks) or max(gaps, default=0.0) > least + _LEAST_SPACE
@@ -57,7 +57,7 @@ def _indented(block: Block) -> Iterator[str]:
 
 
 def _begins_anew(above: Block, block: Block, margin: int) -> bool:
-    """Return whether a paragraph does not belong to what is above it, as speech does to its cue."""
+    """Return whether a paragraph begins a new block, unlike speech below its cue."""
     text = above.text.strip()
     if above.column != block.column:
         return block.column <= margin or (

@@ -1,13 +1,13 @@
-"""PDFs with text in them, read by where each letter stands on the page.
+"""PDFs with a text layer, read by the position of each character on the page.
 
-A PDF knows letters and places, neither lines nor paragraphs. Letters on one baseline are a line; where it
-begins is its column, by the width of a letter; more than the usual distance to the line above is a blank
-line. So a screenplay has its margins again, and is read as a typed one is. Page numbers and what stands at
-the head or foot of most pages are cut, and a title page is only asked for the title. In type of different
-widths, a line that reaches the right margin goes on in the next.
+A PDF has characters and positions, but neither lines nor paragraphs. Characters on one baseline become a
+line, whose indent is measured in character widths; more than the usual distance to the line above becomes a
+blank line. This restores the margins of a screenplay, which is then read as a typed one. Page numbers, and
+lines at the head or foot of most pages, are removed, and a title page contributes only the title. In a
+proportional font, a line that reaches the right margin continues in the next.
 
-PDFium gives the letters: it is one library without dependencies, kept by those who keep the browser that uses
-it, and twenty times as fast as pdfminer. It reads no pictures: scanned pages are refused.
+The characters come from PDFium, which is a single library without dependencies, maintained as a part of
+Chromium, and twenty times as fast as pdfminer. There is no OCR: scanned pages are refused.
 """
 
 import re
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 _MOST_PAGES = 5000
 _MOST_LETTERS, _MOST_LETTERS_OF_A_PAGE = 10_000_000, 200_000
 _LARGEST_TEXT, _LARGEST_STREAM, _LARGEST_PICTURE = 2 << 20, 64 << 20, 512 << 20
-"""Bytes that a part of a document may unpack to; PDFium makes a hundred of each of text."""
+"""Bytes that a stream may unpack to; for text, PDFium needs about a hundred bytes of memory for each."""
 
 _TEXT = re.compile(rb"\bBT\s[^\0]{0,200}?\d\s+Tf\s")
-"""Where a part of a page chooses its first font."""
+"""The beginning of a text object, `BT`, up to the operator that selects its first font, `Tf`."""
 
 _FEWEST_LETTERS = 8
-"""Pages with fewer, on average, are pictures with a stamp on them."""
+"""Characters a page, on average, below which a PDF counts as scanned, with no more text than a stamp."""
 
 _END_OF_LINE_HYPHEN = 2
-"""What PDFium makes of a hyphen where a line ends."""
+"""The code that PDFium returns for a hyphen at the end of a line."""
 
 _END_WITHIN = 4096
 _STREAM = re.compile(rb"stream\r?\n[\x08\x18\x28\x38\x48\x58\x68\x78]")
-"""Where a stream begins that may be packed by zlib."""
+"""The beginning of a stream that may be compressed with zlib."""
 
 _LONGEST_DICTIONARY = 1000
 _CHUNK = 1 << 16
@@ -54,16 +54,16 @@ _PAGE_NUMBER = re.compile(
     r"(?:(?i:page|pg\.|p\.) ?)?[-–—]? ?(?:\d{1,4}|[ivxlc]{1,6})[A-Z]? ?[-–—]?\.?(?: ?(?:/|of) ?\d{1,4})?"
 )
 _WIDEST_GAP = 200
-"""Spaces. More of them are nowhere on a page."""
+"""Spaces that a gap or an indent may become, at most."""
 
 _RUNNING_ZONE = 2
 _LINES_OF_A_TITLE_PAGE = 25
 _BLANK = 1.45
-"""Usual distances between lines; from so much on, there is a blank one between them."""
+"""The distance between lines, as a multiple of the leading, from which there is a blank line between them."""
 
 
 class _Letter(NamedTuple):
-    """A letter, the ends of its place, and its baseline, in points from the lower left corner."""
+    """A character, its left and right edge, and its baseline, in points from the page's lower left corner."""
 
     text: str
     left: float
@@ -73,7 +73,7 @@ class _Letter(NamedTuple):
 
 @dataclass(slots=True)
 class _Line:
-    """The letters on one baseline, from left to right, and the ends of their places, in little memory."""
+    """The characters on one baseline, from left to right, and their edges, in compact arrays."""
 
     letters: str
     lefts: "array[float]"
@@ -89,13 +89,13 @@ class _Line:
         return self.rights[-1]
 
     def text(self, pitch: float) -> str:
-        """Return the text, with as many spaces as fit into its gaps; `pitch` is the width of a letter."""
+        """Return the text, with as many spaces as fit into its gaps; `pitch` is a character's width."""
         parts: list[str] = []
         before, start, end = "", 0.0, 0.0
         for letter, left, right in zip(self.letters, self.lefts, self.rights, strict=True):
             if before:
                 if letter == before and left - start < 0.3 * pitch:
-                    continue  # printed twice, to look bold
+                    continue  # printed twice for a bold effect
                 gap = left - end
                 if gap > 0.25 * pitch:
                     parts.append(" " * min(max(1, round(gap / pitch)), _WIDEST_GAP))
@@ -106,14 +106,14 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Measures:
-    """What the pages of a document have in common, in points.
+    """The typographic measures of a document, in points.
 
     Attributes:
-        pitch: the width of a letter.
-        leading: the usual distance from a line to the next.
-        margin: where the leftmost lines begin.
-        right: where the longest lines end.
-        is_monospaced: whether all letters have one width.
+        pitch: the width of a character: the most common one if monospaced, else the median.
+        leading: the usual distance between consecutive baselines.
+        margin: the left edge of the text, ignoring rare outliers.
+        right: the right edge of the text: the 95th percentile of the lines' right edges.
+        is_monospaced: whether almost all characters have the same width.
     """
 
     pitch: float
@@ -127,8 +127,8 @@ def read(path: Path, encoding: str | None) -> Document:
     """Return the script in a PDF.
 
     Raises:
-        BrokenScript: it is encrypted, damaged, cut off, scanned or far too large,
-            or the libraries for documents are not installed.
+        BrokenScript: it is encrypted, damaged, truncated, scanned or far too large, or the libraries for
+            documents are not installed.
     """
     pages = [page for page in _pages(path) if page]
     measures = _measure(pages)
@@ -173,7 +173,7 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
 
 
 def _refuse_swollen(file: int) -> None:
-    """Raise an error if a packed part of a PDF unpacks to more than a script needs: PDFium unpacks all."""
+    """Raise an error if a stream of a PDF unpacks to more than a script needs, since PDFium has no limit."""
     with mmap(file, 0, access=ACCESS_READ) as content:
         for stream in _STREAM.finditer(content):
             is_picture = b"/Image" in content[max(0, stream.start() - _LONGEST_DICTIONARY) : stream.start()]
@@ -183,7 +183,7 @@ def _refuse_swollen(file: int) -> None:
 
 
 def _exceeded(content: mmap, start: int, most: int) -> int:
-    """Return the limit that a packed part of a PDF exceeds, which is lower for text; 0 if it does not."""
+    """Return the limit that a compressed stream exceeds: `most`, or that for text; 0 if it exceeds none."""
     unpacker, size = decompressobj(), 0
     for place in range(start, len(content), _CHUNK):
         packed = content[place : place + _CHUNK]
@@ -229,7 +229,7 @@ def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
 
 
 def _letters(page: "PdfPage") -> Iterator[_Letter]:
-    """Yield the letters on a page that are printed upright; spaces are gaps between them."""
+    """Yield the upright characters on a page, without spaces, which reappear as gaps."""
     from ctypes import byref, c_double
 
     from pypdfium2 import raw
@@ -257,7 +257,7 @@ def _letters(page: "PdfPage") -> Iterator[_Letter]:
 
 
 def _gather(letters: Sequence[_Letter]) -> list[_Line]:
-    """Return letters as lines, from top to bottom."""
+    """Group characters into lines, from top to bottom."""
     lines: list[list[_Letter]] = []
     for letter in sorted(letters, key=lambda letter: -letter.baseline):
         height = 0.5 * max(4.0, letter.right - letter.left)
@@ -269,7 +269,7 @@ def _gather(letters: Sequence[_Letter]) -> list[_Line]:
 
 
 def _line(letters: Sequence[_Letter]) -> _Line:
-    """Return letters as a line; the one that is furthest to the left says where its baseline is."""
+    """Return characters as a line, with the baseline of the leftmost one."""
     ordered = sorted(letters, key=lambda letter: letter.left)
     return _Line(
         "".join(letter.text for letter in ordered),
@@ -305,7 +305,7 @@ def _measure(pages: Sequence[Sequence[_Line]]) -> _Measures:
 
 
 def _without_running_lines(pages: Sequence[list[_Line]], measures: _Measures) -> list[list[_Line]]:
-    """Return pages without their numbers and without what stands at the head or foot of most."""
+    """Return pages without page numbers and without running heads and feet."""
 
     def shape(line: _Line) -> str:
         return re.sub(r"\d+", "#", line.text(measures.pitch).strip())
@@ -318,7 +318,10 @@ def _without_running_lines(pages: Sequence[list[_Line]], measures: _Measures) ->
     running = {text for text, times in edges.items() if times >= max(3, 0.4 * len(pages))}
 
     def running_lines(page: Sequence[_Line]) -> int:
-        """Return how many lines at the beginning of a page, or of one upside down, are apart and no text."""
+        """Return the number of running lines at the head of a page, or at the foot of a reversed one.
+
+        They are page numbers or lines shared by many pages, and a gap separates them from the text.
+        """
         for count in range(_RUNNING_ZONE, 0, -1):
             is_running = all(
                 shape(line) in running or _PAGE_NUMBER.fullmatch(line.text(measures.pitch).strip())
@@ -339,7 +342,7 @@ def _without_running_lines(pages: Sequence[list[_Line]], measures: _Measures) ->
 
 
 def _is_title_page(page: Sequence[_Line], measures: _Measures) -> bool:
-    """Return whether a page, the first of several, has a few lines in its middle, and no scene begins."""
+    """Return whether the first page looks like a title page: few lines, most indented, and no scene."""
     texts = [line.text(measures.pitch).strip() for line in page]
     indented = sum(line.left > measures.margin + 3 * measures.pitch for line in page)
     is_script = any(is_scene_heading(text) or is_transition(text) for text in texts)
@@ -347,7 +350,7 @@ def _is_title_page(page: Sequence[_Line], measures: _Measures) -> bool:
 
 
 def _title(page: Sequence[_Line], measures: _Measures) -> str:
-    """Return the first block of lines on a title page, as one."""
+    """Return the first block of lines on a title page, joined."""
     words = [page[0].text(measures.pitch)]
     for above, line in pairwise(page):
         if above.baseline - line.baseline > _BLANK * measures.leading:
@@ -357,7 +360,7 @@ def _title(page: Sequence[_Line], measures: _Measures) -> str:
 
 
 def _laid_out(page: Sequence[_Line], measures: _Measures) -> list[str]:
-    """Return a page as lines of text with their columns, and a blank one where there is a gap."""
+    """Return a page as lines of text with their indents, and a blank line for each gap."""
     lines: list[str] = []
     above: _Line | None = None
     for line in page:
@@ -375,7 +378,7 @@ def _laid_out(page: Sequence[_Line], measures: _Measures) -> list[str]:
 
 
 def _is_wrapped(above: _Line, line: _Line, text: str, measures: _Measures) -> bool:
-    """Return whether a line, right below another, is the rest of it."""
+    """Return whether a line continues the one directly above it, in a proportional font."""
     if measures.is_monospaced or abs(above.left - line.left) > 4 * measures.pitch:
         return False
     reaches = above.right + 12 * measures.pitch > measures.right
@@ -384,6 +387,6 @@ def _is_wrapped(above: _Line, line: _Line, text: str, measures: _Measures) -> bo
 
 
 def _goes_on(above: str, below: str) -> bool:
-    """Return whether a page begins in the middle of a sentence of the page before."""
+    """Return whether the first line of a page continues a sentence of the last line before it."""
     is_open = above.strip()[-1:] not in (*'.!?:)”"', "") and not above.isupper()
     return is_open and len(above) - len(above.lstrip()) == len(below) - len(below.lstrip())

@@ -1,13 +1,12 @@
-"""Scripts printed on the pages of the trade, as a PDF.
+"""Writer of scripts as PDFs in the standard layout of screenplays.
 
-Twelve-point Courier, ten letters to the inch and six lines, 54 of them on a page of US Letter, so that a page
-lasts a minute or so. No heading and no cue is at the foot of a page without what belongs to it; a speech that
-does not fit is broken behind a sentence's line with `(MORE)`, and goes on under its cue with `(CONT'D)`. A
-title has a page of its own, the other pages have numbers from the second on, and headings may have numbers,
-too.
+12-point Courier at ten characters and six lines to the inch, 54 lines on a page of US Letter, so that a page
+plays for about a minute. A heading or cue is never separated from what follows by a page break; a speech that
+does not fit is split with `(MORE)`, and continues under its cue with `(CONT'D)`. A title has a page of its
+own, pages are numbered from the second on, and headings may be numbered.
 
-Courier is in every viewer and is not embedded. A script with letters beyond Western Europe is set in a
-typewriter font of this machine that has them. reportlab writes the file.
+Every viewer has Courier, so it is not embedded. A script with characters beyond Windows-1252 is set in a
+monospaced font of this machine that has them. reportlab writes the file.
 """
 
 import io
@@ -36,7 +35,7 @@ _COLUMNS = 60
 _NUMBER_LEFT, _NUMBER_RIGHT = -6, 62
 _TITLE_ROW = 17
 _FEWEST_APART = 2
-"""Lines of a paragraph or speech that stay together at the foot and at the head of a page."""
+"""Lines of a paragraph or speech that stay together on either side of a page break."""
 
 _MORE, _CONTINUED = "(MORE)", "(CONT'D)"
 
@@ -48,7 +47,7 @@ _PLACES = {
     paragraphs.DIALOGUE: (10, 35),
     "transition": (0, 60),
 }
-"""For each kind of paragraph the column at which it begins, and how many letters are in a line."""
+"""For each kind of paragraph, its first column and the width of its lines, in characters."""
 
 _UPPER = frozenset({"heading", paragraphs.CUE, "transition"})
 
@@ -64,7 +63,7 @@ _OTHER_FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/s
 
 
 class _Printed(NamedTuple):
-    """A line of text and where it begins, counted in letters from the left margin."""
+    """A line of text and its first column, in characters from the left margin."""
 
     column: int
     text: str
@@ -72,12 +71,12 @@ class _Printed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """What is printed below one another without a gap.
+    """The printed lines of an element.
 
     Attributes:
-        kind: `heading`, `action`, `transition`, or `dialogue` for a cue and its speech.
-        lines: in a speech, the first is the cue.
-        gap: blank lines above.
+        kind: the element's kind; `dialogue` is a cue and its speech.
+        lines: the lines; in dialogue, the first is the cue.
+        gap: the number of blank lines above it.
     """
 
     kind: str
@@ -86,14 +85,14 @@ class _Block:
 
 
 def write(scripts: Sequence[Script], scene_numbers: bool = False) -> bytes:
-    """Print scripts, each on pages of its own.
+    """Return a PDF of scripts, each beginning on a new page.
 
     Args:
-        scripts: in normal form.
-        scene_numbers: whether headings have numbers at both margins.
+        scripts: the scripts, with elements in normal form.
+        scene_numbers: whether to number headings at both margins.
 
     Raises:
-        UsageError: the libraries for documents are not installed, or no font has all letters.
+        UsageError: the libraries for documents are not installed, or no font has all characters.
     """
     try:
         from reportlab.pdfgen.canvas import Canvas
@@ -124,7 +123,7 @@ def _draw(canvas: "Canvas", font: str, page: Iterable[tuple[int, _Printed]]) -> 
 
 
 def _title_pages(title: str) -> Iterator[list[tuple[int, _Printed]]]:
-    """Yield the pages of a title: one, or none where it is empty, or several where it is very long."""
+    """Yield the title pages: one, none if the title is empty, or several if it is very long."""
     lines = list(_centred(title)) if title else []
     top = max(0, min(_TITLE_ROW, _ROWS - len(lines)))
     for start in range(0, len(lines), _ROWS):
@@ -137,7 +136,7 @@ def _centred(title: str) -> Iterator[_Printed]:
 
 
 def _blocks(script: Script, scene_numbers: bool) -> Iterator[_Block]:
-    """Yield what is printed of each element."""
+    """Yield the block of each element."""
     scene = 0
     for element in script.elements:
         if element.kind == "heading":
@@ -159,7 +158,7 @@ def _lines(paragraph: paragraphs.Paragraph) -> Iterator[_Printed]:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Yield a line of text in lines of at most so many letters, broken at spaces where there are some."""
+    """Yield a line of text wrapped to a width in characters, at spaces where possible."""
     line = ""
     for word in text.split():
         while len(word) > width:
@@ -178,7 +177,7 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
 
 
 def _pages(blocks: Iterable[_Block]) -> Iterator[list[tuple[int, _Printed]]]:
-    """Yield pages, each as lines with their rows from 0; what belongs together stays so."""
+    """Yield pages, each as pairs of a row, from 0, and a line, keeping together what belongs together."""
     page: list[tuple[int, _Printed]] = []
     row = 0
     for group in _groups(blocks):
@@ -200,9 +199,9 @@ def _pages(blocks: Iterable[_Block]) -> Iterator[list[tuple[int, _Printed]]]:
 
 
 def _groups(blocks: Iterable[_Block]) -> Iterator[list[_Block]]:
-    """Yield blocks that stay together: one with the headings above it, as many as a page has room for.
+    """Yield groups of blocks that stay together: a block and the headings above it that fit on its page.
 
-    Below the last headings there is nothing, so each is by itself.
+    Headings at the end of the script have no block below, so each is a group of its own.
     """
     held: list[_Block] = []
     for block in blocks:
@@ -216,20 +215,20 @@ def _groups(blocks: Iterable[_Block]) -> Iterator[list[_Block]]:
 
 
 def _rows(group: Sequence[_Block]) -> int:
-    """Return how many rows a group needs on the page on which its last block begins."""
+    """Return the rows that a group needs on one page: its headings and the beginning of its last block."""
     *headings, last = group
     return sum(len(each.lines) + each.gap for each in headings) + last.gap + _least(last)
 
 
 def _least(block: _Block) -> int:
-    """Return how many lines of a block have to be on the page on which it begins."""
+    """Return the least rows that a block needs on its first page, including a speech's cue and `(MORE)`."""
     cue = block.kind == "dialogue"
     whole = len(block.lines)
     return whole if whole < 2 * _FEWEST_APART + cue else _FEWEST_APART + 2 * cue
 
 
 def _split(block: _Block, room: int) -> tuple[Sequence[_Printed], _Block | None]:
-    """Return the lines of a block that go into so many rows, and what is left for the next page."""
+    """Return the lines of a block that fit into `room` rows, and the rest for the next page, if any."""
     lines = block.lines
     if len(lines) <= room:
         return lines, None
@@ -246,7 +245,7 @@ def _split(block: _Block, room: int) -> tuple[Sequence[_Printed], _Block | None]
 
 
 def _printable(text: str) -> str:
-    """Return text without what has no width or turns its direction, accents joined to their letters."""
+    """Return text in NFC, without Unicode category C: controls, zero-width characters, direction marks."""
     composed = unicodedata.normalize("NFC", text)
     return "".join(each for each in composed if each == "\n" or unicodedata.category(each)[0] != "C")
 
@@ -260,10 +259,10 @@ def _letters(script: Script) -> Iterator[str]:
 
 
 def _font(letters: Iterable[str]) -> str:
-    """Return a typewriter font that has these letters: Courier, or one of this machine.
+    """Return the name of a monospaced font that has all these characters: Courier, or one of this machine.
 
     Raises:
-        UsageError: none has them all.
+        UsageError: no font has them all.
     """
     beyond = {letter for letter in set(letters) if not letter.isspace() and not _is_western(letter)}
     if not beyond:
@@ -295,7 +294,7 @@ def _is_western(letter: str) -> bool:
 
 
 def _font_files() -> Iterator[Path]:
-    """Yield the files of typewriter fonts that are on this machine, the likeliest first."""
+    """Yield the files of known monospaced fonts on this machine, in the order of `_FONTS`."""
     folders = [Path(folder).expanduser() for folder in _FONT_FOLDERS.get(sys.platform, _OTHER_FONT_FOLDERS)]
     matplotlib = find_spec("matplotlib")
     if matplotlib and matplotlib.origin:

@@ -3,10 +3,10 @@ r"""Rich Text Format, `.rtf`: what word processors and writing programs export.
     {\rtf1\ansi{\stylesheet{\s3 Character;}{\s4 Dialogue;}}
     \pard\s3\li2880 NORA\par \pard\s4\li1440 Is that the roof?\par }
 
-As in a Word document, styles say what a paragraph is, or else its indent and the space above it do. striprtf
-and its like keep neither, and a screenplay without margins cannot be read; so this module reads the few of
-RTF's words that lay out paragraphs, and skips all others as the format wants it. Pictures, notes, headers and
-what was deleted are skipped, too.
+As in a Word document, the kind of a paragraph is known from its style, or else inferred from its indent and
+the space above it. Libraries such as striprtf keep neither, and a screenplay without margins cannot be read.
+So this module interprets the few control words that lay out paragraphs, and ignores all others, as the format
+prescribes. Pictures, notes, headers, footers and deleted text are skipped.
 """
 
 import re
@@ -41,7 +41,7 @@ _CHARSETS = {
 }  # fmt: skip
 _LAYOUT = {"li": "indent", "lin": "indent", "fi": "first", "sb": "above", "sa": "below", "s": "style"}
 _ALIGNMENTS = {"ql": 0, "qj": 0, "qc": 22, "qr": 45}
-"""The columns at which text in the middle or at the right is laid out: those of cues and transitions."""
+"""The columns for aligned text: centred text gets that of a cue, right-aligned text that of a transition."""
 
 _TWIPS_PER_COLUMN = 144
 _TWIPS_PER_LINE = 240
@@ -50,7 +50,18 @@ _DEEPEST = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What holds until a brace closes: where text goes, and how it is written and laid out."""
+    """The state that lasts until a group's brace closes.
+
+    Attributes:
+        skipped: the group's destination if it is not the body, so that its text is not part of the script.
+        font: the number of the current font, which selects the codec.
+        after_unicode: the number of fallback characters after each Unicode character.
+        indent: the left indent in twips; `first` is that of the first line relative to it.
+        above: the space above paragraphs in twips; `below` likewise.
+        style: the number of the paragraph style.
+        alignment: the column for centred or right-aligned text, else 0.
+        is_hidden: whether text is hidden or deleted.
+    """
 
     skipped: str = ""
     font: int = 0
@@ -66,11 +77,16 @@ class _Group:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads tokens one after the other, and collects paragraphs.
+    """Reads the tokens of a document and collects its paragraphs.
 
     Attributes:
+        codec: the codec of text in fonts without a character set of their own.
         blocks: the paragraphs so far.
-        title: that of the document's description.
+        title: the title in the document's properties.
+        pending: bytes of text that are not decoded yet.
+        units: UTF-16 code units of text that are not decoded yet.
+        to_skip: the number of fallback characters that are still to be skipped.
+        is_new: whether nothing but `*` has followed the last opening brace.
     """
 
     codec: str = "cp1252"
@@ -90,7 +106,7 @@ class _Reader:
         """Read a whole document.
 
         Raises:
-            BrokenScript: it breaks off, or is nested far too deep.
+            BrokenScript: it is truncated, or nested too deeply.
         """
         position = 0
         while token := _TOKEN.match(content, position):
@@ -158,7 +174,7 @@ class _Reader:
             self._layout(word, number if digits else 0)
 
     def _character(self, word: str, number: int) -> None:
-        """Note how characters are written from here on."""
+        """Apply a control word that affects the decoding or visibility of the characters after it."""
         if word == "ansicpg" and _is_codec(f"cp{number}"):
             self.codec = f"cp{number}"
         elif word == "f":
@@ -194,7 +210,7 @@ class _Reader:
         self.to_skip = self.group.after_unicode
 
     def _bytes(self, content: bytes) -> None:
-        """Take text, less what stands there for readers that know no Unicode."""
+        """Append encoded text, without the fallback characters that follow a Unicode character."""
         skipped = min(self.to_skip, len(content))
         self.to_skip -= skipped
         if content[skipped:]:
@@ -203,7 +219,7 @@ class _Reader:
             self.pending += content[skipped:]
 
     def _flush(self, units: bool = True) -> None:
-        """Decode what has come."""
+        """Decode the pending bytes, and the pending UTF-16 units if `units` is set."""
         if self.pending:
             codec = self.fonts.get(self.group.font, self.codec)
             self._add(self.pending.decode(codec, errors="replace"))
@@ -227,6 +243,7 @@ class _Reader:
         self.text.clear()
         if is_last and not text.strip():
             return
+        # A name in a table's first cell, or before a tab, speaks the rest.
         first, tab, second = text.rstrip("\t").partition("\t")
         if tab:
             name = first.strip().rstrip(":")
@@ -251,7 +268,7 @@ def read(path: Path, encoding: str | None) -> Document:
     """Return the script in an RTF document.
 
     Raises:
-        BrokenScript: it breaks off or is damaged.
+        BrokenScript: it is truncated, damaged or too large.
     """
     reader = _Reader(encoding or "cp1252")
     reader.read(content_of(path))

@@ -1,17 +1,17 @@
-"""Scripts on web pages: as typed ones between `<pre>` tags, or as paragraphs that open with a name in bold.
+"""Scripts on web pages: typed text in `<pre>`, or paragraphs that begin with a name in bold.
 
     <pre>                         <p><b>NORA</b> Is that the roof?</p>
     <b>          NORA
     </b>     Is that the roof?    <p class="character">NORA</p><p class="dialogue">Is that the roof?</p>
     </pre>
 
-Where the classes of paragraphs name kinds, as on our own pages and those of Celtx, these are believed. Any
-other page becomes lines, as a browser would lay them out, and these are read as a text is. What surrounds a
-script is cut: menus, forms, footers, blocks of links, notes and what is said to be none of the contents. A
-page on which nobody speaks is no script and is refused.
+If the classes of paragraphs name their kinds, as on our own pages and those of Celtx, these are used. Any
+other page is laid out as lines, as in a browser, which are then read as those of a text file. Everything
+around a script is removed: menus, forms, footers, blocks of links, notes and other boilerplate. A page
+without dialogue is refused.
 
-lxml reads the page as browsers do, with all its slips. What tells text from menus in general (trafilatura,
-jusText) takes the short lines of a dialogue for a menu, so the rules are here.
+lxml tolerates malformed pages, as browsers do. General libraries for removing boilerplate (trafilatura,
+jusText) take the short lines of dialogue for menus, so this module has its own rules.
 """
 
 import codecs
@@ -62,7 +62,7 @@ _BLOCKS = frozenset({
     "address",
 })  # fmt: skip
 _CLOSE_BLOCKS = frozenset({"div", "li", "dd", "tr", "blockquote", "section"})
-"""Blocks that have no blank line around them."""
+"""Blocks without a blank line around them."""
 
 _CELLS = frozenset({"td", "th", "dt"})
 _EMPHASIS = frozenset({"b", "strong", "em", "i", "u", "dt", "th"})
@@ -74,12 +74,12 @@ _DECLARABLE = re.compile(
     r"iso8859-(?!1$)\d+|cp\d+|koi8-\w|mac-\w+|shift_jis\w*|euc_\w+|iso2022_\w+|gb\w+|big5\w*|tis-620|johab|hz"
     r"|utf-(?:16|32)\S*"
 )
-"""Codecs that a page may declare; what it calls UTF-8 or Latin-1, and is not UTF-8, is Windows-1252."""
+"""Codecs whose declaration is trusted; a page declared as Latin-1, or wrongly as UTF-8, is Windows-1252."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """A line of text, in parts, and how many of these, from its beginning, are set off as a name is."""
+    """A line of text, in parts, of which the first `set_off` are formatted like a name."""
 
     parts: list[str] = field(default_factory=list)
     set_off: int = 0
@@ -97,7 +97,7 @@ class _Line:
 
     @property
     def named(self) -> tuple[str, str]:
-        """Return who is named, if a name is set off at the beginning, and what is behind it."""
+        """Return the speaker's name that is set off at the beginning, if any, and the text after it."""
         set_off = "".join(self.parts[: self.set_off]).strip()
         rest = self.text.strip()[len(set_off) :].strip()
         name = set_off.rstrip(" :：.–—-").strip()
@@ -107,14 +107,15 @@ class _Line:
 
 
 class _Layout:
-    """Lays out a part of a page in lines, as a browser would; an empty one stands between paragraphs."""
+    """Lays out a part of a page as lines, as a browser would, with an empty line between paragraphs."""
 
     def __init__(self) -> None:
         self.lines = [_Line()]
 
     def walk(self, top: "HtmlElement") -> list[_Line]:
-        """Return the lines of an element and all that is in it, in the order of the text."""
-        # A page may be nested more deeply than functions can be.
+        """Return the lines of an element and all its descendants, in document order."""
+        # An explicit stack, because a page may be nested deeper than the recursion limit. Its entries are a
+        # node, whether it is set off, whether it is in <pre>, and whether its descendants are done.
         stack = [(top, False, False, False)]
         while stack:
             node, is_set_off, is_kept, is_left = stack.pop()
@@ -149,7 +150,7 @@ class _Layout:
             self.lines[-1].add(other, is_set_off=False)
 
     def _break(self, blank: bool) -> None:
-        """Begin a new line, if this one is not empty, and leave one empty where there is none yet."""
+        """Begin a new line unless the current one is empty; if `blank`, leave an empty line before it."""
         if not self.lines[-1].is_blank:
             self.lines.append(_Line())
         if blank and len(self.lines) > 1 and self.lines[-2].parts:
@@ -157,7 +158,7 @@ class _Layout:
 
 
 def _is_set_off(node: "HtmlElement") -> bool:
-    """Return whether an element sets off its text as that of a name: in bold, by its class, in a cell."""
+    """Return whether an element's text is set off like a name: by emphasis, by class, or in a first cell."""
     if node.tag == "td":
         before, after = node.getprevious(), node.getnext()
         return before is None and after is not None and after.tag == "td" and after.getnext() is None
@@ -168,8 +169,8 @@ def read(path: Path, encoding: str | None) -> Document:
     """Return the script on a web page.
 
     Raises:
-        BrokenScript: nobody speaks on it,
-            or the libraries for documents are not installed.
+        BrokenScript: it has no dialogue or no text, is too large, or the libraries for documents are not
+            installed.
     """
     document = parse(content_of(path), encoding, "on a web page")
     if not document.paragraphs and not any(each.kind == "dialogue" for each in read_lines(document.lines)):
@@ -181,10 +182,15 @@ def read(path: Path, encoding: str | None) -> Document:
 
 
 def parse(content: bytes, encoding: str | None, place: str) -> Document:
-    """Return the script on a page; `place` is what to call it, as of `Document`.
+    """Return the script on a page.
+
+    Args:
+        content: the bytes of the page.
+        encoding: the codec that the user gave; None detects it.
+        place: as in `Document`.
 
     Raises:
-        BrokenScript: the libraries for documents are not installed.
+        BrokenScript: it has no text, or the libraries for documents are not installed.
     """
     page = _page(content, encoding)
     if messages := chat_page.read(page):
@@ -214,7 +220,7 @@ def _page(content: bytes, encoding: str | None) -> "HtmlElement":
     except UnicodeDecodeError:
         declared = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else _declared(content)
         text = content.decode(declared, errors="replace")
-    # The parser does not know all encodings that Python does.
+    # Decoded here, since the parser knows fewer encodings than Python.
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
     try:
         page = html.document_fromstring(NOT_IN_XML.sub("", text.replace("\f", "\n")).encode(), parser=parser)
@@ -224,7 +230,7 @@ def _page(content: bytes, encoding: str | None) -> "HtmlElement":
 
 
 def _declared(content: bytes) -> str:
-    """Return the encoding that a page declares, if it can be; else the one of most old pages."""
+    """Return the encoding that a page declares, if it is trusted; else Windows-1252, as on most old pages."""
     found = re.search(rb"charset\s*=\s*[\"']?([\w.:-]{1,40})", content[:4096], re.IGNORECASE)
     name = found[1].decode() if found else "windows-1252"
     try:
@@ -235,7 +241,7 @@ def _declared(content: bytes) -> str:
 
 
 def _title(page: "HtmlElement") -> str:
-    """Return the first large heading, or else the page's title without the name of the site."""
+    """Return the first `<h1>`, or else the page's `<title>` without the name of the site."""
     for path in ("//h1", "//title"):
         for found in page.xpath(path):
             text = " ".join(found.text_content().split())
@@ -262,19 +268,19 @@ def _cut_boilerplate(page: "HtmlElement") -> None:
             or _is_linked(each)
         ):
             continue
-        # A block of some such name that holds most of the page is the page.
+        # A block with such a name that holds most of the text is the content after all.
         if tag in ("script", "style", "head") or len(each.text_content()) < _MOST_OF_IT * whole:
             _drop(each)
 
 
 def _drop(node: "HtmlElement") -> None:
-    """Leave nothing of an element; to join what is on its two sides would copy the same text many times."""
+    """Empty an element but leave it in place: removing it would copy the text around it each time."""
     node.clear(keep_tail=True)
     node.tag = "span"
 
 
 def _is_linked(node: "HtmlElement") -> bool:
-    """Return whether almost all that a block says are links."""
+    """Return whether a block consists mostly of links."""
     if node.tag not in ("p", "li", "ul", "ol", "div", "td", "table", "center"):
         return False
     linked = sum(len(link.text_content().strip()) for link in node.iter("a"))
@@ -282,7 +288,7 @@ def _is_linked(node: "HtmlElement") -> bool:
 
 
 def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
-    """Yield the paragraphs whose class is the name of a kind, and scenes without a heading."""
+    """Yield the paragraphs whose class names their kind, and an empty heading for scenes without one."""
     for each in page.iter("p", "h2", "h3", "div", "section"):
         if each.tag == "section":
             is_headless = each.get("class") == "scene" and each.find("h2") is None
@@ -298,7 +304,7 @@ def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
 
 
 def _main(page: "HtmlElement") -> "HtmlElement":
-    """Return the part that says to be the contents, if most of the text is in it; else the body."""
+    """Return the smallest element marked as main content that holds most of the text, else the body."""
     body = next(page.iter("body"), page)
     whole = len(body.text_content())
     parts = [part for part in body.xpath(_MAIN) if len(part.text_content()) > _MOST_OF_IT * whole]
@@ -306,9 +312,10 @@ def _main(page: "HtmlElement") -> "HtmlElement":
 
 
 def _named_lines(lines: Sequence[_Line]) -> list[str]:
-    """Return lines as text, `NAME: text` where a name is set off, on its own line too.
+    """Return lines as text, with names that are set off as `NAME: text`, even from a line of their own.
 
-    A single word in bold is no speaker: half of such names have to be there twice, or in capitals.
+    Words in bold are not always speakers. A name that occurs twice or is in capitals counts as one; the
+    others count only if more than half of all occurrences are of such names.
     """
     names = [name for name, _ in (line.named for line in lines) if name]
     counts = Counter(map(speaker_key, names))

@@ -1,14 +1,14 @@
-"""Word's documents, `.docx`, read and written.
+"""Word documents, `.docx`, read and written.
 
-What a paragraph is, its style may say: `Scene Heading`, `Character`, `Dialogue` in whatever words a template
-has for them. Where no styles do, the layout is read as a typed page is: an indent is as many spaces as
-letters of twelve-point Courier are wide, and space above a paragraph is a blank line. Rows of a table with a
-name in the first of two cells are lines of dialogue. Text that was deleted with tracked changes is not read,
-text that was added is.
+The kind of a paragraph is known from its style: `Scene Heading`, `Character`, `Dialogue`, by any of the names
+that templates use. Without such styles, the layout is read as that of a typed page: an indent becomes spaces,
+each as wide as a character of 12-point Courier, and space above a paragraph a blank line. Rows of a table
+with a name in the first of two cells are lines of dialogue. Tracked changes are accepted: inserted text is
+read, deleted text is not.
 
-python-docx opens, and writes; it does not see tracked changes, text boxes and content controls, so the walk
-over the paragraphs is here. What is written has styles by which it is read back, and the margins of a
-screenplay.
+Documents are opened and written with python-docx. It ignores tracked changes, text boxes and content
+controls, so the traversal of paragraphs is here. Written documents have the margins of a screenplay, and
+styles by which they are read back.
 """
 
 import io
@@ -50,10 +50,10 @@ _EMU_PER_COLUMN = 91_440
 _EMU_PER_LINE = 152_400
 _MOST_BASES = 20
 _MOST_TAGS = 2_000_000
-"""A long film has a hundred thousand."""
+"""Tags in a document, at most; that of a long film has about a hundred thousand."""
 
 _CENTRE, _RIGHT = 22, 45
-"""Columns for text that is in the middle or at the right: those of cues and transitions."""
+"""Columns for centred and right-aligned text: those of cues and transitions."""
 
 _STYLES: dict[str, tuple[str, float, float, int]] = {
     "heading": ("Scene Heading", 0.0, 0.0, 2),
@@ -63,15 +63,15 @@ _STYLES: dict[str, tuple[str, float, float, int]] = {
     paragraphs.DIALOGUE: ("Dialogue", 1.0, 1.5, 0),
     "transition": ("Transition", 0.0, 0.0, 1),
 }
-"""For each kind of paragraph its style: name, indents at the left and right in inches, blank lines above."""
+"""The style of each kind of paragraph: name, left and right indent in inches, blank lines above."""
 
 
 def read(path: Path, encoding: str | None) -> Document:
-    """Return the script in a document of Word.
+    """Return the script in a Word document.
 
     Raises:
-        BrokenScript: it is damaged, encrypted, or far too large,
-            or the libraries for documents are not installed.
+        BrokenScript: it is damaged, encrypted or far too large, or the libraries for documents are not
+            installed.
     """
     blocks = _read_blocks(path)
     titles = [block.text.strip() for block in blocks if block.style.lower() == "title"]
@@ -84,7 +84,7 @@ def read(path: Path, encoding: str | None) -> Document:
 
 
 def refuse_old(path: Path, encoding: str | None) -> Document:
-    """Refuse a file of the time before `.docx`, or an encrypted new one, which is packed in such a file.
+    """Raise the error for an old office document, or an encrypted new one, which has the same container.
 
     Raises:
         BrokenScript: always.
@@ -114,10 +114,10 @@ def _read_blocks(path: Path) -> list[Block]:
 
 
 def _markup(archive: Archive) -> io.BytesIO:
-    """Return a copy of an archive in which all but markup is empty, as pictures are for readers of text.
+    """Return a copy of an archive in which all members but XML are empty, since pictures are not needed.
 
     Raises:
-        BrokenScript: it has far more markup than a script.
+        BrokenScript: it has far more markup than a script needs.
     """
     copy = io.BytesIO()
     tags = 0
@@ -133,7 +133,7 @@ def _markup(archive: Archive) -> io.BytesIO:
 
 
 def _blocks(document: "WordDocument") -> Iterator[Block]:
-    """Yield the paragraphs of a document and the rows of its tables."""
+    """Yield a block for each paragraph of a document and each row of its tables."""
     from docx.oxml.ns import qn
     from docx.text.parfmt import ParagraphFormat
 
@@ -158,13 +158,13 @@ def _blocks(document: "WordDocument") -> Iterator[Block]:
 
 
 def _layout(formats: Sequence[Any]) -> tuple[int, float, float]:
-    """Return the column of a paragraph, and the lines of space above and below it."""
+    """Return the column of a paragraph, and the space above and below it, in lines."""
     above, below = (_length(formats, f"space_{side}") / _EMU_PER_LINE for side in ("before", "after"))
     return _column(formats), above, below
 
 
 def _inherited(style: Any) -> list[Any]:
-    """Return the layouts that a paragraph has from its style and those that it is based on."""
+    """Return the paragraph formats of a style and of the styles that it is based on."""
     formats: list[Any] = []
     while style is not None and hasattr(style, "paragraph_format") and len(formats) < _MOST_BASES:
         formats.append(style.paragraph_format)
@@ -173,7 +173,7 @@ def _inherited(style: Any) -> list[Any]:
 
 
 def _nodes(parent: Any) -> Iterator[Any]:
-    """Yield paragraphs and rows, those in content controls too."""
+    """Yield paragraphs and table rows, including those in content controls and insertions."""
     for node in parent:
         name = _local(node)
         if name in ("p", "tr"):
@@ -183,7 +183,7 @@ def _nodes(parent: Any) -> Iterator[Any]:
 
 
 def _text(node: Any) -> str:
-    """Return the text in a node as it stands when all changes are accepted."""
+    """Return the text of a node with all tracked changes accepted."""
     parts: list[str] = []
     for child in node:
         name = _local(child)
@@ -202,7 +202,7 @@ def _local(node: Any) -> str:
 
 
 def _column(formats: Sequence[Any]) -> int:
-    """Return the column at which a paragraph begins; one in the middle stands where a cue does."""
+    """Return the column at which a paragraph begins; centred and right-aligned ones have fixed columns."""
     alignment = _first(formats, "alignment")
     if alignment is not None and alignment.name in ("CENTER", "RIGHT"):
         return _CENTRE if alignment.name == "CENTER" else _RIGHT
@@ -215,9 +215,9 @@ def _length(formats: Sequence[Any], name: str) -> int:
 
 
 def _first(formats: Sequence[Any], name: str) -> Any:
-    """Return a property of the first layout that has it; None where none has one that python-docx knows.
+    """Return a property of the first format that sets it; None if none does.
 
-    It does not know the alignment `start`, for one, which is newer than `left`.
+    Values that python-docx does not know are ignored, such as the alignment `start`, a newer name for `left`.
     """
     for each in formats:
         with suppress(ValueError):
@@ -227,7 +227,7 @@ def _first(formats: Sequence[Any], name: str) -> Any:
 
 
 def write(scripts: Sequence[Script]) -> bytes:
-    """Lay out scripts as a document of Word, each on pages of its own.
+    """Return a Word document of scripts, each beginning on a new page.
 
     Raises:
         UsageError: the libraries for documents are not installed.
@@ -254,7 +254,7 @@ def write(scripts: Sequence[Script]) -> bytes:
 
 
 def _undated(archive: io.BytesIO) -> bytes:
-    """Return an archive whose members have no date, so that the same scripts are the same bytes."""
+    """Return an archive without the dates of its members, so that the same scripts give the same bytes."""
     undated = io.BytesIO()
     with ZipFile(archive) as dated, ZipFile(undated, "w") as copy:
         for name in dated.namelist():
@@ -263,14 +263,14 @@ def _undated(archive: io.BytesIO) -> bytes:
 
 
 def _add(document: "WordDocument", text: str, style: Any) -> None:
-    """Add a paragraph; what XML cannot hold is left out."""
+    """Add a paragraph, without characters that are not allowed in XML."""
     paragraph = document.add_paragraph(NOT_IN_XML.sub("", text))
-    # Through `paragraph.style`, all styles would be searched for each paragraph.
+    # Setting `paragraph.style` would search all styles for each paragraph.
     paragraph._p.style = style.style_id
 
 
 def _set_page(document: "WordDocument") -> dict[str, Any]:
-    """Give a document the paper, margins and type of a screenplay, and return its style for each kind."""
+    """Set the paper, margins and font of a screenplay, and return a new style for each kind of paragraph."""
     from docx.enum.style import WD_STYLE_TYPE
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import Inches, Pt

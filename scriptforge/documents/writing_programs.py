@@ -1,16 +1,16 @@
 r"""The files of four writing programs: Highland, Fade In, Celtx and Trelby.
 
     .highland          a ZIP archive with a script in Fountain
-    .fadein, .osf      Open Screenplay Format: XML, packed in a ZIP archive or by itself
-    .celtx             a ZIP archive with a web page whose paragraphs have the names of their kinds as classes
-    .trelby            lines with two signs before the text: how the line goes on, and what it is
+    .fadein, .osf      Open Screenplay Format: XML, in a ZIP archive or by itself
+    .celtx             a ZIP archive with a web page whose paragraphs have classes that name their kinds
+    .trelby            lines of wrapped text, each after two characters: how the line ends, and its kind
 
-Of Open Screenplay Format there are versions in which a paragraph's kind is `basestyle`, `basestylename`,
-`baseStyleName` or `name`; so the names of attributes are compared without case. Trelby wraps lines itself:
+Depending on the version of Open Screenplay Format, the kind of a paragraph is in the attribute `basestyle`,
+`basestylename`, `baseStyleName` or `name`; so attribute names are compared without case. In Trelby's files:
 
-    .\INT. KITCHEN - DAY      a heading, its last line (`.`)
-    >:Tea? I thought you      dialogue that goes on behind a space (`>`)
-    .:never drank any.        its end; `&` goes on without a space, `|` in a new line
+    .\INT. KITCHEN - DAY      a heading (`\`), in its last line (`.`)
+    >:Tea? I thought you      dialogue (`:`), continued after a space (`>`)
+    .:never drank any.        its last line; `&` would continue without a space, `|` after a line break
 """
 
 import re
@@ -36,10 +36,10 @@ _TRELBY_TITLE = re.compile(r"#Title-String (?:[^,]*,){5}[^,]*,(?P<text>.+)")
 
 
 def read_highland(path: Path, encoding: str | None) -> Document:
-    """Return the script in a document of Highland.
+    """Return the script in a Highland document.
 
     Raises:
-        BrokenScript: it is damaged, or there is no script in it.
+        BrokenScript: it is damaged, or has no script in it.
     """
     with open_archive(path, "Highland") as archive:
         name = archive.find("text.fountain", ".fountain", "text.md", ".md", "content.txt", ".txt")
@@ -48,20 +48,20 @@ def read_highland(path: Path, encoding: str | None) -> Document:
 
 
 def read_fade_in(path: Path, encoding: str | None) -> Document:
-    """Return the script in a document of Fade In.
+    """Return the script in a Fade In document.
 
     Raises:
-        BrokenScript: it is damaged, or there is no script in it.
+        BrokenScript: it is damaged, or has no script in it.
     """
     with open_archive(path, "Fade In") as archive:
         return _open_screenplay(archive.text("document.xml").splitlines(), "in a Fade In document")
 
 
 def read_open_screenplay(path: Path, encoding: str | None) -> Document:
-    """Return the script in a file of Open Screenplay Format.
+    """Return the script in a file in Open Screenplay Format.
 
     Raises:
-        BrokenScript: it is damaged, or no such file.
+        BrokenScript: it is damaged, or has no script in it.
     """
     return _open_screenplay(text_lines(path, encoding), "in an Open Screenplay Format document")
 
@@ -85,7 +85,7 @@ def _open_screenplay(lines: Iterable[str], place: str) -> Document:
 
 
 def _kind(paragraph: Node) -> str:
-    """Return the kind of a paragraph, by the style that its own style is based on."""
+    """Return the kind of a paragraph, by its base style or else its own style."""
     style = paragraph.find("style")
     if style is None:
         return ""
@@ -102,10 +102,10 @@ def _text(paragraph: Node) -> str:
 
 
 def read_celtx(path: Path, encoding: str | None) -> Document:
-    """Return the script in a project of Celtx, the longest if there are several.
+    """Return the script in a Celtx project, the longest if there are several.
 
     Raises:
-        BrokenScript: it is damaged, or there is no script in it.
+        BrokenScript: it is damaged or has no script in it, or the libraries for documents are not installed.
     """
     with open_archive(path, "Celtx") as archive:
         pages = [name for name in archive.names if name.lower().endswith((".html", ".htm"))]
@@ -118,10 +118,10 @@ def read_celtx(path: Path, encoding: str | None) -> Document:
 
 
 def read_trelby(path: Path, encoding: str | None) -> Document:
-    """Return the script in a file of Trelby.
+    """Return the script in a Trelby file.
 
     Raises:
-        BrokenScript: it is of a version that is written in another way.
+        BrokenScript: it is in an unknown version of the format, or truncated.
     """
     title = ""
     found: list[Paragraph] = []

@@ -1,7 +1,7 @@
-"""The Hub's client as scriptforge uses it: silent, with limits on waiting, and with files that are verified.
+"""The Hub's client as scriptforge uses it: silent, with timeouts, and with verification of downloaded files.
 
-It finds the person's own token; none is kept here. What it changes in the client's global state lasts for one
-block, so that a program that uses the client itself finds it as it was.
+The client finds the user's token itself; none is stored here. Changes to the client's global state are undone
+at the end of a block, so that they do not affect other code that uses the client.
 """
 
 import hashlib
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 ProgressCallback: TypeAlias = Callable[[str, int, int | None], None]
-"""Takes what is done, how many bytes of it are there, and how many there will be, if that is known."""
+"""A function of the current task's name, the amount done, and the total if it is known: bytes of a download,
+or rows."""
 
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
-"""The form of the id of a repository: `OWNER/NAME`."""
+"""The form of a repository's id: `OWNER/NAME`."""
 
-_SENDING_TIMEOUT_SECONDS = 120  # on a slow line, much that counts as sent is still on its way
+_SENDING_TIMEOUT_SECONDS = 120  # data counted as sent may still be in buffers on a slow connection
 _WATCH_INTERVAL = 0.2
 
 
 @contextmanager
 def hub_client() -> "Iterator[HfApi]":
-    """Yield the Hub's client, silent and with limits on waiting while the block lasts."""
+    """Yield the Hub's client, silenced and with timeouts for the duration of the block."""
     from importlib.metadata import version
 
     from huggingface_hub import HfApi
@@ -45,7 +46,7 @@ def hub_client() -> "Iterator[HfApi]":
 
 @contextmanager
 def silent_hub(level: int = ERROR) -> Iterator[None]:
-    """Switch off the progress bars of the Hub's client and its log messages below a level, for one block."""
+    """Switch off the Hub client's progress bars, and its log messages below a level, within the block."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -64,11 +65,11 @@ def silent_hub(level: int = ERROR) -> Iterator[None]:
 
 @contextmanager
 def limited_waiting() -> Iterator[None]:
-    """Limit how long the Hub's client waits for an answer, for one block; else it may wait for ever."""
+    """Set timeouts for the Hub client's requests within the block; without them, it may wait for ever."""
     from huggingface_hub import get_session
 
     hooks = get_session().event_hooks["request"]
-    if _limit_waiting in hooks:  # an outer block has seen to it
+    if _limit_waiting in hooks:  # within an outer block
         yield
         return
     hooks.append(_limit_waiting)
@@ -79,7 +80,7 @@ def limited_waiting() -> Iterator[None]:
 
 
 def _limit_waiting(request: Any) -> None:
-    """Lower the timeouts of a request: to read and connect in `TIMEOUT_SECONDS`, to send in more."""
+    """Lower the timeouts of a request: to `TIMEOUT_SECONDS` for GET and HEAD, else to a longer limit."""
     limit = network.TIMEOUT_SECONDS if request.method in ("GET", "HEAD") else _SENDING_TIMEOUT_SECONDS
     timeouts = request.extensions.get("timeout", {})
     request.extensions["timeout"] = {
@@ -88,7 +89,7 @@ def _limit_waiting(request: Any) -> None:
 
 
 def user_name() -> str:
-    """Return the name on the Hub of the person who is logged in.
+    """Return the name of the user who is logged in to the Hub.
 
     Raises:
         HubError: nobody is logged in, or the Hub cannot be reached.
@@ -98,10 +99,10 @@ def user_name() -> str:
 
 
 def check_repository(id_: str) -> None:
-    """Raise an error for what is not the id of a repository.
+    """Check that an id is a repository's.
 
     Raises:
-        UsageError: it is not of the form `OWNER/NAME`.
+        UsageError: it is not a valid `OWNER/NAME`.
     """
     if not REPOSITORY.fullmatch(id_) or ".." in id_ or "--" in id_:
         raise UsageError(f"“{id_}” is not the id of a repository.", "Give OWNER/NAME, as its page has it.")
@@ -114,11 +115,11 @@ def sha256_of(path: Path) -> str:
 
 
 def is_as_promised(path: Path, sibling: "RepoSibling") -> bool:
-    """Return whether a file is the one of a commit: by SHA-256 if it is large, else by its name in git.
+    """Return whether a file is the one of a commit, by its SHA-256 in Git LFS or else its Git blob id.
 
     Args:
         path: the file.
-        sibling: what the Hub says about it, metadata included.
+        sibling: the Hub's description of the file, including its metadata.
     """
     if sibling.lfs:
         return sha256_of(path) == sibling.lfs.sha256
@@ -128,15 +129,15 @@ def is_as_promised(path: Path, sibling: "RepoSibling") -> bool:
 
 
 def no_progress(what: str, done: int, total: int | None) -> None:
-    """Ignore progress: the callback for callers who do not want any."""
+    """Ignore progress: the default callback."""
 
 
 @contextmanager
 def progress_bars(is_shown: bool | None) -> Iterator[ProgressCallback]:
-    """Yield a callback that shows a bar for each task, or one that shows nothing.
+    """Yield a callback that shows a progress bar for each task, or one that shows nothing.
 
     Args:
-        is_shown: which of both; None shows bars in a notebook.
+        is_shown: whether to show bars; None shows them only in a notebook.
     """
     if not ("ipykernel" in sys.modules if is_shown is None else is_shown):
         yield no_progress
@@ -159,15 +160,15 @@ def progress_bars(is_shown: bool | None) -> Iterator[ProgressCallback]:
 
 @contextmanager
 def watch_folder(folder: Path, what: str, total: int | None, on_progress: ProgressCallback) -> Iterator[None]:
-    """Report how much is in a folder while the block fills it.
+    """Report the bytes that the block adds to a folder.
 
-    The clients that download draw bars of their own and offer no callback, but all of them write to disk.
+    The Hub's client draws its own progress bars and offers no callback, but it writes to disk.
 
     Args:
-        folder: where the bytes arrive; it need not exist yet.
-        what: what to call it.
-        total: how many bytes are expected.
-        on_progress: called several times a second, from a thread of its own, and once at the end.
+        folder: the folder that receives the bytes; it need not exist yet.
+        what: the task's name in the reports.
+        total: the expected number of bytes, if it is known.
+        on_progress: called several times a second from a separate thread, and once at the end.
     """
     before = _bytes_in(folder)
     done = threading.Event()

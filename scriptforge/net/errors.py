@@ -1,7 +1,7 @@
-"""What can go wrong on a network, each with its own words and its own remedy.
+"""Error messages for network failures, each with a remedy.
 
-One table says what each exception of the Hub's client means to a person, another what each HTTP status means.
-What was requested, and the kind of error to raise, are the caller's: see `RemoteRequest`.
+One table has the message for each exception of the Hub's client, another for each HTTP status. The caller
+says what was requested and which error to raise: see `RemoteRequest`.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from typing import TypeAlias
 from scriptforge.errors import ScriptforgeError
 
 TIMEOUT_SECONDS = 20
-"""How long a server may say nothing before it counts as not answering."""
+"""How long a server may send nothing before the request fails."""
 
 _Message: TypeAlias = tuple[str, str]
-"""What is wrong and what to do. `{name}` is what was requested, `{instead}` the caller's alternative."""
+"""The problem and the remedy. `{name}` is what was requested, `{instead}` the caller's alternative."""
 
 _STATUS_MESSAGES: dict[int, _Message] = {
     401: ("{name} needs a login (401).", "Log in with `hf auth login`."),
@@ -38,10 +38,10 @@ _OTHER_STATUS: _Message = ("{name} is unavailable: the server answered {status}.
 
 @cache
 def _exception_messages() -> dict[type[BaseException], _Message]:
-    """Return the message of each kind of exception; of several that fit, the most special one counts."""
+    """Return the message for each exception class; the most specific class applies."""
     from huggingface_hub import errors
 
-    # The Hub's client exports its HTTP library for its callers: httpx or httpx2, as its version has it.
+    # The Hub's client re-exports the HTTP library of its version, httpx or httpx2.
     from huggingface_hub.utils import httpx
 
     unreachable = "{name} cannot be reached: {reason}.", "Check the connection and the proxy{instead}."
@@ -91,12 +91,12 @@ def _exception_messages() -> dict[type[BaseException], _Message]:
 
 @dataclass(frozen=True)
 class RemoteRequest:
-    """Something that is requested from a server.
+    """Something requested from a server.
 
     Attributes:
-        name: what it is called at the beginning of a sentence: “The model ann/play”.
-        error: the kind of error to raise when it cannot be had.
-        alternative: what else a person could do, to follow a comma; empty if nothing.
+        name: its name, to begin a sentence: “The model ann/play”.
+        error: the class of the error to raise if it cannot be retrieved.
+        alternative: what else the user could do, to follow a comma; empty if there is nothing.
     """
 
     name: str
@@ -105,13 +105,13 @@ class RemoteRequest:
 
     @contextmanager
     def translate_errors(self, revision: str | None = None) -> Iterator[None]:
-        """Turn what the Hub's client raises in the block into errors for people.
+        """Turn the exceptions of the Hub's client within the block into errors with readable messages.
 
         Args:
-            revision: the one that was requested, if any.
+            revision: the requested revision, if any.
 
         Raises:
-            ScriptforgeError: of the kind `error`; its message says who is to blame and what to do.
+            ScriptforgeError: an error of the class `error`, whose message gives the cause and the remedy.
         """
         try:
             yield
@@ -133,7 +133,7 @@ class RemoteRequest:
 
 
 def _unwrap(error: BaseException) -> BaseException:
-    """Return what the client reports under a general name: a failed upload, or a file that is not cached."""
+    """Return the exception that the client wrapped, if any, as for a failed upload or an uncached file."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     while isinstance(error, RuntimeError | LocalEntryNotFoundError) and error.__cause__ is not None:
@@ -142,11 +142,11 @@ def _unwrap(error: BaseException) -> BaseException:
 
 
 def _find_message(error: BaseException) -> _Message | None:
-    """Return the message for the most special of an exception's kinds that has one."""
+    """Return the message for the most specific of an exception's classes that has one, if any."""
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import httpx
 
-    if isinstance(error, OSError) and error.errno is not None:  # with a number it is this machine's trouble
+    if isinstance(error, OSError) and error.errno is not None:  # an errno means a local failure
         return None
     messages, status = _exception_messages(), _status_of(error)
     for kind in type(error).__mro__:
@@ -158,6 +158,6 @@ def _find_message(error: BaseException) -> _Message | None:
 
 
 def _status_of(error: BaseException) -> int | None:
-    """Return the HTTP status of the answer that an exception is about, if there was an answer."""
+    """Return the HTTP status of the response that caused an exception, if there was one."""
     response = getattr(error, "response", None)
     return None if response is None else int(response.status_code)
