@@ -1,12 +1,12 @@
-"""Chats as programs export them in JSON: Telegram, Slack, Discord, Messenger and Instagram.
+"""Chats exported as JSON by Telegram, Slack, Discord, Messenger and Instagram.
 
     Telegram    {"name": …, "messages": [{"type": "message", "from": "Nora", "text": "…" or [parts]}]}
     Slack       [{"type": "message", "user": "U1", "text": "… <@U2> …", "ts": "…"}]
     Discord     {"channel": …, "messages": [{"type": "Default", "author": {"name": …}, "content": "…"}]}
     Messenger   {"messages": [{"sender_name": "Nora", "timestamp_ms": …, "content": "…"}]}, the newest first
 
-A chat becomes a row: its title, and its messages as turns. What the program notes, such as who joins, is
-action; a message without text, such as a picture, is left out. This module knows nothing of files.
+A chat becomes a row: its title, and its messages as turns. Events noted by the program, such as a person who
+joins, are action; messages without text, such as pictures, are left out. This module does not read files.
 """
 
 import re
@@ -23,11 +23,11 @@ Turn = dict[str, str]
 
 
 def chats(document: object, names: Mapping[str, str]) -> list[dict[str, object]]:
-    """Return a row for each chat in a JSON document, with `title` and `chat`; nothing if it is no export.
+    """Return a row for each chat in a JSON document, with `title` and `chat`; none if it is not an export.
 
     Args:
         document: parsed JSON.
-        names: of the people who have only a number in it, as Slack lists them elsewhere.
+        names: names by user id, for exports of Slack, which list them in another file (see `people`).
     """
     found = [_chat(each, names) for each in _candidates(document)]
     rows = [row for row in found if row]
@@ -35,7 +35,7 @@ def chats(document: object, names: Mapping[str, str]) -> list[dict[str, object]]
 
 
 def people(users: object) -> dict[str, str]:
-    """Return the names in Slack's list of users, by their numbers; nothing if it is no such list."""
+    """Return the names in Slack's list of users, by user id; empty if it is not such a list."""
     if not isinstance(users, list) or not all(isinstance(user, dict) for user in users):
         return {}
     named = {_text(user.get("id")): _slack_name(user) for user in users}
@@ -43,7 +43,7 @@ def people(users: object) -> dict[str, str]:
 
 
 def _candidates(document: object) -> Sequence[object]:
-    """Return what may be chats: all of Telegram's complete export, or the document itself."""
+    """Return the values that may be chats: those in Telegram's complete export, or the document itself."""
     if isinstance(document, Mapping) and isinstance(document.get("chats"), Mapping):
         listed = document["chats"].get("list")
         return [chat for chat in listed if chat.get("messages")] if _are_objects(listed) else []
@@ -129,7 +129,7 @@ def _of_slack(message: Mapping[str, Any], names: Mapping[str, str]) -> Turn:
 
 
 def _linked(link: re.Match[str], names: Mapping[str, str]) -> str:
-    """Return what a reader of Slack sees of a link to a page, a person or a channel."""
+    """Return a link to a page, a person or a channel as Slack shows it."""
     sign = "@" if link["sign"] == "!" else link["sign"]
     return f"{sign}{link['label'] or names.get(link['target'], link['target'])}"
 
@@ -142,13 +142,13 @@ def _slack_name(user: Mapping[str, Any]) -> str:
 
 
 def _joined(text: object) -> str:
-    """Return a text that may be a list of parts, each a text or an object with one."""
+    """Return a text as one string, also if it is a list of strings and of objects with a `text`."""
     parts = text if isinstance(text, list) else [text]
     return "".join(_text(part.get("text")) if isinstance(part, Mapping) else _text(part) for part in parts)
 
 
 def _repaired(text: str) -> str:
-    """Return a text whose UTF-8 bytes were exported as if each were a letter, as Messenger does."""
+    """Return a text, repaired if each of its UTF-8 bytes was exported as a character, as Messenger does."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -1,15 +1,15 @@
-r"""Logs of chats: a date and time, a name, a message; as WhatsApp, IRC and others write them.
+r"""Chat logs as WhatsApp, IRC and others write them: a date and time, a name, a message.
 
     12/03/2021, 09:14 - Nora: text          WhatsApp on Android: a dash between time and name
     [12/03/2021, 9:14:05 AM] Nora: text     WhatsApp on iPhone; Signal, Skype, Teams, Matrix
-    and more text                           a line without a time goes on with the message above
+    and more text                           a line without a time continues the message above
     12/03/2021, 09:14 - Nora added Oskar    no name and colon: action; so is `<Media omitted>`
     09:14 <@nora> text                      irssi, ZNC, HexChat, mIRC; `* nora listens` is action
     2021-03-12 09:14:05<TAB>nora<TAB>text   weechat, LINE
     09:14:05 From Nora to Everyone: text    Zoom
-    --- Day changed, -!- nora has quit      what the program notes is dropped, with the addresses in it
+    --- Day changed, -!- nora has quit      notes by the program are dropped, with the addresses in them
 
-Dates and times are dropped, and so are the invisible marks of direction that phones write between the parts.
+Dates and times are dropped, and so are the invisible direction marks that phones write between the parts.
 """
 
 import re
@@ -23,7 +23,7 @@ from scriptforge.screenplay.time_stamps import CLOCK, Stamp, is_log_level, is_st
 
 _MARKS = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 _PLACED = re.compile("[:：]\\s*\u200e")
-"""Before what the program and not a person wrote, as iPhones mark it."""
+"""The mark on iPhones before a text that the program wrote, not a person."""
 
 _NICKNAME = re.compile(r"<[@+%&~ ]?(?P<name>[^<>\s][^<>]{0,39})>\s*(?P<text>.*)")
 _COLUMNS = re.compile(r"[@+%&~ ]?(?P<name>[^\t]{1,60}?)[ ]*\t\s*(?P<text>.*)")
@@ -53,15 +53,15 @@ _EDITED = re.compile(
 )
 _NUMBERED = re.compile(r"#\d{4}$")
 _BRACKETS = str.maketrans("", "", "()[]")
-"""In a cue, what is in brackets is an aside; in a chat it is part of the name."""
+"""Removes brackets from names: in a cue they enclose an aside, but in a chat they are part of the name."""
 
 _LONGEST_MESSAGE = 100_000
 _MOST_WORDS_IN_A_NAME = 6
 _LINES_OF_A_MESSAGE = 4
-"""So many, with those that go on: a text whose messages are longer is less likely a chat."""
+"""A text with more lines per message than this on average, continuations included, gets a lower score."""
 
 _TIMES_SAID = 4
-"""So many messages, of which one is said by somebody: fewer make a chat less likely."""
+"""A text in which fewer than one in this many messages has a speaker gets a lower score."""
 
 
 class _Message(NamedTuple):
@@ -69,9 +69,9 @@ class _Message(NamedTuple):
 
     Attributes:
         speaker: who sent it; empty if nobody did.
-        text: what it says, without the time.
-        is_said: whether these are the words of the speaker.
-        is_noted: whether it is a note of the program, which no reader wants.
+        text: the text without the time and the speaker.
+        is_said: whether the text is the words of the speaker.
+        is_noted: whether it is a note by the program, to be dropped.
     """
 
     speaker: str
@@ -104,7 +104,7 @@ def _message(line: str) -> _Message | None:
 
 
 def _spoken(body: str, stamp: Stamp) -> re.Match[str] | None:
-    """Return who says what in a line behind its time."""
+    """Match the name and the text in a line after its time; None if it has no name."""
     found = _NICKNAME.fullmatch(body) or _BARRED.fullmatch(body) or _DIRECTED.fullmatch(body)
     if not found and "\t" in stamp.gap + body:
         found = _COLUMNS.fullmatch(body)
@@ -123,13 +123,13 @@ def _without_marks(line: str) -> str:
 
 
 def _is_note(line: str) -> bool:
-    """Return whether a line without a time is a note of the program: that a log begins, what day it is."""
+    """Return whether a line that opens no message is a note by the program: a log begins, the day changes."""
     bare = _without_marks(line).strip()
     return bool(_LOG_NOTE.match(bare) or _DAY.fullmatch(bare)) or is_stamp(bare)
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Count the messages; the lines between two of them belong to the upper one."""
+    """Score a text by its messages; lines between two messages belong to the upper one."""
     lines = [line for line in head if line.strip()]
     opened = list(map(_message, lines))
     messages = [message for message in opened if message]
@@ -146,7 +146,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield an element for each message; a message of several lines keeps them."""
+    """Yield an element for each message, with its line breaks."""
     speaker = ""
     said: list[str] = []
     size = 0

@@ -1,12 +1,12 @@
-"""Scripts in formats that screenwriters do not type: a page of HTML for people, a JSON document for programs.
+"""Writers for formats that screenwriters do not type: an HTML page for people, a JSON document for programs.
 
-The page is to be read on a screen, and printed as screenplays are. On paper it has the margins of the trade:
-twelve-point typewriter type, ten characters to the inch and six lines, so that a page lasts a minute or so. A
-title has a page of its own, the other pages have numbers, and no cue is at the foot of a page without its
-dialogue. A parenthetical that opens a speech, is between two sentences or has a line to itself is set on its
-own; `(O.S.)` and `(V.O.)` are beside the name. The page needs nothing from elsewhere: it has no script, font,
-image or link, and forbids the browser to load any. Text from the script is only ever text. Nothing here reads
-the page back.
+The page can be read on a screen and printed like a screenplay. On paper it has a screenplay's margins and
+twelve-point typewriter type, with ten characters and six lines to the inch, so that a page lasts about a
+minute. A title has a page of its own, the other pages have numbers, and no cue is at the foot of a page
+without its dialogue. A parenthetical that opens a speech, is between two sentences or has a line to itself is
+set on its own line; `(O.S.)` and `(V.O.)` are beside the name. The page is self-contained: it has no
+JavaScript, fonts, images or links, and forbids the browser to load any. Text from the script is always
+escaped. There is no reader for the page.
 
 The JSON document looks like this:
 
@@ -81,12 +81,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 
 def write_html(script: Script) -> Iterator[str]:
-    """Lay out a script as a page."""
+    """Lay out a script as an HTML page."""
     return write_html_page([script])
 
 
 def write_html_page(scripts: Sequence[Script]) -> Iterator[str]:
-    """Lay out one script or several as a page, each on sheets of its own."""
+    """Lay out one or several scripts as one HTML page, each on its own sheets when printed."""
     titles = [" ".join(strip_lines(script.title).split()) for script in scripts]
     yield from f"""\
 <!doctype html>
@@ -143,7 +143,7 @@ def _block(tag: str, name: str, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Return text from a script as text of the page, which cannot turn the direction of what follows it."""
+    """Escape text for HTML, and replace characters that would turn the reading direction of later text."""
     return escape(TURNING.sub("\ufffd", text))
 
 

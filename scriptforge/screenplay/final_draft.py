@@ -1,11 +1,11 @@
-"""Final Draft's files, `.fdx`: XML in which every paragraph says what it is.
+"""Final Draft's files, `.fdx`: XML in which every paragraph is labelled with its type.
 
     <Paragraph Type="Character"><Text>ANNA (O.S.)</Text></Paragraph>
     <Paragraph Type="Parenthetical"><Text>(softly)</Text></Paragraph>
     <Paragraph Type="Dialogue"><Text>Tea</Text><Text Style="Italic">, now?</Text></Paragraph>
 
-A cue and what is said under it are one element, as `paragraphs` says. Two who speak at once speak one after
-the other. Notes, summaries and omitted scenes are left out.
+A cue and the paragraphs spoken under it are one element, see `paragraphs`. Dual dialogue becomes one speech
+after the other. Notes, summaries and omitted scenes are left out.
 
 Other readers take only the first `Text` of a paragraph, skip dual dialogue and the title page, and hold the
 whole file in memory.
@@ -22,7 +22,7 @@ from scriptforge.screenplay.script import Script, strip_lines
 from scriptforge.screenplay.xml_stream import pull, root
 
 TITLE_WITHIN = 200_000
-"""Lines. The title page comes after the script; this is five times the length of a long film."""
+"""In lines. The title page comes after the script; this is five times the length of a long film."""
 
 _ROOT = "finaldraft"
 _CONTENT = (_ROOT, "content")
@@ -39,21 +39,21 @@ _TYPES = {
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Check the name of the outermost element."""
+    """Check the name of the root element."""
     if root(head) == _ROOT:
         return Evidence(1.0, "it is a Final Draft document")
     return Evidence(0.0, "there is no <FinalDraft> at its beginning")
 
 
 def title(head: Sequence[str]) -> str:
-    """Return the first paragraph on the title page that is not blank; empty where there is none."""
+    """Return the first paragraph on the title page that is not blank; empty if there is none."""
     try:
         for path, node in pull(_from_title_page(head), {"paragraph"}, _LEFT_OUT):
             words = _text(node).split()
             if words and path and path[0] == "titlepage":
                 return " ".join(words)
     except BrokenScript:
-        pass  # `parse` reports where; and the text from the title page on is not a whole document
+        pass  # `parse` reports errors; and the text from the title page on is not a whole document
     return ""
 
 
@@ -79,7 +79,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[Paragraph]:
-    """Yield the paragraphs of the script itself, those of dual dialogue one after the other."""
+    """Yield the paragraphs of the script itself, those of dual dialogue one speech after the other."""
     for path, node in pull(lines, {"paragraph"}, _LEFT_OUT):
         if path[:2] != _CONTENT or node.tag != "paragraph":
             continue

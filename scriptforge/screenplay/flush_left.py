@@ -1,14 +1,14 @@
-"""Screenplays without margins, as they come out of a PDF or a web page: every line begins at the left.
+"""Screenplays without margins, as extracted from a PDF or a web page: every line begins at the left.
 
     INT. DINER - NIGHT
     They look at the menu.
     JERRY
     What is a Monte Cristo?
 
-A cue is a name in capitals alone on a line. The names that come again are found in the beginning of the
-text, and so is where blank lines stand: above cues, as in Fountain; above and below them; or nowhere. Without
-any, a speech goes on until somebody else speaks or a scene begins, and may hold action that nothing tells
-from it. What belongs to pages and drafts is dropped, by `typed_page.py`; Fountain's marks mean nothing here.
+A cue is a name in capitals alone on a line. The first lines show which names recur, and where the blank lines
+are: above cues, as in Fountain; above and below them; or nowhere. Without blank lines, a speech goes on until
+another speaker or scene begins, and may include action, which looks no different. `typed_page.py` drops the
+marks of pages and drafts; Fountain's marks have no meaning here.
 """
 
 from collections import Counter
@@ -43,10 +43,10 @@ from scriptforge.screenplay.typed_page import (
 )
 
 _LINES_TO_BELIEVE = 12
-"""Lines of a speech that count as explained by its cue; further ones may be anything."""
+"""Number of lines below a cue that count as its speech in the score; further ones may be anything."""
 
 _BONUS = 0.05
-"""What marks of pages add to the score: Fountain has none."""
+"""Added to the score if there are marks of pages, which Fountain does not have."""
 
 _ALMOST = 0.99
 _MOST_INDENT = 2
@@ -55,14 +55,14 @@ _Where = Literal["above", "around", "nowhere"]
 
 
 class _Layout(NamedTuple):
-    """The names that come again, folded, and where blank lines stand: above cues, around them or nowhere."""
+    """The keys of the names that recur, and where the blank lines are: above cues, around them or nowhere."""
 
     names: frozenset[str]
     blanks: _Where
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Count the lines that are cues, speeches, headings or transitions."""
+    """Score a text by its lines that are cues, speeches, headings or transitions."""
     printed = sum(1 for line in head if line.strip())
     lines = first_page(head).body
     layout = _find_layout(lines)
@@ -89,7 +89,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield speeches and paragraphs of action, each joined to one line."""
+    """Yield the elements, each speech and each paragraph of action joined to one line."""
     head, lines = telling_head(lines, lambda head: bool(_find_layout(first_page(head).lines).names))
     heads, _, first = first_page(head)
     layout = _find_layout(first)
@@ -124,7 +124,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _marked(line: Line, below: Line | None) -> Parsed | None:
-    """Return the transition or heading that a line is by itself; None where it is neither."""
+    """Return the line as a transition or a heading; None if it is neither."""
     if is_transition(line.text):
         return Parsed(Element("transition", line.text))
     stands_alone = line.opens and (below is None or below.opens)
@@ -143,16 +143,16 @@ def _goes_on(speech: Speech, line: Line, layout: _Layout) -> bool:
 
 
 def _is_said(line: Line, said: int, layout: _Layout) -> bool:
-    """Return whether a line may belong to a speech of which so many lines have been read."""
+    """Return whether a line may belong to a speech of which `said` lines have been read."""
     return not line.opens or (layout.blanks == "around" and said < 2)
 
 
 @lru_cache(maxsize=4)
 def _find_layout(lines: tuple[Line, ...]) -> _Layout:
-    """Return the names that come again, and where the blank lines beside them stand.
+    """Return the names that recur, and where the blank lines beside them are.
 
-    The titles of a book's chapters stand alone twice, once in its table of contents: so without scenes, names
-    that have blank lines around them must come three times.
+    The chapter titles of a book stand alone twice, once in its table of contents. So without scene headings,
+    if all names have blank lines around them, a name must occur three times.
     """
     cues = [
         (speaker_key(name_in_cue(line.text)), line.opens, below.opens)
@@ -171,7 +171,7 @@ def _find_layout(lines: tuple[Line, ...]) -> _Layout:
 
 
 def _may_be_cue(line: Line, below: Line) -> bool:
-    """Return whether a line looks like a cue, and the one below it like what is said."""
+    """Return whether a line looks like a cue, and the one below it like speech."""
     return (
         is_cue_in_capitals(line.text)
         and not line.numbered

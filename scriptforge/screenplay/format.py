@@ -1,9 +1,9 @@
-"""The interface of a format, and the heuristics that several formats share.
+"""The interface of a format, and heuristics that several formats share.
 
-A format lays out a script in lines, which can be recognised and parsed; this module knows no particular one.
-The heuristics say what a line looks like, whatever surrounds it, and where blocks end. They were tuned on
-real scripts. A wrong guess costs little: a heading that is missed is an action, a name that is none becomes a
-speaker with one line.
+A format says how a script laid out in lines is recognised and parsed; this module knows no particular one.
+The heuristics judge a line by itself, whatever surrounds it, and split lines into blocks. They were tuned on
+real scripts. A wrong guess costs little: a missed heading becomes an action, and words mistaken for a name
+become a speaker with one line.
 """
 
 import re
@@ -17,7 +17,7 @@ from scriptforge.screenplay.script import Element, remembered
 
 
 class LinePart(str):
-    """A part of a line too long to be in memory at once, which goes on with the next string."""
+    """A part of a line too long to be in memory at once; the next string continues the line."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ _LABEL = re.compile(
 _CUE_EXTENSION = re.compile(r"(\((?:(?i:V\.? ?O|O\.? ?[SC])\.?|PRE-?LAP|FILTERED|ON [A-Z]+)\)) (?=\S)")
 _PARENTHETICAL = re.compile(r"\([^()\n]+\)")
 _PARENTHETICAL_BEFORE = re.compile(rf"(?:^|(?<=[.!?…)\]\"'”’—–-] )){_PARENTHETICAL.pattern}(?= \S)")
-"""A parenthetical with text behind it, and before it nothing or the end of a sentence."""
+"""A parenthetical that is followed by text, and stands at the start or after the end of a sentence."""
 _TRANSITION_ENDS = (" TO:", "FADE IN", "FADE OUT", "FADE TO BLACK", "CUT TO BLACK")
 _NO_SPEAKER = re.compile(
     r"(?:(?:smash |match |jump |hard |quick |flash |time |slow )*(?:cut|dissolve|fade|wipe|iris|flip|segue)s?"
@@ -52,7 +52,7 @@ _NO_SPEAKER = re.compile(
     r"|int|ext|est|i/e|int\.?/ext|ext\.?/int|interior|exterior",
     re.IGNORECASE,
 )
-"""What leads from scene to scene or page to page: often in capitals, alone on a line, but nobody's name."""
+"""Transitions, page marks and the like: often in capitals and alone on a line, but not a speaker's name."""
 
 _LONGEST_TRANSITION = 60
 _LONGEST_CAPTION = 60
@@ -64,7 +64,7 @@ _BRACKETS = frozenset(
     {("(", ")"), ("[", "]"), ("{", "}"), ("（", "）"), ("【", "】"), ("*", "*"), ("♪", "♪")}
 )
 _LONGEST_BLOCK = 1_000_000
-"""Characters. A longer block is split here, so that a text without blank lines never fills the memory."""
+"""In characters. A longer block is split, so that a text without blank lines never fills the memory."""
 _SENTENCE_WORDS = frozenset({
     "i", "i'm", "im", "you", "we", "he", "she", "it", "it's", "they", "is", "are", "was", "were", "am",
     "have", "has", "had", "said", "says", "say", "asked", "told",
@@ -72,17 +72,17 @@ _SENTENCE_WORDS = frozenset({
 
 
 def is_scene_heading(line: str) -> bool:
-    """Return whether a stripped line opens a scene: `INT. DINER`, `EXTERIOR  STREET`."""
+    """Return whether a stripped line is a scene heading: `INT. DINER`, `EXTERIOR  STREET`."""
     return _SCENE_HEADING.match(line) is not None
 
 
 def is_act_heading(text: str) -> bool:
-    """Return whether stripped text numbers an act or scene: `ACT I`, `Scene 2: the diner`, `PROLOGUE`."""
+    """Return whether stripped text heads an act or scene: `ACT I`, `Scene 2: the diner`, `PROLOGUE`."""
     return _ACT_HEADING.fullmatch(text) is not None
 
 
 def is_transition(line: str) -> bool:
-    """Return whether a stripped line in capitals leads to the next scene: `CUT TO:`, `FADE OUT.`."""
+    """Return whether a stripped line is a transition in capitals: `CUT TO:`, `FADE OUT.`."""
     return (
         len(line) <= _LONGEST_TRANSITION
         and line.isupper()
@@ -94,8 +94,8 @@ def is_transition(line: str) -> bool:
 def is_name(text: str) -> bool:
     """Return whether a few words may be a speaker's name, not the beginning of a sentence.
 
-    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9`, `Note` and `DISSOLVE TO` may not. The words that
-    only sentences have are English; in other languages, length and punctuation decide.
+    `uncle leo` and `GROUPIE #1` may be; `so i said`, `9`, `Note` and `DISSOLVE TO` may not. The list of words
+    that only occur in sentences is English; in other languages, length and punctuation decide.
     """
     words = text.split()
     return (
@@ -111,29 +111,29 @@ def is_name(text: str) -> bool:
 
 
 def is_label(text: str) -> bool:
-    """Return whether a few words announce a remark or a credit, not a speaker: `Note`, `Written by`."""
+    """Return whether a few words introduce a remark or a credit, not a speech: `Note`, `Written by`."""
     return _LABEL.fullmatch(text) is not None
 
 
 def is_in_capitals(text: str) -> bool:
-    """Return whether text has letters, none in lower case; letters without case are capitals: `小明`."""
+    """Return whether text has letters, none in lower case; letters without case count as capitals: `小明`."""
     return any(map(str.isalpha, text)) and not any(map(str.islower, text))
 
 
 @remembered
 def is_cue_in_capitals(text: str) -> bool:
-    """Return whether stripped text is a name in capitals, and perhaps something in brackets."""
+    """Return whether stripped text is a name in capitals, optionally with an extension in brackets."""
     name = name_in_cue(text)
     return is_in_capitals(name) and is_name(name)
 
 
 def name_in_cue(cue: str) -> str:
-    """Return what is printed before the brackets of a cue."""
+    """Return the part of a cue before its first round bracket."""
     return cue.partition("(")[0].strip()
 
 
 def is_caption(text: str) -> bool:
-    """Return whether stripped text in capitals stands for a heading: `THE KETTLE`."""
+    """Return whether stripped text is short and in capitals, and so may be a heading: `THE KETTLE`."""
     return text.isupper() and len(text) <= _LONGEST_CAPTION and text[-1] not in ".!?:\"'"
 
 
@@ -144,9 +144,9 @@ def is_bracketed(line: str) -> bool:
 
 
 def split_cue_extension(text: str) -> tuple[str, str]:
-    """Split what screenwriters print beside the name from what is said: `(O.S.)` and `Tea?` of `(O.S.) Tea?`.
+    """Split off the extension that is printed beside the name: `(O.S.) Tea?` into `(O.S.)` and `Tea?`.
 
-    The first is empty where the text does not open with such an extension.
+    The extension is empty if the text does not open with one.
     """
     extension = _CUE_EXTENSION.match(text)
     return (extension[1], text[extension.end() :]) if extension else ("", text)
@@ -157,7 +157,7 @@ class Part(NamedTuple):
 
     Attributes:
         text: the part, without the spaces that separate it from the others.
-        is_parenthetical: whether it says how the others are said, and is not said itself.
+        is_parenthetical: whether it says how the others are spoken, and is not spoken itself.
     """
 
     text: str
@@ -167,8 +167,8 @@ class Part(NamedTuple):
 def split_at_parentheticals(text: str) -> Iterator[Part]:
     """Split a speech at the spaces around parentheticals; joined by spaces, the parts are the text again.
 
-    A parenthetical opens the text or stands between two sentences, `(softly) Tea? (beat) Now?`, or is all
-    there is. Other brackets are part of a sentence, and those beside a line break are not split off.
+    A parenthetical opens the text or stands between two sentences, `(softly) Tea? (beat) Now?`, or is the
+    whole text. Other brackets are part of a sentence, and those beside a line break are not split off.
     """
     position = 0
     for match in _PARENTHETICAL_BEFORE.finditer(text):
@@ -181,9 +181,9 @@ def split_at_parentheticals(text: str) -> Iterator[Part]:
 
 
 def join_speech(parts: Iterable[Part]) -> str:
-    """Join the parts of a speech, a parenthetical by spaces to what is beside it, others by line breaks.
+    """Join the parts of a speech: a parenthetical to its neighbours by spaces, other parts by line breaks.
 
-    A part without text keeps those on its two sides apart.
+    An empty part keeps its two neighbours on separate lines.
     """
     joined: list[str] = []
     above = Part("", is_parenthetical=False)
@@ -199,7 +199,9 @@ def blocks(
 ) -> Iterator[list[str]]:
     """Yield the runs of lines between blank lines, unchanged; one of more than a million characters is split.
 
-    A blank line that does not end a block, by what `ends` says of the block and the line, is a line of it.
+    Args:
+        lines: the lines to split.
+        ends: takes the block so far and a blank line; returns False to make the line part of the block.
     """
     block: list[str] = []
     size = 0
@@ -216,17 +218,17 @@ def blocks(
 
 
 HEAD_LINES = 2000
-"""How many lines a format is recognised by: an episode or two, read in a few milliseconds."""
+"""Number of first lines by which a format is recognised: an episode or two, read in a few milliseconds."""
 
 LONG_HEAD_LINES = 20_000
-"""How many lines are looked at where the first ones show no script: a book's worth."""
+"""Number of lines that are searched if the first ones show no script: about a book."""
 
 _CHARACTERS_OF_A_LINE, _LONGEST_HEAD = 1000, 1 << 24
-"""First lines that are longer on average, or all together, are fewer, so that they never fill the memory."""
+"""Limits in characters, per line on average and in total, so that first lines never fill the memory."""
 
 
 class BrokenScript(CorpusError):  # noqa: N818 (it names the script)
-    """A text that is not what its format promises. Formats do not know files: `named` adds the file's name.
+    """A text that breaks the rules of its format. Formats do not know files: `named` adds the file's name.
 
     Args:
         what: continues the name of the file, without a full stop: "breaks off in line 12".
@@ -238,16 +240,16 @@ class BrokenScript(CorpusError):  # noqa: N818 (it names the script)
         self.what = what
 
     def named(self, name: str) -> CorpusError:
-        """Return the same error, with the name of the file."""
+        """Return the error with the name of the file."""
         return CorpusError(f"“{name}” {self.what}.", self.hint)
 
 
 class Parsed(NamedTuple):
-    """An element and whether the format knew what it was.
+    """An element, and whether the format recognised it.
 
     Attributes:
         element: the element as printed; it need not be in normal form.
-        understood: False where the format has no rule for the text and kept it as action.
+        understood: False if the format has no rule for the text and kept it as action.
     """
 
     element: Element
@@ -256,11 +258,11 @@ class Parsed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How certain it is that a text is laid out in a format.
+    """How well a text fits a format.
 
     Attributes:
-        score: from 0, certainly not, to 1, certainly.
-        reason: why, as a clause for people: "96 % of 2,000 lines are `name: text`".
+        score: from 0, certainly not in this format, to 1, certainly.
+        reason: a clause that tells users why: "96 % of 2,000 lines are `name: text`".
     """
 
     score: float
@@ -275,11 +277,11 @@ class Format:
         name: its name on the command line.
         description: one line that shows what it looks like.
         recognise: scores the first lines of a text.
-        parse: turns lines, without their line ends, into elements as they come. A format that can be broken
-            raises `BrokenScript` at the break; any other keeps what it does not know as action.
-        title: finds the script's title in the first lines; empty where the format has no place for one.
-        title_within: how many first lines `title` is given; they are held in memory.
-        suffix: the suffix of its files, if every file with it must be in this format.
+        parse: turns lines, without line ends, into elements as they arrive. A format with strict rules, such
+            as XML, raises `BrokenScript` at an error; any other keeps text that it has no rule for as action.
+        title: returns the script's title, found in the first lines; empty if there is none.
+        title_within: number of first lines that `title` is given; they are held in memory.
+        suffix: the suffix of its files, if every file with that suffix must be in this format.
     """
 
     name: str
@@ -294,7 +296,7 @@ class Format:
 def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iterator[str]]:
     """Return the first `count` lines, and an iterator over all lines, the first ones included.
 
-    They are fewer where they are as long as no lines are, of a text that has no line ends.
+    Fewer are returned if they are very long, as in a text without line ends.
     """
     rest = iter(lines)
     head: list[str] = []
@@ -310,9 +312,9 @@ def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iter
 def telling_head(
     lines: Iterable[str], tells: Callable[[Sequence[str]], bool]
 ) -> tuple[list[str], Iterator[str]]:
-    """Return the first lines that tell something, `HEAD_LINES` of them, and an iterator over all lines.
+    """Return the first run of `HEAD_LINES` lines for which `tells` is true, and an iterator over all lines.
 
-    Those are the very first lines, unless they don't tell it and later ones do.
+    If there is none in the first `LONG_HEAD_LINES` lines, the very first lines are returned.
     """
     head, rest = peek(lines)
     if len(head) < HEAD_LINES or tells(head):
@@ -323,5 +325,5 @@ def telling_head(
 
 
 def percentage(part: int, whole: int) -> str:
-    """Return a share as people read it: `96 %`; the whole may be 0."""
+    """Format a share as a percentage: `96 %`; the whole may be 0."""
     return f"{100 * part / max(whole, 1):.0f} %"

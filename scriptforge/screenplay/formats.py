@@ -1,6 +1,6 @@
 """The registry of formats: detect the format of a script and read it, or write a script in one.
 
-A format is a module of this room and an entry in `FORMATS`; a writer is an entry in `WRITERS`. This module
+A format is a module of this package and an entry in `FORMATS`; a writer is an entry in `WRITERS`. This module
 knows neither where lines come from nor what any format looks like.
 """
 
@@ -38,16 +38,16 @@ FORMATS: tuple[Format, ...] = (
     flush_left.FORMAT,
     plain_layouts.PROSE,
 )
-"""In the order in which they are listed, and preferred when their evidence is equal."""
+"""In the order in which users see them, and in which they are preferred if their scores are equal."""
 
 Writer: TypeAlias = Callable[[Script], Iterator[str]]
-"""Lays out a script, its elements in normal form, in lines without line ends."""
+"""A function that lays out a script, its elements in normal form, as lines without line ends."""
 
 
 def write_text(script: Script) -> Iterator[str]:
-    """Lay out a script as `name: text`, which has no place for its title.
+    """Lay out a script as `name: text`, a format that has no place for a title.
 
-    Every line has a mark where the text would otherwise be taken for something else.
+    If the lines would be taken for another format, each gets the mark of its kind.
     """
     lines = list(name_line.write(script.elements))
     is_recognised = read(lines).format == name_line.FORMAT.name
@@ -61,10 +61,10 @@ WRITERS: dict[str, Writer] = {
     "json": export.write_json,
     "html": export.write_html,
 }
-"""By the suffix of the files they make, which is also the name of the format on the command line."""
+"""Writers by file suffix, which is also the name of the format on the command line."""
 
 ONE_SCRIPT_FORMATS = frozenset({"fdx"})
-"""Those whose files hold one script."""
+"""Keys of `WRITERS` for formats with one script per file."""
 
 _EXAMPLES = 3
 _MOST_HEARD = 10_000
@@ -72,18 +72,18 @@ _KNOWN_FOR_SURE = frozenset({final_draft.FORMAT.name, xml_play.FORMAT.name, subt
 
 
 class Reading:
-    """A script being read: an iterator over its elements in normal form, which counts what it reads.
+    """A script being read: an iterator over its elements in normal form that keeps counts of them.
 
     Attributes:
         format: the name of the format.
         reason: why it is read in this format, in one sentence.
-        title: the script's title; empty where the format has no place for one.
-        characters: how many characters of text and speakers have been read so far.
-        unparsed: how many of them the format has no rule for and kept as action; all where nobody
-            speaks in what was only guessed to be a script.
-        unparsed_examples: the first few different texts that were kept as action.
-        speeches: how many elements of dialogue have been read so far.
-        head: the first lines, as they stand.
+        title: the script's title; empty if the format has no place for one.
+        characters: number of characters of text and speakers read so far.
+        unparsed: number of those that the format has no rule for and kept as action; at the end, all
+            of them if there is no dialogue, unless the format is unmistakable (XML, subtitles).
+        unparsed_examples: the first few distinct texts that were kept as action.
+        speeches: number of dialogue elements read so far.
+        head: the raw lines by which the format was recognised, usually the first ones.
     """
 
     def __init__(
@@ -124,13 +124,13 @@ class Reading:
 
     @property
     def unheard(self) -> Unheard:
-        """Return the names among the first lines under which nobody was read to speak."""
+        """Return the names in `head` that look like speakers' but have no dialogue."""
         head = () if self.format in _KNOWN_FOR_SURE else self.head
         return find_unheard(head, {speaker_key(name.rstrip(".")) for name in self._heard})
 
     @property
     def nearest(self) -> str | None:
-        """Return the name of the format that explains most of the first lines but for this one, if any."""
+        """Return the name of the next-best format for `head`; None if no other has a score above 0."""
         others = [each for each in FORMATS if each.name not in (self.format, plain_layouts.PROSE.name)]
         scores = [(each.recognise(self.head).score, each.name) for each in others]
         best, name = max(scores, key=lambda pair: pair[0])
@@ -138,19 +138,19 @@ class Reading:
 
 
 def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> Reading:
-    """Start to read a script, in the format that explains most of its first lines.
+    """Start reading a script in the format that best explains its first lines.
 
     Args:
-        lines: the text, in lines or in any other strings that end where lines end.
-        format: the name of the format, if it is known.
-        suffix: the suffix of the file, `.fdx`: it decides if it belongs to a format.
+        lines: the text, as lines or as longer strings that end at line ends.
+        format: the name of the format; None to detect it.
+        suffix: the suffix of the file, such as `.fdx`; if it belongs to a format, that one is chosen.
 
     Returns:
-        The reading, for which only the first lines have been taken. Iterating raises `BrokenScript` where the
-        text is not what its format promises.
+        The reading, for which only the first lines have been consumed. Iterating raises `BrokenScript` where
+        the text breaks the rules of its format.
 
     Raises:
-        UsageError: there is no format of that name.
+        UsageError: no format has that name.
     """
     head, lines = peek(_single_lines(lines))
     chosen, reason = _choose(head, format, suffix)
@@ -162,7 +162,7 @@ def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> R
 
 
 def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format, str]:
-    """Return the format to read a script in, and why."""
+    """Return the format to read a script in, and the reason."""
     if name is not None:
         by_name = {format.name: format for format in FORMATS}
         if name not in by_name:
@@ -179,7 +179,11 @@ def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format,
 def _look_further(
     lines: Iterable[str], reason: str, head: list[str]
 ) -> tuple[Format, str, list[str], Iterator[str]]:
-    """Return how to read a text whose beginning is prose, by later lines, and the lines that say so."""
+    """Look for a format in the later lines of a text that begins with prose.
+
+    Returns:
+        The format, the reason, the lines by which it was recognised, and an iterator over all lines.
+    """
     further, lines = peek(lines, LONG_HEAD_LINES)
     for start in range(HEAD_LINES, len(further), HEAD_LINES):
         window = further[start : start + HEAD_LINES]
@@ -190,7 +194,7 @@ def _look_further(
 
 
 def _single_lines(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the lines without byte-order marks and line ends, of which Unicode knows several."""
+    """Yield the texts as single lines, without byte-order marks and line ends, all of Unicode's included."""
     for text in texts:
         *lines, last = text.removeprefix("\ufeff").splitlines() or ("",)
         yield from lines
@@ -201,7 +205,7 @@ def write(script: Script, format: str) -> str:
     """Return a script, its elements in normal form, as the text of a file; the format is a key of `WRITERS`.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: `WRITERS` has no such key.
     """
     if format not in WRITERS:
         raise unknown_name("format", format, WRITERS)
@@ -209,14 +213,14 @@ def write(script: Script, format: str) -> str:
 
 
 def write_several(scripts: Sequence[Script], format: str) -> str:
-    """Return scripts as the text of one file: in JSON a list, in HTML one page, else with gaps between them.
+    """Return scripts as the text of one file: a list in JSON, one page in HTML, else one below the other.
 
     Args:
         scripts: in normal form.
         format: a key of `WRITERS` that is not in `ONE_SCRIPT_FORMATS`.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: `WRITERS` has no such key.
     """
     if format == "html":
         return "".join(f"{line}\n" for line in export.write_html_page(scripts))

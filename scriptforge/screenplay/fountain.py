@@ -2,34 +2,35 @@ r"""Fountain, the plain-text markup of screenplays, read and written.
 
     Title: Tea for Two
 
-    INT. KITCHEN - DAY #1A#         a heading; what stands between number signs is the scene's number
+    INT. KITCHEN - DAY #1A#         a heading; the scene number is between number signs
     .THE KETTLE                     a heading, whatever it looks like
     Steam *rises*.                  action; emphasis is `*italic*` `**bold**` `***both***` `_underlined_`
     !INT. is short for it.          action, whatever it looks like
-    > THE END <                     action in the middle of the line
-    ~ La, la.                       what is sung, and the same in dialogue
-    ANNA (O.S.)                     a cue, if there is a line below it; `ANNA ^` speaks at the same time
+    > THE END <                     action, centred
+    ~ La, la.                       lyrics: action, or in dialogue a part of the speech
+    ANNA (O.S.)                     a cue, if there is a line below it; `ANNA ^` marks dual dialogue
     @McCLANE                        a cue, whatever it looks like
-    (softly)                        in dialogue a parenthetical, joined by spaces to what stands around it
+    (softly)                        in dialogue a parenthetical, joined to its neighbours by spaces
     CUT TO:                         a transition
     > Later                         a transition, whatever it looks like
-    \*  \_  \[  \~  \^  \<          the sign itself, where it would be a mark
+    \*  \_  \[  \~  \^  \<          the character itself, where it would be a mark
 
 Blank lines separate elements. Lines of one kind without a blank line between them are one element of several
 lines; a line of two spaces is a blank one that does not end a speech. Boneyards `/* */`, notes `[[ ]]`,
 sections `#`, synopses `=`, page breaks `===`, scene numbers, everything but the title on the title page, and
 all marks are read and dropped.
 
-Reading goes in three steps: comments are cut from the lines, lines gathered to paragraphs, and paragraphs
-parsed. Paragraphs are parsed independently of each other, except for the title page, which comes first.
+Reading has three steps: comments are cut from the lines, lines are grouped into paragraphs, and paragraphs
+are parsed. Paragraphs are parsed independently of each other, except for the title page, which comes first.
 
-Writing lays out each element as screenwriters type it, with a mark only where it would be misread. To know
-that, the writer asks the reader: it reads what it has written, and adds the mark if the result is another
-element. So the rules exist once. Headings, transitions and cues also get a mark unless Fountain's own
-description knows them, since other programs read no more than that.
+Writing lays out each element as screenwriters type it, with a mark only if it would be misread otherwise. To
+find out, the writer reads back its own output, and adds the mark if the result is a different element; so the
+rules are in one place, the reader. Headings, transitions and cues also get a mark unless they are as
+Fountain's specification describes them, since other programs may recognise no others.
 
-No library reads it right: screenplain puts headings in capitals and knows no songs, screenplay-tools leaves
-emphasis in the text and takes `ÉLODIE` for action, jouvence never returns from an open boneyard.
+No library reads Fountain correctly: screenplain puts headings in capitals and does not support lyrics,
+screenplay-tools leaves emphasis in the text and takes `ÉLODIE` for action, jouvence never returns from an
+unclosed boneyard.
 
 Source: https://fountain.io/syntax
 """
@@ -69,10 +70,10 @@ from scriptforge.screenplay.name_line import parse_line_again
 from scriptforge.screenplay.script import Element, Script, normalise, remembered, strip_lines
 
 PAGE_BREAK = "==="
-"""What parts two scripts in one file; a reader skips it."""
+"""Separates two scripts in one file; a reader skips it."""
 
 _LINES_TO_BELIEVE = 12
-"""Lines of a paragraph that count as explained by its cue; further ones may be anything."""
+"""Number of lines of a paragraph with a cue that count in the score; further ones may be anything."""
 
 _MOST_INDENT_OF_A_CUE = 3
 _FEWEST_SPEECHES_OF_A_LIST = 3
@@ -82,17 +83,17 @@ _TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|da
 _SCENE_NUMBER = re.compile(r"[\w.-]+")
 _FORCING = ("!", ".", ">", "#", "=", "~")
 _NOT_FORCED = re.compile(r"\.(?:\.|\s+\w)")
-"""Dots that make no heading: several of them, and one that a space parts from its text."""
+"""Leading dots that do not make a heading: several of them, or one with a space between it and the text."""
 
 _DUAL = re.compile(r"(?<!\s)\s*\^\s*(?=\(|$)")
 _DROPPED = re.compile(r"#|=(?!=)|={3,}$")
 _PLAIN_HEADING = re.compile(r"(INT|EXT|EST|INT\.?/EXT|I/E)[. ]", re.IGNORECASE)
 _PLAIN_CUE = re.compile(r"[A-Z][^a-z]*")
-"""What Fountain's own description knows for a heading and a cue without a mark."""
+"""Headings and cues that need no mark according to Fountain's specification."""
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Count the lines that are scene headings, cued dialogue or transitions."""
+    """Score a text by its lines that are scene headings, dialogue with cues, or transitions."""
     paragraphs = list(_paragraphs(head))
     inner = Counter(line.strip() for paragraph in paragraphs for line in paragraph[1:-1])
     again = frozenset(line for line, count in inner.items() if count > 1 and is_cue_in_capitals(line))
@@ -115,9 +116,11 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def _looks_like_speech(paragraph: Sequence[str], again: frozenset[str]) -> bool:
-    """Return whether a paragraph is a cue at the left and what is said, and nothing of another layout.
+    """Return whether a paragraph is a cue at the left and its speech, and does not fit another layout.
 
-    `again` are the names in capitals that come again inside paragraphs: their speeches have no blank lines.
+    Args:
+        paragraph: its lines.
+        again: names in capitals that recur inside paragraphs: cues of a layout without blank lines.
     """
     cue, spoken = paragraph[0], [line.strip() for line in paragraph[1:]]
     is_at_left = bool(spoken) and _indent(cue) <= _indent(paragraph[1]) + _MOST_INDENT_OF_A_CUE
@@ -139,7 +142,7 @@ def _indent(line: str) -> int:
 
 
 def title(head: Sequence[str]) -> str:
-    """Return the title on the title page, on one line; empty where there is no such page."""
+    """Return the title from the title page, on one line; empty if there is no such page."""
     page = next(_paragraphs(head), [])
     if not _is_title_page(page):
         return ""
@@ -157,7 +160,7 @@ def title(head: Sequence[str]) -> str:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield the elements of each paragraph; the title page is left to `title`."""
+    """Yield the elements of each paragraph, without the title page, which `title` reads."""
     for number, paragraph in enumerate(_paragraphs(lines)):
         if number > 0 or not _is_title_page(paragraph):
             yield from map(Parsed, _parse_paragraph([line.strip() for line in paragraph]))
@@ -169,12 +172,15 @@ def _is_parenthetical(line: str) -> bool:
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the runs of lines between blank lines, without comments and with escaped signs set aside."""
+    """Yield the runs of lines between blank lines, comments cut and escapes replaced by `set_aside`."""
     return blocks(without_notes(map(set_aside, without_boneyards(lines))), _Ends())
 
 
 class _Ends:
-    """Says whether a blank line ends a paragraph, at whose cue it looks once: a forced one ends no speech."""
+    """The `ends` of `blocks`: a blank line ends a paragraph, unless it is forced and inside a speech.
+
+    The speech is remembered, so that its cue is parsed once, not at every forced blank line.
+    """
 
     def __init__(self) -> None:
         self._speech: Sequence[str] | None = None
@@ -201,7 +207,7 @@ def _is_speech(paragraph: Sequence[str]) -> bool:
 
 @remembered
 def _cue(line: str) -> str:
-    """Return the cue on a stripped line, without its marks; empty where the line is no cue."""
+    """Return the cue on a stripped line, without its marks; empty if the line is not a cue."""
     marked = _DUAL.sub(" ", line, count=1).strip()
     if marked.startswith("@"):
         return without_marks(marked[1:]).strip()
@@ -224,7 +230,7 @@ def _parse_paragraph(paragraph: Sequence[str]) -> Iterator[Element]:
 
 
 def _parse_line(line: str) -> Element:
-    """Return the element on a stripped line outside dialogue; a dropped line is action without text."""
+    """Return the element on a stripped line outside dialogue: action without text if the line is dropped."""
     if _DROPPED.match(line):
         return Element("action", "")
     mark, forced = line[0], without_marks(line[1:]).strip()
@@ -255,7 +261,7 @@ FORMAT = Format(
 
 
 def write(script: Script) -> Iterator[str]:
-    """Lay out a script; a heading without text becomes the number of its scene."""
+    """Lay out a script; a heading without text is written as the number of its scene."""
     page = _title_page(script.title)
     yield from page
     for number, paragraph in enumerate(_written_paragraphs(script)):
@@ -266,7 +272,7 @@ def write(script: Script) -> Iterator[str]:
 
 
 def _title_page(title: str) -> list[str]:
-    """Return the lines of the title page; none where there is no title."""
+    """Return the lines of the title page; none if there is no title."""
     first, *others = map(escape, strip_lines(title).split("\n"))
     if others:
         return ["Title:", *(f"    {line}" for line in (first, *others))]
@@ -290,9 +296,8 @@ def _written_paragraphs(script: Script) -> Iterator[list[str]]:
 def _heading(line: str, scene: int) -> str:
     """Return a line of a heading as it is written.
 
-    One without text is given the number of the scene, since nothing else is a heading without text. So is one
-    that ends like a number, `ROOM #5#`, of which the reader would drop the end: it drops the number of the
-    scene instead.
+    A heading without text gets a scene number, since Fountain has no other form for it. So does one that ends
+    like a scene number, `ROOM #5#`: the reader then drops the added number instead of the end of the text.
     """
     escaped = escape(line)
     if not line or _without_scene_number(line) != line:
@@ -320,7 +325,7 @@ def _line_of_action(line: str) -> str:
 
 
 def _speech(element: Element) -> list[str]:
-    """Return a speech with its cue written in the first way that reads back right; the last always does."""
+    """Return a speech as lines, its cue in the first form that reads back correctly; the last always does."""
     for cue, text in _cues(element.speaker, element.text):
         paragraph = [cue, *_spoken(text)]
         if _reads_as(paragraph, element):
@@ -329,7 +334,7 @@ def _speech(element: Element) -> list[str]:
 
 
 def _cues(speaker: str, text: str) -> Iterator[tuple[str, str]]:
-    """Yield the ways to write a cue, each with what is left to say under it, the plainest first."""
+    """Yield the forms of a cue, the plainest first, each with the text that is left for the lines below."""
     name = escape(speaker, r"\^(?=\s*(?:\(|$))")
     marks = ("", "@") if _PLAIN_CUE.fullmatch(speaker) else ("@",)
     extension, rest = split_cue_extension(text)

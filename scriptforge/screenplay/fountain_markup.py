@@ -1,6 +1,6 @@
 """The markup inside a Fountain script: comments, emphasis, and backslashes that escape a mark.
 
-Comments are boneyards `/* */` and notes `[[ ]]`; they are cut from the lines as they come. Emphasis and
+Comments are boneyards `/* */` and notes `[[ ]]`; they are cut from the lines as these arrive. Emphasis and
 escapes are resolved line by line, whatever kind of line it is.
 """
 
@@ -8,16 +8,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FORCED_BLANK = "  "
-"""A line that is written instead of a blank one, where a blank one would end a speech or a note."""
+"""Written instead of a blank line where that would end a speech or a note."""
 
 _LONGEST_COMMENT = 1_000_000
-"""Characters. Anything longer is text: a mark that is never closed must not keep the rest in memory."""
+"""In characters. A longer comment is read as text: an unclosed one must not hold the rest in memory."""
 
 _SIGNS = "*_[~^<"
 _ESCAPED = re.compile(rf"\\([{re.escape(_SIGNS)}])")
 
 _ASIDE = 0xD800
-"""Added to the code of an escaped sign, it makes a lone surrogate, which no text contains and no mark is."""
+"""Added to the code point of an escaped character, it gives a lone surrogate, which no text contains."""
 
 _SET_ASIDE = re.compile(f"[{''.join(chr(_ASIDE + ord(sign)) for sign in _SIGNS)}]")
 
@@ -28,27 +28,34 @@ _STYLES: Mapping[str, tuple[tuple[str, int], ...]] = {
     "***": (("italic", 1), ("bold", 2)),
     "_": (("underlined", 1),),
 }
-"""The styles that a run of marks opens or closes, and how many marks each takes."""
+"""The styles that a run of marks opens or closes, and the number of characters of each one's mark."""
 
 
 def without_boneyards(lines: Iterable[str]) -> Iterator[str]:
     """Yield the lines without boneyards.
 
-    A comment within a line leaves the rest of the line. One over several lines joins what is before and after
-    it; if there is nothing, its lines vanish. A comment that never ends is text.
+    The text around a comment on one line is kept. A comment over several lines joins the text before and
+    after it; if there is none, its lines are dropped. An unclosed comment is text.
     """
     return _without(lines, "/*", "*/", lambda line: True)
 
 
 def without_notes(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines without notes, which are cut like boneyards but never contain a blank line."""
+    """Yield the lines without notes, which are cut like boneyards, but cannot contain a blank line."""
     return _without(lines, "[[", "]]", lambda line: bool(line.strip()) or line == FORCED_BLANK)
 
 
 def _without(
     lines: Iterable[str], opening: str, closing: str, may_contain: Callable[[str], bool]
 ) -> Iterator[str]:
-    """Yield the lines without the comments between two marks, which go on over lines they may contain."""
+    """Yield the lines without the comments between two marks.
+
+    Args:
+        lines: the lines to cut from.
+        opening: the mark that begins a comment.
+        closing: the mark that ends it.
+        may_contain: returns whether a comment may go on over a line.
+    """
     lines = iter(lines)
     for line in lines:
         if opening not in line:
@@ -75,7 +82,7 @@ def _without(
 
 
 def _hold(lines: Iterator[str], closing: str, may_contain: Callable[[str], bool]) -> list[str]:
-    """Return the lines up to the one that closes a comment, or shows that nothing does."""
+    """Take the lines up to the one that closes a comment, or shows that it is never closed."""
     held: list[str] = []
     size = 0
     for line in lines:
@@ -87,7 +94,7 @@ def _hold(lines: Iterator[str], closing: str, may_contain: Callable[[str], bool]
 
 
 def _cut(line: str, opening: str, closing: str) -> tuple[str, str]:
-    """Return a line without the comments that it closes, and from the comment on that it leaves open."""
+    """Return a line without its closed comments, and the unclosed comment that ends it, if any."""
     kept: list[str] = []
     position = 0
     while (start := line.find(opening, position)) >= 0:
@@ -100,20 +107,20 @@ def _cut(line: str, opening: str, closing: str) -> tuple[str, str]:
 
 
 def set_aside(line: str) -> str:
-    """Return the line without backslashes, each escaped sign as a character that nothing takes for a mark."""
+    """Replace each escaped character by a placeholder that is not a mark; `without_marks` restores it."""
     return _ESCAPED.sub(lambda match: chr(_ASIDE + ord(match[1])), line) if "\\" in line else line
 
 
 def without_marks(line: str) -> str:
-    """Return what a line says: without emphasis, and with the signs that `set_aside` replaced."""
+    """Return a line without emphasis marks, and with the characters that `set_aside` replaced."""
     return _SET_ASIDE.sub(lambda match: chr(ord(match[0]) - _ASIDE), _without_emphasis(line))
 
 
 def _without_emphasis(line: str) -> str:
-    """Return the line without marks that have a partner; one without is a sign like any other.
+    """Return the line without the marks that come in pairs; an unpaired one is a character like any other.
 
     A mark opens only before a word and closes only after one: the asterisks of `4 * 4 * 4` and `*69 and *23`
-    are signs. So is an underscore between letters.
+    are ordinary characters. So is an underscore between letters.
     """
     if "*" not in line and "_" not in line:
         return line
@@ -142,14 +149,15 @@ def _remove(line: str, spans: list[tuple[int, int]]) -> str:
 
 
 def escape(line: str, where: str = "") -> str:
-    r"""Return the line with a backslash before each sign that would be read as a mark.
+    r"""Return the line with a backslash before each character that would be read as a mark.
 
-    Asterisks and underscores are escaped wherever a line has two of them, though some of these would be no
-    emphasis here: programs differ in what they take for it.
+    Asterisks and underscores are escaped wherever a line has two of them, even if they are no emphasis here:
+    programs differ in what they take for it.
 
     Args:
-        line: what is to be read.
-        where: a pattern of more signs that would be marks at this point of the script: `^~`.
+        line: the text that is to be read back.
+        where: a regular expression for further marks at this place of the script, such as `^~`: a tilde
+            at the start of the line.
     """
     patterns = [rf"(?<=\\)[{re.escape(_SIGNS)}]", r"(?<=\[)\[", r"(?<=/)\*"]
     patterns += [re.escape(sign) for sign in "*_" if line.count(sign) > 1]

@@ -1,4 +1,4 @@
-"""Screenplays typed on margins: action at the left, dialogue further in, cues further still.
+"""Screenplays typed with margins: action at the left, dialogue further in, cues further still.
 
     INT. DINER - NIGHT
 
@@ -9,13 +9,12 @@
             What is a Monte
             Cristo?
 
-The margins are found in the text itself: a cue is a line in capitals that is further in than the line below
-it; where names are in small letters, it is a name that is said to speak more than once. A page may be
-shifted: its lines keep to the margins of the nearest cue. Lines that were wrapped at the margins are joined
-again, and so is a speech that a blank line or a page break interrupts: `JERRY (CONT'D)` right after JERRY is
-the rest of it. Where dialogue stands at the margin of action, a blank line ends it; where there usually is
-one below a cue, the next one does. What is on a title page is action. `typed_page.py` drops what belongs to
-pages and drafts.
+The margins are found in the text itself: a cue is a name in capitals that is further in than the line below
+it; if names are not in capitals, two of them must recur. A page may be shifted sideways: its lines are
+moved back by as much as its cues are off the margin. Wrapped lines are joined again, and so is a speech that
+a blank line or a page break interrupts: `JERRY (CONT'D)` right after JERRY continues it. If dialogue has the
+same margin as action, a blank line ends it; if one usually follows the cue, the next one does. Text on a
+title page is action. `typed_page.py` drops the marks of pages and drafts.
 """
 
 import re
@@ -59,7 +58,7 @@ _MOST_LINES_BETWEEN_CUES = 200
 
 
 class _Pair(NamedTuple):
-    """A cue and the first line that is spoken under it."""
+    """A cue, and the first line below it that is not a parenthetical."""
 
     cue: Line
     spoken: Line
@@ -69,7 +68,7 @@ class _Margins(NamedTuple):
     """The columns at which action, dialogue and cues usually begin; the first two may be equal.
 
     Attributes:
-        is_spaced: whether there usually is a blank line between a cue and what is said.
+        is_spaced: whether a blank line usually separates a cue from its speech.
     """
 
     action: int
@@ -86,15 +85,15 @@ class _Margins(NamedTuple):
         return self.action < self.dialogue
 
     def is_at_cue(self, line: Line) -> bool:
-        """Return whether a line is nearer to the margin of cues than to that of dialogue."""
+        """Return whether a line begins nearer to the margin of cues than to that of dialogue."""
         return line.column > (self.dialogue + self.cue) / 2
 
     def is_at_action(self, line: Line) -> bool:
-        """Return whether a line is nearer to the margin of action than to a margin of dialogue."""
+        """Return whether dialogue has a margin of its own and a line is nearer to that of action."""
         return self.dialogue_is_indented and line.column <= (self.action + self.dialogue) / 2
 
     def distance(self, line: Line, shift: int) -> int:
-        """Return how far a line on a page that is shifted is from the nearest margin."""
+        """Return how many columns a line is from the nearest margin on a page with this shift."""
         return min(abs(line.column - shift - column) for column in self.columns)
 
 
@@ -102,7 +101,7 @@ _NO_CUES = _Margins(0, 0, sys.maxsize)
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Count the cues that are further in than their dialogue, and the lines that keep to the margins."""
+    """Score a text by its lines that begin at the margins, and its cues further in than their dialogue."""
     lines = first_page(head).body
     margins = _find_margins(lines)
     if margins == _NO_CUES:
@@ -123,9 +122,9 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield speeches and paragraphs of action, each joined to one line.
+    """Yield the elements, each speech and each paragraph of action joined to one line.
 
-    A speech stays open over blank lines and page breaks where its margin shows that the next paragraph
+    A speech stays open over blank lines and page breaks as long as the margin shows that the next paragraph
     belongs to it: it is yielded only when another cue, or a line at the margin of action, ends it.
     """
     head, lines = telling_head(lines, lambda head: _find_margins(first_page(head).lines) != _NO_CUES)
@@ -141,12 +140,12 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 class _Reader:
-    """Puts lines together to elements.
+    """A parser that assembles lines into elements.
 
     Attributes:
-        speech: the one that may go on.
-        beside: a second one that stands to its right, and the column between the two.
-        action: the lines of the paragraph that may go on.
+        speech: the open speech.
+        beside: a second open speech to its right (dual dialogue), and the column between the two.
+        action: the lines of the open paragraph of action.
     """
 
     def __init__(self, margins: _Margins, opens_with_title_page: bool) -> None:
@@ -157,7 +156,7 @@ class _Reader:
         self.action: list[Line] = []
 
     def read(self, line: Line, below: Line | None) -> Iterator[Parsed]:
-        """Take one more line, with a look at the one below it; yield the elements that it ends."""
+        """Parse one more line, given the one below it; yield the elements that it ends."""
         if self.on_title_page and ends_title_page(line):
             yield from self._end_action()
             self.on_title_page = False
@@ -171,7 +170,7 @@ class _Reader:
             self.speech, self.beside = Speech(left), (Speech(right), middle)
         elif self._is_cue(line):
             yield from self._end_action()
-            # Under `JERRY (CONT'D)` right after JERRY, the open speech simply goes on.
+            # Under `JERRY (CONT'D)` right after JERRY, the open speech goes on.
             if self.beside or not (self.speech and self.speech.goes_on_under(line.text)):
                 yield from self.finish()
                 self.speech = Speech(line.text)
@@ -182,7 +181,7 @@ class _Reader:
             yield from self._read_action(line)
 
     def finish(self) -> Iterator[Parsed]:
-        """Yield what may no longer go on."""
+        """Yield the elements that are still open."""
         yield from self._end_speech()
         yield from self._end_action()
 
@@ -199,7 +198,7 @@ class _Reader:
         )
 
     def _two_cues(self, line: Line, below: Line | None) -> tuple[str, str, int] | None:
-        """Return the names of two who speak side by side, and the column between their speeches."""
+        """Return the two cues of dual dialogue and the column between their speeches; else None."""
         if not below or below.opens or not _GAP.search(below.text):
             return None
         names = _TWO_CUES.fullmatch(line.text)
@@ -261,8 +260,8 @@ def _columns(line: Line, middle: int) -> Iterator[tuple[str, int]]:
 def _straightened(lines: Iterable[Line], margins: _Margins) -> Iterator[Line]:
     """Yield lines at the columns where they would be if no page was shifted.
 
-    How far a page is shifted shows at its cues. A line between two of them is shifted as the one or the other
-    is, whichever brings it nearer to a margin.
+    The shift of a page is measured at its cues. A line between two cues has the shift of the one or the
+    other, whichever brings it nearer to a margin.
     """
     shift = 0
     waiting: list[Line] = []
@@ -297,7 +296,7 @@ def _shifted(lines: Iterable[Line], margins: _Margins, above: int, below: int) -
 
 @lru_cache(maxsize=4)
 def _find_margins(lines: tuple[Line, ...]) -> _Margins:
-    """Return the commonest pair of columns of dialogue and cue, and where the paragraphs of action begin."""
+    """Return the commonest pair of columns of dialogue and cue, and the commonest column of action."""
     pairs, is_spaced = _cues_and_speeches(lines)
     if not pairs:
         return _NO_CUES
@@ -312,10 +311,10 @@ def _find_margins(lines: tuple[Line, ...]) -> _Margins:
 
 
 def _cues_and_speeches(lines: Sequence[Line]) -> tuple[list[_Pair], bool]:
-    """Return the cues of a text with what is said, and whether blank lines part the two.
+    """Return the cues of a text with their speeches, and whether blank lines separate the two.
 
-    Names in capitals directly above what is said are cues. Of names that stand alone, or are in small
-    letters, there must be more, and people who are said to speak twice.
+    Names in capitals right above a line further left are cues. Names above a blank line, or not in capitals,
+    are cues instead only if there are more of them and some recur.
     """
     direct = list(_pairs(lines, in_capitals=True, spaced=False))
     spaced = _recurring(_pairs(lines, in_capitals=True, spaced=True), speakers=1)
@@ -325,7 +324,7 @@ def _cues_and_speeches(lines: Sequence[Line]) -> tuple[list[_Pair], bool]:
 
 
 def _pairs(lines: Sequence[Line], in_capitals: bool, spaced: bool) -> Iterator[_Pair]:
-    """Yield each name that is further in than what is below it, parentheticals left aside."""
+    """Yield each name that is further in than the first line below it that is not a parenthetical."""
     for number, cue in enumerate(lines):
         if not (is_cue_in_capitals(cue.text) if in_capitals else cue.opens and _may_be_small_cue(cue.text)):
             continue
@@ -339,7 +338,7 @@ def _pairs(lines: Sequence[Line], in_capitals: bool, spaced: bool) -> Iterator[_
 
 
 def _recurring(pairs: Iterable[_Pair], speakers: int) -> list[_Pair]:
-    """Return the pairs if so many of their names occur twice or more."""
+    """Return the pairs if at least `speakers` of their names occur twice or more, else none."""
     kept = list(pairs)
     names = Counter(speaker_key(name_in_cue(pair.cue.text)) for pair in kept)
     return kept if sum(count > 1 for count in names.values()) >= speakers else []
@@ -351,7 +350,7 @@ def _may_be_small_cue(text: str) -> bool:
 
 
 def _stands_alone(line: Line) -> bool:
-    """Return whether a line is a paragraph by itself, whatever is right above and below it."""
+    """Return whether a line is a paragraph by itself, even without blank lines around it."""
     return is_scene_heading(line.text) or is_transition(line.text) or line.numbered
 
 

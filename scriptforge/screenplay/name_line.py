@@ -1,4 +1,4 @@
-"""One element a line, `name: text`: the layout of transcripts, and the one that scriptforge writes itself.
+"""One element per line, dialogue as `name: text`: the layout of transcripts, and scriptforge's own.
 
     INT. DINER - NIGHT              a scene heading as screenplays write it; also `[setting: diner]`, `ACT I`
     jerry: text                     dialogue; the name may be `Uncle Leo` or `Uncle_Leo`
@@ -9,9 +9,9 @@
         four spaces                 one more line of the element above
     !text  .text  >text  @name: t   action, heading, transition, dialogue, whatever they look like
 
-Blank lines separate elements; more of them than usual separate scenes. Where most speeches have a blank line
-above them, they are wrapped, and a line right below one is the rest of it. `parse_line` is the whole grammar
-of a line. The writer asks it too: a line gets a mark only where it would read back as something else.
+Blank lines separate elements; more of them than usual separate scenes. If most speeches have a blank line
+above them, speeches are wrapped, and a line right below one continues it. `parse_line` is the whole grammar
+of a line. The writer uses it, too: a line gets a mark only if it would be read back as something else.
 """
 
 import re
@@ -36,10 +36,10 @@ from scriptforge.screenplay.format import (
 from scriptforge.screenplay.script import Element, Kind, normalise, remembered, speaker_key
 
 CONTINUATION = "    "
-"""The indent of a further line of an element."""
+"""The indentation of the second and later lines of an element."""
 
 MARKS: dict[Kind, str] = {"action": "!", "heading": ".", "transition": ">", "dialogue": "@"}
-"""The mark that forces a line to be of a kind: Fountain's, except that its `@` is for a cue alone."""
+"""The marks that force the kind of a line: Fountain's, but there `@` is for a cue on a line of its own."""
 
 _KINDS_BY_MARK = {mark: kind for kind, mark in MARKS.items()}
 _ASIDE = r"(?:\([^()]{1,200}\)|\[[^\[\]]{1,200}\]|（[^（）]{1,200}）)"
@@ -58,7 +58,7 @@ SCENE_DATA = frozenset({
     "weather", "stardate", "airdate", "air date", "original airdate", "original air date",
     "season", "episode", "duration", "location", "setting",
 })  # fmt: skip
-"""Facts about a scene, as some write them below its heading; a speaker called Time would say sentences."""
+"""Labels of facts about a scene, `Time: night`; taken for a speaker only if a sentence follows."""
 
 _COLONS = frozenset(":：")
 _NOT_SURE = _COLONS | frozenset("()[]（）")
@@ -69,14 +69,14 @@ _LONGEST_ELEMENT = 100_000
 
 
 class _Printed(NamedTuple):
-    """The lines of one element, stripped, and how many blank lines are above it."""
+    """The lines of one element, stripped, and the number of blank lines above it."""
 
     gap: int
     lines: list[str]
 
     @property
     def parsed(self) -> Parsed:
-        """Return the element on the lines."""
+        """Return the lines, parsed as one element."""
         parsed = parse_line(self.lines[0])
         if len(self.lines) == 1:
             return parsed
@@ -86,7 +86,7 @@ class _Printed(NamedTuple):
 
 
 def parse_line(line: str) -> Parsed:
-    """Return the element on a line that is stripped and not blank, whatever surrounds it."""
+    """Parse a line that is stripped and not blank, whatever surrounds it."""
     forced = _parse_forced(line)
     if forced:
         return Parsed(forced)
@@ -103,7 +103,7 @@ def parse_line(line: str) -> Parsed:
 
 
 parse_line_again = remembered(parse_line)
-"""The same, for lines that are parsed several times: the first ones, by which formats are recognised."""
+"""`parse_line` with a cache, for the first lines, which are parsed several times to recognise the format."""
 
 
 def _parse_forced(line: str) -> Element | None:
@@ -117,7 +117,7 @@ def _parse_forced(line: str) -> Element | None:
 
 
 def _parse_cued(line: str) -> Parsed | None:
-    """Return the dialogue of a line that opens with a name, or the action of one that opens with a label."""
+    """Return dialogue if the line opens with a name, action if it opens with a label, else None."""
     stamp = _STAMP.match(line)
     start = stamp.end() if stamp else 0
     if stamp and (nickname := _NICKNAME.match(line, start)):
@@ -136,10 +136,10 @@ def _parse_cued(line: str) -> Parsed | None:
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Count the lines that the grammar knows, if there is dialogue among them.
+    """Score a text by the lines that the grammar has a rule for, if there is dialogue among them.
 
-    A name that opens a line is not yet a speaker: where no name occurs twice in several lines, they are a
-    list of ingredients or facts.
+    A name before a colon is not always a speaker: several lines among which no name recurs are a list of
+    ingredients or facts.
     """
     lines = [printed.lines[0] for printed in _elements(head, _is_wrapped(head))]
     if lines and all(map(_parse_forced, lines)):
@@ -158,7 +158,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def _looks(lines: Sequence[str], cues: Sequence[str]) -> str:
-    """Return what most lines of dialogue look like."""
+    """Return a pattern that most lines of dialogue look like."""
     half = len(cues) / 2
     stamped = [line for line in lines if _STAMP.match(line)]
     if len(stamped) > half:
@@ -168,7 +168,7 @@ def _looks(lines: Sequence[str], cues: Sequence[str]) -> str:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield an element for each line, and a heading without text where a wider gap separates scenes."""
+    """Yield the elements, and a heading without text where a wider gap separates scenes."""
     head, lines = peek(lines)
     is_wrapped = _is_wrapped(head)
     usual_gap = _usual_gap(head, is_wrapped)
@@ -180,7 +180,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _is_wrapped(head: Sequence[str]) -> bool:
-    """Return whether most lines of dialogue have a blank line above, those below headings not counted."""
+    """Return whether most lines of dialogue have a blank line above, not counting those below headings."""
     gaps = [
         printed.gap
         for above, printed in pairwise(_elements(head, is_wrapped=False))
@@ -191,13 +191,13 @@ def _is_wrapped(head: Sequence[str]) -> bool:
 
 
 def _usual_gap(head: Sequence[str], is_wrapped: bool) -> int:
-    """Return how many blank lines separate two elements of one scene at most."""
+    """Return the usual number of blank lines between elements, at least 1; more of them separate scenes."""
     gaps = Counter(printed.gap for printed in _elements(head, is_wrapped))
     return max(1, gaps.most_common(1)[0][0]) if gaps else 1
 
 
 def _elements(lines: Iterable[str], is_wrapped: bool) -> Iterator[_Printed]:
-    """Gather the lines of each element; if wrapped, one without a cue right below dialogue is its rest."""
+    """Group lines by element; if wrapped, a line without a cue right below dialogue continues it."""
     element: list[list[str]] = []  # the parts of each of its lines
     gap = blank = size = 0
     goes_on = False
@@ -225,7 +225,7 @@ def _is_rest(element: Sequence[Sequence[str]], line: str) -> bool:
 
 
 def write(elements: Iterable[Element]) -> Iterator[str]:
-    """Lay out elements, a blank line before each heading except at the very start."""
+    """Lay out elements, with a blank line before each heading except at the very start."""
     for number, element in enumerate(elements):
         if number and element.kind == "heading":
             yield ""
@@ -233,7 +233,7 @@ def write(elements: Iterable[Element]) -> Iterator[str]:
 
 
 def write_marked(elements: Iterable[Element]) -> Iterator[str]:
-    """Lay out elements as `write` does, each with the mark of its kind: no other format looks like that."""
+    """Lay out elements as `write` does, each with the mark of its kind, as in no other format."""
     for number, element in enumerate(elements):
         if number and element.kind == "heading":
             yield ""
@@ -241,7 +241,7 @@ def write_marked(elements: Iterable[Element]) -> Iterator[str]:
 
 
 def render_line(element: Element, is_marked: bool = False) -> str:
-    """Return an element as it is written, without the blank line before a heading and without a line end.
+    """Return an element as text, without the blank line before a heading and without a line end.
 
     Each line break in the text starts another line, indented by four spaces.
     """
@@ -266,7 +266,7 @@ def _render_first_line(element: Element, text: str, is_marked: bool) -> str:
 
 
 def _is_surely_read(element: Element, text: str, plain: str) -> bool:
-    """Return whether a line, as most are, cannot be read as anything else, without parsing it."""
+    """Return whether a line certainly reads back as the element: a fast check that most lines pass."""
     if not text.isprintable() or text != text.strip() or plain.isupper():
         return False
     if is_scene_heading(plain) or is_act_heading(plain):
@@ -278,7 +278,7 @@ def _is_surely_read(element: Element, text: str, plain: str) -> bool:
 
 @remembered
 def _is_sure_name(speaker: str) -> bool:
-    """Return whether all that follows such a name and a colon is said, unless it looks like a heading."""
+    """Return whether any text after a name and a colon is dialogue, unless the line looks like a heading."""
     return (
         speaker[:1].isalpha()
         and not speaker[-1].isdigit()

@@ -1,15 +1,15 @@
-"""Scripts whose paragraphs say what they are, as the files of writing programs do.
+"""Scripts whose paragraphs are labelled with their kind, as in the files of screenwriting programs.
 
     Character       ANNA (O.S.)
     Parenthetical   (softly)
     Dialogue        Tea, now?
 
-A cue and what is said under it are one element: a parenthetical is joined by spaces to what is around it,
-`(O.S.) (softly) Tea, now?`, other paragraphs by line breaks. As in `name_line`, the writer reads back what it
-has laid out, and lays out the speech more plainly if the result is another element.
+A cue and the paragraphs spoken under it are one element: a parenthetical is joined to its neighbours by
+spaces, `(O.S.) (softly) Tea, now?`, other paragraphs by line breaks. As in `name_line`, the writer reads back
+its own output, and lays out the speech more plainly if the result is a different element.
 
-Every program has its own names for the kinds of paragraphs; `kind_of` knows them. This module knows nothing
-of files, and nothing of XML.
+Every program has its own names for the kinds of paragraphs; `kind_of` knows them. This module depends neither
+on files nor on XML.
 """
 
 import re
@@ -29,7 +29,7 @@ from scriptforge.screenplay.script import Element, Kind, normalise
 CUE, PARENTHETICAL, DIALOGUE = "character", "parenthetical", "dialogue"
 _ELEMENTS: dict[str, Kind] = {"heading": "heading", "action": "action", "transition": "transition"}
 KINDS = (*_ELEMENTS, CUE, PARENTHETICAL, DIALOGUE)
-"""What a paragraph can be."""
+"""The kinds of paragraphs."""
 
 _NAMES = {
     "heading": (
@@ -56,14 +56,14 @@ _PAGE_ARTEFACT = re.compile(r"\((?:more|continued)\)", re.IGNORECASE)
 
 
 class Paragraph(NamedTuple):
-    """A paragraph: one of `KINDS`, empty where nothing says which, and its text, with line breaks inside."""
+    """A paragraph: its kind, one of `KINDS` or empty if unknown, and its text, possibly of several lines."""
 
     kind: str
     text: str
 
 
 def kind_of(name: str) -> str:
-    """Return the kind of the paragraphs to which programs give a name, one of `KINDS`; empty if unknown.
+    """Return the kind, one of `KINDS`, that a program's name for a paragraph means; empty if unknown.
 
     `Scene Heading`, `sceneheading`, `Screenplay - Dialogue` and `Character 1` are all known.
     """
@@ -72,13 +72,13 @@ def kind_of(name: str) -> str:
 
 
 def parse(paragraphs: Iterable[Paragraph]) -> Iterator[Parsed]:
-    """Yield an element for each speech and each other paragraph; one without text is only ever a heading."""
+    """Yield an element for each speech and each other paragraph; blank ones are dropped, except headings."""
     kept = (each for each in paragraphs if each.kind == "heading" or each.text.strip())
     return map(_parse_run, _runs(kept))
 
 
 def _runs(paragraphs: Iterable[Paragraph]) -> Iterator[list[Paragraph]]:
-    """Gather a cue and everything that is said under it; any other paragraph is alone."""
+    """Yield each cue together with the speech under it, and every other paragraph alone."""
     run: list[Paragraph] = []
     for paragraph in paragraphs:
         if run and not (run[0].kind == CUE and paragraph.kind in (PARENTHETICAL, DIALOGUE)):
@@ -99,7 +99,7 @@ def _parse_run(run: Sequence[Paragraph]) -> Parsed:
 
 
 def _part(paragraph: Paragraph) -> Part:
-    """Strip a paragraph, and make a parenthetical one line in brackets, or empty if it is `(MORE)`."""
+    """Strip a paragraph; put a parenthetical on one line in brackets, or empty it if it is `(MORE)`."""
     text = paragraph.text.strip()
     is_parenthetical = paragraph.kind == PARENTHETICAL
     if is_parenthetical and text:
@@ -110,7 +110,10 @@ def _part(paragraph: Paragraph) -> Part:
 
 
 def lay_out(element: Element) -> list[Paragraph]:
-    """Return paragraphs that read back as an element in normal form, parentheticals apart if possible."""
+    """Lay out an element in normal form as paragraphs that read back as it.
+
+    Parentheticals are paragraphs of their own if possible.
+    """
     if element.kind != "dialogue":
         return [Paragraph(element.kind, element.text)]
     paragraphs = list(_lay_out_speech(element.speaker, element.text))

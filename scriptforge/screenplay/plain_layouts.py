@@ -1,14 +1,13 @@
-"""Plain text in blocks between blank lines: plays as Shakespeare's are printed, and prose.
+"""Plain text in blocks between blank lines: plays printed like Shakespeare's, and prose.
 
     First Citizen:
     Before we proceed any further,
     hear me speak.
 
-In a play, `NAME:` is alone on a line, with the speech below it. The lines of a speech are verse and stay
-lines. Where names are inside blocks rather than above them, blank lines mean nothing, and every `NAME:` opens
-a speech.
+In a play, `NAME:` is alone on a line, with the speech below it. Line breaks in a speech are kept, as verse
+needs them. If names are mostly inside blocks rather than on their first lines, they open speeches, too.
 
-Prose is text of no known layout: every block is an action.
+Prose is text in no known layout: every block is an action.
 """
 
 import re
@@ -34,14 +33,14 @@ _ITEM = re.compile(r"\s*(?:[-*•·]|\d{1,3}[.)])\s")
 _FEWEST_CUES_OF_A_LIST = 4
 _SCORE_OF_A_LIST = 0.1
 _NOTHING_ELSE = 0.9
-"""Of a text of which speeches are at least this share, each may be of somebody else."""
+"""Minimum share of lines in speeches for a text in which no speaker speaks twice."""
 
 _SCORE_TO_BEAT = 0.2
-"""A layout that explains a smaller share of a text is not its layout."""
+"""The score of prose: a layout that explains a smaller share of a text is not chosen."""
 
 
 def recognise_shakespeare(head: Sequence[str]) -> Evidence:
-    """Count the paragraphs that open with a name on a line of its own."""
+    """Score a text by its paragraphs that open with a name on a line of its own."""
     paragraphs = list(_paragraphs(head, _cues_are_within_blocks(head)))
     speeches = [each for each in paragraphs if _is_speech(each) and not _is_listed(each)]
     score = sum(map(len, speeches)) / max(sum(map(len, paragraphs)), 1)
@@ -65,7 +64,7 @@ def parse_shakespeare(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _cues_are_within_blocks(head: Sequence[str]) -> bool:
-    """Return whether half of the names or more are inside blocks, not above them."""
+    """Return whether at least half of the names are inside blocks, not on their first lines."""
     line_numbers = [number for block in blocks(head) for number, line in enumerate(block) if _is_cue(line)]
     return 2 * sum(map(bool, line_numbers)) >= len(line_numbers) > 0
 
@@ -91,7 +90,7 @@ def _is_speech(paragraph: Sequence[str]) -> bool:
 
 
 def _is_listed(speech: Sequence[str]) -> bool:
-    """Return whether what is below `name:` is a list, or a block of code or settings."""
+    """Return whether the lines below `name:` are a list, or an indented block of code or settings."""
     cue, *below = speech
     is_small = cue.strip()[0].islower() and all(map(str.isspace, (line[0] for line in below)))
     return is_small or 2 * sum(_ITEM.match(line) is not None for line in below) > len(below)
@@ -115,12 +114,12 @@ SHAKESPEARE = Format(
 
 
 def recognise_prose(head: Sequence[str]) -> Evidence:
-    """Claim any text, with a score that every fitting format exceeds."""
+    """Accept any text, with a score that every fitting format exceeds."""
     return Evidence(_SCORE_TO_BEAT, "no known layout was recognised, so every paragraph is an action")
 
 
 def parse_prose(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield each paragraph with its line breaks."""
+    """Yield each paragraph as action, with its line breaks."""
     for block in blocks(lines):
         yield Parsed(Element("action", "\n".join(block)), understood=False)
 

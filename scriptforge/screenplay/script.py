@@ -1,11 +1,11 @@
-"""A script: a title and scenes, each with a heading and the elements under it; and the cast who speak in it.
+"""The data model of a script: its elements, scenes and cast.
 
-The flat view, a sequence of `Element`s in which a heading opens a scene, is what parsers yield, vocabularies
-encode and decoders emit; the nested view, `Script`, is what writers lay out. Both hold the same things and
-convert without loss.
+A script has two views. The flat one is a sequence of `Element`s in which each heading opens a scene: parsers
+yield it, vocabularies encode it and decoders emit it. The nested one, `Script`, is what writers lay out. The
+two convert into each other without loss, except for an empty heading at the very start.
 
-`normalise` defines the normal form of an element, in which every reader yields it. This module knows nothing
-of how a script is laid out in a file.
+`normalise` defines the normal form in which every reader yields elements. This module does not depend on any
+file format.
 """
 
 import re
@@ -27,9 +27,9 @@ ResultT = TypeVar("ResultT")
 
 
 def remembered(function: Callable[[str], ResultT]) -> Callable[[str], ResultT]:
-    """Return a function of a text that remembers what it returned for some thousand short ones.
+    """Return the function with an LRU cache for short texts.
 
-    Several formats ask the same of each line. Long lines are not kept, so that the memory is bounded.
+    Several formats ask the same about each line. Results for long lines are not cached, to bound the memory.
     """
     short = lru_cache(maxsize=_MOST_REMEMBERED)(function)
 
@@ -42,12 +42,12 @@ def remembered(function: Callable[[str], ResultT]) -> Callable[[str], ResultT]:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    r"""One line of a script.
+    r"""One unit of a script: a heading, an action, a speech or a transition.
 
     Attributes:
-        kind: what the line is.
-        text: what it says, without the speaker. A line break inside (verse) is `\n`; there is no
-            leading or trailing white space. Parentheticals are part of the text: `(to Anna) No.`
+        kind: one of `KINDS`.
+        text: the text without the speaker. Its lines (verse) are separated by `\n`, and there is no
+            leading or trailing white space. Parentheticals are part of it: `(to Anna) No.`
         speaker: who says it, as printed; empty unless the kind is dialogue.
     """
 
@@ -58,7 +58,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A heading, empty where the script gives none, and the elements under it."""
+    """A heading, empty if the script gives none, and the elements below it."""
 
     heading: str
     elements: tuple[Element, ...]
@@ -66,14 +66,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A whole document."""
+    """A title, empty if the script has none, and the scenes."""
 
     title: str
     scenes: tuple[Scene, ...]
 
     @classmethod
     def from_elements(cls, title: str, elements: Iterable[Element]) -> "Script":
-        """Group a flat sequence into scenes; what is before the first heading has an empty one."""
+        """Group elements into scenes; those before the first heading get a scene with an empty heading."""
         scenes: list[tuple[str, list[Element]]] = []
         for element in elements:
             if element.kind == "heading":
@@ -88,7 +88,7 @@ class Script:
     def elements(self) -> Iterator[Element]:
         """Yield every element, each scene's heading before its body: the flat view.
 
-        Only the first scene may have no heading element: where its heading is empty and its body is not.
+        If the first scene has an empty heading and a body, it yields no heading element.
         """
         for number, scene in enumerate(self.scenes):
             if number or scene.heading or not scene.elements:
@@ -102,23 +102,25 @@ _VOICE = re.compile(
     r"| +(?P<bare>VO|O[SC])) *\]?$",
     re.IGNORECASE,
 )
-"""A voice that is not seen, at the end of a cue: `V.O.`, `O/S`, `[o.c.]`, `(V.O`; in capitals also `VO`."""
+"""A voice-over, off-screen or off-camera mark that ends a cue: `V.O.`, `O/S`, `[o.c.]`, `(V.O`.
+
+`VO`, `OS` and `OC` without points or brackets count only in a cue in capitals.
+"""
 
 _NOT_IN_NAMES = str.maketrans("_:：", "   ")
 _LONGEST_CUE = 1000
-"""Characters. Nobody's name is longer, and what is behind them is dropped."""
+"""In characters; no name is this long, and the rest is dropped."""
 
 
 def normalise(element: Element) -> Element | None:
     r"""Return an element in normal form, which every reader yields and every writer can write.
 
-    In normal form a text has no control characters, no leading or trailing white space, breaks lines with
-    `\n` alone, and each of its lines is stripped and not blank. A heading may be empty; nothing else is. A
-    speaker is a name on one line, its words separated by single spaces, without colons and underscores. An
-    addition in brackets moves from the cue to the text: `JERRY (O.S.)` saying `Hi.` becomes JERRY saying
-    `(O.S.) Hi.`, as does `JERRY O.S.`, `JERRY O/S` or `JERRY [O.S.]`; `(CONT'D)` is dropped. Dialogue
-    without a speaker is action. Normalising twice changes nothing. The result is None if nothing is left of
-    the element.
+    In normal form, a text has no control characters, and its lines are stripped, not blank, and separated by
+    `\n` alone. Only a heading may be empty. A speaker is a name on one line, its words separated by single
+    spaces, without colons or underscores. An addition in brackets moves from the cue to the text: `JERRY
+    (O.S.)` saying `Hi.` becomes JERRY saying `(O.S.) Hi.`, and so does `JERRY O.S.`, `JERRY O/S` or `JERRY
+    [O.S.]`; `(CONT'D)` is dropped. Dialogue without a speaker becomes action. Normalising twice changes
+    nothing. The result is None if nothing is left of the element.
     """
     kind, text, speaker = element.kind, element.text, ""
     if kind == "dialogue":
@@ -130,19 +132,19 @@ def normalise(element: Element) -> Element | None:
 
 
 def strip_lines(text: str) -> str:
-    """Return a text, such as a title, as the text of an element in normal form is."""
+    """Normalise a text, such as a title, as `normalise` does the text of an element."""
     lines = map(str.strip, visible_text(text).splitlines())
     return "\n".join(filter(None, lines))
 
 
 def visible_text(text: str) -> str:
-    """Return the text without invisible characters, a space for each tab."""
+    """Return the text without invisible characters, and with a space for each tab."""
     return INVISIBLE.sub("", text).replace("\t", " ")
 
 
 @remembered
 def _split_cue(printed: str) -> tuple[str, str]:
-    """Return the name in a printed cue, and what the cue adds to it; the name cannot be split again."""
+    """Split a printed cue into the name and its additions in brackets; the name cannot be split again."""
     name, asides = visible_text(printed).translate(_NOT_IN_NAMES), ""
     while True:
         before, name = name, " ".join(name.split())[:_LONGEST_CUE]
@@ -161,19 +163,19 @@ def _split_cue(printed: str) -> tuple[str, str]:
 
 @remembered
 def speaker_key(name: str) -> str:
-    """Return the form that all spellings of a speaker's name share: `Jerry` and `JERRY`."""
+    """Return the key that all spellings of a speaker's name share: `jerry` for `Jerry` and `JERRY`."""
     return " ".join(name.replace("_", " ").split()).casefold()
 
 
 @dataclass(frozen=True, slots=True)
 class CastMember:
-    """One speaker.
+    """A speaker, and how much they say.
 
     Attributes:
         speaker: the name in its commonest spelling.
-        lines: how many elements of dialogue they speak.
-        words: how many words these have, separated by white space.
-        first: the number of the first of these among all elements, from 0.
+        lines: number of their dialogue elements.
+        words: number of words in these, split at white space.
+        first: index of the first of these among all elements, from 0.
         spellings: every spelling of the name, the commonest first.
     """
 
@@ -185,7 +187,7 @@ class CastMember:
 
 
 def cast(elements: Iterable[Element]) -> list[CastMember]:
-    """Count what each speaker says, whatever the spelling of the name; most lines first."""
+    """Return the speakers and how much each says, spellings of a name merged; most lines first."""
     spellings: Counter[str] = Counter()
     words: Counter[str] = Counter()
     firsts: dict[str, int] = {}

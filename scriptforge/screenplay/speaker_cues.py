@@ -1,21 +1,21 @@
-r"""How transcripts and printed plays name who speaks, other than by `name: text`.
+r"""The styles in which transcripts and printed plays name speakers, other than `name: text`.
 
-    **Nora Lind:** text     asterisks, underscores, `'''` of wikis or tags, the colon inside or outside
-    _Nora._ text            a full stop within the marks
-    NORA. text              a full stop behind a name in capitals, as in Gutenberg's plays
+    **Nora Lind:** text     asterisks, underscores, a wiki's `'''` or HTML tags, the colon inside or outside
+    _Nora._ text            a full stop inside the marks
+    NORA. text              a full stop after a name in capitals, as in Project Gutenberg's plays
     NORA<TAB>text           a tab
     NORA — texte            a dash
-    [Nora] text             brackets, perhaps behind a hyphen
+    [Nora] text             brackets, optionally after a hyphen
     花子「text」              quotation marks, as in Japanese scripts
     >> NORA: text           the arrows of live captions
     <nora> text             the brackets of chats
-    12. NORA: text          a number, as in scripts for the radio
+    12. NORA: text          a number, as in radio scripts
     Q. text                 question and answer, as in court
-    Nora Lind (00:05):      a time before or behind the name, the text behind it or below
+    Nora Lind (00:05):      a time before or after the name, the text after it or below
     Nora Lind               the name in title case, the text below
 
-Each is a `CueStyle`, which splits the name off a line. A name comes without its marks, times and full stops.
-This module knows nothing of what follows a cue.
+Each is a `CueStyle`, which splits the name off a line. Marks, times and full stops are removed from the name.
+This module looks at single lines only, not at what follows a cue.
 """
 
 import re
@@ -86,7 +86,7 @@ _BEHIND_NAME = re.compile(r"(?<!\s)\s*\((?:pinned|edited|bot|app)\)$", re.IGNORE
 _IN_SMALL_LETTERS = re.compile(
     r"^(?:The|(?:Mr|Mrs|Ms|Dr|Capt|Prof|Rev)\.?)\s|\s(?:and|et|und|of|pro tempore)\b"
 )
-"""What is not in capitals though a name is, as the record of a parliament prints it: `Mr. HALE of Ohio`."""
+"""Words that are not in capitals although the name is, as in parliamentary records: `Mr. HALE of Ohio`."""
 _SMALL_WORDS = frozenset({"of", "the", "and", "de", "da", "del", "di", "von", "van", "der", "la", "le"})
 _NOT_NAMES = frozenset({
     "yes", "no", "oh", "ah", "well", "okay", "ok", "now", "so", "and", "but", "then", "there", "this",
@@ -101,9 +101,10 @@ _LONGEST_HEADER = 120
 
 
 class Cue(NamedTuple):
-    """Who speaks, without marks, asides in brackets behind the name; and what of the speech is beside it.
+    """A cue: the name without its marks, and the text beside it.
 
-    The text is empty where the speech is below the cue.
+    An aside after the name opens the text: `Nora (softly): Yes.` has the text `(softly) Yes.`. The text is
+    empty if the whole speech is below the cue.
     """
 
     name: str
@@ -112,17 +113,17 @@ class Cue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CueStyle:
-    """One way to name who speaks.
+    """One way to name speakers.
 
     Attributes:
-        looks: shows it to people.
-        split: splits a line, stripped but for tabs within it; None if it is not a cue of this style.
+        looks: a pattern that shows it to users.
+        split: splits a stripped line, which may have tabs inside; None if it is not a cue of this style.
         is_of_plays: whether a paragraph without a name is a stage direction, not the rest of a speech.
-        most_new_names: how many names there may be of which none comes again; 0 if most have to.
-        is_of_questions: whether there must be two speakers with names of one letter.
+        most_new_names: upper limit of names in a text where none of them recurs; 0 if names must recur.
+        is_of_questions: whether there must be two speakers with names of one letter, as in `Q.` and `A.`.
         is_of_lines: whether every speech is on one line.
-        marks: characters of which every cue has one, so that other lines need not be looked at; empty if
-            there are none.
+        marks: characters of which every cue has at least one, to skip other lines quickly; empty if there
+            are none.
     """
 
     looks: str
@@ -138,20 +139,20 @@ class CueStyle:
         return filter(None, map(self.cue, lines))
 
     def cue(self, line: str) -> Cue | None:
-        """Return the cue that a stripped line is, if it is one."""
+        """Return the cue on a stripped line; None if it is not one."""
         if self.marks and not any(mark in line for mark in self.marks):
             return None
         return self.split(line)
 
 
 def is_titled(name: str) -> bool:
-    """Return whether each word of a name begins with a capital or a digit, but for `of`, `von` and such."""
+    """Return whether each word of a name begins with a capital or a digit, except `of`, `von` and such."""
     words = name.split()
     return bool(words) and all(not word[0].islower() or word in _SMALL_WORDS for word in words)
 
 
 def _cue(name: str, asides: str | None, text: str) -> Cue | None:
-    """Return a cue if a name can be one."""
+    """Return a cue; None if the name cannot be a speaker's."""
     name = _NUMBERED.sub("", name.strip().rstrip(".,;:").strip())
     if name.count(".") == 0 and name.casefold() in _NOT_NAMES:
         return None
@@ -172,6 +173,10 @@ def _cue(name: str, asides: str | None, text: str) -> Cue | None:
 
 
 def _marked(line: str) -> Cue | None:
+    """Split a name in marks and the text after it: `**name:** text`, `**name** (00:05) text`.
+
+    A colon, full stop, dash or time beside it, or nothing after it, tells a name from emphasised text.
+    """
     line = _TOGETHER.sub(r" \2 ", _without_stamp(line))
     leading = _LEADING.match(line)
     start = leading.end() if leading else 0
@@ -210,7 +215,7 @@ def _without_stamp(text: str) -> str:
 
 
 def _with(pattern: re.Pattern[str], fits: Callable[[str], bool]) -> Callable[[str], Cue | None]:
-    """Return a function that splits lines by a pattern, where the name fits."""
+    """Return a function that splits lines by a pattern and accepts the names for which `fits` is true."""
 
     def split(line: str) -> Cue | None:
         found = pattern.fullmatch(line)
@@ -232,7 +237,7 @@ def _is_title(name: str) -> bool:
 
 
 def _numbered(line: str) -> Cue | None:
-    """Split `12. NAME: text`, as scripts for the radio number who speaks."""
+    """Split `12. NAME: text`, a numbered speech as in radio scripts."""
     number = _NUMBER.match(line)
     spoken = _coloned(line[number.end() :]) if number else None
     return spoken if spoken and _is_capital(spoken.name) else None
@@ -248,12 +253,13 @@ def _arrowed(line: str) -> Cue | None:
 
 
 def _coloned(line: str) -> Cue | None:
-    """Split `name: text` and `name [aside]: text`, a time in front of the text left out."""
+    """Split `name: text` and `name [aside]: text`, and drop a time in brackets before the text."""
     found = _COLON.fullmatch(line)
     return _cue(found["name"], found["asides"], _without_stamp(found["text"])) if found else None
 
 
 def _questioned(line: str) -> Cue | None:
+    """Split `Q. text`, optionally with a line number, and `NAME: text` in the same transcript."""
     found = _QUESTION.fullmatch(line)
     if found:
         return Cue(found["name"], found["text"].strip())
@@ -262,7 +268,7 @@ def _questioned(line: str) -> Cue | None:
 
 
 def _timed(line: str) -> Cue | None:
-    """Split a cue that has a time before it, behind it, or between name and text."""
+    """Split a cue that has a time before it, after it, or between name and text."""
     if not _DIGIT.search(line) or is_of_system_log(line):
         return None
     stamp = stamp_before(line)
@@ -289,7 +295,7 @@ def _timed(line: str) -> Cue | None:
 
 
 def _header(name: str) -> Cue | None:
-    """Return the cue that a name alone on a line is, perhaps in brackets, if it looks like a name."""
+    """Return the cue of a name alone on a line, with or without brackets; None if it is not like a name."""
     name = _BEHIND_NAME.sub("", name.rstrip(":： "))
     bracketed = _IN_BRACKETS.fullmatch(name)
     name = bracketed["name"] if bracketed else name
@@ -320,4 +326,4 @@ STYLES = (
     CueStyle("`Name. text`", _with(_TITLE_NAME, _is_title), is_of_plays=True, marks="."),
     CueStyle("`Name` on a line of its own", _alone),
 )
-"""The surest first, which is preferred where several explain a text equally well."""
+"""The most reliable first, which is preferred if several explain a text equally well."""

@@ -1,14 +1,14 @@
-r"""Subtitles, SRT, WebVTT, SBV and SSA: captions, each with the times at which it is seen.
+r"""Subtitles in SRT, WebVTT, SBV and SSA: captions, each with the times at which it is shown.
 
     1
-    00:00:01,000 --> 00:00:03,000       the time: it, the number above and marks such as `<i>` are dropped
+    00:00:01,000 --> 00:00:03,000       the times; dropped, as are the number above and tags such as `<i>`
     Nora: Is that                       a name, or WebVTT's `<v Nora>`, or SSA's column
     the roof?                           all that follows is hers, also in the next captions
-    - Only rain.                        a dash or `>>` without a name: somebody else, so action
+    - Only rain.                        a dash or `>>` without a name: another speaker, so action
 
-Captions that roll, each with the lines of the one before, are read once. Where few captions have a name, as
-in films for people who hear badly, a name is good for its own sentence only. Subtitles that name nobody are
-action.
+Of rolling captions, each of which repeats lines of the one before, every line is read once. If few captions
+have a name, as in films subtitled for the hard of hearing, a name is only valid to the end of its sentence.
+Subtitles without names are action.
 """
 
 import re
@@ -54,14 +54,14 @@ _LONGEST_CAPTION = 10_000
 _LONGEST_SPEECH = 100_000
 _LONGEST_ACTION = 500
 _MANY_NAMES = 0.2
-"""The share of captions with a name from which on names need not come twice, or be in capitals."""
+"""Minimum share of captions with a name for accepting names that neither recur nor are in capitals."""
 
 _SOME_NAMES = 0.05
-"""The share from which on a caption without a name goes on with the speaker above."""
+"""Minimum share of captions with a name for giving captions without one to the speaker above."""
 
 
 class _Caption(NamedTuple):
-    """What is seen at a time, in seconds; one that was found outside all times has no end."""
+    """The lines shown between two times in seconds; `end` is -1 for text outside of all captions."""
 
     start: float
     end: float
@@ -72,10 +72,10 @@ class _Piece(NamedTuple):
     """A part of a caption by one speaker.
 
     Attributes:
-        speaker: the name that is printed; empty if none is.
-        text: what is said, on one line.
-        is_other: whether a dash or arrow says that another speaker begins.
-        is_sound: whether the text is in brackets, so that nobody says it.
+        speaker: the printed name; empty if there is none.
+        text: the text on one line.
+        is_other: whether a dash or arrow marks a change of speaker.
+        is_sound: whether the text is in brackets: a sound, not speech.
     """
 
     speaker: str
@@ -85,13 +85,13 @@ class _Piece(NamedTuple):
 
 
 class _Style(NamedTuple):
-    """How speakers are shown.
+    """How the subtitles name speakers.
 
     Attributes:
-        is_named: says whether a few words at the beginning of a line name who says it.
-        is_tagged: whether names stand in square brackets, without a colon.
+        is_named: returns whether a few words before a colon name the speaker.
+        is_tagged: whether names are in square brackets, without a colon.
         is_headed: whether the name is the first line of a caption.
-        carries: whether a caption without a name goes on with the speaker above.
+        carries: whether a caption without a name belongs to the speaker above.
         rolls: whether captions repeat the lines of the one before.
     """
 
@@ -103,7 +103,7 @@ class _Style(NamedTuple):
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Count the captions with times, and see that there is little else."""
+    """Score a text by its lines in blocks with times, or by a first line that only subtitles have."""
     captions = [caption for caption in _captions(head) if caption.end >= 0]
     is_marked = bool(head) and head[0].startswith(_SIGNATURES)
     if not captions:
@@ -118,7 +118,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield a speech for each speaker in turn, and each caption of nobody's as action."""
+    """Yield a speech for each speaker in turn, and captions without a speaker as action."""
     head, lines = peek(lines)
     style = _find_style([caption for caption in _captions(head) if caption.end >= 0])
     captions = _captions(lines)
@@ -151,7 +151,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _goes_on(above: _Piece, piece: _Piece, style: _Style, speaker: str, is_near: bool) -> bool:
-    """Return whether a piece belongs to the one above it."""
+    """Return whether a piece continues the one above it."""
     if piece.is_other or not above.text or len(above.text) > _LONGEST_SPEECH:
         return False
     is_unfinished = not above.text.rstrip(_CLOSING).endswith(_ENDS)
@@ -172,9 +172,10 @@ def _timed(line: str) -> re.Match[str] | None:
 
 
 def _captions(lines: Iterable[str]) -> Iterator[_Caption]:
-    """Yield captions as they come, and what is outside them as captions without an end.
+    """Yield captions, and the text outside of them as captions with the end -1.
 
-    The line right above a time is its number or name, not text, if it is a number or stands alone.
+    The line right above a time is dropped as the label of its caption if it is a number, or in WebVTT also
+    if it stands alone.
     """
     caption = _Caption(0, -1, [])
     is_vtt = is_ssa = is_skipped = False
@@ -211,26 +212,26 @@ def _captions(lines: Iterable[str]) -> Iterator[_Caption]:
 
 
 def _opens_remark(line: str, caption: _Caption) -> bool:
-    """Return whether a line opens a block of WebVTT that is no caption, to be skipped up to a blank line."""
+    """Return whether a line opens a WebVTT block that is not a caption, to be skipped up to a blank line."""
     return _BLOCK_OF_VTT.match(line) is not None and not (caption.lines and caption.lines[-1])
 
 
 def _is_label_of_next(caption: _Caption, is_vtt: bool) -> bool:
-    """Return whether the last line of a caption, right above a time, is the number or name of the next."""
+    """Return whether the last line of a caption, right above a time, is the label of the next caption."""
     *above, last = caption.lines
     is_alone = not above[-1] if above else caption.end < 0
     return _NUMBER.fullmatch(last) is not None or (is_vtt and is_alone and bool(last))
 
 
 def _finished(caption: _Caption) -> Iterator[_Caption]:
-    """Yield a caption without blank lines, if anything is left of it."""
+    """Yield a caption without its blank lines, unless it has no others."""
     lines = [line for line in caption.lines if line]
     if lines:
         yield caption._replace(lines=lines)
 
 
 def _text_of_event(timing: re.Match[str]) -> list[str]:
-    """Return the lines of an event of SSA, its speaker in WebVTT's markup; none for other captions."""
+    """Return the text of an SSA event, its speaker in WebVTT's markup, as a line; none for other captions."""
     if timing.re is not _EVENT:
         return []
     text = re.sub(r"\\[Nnh]", " ", timing[4])
@@ -250,9 +251,9 @@ def _without_tags(text: str) -> str:
 
 
 def _unrolled(captions: Iterable[_Caption], rolls: bool) -> Iterator[_Caption]:
-    """Yield captions without what they repeat of the one before, where they roll or are seen at once.
+    """Yield captions without the words that they repeat of the one before, if they roll or overlap in time.
 
-    A caption that grows is what it grew by.
+    Of a caption that grows, only the addition is yielded.
     """
     above: list[str] = []
     ended = -1.0
@@ -269,7 +270,7 @@ def _unrolled(captions: Iterable[_Caption], rolls: bool) -> Iterator[_Caption]:
 
 
 def _words(caption: _Caption) -> tuple[list[str], set[int]]:
-    """Return the words of a caption without tags, and after how many of them its lines end."""
+    """Return the words of a caption without tags, and the numbers of words after which its lines end."""
     words: list[str] = []
     ends: set[int] = set()
     for line in caption.lines:
@@ -280,12 +281,13 @@ def _words(caption: _Caption) -> tuple[list[str], set[int]]:
 
 
 def _repeated(above: Sequence[str], words: Sequence[str], ends: set[int]) -> int:
-    """Return how many words a caption repeats of the one above: whole lines, or all that was there.
+    """Return how many words a caption repeats of the one above: whole lines, or the whole caption above.
 
-    Finds the longest end of the one that is a beginning of the other, and from that the shorter ones, in a
-    time linear in their lengths (Knuth, Morris and Pratt 1977).
+    Find the longest suffix of `above` that is a prefix of `words`, and from it the shorter ones, in time
+    linear in their lengths (Knuth, Morris and Pratt 1977).
     """
-    borders: list[int] = []  # of each beginning of the words, the longest shorter one that also ends it
+    # For each prefix of the words, the length of the longest shorter prefix that also ends it.
+    borders: list[int] = []
     count = 0
     for number, word in enumerate(words):
         count = _longer(count, word, words, borders)
@@ -300,21 +302,21 @@ def _repeated(above: Sequence[str], words: Sequence[str], ends: set[int]) -> int
 
 
 def _longer(count: int, word: str, words: Sequence[str], borders: Sequence[int]) -> int:
-    """Return how many words a text ends with that a caption begins with, if there were `count` before one."""
+    """Return how many words match the start of a caption after one more word, if `count` did before it."""
     while count and (count == len(words) or words[count] != word):
         count = borders[count - 1]
     return count + 1 if count < len(words) and words[count] == word else 0
 
 
 def _rolls(captions: Sequence[_Caption]) -> bool:
-    """Return whether most captions that follow another at once repeat it."""
+    """Return whether most captions that immediately follow another repeat some of it."""
     following = [(a, b) for a, b in pairwise(captions) if b.start - a.end < 0.2]
     repeating = sum(_repeated(_words(a)[0], *_words(b)) > 0 for a, b in following)
     return 2 * repeating > len(following) > 0 and repeating > 1
 
 
 def _find_style(captions: Sequence[_Caption]) -> _Style:
-    """Find out from the first captions how speakers are shown."""
+    """Infer from the first captions how speakers are named."""
     every = [_without_tags(line) for caption in captions for line in caption.lines]
     lines = list(map(_bare, every))
     cues = filter(None, map(_CUE.match, lines))
@@ -344,12 +346,12 @@ def _is_headed(caption: _Caption) -> bool:
 
 
 def _bare(line: str) -> str:
-    """Return a line without the dash or arrow that says that another speaker begins."""
+    """Return a line without the dash or arrow that marks a change of speaker."""
     return _CHANGE.sub("", line, count=1)
 
 
 def _is_titled(words: str) -> bool:
-    """Return whether words may be a name as captions print it, each word with a capital or a digit."""
+    """Return whether words may be a name as captions print it, in title case or capitals."""
     first = words[:1]
     small = ("of", "the", "and", "de", "von", "van", "da", "la", "le", "&", "#")
     return (

@@ -1,10 +1,10 @@
-"""Scripts kept in rows: CSV, JSON, parquet, data sets on the Hub.
+"""Scripts stored in rows: CSV, JSON, Parquet, datasets on the Hub.
 
-Rows come in four shapes: each holds an element, which is dialogue unless a column says its kind; or a whole
-script; or a list of turns, each an element again; or a part of one long text. `Columns` says which, by the
-roles that it gives to columns.
+A row holds one of four things: an element, which is dialogue unless a column gives its kind; a whole script;
+a list of turns, each an element again; or a text that is a document or a line of one. `Columns` says which,
+by the roles that it assigns to columns.
 
-This module knows nothing of files; a row is a mapping from column names to cells.
+This module does not read files; a row is a mapping from column names to cells.
 """
 
 import math
@@ -23,7 +23,7 @@ from scriptforge.workspace import parse_json
 
 Row = Mapping[str, object]
 
-# The names people give to columns, the likeliest first, in lower case and without punctuation.
+# Common names of columns, the likeliest first, in lower case and without punctuation.
 _SPEAKER = (
     "speaker", "speakers", "character", "charactername", "rawcharactertext", "speakername", "speakerlabel",
     "player", "sprecher", "figur", "personnage", "personaje", "name", "role", "person", "from", "sender",
@@ -45,7 +45,7 @@ _DOCUMENT = (
 )  # fmt: skip
 _TITLE = ("title", "episodetitle", "episodename", "movie", "film", "play", "name")
 _NAMED_FOR_SURE = _SPEAKER[: _SPEAKER.index("player")]
-"""The names of columns that hold who speaks and nothing else; `name` may be that of a film."""
+"""Column names that can only mean a speaker; `name` may be that of a film."""
 
 _SCRIPT = ("script", "screenplay", "transcript", "teleplay")
 _TURNS = ("elements", "conversations", "conversation", "turns", "messages", "chat", "scenes")
@@ -54,28 +54,28 @@ _TEXT = ("text", "content")
 _PARTS = ("text", "parts", "content", "value", "body")
 _PERSON = ("name", "displayname", "username", "fullname")
 _ADDRESS = re.compile(r"@([^:@\s]+):[\w.-]+")
-"""A name as Matrix writes it: `@nora:example.org`."""
+"""A user id of Matrix: `@nora:example.org`."""
 
 _HEADING = ("heading", "setting", "location", "title", "scene")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that play each role; an empty name means that none does.
+    """The column of each role; empty if there is none.
 
-    The first of `turns`, `script` and `text` that is given decides the shape of the rows; without any of them
-    a row is an element.
+    The first of `turns`, `script` and `text` that is given decides what the rows hold; without any of them, a
+    row is an element.
 
     Attributes:
         speaker: who says a row's line; a row without a speaker is action.
         line: what is said.
         kind: the kind of the line: `heading`, `action`, `transition`; anything else is dialogue.
-        scene: the scene of the line, by its number or its heading.
+        scene: the number or the heading of the line's scene.
         document: the columns that together name the document of a row.
         title: the title of a row's script or turns.
-        script: a whole script, laid out in any format.
-        turns: a list of mappings, each with a speaker and a line, perhaps a kind.
-        text: text that is a document if it has several lines, else one line of a document.
+        script: a whole script in any format.
+        turns: a list of objects, each with a speaker and a line, optionally a kind.
+        text: a whole document if it has several lines, else one line of a document.
     """
 
     speaker: str = ""
@@ -90,7 +90,7 @@ class Columns:
 
 
 _SCENE_ID = re.compile(r"[\w-]*\d[\w-]*")
-"""A name that a computer gave a scene: `s01e02c14`."""
+"""The id of a scene, which is not a heading: `s01e02c14`."""
 
 _ACT_SCENE_LINE = re.compile(r"\d+\.\d+\.\d+")
 
@@ -98,10 +98,10 @@ _ROLES = tuple(field.name for field in fields(Columns))
 
 
 def parse_columns(text: str) -> Columns:
-    """Parse what a person says of columns: `speaker=Character,line=Line,document=Season+Episode`.
+    """Parse roles of columns as a user writes them: `speaker=Character,line=Line,document=Season+Episode`.
 
     Raises:
-        UsageError: there is no such role, no column is named for one, or none is said to hold the lines.
+        UsageError: a role does not exist or has no column, or no column is given for the lines.
     """
     roles: dict[str, str] = {}
     for part in text.split(","):
@@ -123,15 +123,15 @@ def parse_columns(text: str) -> Columns:
 
 
 def choose_columns(names: Iterable[str], said: Columns | None = None) -> Columns:
-    """Return the columns that play each role.
+    """Return the column of each role.
 
     Args:
         names: the columns that exist.
-        said: what a card or a person says of them, whatever case and punctuation; None to guess by the names
-            that people usually give them.
+        said: the columns given by a card or a user, in any case and punctuation; None to guess them from
+            common names.
 
     Raises:
-        BrokenScript: a column is not there, or no name says where the lines are.
+        BrokenScript: a given column does not exist, or no known name shows where the lines are.
     """
     names = list(names)
     if said is None:
@@ -150,10 +150,10 @@ def choose_columns(names: Iterable[str], said: Columns | None = None) -> Columns
 
 
 def guess_columns(names: Iterable[str]) -> Columns:
-    """Guess the roles of columns by the names that people usually give them, whatever case and punctuation.
+    """Guess the roles of columns from their names, in any case and punctuation.
 
     Raises:
-        BrokenScript: no name says where the lines are.
+        BrokenScript: no known name shows where the lines are.
     """
     names = list(names)
     by_key = {_key(name): name for name in names}
@@ -183,16 +183,16 @@ def guess_columns(names: Iterable[str]) -> Columns:
 
 
 def _line_of_speaker(by_key: Mapping[str, str]) -> str:
-    """Return the column of a script where another says who speaks: it holds lines, not whole scripts."""
+    """Return the column with a name for scripts if another one holds speakers: it then holds lines."""
     return _first(by_key, _SCRIPT) if _first(by_key, _NAMED_FOR_SURE) else ""
 
 
 def documents(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[str, Iterator[Element]]]:
-    """Group rows into documents, in the order of the rows; those of one document follow each other.
+    """Group rows into documents, in the order of the rows; the rows of a document must be adjacent.
 
     Yields:
-        The name of a document, or its number if nothing names it, and its elements in normal form. These are
-        read from the rows: take them before the next document.
+        The name of a document, or its number if it has none, and its elements in normal form. These are read
+        from the rows when iterated: consume them before the next document.
     """
     if columns.turns:
         yield from _documents_of_turns(rows, columns)
@@ -220,7 +220,7 @@ def _documents_of_scripts(rows: Iterable[Row], columns: Columns) -> Iterator[tup
 
 
 def _from_json(cell: object) -> object:
-    """Return a cell, parsed as JSON if its text is a list."""
+    """Return a cell, parsed as JSON if it is the text of a list."""
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         try:
             return parse_json(cell, strict=False)
@@ -230,7 +230,7 @@ def _from_json(cell: object) -> object:
 
 
 def _contents(cell: object) -> Iterator[Element]:
-    """Yield the elements in a cell, whatever it is: turns, scenes of turns, lines, or a script as text."""
+    """Yield the elements in a cell, which may hold turns, scenes of turns, lines, or a script as text."""
     if isinstance(cell, str):
         yield from read([cell])
     elif isinstance(cell, Mapping):
@@ -244,7 +244,7 @@ def _contents(cell: object) -> Iterator[Element]:
 
 
 def _turn(turn: Row) -> Iterator[Element]:
-    """Yield the elements in a turn, which is an element itself or a scene."""
+    """Yield the elements in a turn, which is one element or a scene of several."""
     by_key = {_key(name): name for name in turn}
     inner = _first(by_key, (*_TURNS, *_ROWS))
     speaker = _first(by_key, _SPEAKER)
@@ -261,7 +261,7 @@ def _turn(turn: Row) -> Iterator[Element]:
 
 
 def _are_words(cell: object) -> bool:
-    """Return whether a list holds the words and signs of one speech, as recognisers of speech give them."""
+    """Return whether a cell lists the words and punctuation of one speech, as from speech recognition."""
     words = cell if isinstance(cell, list) else []
     return bool(words) and all(
         isinstance(each, Mapping) and {"type", "value"} <= each.keys() for each in words
@@ -269,7 +269,7 @@ def _are_words(cell: object) -> bool:
 
 
 def _mappings(columns: Mapping[str, object]) -> list[dict[str, object]]:
-    """Return lists under names as a list of mappings; a mapping of single cells is the only one."""
+    """Return a mapping of lists as a list of mappings; a mapping without lists is the only item."""
     lists = {name: cell for name, cell in columns.items() if isinstance(cell, list)}
     if not lists:
         return [dict(columns)]
@@ -284,10 +284,10 @@ def _documents_of_text(rows: Iterable[Row], columns: Columns) -> Iterator[tuple[
 
 
 def group_texts(texts: Iterable[str]) -> Iterator[tuple[bool, Iterator[str]]]:
-    """Group texts to documents: one of several lines is a whole document, single lines in a row make one.
+    """Group texts into documents: a text of several lines is one by itself, adjacent single lines form one.
 
     Yields:
-        Whether it is a whole one, and its texts.
+        Whether the document is a text by itself, and its texts.
     """
     # A text of several lines has a key of its own, so it is a group by itself; single lines share the key 0.
     keyed = ((number if "\n" in text.strip() else 0, text) for number, text in enumerate(texts, start=1))
@@ -304,7 +304,10 @@ def _documents_of_lines(rows: Iterable[Row], columns: Columns) -> Iterator[tuple
 
 
 def _elements_of_scenes(rows: Iterable[Row], columns: Columns) -> Iterator[Element]:
-    """Yield the elements in rows, and a heading where another scene begins; a number is no text for it."""
+    """Yield the elements in rows, and a heading where a scene begins.
+
+    A scene that has only a number or an id gets an empty heading, or none if it is the first.
+    """
     above = ""
 
     def scene_of(row: Row) -> str:
@@ -326,13 +329,13 @@ def _elements_of_scenes(rows: Iterable[Row], columns: Columns) -> Iterator[Eleme
 
 
 def _scene(row: Row, column: str) -> str:
-    """Return the scene of a row; of the number of an act, a scene and a line, `1.2.34`, the first two."""
+    """Return the scene of a row; of a number of act, scene and line, `1.2.34`, only the first two parts."""
     cell = _cell(row, column).strip()
     return cell.rpartition(".")[0] if _ACT_SCENE_LINE.fullmatch(cell) else cell
 
 
 def _element(row: Row, speaker: str, line: str, kind: str) -> Iterator[Element]:
-    """Yield the element in a row; none where the row says nothing."""
+    """Yield the element in a row; none if the row has no text."""
     yield from _spoken(_cell(row, kind), _cell(row, line), _name(row, speaker))
 
 
@@ -345,7 +348,7 @@ def _spoken(kind: str, text: str, speaker: str) -> Iterator[Element]:
 
 
 def _name(row: Row, column: str) -> str:
-    """Return who speaks in a row: a name, several, or a person of whom the name is one part."""
+    """Return the speaker of a row, whose cell holds a name, a list of names, or an object with a name."""
     value = row.get(column)
     if isinstance(value, Mapping):
         by_key = {_key(name): name for name in value}
@@ -358,7 +361,7 @@ def _name(row: Row, column: str) -> str:
 
 
 def _cell(row: Row, column: str) -> str:
-    """Return a cell as text; empty where there is no such column or the cell holds nothing."""
+    """Return a cell as text; empty if there is no such column or the cell has no value."""
     value = row.get(column)
     if isinstance(value, list | dict):
         return _text_of_parts(value)
@@ -367,7 +370,7 @@ def _cell(row: Row, column: str) -> str:
 
 
 def _text_of_parts(content: object) -> str:
-    """Return the text in the parts of a message, as models have them; pictures and calls are none."""
+    """Return the text in the parts of a chat model's message; images and tool calls have none."""
     match content:
         case str():
             return content

@@ -1,7 +1,7 @@
-"""Dates and times as people and programs print them beside what is said: in logs of chats, in transcripts.
+"""Time stamps: dates and times as printed beside speech in chat logs and transcripts.
 
-A stamp is a clock, perhaps with a date before it: `09:14`, `[00:01:05]`, `12/03/2021, 9:14 AM`,
-`12.03.21 um 09:14`, `2021년 3월 12일 오전 9:14`. This module does not know what they stand beside.
+A stamp is a time, optionally with a date: `09:14`, `[00:01:05]`, `12/03/2021, 9:14 AM`, `12.03.21 um 09:14`,
+`2021년 3월 12일 오전 9:14`. This module does not interpret the text beside it.
 """
 
 import re
@@ -52,10 +52,10 @@ class Stamp(NamedTuple):
     """A stamp at the beginning of a line.
 
     Attributes:
-        is_dated: whether there is a date beside the clock.
+        is_dated: whether it has a date beside the time.
         is_bracketed: whether it is in brackets.
-        gap: what stands between it and the text behind it: spaces, perhaps a dash.
-        end: where that text begins.
+        gap: the characters between it and the text after it: spaces, possibly with a dash.
+        end: index at which that text begins.
     """
 
     is_dated: bool
@@ -65,7 +65,7 @@ class Stamp(NamedTuple):
 
 
 def stamp_before(line: str) -> Stamp | None:
-    """Return the stamp that opens a line, if something separates it from the text behind it."""
+    """Return the stamp that opens a line, if brackets or a gap separate it from the text after it."""
     if not line or not (line[0] in "[(<" or line[0].isalnum()):
         return None
     head = line[:_LONGEST_STAMP].translate(_SPACES)
@@ -82,35 +82,35 @@ def stamp_before(line: str) -> Stamp | None:
 
 
 def without_stamp_behind(text: str) -> str:
-    """Return a short text without the stamp that ends it, and without what joined the two."""
+    """Return a short text without the stamp at its end and the separator before it."""
     head = text.translate(_SPACES)
     found = _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
     return text[: found.start()] if found else text
 
 
 def is_of_day(text: str) -> bool:
-    """Return whether a short text begins or ends with a stamp that says the day or its half, as chats do."""
+    """Return whether a short text begins or ends with a stamp that has a date or a.m./p.m., as in chats."""
     head = text.translate(_SPACES)
     before, behind = _ANY_BEFORE.match(head), _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
     return any(stamp is not None and _OF_DAY.search(stamp[0]) is not None for stamp in (before, behind))
 
 
 def is_stamp(text: str) -> bool:
-    """Return whether a text is a stamp and nothing else."""
+    """Return whether a text is only a stamp."""
     stamp = stamp_before(text)
     return stamp is not None and stamp.end == len(text)
 
 
 def is_log_level(words: str) -> bool:
-    """Return whether words between a time and a colon say how bad a program's message is: `ERROR server`."""
+    """Return whether words between a time and a colon are from a program's log: `ERROR server`, `ftpd[7]`."""
     return _LOG_LEVEL.match(words) is not None
 
 
 def is_date(text: str) -> bool:
-    """Return whether a text is a date with its year, which some print where others print a name."""
+    """Return whether a text is a date with its year, which some texts have in the place of a name."""
     return _DATE_WITH_YEAR.fullmatch(text) is not None
 
 
 def is_of_system_log(line: str) -> bool:
-    """Return whether a line opens as those of system logs do: `Jan  5 09:14:01 host program[12]: text`."""
+    """Return whether a line opens like one of a system log: `Jan  5 09:14:01 host program[12]: text`."""
     return _OF_SYSTEM_LOG.match(line) is not None

@@ -1,16 +1,16 @@
-r"""Transcripts and printed plays whose speakers are named in other ways than by `name: text`.
+r"""Transcripts and printed plays that name speakers in other styles than `name: text`.
 
     ---
-    title: The Show             front matter, in YAML or as a block of `Date: …`, is no dialogue
+    title: The Show             front matter, in YAML or as a block of `Date: …`, is left out
     ---
     **Nora Lind:** Welcome      a cue, in the style of `speaker_cues` that explains most of the text
-    to the show.                lines below it are the rest
+    to the show.                lines below it continue the speech
                                 a blank line
     We have a guest today.      the speaker goes on; in a play it would be a stage direction
-    [applause]                  action, as all in brackets
+    [applause]                  action, like all lines in brackets
     (00:00:48)                  times are dropped
 
-What the Gutenberg project prints before and after a book is cut.
+The text that Project Gutenberg adds before and after a book is left out.
 """
 
 import re
@@ -56,7 +56,7 @@ _HEADING = re.compile(
 )
 _LISTED = re.compile(r"^[:;]{1,3}\s*(?=['\[(])(?!'''[^\[(])")
 _EFFECT = re.compile(r"(?:\d{1,4}[.)]?\s+)?(?P<text>(?:S?FX|SOUND|MUSIC|GRAMS)\b[^:]{0,20}:.*)")
-"""What is heard in a play for the radio, perhaps numbered."""
+"""A sound effect in a radio play, optionally numbered."""
 
 _READ = re.compile(r"(?<!\s)\s*\(Read by [^()]{1,80}\)$")
 _LINE_NUMBER = re.compile(r"^\d{1,2}(?:\s{2,}|$)")
@@ -76,16 +76,16 @@ _EMPHASIS = re.compile(
 )
 _BELOW_FRONT_MATTER = Evidence(0.4, "it opens with front matter, and nobody speaks below that")
 _PARAGRAPHS_OF_A_SPEECH = 6
-"""So many paragraphs, of which one has a cue: fewer cues make a transcript less likely."""
+"""A text in which fewer than one in this many paragraphs has a cue gets a lower score."""
 
 _SCORE_OF_A_LIST = 0.1
 _ALMOST = 0.999
-"""A style whose cues `name: text` knows, too, is preferred only where it explains more."""
+"""Factor on the score of a style whose cues `name_line` reads, too, so that it is preferred if both fit."""
 
 _LETTERS = frozenset("qarfpd")
 _LINES_OF_A_SPEECH = 60
 _MOST_ABOVE = 8
-"""So many paragraphs above the first cue say nothing against a sure style; or as many as there are cues."""
+"""So many elements above the first cue, or as many as speeches, do not count against a reliable style."""
 
 _RECURRING = 0.4
 _VERSE = 0.7
@@ -98,7 +98,7 @@ class _Layout(NamedTuple):
 
     Attributes:
         evidence: how well the layout explains the text.
-        parse: turns lines into elements, front matter and the like left out.
+        parse: turns lines, without front matter and the like, into elements.
     """
 
     evidence: Evidence
@@ -106,25 +106,25 @@ class _Layout(NamedTuple):
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Find the style of cues that explains most of the text."""
+    """Score a text by the style of cues that explains most of it."""
     return _layout(head).evidence
 
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield speeches, each with its paragraphs as lines."""
+    """Yield the elements; the paragraphs of a speech become its lines."""
     head, lines = peek(lines)
     yield from _layout(head).parse(_book(lines))
 
 
 def title(head: Sequence[str]) -> str:
-    """Return the title that the front matter gives."""
+    """Return the title from the front matter; empty if there is none."""
     fields = (_FIELD.fullmatch(line.strip()) for line in head[: _front_matter(head)])
     titles = (field["value"] for field in fields if field and field["key"].casefold() == "title")
     return (next(titles, "") or "").strip("\"' ")
 
 
 def _layout(head: Sequence[str]) -> _Layout:
-    """Return the layout that explains most of a text; below front matter, it may be a simpler one."""
+    """Return the layout that explains most of a text; below front matter, those of other formats compete."""
     skipped = _front_matter(head)
     lines = list(_book(head))
     printed = Counter(filter(None, map(str.strip, lines)))
@@ -141,10 +141,10 @@ def _layout(head: Sequence[str]) -> _Layout:
 
 
 def _occurs(style: CueStyle, lines: Counter[str]) -> bool:
-    """Return whether so many lines are cues of a style that it may be that of the text.
+    """Return whether enough lines are cues of a style for it to be that of the text.
 
     Args:
-        style: of cues.
+        style: the style of cues.
         lines: how often each stripped line occurs.
     """
     enough = max(1, lines.total() // _LINES_OF_A_SPEECH)
@@ -159,6 +159,11 @@ def _occurs(style: CueStyle, lines: Counter[str]) -> bool:
 
 
 def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
+    """Parse the first lines in a style of cues, and score the result.
+
+    The score is the share of the text that was understood, lowered if there are few speeches per paragraph.
+    It is near 0 for a list: a text in which names do not recur, or few speeches are sentences.
+    """
     joint = _joint(style, head)
     parser = _parser(style, joint)
     parsed = list(parser(head))
@@ -194,7 +199,7 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
 
 
 def _is_plain(style: CueStyle, head: Sequence[str]) -> bool:
-    """Return whether `name: text` reads all cues in the same way."""
+    """Return whether `name_line` reads all cues of a style in the same way."""
     lines = filter(None, map(str.strip, head))
     cues = ((line, cue) for line in lines if (cue := style.split(line)))
     return all(
@@ -219,7 +224,7 @@ def _joint(style: CueStyle, head: Sequence[str]) -> str:
 
 
 def _front_matter(head: Sequence[str]) -> int:
-    """Return how many first lines are no part of the text: YAML between rules, or a block of known fields."""
+    """Return how many lines of front matter there are: YAML between `---`, or a block of known fields."""
     first = next((number for number, line in enumerate(head) if line.strip()), 0)
     lines = head[first : first + _LONGEST_FRONT_MATTER]
     fields: list[str] = []
@@ -243,7 +248,7 @@ def _front_matter(head: Sequence[str]) -> int:
 
 
 def _book(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines without front matter, and without what is printed around a book."""
+    """Yield the lines without front matter and without Project Gutenberg's text around a book."""
     head, lines = peek(lines)
     skipped = _front_matter(head)
     start = next((number for number, line in enumerate(head) if _START.match(line)), -1)
@@ -265,7 +270,7 @@ def _parser(style: CueStyle, joint: str) -> Callable[[Iterable[str]], Iterator[P
 
 
 class _Reader:
-    """Reads blocks, each a few lines between blank lines; the speech that is open may go on in the next."""
+    """A parser of blocks of lines between blank lines; an open speech may go on in the next block."""
 
     def __init__(self, style: CueStyle, joint: str) -> None:
         self._style = style
@@ -276,7 +281,7 @@ class _Reader:
         self._aside: list[str] = []
 
     def read(self, block: Sequence[str]) -> Iterator[Parsed]:
-        """Yield what is finished when a block has been read."""
+        """Parse one more block; yield the elements that are complete."""
         lines = [_LISTED.sub("", line.strip()) for line in block]
         if self._style.is_of_questions:
             lines = [text for line in lines if (text := _LINE_NUMBER.sub("", line, count=1))]
@@ -310,7 +315,7 @@ class _Reader:
             yield from self._end_of_speech()
 
     def _with_whole_aside(self, lines: Sequence[str]) -> Sequence[str]:
-        """Join the first two lines where the aside behind a name goes on in the second."""
+        """Join the first two lines if the aside after a name continues on the second."""
         first = next(iter(lines), "")
         if len(lines) < 2 or first.count("(") <= first.count(")") or self._style.split(first):
             return lines
@@ -318,7 +323,7 @@ class _Reader:
         return [joined, *lines[2:]] if self._style.split(joined) else lines
 
     def _add(self, line: str, is_open: bool) -> bool:
-        """Add a line to the speech, if one is open or goes on, else to the action; return whether it was."""
+        """Add a line to the speech, if it goes on, else to the action; return whether it goes on."""
         stamp = stamp_before(line)
         text = line[stamp.end :] if stamp and stamp.is_bracketed else line
         goes_on = is_open or (bool(self._name) and not self._style.is_of_plays)
@@ -333,7 +338,7 @@ class _Reader:
         return goes_on
 
     def ended(self, goes_on: bool = False) -> Iterator[Parsed]:
-        """Yield what was open; the speaker may go on below what interrupts the speech."""
+        """Yield the open elements; with `goes_on`, the speaker may continue after the interruption."""
         yield from self._end_of_action()
         yield from self._end_of_speech()
         if not goes_on:
@@ -348,7 +353,7 @@ class _Reader:
         self._said, self._size = [], 0
 
     def _paragraph(self, lines: Sequence[str]) -> str:
-        """Join the lines of a paragraph, an aside in the first by a space."""
+        """Join the lines of a paragraph; an aside on the first line is joined by a space."""
         if lines and is_bracketed(lines[0]):
             return f"{lines[0]} {self._joint.join(lines[1:])}".strip()
         return self._joint.join(lines)
@@ -369,7 +374,7 @@ def _emphasised(match: re.Match[str]) -> str:
 
 
 def _other(line: str) -> Parsed | None:
-    """Return the element on a line that nobody says, whatever surrounds it."""
+    """Return the element on a line that cannot be speech, whatever surrounds it; None if it can be."""
     heading = _HEADING.fullmatch(line) if len(line) < _LONGEST_HEADER else None
     if heading:
         return Parsed(Element("heading", heading["md"] or heading["wiki"]))

@@ -1,7 +1,7 @@
-"""Lines as a typewriter sets them on pages: where each begins, without what belongs to the page or a draft.
+"""Lines of typed pages: the column at which each begins, without the marks of pages and drafts.
 
-Dropped are page numbers and running heads, `(CONTINUED)` and `(MORE)`, the numbers of scenes, beside a
-heading or on a line of their own, and asterisks that mark a revision.
+These are dropped: page numbers and running heads, `(CONTINUED)` and `(MORE)`, scene numbers, beside a heading
+or on a line of their own, and asterisks that mark a revision.
 """
 
 import re
@@ -49,17 +49,17 @@ _LONGEST_TITLE_PAGE = 60
 _LONGEST_ON_TITLE_PAGE = 50
 _FEWEST_PAGES = 3
 _WIDEST_LINE = 250
-"""Characters. A wider line is not from a page, and has neither numbers nor marks beside it."""
+"""In characters. A longer line is not from a typed page, and has neither numbers nor marks beside it."""
 
 
 class Line(NamedTuple):
     """A line of a page.
 
     Attributes:
-        column: where it begins, counted from 0; tabs are eight wide.
-        text: without white space and marks around it; not empty.
+        column: the column at which it begins, from 0; tabs are eight wide.
+        text: the text without white space and marks around it; not empty.
         opens: whether a blank line, or nothing, is above it.
-        numbered: whether a scene's number stood beside it.
+        numbered: whether a scene number was beside it.
     """
 
     column: int
@@ -70,10 +70,10 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Speech:
-    """A speech that goes on: the cue above it and its lines so far.
+    """An open speech: its cue and its lines so far.
 
     Attributes:
-        has_begun: whether more has been said than how it is said.
+        has_begun: whether it has any line that is not a parenthetical.
     """
 
     cue: str
@@ -82,18 +82,18 @@ class Speech:
     has_begun: bool = False
 
     def add(self, line: str) -> None:
-        """Take one more line."""
+        """Add a line."""
         self.lines.append(line)
         self.size += len(line)
         self.has_begun = self.has_begun or not (line.startswith("(") and line.endswith(")"))
 
     @property
     def is_full(self) -> bool:
-        """Return whether so much has been said that nobody says more at a time."""
+        """Return whether the speech is too long to go on."""
         return self.size >= _LONGEST_SPEECH
 
     def goes_on_under(self, cue: str) -> bool:
-        """Return whether a further cue says that the same speaker goes on in the same way."""
+        """Return whether a further cue, such as `JERRY (CONT'D)`, continues this speech."""
         speaker, aside = _split_cue(self.cue)
         same, added = _split_cue(cue)
         is_same = speaker_key(speaker) == speaker_key(same) and added in ("", aside)
@@ -101,14 +101,14 @@ class Speech:
 
     @property
     def parsed(self) -> Parsed:
-        """Return the speech; a cue under which nothing is said is action."""
+        """Return the speech as an element; a cue without a speech is action."""
         if self.lines:
             return Parsed(Element("dialogue", " ".join(self.lines), self.cue))
         return Parsed(Element("action", self.cue), understood=False)
 
 
 def _split_cue(cue: str) -> tuple[str, str]:
-    """Return the name in a printed cue, and what is in brackets behind it, except for `(CONT'D)`."""
+    """Return the name in a printed cue, and the brackets after it, except for `(CONT'D)`."""
     element = normalise(Element("dialogue", ":", cue))
     return (element.speaker, element.text.removesuffix(":")) if element else ("", "")
 
@@ -119,9 +119,9 @@ def page_lines(
     """Yield the lines that are not blank and belong to the script.
 
     Args:
-        lines: as printed.
-        columns: of the margins of text, where they are known: a number at none of them is that of a page.
-        running_heads: texts that stand before page numbers, as `find_running_heads` finds them.
+        lines: the lines as printed.
+        columns: the margins of text, if they are known: a number at none of them is a page number.
+        running_heads: the texts before page numbers, from `find_running_heads`.
     """
     for block in blocks(lines):
         kept = [line for printed in block if (line := _without_marks(printed, running_heads))]
@@ -136,9 +136,9 @@ class Page(NamedTuple):
     """The first lines of a text.
 
     Attributes:
-        running_heads: texts that stand before page numbers.
-        lines: those that belong to the script, if nothing is known of the text.
-        body: those without the running heads.
+        running_heads: the texts before page numbers.
+        lines: the lines that belong to the script, running heads included.
+        body: the lines without running heads.
     """
 
     running_heads: frozenset[str]
@@ -147,7 +147,7 @@ class Page(NamedTuple):
 
 
 def first_page(head: Sequence[str]) -> Page:
-    """Return what the first lines of a text are; those asked for last are remembered if they are short."""
+    """Parse the first lines of a text; the last few results are cached, unless the lines are very long."""
     is_short = sum(map(len, head)) <= _LONGEST_BLOCK
     return _remembered_page(tuple(head)) if is_short else _first_page(head)
 
@@ -162,7 +162,7 @@ _remembered_page = lru_cache(maxsize=4)(_first_page)
 
 
 def find_running_heads(head: Sequence[str]) -> frozenset[str]:
-    """Return the texts that stand before a number on three lines or more, a different number on each."""
+    """Return the texts that are printed before page numbers: before at least three different ones."""
     found = {
         (match["text"], line.split()[-1])
         for line in head
@@ -173,7 +173,7 @@ def find_running_heads(head: Sequence[str]) -> frozenset[str]:
 
 
 def has_title_page(head: Sequence[Line]) -> bool:
-    """Return whether a credit, `Written by`, stands before the script opens."""
+    """Return whether a credit, such as `Written by`, is above the first heading or transition."""
     for line in head[:_LONGEST_TITLE_PAGE]:
         if ends_title_page(line):
             return False
@@ -183,12 +183,12 @@ def has_title_page(head: Sequence[Line]) -> bool:
 
 
 def ends_title_page(line: Line) -> bool:
-    """Return whether a line is not on a title page: it opens the script, or is as long as lines of text."""
+    """Return whether a line is not on a title page: it opens the script, or is as long as a line of text."""
     return opens_script(line) or len(line.text) > _LONGEST_ON_TITLE_PAGE
 
 
 def opens_script(line: Line) -> bool:
-    """Return whether a line is a heading or a transition: there is none on a title page."""
+    """Return whether a line is a heading or a transition, which no title page has."""
     return _opens_script(line.text)
 
 
@@ -198,14 +198,14 @@ def _opens_script(text: str) -> bool:
 
 
 def _without_marks(printed: str, running_heads: Collection[str]) -> Line | None:
-    """Return a line without the numbers and asterisks beside its text; None if nothing else is on it."""
+    """Return a line without the numbers and asterisks beside its text; None if it has only page marks."""
     if running_heads and _is_running_head(printed, running_heads):
         return None
     return _bare_line(printed)
 
 
 def _is_running_head(printed: str, running_heads: Collection[str]) -> bool:
-    """Return whether a line has one of these texts and a page number."""
+    """Return whether a line is one of the running heads and a page number."""
     text = _without_revision(printed.expandtabs().strip())
     head = _HEAD_OF_A_PAGE.fullmatch(text) if len(text) <= _WIDEST_LINE else None
     return head is not None and head["text"] in running_heads
@@ -213,7 +213,7 @@ def _is_running_head(printed: str, running_heads: Collection[str]) -> bool:
 
 @remembered
 def _bare_line(printed: str) -> Line | None:
-    """Return what `_without_marks` does of a text without running heads; the first lines are asked often."""
+    """Do what `_without_marks` does without running heads; cached, since first lines are parsed often."""
     line = printed.expandtabs()
     text = line.strip()
     column = len(line.rstrip()) - len(text)
@@ -235,13 +235,13 @@ def _bare_line(printed: str) -> Line | None:
 
 
 def _without_revision(text: str) -> str:
-    """Return a stripped line without the asterisks of a revision at its end."""
+    """Return a stripped line without the revision asterisks at its end."""
     revised = _REVISED.fullmatch(text) if text.endswith("*") else None
     return revised[1] if revised and any(map(str.isalnum, revised[1])) else text
 
 
 def _is_beside(numbered: re.Match[str]) -> bool:
-    """Return whether the numbers at the ends of a line stand beside its text, and are not part of it."""
+    """Return whether the numbers at the ends of a line are beside its text, not part of it."""
     text = numbered["text"]
     left_is_far, right_is_far = (len(numbered[gap] or "") > 1 for gap in ("left_gap", "right_gap"))
     if _PAGE_ARTEFACT.fullmatch(text):
@@ -257,9 +257,9 @@ def _is_beside(numbered: re.Match[str]) -> bool:
 
 
 def _is_of_page(lines: Sequence[Line], number: int, columns: Collection[int]) -> bool:
-    """Return whether a number that is a line of a paragraph is that of a page or a scene.
+    """Return whether a number on a line of its own is that of a page or a scene.
 
-    It is if it is all of the paragraph, is right above or below a heading, or is at no margin of text.
+    It is if it is the whole paragraph, is right above or below a scene heading, or is at no margin of text.
     """
     beside = [*lines[max(number - 1, 0) : number], *lines[number + 1 : number + 2]]
     is_off = bool(columns) and all(abs(lines[number].column - column) > 1 for column in columns)

@@ -1,8 +1,8 @@
-"""Names that look like speakers' in some layout, and of whom a reading has heard nothing.
+"""Detection of misread scripts by unheard names: names that look like speakers', but have no dialogue.
 
-A text that is read in a wrong format has lines enough, but its speakers are among the action. This looks at
-lines as they stand and knows no format: a name in capitals alone on a line, or one that a colon, a tab or a
-dash parts from text, with or without a time, brackets or marks of emphasis.
+A text that is read in a wrong format has enough elements, but its cues are among the action. This module
+looks at the raw lines and knows no format: it finds names in capitals alone on a line, and names that a
+colon, a tab or a dash separates from text, with or without a time, brackets or marks of emphasis.
 """
 
 import re
@@ -35,12 +35,12 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Unheard:
-    """Names that nobody speaks under.
+    """Names that look like speakers', but have no dialogue.
 
     Attributes:
-        lines: how many lines look like cues of theirs.
-        printed: of how many lines that are not blank.
-        examples: the first such lines of a few names.
+        lines: number of lines that look like their cues.
+        printed: number of all lines that are not blank.
+        examples: the first such line of each of a few names.
     """
 
     lines: int
@@ -49,15 +49,15 @@ class Unheard:
 
     @property
     def is_telling(self) -> bool:
-        """Return whether they are so many that the text has probably been misread."""
+        """Return whether there are so many of them that the text has probably been misread."""
         return self.lines >= _FEWEST and self.lines >= _LEAST_SHARE * self.printed
 
 
 def find_unheard(lines: Sequence[str], heard: Container[str]) -> Unheard:
-    """Find the names that open two lines or more, or stand on them, and that nobody has spoken under.
+    """Find the names that open two or more lines, or stand alone on them, but have no dialogue.
 
     Args:
-        lines: the first ones of a text, as they stand.
+        lines: the raw lines at the beginning of a text.
         heard: the keys of the speakers that were read, without full stops at the end.
     """
     names: Counter[str] = Counter()
@@ -74,7 +74,7 @@ def find_unheard(lines: Sequence[str], heard: Container[str]) -> Unheard:
 
 
 def _is_heard(name: str, heard: Container[str]) -> bool:
-    """Return whether words in a row of a name are those of somebody heard: `from nora lind` to everyone."""
+    """Return whether some consecutive words of a name are a speaker that was read: `from nora lind`."""
     words = name.split()
     ends = range(1, len(words) + 1)
     return any(" ".join(words[start:end]) in heard for end in ends for start in range(end))
@@ -82,7 +82,7 @@ def _is_heard(name: str, heard: Container[str]) -> bool:
 
 @remembered
 def _name_on(line: str) -> str:
-    """Return the name on a stripped line that may be a cue, else an empty text."""
+    """Return the name on a stripped line that may be a cue; empty if there is none."""
     if is_scene_heading(line) or is_act_heading(line) or is_transition(line):
         return ""
     if len(line) <= _LONGEST_CUE and is_cue_in_capitals(line):

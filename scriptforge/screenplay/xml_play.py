@@ -1,14 +1,14 @@
-"""Plays marked up in XML: by the Text Encoding Initiative (TEI), or as Jon Bosak marked up Shakespeare's.
+"""Plays in XML: in the markup of the Text Encoding Initiative (TEI), or of Jon Bosak's Shakespeare.
 
     <sp who="#anna"><speaker>ANNA.</speaker>         <SPEECH><SPEAKER>ANNA</SPEAKER>
       <stage>aside</stage>                             <STAGEDIR>Aside</STAGEDIR>
       <l>O soup, O bowl,</l>                           <LINE>O soup, O bowl,</LINE>
     </sp>                                            </SPEECH>
 
-Lines of verse stay lines, and prose is one line. A stage direction that opens a speech or is inside one is
-put in brackets; one that ends a speech becomes an action after it, as does one between speeches. Two who
-speak together are `ANNA & BEN`. Acts and scenes have headings. Lists of the cast, headers, notes, and the
-matter before and after the play are left out, unless somebody speaks there: a prologue.
+Verse keeps its lines, and prose is one line. A stage direction that opens a speech or is inside one is put in
+brackets; one that ends a speech becomes an action after it, as does one between speeches. Two who speak
+together are `ANNA & BEN`. The heads of acts and scenes become headings. Cast lists, headers, notes, and front
+and back matter are left out, but not speeches in these, such as a prologue.
 """
 
 import re
@@ -36,14 +36,14 @@ _LEFT_OUT = frozenset({
 _AROUND_THE_PLAY = frozenset({"front", "back"})
 _AROUND_TITLES = frozenset({"play", "titlestmt"})
 _PREFERRED = frozenset({"corr", "reg", "expan"})
-"""Readings of an editor, preferred to that of the source."""
+"""Tags of an editor's readings, which are preferred to those of the source."""
 
 _WHITE_SPACE = re.compile(r"[ \t\n]+")
 _SPEAKER_ENDS = " .,:"
 
 
 def recognise(head: Sequence[str]) -> Evidence:
-    """Look for TEI's outermost element and for speeches; claim other XML too, for `parse` to refuse."""
+    """Look for TEI's root element and for speeches; claim other XML, too, so that `parse` rejects it."""
     name = root(head)
     speeches = sum(len(_SPEECH_TAG.findall(line)) for line in head) if name else 0
     if name in _TEI_ROOTS:
@@ -56,14 +56,14 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 
 def title(head: Sequence[str]) -> str:
-    """Return the title in the header, or of the play; empty where the first lines have none."""
+    """Return the title in the header, or of the play; empty if the first lines have none."""
     try:
         for path, node in pull(head, {"title"}):
             words = _words(node)
             if words and path and path[-1] in _AROUND_TITLES:
                 return words
     except BrokenScript:
-        pass  # `parse` reports where; and the first lines are not a whole document
+        pass  # `parse` reports errors; and the first lines are not a whole document
     return ""
 
 
@@ -81,10 +81,10 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
 
 
 def _play(everything: Iterable[Found]) -> Iterator[Found]:
-    """Yield what is found in the play itself, and the speeches around it with their heading and directions.
+    """Yield the nodes of the play itself, and the speeches around it with their headings and directions.
 
-    Around the play, a heading and directions are held until somebody speaks under that heading: then it was a
-    prologue, and they belong to it. The next heading drops them.
+    In front and back matter, a heading and directions are held until there is a speech under that heading:
+    then it is a prologue or the like, and they belong to it. Otherwise the next heading drops them.
     """
     held: list[Found] = []
     somebody_speaks = False
@@ -134,14 +134,14 @@ def _parse_speech(speech: Node) -> Iterator[Parsed]:
 
 
 def _speaker(speech: Node) -> str:
-    """Return who speaks: the printed names without full stops, or else the identifiers in the markup."""
+    """Return the speakers: the printed names without full stops, or else the identifiers in the markup."""
     printed = [_words(node).rstrip(_SPEAKER_ENDS) for node in speech.iterfind("speaker")]
     identifiers = [reference.rpartition("#")[2] for reference in speech.get("who", "").split()]
     return " & ".join(dict.fromkeys(filter(None, printed)) or identifiers)
 
 
 def _parts(node: Node) -> Iterator[Node]:
-    """Yield the children of a node; text between them comes as prose."""
+    """Yield the children of a node, and the text between them as `p` nodes."""
     texts = (node.text, *(child.tail for child in node))
     for text, child in zip_longest(texts, node):
         if text and text.strip():
@@ -167,13 +167,13 @@ def _words(node: Node) -> str:
 
 
 def _lines(node: Node) -> list[str]:
-    """Return the lines of a node's text, stripped, and none blank."""
+    """Return the lines of a node's text, stripped and without blank ones."""
     text = _bracketed(node) if _is_direction(node) else _text(node)
     return [words for line in text.split("\n") if (words := " ".join(line.split()))]
 
 
 def _text(node: Node) -> str:
-    """Return the text of a node with a line feed before and after each line in it, white space untidied."""
+    """Return the text of a node, with a line feed before and after each line, and white space untidied."""
     if node.tag == "choice":
         readings = sorted(node, key=lambda reading: reading.tag not in _PREFERRED)
         return _text(readings[0]) if readings else ""

@@ -1,9 +1,9 @@
-"""XML parsed as it arrives: only the elements that a format wants are ever built.
+"""Incremental parsing of XML, which builds only the elements that a format wants.
 
-Text goes in, small trees come out; everything around them is parsed and forgotten, so a file may have any
-size. Entities cannot be declared, so nothing expands and no other file is opened; a DOCTYPE that names a
-grammar is accepted, and the grammar is not fetched. The encoding that a file declares is ignored, since the
-text is decoded already. This module knows no vocabulary of tags.
+Everything else is parsed and discarded, so a file may have any size. Entities cannot be declared, so nothing
+expands and no other file is opened; a DOCTYPE that refers to a DTD is accepted, but the DTD is not fetched.
+The encoding that a file declares is ignored, since the text is decoded already. This module knows no tags by
+name.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -20,10 +20,10 @@ from scriptforge.characters import NOT_IN_XML
 from scriptforge.screenplay.format import BrokenScript, LinePart
 
 DEEPEST = 200
-"""How many elements may be nested; no script nests a tenth as deep."""
+"""Maximum depth of nested elements; no script nests a tenth as deep."""
 
 _LONGEST_NAMESPACE = 2000
-"""Characters. The parser writes it into each name, so that a long one would be copied again and again."""
+"""In characters. The parser puts it before each name, so that a long one would be copied again and again."""
 
 _CHARACTERS_AT_ONCE = 1 << 14
 _AT_THE_END = {
@@ -34,11 +34,11 @@ _AT_THE_END = {
         errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
     )
 }
-"""The errors of a parser that mean that a document breaks off."""
+"""The parser errors that mean that a document breaks off."""
 
 
 class Found(NamedTuple):
-    """An element that was wanted, or text outside of all wanted elements.
+    """A wanted element, or text outside of all wanted elements.
 
     Attributes:
         path: the names of the elements around it, the outermost first.
@@ -51,18 +51,18 @@ class Found(NamedTuple):
 
 
 def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] = ()) -> Iterator[Found]:
-    """Yield the outermost wanted elements of a document, each when it closes.
+    """Yield the outermost wanted elements of a document, each when it closes, and the text outside of them.
 
-    Names are without namespaces and in lower case, here and in what is found.
+    Names are without namespaces and in lower case, in the arguments and in the results.
 
     Args:
-        lines: the document, decoded, without line ends; a `LinePart` goes on with the next one.
+        lines: the document, decoded, without line ends; a `LinePart` is continued by the next string.
         wanted: the names of the elements to build.
-        ignored: the names of elements that are left out with their content, inside wanted ones too.
+        ignored: the names of elements that are left out with their content, also inside wanted ones.
 
     Raises:
-        BrokenScript: the text is no XML, is damaged or cut off, declares entities, or nests too deep. The
-            elements before that have been yielded.
+        BrokenScript: the text is not XML, is damaged or cut off, declares entities, nests too deeply, or has
+            an overlong namespace. The elements before that have been yielded.
     """
     builder = _Builder(wanted, ignored)
     parser = _Parser(builder)
@@ -74,7 +74,7 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
 
 
 def root(lines: Iterable[str]) -> str:
-    """Return the name of the outermost element; empty where the text does not begin as XML does."""
+    """Return the name of the root element; empty if the text does not begin as XML does."""
     builder = _Builder((), ())
     parser = _Parser(builder)
     for text in chain(_chunks(lines, builder), [None]):
@@ -84,10 +84,10 @@ def root(lines: Iterable[str]) -> str:
 
 
 def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
-    """Yield the text in chunks, each twice as long as the one before while the parser reports nothing.
+    """Yield the text in chunks, each twice as long as the one before while the parser reports no events.
 
-    Older versions of expat scan a tag or comment that has not ended from its beginning with every chunk: a
-    comment of n chunks would cost n² / 2 scans. With chunks that double, all scans together are linear in its
+    Older versions of expat rescan an unfinished tag or comment from its beginning with every chunk: a comment
+    of n equal chunks would cost scanning n² / 2 of them. With chunks that double, the total is linear in its
     length.
     """
     held: list[str] = []
@@ -104,7 +104,7 @@ def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
 
 
 class _Builder:
-    """Receives the parser's events, keeps the names of open elements and builds the wanted ones."""
+    """The parser's target, which keeps the names of open elements and builds the wanted ones."""
 
     def __init__(self, wanted: Container[str], ignored: Container[str]) -> None:
         self.root = ""
@@ -119,7 +119,7 @@ class _Builder:
         self._ignored_depth = 0
 
     def taken(self) -> list[Found]:
-        """Return what was found since the last call."""
+        """Return the elements and texts found since the last call."""
         found, self._found = self._found, []
         return found
 
@@ -195,21 +195,20 @@ def _refuse_long_namespace(prefix: str | None, namespace: str | None) -> None:
 
 
 class _Parser:
-    """Feeds a builder, and returns errors as `BrokenScript` instead of raising them.
+    """A parser that feeds a builder, and returns errors as `BrokenScript` instead of raising them.
 
-    So `pull` can yield what was found before an error and raise it then.
+    So `pull` can yield the elements found before an error and then raise it.
     """
 
     def __init__(self, builder: _Builder) -> None:
         self._builder = builder
         self._parser: Any = XMLParser(target=builder)
-        # The grammar that would declare entities is not fetched: those that HTML shares with TEI are known
-        # here.
+        # The DTD that would declare entities is not fetched: those that HTML shares with TEI are known here.
         self._parser.entity.update(entitydefs)
         self._parser.parser.StartNamespaceDeclHandler = _refuse_long_namespace
 
     def feed(self, text: str | None) -> BrokenScript | None:
-        """Parse more text, or with None the end; return the error in it, after which nothing can be fed.
+        """Parse more text, or None for the end; return the error in it, after which nothing can be fed.
 
         Newer versions of expat may hold text back until the end.
         """
