@@ -1,6 +1,6 @@
-"""How well a model knows text that it was not trained on.
+"""Evaluation of models on held-out text.
 
-`evaluate` measures all that is asked of a run; the other functions measure a part each.
+`evaluate` makes every measurement that its options ask for; each of the other functions makes one.
 """
 
 from scriptforge.evaluation.loss import (

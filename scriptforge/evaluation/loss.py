@@ -1,15 +1,16 @@
-"""Loss of a split in nats per token and per character, under two protocols.
+"""Loss on a split in nats per token and per character, under two protocols.
 
-`stream` carries the recurrent state through the split in order. `cold_256` reads independent windows of
-256 tokens from a zero state. Every token is predicted from the one before it: the first of a window from
-the last of the window before, the first of the split from the token that ends a script.
+`stream` reads the split in order and carries the hidden state through it. `cold_256` reads independent
+windows of 256 tokens, each from a zero state. Every token of the split is predicted: the input before the
+first token of a window is the last token of the window before, and the input before the first token of the
+split is `<end>`.
 
-Losses per character make the levels comparable: the total is divided by the characters of the text that the
-tokens stand for, and an unknown word costs its `<unk>` plus (length + 1) · ln(size of the alphabet), which is
-what spelling it blindly would cost.
+Losses per character can be compared between levels: the total loss is divided by the number of characters of
+the text. An unknown word costs the loss of its `<unk>` plus (length + 1) · ln(alphabet size), the cost of
+spelling it with all characters equally likely.
 
-In a mix, each source is read as if it were a split by itself: from a zero state, after an `<end>`. No state
-is carried from one source to the next, so the figures of the split are exactly those of its sources combined.
+In a mix, each source is read by itself: from a zero state, after an `<end>`. No state is carried from one
+source to the next, so the figures of the split are exactly those of its sources combined.
 
 Shape letters: B streams, T steps, N tokens, V vocabulary.
 """
@@ -30,22 +31,22 @@ from scriptforge.run.records import Evaluation, Figures
 
 COLD_WINDOW = 256
 _COLD_BATCH = 64
-_LARGEST_LOGITS = 2**24  # numbers in one chunk's logits, 64 MB: a chunk has fewer steps if V is enormous
+_LARGEST_LOGITS = 2**24  # limit on the logits of one chunk, 64 MB: a large V makes the chunks shorter
 _IGNORED = -100
 _BLOCKS = 16
-"""In how many blocks a part of a split is read."""
-_LARGEST_EXPONENT = 700  # e^709 is the largest float: beyond it, a hopeless loss would not be valid JSON
+"""Number of blocks that a part of a split consists of."""
+_LARGEST_EXPONENT = 700  # `math.exp` overflows above 709
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much text a split's tokens stand for.
+    """Size of the text that a sequence of tokens encodes.
 
     Attributes:
-        characters: characters of the text.
-        unknown: tokens that are `<unk>`.
-        unknown_characters: characters of the words that these stand for.
-        alphabet: different characters in the training split.
+        characters: number of characters of the text.
+        unknown: number of tokens that are `<unk>`.
+        unknown_characters: number of characters of the words that became `<unk>`.
+        alphabet: number of distinct characters in the training split.
     """
 
     characters: int
@@ -54,18 +55,18 @@ class Extent:
     alphabet: int
 
     def share(self, share: float) -> "Extent":
-        """Return the extent of a part of the text, as far as the text is alike throughout."""
+        """Return the estimated extent of a share of the text, as if the text were uniform."""
         counts = (self.characters, self.unknown, self.unknown_characters)
         characters, unknown, unknown_characters = (round(count * share) for count in counts)
         return Extent(characters, unknown, unknown_characters, self.alphabet)
 
     @property
     def spelling_nats(self) -> float:
-        """Return what spelling the unknown words blindly costs, in nats."""
+        """Return the cost of the unknown words, in nats, spelled with all characters equally likely."""
         return (self.unknown_characters + self.unknown) * math.log(max(self.alphabet, 1))
 
     def figures(self, nats: float, tokens: int) -> Figures:
-        """Return the figures of a negative log-likelihood in nats, the sum over so many tokens, 1 or more."""
+        """Return the figures for a total negative log-likelihood, in nats, of one or more tokens."""
         per_token = nats / tokens
         per_character = (nats + self.spelling_nats) / max(self.characters, 1)
         return Figures(
@@ -77,12 +78,12 @@ class Extent:
 
 
 def extent(dataset: Dataset, split: str) -> Extent:
-    """Return how much text a split's tokens stand for."""
+    """Return the extent of a split."""
     return _extent(dataset.description.splits[split], dataset)
 
 
 def extents(dataset: Dataset, split: str) -> dict[str, Extent]:
-    """Return the same for each source of a split; a single corpus is one source, of the dataset's name."""
+    """Return the extent of each source of a split; a single corpus is one source, named as the dataset."""
     about = dataset.description
     splits = {source.name: source.splits for source in about.sources} or {dataset.name: about.splits}
     return {source: _extent(held[split], dataset) for source, held in splits.items()}
@@ -93,10 +94,10 @@ def _extent(held: SplitDescription, dataset: Dataset) -> Extent:
 
 
 def check_not_empty(dataset: Dataset, split: str) -> None:
-    """Check that a split has text to read.
+    """Check that a split has any tokens.
 
     Raises:
-        DatasetError: it has none.
+        DatasetError: the split is empty.
     """
     if not len(dataset.ids(split)):
         raise DatasetError(
@@ -106,15 +107,15 @@ def check_not_empty(dataset: Dataset, split: str) -> None:
 
 
 def evaluate_split(model: LanguageModel, dataset: Dataset, split: str, share: float = 1.0) -> Evaluation:
-    """Evaluate a model on a split, under both protocols; see `evaluate_sources`."""
+    """Evaluate a model on a split under both protocols; arguments and errors as in `evaluate_sources`."""
     evaluations = evaluate_sources(model, dataset, split, share)
     return combine(evaluations.values(), extent(dataset, split).share(share))
 
 
 def part_of_split(dataset: Dataset, split: str, share: float) -> dict[str, NDArray[np.unsignedinteger]]:
-    """Return a share of the tokens of each source of a split, and at least one.
+    """Return a share of the tokens of each source of a split, at least one if the source has any.
 
-    They are blocks spread evenly over it: a text may be harder at its end than at its beginning.
+    They are taken in blocks spread evenly over the source, since its end may be harder than its beginning.
     """
     return {source: _spread(ids, share) for source, ids in dataset.ids_by_source(split).items()}
 
@@ -131,14 +132,14 @@ def _spread(ids: NDArray[np.unsignedinteger], share: float) -> NDArray[np.unsign
 def evaluate_sources(
     model: LanguageModel, dataset: Dataset, split: str, share: float = 1.0
 ) -> dict[str, Evaluation]:
-    """Evaluate a model on each source of a split; a single corpus is one source, of the dataset's name.
+    """Evaluate a model on each source of a split; a single corpus is one source, named as the dataset.
 
     Args:
-        model: in evaluation mode, with the dataset's vocabulary.
-        dataset: the one it was trained on.
+        model: the model, in evaluation mode, with the dataset's vocabulary.
+        dataset: the dataset that it was trained on.
         split: `validation` or `test`.
-        share: how much of each source is read, above 0; see `part_of_split`. The characters of a part are
-            estimated from those of the whole.
+        share: share of each source to read, above 0 and up to 1; see `part_of_split`. The number of
+            characters in a part is estimated from the whole source.
 
     Raises:
         DatasetError: the split is empty.
@@ -153,7 +154,7 @@ def evaluate_sources(
 
 
 def combine(evaluations: Iterable[Evaluation], whole: Extent) -> Evaluation:
-    """Return the evaluations of the sources of a split, at least one, as one of the whole split."""
+    """Combine the evaluations of the sources of a split, one or more, into that of the whole split."""
     parts = list(evaluations)
     if len(parts) == 1:
         return parts[0]
@@ -171,13 +172,13 @@ def combine(evaluations: Iterable[Evaluation], whole: Extent) -> Evaluation:
 def evaluate_ids(
     model: LanguageModel, ids_N: NDArray[np.unsignedinteger], extent: Extent, first: int
 ) -> Evaluation:
-    """Evaluate a model on tokens under both protocols, in one stream and in cold windows.
+    """Evaluate a model on tokens under both protocols.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         ids_N: the tokens, at least one.
-        extent: the text that they stand for.
-        first: the token before them, normally the vocabulary's `end`.
+        extent: the size of their text.
+        first: the id that the first of them is predicted from, normally the vocabulary's `end`.
     """
     inputs_BT, targets_BT = _rows(ids_N, first, math.ceil(len(ids_N) / COLD_WINDOW), COLD_WINDOW)
     cold_nats = 0.0
@@ -195,10 +196,10 @@ def evaluate_ids(
 def stream_figures(
     model: LanguageModel, ids_N: NDArray[np.unsignedinteger], extent: Extent, first: int, rows: int = 1
 ) -> Figures:
-    """Return the `stream` figures of `evaluate_ids` alone, exact with a single row.
+    """Return the `stream` figures alone, with the arguments of `evaluate_ids`; exact with one row.
 
-    With more, the tokens are cut into so many rows that are read in one batch: faster, and slightly
-    pessimistic, since each row begins from a zero state.
+    With more rows, the tokens are cut into that many and read as one batch. This is faster and gives a
+    slightly higher loss, since each row starts from a zero state.
     """
     rows = min(rows, len(ids_N))
     nats = _total_nats(model, *_rows(ids_N, first, rows, math.ceil(len(ids_N) / rows)))
@@ -208,7 +209,7 @@ def stream_figures(
 def _rows(
     ids_N: NDArray[np.unsignedinteger], first: int, rows: int, length: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return inputs and targets as rows of one length, the last one filled up with ignored targets."""
+    """Return inputs and targets as rows of one length; the last row is padded with ignored targets."""
     targets = np.full(rows * length, _IGNORED, dtype=np.int64)
     targets[: len(ids_N)] = ids_N
     inputs = np.full(rows * length, first, dtype=np.int64)
@@ -218,7 +219,7 @@ def _rows(
 
 @torch.inference_mode()
 def _total_nats(model: LanguageModel, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64]) -> float:
-    """Return the negative log-likelihood of all targets, in nats, the state carried along T."""
+    """Return the total negative log-likelihood of the targets, in nats; each row carries its state."""
     rows, length = inputs_BT.shape
     state = model.initial_state(rows)
     device = state[0].device

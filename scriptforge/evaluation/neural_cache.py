@@ -1,13 +1,13 @@
-"""The `stream` figures of a model with a neural cache beside it: `stream_cached`.
+"""The `stream_cached` protocol: the `stream` figures of a model with a neural cache.
 
-The protocol is that of `stream`; in addition, the cache remembers the last W tokens of the same document. It
-is emptied at each `<end>`, so that no document makes its neighbour easier. A token costs the negative
-logarithm of its probability in the mixture of model and cache, which adds up to 1 over the vocabulary.
+As in `stream`, the text is read in order; in addition, the cache remembers the last W tokens of the same
+document. It is emptied at each `<end>`, so that no document helps to predict the next. The loss of a token is
+its negative log-probability under the mixture of model and cache, which sums to 1 over the vocabulary.
 
-Generating looks back token by token; here the text is known, so a chunk of steps is one product of matrices:
-the features of the chunk with those of the chunk and of the W tokens before it.
+Generation looks back once per token. Here the text is known in advance, so a whole chunk takes one matrix
+product: its features with those of the chunk itself and of the W tokens before it.
 
-Shape letters: T steps of a chunk, N tokens, K tokens in sight of a chunk (at most W + T), V vocabulary,
+Shape letters: T steps of a chunk, N tokens, K tokens visible from a chunk (at most W + T), V vocabulary,
 H features.
 """
 
@@ -38,10 +38,9 @@ _CHUNK = 256
 def evaluate_cached(
     model: LanguageModel, dataset: Dataset, split: str, parameters: CacheParameters
 ) -> Figures:
-    """Evaluate a model and a cache on a whole split, each source of a mix by itself; see `evaluate_sources`.
+    """Evaluate a model with a cache on a whole split, each source of a mix by itself; see `evaluate_sources`.
 
-    Look for better parameters on `validation`, where a weight of 0.2 was about the best for several corpora,
-    at every level.
+    Tune the parameters on `validation`: a weight near 0.2 was best there for several corpora, at every level.
 
     Raises:
         DatasetError: the split is empty.
@@ -61,7 +60,7 @@ def cached_nats(
     vocabulary: Vocabulary,
     parameters: CacheParameters,
 ) -> float:
-    """Return the negative log-likelihood, in nats, of a text that model and cache read after an `<end>`."""
+    """Return the total negative log-likelihood, in nats, of a text that is read after an `<end>`."""
     state = model.initial_state(1)
     device = state[0].device
     sayable_V = sayable(vocabulary)
@@ -87,10 +86,10 @@ def cached_nats(
 
 
 class _Past:
-    """Keeps the last chunk of a text and the W positions before it.
+    """The last chunk of a text and the W positions before it.
 
-    Of each position it knows the token that came (the value), the direction of the features that it came
-    after (the key), whether the cache may repeat that token, and the number of the document.
+    For each position it keeps the token there (the value), the direction of the features that predicted it
+    (the key), whether the cache may repeat the token, and the number of the document.
     """
 
     def __init__(self, size: int, window: int) -> None:
@@ -101,7 +100,7 @@ class _Past:
         self._documents_K: Ids = self._values_K
 
     def add(self, keys_TH: Numbers, values_T: Ids, sayable_T: Mask, documents_T: Ids) -> None:
-        """Take the next chunk, and drop what none of its steps can see."""
+        """Append the next chunk, and drop the positions that none of its steps can see."""
         window = self._window
         self._keys_KH = np.concatenate([self._keys_KH[-window:], keys_TH])
         self._values_K = np.concatenate([self._values_K[-window:], values_T])
@@ -109,12 +108,12 @@ class _Past:
         self._documents_K = np.concatenate([self._documents_K[-window:], documents_T])
 
     def expected(self, targets_T: Ids, sharpness: float) -> tuple[Numbers, Mask]:
-        """Return the cache's probability of each token of the last chunk, and whether it saw anything."""
+        """Return the cache's probability of each token of the last chunk, and whether it saw any position."""
         steps, kept = len(targets_T), len(self._values_K)
         positions_K = np.arange(kept)
         ages_TK = positions_K[-steps:, None] - positions_K
-        # A step sees what came before it, no more than W tokens ago, in its own document. Its own token is
-        # among the K as well, at age 0, and must not be seen: it is what is being predicted.
+        # A step sees the last W positions before it, in its own document. The K positions include its own,
+        # at age 0, which must stay hidden: it holds the token that is being predicted.
         visible_TK = self._sayable_K & (ages_TK > 0) & (ages_TK <= self._window)
         visible_TK &= self._documents_K[-steps:, None] == self._documents_K
         shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, sharpness)

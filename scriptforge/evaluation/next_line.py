@@ -1,17 +1,15 @@
-"""How often a line follows from the one before it: a classifier that learns which lines do.
+"""A classifier of whether a line of dialogue follows from the line before it.
 
-It is linear, over pairs of words, one of each line, and over the words that both have. It learns from the
-training split: true neighbours on one side, and on the other the same first lines before a line that the same
-person says somewhere else, so that neither the speaker nor the manner tells. Then it compares a line with
-such a negative, in the same place:
+It is a linear model whose features are pairs of words, one from each line, and the words that both lines
+share. It is trained on the training split. Positives are consecutive lines. In a negative, the second line is
+replaced by a random line of the same speaker, so that neither speaker nor style gives it away:
 
     ELAINE: did you see him?
     JERRY: no, he was not there.        the line that follows
-    JERRY: the sauce is on the floor.   the negative, from elsewhere
+    JERRY: the sauce is on the floor.   a negative, from elsewhere
 
-The figure is how often it prefers the first: half of the time by guessing. People's lines are preferred more
-often, by as much as so simple a classifier understands; a model's lines that have nothing to do with what was
-said are as good as negatives.
+The figure is how often the classifier prefers the line to a negative; guessing gives 50 %. People's lines get
+more, as far as so simple a classifier can tell; a model's lines that ignore what was said get about 50 %.
 """
 
 from collections import Counter, defaultdict
@@ -26,31 +24,31 @@ from scriptforge.evaluation.page import Turn
 from scriptforge.screenplay.script import Element, speaker_key
 
 MOST_TRAINING_PAIRS = 40_000
-"""Pairs of lines that a classifier learns from at most."""
+"""Largest number of pairs of lines that a classifier is trained on."""
 
 LEAST_TRAINING_PAIRS = 200
 
 _NEGATIVES = 4
-"""With how many negatives a line is compared, one after the other."""
+"""Number of negatives that each line is compared with."""
 
 _NEAR_WORDS = 8
-"""Words of a line that are paired: the last of the first line, the first of the second."""
+"""Number of words of each line that are paired: the last of the first line, the first of the second."""
 
 _COMMON_WORDS = 100
-"""So many of the most frequent words may come again without that meaning anything."""
+"""Number of the most frequent words, which do not count as repeated in the second line."""
 
 _FEATURES = 1 << 20
 
 
 class NextLineClassifier:
-    """Prefers the line that follows to one from elsewhere; the same turns and seed make the same classifier.
+    """A classifier that tells a line that follows from a negative; deterministic for given turns and seed.
 
     Args:
-        training_pairs: turns that people wrote.
-        seed: of the negatives.
+        training_pairs: turns written by people.
+        seed: seed of the choice of negatives.
 
     Raises:
-        DatasetError: there are fewer than `LEAST_TRAINING_PAIRS` to learn from.
+        DatasetError: there are fewer than `LEAST_TRAINING_PAIRS` pairs.
     """
 
     def __init__(self, training_pairs: Sequence[Turn], seed: int = 0) -> None:
@@ -73,10 +71,10 @@ class NextLineClassifier:
         self._classifier = classifier.fit(self._features([*learnt, *self._with_negatives(learnt)]), truth)
 
     def preference(self, judged: Sequence[Turn]) -> float | None:
-        """Return how often a second line is preferred to a negative in its place, 0 to 1.
+        """Return how often the second line of a turn is preferred to a negative, 0 to 1; None without turns.
 
         Args:
-            judged: the turns; None is returned if there are none. Negatives are from the training pairs.
+            judged: the turns; the negatives come from the training pairs.
         """
         if not judged:
             return None
@@ -90,7 +88,7 @@ class NextLineClassifier:
         return [(before, self._negatives.draw(line.speaker, random)) for before, line in turns]
 
     def _features(self, judged: Sequence[Turn]) -> Any:
-        """Return a sparse matrix: a row of length 1 for each turn."""
+        """Return a sparse matrix of features, one row of unit norm for each turn."""
         from sklearn.feature_extraction import FeatureHasher
         from sklearn.preprocessing import normalize
 
@@ -98,9 +96,9 @@ class NextLineClassifier:
         return normalize(hasher.transform(self._named_features(*turn) for turn in judged))
 
     def _named_features(self, before: Element, line: Element) -> list[str]:
-        """Return the features of a turn.
+        """Return the names of the features of a turn.
 
-        The second line is not seen alone: that would tell how people write, and not what follows from what.
+        No feature is of the second line alone: it would tell how people write, not what follows from what.
         """
         said, answer = words_in(before.text), words_in(line.text)
         if not said or not answer:
@@ -121,7 +119,7 @@ class NextLineClassifier:
 
 
 class _Negatives:
-    """Lines by who says them, to draw one from elsewhere."""
+    """Lines by speaker, to draw negatives from."""
 
     def __init__(self, lines: Iterable[Element]) -> None:
         self._all = list(lines)
@@ -130,7 +128,7 @@ class _Negatives:
             self._lines[speaker_key(line.speaker)].append(line)
 
     def draw(self, speaker: str, random: np.random.Generator) -> Element:
-        """Return any line of a speaker, or of anybody if the speaker has no two."""
+        """Return a random line of a speaker, or of anybody if the speaker has fewer than two."""
         own = self._lines.get(speaker_key(speaker), [])
         lines = own if len(own) > 1 else self._all
         return lines[random.integers(len(lines))]

@@ -1,18 +1,18 @@
-"""What a model without a network reaches: an n-gram model of the same tokens, for comparison.
+"""A baseline without a neural network: an n-gram model of the same tokens.
 
-It is interpolated Kneser-Ney with three discounts (Chen & Goodman 1999, doi:10.1006/csla.1999.0128). The
-highest order has the counts of the training text. A lower one counts in how many different places a sequence
-was met, not how often: “Francisco” is frequent, but after “San” alone.
+It is interpolated modified Kneser-Ney (Chen & Goodman 1999, doi:10.1006/csla.1999.0128). The highest order
+uses the counts of the training text. A lower order counts the distinct tokens before an n-gram, not its
+occurrences: “Francisco” is frequent, but only after “San”.
 
     p_k(w | h) = (c(hw) - D(hw) + p_k-1(w | h') * sum of D(hv) over all v) / sum of c(hv) over all v
 
-h' is h without its first token, D takes a discount from every count, and p_0 is the same for all tokens.
-Where h was never met, p_k is p_k-1. So the probabilities of all tokens add up to 1.
+h' is h without its first token, D is the discount that depends on the count, and p_0 is uniform. If h was
+never seen, p_k is p_k-1. So the probabilities sum to 1.
 
-A sequence is known by a number, that of the sequence one shorter and its last token, so each order is a sort
-of the whole text and no token is touched by Python.
+An n-gram's key combines the number of its context, which is the n-gram one shorter, with its last token. So
+each order is one sort of the text, with no Python loop over tokens.
 
-Shape letters: N tokens of the training text, M tokens of the text that is predicted, G different sequences.
+Shape letters: N tokens of the training text, M tokens of the text to predict, G distinct n-grams, C contexts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,13 +28,13 @@ from scriptforge.options import HeldOut, Level
 from scriptforge.run.records import Figures
 
 ORDERS: dict[Level, int] = {"word": 4, "bpe": 5, "char": 8}
-"""Tokens of the longest sequences, by level."""
+"""The n of the model, by level."""
 
 MOST_TOKENS = 20_000_000
-"""Tokens of the training text that are counted at most, from its beginning: they take about 2 GB."""
+"""Largest number of training tokens that are counted, from the beginning; they take about 2 GB."""
 
 _USUAL_DISCOUNT, _LEAST_DISCOUNT = 0.75, 0.1
-"""Where a text does not tell a discount, and where it tells none, as a mix that repeats a corpus does."""
+"""Discount if the counts determine none, and lower limit: a mix that repeats a corpus may give 0 or less."""
 
 Ids = NDArray[np.unsignedinteger]
 Integers = NDArray[np.int64]
@@ -42,12 +42,12 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NgramFigures:
-    """How well an n-gram model predicts a split.
+    """The loss of an n-gram model on a split.
 
     Attributes:
         order: the n.
-        figures: those of the split, as of `stream`.
-        by_source: those of each corpus of a mix; empty where there is a single corpus.
+        figures: the loss on the split, read in order as in `stream`.
+        by_source: the loss on each source of a mix; empty for a single corpus.
     """
 
     order: int
@@ -63,7 +63,7 @@ class NgramFigures:
 
 
 def evaluate_ngram(dataset: Dataset, split: HeldOut) -> NgramFigures:
-    """Predict a split with an n-gram model of the training split.
+    """Evaluate an n-gram model of the training split on another split.
 
     Raises:
         DatasetError: the split is empty.
@@ -88,18 +88,18 @@ def evaluate_ngram(dataset: Dataset, split: HeldOut) -> NgramFigures:
 
 
 def probabilities(training_N: Ids, ids_M: Ids, size: int, order: int, first: int) -> NDArray[np.float64]:
-    """Return the probability of each token of a text after all that are before it.
+    """Return the probability of each token of a text given the tokens before it.
 
     Args:
-        training_N: the text that is counted, at least one token.
-        ids_M: the text that is predicted.
-        size: of the vocabulary.
-        order: of the longest sequences, 1 or more.
-        first: the token before both texts, normally the vocabulary's `end`.
+        training_N: the text to count, at least one token.
+        ids_M: the text to predict.
+        size: the size of the vocabulary.
+        order: the n, 1 or more.
+        first: the id before both texts, normally the vocabulary's `end`.
     """
     text = np.concatenate([[first], ids_M]).astype(np.int64)
-    found = np.zeros(len(text) + 1, np.int64)  # by its start, the number of the sequence; -1 if it is unknown
-    likely = np.full(len(text), 1 / size)  # by the end of the sequence
+    found = np.zeros(len(text) + 1, np.int64)  # number of the n-gram at each start; -1 if unseen
+    likely = np.full(len(text), 1 / size)  # probability of each token, so far
     for length, table in enumerate(_tables(training_N, size, order, first), 1):
         contexts = found[: max(len(text) - length + 1, 0)]
         found = table.find(contexts, text[length - 1 :], size)
@@ -113,14 +113,14 @@ def probabilities(training_N: Ids, ids_M: Ids, size: int, order: int, first: int
 
 
 class _Table(NamedTuple):
-    """The sequences of one length, by number.
+    """The n-grams of one order, numbered by their sorted keys.
 
     Attributes:
-        keys_G: what each consists of: the number of the context, which is one shorter, and the last token.
-        counts_G: how often, or in how many places, each occurs.
-        discounts: what is taken from a count of 0, of 1, of 2, and of more.
-        totals_C: the sum of the counts after each context.
-        reserved_C: the sum of what is taken from these.
+        keys_G: the number of the context times the vocabulary size, plus the last token.
+        counts_G: occurrences at the highest order; at a lower one, the number of distinct tokens before.
+        discounts: the discounts for counts of 0, 1, 2, and 3 or more.
+        totals_C: sum of the counts in each context.
+        reserved_C: sum of the discounts in each context.
     """
 
     keys_G: Integers
@@ -131,7 +131,7 @@ class _Table(NamedTuple):
 
     @classmethod
     def of(cls, keys_G: Integers, counts_G: Integers, contexts: int, size: int) -> "_Table":
-        """Make the table of sequences with so many contexts."""
+        """Return the table of n-grams with the given number of contexts."""
         discounts = _discounts(counts_G)
         context_G = keys_G // size
         totals_C = np.bincount(context_G, counts_G, contexts).astype(np.float64)
@@ -139,18 +139,18 @@ class _Table(NamedTuple):
         return cls(keys_G, counts_G, discounts, totals_C, reserved_C)
 
     def find(self, contexts: Integers, tokens: Integers, size: int) -> Integers:
-        """Return the number of each context with a token after it; -1 if the text has none."""
+        """Return the number of the n-gram of each context and token; -1 if it was never seen."""
         keys = np.where(contexts >= 0, contexts * size + tokens, -1)
         places = np.minimum(np.searchsorted(self.keys_G, keys), len(self.keys_G) - 1)
         return np.where(self.keys_G[places] == keys, places, -1)
 
 
 def _tables(training_N: Ids, size: int, order: int, first: int) -> Iterator[_Table]:
-    """Yield the tables of the lengths from 1 to `order`, or to the length of the text."""
+    """Yield the tables of the orders from 1 to `order`, or to the length of the text if that is less."""
     text = np.concatenate([[first], training_N]).astype(np.int64)
-    numbers = np.zeros(len(text) + 1, np.int64)  # by its start, the number of the sequence
+    numbers = np.zeros(len(text) + 1, np.int64)  # number of the n-gram at each start
     contexts = 1
-    shorter: tuple[Integers, int] | None = None  # the keys of the sequences one shorter, and their contexts
+    shorter: tuple[Integers, int] | None = None  # keys and number of contexts, one order lower
     for length in range(1, min(order, len(text)) + 1):
         keys = numbers[: len(text) - length + 1] * size + text[length - 1 :]
         keys_G, starts_G, longer, counts_G = np.unique(
@@ -165,7 +165,7 @@ def _tables(training_N: Ids, size: int, order: int, first: int) -> Iterator[_Tab
 
 
 def _discounts(counts_G: Integers) -> NDArray[np.float64]:
-    """Return what to take from counts of 0, 1, 2, and 3 or more (Chen & Goodman, equation 26)."""
+    """Return the discounts for counts of 0, 1, 2, and 3 or more (Chen & Goodman, equation 26)."""
     n = np.bincount(np.minimum(counts_G, 5), minlength=6).astype(float)
     if not n[1:5].all():
         return np.array([0.0, *[_USUAL_DISCOUNT] * 3])

@@ -1,8 +1,9 @@
-"""A page of script, and what a reader notices on it without understanding what it is about.
+"""Measures of the surface of a page of script: what a reader notices without following the content.
 
-Every measure is of one page, so pages of the same length can be compared: most measures depend on it. None
-means that a page cannot tell: the share of questions that are answered, where nobody asks. What a measure
-needs to know beyond the page, such as which words there are, is in a `Reference`.
+A measure gives one figure per page. Most figures depend on the length of the page, so only pages of equal
+length can be compared. None means that the figure is undefined, such as the share of questions that are
+answered on a page without questions. What a measure needs beyond the page, such as the words of the corpus,
+is in a `Reference`.
 """
 
 import re
@@ -19,13 +20,13 @@ from scriptforge.screenplay.script import Element, speaker_key
 from scriptforge.vocabulary.lexicon import words_of
 
 SHORT_LINE_WORDS = 2
-"""Words of a line that says hardly anything."""
+"""Largest number of words in a short line."""
 
 REPEATED_WORDS = 4
-"""Words of a phrase that is noticed when it comes back."""
+"""Number of words in a phrase that counts as repeated."""
 
 Turn = tuple[Element, Element]
-"""Two lines of dialogue, the second directly after the first."""
+"""Two consecutive lines of dialogue."""
 
 _ASIDE = re.compile(r"\([^()]*\)")
 _ENDS = frozenset(".!?…-—–\"'”’)]*:;")
@@ -35,46 +36,46 @@ _CLOSING = frozenset(_OPENING.values())
 
 @dataclass(frozen=True)
 class Page:
-    """Lines of script.
+    """A page of script.
 
     Attributes:
-        elements: the lines, in order.
+        elements: its elements, in order.
     """
 
     elements: tuple[Element, ...]
 
     @cached_property
     def dialogue(self) -> list[Element]:
-        """Return the lines that somebody says."""
+        """Return the lines of dialogue."""
         return [element for element in self.elements if element.kind == "dialogue"]
 
     @cached_property
     def spoken(self) -> list[list[str]]:
-        """Return the words of each line that somebody says, without asides."""
+        """Return the words of each line of dialogue, without asides in parentheses."""
         return [words_in(_ASIDE.sub(" ", element.text)) for element in self.dialogue]
 
     @cached_property
     def spelled(self) -> list[list[str]]:
-        """Return the same as a lexicon has them: with apostrophes, and without numbers."""
+        """Return the same words as a lexicon spells them: with apostrophes, and without numbers."""
         return [words_of(_ASIDE.sub(" ", element.text)) for element in self.dialogue]
 
     @cached_property
     def words(self) -> list[str]:
-        """Return all words that are said, in order."""
+        """Return all words of the dialogue, in order."""
         return list(chain.from_iterable(self.spoken))
 
     @cached_property
     def turns(self) -> list[Turn]:
-        """Return each two lines of dialogue that follow each other directly."""
+        """Return all pairs of consecutive lines of dialogue."""
         return list(turns(self.elements))
 
     @cached_property
     def lines_of(self) -> Counter[str]:
-        """Return how many lines each speaker says, by `speaker_key`."""
+        """Return the number of lines of each speaker, by `speaker_key`."""
         return Counter(speaker_key(line.speaker) for line in self.dialogue)
 
     def first(self, count: int) -> Iterator[list[str]]:
-        """Yield the first so many words that are said, line by line."""
+        """Yield the first `count` words of the dialogue, line by line."""
         for words in self.spoken:
             yield words[:count]
             count -= len(words)
@@ -83,14 +84,14 @@ class Page:
 
 
 def turns(elements: Iterable[Element]) -> Iterator[Turn]:
-    """Yield each two lines of dialogue that follow each other directly."""
+    """Yield all pairs of consecutive lines of dialogue."""
     return ((a, b) for a, b in pairwise(elements) if a.kind == b.kind == "dialogue")
 
 
 def pages(elements: Sequence[Element], length: int, most: int) -> list[Page]:
-    """Cut a text into pages of so many lines, evenly spread if there are more than `most`.
+    """Cut a text into pages of `length` elements, and return at most `most` of them, evenly spread.
 
-    What is left over at the end is left out. A text that is shorter than a page is one page.
+    An incomplete page at the end is dropped, unless it is the only one.
     """
     starts = list(range(0, max(1, len(elements) - length + 1), length))
     kept = [starts[number * len(starts) // most] for number in range(most)] if len(starts) > most else starts
@@ -98,30 +99,30 @@ def pages(elements: Sequence[Element], length: int, most: int) -> list[Page]:
 
 
 class Preference(Protocol):
-    """Tells how often lines follow from those before; `evaluation.next_line` has one that learns."""
+    """A judge of whether lines follow from those before them; see `evaluation.next_line`."""
 
     def preference(self, judged: Sequence[Turn]) -> float | None:
-        """Return the share of the turns whose second line is preferred to a negative."""
+        """Return the share of turns whose second line is preferred to a negative; None without turns."""
 
 
 class Recogniser(Protocol):
-    """Recognises speakers; `scriptforge.evaluation.speakers` has one that learns."""
+    """A recogniser of speakers by their lines; see `evaluation.speakers`."""
 
     def recognised(self, elements: Iterable[Element]) -> float | None:
-        """Return the share of the lines whose speaker is recognised, each speaker counting the same."""
+        """Return the share of lines whose speaker is recognised, averaged over speakers; None without any."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the measures know of a corpus.
+    """Facts about the corpus that some measures need.
 
     Attributes:
-        lexicon: its words, as `words_of` has them; None where it has no words that could be known.
-        shares: the share of the lines that each speaker has in it, by `speaker_key`.
-        has_capitals: whether it has any capital.
-        words: how many words of a page are looked at to see how varied they are, 1 or more.
-        next_line_classifier: knows which lines follow from others; None where the corpus has too few.
-        speaker_classifier: recognises its speakers; None where they cannot be told apart.
+        lexicon: the words of the corpus, as `words_of` returns them; None if its words cannot be listed.
+        shares: each speaker's share of the lines of dialogue, by `speaker_key`.
+        has_capitals: whether the corpus has any capital letter.
+        words: number of words from the start of a page that the variety of words is measured on, 1 or more.
+        next_line_classifier: judges whether lines follow from those before; None if there were too few.
+        speaker_classifier: recognises the speakers; None if too few speakers have enough lines.
     """
 
     lexicon: Collection[str] | None = None
@@ -137,12 +138,12 @@ Unit = Literal["%", "words", "speakers"]
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that a reader notices.
+    """A measure of a page.
 
     Attributes:
-        name: in lower case, with underscores.
-        unit: of the figure; a share is a number from 0 to 1, shown in per cent.
-        of: returns the figure of a page, or None where the page, or the reference, cannot tell.
+        name: the name, in lower case with underscores.
+        unit: the unit of the figure; `%` is a share from 0 to 1 that is shown in per cent.
+        of: returns the figure of a page, or None where it is undefined.
     """
 
     name: str
@@ -151,11 +152,11 @@ class Measure:
 
     @property
     def label(self) -> str:
-        """Return the name for people."""
+        """Return the name as it is shown."""
         return self.name.replace("_", " ")
 
     def shown(self, value: float | None) -> str:
-        """Return a figure in its unit, or a dash for None."""
+        """Format a figure in its unit; None as a dash."""
         if value is None:
             return "–"
         return f"{100 * value:.1f} %" if self.unit == "%" else f"{value:.1f}"
@@ -188,9 +189,9 @@ def _busiest(page: Page, _: Reference) -> float | None:
 
 
 def _distance_of_casts(page: Page, reference: Reference) -> float | None:
-    """Return the total variation distance between the page's shares of lines and the corpus's.
+    """Return the total variation distance between the speakers' shares on the page and in the corpus.
 
-    It is the share of lines that other speakers would have to say, so that all have their usual share.
+    It is the share of lines that would have to change speakers for everybody to have their usual share.
     """
     if not page.lines_of:
         return None
@@ -200,19 +201,19 @@ def _distance_of_casts(page: Page, reference: Reference) -> float | None:
 
 
 def _most_frequent(page: Page, _: Reference) -> float | None:
-    """Return the share of the most frequent word: a model in a rut says “gonna” in every line."""
+    """Return the share of the most frequent word, which is high if a model says “gonna” in every line."""
     return max(Counter(page.words).values()) / len(page.words) if page.words else None
 
 
 def _runs(lines: Iterable[Sequence[str]], length: int) -> list[tuple[str, ...]]:
-    """Return all runs of so many words within a line."""
+    """Return all word n-grams of the given length, within lines."""
     return [
         tuple(words[start : start + length]) for words in lines for start in range(len(words) - length + 1)
     ]
 
 
 def _different(length: int) -> Callable[[Page, Reference], float | None]:
-    """Return what measures the share of different ones among the runs of so many words."""
+    """Return a measure of the share of distinct n-grams among the word n-grams of a page."""
 
     def of(page: Page, reference: Reference) -> float | None:
         runs = _runs(page.first(reference.words), length)
@@ -222,13 +223,13 @@ def _different(length: int) -> Callable[[Page, Reference], float | None]:
 
 
 def _repeated(things: Sequence[object]) -> float | None:
-    """Return the share of things that are there more than once."""
+    """Return the share of things that occur more than once."""
     counts = Counter(things)
     return sum(count for count in counts.values() if count > 1) / len(things) if things else None
 
 
 def _is_unbalanced(element: Element) -> bool:
-    """Return whether a bracket or quote is left open, closed twice, or closed by another one."""
+    """Return whether a bracket or quote is left open, closed unopened, or closed by the wrong mark."""
     expected: list[str] = []
     for character in element.text:
         if character in _OPENING:
@@ -316,4 +317,4 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure("lines_that_follow_from_the_one_before", "%", _following),
 )
-"""All that is measured, in the order in which it is shown."""
+"""All measures, in the order in which they are shown."""

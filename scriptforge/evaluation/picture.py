@@ -1,8 +1,8 @@
-"""A profile as a picture: one stripe for where people's pages are, and on it, or beside it, the model's.
+"""A profile as a picture: a band for the range of people's pages, and the model's means inside or outside it.
 
-Every figure is drawn on a scale of its own, on which people's spread has the same place and width. The
-picture is SVG that needs no script and no other file, and is legible on a light and on a dark ground. The
-same profile makes the same bytes.
+Each figure has its own scale, chosen so that people's range has the same position and width in every row. The
+picture is a self-contained SVG without scripts, legible on a light and on a dark background. The same profile
+gives the same bytes.
 """
 
 from html import escape
@@ -14,10 +14,10 @@ from scriptforge.evaluation.profile import Figure, Profile
 _WIDTH, _MARGIN = 790, 20
 _TOP, _ROW, _BOTTOM = 92, 24, 46
 _LANE, _LANE_WIDTH = 300, 330
-"""Where the scales begin, and how wide they are, in units of the picture."""
+"""Left end and width of the scales, in units of the picture."""
 
 _REACH = 1.5
-"""How many times as wide as people's spread the scale goes on at both sides of it."""
+"""How far the scale extends on either side of people's range, in widths of that range."""
 
 _BAND = _LANE_WIDTH / (1 + 2 * _REACH)
 _LOW = _LANE + _REACH * _BAND
@@ -36,8 +36,8 @@ def draw_profile(profile: Profile, title: str) -> str:
     """Return a profile as SVG.
 
     Args:
-        profile: what is drawn.
-        title: of the picture, such as the name of the run; it may hold foreign text.
+        profile: the profile to draw.
+        title: the title, such as the name of the run; may be untrusted text.
     """
     title, rows = shown(title), profile.rows
     height = _TOP + len(rows) * _ROW + _BOTTOM
@@ -64,7 +64,7 @@ def draw_profile(profile: Profile, title: str) -> str:
 
 
 def _row(measure: Measure, figure: Figure, y: float) -> list[str]:
-    """Return the drawing of one figure at a height."""
+    """Return the SVG elements of one figure, drawn at height `y`."""
     state = "within" if figure.is_within else "outside"
     values = f"{measure.shown(figure.model)} ({measure.shown(figure.people)})"
     people = _LANE + _LANE_WIDTH * _place(figure, figure.people)
@@ -85,7 +85,7 @@ def _row(measure: Measure, figure: Figure, y: float) -> list[str]:
 
 
 def _place(figure: Figure, value: float) -> float:
-    """Return where a value is on the scale of its figure, 0 to 1, at an end if it is beyond it."""
+    """Return the position of a value on the scale of its figure, clamped to 0 to 1."""
     if figure.low == figure.high:
         return 0.5 + ((value > figure.low) - (value < figure.low)) / 2
     bands = (value - figure.low) / (figure.high - figure.low)

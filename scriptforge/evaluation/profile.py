@@ -1,15 +1,15 @@
-"""What a reader notices on a model's pages, each figure beside the same one of pages that people wrote.
+"""A profile: the measures of `evaluation.page` on a model's pages, beside those of pages by people.
 
-People's pages are cut from the held-out text, validation and test together; the model's have as many lines. A
-figure of the model is within people's spread if its mean page is where nine of ten pages of people are:
+People's pages are cut from the held-out text, validation and test together; the model's pages have as many
+lines. A figure of the model is within people's spread if its mean lies between the 5th and the 95th
+percentile of people's pages, the range of nine pages in ten:
 
     same speaker again      people 3 %, from 0 to 7 % of a page     model 26 %      outside
 
-So it could be a page of people as far as this figure goes. What differs on every page, and yet by little,
-can be within: how surely a figure tells a page of the model from one of people is its `auc`.
+A page of the model could then be one by people as far as this figure goes. A small but constant difference
+can still be within the spread; `auc` says how reliably the figure separates the two kinds of pages.
 
-Reading pages is what counts in the end. But a figure can be watched while something is changed, and nobody
-reads twenty pages each time.
+Reading pages remains the real test, but nobody reads twenty pages after every change; figures can be watched.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,30 +35,30 @@ from scriptforge.vocabulary.lexicon import words_of
 from scriptforge.workspace import RunFolder, atomic_write
 
 LINES = 150
-"""Lines of a page, if there is enough held-out text for `FEWEST_PAGES` of them."""
+"""Elements on a page, fewer if the held-out text would not fill `FEWEST_PAGES` pages."""
 
 MOST_PAGES, MODEL_PAGES = 100, 32
-"""Pages that are measured at most: of people, and of a model."""
+"""Largest number of people's pages that are measured, and number of a model's pages."""
 
 FEWEST_PAGES, FEWEST_LINES = 8, 12
 
 _WORDS = 1000
-"""Words of a page, if it has so many, of which is counted how many are different."""
+"""Largest number of words of a page that the variety of words is measured on."""
 
-_SPREAD = (0.05, 0.95)
+_SPREAD = (0.05, 0.95)  # quantiles of people's pages
 
 _NOTICED = 0.55
-"""Pairs of pages that a figure has to tell apart to be noticed: those in which one page in ten differs."""
+"""The `auc` below which a difference goes unnoticed; one page in ten that differs gives 0.55."""
 
 _TOKEN_BUDGET = 3
-"""How many times the tokens that its lines usually have a page may take: a poor model hardly ends a line."""
+"""Limit on the tokens of a page, as a multiple of the usual number: a poor model may hardly end its lines."""
 
 _LARGEST_FILE = 100_000
 
 _BY_NAME = {measure.name: measure for measure in MEASURES}
 
 Write = Callable[[int, int], Iterable[Sequence[Element]]]
-"""Writes so many texts of so many lines."""
+"""Writes texts, given their number and the number of lines in each."""
 
 _Count = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -68,12 +68,12 @@ class Figure:
     """One figure of people's pages and of a model's, in the unit of its measure.
 
     Attributes:
-        people: the mean of people's pages.
-        low: nineteen of twenty pages of people are not below it.
-        high: nineteen of twenty pages of people are not above it.
-        model: the mean of the model's pages; None where none of them can tell.
-        auc: area under the ROC curve of telling a page of the model from one of people by this figure alone,
-            from 0.5 (chance) to 1; None where `model` is.
+        people: mean of people's pages.
+        low: 5th percentile of people's pages.
+        high: 95th percentile of people's pages.
+        model: mean of the model's pages; None if it is undefined on all of them.
+        auc: area under the ROC curve of telling the model's pages from people's by this figure alone, from 0.5,
+            chance, to 1; None if `model` is None.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -86,9 +86,10 @@ class Figure:
 
     @property
     def is_within(self) -> bool:
-        """Return whether the model's mean is within people's spread, or hardly a page is told apart by it.
+        """Return whether the model's mean is within people's spread, or tells hardly any pages apart.
 
-        Where one page in thirty has an unmatched bracket, and none of eight pages of people, nobody notices.
+        The second case is for rare events: if one of 32 pages of the model has an unmatched bracket, and none
+        of eight by people, the mean is outside the spread, but no reader would notice.
         """
         if self.model is None or self.auc is None:
             return False
@@ -96,16 +97,16 @@ class Figure:
 
 
 class Profile(ClosedModel):
-    """What a reader notices on a model's pages, beside people's; a closed form, as it may come from anybody.
+    """The measures of a model's pages beside those of people's; checked strictly, as files are not trusted.
 
     Attributes:
-        weights: the fingerprint of the model's weights.
-        lines: lines of a page.
-        words: words of a page of which is counted how many are different.
-        people_pages: how many pages of people were measured.
-        model_pages: how many pages of the model.
-        figures: the figures by the names of their measures, in the order of `MEASURES`; those that people's
-            pages cannot tell are left out.
+        weights: SHA-256 of the model's weights file; empty if the profile is not of a run.
+        lines: number of elements on a page.
+        words: number of words of a page that the variety of words is measured on.
+        people_pages: number of people's pages.
+        model_pages: number of the model's pages.
+        figures: the figures by the names of their measures, in the order of `MEASURES`, without those that
+            are undefined on all of people's pages.
     """
 
     weights: str = ""
@@ -129,7 +130,7 @@ class Profile(ClosedModel):
 
     @property
     def table(self) -> list[tuple[str, str, str, str, str]]:
-        """Return a row for each figure: its name, people's mean and spread, the model's mean, and a mark."""
+        """Return a row for each figure: name, people's mean and spread, the model's mean, "outside" or ""."""
         return [
             (
                 measure.label,
@@ -154,12 +155,12 @@ class Profile(ClosedModel):
         return {"share_within": self.share_within, **document}
 
     def save(self, folder: RunFolder) -> None:
-        """Write `profile.json` of a run."""
+        """Write the profile to the `profile.json` of a run."""
         atomic_write(folder.profile, self.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, run: Run) -> "Profile | None":
-        """Return the profile that was saved with a run; None if there is none of these weights."""
+        """Return the saved profile of a run; None if there is none for its present weights."""
         try:
             with run.folder.profile.open("rb") as file:
                 profile = cls.model_validate_json(file.read(_LARGEST_FILE))
@@ -169,14 +170,14 @@ class Profile(ClosedModel):
 
 
 def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None = None) -> Profile:
-    """Measure the pages that a model writes beside those of the dataset.
+    """Generate pages with a model and measure them beside the held-out pages of its dataset.
 
-    The same options make the same profile.
+    The same options give the same profile.
 
     Args:
-        run: whose model writes; it has seen neither validation nor test.
-        dataset: the one that it was trained on.
-        options: how it writes; lines and count are set here, and a seed of 1 if there is none.
+        run: the run of the model.
+        dataset: the dataset that it was trained on.
+        options: how to generate; lines and count are set here, and the seed is 1 if it is None.
 
     Raises:
         DatasetError: the dataset is plain text, or has too few held-out lines.
@@ -206,15 +207,15 @@ def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None =
 
 
 def profile_of_text(elements: Sequence[Element], dataset: Dataset) -> Profile | None:
-    """Measure the pages of one text beside people's, without what takes a classifier.
+    """Measure the pages of one text beside people's, without the measures that need a classifier.
 
     Args:
         elements: the text.
-        dataset: the one whose held-out text people's pages are cut from, as long as the text if that leaves
-            enough of them.
+        dataset: the dataset whose held-out text gives people's pages. Pages are as long as the text, or
+            shorter so that there are `FEWEST_PAGES` of people's.
 
     Returns:
-        The profile; None where the text or the held-out text is too short, or the dataset is plain text.
+        The profile; None if the text or the held-out text is too short, or the dataset is plain text.
     """
     if dataset.description.plain:
         return None
@@ -228,7 +229,7 @@ def profile_of_text(elements: Sequence[Element], dataset: Dataset) -> Profile | 
 
 
 def _texts(dataset: Dataset) -> tuple[list[Element], list[Element]]:
-    """Return the training text and the held-out text."""
+    """Return the elements of the training text and of the held-out text."""
     training, validation, test = (
         [_as_read(row.element, dataset.description.lower) for row in dataset.rows(split)]
         for split in ("train", "validation", "test")
@@ -244,8 +245,8 @@ def profile(training: Sequence[Element], held_out: Sequence[Element], write: Wri
     """Measure a model's pages beside people's.
 
     Args:
-        training: the text that the reference is made from.
-        held_out: what people's pages are cut from.
+        training: the training text, from which the reference and the classifiers are made.
+        held_out: the text that people's pages are cut from.
         write: writes the model's pages.
 
     Raises:
@@ -281,7 +282,7 @@ def _compare(reference: Reference, people: Sequence[Page], model: Sequence[Page]
 
 
 def _reference(training: Sequence[Element], held_out: Sequence[Element], people: Sequence[Page]) -> Reference:
-    """Return the words of a corpus, held-out text included, and the cast of its training text."""
+    """Return the reference: the words of the whole corpus, and the cast of its training text."""
     spoken = Page(tuple(training)).lines_of
     return Reference(
         lexicon=_lexicon(training, held_out),
@@ -299,9 +300,9 @@ def _speaker_classifier(training: Sequence[Element], held_out: Sequence[Element]
 
 
 def _lexicon(training: Iterable[Element], held_out: Iterable[Element]) -> set[str] | None:
-    """Return all words of a corpus, names included; None where most of them come only once.
+    """Return all words of a corpus, names included; None if most held-out words are not in the training text.
 
-    That is so in a language that is written without spaces, where a run of letters is no word.
+    That happens in a language written without spaces, where a run of letters is not a word.
     """
     learnt = _words(training)
     held = [word for element in held_out for word in words_of(element.text)]
@@ -317,20 +318,21 @@ def _words(elements: Iterable[Element]) -> set[str]:
 def _figure(
     measure: Measure, reference: Reference, people: Sequence[Page], model: Sequence[Page]
 ) -> Figure | None:
-    """Return a figure, or None where no page of people can tell."""
+    """Return a figure, or None if it is undefined on all of people's pages."""
     own = [figure for page in people if (figure := measure.of(page, reference)) is not None]
     written = [figure for page in model if (figure := measure.of(page, reference)) is not None]
     if not own:
         return None
     low, high = np.quantile(own, _SPREAD)
-    mean, apart = (fmean(written), _auc(own, written)) if written else (None, None)
-    return Figure(fmean(own), float(low), float(high), mean, apart)
+    mean, auc = (fmean(written), _auc(own, written)) if written else (None, None)
+    return Figure(fmean(own), float(low), float(high), mean, auc)
 
 
 def _auc(own: Sequence[float], written: Sequence[float]) -> float:
-    """Return how many pairs of a page of each are told apart by which figure is larger, a tie counting half.
+    """Return the share of pairs of pages, one of each kind, that the larger figure tells apart.
 
-    It is the area under the ROC curve, or that above it (Hanley & McNeil 1982, Radiology 143).
+    A tie counts half. It is the area under the ROC curve, or the area above it if that is larger (Hanley &
+    McNeil 1982, Radiology 143).
     """
     own_P1, written_1M = np.array(own)[:, None], np.array(written)[None]
     larger = float(np.mean((written_1M > own_P1) + (written_1M == own_P1) / 2))

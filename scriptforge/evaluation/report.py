@@ -1,4 +1,4 @@
-"""All that is measured of a run on held-out text, and the JSON document that `evaluate` promises."""
+"""The evaluation of a run on held-out text, and its report as JSON."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,11 +21,11 @@ from scriptforge.run.run import Run
 
 @dataclass(frozen=True)
 class CachedFigures:
-    """The `stream` figures of a model with a neural cache beside it.
+    """The `stream` figures of a model with a neural cache.
 
     Attributes:
-        options: how the cache was set.
-        figures: what the model and the cache reach together.
+        options: the parameters of the cache.
+        figures: the loss of the mixture of model and cache.
     """
 
     options: CacheParameters
@@ -34,18 +34,18 @@ class CachedFigures:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """All that was measured of a run.
+    """The results of an evaluation; what was not requested is None.
 
     Attributes:
         run: the name of the run.
         split: the split that was read.
         int8: whether the model computed in 8-bit integers.
-        whole: the figures of the split.
-        by_source: the figures of each corpus of a mix; empty where there is a single corpus.
-        ngram: the figures of an n-gram model; None where they were not asked for.
-        cached: the figures with a neural cache; None where they were not asked for.
-        voice: how often a classifier recognises who says a line; None where that was not asked for.
-        profile: what a reader notices; None where that was not asked for.
+        whole: the loss on the split.
+        by_source: the loss on each source of a mix; empty for a single corpus.
+        ngram: the loss of an n-gram model.
+        cached: the loss with a neural cache.
+        voice: how often a classifier recognises the speaker of a line.
+        profile: the measures of the model's pages beside people's.
     """
 
     run: str
@@ -59,7 +59,7 @@ class EvaluationReport:
     profile: Profile | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document; what was not asked for, or does not apply, has no key."""
+        """Return the JSON document; what was not requested, or does not apply, has no key."""
         document = {"run": self.run, "split": self.split, **asdict(self.whole)}
         if self.int8:
             document["int8"] = True
@@ -77,16 +77,17 @@ class EvaluationReport:
 
 
 def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None) -> EvaluationReport:
-    """Measure a run on the held-out text of the dataset that it was trained on.
+    """Evaluate a run on the held-out text of the dataset that it was trained on.
 
     Args:
         run: the run.
-        dataset: as `run.description.open_dataset` opens it.
+        dataset: the dataset, as returned by `run.description.open_dataset`.
         options: what to measure; None is the loss on the test split alone.
 
     Raises:
-        DatasetError: the split is empty; or voices are asked for and cannot be told apart.
-        UsageError: voices or a profile are asked for and scikit-learn is not installed.
+        DatasetError: the split is empty; or voices or a profile are requested, and the dataset has too few
+            lines or is plain text.
+        UsageError: voices or a profile are requested, and scikit-learn is not installed.
     """
     options = options or EvaluateOptions()
     if options.voice or options.profile:
@@ -109,10 +110,10 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
 
 
 def _profile(run: Run, dataset: Dataset, options: EvaluateOptions) -> Profile:
-    """Return the profile, which the run keeps if its pages are written as `generate` would by default."""
+    """Return the profile, and save it with the run if its pages use the default options of `generate`."""
     writing = replace(options.writing, int8=options.int8 or options.writing.int8)
     profile = profile_of_run(run, dataset, writing)
     if writing == GenerateOptions():
-        with suppress(OSError):  # whoever may only read the run still wants to see it
+        with suppress(OSError):  # the run may be read-only
             profile.save(run.folder)
     return profile

@@ -1,14 +1,13 @@
-"""How often a line shows who says it: in scripts that people wrote, and in those of a model.
+"""How well a classifier recognises the speaker of a line, in scripts by people and by a model.
 
-A small classifier learns from the training split who says what: n-grams of one to four characters within
-words, weighted by how rare they are, under a linear model. It then names the speakers of held-out lines and
-of generated ones. If a model gives everybody the same voice, its speakers are confused where those of people
-are recognised. The classifier sees the texts only, neither the names nor the model.
+The classifier is trained on the training split: a linear model over TF-IDF weighted n-grams of one to four
+characters within words. It then predicts the speakers of held-out and of generated lines. If a model gives
+everybody the same voice, its speakers are recognised less often than people's. The classifier sees only the
+text of a line.
 
-Some speakers have many more lines than others, and a model need not let everybody speak as often as people
-do. So the figure to compare is the balanced accuracy: the mean, over speakers, of the share of their lines
-that the classifier attributes to them. Speakers with few lines are left out, since a model may hardly let
-them speak.
+Some speakers have many more lines than others, and a model may distribute lines differently from people. So
+the figure to compare is the balanced accuracy: the mean, over speakers, of the share of their lines that are
+recognised. Speakers with few lines are left out, since a model may hardly let them speak.
 """
 
 import math
@@ -28,25 +27,25 @@ from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, speaker_key
 
 MOST_SPEAKERS = 10
-"""How many speakers are compared at most: those with the most training lines."""
+"""Largest number of speakers that are compared: those with the most training lines."""
 
 LEAST_TRAINING_LINES = 50
-"""Lines that a speaker must have in the training split to be compared."""
+"""Lines in the training split that a speaker needs to be compared."""
 
 LEAST_SHARE = 0.1
-"""Share, of the training lines of the speaker with the most, that a speaker must have to be compared."""
+"""Lines that a speaker needs to be compared, as a share of the training lines of the busiest speaker."""
 
 LEAST_HELD_OUT_LINES = 5
-"""Lines that a speaker must have in the held-out text to be compared."""
+"""Lines in the held-out text that a speaker needs to be compared."""
 
 LEAST_WORDS = 4
-"""Words that a line must have to count: nobody could say whose “Yeah.” it is."""
+"""Words that a line needs to count: nobody could say whose “Yeah.” it is."""
 
 GENERATED_LINES = 2560
-"""How many lines a model writes to be measured, by default."""
+"""Default number of lines that a model writes for the measurement."""
 
 Classifier: TypeAlias = Callable[[Sequence[str]], Iterable[str]]
-"""Who says each of some texts."""
+"""Predicts the speaker of each of some texts."""
 
 _MOST_TRAINING_LINES = 4000  # of one speaker: more take longer and change little
 _LINES_OF_A_TEXT = 40
@@ -58,8 +57,8 @@ class Recall:
     """How often one speaker is recognised.
 
     Attributes:
-        lines: how many lines the speaker says.
-        share: share of them that is attributed to the speaker, 0 to 1; 0 where there are none.
+        lines: number of the speaker's lines.
+        share: share of these lines that is recognised, 0 to 1; 0 if there are none.
     """
 
     lines: int
@@ -71,10 +70,10 @@ class Recognition:
     """How often the speakers of some lines are recognised.
 
     Attributes:
-        lines: how many lines the compared speakers say.
-        accuracy: share of the lines attributed to the one who says them, 0 to 1.
-        majority: the accuracy of always naming the speaker with the most lines.
-        balanced_accuracy: the mean of the shares of the speakers who say anything, 0 to 1.
+        lines: number of lines of the compared speakers.
+        accuracy: share of the lines whose speaker is recognised, 0 to 1.
+        majority: accuracy of always predicting the speaker with the most lines.
+        balanced_accuracy: mean of the shares of the speakers who have lines, 0 to 1.
         margin: standard error of the balanced accuracy, from the numbers of lines.
         speakers: the figures of each compared speaker, by name.
     """
@@ -92,10 +91,10 @@ class Voice:
     """How well a classifier recognises the speakers of people's lines and of a model's.
 
     Attributes:
-        training_lines: how many lines the classifier learnt from.
-        chance: the balanced accuracy of guessing.
-        held_out: figures of lines that people wrote.
-        generated: figures of lines that the model wrote.
+        training_lines: number of lines that the classifier was trained on.
+        chance: balanced accuracy of guessing.
+        held_out: figures for lines by people.
+        generated: figures for lines by the model.
     """
 
     training_lines: int
@@ -105,18 +104,19 @@ class Voice:
 
 
 def voice_of_run(model: Readable, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0) -> Voice:
-    """Measure the voices in what a model writes against those of the dataset.
+    """Generate lines with a model and measure its voices beside those of held-out text.
 
     The held-out text is validation and test together: the model was trained on neither.
 
     Args:
-        model: in evaluation mode, with the dataset's vocabulary.
-        dataset: the one it was trained on.
-        lines: about how many lines the model writes, in texts of about forty.
+        model: the model, in evaluation mode, with the dataset's vocabulary.
+        dataset: the dataset that it was trained on.
+        lines: approximate number of lines to generate, in texts of about forty.
         seed: the seed of the first text.
 
     Raises:
-        DatasetError: nobody speaks in the dataset, too few say enough, or the model lets none of them speak.
+        DatasetError: the dataset is plain text, fewer than two speakers have enough lines, or the model lets
+            none of them speak.
         UsageError: scikit-learn is not installed.
     """
     if dataset.description.plain:
@@ -131,18 +131,18 @@ def voice_of_run(model: Readable, dataset: Dataset, *, lines: int = GENERATED_LI
 def measure_voice(
     training: Iterable[Element], held_out: Iterable[Element], generated: Iterable[Element]
 ) -> Voice:
-    """Measure the voices in a model's lines against those in people's.
+    """Measure the voices in a model's lines beside those in people's.
 
-    The classifier and the choice of speakers do not depend on the generated lines, so the models of one
-    dataset can be compared. The same lines give the same figures.
+    The classifier and the choice of speakers do not depend on the generated lines, so models trained on the
+    same dataset can be compared. The same lines give the same figures.
 
     Args:
-        training: what the classifier learns from.
-        held_out: what people wrote and the classifier has not seen.
-        generated: what the model wrote; read last.
+        training: the text that the classifier is trained on.
+        held_out: text by people that the classifier has not seen.
+        generated: text by the model; read last.
 
     Raises:
-        DatasetError: fewer than two speakers say enough, or none of them says anything in `generated`.
+        DatasetError: fewer than two speakers have enough lines, or none of them has any in `generated`.
         UsageError: scikit-learn is not installed.
     """
     classifier = SpeakerClassifier(training, held_out)
@@ -156,19 +156,19 @@ def measure_voice(
 
 
 class SpeakerClassifier:
-    """Recognises speakers by what they say; the same texts make the same.
+    """A classifier of speakers by their lines; deterministic for given texts.
 
     Args:
-        training: what it learns from.
-        held_out: decides, with the training text, who is compared.
+        training: the text that it is trained on.
+        held_out: text that, with the training text, decides which speakers are compared.
 
     Attributes:
-        training_lines: lines that it has learnt from.
-        chance: the balanced accuracy of guessing.
+        training_lines: number of lines that it was trained on.
+        chance: balanced accuracy of guessing.
         held_out: how well it recognises the speakers of held-out lines.
 
     Raises:
-        DatasetError: fewer than two speakers say enough.
+        DatasetError: fewer than two speakers have enough lines.
         UsageError: scikit-learn is not installed.
     """
 
@@ -176,7 +176,7 @@ class SpeakerClassifier:
         long_enough = list(_long_lines(training))
         learnt, held = _by_speaker(long_enough), _by_speaker(_long_lines(held_out))
         speakers = _compared_speakers(learnt, held)
-        # The first spelling of a name is the one to show.
+        # The first spelling of a name is shown.
         spellings = {speaker_key(speaker): speaker for speaker, _ in reversed(long_enough)}
         self._spellings = {speaker: spellings[speaker] for speaker in speakers}
         training_texts = {self._spellings[speaker]: _thinned(learnt[speaker]) for speaker in speakers}
@@ -186,12 +186,12 @@ class SpeakerClassifier:
         self.held_out = self._recognition(held)
 
     def recognition(self, elements: Iterable[Element]) -> Recognition | None:
-        """Return how often speakers are recognised; None where none of those compared says enough."""
+        """Return how often speakers are recognised; None if no compared speaker has a long enough line."""
         said = _by_speaker(_long_lines(elements))
         return self._recognition(said) if any(said[speaker] for speaker in self._spellings) else None
 
     def recognised(self, elements: Iterable[Element]) -> float | None:
-        """Return the balanced accuracy alone."""
+        """Return the balanced accuracy alone; None as in `recognition`."""
         recognition = self.recognition(elements)
         return recognition.balanced_accuracy if recognition else None
 
@@ -205,7 +205,7 @@ def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
 
 
 def _written(model: Readable, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
-    """Yield what a model writes, in texts of as many tokens as forty lines of the training text have.
+    """Yield the elements of generated texts, each as many tokens long as forty lines of the training text.
 
     The length is given in tokens, not in lines, since a poor model may hardly ever end a line.
     """
@@ -221,14 +221,14 @@ def _written(model: Readable, dataset: Dataset, lines: int, seed: int) -> Iterat
 
 
 def _long_lines(elements: Iterable[Element]) -> Iterator[tuple[str, str]]:
-    """Yield speaker and text of each line of dialogue that has enough words to be recognised."""
+    """Yield the speaker and text of each line of dialogue with at least `LEAST_WORDS` words."""
     for element in elements:
         if element.kind == "dialogue" and len(element.text.split()) >= LEAST_WORDS:
             yield element.speaker, element.text
 
 
 def _by_speaker(lines: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
-    """Return the texts of each speaker, under the key that all spellings of a name share."""
+    """Return the texts of each speaker by `speaker_key`, which is the same for all spellings of a name."""
     texts: defaultdict[str, list[str]] = defaultdict(list)
     for speaker, text in lines:
         texts[speaker_key(speaker)].append(text)
@@ -238,7 +238,7 @@ def _by_speaker(lines: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]
 def _compared_speakers(
     learnt: defaultdict[str, list[str]], held_out: defaultdict[str, list[str]]
 ) -> list[str]:
-    """Return the keys of the two or more speakers who say enough, most lines first."""
+    """Return the keys of the speakers to compare, two or more, most lines first."""
     by_lines = sorted(learnt, key=lambda speaker: (-len(learnt[speaker]), speaker))
     least = max(LEAST_TRAINING_LINES, LEAST_SHARE * max(map(len, learnt.values()), default=0))
     enough = [
@@ -256,16 +256,16 @@ def _compared_speakers(
 
 
 def _thinned(texts: Sequence[str]) -> list[str]:
-    """Return at most as many texts as one speaker is learnt from, evenly spread over all."""
+    """Return at most `_MOST_TRAINING_LINES` of the texts, evenly spread."""
     kept = np.linspace(0, len(texts) - 1, min(len(texts), _MOST_TRAINING_LINES)).astype(int)
     return [texts[number] for number in kept]
 
 
 def require_classifier(option: str = "--voice") -> None:
-    """Check that what needs a classifier can be measured, before anything takes long.
+    """Check that scikit-learn is installed, before anything that takes long.
 
     Args:
-        option: what asks for it.
+        option: the option that needs it, for the message.
 
     Raises:
         UsageError: scikit-learn is not installed.
@@ -280,10 +280,10 @@ def require_classifier(option: str = "--voice") -> None:
 
 
 def _classifier(training_texts: Mapping[str, list[str]]) -> Classifier:
-    """Fit a classifier to the texts of each speaker; the same texts give the same classifier.
+    """Fit a classifier to the texts of each speaker; deterministic for given texts.
 
-    Logistic regression by stochastic gradient descent was as good as slower ways to fit it, and as support
-    vectors. Every speaker has the same weight, whatever their number of lines.
+    Logistic regression fitted by stochastic gradient descent was as accurate as with slower solvers, and as a
+    support vector machine. All speakers have the same weight, whatever their number of lines.
     """
     require_classifier()
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -303,7 +303,7 @@ def _classifier(training_texts: Mapping[str, list[str]]) -> Classifier:
 
 
 def _recognition(classifier: Classifier, texts_of: Mapping[str, Sequence[str]]) -> Recognition:
-    """Count how often the classifier names the right speaker; there is at least one text."""
+    """Count how often the classifier predicts the right speaker; there is at least one text."""
     named = iter(classifier([text for texts in texts_of.values() for text in texts]))
     counts = {speaker: len(texts) for speaker, texts in texts_of.items()}
     hits = {
@@ -327,8 +327,8 @@ def _recognition(classifier: Classifier, texts_of: Mapping[str, Sequence[str]]) 
 def _margin(hits_and_counts: Sequence[tuple[int, int]]) -> float:
     """Return the standard error of the mean of several shares.
 
-    Each share is counted with one hit and one miss more (Laplace's rule): otherwise a speaker with 3 lines,
-    none of them recognised, would have a share of 0 with variance 0, as if 3 lines had settled it.
+    One hit and one miss are added to each share (Laplace's rule). Otherwise a speaker with 3 lines, none of
+    them recognised, would have a share of 0 with variance 0, as if 3 lines were proof.
     """
     variance = 0.0
     for hits, count in hits_and_counts:

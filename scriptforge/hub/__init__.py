@@ -1,8 +1,8 @@
-"""Models on the Hugging Face Hub: pushed from a run, and pulled into one that is safe to use.
+"""Models on the Hugging Face Hub: pushing a run, and pulling a model as a run that is safe to use.
 
     result = pull(workspace, "owner/name")
     results = push(workspace, run, PushOptions(repository="owner/name"))
 
-Only files that this package writes are sent or accepted. Nothing of a repository is used before it proves to
-be what its commit says and what this package would have written.
+Only files that scriptforge writes are sent or accepted. A pulled file is not used until its hash matches the
+commit and its contents have been checked.
 """

@@ -1,7 +1,7 @@
-"""The model card: what a model is, for people who find it and for the Hub that lists it.
+"""The model card: a description of a model for its users, with metadata for the Hub.
 
-It shows a sample of what the model writes, how much of that is copied if the dataset is at hand, and what a
-reader notices on its pages if that was measured and kept with the run.
+It has a sample of the model's text, how much of the sample is copied if the dataset is available, and the
+profile of the model's pages if one is saved with the run.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,9 +37,9 @@ def model_card(run: Run, repository: str, dataset: Dataset | None) -> str:
     """Return the card of a finished run: metadata for the Hub, then Markdown for people.
 
     Args:
-        run: whose card.
-        repository: where it will be, `OWNER/NAME`.
-        dataset: what it was trained on, so that the card can say how much the model copies; None omits that.
+        run: the run.
+        repository: the repository that the card is for, `OWNER/NAME`.
+        dataset: the dataset of the run, so that the card can say how much the model copies; None omits that.
 
     Raises:
         DatasetError: the text of the dataset is missing or damaged.
@@ -88,7 +88,7 @@ def _metadata(about: RunDescription, report: OriginalityReport | None) -> str:
 
 
 def _is_repository(id_: str | None) -> bool:
-    """Return whether what a config, perhaps a stranger's, names is a repository and nothing else."""
+    """Return whether a name from a config, which may be a stranger's, is a valid repository id."""
     return REPOSITORY.fullmatch(id_ or "") is not None
 
 
@@ -122,7 +122,7 @@ def _results(about: RunDescription, report: OriginalityReport | None) -> "list[E
 
 
 def _sample(text: str, repository: str) -> str:
-    """Return the first lines of what the model wrote."""
+    """Return the beginning of the generated text in a code block, below the command that generates it."""
     lines = text.strip().split("\n")[:_SAMPLE_LINES]
     sample = "\n".join(lines).replace(_FENCE, "'''")
     return (
@@ -189,7 +189,7 @@ def _profile(profile: Profile) -> str:
 
 
 def _table(headings: str, rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown, its row of headings given as it stands there."""
+    """Return a table in Markdown; the row of headings is given as Markdown."""
     rule = "|" + "---|" * (headings.count("|") - 1)
     return "\n".join((headings, rule, *(f"| {' | '.join(row)} |" for row in rows)))
 

@@ -1,7 +1,7 @@
-"""From a repository on the Hub to a run of the workspace, with a record of where it comes from.
+"""Pulling a model from the Hub as a run of the workspace, with a record of where it comes from.
 
-The commit is settled first, and every file must have the size and the hash that the commit gives it. Files
-are downloaded into a folder beside the run's and opened there; only a model that can be used becomes the run.
+The commit is resolved first, and every file must have the size and hash that the commit states. Files are
+downloaded into a folder beside the run's and opened there; only a usable model becomes the run.
 """
 
 import shutil
@@ -39,7 +39,7 @@ class PullResult:
     Attributes:
         folder: the run.
         record: where it comes from.
-        notes: what a person should know, one line each.
+        notes: messages for the user, one line each.
     """
 
     folder: RunFolder
@@ -54,18 +54,18 @@ def pull(
     *,
     on_progress: ProgressCallback = no_progress,
 ) -> PullResult:
-    """Download a model as the run `OWNER--NAME`, unless it is here already.
+    """Download a model as the run `OWNER--NAME`, unless the workspace has it already.
 
     Args:
-        workspace: where the run goes.
-        repository: the id of the model, `OWNER/NAME`.
-        revision: a commit, branch or tag; None is the newest of the main branch.
-        on_progress: called with the bytes that have come.
+        workspace: the workspace of the run.
+        repository: the id of the model's repository, `OWNER/NAME`.
+        revision: a commit, branch or tag; None is the newest commit of the main branch.
+        on_progress: called with the progress of the download in bytes.
 
     Raises:
         UsageError: the id is invalid.
-        HubError: the model cannot be had, or is not what its commit says.
-        ScriptforgeError: it is not a model that this package wrote.
+        HubError: the model cannot be downloaded, or its files do not match the commit.
+        ScriptforgeError: it is not a model that scriptforge wrote.
     """
     check_repository(repository)
     folder = _folder(workspace, repository)
@@ -102,20 +102,20 @@ def pull(
 def find_run(
     workspace: Workspace, name: str | None, *, on_progress: ProgressCallback = no_progress
 ) -> tuple[RunFolder, list[str]]:
-    """Return the run that a person means: one of the workspace, a folder, or a model on the Hub.
+    """Return the run that a name stands for: a run of the workspace, a folder, or a model on the Hub.
 
-    A model on the Hub is pulled. If the Hub cannot be reached, one that was pulled before is used as it is.
+    A model on the Hub is pulled. If that fails, a copy that was pulled before is used.
 
     Args:
-        workspace: where runs are.
+        workspace: the workspace.
         name: a run, a folder or `OWNER/NAME`; None is the latest run.
-        on_progress: as of `pull`.
+        on_progress: as in `pull`.
 
     Returns:
-        The run, and what a person should know, one line each.
+        The run, and messages for the user, one line each.
 
     Raises:
-        ScriptforgeError: there is none, or it cannot be had.
+        ScriptforgeError: there is no such run, or it cannot be pulled.
     """
     if name is None or not REPOSITORY.fullmatch(name) or Path(name).exists():
         return workspace.run(name), []
@@ -132,7 +132,7 @@ def find_run(
 
 @dataclass(frozen=True)
 class _Download:
-    """The files of a model on their way into a folder; `offered` are those that the commit has."""
+    """A download of a model into a folder; `offered` are the files of the commit, by name."""
 
     api: "HfApi"
     repository: str
@@ -142,12 +142,12 @@ class _Download:
 
     @property
     def size(self) -> int:
-        """Return how many bytes will come."""
+        """Return the number of bytes to download."""
         wanted = (*self.folder.needed, self.folder.lexicon.name, self.folder.card.name)
         return sum(self.offered[name].size or 0 for name in wanted if name in self.offered)
 
     def fetch(self) -> dict[str, str]:
-        """Download the files and return their hashes; the config says first how large the weights may be."""
+        """Download the files and return their hashes; the config comes first, since it limits the weights."""
         folder = self.folder
         for name in folder.needed:
             if name not in self.offered:
@@ -168,7 +168,7 @@ class _Download:
         return hashes
 
     def _fetch_file(self, path: Path, limit: int) -> str:
-        """Download a file of at most `limit` bytes, verify it, and return its SHA-256."""
+        """Download a file of at most `limit` bytes, verify it against the commit, and return its SHA-256."""
         offered = self.offered[path.name]
         size = offered.size or 0
         if size > limit:
@@ -186,7 +186,7 @@ class _Download:
 
 
 def _complete(incoming: RunFolder, record: HubRecord) -> None:
-    """Add the record to downloaded files, once they prove to be a model; nothing else is to be there."""
+    """Check that downloaded files are a usable model, delete any others, and write the record."""
     from scriptforge.run.run import Run
 
     Run(incoming)
@@ -203,7 +203,7 @@ def _folder(workspace: Workspace, repository: str) -> RunFolder:
 
 
 def _is_whole(folder: RunFolder, record: HubRecord) -> bool:
-    """Return whether a pulled run is as it came."""
+    """Return whether the files of a pulled run are unchanged."""
     return all(
         (folder.path / name).is_file() and sha256_of(folder.path / name) == record.files.get(name)
         for name in (*folder.needed, folder.lexicon.name)
@@ -212,7 +212,7 @@ def _is_whole(folder: RunFolder, record: HubRecord) -> bool:
 
 
 def _changes(repository: str, before: HubRecord | None, owner: str, commit: str) -> tuple[str, ...]:
-    """Say what has changed since the model was last used."""
+    """Return messages about changes of the repository since the model was last pulled."""
     if before is None:
         return ()
     notes = []

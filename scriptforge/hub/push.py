@@ -1,4 +1,4 @@
-"""From a run to a repository on the Hub: a few files, named beforehand, in one commit."""
+"""Pushing a run to a repository on the Hub: a fixed set of files in one commit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,9 +27,9 @@ class Payload:
     """The files for one repository.
 
     Attributes:
-        repository: its id, `OWNER/NAME`.
-        kind: whether it holds a model, or a Space, which is a page.
-        files: the content of each file, or the path that holds it, by name.
+        repository: the id of the repository, `OWNER/NAME`.
+        kind: `model`, or `space` for a page.
+        files: the content of each file, or its local path, by name.
     """
 
     repository: str
@@ -38,13 +38,13 @@ class Payload:
 
     @property
     def card(self) -> str:
-        """Return what the repository says about itself, in Markdown."""
+        """Return the card of the repository, its `README.md`."""
         card = self.files[_CARD]
         return card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8")
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Return the bytes of each file, by name."""
+        """Return the size of each file in bytes, by name."""
         return {
             name: len(content) if isinstance(content, bytes) else content.stat().st_size
             for name, content in self.files.items()
@@ -53,14 +53,14 @@ class Payload:
 
 @dataclass(frozen=True)
 class PushResult:
-    """What became of one payload of a push.
+    """The result of pushing one payload.
 
     Attributes:
         payload: the files.
-        url: the page that shows them: of the repository, or of the pull request; None after a dry run.
-        commit: the commit that has them, 40 hexadecimal digits; None after a dry run.
+        url: the web page of the repository or the pull request; None after a dry run.
+        commit: the commit that has the files, 40 hexadecimal digits; None after a dry run.
         is_new: whether the commit was made now; false if nothing had changed, and after a dry run.
-        notes: what a person should know, one line each.
+        notes: messages for the user, one line each.
     """
 
     payload: Payload
@@ -73,19 +73,20 @@ class PushResult:
 def push(
     workspace: Workspace, run: Run, options: PushOptions | None = None, *, dry_run: bool = False
 ) -> list[PushResult]:
-    """Send a run to the Hub, with a model card, and on request with a page that runs it in a browser.
+    """Push a run to the Hub with a model card, and on request a page that runs the model in a browser.
 
-    Everything is built before anything is sent. Each repository gets one commit; one that does not exist is
-    created, and other files in it stay.
+    Everything is built before anything is sent. Each repository gets one commit. It is created if it does not
+    exist, and other files in it stay.
 
     Args:
-        workspace: where the run's dataset may be; without it the card cannot say how much the model copies.
+        workspace: the workspace of the run's dataset; without the dataset, the card cannot say how much the
+            model copies.
         run: the run.
-        options: where and how; None is the defaults.
-        dry_run: whether to build the payloads and send nothing; it needs neither a login nor a network.
+        options: the repository and how to push; None is the defaults.
+        dry_run: whether to build the payloads and send nothing; this needs neither a login nor a network.
 
     Returns:
-        The result for the model, then the one for the page if it was asked for.
+        The result for the model, then the one for the page if it was requested.
 
     Raises:
         UsageError: the id of the repository is invalid.
@@ -110,12 +111,12 @@ def push(
 
 
 def build_payload(run: Run, repository: str, dataset: Dataset | None = None) -> Payload:
-    """Gather the files of a run, which is sound since it could be opened, and write its model card.
+    """Return the files of a run and its model card as a payload.
 
     Args:
-        run: the run.
-        repository: where it goes.
-        dataset: what it was trained on, so that the card can say how much the model copies; None omits that.
+        run: the run; it needs no more checks, since it could be opened.
+        repository: the id of the repository, `OWNER/NAME`.
+        dataset: the dataset of the run, so that the card can say how much the model copies; None omits that.
 
     Raises:
         UsageError: the id of the repository is invalid.
@@ -136,7 +137,7 @@ def build_payload(run: Run, repository: str, dataset: Dataset | None = None) -> 
 
 
 def build_space_payload(run: Run, repository: str) -> Payload:
-    """Gather the page that runs a model in a browser; its Space has the name of the model's repository.
+    """Return the page that runs a model in a browser, for a Space named as the model's repository.
 
     Raises:
         UsageError: the id of the repository is invalid.
@@ -147,7 +148,7 @@ def build_space_payload(run: Run, repository: str) -> Payload:
 
 
 def _send(payload: Payload, options: PushOptions) -> PushResult:
-    """Send a payload in one commit, or in a pull request."""
+    """Push a payload as one commit, to a branch or a pull request."""
     from huggingface_hub import CommitOperationAdd
 
     repository, kind = payload.repository, payload.kind

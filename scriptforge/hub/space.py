@@ -1,8 +1,8 @@
-"""A Space: a page that runs a model in the browser of whoever opens it, without a server.
+"""A Space: a web page that runs a model in the browser, without a server of its own.
 
-The page needs the weights as they are, and one JSON document made here: the tokens, the words, and the
-grammar as tables. The JavaScript of the writing room, in `serve/page`, reads both. Nothing is fetched from
-elsewhere, so the page works on any static server.
+The page needs the weights file as it is, and one JSON document made here with the tokens, the words, and the
+grammar as tables. The JavaScript in `serve/page`, which the writing room uses too, reads both. Nothing is
+fetched from other sites, so the page works on any static server.
 """
 
 import json
@@ -34,7 +34,7 @@ def space_files(run: Run, repository: str) -> dict[str, Path | bytes]:
 
     Args:
         run: the run whose model it shows.
-        repository: the model's, `OWNER/NAME`.
+        repository: the id of the model's repository, `OWNER/NAME`.
 
     Raises:
         HubError: the page cannot run the architecture of the model.
@@ -47,11 +47,11 @@ def write_page(run: Run, folder: Path, *, force: bool = False) -> list[str]:
 
     Args:
         run: the run whose model it shows.
-        folder: where the files go; it is made, or replaced as a whole.
+        folder: the folder for the files; it is created, or replaced as a whole.
         force: whether to replace an earlier page.
 
     Raises:
-        UsageError: the folder holds a page that may not be replaced, or anything else.
+        UsageError: the folder has an earlier page and `force` is false, or it has other files.
         HubError: the page cannot run the architecture of the model.
     """
     files = page_files(run, run.folder.name)
@@ -67,7 +67,7 @@ def page_files(run: Run, title: str) -> dict[str, Path | bytes]:
 
     Args:
         run: the run whose model it shows.
-        title: what the model is called there.
+        title: the name of the model on the page.
 
     Raises:
         HubError: the page cannot run the architecture of the model.
@@ -85,7 +85,7 @@ def page_files(run: Run, title: str) -> dict[str, Path | bytes]:
 
 
 def space_document(run: Run, title: str) -> dict[str, Any]:
-    """Return what the page has to know besides the weights."""
+    """Return the JSON document that the page needs besides the weights."""
     vocabulary = run.vocabulary
     return {
         "name": title,
@@ -104,7 +104,7 @@ def space_document(run: Run, title: str) -> dict[str, Any]:
 
 
 def _habits(run: Run) -> dict[str, Any]:
-    """Return what people do in the training text, as far as that is known."""
+    """Return the statistics of the training text that the page uses, as far as they are known."""
     vocabulary, habits = run.vocabulary, run.description.dataset.habits
     level = vocabulary.level
     echoes = habits.echoes and {
@@ -132,7 +132,7 @@ def _habits(run: Run) -> dict[str, Any]:
 
 
 def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the layout tokens, and what each stands for."""
+    """Return the layout tokens and the role of each."""
     kinds = ("heading", "action", "transition", "cue", "says")
     others = contrasts(vocabulary)
     voices = [
@@ -156,7 +156,7 @@ def _layout(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _tokens(document: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the tokens by id, and how text becomes tokens, from `tokenizer.json`."""
+    """Return the tokens by id, and the merges or patterns for encoding, from `tokenizer.json`."""
     ids = document["model"]["vocab"]
     about: dict[str, Any] = {
         "level": vocabulary.level,
@@ -176,12 +176,12 @@ def _tokens(document: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, An
 
 
 def _script_pattern(part: Mapping[str, Any]) -> str:
-    """Return a pattern of the tokenizer as JavaScript writes it."""
+    """Return a pattern of the tokenizer in the syntax of JavaScript."""
     return str(part["pattern"]["Regex"]).replace(r"\A", "^").replace(r"\z", "$")
 
 
 def _words(vocabulary: Vocabulary) -> dict[str, str] | None:
-    """Return the spellings of all words and the unusual characters; None where they are not known."""
+    """Return the spellings of all words and the unusual characters; None if unknown or at word level."""
     lexicon = vocabulary.lexicon
     if lexicon is None or vocabulary.level == "word":
         return None
@@ -192,7 +192,7 @@ def _words(vocabulary: Vocabulary) -> dict[str, str] | None:
 
 
 def _card(repository: str) -> str:
-    """Return the Space's card: what the Hub needs to serve it, and where the model comes from."""
+    """Return the Space's card, with the metadata that the Hub needs and a link to the model."""
     name = repository.partition("/")[2]
     return (
         f"---\ntitle: {json.dumps(name)}\nsdk: static\napp_file: index.html\nmodels:\n- {repository}\n"

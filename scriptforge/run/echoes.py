@@ -1,18 +1,18 @@
-"""Echoes: what is said again that was said a moment ago, and how often people do that.
+"""Echoes: repetitions of recent text, and how often they occur in text by people.
 
-Everybody repeats themselves, by habit and for effect. An echo is a run of tokens of a line that stands in the
-latest part of the text, too, or a whole line that was said there:
+People repeat themselves, by habit and for effect. An echo is a run of tokens within a line, or a whole line,
+that occurs in the recent text already:
 
     jerry: no, no, no.            an echo of two tokens: `, no`
     george: i don't know what …
     elaine: i don't know who …    an echo of four: ` i don 't know`
     jerry: no, no, no.            an echo of a line
 
-How often there are echoes depends on how much was said before, so people's share is known by place. Names
-and layout are no part of it.
+The more text came before, the more echoes there are. So people's rates are measured separately for five
+ranges of the amount of text before, called places (`RecentText.place`). Names and layout tokens do not count.
 
-Shape letters: B sequences of the batch, C capacity, L lines remembered, N candidates, O lengths of echoes,
-P places, T tokens of a page, W tokens remembered.
+Shape letters: B sequences of the batch, C capacity, N matches, O lengths of echoes, P places, T tokens of a
+page, V vocabulary.
 """
 
 from bisect import bisect_right
@@ -29,25 +29,25 @@ from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Level, Vocabulary
 
 LENGTHS: dict[Level, tuple[int, ...]] = {"word": (2, 3, 4), "bpe": (2, 3, 5), "char": (8, 13, 20)}
-"""Tokens of the runs that are counted: about two, three and four words."""
+"""Lengths in tokens of the runs that count, by level: about two, three and four words."""
 
 WINDOWS: dict[Level, int] = {"word": 2048, "bpe": 2048, "char": 4096}
-"""Tokens over which is looked back, some hundred lines."""
+"""Number of recent tokens that are searched, by level: some hundred lines."""
 
-_LINES = 256
+_LINES = 256  # number of recent lines that a line is compared with
 _PLACES = 5
 _FEWEST_PAGES, _MOST_PAGES = 4, 32
-_APART = -1
+_APART = -1  # in place of an id: no text
 
 _Shares = Annotated[list[Share], Field(min_length=_PLACES, max_length=_PLACES)]
 
 
 class EchoHabits(ClosedModel):
-    """How often people say again what was said before.
+    """How often people repeat what was said before.
 
     Attributes:
-        runs: by length, the shortest of `LENGTHS` first, the share of text tokens that end an echo, by place.
-        lines: the share of lines that are echoes, by place; see `RecentText.place`.
+        runs: for each of `LENGTHS`, the share of text tokens that end an echo of that length, by place.
+        lines: share of the lines that are echoes, by place; see `RecentText.place`.
     """
 
     runs: Annotated[list[_Shares], Field(min_length=3, max_length=3)]
@@ -55,20 +55,21 @@ class EchoHabits(ClosedModel):
 
 
 class RecentText:
-    """The latest part of B texts, and what in it is as their ends are.
+    """The recent tokens of B texts, and where in them the end of each text occurs before.
 
     Args:
-        vocabulary: of the texts.
+        vocabulary: the vocabulary of the texts.
         batch_size: B.
 
     Attributes:
-        ids_BC: the latest tokens, -1 where there is no text.
-        matches_BC: how many tokens up to each are as those at the end.
-        stop: how many of the columns are used.
-        matches_B: how many tokens at the end stand in the text before; no more than the longest of `LENGTHS`.
-        has_ended: whether the latest token of any has ended a line.
-        has_ended_B: whether that of each has.
-        is_echo_B: whether it has ended a line that was said before.
+        ids_BC: the recent tokens; -1 for names, for layout tokens and where no token came.
+        matches_BC: number of tokens up to this position that are the same as those at the end of the text, no
+            more than the longest of `LENGTHS`.
+        stop: number of columns in use.
+        matches_B: the largest of `matches_BC` in each row.
+        has_ended: whether the latest token of any text has ended a line.
+        has_ended_B: whether the latest token of each text has ended a line.
+        is_echo_B: whether the line that it has ended is an echo.
     """
 
     def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
@@ -76,7 +77,7 @@ class RecentText:
         self._bounds = (self._window >> 6, self._window >> 4, self._window >> 2, self._window)
         self.ids_BC = np.full((batch_size, 2 * self._window), _APART, np.int32)
         self.matches_BC = np.zeros(self.ids_BC.shape, np.uint8)
-        self._rows_N = self._places_N = np.zeros(0, np.int64)  # where the matches are, by their length
+        self._rows_N = self._places_N = np.zeros(0, np.int64)  # positions of the matches, shortest first
         self._lengths_N = np.zeros(0, np.uint8)
         self.stop = self._taken = 0
         self._lines = [_Lines(vocabulary) for _ in range(batch_size)]
@@ -87,23 +88,23 @@ class RecentText:
         self.matches_B = np.zeros(batch_size, np.uint8)
 
     def are_text(self) -> NDArray[np.bool_]:
-        """Return whether the latest token of each is text, and not of a name: `(B,)`."""
+        """Return whether the latest token of each text is text, not layout or part of a name: `(B,)`."""
         return np.array(self._own) >= 0
 
     @property
     def place(self) -> int:
-        """Return how far the texts are, in steps: 1/64, 1/16, 1/4 of the window, all of it, beyond."""
+        """Return how much text came, 0 to 4: less than 1/64, 1/16, 1/4 or all of the window, or more."""
         return bisect_right(self._bounds, self._taken)
 
     def take(self, ids_B: NDArray[np.int64]) -> None:
-        """Take one more token of each text; below 0 where none comes after the end of a line."""
+        """Append one token to each text; an id below 0 is no token, for a text that waits after a line."""
         self.match(self.follow(ids_B.tolist()))
 
     def follow(self, ids: Sequence[int]) -> NDArray[np.int32]:
-        """Follow the lines of each text, the first half of `take`.
+        """Keep track of the lines of each text, the first half of `take`.
 
         Returns:
-            The ids, or `NO_TEXT` for what is no text or of a name, or `NOTHING` where no token comes.
+            The ids, with `NO_TEXT` for layout tokens and names, and `NOTHING` where no token comes: `(B,)`.
         """
         self._own = [lines.take(id_) for lines, id_ in zip(self._lines, ids, strict=True)]
         own_B = np.array(self._own, np.int32)
@@ -118,7 +119,7 @@ class RecentText:
         return own_B
 
     def match(self, own_B: NDArray[np.int32]) -> None:
-        """Look for what `follow` has returned in what was said before, the second half of `take`."""
+        """Look up the result of `follow` in the recent tokens and append it, the second half of `take`."""
         start = max(0, self.stop - self._window)
         equal = np.flatnonzero(self.ids_BC[:, start : self.stop] == own_B[:, None])
         rows_N, places_N = np.divmod(equal, max(1, self.stop - start))
@@ -134,18 +135,18 @@ class RecentText:
         self.advance()
 
     def advance(self) -> None:
-        """Count the token that was matched, here or elsewhere."""
+        """Count the token that was matched, by `match` or by the kernel."""
         self.stop += 1
         self._taken += 1
 
     def echoing(self, shortest: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
-        """Return what would echo now.
+        """Return the tokens that would end an echo if they came next.
 
         Args:
-            shortest: echoes of fewer tokens do not count, 2 or more.
+            shortest: smallest number of tokens of an echo, 2 or more.
 
         Returns:
-            Rows, ids, and how long the echo would be, `(N,)` each, the longest last; an id may come often.
+            Rows, ids and lengths of the echoes, `(N,)` each, the longest last; an id may occur repeatedly.
         """
         first = int(np.searchsorted(self._lengths_N, shortest - 1))
         rows_N, lengths_N = self._rows_N[first:], self._lengths_N[first:] + np.uint8(1)
@@ -154,7 +155,7 @@ class RecentText:
         return rows_N[kept], ids_N[kept], lengths_N[kept]
 
     def _move_back(self) -> None:
-        """Make room behind the window."""
+        """Move the last window of tokens to the front, to make room behind it."""
         for kept_BC in (self.ids_BC, self.matches_BC):
             kept_BC[:, : self._window] = kept_BC[:, self._window :]
         self.matches_BC[:, self._window :] = 0
@@ -162,7 +163,7 @@ class RecentText:
         self.stop = self._window
 
     def copy(self, row: int) -> None:
-        """Copy the state of one text to all, without the steps at which nothing came in it."""
+        """Copy the state of one text to all, without the steps at which no token came."""
         waited = int(self._waited_B[row])
         self.stop -= waited
         self._taken -= waited
@@ -175,25 +176,25 @@ class RecentText:
         self.matches_BC[:, self.stop :] = 0
 
     def would_echo(self) -> list[bool]:
-        """Return whether each line would be an echo if it ended now; false of what is no line."""
+        """Return whether each line would be an echo if it ended now; false outside a line."""
         return [own >= 0 and lines.would_echo for own, lines in zip(self._own, self._lines, strict=True)]
 
 
 class _Lines:
-    """The lines of one text, and which of the last ones are echoes: plain numbers, faster than arrays.
+    """The recent lines of one text as hashes; for one token at a time, plain numbers are faster than arrays.
 
     Args:
-        vocabulary: of the text.
+        vocabulary: the vocabulary of the text.
 
     Attributes:
         has_ended: whether the latest token has ended a line.
-        is_echo: whether it has ended a line that was said before.
+        is_echo: whether the line that it has ended is an echo.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._layout_size = vocabulary.layout_size
         self._cue = None if vocabulary.plain else vocabulary.cue
-        self._said: dict[int, int] = {}  # by a number that hardly two lines share, how many came before
+        self._said: dict[int, int] = {}  # by hash of a line, the number of lines before it
         self._count = self._line = 0
         self._is_named = self.has_ended = self.is_echo = False
 
@@ -204,7 +205,7 @@ class _Lines:
         return before is not None and before >= self._count - _LINES
 
     def take(self, id_: int) -> int:
-        """Take one more token, below 0 for none; return it, or `NO_TEXT` or `NOTHING`."""
+        """Append a token, below 0 for none; return its id, or `NO_TEXT` or `NOTHING` as `follow` does."""
         self.has_ended = self.is_echo = False
         if id_ < 0:
             return NOTHING
@@ -220,7 +221,7 @@ class _Lines:
 
     def _end_line(self) -> None:
         self.has_ended, self.is_echo = True, self.would_echo
-        self._said.pop(self._line, None)  # so that the first one is the one that was said longest ago
+        self._said.pop(self._line, None)  # a dict keeps the order of insertion: the oldest line stays first
         self._said[self._line] = self._count
         if len(self._said) > _LINES:
             del self._said[next(iter(self._said))]
@@ -229,11 +230,11 @@ class _Lines:
 
 
 def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> EchoHabits | None:
-    """Measure how often the people of a text say again what they said; None where the text is too short.
+    """Measure how often echoes occur in a text; None if the text is too short.
 
     Args:
-        ids: every token of the training split, in order; may be memory-mapped.
-        vocabulary: the one that it was encoded with.
+        ids: the ids of the training split, in order; may be memory-mapped.
+        vocabulary: the vocabulary that it was encoded with.
     """
     size = 2 * WINDOWS[vocabulary.level]
     count = len(ids) // size
@@ -252,18 +253,17 @@ def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> 
 
 
 class _Pages:
-    """Pages of text, in which echoes are found as `RecentText` finds them, but all at once.
+    """Pages of text in which echoes are found as by `RecentText`, but for all tokens at once.
 
-    A run of tokens becomes a number of 64 bits that hardly two runs share; an echo is a number that was there
-    before.
+    Runs of tokens are hashed to 64 bits; an echo is a hash that occurred before.
 
     Args:
         pages_BT: the tokens.
-        vocabulary: the one that they were encoded with.
-        place_T: of each step, as `RecentText.place` says.
+        vocabulary: the vocabulary that they were encoded with.
+        place_T: the place of each step; see `RecentText.place`.
 
     Attributes:
-        is_text_BT: whether each token is text, and not of a name.
+        is_text_BT: whether each token is text, not layout or part of a name.
     """
 
     def __init__(
@@ -287,11 +287,11 @@ class _Pages:
         self._factor_T = odd ** np.arange(size, dtype=np.uint64)
 
     def count(self, is_there_BT: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """Return how many steps are so, by place."""
+        """Return the number of true entries, by place."""
         return np.bincount(self._place_BT[is_there_BT], minlength=_PLACES)
 
     def echoes(self, length: int) -> NDArray[np.intp]:
-        """Return how many tokens end an echo of so many, by place."""
+        """Return the number of tokens that end an echo of `length` tokens, by place."""
         size = self._number_BT.shape[1]
         runs_BT = np.repeat(self._page_B1, size, axis=1)
         for back in range(length):
@@ -302,11 +302,11 @@ class _Pages:
         return np.bincount(self._place_BT[is_run_BT][is_echo_N], minlength=_PLACES)
 
     def lines(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return how many lines end, and how many of them are echoes, by place."""
+        """Return the number of lines, and of those that are echoes, by place."""
         powers_BT = self._factor_T[np.maximum(self._run_BT - 1, 0)]
         summed_BT = (self._number_BT * powers_BT * self.is_text_BT).cumsum(axis=1)
         ends_BT = self._is_layout_BT[:, 1:] & self.is_text_BT[:, :-1]
-        rows_N, stops_N = np.nonzero(ends_BT)  # stops are the last tokens of lines
+        rows_N, stops_N = np.nonzero(ends_BT)  # the last token of each line
         starts_N = stops_N + 1 - self._run_BT[rows_N, stops_N]
         lines_N = summed_BT[rows_N, stops_N] + self._page_B1[rows_N, 0]
         lines_N -= np.where(starts_N > 0, summed_BT[rows_N, starts_N - 1], np.uint64(0))
@@ -316,7 +316,7 @@ class _Pages:
 
 
 def _since_the_last(numbers_N: NDArray[np.uint64], places_N: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return how far back each number was there before, in places; very far if it was not."""
+    """Return how far before each number it last occurred, measured in `places_N`; huge if it never did."""
     order_N = numbers_N.argsort(kind="stable")
     was_there_N = np.flatnonzero(np.diff(numbers_N[order_N]) == 0)
     since_N = np.full(len(numbers_N), np.iinfo(np.intp).max)

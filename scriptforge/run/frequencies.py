@@ -1,4 +1,4 @@
-"""How often people use each token: the most frequent ones by themselves, all others alike."""
+"""Token frequencies in text by people: measured for the most frequent tokens, and one mean for the others."""
 
 from typing import Annotated, Self
 
@@ -10,17 +10,17 @@ from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Vocabulary
 
 MOST_FREQUENT = 512
-"""Tokens whose share is known; the others are so rare that a page tells nothing of theirs."""
+"""Number of tokens whose share is kept; the others are too rare for their share on a page to mean much."""
 
 _FEWEST_TOKENS = 10_000
 
 
 class TokenFrequencies(ClosedModel):
-    """How often tokens are used in the training text.
+    """Token frequencies in the training text.
 
     Attributes:
-        ids: of the most frequent text tokens, the most frequent first.
-        shares: of the text tokens that each of them is.
+        ids: the ids of the most frequent text tokens, the most frequent first.
+        shares: the share of all text tokens that each of them has.
     """
 
     ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_FREQUENT)]
@@ -33,12 +33,12 @@ class TokenFrequencies(ClosedModel):
         return self
 
     def rest(self, vocabulary: Vocabulary) -> float:
-        """Return the share of each text token of the vocabulary that is none of the most frequent."""
+        """Return the mean share of the text tokens of the vocabulary that are not in `ids`."""
         others = int(vocabulary.is_text.sum()) - len(self.ids)
         return max(0.0, 1 - sum(self.shares)) / max(1, others)
 
     def shares_of(self, vocabulary: Vocabulary) -> NDArray[np.float64]:
-        """Return the share of each token of the vocabulary, `(V,)`; 0 of layout."""
+        """Return the share of each token of the vocabulary, `(V,)`; 0 for layout tokens."""
         shares_V = np.where(vocabulary.is_text, self.rest(vocabulary), 0.0)
         for id_, share in zip(self.ids, self.shares, strict=True):
             if id_ < len(shares_V):
@@ -47,11 +47,11 @@ class TokenFrequencies(ClosedModel):
 
 
 def measure_frequencies(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TokenFrequencies | None:
-    """Measure how often each token is used; None where the text is too short, or a token is a character.
+    """Measure the token frequencies of a text; None at the char level or if the text is too short.
 
     Args:
-        ids: every token of the training split, in order; may be memory-mapped.
-        vocabulary: the one that it was encoded with.
+        ids: the ids of the training split; may be memory-mapped.
+        vocabulary: the vocabulary that it was encoded with.
     """
     if vocabulary.level == "char":
         return None

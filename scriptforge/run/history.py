@@ -1,6 +1,6 @@
-"""The validations of a training run, as `metrics.jsonl` has them.
+"""The validations of a training run, stored in its `metrics.jsonl`.
 
-Imports nothing heavy: a list of runs must not wait for NumPy or torch.
+Imports nothing heavy: listing runs must not wait for NumPy or PyTorch.
 """
 
 import json
@@ -18,14 +18,14 @@ class Validation:
 
     Attributes:
         step: optimizer steps so far.
-        epochs: how many times the text was read.
+        epochs: passes over the training text so far.
         seconds: training time so far.
-        training_nats_per_token: training loss since the validation before.
+        training_nats_per_token: training loss since the previous validation.
         nats_per_token: validation loss.
-        perplexity: the same as its exponential.
-        nats_per_character: the same by character.
+        perplexity: exponential of `nats_per_token`.
+        nats_per_character: validation loss per character.
         bits_per_character: the same in bits.
-        is_best: whether these weights were kept.
+        is_best: whether these weights were saved as the best so far.
     """
 
     step: int
@@ -40,12 +40,12 @@ class Validation:
 
 
 def write_history(folder: RunFolder, validations: Iterable[Validation]) -> None:
-    """Write every validation of a run, one a line."""
+    """Write all validations of a run, one per line."""
     atomic_write(folder.metrics, "".join(json.dumps(asdict(each)) + "\n" for each in validations))
 
 
 def read_history(folder: RunFolder) -> list[Validation]:
-    """Return every validation of a run, the first first; none if the file is missing, as in a pulled model.
+    """Return all validations of a run, in order; none if the file is missing, as in a pulled model.
 
     Raises:
         RunError: the file is damaged.
@@ -63,6 +63,6 @@ def read_history(folder: RunFolder) -> list[Validation]:
 
 
 def _validation(row: dict[str, Any]) -> Validation:
-    """Return the known keys of a line as numbers; another version may have written more."""
+    """Return the validation in a line; unknown keys, which another version may have written, are ignored."""
     kinds = {field.name: field.type for field in fields(Validation)}
     return Validation(**{name: kind(row[name]) for name, kind in kinds.items()})  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""How people use brackets and quotes in a corpus: which pairs they close, and to whom asides are turned."""
+"""How people use brackets and quotes in a corpus: which pairs they close, and whom asides address."""
 
 import re
 from collections import Counter
@@ -12,13 +12,15 @@ from scriptforge.validation import ClosedModel
 from scriptforge.vocabulary import Vocabulary
 
 PAIRS = ("()", "[]", "“”", '""')
-"""Marks that open and close; a straight quote does both."""
+"""Pairs of an opening and a closing mark; a straight quote is both."""
 
 _TOKENS = 400_000
-"""Tokens that are looked at: enough to know a habit."""
+"""Number of tokens that are examined, from the beginning."""
 
 _USUAL, _HARDLY_EVER, _FEWEST = 0.9, 0.03, 10
-_MOST_WORDS, _LONGEST = 16, 24
+"""Least share of lines that close a pair; greatest share of asides to oneself; least number of asides."""
+
+_MOST_WORDS, _LONGEST = 16, 24  # limits of `MarkHabits.turning`: number of words, characters of a word
 _ASIDE = re.compile(r"\( ?([^\W\d_]+) ([^()]*)\)")
 
 _Pair = Annotated[str, Field(min_length=2, max_length=2)]
@@ -29,9 +31,9 @@ class MarkHabits(ClosedModel):
     """How brackets and quotes are used in the training text.
 
     Attributes:
-        closed: those of `PAIRS` that people close in the line in which they open them.
-        turning: words between an opening bracket and a name that is hardly ever the speaker's own, in lower
-            case: `to`, where asides are like `(to Kramer)`.
+        closed: those of `PAIRS` that nearly always close in the line in which they open.
+        turning: words, in lower case, that precede a name in an aside, as `to` does in `(to Kramer)`, where
+            the name is hardly ever the speaker's own.
     """
 
     closed: Annotated[list[_Pair], Field(max_length=len(PAIRS))]
@@ -39,11 +41,11 @@ class MarkHabits(ClosedModel):
 
 
 def measure_marks(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> MarkHabits | None:
-    """Measure the habits of a text; None of plain text, whose lines are not those of speakers.
+    """Measure the use of brackets and quotes in a text; None for plain text, whose lines have no speakers.
 
     Args:
-        ids: every token of the training split, in order; may be memory-mapped.
-        vocabulary: the one that it was encoded with.
+        ids: the ids of the training split, in order; may be memory-mapped.
+        vocabulary: the vocabulary that it was encoded with.
     """
     if vocabulary.plain:
         return None
@@ -71,7 +73,7 @@ def measure_marks(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> M
 
 
 def _is_closed(pair: str, texts: list[str]) -> bool:
-    """Return whether nearly all lines that have a mark of a pair close it, without another one inside."""
+    """Return whether nearly all lines with a mark of a pair close it, without nesting."""
     marks = ["".join(character for character in text if character in pair) for text in texts]
     used = [each for each in marks if each]
     return bool(used) and sum(each == pair * (len(each) // 2) for each in used) >= _USUAL * len(used)

@@ -1,4 +1,4 @@
-"""What the `config.json` of a run says: a closed form, which a stranger may have filled in."""
+"""The contents of a run's `config.json` and `hub.json`, checked strictly: a stranger may have made them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
 
 LARGEST_CONFIG = 4_000_000
-"""The most bytes that a config may have."""
+"""Largest size of a config, in bytes."""
 
 _FORMAT = 1
 _TOKENS: dict[Level, str] = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
 
 class TrainedOnSource(ClosedModel):
-    """One corpus of a mix that a run was trained on; as of `scriptforge.dataset.SourceDescription`."""
+    """One source of the mix that a run was trained on; see `scriptforge.dataset.SourceDescription`."""
 
     name: str
     weight: Amount
@@ -34,12 +34,12 @@ class TrainedOnSource(ClosedModel):
 
 
 class Habits(NamedTuple):
-    """What people do in the training text, to which a model's text is held; None leaves it to the model.
+    """Statistics of the training text that generated text is kept close to; None leaves it to the model.
 
     Attributes:
-        turns: how they take turns.
-        echoes: how often they say something again.
-        names: everybody who speaks; of none, the model may invent names.
+        turns: how people take turns.
+        echoes: how often they repeat what was said before.
+        names: everybody who speaks; if empty, the model may invent names.
         marks: how they use brackets and quotes.
         frequencies: how often they use each token.
     """
@@ -55,12 +55,12 @@ class TrainedOn(ClosedModel):
     """The dataset that a run was trained on, as far as its user needs to know it.
 
     Attributes:
-        origin: where its text came from; None of a mix, whose `sources` have one each.
+        origin: where its text came from; None for a mix, each of whose `sources` has one.
         cast: everybody who speaks in it, most lines first.
-        turns: how turns are taken in its training split; None where that is not known.
-        echoes: how often people say something again there; None where that is not known.
-        marks: how brackets and quotes are used there; None where that is not known.
-        frequencies: how often tokens are used there; None where that is not known.
+        turns: how people take turns in its training split; None if unknown.
+        echoes: how often people repeat what was said before; None if unknown.
+        marks: how brackets and quotes are used; None if unknown.
+        frequencies: how often tokens are used; None if unknown.
     """
 
     name: str
@@ -79,12 +79,12 @@ class TrainedOn(ClosedModel):
 
     @property
     def habits(self) -> Habits:
-        """Return what people do, as far as it is known."""
+        """Return the statistics of its training text, as far as they are known."""
         return Habits(self.turns, self.echoes, self.cast, self.marks, self.frequencies)
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
-        """Return what a run records of the dataset that it is trained on."""
+        """Return the record of a dataset for a run that is trained on it."""
         about = dataset.description
         return cls(
             name=dataset.name,
@@ -111,9 +111,9 @@ class Figures:
     """One loss in four units.
 
     Attributes:
-        nats_per_token: mean negative log-likelihood of a token.
-        perplexity: the same as its exponential.
-        nats_per_character: mean negative log-likelihood of a character of the text that the tokens stand for.
+        nats_per_token: mean negative log-likelihood per token.
+        perplexity: exponential of `nats_per_token`.
+        nats_per_character: negative log-likelihood per character of the text; see `evaluation.loss`.
         bits_per_character: the same in bits.
     """
 
@@ -130,10 +130,10 @@ class Evaluation:
     """The loss on a text under the two protocols of `scriptforge.evaluation.loss`.
 
     Attributes:
-        tokens: tokens of the text.
-        characters: characters of the text.
-        stream: the recurrent state is carried through the text.
-        cold_256: windows of 256 tokens are read independently, each from a zero state.
+        tokens: number of tokens of the text.
+        characters: number of characters of the text.
+        stream: the loss with the hidden state carried through the text.
+        cold_256: the loss in independent windows of 256 tokens, each from a zero state.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -145,16 +145,16 @@ class Evaluation:
 
 
 class Result(ClosedModel):
-    """What came out of a training run.
+    """The outcome of a training run.
 
     Attributes:
-        best: the best weights' `Evaluation` on the validation split.
-        share: how much of that split was read for it, from the beginning.
-        step: the optimizer step at which they stood.
+        best: the evaluation of the best weights on the validation split.
+        share: share of that split that was read for it; see `evaluation.loss.part_of_split`.
+        step: the optimizer step of the best weights.
         seconds: training time, validations included.
-        tokens_per_second: over the steps alone.
+        tokens_per_second: training speed, without validations.
         diagnosis: how it went and what to try, in a few sentences.
-        hardware: what computed.
+        hardware: the hardware that it was trained on.
     """
 
     best: Evaluation
@@ -167,12 +167,12 @@ class Result(ClosedModel):
 
 
 class InitFrom(ClosedModel):
-    """The run whose weights another one began with.
+    """The run whose weights another run started from.
 
     Attributes:
-        name: what it was called.
-        fingerprint: the SHA-256 of its weights.
-        repository: where on the Hub it was pulled from.
+        name: its name at the time.
+        fingerprint: SHA-256 of its weights file.
+        repository: the repository on the Hub that it was pulled from; None if it was not.
         revision: its commit there.
     """
 
@@ -183,13 +183,13 @@ class InitFrom(ClosedModel):
 
 
 class HubRecord(ClosedModel):
-    """What `hub.json` says about a run that was pulled.
+    """The contents of `hub.json`: where a run was pulled from.
 
     Attributes:
-        repository: its id, as it was requested.
-        owner: who owned it.
+        repository: the id of the repository, as it was requested.
+        owner: the owner of the repository at the time.
         revision: the commit, 40 hexadecimal digits.
-        files: the SHA-256 of each file, by name.
+        files: SHA-256 of each file, by name.
     """
 
     repository: str
@@ -199,7 +199,7 @@ class HubRecord(ClosedModel):
 
     @classmethod
     def load(cls, folder: RunFolder) -> Self | None:
-        """Return the record of a run; None if it was not pulled, or the record is damaged."""
+        """Read the record of a run; None if it was not pulled, or the record is damaged."""
         try:
             return cls.model_validate_json(folder.hub.read_bytes())
         except (OSError, ValidationError):
@@ -207,12 +207,12 @@ class HubRecord(ClosedModel):
 
 
 class Measured(ClosedModel):
-    """What was measured of a machine before a training run, for which the size of its model was chosen.
+    """The speed of a machine, measured before a training run to choose the size of its model.
 
     Attributes:
-        operations_per_second: floating-point operations of a training run.
-        threads: with how many of a CPU; None of a GPU.
-        busy: how many processors other programs kept busy meanwhile.
+        operations_per_second: floating-point operations per second in training.
+        threads: number of CPU threads used; None for a GPU.
+        busy: number of processors that other programs kept busy meanwhile.
     """
 
     operations_per_second: Amount
@@ -220,7 +220,7 @@ class Measured(ClosedModel):
     busy: Amount
 
     def __str__(self) -> str:
-        """Return it in a sentence."""
+        """Describe the measurement in a sentence."""
         of_cpu = (
             f" with {self.threads} {'thread' if self.threads == 1 else 'threads'}" if self.threads else ""
         )
@@ -231,7 +231,7 @@ class Measured(ClosedModel):
 
 
 class RunDescription(ClosedModel):
-    """What `config.json` says."""
+    """The contents of a run's `config.json`."""
 
     format: int = Field(_FORMAT, ge=_FORMAT, le=_FORMAT)
     name: str
@@ -247,14 +247,14 @@ class RunDescription(ClosedModel):
 
     @property
     def origins(self) -> dict[str, Origin]:
-        """Return where its text came from: of a mix, of each of its corpora, by name."""
+        """Return where its text came from, by name of the dataset or, for a mix, of each source."""
         if self.dataset.origin is not None:
             return {self.dataset.name: self.dataset.origin}
         return {source.name: source.origin for source in self.dataset.sources}
 
     @property
     def summary(self) -> str:
-        """Return what the model is, in two sentences."""
+        """Describe the model in two sentences."""
         kind = "texts" if self.dataset.plain else "scripts"
         return (
             f"A small {ARCHITECTURES[self.settings.arch].label} language model that writes {kind} in the"
@@ -267,10 +267,10 @@ class RunDescription(ClosedModel):
         atomic_write(folder.config, self.model_dump_json(indent=2) + "\n")
 
     def refuse_other_dataset(self, dataset: Dataset) -> None:
-        """Raise an error for any dataset but the one that the run was trained on.
+        """Refuse any dataset but the one that the run was trained on.
 
         Raises:
-            RunError: it is another one, or was prepared anew in another way.
+            RunError: it is another dataset, or was prepared again in another way.
         """
         if self.dataset.fingerprint != dataset.description.fingerprint:
             raise RunError(
@@ -279,18 +279,19 @@ class RunDescription(ClosedModel):
             )
 
     def open_dataset(self, workspace: Workspace) -> Dataset:
-        """Return the dataset that the run was trained on.
+        """Open the dataset that the run was trained on.
 
         Raises:
-            DatasetError: it is not in this workspace.
-            RunError: what has its name there was prepared in another way.
+            DatasetError: the workspace has no datasets, or the dataset is damaged.
+            UsageError: the workspace has no dataset of its name.
+            RunError: the dataset of its name is another one, or was prepared in another way.
         """
         dataset = Dataset(workspace.dataset(self.dataset.name))
         self.refuse_other_dataset(dataset)
         return dataset
 
     def dataset_at_hand(self, workspace: Workspace) -> Dataset | None:
-        """Return the dataset that the run was trained on, if it is there and unchanged; else None."""
+        """Open the dataset that the run was trained on; None if it is missing, damaged or changed."""
         try:
             return self.open_dataset(workspace)
         except (DatasetError, RunError, UsageError):
@@ -301,7 +302,7 @@ class RunDescription(ClosedModel):
         """Read `config.json`.
 
         Raises:
-            RunError: the file is missing, damaged, enormous or of another version.
+            RunError: the file is missing, damaged, too large or of another version.
         """
         name = f"{folder.name}/{folder.config.name}"
         try:
@@ -324,7 +325,7 @@ class RunDescription(ClosedModel):
 
 
 def _reason(error: ValueError) -> str:
-    """Return what is wrong with a config in a few words, which quote nothing of it but known keys."""
+    """Describe what is wrong with a config in a few words, which quote nothing of it but a key."""
     if not isinstance(error, ValidationError):
         return str(error)
     problem = first_problem(error)

@@ -1,8 +1,8 @@
 """A trained run: the weights and vocabulary loaded from its folder.
 
-`config.json`, `tokenizer.json` and `model.safetensors` suffice to use a run anywhere, and with `lexicon.txt`
-it invents no words; nothing in them tells anything about the machine that made them. The files may come from
-a stranger: sizes are compared with what the config promises before memory is taken.
+`config.json`, `tokenizer.json` and `model.safetensors` are enough to use a run anywhere; with `lexicon.txt`
+its model invents no words. They contain no path of the machine that made them. The files may come from a
+stranger, so their sizes are checked against the config before they are loaded.
 """
 
 import math
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 LARGEST_VOCABULARY = 64_000_000
 LARGEST_WEIGHTS = 4_000_000_000
 LARGEST_HEADER = 1_000_000
-"""The most bytes that a tokenizer, the weights and the header of their file may have."""
+"""Largest sizes, in bytes, of a tokenizer, of all weights, and of the header of a weights file."""
 
 _BYTES_OF_WEIGHT = 4
-_KINDS = ({"F32"}, {"F16"})  # the base model is in half precision, to be small
+_KINDS = ({"F32"}, {"F16"})  # the base model has half precision, to be small
 
 
 class Run:
     """A run opened for generating and evaluating.
 
     Attributes:
-        folder: where it stands.
-        description: what its `config.json` says.
+        folder: its folder.
+        description: the contents of its `config.json`.
         config: the sizes of its model.
-        vocabulary: what the model reads and writes.
-        weights: those of the model, in single precision.
+        vocabulary: its vocabulary.
+        weights: the weights of its model, in single precision.
 
     Raises:
         RunError: the folder is incomplete or its weights do not fit its config.
@@ -80,13 +80,13 @@ class Run:
 
     @cached_property
     def model(self) -> "TrainableModel":
-        """Return the model itself, in evaluation mode, to measure it or train it further; needs PyTorch."""
+        """Return the model as a PyTorch module, in evaluation mode, for evaluation or further training."""
         from scriptforge.models import build_with
 
         return build_with(self.config, self.weights)
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> InferenceModel:
-        """Return the inference model, always the same one; see `scriptforge.inference.Readable`.
+        """Return the inference model, made at the first call; see `scriptforge.inference.Readable`.
 
         It needs no PyTorch unless the architecture does.
 
@@ -99,9 +99,9 @@ class Run:
         return self._inference[arithmetic]
 
     def find_words(self, workspace: Workspace) -> None:
-        """Load the words of the training text into the vocabulary, if the run is older than its lexicon.
+        """Load the words of the training text into the vocabulary if the run has no `lexicon.txt`.
 
-        They are found in the text of its dataset. Where that cannot be had, they stay unknown.
+        They are taken from the run's dataset. If that is missing or changed, the lexicon stays None.
         """
         if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
             dataset = self.description.dataset_at_hand(workspace)
@@ -110,7 +110,7 @@ class Run:
                     self.learn_words(dataset)
 
     def learn_words(self, dataset: Dataset) -> None:
-        """Load the words of the text that the run was trained on into the vocabulary.
+        """Load the words of the training text into the vocabulary from the run's dataset.
 
         Raises:
             DatasetError: the text is missing or damaged.
@@ -120,15 +120,15 @@ class Run:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the weights file; training further changes it."""
+        """Return the SHA-256 of the weights file, which further training changes."""
         return sha256_of(self.folder.weights)
 
 
 def weights_size(description: RunDescription) -> int:
-    """Return how many bytes the weights of a run have, judging by its config alone.
+    """Return the size of the weights of a run in bytes, computed from its config alone.
 
     Raises:
-        RunError: its config contradicts itself, or asks for more than a laptop can hold.
+        RunError: the config contradicts itself, or asks for more than `LARGEST_WEIGHTS`.
     """
     shapes = config_from_json(description.model).weight_shapes().values()
     counted = sum(math.prod(shape) for shape in shapes)
@@ -147,7 +147,7 @@ def weights_size(description: RunDescription) -> int:
 
 
 def _check_sizes(folder: RunFolder, weights: int) -> None:
-    """Compare the sizes of files with what they may be, before anything is read that may be enormous."""
+    """Check the sizes of the files against their limits, before any of them is read."""
     most = {folder.tokenizer: LARGEST_VOCABULARY, folder.weights: weights + LARGEST_HEADER}
     for path, size in most.items():
         if path.is_file() and path.stat().st_size > size:
@@ -159,10 +159,10 @@ def _check_sizes(folder: RunFolder, weights: int) -> None:
 
 
 def read_weights(path: Path, config: ModelConfig) -> Weights:
-    """Return the weights in a file in single precision, once its header is what the config asks for.
+    """Read weights in single precision from a file, after checking its header against the config.
 
     Raises:
-        RunError: the file is damaged, belongs to another model, or holds what is no number.
+        RunError: the file is damaged, belongs to another model, or has NaN or infinite weights.
     """
     try:
         with path.open("rb") as raw:
@@ -183,7 +183,7 @@ def read_weights(path: Path, config: ModelConfig) -> Weights:
 
 
 def damaged(path: Path) -> RunError:
-    """Return the error that says of a file of weights that it cannot be used."""
+    """Return the error for a weights file that cannot be used."""
     return RunError(
         f"{path.parent.name}/{path.name} is damaged or belongs to another model.",
         "Restore it from a copy, or train the model again.",

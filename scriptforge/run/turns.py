@@ -1,4 +1,4 @@
-"""How people take turns in a corpus: how often one goes on, and how much of a page the busiest says."""
+"""Turn-taking in a corpus: how often a speaker goes on, and the busiest speaker's share of the lines."""
 
 from collections import Counter
 
@@ -9,15 +9,15 @@ from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Vocabulary
 
 WINDOW = 50
-"""Lines of dialogue over which shares are measured."""
+"""Number of lines of dialogue over which the busiest speaker's share is measured."""
 
 
 class TurnHabits(ClosedModel):
     """How turns are taken in the training text.
 
     Attributes:
-        same_again: share of the lines of dialogue directly after another one that the same speaker says.
-        busiest: share of the busiest speaker among `WINDOW` lines of dialogue, on average.
+        same_again: of the lines of dialogue directly after another one, the share with the same speaker.
+        busiest: mean share of the busiest speaker among `WINDOW` lines of dialogue.
     """
 
     same_again: Share
@@ -25,11 +25,11 @@ class TurnHabits(ClosedModel):
 
 
 def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TurnHabits | None:
-    """Measure the habits of a text; None where too few lines are said, or nobody has a token.
+    """Measure the turn-taking in a text; None if it has too little dialogue, or no speaker has a cue.
 
     Args:
-        ids: every token of the training split, in order; may be memory-mapped.
-        vocabulary: the one that it was encoded with.
+        ids: the ids of the training split, in order; may be memory-mapped.
+        vocabulary: the vocabulary that it was encoded with.
     """
     if vocabulary.plain or not vocabulary.speaker_tokens:
         return None

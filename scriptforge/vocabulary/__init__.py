@@ -1,4 +1,4 @@
-"""Words, parts of words or characters as token ids: `Vocabulary`."""
+"""Tokenization at the levels of words, subwords and characters: `Vocabulary`."""
 
 from scriptforge.options import Level
 from scriptforge.vocabulary.encoding import Encoded, TextStream

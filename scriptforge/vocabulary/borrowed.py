@@ -1,9 +1,10 @@
-"""The subwords that little text is divided into: those of the base model, which ships with the package.
+"""Subwords for small English corpora: those of the base model, which ships with the package.
 
-Too little text says too little about which subwords to learn, and a model that starts from another one's
-weights knows what that one's subwords are worth, and of others only what their parts are. So where English
-text is little, its vocabulary at the bpe level has the subwords of the base model, and its own layout tokens.
-What that is worth to a model that starts from the base model, in bits per character held out:
+A small corpus is too little to learn good subwords from. Also, a model that starts from the base model's
+weights has trained embeddings for the base model's subwords, while those of other subwords start as the mean
+of their parts. So the bpe vocabulary of a small English corpus has the subwords of the base model, and layout
+tokens of its own. The effect on a model that starts from the base model, in bits per character on held-out
+text:
 
     characters    subwords of its own    the base model's
        100,000                   1.59              1.51    ten episodes of a sitcom
@@ -20,13 +21,13 @@ from pathlib import Path
 from scriptforge.vocabulary.vocabulary import Vocabulary
 
 BASE_MODEL = Path(__file__).parents[1] / "american-plays"
-"""The run that training on little text starts from; see `scriptforge.training.base_model`."""
+"""The run that training on small corpora starts from; see `scriptforge.training.base_model`."""
 
 BORROW_BELOW_CHARACTERS = 400_000
-"""Characters of training text below which subwords are borrowed."""
+"""Number of characters of training text below which the base model's subwords are used."""
 
-_SAMPLE = 400  # texts that the pieces are tried on
-_FEWEST_CHARACTERS_A_PIECE = 2.15  # English scripts have 2.3 to 2.8; German, French or Spanish 2.0 at most
+_SAMPLE = 400  # number of texts that the subwords are tried on
+_FEWEST_CHARACTERS_A_PIECE = 2.15  # English scripts: 2.3 to 2.8; German, French, Spanish: 2.0 at most
 
 
 def borrow(
@@ -39,13 +40,13 @@ def borrow(
     """Return a vocabulary with the base model's subwords, or None if they do not fit the texts.
 
     Args:
-        texts: what is trained on, of which the first are tried.
-        lower: as for `Vocabulary.train`.
-        speakers: as for `Vocabulary.train`.
-        sources: as for `Vocabulary.train`.
+        texts: the training text, of which the first texts are tried.
+        lower: as in `Vocabulary.train`.
+        speakers: as in `Vocabulary.train`.
+        sources: as in `Vocabulary.train`.
 
     Raises:
-        DatasetError: the file of the pieces is damaged.
+        DatasetError: the base model's `tokenizer.json` is damaged.
     """
     if not BASE_MODEL.is_dir():
         return None
@@ -55,7 +56,7 @@ def borrow(
 
 
 def fits(vocabulary: Vocabulary, texts: Iterable[str]) -> bool:
-    """Return whether the first of some texts are made of long pieces that a vocabulary has."""
+    """Return whether a vocabulary encodes the first of some texts in subwords that are long on average."""
     sample = list(islice(texts, _SAMPLE))
     pieces = sum(len(vocabulary.encode(text)) for text in sample)
     return sum(map(len, sample)) >= _FEWEST_CHARACTERS_A_PIECE * pieces

@@ -1,15 +1,14 @@
-"""From much text to ids, and from ids that come one at a time to text.
+"""Fast encoding of long texts, and streaming decoding of ids that come one at a time.
 
-`Encoder` takes a text apart at its seams, encodes every part once and remembers it. A seam is a place where
-every text may be taken apart without changing a token; each level knows its own. Most of what stands between
-two of them, a word with its marks or a character, has been met before. Then a text is looked up and not
-encoded, several times as fast as the library encodes it, and to the same ids:
+`Encoder` splits a text into parts, encodes each distinct part once and caches its ids. A text is only split
+where that changes no token; each level has its own rule. Most parts, such as a word with its punctuation or a
+character, have been met before, so their ids are looked up. This is several times as fast as the `tokenizers`
+library alone, with the same result.
 
     "so, so it is"  →  parts "so,", " so", " it", " is"  →  numbers 7, 8, 9, 10  →  ids of 7, ids of 8, …
 
-`TextStream` decodes. The decoder that ships with the library does the same but cannot be told that no more
-will come, which loses the last bytes of a text that stops within a character. Nothing here knows levels,
-layout or files.
+`TextStream` decodes. The library's `DecodeStream` does the same, but has no way to end a stream, so it loses
+the last bytes of a text that stops within a character. The module knows nothing of levels, layout or files.
 """
 
 from array import array
@@ -24,22 +23,22 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 _BLOCK = 8192
-"""Pieces encoded at once: enough to be worth the arrays, little in memory."""
+"""Number of pieces encoded at once: large enough for arrays to pay off, small in memory."""
 
 _REMEMBERED = 1 << 23
-"""Characters of all parts that are remembered; each counts for more, since it takes memory by itself."""
+"""Limit on the cache, in characters; each part counts `_COST_OF_A_PART` more, for its own overhead."""
 
 _COST_OF_A_PART = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The ids of a text, and how much of it they leave out.
+    """The ids of a text, and the extent of its unknown words.
 
     Attributes:
         ids: shape (tokens,), of the smallest unsigned type that holds the vocabulary.
-        unknown_count: how many of them are `<unk>`.
-        unknown_characters: characters in the words that these stand for.
+        unknown_count: number of ids that are `<unk>`.
+        unknown_characters: number of characters of the words that became `<unk>`.
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
@@ -48,14 +47,14 @@ class Encoded:
 
 
 class Encoder:
-    """Turns long sequences of texts and ids into ids; several threads may share it.
+    """Encodes long sequences of texts and ids, with a cache; thread-safe.
 
     Args:
-        tokenizer: what encodes.
-        parts: takes a text apart at its seams.
-        dtype: of the ids.
-        reserved: how many of the first ids may stand among the texts.
-        unknown: the id of words without a token, if there may be any.
+        tokenizer: the tokenizer.
+        parts: splits a text where that changes no token.
+        dtype: the type of the ids.
+        reserved: number of reserved ids, the first of the vocabulary, which may occur among the texts.
+        unknown: the id of `<unk>`; None if the vocabulary has none.
     """
 
     def __init__(
@@ -73,12 +72,12 @@ class Encoder:
         self._reserved = reserved
         self._unknown = unknown
         self._lock = Lock()
-        # The fast way does not keep track of places, from which the characters of unknown words are counted.
+        # The fast method gives no offsets, which the characters of unknown words are counted from.
         self._encode_batch = tokenizer.encode_batch_fast if unknown is None else tokenizer.encode_batch
         self._forget()
 
     def encode(self, pieces: Iterable[str | int]) -> Encoded:
-        """Return the ids of texts and, where an id stands among them, that id."""
+        """Encode a sequence of texts and reserved ids; an id stands for itself."""
         pieces = iter(pieces)
         blocks: list[Encoded] = []
         while block := list(islice(pieces, _BLOCK)):
@@ -93,7 +92,7 @@ class Encoder:
         )
 
     def unknown_spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where the words without a token stand, as starts and stops in characters."""
+        """Return the spans of the unknown words of a text, as starts and stops in characters."""
         return self._unknown_spans(self._tokenizer.encode(text))
 
     def _unknown_spans(self, encoding: Encoding) -> list[tuple[int, int]]:
@@ -115,7 +114,7 @@ class Encoder:
         return Encoded(ids, int(np.count_nonzero(ids == self._unknown)), int(characters))
 
     def _join(self, numbers: NDArray[np.int64]) -> NDArray[np.unsignedinteger[Any]]:
-        """Return the ids of the parts of these numbers, shape (parts,), one after the other."""
+        """Return the concatenated ids of the parts with the given numbers, shape (parts,)."""
         bounds = np.frombuffer(self._bounds, np.int64)
         starts = bounds[numbers]
         lengths = bounds[numbers + 1] - starts
@@ -126,7 +125,7 @@ class Encoder:
         return ids.astype(self._dtype)
 
     def _number(self, parts: Sequence[str | int]) -> NDArray[np.int64]:
-        """Return the numbers of parts, shape (parts,); those that have not been met are encoded first."""
+        """Return the numbers of parts, shape (parts,), after encoding those that are not in the cache."""
         if self._cost > _REMEMBERED:
             self._forget()
         unmet: Iterable[Any] = filterfalse(self._numbers.__contains__, parts)
@@ -136,8 +135,8 @@ class Encoder:
     def _learn(self, parts: list[str]) -> None:
         """Encode parts and give them the next numbers.
 
-        The numbers come last. So a failure on the way, such as Ctrl+C, leaves nothing but values without a
-        number at the ends of the arrays, and the next parts overwrite those.
+        The numbers are assigned last. An interruption before, such as Ctrl+C, leaves only values without a
+        number at the ends of the arrays, which the next parts overwrite.
         """
         if not parts:
             return
@@ -160,7 +159,7 @@ class Encoder:
         return sum(stop - start for start, stop in self._unknown_spans(encoding))
 
     def _forget(self) -> None:
-        """Forget all text; know the reserved ids alone, each a part by itself."""
+        """Empty the cache, except for the reserved ids, each of which is a part by itself."""
         self._numbers: dict[str | int, int] = {id_: id_ for id_ in range(self._reserved)}
         self._ids = array("I", range(self._reserved))
         self._bounds = array("q", range(self._reserved + 1))
@@ -169,19 +168,20 @@ class Encoder:
 
 
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
-"""Stands for the bytes of a character that is not whole."""
+"""What the bytes of an incomplete character are decoded to."""
 
 
 class TextStream:
-    """Decodes ids as they come, in pieces that join to what decoding all at once gives.
+    """Decodes ids one at a time, into pieces that join to the text of all ids decoded at once.
 
-    A character whose bytes are several tokens is kept until its last one has come; at word level
-    the space before a word comes with that word.
+    A character whose bytes are several tokens is held back until its last token; at word level the space
+    before a word comes with that word.
 
     Args:
-        texts: by id, what a token adds to any text that ends with a whole character; empty where that depends
-            on the text.
-        decode: what ids add to the ids of a text, those of its last piece.
+        texts: by id, what a token adds to any text that ends with a complete character; empty where it
+            depends on the text before.
+        decode: returns what its second argument, some ids, adds to a text that ends with its first, the ids
+            of the last piece.
     """
 
     def __init__(
@@ -189,11 +189,11 @@ class TextStream:
     ) -> None:
         self._texts = texts
         self._decode = decode
-        self._said: tuple[int, ...] = ()  # the ids of the last piece: what precedes decides on the space
+        self._said: tuple[int, ...] = ()  # the ids of the last piece, which decide on the space
         self._kept: tuple[int, ...] = ()
 
     def push(self, id_: int) -> str:
-        """Take the next id; return the text that is now certain, which may be empty."""
+        """Append an id and return the text that is now certain, which may be empty."""
         if not self._kept and (text := self._texts[id_]):
             return text
         self._kept += (id_,)
@@ -204,5 +204,5 @@ class TextStream:
         return text
 
     def finish(self) -> str:
-        """Return what was kept, a character left incomplete as `�`; nothing may be pushed after it."""
+        """Return the text held back, an incomplete character as `�`; nothing may be pushed afterwards."""
         return self._decode(self._said, self._kept)

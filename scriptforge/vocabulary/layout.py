@@ -1,7 +1,7 @@
-"""The tokens that lay a script out: what each is called, and in which order they head a vocabulary.
+"""Layout tokens, which mark the structure of a script: their names and their order.
 
-They take the first ids of every vocabulary, so that everything from some id on is text. In a mix of several
-sources, each script opens with the token of its source. Knows nothing of tokenizers.
+They have the first ids of every vocabulary, so all ids from `layout_size` on are text. In a mix, each script
+opens with the token of its source. The module knows nothing of tokenizers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,13 +23,13 @@ _SOURCE_OF = "<source:"
 
 @dataclass(frozen=True, slots=True)
 class SpeakerToken:
-    """A speaker with a token of their own.
+    """A cue: the token of one speaker.
 
     Attributes:
-        id: the token's.
-        name: the display name.
-        source: in a mix with casts apart, the one source whose scripts this speaker is in; None for a
-            speaker who may come anywhere.
+        id: the id of the token.
+        name: the speaker's display name.
+        source: the only source that the speaker occurs in, in a mix that keeps casts apart; None for a
+            speaker who may occur anywhere.
     """
 
     id: int
@@ -38,23 +38,23 @@ class SpeakerToken:
 
 
 def source_token(source: str) -> str:
-    """Return the token that opens a script of a source, in a mix."""
+    """Return the name of the token that opens a script of a source, in a mix."""
     return f"{_SOURCE_OF}{source}>"
 
 
 def cue_token(name: str, source: str | None = None) -> str:
-    """Return the token that opens a line of a speaker; no name holds a colon, which parts source and name."""
+    """Return the name of a speaker's cue; neither name may have a colon, which separates source and name."""
     return f"{_CUE_OF}{name}>" if source is None else f"{_CUE_OF}{source}:{name}>"
 
 
 def sources_in(layout: Sequence[str]) -> dict[str, int]:
-    """Return the sources that have a token among the layout tokens, with its id; none but in a mix."""
+    """Return the sources among the layout tokens, each with the id of its token; empty without a mix."""
     inner = (_between(_SOURCE_OF, token) for token in layout)
     return {source: id_ for id_, source in enumerate(inner) if source is not None}
 
 
 def speaker_tokens_in(layout: Sequence[str]) -> tuple[SpeakerToken, ...]:
-    """Return the speakers that have a token among the layout tokens, in the order of their ids."""
+    """Return the cues of speakers among the layout tokens, in the order of their ids."""
     sources = sources_in(layout)
     inner = (_between(_CUE_OF, token) for token in layout)
     return tuple(_speaker_token(id_, name, sources) for id_, name in enumerate(inner) if name is not None)
@@ -63,9 +63,9 @@ def speaker_tokens_in(layout: Sequence[str]) -> tuple[SpeakerToken, ...]:
 def layout_tokens(
     speakers: Iterable[str], *, plain: bool, sources: Mapping[str, Iterable[str]] | None = None
 ) -> list[str]:
-    """Return all layout tokens of a vocabulary, in the order of their ids.
+    """Return the names of all layout tokens of a vocabulary, in the order of their ids.
 
-    Arguments are those of `Vocabulary.train`; of several spellings of a speaker, the first is kept.
+    The arguments are those of `Vocabulary.train`; of several spellings of a speaker, the first is used.
     """
     if plain:
         return [END]
@@ -86,9 +86,9 @@ def _once(speakers: Iterable[str]) -> Iterable[str]:
 
 
 def _between(opening: str, token: str) -> str | None:
-    """Return what a token holds between its opening and its last bracket; None if it opens otherwise.
+    """Return the part of a token between its opening and its final `>`; None if it opens otherwise.
 
-    Only the two ends are looked at, so a name may hold any character, `<` and `>` included.
+    Only the two ends are examined, so a name may contain any character, `<` and `>` included.
     """
     return token.removeprefix(opening)[:-1] if token.startswith(opening) and token.endswith(">") else None
 

@@ -1,19 +1,19 @@
-"""The three levels at which text becomes tokens, by name: words, common character sequences, characters.
+"""The three levels of tokenization: `word`, `bpe` and `char`.
 
-The char level is byte-pair encoding whose merges are not learned: they put the bytes of each character
-together and stop there, so every character seen in training is a token, and any other is spelled in UTF-8
-bytes. (Falling back to byte tokens, as the library also can, turns a whole run of them into `�` for one byte
-amiss, so that text streamed and text decoded at once would differ.)
+The char level is byte-level BPE whose merges are not learned: they combine the bytes of each character and
+nothing more. So every character seen in training is a token, and any other is spelled in UTF-8 bytes. (With
+the library's `byte_fallback`, one wrong byte turns a whole run of byte tokens into `�`, so text that is
+streamed would differ from text decoded at once.)
 
-The bpe level is byte-level byte-pair encoding. Texts are taken as they are: putting a space before each, so
-that `hello` at the start of a line and within one are the same token, saved 0.8 % of the tokens of Seinfeld
-at 2,000, too little for one more rule.
+The bpe level is byte-level BPE. Texts are not prefixed with a space: that makes `hello` the same token at the
+start of a line as within one, but it saved only 0.8 % of the tokens of Seinfeld with 2,000 tokens, too little
+for one more rule.
 
-Both are exact for every text. The word level is a module of its own.
+Both levels are lossless for every text. The word level is in `word.py`.
 
-`read_tokenizer` reads a `tokenizer.json`, which may be damaged or come from a stranger and can carry regular
-expressions that never end. So nothing of it is run before its pipeline proves to be, field by field, one that
-a level has; only words, merges and layout tokens may differ. Knows nothing of scripts.
+`read_tokenizer` reads a `tokenizer.json`, which may be damaged or come from a stranger and may have regular
+expressions that never terminate. So nothing of it is run until its pipeline equals that of a level, field by
+field; only words, merges and layout tokens may differ. The module knows nothing of scripts.
 """
 
 import json
@@ -39,9 +39,10 @@ _BYTE_SIGNS_OF_WORDS = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 
 def _byte_of_sign() -> dict[str, int]:
-    """Return the byte that each sign of a byte-level vocabulary stands for.
+    """Return the byte for each of the 256 characters that byte-level BPE writes bytes as.
 
-    Printable characters of Latin-1 stand for themselves, and the others for the other bytes in order.
+    A printable Latin-1 character stands for its own byte; the characters from U+0100 on stand for the other
+    bytes, in order.
     """
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -53,9 +54,9 @@ _BYTE_OF_SIGN = _byte_of_sign()
 
 
 def bytes_of(token: str) -> bytes:
-    """Return the bytes that a token of a byte-level vocabulary stands for; its name has a sign for each.
+    """Return the bytes of a token of a byte-level vocabulary, whose name has one character for each byte.
 
-    A name that has something else in it stands for itself, as the library has it.
+    A name with any other character stands for itself, as in the library.
     """
     try:
         return bytes(map(_BYTE_OF_SIGN.__getitem__, token))
@@ -64,7 +65,7 @@ def bytes_of(token: str) -> bytes:
 
 
 def _untrained_bytes(splitter: pre_tokenizers.PreTokenizer, *, lower: bool) -> Tokenizer:
-    """Return the pipeline of a level that spells in bytes, with an empty model."""
+    """Return the pipeline of a byte-level BPE tokenizer, with an empty model."""
     tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))
     if lower:
         tokenizer.normalizer = normalizers.Lowercase()
@@ -76,7 +77,7 @@ def _untrained_bytes(splitter: pre_tokenizers.PreTokenizer, *, lower: bool) -> T
 def _train_char(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """Return a tokenizer with a token for every character seen often enough, or the most frequent ones."""
+    """Train a tokenizer with a token for every character seen often enough, or for the most frequent ones."""
     fixed = len(reserved) + len(_BYTE_OF_SIGN)
     if size is not None and size < fixed:
         raise UsageError(
@@ -94,7 +95,7 @@ def _train_char(
 def _with_merges(
     tokenizer: Tokenizer, reserved: Sequence[str], merges: Sequence[tuple[str, str]]
 ) -> Tokenizer:
-    """Give an empty pipeline the bytes and what merges make of them, after what is reserved."""
+    """Give a pipeline a BPE model whose ids are the reserved tokens, the bytes and the merged tokens."""
     tokens = [*reserved, *sorted(_BYTE_OF_SIGN), *map("".join, merges)]
     ids = {token: id_ for id_, token in enumerate(dict.fromkeys(tokens))}
     tokenizer.model = models.BPE(vocab=ids, merges=list(merges))
@@ -111,7 +112,7 @@ def _frequent_characters(texts: Iterable[str], min_count: int, lower: bool) -> l
 
 
 def _steps(character: str) -> Iterator[tuple[str, str]]:
-    """Yield the steps that build a character from byte signs: what there is so far, and the next byte."""
+    """Yield the merges that build a character: the bytes so far, and the next byte."""
     [(signs, _)] = _BYTE_SIGNS.pre_tokenize_str(character)
     for length in range(1, len(signs)):
         yield signs[:length], signs[length]
@@ -119,16 +120,16 @@ def _steps(character: str) -> Iterator[tuple[str, str]]:
 
 DEFAULT_SIZE = 2000
 
-# White space as Unicode defines it, which is how the library reads `\s`; Python counts four controls more.
+# White space as defined by Unicode and in the library's `\s`; Python's has four control characters more.
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _PART = re.compile(rf"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
-"""A word with the white space before it: no token of the bpe level is within two of them."""
+"""A word with the white space before it; no token of the bpe level spans two of them."""
 
 
 def _train_bpe(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """Return a tokenizer with the merges that shorten the texts most, as many as `size` has room for."""
+    """Train a byte-level BPE tokenizer of at most `size` tokens."""
     size = DEFAULT_SIZE if size is None else size
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     fixed = len(reserved) + len(alphabet)
@@ -150,7 +151,7 @@ def _train_bpe(
 
 
 class _Method(NamedTuple):
-    """What makes the tokens of a level: its pipeline with an empty model, its seams, and its training."""
+    """The functions of a level: its pipeline with an empty model, its split into parts, and its training."""
 
     untrained: Callable[..., Tokenizer]
     parts: Callable[[str], list[str]]
@@ -160,20 +161,20 @@ class _Method(NamedTuple):
 _METHODS: dict[Level, _Method] = {
     "word": _Method(word.untrained, word.parts, word.train),
     "bpe": _Method(partial(_untrained_bytes, _BYTE_SIGNS_OF_WORDS), _PART.findall, _train_bpe),
-    # What a character becomes does not depend on its neighbours.
+    # The tokens of a character do not depend on its neighbours.
     "char": _Method(partial(_untrained_bytes, _BYTE_SIGNS), list, _train_char),
 }
 
 
 def parts(level: Level) -> Callable[[str], list[str]]:
-    """Return what takes a text apart at the seams of a level: the ids of its parts, joined, are its ids."""
+    """Return the function that splits a text into parts whose ids, concatenated, are the ids of the text."""
     return _METHODS[level].parts
 
 
 def train(
     texts: Iterable[str], level: Level, layout: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """Return a tokenizer trained at a level, with the layout tokens as special ones at the first ids.
+    """Train a tokenizer of a level, with the layout tokens as special tokens at the first ids.
 
     Arguments and errors are those of `Vocabulary.train`.
     """
@@ -182,13 +183,13 @@ def train(
 
 
 def of_merges(merges: Sequence[tuple[str, str]], layout: list[str], *, lower: bool) -> Tokenizer:
-    """Return a tokenizer of the bpe level with these merges, and layout tokens as in `train`."""
+    """Return a tokenizer of the bpe level with the given merges, and layout tokens as in `train`."""
     tokenizer = _untrained_bytes(_BYTE_SIGNS_OF_WORDS, lower=lower)
     return _with_layout(_with_merges(tokenizer, layout, merges), layout)
 
 
 def merges_of(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    """Return the merges of a tokenizer that has some, in the order in which they are made."""
+    """Return the merges of a BPE tokenizer, in order of priority."""
     return [(first, second) for first, second in parse_json(tokenizer.to_str())["model"]["merges"]]
 
 
@@ -201,13 +202,13 @@ _HINT = "Prepare the dataset again, or fetch the run again."
 
 
 def read_tokenizer(path: Path) -> tuple[Tokenizer, Level, bool, list[str]]:
-    """Return the tokenizer in a file, once it is known to be one of ours.
+    """Read a tokenizer from a file, after checking that its pipeline is that of a level.
 
     Returns:
-        The tokenizer, its level, whether it reads in lower case, and its layout tokens by id.
+        The tokenizer, its level, whether it converts text to lower case, and its layout tokens by id.
 
     Raises:
-        DatasetError: if the file is missing, damaged or foreign.
+        DatasetError: the file is missing, damaged or not written by scriptforge.
     """
     name = f"{path.parent.name}/{path.name}"
     try:
@@ -220,7 +221,7 @@ def read_tokenizer(path: Path) -> tuple[Tokenizer, Level, bool, list[str]]:
         level, lower = _pipeline_of(document)
         layout = _layout_of(document)
         tokenizer = Tokenizer.from_str(json.dumps(document))
-    except Exception as error:  # of many kinds, tokenizers raising bare ones
+    except Exception as error:  # of any type: `tokenizers` raises bare exceptions
         raise DatasetError(f"{name} is not a vocabulary that scriptforge wrote.", _HINT) from error
     return tokenizer, level, lower, layout
 
@@ -235,7 +236,7 @@ def _pipeline_of(document: dict[str, Any]) -> tuple[Level, bool]:
 
 
 def _skeleton(document: dict[str, Any]) -> dict[str, Any]:
-    """Return all of a tokenizer but what it learned."""
+    """Return a tokenizer's document without its vocabulary, merges and added tokens."""
     learned = {"vocab", "merges"}
     model = {name: value for name, value in document["model"].items() if name not in learned}
     return {**document, "model": model, "added_tokens": []}

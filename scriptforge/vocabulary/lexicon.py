@@ -1,16 +1,16 @@
-"""The lexicon: the words and the unusual characters of a text, beyond which a model of it need not go.
+"""The lexicon: the words and the unusual characters of a text, to which generated text can be limited.
 
-A word is a run of letters with apostrophes inside it, in any case: `It’s` and `IT'S` are one word,
-`dog-eared` is two, and `R2` is the word `r` and a digit. Numbers are no words, and neither is what is written
-in a script that does not part words by spaces, such as Chinese or Thai: its characters count one by one.
+A word is a run of letters, with apostrophes between them, in any case: `It’s` and `IT'S` are one word,
+`dog-eared` is two, and `R2` is the word `r` and a digit. Numbers are not words, and neither is text in a
+writing system without spaces between words, such as Chinese or Thai: its characters are listed one by one.
 
-`lexicon.txt` has an entry a line, in UTF-8, sorted, each once:
+`lexicon.txt` has one entry per line, in UTF-8, sorted and without duplicates:
 
     mcdonald    a word, in lower case
-    McDonald    a spelling of a word that is neither in one case nor only capitalised
-    …           a character beyond ASCII that is in no word
+    McDonald    a spelling of a word in mixed case, other than with only its first letter a capital
+    …           a character outside ASCII that is not a letter of a word
 
-Words of more than `LONGEST_WORD` characters and, where there are too many, the rarest words are left out.
+Words of more than `LONGEST_WORD` characters are left out, and the rarest words if there are too many.
 """
 
 import re
@@ -29,7 +29,7 @@ MOST_WORDS = 200_000
 MOST_CHARACTERS = 100_000
 MOST_ENTRIES = 2 * MOST_WORDS + MOST_CHARACTERS
 LARGEST_LEXICON = 16_000_000
-"""The most bytes that `lexicon.txt` may have."""
+"""Largest size of `lexicon.txt`, in bytes."""
 
 APOSTROPHES = "'’"
 
@@ -51,16 +51,16 @@ _UNSPACED = (
 )
 _WORD = re.compile(r"[^ ']+(?:'[^ ']+)*")
 _PLAIN_WORDS = re.compile(r"(?:[A-Za-z]++(?:'[A-Za-z]++)*+(?:\n(?!\Z)|\Z))*+")
-"""Words of ASCII alone, a line each."""
+"""Words in ASCII, one per line."""
 
 
 def is_unspaced(character: str) -> bool:
-    """Return whether a character is of a writing that does not part words with spaces."""
+    """Return whether a character belongs to a writing system without spaces between words."""
     return unicodedata.name(character, "").startswith(_UNSPACED)
 
 
 class _Letters(dict[int, str]):
-    """Maps letters to themselves, apostrophes to straight ones and all else to a space, as it is met."""
+    """Maps letters to themselves, apostrophes to `'`, anything else to a space; filled on demand."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -73,36 +73,36 @@ _LETTERS = _Letters()
 
 
 def is_letter(character: str) -> bool:
-    """Return whether a character can be in a word; an apostrophe is no letter."""
+    """Return whether a character counts as a letter of a word; an apostrophe does not."""
     return _LETTERS[ord(character)] == character != "'" and character != " "
 
 
 def spellings_of(text: str) -> list[str]:
-    """Return the words of a text in the case that they have there, with straight apostrophes."""
+    """Return the words of a text in their original case, with straight apostrophes."""
     return _WORD.findall(text.translate(_LETTERS))
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in lower case, with straight apostrophes; numbers are none."""
+    """Return the words of a text in lower case, with straight apostrophes; numbers are left out."""
     return [spelling.lower() for spelling in spellings_of(text)]
 
 
 class Lexicon:
-    """Words and characters, to write with.
+    """The words and unusual characters of a text.
 
     Args:
-        entries: what `lexicon.txt` has, a line each.
+        entries: the lines of `lexicon.txt`, in any order.
 
     Attributes:
-        entries: the same, sorted.
+        entries: the lines, sorted and without duplicates.
         words: the words, in lower case.
-        characters: those beyond ASCII that are in no word.
+        characters: the characters outside ASCII that are not letters of a word.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
-        # Sorting is fast where much is in order, so sets, which have none, are made behind it.
+        # Sorting is fast if much is in order already, so the sets, which have no order, are made afterwards.
         self.entries = sorted(dict.fromkeys(entries))
-        # Characters are beyond ASCII, and so is what is sorted behind all that begins with a letter of ASCII.
+        # All entries in ASCII sort first, so the characters are among the entries from U+0080 on.
         beyond = self.entries[bisect_left(self.entries, chr(_ASCII)) :]
         self.characters = frozenset(entry for entry in beyond if not is_letter(entry[0]))
         self._spellings = [entry for entry in self.entries if entry not in self.characters]
@@ -111,10 +111,10 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a lexicon that `save` wrote; a stranger may have made it.
+        """Read a `lexicon.txt`, which may come from a stranger.
 
         Raises:
-            DatasetError: the file is damaged, enormous or foreign.
+            DatasetError: the file is missing, damaged, too large or not written by scriptforge.
         """
         try:
             with path.open("rb") as file:
@@ -135,8 +135,8 @@ class Lexicon:
 
     @cached_property
     def spellings(self) -> list[bytes]:
-        """Return all spellings of all words, with either apostrophe, in UTF-8, sorted."""
-        plain = [word for word in self._in_order if word.isascii()]  # whose cases need no second look
+        """Return all spellings of all words, with either apostrophe, in UTF-8 and sorted."""
+        plain = [word for word in self._in_order if word.isascii()]  # ASCII: `cases` need not check
         others = (case for word in self._in_order if not word.isascii() for case in cases(word))
         capitals = [word[0].upper() + word[1:] for word in plain]
         straight = dict.fromkeys([*map(str.upper, plain), *capitals, *plain, *self._spellings, *others])
@@ -146,7 +146,7 @@ class Lexicon:
 
 
 class WordCount:
-    """Counts the words of a text that comes in pieces, none of which ends within a word."""
+    """Counts the words of a text that comes in pieces; no piece may end within a word."""
 
     def __init__(self) -> None:
         self._spellings: Counter[str] = Counter()
@@ -172,7 +172,7 @@ class WordCount:
 
 
 def cases(word: str) -> Iterator[str]:
-    """Yield a word in lower case, with a capital, and in capitals, where these are the same word."""
+    """Yield a lower-case word as it is, then capitalised and in capitals, if lowering these restores it."""
     yield word
     for case in (word[0].upper() + word[1:], word.upper()):
         if case.lower() == word:
@@ -180,10 +180,10 @@ def cases(word: str) -> Iterator[str]:
 
 
 def _checked(text: str) -> list[str]:
-    """Return the lines of a lexicon.
+    """Return the lines of a lexicon, after checking them.
 
     Raises:
-        ValueError: they are not as `WordCount.lexicon` has them.
+        ValueError: they are not entries such as `WordCount.lexicon` makes.
     """
     entries = text.split("\n")
     if entries.pop() or entries != sorted(dict.fromkeys(entries)):

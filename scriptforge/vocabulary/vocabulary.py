@@ -1,10 +1,10 @@
 """`Vocabulary`: text or script elements to token ids and back, at any level.
 
-A trained `tokenizers.Tokenizer` and nothing beside it: everything here follows from `tokenizer.json`. One
-thing is not in that file: that text which happens to contain `<action>` is text. The library keeps that
-setting out of it, so `Vocabulary` makes it; other programs that load the file ask for it themselves
-(`split_special_tokens=True` in transformers). Beside it there may be the lexicon of the training text, which
-says which words are written, and not how. Knows nothing of torch, datasets or models.
+It wraps a trained `tokenizers.Tokenizer`, and everything in it follows from `tokenizer.json` but one setting:
+that `<action>` in a text is encoded as text, not as a layout token. The library does not store that setting,
+so `Vocabulary` makes it; other programs that load the file must do so themselves (`split_special_tokens=True`
+in transformers). A vocabulary may also have the lexicon of the training text, which says which words may be
+generated and has no influence on encoding. The module knows nothing of PyTorch, datasets or models.
 """
 
 import hashlib
@@ -44,19 +44,24 @@ _KIND_TOKENS: dict[Kind, str] = {"heading": HEADING, "action": ACTION, "transiti
 
 
 class Vocabulary:
-    """What a model reads and writes, and how that is text.
+    """The tokens of a model, and their conversion from and to text and script elements.
 
     Args:
         tokenizer: a trained pipeline of one of the levels, with the layout tokens at its first ids.
-        level: which level.
-        lower: whether it reads everything in lower case.
-        layout: the layout tokens, in the order of their ids.
+        level: the level.
+        lower: whether it converts text to lower case.
+        layout: the names of the layout tokens, in the order of their ids.
 
     Attributes:
-        speaker_tokens: the speakers that have a token of their own, in the order of their ids.
-        speakers: the same by display name, each with its id; of namesakes in a mix, the first.
+        size: number of tokens.
+        dtype: the smallest unsigned type that holds the ids.
+        plain: whether the text is plain, so that `<end>` is the only layout token.
+        end: the id of `<end>`, which ends a script or document.
+        unknown: the id of `<unk>`; None except at word level.
+        speaker_tokens: the cues of speakers with a token of their own, in the order of their ids.
+        speakers: the ids of these cues by display name; of namesakes in a mix, the first.
         sources: the sources of a mix, each with the id of the token that opens its scripts; else empty.
-        lexicon: the words of the training text; None where they are not known.
+        lexicon: the words of the training text; None if unknown.
     """
 
     lexicon: Lexicon | None = None
@@ -85,7 +90,7 @@ class Vocabulary:
         self._encoder = Encoder(tokenizer, parts, self.dtype, reserved=len(layout), unknown=self.unknown)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pass to another process what encodes and decodes; the lexicon stays behind."""
+        """Pickle the tokenizer and its settings, without the lexicon and the caches."""
         return type(self), (self._tokenizer, self.level, self.lower, tuple(self._layout))
 
     @classmethod
@@ -101,23 +106,23 @@ class Vocabulary:
         plain: bool = False,
         sources: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
-        """Learn a vocabulary from the training text.
+        """Train a vocabulary on text.
 
         Args:
-            texts: the text in pieces, lines or elements; one huge piece would make training slow. The names
-                of speakers without a token of their own are text, too.
-            level: what a token is.
-            size: tokens in all, fewer if the texts have no more. None gives every word or character a token,
-                and bpe 2,000.
-            min_count: how often a word, character or pair must occur to have a token.
-            lower: whether to read everything in lower case.
-            speakers: display names that get a token of their own.
-            plain: whether the text is not laid out as a script; there is only `<end>` between documents then.
+            texts: the training text in pieces such as lines or elements; one huge piece would be slow. The
+                names of speakers without a token of their own are text, too.
+            level: the level.
+            size: number of tokens in all, fewer if the texts do not have as many. None gives every word or
+                character a token, and 2,000 tokens at the bpe level.
+            min_count: number of occurrences that a word, character or pair needs to get a token.
+            lower: whether to convert text to lower case.
+            speakers: display names of the speakers who get a token of their own.
+            plain: whether the text is plain, not a script: its only layout token is `<end>`.
             sources: in a mix, the names of the sources, each with the display names of speakers who get a
-                token for its scripts alone.
+                token in its scripts only.
 
         Raises:
-            UsageError: if `size` is too small for the level.
+            UsageError: `size` is too small for the level.
         """
         layout = layout_tokens(speakers, plain=plain, sources=sources)
         tokenizer = levels.train(texts, level, layout, size=size, min_count=min_count, lower=lower)
@@ -132,23 +137,27 @@ class Vocabulary:
         speakers: Sequence[str] = (),
         sources: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
-        """Return a vocabulary of scripts at the bpe level that is told its `pieces` and learns none.
+        """Return a vocabulary for scripts at the bpe level, with given merges instead of learned ones.
 
-        The other arguments are those of `train`.
+        Args:
+            pieces: the merges, as of the property `pieces`.
+            lower: as in `train`.
+            speakers: as in `train`.
+            sources: as in `train`.
         """
         layout = layout_tokens(speakers, plain=False, sources=sources)
         return cls(levels.of_merges(pieces, layout, lower=lower), "bpe", lower, layout)
 
     @classmethod
     def load(cls, path: Path, lexicon: Path | None = None) -> Self:
-        """Read a vocabulary that `save` wrote.
+        """Read a vocabulary from files.
 
         Args:
-            path: its file.
-            lexicon: the file of its lexicon, which may be missing.
+            path: its `tokenizer.json`.
+            lexicon: its `lexicon.txt`, which may be missing.
 
         Raises:
-            DatasetError: if the vocabulary is missing, or one of the two damaged or not one of ours.
+            DatasetError: the vocabulary is missing, or a file is damaged or not written by scriptforge.
         """
         vocabulary = cls(*levels.read_tokenizer(path))
         if lexicon is not None and lexicon.exists():
@@ -168,47 +177,47 @@ class Vocabulary:
 
     @property
     def heading(self) -> int:
-        """Return the id that opens a heading."""
+        """Return the id of the token before a heading."""
         return self._layout_id(HEADING)
 
     @property
     def action(self) -> int:
-        """Return the id that opens an action."""
+        """Return the id of the token before an action."""
         return self._layout_id(ACTION)
 
     @property
     def transition(self) -> int:
-        """Return the id that opens a transition."""
+        """Return the id of the token before a transition."""
         return self._layout_id(TRANSITION)
 
     @property
     def unspoken(self) -> list[int]:
-        """Return the ids that open what nobody says; none in a plain vocabulary."""
+        """Return the ids of the tokens before elements other than dialogue; none in a plain vocabulary."""
         return [] if self.plain else [self.heading, self.action, self.transition]
 
     @property
     def cue(self) -> int:
-        """Return the id that opens the name of a speaker without a token of their own."""
+        """Return the id of the generic cue, before the name of a speaker without a token of their own."""
         return self._layout_id(CUE)
 
     @property
     def says(self) -> int:
-        """Return the id between such a name and what is said."""
+        """Return the id of the token between such a name and the line."""
         return self._layout_id(SAYS)
 
     @property
     def layout_size(self) -> int:
-        """Return how many tokens are layout: the first ones, of which those of speakers are the last."""
+        """Return the number of layout tokens; they have the first ids, and speakers' cues are their last."""
         return len(self._layout)
 
     @property
     def pieces(self) -> list[tuple[str, str]]:
-        """Return what pieces of words are made of, two smaller ones each, in the order of their making."""
+        """Return the BPE merges, pairs of tokens in order of priority; only at the levels bpe and char."""
         return levels.merges_of(self._tokenizer)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Return what the sizes of a model follow, by the names that `config_from_settings` has for them."""
+        """Return the sizes that a model takes from its vocabulary, as arguments of `config_from_settings`."""
         return {
             "vocabulary_size": self.size,
             "layout_size": self.layout_size,
@@ -217,7 +226,7 @@ class Vocabulary:
 
     @cached_property
     def is_text(self) -> NDArray[np.bool_]:
-        """Return which ids are text, `<unk>` included, and which are layout; shape (size,)."""
+        """Return whether each id is text, `<unk>` included, and not layout; shape (size,)."""
         return np.arange(self.size) >= self.layout_size
 
     @cached_property
@@ -228,13 +237,13 @@ class Vocabulary:
 
     @cached_property
     def token_texts(self) -> list[str]:
-        """Return what each token says by itself, by id; layout tokens say nothing."""
+        """Return the text of each token by itself, by id; empty for layout tokens."""
         texts: list[str] = self._tokenizer.decode_batch([[id_] for id_ in range(self.size)])
         return texts
 
     @cached_property
     def token_bytes(self) -> list[bytes]:
-        """Return the text of each token in UTF-8, by id, perhaps a part of a character; layout has none."""
+        """Return the UTF-8 bytes of each token, by id, perhaps a part of a character; empty for layout."""
         if self.level == "word":
             return [text.encode() for text in self.token_texts]
         names = enumerate(self.tokens)
@@ -242,7 +251,7 @@ class Vocabulary:
 
     @cached_property
     def texts_after_word(self) -> list[str]:
-        """Return what each token adds right behind a word, by id: at word level with the space before it."""
+        """Return the text that each token adds after a word, by id; at word level with the space before."""
         if self.unknown is None:
             return self.token_texts
         word = self.decode([self.unknown])
@@ -256,7 +265,7 @@ class Vocabulary:
 
     @cached_property
     def _whole_texts(self) -> list[str]:
-        """Return the text of each token by id where it consists of whole characters, else nothing."""
+        """Return the text of each token, by id; empty if it ends within a character."""
         return ["" if text.endswith(INCOMPLETE) else text for text in self.token_texts]
 
     @cached_property
@@ -264,32 +273,32 @@ class Vocabulary:
         return [""] * self.size
 
     def speaker_tokens_named(self, name: str) -> list[SpeakerToken]:
-        """Return the speakers of a name, however it is spelled: in a mix there may be several."""
+        """Return the cues of a speaker's name in any spelling; in a mix there may be several."""
         return self._speaker_tokens_by_key.get(speaker_key(name), [])
 
     def speaker_id(self, name: str, source: str | None = None) -> int | None:
-        """Return the id of a speaker's own token, however the name is spelled; None if there is none.
+        """Return the id of a speaker's cue, for any spelling of the name; None if there is none.
 
-        In a mix, `source` says whose script it is; without it, the first speaker of that name is found.
+        In a mix, `source` is the source of the script; without it, the first speaker of that name is taken.
         """
         known = self.speaker_tokens_named(name)
         return next((token.id for token in known if source is None or token.source in (None, source)), None)
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text; no layout token is ever among them."""
+        """Encode a text; layout tokens are never among the ids."""
         return self._tokenizer.encode(text).ids
 
     def encode_texts(self, texts: Iterable[str]) -> Encoded:
-        """Return the ids of a long text that comes in pieces, such as lines with their line breaks."""
+        """Encode a long text given in pieces, such as lines with their line breaks."""
         return self._encoder.encode(texts)
 
     def encode_elements(self, elements: Iterable[Element], source: str | None = None) -> Encoded:
-        """Return the ids of script elements as they are laid out, without what opens and ends a script.
+        """Encode script elements with their layout tokens, without the tokens that open and end a script.
 
-        In a mix, the source whose script it is tells speakers from their namesakes.
+        In a mix, `source` is the source of the script, which distinguishes speakers of the same name.
 
         Raises:
-            DatasetError: if the vocabulary is plain.
+            DatasetError: the vocabulary is plain.
         """
         return self._encoder.encode(
             piece
@@ -298,30 +307,30 @@ class Vocabulary:
         )
 
     def decode(self, ids: ArrayLike) -> str:
-        """Return the text of ids, shape (tokens,); layout tokens leave no trace in it."""
+        """Decode ids, shape (tokens,); layout tokens are left out."""
         return self._tokenizer.decode(np.asarray(ids, dtype=np.int64).tolist())
 
     def text_stream(self) -> TextStream:
-        """Return a decoder for the text of one element, or of a plain text, that takes one id at a time."""
+        """Return a streaming decoder for the text of one element, or for plain text."""
         if self.level == "word":
             return TextStream(self._nothing, self._words_after)
         return TextStream(self._whole_texts, self._bytes_after)
 
     def unknown_words(self, text: str) -> list[str]:
-        """Return the words of a text that have no token, each once, in order; none but at word level."""
+        """Return the distinct words of a text that have no token, in order; none below word level."""
         return list(dict.fromkeys(text[start:stop] for start, stop in self._encoder.unknown_spans(text)))
 
     def suggest(self, word: str) -> list[str]:
-        """Return known words like one that is not, nearest first; none but at word level."""
-        first = len(self._layout) + 1 + len(MARKS)  # behind the layout, `<unk>` and the marks
+        """Return known words similar to an unknown one, nearest first; none below word level."""
+        first = len(self._layout) + 1 + len(MARKS)  # after layout, `<unk>` and marks
         return nearest(word, self.tokens[first:]) if self.level == "word" else []
 
     def _find_words_after(self, said: tuple[int, ...], kept: tuple[int, ...]) -> str:
-        """Return what ids add to a text that ends with others, at word level."""
+        """Return the text that the ids `kept` add after the ids `said`, at word level."""
         return self.decode(said + kept)[len(self.decode(said)) :]
 
     def _bytes_after(self, said: tuple[int, ...], kept: tuple[int, ...]) -> str:
-        """Return what ids add to a text that ends with a whole character, at the levels below words."""
+        """Return the text that the ids `kept` add after a complete character, below word level."""
         return b"".join(map(self.token_bytes.__getitem__, kept)).decode(errors="replace")
 
     def _layout_id(self, token: str) -> int:
@@ -333,7 +342,7 @@ class Vocabulary:
         return self._layout[token]
 
     def _opening(self, kind: Kind, speaker: str, source: str | None) -> tuple[str | int, ...]:
-        """Return what precedes the text of an element."""
+        """Return the ids, and for the generic cue the name, that precede the text of an element."""
         if kind != "dialogue":
             return (self._layout_id(_KIND_TOKENS[kind]),)
         id_ = self.speaker_id(speaker, source)

@@ -1,25 +1,24 @@
-"""The word level: words and punctuation marks are tokens, and white space follows from the marks.
+"""The word level: words and punctuation marks are tokens, and the marks determine the spaces.
 
-What stands between two tokens follows from the marks alone. A word has a space on either side. Every mark has
-a habit:
+A word has a space on either side by default. Each class of marks has its own default:
 
     closing    . , ; ! ? ) >    no space before, one after
     opening    ( <              one before, none after
     symmetric  " - --           one on either side
     break      a line break     none on either side
 
-Where a text departs from the habit, the mark says so: `‿` on the side where a space is missing, `␣`
-on the side where there is one too many. `He said, "two-thirds...no."` becomes
+Where a text departs from the default, the mark carries a sign: `‿` on the side where a space is missing, `␣`
+on the side where there is an extra one. `He said, "two-thirds...no."` becomes
 
     He said , "‿ two ‿-‿ thirds . . .‿ no . ‿"
 
-so the text comes back exactly, at no more tokens than splitting at marks and spaces takes, for the price
-of a few variants of each mark. (Signs of their own instead would lengthen every line that holds a quotation
-or a hyphen.) A run of spaces is a run of `␣`; tabs and their like are breaks.
+So the text can be restored exactly, with no more tokens than splitting at marks and spaces gives, at the cost
+of a few variants of each mark. (Separate tokens for the signs would lengthen every line with a quotation or a
+hyphen.) A run of spaces is a run of `␣`; tabs and similar characters are breaks.
 
-A normaliser writes the signs, a pre-tokeniser splits, and the decoder undoes both, so `tokenizer.json`
-holds all of it. The two signs themselves cannot be kept where a text contains them. Angle brackets are
-marks so that no word can look like a layout token. A word not known is `<unk>`. Knows nothing of scripts.
+A normaliser inserts the signs, a pre-tokeniser splits, and the decoder reverses both, so all of it is in
+`tokenizer.json`. Only the two signs themselves are lost where a text contains them. Angle brackets are marks
+so that no word can look like a layout token. An unknown word is `<unk>`. The module knows nothing of scripts.
 """
 
 import re
@@ -55,10 +54,10 @@ _TOKEN = "|".join(
     )
 )
 
-# Spaces at an edge, in a run, before what takes none before it and after what takes none after it.
+# Spaces at the start or end, in a run, and beside a mark that has none on that side by default.
 _UNUSUAL_SPACE = rf"\A | \z|(?<= ) | (?= )| (?=[{_CLOSING}]|{_BREAK})|(?<=[{_OPENING}]|{_BREAK}) "
 
-# Places without a space where the mark before or after them would have one; a run of dashes is one mark.
+# Positions without a space where the mark before or after would have one; a run of dashes is one mark.
 _MISSING_SPACE = "|".join(
     (
         rf'(?<=[{_CLOSING}"])(?=[^\s{_CLOSING}{SPACE}])',
@@ -72,12 +71,12 @@ SPACING: tuple[tuple[str, str], ...] = (
     (rf" (?=[{_CLOSING}]|{_BREAK})|(?<=[{_OPENING}]|{_BREAK}) | ?{JOIN} ?", ""),
     (f" ?{SPACE} ?", " "),
 )
-"""What makes a text of tokens with a space between all of them: patterns, and what takes their place.
+"""Patterns and replacements, in order, that turn tokens joined by single spaces into text.
 
-First go the spaces that the habit of a mark or a sign takes away.
+The first pattern removes the spaces that a mark or the sign `‿` excludes; the second turns `␣` into a space.
 """
 
-# Spaces that no rule above takes for more or less than a space: one alone, where both sides want one.
+# Single spaces that both sides have by default, so that no rule above applies to them.
 _SEAM = re.compile(rf" (?<=[^\s{_OPENING}] )(?=[^\s{_CLOSING}])")
 
 MARKS: tuple[str, ...] = (
@@ -87,11 +86,11 @@ MARKS: tuple[str, ...] = (
     *map("".join, product(("", JOIN), _SYMMETRIC, ("", JOIN))),
     *map("".join, product(("", SPACE), "\n", ("", SPACE))),
 )
-"""The marks in all their variants, which every vocabulary of words knows."""
+"""The marks in all their variants, which every vocabulary of the word level contains."""
 
 
 def parts(text: str) -> list[str]:
-    """Return what stands between spaces that have no token: words with the marks at them."""
+    """Split a text at the spaces that have no token, into words with their marks."""
     return _SEAM.split(text)
 
 
@@ -117,7 +116,7 @@ def untrained(*, lower: bool) -> Tokenizer:
 def train(
     texts: Iterable[str], reserved: list[str], *, size: int | None, min_count: int, lower: bool
 ) -> Tokenizer:
-    """Return a tokenizer with a token for every word seen often enough, or the most frequent ones.
+    """Train a tokenizer with a token for every word seen often enough, or for the most frequent ones.
 
     Arguments and errors are those of `Vocabulary.train`; `reserved` are the layout tokens.
     """

@@ -1,7 +1,7 @@
-"""Where datasets and runs live, what the files inside them are called, and how a file gets there whole.
+"""The folders of datasets and runs, the names of the files in them, and atomic writing.
 
-Nothing else in the package knows a file name of these folders, or writes into them other than through
-`atomic_write`, `atomic_file` and `atomic_folder`.
+No other package knows the names of these files, or writes into these folders other than with `atomic_write`,
+`atomic_file` and `atomic_folder`.
 """
 
 from scriptforge.workspace.files import (

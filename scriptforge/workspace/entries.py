@@ -1,7 +1,7 @@
-"""What has a name in a workspace, renamed and removed: datasets, runs and studies.
+"""Renaming and removing the entries of a workspace: datasets, runs and studies.
 
-Each is named as its folder is, `runs/play`, or by `play` alone where nothing else has that name. Nothing that
-is in use is touched, and nothing that a run needs, unless that is insisted on.
+An entry is named by its folder, `runs/play`, or by `play` alone if no other entry has that name. An entry in
+use is never changed; a dataset that runs need is changed only with `force`.
 """
 
 import unicodedata
@@ -22,10 +22,10 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """A dataset, a run or a study of a workspace.
+    """A dataset, run or study of a workspace.
 
     Attributes:
-        folder: where it is.
+        folder: its folder.
     """
 
     folder: AnyFolder
@@ -35,35 +35,35 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """Return the folder that holds all of its kind: `data`, `runs` or `studies`."""
+        """Return the name of the parent folder: `data`, `runs` or `studies`."""
         return self.folder.path.parent.name
 
     @property
     def what(self) -> str:
-        """Return what it is, in a word: dataset, run or study."""
+        """Return the word for it: dataset, run or study."""
         return _WHAT[self.kind]
 
     @property
     def size(self) -> int:
-        """Return how many bytes its files have."""
+        """Return the total size of its files in bytes."""
         files = (path for path in self.folder.path.rglob("*") if path.is_file() and not path.is_symlink())
         return sum(path.stat().st_size for path in files)
 
 
 def entries(workspace: Workspace) -> list[Entry]:
-    """Return everything that can be renamed and removed, whole or damaged."""
+    """Return all entries of a workspace, damaged ones included."""
     return [Entry(folder) for folder in workspace.entries()]
 
 
 def find_entry(workspace: Workspace, name: str) -> Entry:
-    """Return what has a name.
+    """Return the entry with a name.
 
     Args:
-        workspace: where it is.
-        name: `runs/play`, `data/play`, `studies/play`; or `play`, if only one of them has that name.
+        workspace: the workspace.
+        name: `runs/play`, `data/play`, `studies/play`; or `play`, if only one entry has that name.
 
     Raises:
-        UsageError: nothing has the name, or more than one thing has.
+        UsageError: no entry has the name, or more than one.
     """
     kind, own = _parted(name)
     everything = entries(workspace)
@@ -82,16 +82,16 @@ def rename(name: str, new: str, *, force: bool = False, workspace: str | Path | 
     """Give a dataset, run or study another name, and return its folder.
 
     Args:
-        name: `runs/play`, `data/play`, `studies/play`; or `play`, if only one of them has that name.
+        name: `runs/play`, `data/play`, `studies/play`; or `play`, if only one entry has that name.
         new: the new name, with or without `runs/` before it.
         force: whether to rename a dataset that runs were trained on, which then no longer find it.
-        workspace: where it is.
+        workspace: the workspace; None as in `Workspace.find`.
 
     Raises:
-        UsageError: nothing has the name, the new one is taken or invalid, or runs need the dataset.
+        UsageError: no entry has the name, the new one is taken or invalid, or runs need the dataset.
         DatasetError: the dataset is being prepared.
-        RunError: the run is being trained.
-        StudyError: the study is being searched, or is kept elsewhere under its name.
+        RunError: the run, or a run on the dataset, is being trained.
+        StudyError: the study is being searched, or is stored under its name in another database.
     """
     found = Workspace.find(workspace)
     entry = find_entry(found, name)
@@ -106,7 +106,7 @@ def rename(name: str, new: str, *, force: bool = False, workspace: str | Path | 
         )
     with ExitStack() as locks:
         locks.enter_context(folder.lock("being renamed"))
-        if not target.path.exists():  # else it is this folder, in other capitals
+        if not target.path.exists():  # else it is this folder, on a file system that ignores case
             locks.enter_context(target.lock("being renamed"))
         find_entry(found, str(entry))  # another process may have been faster
         _refuse_taken(entry, target)
@@ -123,17 +123,18 @@ def remove(
     """Delete datasets, runs and studies: all of them or, if one cannot be deleted, none.
 
     Args:
-        names: one or several, as of `rename`.
+        names: one or several names, as in `rename`.
         force: whether to delete a dataset that other runs were trained on, which then cannot be resumed,
             evaluated or compared with it.
-        workspace: where they are.
+        workspace: the workspace; None as in `Workspace.find`.
 
     Returns:
-        What was deleted, such as `runs/play`.
+        The names of the deleted entries, such as `runs/play`.
 
     Raises:
-        UsageError: nothing has one of the names, or runs need a dataset.
-        RunError: a run is being trained.
+        UsageError: no entry has one of the names, or runs need a dataset.
+        DatasetError: a dataset is being prepared.
+        RunError: a run, or a run on a dataset, is being trained.
         StudyError: a study is being searched.
     """
     where = Workspace.find(workspace)
@@ -152,16 +153,16 @@ def remove(
 
 
 def check_removable(workspace: Workspace, found: Sequence[Entry], *, force: bool = False) -> None:
-    """Raise the error that removing would end in.
+    """Check that entries may be removed.
 
     Args:
-        workspace: where they are.
-        found: what is to be removed.
-        force: as of `remove`.
+        workspace: their workspace.
+        found: the entries.
+        force: as in `remove`.
 
     Raises:
         UsageError: runs need a dataset.
-        RunError: a run is being trained.
+        RunError: a run, or a run on a dataset, is being trained.
         StudyError: a study is being searched.
     """
     for entry in found:
@@ -170,10 +171,10 @@ def check_removable(workspace: Workspace, found: Sequence[Entry], *, force: bool
 
 
 def _target(workspace: Workspace, entry: Entry, new: str) -> AnyFolder:
-    """Return the folder of a new name, which is free.
+    """Return the folder for an entry's new name.
 
     Raises:
-        UsageError: it is not, or the name is invalid.
+        UsageError: the name is taken, invalid, the entry's own or of another kind.
     """
     kind, name = _parted(new)
     if kind not in ("", entry.kind):
@@ -191,7 +192,7 @@ def _target(workspace: Workspace, entry: Entry, new: str) -> AnyFolder:
 
 
 def _refuse_taken(entry: Entry, target: AnyFolder) -> None:
-    # Where capitals make no difference, a folder's own name in others leads to the folder itself.
+    # On a file system that ignores case, a folder's own name in other capitals is the folder itself.
     if target.path.exists() and not target.path.samefile(entry.folder.path):
         raise UsageError(
             f"There is a {entry.what} named “{target.name}” already.",
@@ -200,7 +201,7 @@ def _refuse_taken(entry: Entry, target: AnyFolder) -> None:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """Return the kind that a name begins with, if any, and the rest; a slash at the end does not count."""
+    """Split a name into its kind, or "" without one, and the rest: `runs/play` and `runs/play/` are alike."""
     name = unicodedata.normalize("NFC", name)
     parts = PurePath(name).parts
     return (parts[0], parts[1]) if len(parts) == 2 and parts[0] in _WHAT else ("", name)
@@ -231,7 +232,7 @@ def _refuse_in_use(workspace: Workspace, entry: Entry) -> None:
 
 
 def _refuse_needed(workspace: Workspace, found: Sequence[Entry], done: str, force: bool) -> None:
-    """Refuse what breaks runs that stay."""
+    """Refuse to change a dataset that runs need, unless these runs are among `found`, or with `force`."""
     going = {entry.folder for entry in found}
     for entry in found:
         if not isinstance(entry.folder, DatasetFolder) or force:
@@ -247,7 +248,7 @@ def _refuse_needed(workspace: Workspace, found: Sequence[Entry], done: str, forc
 
 
 def _runs_on(workspace: Workspace, dataset: DatasetFolder) -> list[RunFolder]:
-    """Return the runs that were trained on a dataset."""
+    """Return the runs trained on a dataset, or on any of its name if its fingerprint cannot be read."""
     fingerprint = _fingerprint(dataset)
     of_the_name = {
         run: own for run in workspace.runs() for name, own in [_trained_on(run)] if name == dataset.name
@@ -263,7 +264,7 @@ def _fingerprint(dataset: DatasetFolder) -> str:
 
 
 def _trained_on(run: RunFolder) -> tuple[str, str]:
-    """Return the name and the fingerprint of the dataset of a run; empty ones if that cannot be read."""
+    """Return the name and fingerprint of the dataset of a run; empty strings if they cannot be read."""
     try:
         about = parse_json(run.config.read_bytes())["dataset"]
         return str(about["name"]), str(about["fingerprint"])

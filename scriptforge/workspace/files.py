@@ -1,8 +1,8 @@
-"""Files and folders that are whole under their name or not there at all, and JSON read back from them.
+"""Atomic writing of files and folders, and reading of JSON.
 
-Each is made in a scratch folder beside its place, synced, and put there. On Linux and macOS the names are
-synced, too. Windows cannot do that: after a power cut the old content may be back, but never half of the new.
-All get the permissions that the umask says; a file that takes the place of another one gets that one's.
+A file or folder is made in a scratch folder beside its destination, synced to disk, and then moved. On Linux
+and macOS the parent folder is synced, too. Windows cannot do that: after a power cut the old content may be
+back, but never half of the new. Permissions follow the umask; a replaced file keeps its permissions.
 """
 
 import json
@@ -22,14 +22,14 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write a file so that its name holds either the old content or the new, even after a power cut."""
+    """Write a file so that it has either the old content or the new, even after a power cut."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` if the block succeeds."""
+    """Yield the path of a temporary file that replaces `path` if the block succeeds."""
     with translate_disk_errors(), scratch_folder(path) as scratch:
         temporary = scratch / path.name
         yield temporary
@@ -41,9 +41,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `path`, whole, if the block succeeds.
+    """Yield a temporary folder that replaces `path` as a whole if the block succeeds.
 
-    If it fails, an existing folder of that name stays as it was.
+    If the block fails, an existing folder at `path` stays as it was.
     """
     path = path.absolute()  # the name of `.` is empty
     with translate_disk_errors(), scratch_folder(path) as scratch:
@@ -59,16 +59,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_overwriting(path: Path, names: Collection[str], what: str, *, force: bool) -> None:
-    """Refuse a folder that holds something, unless it may be replaced and holds nothing but such files.
+    """Refuse to overwrite a folder that is not empty, unless it has only known files and `force` is true.
 
     Args:
         path: the folder.
-        names: the files that such a folder consists of.
-        what: what such a folder holds, in words.
-        force: whether an earlier one may be replaced.
+        names: the names of the known files.
+        what: what such a folder contains, for the message, such as "a page".
+        force: whether known files may be replaced.
 
     Raises:
-        UsageError: something is there.
+        UsageError: the folder may not be overwritten.
     """
     if not path.exists():
         return
@@ -88,14 +88,14 @@ def refuse_overwriting(path: Path, names: Collection[str], what: str, *, force: 
 
 
 def rename_folder(path: Path, target: Path) -> None:
-    """Rename a folder within its parent: at any moment the whole of it has the one name or the other."""
+    """Rename a folder within its parent, atomically."""
     path.rename(target)
     sync_folder(target.parent)
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder; from the first moment nothing of it is left under its name, whatever happens then."""
-    if path.is_symlink():  # what it points to is somebody else's
+    """Delete a folder; it is moved away first, so that an interruption leaves nothing under its name."""
+    if path.is_symlink():  # its target is not ours to delete
         path.unlink()
         return
     with scratch_folder(path) as scratch:
@@ -109,38 +109,38 @@ def refuse_existing(
     """Refuse to replace a file without `--force`.
 
     Args:
-        file: what is to be written.
+        file: the file to be written.
         force: whether it may be replaced.
-        hint: what to do instead.
+        hint: advice for the message.
 
     Raises:
-        UsageError: there is such a file, and `force` is false.
+        UsageError: the file exists, and `force` is false.
     """
     if file.exists() and not force:
         raise UsageError(f"There is a file {file} already.", hint)
 
 
 def is_device(name: str) -> bool:
-    """Return whether a name is that of a device on Windows, whatever follows behind a dot."""
+    """Return whether a name is reserved for a device on Windows, with any suffix, such as `con.txt`."""
     return _DEVICE.fullmatch(name) is not None
 
 
 def expand_home(path: str | Path) -> Path:
-    """Return a path with the home folder for its `~`; that of somebody who is not known stays as it is."""
+    """Return a path with `~` expanded; the `~name` of an unknown user stays as it is."""
     with suppress(RuntimeError):
         return Path(path).expanduser()
     return Path(path)
 
 
 def parse_json(text: str | bytes, *, strict: bool = True) -> Any:
-    """Return what JSON from elsewhere says; the one place that parses it, whose only error is a ValueError.
+    """Parse untrusted JSON, with ValueError as the only exception.
 
     Args:
         text: the JSON.
-        strict: whether control characters are refused inside strings.
+        strict: whether to refuse control characters inside strings.
 
     Raises:
-        ValueError: it is not JSON (`JSONDecodeError`), not text, or more than Python reads, which is said.
+        ValueError: it is not JSON (`JSONDecodeError`), not text, nested too deeply, or has too long a number.
     """
     try:
         return json.loads(text, strict=strict)
@@ -169,7 +169,7 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def translate_disk_errors() -> Iterator[None]:
-    """Say what to do about a disk that is full, read-only or broken, in whatever words a library says so."""
+    """Turn any exception about a full, read-only or broken disk into an error that says what to do."""
     try:
         yield
     except Exception as error:
@@ -179,7 +179,7 @@ def translate_disk_errors() -> Iterator[None]:
 
 
 def _settle_file(path: Path, mode: int) -> None:
-    """Give a file its permissions, and wait until the disk has it."""
+    """Set the permissions of a file, and sync it to disk."""
     path.chmod(mode)
-    with path.open("r+b") as file:  # Windows syncs no file that is open for reading only
+    with path.open("r+b") as file:  # Windows cannot sync a file that is open only for reading
         os.fsync(file.fileno())

@@ -1,6 +1,6 @@
-"""The folders of datasets, runs, studies and the writing room: what is in them, and who has them.
+"""The folders of datasets, runs, studies and the writing room: the names of their files, and their locks.
 
-Nothing else in the package knows these names.
+No other module knows these names.
 """
 
 import os
@@ -29,7 +29,7 @@ _CHECKPOINT = re.compile(r"step-(\d{8,})")
 
 
 class _Inside:
-    """The path of something that has a fixed name inside a folder."""
+    """A descriptor for the path of a file or folder with a fixed name inside a folder."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -47,17 +47,17 @@ class _Folder:
 
     @property
     def name(self) -> str:
-        """Return the name of what is in the folder, composed (NFC), as some systems do not keep it."""
+        """Return the name of the folder, composed (NFC), since some file systems decompose names."""
         return unicodedata.normalize("NFC", self.path.name)
 
     def acquire(self, doing: str) -> Lock:
-        """Reserve the name for this process, until somebody releases the lock.
+        """Lock the folder's name for this process, until the lock is released.
 
         Args:
-            doing: what is done with it, for others: "being trained".
+            doing: what is being done, for the message to other processes: "being trained".
 
         Raises:
-            ScriptforgeError: another process has it.
+            ScriptforgeError: another process holds the lock.
         """
         make_folder(self.path.parent)
         try:
@@ -70,7 +70,7 @@ class _Folder:
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[None]:
-        """Reserve the name for this process while the block lasts; as `acquire`."""
+        """Hold the lock of `acquire` for the duration of the block."""
         with self.acquire(doing):
             yield
 
@@ -103,20 +103,20 @@ class RunFolder(_Folder):
     """`runs/NAME/`: one training run on disk.
 
     Attributes:
-        claim: the lock of the run, if this process had to take it when it chose the name.
+        claim: the lock of the run, if this process acquired it when it chose the name.
         config: everything about the model and its training that is not a tensor.
         tokenizer: the dataset's vocabulary, copied so that the run stands alone.
-        lexicon: the words of its training text, beyond which it does not go; none at word level.
+        lexicon: the words of its training text, to which generated text is limited; none at word level.
         weights: the best weights.
         metrics: the metrics, one JSON object for each validation.
         curves: a plot of the losses, where matplotlib is installed.
         tensorboard: the log of a training run with `--track tensorboard`.
-        profile: what a reader notices on its pages, if that was measured.
+        profile: measures of its pages beside people's, if they were made.
         card: the model card.
         hub: the record of a pull: where the run comes from.
         samples: the scripts that were generated at each validation.
         checkpoints: the checkpoints.
-        waiting: is there as long as the run waits to take the place of another one.
+        waiting: a marker that exists while the run is the `successor` of another one.
     """
 
     claim: Lock | None = field(default=None, compare=False, repr=False)
@@ -140,7 +140,7 @@ class RunFolder(_Folder):
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Return the names of the files without which a run cannot be used."""
+        """Return the names of the files that a run needs in order to be used."""
         return self.config.name, self.tokenizer.name, self.weights.name
 
     def checkpoint(self, step: int) -> Path:
@@ -148,7 +148,7 @@ class RunFolder(_Folder):
         return self.checkpoints / f"step-{step:08d}"
 
     def checkpoint_steps(self) -> list[int]:
-        """Return the steps of which there is a checkpoint, newest first."""
+        """Return the steps that have a checkpoint, newest first."""
         if not self.checkpoints.is_dir():
             return []
         found = (_CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
@@ -156,19 +156,19 @@ class RunFolder(_Folder):
 
     @property
     def successor(self) -> "RunFolder":
-        """Return where a training run that is to replace this run is, until it has weights."""
+        """Return the folder of a new run that will replace this one as soon as it has weights."""
         return RunFolder(self.path.with_name(f".{self.path.name}.new") / self.path.name)
 
     @property
     def latest(self) -> "RunFolder":
-        """Return what to resume: the successor, if one was begun and has no weights yet, else the run."""
+        """Return the run to resume: the successor if there is one, else this run."""
         return self.successor if self.successor.waiting.exists() else self
 
     @contextmanager
     def beginning(self) -> Iterator["RunFolder"]:
-        """Yield where a new training writes first; if the block succeeds, that is there, whole.
+        """Yield a temporary folder for the first files of a new training run, moved if the block succeeds.
 
-        Where nothing has the name, it gets it. Else it becomes the `latest`, and the run stays.
+        It becomes this run if there is none yet. Otherwise it becomes the `successor`, and this run stays.
         """
         is_new = not holds_something(self.path)
         with atomic_folder(self.path if is_new else self.successor.path) as temporary:
@@ -178,7 +178,11 @@ class RunFolder(_Folder):
                 draft.waiting.touch()
 
     def settle_successor(self) -> None:
-        """Give what a kill has left of a successor its place, or remove it; nobody trains the run."""
+        """Repair what a killed process left of a successor; the caller holds the lock of the run.
+
+        If the kill came while the successor replaced the run, the replacement is completed. A successor whose
+        training has begun and can be resumed stays; anything else is removed.
+        """
         successor = self.successor
         remove_leftovers(successor.path.parent)
         if successor.config.exists() and not os.path.lexists(self.path):
@@ -188,7 +192,7 @@ class RunFolder(_Folder):
             remove_folder(successor.path.parent)
 
     def replace_with_successor(self) -> None:
-        """Remove this run, and put its successor in its place."""
+        """Replace this run with its successor."""
         successor = self.successor
         self.waiting.unlink(missing_ok=True)
         put(successor.path, self.path)
@@ -197,30 +201,30 @@ class RunFolder(_Folder):
 
     @contextmanager
     def lock(self, doing: str = "being trained") -> Iterator[None]:
-        """Reserve the run for this process while the block lasts.
+        """Hold the lock of the run for the duration of the block.
 
         Raises:
-            RunError: another process is training this run, or changes it.
+            RunError: another process is training or changing this run.
         """
         with self.claim or self.acquire(doing):
             yield
 
     def command_to_resume(self, *more: object) -> str:
-        """Return the command line that trains the run further, with more words behind it."""
+        """Return the command that resumes the training of this run, with `more` arguments appended."""
         return command("train", "--resume", self.name, *more)
 
     def release(self) -> None:
-        """Release the name, if this process had to take it and does not use it."""
+        """Release the `claim`, if there is one."""
         if self.claim:
             self.claim.release()
 
     def trainer(self) -> str | None:
-        """Return the number of the process that trains or changes this run; None if nobody does."""
+        """Return the id of the process that is training or changing this run; None if there is none."""
         held = holder(self.path)
         return held.process if held else None
 
     def rename(self, target: "RunFolder") -> None:
-        """Give the run the name of another folder, which must not exist; both are locked."""
+        """Rename the run and its successor to another folder, which must not exist; the caller locks both."""
         rename_folder(self.path, target.path)
         if self.successor.path.exists():
             make_folder(target.successor.path.parent)
@@ -228,18 +232,18 @@ class RunFolder(_Folder):
             remove_folder(self.successor.path.parent)
 
     def remove_successor(self) -> None:
-        """Delete what waits to take the place of the run."""
+        """Delete the successor of the run."""
         if self.successor.path.parent.exists():
             remove_folder(self.successor.path.parent)
 
 
 class StudyFolder(_Folder):
-    """`studies/NAME/`: one search for better settings on disk.
+    """`studies/NAME/`: one hyperparameter search on disk.
 
     Attributes:
         database: all trials, in SQLite, unless another storage was requested.
         trials: training runs in progress; each is deleted when its trial ends.
-        datasets: in a folder for each text, datasets at other levels or with other vocabularies.
+        datasets: datasets at other levels or with other vocabularies, in one folder for each text.
     """
 
     _what = "Study"
@@ -258,29 +262,29 @@ class StudyFolder(_Folder):
         return DatasetFolder(self.datasets / origin[:12] / name)
 
     def picture(self, what: str, suffix: str) -> Path:
-        """Return the path of a plot of the study: its history, or what mattered."""
+        """Return the path of a plot of the study, such as its history or the importance of settings."""
         return self.path / f"{what}{suffix}"
 
     def searcher(self) -> str | None:
-        """Return the number of a process that trains one of the trials; None if nobody does."""
+        """Return the id of a process that is training one of the trials; None if there is none."""
         trials = map(RunFolder, folders_in(self.trials))
         return next((process for trial in trials if (process := trial.trainer())), None)
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:
-        """Wait for this process's turn at something that the processes of a study do one at a time."""
+        """Hold a lock for something that the processes of a study do one at a time; wait for it if needed."""
         make_folder(self.path)
         with Lock.acquire(self.path / what, "in use", waits=True):
             yield
 
 
 class RoomFolder(_Folder):
-    """`room/`: what the writing room keeps.
+    """`room/`: the files of the writing room.
 
     Attributes:
         drafts: all drafts, in SQLite.
-        token: the secret that lets the page in; only its owner can read it.
-        address: the port of the last time, so that an open tab finds the server again.
+        token: the secret that the page needs for access; only the user can read it.
+        address: the last port, so that a page left open finds the server again.
     """
 
     drafts = _Inside("drafts.db")
@@ -289,12 +293,12 @@ class RoomFolder(_Folder):
 
 
 def folders_in(parent: Path) -> list[Path]:
-    """Return the folders in one, without those that are still being written."""
+    """Return the folders in a folder, in order, without hidden ones, which are still being written."""
     return [path for path in _visible(parent) if path.is_dir()] if parent.is_dir() else []
 
 
 def holds_something(path: Path) -> bool:
-    """Return whether there is something; what is hidden does not count."""
+    """Return whether a path is a file or a folder that is not empty; hidden files do not count."""
     return bool(_visible(path)) if path.is_dir() else path.exists()
 
 

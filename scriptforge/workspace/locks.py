@@ -1,9 +1,9 @@
-"""Locks: names that one process at a time may write to.
+"""Locks on names, so that only one process at a time writes to a file or folder.
 
-    .NAME.lock      beside NAME, as long as a process holds it; says which one, and what it does
+    .NAME.lock      beside NAME while a process holds the lock; has the process id and what it is doing
 
-The system lets go of a lock when its process ends, however that may be. Since the file stands beside what it
-protects, that can be renamed and exchanged meanwhile.
+The operating system releases a lock when its process ends, even if it is killed. Since the lock file is
+beside what it protects, that can be renamed or replaced while it is locked.
 """
 
 import errno
@@ -21,7 +21,7 @@ else:
 
 _BETWEEN_LOOKS = 0.01
 _LOOKS = 10
-"""How often a lock is tried before it counts as held: who only asks for the holder has it for a moment."""
+"""Number of attempts before a lock counts as held: `holder` locks it for a moment to test it."""
 
 _BEHIND_ALL = 1 << 30
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
@@ -31,8 +31,8 @@ class Held(Exception):  # noqa: N818 (it names the lock)
     """A lock is held by another process.
 
     Attributes:
-        process: its number, or `(unknown)`.
-        doing: what it does with the name, as in "being trained".
+        process: the process id, or `(unknown)`.
+        doing: what that process is doing, such as "being trained".
     """
 
     def __init__(self, process: str, doing: str) -> None:
@@ -42,7 +42,7 @@ class Held(Exception):  # noqa: N818 (it names the lock)
 
 
 class Lock:
-    """A lock that this process holds until it releases it, or ends; make it with `acquire`."""
+    """A lock that this process holds until it is released or the process ends; made by `acquire`."""
 
     def __init__(self, place: Path, file: IO[bytes]) -> None:
         self._place = place
@@ -50,15 +50,15 @@ class Lock:
 
     @classmethod
     def acquire(cls, path: Path, doing: str, *, waits: bool = False) -> Self:
-        """Reserve the name of a path, whose folder exists, whether or not there is something of that name.
+        """Lock the name of a path, which need not exist, but whose parent folder must.
 
         Args:
-            path: the file or folder that is to be written.
-            doing: what is done with it, for others who ask: "being trained".
-            waits: whether to wait until it is free.
+            path: the file or folder to be written.
+            doing: what is being done, for other processes: "being trained".
+            waits: whether to wait until the lock is free.
 
         Raises:
-            Held: another process has it.
+            Held: another process holds the lock.
         """
         place = _place(path)
         looks = 0
@@ -75,14 +75,14 @@ class Lock:
                         raise _described(file)
                 time.sleep(_BETWEEN_LOOKS)
             file.close()
-        with suppress(OSError):  # a full disk: others are told of an unknown process
+        with suppress(OSError):  # on a full disk, others see an unknown process
             file.truncate(0)
             file.write(f"{os.getpid()} {doing}".encode())
         return cls(place, file)
 
     def release(self) -> None:
-        """Release the name."""
-        with suppress(OSError):  # Windows removes no file that is open; the next holder uses it
+        """Release the lock."""
+        with suppress(OSError):  # Windows cannot delete an open file; the next holder reuses it
             self._place.unlink(missing_ok=True)
         self._file.close()
 
@@ -94,7 +94,7 @@ class Lock:
 
 
 def holder(path: Path) -> Held | None:
-    """Return which process holds the lock of a path, and what it does; None if nobody holds it."""
+    """Return which process holds the lock of a path, and what it is doing; None if the lock is free."""
     try:
         file = _place(path).open("rb", buffering=0)
     except OSError:
@@ -104,7 +104,7 @@ def holder(path: Path) -> Held | None:
 
 
 def remove_free_locks(folder: Path) -> None:
-    """Remove the locks in a folder whose process has ended without releasing them."""
+    """Remove the lock files in a folder whose processes ended without releasing them."""
     for place in folder.glob(".*.lock"):
         with suppress(OSError), place.open("rb", buffering=0) as file:
             if try_lock(file.fileno()) and _is_at(file, place):
@@ -112,13 +112,13 @@ def remove_free_locks(folder: Path) -> None:
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file or folder, unless another process has locked it; return whether it did.
+    """Lock an open file or folder, unless another process has locked it; return whether it succeeded.
 
-    On a drive that knows no locks everything counts as free.
+    On a file system without locks it always succeeds.
     """
     try:
         if sys.platform == "win32":
-            os.lseek(handle, _BEHIND_ALL, os.SEEK_SET)  # what is locked cannot be read by others
+            os.lseek(handle, _BEHIND_ALL, os.SEEK_SET)  # others cannot read a locked byte
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,14 +132,14 @@ def _place(path: Path) -> Path:
 
 
 def _is_at(file: IO[bytes], place: Path) -> bool:
-    """Return whether an open file still has its name: whoever held it before may have removed it."""
+    """Return whether an open lock file is still in its place: its last holder may have removed it."""
     with suppress(OSError):
         return os.path.samestat(os.fstat(file.fileno()), place.stat())
     return False
 
 
 def _described(file: IO[bytes]) -> Held:
-    """Return what the holder of a lock says of itself."""
+    """Return the holder of a lock, as it described itself in the lock file."""
     said = ""
     with suppress(OSError):
         file.seek(0)

@@ -1,11 +1,11 @@
-"""Scratch folders: things are made in them, beside the place that they are for, and then put there.
+"""Scratch folders, in which files and folders are made, beside their final path, before they are moved there.
 
     .NAME.x1y2z3w4.tmp/
-        NAME            what is being made
-        before/NAME     what had the name, on a system that cannot exchange two folders at one moment
+        NAME            the new file or folder
+        before/NAME     the old one that it replaces, on a system that cannot exchange two folders atomically
 
-As long as the process lives that made it, a scratch folder is locked. One that is not is what a kill left:
-the next command removes it, after it has brought back what had the name.
+A scratch folder is locked while the process that made it lives. One that is not locked was left by a killed
+process: the next command removes it, after restoring an old file or folder that was not replaced yet.
 """
 
 import ctypes
@@ -23,14 +23,14 @@ from pathlib import Path
 from scriptforge.workspace.locks import try_lock
 
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-"""What scratch folders are called."""
+"""Names of scratch folders."""
 
 _BEFORE = "before"
 _LONGEST = 40
-"""Letters of a name that are in that of its scratch folder, so that this is never too long."""
+"""Number of characters of NAME that the name of a scratch folder has, so that it is never too long."""
 
 _UNLOCKED_FOR = 24 * 3600.0
-"""After how many seconds a folder counts as left where folders cannot be locked."""
+"""Age in seconds from which a scratch folder counts as left behind, where folders cannot be locked."""
 
 _CANNOT_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 _CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -39,7 +39,7 @@ _HERE, _EXCHANGE, _SWAP = -100, 2, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux, R
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside a path, for this process alone; at the end it is removed."""
+    """Yield an empty folder beside a path, locked for this process and removed at the end."""
     make_folder(path.parent)
     remove_leftovers(path.parent, path.name[:_LONGEST])
     folder, handle = _new_folder(path)
@@ -53,7 +53,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it that are missing, so that a power cut takes none of them away."""
+    """Make a folder and its missing parents, and sync them, so that they survive a power cut."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in reversed(missing):
@@ -61,10 +61,10 @@ def make_folder(path: Path) -> None:
 
 
 def put(new: Path, path: Path) -> None:
-    """Give a folder in a scratch folder its name; what had the name is then in the scratch folder.
+    """Move a folder from its scratch folder to its path; what was there moves into the scratch folder.
 
-    Where the system can exchange two names, something has the name at every moment. Elsewhere nothing has it
-    for a moment: after a kill then, `remove_leftovers` brings back what had it.
+    If the system can exchange two paths, something is at the path at every moment. Elsewhere nothing is there
+    for a moment: if the process is killed then, `remove_leftovers` restores what was there.
     """
     if not os.path.lexists(path):
         new.rename(path)
@@ -81,13 +81,13 @@ def put(new: Path, path: Path) -> None:
 
 
 def remove_leftovers(parent: Path, name: str = "") -> None:
-    """Remove the scratch folders in a folder whose processes have ended, and bring back what they displaced.
+    """Remove the scratch folders that ended processes left in a folder, and restore what they displaced.
 
-    What cannot be removed stays for the next time.
+    What cannot be removed is left for the next time.
 
     Args:
         parent: the folder.
-        name: with what the names of what was to be made begin.
+        name: only remove scratch folders for names that begin with this.
     """
     with suppress(OSError):
         for found in parent.iterdir():
@@ -97,33 +97,33 @@ def remove_leftovers(parent: Path, name: str = "") -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the disk has the names in a folder, where the system can do that."""
+    """Sync the names in a folder to disk, if the system can."""
     try:
         handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folder
+    except PermissionError:  # Windows cannot open a folder
         return
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in _CANNOT_SYNC:  # some network drives open a folder and cannot sync it
+        if error.errno not in _CANNOT_SYNC:  # some network drives can open a folder, but not sync it
             raise
     finally:
         os.close(handle)
 
 
 def _new_folder(path: Path) -> tuple[Path, int | None]:
-    """Make a scratch folder and lock it; return it with the handle that keeps the lock, if there is one."""
+    """Make a scratch folder and lock it; return it with the handle that holds the lock, None on Windows."""
     while True:
         folder = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(4)}.tmp")
         try:
             folder.mkdir()
-        except OSError as error:  # who reads this knows the place, and not its scratch folder
+        except OSError as error:  # name the folder that the user knows
             raise OSError(error.errno, error.strerror, os.fspath(path.parent)) from error
         try:
             handle = os.open(folder, os.O_RDONLY)
         except PermissionError:
             return folder, None
-        while not try_lock(handle):  # somebody looks whether it was left
+        while not try_lock(handle):  # another process is checking whether it was left behind
             time.sleep(0)
         if folder.exists():
             return folder, handle
@@ -131,7 +131,7 @@ def _new_folder(path: Path) -> tuple[Path, int | None]:
 
 
 def _remove_leftover(path: Path) -> None:
-    """Remove a scratch folder, unless its process lives."""
+    """Remove a scratch folder, unless its process is still alive."""
     if path.is_symlink() or not path.is_dir():
         return
     try:
@@ -157,7 +157,7 @@ def _clear_away(path: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchange the names of two paths, at one moment; return whether the system can do that."""
+    """Exchange two paths atomically; return whether the system can do that."""
     if sys.platform == "win32":
         return False
     library = ctypes.CDLL(None, use_errno=True)

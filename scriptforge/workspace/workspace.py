@@ -1,4 +1,4 @@
-"""A workspace: what is in it, how it is named, and what kills have left in it."""
+"""A workspace: its datasets, runs and studies, their names, and cleaning up after killed processes."""
 
 import os
 import re
@@ -37,24 +37,24 @@ Folder = TypeVar("Folder", DatasetFolder, RunFolder)
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that holds `data/`, `runs/`, `studies/`, `room/` and a person's own `corpora/`."""
+    """The folder that contains `data/`, `runs/`, `studies/`, `room/` and the user's own `corpora/`."""
 
     root: Path
 
     @classmethod
     def find(cls, chosen: str | Path | None = None) -> "Workspace":
-        """Return the workspace requested, else that of the environment, else the current directory.
+        """Return the chosen workspace, else the one of `WORKSPACE_VARIABLE`, else the current directory.
 
-        What killed processes left in it is cleared away.
+        Clean up what killed processes left in it.
         """
         workspace = cls(expand_home(chosen or os.environ.get(WORKSPACE_VARIABLE) or "."))
         workspace.clear_away()
         return workspace
 
     def clear_away(self) -> None:
-        """Remove what killed processes left half-made, and bring back what they were about to replace.
+        """Remove what killed processes left unfinished, and restore what they were about to replace.
 
-        What belongs to a process that lives stays, and so does what may not be removed.
+        Files of living processes, and files that cannot be removed, stay.
         """
         for name in _FOLDERS:
             _clear_away(self.root / name)
@@ -73,7 +73,7 @@ class Workspace:
 
     @property
     def cards(self) -> Path:
-        """Return the folder of the person's own cards."""
+        """Return the folder of the user's own cards."""
         return self.root / "corpora"
 
     @property
@@ -82,40 +82,52 @@ class Workspace:
         return RoomFolder(self.root / "room")
 
     def datasets(self) -> list[DatasetFolder]:
-        """Return every whole dataset, the latest first."""
+        """Return all complete datasets, the latest first."""
         return _latest_first(map(DatasetFolder, folders_in(self.root / "data")))
 
     def runs(self) -> list[RunFolder]:
-        """Return every run, the latest first."""
+        """Return all runs, the latest first."""
         return _latest_first(map(RunFolder, folders_in(self.root / "runs")))
 
     def studies(self) -> list[StudyFolder]:
-        """Return every study, by name."""
+        """Return all studies, sorted by name."""
         return list(map(StudyFolder, folders_in(self.root / "studies")))
 
     def entries(self) -> "list[AnyFolder]":
-        """Return everything that has a name here: datasets, runs and studies, whole or damaged."""
+        """Return all datasets, runs and studies, damaged ones included."""
         datasets, runs = folders_in(self.root / "data"), folders_in(self.root / "runs")
         return [*map(DatasetFolder, datasets), *map(RunFolder, runs), *self.studies()]
 
     def new_dataset(self, name: str) -> DatasetFolder:
-        """Return the folder for a dataset of this name, whether or not it exists."""
+        """Return the folder of a dataset, which need not exist.
+
+        Raises:
+            UsageError: the name is invalid.
+        """
         return DatasetFolder(self.root / "data" / _checked_name(name))
 
     def new_run(self, name: str) -> RunFolder:
-        """Return the folder for a run of this name, whether or not it exists."""
+        """Return the folder of a run, which need not exist.
+
+        Raises:
+            UsageError: the name is invalid.
+        """
         return RunFolder(self.root / "runs" / _checked_name(name))
 
     def study(self, name: str) -> StudyFolder:
-        """Return the folder for a study of this name, whether or not it exists."""
+        """Return the folder of a study, which need not exist.
+
+        Raises:
+            UsageError: the name is invalid.
+        """
         return StudyFolder(self.root / "studies" / _checked_name(name))
 
     def dataset(self, name: str | None = None) -> DatasetFolder:
-        """Return the dataset of this name, or the latest.
+        """Return the dataset of a name, or the latest.
 
         Raises:
-            UsageError: no such dataset.
-            DatasetError: none at all.
+            UsageError: there is no dataset of this name.
+            DatasetError: there is no dataset at all.
         """
         datasets = {folder.name: folder for folder in self.datasets()}
         if not datasets:
@@ -125,11 +137,11 @@ class Workspace:
         return _named("dataset", name, datasets)
 
     def run(self, name: str | None = None) -> RunFolder:
-        """Return the run of this name or at this path, or the latest.
+        """Return the run of a name or at a path, or the latest.
 
         Raises:
-            UsageError: no such run.
-            RunError: none at all.
+            UsageError: there is no such run.
+            RunError: there is no run at all.
         """
         path = None if name is None else expand_home(name)
         if path is not None and RunFolder(path).config.is_file():
@@ -140,10 +152,10 @@ class Workspace:
         return _named("run", name, runs)
 
     def refuse_overwriting(self, folder: "DatasetFolder | RunFolder", force: bool) -> None:
-        """Refuse to replace something without `--force`.
+        """Refuse to replace a dataset or run without `--force`.
 
         Raises:
-            UsageError: the folder holds something and `force` is false.
+            UsageError: the folder is not empty and `force` is false.
         """
         if holds_something(folder.path) and not force:
             what = "dataset" if isinstance(folder, DatasetFolder) else "run"
@@ -153,22 +165,22 @@ class Workspace:
             )
 
     def claim_run(self, name: str | None, stem: str, *, force: bool = False) -> RunFolder:
-        """Reserve the name of a new run for this process.
+        """Lock the name of a new run for this process.
 
         Args:
-            name: the name; None is the first that is free of `stem`, `stem-2`, `stem-3`, …
-            stem: what the name begins with if none is given.
-            force: whether there may be a run of the name.
+            name: the name; None takes the first free one of `stem`, `stem-2`, `stem-3`, …
+            stem: the beginning of a name that is not given.
+            force: whether a run of the name may exist.
 
         Raises:
-            UsageError: there is one, and `force` is false.
+            UsageError: a run of the name exists and `force` is false, or the name is invalid.
             RunError: another process is training a run of the name.
         """
         if name is not None:
             folder = self.new_run(name)
             self.refuse_overwriting(folder, force)
             claimed = replace(folder, claim=folder.acquire("being trained"))
-            if not force and holds_something(folder.path):  # another process was faster, and is done
+            if not force and holds_something(folder.path):  # another process was faster and has finished
                 with claimed.lock():
                     self.refuse_overwriting(folder, force)
             return claimed
@@ -182,11 +194,11 @@ class Workspace:
         raise AssertionError("there is always one more name")
 
     def free_run_name(self, stem: str) -> str:
-        """Return `stem`, or `stem-2`, `stem-3`, … if that run exists."""
+        """Return the first of `stem`, `stem-2`, `stem-3`, … that is not the name of a run."""
         return next(self._free_run_names(stem))
 
     def _free_run_names(self, stem: str) -> Iterator[str]:
-        # Where a system is blind to case, `Play` is the folder `play`.
+        # On a file system that ignores case, `Play` is the folder `play`.
         taken = {
             RunFolder(path).name.lower() for path in folders_in(self.root / "runs") if holds_something(path)
         }
@@ -200,14 +212,14 @@ def _clear_away(folder: Path) -> None:
 
 
 def moment_after(others: Iterable[str], timespec: str = "microseconds") -> str:
-    """Return the present moment as ISO 8601 has it, or one just after others, if the clock is behind them.
+    """Return the current time in ISO 8601, or a time just after all others if the clock is behind them.
 
-    A clock may be set back, and some machines begin without the right time. What is made or changed last must
+    A clock may be set back, and some machines start with a wrong time. What is made or changed last must
     still be the latest.
 
     Args:
-        others: moments before this one, as text; what is no moment does not count.
-        timespec: to what precision: `microseconds` or `milliseconds`.
+        others: earlier times in ISO 8601; invalid ones are ignored.
+        timespec: the precision, `microseconds` or `milliseconds`.
     """
     moment = datetime.now(UTC)
     for other in others:
@@ -218,7 +230,7 @@ def moment_after(others: Iterable[str], timespec: str = "microseconds") -> str:
 
 
 def creation_moment(folder: DatasetFolder | RunFolder) -> str:
-    """Return when something that is made now was created: after all others of its kind beside it."""
+    """Return the time of creation for a new dataset or run: now, but after all others of its kind."""
     kind = type(folder)
     return moment_after(_created(_description(kind(path))) for path in folders_in(folder.path.parent))
 
@@ -228,7 +240,7 @@ def _description(folder: DatasetFolder | RunFolder) -> Path:
 
 
 def _created(description: Path) -> str:
-    """Return when a description says that it was created; nothing if it does not."""
+    """Read the time of creation from a description; empty if it has none."""
     try:
         return str(parse_json(description.read_bytes()).get("created", ""))
     except (OSError, ValueError, AttributeError):
@@ -236,13 +248,13 @@ def _created(description: Path) -> str:
 
 
 def _latest_first(folders: Iterable[Folder]) -> list[Folder]:
-    """Return those of some folders that have their description, as it says when they were created."""
+    """Return the folders that have a description, the last created first."""
     described = [folder for folder in folders if _description(folder).is_file()]
     return sorted(described, key=lambda folder: _created(_description(folder)), reverse=True)
 
 
 def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder:
-    """Return the folder of a name, or the first one."""
+    """Return the folder of a name, or the first folder if it is None."""
     if name is None:
         return next(iter(folders.values()))
     composed = unicodedata.normalize("NFC", name)
@@ -252,24 +264,24 @@ def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder
 
 
 def as_file_name(text: str, also: str = "") -> str:
-    """Return a text with a dash for everything that should not be in the name of a file.
+    """Replace runs of characters that should not be in a file name by a dash.
 
-    What stays are letters, digits, `.`, `-` and `_`. Letters are composed (NFC), whatever system the text is
-    from, and keep their marks: Hindi and Thai cannot be written without.
+    Letters, digits, `.`, `-` and `_` are kept. Letters are composed (NFC), whatever system the text is from,
+    and keep their combining marks, which Hindi and Thai need.
 
     Args:
-        text: any.
-        also: what may be in the name, too.
+        text: any text.
+        also: further characters to keep.
     """
     letters = unicodedata.normalize("NFC", text)
     return _LEFT_OUT.sub("-", "".join(each if _is_named(each) or each in also else "\0" for each in letters))
 
 
 def as_file_stem(title: str) -> str:
-    """Return a title as the name of a file without its suffix, one that every system takes.
+    """Turn a title into a file name without suffix that every system accepts.
 
     Args:
-        title: any text; "script" stands for one of which nothing can be kept.
+        title: any text; the result is "script" if none of it can be kept.
     """
     stem = as_file_name(title, " ,()'").strip(" .-")
     stem = (
@@ -279,7 +291,7 @@ def as_file_stem(title: str) -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether `as_file_name` has nothing to change in a composed name, which begins with a letter."""
+    """Return whether `as_file_name` would keep a composed name, and it begins with a letter, digit or `_`."""
     return all(map(_is_named, name)) and (name[:1].isalnum() or name[:1] == "_")
 
 
@@ -288,7 +300,7 @@ def _is_named(letter: str) -> bool:
 
 
 def _checked_name(name: str) -> str:
-    """Return a name as folders have it: composed."""
+    """Check the name of a dataset, run or study, and return it composed (NFC)."""
     name = unicodedata.normalize("NFC", name)
     if not is_file_name(name) or len(name) > _LONGEST_NAME:
         raise UsageError(
