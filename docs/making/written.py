@@ -173,7 +173,8 @@ def _files(folder: DatasetFolder | RunFolder) -> str:
         for name, words in attributes(type(folder)).items()
         if isinstance(getattr(folder, name), Path)
     }
-    said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in SPLITS}
+    if isinstance(folder, DatasetFolder):
+        said |= {f"{split}.npy": f"The token ids of the {split} split, memory-mapped." for split in SPLITS}
     there = {path.name for path in folder.path.iterdir()}
     if not there <= set(said):
         raise SystemExit(f"A file without a meaning: {there - set(said)}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from scriptforge.corpus.fetch import Corpus, fetch_named
@@ -120,11 +120,11 @@ def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
 
 def _scripts(corpus: Corpus, parsing: Parsing) -> Iterator[tuple[str, Script]]:
     """Yield the name of each script of a corpus, and the script, untitled if the name is only a file's."""
-    stems = {PurePath(file.name).stem for file in corpus.files}
     for _, group in groupby(parse(corpus, plain=False, parsing=parsing), key=attrgetter("document")):
         rows = list(group)
         name = rows[0].title
-        yield name, Script.from_elements("" if name in stems else name, (row.element for row in rows))
+        title = "" if name in parsing.untitled else name
+        yield name, Script.from_elements(title, (row.element for row in rows))
 
 
 def _write_each(
@@ -132,9 +132,12 @@ def _write_each(
 ) -> Iterator[ConvertedFile]:
     """Write each script to a file named after it, numbered where the name is taken."""
     taken: dict[str, int] = {}
-    for name, script in scripts:
-        path = folder / f"{_free_stem(as_file_stem(name), taken)}.{format}"
+    by_path = {
+        folder / f"{_free_stem(as_file_stem(name), taken)}.{format}": script for name, script in scripts
+    }
+    for path in by_path:
         refuse_existing(path, options.force)
+    for path, script in by_path.items():
         yield _write([script], path, format, options)
 
 

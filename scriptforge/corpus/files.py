@@ -433,5 +433,7 @@ def _unique(header: list[str]) -> list[str]:
     names: list[str] = []
     for number, cell in enumerate(header, 1):
         name = cell.replace("\0", "").strip() or f"column {number}"
-        names.append(f"{name} {number}" if name in names else name)
+        while name in names:
+            name = f"{name} {number}"
+        names.append(name)
     return names

@@ -90,6 +90,7 @@ class Parsing:
         speeches: the number of elements of dialogue.
         silent: the names of the files without dialogue, except those read as plain text.
         misread: the evidence in each file that was probably misread, by the file's name.
+        untitled: the titles that are only the name of a file whose text has none.
     """
 
     sizes: list[int] = field(default_factory=list)
@@ -104,6 +105,7 @@ class Parsing:
     speeches: int = 0
     silent: list[str] = field(default_factory=list)
     misread: dict[str, "Misread"] = field(default_factory=dict)
+    untitled: set[str] = field(default_factory=set)
 
     @property
     def text_format(self) -> str:
@@ -170,6 +172,7 @@ class Parsing:
         self.speeches += other.speeches
         self.silent += other.silent
         self.misread |= other.misread
+        self.untitled |= other.untitled
 
 
 def _looks(misread: Misread) -> str:
@@ -346,6 +349,8 @@ def _documents(
     else:
         reading = _reading(file, source.format or (source.card.format if source.card else None))
         parsing.met(reading.format, reading.reason)
+        if not reading.title:
+            parsing.untitled.add(PurePath(file.name).stem)
         yield reading.title or PurePath(file.name).stem, _bounded(reading)
         parsing.characters += reading.characters
         parsing.unparsed += reading.unparsed

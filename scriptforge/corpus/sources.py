@@ -156,7 +156,7 @@ def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:
         return Source(name, card.source, card)
     if text and (expand_home(text).exists() or _FILE_LIKE.search(text)):
         location = _existing(Path(text))
-        typed = Path(os.path.abspath(expand_home(text)))  # a link is called what it is called, not its target
+        typed = Path(os.path.normpath(expand_home(text).absolute()))  # a link has its own name
         return Source(_dataset_name(typed.name if typed.is_dir() else typed.stem), location)
     raise unknown_name("corpus", text, cards.cards)
 

@@ -72,8 +72,8 @@ class Figure:
         low: 5th percentile of people's pages.
         high: 95th percentile of people's pages.
         model: mean of the model's pages; None if it is undefined on all of them.
-        auc: area under the ROC curve of telling the model's pages from people's by this figure alone, from 0.5,
-            chance, to 1; None if `model` is None.
+        auc: area under the ROC curve of telling the model's pages from people's by this figure alone, from
+            0.5, chance, to 1; None if `model` is None.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)

@@ -349,7 +349,7 @@ def _spoken(kind: str, text: str, speaker: str) -> Iterator[Element]:
 
 def _name(row: Row, column: str) -> str:
     """Return the speaker of a row, whose cell holds a name, a list of names, or an object with a name."""
-    value = row.get(column)
+    value = row.get(column) if column else None
     if isinstance(value, Mapping):
         by_key = {_key(name): name for name in value}
         return _cell(value, _first(by_key, _PERSON))
@@ -362,7 +362,7 @@ def _name(row: Row, column: str) -> str:
 
 def _cell(row: Row, column: str) -> str:
     """Return a cell as text; empty if there is no such column or the cell has no value."""
-    value = row.get(column)
+    value = row.get(column) if column else None  # JSON may have a key that is empty
     if isinstance(value, list | dict):
         return _text_of_parts(value)
     is_missing = value is None or (isinstance(value, float) and math.isnan(value))

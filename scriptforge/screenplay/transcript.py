@@ -345,9 +345,9 @@ class _Reader:
             self._name = ""
 
     def _end_of_speech(self) -> Iterator[Parsed]:
-        text = "\n".join(filter(None, map(self._paragraph, self._said)))
+        text = _EMPHASIS.sub(_emphasised, "\n".join(filter(None, map(self._paragraph, self._said))))
         if text:
-            yield Parsed(Element("dialogue", _EMPHASIS.sub(_emphasised, text), self._name))
+            yield Parsed(Element("dialogue", text, self._name))
         elif self._name and self._said:
             yield Parsed(Element("action", self._name), understood=False)
         self._said, self._size = [], 0

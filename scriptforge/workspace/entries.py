@@ -201,10 +201,14 @@ def _refuse_taken(entry: Entry, target: AnyFolder) -> None:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """Split a name into its kind, or "" without one, and the rest: `runs/play` and `runs/play/` are alike."""
+    """Split a name into its kind, or "" without one, and the rest; a final slash does not matter."""
     name = unicodedata.normalize("NFC", name)
-    parts = PurePath(name).parts
-    return (parts[0], parts[1]) if len(parts) == 2 and parts[0] in _WHAT else ("", name)
+    match PurePath(name).parts:
+        case (kind, own) if kind in _WHAT:
+            return kind, own
+        case (own,):
+            return "", own
+    return "", name
 
 
 def _names(everything: Iterable[Entry], kind: str) -> list[str]:

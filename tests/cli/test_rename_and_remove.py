@@ -47,8 +47,8 @@ def test_a_run_gets_another_name(place: Path, capsys: pytest.CaptureFixture[str]
     assert list((place / "runs").rglob(".*")) == []
 
 
-@pytest.mark.parametrize("name", ["other", "runs/other", "runs/other/", "./runs/other"])
-@pytest.mark.parametrize("new", ["new", "runs/new"])
+@pytest.mark.parametrize("name", ["other", "other/", "runs/other", "runs/other/", "./runs/other"])
+@pytest.mark.parametrize("new", ["new", "new/", "runs/new"])
 def test_a_name_can_be_given_in_several_ways(place: Path, name: str, new: str) -> None:
     assert scriptforge.rename(name, new) == Path("runs/new")
     assert (place / "runs" / "new" / "config.json").is_file()

@@ -109,6 +109,24 @@ def test_a_folder_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
     ]
 
 
+def test_a_title_stays_if_the_file_has_the_same_name(tmp_path: Path) -> None:
+    for name, title in (("Hamlet", "Title: Hamlet\n\n"), ("Untitled", "")):
+        source = write(tmp_path, f"{name}.fountain", f"{title}INT. KRONBORG\n\nHAMLET\nWords.\n")
+        scriptforge.convert(source, tmp_path / "out.fountain", force=True)
+        assert ("Title: " in (tmp_path / "out.fountain").read_text(encoding="utf-8")) == bool(title)
+
+
+def test_all_files_are_written_or_none(tmp_path: Path) -> None:
+    rows = [{"title": name, "elements": [{"speaker": "Nora", "text": "Tea?"}]} for name in ("One", "Two")]
+    source = write(tmp_path, "rows.json", json.dumps(rows))
+    place = tmp_path / "each"
+    place.mkdir()
+    write(place, "Two.txt", "Mine.")
+    with pytest.raises(UsageError, match=r"Two\.txt"):
+        scriptforge.convert(source, place, to="txt")
+    assert [path.name for path in place.iterdir()] == ["Two.txt"]
+
+
 def test_a_folder_of_files_is_converted_file_by_file(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

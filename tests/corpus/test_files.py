@@ -80,6 +80,10 @@ def test_quoted_cells_may_have_line_breaks_and_so_may_names_of_columns(tmp_path:
     assert [list(row.values()) for row in table.rows()] == [["ANNA", 'Tea,\n\n"now"?']]
 
 
+def test_columns_of_one_name_are_told_from_all_others(tmp_path: Path) -> None:
+    assert table_of(tmp_path, "tea.csv", b"x 3,x,x,\n1,2,3,4\n").columns == ("x 3", "x", "x 3 3", "column 4")
+
+
 def test_cells_that_lack_at_the_end_of_a_row_are_empty(tmp_path: Path) -> None:
     rows = table_of(tmp_path, "tea.csv", b"Who,What,When\nANNA,Tea?\nBEN,No.,now\n").rows()
     assert [row["When"] for row in rows] == ["", "now"]

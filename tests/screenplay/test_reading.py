@@ -92,6 +92,11 @@ def test_nothing_gives_nothing(lines: list[str]) -> None:
         assert reading.unparsed == 0
 
 
+@pytest.mark.parametrize("text", ["[Nora] ''\n[Ben] Hello there.", "Nora\t''\nBen\tHello there."])
+def test_a_speech_may_be_quotation_marks_alone(text: str) -> None:
+    assert "Hello there." in "".join(element.text for element in read(text.splitlines()))
+
+
 def test_what_is_not_text_at_all_is_kept_as_action_without_its_control_characters() -> None:
     binary = bytes(range(256)).decode("latin-1")
     text = "".join(element.text for element in read([binary, "\x00\x00\x00"]))

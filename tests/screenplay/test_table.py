@@ -20,6 +20,12 @@ from scriptforge.screenplay.table import (
 )
 
 
+def test_a_column_without_a_name_has_no_role() -> None:
+    rows: list[dict[str, object]] = [{"": 0, "Line": "Tea?"}]
+    [(_, elements)] = read_all(rows, Columns(line="Line"))
+    assert elements == [Element("action", "Tea?")]
+
+
 def read_all(rows: list[dict[str, object]], columns: Columns) -> list[tuple[str, list[Element]]]:
     return [(name, list(elements)) for name, elements in documents(rows, columns)]
 
