@@ -26,7 +26,7 @@ from scriptforge.workspace import (
 from scriptforge.workspace.entries import rename
 
 DEEP = "[" * 100_000
-"""JSON that is nested more deeply than Python reads it."""
+"""JSON that is nested too deeply for Python's parser."""
 
 
 def make_run(workspace: Workspace, name: str, created: str = "2026") -> RunFolder:
@@ -216,7 +216,7 @@ class TestAtomicWriting:
         try:
             atomic_write(tmp_path / "above" / "file", b"\xff")
             with atomic_folder(tmp_path / "folder") as temporary:
-                (temporary / "inner").touch(mode=0o600)  # as libraries of other languages do
+                (temporary / "inner").touch(mode=0o600)  # as some native libraries do
         finally:
             os.umask(before)
         names = ("above", "above/file", "folder", "folder/inner")
@@ -299,7 +299,7 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
     def test_the_next_command_removes_what_a_kill_left_and_brings_back_what_it_displaced(
         self, workspace_path: Path
     ) -> None:
-        """As it is left by systems that cannot exchange two folders at one moment."""
+        """On systems that cannot exchange two folders atomically, a kill leaves this."""
         workspace = Workspace(workspace_path)
         make_dataset(workspace, "play")
         make_run(workspace, "play")
@@ -351,7 +351,7 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the operating system refuse what Windows refuses."""
+    """Make system calls fail as they do on Windows."""
     fcntl = pytest.importorskip("fcntl")
     open_, sync = os.open, os.fsync
 
@@ -368,8 +368,8 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "fchmod", raising=False)
     monkeypatch.setattr(os, "open", open_no_folder)
     monkeypatch.setattr(os, "fsync", sync_what_is_writable)
-    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())  # nothing that exchanges two names
-    monkeypatch.setattr("shutil._use_fd_functions", False)  # shutil has ways of its own there, too
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())  # no atomic exchange of two names
+    monkeypatch.setattr("shutil._use_fd_functions", False)  # nor do functions of shutil take descriptors
 
 
 @pytest.mark.usefixtures("windows")
