@@ -1,15 +1,14 @@
-"""What hatchling does beyond copying files: it puts the README into the metadata, and compiles the kernel.
+"""Build hooks for hatchling: put the README into the metadata, and compile the kernel.
 
-The address is that of the repository that builds the package. The release's workflow knows it and names it in
-`REPOSITORY_URL`, so that a fork names itself. In the repository links are relative to the page. Where the
-metadata is shown there are no pages beside it. So they lead to that address; without one they become plain
-text, since nothing would be at the other end.
+The README's links are relative, but where the metadata is shown there are no pages beside it. So they are
+made absolute, with the address of the repository that builds the package. The release workflow sets it as
+`REPOSITORY_URL`, so that a fork names itself. Without an address the links become plain text.
 
 The kernel (`scriptforge/inference/kernel.c`) is compiled once for each kind of processor that it is written
-for, with gcc or clang: it uses their vectors. Nothing in it depends on the version of Python, so one wheel a
-platform will do. Without a compiler the package is complete all the same, and computes in NumPy.
+for, with gcc or clang, whose vector extensions it uses. Nothing in it depends on the version of Python, so
+one wheel per platform is enough. Without a compiler the package is complete, too, and computes in NumPy.
 
-`python hatch_build.py` compiles the kernel where it stands.
+`python hatch_build.py` compiles the kernel beside its source.
 """
 
 import os
@@ -28,7 +27,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 from packaging.tags import sys_tags
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\n)*)\]\((?!https?:|#)([^)\s]+)\)")
-"""A link or a picture that is relative: whether it is a picture, its text, its target."""
+"""A relative link or picture: the `!` of a picture, the text, the target."""
 
 
 _PLACES = {
@@ -37,14 +36,14 @@ _PLACES = {
     "Changelog": "/blob/HEAD/CHANGELOG.md",
     "Issues": "/issues",
 }
-"""What is where in a repository on GitHub."""
+"""The project's links, as paths in a repository on GitHub."""
 
 
 class MetadataHook(MetadataHookInterface):
-    """Set the project's `readme` and its `urls`."""
+    """A hook that sets the project's `readme` and `urls`."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set them, by the address that the environment names."""
+        """Set both, with the address in `REPOSITORY_URL`."""
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
         address = os.environ.get("REPOSITORY_URL", "").rstrip("/")
         metadata["readme"] = {"content-type": "text/markdown", "text": readme_for_elsewhere(text, address)}
@@ -52,11 +51,11 @@ class MetadataHook(MetadataHookInterface):
 
 
 def readme_for_elsewhere(text: str, repository: str) -> str:
-    """Return the text with its relative links made absolute, or made text where there is no address.
+    """Return the README with its relative links made absolute, or turned into text if there is no address.
 
     Args:
-        text: in Markdown.
-        repository: the address of the repository, without a slash at its end; empty if it has none.
+        text: the README, in Markdown.
+        repository: the address of the repository, without a trailing slash; empty if it has none.
     """
 
     def target(link: re.Match[str]) -> str:
@@ -72,7 +71,7 @@ def readme_for_elsewhere(text: str, repository: str) -> str:
 KERNEL = Path("scriptforge/inference/kernel.c")
 
 FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-shared")
-"""How it is compiled for every processor; products and sums may be fused, which rounds less."""
+"""Compiler flags for every processor; products and sums may be fused, which rounds less."""
 
 VARIANTS: dict[str, dict[str, Sequence[str]]] = {
     "x86_64": {
@@ -83,16 +82,16 @@ VARIANTS: dict[str, dict[str, Sequence[str]]] = {
     },
     "arm64": {"plain": (), "dotprod": ("-march=armv8.2-a+dotprod",)},
 }
-"""The flags of each variant, by the machine's name; on others NumPy computes. NumPy, too, needs x86-64-v2."""
+"""Compiler flags of each variant, by machine; on others NumPy computes. NumPy needs x86-64-v2, too."""
 
 _MACHINES = {"amd64": "x86_64", "aarch64": "arm64"}
 
 
 class KernelHook(BuildHookInterface[Any]):
-    """Compile the kernel into a wheel, or for an editable installation beside its source."""
+    """A hook that compiles the kernel into a wheel, or beside its source for an editable installation."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile it, and name the platform that the wheel is then for."""
+        """Compile the kernel, and tag the wheel with its platform."""
         source = Path(self.root, KERNEL)
         found = list(source.parent.glob("kernel-*.so"))
         is_fresh = found and min(map(_changed, found)) >= max(_changed(source), _changed(Path(__file__)))
@@ -112,12 +111,12 @@ class KernelHook(BuildHookInterface[Any]):
 
 
 def platform_tag(own: str, target: str) -> str:
-    """Returns what a wheel names as its platform: on a Mac the oldest macOS that it is compiled for.
+    """Return the platform tag of a wheel: on a Mac with the oldest macOS that it is compiled for.
 
     Args:
-        own: the tag of this machine: `macosx_15_0_arm64`.
-        target: `MACOSX_DEPLOYMENT_TARGET`, which the compiler follows: the oldest macOS, `11.0`, or empty.
-            Since 11, the first for Apple silicon, tags name the major version alone.
+        own: the tag of this machine, such as `macosx_15_0_arm64`.
+        target: `MACOSX_DEPLOYMENT_TARGET`, the oldest macOS to compile for, such as `11.0`; may be empty.
+            From macOS 11 on, the first for Apple silicon, tags name the major version only.
     """
     major = target.partition(".")[0]
     return re.sub(r"^macosx_\d+_\d+", f"macosx_{major}_0", own) if target else own
@@ -126,12 +125,12 @@ def platform_tag(own: str, target: str) -> str:
 def compile_kernel(root: Path, folder: Path | None = None, flags: Sequence[str] = ()) -> list[Path]:
     """Compile every variant of the kernel that the compiler can, and return the files.
 
-    A file is written beside the old one and then takes its place, since a process may have loaded that.
+    A file is written beside the old one and then replaces it, since a process may have loaded the old one.
 
     Args:
-        root: of the repository.
-        folder: where the files are written; beside the source, if it is not named.
-        flags: what the compiler is told, too.
+        root: the root of the repository.
+        folder: where to write the files; None for beside the source.
+        flags: more flags for the compiler.
     """
     source = root / KERNEL
     compiler = next(_compilers(), None)
@@ -155,9 +154,9 @@ def _changed(path: Path) -> float:
 
 
 def _compilers() -> Iterator[list[str]]:
-    """Yield the compilers of C that are here, the one that was asked for first.
+    """Yield the C compilers of this machine, the one in `CC` first.
 
-    On Windows gcc does not align the vectors that it keeps on the stack, which ends the process.
+    On Windows gcc is left out: it does not align vectors on the stack, which crashes the process.
     """
     for name in (
         os.environ.get("CC", ""),

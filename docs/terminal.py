@@ -1,9 +1,9 @@
-"""Makes `docs/images/terminal.svg`, the README's picture: what a terminal shows of a real `scriptforge demo`.
+"""Draw `docs/images/terminal.svg`, the README's picture: what a terminal shows of a real `scriptforge demo`.
 
     python docs/terminal.py
 
-The demo runs in a pseudo-terminal, in a folder of its own, which is thrown away. Of the validations the first
-and the last are kept and the others are a line of dots; nothing else is changed.
+The demo runs in a pseudo-terminal, in a temporary folder. Of the validations, the first and the last are kept
+and a line of dots replaces the others; nothing else is changed.
 """
 
 import fcntl
@@ -28,13 +28,13 @@ from rich.text import Text
 PICTURE = Path(__file__).parent / "images" / "terminal.svg"
 WIDTH, HEIGHT = 96, 120
 MARGIN = 4
-"""Columns kept free at the right, since some viewers draw letters wider than others."""
+"""Columns left free at the right, since some viewers draw wider letters."""
 
 _WEB_FONTS = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 
 
 def main() -> None:
-    """Runs the demo and draws what the terminal shows at its end."""
+    """Run the demo and draw what the terminal shows at its end."""
     console = Console(record=True, width=WIDTH + MARGIN, file=io.StringIO(), highlight=False)
     console.print(Text.assemble(("$ ", "green"), ("scriptforge demo", "bold")))
     for line in _shortened(_shown_by_demo()):
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _shown_by_demo() -> list[Text]:
-    """The lines of the terminal when the demo has ended, with their colours, down to the last one."""
+    """Return the lines of the terminal at the end of the demo, with their colours, up to the last one."""
     screen = pyte.Screen(WIDTH, HEIGHT)
     stream = pyte.ByteStream(screen)
     ours, terminal = pty.openpty()
@@ -73,15 +73,15 @@ def _shown_by_demo() -> list[Text]:
 
 
 def _read(terminal: int) -> bytes:
-    """What was drawn since; nothing when the demo has left the terminal."""
+    """Return new output of the demo; empty once it has closed the terminal."""
     try:
         return os.read(terminal, 65536)
-    except OSError:  # how Linux says that the other side is closed
+    except OSError:  # on Linux: the other side is closed
         return b""
 
 
 def _line(screen: pyte.Screen, row: int) -> Text:
-    """A line of the screen."""
+    """Return a line of the screen with its colours."""
     line = Text()
     for column in range(WIDTH):
         character = screen.buffer[row][column]
@@ -92,7 +92,7 @@ def _line(screen: pyte.Screen, row: int) -> Text:
 
 
 def _shortened(lines: Sequence[Text]) -> Iterator[Text]:
-    """The lines, with only the first and the last of many validations, each as long as it is."""
+    """Yield the lines, with only the first and the last of many validations."""
     for is_validation, group in groupby(_joined(lines), lambda lines: lines[0].plain.startswith("step ")):
         same = list(group)
         kept = [same[0], [Text("…")], same[-1]] if is_validation and len(same) > 2 else same
@@ -100,7 +100,7 @@ def _shortened(lines: Sequence[Text]) -> Iterator[Text]:
 
 
 def _joined(lines: Sequence[Text]) -> Iterator[list[Text]]:
-    """Lines of the screen that belong together: what is wider than the terminal, and a whole validation."""
+    """Yield lines of the screen that belong together: a wrapped line, or a whole validation."""
     part: list[Text] = []
     for line in lines:
         is_validation = bool(part) and part[0].plain.startswith("step ")

@@ -1,9 +1,9 @@
-"""Makes the pictures of the writing room in `docs/images`: the page with a suggestion, and with three takes.
+"""Make the screenshots of the writing room in `docs/images`: one with a suggestion, one with three takes.
 
     python docs/writing_room.py WORKSPACE RUN
 
-RUN is a run of the workspace on the corpus of the demo. It needs Chromium and Playwright. The script on the
-page is the one below; what is grey, and the takes, the run writes.
+RUN is a run of the workspace on the corpus of the demo. Needs Chromium and Playwright. The script on the page
+is the one below; the model writes the grey text and the takes.
 """
 
 import shutil
@@ -38,7 +38,7 @@ SCRIPT = (
 
 
 def main(workspace: Path, run: str) -> None:
-    """Serve the run, write with it, and keep what the page shows."""
+    """Serve the run, write with it on the page, and save screenshots."""
     command = [sys.executable, "-m", "scriptforge", "serve", run, "--port", "0", "--no-browser"]
     server = subprocess.Popen(command, cwd=workspace, stdout=subprocess.PIPE, text=True)
     try:
@@ -60,7 +60,7 @@ def _chromium() -> str | None:
 
 
 def _draft(base: str, token: str, run: str) -> Any:
-    """Make a draft of the script, and return its id."""
+    """Create a draft of the script, and return its id."""
     elements = [{"id": str(number), "kind": kind, "text": text} for number, (kind, text) in enumerate(SCRIPT)]
     with httpx.Client(base_url=base, headers={"authorization": f"Bearer {token}"}, timeout=60) as client:
         draft = {"title": "The Goose Pays", "run": run, "elements": elements}
@@ -77,15 +77,15 @@ def _opened(browser: Browser, link: str, scheme: Any) -> Page:
 
 
 def _suggestion(browser: Browser, link: str) -> None:
-    """Let Leo speak next; what he says is accepted once it is in the picture."""
+    """Let Leo speak next, save a screenshot of the suggestion, and accept it."""
     page = _opened(browser, link, "light")
     page.click("#cast button[data-name=LEO]")
     page.wait_for_selector("#take")
     page.wait_for_selector("#stop", state="hidden")
-    page.mouse.move(640, 300)  # away from the buttons, of which it would show one as pointed at
+    page.mouse.move(640, 300)  # away from the buttons, so that none is highlighted
     page.screenshot(path=IMAGES / "writing-room.png")
     page.click("#take")
-    page.wait_for_timeout(500)  # letters are gathered for a moment before they are sent
+    page.wait_for_timeout(500)  # changes are sent after a short delay
     page.wait_for_selector("#saved[data-state=saved]")
     page.close()
 

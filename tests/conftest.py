@@ -1,4 +1,4 @@
-"""What every test stands on: a home and a workspace of its own, plain output, no network but loopback."""
+"""The environment of all tests: their own home and workspace, plain output, no network but loopback."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("support", "reliability", "fuzzing")
 
-from support import skips  # noqa: E402 (what is registered may not be imported before)
+from support import skips  # noqa: E402 (modules are registered before they are imported)
 
 if TYPE_CHECKING:
     from support.loopback_hub import Hub
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from scriptforge.dataset import Dataset
     from scriptforge.workspace import RunFolder
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are fastest so, the more so side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # fastest for models this small and tests in parallel
 for _name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):  # Typer takes each to mean a terminal
     os.environ.pop(_name, None)
-# pytest-socket holds this process to loopback, and a proxy that is not there what this process starts.
+# pytest-socket limits this process to loopback; a proxy that does not exist limits processes that it starts.
 for _name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "no_proxy"):
     os.environ.pop(_name, None)
 NOWHERE = "http://127.0.0.1:9"
@@ -32,7 +32,7 @@ os.environ.update(HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1,l
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
-settings.load_profile("steady")  # `--hypothesis-profile explore` looks for what nobody has thought of
+settings.load_profile("steady")  # `--hypothesis-profile explore` searches at random, and longer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -55,19 +55,19 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Yield folders to be homes, all in one: to number another, pytest looks through all that it made."""
+    """Return home folders in one temporary folder, since pytest's `mktemp` searches all earlier ones."""
     place = tmp_path_factory.mktemp("homes")
     return (place / str(number) for number in itertools.count())
 
 
 @pytest.fixture(autouse=True)
 def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home: no cache, no token and no configuration of the person who runs the tests."""
+    """Return an empty home, without the cache, token and configuration of the person who runs the tests."""
     home = next(homes)
     home.mkdir()
     for name in [name for name in os.environ if name.startswith(("HF_", "SCRIPTFORGE_", "XDG_"))]:
         monkeypatch.delenv(name)
-    for name in ("HOME", "USERPROFILE"):  # the second is what Windows reads
+    for name in ("HOME", "USERPROFILE"):  # Windows reads the second
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -79,15 +79,15 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def seeds() -> None:
-    """Seed the generators that a test might draw from without naming a seed."""
+    """Seed the random generators that a test may use without a seed of its own."""
     random.seed(0)
-    if torch := sys.modules.get("torch"):  # a test of text does without it
+    if torch := sys.modules.get("torch"):  # not loaded by tests of text
         torch.manual_seed(0)
 
 
 @pytest.fixture
 def ticking_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count the time of a training by its steps: about four milliseconds each, on any machine."""
+    """Make every training step take about four milliseconds by the clock, on any machine."""
     from support.clock import TickingClock
 
     monkeypatch.setattr("scriptforge.training.schedule.time", TickingClock())
@@ -95,14 +95,14 @@ def ticking_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def workspace_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty workspace, which is also the current directory."""
+    """Return an empty workspace, which is also the current directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
-    """A Hub on which Ann is at home; this process and all that it starts are hers."""
+    """Yield a local Hub, on which this process and all that it starts are logged in as Ann."""
     import huggingface_hub
     from huggingface_hub import constants
     from support.loopback_hub import TOKEN, Hub
@@ -123,7 +123,7 @@ def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
 
 @pytest.fixture(scope="session")
 def shared_corpora() -> Path:
-    """The folder of real corpora beside the repository, for tests that measure on real text."""
+    """Return the folder of real corpora beside the repository, for tests that measure on real text."""
     path = REPOSITORY.parent / "shared" / "corpora"
     if not path.is_dir():
         pytest.skip(skips.NO_CORPORA)
@@ -132,7 +132,7 @@ def shared_corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A play of 400 lines in a file."""
+    """Return a file with a play of 400 lines."""
     from support.tiny import comedy
 
     path = tmp_path_factory.mktemp("corpus") / "harbour.txt"
@@ -142,7 +142,7 @@ def tiny_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_dataset(tiny_text: Path, tmp_path_factory: pytest.TempPathFactory) -> "Dataset":
-    """The play as a dataset, at the word level."""
+    """Return the play as a dataset, at the word level."""
     from support.tiny import prepared
 
     return prepared(tiny_text, tmp_path_factory.mktemp("workspace") / "data" / "harbour")
@@ -150,7 +150,7 @@ def tiny_dataset(tiny_text: Path, tmp_path_factory: pytest.TempPathFactory) -> "
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_dataset: "Dataset") -> "RunFolder":
-    """A run of two epochs on the play, in the dataset's workspace."""
+    """Return a run of two epochs on the play, in the dataset's workspace."""
     from support.tiny import finish, small
 
     from scriptforge.training.trainer import start

@@ -1,9 +1,9 @@
-"""What a release has to be before it is published: the workflows call this, and so does `make release-check`.
+"""Checks before a release is published, for the workflows and for `make release-check`.
 
-    python tests/release.py version [TAG]     say the version; a tag must be it, and CHANGELOG.md tell of it
-    python tests/release.py notes             print what CHANGELOG.md says of the version
+    python tests/release.py version [TAG]     print the version, which a tag must match and CHANGELOG.md have
+    python tests/release.py notes             print the section of the version in CHANGELOG.md
     python tests/release.py floors [PIN...]   print the lowest versions that pyproject.toml allows, as pins
-    python tests/release.py install FOLDER    install the wheel of a folder where nothing else is, and use it
+    python tests/release.py install FOLDER    install a folder's wheel into an empty environment, and use it
     python tests/release.py rehearse          run the commands of release.yml here, up to publishing
 
 It needs nothing but Python, except for `rehearse`, which reads the workflow with PyYAML.
@@ -27,7 +27,7 @@ VERSION: str = PROJECT["version"]
 NAME: str = PROJECT["name"]
 
 _FLOOR = re.compile(r"([\w.-]+)(\[[\w,]+\])?>=([\w.]+)")
-"""A requirement of pyproject.toml: a name, perhaps an extra, and the lowest version."""
+"""A requirement in pyproject.toml: the name, an extra if there is one, the lowest version."""
 SMOKE = (
     ("scriptforge", "--version"),
     ("scriptforge-lm", "--version"),
@@ -37,16 +37,16 @@ SMOKE = (
     ("scriptforge", "generate", "smoke", "--lines", "8", "--seed", "1", "-o", "page.fountain"),
     ("scriptforge", "originality", "page.fountain", "--run", "smoke"),
 )
-"""What is done with it, from the first to the last step of the tutorial, in a minute."""
+"""Commands that try the installed package, from the first to the last step of the tutorial, in a minute."""
 JOBS = ("build",)
-"""The jobs that need nothing but a machine with Python."""
+"""The jobs of release.yml that need nothing but a machine with Python."""
 
 
 def version(tag: str = f"v{VERSION}") -> None:
     """Print the version.
 
     Args:
-        tag: what the release is tagged with: `v` and the version.
+        tag: the tag of the release: `v` and the version.
     """
     if tag != f"v{VERSION}":
         fail(f"The tag {tag} is not v{VERSION}, the version in pyproject.toml.", "Change one of them.")
@@ -60,10 +60,10 @@ def notes() -> None:
 
 
 def floors(*pins: str) -> None:
-    """Print one pin a line for every requirement and extra, at the lowest version.
+    """Print a pin for every requirement and extra at its lowest version, one per line.
 
     Args:
-        pins: what to print in place of the lowest version of a package: `torch==2.13.0`.
+        pins: pins to print in place of a package's lowest version, such as `torch==2.13.0`.
     """
     chosen = {pin.partition("==")[0]: pin for pin in pins}
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
@@ -78,7 +78,7 @@ def floors(*pins: str) -> None:
 
 
 def fail(problem: str, hint: str) -> NoReturn:
-    """Say what is wrong and what to do, and exit."""
+    """Exit with a message of what is wrong and what to do."""
     sys.exit(f"{problem}\n{hint}")
 
 
@@ -94,14 +94,13 @@ def _section() -> str:
 
 
 def install(folder: str) -> None:
-    """Install the wheel of a folder that suits this machine into an empty environment, and use it.
+    """Install the wheel for this machine from a folder into an empty environment, and use it.
 
-    Says how large what is in the folder is, and what was installed.
-
-    Its dependencies have the versions in constraints.txt; on Linux torch is the build for processors.
+    Prints the sizes of the files in the folder and of the installation. Dependencies have the versions in
+    constraints.txt; on Linux torch is the CPU build.
 
     Args:
-        folder: where the wheels are.
+        folder: the folder of the wheels.
     """
     files = Path(folder).resolve()
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
@@ -121,14 +120,14 @@ def install(folder: str) -> None:
 
 
 def _install(environment: Path, files: Path) -> None:
-    """Install from a folder by way of what a person's own installation uses."""
+    """Install from a folder with the functions of `install.py`, which people use."""
     sys.path.insert(0, str(REPOSITORY))
     from install import CONSTRAINTS, Pip, install_cpu_build
 
     pip = Pip(str(environment))
     if sys.platform == "linux":
         install_cpu_build(pip)
-    here = ("--find-links", str(files), "--only-binary", NAME)  # the source, too, may be there
+    here = ("--find-links", str(files), "--only-binary", NAME)  # the folder may hold the sdist, too
     if code := pip.install("--constraint", str(CONSTRAINTS), *here, f"{NAME}=={VERSION}"):
         sys.exit(code)
 
@@ -149,8 +148,8 @@ def _say(text: str) -> None:
 def rehearse() -> None:
     """Run every command of `JOBS`, in a copy of the repository and an environment of their own.
 
-    What a step takes from GitHub it names as an environment variable. An expression inside a command is
-    refused, since text that somebody else wrote would become part of the command.
+    Steps take values from GitHub through environment variables. An expression inside a command is refused,
+    since text that somebody else wrote would become part of the command.
     """
     jobs = _workflow()["jobs"]
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
@@ -181,7 +180,7 @@ def _workflow() -> dict[str, Any]:
 
 
 def _copy_to(copy: Path) -> None:
-    """Copy what git knows of, with the changes that are not committed yet."""
+    """Copy all files that git does not ignore, uncommitted changes included."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=REPOSITORY,
@@ -211,7 +210,7 @@ def _run(command: str, folder: Path, variables: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Run the command that was named."""
+    """Run the command that the command line names."""
     known: dict[str, Callable[..., None]] = {
         each.__name__: each for each in (version, notes, floors, install, rehearse)
     }

@@ -25,7 +25,7 @@ from scriptforge.workspace import RunFolder, Workspace
 
 @pytest.fixture
 def run(tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run of an architecture that nobody else knows."""
+    """Return a run of an architecture that is registered only here."""
     monkeypatch.setitem(ARCHITECTURES, "toy", TOY)
     folder = RunFolder(tmp_path / "runs" / "toy")
     finish(start(tiny_dataset, small(arch="toy", epochs=0.5, validations=1), folder, "cpu"))

@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic is right, all of them are there, and their page says what they measured."""
+"""The benchmarks compute correctly, all of them are listed, and their page shows what they measured."""
 
 import ast
 import importlib
@@ -31,7 +31,7 @@ BREAKDOWN = Breakdown(
 
 
 def test_ratios_are_taken_within_each_round() -> None:
-    assert COMPARISON.ratio("hare") == 10.0  # of 30, 10 and 2.5; the ratio of medians would do, too
+    assert COMPARISON.ratio("hare") == 10.0  # the median of 30, 10 and 2.5
     drifting = COMPARISON.model_copy(update={"figures": {"snail": [1.0, 9.0, 2.0], "hare": [3.0, 9.0, 8.0]}})
     assert drifting.ratio("hare") == 3.0
     assert drifting.median("hare") == 8.0

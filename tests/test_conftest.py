@@ -1,4 +1,4 @@
-"""What `conftest.py` holds every test to."""
+"""The rules that `conftest.py` enforces for every test."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=1
 
 
 def answer(address: str, **environment: str) -> str:
-    """Return what a process says that asks for a page: nothing if it has got it."""
+    """Return the stderr of a process that requests a page; empty if it succeeds."""
     return subprocess.run(
         [sys.executable, "-c", ASK, address],
         env={**os.environ, **environment},

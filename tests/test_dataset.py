@@ -18,7 +18,7 @@ from scriptforge.workspace import SPLITS, DatasetFolder
 
 @pytest.fixture
 def folder(tiny_dataset: Dataset, tmp_path: Path) -> DatasetFolder:
-    """A copy to damage."""
+    """Return a copy of the dataset to damage."""
     return DatasetFolder(shutil.copytree(tiny_dataset.folder.path, tmp_path / "harbour"))
 
 

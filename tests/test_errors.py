@@ -1,4 +1,4 @@
-"""Names that are not known, and those that are suggested for them; disks, in the words of many libraries."""
+"""Unknown names and the names suggested for them; errors of disks as many libraries report them."""
 
 import errno
 import sqlite3

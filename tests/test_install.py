@@ -1,4 +1,4 @@
-"""The script that makes the environment takes PyTorch's CPU build, and goes on where it cannot."""
+"""`install.py` installs PyTorch's CPU build, and goes on where there is none."""
 
 import importlib.util
 import subprocess
@@ -18,7 +18,7 @@ NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module, with a pip that knows no other source."""
+    """Return `install.py` as a module, with a pip that has no index."""
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -32,7 +32,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def index(install: ModuleType) -> Iterator[str]:
-    """The address of an index with a CPU build of the pinned version, with nothing in it."""
+    """Yield the address of an index with a CPU build of the pinned version, an empty wheel."""
     version = f"{install._pinned('torch')}+cpu"
     wheel = f"torch-{version}-py3-none-any.whl"
     contents = BytesIO()

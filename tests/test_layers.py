@@ -1,4 +1,4 @@
-"""Every package and module is in the contracts that import-linter holds."""
+"""Every package and module is in the contracts that import-linter enforces."""
 
 import tomllib
 from pathlib import Path
@@ -18,7 +18,7 @@ def parts() -> set[str]:
 
 
 def held(name: str) -> set[str]:
-    """Return the parts that a contract holds to something."""
+    """Return the packages and modules that a contract restricts."""
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = (each for each in settings["tool"]["importlinter"]["contracts"] if each["name"] == name)
     return {module.removeprefix("scriptforge.") for module in contract["source_modules"]}

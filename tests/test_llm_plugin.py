@@ -17,11 +17,11 @@ from scriptforge.workspace import RunFolder
 
 @pytest.fixture(autouse=True)
 def plugged(tiny_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`llm` with the plugin, logs of its own, and the workspace of the tiny run."""
+    """Give `llm` the plugin, logs of its own, and the workspace of the tiny run."""
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path / "llm"))
     monkeypatch.setenv("SCRIPTFORGE_WORKSPACE", str(tiny_run.path.parent.parent))
     load_plugins()  # type: ignore[no-untyped-call]
-    added = not pm.is_registered(llm_plugin)  # where the package is installed `llm` has found it by itself
+    added = not pm.is_registered(llm_plugin)  # `llm` finds the plugin itself if the package is installed
     if added:
         pm.register(llm_plugin)
     yield

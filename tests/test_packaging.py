@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it works where nothing else of the repository is."""
+"""The wheel: what is in it, and that it works without the rest of the repository."""
 
 import os
 import re
@@ -22,7 +22,7 @@ INFO = f"scriptforge_lm-{VERSION}.dist-info"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel as hatchling builds it from this checkout, where there is no compiler, which takes long."""
+    """Return the wheel that hatchling builds from this checkout without a compiler, which would take long."""
     return built(REPOSITORY, tmp_path_factory.mktemp("wheel"), PATH="")
 
 

@@ -1,4 +1,4 @@
-"""The process that forks itself into commands ends with them."""
+"""The server that forks itself to run commands ends with a command that hangs."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the release's workflow calls, and the workflows themselves."""
+"""`release.py`, which the release workflow calls, and the workflows themselves."""
 
 import re
 import shutil
@@ -14,9 +14,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 PINNED = r"[\w./-]+@[0-9a-f]{40} # v[\d.]+"
-"""An action of somebody else, by its commit."""
+"""An action of somebody else, pinned to a commit."""
 LOCAL = r"\./\.github/workflows/\w+\.yml"
-"""A workflow of this repository, which is that of the same commit."""
+"""A workflow of this repository, at the same commit."""
 
 
 def release(*arguments: str, repository: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
@@ -42,7 +42,7 @@ def test_a_tag_must_be_the_version() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what `release.py` reads, and of itself."""
+    """Return a folder with copies of `release.py` and of the files that it reads."""
     for name in ("pyproject.toml", "CHANGELOG.md", "tests/release.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(REPOSITORY / name, tmp_path / name)
@@ -50,7 +50,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def refused(repository: Path, *arguments: str) -> list[str]:
-    """Return the lines with which a command refuses, and which are all that it says."""
+    """Return the error lines of a command that must fail, and must print nothing else."""
     done = release(*arguments, repository=repository)
     assert (done.returncode, done.stdout) == (1, "")
     return done.stderr.splitlines()

@@ -20,7 +20,7 @@ from scriptforge.workspace import RunFolder, Workspace
 
 @pytest.fixture
 def folder(tiny_run: RunFolder, tmp_path: Path) -> RunFolder:
-    """A copy to damage."""
+    """Return a copy of the run to damage."""
     return RunFolder(shutil.copytree(tiny_run.path, tmp_path / "harbour"))
 
 

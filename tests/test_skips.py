@@ -1,4 +1,4 @@
-"""In CI, only expected skips are let through."""
+"""In CI, an unexpected skip is a failure."""
 
 import pytest
 from support.skips import NO_CHROMIUM, NO_CUDA, fail_unexpected

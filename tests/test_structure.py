@@ -1,4 +1,4 @@
-"""The measures of the house: how many modules there are, how large they and their functions may be."""
+"""Limits on the structure of the package: the number and the size of its modules and functions."""
 
 import ast
 from collections import defaultdict
@@ -13,7 +13,7 @@ MODULES = {
 PLAIN = {name: path for name, path in MODULES.items() if path.name != "__init__.py"}
 SMALL = 60
 REGISTRIES = {"scriptforge.screenplay.formats", "scriptforge.documents.kinds"}
-"""Each entry of these is a module, as each command is; nobody else imports it."""
+"""Registries whose entries are modules, as the commands are; nothing else imports these modules."""
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -28,7 +28,7 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 def importers() -> dict[str, set[str]]:
-    """Return who imports each module; a package's `__init__` stands for those that import it."""
+    """Return the importers of each module; in place of its package's `__init__`, the package's importers."""
     found = defaultdict(set)
     for name, path in MODULES.items():
         for imported in imports_of(path):
@@ -45,7 +45,7 @@ def importers() -> dict[str, set[str]]:
 def functions(where: str) -> Iterator[tuple[int, str]]:
     """Yield the length in lines and the name of each function, decorators not counted.
 
-    A function of `cli` counts from `def` on, with its docstring, which is the help; any other one counts from
+    A function of `cli` is counted from `def` on, with its docstring, which is the help; any other one from
     the first statement after its docstring.
     """
     for name, path in MODULES.items():
@@ -88,6 +88,6 @@ def test_functions_are_short() -> None:
 
 
 def test_json_from_elsewhere_is_parsed_in_one_place() -> None:
-    """So that what is nested too deeply is an error that every reader expects."""
+    """There, JSON that is nested too deeply becomes an error that every reader expects."""
     parsing = {name for name, path in MODULES.items() if "json.loads(" in path.read_text(encoding="utf-8")}
     assert parsing == {"scriptforge.workspace.files", "scriptforge.classroom"}

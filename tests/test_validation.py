@@ -1,4 +1,4 @@
-"""What is refused is told in words for people, wherever a value stands."""
+"""Invalid values are reported in words for people, wherever they come from."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from scriptforge.validation import first_problem
 from scriptforge.workspace import RunFolder
 
 PYDANTIC = ("input", "should", "valid ", "Value error", "True", "None")
-"""What pydantic says, and people do not."""
+"""Words of pydantic's messages that people do not use."""
 
 
 @pytest.mark.parametrize(

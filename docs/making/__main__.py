@@ -1,12 +1,12 @@
-"""Makes `docs/reference/` and the printouts on other pages from the code, so that they say what it does.
+"""Make `docs/reference/` and the printouts on other pages from the code, so that they match it.
 
     python docs/making [FOLDER]
 
-FOLDER stands for the repository, whose pages are written otherwise.
+The pages are written below FOLDER, or in the repository by default.
 
-Options, settings, formats and cards are read from where they are declared; the keys of the JSON documents and
-the files of the folders from a small dataset and run that are made on the way and thrown away. What a key
-means is said in `meanings.py`; a key without a meaning, or a meaning without a key, is an error.
+Options, settings, formats and cards are read from their declarations; the keys of the JSON documents and the
+files of the folders from a small dataset and run in a temporary workspace. `meanings.py` says what each key
+means; a key without a meaning, or a meaning without a key, is an error.
 """
 
 import os
@@ -26,7 +26,7 @@ NOTICE = "<!-- Made from the code by docs/making; `make docs` writes it anew. --
 
 
 def main() -> None:
-    """Writes the pages below the folder named, or into the repository."""
+    """Write the pages below the given folder, or in the repository."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
     os.environ["COLUMNS"] = "80"
     with TemporaryDirectory() as name:
@@ -53,13 +53,13 @@ def main() -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a page, and its folder if it is missing."""
+    """Write a page, and create its folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
 def contents(pages: Mapping[str, str]) -> str:
-    """The list of the other pages by their headings."""
+    """Return the page that lists the other pages by their headings."""
     lines = (f"- [{text.partition(chr(10))[0].lstrip('# ')}]({name}.md)" for name, text in pages.items())
     return page("Reference", "Made from the code, so it says what the code does.", "\n".join(lines))
 

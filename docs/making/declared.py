@@ -1,4 +1,4 @@
-"""The pages that are read from where things are declared: commands, settings, formats, cards, errors."""
+"""The pages made from declarations: commands, settings, formats, cards, exit codes and errors."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ from scriptforge.training.settings import suggest_settings
 
 
 def commands() -> str:
-    """Every command's help."""
+    """Return the page with every command's help."""
     parts = ["What `scriptforge COMMAND --help` says. `scriptforge --version` prints the version."]
     for heading, names in COMMANDS.items():
         parts.append(f"## {heading}")
@@ -42,7 +42,7 @@ def commands() -> str:
 
 
 def settings() -> str:
-    """Every setting of a training run, the presets, what is fitted, and the options of sampling."""
+    """Return the page of a training run's settings, presets, fitted settings, and sampling options."""
     schema = Settings.model_json_schema()["properties"]
     suited = {
         heading: suggest_settings(tokens, size, machine, resolve({"minutes": minutes}))
@@ -102,7 +102,7 @@ def settings() -> str:
 
 
 def formats() -> str:
-    """Every format with an example, and what the reader makes of it."""
+    """Return the page of formats, each with an example and what the reader makes of it."""
     parts = [
         "A text is read in the format that explains most of its first lines, or in the one that its card "
         "names. What a format has no rule for is kept as action. Each example here was read by the reader.",
@@ -160,7 +160,7 @@ def formats() -> str:
 
 
 def cards() -> str:
-    """The keys of a card and the cards that are built in."""
+    """Return the page of the keys of a card and the built-in cards."""
     known = load_cards()
     keys = {key: words for key, words in attributes(Card).items() if key != "name"}
     return page(
@@ -193,7 +193,7 @@ def cards() -> str:
 
 
 def exit_codes() -> str:
-    """Exit codes, the kinds of error, and the variables of the environment."""
+    """Return the page of exit codes, kinds of error, and environment variables."""
     codes = re.findall(r"^ {4}(\d+)\s+(.+)$", cli_errors.__doc__ or "", flags=re.MULTILINE)
     kinds: list[type[errors.ScriptforgeError]] = [
         errors.ScriptforgeError,
@@ -214,7 +214,7 @@ def exit_codes() -> str:
 
 
 def _described(kind: type[StrictModel]) -> Iterable[tuple[str, str]]:
-    """The keys of one kind of source; a kind with a single key says what it is itself."""
+    """Return rows on the keys of one kind of source; a kind with a single key describes it in its summary."""
     return quoted_rows(attributes(kind) or dict.fromkeys(kind.model_fields, first_line(kind)))
 
 
@@ -228,7 +228,7 @@ def _elements(elements: Iterable[Element]) -> str:
 
 
 def _kind_and_range(schema: Mapping[str, Any]) -> tuple[str, str]:
-    """A setting's type and what it may be, from its JSON schema."""
+    """Return a setting's type and range, from its JSON schema."""
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     [kind] = kinds
     choices = kind.get("enum", [kind["const"]] if "const" in kind else [])

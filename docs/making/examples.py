@@ -1,4 +1,4 @@
-"""Small texts in every format, and the cases that the fitted settings are shown for."""
+"""Small texts in every format, and the cases for which fitted settings are shown."""
 
 from scriptforge.training.machine import Machine
 
@@ -12,7 +12,7 @@ FITTING_CASES = {
     "5 minutes, char": (1_000_000, 70, _LAPTOP, 5.0),
     "5 minutes, GPU": (1_000_000, 2000, _GPU, 5.0),
 }
-"""Headings of the table of fitted settings: training tokens, vocabulary, machine and minutes."""
+"""Training tokens, vocabulary size, machine and minutes, by heading in the table of fitted settings."""
 
 EXAMPLES = {
     "subtitles": """\
@@ -134,7 +134,7 @@ EXAMPLES = {
         Nobody had paid since Tuesday.
         """,
 }
-"""For each format, a text in it."""
+"""A text in each format."""
 
 TABLE_EXAMPLE = (
     {"Season": "1", "Episode": "1", "Character": "Walt", "Line": "Any cars?"},

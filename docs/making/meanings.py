@@ -1,4 +1,4 @@
-"""What each key of a document, file of a checkpoint and variable of the environment means."""
+"""The meaning of each key of a document, file of a checkpoint and environment variable."""
 
 from scriptforge.cli import errors as cli_errors
 from scriptforge.training import checkpoint
@@ -280,7 +280,7 @@ DOCUMENTS = {
         "[]": "what was deleted, as `runs/NAME`",
     },
 }
-"""For each command that knows `--json`, the keys of its document and what they mean."""
+"""For each command with `--json`, the keys of its document and what they mean."""
 
 NOTES = {
     "evaluate": "Of a mix there is also `sources`: by the name of each of its corpora `tokens`, "
@@ -306,7 +306,7 @@ OF_THE_HUB = {
         "commit": "of the repository",
     },
 }
-"""Of the commands that need a Hub, the same."""
+"""The same for commands that need a Hub."""
 
 PARQUET = {
     "document": "number of the document, from 0",

@@ -1,4 +1,4 @@
-"""Pages and tables, and the words in docstrings that go into them."""
+"""Pages and tables, and the parts of docstrings that go into them."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,12 +6,12 @@ from inspect import getdoc
 
 
 def page(title: str, *parts: str) -> str:
-    """A page in Markdown."""
+    """Return a page in Markdown."""
     return "\n\n".join([f"# {title}", *parts]) + "\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(_escaped(str(cell)) for cell in line)} |" for line in lines)
 
@@ -21,7 +21,7 @@ def _escaped(cell: str) -> str:
 
 
 def cell(value: object) -> str:
-    """A value as a table shows it."""
+    """Return a value as a table shows it."""
     match value:
         case None:
             return ""
@@ -36,17 +36,17 @@ def cell(value: object) -> str:
 
 
 def quoted_rows(meanings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Rows of a name, set as code, and what it means."""
+    """Return rows of a name, set as code, and its meaning."""
     return ((f"`{name}`", words) for name, words in meanings.items())
 
 
 def first_line(thing: object) -> str:
-    """The first line of a thing's docstring."""
+    """Return the first line of an object's docstring."""
     return (getdoc(thing) or "").partition("\n")[0]
 
 
 def attributes(kind: type) -> dict[str, str]:
-    """The `Attributes:` of a docstring, by name."""
+    """Return the `Attributes:` of a class's docstring, by name."""
     section = re.search(r"^Attributes:\n((?: {4}.*\n?|\n)+)", getdoc(kind) or "", flags=re.MULTILINE)
     entries = re.findall(
         r"^ {4}(\w+): ((?:.*\n?)(?: {8}.*\n?)*)", section[1] if section else "", re.MULTILINE
@@ -55,5 +55,5 @@ def attributes(kind: type) -> dict[str, str]:
 
 
 def _without_none(words: str) -> str:
-    """Words for those who write TOML, where a key that is None is left out."""
+    """Replace None by “leaving it out”, which is what one does in TOML."""
     return re.sub(r"\bNone\b", "leaving it out", words)

@@ -1,4 +1,4 @@
-"""What a command prints."""
+"""The output of a command."""
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
@@ -7,7 +7,7 @@ from scriptforge.cli.app import run
 
 
 def printed(arguments: list[str]) -> str:
-    """What a command line prints on stdout; it must succeed."""
+    """Return what a command line prints on stdout; exit if it fails."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = run(arguments)

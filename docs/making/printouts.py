@@ -1,13 +1,13 @@
-"""The printouts on pages that people write: each is made by the code that it shows.
+"""Printouts on hand-written pages, each made by the code that it shows.
 
-A page marks where one goes, in a line or around a block. Nobody writes between the marks:
+A page marks the place of a printout, in a line or around a block. Nobody edits between the marks:
 
     <!-- made: NAME -->
     …
     <!-- end -->
 
-What takes minutes was recorded by docs/measured/first_hour.py: the files that the commands left behind, from
-which they print here, and what they printed where that is not enough.
+Printouts of commands that take minutes are made from a record of docs/measured/first_hour.py: the files that
+the commands left, or their output where the files do not suffice.
 """
 
 import io
@@ -37,7 +37,7 @@ _PLACE = re.compile(r"(<!-- made: ([\w-]+) -->)(\n?).*?(<!-- end -->)", re.DOTAL
 
 
 def filled(page: str, made: Mapping[str, str]) -> str:
-    """A page with its printouts in their places."""
+    """Return a page with its printouts filled in."""
 
     def fill(place: re.Match[str]) -> str:
         begin, name, line_break, end = place.groups()
@@ -47,7 +47,7 @@ def filled(page: str, made: Mapping[str, str]) -> str:
 
 
 def printouts(root: Path) -> dict[str, str]:
-    """Every printout, by the name that pages call it.
+    """Return every printout, by its name on pages.
 
     Args:
         root: an empty folder for a workspace.
@@ -70,7 +70,7 @@ def _block(text: str, language: str = "text") -> str:
 
 
 def _demo_page() -> str:
-    """The script that the README opens with."""
+    """Return the script that the README opens with."""
     opening = re.search(
         r"^```text\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
@@ -79,7 +79,7 @@ def _demo_page() -> str:
 
 
 def _prepared_transcript(root: Path) -> str:
-    """What `prepare` says of the demo's episodes in a single file of `name: line`."""
+    """Return what `prepare` prints for the demo's episodes in a single file of `name: line`."""
     episodes = sorted((builtin_cards_path() / "demo").glob("*.fountain"))
     lines = [line for each in episodes for line in write(read(each.read_text("utf-8").splitlines()))]
     transcript = root / "exact-change.txt"
@@ -89,7 +89,7 @@ def _prepared_transcript(root: Path) -> str:
 
 
 def _demo_step() -> str:
-    """A validation in the middle of the demo, and what it says."""
+    """Return a validation from the middle of the demo, and what it means."""
     history = read_history(RunFolder(RECORD / "runs" / "demo"))
     shown = history[len(history) // 2]
     best = "`best` means that these weights were kept." if shown.is_best else "These weights were not kept."
@@ -104,7 +104,7 @@ def _demo_step() -> str:
 
 
 def _seinfeld_figures() -> str:
-    """What three minutes on Seinfeld come to, by the page on the first hour."""
+    """Return the loss after three minutes on Seinfeld, from the page on the first hour."""
     (bits,) = re.findall(
         r"^### After 3 minutes\n\n[\d,]+ parameters, ([\d.]+) bits per character",
         (MEASURED / "first-hour.md").read_text("utf-8"),
@@ -114,7 +114,7 @@ def _seinfeld_figures() -> str:
 
 
 def _chart() -> str:
-    """The chart that `scriptforge runs` draws of two runs."""
+    """Return the chart that `scriptforge runs` draws of two runs."""
     console = Console(file=io.StringIO(), width=WIDEST, no_color=True, highlight=False)
     curves = [
         Curve(letter, name, points) for letter, (name, points) in zip("ab", CURVES.items(), strict=True)
@@ -125,7 +125,7 @@ def _chart() -> str:
 
 
 def _course_times() -> str:
-    """When the course's recipe gets where, by the page on recipes."""
+    """Return how long the course's recipe takes to reach which loss, from the page on recipes."""
     rows = list(_course_rows())
     goal = next(row for row in rows if row["training"] < COURSE_GOAL)
     best = min(rows, key=lambda row: row["validation"])
@@ -138,7 +138,7 @@ def _course_times() -> str:
 
 
 def _course_rows() -> Iterator[dict[str, float]]:
-    """The validations of the course's recipe."""
+    """Yield the validations of the course's recipe."""
     page = (
         (MEASURED / "recipes.md")
         .read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The page of the API of the writing room: its addresses and bodies, read from the application."""
+"""The page of the writing room's API: its endpoints and bodies, read from the application."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ EVENTS = {
 
 
 def http_api() -> str:
-    """Every address, what its body says, and the objects that bodies are made of."""
+    """Return the page of all endpoints, their bodies, and the objects that bodies consist of."""
     bodies = [endpoint.body for endpoint in ENDPOINTS if endpoint.body]
     inner = list(dict.fromkeys(each for body in bodies for each in _inner(body)))
     return page(
@@ -86,7 +86,7 @@ def _fields(model: type[BaseModel]) -> str:
 
 
 def _kinds(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Say what a value may be, with its bounds."""
+    """Yield what a value may be, with its bounds."""
     if "anyOf" in schema:
         for each in schema["anyOf"]:
             yield from _kinds(each)
@@ -114,7 +114,7 @@ def _bound(value: float | None) -> str:
 
 
 def _inner(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Yield the objects that a body is made of, the outer ones first."""
+    """Yield the objects that a body consists of, the outer ones first."""
     for field in model.model_fields.values():
         for each in _models(field.annotation):
             yield each

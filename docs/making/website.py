@@ -1,13 +1,13 @@
-"""Makes the site of these pages: stages them, has Zensical build them, and fails if a link or a page is lost.
+"""Make the site of these pages: stage them, build them with Zensical, and fail if a link or a page is lost.
 
     python docs/making/website.py [FOLDER]
 
-FOLDER is `build` if left out; the site is in FOLDER/site. Zensical takes the pages as they are, so they stay
-plain Markdown, which the repository's page shows, too; its makers develop it in place of Material for MkDocs.
+FOLDER is `build` by default; the site is in FOLDER/site. Zensical, which its authors develop as the successor
+of Material for MkDocs, takes plain Markdown, which the repository's host shows, too.
 
-Staged are the pages below docs/ and, as `about/`, those at the root of the repository. A link to what is no
-page leads to the repository that builds the site (`REPOSITORY_URL`); without one it becomes plain text.
-`SITE_URL` is where the site will be.
+The pages below docs/ are staged, and those at the root of the repository as `about/`. A link to anything but
+a page leads to the repository that builds the site (`REPOSITORY_URL`); without one it becomes plain text.
+`SITE_URL` is the address of the site.
 """
 
 import os
@@ -27,11 +27,11 @@ STYLE = "site.css"
 
 _CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\n)*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
-"""A relative link or picture: whether it is a picture, its text, the path, the anchor."""
+"""A relative link or picture: the `!` of a picture, the text, the path, the anchor."""
 
 
 def main() -> None:
-    """Makes the site in the folder named."""
+    """Make the site in the given folder."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "build"
     stage(root, os.environ.get("REPOSITORY_URL", "").rstrip("/"), os.environ.get("SITE_URL", ""))
     shutil.rmtree(root / "site", ignore_errors=True)
@@ -42,12 +42,12 @@ def main() -> None:
 
 
 def stage(root: Path, repository: str, address: str) -> None:
-    """Writes the pages and the configuration from which Zensical builds.
+    """Write the pages and the configuration from which Zensical builds.
 
     Args:
-        root: where to; what was staged there before is deleted.
+        root: the folder; pages staged there before are deleted.
         repository: the address of the repository; empty if it has none.
-        address: that of the site; empty if it is not known.
+        address: the address of the site; empty if it is not known.
     """
     places = staged_places()
     config = (REPOSITORY / "zensical.toml").read_text("utf-8")
@@ -75,13 +75,13 @@ def stage(root: Path, repository: str, address: str) -> None:
 
 
 def staged_places() -> dict[str, str]:
-    """Where each page of the repository is on the site, by its path in the repository."""
+    """Return each page's path on the site, by its path in the repository."""
     below = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "docs").rglob("*.md"))
     return {name: f"about/{name}" for name in ABOUT} | {name: name.removeprefix("docs/") for name in below}
 
 
 def pages_in(navigation: list[Any]) -> Iterator[str]:
-    """The pages that a navigation lists, at any depth."""
+    """Yield the pages that a navigation lists, at any depth."""
     for entry in navigation:
         if isinstance(entry, str):
             yield entry
@@ -91,7 +91,7 @@ def pages_in(navigation: list[Any]) -> Iterator[str]:
 
 
 def _linked(text: str, source: str, places: dict[str, str], repository: str) -> str:
-    """A page with links as its place on the site needs them; code is left alone."""
+    """Return a page with its links changed to work on the site; code is left alone."""
     here = Path(places[source]).parent
 
     def target(link: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The pages that are read from what a small dataset and run leave behind: JSON documents, folders."""
+"""The pages made from a small dataset and run: JSON documents and folders."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from scriptforge.workspace import SPLITS, WORKSPACE_VARIABLE, DatasetFolder, Run
 
 
 class Trial:
-    """A workspace in which the commands have been run, as small as can be.
+    """A workspace in which the commands have been run, as small as possible.
 
     Args:
         root: an empty folder.
@@ -54,7 +54,7 @@ class Trial:
 
 
 def json_documents(trial: Trial) -> str:
-    """The keys of every JSON document, from documents that the commands printed."""
+    """Return the page of the keys of every JSON document, from documents that the commands printed."""
     parts = [
         "What commands print with `--json`: one document on stdout, and nothing beside it but warnings and "
         "errors on stderr. A dot leads into a table, `[]` into a list.",
@@ -77,14 +77,14 @@ def json_documents(trial: Trial) -> str:
 
 
 def _with_json() -> Iterator[str]:
-    """The commands that know `--json`."""
+    """Yield the commands that have `--json`."""
     for name in (name for names in COMMANDS.values() for name in names):
         if name != "help" and "--json" in printed([name, "--help"]):
             yield name
 
 
 def folders(trial: Trial) -> str:
-    """The files of datasets and runs, from ones that the commands made."""
+    """Return the page of the files of datasets and runs, from ones that the commands made."""
     import pyarrow.parquet
 
     config = json.loads(trial.run.config.read_text(encoding="utf-8"))
@@ -124,9 +124,9 @@ def folders(trial: Trial) -> str:
 
 
 def _keys(document: Any, meanings: Mapping[str, str], with_types: bool = True) -> str:
-    """A table of a document's keys, each with its meaning.
+    """Return a table of a document's keys, each with its meaning.
 
-    A meaning for a table as a whole stands for all that is in it.
+    The meaning of a whole table covers all keys in it.
     """
     kinds = dict(_flattened(document, "", meanings))
     missing = set(kinds) ^ set(meanings)
@@ -139,7 +139,7 @@ def _keys(document: Any, meanings: Mapping[str, str], with_types: bool = True) -
 
 
 def _flattened(value: Any, path: str, known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Every key of a document, with the type of what it holds."""
+    """Yield every key of a document, with the type of its value."""
     match value:
         case dict() if path not in known:
             for key, inner in value.items():
@@ -167,7 +167,7 @@ def _type(value: Any) -> str:
 
 
 def _files(folder: DatasetFolder | RunFolder) -> str:
-    """The files that a folder may have, each with what the workspace says of it."""
+    """Return a table of the files that a folder may have, described by the workspace's docstrings."""
     said = {
         getattr(folder, name).name: f"{words[:1].upper()}{words[1:]}."
         for name, words in attributes(type(folder)).items()

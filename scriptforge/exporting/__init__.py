@@ -1,7 +1,7 @@
-"""A run in the forms that other programs read: for ONNX Runtime, and for transformers.
+"""Export of runs to the formats of other programs: ONNX Runtime and transformers.
 
-A copy of a model is written whole or not at all, once it has read a text and said what the model says. Knows
-nothing of the command line, and needs the programs in question only where they are used.
+A copy of a model is written whole or not at all, and only after it has scored a text as the model does. The
+package is independent of the command line, and imports the other programs only where it uses them.
 """
 
 import json
@@ -22,18 +22,18 @@ __all__ = ["Exported", "export"]
 Target = Literal["onnx", "transformers"]
 
 WHAT = "an exported model"
-"""What a folder holds that is written here, in words."""
+"""The contents of an exported folder, in words."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was made of a run for other programs.
+    """An exported run.
 
     Attributes:
-        target: for which ones.
-        folder: where it is.
-        files: the bytes of each file, by name.
-        parity: of each copy of the model, by the name of its file, how far it is from the model.
+        target: the program that it is for.
+        folder: the folder that was written.
+        files: the size of each file in bytes, by name.
+        parity: how far each copy of the model is from the model, by the name of its file.
     """
 
     target: Target
@@ -43,15 +43,15 @@ class Exported:
 
 
 def export(run: Run, options: ExportOptions) -> list[Exported]:
-    """Write a run for other programs, each in a folder of its own.
+    """Export a run for other programs, to a folder for each.
 
     Args:
         run: the run.
-        options: for which ones, and where.
+        options: the folders, by program.
 
     Raises:
-        UsageError: a folder holds something, or what is needed is not installed.
-        ExportError: the model cannot be had in that form.
+        UsageError: a folder is not empty, or a package that is needed is not installed.
+        ExportError: the model cannot be exported in that format.
     """
     from scriptforge.exporting.onnx_folder import export_onnx
     from scriptforge.exporting.transformers_folder import export_transformers
@@ -63,10 +63,10 @@ def export(run: Run, options: ExportOptions) -> list[Exported]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path`, in place of what is there, if the block succeeds.
+    """Yield a temporary folder that replaces `path` if the block succeeds.
 
     Raises:
-        ExportError: it cannot be written.
+        ExportError: the folder cannot be written.
     """
     try:
         with atomic_folder(path) as folder:
@@ -78,10 +78,10 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a document, as small as it can be and stay text."""
+    """Write a document as compact JSON."""
     path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
 def sizes_of(folder: Path) -> dict[str, int]:
-    """Return the bytes of each file in a folder, by name."""
+    """Return the size of each file in a folder in bytes, by name."""
     return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}

@@ -1,7 +1,7 @@
-"""A run as a folder with which ONNX Runtime alone writes scripts: in browsers, on phones, in any language.
+"""A run as a folder with which ONNX Runtime can write scripts: in browsers, on phones, in any language.
 
-It holds the graph in fp32 and in 8-bit integers, the tokenizer, the grammar as tables, a short program
-that writes a script, and a card that says what goes in and comes out.
+It holds the graph in fp32 and in 8-bit integers, the tokenizer, the grammar as tables, a short program that
+writes a script, and a card that describes inputs and outputs.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from scriptforge.run.run import Run
 from scriptforge.workspace import refuse_overwriting
 
 GRAPHS: dict[str, Arithmetic] = {"model.onnx": "fp32", "model.int8.onnx": "int8"}
-"""The files of the graphs, and how each multiplies."""
+"""The arithmetic of each graph, by file name."""
 TABLES, TOKENIZER, PROGRAM, CARD = "grammar.json", "tokenizer.json", "write.py", "README.md"
 
 WRITE = """\
@@ -62,11 +62,11 @@ for pattern, other in about["replace"]:
     text = re.sub(pattern, other, text)
 print(text.rpartition("\\n")[0].strip())
 """
-"""The program that lies in the folder, and is shown in its card."""
+"""The program in the folder, which the card shows too."""
 
 
 def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
-    """Write a recurrent model for ONNX Runtime, once it is known to say what the model says.
+    """Export a recurrent model for ONNX Runtime, and check that it scores as the model does.
 
     Args:
         run: the run.
@@ -74,7 +74,7 @@ def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
         force: whether to replace an earlier export.
 
     Raises:
-        UsageError: the folder holds something, or onnx or onnxruntime is not installed.
+        UsageError: the folder is not empty, or onnx or onnxruntime is not installed.
         ExportError: the architecture cannot be exported, or the copy differs.
     """
     _require_onnx()
@@ -113,7 +113,7 @@ def _require_onnx() -> None:
 
 
 def _reader(graph: bytes) -> Reader:
-    """Return what reads with ONNX Runtime, from the beginning of a text."""
+    """Return a reader that uses ONNX Runtime, at the beginning of a text."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Whether an exported model says what the model itself does, step by step."""
+"""Comparison of an exported model with the original, step by step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from scriptforge.errors import ExportError
 from scriptforge.run.run import Run
 
 STEPS = 1000
-"""How many tokens both read."""
+"""Number of tokens that both read."""
 TOLERANCE = 1e-4
-"""By how much a score of an exact copy may differ, as a part of the largest score, or of 1 if that is more.
+"""Largest difference of a score of an exact copy, as a share of the largest score, or of 1 if that is more.
 
-Transformers rotates by the place in the text, which costs it some digits in a long one.
+transformers rotates by the position in the text, which loses some digits in a long one.
 """
 
 _MOST_LAYOUT = 200
 
 Reader: TypeAlias = Callable[[int], NDArray[np.float32]]
-"""Reads the next token of a text, and returns the scores of all tokens after it, (V,)."""
+"""Reads the next token of a text, and returns the scores of the token after it, (V,)."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an exported model is from the model.
+    """How far an exported model is from the original.
 
     Attributes:
-        steps: how many tokens both read.
+        steps: number of tokens that both read.
         largest: the largest difference of two scores.
-        nats: by how much worse it expected the text on average, in nats per token.
+        nats: how much higher the copy's loss is on tokens drawn from the model, in nats per token.
     """
 
     steps: int
@@ -40,17 +40,17 @@ class Parity:
 
 
 def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
-    """Compare a model and its copy on a text that the model makes up as it goes.
+    """Compare a model and its copy on a text that the model draws as it goes.
 
-    Every layout token comes at the beginning, so that all that a model can be told of speakers is tried.
+    The text begins with all layout tokens, or the first `_MOST_LAYOUT` of many, so that speakers are tried.
 
     Args:
-        run: whose model.
+        run: the run of the model.
         read: reads with the copy.
         is_exact: whether the copy computes in fp32.
 
     Raises:
-        ExportError: it should be exact, and differs by more than `TOLERANCE`.
+        ExportError: the copy should be exact, and differs by more than `TOLERANCE`.
     """
     rng = np.random.default_rng(0)
     model = run.inference()

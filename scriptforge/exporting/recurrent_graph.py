@@ -1,16 +1,16 @@
-"""A recurrent model as an ONNX graph that reads one token a call, its state going in and out.
+"""A recurrent model as an ONNX graph that reads one token per call, with its state as inputs and outputs.
 
     ids_B  hidden_LBH  cell_LBH  speakers_2B  →  logits_BV  next_hidden_LBH  next_cell_LBH  next_speakers_2B
 
-Only an LSTM has cells, and only a model that is told who speaks has speakers. Everything is made of standard
-operators of opset 17, from the config and the weights as NumPy has them: neither PyTorch nor its exporter is
-needed. Written out, the cells are as fast in ONNX Runtime as its own LSTM, and matrices that `Members` have
-left block-diagonal can be multiplied block by block.
+Only an LSTM has cells, and only a model with a speaker embedding has speakers. The graph is built of standard
+operators of opset 17, from the config and the NumPy weights: neither PyTorch nor its exporter is needed.
+Written out, the cells are as fast in ONNX Runtime as its own LSTM operator, and matrices that `Members` left
+block-diagonal can be multiplied block by block.
 
-With `int8` every column of a matrix has a scale of its own, and every input has one that is found when it
-comes, so that no sequence depends on those beside it. Weights take the values -63 … 63 only: on x86 without
-VNNI, ONNX Runtime adds pairs of products in 16 bits, which larger ones would overflow
-(onnxruntime/docs/quantization, github.com/microsoft/onnxruntime/pull/12088).
+With `int8` every column of a matrix has a scale of its own, and so has every input, computed at run time: no
+sequence depends on the others of a batch. Weights are limited to -63 … 63: on x86 without VNNI, ONNX Runtime
+adds pairs of products in 16 bits, which larger ones would overflow (onnxruntime/docs/quantization,
+github.com/microsoft/onnxruntime/pull/12088).
 
 Shape letters: B sequences, E embedding, H hidden, L layers, G gates (a number of H each), K inputs and N
 outputs of a product, M members, V vocabulary.
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 OPSET = 17
 IR_VERSION = 8
 
-_MOST = 63
-_ZERO = 128
+_MOST = 63  # of weights
+_ZERO = 128  # the zero point of inputs, which are uint8
 _LARGEST_INPUT = 127.0
-_SMALLEST = 1e-30
+_SMALLEST = 1e-30  # lower limit of a maximum, so that no scale is 0
 
 
 def build_graph(config: RecurrentConfig, weights: Weights, arithmetic: Arithmetic = "fp32") -> "ModelProto":
@@ -44,8 +44,8 @@ def build_graph(config: RecurrentConfig, weights: Weights, arithmetic: Arithmeti
 
     Args:
         config: the sizes.
-        weights: of those sizes.
-        arithmetic: how matrices are kept and multiplied.
+        weights: the weights of the model.
+        arithmetic: how matrices are stored and multiplied.
     """
     import onnx
 
@@ -79,7 +79,7 @@ def _value(name: str, shape: tuple[int | str, ...]) -> "ValueInfoProto":
 
 
 def count_members(config: RecurrentConfig, weights: Weights) -> int:
-    """Return in how many blocks along the diagonal all matrices of a network are; 1 if they are whole."""
+    """Return the number of diagonal blocks that all matrices of a network consist of; 1 if they are full."""
     matrices = [each for name, each in weights.items() if name.startswith("recurrent.weight")]
     present = sum(map(np.count_nonzero, matrices))
     for count in range(MOST_MEMBERS, 1, -1):
@@ -92,7 +92,7 @@ def count_members(config: RecurrentConfig, weights: Weights) -> int:
 
 
 class _Graph:
-    """A graph in the making: nodes with one output each, and constants."""
+    """A graph under construction: nodes and constants."""
 
     def __init__(self, arithmetic: Arithmetic) -> None:
         self.is_rounded = arithmetic == "int8"
@@ -101,7 +101,7 @@ class _Graph:
         self._names: set[str] = set()
 
     def constant(self, name: str, values: Any) -> str:
-        """Return the name of a constant, which is added if it is new."""
+        """Add a constant unless its name is known, and return the name."""
         from onnx import numpy_helper
 
         if name not in self._names:
@@ -110,11 +110,11 @@ class _Graph:
         return name
 
     def number(self, value: float, dtype: Any = np.float32) -> str:
-        """Return the name of a constant that is one number."""
+        """Add a scalar constant, and return its name."""
         return self.constant(f"{np.dtype(dtype).name} {value:g}", np.array(value, dtype))
 
     def sizes(self, *values: int) -> str:
-        """Return the name of a constant that is a list of whole numbers."""
+        """Add a list of whole numbers as a constant, and return its name."""
         return self.constant(f"sizes {' '.join(map(str, values))}", np.array(values, np.int64))
 
     def apply(self, operator: str, *inputs: str, **attributes: Any) -> str:
@@ -130,27 +130,27 @@ class _Graph:
         return names
 
     def ends(self, first: str, value: str, *others: tuple[str, str]) -> None:
-        """Give values the names of outputs."""
+        """Make values the outputs of the graph, under the names given."""
         from onnx import helper
 
         for name, found in ((first, value), *others):
             self.nodes.append(helper.make_node("Identity", [found], [name], name))
 
     def rounded(self, name: str, weight: NDArray[np.float32], axis: int) -> tuple[str, str]:
-        """Return a matrix in whole numbers, and its scales, which are the same along an axis."""
+        """Add a matrix in whole numbers, and its scales along an axis; return their names."""
         scale = np.maximum(np.abs(weight).max(axis, keepdims=True), _SMALLEST) / _MOST
         whole = np.rint(weight / scale).astype(np.int8)
         return self.constant(name, whole), self.constant(f"{name} scale", scale.astype(np.float32))
 
     def product(self, name: str, input_K: str, weight_KN: NDArray[np.float32], added: str = "") -> str:
-        """Multiply what comes with a matrix, (K, N) or one for each member, and add to it."""
+        """Multiply an input with a matrix, (K, N) or one for each member, and add a term if it is named."""
         if not self.is_rounded:
             product = self.apply("MatMul", input_K, self.constant(name, weight_KN))
             return self.apply("Add", product, added) if added else product
         return self.rounded_product(input_K, *self.rounded(name, weight_KN, -2), added)
 
     def rounded_product(self, input_K: str, whole_KN: str, scale_1N: str, added: str = "") -> str:
-        """Multiply in whole numbers; every row of the input is rounded by itself."""
+        """Multiply in whole numbers; each row of the input is rounded with a scale of its own."""
         largest = self.apply("ReduceMax", self.apply("Abs", input_K), axes=[-1], keepdims=1)
         scale = self.apply(
             "Div", self.apply("Max", largest, self.number(_SMALLEST)), self.number(_LARGEST_INPUT)
@@ -160,7 +160,7 @@ class _Graph:
         )
         whole_K = self.apply("Cast", shifted, to=2)  # uint8
         sums = self.apply("MatMulInteger", whole_K, whole_KN, self.number(_ZERO, np.uint8))
-        # In any other order, ONNX Runtime takes the rows' scales for one, and fuses the products wrongly.
+        # In any other order, ONNX Runtime mistakes the rows' scales for one, and fuses the products wrongly.
         product = self.apply("Mul", self.apply("Mul", self.apply("Cast", sums, to=1), scale_1N), scale)
         return self.apply("Add", product, added) if added else product
 
@@ -169,7 +169,7 @@ class _Recurrent:
     """The parts of the graph of a recurrent model.
 
     Attributes:
-        after: what becomes of each part of the state, by name, once `read` was called.
+        after: the value of each part of the state after the token, by name; empty before `read`.
     """
 
     def __init__(self, graph: _Graph, config: RecurrentConfig, weights: Weights) -> None:
@@ -180,7 +180,7 @@ class _Recurrent:
         self.after: dict[str, str] = {}
 
     def read(self, ids: str) -> str:
-        """Read a token on each sequence, and return the scores of the next."""
+        """Read a token in each sequence, and return the scores of the next."""
         graph, config = self._graph, self._config
         input_BE = self._embed(ids)
         speakers = self._follow_speakers(ids) if config.speakers else None
@@ -206,7 +206,7 @@ class _Recurrent:
         return graph.apply("Mul", graph.apply("Cast", rows_BE, to=1), scales_B1)
 
     def _follow_speakers(self, ids: str) -> list[str]:
-        """Return who speaks and who spoke before; see `SpeakerEmbedding.follow`, of which this is a step."""
+        """Return the current and the previous speakers, as a step of `SpeakerEmbedding.follow` does."""
         graph, config = self._graph, self._config
         first = config.layout_size - config.speakers
         none, whole = graph.number(0, np.int64), np.int64
@@ -227,7 +227,7 @@ class _Recurrent:
         return pair
 
     def _add_speakers(self, place: str, numbers: str, current_B: str, previous_B: str) -> str:
-        """Add the embeddings of who speaks and who spoke before."""
+        """Add the embeddings of the current and the previous speakers."""
         graph = self._graph
         for name, speakers_B in (("current", current_B), ("previous", previous_B)):
             table = f"speaker_embedding.{place}.{name}"
@@ -259,13 +259,13 @@ class _Recurrent:
                 return {"hidden": graph.apply("Tanh", graph.apply("Add", inputs, hiddens))}
 
     def _matrix(self, name: str) -> NDArray[np.float32]:
-        """Return a matrix of the network to be multiplied from the left: (K, G), or (M, K/M, G/M)."""
+        """Return a weight of the network, transposed for products: (K, G), or (M, K/M, G/M)."""
         weight_GK = self._in_order(self._weights[name])
         blocks = diagonal_blocks(weight_GK, self._config.hidden_size, self._members).swapaxes(1, 2)
         return blocks if self._members > 1 else blocks[0]
 
     def _bias(self, name: str) -> NDArray[np.float32]:
-        """Return what is added to the gates: (G,), or (M, 1, G/M)."""
+        """Return a bias of the gates: (G,), or (M, 1, G/M)."""
         bias_G = self._in_order(self._weights[name])
         if self._members == 1:
             return bias_G
@@ -273,14 +273,14 @@ class _Recurrent:
         return parts.swapaxes(0, 1).reshape(self._members, 1, -1)
 
     def _in_order(self, weight_G: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Put the logistic gates of an LSTM first; PyTorch has the candidate before the last one."""
+        """Put the logistic gates of an LSTM first; PyTorch has the candidate before the output gate."""
         if self._config.arch != "lstm":
             return weight_G
         input_gate, forget_gate, candidate, output_gate = np.split(weight_G, 4)
         return np.concatenate([input_gate, forget_gate, output_gate, candidate])
 
     def _apart(self, numbers_BK: str) -> str:
-        """Return the numbers of each member, (M, B, K/M); of one alone as they are."""
+        """Split numbers by member, (M, B, K/M); those of a single member stay as they are."""
         if self._members == 1:
             return numbers_BK
         shaped = self._graph.apply("Reshape", numbers_BK, self._graph.sizes(0, self._members, -1))
@@ -294,7 +294,7 @@ class _Recurrent:
         return self._graph.apply("Reshape", turned, self._graph.sizes(0, -1))
 
     def _score(self, features_BH: str) -> str:
-        """Return the scores of all tokens; a head that is the embedding is kept once."""
+        """Return the scores of all tokens; a tied head is stored once, as the embedding."""
         graph, weights, tied = self._graph, self._weights, self._config.tied
         if "projection.weight" in weights:
             features_BH = graph.product("projection", features_BH, weights["projection.weight"].T)

@@ -1,13 +1,13 @@
 """A `transformer` as a Starcoder2, the class of transformers that computes the same: weights and config.
 
-Both normalise before each part of a layer, rotate queries and keys in the same way, look back on a window,
-and have a feed-forward network with one activation. Starcoder2 lacks the bias of the head. It comes in by way
-of one more unit, u, beside the H of the model.
+Both normalise before each part of a layer, rotate queries and keys in the same way, attend within a window,
+and have a feed-forward network with one activation. Starcoder2 lacks the bias of the head. One more unit, u,
+beside the H of the model makes up for it.
 
-Unit u always has the mean of the others. That is a matter of weights: whatever adds to the residual stream
-adds to u the mean of what it adds to the rest. Then a norm over H + 1 units finds the same mean, and a
-variance that is smaller by H / (H + 1), for which its weights and its epsilon make up; u itself becomes 0.
-The last norm has a bias of 1 there, so that the head's column for u is added to all scores: the bias.
+Unit u always holds the mean of the others. The weights see to that: whatever adds to the residual stream adds
+to u the mean of what it adds to the rest. Then a norm over H + 1 units finds the same mean, and a variance
+that is smaller by the factor H / (H + 1), for which its weights and its epsilon compensate; u itself becomes
+0. The last norm has a bias of 1 there, so the head's column for u is added to all scores: it is the bias.
 
 Shape letters: V vocabulary, H hidden, N heads, D numbers of a head.
 """
@@ -22,11 +22,11 @@ from scriptforge.inference.attention import NORM_EPSILON, ROTATION_BASE
 from scriptforge.inference.configs import UP_FACTOR, TransformerConfig
 
 LONGEST = 32_768
-"""Tokens up to which the angles of rotations are exact enough; the text may be longer."""
+"""Number of tokens up to which the angles of rotations are exact enough; texts may be longer."""
 
 
 def starcoder_config(config: TransformerConfig, end: int) -> dict[str, Any]:
-    """Return what `config.json` says of a model, in the words of transformers."""
+    """Return the `config.json` of a model for transformers."""
     size, heads = config.hidden_size, config.head_count
     return {
         "architectures": ["Starcoder2ForCausalLM"],
@@ -53,7 +53,7 @@ def starcoder_config(config: TransformerConfig, end: int) -> dict[str, Any]:
 
 
 def starcoder_weights(config: TransformerConfig, weights: Weights) -> dict[str, Numbers]:
-    """Return the weights by the names, and in the shapes, of transformers."""
+    """Return the weights with the names and shapes of transformers."""
     head_VH = weights["embedding.weight" if config.tied else "head.weight"]
     found = {
         "model.embed_tokens.weight": _writes(weights["embedding.weight"].T).T,
@@ -77,12 +77,12 @@ def _layer(name: str, own: str, weights: Weights) -> Iterator[tuple[str, Numbers
 
 
 def _reads(matrix: Numbers) -> Numbers:
-    """Return a matrix that reads u, which is 0 after a norm, and makes nothing of it."""
+    """Return a matrix with a column for u that ignores it; after a norm, u is 0 anyway."""
     return np.pad(matrix, ((0, 0), (0, 1)))
 
 
 def _writes(matrix: Numbers) -> Numbers:
-    """Return a matrix, its rows those of the residual stream, that writes to u the mean of the others."""
+    """Return a matrix that writes to the residual stream with a row for u, the mean of the others."""
     mean = matrix.mean(axis=0, keepdims=True, dtype=np.float64)
     written: Numbers = np.concatenate([matrix, mean.astype(np.float32)])
     return written

@@ -1,8 +1,8 @@
-"""A run as a folder that transformers loads without code of ours: model, fast tokenizer, how to generate.
+"""A run as a folder that transformers loads without our code: model, fast tokenizer, generation config.
 
-In scriptforge the layout is never text: it is put in and taken out beside the tokenizer. Here nobody else
-knows what a script looks like, so the tokenizer reads and writes lines: `JERRY:` is the token of Jerry's cue,
-and the token is written on a new line. Only `<end>` stays special, at both ends of a text.
+In scriptforge the layout is never text: it is added and removed outside the tokenizer. In transformers only
+the tokenizer can know what a script looks like, so it reads and writes lines: `JERRY:` is Jerry's cue, and
+the cue is written on a new line. Only `<end>` stays special, at both ends of a text.
 """
 
 import json
@@ -39,7 +39,7 @@ _MOST_NEW_TOKENS = 400
 
 
 def export_transformers(run: Run, path: Path, *, force: bool = False) -> Exported:
-    """Write a transformer for transformers, once it is known to say what the model says.
+    """Export a `transformer` for transformers, and check that it scores as the model does.
 
     Args:
         run: the run.
@@ -47,8 +47,8 @@ def export_transformers(run: Run, path: Path, *, force: bool = False) -> Exporte
         force: whether to replace an earlier export.
 
     Raises:
-        UsageError: the folder holds something, or transformers is not installed.
-        ExportError: no class of transformers holds the model, or the copy differs.
+        UsageError: the folder is not empty, or transformers is not installed.
+        ExportError: transformers has no class for the model, or the copy differs.
     """
     config = _exportable(run)
     _require_transformers()
@@ -95,7 +95,7 @@ def _require_transformers() -> None:
 
 
 def _reader(folder: Path) -> Reader:
-    """Return what reads with transformers, from the beginning of a text."""
+    """Return a reader that uses transformers, at the beginning of a text."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -128,7 +128,7 @@ def _no_bars() -> Iterator[None]:
 
 
 def _generation(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return how transformers generates if nothing else is asked for: as scriptforge, as far as it can."""
+    """Return the default generation config: scriptforge's defaults, as far as transformers has them."""
     rules = build_rules(vocabulary)
     never = np.flatnonzero(~rules.allowed_PV.any(axis=0)).tolist()
     return {
@@ -156,9 +156,10 @@ def _tokenizer_config() -> dict[str, Any]:
 
 
 def cue_texts(vocabulary: Vocabulary) -> dict[int, str]:
-    """Return how each speaker's token is written: `JERRY:`, or `@JERRY:` where that is a token of text.
+    """Return the text of each cue, by id: `JERRY:`, or `@JERRY:` if the former is taken.
 
-    Of namesakes in a mix, the first has the name, and the others the name of their token.
+    It may be taken by a token of text, or by a namesake from another source. If both are taken, the cue keeps
+    the name of its token.
     """
     taken = set(vocabulary.tokens)
     found: dict[int, str] = {}
@@ -170,11 +171,11 @@ def cue_texts(vocabulary: Vocabulary) -> dict[int, str]:
 
 
 def fast_tokenizer(path: Path, vocabulary: Vocabulary) -> str:
-    """Return a `tokenizer.json` with layout that is written as lines are.
+    """Return a `tokenizer.json` that reads and writes the layout as lines.
 
     Args:
-        path: that of the vocabulary.
-        vocabulary: the same, read.
+        path: the file of the vocabulary.
+        vocabulary: the vocabulary in it.
     """
     from tokenizers import Tokenizer, decoders, processors
 
@@ -195,7 +196,7 @@ def fast_tokenizer(path: Path, vocabulary: Vocabulary) -> str:
 
 
 def _line_breaks(vocabulary: Vocabulary, cues: dict[int, str]) -> list[Any]:
-    """Return decoders that write each layout token as a line begins."""
+    """Return decoders that write each layout token as the beginning of a line."""
     from tokenizers import Regex, decoders
 
     if vocabulary.plain:

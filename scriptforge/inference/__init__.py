@@ -1,11 +1,11 @@
-"""Reading token by token: inference models, in NumPy alone.
+"""Inference models, which read token by token in NumPy alone.
 
     inference = readable.inference("fp32")
     features_BTH, state = inference.features(ids_BT, inference.initial_state(B))
     logits_BTV = inference.score(features_BTH)
 
-Whoever generates knows this and nothing of PyTorch, whose modules are made for texts of many tokens, and do
-the same for a single one at many times the price.
+Generation uses these models instead of PyTorch's modules, which are made for texts of many tokens and take
+many times as long for a single one.
 """
 
 from scriptforge.inference.base import (

@@ -1,10 +1,10 @@
 """The inference models of an LSTM with attention and of a transformer.
 
-One token at a time, attention is a few small products with the rows that are remembered; what takes the time
-is the number of calls.
+For one token at a time, attention is a few small products with the remembered rows: the number of calls takes
+the time, not the arithmetic.
 
-Shape letters: B sequences, T steps, M memory, K = M + 1 rows that can be looked at, H hidden, N heads, D
-numbers of a head.
+Shape letters: B sequences, T steps, M memory, K = M + 1 rows that a step can attend to, H hidden, N heads, D
+units of a head.
 """
 
 import numpy as np
@@ -16,10 +16,10 @@ from scriptforge.inference.recurrent import Head, HeadedInferenceModel, Network
 from scriptforge.inference.speakers import Speakers
 
 ROTATION_BASE = 10_000.0
-"""What the frequencies of a rotary position embedding are powers of."""
+"""Base of the frequencies of a rotary position embedding."""
 
 NORM_EPSILON = 1e-5
-"""What a norm adds to the variance."""
+"""Added to the variance in a norm."""
 
 
 class InferenceLSTMAttention(HeadedInferenceModel):
@@ -34,7 +34,7 @@ class InferenceLSTMAttention(HeadedInferenceModel):
         self._out_proj = prepare_product(weights["out_proj.weight"], None, arithmetic)
 
     def initial_state(self, sequences: int) -> State:
-        """Return empty hidden and cell states, fill level and memory, (M, sequences, H), and who speaks."""
+        """Return zeros: hidden and cell states, fill level, memory, (M, sequences, H), and any speakers."""
         hidden_LBH, cell_LBH, *speakers = self._network.initial_state(sequences)
         memory_MBH = np.zeros((self.config.memory, sequences, self.config.hidden_size), np.float32)
         return hidden_LBH, cell_LBH, np.zeros((1, sequences, 1), np.float32), memory_MBH, *speakers
@@ -58,7 +58,7 @@ class InferenceLSTMAttention(HeadedInferenceModel):
         return features_BTH, (*carried, filled_1B1, memory_MBH, *pairs)
 
     def _found(self, own_BH: Numbers, rows_KBH: Numbers, filled_1B1: Numbers) -> Numbers:
-        """Return what a step finds among the rows, the last of which is its own: `found_BH`."""
+        """Return what a step retrieves from the rows, the last of which is its own: `found_BH`."""
         scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._q_proj(own_BH), rows_KBH)[:, None]
         scores_B1K *= np.float32(own_BH.shape[1] ** -0.5)
         empty_BK = empty_rows(filled_1B1, len(rows_KBH) - 1)
@@ -77,7 +77,7 @@ class InferenceTransformer(HeadedInferenceModel):
         self._head = Head(weights, arithmetic, tied=config.tied)
 
     def initial_state(self, sequences: int) -> State:
-        """Return an empty fill level, keys and values of each layer, (M, sequences, 2H), and who speaks."""
+        """Return zeros: fill level, keys and values of each layer, (M, sequences, 2H), and any speakers."""
         size = self.config.memory, sequences, 2 * self.config.hidden_size
         memories = (np.zeros(size, np.float32) for _ in self._layers)
         speakers = () if self._speakers is None else (np.zeros((2, sequences, 1), np.float32),)
@@ -109,9 +109,9 @@ class _Layer:
     """A layer of a transformer.
 
     Args:
-        config: of the model.
-        weights: all of them.
-        name: what the names of the layer's own begin with.
+        config: the sizes of the model.
+        weights: all weights of the model.
+        name: prefix of the names of the layer's weights.
     """
 
     def __init__(self, config: TransformerConfig, weights: Weights, name: str) -> None:
@@ -149,10 +149,10 @@ class _Layer:
         return stream_BH + self._down_proj(wide_BW), rows_KBR[1:]
 
     def _rotated(self, query_BH: Numbers) -> Numbers:
-        """Rotate the query as each row has to see it: `rotated_KBH`.
+        """Return the query rotated for each row: `rotated_KBH`.
 
-        Only distances count (see `Rotation`), so the query may be rotated by the whole distance to each row,
-        and the keys, of which there are K times as many, not at all.
+        Only distances count (see `Rotation`). So the query is rotated by its distance to each row, instead of
+        the keys, which are K times as many.
         """
         rotated_KBH: Numbers = self._cosine_K1H * query_BH
         rotated_KBH += self._sine_K1H * query_BH[:, self._other_half_H]
@@ -160,7 +160,7 @@ class _Layer:
 
 
 def normalised(input_BTH: Numbers, weight_H: Numbers, bias_H: Numbers | None = None) -> Numbers:
-    """Return inputs with mean 0 and variance 1, scaled and moved: a new array.
+    """Return inputs normalised to mean 0 and variance 1, then scaled and shifted, as a new array.
 
     Source: Ba et al. 2016, "Layer Normalization", arXiv:1607.06450.
     """
@@ -174,9 +174,9 @@ def normalised(input_BTH: Numbers, weight_H: Numbers, bias_H: Numbers | None = N
 
 
 def gelu(input_BW: Numbers) -> Numbers:
-    """Return x times the probability that a standard normal number is below x, wrong by 2e-7 · |x| at most.
+    """Return x · P(X ≤ x) for a standard normal X, with an error of at most 2e-7 · |x|.
 
-    Source: Hendrycks and Gimpel 2016, arXiv:1606.08415; the error function as of Abramowitz and Stegun 1964,
+    Source: Hendrycks and Gimpel 2016, arXiv:1606.08415; error function from Abramowitz and Stegun 1964,
     formula 7.1.26.
     """
     distance_BW = np.abs(input_BW) * np.float32(0.5**0.5)
@@ -193,7 +193,7 @@ def gelu(input_BW: Numbers) -> Numbers:
 
 
 def weighted_values(values_KBND: Numbers, scores_BNK: Numbers, empty_BK: Numbers | None) -> Numbers:
-    """Return the values of all rows, weighted by the softmax of their scores, which are overwritten."""
+    """Return the sum of the rows' values, weighted by the softmax of their scores; overwrites the scores."""
     if empty_BK is not None:
         scores_BNK += empty_BK[:, None]
     scores_BNK -= scores_BNK.max(axis=-1, keepdims=True)
@@ -204,7 +204,7 @@ def weighted_values(values_KBND: Numbers, scores_BNK: Numbers, empty_BK: Numbers
 
 
 def empty_rows(filled_1B1: Numbers, memory: int) -> Numbers | None:
-    """Return what is added to the scores of rows, minus infinity for empty ones; None if none is empty."""
+    """Return an offset for each row's score, minus infinity if the row is empty; None if no row is."""
     filled_B1 = filled_1B1[0]
     if filled_B1.min() >= memory:
         return None

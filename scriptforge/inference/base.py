@@ -1,9 +1,10 @@
-"""What every inference model offers: reading token by token and scoring, in arrays of NumPy's.
+"""The interface of inference models, which read token by token and score, in NumPy arrays.
 
 An inference model has the weights of a model, prepared for a few sequences that advance one token at a time.
-Nothing here needs PyTorch; what does, has the same protocol in `scriptforge.models`.
+Nothing here needs PyTorch; the models that do are in `scriptforge.models`.
 
-Shape letters: B sequences, T steps, V vocabulary, H features, N tokens of some sequences.
+Shape letters: B sequences, T steps, V vocabulary, H features, E inputs of the head, N pairs of a sequence and
+a token.
 """
 
 from abc import ABC, abstractmethod
@@ -19,28 +20,28 @@ from scriptforge.inference.configs import ModelConfig
 
 Numbers: TypeAlias = NDArray[np.float32]
 Ids: TypeAlias = NDArray[np.int64]
-"""Tokens, or other things by number."""
+"""Token ids, or other ids."""
 
 State: TypeAlias = tuple[Numbers, ...]
-"""All that a model remembers of the text before: arrays of three dimensions, of which the second is B.
+"""All that a model remembers of the text so far: arrays of three dimensions, the second of which is B.
 
-Zeros, and only they, mean that nothing was read.
+A state of zeros means that nothing has been read; no other state does.
 """
 
 Weights: TypeAlias = Mapping[str, Numbers]
-"""The weights of a model by name, as `ModelConfig.weight_shapes` names them."""
+"""The weights of a model, by the names in `ModelConfig.weight_shapes`."""
 
 Arithmetic: TypeAlias = Literal["fp32", "int8"]
-"""How to multiply: `fp32` as the model was trained, `int8` with weights and inputs rounded to eight bits."""
+"""How to multiply: `fp32` in full precision, `int8` with weights and inputs rounded to 8 bits."""
 
 HINT_WITHOUT_INT8 = "Leave --int8 out: without it every machine computes as exactly as it trains."
 
 
 class Readable(Protocol):
-    """What can be read token by token: a run, a model in training, or an inference model itself."""
+    """Anything that has an inference model: a run, a model in training, or an inference model itself."""
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> "InferenceModel":
-        """Return an inference model with the weights as they are now.
+        """Return an inference model with the current weights.
 
         Raises:
             UsageError: this model cannot compute in `int8`.
@@ -49,7 +50,7 @@ class Readable(Protocol):
 
 
 class InferenceModel(ABC):
-    """Reads tokens in order and says, after each, what may come next.
+    """A model that reads tokens in order and scores, after each, every token as the next one.
 
     Attributes:
         config: the sizes of the model.
@@ -58,11 +59,11 @@ class InferenceModel(ABC):
     config: ModelConfig
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> "InferenceModel":
-        """Return the model as it is, whatever its arithmetic; see `Readable.inference`."""
+        """Return the model itself, whatever its arithmetic; see `Readable.inference`."""
         return self
 
     def __call__(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
-        """Read T tokens in each of B sequences, and score what may come after each: `logits_BTV`."""
+        """Read T tokens in each of B sequences, and score the token after each: `logits_BTV`."""
         features_BTH, state = self.features(ids_BT, state)
         return self.score(features_BTH), state
 
@@ -72,7 +73,7 @@ class InferenceModel(ABC):
 
         Args:
             ids_BT: in 0 … V-1.
-            state: as `initial_state` or the previous call returned it; it stays as it is.
+            state: as `initial_state` or the previous call returned it; not changed.
 
         Returns:
             `features_BTH`, whose row t sums up the text up to `ids_BT[:, t]`, and the state after step T.
@@ -80,29 +81,29 @@ class InferenceModel(ABC):
 
     @abstractmethod
     def score(self, features_BTH: Numbers) -> Numbers:
-        """Score every token as the next one: `logits_BTV`, of features with any dimensions before H."""
+        """Score every token as the next one, for features with any dimensions before H: `logits_BTV`."""
 
     @abstractmethod
     def initial_state(self, sequences: int) -> State:
-        """Return the state of so many sequences that have read nothing."""
+        """Return the state of a number of sequences that have read nothing."""
 
     @property
     def head(self) -> Numbers | None:
-        """Return the matrix of which scores are products, if they are, and a bias beside."""
+        """Return the weight of the head, (V, E), if scores are linear in its inputs; None otherwise."""
         return None
 
     def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
-        """Return between what the head multiplies for some features and for others: `differences_BE`."""
+        """Return the head's inputs for some features minus those for others: `differences_BE`."""
         return features_BH - others_BH
 
     def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
-        """Return by how much one sequence's features score a token higher than others: `margins_N`.
+        """Return how much higher a sequence's features score a token than other features do: `margins_N`.
 
         Args:
-            features_BH: of each sequence.
-            others_BH: what they are compared with, in the same order.
-            rows_N: which sequence.
-            ids_N: which token.
+            features_BH: the features of each sequence.
+            others_BH: the features to compare them with, row by row.
+            rows_N: the sequences.
+            ids_N: the tokens.
         """
         if self.head is None:
             margins_BV = self.score(features_BH) - self.score(others_BH)
@@ -114,11 +115,11 @@ class InferenceModel(ABC):
 
 
 def new_inference(config: ModelConfig, weights: Weights, arithmetic: Arithmetic) -> InferenceModel | None:
-    """Return the inference model of an architecture that is read without PyTorch; None of any other.
+    """Return an inference model that needs no PyTorch; None if the architecture has none.
 
     Args:
         config: the sizes.
-        weights: float32, of just these sizes; they are not copied, and must stay as they are.
+        weights: float32, of these sizes; they are not copied and must not change.
         arithmetic: how to multiply.
 
     Raises:
@@ -133,10 +134,10 @@ def new_inference(config: ModelConfig, weights: Weights, arithmetic: Arithmetic)
 
 
 def check_arithmetic(config: ModelConfig, arithmetic: Arithmetic) -> None:
-    """Raise an error unless models of an architecture can compute in an arithmetic.
+    """Raise an error if the architecture cannot compute in an arithmetic.
 
     Raises:
-        UsageError: they cannot.
+        UsageError: it cannot.
     """
     if arithmetic == "int8" and not ARCHITECTURES[config.arch].has_int8:
         *most, last = (name for name, each in ARCHITECTURES.items() if each.has_int8)

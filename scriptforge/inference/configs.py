@@ -1,7 +1,7 @@
 """The sizes of models: frozen dataclasses that round-trip through JSON, and the shape of every weight.
 
-A setting that has the name of a config's field is the architecture's own. The models are in
-`scriptforge.models`, and what reads them without PyTorch beside this. The module knows nothing of weights.
+A setting with the name of a config's field belongs to the architectures that have this field. The models are
+in `scriptforge.models`, their inference models in the other modules of this package.
 
 Shape letters: V vocabulary, E embedding, H hidden, L layers, M memory.
 """
@@ -28,20 +28,20 @@ from scriptforge.errors import RunError, UsageError, unknown_name
 from scriptforge.validation import first_problem
 
 CLOSED = ConfigDict(extra="forbid", strict=True, defer_build=True)
-"""For a config, which a stranger may have written: no key but its own, and no value of another type."""
+"""Forbids unknown keys and values of other types, since anybody may have written a config."""
 
 LARGEST_MEMORY = 1 << 21
-"""The most numbers that all layers of a model may remember of one stream."""
+"""Upper limit of H times the number of rows that all layers together remember of one stream."""
 
 UP_FACTOR = 4
-"""How many times as wide as a transformer's layer its feed-forward network is."""
+"""Width of a transformer's feed-forward network, as a multiple of H."""
 
 _HEAD_SIZE = 32
 
 Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
 
 GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
-"""How many gates a kind of unit has; the kernel numbers the kinds in this order."""
+"""Number of gates of each kind of unit; the kernel numbers the kinds in this order."""
 
 
 class ModelConfig(Protocol):
@@ -61,11 +61,11 @@ class ModelConfig(Protocol):
 
     @property
     def feature_size(self) -> int:
-        """Return H, how many numbers the features of a token are."""
+        """Return H, the size of a token's features."""
         ...
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every weight by its name, a shared one once, without building anything."""
+        """Return the shape of every weight by name, a shared one once, without building the model."""
         ...
 
 
@@ -80,12 +80,12 @@ class RecurrentSizes:
         layers: L.
         dropout_input: share of embedding units dropped before the first layer.
         dropout_between: share of units dropped between layers.
-        dropout_recurrent: share of a layer's connections from unit to unit that are dropped for all steps of
-            a call, in all gates alike (DropConnect; Merity et al. 2018, arXiv:1708.02182).
+        dropout_recurrent: share of a layer's recurrent connections dropped for all steps of a call, in all
+            gates alike (DropConnect; Merity et al. 2018, arXiv:1708.02182).
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding.
-        layout_size: how many tokens are layout, if the model is told who speaks.
-        speakers: how many of them are speakers'; 0 if it is not told.
+        layout_size: number of layout tokens, the first ids; 0 without a speaker embedding.
+        speakers: number of speakers' cues, the last of these; 0 without a speaker embedding.
     """
 
     vocabulary_size: VocabularySize
@@ -124,7 +124,7 @@ class RecurrentConfig(RecurrentSizes):
 
 @dataclass(frozen=True, config=CLOSED)
 class LSTMAttentionConfig(RecurrentSizes):
-    """The config of an `LSTMAttention`; `memory` is M, how many steps before itself a step looks at."""
+    """The config of an `LSTMAttention`; `memory` is M, how many earlier steps a step attends to."""
 
     memory: Memory = 128
     arch: Literal["lstm-attention"] = "lstm-attention"
@@ -154,13 +154,13 @@ class TransformerConfig:
         vocabulary_size: V.
         hidden_size: H, of embedding and layers alike.
         layers: L.
-        heads: how many parts of H attend by themselves; None is one for every 32 units or so.
-        memory: M, how many steps before itself a step looks at in each layer.
+        heads: number of attention heads; None for about one per 32 units.
+        memory: M, how many earlier steps a step attends to in each layer.
         dropout_input: share of embedding units dropped before the first layer.
-        dropout_between: share of units dropped from what attention and feed-forward network add.
+        dropout_between: share of units dropped from the output of attention and of the feed-forward network.
         dropout_output: share of units dropped before the head.
         tied: whether the head's weight is the embedding.
-        layout_size, speakers: as of `RecurrentSizes`.
+        layout_size, speakers: as in `RecurrentSizes`.
         arch: the architecture.
     """
 
@@ -188,7 +188,7 @@ class TransformerConfig:
 
     @property
     def head_count(self) -> int:
-        """Return N: if `heads` is None, the most that leave each an even number of at least 32 units."""
+        """Return N: `heads`, or if None, the most that have an even number of at least 32 units each."""
         if self.heads is not None:
             return self.heads
         most = max(1, self.hidden_size // _HEAD_SIZE)
@@ -232,7 +232,7 @@ class NumPyRNNConfig:
 
     @property
     def feature_size(self) -> int:
-        """Return the size of the one layer; see `ModelConfig.feature_size`."""
+        """Return the size of the layer; see `ModelConfig.feature_size`."""
         return self.hidden_size
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -248,7 +248,7 @@ class NumPyRNNConfig:
 
 
 def recurrent_shapes(unit: Unit, sizes: RecurrentSizes) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a headed model that has a network of such units as `recurrent`."""
+    """Return the shape of every weight of a headed model whose network, `recurrent`, has these units."""
     embedding_size, hidden_size = sizes.embedding_size, sizes.hidden_size
     rows = GATES[unit] * hidden_size
     shapes = head_shapes(sizes.vocabulary_size, embedding_size, hidden_size, tied=sizes.tied)
@@ -264,7 +264,7 @@ def recurrent_shapes(unit: Unit, sizes: RecurrentSizes) -> dict[str, tuple[int, 
 def head_shapes(
     vocabulary_size: int, embedding_size: int, feature_size: int, *, tied: bool
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a `HeadedModel` but those of its network, a shared one once."""
+    """Return the shape of every weight of a `HeadedModel` outside its network, a shared one once."""
     shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary_size, embedding_size)}
     if tied and embedding_size != feature_size:
         shapes["projection.weight"] = (embedding_size, feature_size)
@@ -285,7 +285,7 @@ def speaker_shapes(speakers: int, embedding_size: int, feature_size: int) -> dic
 
 
 def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> None:
-    """Raise a `ValueError` unless speakers are among the layout tokens, behind others, and these in V."""
+    """Raise a `ValueError` unless speakers are fewer than layout tokens, and these at most V."""
     if speakers and not speakers < layout_size <= vocabulary_size:
         raise ValueError(
             f"{speakers} speakers, {layout_size} layout tokens, {vocabulary_size} tokens do not go together"
@@ -293,7 +293,7 @@ def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> N
 
 
 def refuse_enormous(rows: int, size: int) -> None:
-    """Raise a `ValueError` if all layers together would remember too many rows of E numbers of one stream."""
+    """Raise a `ValueError` if all layers would remember too many rows of this size for one stream."""
     if rows * size > LARGEST_MEMORY:
         raise ValueError(f"{rows:,} rows of {size:,} numbers of memory are more than {LARGEST_MEMORY:,}")
 
@@ -301,16 +301,16 @@ def refuse_enormous(rows: int, size: int) -> None:
 def config_from_settings(
     settings: Settings, vocabulary_size: int, layout_size: int = 0, speakers: int = 0
 ) -> ModelConfig:
-    """Return the config of the model that settings ask for: each of its fields is the setting of that name.
+    """Return the config that settings describe: each field has the value of the setting of that name.
 
     Args:
         settings: resolved settings.
-        vocabulary_size: how many tokens there are.
-        layout_size: how many of them, the first ones, are layout.
-        speakers: how many of these, the last ones, are speakers'.
+        vocabulary_size: V.
+        layout_size: number of layout tokens, the first ids.
+        speakers: number of speakers' cues, the last of these.
 
     Raises:
-        UsageError: they do not fit together.
+        UsageError: the settings do not fit together.
     """
     config_class = ARCHITECTURES[settings.arch].config_class()
     names = {field.name for field in fields(config_class)}
@@ -329,7 +329,7 @@ def config_from_settings(
 
 
 def config_from_json(data: dict[str, Any]) -> ModelConfig:
-    """Return the config that `dataclasses.asdict` wrote.
+    """Return the config that `dataclasses.asdict` turned into `data`.
 
     Raises:
         UsageError: the architecture is unknown.
@@ -349,10 +349,14 @@ def config_from_json(data: dict[str, Any]) -> ModelConfig:
 
 
 def refuse_foreign(arch: str, chosen: Iterable[str]) -> None:
-    """Raise an error unless an architecture has the settings, or they are of the training alone.
+    """Raise an error if a setting belongs to other architectures only.
+
+    Args:
+        arch: the architecture.
+        chosen: names of settings.
 
     Raises:
-        UsageError: one of them is another architecture's.
+        UsageError: one of them does.
     """
     fields_by_arch = {
         name: {field.name for field in fields(each.config_class())} for name, each in ARCHITECTURES.items()

@@ -1,9 +1,10 @@
-"""What is done with scores, in the kernel: each function is one call of it, for all rows at once.
+"""Operations on scores, each one call into the kernel for all rows at once.
 
-What it computes is defined where it is used: `scriptforge.generation.sampling`, `turn_taking`, `voice` and
-`echoes`, and `scriptforge.run.echoes`. There NumPy computes the same, up to rounding.
+They are defined by the modules that use them, where NumPy computes the same up to rounding: `sampling`,
+`decoding`, `turn_taking`, `voice`, `echoes` and `overuse` in `scriptforge.generation`, and
+`scriptforge.run.echoes`.
 
-Shape letters: B rows, V vocabulary, L layout tokens, S some tokens, E what the head reads, C capacity, O
+Shape letters: B rows, V vocabulary, L layout tokens, S selected tokens, E inputs of the head, C capacity, O
 lengths of echoes.
 """
 
@@ -19,23 +20,23 @@ from numpy.typing import NDArray
 from scriptforge.inference.kernel import Address, Kernel, address_of
 
 NO_TEXT, NOTHING = -2, -3
-"""In place of a token's id: a token that is not text came, or none."""
+"""In place of a token's id: the token is not text, or there is none."""
 
 
 class Drawing:
-    """Draws a token for each of B sequences, by temperature and min-p; the scores are in memory of its own.
+    """A sampler of B sequences, by temperature and min-p, with its own buffer of scores.
 
     Args:
-        kernel: what computes.
+        kernel: the compiled kernel.
         rows: B.
         size: V.
-        is_spoken_L: the layout tokens that min-p holds for.
-        temperature: above 0, if there are draws.
-        min_p: 0 for none.
+        is_spoken_L: the layout tokens that min-p applies to.
+        temperature: above 0 if `draw` is called.
+        min_p: 0 to leave min-p out.
 
     Attributes:
-        scores_BV: what may come, minus infinity for what must not.
-        text_B1: the logarithm of the sum of text's exponentials.
+        scores_BV: the scores, minus infinity for forbidden tokens.
+        text_B1: log-sum-exp of the scores of each row's text tokens.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Drawing:
         self._ids = address_of(self._ids_B)
 
     def allow(self, logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> None:
-        """Take the scores of what may come."""
+        """Copy the logits of the tokens that are not forbidden into `scores_BV`, and set `text_B1`."""
         if not logits_BV.shape == forbidden_BV.shape == self.scores_BV.shape:
             raise ValueError(f"a mask of {forbidden_BV.shape}, for scores of {logits_BV.shape}")
         logits_BV = np.ascontiguousarray(logits_BV, np.float32)
@@ -76,8 +77,8 @@ class Drawing:
         """Draw a token in each row: `ids_B`.
 
         Args:
-            rolls_2B: by what a text token is drawn, in 0 ≤ x < 1, and then by what it is decided whether a
-                layout token comes, and which.
+            rolls_2B: uniform random numbers in 0 ≤ x < 1: the first draws a text token, the second decides
+                whether a layout token comes instead, and which.
         """
         rows = len(self.scores_BV)
         if rolls_2B.shape != (2, rows):
@@ -98,13 +99,13 @@ def with_ends_kept(
     after_BV: NDArray[np.bool_],
     layout_size: int,
 ) -> NDArray[np.float32]:
-    """Return scores in which the layout tokens that are still allowed have the probability of all that were.
+    """Return scores that give the layout tokens still allowed the probability of all those allowed before.
 
     Args:
-        kernel: what computes.
-        logits_BV: scores.
-        before_BV: which tokens were forbidden.
-        after_BV: which are now.
+        kernel: the compiled kernel.
+        logits_BV: the scores before.
+        before_BV: tokens that were forbidden before.
+        after_BV: tokens that are forbidden now.
         layout_size: L.
     """
     rows, size = logits_BV.shape
@@ -117,12 +118,12 @@ def with_ends_kept(
 
 
 class Lowering:
-    """Lowers the scores of some tokens, all of which together stay as likely as they are.
+    """Offsets for the scores of some tokens, whose total probability stays the same.
 
     Args:
-        kernel: what computes.
+        kernel: the compiled kernel.
         ids_S: the tokens.
-        offsets_BS: what is added to their scores in each row; may change between calls.
+        offsets_BS: added to their scores in each row; may change between calls.
     """
 
     def __init__(self, kernel: Kernel, ids_S: NDArray[np.int64], offsets_BS: NDArray[np.float32]) -> None:
@@ -133,7 +134,7 @@ class Lowering:
         self._addresses = address_of(self._ids_S), len(ids_S), address_of(offsets_BS)
 
     def lower(self, scores_BV: NDArray[np.float32]) -> None:
-        """Add the offsets to scores, which are changed."""
+        """Add the offsets to scores in place, keeping the total probability."""
         rows, size = scores_BV.shape
         if rows != len(self._offsets_BS) or size <= self._most:
             raise ValueError(f"scores of {scores_BV.shape}, for offsets of {self._offsets_BS.shape}")
@@ -142,13 +143,13 @@ class Lowering:
 
 
 class Guide:
-    """Strengthens what one text expects and another does not, among plausible tokens.
+    """Guidance towards the tokens that one text makes likelier than another does, among plausible ones.
 
     Args:
-        kernel: what computes.
-        weight_VE: the head's.
+        kernel: the compiled kernel.
+        weight_VE: the weight of the head.
         layout_size: L.
-        distance: how far below the best text token's score a token is plausible, in nats.
+        distance: how far below the best text token's score a token is still plausible, in nats.
     """
 
     def __init__(
@@ -166,12 +167,12 @@ class Guide:
         differences_BE: NDArray[np.float32],
         strengths_B: NDArray[np.float32],
     ) -> None:
-        """Change scores, so that those of all plausible tokens together stay as likely as they are.
+        """Guide scores in place; the total probability of the plausible tokens stays the same.
 
         Args:
-            scores_BV: are changed.
-            differences_BE: between what the head reads for one text and for the other.
-            strengths_B: how much each row is strengthened.
+            scores_BV: changed in place.
+            differences_BE: inputs of the head for the one text minus those for the other.
+            strengths_B: factor of the differences in each row; 0 leaves a row as it is.
         """
         rows, size = scores_BV.shape
         width = self._weight_VE.shape[1]
@@ -194,14 +195,14 @@ class Guide:
 
 
 class EchoRule(NamedTuple):
-    """When echoes are too many, and what is done then.
+    """How many echoes are too many, and how much they are then penalised.
 
     Attributes:
-        lengths: O = 3 of them, rising.
-        kept: how much of the counts is left after one more token.
-        settling: echoes that may come before there are too many.
-        power: of how many times too many they are.
-        most: the logarithm by which the odds of an echo of one length are lowered at most.
+        lengths: the O = 3 lengths of echoes, in tokens, rising.
+        kept: factor by which the counts decay per token.
+        settling: pseudo-count added to the echoes that came and to those expected.
+        power: exponent of the ratio of expected to actual echoes, the factor of an echo's odds.
+        most: upper limit, in nats, of the penalty for an echo of one length.
     """
 
     lengths: Sequence[int]
@@ -212,14 +213,16 @@ class EchoRule(NamedTuple):
 
 
 class EchoMemory:
-    """The latest part of B texts, and what in it is as their ends are.
+    """The latest tokens of B texts, and where they match the ends of the texts.
+
+    All arrays are shared with the caller, and changed in place.
 
     Args:
-        kernel: what computes.
-        ids_BC: the latest tokens, -1 where there is no text.
-        matches_BC: how many tokens up to each are as those at the end.
-        counts_2BO: how many echoes of each length came, and how many would have come from people.
-        rule: what else is known.
+        kernel: the compiled kernel.
+        ids_BC: the latest token ids, -1 where there is no text.
+        matches_BC: for each token, how many tokens up to it match the end of the text.
+        counts_2BO: how many echoes of each length came, and how many are expected of people.
+        rule: the limits and the penalty.
     """
 
     def __init__(
@@ -241,25 +244,25 @@ class EchoMemory:
         self._scores, self._text = Address(), Address()
 
     def take(self, stop: int, own_B: NDArray[np.int32], shares_O: NDArray[np.float64]) -> None:
-        """Take a token in each row.
+        """Append a token to each row.
 
         Args:
-            stop: how many are before it, below C.
+            stop: number of tokens before it, below C.
             own_B: its id, or `NO_TEXT`, or `NOTHING`.
-            shares_O: of people's tokens that end an echo of each length, at this place.
+            shares_O: share of people's tokens that end an echo of each length, at this place in a text.
         """
         self._kernel.remember(self._address, stop, address_of(own_B), address_of(shares_O))
 
     def discourage(
         self, stop: int, scores_BV: NDArray[np.float32], layout_size: int, text_B1: NDArray[Any]
     ) -> None:
-        """Lower the scores of echoes, and raise the other text of their row as much.
+        """Lower the scores of tokens that would end an echo; the probability of all text stays the same.
 
         Args:
-            stop: how many tokens there are.
-            scores_BV: are changed.
+            stop: number of tokens so far.
+            scores_BV: changed in place.
             layout_size: L.
-            text_B1: the logarithm of the sum of text's exponentials.
+            text_B1: log-sum-exp of the scores of each row's text tokens.
         """
         size = scores_BV.shape[1]
         text_B1 = np.ascontiguousarray(text_B1, np.float64)
@@ -269,14 +272,14 @@ class EchoMemory:
 
 
 class UsageRule(NamedTuple):
-    """When tokens come too often, and what is done then.
+    """How often a token comes too often, and how much it is then penalised.
 
     Attributes:
-        every: after how many tokens the counts count less.
-        kept: how much of them is left then.
-        settling: added to what came and to what was expected.
-        power: of how many times too often they come.
-        most: the logarithm by which the odds of one are lowered at most.
+        every: number of text tokens after which the counts decay.
+        kept: factor by which they then decay.
+        settling: pseudo-count added to the actual and the expected count.
+        power: exponent of the ratio of expected to actual count, the factor of a token's odds.
+        most: upper limit, in nats, of the penalty.
     """
 
     every: int
@@ -290,10 +293,10 @@ class UsageCounts(NamedTuple):
     """How often each token came in B texts.
 
     Attributes:
-        counts_BV: how often.
-        factors_BV: what is added to the scores, 0 or less.
-        totals_B: the sums of the counts.
-        steps_B: how many tokens came.
+        counts_BV: the count of each token, which decays.
+        factors_BV: added to the scores, 0 or less.
+        totals_B: the sum of each text's counts.
+        steps_B: number of text tokens so far.
     """
 
     counts_BV: NDArray[np.float64]
@@ -303,14 +306,14 @@ class UsageCounts(NamedTuple):
 
 
 class TokenUsage:
-    """Keeps count of tokens, and lowers the scores of those that came too often.
+    """The counts of tokens, and penalties for those that came too often.
 
     Args:
-        kernel: what computes.
-        counts: are changed.
-        shares_V: how often people use each token; 0 of layout.
+        kernel: the compiled kernel.
+        counts: changed in place.
+        shares_V: each token's share of people's text; 0 for layout.
         layout_size: L.
-        rule: what else is known.
+        rule: the limits and the penalty.
     """
 
     def __init__(
@@ -329,15 +332,15 @@ class TokenUsage:
         self._scores, self._text = Address(), Address()
 
     def take(self, own_B: NDArray[np.int32]) -> None:
-        """Take a token in each row, below 0 where no text comes."""
+        """Count a token in each row; a row whose id is below 0 has none."""
         self._kernel.count_usage(self._address, address_of(own_B))
 
     def lower(self, scores_BV: NDArray[np.float32], text_B1: NDArray[Any]) -> None:
-        """Lower the scores of what came too often, and raise all text of their row as much.
+        """Lower the scores of tokens that came too often; the probability of all text stays the same.
 
         Args:
-            scores_BV: are changed.
-            text_B1: the logarithm of the sum of text's exponentials.
+            scores_BV: changed in place.
+            text_B1: log-sum-exp of the scores of each row's text tokens.
         """
         if scores_BV.shape != self._shape:
             raise ValueError(f"scores of {scores_BV.shape}, for counts of {self._shape}")

@@ -1,12 +1,13 @@
-/* The arithmetic of recurrent networks that read token by token; `kernel.py` calls it and says what it is for.
+/* The kernel, which `kernel.py` loads: recurrent networks that read token by token, operations on scores, and
+orthogonal matrices.
 
-Knows numbers only: no Python, no files, no tokens. Whoever calls has checked all sizes; the indices of table
-rows are checked here. The file is compiled once for each kind of processor (`hatch_build.py`), and differs
-between them in the width of a vector and in one operation, `dot`.
+It knows numbers only: no Python, no files. Callers have checked all sizes; the indices of table rows are
+checked here. The file is compiled once for each kind of processor (`hatch_build.py`); the variants differ in
+the width of a vector and in one operation, `dot`.
 
-A matrix is packed into panels: PANEL neighbouring outputs, whose weights lie together input by input, so that
-a step reads memory from front to back. Every sum is computed in the order of its inputs, whatever is computed
-beside it: a row's results never depend on the rows that are read with it.
+A matrix is packed into panels of PANEL neighbouring outputs, whose weights lie together input by input, so
+that a step reads memory from front to back. Every sum is computed in the order of its inputs, whatever is
+computed beside it: a row's results never depend on the rows that are read with it.
 
 Shape letters: B rows, T steps, L layers, H hidden, K inputs, M outputs; a panel is P outputs wide. */
 
@@ -35,7 +36,7 @@ Shape letters: B rows, T steps, L layers, H hidden, K inputs, M outputs; a panel
 /* ---- Processors ---- */
 
 #if defined(__x86_64__)
-/* Returns whether the system saves these kinds of registers, bits of the register XCR0. */
+/* Returns whether the operating system saves these kinds of registers, given as bits of the register XCR0. */
 static int saves(unsigned kinds)
 {
     unsigned low, high;
@@ -44,9 +45,9 @@ static int saves(unsigned kinds)
 }
 #endif
 
-/* Returns the variants of this file that the processor can run, the fastest first. Only the variant `plain`, which it
-can run in any case, is asked. What a compiler may use for `-march=x86-64-v3` is asked for whole: a virtual machine may
-lack a part of it. */
+/* Returns the variants of this file that the processor can run, the fastest first. Only the variant `plain`,
+which runs everywhere, is asked. All that a compiler may use for `-march=x86-64-v3` is checked: a virtual
+machine may lack a part of it. */
 EXPORT const char *able(void)
 {
 #if defined(__x86_64__)
@@ -77,7 +78,7 @@ EXPORT const char *able(void)
 /* ---- Vectors ---- */
 
 #if defined(__AVX512F__)
-enum { WIDTH = 16, TILE = 8 }; /* numbers of a vector; rows that meet a weight while it is in a register */
+enum { WIDTH = 16, TILE = 8 }; /* numbers in a vector; rows that share the load of a weight */
 #elif defined(__AVX__)
 enum { WIDTH = 8, TILE = 6 };
 #elif defined(__x86_64__)
@@ -88,10 +89,10 @@ enum { WIDTH = 4, TILE = 8 };
 
 enum {
     PANEL = 2 * WIDTH,
-    MOST_GATES = 4, /* and panels that are computed at a time */
+    MOST_GATES = 4, /* most gates of a unit, and most panels computed at a time */
     CHUNK = 48,     /* rows whose sums are held at a time; a multiple of TILE */
     QUAD = 4,       /* inputs that an 8-bit product takes at a time */
-    LINE = 64,      /* bytes of a cache's line, where vectors had best begin */
+    LINE = 64,      /* bytes of a cache line, to which buffers are aligned */
 };
 
 #define VECTOR(type, size) type __attribute__((vector_size(size), aligned(sizeof(type)), may_alias))
@@ -111,7 +112,7 @@ INLINE Floats between(Floats values, float least, float most)
     return choose(values > most, all(most), values);
 }
 
-/* Loads `count` of a vector's numbers, zeros beyond them. */
+/* Loads the first `count` numbers of a vector, and zeros for the rest. */
 INLINE Floats load_part(const float *from, int64_t count)
 {
     if (count >= WIDTH)
@@ -130,10 +131,10 @@ INLINE void store_part(float *to, Floats values, int64_t count)
         memcpy(to, &values, (size_t)count * sizeof(float));
 }
 
-/* Returns the greater of two; the second where the first is no number. */
+/* Returns the greater of two numbers in each lane; the second one where the first is NaN. */
 INLINE Floats greater(Floats one, Floats other) { return choose(one > other, one, other); }
 
-/* Returns the greatest of some numbers, and of one more; what is no number does not count. */
+/* Returns the greatest of some numbers and `least`; NaN does not count. */
 static float highest(const float *values, int64_t count, float least)
 {
     Floats best = all(least), others[3] = {best, best, best};
@@ -156,10 +157,10 @@ static float highest(const float *values, int64_t count, float least)
 
 /* ---- Functions ---- */
 
-static const float SMALLEST = 1e-30f; /* that is rounded to eight bits as something else than 0 */
-static const float ROUNDING = 0x1.8p23f; /* a sum with it has no bits for fractions, and whole numbers in its lowest */
+static const float SMALLEST = 1e-30f; /* lower limit of the maximum that a scale is computed from */
+static const float ROUNDING = 0x1.8p23f; /* adding it leaves a whole number in the lowest bits */
 
-/* e^x for -87 <= x < 88, wrong by less than 2e-7 of itself: 2^n e^r with |r| <= ln 2 / 2, and Taylor's series. */
+/* e^x for -87 <= x < 88, with a relative error below 2e-7: 2^n e^r with |r| <= ln 2 / 2, by Taylor series. */
 INLINE Floats exponential(Floats x)
 {
     Floats sum = x * 0x1.715476p0f + ROUNDING;
@@ -181,14 +182,15 @@ INLINE Floats logistic(Floats x) { return 1.0f / (1.0f + exponential(between(-x,
 
 /* ---- Matrices ---- */
 
-/* Multiplies K inputs, fp32 or rounded to eight bits. In a block-diagonal matrix each of some groups of outputs reads a group of inputs
-of its own. The outputs of a layer are some gates, of `units` outputs in each group. */
+/* A packed matrix of K inputs, in fp32 or rounded to eight bits. A block-diagonal matrix has several groups
+of outputs, each of which reads its own group of inputs. The outputs of a layer are its gates, with `units`
+outputs in each group. */
 typedef struct {
     int64_t gates, groups, units, inputs; /* units and inputs of one group; M = gates * groups * units */
     int64_t is_rounded;
     const void *weights;   /* [group][block of P units][gate][K][P], or [...][K/4][P][4] of eight bits */
     const float *bias;     /* [gate][group][unit], or NULL */
-    const float *scales;   /* [group][block][gate][P]: what 1 means in each output's eight bits */
+    const float *scales;   /* [group][block][gate][P]: the scale of each output's 8-bit weights */
     const int32_t *shifts; /* [group][block][gate][P]: what OFFSET, added to each input, adds to the sum */
 } Matrix;
 
@@ -204,14 +206,14 @@ EXPORT int64_t packed_bytes(const Matrix *matrix)
 
 EXPORT int64_t packed_outputs(const Matrix *matrix) { return panels_of(matrix) * PANEL; }
 
-/* Of a rounded matrix's inputs; they are stored without a sign where the processor's product wants them so. */
+/* Added to the inputs of a rounded matrix, where the processor's product needs them unsigned. */
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 enum { OFFSET = 128 };
 #else
 enum { OFFSET = 0 };
 #endif
 
-/* Returns the size of the largest number. */
+/* Returns the largest absolute value. */
 static float largest(const float *values, int64_t count)
 {
     Floats most = {0};
@@ -223,7 +225,7 @@ static float largest(const float *values, int64_t count)
     return highest((const float *)&most, WIDTH, 0);
 }
 
-/* Packs weights, (gates * groups * units, groups * inputs), into the memory that a matrix names. */
+/* Packs weights, (gates * groups * units, groups * inputs), into the memory that a matrix points to. */
 EXPORT void pack(const Matrix *matrix, const float *weights)
 {
     int64_t depth = depth_of(matrix), row_size = matrix->groups * matrix->inputs;
@@ -257,7 +259,7 @@ EXPORT void pack(const Matrix *matrix, const float *weights)
 
 /* ---- Products ---- */
 
-/* What rows of inputs are multiplied as: fp32 as they are, or rounded, with a scale for each group of each row. */
+/* Rows of inputs as they are multiplied: in fp32, or rounded with a scale for each group of each row. */
 typedef struct {
     const void *values; /* floats, (B, groups * K); or bytes, (B, groups * depth) */
     int64_t stride;     /* from one row to the next */
@@ -266,7 +268,7 @@ typedef struct {
 
 INLINE Floats as_floats(Ints values) { return __builtin_convertvector(values, Floats); }
 
-/* Adds to each sum four products of eight bits: of the next four weights of that output, and four inputs. */
+/* Adds four 8-bit products to each sum: those of the next four weights of its output with four inputs. */
 INLINE Ints dot(Ints sums, const int8_t *weights, int32_t inputs)
 {
 #if defined(__AVX512VNNI__)
@@ -294,8 +296,8 @@ INLINE Ints dot(Ints sums, const int8_t *weights, int32_t inputs)
 #endif
 }
 
-/* Multiplies some panels with some rows, both numbers constants of the caller, and writes the sums where they are to be:
-[row][gate][P]. Two functions, of which the second is the first in eight bits. */
+/* Multiplies panels with rows, and writes the sums: [row][gate][P]. The numbers of panels and rows are
+constants in every call, so that the compiler unrolls the loops. `tile_int8` does the same in eight bits. */
 INLINE void tile_fp32(const Matrix *matrix, int64_t panel, Inputs inputs, int64_t row, int64_t group, float *sums, const int panels, const int rows)
 {
     Floats totals[8][MOST_GATES][2] = {{{{0}}}};
@@ -352,8 +354,9 @@ INLINE void tile(const Matrix *matrix, int64_t panel, Inputs inputs, int64_t row
         tile_fp32(matrix, panel, inputs, row, group, sums, panels, rows);
 }
 
-/* Multiplies up to four neighbouring panels of a group with up to CHUNK rows: sums [row][gate][P]. Many rows meet
-one panel after the other, which stays in the cache; one row meets all panels at once, for there is nothing to keep. */
+/* Multiplies up to four neighbouring panels of a group with up to CHUNK rows: sums [row][gate][P]. Many rows
+are multiplied with one panel after the other, which stays in the cache; a single row with all panels at once,
+as there is nothing to reuse. */
 static void product(const Matrix *matrix, int64_t panel, int64_t panels, Inputs inputs, int64_t first, int64_t rows, int64_t group, float *sums)
 {
     int64_t row = first, end = first + rows;
@@ -377,7 +380,7 @@ static void product(const Matrix *matrix, int64_t panel, int64_t panels, Inputs 
     }
 }
 
-/* Divides `size` numbers by a scale, rounds them to bytes, and fills up to `depth` of them. */
+/* Divides `size` numbers by a scale, rounds them to bytes, and pads them to `depth`. */
 static void round_to(int8_t *to, const float *from, int64_t size, int64_t depth, float scale)
 {
     typedef VECTOR(int8_t, WIDTH) Bytes;
@@ -388,7 +391,7 @@ static void round_to(int8_t *to, const float *from, int64_t size, int64_t depth,
     }
 }
 
-/* Returns inputs as a matrix multiplies them: as they are, or rounded into `bytes` and `scales`. */
+/* Returns inputs in the form that a matrix multiplies: as they are, or rounded into `bytes` and `scales`. */
 static Inputs prepared(const Matrix *matrix, const float *inputs, int64_t rows, int8_t *bytes, float *scales)
 {
     int64_t size = matrix->inputs, width = matrix->groups * size, depth = depth_of(matrix);
@@ -406,17 +409,17 @@ static Inputs prepared(const Matrix *matrix, const float *inputs, int64_t rows, 
     return (Inputs){bytes, matrix->groups * depth, scales};
 }
 
-/* Returns how many bytes `prepared` writes at most for a matrix and some rows. */
+/* Returns how many bytes `prepared` writes for a matrix and a number of rows. */
 INLINE int64_t prepared_bytes(const Matrix *matrix, int64_t rows) { return matrix->is_rounded ? rows * matrix->groups * depth_of(matrix) : 0; }
 
 /* ---- Threads ---- */
 
-enum { MOST_THREADS = 16, WORTH = 1 << 22 }; /* products for which a thread is worth its start */
+enum { MOST_THREADS = 16, WORTH = 1 << 22 }; /* multiplications for which starting a thread pays */
 
 typedef struct {
     void (*work)(const void *context, int64_t begin, int64_t end);
     const void *context;
-    int64_t count, portion, next; /* parts of the work, how many are taken at a time, and the first that is left */
+    int64_t count, portion, next; /* parts of the work, parts taken at a time, first part left */
 } Work;
 
 static void *take_parts(void *argument)
@@ -430,7 +433,8 @@ static void *take_parts(void *argument)
     }
 }
 
-/* Divides work among threads, which end with it; whoever has time takes the next portion. products: how many there are. */
+/* Divides work among threads, which end with it; a thread that is done takes the next portion. products:
+number of multiplications. */
 static void divide(void (*work)(const void *, int64_t, int64_t), const void *context, int64_t count, int64_t products, int64_t threads)
 {
     int64_t worth = products / WORTH, most = worth < MOST_THREADS ? worth : MOST_THREADS;
@@ -485,7 +489,8 @@ static void multiply_spans(const void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Multiplies (B, K) inputs with a matrix of one gate and one group: outputs (B, M). Returns 0, or 1 without memory. */
+/* Multiplies inputs, (B, K), with a matrix of one gate and one group: outputs, (B, M). Returns 0, or 1 if out
+of memory. */
 EXPORT int multiply(const Matrix *matrix, const float *inputs, int64_t rows, float *outputs, int64_t threads)
 {
     int8_t *bytes = malloc((size_t)(prepared_bytes(matrix, rows) + 1));
@@ -507,18 +512,18 @@ enum { LSTM, GRU, PLAIN };
 
 typedef struct {
     int64_t kind;
-    const Matrix *below; /* what multiplies the output of the layer below; NULL of the first, which reads tables */
-    const Matrix *own;   /* what multiplies the layer's own hidden state */
+    const Matrix *below; /* weight of the layer below; NULL for the first layer, which reads a table */
+    const Matrix *own;   /* weight of the layer's own hidden state */
 } Layer;
 
 /* A text, and the state before and after it. */
 typedef struct {
     int64_t steps, rows, layers, height;
     const float *table;        /* (height, gates * H): what tokens add to the gates of the first layer */
-    const int64_t *indices;    /* (T, B): of each token, its row in the table */
+    const int64_t *indices;    /* (T, B): the row of each token in the table */
     const float *added;        /* (T, B, gates * H): what else is added, or NULL */
     const float *hidden;       /* (L, B, H) */
-    const float *cells;        /* (L, B, H), of an LSTM */
+    const float *cells;        /* (L, B, H); of an LSTM only */
     float *hidden_after;
     float *cells_after;
     float *outputs; /* (B, T, H), of the last layer */
@@ -537,7 +542,8 @@ typedef struct {
     float *cells;
 } Step;
 
-/* What a unit's gates are given from below, and what from its own layer; before and after, its hidden state. */
+/* Cells return the hidden state. given: sums of the gates from below; own: sums from the layer's own hidden
+state; before: the hidden state before. */
 INLINE Floats lstm_cell(const Floats *given, const Floats *own, Floats *cell)
 {
     Floats input = logistic(given[0] + own[0]), forget = logistic(given[1] + own[1]);
@@ -558,7 +564,7 @@ INLINE Floats biased(const Matrix *matrix, const float *sums, int64_t place, int
     return load(sums) + load_part(matrix->bias + place, count);
 }
 
-/* Steps WIDTH units of one row; those beyond `count` mean nothing. */
+/* Steps WIDTH units of one row, of which only the first `count` exist. */
 INLINE void step_units(const Step *step, int64_t row, int64_t unit, int64_t count, const float *below_sums, const float *own_sums)
 {
     const Layer *layer = step->layer;
@@ -591,7 +597,7 @@ INLINE void step_units(const Step *step, int64_t row, int64_t unit, int64_t coun
     store_part(step->hidden_after + row * size + unit, after, count);
 }
 
-/* Steps some blocks of units: of P of them, all gates; where there is one gate only, of four times as many. */
+/* Steps spans of units: all gates of P units, or of up to four times as many where there is only one gate. */
 static void step_spans(const void *context, int64_t begin, int64_t end)
 {
     const Step *step = context;
@@ -618,7 +624,7 @@ static void step_spans(const void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Returns whether all indices are of rows that there are. */
+/* Returns whether all indices are those of rows of the table. */
 static int are_known(const Reading *reading)
 {
     for (int64_t i = 0; i < reading->steps * reading->rows; i++)
@@ -630,7 +636,7 @@ static int are_known(const Reading *reading)
 static void read_step(const Layer *layers, const Reading *reading, int64_t t, const float *hidden, float *hidden_after, int8_t *bytes, float *scales)
 {
     int64_t rows = reading->rows, size = layers->own->groups * layers->own->units;
-    int8_t *own_bytes = bytes + rows * QUAD * size; /* even groups of one input each would fit, a QUAD and a scale each */
+    int8_t *own_bytes = bytes + rows * QUAD * size; /* enough even for groups of one input */
     for (int64_t l = 0; l < reading->layers; l++) {
         const Layer *layer = &layers[l];
         Step step = {
@@ -655,7 +661,7 @@ static void read_step(const Layer *layers, const Reading *reading, int64_t t, co
         memcpy(reading->outputs + (row * reading->steps + t) * size, last + row * size, (size_t)size * sizeof(float));
 }
 
-/* Reads a text. Returns 0; 1 without memory; 2 if an index is of no row of the table. */
+/* Reads a text. Returns 0, 1 if out of memory, or 2 if an index is out of range. */
 EXPORT int read_text(const Layer *layers, const Reading *reading)
 {
     int64_t rows = reading->rows, size = layers->own->groups * layers->own->units;
@@ -669,7 +675,7 @@ EXPORT int read_text(const Layer *layers, const Reading *reading)
         if (reading->cells_after)
             memcpy(reading->cells_after, reading->cells, state);
         const float *before = reading->hidden;
-        for (int64_t t = 0; t < reading->steps; t++) { /* the last step writes where the state is wanted */
+        for (int64_t t = 0; t < reading->steps; t++) { /* the last step writes `hidden_after` */
             float *after = (reading->steps - t) % 2 ? reading->hidden_after : other;
             read_step(layers, reading, t, before, after, bytes, scales);
             before = after;
@@ -685,18 +691,18 @@ EXPORT int read_text(const Layer *layers, const Reading *reading)
 
 /* ---- Orthogonal matrices ---- */
 
-/* What a training's optimizer does with the gradients of matrices; `training/optimizers.py` says why. Two of three
-products are of a matrix and itself, so that only one half of them is computed. */
+/* A step of the optimizer for the gradients of matrices; `training/optimizers.py` says why. Two of its three
+products are symmetric, so only half of each is computed. */
 
 typedef struct {
-    int64_t count, rows, columns; /* of the matrices; no more rows than columns */
+    int64_t count, rows, columns; /* number and shape of the matrices; no more rows than columns */
     float *matrices;              /* (count, rows, columns), changed in place */
     int64_t iterations;
     float once, cubed, fifth; /* X becomes once X + cubed (XX')X + fifth (XX')(XX')X */
     int64_t lacks_memory;
 } Orthogonalisation;
 
-/* Packs a matrix (K, N), whose columns are the outputs of a product, into the memory that `right` names. */
+/* Packs a matrix, (K, N), whose columns are the outputs of a product, into the memory of `right`. */
 static void pack_columns(const Matrix *right, const float *values)
 {
     for (int64_t panel = 0; panel < panels_of(right); panel++)
@@ -708,8 +714,8 @@ static void pack_columns(const Matrix *right, const float *values)
             }
 }
 
-/* Computes `outputs` = factor * left * right + share * added, of (M, K) and packed (K, N); nothing is added of NULL. Of a
-symmetric one, the parts right of the diagonal are copies of those left of it. */
+/* Computes outputs = factor * left * right + share * added, for left (M, K) and packed right (K, N); NULL
+adds nothing. A symmetric result is computed left of the diagonal, and copied to the right of it. */
 static void combine(const float *left, int64_t rows, const Matrix *right, float factor, const float *added, float share, int is_symmetric, float *outputs)
 {
     float sums[CHUNK * MOST_GATES * PANEL];
@@ -768,7 +774,7 @@ static void orthogonalise_each(const void *context, int64_t begin, int64_t end)
     free(memory);
 }
 
-/* Makes matrices, none of whose singular values is above 1, nearly orthogonal. Returns 0, or 1 without memory. */
+/* Makes matrices with singular values of at most 1 nearly orthogonal. Returns 0, or 1 if out of memory. */
 EXPORT int orthogonalise(Orthogonalisation *own, int64_t threads)
 {
     own->lacks_memory = 0;
@@ -779,12 +785,12 @@ EXPORT int orthogonalise(Orthogonalisation *own, int64_t threads)
 
 /* ---- Drawing ---- */
 
-/* The scores of a row are those of V tokens, of which the first ones are layout and the others text; those that must
-not come score minus infinity. What is computed, and in which order, is defined in `generation/sampling.py`. */
+/* A row has the scores of V tokens, of which the first ones are layout and the others text; forbidden tokens
+score minus infinity. What is computed, and in which order, is defined in `generation/sampling.py`. */
 
 static const float LARGEST = 1e30f;
 
-/* e^x of 0 or less; 0 of what is very low or no number. */
+/* e^x for x <= 0; 0 if x is very low or NaN. */
 INLINE Floats weight(Floats x) { return choose(x >= -87, exponential(between(x, -87, 0)), all(0)); }
 
 static void exponentials(const float *from, float *to, int64_t count)
@@ -793,7 +799,7 @@ static void exponentials(const float *from, float *to, int64_t count)
         store_part(to + i, weight(load_part(from + i, count - i)), count - i);
 }
 
-/* Which lanes of a vector are of the next `count` numbers. */
+/* Returns a mask of the first `count` lanes of a vector. */
 INLINE Ints in_range(int64_t count)
 {
     Ints lanes;
@@ -808,10 +814,10 @@ INLINE float exponential_of(float x)
     return x;
 }
 
-/* Returns the logarithm of the sum of the exponentials; very low if nothing may come. */
+/* Returns the log-sum-exp of scores; very low if all tokens are forbidden. */
 static double logarithm_of_sum(const float *scores, int64_t count)
 {
-    enum { PIECE = 8 * WIDTH }; /* that is summed in single precision */
+    enum { PIECE = 8 * WIDTH }; /* summed in single precision */
     float best = highest(scores, count, -LARGEST);
     double sum = 0;
     for (int64_t first = 0; first < count; first += PIECE) {
@@ -833,8 +839,8 @@ INLINE float sound(float score)
     return score != score ? 0 : score > LARGEST ? LARGEST : score < -LARGEST ? -LARGEST : score;
 }
 
-/* Writes the scores of what may come, (B, V), and of each row `logarithm_of_sum` of text. If the highest score of a row is
-infinite or no number, its scores are made sound. */
+/* Writes the scores, (B, V), with minus infinity for forbidden tokens, and each row's `logarithm_of_sum` of
+text. If the highest score of a row is infinite or any is NaN, its allowed scores are made finite. */
 EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, int64_t size, int64_t layout, float *scores, double *text)
 {
     for (int64_t row = 0; row < rows; row++, logits += size, forbidden += size, scores += size) {
@@ -848,7 +854,7 @@ EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, i
                 memcpy(&mask, forbidden + i, (size_t)(size - i));
             Ints must_not = __builtin_convertvector(mask, Ints) != 0;
             Floats own = choose(must_not, all(-INFINITY), load_part(logits + i, size - i));
-            sound_lanes &= own < INFINITY; /* as no NaN is */
+            sound_lanes &= own < INFINITY; /* false for NaN */
             store_part(scores + i, own, size - i);
         }
         int is_sound = 1;
@@ -861,7 +867,7 @@ EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, i
     }
 }
 
-/* Returns the logarithm of the sum of the exponentials of those scores that may come; minus infinity if none may. */
+/* Returns the log-sum-exp of the scores that are not forbidden; minus infinity if all are. */
 static double logarithm_of_allowed(const float *scores, const uint8_t *forbidden, int64_t count)
 {
     float best = -INFINITY;
@@ -881,8 +887,8 @@ static double logarithm_of_allowed(const float *scores, const uint8_t *forbidden
     return best + log(sum);
 }
 
-/* Raises the scores of those layout tokens that may come still, so that they are as likely as all that might before; see
-`keep_ends` in `generation/decoding.py`. */
+/* Raises the scores of the layout tokens that are still allowed, so that they are as likely as all that were
+allowed before; see `keep_ends` in `generation/decoding.py`. before, after: masks of forbidden tokens. */
 EXPORT void keep_ends(float *scores, const uint8_t *before, const uint8_t *after, int64_t rows, int64_t size, int64_t layout)
 {
     for (int64_t row = 0; row < rows; row++, scores += size, before += size, after += size) {
@@ -897,13 +903,13 @@ EXPORT void keep_ends(float *scores, const uint8_t *before, const uint8_t *after
 /* How tokens are drawn. */
 typedef struct {
     int64_t size, layout;
-    const uint8_t *is_spoken; /* (layout): tokens that min-p holds for */
-    float minimum;            /* min-p, 0 for none */
-    float logarithm;          /* of min-p; minus infinity for none */
+    const uint8_t *is_spoken; /* (layout): tokens that min-p applies to */
+    float minimum;            /* min-p, or 0 for none */
+    float logarithm;          /* of min-p, or minus infinity for none */
     float temperature;
 } Rule;
 
-/* Returns the first place at which the sum of the weights is beyond a share of it; `count` if it never is. */
+/* Returns the first place at which the cumulative sum of the weights exceeds a target; or `count`. */
 static int64_t place_of(const float *weights, int64_t count, double target)
 {
     double reached = 0;
@@ -923,7 +929,7 @@ static double sum_of(const float *weights, int64_t count)
     return sum;
 }
 
-/* Returns which layout token comes, or their number if text does. */
+/* Returns the layout token that is drawn, or the number of layout tokens if text is to be drawn. */
 static int64_t pick_layout(const Rule *rule, const float *scores, double text, float best, double roll, float *weights)
 {
     float top = highest(scores, rule->layout, best);
@@ -939,7 +945,7 @@ static int64_t pick_layout(const Rule *rule, const float *scores, double text, f
     return place_of(weights, rule->layout, roll * (sum + exp(text - top)));
 }
 
-/* Returns where the next PANEL scores end, of `size` in all: where they begin if all are below the least one. */
+/* Returns where the next PANEL of `size` scores ends; where it begins if all of it is below `least`. */
 INLINE int64_t panel_end(const float *scores, int64_t first, int64_t size, float least)
 {
     if (first + PANEL > size)
@@ -952,11 +958,11 @@ INLINE int64_t panel_end(const float *scores, int64_t first, int64_t size, float
     return any ? first + PANEL : first;
 }
 
-/* Returns which text token comes, by its place among text. */
+/* Returns the text token that is drawn, by its place among text. */
 static int64_t pick_text(const Rule *rule, const float *scores, float best, double roll, float *weights, int32_t *places)
 {
     float slack = 1e-6f * (best < 0 ? -best : best);
-    float surely_not = best + 1.001f * rule->temperature * rule->logarithm - slack; /* see `_least` there */
+    float surely_not = best + 1.001f * rule->temperature * rule->logarithm - slack; /* as in sampling.py */
     int64_t count = 0, size = rule->size - rule->layout;
     for (int64_t first = 0; first < size; first += PANEL) {
         int64_t end = panel_end(scores, first, size, surely_not);
@@ -973,7 +979,7 @@ static int64_t pick_text(const Rule *rule, const float *scores, float best, doub
     return place < count ? places[place] : 0;
 }
 
-/* Draws a token in each row, by two numbers in 0 <= x < 1. Returns 0, or 1 without memory. */
+/* Draws a token in each row, by two random numbers in 0 <= x < 1. Returns 0, or 1 if out of memory. */
 EXPORT int pick(const Rule *rule, const float *scores, const double *text, const double *rolls, const double *layout_rolls, int64_t rows, int64_t *ids)
 {
     float *weights = malloc((size_t)rule->size * sizeof(float) + 1);
@@ -992,7 +998,7 @@ EXPORT int pick(const Rule *rule, const float *scores, const double *text, const
 
 /* ---- Shifting probability ---- */
 
-/* Adds offsets to the scores of some tokens, so that all of these together stay as likely as they are. */
+/* Adds offsets to the scores of some tokens, and a constant that keeps their total probability. */
 static void shift(float *scores, const int32_t *ids, const float *offsets, int64_t count, float *weights)
 {
     float best = -INFINITY;
@@ -1011,8 +1017,8 @@ static void shift(float *scores, const int32_t *ids, const float *offsets, int64
         scores[ids[i]] += (float)(offsets[i] + change);
 }
 
-/* Lowers the scores of some tokens, (S), in every row by offsets of its own, (B, S); see `generation/turn_taking.py`.
-Returns 0, or 1 without memory. */
+/* Lowers the scores of some tokens, (S), by offsets for each row, (B, S); see `generation/turn_taking.py`.
+Returns 0, or 1 if out of memory. */
 EXPORT int lower(float *scores, int64_t rows, int64_t size, const int32_t *ids, int64_t count, const float *offsets)
 {
     float *weights = malloc((size_t)count * sizeof(float) + 1);
@@ -1037,10 +1043,11 @@ INLINE float inner_product(const float *left, const float *right, int64_t count)
     return sum;
 }
 
-/* Strengthens what the features of each row expect of text, and others' do not, among tokens that are plausible: whose
-scores are no more than `distance` below the best one; see `generation/voice.py`. Returns 0, or 1 without memory.
+/* Guides each row towards the text tokens that its features expect and its contrast's do not, among plausible
+ones: those whose scores are at most `distance` below the best; see `generation/voice.py`. Returns 0, or 1 if
+out of memory.
 
-weights: (V, E), the head's; differences: (B, E), of the features; strengths: (B). */
+weights: (V, E), of the head; differences: (B, E), inputs of the head minus the contrast's; strengths: (B). */
 EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout, float distance, const float *weights, int64_t width, const float *differences, const float *strengths)
 {
     int32_t *ids = malloc((size_t)size * sizeof(int32_t) + 1);
@@ -1065,25 +1072,25 @@ EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout,
 
 /* ---- Echoes ---- */
 
-/* What is written in words in `run/echoes.py` and `generation/echoes.py`. */
+/* Explained in `run/echoes.py` and `generation/echoes.py`. */
 
 enum { LENGTHS = 3, MOST_LENGTH = 32 };
-enum { APART = -1, NO_TEXT = -2, NOTHING = -3 }; /* in place of a token: none; a layout token came; nothing came */
+enum { APART = -1, NO_TEXT = -2, NOTHING = -3 }; /* in place of an id: no text; not text; no token */
 
-/* The latest part of B texts, and what in it is as their ends are. */
+/* The latest tokens of B texts, and where they match the ends of the texts. */
 typedef struct {
-    int64_t rows, capacity, window;
+    int64_t rows, capacity, window; /* B, C, and how many tokens back echoes are looked for */
     int32_t *ids;     /* (B, C), APART where there is no text */
-    uint8_t *matches; /* (B, C): how many tokens up to this one are as those at the end, 0 where this one is not as the last */
+    uint8_t *matches; /* (B, C): how many tokens up to this one match the end of the text */
     double *came;     /* (B, LENGTHS): how many echoes of each length came */
-    double *expected; /* (B, LENGTHS): how many would have come from people */
+    double *expected; /* (B, LENGTHS): how many are expected of people */
     int64_t lengths[LENGTHS];
-    double kept;     /* of both, after one more token */
-    double settling; /* echoes that may come before they are too many */
-    double power, most;
+    double kept;     /* factor by which both decay per token */
+    double settling; /* pseudo-count added to both */
+    double power, most; /* exponent of expected / came; upper limit of the penalty for one length, in nats */
 } Recent;
 
-enum { BLOCK = 16 }; /* places that are looked at together, as nearly all of them have nothing to do with the end */
+enum { BLOCK = 16 }; /* places that are skipped together, as nearly all of them match nothing */
 
 INLINE int has_match(const uint8_t *matches)
 {
@@ -1100,7 +1107,8 @@ INLINE int has_id(const int32_t *ids, int32_t id)
     return found;
 }
 
-/* Takes a token in each row, behind the `stop` before it; shares: of tokens of people that end an echo of each length. */
+/* Appends a token to each row, after the `stop` tokens before it. own: ids; shares: share of people's tokens
+that end an echo of each length. */
 EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, const double *shares)
 {
     int64_t start = stop > recent->window ? stop - recent->window : 0;
@@ -1108,7 +1116,7 @@ EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, con
     for (int64_t row = 0; row < recent->rows; row++) {
         int32_t *ids = recent->ids + row * recent->capacity, id = own[row];
         uint8_t *matches = recent->matches + row * recent->capacity, longest = 0;
-        for (int64_t end = stop; end > start; end -= BLOCK) { /* backwards, since it is read at the place before */
+        for (int64_t end = stop; end > start; end -= BLOCK) { /* backwards: reads the place before */
             int64_t first = end - BLOCK > start ? end - BLOCK : start;
             if (end - first == BLOCK && !has_match(matches + first) && !has_id(ids + first, id))
                 continue;
@@ -1128,7 +1136,7 @@ EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, con
     }
 }
 
-/* Returns a place, none behind the next match, and before `end`. */
+/* Returns a place before `end` and not after the next match. */
 INLINE int64_t next_match(const uint8_t *matches, int64_t place, int64_t end)
 {
     while (place + BLOCK < end && !has_match(matches + place))
@@ -1136,9 +1144,9 @@ INLINE int64_t next_match(const uint8_t *matches, int64_t place, int64_t end)
     return place;
 }
 
-/* Lowers the scores of text tokens that would end an echo in a row, and raises the others as much.
+/* Lowers the scores of a row's tokens that would end an echo, and raises all text so that it stays as likely.
 
-lengths: (V), zeros, and left so; text: the row's `logarithm_of_sum`. */
+lengths: (V), a scratch buffer of zeros, zeros again at the end; text: the row's `logarithm_of_sum`. */
 static void discourage_row(const Recent *recent, int64_t row, int64_t stop, float *scores, int64_t size, int64_t layout, double text, uint8_t *lengths)
 {
     const int32_t *ids = recent->ids + row * recent->capacity;
@@ -1167,7 +1175,7 @@ static void discourage_row(const Recent *recent, int64_t row, int64_t stop, floa
         place = next_match(matches, place, stop - 1);
         int32_t id = ids[place + 1];
         if (matches[place] < shortest - 1 || id < layout || id >= size || !lengths[id])
-            continue; /* or it has been lowered */
+            continue; /* lengths[id] is 0 if the token has been lowered already */
         double factor = factors[lengths[id]];
         lost += exp(scores[id] - text) * -expm1(factor);
         scores[id] += (float)factor;
@@ -1178,7 +1186,7 @@ static void discourage_row(const Recent *recent, int64_t row, int64_t stop, floa
         scores[id] += raised;
 }
 
-/* Discourages echoes in every row; stop: behind the latest token. Returns 0, or 1 without memory. */
+/* Discourages echoes in every row. stop: number of tokens so far. Returns 0, or 1 if out of memory. */
 EXPORT int discourage(const Recent *recent, int64_t stop, float *scores, int64_t size, int64_t layout, const double *text)
 {
     uint8_t *lengths = calloc((size_t)size + 1, 1);
@@ -1188,19 +1196,19 @@ EXPORT int discourage(const Recent *recent, int64_t stop, float *scores, int64_t
     return !lengths;
 }
 
-/* What is written in words in `generation/overuse.py`. */
+/* Overuse of tokens, explained in `generation/overuse.py`. */
 
 /* How often each token came in B texts. */
 typedef struct {
     int64_t rows, size, layout;
     double *counts;       /* (B, V) */
-    float *factors;       /* (B, V): what is added to the scores, 0 or less; 0 of layout */
+    float *factors;       /* (B, V): added to the scores, 0 or less; 0 for layout */
     double *totals;       /* (B): the sum of the counts */
-    int64_t *steps;       /* (B): how many tokens came */
-    const double *shares; /* (V): how often people use each token */
-    int64_t every;        /* after so many tokens */
-    double kept;          /* only this much of the counts is kept */
-    double settling, power, most;
+    int64_t *steps;       /* (B): number of text tokens so far */
+    const double *shares; /* (V): each token's share of people's text */
+    int64_t every;        /* number of tokens after which the counts decay */
+    double kept;          /* factor by which they then decay */
+    double settling, power, most; /* as in `Recent` */
 } Usage;
 
 INLINE void note_usage(const Usage *usage, int64_t row, int64_t id)
@@ -1211,7 +1219,7 @@ INLINE void note_usage(const Usage *usage, int64_t row, int64_t id)
     usage->factors[place] = (float)(factor < -usage->most ? -usage->most : factor);
 }
 
-/* Takes a token in each row, below 0 where no text comes. */
+/* Counts a token in each row; a row whose id is below 0 has none. */
 EXPORT void count_usage(const Usage *usage, const int32_t *own)
 {
     for (int64_t row = 0; row < usage->rows; row++) {
@@ -1233,7 +1241,8 @@ EXPORT void count_usage(const Usage *usage, const int32_t *own)
     }
 }
 
-/* Lowers the scores of what came too often in each row, and raises all text as much; text: `logarithm_of_sum` of each. */
+/* Lowers the scores of tokens that came too often, and raises all text so that it stays as likely. text: the
+`logarithm_of_sum` of each row. */
 EXPORT void lower_usage(const Usage *usage, float *scores, const double *text)
 {
     const float *factors = usage->factors;

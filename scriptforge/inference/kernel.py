@@ -1,8 +1,8 @@
-"""The kernel: `kernel.c`, found and loaded.
+"""Loading of the kernel, which is compiled from `kernel.c`.
 
-It is compiled where the package is built, if there is a compiler, once for each kind of processor; the
-fastest variant that this processor can run is loaded. It is optional: NumPy computes the same without it,
-only slower. `packed` and `drawing` call its functions.
+It is compiled when the package is built, if there is a compiler, in one variant for each kind of processor;
+the fastest variant that this processor can run is loaded. It is optional: without it NumPy computes the same,
+only more slowly. `packed` and `drawing` call its functions.
 """
 
 import ctypes
@@ -16,15 +16,15 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 VARIABLE = "SCRIPTFORGE_KERNEL"
-"""Names the environment variable that chooses another variant, or "none"."""
+"""The environment variable that names another variant, or "none"."""
 
 PLAIN = "plain"
-"""The variant that every processor of its kind can run."""
+"""The variant that every processor of an instruction set can run."""
 
 _FOLDER = Path(__file__).parent
 
 _NUMBER = c_void_p
-"""How an address is given, and a whole number, too: as `c_int64` it would take six times as long."""
+"""Type of addresses, and of whole numbers too: as `c_int64` they would take six times as long to pass."""
 
 _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "able": (c_char_p, ()),
@@ -44,7 +44,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "count_usage": (None, (_NUMBER,) * 2),
     "lower_usage": (None, (_NUMBER,) * 3),
 }
-"""What each function returns, and what it is given."""
+"""The types of each function's result and arguments."""
 
 _Function: TypeAlias = Callable[..., Any]
 
@@ -54,13 +54,13 @@ class Kernel:
 
     Args:
         variant: its name.
-        folder: where it is.
+        folder: the folder of its file.
 
     Attributes:
         variant: its name.
 
     Raises:
-        OSError: it was not compiled, or from another version, or is of another kind of machine.
+        OSError: it was not compiled, or it is from another version or for another kind of machine.
     """
 
     able: _Function
@@ -94,7 +94,7 @@ class Kernel:
 
 @cache
 def kernel() -> Kernel | None:
-    """Return the fastest variant that is here and that this processor can run; None if there is none."""
+    """Return the variant that `VARIABLE` names, else the fastest that this processor can run; else None."""
     asked = os.environ.get(VARIABLE)
     try:
         able = variants()
@@ -104,7 +104,7 @@ def kernel() -> Kernel | None:
 
 
 def variants(folder: Path = _FOLDER) -> list[str]:
-    """Return which variants are in a folder and can be run on this processor, the fastest first.
+    """Return the variants in a folder that this processor can run, the fastest first.
 
     Raises:
         OSError: there are none for this kind of machine.
@@ -118,22 +118,22 @@ def _file_of(variant: str) -> str:
 
 
 def address_of(array: NDArray[Any]) -> int:
-    """Return where an array's numbers are, in a third of the time that `array.ctypes.data` takes."""
+    """Return the address of an array's data, in a third of the time that `array.ctypes.data` takes."""
     try:
         return ctypes.addressof(_byte(array))
-    except (TypeError, ValueError):  # of an array that is empty or must not be written to
+    except (TypeError, ValueError):  # the array is empty or read-only
         return array.ctypes.data
 
 
 class Address:
-    """Knows where the numbers of an array are that is asked for again and again."""
+    """The address of an array that is passed again and again, looked up once."""
 
     def __init__(self) -> None:
         self._array: NDArray[Any] | None = None
         self._address = 0
 
     def of(self, array: NDArray[Any]) -> int:
-        """Return the same as `address_of`."""
+        """Return the array's address, as `address_of` does."""
         if array is not self._array:
             self._array, self._address = array, address_of(array)
         return self._address

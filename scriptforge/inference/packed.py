@@ -1,9 +1,9 @@
-"""Products, recurrent layers and orthogonal matrices in the kernel: weights packed for it, and calls of it.
+"""Products, recurrent layers and orthogonal matrices in the kernel, which reads packed weights.
 
-What they compute is what `products` computes in NumPy, up to rounding; the gates stay in PyTorch's order.
+Products and layers compute what `products` does in NumPy, up to rounding; gates stay in PyTorch's order.
 
 Shape letters: B sequences, T steps, L layers, H hidden, G gates (a number of H each), N rows of a table; in a
-product, R rows, K inputs and M outputs. Of orthogonal matrices there are G, of M rows and N columns.
+product, R rows, K inputs and M outputs; in `orthogonalise`, G matrices of M rows and N columns.
 """
 
 import ctypes
@@ -23,19 +23,19 @@ from scriptforge.inference.kernel import Kernel, address_of
 if TYPE_CHECKING:
     from scriptforge.inference.tables import Table
 
-_ALIGNMENT = 64
-_NO_ROW = 2
+_ALIGNMENT = 64  # bytes
+_NO_ROW = 2  # the status of `read_text` if a token id is out of range
 
 
 class LayerWeights(NamedTuple):
     """The weights of a layer, as PyTorch orders them.
 
     Attributes:
-        below_GK: what multiplies the layer's input; None of the first one, which is given rows of a table.
-        own_GH: what multiplies its hidden state.
-        below_bias_G: None, too, where `below_GK` is: the table has it.
-        own_bias_G: the second bias.
-        groups: how many blocks each gate has along its diagonal, with zeros beside them; 1 if it is full.
+        below_GK: weight of the layer's input; None for the first layer, which reads rows of a table.
+        own_GH: weight of the layer's own hidden state.
+        below_bias_G: bias of the input; None for the first layer, since the table contains it.
+        own_bias_G: bias of the hidden state.
+        groups: number of diagonal blocks of each gate, with zeros beside them; 1 for a full matrix.
     """
 
     below_GK: Numbers | None
@@ -47,21 +47,21 @@ class LayerWeights(NamedTuple):
 
 @cache
 def threads() -> int:
-    """Return how many threads a large product may take: as many as cores, or what `OMP_NUM_THREADS` says."""
+    """Return how many threads a large product may use: one per core, or fewer by `OMP_NUM_THREADS`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cores, int(asked))) if asked.isdecimal() else cores
 
 
 class PackedProduct:
-    """A matrix that rows are multiplied with.
+    """A matrix packed for products with rows of inputs.
 
     Args:
-        kernel: what multiplies.
+        kernel: the compiled kernel.
         weight_MK: the matrix.
-        bias_M: what is added, if anything.
+        bias_M: added to each product; None adds nothing.
         arithmetic: `fp32`; or `int8`, where each row of the matrix and each input is rounded to -127 … 127,
-            by a scale of its own.
+            with a scale of its own.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class PackedSteps:
     """The layers of a recurrent network; see `scriptforge.inference.recurrent.Steps`.
 
     Args:
-        kernel: what computes.
+        kernel: the compiled kernel.
         unit: the kind of units.
-        layers: the weights of each.
-        table: what tokens add to the gates of the first layer.
+        layers: the weights of each layer.
+        table: what each token adds to the gates of the first layer.
         arithmetic: as in `PackedProduct`.
     """
 
@@ -115,7 +115,7 @@ class PackedSteps:
         self._latest: tuple[State, tuple[int, ...]] = (
             (),
             (),
-        )  # the state after the latest step, and where it is
+        )  # the latest state, and the addresses of its arrays
         for layer, own in zip(layers, self._layers, strict=True):
             own.kind = list(GATES).index(unit)
             own.own = self._pack(layer.own_GH, layer.own_bias_G, layer.groups, arithmetic)
@@ -125,22 +125,22 @@ class PackedSteps:
     def read(
         self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None
     ) -> tuple[Numbers, State]:
-        """Return the last layer's output for each token, `output_BTH`, and the state after the last one.
+        """Return the last layer's output for each token, `output_BTH`, and the state after the last token.
 
         Args:
             ids_BT: the tokens.
-            state: hidden states, and cells of units that have any.
-            gates: for each step what else is added to the gates of the first layer, (B, G).
+            state: hidden states, and cell states of units that have them.
+            gates: for each step, what else is added to the gates of the first layer, (B, G).
 
         Raises:
-            IndexError: there is no such token.
+            IndexError: a token id is out of range.
         """
         rows, steps = ids_BT.shape
         shape = len(self._layers), rows, self._size
         table_NG, places_BT = self._table.look_up(ids_BT)
         table_NG = _checked(table_NG, (len(table_NG), self._width))
         places_TB = np.ascontiguousarray(places_BT.T, np.int64)
-        before, addresses = self._latest  # which another thread may replace
+        before, addresses = self._latest  # read once, since another thread may replace it
         if not before or before[0] is not state[0] or before[-1] is not state[-1] or before[0].shape != shape:
             before = tuple(_checked(each, shape) for each in state)
             addresses = tuple(map(address_of, before))
@@ -177,17 +177,17 @@ class PackedSteps:
 def orthogonalise(
     kernel: Kernel, matrices_GMN: Numbers, quintic: Sequence[float], iterations: int, threads: int
 ) -> None:
-    """Replace each matrix X several times by a X + b (XX')X + c (XX')(XX')X, in place.
+    """Replace each matrix X by a X + b (XX')X + c (XX')(XX')X several times, in place.
 
     Args:
-        kernel: what computes; the same bits with any number of threads.
+        kernel: the compiled kernel.
         matrices_GMN: float32, contiguous, with M <= N.
         quintic: a, b and c.
         iterations: how many times.
-        threads: among how many the matrices are divided.
+        threads: number of threads; the result is the same, bit for bit, for any number.
 
     Raises:
-        ValueError: the matrices are of another form.
+        ValueError: the matrices are not float32, not contiguous, or have M > N.
     """
     count, rows, columns = matrices_GMN.shape
     is_written = matrices_GMN.flags.c_contiguous and matrices_GMN.dtype == "float32"
@@ -229,7 +229,7 @@ class _Orthogonalisation(ctypes.Structure):
 
 
 class _Packed(NamedTuple):
-    """A packed matrix, and the memory that it names."""
+    """A packed matrix, and the arrays that it points to."""
 
     own: _Matrix
     memory: list[NDArray[Any]]
@@ -266,14 +266,14 @@ def _pack(
 
 
 def _checked(numbers: Numbers, shape: tuple[int, ...]) -> Numbers:
-    """Return numbers as the kernel reads them; their shape must be this one."""
+    """Return numbers as the contiguous float32 that the kernel reads; their shape must be `shape`."""
     if numbers.shape != shape:
         raise ValueError(f"the numbers are {numbers.shape}, and not {shape}")
     return np.ascontiguousarray(numbers, np.float32)
 
 
 def _aligned(size: int) -> NDArray[np.uint8]:
-    """Return memory that begins where a vector does."""
+    """Return a buffer whose address is a multiple of `_ALIGNMENT`."""
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     start = -address_of(memory) % _ALIGNMENT
     return memory[start : start + size]

@@ -1,8 +1,8 @@
-"""Products of matrices with a few vectors, and a step of recurrent layers, which is made of them.
+"""Products of matrices with a few vectors, and the step of recurrent layers that is made of them.
 
-A step of generation multiplies each matrix with a few vectors only, so that most of its time is spent on
-reading the weights. Everything is float32 and lies in one piece. Where there is a kernel, it computes the
-same (`packed`); all else here is for machines without one.
+A step of generation multiplies each matrix with a few vectors only, so most of its time is spent on reading
+the weights. All arrays are float32 and contiguous. Where there is a kernel, it computes the same (`packed`);
+everything else here is for machines without one.
 
 Shape letters: B sequences, H hidden, G gates (a number of H each), C members, h units of a member; in a
 product, R rows, K inputs and M outputs.
@@ -19,11 +19,11 @@ from scriptforge.inference.kernel import kernel
 from scriptforge.inference.packed import PackedProduct
 
 _LEVELS = 127
-_SMALLEST = 1e-30
+_SMALLEST = 1e-30  # lower limit of a row's maximum, so that no scale is 0
 
 
 class Product(Protocol):
-    """A matrix that vectors are multiplied with, a few at a time."""
+    """A matrix that multiplies a few vectors at a time."""
 
     def __call__(self, input_RK: Numbers) -> Numbers:
         """Multiply each input, and add the bias if there is one: `output_RM`, a new array."""
@@ -31,25 +31,25 @@ class Product(Protocol):
 
 
 class Step(Protocol):
-    """The recurrent layers of a network."""
+    """A step of the recurrent layers of a network."""
 
     def __call__(self, added_BG: Numbers, hidden_LBH: Numbers, cells_LBH: Numbers | None) -> None:
         """Read one token in each sequence.
 
         Args:
-            added_BG: what the token adds to the gates of the first layer, biases included; is overwritten.
-            hidden_LBH: the hidden states, which become those after the token.
-            cells_LBH: the cell states, likewise; None of units that have none.
+            added_BG: what the token adds to the gates of the first layer, biases included; overwritten.
+            hidden_LBH: the hidden states, updated in place.
+            cells_LBH: the cell states, updated in place; None for units that have none.
         """
         ...
 
 
 class UpperLayer(NamedTuple):
-    """The weights of a layer that reads another one.
+    """The weights of a layer above the first.
 
     Attributes:
-        weight_GK: what it multiplies the hidden state of the layer below with, and beside it its own.
-        bias_G: what is added.
+        weight_GK: the weight of the hidden state below and that of the layer's own, side by side.
+        bias_G: the sum of both biases.
     """
 
     weight_GK: Numbers
@@ -57,11 +57,11 @@ class UpperLayer(NamedTuple):
 
 
 def prepare_product(weight_MK: Numbers, bias_M: Numbers | None, arithmetic: Arithmetic) -> Product:
-    """Prepare a matrix for being multiplied with vectors.
+    """Prepare a matrix for products with a few vectors.
 
     Args:
         weight_MK: the matrix.
-        bias_M: what is added to each product, if anything.
+        bias_M: added to each product; None adds nothing.
         arithmetic: how to multiply.
     """
     if (loaded := kernel()) is not None:
@@ -73,15 +73,15 @@ def prepare_product(weight_MK: Numbers, bias_M: Numbers | None, arithmetic: Arit
 def prepare_step(
     unit: Unit, blocks_CGh: Numbers, upper: Sequence[UpperLayer], arithmetic: Arithmetic
 ) -> Step:
-    """Prepare the recurrent layers of a network.
+    """Prepare the step of a network's recurrent layers.
 
-    Gates are in the order of `arranged`. Where members have left the matrix of the first layer's hidden state
-    zero beside their blocks, only the blocks are multiplied: block c reads units c·h … (c+1)·h, and its row
-    g·h + j belongs to gate g of unit c·h + j.
+    Gates are in the order of `arranged`. If the weight of the first layer's hidden state is block-diagonal,
+    with a block for each member, only the blocks are multiplied: block c reads the h units from c·h on, and
+    its row g·h + j belongs to gate g of unit c·h + j.
 
     Args:
         unit: the kind of units.
-        blocks_CGh: the blocks of that matrix, (C, G/C, H/C); a single one if there are no members.
+        blocks_CGh: the blocks of that weight, (C, G/C, H/C); a single one without members.
         upper: the layers above the first.
         arithmetic: how to multiply.
     """
@@ -95,17 +95,17 @@ def prepare_step(
 
 
 def blocks_of(weight_GH: Numbers, most: int) -> Numbers:
-    """Return the blocks on the diagonals of a matrix's gates, as many as there are up to `most`.
+    """Return the diagonal blocks of a matrix's gates, as many as can hold all nonzero weights.
 
     Args:
         weight_GH: gates of H rows each, one below the other.
-        most: members.
+        most: upper limit of the number of blocks.
 
     Returns:
-        (C, G/C, H/C), with all of the matrix that is not zero.
+        (C, G/C, H/C); the whole matrix as one block if it is not block-diagonal.
     """
     size = weight_GH.shape[1]
-    if weight_GH[0, -1]:  # in no block but the whole
+    if weight_GH[0, -1]:  # outside the diagonal blocks, unless there is only one
         return weight_GH[None]
     present = np.count_nonzero(weight_GH)
     for count in range(most, 1, -1):
@@ -117,9 +117,12 @@ def blocks_of(weight_GH: Numbers, most: int) -> Numbers:
 
 
 def diagonal_blocks(weight_GK: Numbers, rows: int, count: int) -> Numbers:
-    """Return the blocks on the diagonals of a matrix's gates, of so many rows each: (C, G/C, K/C).
+    """Return the diagonal blocks of a matrix's gates: (C, G/C, K/C), without the weights beside them.
 
-    What is beside them is left out.
+    Args:
+        weight_GK: gates, one below the other.
+        rows: number of rows of a gate.
+        count: C.
     """
     inputs = weight_GK.shape[1] // count
     gates = weight_GK.reshape(-1, count, rows // count, count, inputs)
@@ -127,16 +130,16 @@ def diagonal_blocks(weight_GK: Numbers, rows: int, count: int) -> Numbers:
 
 
 def arranged(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
-    """Return a weight or bias of PyTorch's with its gates as a step wants them.
+    """Return a weight or bias of PyTorch's layers with its gates in the order of a step.
 
-    The logistic function of x is 1/2 + 1/2 tanh(x/2), so that one tanh over all gates of an LSTM suffices if
-    the three logistic ones come first, halved. The reset gate of a GRU scales only the hidden state's part of
-    the candidate, so that this part and the input's have sums of their own.
+    The logistic function of x is 1/2 + 1/2 tanh(x/2), so one tanh over all gates of an LSTM suffices if the
+    three logistic ones come first, halved. The reset gate of a GRU scales only the hidden state's part of the
+    candidate, so this part and the input's have separate sums.
 
     Args:
         unit: the kind of units.
         weight: gates of H rows each, in PyTorch's order.
-        of_hidden: whether it belongs to the hidden state, and not to the input.
+        of_hidden: whether it belongs to the hidden state instead of the input.
     """
     if unit == "lstm":
         input_gate, forget_gate, candidate, output_gate = np.split(weight, 4)
@@ -164,10 +167,11 @@ class _Exact:
 
 
 class _Rounded:
-    """A product of eight bits: every row of the matrix has a scale of its own, and so has every input.
+    """A product in eight bits: every row of the matrix and every input has a scale of its own.
 
-    So no sequence depends on those beside it, nor a step on those read with it. Whole numbers are multiplied
-    as float32, which is exact up to 2²⁴; a sum of a thousand products of 127 · 127 is below that.
+    So no sequence depends on the others of the batch, nor a step on others that are read in the same call.
+    Whole numbers are multiplied as float32, which is exact up to 2²⁴; a sum of a thousand products of
+    127 · 127 is below that.
     """
 
     def __init__(self, weight_MK: Numbers, bias_M: Numbers | None) -> None:
@@ -185,13 +189,13 @@ class _Rounded:
 
 
 def _rounded(rows: Numbers) -> tuple[Numbers, Numbers]:
-    """Return rows of whole numbers in -127 … 127, and what each row is to be multiplied with."""
+    """Return the rows rounded to whole numbers in -127 … 127, and the scale of each row."""
     scales = np.maximum(np.abs(rows).max(1, keepdims=True), np.float32(_SMALLEST)) / np.float32(_LEVELS)
     return np.rint(rows / scales), scales
 
 
 class _Diagonal:
-    """A product of a block-diagonal matrix, block by block: each input is read by one of them only."""
+    """A product of a block-diagonal matrix, block by block: each block reads its own part of the input."""
 
     def __init__(self, products: Sequence[Product]) -> None:
         self._products = products
@@ -206,7 +210,7 @@ class _Diagonal:
 
 
 class _Layers:
-    """A step of layers of one kind of units."""
+    """A step of layers with one kind of units."""
 
     def __init__(self, cell: Callable[..., None], first: Product, above: Sequence[Product]) -> None:
         self._cell = cell

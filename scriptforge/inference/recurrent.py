@@ -1,11 +1,11 @@
-"""The inference models of recurrent networks: an LSTM, a GRU, plain units, and the network of `numpy_rnn`.
+"""The inference models of recurrent networks: LSTM, GRU, plain units, and the network of `numpy_rnn`.
 
-PyTorch's own layers are made for long texts. Their step of one token spends its time on reading the weights,
-on repacking them, and on a dozen small operations a layer. Here
+PyTorch's own layers are made for long texts: a step of one token spends its time on reading the weights, on
+repacking them, and on a dozen small operations per layer. Here
 
-- what a token adds to the first layer's gates is kept once the token has come,
-- the two weights of every further layer are joined, so that a step is one product a layer,
-- what is zero in a first layer that was trained in members is left out.
+- what a token adds to the first layer's gates is computed once and kept,
+- the two weights of every further layer are joined, so that a step is one product per layer,
+- the zeros in a first layer that was trained in members are left out.
 
 Shape letters: B sequences, T steps, V vocabulary, E embedding, H hidden, G gates (a number of H each), N
 tokens.
@@ -33,7 +33,7 @@ from scriptforge.inference.tables import Table
 
 
 class HeadedInferenceModel(InferenceModel):
-    """A model whose scores its `Head` computes, which it keeps as `_head`."""
+    """A model whose scores are computed by a `Head`, its attribute `_head`."""
 
     _head: "Head"
 
@@ -60,11 +60,11 @@ class InferenceRecurrent(HeadedInferenceModel):
         self._head = Head(weights, arithmetic, tied=config.tied)
 
     def initial_state(self, sequences: int) -> State:
-        """Return zero hidden states, cell states of an LSTM, and who speaks."""
+        """Return zeros: hidden states, the cell states of an LSTM, and any speakers."""
         return self._network.initial_state(sequences)
 
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
-        """Return the output of the last layer, and what tells who speaks; see `InferenceModel.features`."""
+        """Return the last layer's output, speaker embedding included; see `InferenceModel.features`."""
         return self._network.read(ids_BT, state)
 
 
@@ -72,12 +72,12 @@ class Head:
     """The head of a model whose scores are a linear function of its features.
 
     Args:
-        weights: all of the model's.
+        weights: all weights of the model.
         arithmetic: how to multiply.
         tied: whether the head's weight is the embedding.
 
     Attributes:
-        weight_VE: the matrix.
+        weight_VE: the weight.
     """
 
     def __init__(self, weights: Weights, arithmetic: Arithmetic, *, tied: bool) -> None:
@@ -105,17 +105,17 @@ class Head:
 
 
 class Network:
-    """The recurrent layers of a model, its embeddings, and what tells it who speaks.
+    """The recurrent layers of a model, with its token and speaker embeddings.
 
     Args:
         unit: the kind of units.
-        sizes: of the model.
-        weights: all of them.
+        sizes: the sizes of the model.
+        weights: all weights of the model.
         arithmetic: how to multiply.
 
     Attributes:
-        steps: the layers and the tokens' embeddings.
-        speakers: who speaks and spoke before; None in a model without a speaker embedding.
+        steps: the layers and the token embedding.
+        speakers: the speaker embedding; None if the model has none.
     """
 
     def __init__(self, unit: Unit, sizes: RecurrentSizes, weights: Weights, arithmetic: Arithmetic) -> None:
@@ -134,13 +134,13 @@ class Network:
         )
 
     def initial_state(self, sequences: int) -> State:
-        """Return zero hidden states, cell states of an LSTM, and nobody who speaks."""
+        """Return zeros: hidden states, the cell states of an LSTM, and any speakers."""
         carried = _zero_state(self._unit, self._layers, sequences, self._size)
         speakers = (np.zeros((2, sequences, 1), np.float32),) if self.speakers is not None else ()
         return (*carried, *speakers)
 
     def read(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
-        """Return `features_BTH`, with who speaks added, and the state after the last token."""
+        """Return `features_BTH`, speaker embedding included, and the state after the last token."""
         if self.speakers is None:
             return self.steps.read(ids_BT, state)
         *carried, pairs_2B1 = state
@@ -155,7 +155,7 @@ class Steps:
 
     Args:
         step: the layers.
-        table: what each token adds to the gates of the first one.
+        table: what each token adds to the gates of the first layer.
         has_cells: whether the units have cell states.
     """
 
@@ -167,12 +167,12 @@ class Steps:
     def read(
         self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None
     ) -> tuple[Numbers, State]:
-        """Return the last layer's output for each token, `output_BTH`, and the state after the last one.
+        """Return the last layer's output for each token, `output_BTH`, and the state after the last token.
 
         Args:
             ids_BT: the tokens.
-            state: hidden states, and cells of units that have any.
-            gates: for each step what else is added to the gates of the first layer, (B, G).
+            state: hidden states, and cell states of units that have them.
+            gates: for each step, what else is added to the gates of the first layer, (B, G).
         """
         after = tuple(each.copy() for each in state)
         hidden_LBH, cells_LBH = after[0], after[1] if self._has_cells else None
@@ -189,7 +189,7 @@ class Steps:
 
 
 def _steps(unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic) -> tuple[Numbers, Steps]:
-    """Return what the first layer multiplies its input with, gates `arranged`, and the layers in NumPy."""
+    """Return the first layer's input weight, with its gates `arranged`, and the layers in NumPy."""
     inputs, hiddens, biases = [], [], []
     for layer in range(layers):
         of_layer = _of_layer(layer, weights)
@@ -209,7 +209,7 @@ def _steps(unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic) ->
 
 
 def _layers(count: int, weights: Weights) -> list[LayerWeights]:
-    """Return the weights of so many layers as the kernel wants them."""
+    """Return the weights of a number of layers as the kernel needs them."""
     layers = []
     for layer in range(count):
         of_layer = _of_layer(layer, weights)
@@ -233,7 +233,7 @@ def _zero_state(unit: Unit, layers: int, sequences: int, size: int) -> State:
 
 
 class InferenceNumPyRNN(InferenceModel):
-    """The inference model of a `NumPyRNN`: plain units, which hear a row for each token."""
+    """The inference model of a `NumPyRNN`: plain units that read a row of the input weight per token."""
 
     def __init__(self, config: NumPyRNNConfig, weights: Weights, arithmetic: Arithmetic) -> None:
         self.config: NumPyRNNConfig = config
@@ -251,7 +251,7 @@ class InferenceNumPyRNN(InferenceModel):
         return _zero_state("rnn", 1, sequences, self.config.hidden_size)
 
     def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
-        """Return what the units are; see `InferenceModel.features`."""
+        """Return the hidden states; see `InferenceModel.features`."""
         return self._steps.read(ids_BT, state)
 
     def score(self, features_BTH: Numbers) -> Numbers:

@@ -1,6 +1,6 @@
-"""Who speaks and who spoke before, for an inference model: what they add, looked up in tables.
+"""The speaker embedding of an inference model: rows for the current and the previous speaker, from tables.
 
-`scriptforge.models.speakers` says what they are for, and how a model learns them.
+`scriptforge.models.speakers` says what it is for, and how a model learns it.
 
 Shape letters: B sequences, T steps, G gates (a number of H each), H features, S speakers; 2 for current and
 previous.
@@ -14,23 +14,23 @@ from scriptforge.inference.base import Ids, Numbers, Weights
 from scriptforge.inference.tables import Table
 
 SCALE = 0.1
-"""What the weights are multiplied with, so that their steps are short.
+"""Factor of the weights, which makes their training steps smaller.
 
-A speaker's row is read at every token of a line, and moves all of them at once. At the rate that suits
-tokens, the model learnt more slowly for the first thousand steps than without them.
+A speaker's row is read at every token of a line, so a step changes all of them at once. At the learning rate
+that suits tokens, the model learnt more slowly for the first thousand steps than without speakers.
 """
 
 END = 0
-"""The token between scripts."""
+"""Id of the token between scripts."""
 
 
 class SpeakerTerms(NamedTuple):
-    """What is added for who speaks at some tokens, and who spoke before.
+    """What the speaker embedding adds at some tokens.
 
     Attributes:
-        gates: for each step what is added to the gates of the first layer, (B, G).
+        gates: for each step, what is added to the gates of the first layer, (B, G).
         added_BTH: what is added to the features.
-        after_2B1: who speaks at the end.
+        after_2B1: the current and the previous speaker at the last token.
     """
 
     gates: list[Numbers]
@@ -39,13 +39,13 @@ class SpeakerTerms(NamedTuple):
 
 
 class Speakers:
-    """What the speaker embedding of a model adds to the gates of the first layer and to the features.
+    """The speaker embedding of a model, which adds to the gates of the first layer and to the features.
 
     Args:
-        layout_size: how many tokens, the first ones, are layout.
-        speakers: S, how many of these, the last ones, are speakers'.
-        weights: all of the model's.
-        weight_GE: what the first layer multiplies its input with; None leaves what is added to the input.
+        layout_size: number of layout tokens, the first ids.
+        speakers: S, number of speakers' cues, the last of these.
+        weights: all weights of the model.
+        weight_GE: the first layer's input weight; None to add to the layer's input instead of its gates.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Speakers:
         self._input = _Pairs([Table(each, weight_GE) for each in scaled["input"]])
         self._output = _Pairs([Table(each) for each in scaled["output"]])
         nothing = np.empty((2, 0, 1), np.float32)
-        self._latest = SpeakerTerms([], nothing, nothing)  # what text adds, as long as nobody else speaks
+        self._latest = SpeakerTerms([], nothing, nothing)  # for text tokens, until the speaker changes
 
     def look_up(self, ids_BT: Ids, pairs_2B1: Numbers) -> SpeakerTerms:
-        """Return what is added for each token, and who speaks after the last one."""
-        latest = self._latest  # which another thread may replace
+        """Return what is added at each token, and the speakers at the last one."""
+        latest = self._latest  # read once, since another thread may replace it
         is_as_before = pairs_2B1 is latest.after_2B1 and ids_BT.shape[1] == 1
         if is_as_before and min(ids_BT[:, 0].tolist()) >= self._layout_size:
             return latest
@@ -82,7 +82,7 @@ class Speakers:
         return SpeakerTerms(gates, added_BTH, after_2B1)
 
     def _advance(self, pairs_2B: Ids, ids_B: Ids) -> Ids:
-        """Return who speaks and who spoke before at the next token; see `SpeakerEmbedding.follow`."""
+        """Return the current and the previous speakers at the next token; see `SpeakerEmbedding.follow`."""
         opens_B = ids_B < self._layout_size
         if not opens_B.any():
             return pairs_2B
@@ -93,7 +93,7 @@ class Speakers:
 
 
 class _Pairs:
-    """Looks up the sum of a row for who speaks and of one for who spoke before."""
+    """Sums of a row for the current speaker and one for the previous."""
 
     def __init__(self, tables: list[Table]) -> None:
         self._current, self._previous = tables
@@ -104,8 +104,8 @@ class _Pairs:
         )
 
     def rows(self, pairs_2B: Ids) -> Numbers:
-        """Return a row for each sequence; the latest are kept, since most tokens are text."""
-        known, known_2B, rows_BN = self._latest  # which another thread may replace
+        """Return a row for each sequence; the latest are kept, as few tokens change the speakers."""
+        known, known_2B, rows_BN = self._latest  # read once, since another thread may replace it
         asked = pairs_2B.tobytes()
         if asked == known:
             return rows_BN

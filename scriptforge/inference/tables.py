@@ -1,10 +1,10 @@
-"""Rows of an embedding as the next matrix makes them, computed when they are first asked for.
+"""Rows of an embedding multiplied with the next matrix, computed when they are first needed.
 
-Of a vocabulary a text needs a few hundred tokens, and of the first line a dozen. So rows are computed when
-one of them comes, and kept; always the same few together, since how many stand in a product decides its last
-bits, and no text may depend on what was written before or beside it.
+A text needs a few hundred tokens of its vocabulary, and its first line a dozen. So rows are computed when one
+of them is needed, and kept. They are always computed in the same groups: the number of rows in a product
+affects its last bits, and no text may depend on what was written before or beside it.
 
-Shape letters: B sequences, N rows, E embedding, G numbers of a row.
+Shape letters: B sequences, N rows, E embedding, G numbers of a computed row.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ from scriptforge.inference.kernel import kernel
 from scriptforge.inference.packed import PackedProduct
 
 MOST_NUMBERS = 1 << 24
-"""Numbers that a table keeps at most: of more rows the first ones, which are the most frequent tokens."""
+"""Upper limit of the numbers that a table keeps: it keeps the first rows, of the most frequent tokens."""
 
 _TOGETHER = 16
-"""Rows that are computed at once."""
+"""Number of rows computed at once."""
 
 
 class Table:
@@ -26,7 +26,7 @@ class Table:
     Args:
         embedding_NE: the embedding.
         weight_GE: the matrix; None leaves the rows as they are.
-        bias_G: what is added to each row, if anything.
+        bias_G: added to each row; None adds nothing.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Table:
         self._is_known_N = np.zeros(kept, np.bool_)
 
     def rows(self, ids_B: Ids) -> Numbers:
-        """Return the row of each id, `rows_BG`, as an array of its own."""
+        """Return the row of each id, `rows_BG`, as a new array."""
         if self._is_plain:
             return self._embedding_NE.take(ids_B, 0)
         self.learn(ids_B)
@@ -59,7 +59,7 @@ class Table:
         return np.stack(rows)
 
     def look_up(self, ids: Ids) -> tuple[Numbers, Ids]:
-        """Return rows, and which of them are those of some ids; none is copied, if all are kept."""
+        """Return an array of rows, and the index of each id's row in it; copies nothing if all are kept."""
         kept = len(self._kept_NG)
         if not self._is_plain and (kept == len(self._embedding_NE) or ids.max(initial=0) < kept):
             if 0 in self._is_known_N.take(ids).tobytes():  # faster than `all`
@@ -68,7 +68,7 @@ class Table:
         return self.rows(ids.ravel()), np.arange(ids.size).reshape(ids.shape)
 
     def learn(self, ids: Ids) -> None:
-        """Compute the rows of some ids, as far as they are kept and not known."""
+        """Compute those rows of some ids that are to be kept and are not computed yet."""
         kept_N = ids[ids < len(self._kept_NG)]
         for id_ in kept_N[~self._is_known_N[kept_N]].tolist():
             if not self._is_known_N[id_]:

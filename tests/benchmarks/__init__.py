@@ -1,4 +1,4 @@
-"""What scriptforge is measured by: each module is one benchmark, `harness.py` is what they share.
+"""Benchmarks of scriptforge, a module for each; `harness.py` and `results.py` hold what they share.
 
 make bench                  all of them
 make bench ONLY=training    one

@@ -1,4 +1,4 @@
-"""Runs benchmarks: all, or those named; tables go to the terminal, results into `docs/benchmarks/`."""
+"""Run benchmarks, all or those named; print tables, and write results to `docs/benchmarks/`."""
 
 import argparse
 import importlib
@@ -16,11 +16,11 @@ BENCHMARKS = (
     "starting",
     "quality",
 )
-"""Every benchmark, in the order in which they run; each ends within five minutes."""
+"""All benchmarks, in the order in which they run; each ends within five minutes."""
 
 
 def main() -> None:
-    """Runs what the command line names."""
+    """Run the benchmarks that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="BENCHMARK", help=f"of {', '.join(BENCHMARKS)}; else all")
     names = parser.parse_args().names or list(BENCHMARKS)
@@ -31,8 +31,8 @@ def main() -> None:
 
 
 def run(name: str) -> None:
-    """Runs one benchmark, prints what it measured and keeps it."""
-    os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)  # as the command line does, and before torch
+    """Run one benchmark, save its results and print them."""
+    os.environ.setdefault("GOMP_SPINCOUNT", THREAD_SPINS)  # as the command line does, before torch is loaded
     from benchmarks.results import printed, report_of
 
     module = importlib.import_module(f"benchmarks.{name}")

@@ -1,11 +1,11 @@
-"""Draws a breakdown as bars made of parts, as SVG that reads on a light ground and on a dark one."""
+"""Stacked bars of a breakdown, as SVG that is readable on light and dark backgrounds."""
 
 from html import escape
 
 from benchmarks.results import Breakdown, figure_text
 
 COLOURS = ("#8a8f98", "#2f6fb5", "#e0952f", "#b8541a", "#6aa5dd", "#5a9e6f")
-"""A colour a part: blues for the LSTM, oranges for the scores."""
+"""A colour for each part: blues for the LSTM, oranges for the scores."""
 WIDTH, MARGIN, BAR, GAP = 760, 16, 22, 26
 TOP = 64
 VALUE_WIDTH = 84
@@ -16,7 +16,7 @@ _STYLE = (
 
 
 def stacked_bars(breakdown: Breakdown) -> str:
-    """A bar a contender, as long as all its parts take together; above them, which colour is which part."""
+    """Return a bar for each contender, as long as its parts together, below a legend of the parts."""
     names = list(breakdown.parts)
     scale = (WIDTH - 2 * MARGIN - VALUE_WIDTH) / max(map(breakdown.whole, names))
     bars = [_bar(breakdown, name, scale, TOP + place * (BAR + GAP) + 16) for place, name in enumerate(names)]
@@ -34,7 +34,7 @@ def stacked_bars(breakdown: Breakdown) -> str:
 
 
 def _legend(parts: list[str]) -> list[str]:
-    """Squares in the parts' colours with their names, three in a line."""
+    """Return squares in the parts' colours with their names, three per line."""
     lines = []
     for place, (part, colour) in enumerate(zip(parts, COLOURS, strict=False)):
         x, y = MARGIN + (place % 3) * 210, MARGIN + (place // 3) * 20
@@ -44,7 +44,7 @@ def _legend(parts: list[str]) -> list[str]:
 
 
 def _bar(breakdown: Breakdown, name: str, scale: float, y: int) -> list[str]:
-    """A contender's name, its parts side by side, and their sum."""
+    """Return a contender's name, its parts side by side, and their sum."""
     lines = [f'<text x="{MARGIN}" y="{y - 5}">{escape(name)}</text>']
     x = float(MARGIN)
     for cost, colour in zip(breakdown.medians(name).values(), COLOURS, strict=False):

@@ -1,12 +1,12 @@
-"""How many words a second are written: the course's network, the course's way and ours, exact and rounded.
+"""Words generated per second: the course's network, with the course's loop and with ours, in fp32 and int8.
 
-And what it costs to hold a text to words, names, voices, a cast, and no long copies.
+Also the cost of constraints on the text: real words, names, voices, a cast, and no long copies.
 
-The same sizes, and the same draw from the five likeliest words; the weights are random. Ours goes through the
-door that everybody uses, text and grammar included. Beside it, in the same rounds, the machine reads as many
-bytes as there are in the weights that a word needs.
+All contenders have the same sizes and random weights, and draw from the five likeliest words. Ours is a
+`Generation`, as everybody uses it, text and grammar included. For comparison, the machine reads in the same
+rounds as many bytes as the weights that a word needs have.
 
-Shape letters: B sequences, T steps, V vocabulary, H hidden, L layers, K likeliest.
+Shape letters: B sequences, T steps, V vocabulary, H hidden, L layers, K likeliest tokens.
 """
 
 import math
@@ -56,7 +56,7 @@ FREE, DEFAULTS, LIMITED = "held to nothing", "as by default", "a cast and no lon
 
 
 def run() -> list[Comparison | Figure]:
-    """Words a second, the share of what reading weights allows, characters a second, and what int8 costs."""
+    """Measure words and characters per second, and what constraints and int8 cost."""
     with TemporaryDirectory() as folder:
         run, dataset = trained(Path(folder))
         return [
@@ -68,7 +68,7 @@ def run() -> list[Comparison | Figure]:
 
 
 def words() -> list[Comparison]:
-    """The course's network, with the vocabulary of the course's corpus."""
+    """Measure the course's network, with a vocabulary as large as that of the course's corpus."""
     vocabulary = word_vocabulary(VOCABULARY_SIZE)
     model = random_model(RecurrentConfig(vocabulary.size, **SIZES))
     megabytes = bytes_of_token(model.config) / 1e6
@@ -104,7 +104,7 @@ def words() -> list[Comparison]:
 
 
 def characters() -> list[Comparison]:
-    """One layer of 512 units that writes characters."""
+    """Measure one layer of 512 units that writes characters."""
     vocabulary = Vocabulary.train([string.ascii_letters + " \n.,;:!?'-&$3"], "char", plain=True)
     model = random_model(RecurrentConfig(vocabulary.size, embedding_size=64, hidden_size=512))
     contenders = {
@@ -126,7 +126,7 @@ def characters() -> list[Comparison]:
 
 
 def trained(folder: Path) -> tuple[Run, Dataset]:
-    """A model that was trained for half a minute, on the corpus that ships with the package."""
+    """Train a model for half a minute on the demo's corpus, and return the run and the dataset."""
     data = DatasetFolder(folder / "data" / "demo")
     prepare_corpora([fetch(find_source("demo", load_cards()))], PrepareOptions(), data)
     dataset = Dataset(data)
@@ -137,7 +137,7 @@ def trained(folder: Path) -> tuple[Run, Dataset]:
 
 
 def held_to(run: Run, dataset: Dataset, count: int) -> Comparison:
-    """What a trained model writes freely, with all defaults, and with a cast and no long copies as well."""
+    """Compare a trained model without constraints, with the defaults, and with a cast and no long copies."""
     vocabulary, habits = run.vocabulary, run.description.dataset.habits
     asked = GenerateOptions(seed=1, length=10**9, count=count)
     free = replace(asked, voice=0, invent_words=True)
@@ -158,7 +158,7 @@ def held_to(run: Run, dataset: Dataset, count: int) -> Comparison:
 
 
 def perplexity(run: Run, dataset: Dataset) -> Figure:
-    """What eight bits do to a trained model."""
+    """Measure how much int8 raises the perplexity of a trained model."""
     exact, rounded = (
         evaluate_split(each, dataset, "validation").stream
         for each in (run.model, InTensors(run.model.inference("int8")))
@@ -171,24 +171,24 @@ def perplexity(run: Run, dataset: Dataset) -> Figure:
 
 
 def request(sequences: int, *, int8: bool = False) -> GenerateOptions:
-    """A text without end in so many sequences."""
+    """Return options for an endless text in a number of sequences."""
     return replace(SAMPLING, length=10**9, count=sequences, int8=int8)
 
 
 def steps(writing: Generation, count: int, sequences: int = 1) -> Callable[[], float]:
-    """A contender: so many steps of a text that goes on, in tokens a second in all sequences."""
+    """Return a contender: `count` steps of an endless text, in tokens per second of all sequences."""
     going = iter(writing)
     return rate_of(lambda: last(islice(going, count)), count * sequences)
 
 
 def last(steps: Iterator[Sequence[str]]) -> Sequence[str]:
-    """The last of what comes."""
+    """Return the last item of an iterator."""
     *_, final = steps
     return final
 
 
 def taught(model: Recurrent, count: int) -> None:
-    """Writes words as the course does, with the weights of a model of ours."""
+    """Write words as the course does, with the weights of one of our models."""
     sizes = (model.config.embedding_size, model.config.hidden_size, model.config.layers)
     size = model.config.vocabulary_size
     with torch.device("meta"):
@@ -200,7 +200,7 @@ def taught(model: Recurrent, count: int) -> None:
 
 @torch.inference_mode()
 def plain(model: Recurrent, count: int) -> None:
-    """Writes tokens with PyTorch's layers as they are, the state carried from one to the next."""
+    """Write tokens with PyTorch's own layers, carrying the state from one to the next."""
     id_11 = torch.zeros(1, 1, dtype=torch.int64)
     state = model.recurrent(model.embedding(id_11))[1]
     for _ in range(count):
@@ -210,7 +210,7 @@ def plain(model: Recurrent, count: int) -> None:
 
 
 def random_model(config: RecurrentConfig) -> Recurrent:
-    """An untrained model whose likeliest tokens change from step to step and are often frequent ones."""
+    """Return an untrained model whose likeliest tokens change with every step and are often frequent ones."""
     torch.manual_seed(1)
     model = Recurrent(config).eval()
     with torch.no_grad():
@@ -220,7 +220,7 @@ def random_model(config: RecurrentConfig) -> Recurrent:
 
 
 def word_vocabulary(size: int) -> Vocabulary:
-    """A vocabulary of plain text with so many tokens."""
+    """Return a word-level vocabulary of plain text, of the given size."""
     spelled = map("".join, product(string.ascii_lowercase, repeat=math.ceil(math.log(size, 26))))
     entries = list(islice(spelled, size))
     lines = [" ".join(entries[place : place + 10]) + "\n" for place in range(0, size, 10)]
@@ -228,7 +228,7 @@ def word_vocabulary(size: int) -> Vocabulary:
 
 
 def bytes_of_token(config: RecurrentConfig) -> int:
-    """How many bytes of weights a token needs: all that it is multiplied with, once its own part is known."""
+    """Return the bytes of the weights read for a token whose part of the first layer is looked up."""
     known = {"embedding.weight", "recurrent.weight_ih_l0"}
     shapes = (shape for name, shape in config.weight_shapes().items() if name not in known)
     return 4 * sum(math.prod(shape) for shape in shapes)

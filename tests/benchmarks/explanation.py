@@ -1,6 +1,7 @@
-"""What a target costs, part by part: from the course's recipe to ours, one change after the other.
+"""The time of a target, part by part: from the course's recipe to ours, one change after the other.
 
-Every step is timed by marks that hooks leave on the way, so that each learner's own code is what is measured.
+A target is a token that a step learns to predict. Hooks record the time between the parts of a step, so that
+each learner's own code is measured.
 """
 
 import time
@@ -24,7 +25,7 @@ PARTS = (
 
 
 def run() -> list[Breakdown]:
-    """The time of each part, in milliseconds for each target."""
+    """Measure the time of each part, in milliseconds per target."""
     keep_freed_memory()  # as every training does; the others gain from it, too
     learners: dict[str, Learner] = {
         "the course's recipe": Recipe(),
@@ -46,7 +47,7 @@ def run() -> list[Breakdown]:
 
 
 class Stopwatch:
-    """Times the parts of a learner's steps."""
+    """A timer of the parts of a learner's steps."""
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
@@ -57,7 +58,7 @@ class Stopwatch:
         learner.embedding.weight.register_post_accumulate_grad_hook(self._mark)
 
     def step(self) -> list[float]:
-        """Lets the learner take a step; the milliseconds that each part took for a target, in order."""
+        """Run a step of the learner, and return the milliseconds per target of each part, in order."""
         self.marks = [time.perf_counter()]
         self.learner.step()
         self._mark()
@@ -70,6 +71,9 @@ class Stopwatch:
         self.marks.append(time.perf_counter())
 
     def _mark_output(self, module: nn.Module, arguments: object, output: tuple[Tensor, object]) -> None:
-        """Where the LSTM's forward part ends; and, when the gradient of its output is there, the scores'."""
+        """Mark the end of the LSTM's forward pass, and later that of the backward pass of the scores.
+
+        The latter ends when the gradient of the LSTM's output is there.
+        """
         self._mark()
         output[0].register_hook(self._mark)

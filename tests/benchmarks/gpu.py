@@ -1,12 +1,12 @@
-"""All that only a GPU can answer, in at most eight minutes, by one command on a machine that has one.
+"""All checks that need a GPU, in at most eight minutes, with one command on a machine that has one.
 
     make gpu-check CORPORA=FOLDER                   or, with PYTHONPATH=tests:
-    python -m benchmarks.gpu --corpora FOLDER       makes the rows H1, H2 and H3 of docs/benchmarks.md, too
-    python -m benchmarks.gpu --rehearse             the same steps on the CPU, on little text; keeps nothing
+    python -m benchmarks.gpu --corpora FOLDER       measures the rows H1, H2 and H3 of docs/benchmarks.md, too
+    python -m benchmarks.gpu --rehearse             the same steps on the CPU with little text; saves nothing
 
-The steps come in the order in which they are missed most. Each is told to stop when the time is up; what did
-not pass, or was not done in time, is said at the end, and makes the exit code 1. H3 trains by the preset
-`classroom`. The folder holds `tinyshakespeare.txt` and `seinfeld.txt`; without it the first three steps run.
+The most important steps come first. Each is stopped when the time is up. Steps that failed or did not finish
+are listed at the end, and make the exit code 1. H3 trains with the preset `classroom`. The folder holds
+`tinyshakespeare.txt` and `seinfeld.txt`; without it only the first three steps run.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from scriptforge.training.parity import TOLERANCE, compare
 
 MINUTES = 8.0
 LEARNT_ALIKE = 0.02
-"""How far apart the losses of one epoch on the CPU and on the GPU may be, as a share."""
+"""Largest relative difference of the losses after one epoch on the CPU and on the GPU."""
 
 _ARCHITECTURES = ("lstm", "gru", "rnn", "lstm-attention", "transformer")
 _VOCABULARY, _STREAMS, _STEPS = 512, 16, 64
@@ -41,18 +41,18 @@ _TESTS = Path(__file__).resolve().parent.parent
 
 
 class Failed(Exception):
-    """A step did not pass; says why."""
+    """A step failed; the message says why."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What every step knows.
+    """The settings that all steps share.
 
     Attributes:
-        device: what is checked: `cuda`, `mps`, or in a rehearsal `cpu`.
+        device: the device to check: `cuda`, `mps`, or `cpu` in a rehearsal.
         corpora: the folder of the corpora.
-        ends: when the time is up, as of `time.monotonic`.
-        is_rehearsal: whether it is only tried out, with trainings of a second.
+        ends: when the time is up, on the clock `time.monotonic`.
+        is_rehearsal: whether to try out the steps only, with trainings of a second.
     """
 
     device: str
@@ -62,11 +62,15 @@ class Check:
 
     @property
     def flag(self) -> str:
-        """What makes a training use the device."""
+        """Return the option by which a training uses the device."""
         return "--cpu" if self.device == "cpu" else "--gpu"
 
     def run(self, *words: str) -> str:
-        """Run Python in a process of its own until the time is up, and return what it prints."""
+        """Run Python in a process of its own until the time is up, and return its output.
+
+        Raises:
+            Failed: it exits with an error, or does not end in time.
+        """
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), str(_TESTS.parent)])}
         left = self.ends - time.monotonic()
         try:
@@ -90,7 +94,7 @@ Step = Callable[[Check], None]
 
 
 def parity(check: Check) -> None:
-    """The loss and the gradients of one step, on the device and on the CPU, for each architecture."""
+    """Compare the loss and the gradients of one step on the device and on the CPU, for each architecture."""
     off = []
     for arch in _ARCHITECTURES:
         torch.manual_seed(1)
@@ -108,7 +112,7 @@ def parity(check: Check) -> None:
 
 
 def learning(check: Check) -> None:
-    """The loss after an epoch of the demo, in fp32 without dropout, learnt on the device and on the CPU."""
+    """Compare the losses after an epoch of the demo on the device and on the CPU, in fp32 without dropout."""
     with TemporaryDirectory() as workspace:
         check.run("-m", "scriptforge", "prepare", "demo", "--workspace", workspace)
         nats = []
@@ -130,14 +134,14 @@ def learning(check: Check) -> None:
 
 
 def tests(check: Check) -> None:
-    """The tests that a machine without a GPU skips."""
+    """Run the tests that a machine without a GPU skips."""
     files = [str(_TESTS / "training" / f"test_{name}.py") for name in ("devices", "parity")]
     told = check.run("-m", "pytest", "-n", "0", "-q", "-m", "slow or not slow", *files)
     print(f"  {told.strip().splitlines()[-1]}", flush=True)
 
 
 def row(series: str) -> Step:
-    """Return the step that makes one row of the table of goals."""
+    """Return the step that measures one row of the table of goals."""
 
     def measure(check: Check) -> None:
         shortened = ("--minutes", "0.02", "--on", "cpu") if check.is_rehearsal else ("--again",)
@@ -155,7 +159,7 @@ WITH_CORPORA: dict[str, Step] = {series: row(series) for series in ("H1", "H2", 
 
 
 def run(steps: dict[str, Step], check: Check) -> list[str]:
-    """Run steps until the time is up, and return the names of those that did not pass."""
+    """Run steps until the time is up, and return the names of those that failed."""
     failed = []
     for name, step in steps.items():
         print(f"{name}: {step.__doc__}", flush=True)
@@ -170,7 +174,7 @@ def run(steps: dict[str, Step], check: Check) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for, and return the exit code."""
+    """Run the steps that the command line asks for, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--corpora", default=os.environ.get(CORPORA_VARIABLE), metavar="FOLDER")
     parser.add_argument("--rehearse", action="store_true", help="on the CPU and on little text")
@@ -198,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _little_corpora(folder: Path) -> str:
-    """Write what stands for the corpora in a rehearsal."""
+    """Write small stand-ins for the corpora, for a rehearsal, and return their folder."""
     from support.tiny import comedy
 
     for name in ("tinyshakespeare", "seinfeld"):

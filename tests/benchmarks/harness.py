@@ -1,8 +1,8 @@
-"""Contenders side by side: they take turns in one process, and what counts is the ratio within a round.
+"""Contenders that take turns in one process; what counts is the ratio of their figures within a round.
 
-A machine's speed drifts from one minute to the next, so a figure means little without what stood beside it
-at the same time. A benchmark is a module with a function `run()` that returns what it measured: `Comparison`s
-of contenders, and `Figure`s that stand alone. Knows nothing of what is measured.
+A machine's speed drifts from one minute to the next, so a figure means little without another one from the
+same time. A benchmark is a module whose function `run()` returns its results: `Comparison`s of contenders,
+and `Figure`s that stand alone.
 """
 
 import time
@@ -20,30 +20,30 @@ def compare(
     baseline: str,
     answers: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """Lets contenders take turns and sets their figures side by side.
+    """Let contenders take turns, and compare their figures.
 
     Args:
         title: what is compared.
-        unit: what the contenders return.
+        unit: the unit of the figures.
         contenders: as in `turns`.
         rounds: as in `turns`.
         baseline: the contender that the others are compared with.
-        answers: which contender answers which row of the table of goals.
+        answers: rows of the table of goals, by the contender that answers each.
     """
     figures = turns(contenders, rounds)
     return Comparison(title=title, unit=unit, baseline=baseline, figures=figures, answers=dict(answers or {}))
 
 
 def turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Lets contenders take turns, every other round in reverse; a first round to warm up does not count.
+    """Let contenders take turns, every other round in reverse, after a round of warm-up that does not count.
 
     Args:
-        contenders: for each name a function that does one piece of work, the same each time, and returns
-            its figure; a second or two a piece is long enough.
-        rounds: how many pieces each does.
+        contenders: functions by name; each does one piece of work, the same each time, and returns its
+            figure. A second or two per piece is long enough.
+        rounds: number of rounds.
 
     Returns:
-        For each name its figures, in the order of the rounds.
+        The figures of each contender, in the order of the rounds.
     """
     for work in contenders.values():
         work()
@@ -55,7 +55,7 @@ def turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 def rate_of(work: Callable[[], object], amount: float) -> Callable[[], float]:
-    """A contender: does a piece of work of so many units, and tells how many a second that is."""
+    """Return a contender that does a piece of work of `amount` units, and returns the units per second."""
 
     def rate() -> float:
         begun = time.perf_counter()

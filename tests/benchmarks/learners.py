@@ -1,7 +1,7 @@
-"""Those that learn side by side: the course's recipe, steps away from it, and ours, on the same network.
+"""Learners to compare: the course's recipe, variations of it, and ours, on the same network.
 
-Each takes one step of its training at a time. The text is made up: ids in Zipf's proportions, as many kinds
-as the course's vocabulary has words. What is learnt from it does not matter here; what a step costs does.
+Each runs one training step at a time. The text is made up: ids in Zipf's proportions, from a vocabulary as
+large as the course's. What is learnt from it does not matter here, only what a step costs.
 
 Shape letters: B streams or windows, T steps, V vocabulary, E embedding, H hidden, L layers.
 """
@@ -33,13 +33,13 @@ from scriptforge.training.stepper import LossOfStep
 from scriptforge.training.streams import Streams
 
 VOCABULARY_SIZE = 21_388
-"""V: the words of Seinfeld as the course counts them."""
+"""V: number of words of Seinfeld, as the course counts them."""
 
 CHARACTERS = 257
-"""V: the bytes, and the end of a text."""
+"""V: number of bytes, and the end of a text."""
 
 COURSE = resolve(PRESETS["classroom"], {"batch_size": 256})
-"""The course's recipe, whose batches are of windows."""
+"""The course's recipe, with batches of 256 windows."""
 SIZES: dict[str, Any] = {
     "embedding_size": COURSE.embedding_size,
     "hidden_size": COURSE.hidden_size,
@@ -49,35 +49,35 @@ TEXT_LENGTH = 200_000
 
 
 class Learner(Protocol):
-    """One that learns."""
+    """A network in training, with all that a step needs."""
 
     @property
     def targets(self) -> int:
-        """How many tokens a step learns to expect."""
+        """Return how many tokens a step learns to predict."""
         ...
 
     @property
     def embedding(self) -> nn.Embedding:
-        """The first module that a token meets."""
+        """Return the embedding, the first module that reads a token."""
         ...
 
     @property
     def recurrent(self) -> nn.Module:
-        """The LSTM."""
+        """Return the LSTM."""
         ...
 
     @property
     def criterion(self) -> nn.Module:
-        """The module that ends in the loss."""
+        """Return the module that returns the loss."""
         ...
 
     def step(self) -> None:
-        """One step, from taking a batch to changing the weights."""
+        """Run one step, from taking a batch to changing the weights."""
         ...
 
 
 class Recipe:
-    """The course's: overlapping windows, all places scored, the last one learnt from."""
+    """The course's recipe: overlapping windows, scores at all places, a loss at the last one only."""
 
     def __init__(self, network: type[RNN] = RNN) -> None:
         sizes = (COURSE.embedding_size, COURSE.hidden_size, COURSE.layers, COURSE.dropout_between)
@@ -98,7 +98,7 @@ class Recipe:
 
 
 class LastPlaceRNN(RNN):
-    """The course's network, but scores are computed where they are used."""
+    """The course's network, with scores at the last place only."""
 
     def forward(self, nn_input: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
         """See `RNN.forward`."""
@@ -108,7 +108,7 @@ class LastPlaceRNN(RNN):
 
 
 class PlainStreams(nn.Module):
-    """`nn.LSTM` with the state carried along, every token learnt from, as most tutorials do it.
+    """`nn.LSTM` with the state carried along and a loss at every token, as in most tutorials.
 
     Args:
         batch_size: B.
@@ -149,8 +149,8 @@ class Ours:
     """Model, optimizer, streams and step of scriptforge's training.
 
     Args:
-        precision: `fp32`, or `bf16`, in which weights are kept in fp32 and multiplied in bf16.
-        samples: how many tokens are scored beside a batch's targets; all of the vocabulary with 0.
+        precision: `fp32`; or `bf16`, with weights kept in fp32 and multiplied in bf16.
+        samples: number of tokens scored beside a batch's targets; 0 for the whole vocabulary.
     """
 
     batch_size, sequence_length = 64, 64
@@ -189,10 +189,10 @@ class Ours:
 
 
 class Default(Ours):
-    """The default recipe, with the sizes that six minutes give tiny Shakespeare on two cores.
+    """The default recipe, with the sizes that it has for six minutes of tiny Shakespeare on two cores.
 
     Args:
-        has_kernel: whether orthogonal steps are made in the kernel, or in PyTorch.
+        has_kernel: whether the kernel computes the orthogonal steps, and not PyTorch.
     """
 
     def __init__(self, *, has_kernel: bool) -> None:
@@ -218,13 +218,13 @@ class Default(Ours):
 
 
 def config() -> RecurrentConfig:
-    """The course's network as a config of ours."""
+    """Return the course's network as one of our configs."""
     return RecurrentConfig(VOCABULARY_SIZE, dropout_between=COURSE.dropout_between, **SIZES)
 
 
 @cache
 def text() -> NDArray[np.uint16]:
-    """A text of ids in Zipf's proportions."""
+    """Return a text of ids in Zipf's proportions."""
     weights_V = 1 / np.arange(1, VOCABULARY_SIZE + 1)
     drawn = np.random.default_rng(1).choice(VOCABULARY_SIZE, TEXT_LENGTH, p=weights_V / weights_V.sum())
     return drawn.astype(np.uint16)
@@ -233,7 +233,7 @@ def text() -> NDArray[np.uint16]:
 def steps_of(
     batch_size: int, sequence_length: int, vocabulary_size: int = VOCABULARY_SIZE
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of the text's streams, without end."""
+    """Yield the batches of the text's streams, without end."""
     streams = Streams(text() % np.uint16(vocabulary_size), batch_size, sequence_length)
     step = 0
     while True:
@@ -242,9 +242,9 @@ def steps_of(
 
 
 def products_of_token(config: RecurrentConfig) -> dict[str, float]:
-    """How many FLOP a token takes in training: a multiplication and an addition for each weight, three times.
+    """Return the FLOP of a token in training: a multiplication and an addition for each weight, three times.
 
-    The first time forwards; the second for the gradient of what came in, the third for that of the weights.
+    Once for the forward pass, once for the gradient of the inputs, and once for that of the weights.
     """
     sizes = {name: shape[0] * shape[1] for name, shape in config.weight_shapes().items() if len(shape) == 2}
     return {

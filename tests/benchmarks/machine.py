@@ -1,7 +1,7 @@
-"""The machine's own limits, which nothing that runs on it can pass.
+"""The limits of the machine, which bound everything that runs on it.
 
-Matrix products bound a training: every weight meets many tokens at once. The reading of weights bounds the
-drawing of single tokens: every weight is read for each, and meets only that one.
+Matrix products bound training, where each weight is used for many tokens at once. Reading weights bounds
+generation, where each weight is read again for every token.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from benchmarks.results import Comparison
 ORDER = 2048
 ROUNDS = 15
 WEIGHT_MEGABYTES = (14, 56, 256)
-"""What is read: a character model of 512 units, the course's network, and more than most caches hold."""
+"""Sizes to read: a character model of 512 units, the course's network, and more than most caches hold."""
 
 
 def run() -> list[Comparison]:
-    """Matrix products in two precisions, and reading weights of three sizes."""
+    """Measure matrix products in two precisions, and the reading of weights of three sizes."""
     reading = {f"{size} MB of weights": reading_weights(size) for size in WEIGHT_MEGABYTES}
     return [
         compare(
@@ -34,7 +34,7 @@ def run() -> list[Comparison]:
 
 
 def matrix_products(precision: torch.dtype, repetitions: int = 5) -> Callable[[], float]:
-    """A contender: square matrix products, in GFLOP/s."""
+    """Return a contender: square matrix products, in GFLOP/s."""
     left = torch.randn(ORDER, ORDER).to(precision)
     right = torch.randn(ORDER, ORDER).to(precision)
     product = torch.empty(ORDER, ORDER, dtype=precision)
@@ -47,10 +47,10 @@ def matrix_products(precision: torch.dtype, repetitions: int = 5) -> Callable[[]
 
 
 def reading_weights(megabytes: float, columns: int = 1024, repetitions: int = 40) -> Callable[[], float]:
-    """A contender: fp32 weights of that size, each met once by a vector and then the next, in GB/s.
+    """Return a contender: products of fp32 weights of that size with a vector, in GB/s.
 
-    The weights are in several matrices, as those of a model are, and each is read once before the first is
-    read again; where a cache holds them all, it is the cache that is measured, as it is for a model.
+    As in a model, the weights are in several matrices, and all are read before the first is read again. If a
+    cache holds them all, the cache is measured, as it would be with a model.
     """
     matrices = 4
     rows = round(megabytes * 1e6 / 4 / columns / matrices)

@@ -1,10 +1,10 @@
-"""How many characters a second an RNN written in NumPy learns from: the usual exercise, and ours.
+"""Characters per second that an RNN in NumPy learns from: the usual exercise, and ours.
 
-The exercise is what a first RNN from scratch looks like: one stream, a loop over the steps of a sequence, a
-one-hot vector for each character, double precision, and Adagrad over five arrays. Ours computes the same in
-NumPy, too, and stands here with all that a training puts around it. On one stream both make as many steps
-for as many characters. On several, a step learns from the characters of all, and there are fewer steps: the
-ratio says how fast a text is read then, and not how soon it is learnt.
+The exercise is a typical first RNN from scratch: one stream, a loop over the steps of a sequence, a one-hot
+vector for each character, double precision, and Adagrad over five arrays. Ours computes the same, in NumPy
+too, and is measured with all that a training puts around it. On one stream both make the same number of steps
+for a text. On several, a step learns from the characters of all, and there are fewer steps: the ratio then
+says how fast a text is read, not how soon it is learnt.
 
 Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
@@ -31,13 +31,13 @@ RATE = 0.1
 LARGEST_NORM = 1.0
 ROUNDS = 15
 CHARACTERS = {1: 10_000, 32: 80_000, 64: 80_000}
-"""How many are learnt from in a turn, by the number of streams."""
+"""Number of characters learnt from in a turn, by number of streams."""
 EXERCISE = "one stream, step by step, one-hot vectors"
 OURS = {1: "ours, one stream", 32: "ours, 32 streams", 64: "ours, 64 streams"}
 
 
 def run() -> list[Comparison]:
-    """Characters learnt from in a second."""
+    """Measure the characters learnt from per second."""
     keep_freed_memory()  # as every training does; the exercise gains from it, too
     exercise = Exercise()
     contenders = {EXERCISE: rate_of(lambda: exercise.learn(CHARACTERS[1]), CHARACTERS[1])}
@@ -56,7 +56,7 @@ def run() -> list[Comparison]:
 
 
 class Exercise:
-    """A network of five arrays of doubles, whose vectors are columns."""
+    """The exercise: a network of five arrays of doubles, with vectors as columns."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(1)
@@ -72,7 +72,7 @@ class Exercise:
         self.hidden = np.zeros((HIDDEN_SIZE, 1))
 
     def learn(self, characters: int) -> None:
-        """Learns from so many characters at the beginning of the text."""
+        """Learn from a number of characters at the beginning of the text."""
         for first in range(0, characters, SEQUENCE_LENGTH):
             gradients = self.gradients(self.text[first : first + SEQUENCE_LENGTH + 1])
             for name, gradient in gradients.items():
@@ -81,7 +81,7 @@ class Exercise:
                 self.weights[name] -= RATE * gradient / (np.sqrt(self.memories[name]) + 1e-8)
 
     def gradients(self, ids: list[int]) -> dict[str, NDArray[np.float64]]:
-        """Reads a sequence and goes back through it, a step at a time both ways."""
+        """Return the gradients of a sequence, from a forward and a backward pass, step by step."""
         weights = self.weights
         one_hot, hidden, chances = [], [self.hidden], []
         for id_ in ids[:-1]:
@@ -125,7 +125,7 @@ class Ours:
         self.state = self.model.initial_state(streams)
 
     def steps(self) -> None:
-        """As many as a turn has."""
+        """Run the steps of one turn."""
         for _, (ids_BT, targets_BT) in zip(range(self.count), self.batches, strict=False):
             loss, self.state = self.model.loss(ids_BT, targets_BT, self.state)
             torch.autograd.backward(loss)
@@ -135,7 +135,7 @@ class Ours:
 
 
 def batches(streams: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of the text's streams, without end."""
+    """Yield the batches of the text's streams, without end."""
     reading = Streams(text(), streams, SEQUENCE_LENGTH)
     step = 0
     while True:
@@ -144,7 +144,7 @@ def batches(streams: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def text() -> NDArray[np.uint8]:
-    """A made-up text of characters in Zipf's proportions; what a step costs does not depend on them."""
+    """Return a made-up text of characters in Zipf's proportions; a step costs the same for any text."""
     weights_V = 1 / np.arange(1, VOCABULARY_SIZE + 1)
     drawn = np.random.default_rng(1).choice(VOCABULARY_SIZE, 100_000, p=weights_V / weights_V.sum())
     return drawn.astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Writes `docs/benchmarks.md` and the figures of `docs/explanation/why-it-is-fast.md` from the results.
+"""Write `docs/benchmarks.md` and the figures of `docs/explanation/why-it-is-fast.md` from the results.
 
     python -m benchmarks.page [FOLDER]
 
-No number on those pages is typed by hand; what was not measured says so. FOLDER stands for `docs/`.
+No number on those pages is typed by hand; missing ones are called “not measured”. FOLDER replaces `docs/`.
 """
 
 import statistics
@@ -65,10 +65,10 @@ class Goal(NamedTuple):
 
     Attributes:
         row: its name.
-        what: what is counted.
-        goal: what is to be reached.
-        ambitious_goal: what would be better still; may be empty.
-        measured: what a result says about it, as text.
+        what: what is measured.
+        goal: the figure to reach.
+        ambitious_goal: a better figure; may be empty.
+        measured: returns the figure of a contender in a result, as text.
     """
 
     row: str
@@ -79,25 +79,25 @@ class Goal(NamedTuple):
 
 
 def times(result: AnyResult, contender: str) -> str:
-    """How many times the baseline."""
+    """Return the ratio to the baseline."""
     assert isinstance(result, Comparison)
     return f"{figure_text(result.ratio(contender))}×"
 
 
 def share(result: AnyResult, contender: str) -> str:
-    """Which share of the baseline."""
+    """Return the share of the baseline, in whole percent."""
     assert isinstance(result, Comparison)
     return f"{100 * result.ratio(contender):.0f} %"
 
 
 def fraction(result: AnyResult, contender: str) -> str:
-    """Which small share of the baseline."""
+    """Return a small share of the baseline, in percent with one decimal."""
     assert isinstance(result, Comparison)
     return f"{100 * result.ratio(contender):.1f} %"
 
 
 def amount(result: AnyResult, contender: str) -> str:
-    """The figure itself, with its unit."""
+    """Return the figure itself, with its unit."""
     if isinstance(result, Figure):
         return f"{figure_text(result.value)} {result.unit}"
     assert isinstance(result, Comparison)
@@ -133,10 +133,10 @@ class Series(NamedTuple):
     """A row of the table of quality: trainings with several seeds.
 
     Attributes:
-        row: its name, `Training.series`.
+        row: its name, as in `Training.series`.
         what: what is trained and for how long.
-        goal: what is to be reached, in nats per character.
-        ambitious_goal: what would be better still.
+        goal: the figure to reach, in nats per character.
+        ambitious_goal: a better figure.
     """
 
     row: str
@@ -158,7 +158,7 @@ GPU_COURSE = ("H3", "5 epochs of the course's network on Seinfeld, on a GPU", ""
 
 
 def main(folder: Path) -> None:
-    """Writes the pages."""
+    """Write the pages."""
     reports = {name: report for name in REPORTS if (report := last_report(name))}
     (folder / "benchmarks.md").write_text(page(reports), encoding="utf-8")
     explanation = folder / "explanation" / "why-it-is-fast.md"
@@ -172,7 +172,7 @@ def main(folder: Path) -> None:
 
 
 def page(reports: dict[str, Report]) -> str:
-    """The page of all results."""
+    """Return the page of all results."""
     sections = [
         f"# Benchmarks\n\n{NOTICE}\n",
         INTRODUCTION,
@@ -187,7 +187,7 @@ def page(reports: dict[str, Report]) -> str:
 
 
 def goals_table(reports: dict[str, Report]) -> str:
-    """The goals, row by row, and what was measured of each."""
+    """Return the table of goals, with what was measured for each."""
     rows = []
     for goal in GOALS:
         answers = [answer for report in reports.values() for answer in answers_to(goal, report)]
@@ -197,7 +197,7 @@ def goals_table(reports: dict[str, Report]) -> str:
 
 
 def answers_to(goal: Goal, report: Report) -> Iterable[str]:
-    """What a report's results say about a goal."""
+    """Yield what a report's results say about a goal."""
     for result in report.results:
         if isinstance(result, Comparison):
             for contender, row in result.answers.items():
@@ -208,7 +208,7 @@ def answers_to(goal: Goal, report: Report) -> Iterable[str]:
 
 
 def series_table(trainings: Sequence[Training]) -> str:
-    """What trainings of a given time came to, the seeds together."""
+    """Return the table of trainings of a given time, with all seeds of a series in a row."""
     rows = []
     for series in SERIES:
         of_row = [training for training in trainings if training.series == series.row]
@@ -227,25 +227,25 @@ def series_table(trainings: Sequence[Training]) -> str:
 
 
 def speed_text(trainings: Sequence[Training]) -> tuple[str, str]:
-    """How fast the text was read, and the seeds."""
+    """Return how fast the text was read, and the seeds."""
     measured = [f"{figure_text(training.tokens_per_second)} tokens/s" for training in trainings]
     return ", ".join(measured) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
 
 
 def seconds_text(trainings: Sequence[Training]) -> tuple[str, str]:
-    """How long the training took, and the seeds."""
+    """Return how long the training took, and the seeds."""
     measured = [f"{figure_text(training.seconds)} s" for training in trainings]
     return ", ".join(measured) or NOT_MEASURED, ", ".join(str(training.seed) for training in trainings)
 
 
 def spread_text(values: Sequence[float]) -> str:
-    """The mean, and the least and greatest where there are several."""
+    """Return the mean, and the range if there are several values."""
     spread = f" ({min(values):.4f} – {max(values):.4f})" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.4f}{spread}"
 
 
 def chosen_table(trainings: Sequence[Training]) -> str:
-    """Q5: what `--minutes` chose by itself, beside the best of what was set by hand."""
+    """Return the table of Q5: `--minutes` alone, beside the best of several settings made by hand."""
     rows = []
     of_row = sorted((t for t in trainings if t.series == "Q5"), key=_group)
     for (corpus, asked), members in groupby(of_row, key=_group):
@@ -286,7 +286,7 @@ def _nats(training: Training) -> float:
 
 
 def cheaper_head(trainings: Sequence[Training]) -> str:
-    """T3: what a sampled head costs in perplexity after as many tokens."""
+    """Return what is said of T3: what sampled softmax costs in perplexity after the same number of tokens."""
     of_row = {t.changed["sampled_softmax"]: t for t in trainings if t.series == "T3"}
     text = "T3 may cost at most 1 % of validation perplexity after as many tokens:"
     if 0 not in of_row or len(of_row) < 2:
@@ -301,7 +301,7 @@ def cheaper_head(trainings: Sequence[Training]) -> str:
 
 
 def architectures_table(trainings: Sequence[Training]) -> str:
-    """What each architecture comes to in the same time, with what suits it, the seeds together."""
+    """Return the table of architectures: what each reaches in the same time, over all seeds."""
     text = (
         "Architectures: tiny Shakespeare, characters, 145 s each, no setting made by hand;\n"
         "`python -m benchmarks.quality A`. Bits per character, stream and cold-256: the mean of the seeds,\n"
@@ -340,7 +340,7 @@ def architectures_table(trainings: Sequence[Training]) -> str:
 
 
 def section(heading: str, report: Report | None) -> str:
-    """A report's results under its heading."""
+    """Return a report's results under a heading."""
     if report is None:
         return f"## {heading}\n\n{NOT_MEASURED.capitalize()}."
     trainings = [result for result in report.results if isinstance(result, Training)]
@@ -353,7 +353,7 @@ def section(heading: str, report: Report | None) -> str:
 
 
 def machine_text(machine: Machine, measured: str) -> str:
-    """A sentence on where and when."""
+    """Return a sentence on the day and the machine, and the versions."""
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
     accelerator = machine.accelerator or "no GPU"
     return (
@@ -363,7 +363,7 @@ def machine_text(machine: Machine, measured: str) -> str:
 
 
 def figures_of(breakdowns: Sequence[Breakdown]) -> str:
-    """The chart and the table of what a target costs."""
+    """Return the chart and the table of what a target costs."""
     if not breakdowns:
         return f"The figures are {NOT_MEASURED}."
     breakdown = breakdowns[0]
@@ -379,19 +379,19 @@ def figures_of(breakdowns: Sequence[Breakdown]) -> str:
 
 
 def with_figures(text: str, figures: str) -> str:
-    """A page with the part between its two marks written anew."""
+    """Return a page with the part between its two marks replaced."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
 
 
 def of_kind(kind: type[Kind], report: Report | None) -> list[Kind]:
-    """The results of one kind in a report, if there is one."""
+    """Return the results of one kind in a report; none without a report."""
     return [result for result in report.results if isinstance(result, kind)] if report else []
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
-    """A table in Markdown, all columns after the first ones at the right."""
+    """Return a table in Markdown, with all columns after the first `text_columns` aligned right."""
     rule = ["---" if place < text_columns else "---:" for place in range(len(header))]
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *rows])
 

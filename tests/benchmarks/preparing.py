@@ -1,15 +1,15 @@
-"""What preparing costs: its tokenising beside the library's alone, where the time goes, and the memory.
+"""The cost of preparing a corpus: tokenising compared with the library alone, each stage's time, and memory.
 
-Tokenising is the stage of `prepare` that makes files of ids out of the parsed text: it reads the text back,
-divides it, encodes it, counts it and writes. Beside it stands the library that does the encoding, on the very
-same strings, thousands at a time, with all cores and without keeping track of places (`encode_batch_fast`,
-the faster of its two ways), its ids thrown away. Both begin every round with nothing remembered.
+Tokenising is the stage of `prepare` that turns the parsed text into files of ids: it reads the text back,
+splits it, encodes it, counts it and writes the ids. It is compared with the library that does the encoding,
+on the very same strings, thousands at a time, with all cores and without offsets (`encode_batch_fast`, the
+faster of its two methods), its ids thrown away. Both begin every round with empty caches.
 
-The text is Seinfeld's, `seinfeld.txt` in the folder that the variable CORPORA names or else as the card
-fetches it. The memory is that of a process of its own, on MEGABYTES of text, 60 if nothing is said: the same
-scripts again and again, each time with words that are new.
+The text is Seinfeld's: `seinfeld.txt` in the folder that the variable CORPORA names, or else fetched as its
+card says. Memory is that of a process of its own, on MEGABYTES of text, 60 by default: the same scripts again
+and again, each copy with some new words.
 
-A folder of scripts is inspected, too; beside it, the same files are read and split into words, and no more.
+`inspect` of a folder of scripts is compared with reading the same files and splitting them into words.
 """
 
 import os
@@ -46,7 +46,7 @@ ROUNDS = 5
 ROUNDS_OF_STAGES = 2
 LIBRARY, OURS = "tokenizers alone", "prepare"
 BATCH = 8192
-"""Strings that the library is given at once, enough for all cores."""
+"""Number of strings per call of the library, enough for all cores."""
 
 WORDS_BETWEEN_NEW_ONES = 200
 CORPORA_VARIABLE, MEGABYTES_VARIABLE = "CORPORA", "MEGABYTES"
@@ -66,11 +66,14 @@ else:
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // units
 print(kilobytes, file=sys.stderr)
 """
-"""On Linux, what `getrusage` says of a new process begins with what the one that started it held."""
+"""Prints the peak memory of a command in kilobytes.
+
+On Linux, `getrusage` of a new process starts from the memory of the process that started it.
+"""
 
 
 def run() -> list[AnyResult]:
-    """Tokenising and all stages at every level, with and without layout, and the most memory held."""
+    """Measure tokenising and all stages at every level, with and without layout; peak memory; `inspect`."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         source = seinfeld()
@@ -93,14 +96,14 @@ def run() -> list[AnyResult]:
 
 
 def seinfeld() -> Source:
-    """The corpus, from the folder of corpora or from the web."""
+    """Return the source of the corpus, in the folder of corpora or on the web."""
     corpora = os.environ.get(CORPORA_VARIABLE)
     path = Path(corpora) / "seinfeld.txt" if corpora else None
     return find_source("seinfeld", load_cards(), path=path)
 
 
 def stages_of(corpus: Corpus, level: Level, plain: bool, folder: Path) -> dict[str, list[float]]:
-    """The seconds of each stage of preparing, a figure a round; the last dataset stays."""
+    """Return the seconds of each stage of preparing, a figure per round; the last dataset stays."""
     options = PrepareOptions(level=level, plain=plain)
     stages: dict[str, list[float]] = {}
     for _ in range(ROUNDS_OF_STAGES):
@@ -117,7 +120,7 @@ def stages_of(corpus: Corpus, level: Level, plain: bool, folder: Path) -> dict[s
 
 
 def tokenising(way: str, dataset: Dataset) -> Comparison:
-    """The text of a dataset becoming files of ids, and only ids."""
+    """Compare our tokenising of a dataset's text with the library's encoding."""
     folder, description = dataset.folder, dataset.description
     assert description.division is not None
     rows = list(read_rows(folder.scripts))
@@ -151,7 +154,7 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
 
 
 def sizes(rows: Sequence[ScriptRow]) -> list[int]:
-    """The characters of each document."""
+    """Return the number of characters of each document."""
     found = [0] * (rows[-1].document + 1)
     for row in rows:
         found[row.document] += row.characters
@@ -159,7 +162,7 @@ def sizes(rows: Sequence[ScriptRow]) -> list[int]:
 
 
 def strings_of(rows: Sequence[ScriptRow], vocabulary: Vocabulary) -> Iterator[str]:
-    """What is encoded as text: what is said, and the names that have no token."""
+    """Yield what is encoded as text: the text of each element, and the names of speakers without a cue."""
     for row in rows:
         if row.kind == "dialogue" and vocabulary.speaker_id(row.speaker) is None:
             yield row.speaker
@@ -167,7 +170,7 @@ def strings_of(rows: Sequence[ScriptRow], vocabulary: Vocabulary) -> Iterator[st
 
 
 def encoding(tokenizer: Tokenizer, strings: Sequence[str]) -> Callable[[], None]:
-    """The library's own work, and no more."""
+    """Return a function that encodes strings with the library alone."""
     tokenizer.encode_special_tokens = True
 
     def encode() -> None:
@@ -178,7 +181,7 @@ def encoding(tokenizer: Tokenizer, strings: Sequence[str]) -> Callable[[], None]
 
 
 def write_long_text(corpus: Corpus, path: Path, size: int) -> None:
-    """The corpus over and over, until so many bytes are full; each copy has some words of its own."""
+    """Write the corpus over and over, up to a size in bytes, each copy with some new words."""
     (text,) = corpus.files
     assert isinstance(text, TextFile)
     words = "".join(text.lines()).split(" ")
@@ -194,7 +197,7 @@ def write_long_text(corpus: Corpus, path: Path, size: int) -> None:
 
 
 def inspecting(folder: Path) -> Comparison:
-    """A folder of scripts that `inspect` looks through, in as many processes as there are processors."""
+    """Compare `inspect` of a folder of scripts, a process per core, with splitting the files into words."""
     folder.mkdir()
     for number in range(SCRIPTS):
         (folder / f"{number}.txt").write_text(screenplay(number, SIZE_OF_A_SCRIPT), encoding="utf-8")
@@ -220,7 +223,7 @@ def inspecting(folder: Path) -> Comparison:
 
 
 def screenplay(seed: int, size: int) -> str:
-    """A screenplay on a typist's margins, of as many characters; nothing is said twice but by chance."""
+    """Return a typed screenplay of about that many characters, in which only chance repeats anything."""
     draw = random.Random(seed)
     words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 8))) for _ in range(2000)]
     names = [word.upper() for word in words[:12]]
@@ -242,7 +245,7 @@ def screenplay(seed: int, size: int) -> str:
 
 
 def peak_memory(text: Path, megabytes: int, words: Sequence[str]) -> Figure:
-    """The most that a process held while it prepared a text."""
+    """Measure the peak memory of a process that prepares a text."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, "prepare", text.name, "--quiet", "--force", *words],
         cwd=text.parent,

@@ -1,12 +1,12 @@
-"""What a training comes to in a given time: real commands on real corpora, judged on held-out text.
+"""What a training reaches in a given time: real commands on real corpora, measured on held-out text.
 
     python -m benchmarks.quality Q1 --corpora FOLDER        one series: Q1 Q2 Q3 Q4 Q5 T3 A H1 H2 H3
     python -m benchmarks.quality Q1 --seeds 1               a part of one
 
-A training is written down as soon as it ends, and one that was written down is not made again: a series that
-was interrupted goes on. As one benchmark among the others, it is the shortest training alone. The corpora are
-those of the cards, as `biglebowski.txt`, `seinfeld.txt` and `tinyshakespeare.txt` in one folder, which
-`--corpora` or the variable CORPORA names.
+A training is saved as soon as it ends, and a saved one is not made again: an interrupted series goes on. When
+all benchmarks run, this one makes only the shortest training. The corpora are those of the cards, as
+`biglebowski.txt`, `seinfeld.txt` and `tinyshakespeare.txt` in one folder, which `--corpora` or the variable
+CORPORA names.
 """
 
 import argparse
@@ -34,9 +34,9 @@ class Corpus(NamedTuple):
     """A corpus, and how it is prepared.
 
     Attributes:
-        card: its name.
-        file: where its text is, in the folder of corpora; none for what ships with the package.
-        options: of `scriptforge prepare`.
+        card: the name of its card.
+        file: its file in the folder of corpora; None for the corpus that ships with the package.
+        options: options of `scriptforge prepare`.
     """
 
     card: str
@@ -45,14 +45,14 @@ class Corpus(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A training that is to be made.
+    """A training to make.
 
     Attributes:
         series: the row of the table of goals that it belongs to.
         corpus: what to train on, a key of `CORPORA`.
         asked: options of `scriptforge train`.
-        seed: of its weights.
-        changed: settings to be made by hand.
+        seed: the seed of its weights.
+        changed: settings made by hand.
     """
 
     series: str
@@ -63,13 +63,13 @@ class Task(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What it is called in a table."""
+        """Return its name in a table."""
         changes = [f"{name}={value}" for name, value in self.changed.items()]
         return " ".join([self.series, self.corpus, *self.asked, *changes])
 
     @property
     def key(self) -> tuple[str, str, str, str, int]:
-        """As `Training.key`."""
+        """Return the key of the training that it becomes; see `Training.key`."""
         return self.series, self.corpus, str(list(self.asked)), str(self.changed), self.seed
 
 
@@ -106,7 +106,7 @@ HAND_TUNED: dict[str, tuple[dict[str, Any], ...]] = {
         {"batch_size": 16, "matrix_learning_rate": 2e-2},
     ),
 }
-"""What a patient person would try by hand, with little text and with much (Q5)."""
+"""Settings that a patient person would try by hand, for little text and for much (Q5)."""
 
 HEAD_SAMPLES = (512, 2048, 4096)
 ARCHITECTURES = "A"
@@ -115,7 +115,7 @@ WRITTEN_CHARACTERS, WRITINGS = 2000, 5
 
 
 def tasks() -> Iterator[Task]:
-    """Every training of every series."""
+    """Yield every training of every series."""
     for series, corpus, minutes in (
         ("Q1", SHAKESPEARE, NANOGPT_MINUTES),
         ("Q2", SHAKESPEARE, "6"),
@@ -143,7 +143,7 @@ def tasks() -> Iterator[Task]:
 
 
 def run() -> Sequence[AnyResult]:
-    """The shortest training of a headline: 145 seconds of tiny Shakespeare; beside it, all earlier ones."""
+    """Make the shortest training, 145 seconds of tiny Shakespeare; return it with all earlier ones."""
     folder = os.environ.get(CORPORA_VARIABLE)
     if missing := missing_corpora(folder, [SHAKESPEARE]):
         print(missing)
@@ -155,7 +155,7 @@ def run() -> Sequence[AnyResult]:
 
 
 def main() -> None:
-    """Makes the trainings that the command line names and that have not been made."""
+    """Make the trainings that the command line names and that have not been made."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     known = sorted({task.series for task in tasks()})
     parser.add_argument("series", nargs="*", metavar="SERIES", help=f"of {', '.join(known)}; else all")
@@ -192,7 +192,7 @@ def main() -> None:
 
 
 def missing_corpora(folder: str | None, names: Sequence[str]) -> str | None:
-    """Why these corpora cannot be read, if they cannot."""
+    """Return why these corpora cannot be read; None if they can."""
     files = sorted({file for name in names if (file := CORPORA[name].file)})
     if not files:
         return None
@@ -203,7 +203,7 @@ def missing_corpora(folder: str | None, names: Sequence[str]) -> str | None:
 
 
 def trained(asked: Sequence[Task], folder: str | None) -> Iterator[Training]:
-    """Makes trainings, one after the other, in a workspace that is thrown away."""
+    """Yield trainings, made one after the other in a temporary workspace."""
     with TemporaryDirectory() as workspace:
         prepared: dict[str, str] = {}
         for task in asked:
@@ -215,13 +215,13 @@ def trained(asked: Sequence[Task], folder: str | None) -> Iterator[Training]:
 
 
 def prepare(corpus: Corpus, name: str, folder: str | None, workspace: str) -> None:
-    """Makes a dataset of a corpus."""
+    """Prepare a dataset from a corpus."""
     source = ("--from", str(Path(folder or "") / corpus.file)) if corpus.file else ()
     scriptforge("prepare", corpus.card, *source, *corpus.options, "--name", name, workspace=workspace)
 
 
 def train(task: Task, dataset: str, workspace: str) -> Training:
-    """Makes one training."""
+    """Make one training."""
     changes = {"seed": task.seed, **task.changed}
     settings = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
     begun = time.perf_counter()
@@ -231,7 +231,7 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
         )
     )
     taken = time.perf_counter() - begun
-    # Where the time of a training was over, it has read a part of the validation split only.
+    # A training that ran out of time has validated on only a part of the split.
     losses = json.loads(scriptforge("evaluate", "measured", "--split", "validation", workspace=workspace))
     folder = RunFolder(Path(workspace) / "runs" / "measured")
     described = json.loads(folder.config.read_text(encoding="utf-8"))
@@ -256,7 +256,7 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
 
 
 def writing_speed(folder: RunFolder) -> float:
-    """Characters that a model writes in a second: the median of several texts of one length."""
+    """Return the characters per second that a model writes: the median over several texts of one length."""
     from scriptforge.generation.generate import generate
     from scriptforge.options import GenerateOptions
     from scriptforge.run.run import Run
@@ -272,7 +272,7 @@ def writing_speed(folder: RunFolder) -> float:
 
 
 def scriptforge(*words: str, workspace: str) -> str:
-    """Runs a command in a process of its own; what it says as JSON."""
+    """Run a command in a process of its own, and return the JSON that it prints."""
     command = [sys.executable, "-m", "scriptforge", *words, "--json", "--workspace", workspace]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -281,13 +281,13 @@ def scriptforge(*words: str, workspace: str) -> str:
 
 
 def kept() -> list[Training]:
-    """Every training written down so far."""
+    """Return every training saved so far."""
     report = last_report("quality")
     return [result for result in report.results if isinstance(result, Training)] if report else []
 
 
 def keep(training: Training) -> None:
-    """Writes a training down, in the place of an earlier one of its kind."""
+    """Save a training in place of an earlier one with the same key."""
     others = [other for other in kept() if other.key != training.key]
     report_of("quality", [*others, training]).save()
 

@@ -1,7 +1,4 @@
-"""What was measured, and the files that keep it: numbers as they came, from which everything else is told.
-
-Knows nothing of how anything is measured.
-"""
+"""Results of benchmarks and their files: raw figures, from which everything else is computed."""
 
 import os
 import platform
@@ -16,19 +13,19 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
-"""The folder of the last results, a file for each benchmark; `docs/benchmarks.py` makes a page of them."""
+"""The folder of the last results, a file for each benchmark; `benchmarks/page.py` makes pages of them."""
 
 
 class Machine(BaseModel):
-    """What the figures were measured on, and with what; nothing that names a person or a place.
+    """The machine and the software of a measurement, without names of people or places.
 
     Attributes:
         processor: its name.
-        features: what it can do that bears on speed.
-        cores: how many a process may use.
-        threads: how many torch uses.
+        features: the features of the processor that affect speed.
+        cores: number of cores that a process may use.
+        threads: number of threads that torch uses.
         accelerator: the name of a GPU, if there is one.
-        versions: of the system, Python and the libraries that compute.
+        versions: versions of the system, Python and the libraries that compute.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +39,7 @@ class Machine(BaseModel):
 
     @classmethod
     def here(cls) -> "Machine":
-        """This one."""
+        """Return this machine."""
         processor, flags = _processor()
         return cls(
             processor=processor,
@@ -71,11 +68,11 @@ FEATURES = (
     "i8mm",
     "bf16",
 )
-"""What is looked for among the processor's features."""
+"""The features of processors to look for."""
 
 
 def _processor() -> tuple[str, set[str]]:
-    """The processor's name and features, as far as the system tells."""
+    """Return the processor's name and features, as far as the system tells."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -85,7 +82,7 @@ def _processor() -> tuple[str, set[str]]:
 
 
 class Result(BaseModel):
-    """Something measured."""
+    """A result of a benchmark."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,13 +90,13 @@ class Result(BaseModel):
 
 
 class Comparison(Result):
-    """What several contenders reached, round by round.
+    """The figures of several contenders, round by round.
 
     Attributes:
-        unit: what is counted, such as `tokens/s`.
+        unit: the unit of the figures, such as `tokens/s`.
         baseline: the contender that the others are compared with.
-        figures: for each contender a figure a round, in the order of the rounds.
-        answers: which contender answers which row of the table of goals, such as `T1`.
+        figures: for each contender one figure per round, in the order of the rounds.
+        answers: rows of the table of goals, such as `T1`, by the contender that answers each.
     """
 
     kind: Literal["comparison"] = "comparison"
@@ -109,20 +106,20 @@ class Comparison(Result):
     answers: dict[str, str] = {}
 
     def median(self, contender: str) -> float:
-        """The middle one of a contender's figures."""
+        """Return the median of a contender's figures."""
         return statistics.median(self.figures[contender])
 
     def spread(self, contender: str) -> tuple[float, float]:
-        """The least and the greatest of a contender's figures."""
+        """Return the least and the greatest of a contender's figures."""
         return min(self.figures[contender]), max(self.figures[contender])
 
     def ratio(self, contender: str) -> float:
-        """How many times the baseline's figure: the median of the ratios of each round."""
+        """Return the ratio to the baseline: the median of the ratios within each round."""
         pairs = zip(self.figures[contender], self.figures[self.baseline], strict=True)
         return statistics.median(figure / against for figure, against in pairs)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows, a row a contender."""
+        """Return a header, and a row for each contender."""
         rows = []
         for name in self.figures:
             least, greatest = self.spread(name)
@@ -138,11 +135,11 @@ class Comparison(Result):
 
 
 class Breakdown(Result):
-    """What the parts of some work cost each contender.
+    """The costs of the parts of some work, for several contenders.
 
     Attributes:
-        unit: what is counted, such as `ms`.
-        parts: for each contender and each part a figure a round; the same parts in the same order for all.
+        unit: the unit of the figures, such as `ms`.
+        parts: for each contender and part one figure per round; all have the same parts in the same order.
     """
 
     kind: Literal["breakdown"] = "breakdown"
@@ -150,15 +147,15 @@ class Breakdown(Result):
     parts: dict[str, dict[str, list[float]]]
 
     def medians(self, contender: str) -> dict[str, float]:
-        """The middle one of the figures of each part."""
+        """Return the median of the figures of each part."""
         return {part: statistics.median(figures) for part, figures in self.parts[contender].items()}
 
     def whole(self, contender: str) -> float:
-        """All parts together."""
+        """Return the sum of all parts."""
         return sum(self.medians(contender).values())
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows, a row a contender."""
+        """Return a header, and a row for each contender."""
         medians = {contender: self.medians(contender) for contender in self.parts}
         rows = [
             [contender, *map(figure_text, parts.values()), figure_text(sum(parts.values()))]
@@ -171,7 +168,7 @@ class Figure(Result):
     """One number that stands alone.
 
     Attributes:
-        unit: what it counts.
+        unit: its unit.
         value: the number.
         answers: the row of the table of goals that it answers, if any.
     """
@@ -182,29 +179,29 @@ class Figure(Result):
     answers: str | None = None
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and the one row."""
+        """Return a header and one row."""
         return ["", self.unit], [[self.title, figure_text(self.value)]]
 
 
 class Training(Result):
-    """What one training by the command line came to.
+    """The result of one training by the command line.
 
     Attributes:
-        series: what it belongs to: a row of the table of goals, such as `Q1`.
+        series: the row of the table of goals that it belongs to, such as `Q1`.
         corpus: what it was trained on.
-        asked: its length and other options, as the command line was given them.
-        changed: settings that were made by hand; all others were chosen by the command.
-        seed: of its weights.
+        asked: its length and other options, as given on the command line.
+        changed: settings made by hand; the command chose all others.
+        seed: the seed of its weights.
         seconds: how long it trained, validations included.
         process_seconds: how long the command took, from its start to its end.
         tokens_per_second: how fast the text was read.
-        stream: the figures of the validation split, the state carried through it, as `evaluate` names them.
+        stream: the figures of the validation split, with the state carried through, as `evaluate` names them.
         cold_256: the same in windows of 256 tokens from a zero state.
-        settings: those that it had in the end, as the run's config.json names them.
-        parameters: how many numbers were learnt; None where nobody asked.
-        written_per_second: characters that the model then writes in a second; None where nobody asked.
+        settings: its final settings, as the run's config.json names them.
+        parameters: number of parameters; None if it was not recorded.
+        written_per_second: characters per second that the model then writes; None if it was not measured.
         measured: the day.
-        machine: where; a series may be continued elsewhere.
+        machine: the machine; a series may be continued on another one.
     """
 
     kind: Literal["training"] = "training"
@@ -226,11 +223,11 @@ class Training(Result):
 
     @property
     def key(self) -> tuple[str, str, str, str, int]:
-        """What tells it from the other trainings."""
+        """Return what distinguishes it from other trainings."""
         return self.series, self.corpus, str(self.asked), str(self.changed), self.seed
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and the one row."""
+        """Return a header and one row."""
         header = ["training", "seed", "seconds", "stream, nats/char", "cold-256, nats/char"]
         figures = [f"{protocol['nats_per_character']:.4f}" for protocol in (self.stream, self.cold_256)]
         return header, [[self.title, str(self.seed), f"{self.seconds:.0f}", *figures]]
@@ -240,7 +237,7 @@ AnyResult = Annotated[Comparison | Breakdown | Figure | Training, Field(discrimi
 
 
 class Report(BaseModel):
-    """What a benchmark measured, when, and on what machine."""
+    """The results of a benchmark, with the day and the machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -251,11 +248,11 @@ class Report(BaseModel):
 
     @property
     def path(self) -> Path:
-        """The file that holds the last report of this benchmark."""
+        """Return the file of this benchmark's last report."""
         return results_path(self.benchmark)
 
     def save(self) -> None:
-        """Puts it in the place of the last one."""
+        """Save the report in place of the last one."""
         self.path.parent.mkdir(exist_ok=True)
         partial = self.path.with_suffix(".partial")
         partial.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -263,7 +260,7 @@ class Report(BaseModel):
 
 
 def report_of(benchmark: str, results: Sequence[AnyResult]) -> Report:
-    """A report of today, on this machine."""
+    """Return a report of today, on this machine."""
     return Report(
         benchmark=benchmark,
         measured=today(),
@@ -273,30 +270,30 @@ def report_of(benchmark: str, results: Sequence[AnyResult]) -> Report:
 
 
 def today() -> str:
-    """The date."""
+    """Return the date."""
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def results_path(benchmark: str) -> Path:
-    """The file that holds the last report of a benchmark."""
+    """Return the file of a benchmark's last report."""
     return RESULTS / f"{benchmark}.json"
 
 
 def last_report(benchmark: str) -> Report | None:
-    """The last report of a benchmark, if there is one."""
+    """Return the last report of a benchmark; None if there is none."""
     path = results_path(benchmark)
     return Report.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def figure_text(value: float) -> str:
-    """A number with three digits that count, and thousands apart."""
+    """Return a number with about three significant digits, and commas between thousands."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
 
 
 def printed(results: Sequence[AnyResult]) -> str:
-    """Tables for a terminal, one after the other; results with the same header share one."""
+    """Return tables for a terminal; results with the same header share one."""
     blocks: list[tuple[list[str], list[list[str]]]] = []
     for result in results:
         header, rows = result.table()
@@ -308,7 +305,7 @@ def printed(results: Sequence[AnyResult]) -> str:
 
 
 def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in plain text, all but the first column at the right."""
+    """Return a table in plain text, with all but the first column aligned right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
         "  ".join(

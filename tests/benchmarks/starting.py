@@ -1,7 +1,7 @@
-"""How soon the command line answers, beside a Python that imports what every command line here is made with.
+"""How soon the command line answers, compared with a Python process that imports a library it is built on.
 
-Each is a process of its own, from its start to its end or to the first thing that a terminal shows, and they
-take turns.
+Each contender is a process of its own, timed from its start to its end, or to the first thing that a terminal
+shows. They take turns.
 """
 
 import os
@@ -52,16 +52,16 @@ WORDS = {
     "rename": ("play", "play"),
     "remove": ("nothing",),
 }
-"""What is typed after each command, in a workspace with a text, a dataset and a run."""
+"""The arguments of each command, in a workspace with a text, a dataset and a run."""
 
 
 def run() -> list[Comparison]:
-    """Milliseconds until each has answered, and until a person sees that a command does something."""
+    """Measure how soon commands answer, their processor time, and how soon they show something."""
     return [*answers(), *whole_commands(), *signs()]
 
 
 def answers() -> list[Comparison]:
-    """Milliseconds until each has answered."""
+    """Measure the milliseconds until each contender has answered."""
     with TemporaryDirectory() as folder:
         contenders = {
             PYTHON: process(["-c", ""], folder),
@@ -76,7 +76,7 @@ def answers() -> list[Comparison]:
 
 
 def whole_commands() -> list[Comparison]:
-    """Milliseconds of the processor that whole commands take, beside importing a library."""
+    """Measure the processor time of whole commands in milliseconds, compared with importing a library."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "harbour.txt").write_text(comedy(400), encoding="utf-8")
@@ -97,9 +97,9 @@ def whole_commands() -> list[Comparison]:
 
 
 def processor_time(words: Sequence[str], folder: Path) -> Callable[[], float]:
-    """A contender: a Python with these arguments, in milliseconds of the processor.
+    """Return a contender: a Python process with these arguments, in milliseconds of processor time.
 
-    Other work on the machine counts less in them. Modules are compiled once, as in an installed package.
+    Other work on the machine affects it less. Modules are compiled once, as in an installed package.
     """
     command = [str(Path(sys.executable)), *words]
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
@@ -115,7 +115,7 @@ def processor_time(words: Sequence[str], folder: Path) -> Callable[[], float]:
 
 
 def process(words: Sequence[str], folder: str) -> Callable[[], float]:
-    """A contender: a Python with these arguments, in an empty folder, in milliseconds."""
+    """Return a contender: a Python process with these arguments in an empty folder, in milliseconds."""
     command = [str(Path(sys.executable)), *words]
 
     def milliseconds() -> float:
@@ -127,7 +127,7 @@ def process(words: Sequence[str], folder: str) -> Callable[[], float]:
 
 
 def signs() -> list[Comparison]:
-    """Milliseconds until each command has shown something in a terminal."""
+    """Measure the milliseconds until each command has shown something in a terminal."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "harbour.txt").write_text(comedy(400), encoding="utf-8")
@@ -138,7 +138,7 @@ def signs() -> list[Comparison]:
 
 
 def first_sign(words: Sequence[str], workspace: Path) -> Callable[[], float]:
-    """A contender: a command in a terminal, until it has shown anything but blanks, in milliseconds."""
+    """Return a contender: a command in a terminal, until it shows anything but blanks, in milliseconds."""
 
     def milliseconds() -> float:
         begun = time.perf_counter()

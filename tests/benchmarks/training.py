@@ -1,8 +1,8 @@
-"""How many tokens a second are learnt: the course's network, trained the course's way and ours.
+"""Tokens learnt from per second: the course's network, trained the course's way and ours.
 
-The same sizes, every parameter trained, the full softmax unless a row says otherwise. A target is a token
-that a step learns to expect. Beside them, in the same rounds, the machine's matrix products: a token's FLOP
-are computed from the sizes of the network.
+All contenders have the same sizes, train every parameter, and use the full softmax unless a row says
+otherwise. A target is a token that a step learns to predict. The machine's matrix products are measured in
+the same rounds; the FLOP of a token follow from the sizes of the network.
 """
 
 import subprocess
@@ -51,16 +51,16 @@ for event in train(dataset, options, workspace, should_stop=lambda: True):
     if isinstance(event, StepsDone):
         print(time.perf_counter() - began)
 """
-"""Prints how long it takes from opening a dataset to the end of the first step."""
+"""Prints the seconds from opening a dataset to the end of the first step."""
 
 
 def run() -> list[Comparison | Figure]:
-    """Tokens learnt in a second, how much of what the machine multiplies; and what is not steps."""
+    """Measure tokens per second, the share of the machine's matrix products, and time outside the steps."""
     return [*course(), recipe(), *around_the_steps()]
 
 
 def recipe() -> Comparison:
-    """Characters learnt in a second by the default recipe, with the kernel and without."""
+    """Measure the characters per second of the default recipe, with and without the kernel."""
     learners = {name: Default(has_kernel=name == DEFAULT) for name in ("PyTorch alone", DEFAULT)}
     contenders = {name: rate_of(learner.step, learner.targets) for name, learner in learners.items()}
     return compare(
@@ -74,7 +74,7 @@ def recipe() -> Comparison:
 
 
 def around_the_steps() -> list[Figure]:
-    """How soon a training begins, and the share of one minute that goes into validations and samples."""
+    """Measure how soon a training begins, and the share of a minute that is not spent on steps."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
         scriptforge("prepare", "demo", workspace=place)
@@ -97,7 +97,7 @@ def around_the_steps() -> list[Figure]:
 
 
 def course() -> list[Comparison]:
-    """Tokens of the course's network, and which share of the possible products is made use of."""
+    """Measure the course's network in tokens per second, and as a share of the machine's matrix products."""
     keep_freed_memory()  # as every training does; the others gain from it, too
     learners: dict[str, Learner] = {
         RECIPE: Recipe(),
@@ -123,7 +123,7 @@ def course() -> list[Comparison]:
 
 
 def reached(figures: dict[str, list[float]], precision: str) -> Comparison:
-    """The matrix products that our training makes use of, beside those that the machine can do."""
+    """Compare the matrix products that our training does with those that the machine can do."""
     gigaflop_of_token = sum(products_of_token(config()).values()) / 1e9
     ours, machine = OURS[precision], MACHINE[precision]
     return Comparison(
