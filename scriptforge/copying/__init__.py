@@ -1,8 +1,8 @@
 """How much of a text is copied from the training text, and from where.
 
-`examine_texts` compares texts with the training text of a dataset, beside held-out text that people wrote.
-Its parts are `index_training`, which makes the index of the training text, and `examine`, which compares one
-text.
+`examine_texts` compares texts with the training text of a dataset, and measures held-out human text in the
+same way as a baseline. It uses `index_training`, which indexes the training text, and `examine`, which
+compares one text with that index.
 """
 
 from scriptforge.copying.index import (

@@ -1,19 +1,19 @@
-"""An index of a text, in which any run of words is found in logarithmic time.
+"""An index of a text that finds any run of words by binary search.
 
-It is a suffix array over words: the positions of the text, sorted by the words that follow there. All
-positions at which a run of words occurs are neighbours in that order, so the set of them is a range of ranks.
-A run is looked up from its last word backwards. That needs, beside the array, the rank of the position after
-each position: among the positions that begin with one word these ranks ascend, so one more word in front is
-one bisection. In `to be or not to be`, `be` occurs at two ranks; of the positions of `to`, those whose next
-position has one of these ranks begin with `to be`.
+It is a suffix array over words: all positions of the text, sorted by the words from there on. The positions
+at which a run of words begins are adjacent in this order, so they form a range of ranks. A run is looked up
+backwards, from its last word. Beside the array, this needs the rank of the position after each position:
+among the positions that begin with the same word these ranks ascend, so each further word in front takes one
+binary search for each end of the range. In `to be or not to be`, `be` occurs at two ranks; of the positions
+of `to`, those whose next position has one of these ranks begin with `to be`.
 
-A word is a run of letters and digits. Case does not count, nor do apostrophes, straight or typographic, nor
-invisible characters: `Don’t`, `don't` and `DONT` are one word. Everything else ends a word, so layout and
-punctuation make no difference. Each character is folded by itself, so a text in parts folds to the same as
-the whole.
+A word is a run of letters and digits. Case, apostrophes (straight or typographic) and invisible characters
+are ignored: `Don’t`, `don't` and `DONT` are one word. Any other character ends a word, so layout and
+punctuation make no difference. Each character is folded by itself, so the parts of a text fold to the parts
+of the folded text.
 
-A line is an element of a script or a line of plain text. Only what it says is compared: names of speakers are
-left out, since every script repeats them.
+A line is an element of a script or a line of plain text. Only its text is compared, not the name of the
+speaker, which every script repeats.
 
 Source: Ferragina and Manzini 2000, "Opportunistic Data Structures with Applications", for searching
     backwards; Sadakane 2003, "New text indexing functionalities of the compressed suffix arrays", for doing
@@ -40,14 +40,14 @@ from scriptforge.screenplay.script import Element
 from scriptforge.script_rows import PLAIN, LineNumbering, Location, ScriptRow
 
 BOUNDARY = " "
-"""The character between the words of a folded text."""
+"""The character that separates words in a folded text."""
 
 _APOSTROPHES = frozenset("'’‘‛ʼ＇`´′")
 _WORD = re.compile("x(?:[x']*x)?")
 
 
 def _folded(character: str) -> str:
-    """Return the letters that a character counts as; empty where it is passed over."""
+    """Return the folded form of a character: its letters, `BOUNDARY`, or nothing if it is ignored."""
     category = unicodedata.category(character)[0]
     if character in _APOSTROPHES or (category == "C" and not character.isspace()):
         return ""
@@ -58,7 +58,7 @@ def _folded(character: str) -> str:
 
 
 class _Folding(dict[int, str]):
-    """Maps the number of each character to its letters, filled as characters are met."""
+    """The folded form of each code point, computed on first use."""
 
     def __missing__(self, code: int) -> str:
         self[code] = folded = _folded(chr(code))
@@ -66,7 +66,7 @@ class _Folding(dict[int, str]):
 
 
 class _Shape(dict[int, str]):
-    """Maps each character to `x` in a word, an apostrophe where it is passed over, a space at a boundary."""
+    """The role of each code point: `x` within a word, `'` if it is ignored, `BOUNDARY` between words."""
 
     def __missing__(self, code: int) -> str:
         folded = _FOLDING[code]
@@ -79,17 +79,17 @@ _SHAPE = _Shape()
 
 
 def fold(text: str) -> str:
-    """Return the letters of a text as they are compared, a `BOUNDARY` for each character between words."""
+    """Return a text folded for comparison, with a `BOUNDARY` for each character between words."""
     return text.translate(_FOLDING)
 
 
 def words_in(text: str) -> list[str]:
-    """Return the words of a text, folded, in order."""
+    """Return the folded words of a text, in order."""
     return fold(text).split()
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Return the span of each word of a text: its first character and the one after its last."""
+    """Return the start and stop of each word of a text, in characters."""
     return [match.span() for match in _WORD.finditer(text.translate(_SHAPE))]
 
 
@@ -97,8 +97,8 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 class Line:
     """One line of a document.
 
-    What has the name of an attribute of `scriptforge.dataset.ScriptRow` means the same; `number` is the
-    line's number within the document, from 1.
+    Attributes mean the same as in `scriptforge.dataset.ScriptRow`; `number` is the number of the line within
+    the document, from 1.
     """
 
     document: int
@@ -110,12 +110,12 @@ class Line:
 
     @property
     def element(self) -> Element:
-        """Return the line as an element; not of plain text."""
+        """Return the line as an element; only for lines of a script."""
         return Element(self.kind, self.text, self.speaker)  # type: ignore[arg-type]
 
 
 def lines_of_rows(rows: Iterable[ScriptRow]) -> Iterator[Line]:
-    """Yield the lines of whole documents; each row of a plain text holds several."""
+    """Yield the lines of whole documents; a row of plain text may hold several."""
     document, number = -1, 0
     for row in rows:
         if row.document != document:
@@ -126,7 +126,7 @@ def lines_of_rows(rows: Iterable[ScriptRow]) -> Iterator[Line]:
 
 
 def lines_of_script(elements: Iterable[Element]) -> Iterator[Line]:
-    """Yield the lines of one script."""
+    """Yield the lines of one script, one for each element."""
     for number, element in enumerate(elements, start=1):
         yield Line(0, "", number, element.kind, element.speaker, element.text)
 
@@ -139,10 +139,10 @@ def lines_of_text(text: str) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class SceneLocation(Location):
-    """A line in a document, and the scene that it is in.
+    """A line in a document, and its scene.
 
     Attributes:
-        scene: the heading of the scene; empty before the first one, and in a text without scenes.
+        scene: heading of the scene; empty before the first one, and in a text without scenes.
     """
 
     scene: str = ""
@@ -153,11 +153,11 @@ _DOCUMENT_END = 0
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Holds, for each word of a text, the longest run of words from there on that the indexed text has too.
+    """For each word of a text, the longest run of words from there on that is also in the indexed text.
 
     Attributes:
-        lengths_N: words in the run; 0 where the word itself does not occur.
-        positions_N: the position in the indexed text at which such a run begins.
+        lengths_N: length of the run in words; 0 where the word itself does not occur.
+        positions_N: a position in the indexed text at which the run begins.
     """
 
     lengths_N: NDArray[np.int64]
@@ -165,12 +165,12 @@ class Matches:
 
 
 class Index:
-    """Finds runs of words in a text.
+    """An index of the runs of words in a text.
 
-    A word is known by its number, from 1; `unknown` is the number of every word that does not occur.
+    Words are represented by numbers from 1; all words that do not occur share the number `unknown`.
 
     Args:
-        lines: the lines of whole documents, in order. No run of words goes from one document to the next.
+        lines: the lines of whole documents, in order. No run of words spans two documents.
     """
 
     def __init__(self, lines: Iterable[Line]) -> None:
@@ -178,7 +178,7 @@ class Index:
         words = array("i")
         line_starts = array("i")
         self._line_numbering = LineNumbering()
-        self._scenes: list[tuple[int, str]] = []  # the number of its first line, and its heading
+        self._scenes: list[tuple[int, str]] = []  # first line and heading of each
         for (_, title), group in groupby(lines, key=lambda line: (line.document, line.title)):
             self._line_numbering.begin_document(title, len(line_starts))
             if self._scenes:
@@ -196,41 +196,41 @@ class Index:
         self._sort(np.array(words or [_DOCUMENT_END], np.min_scalar_type(self.unknown)))
 
     def _sort(self, words_W: NDArray[np.unsignedinteger]) -> None:
-        # Imported here: whoever trains or generates imports this module, and few of them make an index.
+        # Imported here because training and generation import this module, but rarely build an index.
         from pydivsufsort import divsufsort
 
         size = len(words_W)
         order_W = divsufsort(words_W).astype(np.int32, copy=False)
         ranks_W = np.empty(size + 1, np.int32)
         ranks_W[order_W] = np.arange(size, dtype=np.int32)
-        ranks_W[size] = -1  # nothing follows the last word, and an empty text is sorted before all others
+        ranks_W[size] = -1  # no word follows the last one, and an empty suffix sorts first
         counts = np.bincount(words_W, minlength=self.unknown + 1)
-        # Single numbers are read all the time, and a memoryview returns them several times as fast.
+        # Elements are read one by one, which is several times as fast from a memoryview as from an array.
         self._words = words_W.data
         self._order = np.append(order_W, np.int32(size - 1)).data
         self._ranks_after = ranks_W[order_W + 1].data
         self._first_ranks = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32).data
 
     def __len__(self) -> int:
-        """Return how many words the text has; each end of a document counts as one."""
+        """Return the number of words in the text, where each end of a document counts as one."""
         return len(self._words)
 
     @property
     def nbytes(self) -> int:
-        """Return the size of the arrays in bytes, without the spellings of words and the titles."""
+        """Return the size of the arrays in bytes, without the words' spellings and the titles."""
         views = (self._words, self._order, self._ranks_after, self._first_ranks)
         return sum(view.nbytes for view in views) + self._line_starts.nbytes
 
     def number(self, word: str) -> int:
-        """Return the number of a folded word, `unknown` where it does not occur."""
+        """Return the number of a folded word, or `unknown` if it does not occur."""
         return self._numbers.get(word, self.unknown)
 
     def line_at(self, position: int) -> int:
-        """Return which line has the word at a position of the text, from 0 through all documents."""
+        """Return the number of the line at a position of the text, from 0 across all documents."""
         return int(np.searchsorted(self._line_starts, position, side="right")) - 1
 
     def locate(self, position: int) -> SceneLocation:
-        """Return the line that has the word at a position of the text."""
+        """Return the location of the line at a position of the text."""
         number = self.line_at(position)
         scene = bisect_right(self._scenes, number, key=itemgetter(0)) - 1
         location = self._line_numbering.locate(number)
@@ -238,11 +238,11 @@ class Index:
         return SceneLocation(location.document, location.line, heading)
 
     def longest_ending(self, words: Sequence[int]) -> int:
-        """Return the length of the longest end of the words that occurs in the text."""
+        """Return the length of the longest suffix of `words` that occurs in the text."""
         return self._find(words)[0]
 
     def words_after(self, words: Sequence[int]) -> frozenset[str]:
-        """Return the words that follow wherever the words occur; none where they do not."""
+        """Return every word that follows an occurrence of `words` in the text."""
         length, first, last = self._find(words)
         if length < len(words):
             return frozenset()
@@ -250,12 +250,12 @@ class Index:
         return frozenset(self._spellings[number] for number in numbers - {_DOCUMENT_END})
 
     def match(self, words: Sequence[int]) -> Matches:
-        """Compare a document, given by the numbers of its words, with the text."""
+        """Find the longest match from each word of a document on, given the numbers of its words."""
         ranks_N = np.zeros(len(words), np.int64)
         rank = 0
         for number in reversed(range(len(words))):
             ranks_N[number] = rank = self._with_before(words[number], rank)
-        # The longest match of a word is with one of the two positions that it would be sorted between.
+        # The longest match is at one of the two positions between which the word's suffix would be sorted.
         order = np.asarray(self._order)
         before_N, after_N = order[ranks_N - 1], order[ranks_N]
         shared_before_N, shared_after_N = self._shared(words, before_N), self._shared(words, after_N)
@@ -265,7 +265,7 @@ class Index:
         )
 
     def _find(self, words: Sequence[int]) -> tuple[int, int, int]:
-        """Return the longest end of the words that occurs: its length, first rank, and last rank plus one."""
+        """Return the longest suffix of `words` that occurs: its length, first rank, last rank plus one."""
         found = (0, 0, len(self))
         for length, word in enumerate(reversed(words), start=1):
             first, last = self._with_before(word, found[1]), self._with_before(word, found[2])
@@ -275,13 +275,13 @@ class Index:
         return found
 
     def _with_before(self, word: int, rank: int) -> int:
-        """Return how many positions are sorted before a word and a text of which `rank` says the same."""
+        """Return how many suffixes sort before `word` followed by s, where `rank` suffixes sort before s."""
         return bisect_left(self._ranks_after, rank, self._first_ranks[word], self._first_ranks[word + 1])
 
     def _shared(self, words: Sequence[int], positions_N: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return how many words each word's suffix shares with the suffix of the text at a position.
+        """Return how many first words each word's suffix has in common with the text from a position on.
 
-        Each number is at least the one before less one, so all of them are counted in linear time.
+        Each length is at least the previous one minus one, so that computing all takes linear time.
 
         Source: Kasai et al. 2001, "Linear-Time Longest-Common-Prefix Computation in Suffix Arrays".
         """
@@ -297,7 +297,7 @@ class Index:
 
 
 def index_training(dataset: Dataset) -> Index:
-    """Return the index of the text that models of this dataset were trained on.
+    """Return an index of the training split of a dataset.
 
     Raises:
         DatasetError: the text is missing or damaged.
@@ -306,7 +306,7 @@ def index_training(dataset: Dataset) -> Index:
 
 
 def held_out(dataset: Dataset) -> Iterator[Line]:
-    """Yield the lines that people wrote and no model was trained on: the validation and the test split.
+    """Yield the lines of the validation and the test split, which no model was trained on.
 
     Raises:
         DatasetError: the text is missing or damaged.

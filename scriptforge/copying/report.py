@@ -1,7 +1,7 @@
-"""How much of a text is copied: the longest copy, all long ones, and how many sequences of words are new.
+"""A report on copied text: the longest copy, all long copies, and the share of new word sequences.
 
-These figures say little by themselves, since people repeat themselves and each other. So the same is measured
-on windows of held-out text, which people wrote, with as many words as the text has, against the same index.
+These figures say little by themselves, since people repeat themselves and each other. So the same figures are
+measured, with the same index, on windows of held-out human text that have as many words as the text.
 
 Shape letters: N words of the text, in order.
 """
@@ -28,28 +28,28 @@ from scriptforge.copying.index import (
 from scriptforge.dataset import Dataset
 
 SEQUENCES = (4, 6, 8)
-"""The numbers of words in a row of which the new ones are counted."""
+"""Lengths, in words, of the word sequences (n-grams) of which the new ones are counted."""
 
 SHORTEST_COPY = 5
-"""Words. Shorter runs are what everybody says: “what are you doing”."""
+"""Minimum length of a copy, in words. Shorter runs are what everybody says: “what are you doing”."""
 
 MOST_WINDOWS = 100
-"""How many windows of held-out script are measured at most."""
+"""Maximum number of windows of held-out text that are measured."""
 
 Novelty = Mapping[int, float | None]
-"""By number of words in a row: the share of such sequences that do not occur in the training text, 0 to 1.
+"""By length in words: the share of word sequences of that length that are not in the training text, 0 to 1.
 
-Each is counted as often as it occurs in the examined text; None where that is too short to have any."""
+A sequence counts as often as it occurs in the examined text; None if that is too short to have any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A stretch of one line.
+    """A span of one line.
 
     Attributes:
-        line: the line, counted from 0 over the whole text.
-        start: its first character in what the line says.
-        stop: the character after its last.
+        line: number of the line, from 0 over the whole text.
+        start: index of its first character in the text of the line.
+        stop: index after its last character.
     """
 
     line: int
@@ -59,14 +59,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Words in a row that the training text has as well.
+    """A run of words that also occurs in the training text.
 
     Attributes:
-        words: how many words.
-        text: the words as the examined text has them, with its line breaks.
-        source: the line of the training text at which they begin; one of them where they occur several times.
-        position: the place of their first word in the index.
-        marks: the stretches of the examined text that they are in, line by line.
+        words: number of words.
+        text: the words as in the examined text, with its line breaks.
+        source: line of the training text in which they begin; one such line if they occur several times.
+        position: position of their first word in the index.
+        marks: their spans in the examined text, one for each line.
     """
 
     words: int
@@ -78,14 +78,14 @@ class Copy:
 
 @dataclass(frozen=True)
 class HumanBaseline:
-    """The same figures for text that people wrote and no model was trained on.
+    """The same figures for held-out human text.
 
     Attributes:
-        windows: how many windows of it were measured, evenly spread.
-        words: words in each, as many as the text has, or all that there are.
+        windows: number of windows that were measured, evenly spread over the held-out text.
+        words: number of words in each: as many as in the examined text, or all if there are fewer.
         novelty: mean over the windows.
-        typical_copy: the median, over the windows, of the words in the longest copy.
-        longest_copy: the longest copy in any of them; None where no word occurs in the training text.
+        typical_copy: median, over the windows, of the number of words in the longest copy.
+        longest_copy: longest copy in any window; None if no word occurs in the training text.
     """
 
     windows: int
@@ -100,14 +100,13 @@ class OriginalityReport:
     """How much of a text is copied.
 
     Attributes:
-        lines: the text.
-        words: how many words it has.
-        longest_copy: the longest run of words that the training text has too; None where it has no word of
-            it.
-        novelty: the shares of new sequences.
-        human: the same figures for human text; None where there is no held-out text.
-        copies: every copy of `SHORTEST_COPY` words or more, in order. Where two overlap, the longer one has
-            the words that they share, and the other counts with what is left of it.
+        lines: the lines of the text.
+        words: number of words in the text.
+        longest_copy: longest run of words that is also in the training text; None if no word is.
+        novelty: shares of new word sequences.
+        human: the same figures for human text; None if there is no held-out text.
+        copies: all copies of `SHORTEST_COPY` words or more, in order. Where two overlap, the longer one has
+            the words that they share, and the other one is what remains of it, if that is long enough.
     """
 
     lines: tuple[Line, ...]
@@ -119,7 +118,7 @@ class OriginalityReport:
 
     @property
     def copied_share(self) -> float:
-        """Return the share of the words that are in one of the copies, 0 to 1."""
+        """Return the share of words that belong to one of the copies, 0 to 1."""
         return sum(copy.words for copy in self.copies) / max(self.words, 1)
 
     def document(self) -> dict[str, Any]:
@@ -135,12 +134,12 @@ class OriginalityReport:
 
 
 class ComparedText:
-    """Compares the lines of one or more documents with the text of an index, word by word.
+    """The lines of one or more documents, compared word by word with an index.
 
     Attributes:
         lines: the lines of whole documents, in order.
-        lengths_N: for each word, how many words from there on the index has in a row.
-        ends_N: for each word, the first word after its document.
+        lengths_N: for each word, length of the longest run of words from there on that the index has.
+        ends_N: for each word, number of the first word after its document.
     """
 
     def __init__(self, lines: Iterable[Line], index: Index) -> None:
@@ -167,24 +166,24 @@ class ComparedText:
             self._positions_N[start:stop] = matches.positions_N
 
     def __len__(self) -> int:
-        """Return how many words there are."""
+        """Return the number of words."""
         return len(self.lengths_N)
 
     def rooms(self, first: int, stop: int) -> NDArray[np.int64]:
-        """Return, for each word of a window, how many words are left of its document within the window."""
+        """Return, for each word of a window, how many words are left in the window and in its document."""
         return np.minimum(self.ends_N[first:stop], stop) - np.arange(first, stop)
 
     def lengths(self, first: int, stop: int) -> NDArray[np.int64]:
-        """Return the `lengths_N` of a window, as if the text ended with it."""
+        """Return the `lengths_N` of a window, as if the text ended there."""
         return np.minimum(self.lengths_N[first:stop], self.rooms(first, stop))
 
     def copy(self, word: int, words: int, skipped: int = 0) -> Copy:
         """Return the copy that begins at a word.
 
         Args:
-            word: the number of its first word.
-            words: how many words it has.
-            skipped: how many words before it belong to the same run of the index.
+            word: number of its first word.
+            words: number of words in it.
+            skipped: number of words before it that belong to the same match.
         """
         marks = tuple(self._marks(word, word + words))
         said = "\n".join(self.lines[mark.line].text[mark.start : mark.stop] for mark in marks)
@@ -201,10 +200,12 @@ class ComparedText:
 def examine_texts(
     texts: Iterable[Iterable[Line]], dataset: Dataset, index: Index | None = None
 ) -> list[OriginalityReport]:
-    """Examine texts, each given as its lines, against what models of a dataset were trained on.
+    """Compare each text with the training text of a dataset; its held-out text is the baseline.
 
-    Its held-out text is compared, too. `index` is what `index_training` returns for the dataset; None makes
-    it anew.
+    Args:
+        texts: the lines of each text.
+        dataset: the dataset that the model was trained on.
+        index: result of `index_training` for the dataset; None builds it.
 
     Raises:
         DatasetError: the text of the dataset is missing or damaged.
@@ -215,9 +216,12 @@ def examine_texts(
 
 
 def examine(lines: Iterable[Line], index: Index, human: ComparedText | None = None) -> OriginalityReport:
-    """Find what a text, given as its lines, has in common with the training text, given as its index.
+    """Compare a text with the training text.
 
-    `human` is held-out text, compared with the same index; None leaves the comparison out.
+    Args:
+        lines: the lines of the text.
+        index: index of the training text.
+        human: held-out text, compared with the same index; None leaves the baseline out.
     """
     text = ComparedText(lines, index)
     return OriginalityReport(
@@ -247,7 +251,7 @@ def _novelty(text: ComparedText, first: int, stop: int) -> Novelty:
 
 
 def _human_baseline(text: ComparedText, words: int) -> HumanBaseline:
-    """Measure windows of held-out text, which has at least one word."""
+    """Measure windows of held-out text, which must have at least one word."""
     words = min(max(words, 1), len(text))
     windows = min(len(text) // words, MOST_WINDOWS)
     firsts = np.linspace(0, len(text) - words, windows).astype(int).tolist()
@@ -269,10 +273,10 @@ def _mean(shares: Iterable[float | None]) -> float | None:
 
 
 def find_copies(text: ComparedText) -> Iterator[Copy]:
-    """Return every copy of `SHORTEST_COPY` words or more in order, none overlapping another.
+    """Return all copies of `SHORTEST_COPY` words or more, in order and without overlaps.
 
-    A word inside a match begins a match itself, one word shorter: only matches that end further than that of
-    the word before are maximal. Of two maximal ones that overlap, the longer takes the words that they share.
+    The second word of a match begins a match, too, which is one word shorter: only matches that end later
+    than that of the word before are maximal. Where two of these overlap, the longer one has the shared words.
     """
     stops_N = np.arange(len(text)) + text.lengths_N
     is_maximal_N = stops_N > np.concatenate([[0], stops_N[:-1]])
@@ -280,7 +284,7 @@ def find_copies(text: ComparedText) -> Iterator[Copy]:
     is_free_N = np.ones(len(text), np.bool_)
     found: list[tuple[int, int, int]] = []
     for word in maximal[np.argsort(-text.lengths_N[maximal], kind="stable")].tolist():
-        # No maximal match lies within another, so what longer ones leave of this one is in one piece.
+        # No maximal match lies within another, so what longer ones leave of this one is contiguous.
         free = np.flatnonzero(is_free_N[word : stops_N[word]])
         if len(free) >= SHORTEST_COPY:
             skipped = int(free[0])

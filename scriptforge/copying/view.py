@@ -1,7 +1,7 @@
-"""Views of a report: figures, sentences, the text cut at its copies, and a web page of all that.
+"""Views of a report: figures, sentences, the text split at its copies, and a web page with all of them.
 
-The terminal and the page draw the same parts. The page is one file that needs no other, asks nothing of the
-network and runs no script.
+The terminal and the page show the same parts. The page is one self-contained file, without scripts or network
+requests.
 """
 
 from bisect import bisect_right
@@ -16,24 +16,24 @@ from scriptforge.copying.index import Line
 from scriptforge.copying.report import SEQUENCES, SHORTEST_COPY, Copy, Mark, Novelty, OriginalityReport
 
 BANDS = (SHORTEST_COPY, 8, 12, 20)
-"""The number of words from which a copy is drawn in the next stronger colour."""
+"""Length, in words, from which a copy is in each band; a higher band has a stronger colour."""
 
 _NAMED = BANDS[1]
-"""The number of words from which a copy's source is named in the text itself."""
+"""Length, in words, from which a copy's source is named in the text itself."""
 
 
 _QUOTED = 200
-"""How many characters of the longest copy are quoted above the text."""
+"""Maximum number of characters of the longest copy that are quoted above the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of one line, copied as a whole or not at all.
+    """A span of one line that is copied as a whole or not at all.
 
     Attributes:
-        text: the characters of the stretch.
-        copy: the copy that it belongs to; None if it is not copied.
-        is_first: whether the copy begins here, not in a line before.
+        text: the characters of the span.
+        copy: copy that it belongs to; None if it is not copied.
+        is_first: whether the copy begins here rather than in an earlier line.
     """
 
     text: str
@@ -42,30 +42,30 @@ class Segment:
 
 
 def band(copy: Copy) -> int:
-    """Return the number of the band that a copy is in, from 0."""
+    """Return the band of a copy, from 0."""
     return bisect_right(BANDS, copy.words) - 1
 
 
 def band_names() -> list[str]:
-    """Return the names of the bands, the one with the shortest copies first."""
+    """Return the names of the bands, that of the shortest copies first."""
     ends = [f"{start} to {stop - 1} words" for start, stop in pairwise(BANDS)]
     return [*ends, f"{BANDS[-1]} words or more"]
 
 
 def sources_named(segments: list[Segment]) -> list[str]:
-    """Return the sources of the longer copies that begin in a line, in words."""
+    """Return a description of each longer copy that begins in a line."""
     beginning = (segment.copy for segment in segments if segment.copy and segment.is_first)
     return [source_words(copy) for copy in beginning if copy.words >= _NAMED]
 
 
 def source_words(copy: Copy) -> str:
-    """Return how long a copy is and where the training text has it, in words."""
+    """Return a description of a copy: its length, and where it is in the training text."""
     scene = f"scene “{copy.source.scene}”, " if copy.source.scene else ""
     return f"{_words(copy.words)}, as in “{copy.source.document}”, {scene}line {copy.source.line:,}"
 
 
 def figure_rows(report: OriginalityReport) -> list[tuple[str, str, str]]:
-    """Return a row for each figure: its name, that of the text, that of human text."""
+    """Return a row for each figure: its name, its value for the text, its value for human text."""
     longest, human = report.longest_copy, report.human
     copied = _words(longest.words if longest else 0)
     rows = [("longest copy", copied, _words(human.typical_copy) if human else "–")]
@@ -76,7 +76,7 @@ def figure_rows(report: OriginalityReport) -> list[tuple[str, str, str]]:
 
 
 def comparison_words(report: OriginalityReport) -> str:
-    """Return a sentence that says what the text was compared with."""
+    """Return a note on what the text was compared with."""
     human = report.human
     if human is None:
         return "There is no held-out text to compare with."
@@ -91,7 +91,7 @@ def comparison_words(report: OriginalityReport) -> str:
 
 
 def longest_copy_words(report: OriginalityReport) -> str:
-    """Return what the longest copy says and where the training text has it, in a sentence."""
+    """Return a sentence that quotes the longest copy and says where it is in the training text."""
     copy = report.longest_copy
     if copy is None:
         return "No word of the text is in the training text."
@@ -112,7 +112,7 @@ def summary_words(report: OriginalityReport) -> str:
 
 
 def marked_lines(report: OriginalityReport) -> Iterator[tuple[Line, list[Segment]]]:
-    """Yield every line with its segments, which join to its text."""
+    """Yield every line with its segments, which together are its text."""
     marks: defaultdict[int, list[tuple[Mark, Copy]]] = defaultdict(list)
     for copy in report.copies:
         for mark in copy.marks:
@@ -181,12 +181,12 @@ main p { margin: 0 0 .55rem; white-space: pre-wrap; unicode-bidi: isolate; min-h
 
 
 def render_page(report: OriginalityReport, name: str, noticed: Sequence[Sequence[str]] = ()) -> str:
-    """Return the page: the name of the text, the figures, a legend, and the text with its copies marked.
+    """Return the HTML page: name of the text, figures, a legend, and the text with its copies marked.
 
     Args:
-        report: what is shown.
-        name: of the text.
-        noticed: what a reader notices beside that, the headings first; none leaves that table out.
+        report: the report to show.
+        name: name of the text.
+        noticed: rows of a second table, on what a reader notices, headings first; empty leaves it out.
     """
     title = f"Originality of {_shown(name)}"
     heading = ("", "this text", "human text")
@@ -240,5 +240,5 @@ def _segment(segment: Segment) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return text from elsewhere as text on the page, whatever it contains."""
+    """Return untrusted text, escaped for HTML and without unsafe characters."""
     return escape(shown(text))

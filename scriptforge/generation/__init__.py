@@ -1,1 +1,1 @@
-"""Text from a trained model: `generate` writes whole texts, `stream` yields one as it is written."""
+"""Text from a trained model: `generate` returns whole texts, `stream` yields one as it is written."""

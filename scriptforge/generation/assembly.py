@@ -1,7 +1,7 @@
-"""The assembly of a decoding loop from its parts, as options ask for them.
+"""Assembly of a decoding loop from its parts, as the options require.
 
-What depends on the vocabulary and the habits alone is kept, so that the next loop of a run is assembled in a
-moment; and what few texts need is imported when one needs it.
+Parts that depend only on the vocabulary and the habits are cached, so that further loops of a run are
+assembled quickly; parts that few texts need are imported on demand.
 """
 
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def new_reader(model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
-    """Return what reads all texts and candidates that are asked for; with voices, their contrasts, too.
+    """Return the decoder that reads all texts and candidates; with voices, their contrasts, too.
 
     Raises:
-        UsageError: the options do not suit the vocabulary.
+        UsageError: the options do not fit the vocabulary.
     """
     rows = options.count * options.best_of
     voices = resolve_voices(options, vocabulary, model.config)
@@ -43,7 +43,7 @@ def new_reader(model: InferenceModel, vocabulary: Vocabulary, options: GenerateO
 def new_copy_limit(
     index: "Index | None", vocabulary: Vocabulary, options: GenerateOptions
 ) -> "CopyLimit | None":
-    """Return what limits copies of the training text; None where nothing does, or the text is not known."""
+    """Return the limit on copying; None if there is none, or no index of the training text."""
     if index is None or options.max_copy is None:
         return None
     from scriptforge.generation.copy_limit import CopyLimit
@@ -60,16 +60,16 @@ def new_loop(
     habits: Habits,
     copy_limit: "CopyLimit | None" = None,
 ) -> DecodingLoop:
-    """Return the loop that draws what is asked for.
+    """Return the decoding loop for the options.
 
     Args:
-        reader: what `new_reader` returns for these options.
-        vocabulary: the model's.
-        options: how to write.
-        cast: what `resolve_cast` makes of them.
+        reader: result of `new_reader` for these options.
+        vocabulary: the model's vocabulary.
+        options: generation options.
+        cast: result of `resolve_cast` for these options.
         seeds: one for each sequence.
-        habits: what people do in the training text.
-        copy_limit: of as many sequences, where copying is limited.
+        habits: statistics of the training text.
+        copy_limit: limit on copying for as many sequences; None for no limit.
     """
     return DecodingLoop(
         _decoder(reader, vocabulary, options, cast, habits.turns),
@@ -91,7 +91,7 @@ def new_loop(
 def best_of(
     loop: DecodingLoop, reader: ModelDecoder, vocabulary: Vocabulary, options: GenerateOptions
 ) -> "BestOf":
-    """Return a loop around another one that keeps the best of several candidates for each line."""
+    """Return a loop that wraps another one and keeps the best of several candidates for each line."""
     from scriptforge.generation.best_of import BestOf
 
     return BestOf(loop, reader, vocabulary, options.count, options.best_of)
@@ -115,7 +115,7 @@ def _decoder(
 
 
 def _echoes(habits: Habits, options: GenerateOptions, vocabulary: Vocabulary) -> list[Echoes]:
-    """Return what lowers echoes: of all texts together, or of the candidates of each."""
+    """Return the echo penalties: one for all texts, or one for the candidates of each text."""
     if habits.echoes is None:
         return []
     together, count = (options.count, 1) if options.best_of == 1 else (options.best_of, options.count)

@@ -1,28 +1,29 @@
-"""Best of N: of several candidates for a line, the one that follows best from what was said is kept.
+"""Best of N: of several candidates for a line, the one that follows best from the lines before is kept.
 
-N sequences stand at the same place of a text, and each writes a line with random numbers of its own. When all
-have come to its end one line is chosen, and all go on from there. Between lines the first one leads: who
-speaks next is drawn once, as it is without candidates.
+N sequences start at the same place of a text, and each writes a line with its own random numbers. When all
+lines are finished, one is chosen, and all sequences continue from it. Between lines the first sequence leads:
+the next speaker is drawn once, as without candidates.
 
     ELAINE: did you see him?      JERRY: what?                    as likely after anything
                                   JERRY: see him? i hid.          kept
                                   JERRY: i saw the soup.          likelier if she had not asked
 
-A line follows if the last lines make it likelier: if it is likelier where the model has read them than where
-it has not. This is the mutual information of the line with them. What is said all the time is no likelier for
-it. But it is preferred that a line has phrases that are not on the page yet:
+A line follows from the last few lines if it is likelier for the model with them than without them. The
+difference of its log-probabilities is the pointwise mutual information of the line and the last few lines; a
+line that is always likely gains nothing. Phrases that are already on the page are stale, and their share
+counts against a line:
 
-    score = log p(line | all that was said) - log p(line | all but the last lines) - share of stale phrases
+    score = log p(line | all lines before) - log p(line | all but the last few) - STALENESS * stale share
 
-The share costs `STALENESS` nats, so that lines come back about as often as on people's pages. Memory of an
-LSTM is short: what was said before a line moves its first tokens by so much more than the others that sums
-over lines are as good for long lines as for short ones; means over their tokens would choose short ones.
+With the value of `STALENESS`, lines recur about as often as in human text. An LSTM's memory is short: the
+lines before affect mainly the first tokens of a line. So sums over the tokens of a line are as fair to long
+lines as to short ones, while means would favour short ones.
 
 Source: Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models",
-arXiv:1510.03055; theirs is the information with all that was said.
+arXiv:1510.03055; there, the mutual information is that with the whole context.
 
-Shape letters: B sequences, N candidates of each text, R = 2N readings of them, T steps, V vocabulary, H
-features.
+Shape letters: B sequences, N candidates of each text, R = 2N rows: candidates with and without the last
+lines, T steps, V vocabulary, H features.
 """
 
 from collections import Counter, deque
@@ -40,29 +41,29 @@ from scriptforge.inference import Ids, Numbers, State
 from scriptforge.vocabulary import Level, Vocabulary
 
 LINES_LEFT_OUT = 2
-"""How many lines are the last ones, without which a line is read for comparison."""
+"""Number of last lines without which a candidate is read for comparison."""
 
 STALENESS = 1.0
-"""How many nats a line loses if all its phrases are on the page."""
+"""Penalty, in nats, of a line whose phrases are all on the page."""
 
 PHRASE = 3
-"""Words of a phrase, where the beginning and the end of a line count as words."""
+"""Number of words in a phrase, where the beginning and the end of a line count as words."""
 
 _PAGE = 150
-"""Lines with words on which a phrase is stale."""
+"""Number of lines, not counting those without words, that are on the page."""
 
 _TOKENS: dict[Level, int] = {"word": 8, "bpe": 8, "char": 32}
-"""Tokens of a line that are read for comparison: on later ones what was said before has no effect."""
+"""Number of first tokens of a line that are scored: the lines before have no effect on later ones."""
 
-_DIGITS = 3  # of a score, so that rounding errors of other sequences decide nothing
+_DIGITS = 3  # decimals of a score, so that rounding errors, which depend on the batch, decide nothing
 
 
 class _Place(NamedTuple):
-    """Where a model stands.
+    """A place in a text from which the model can continue.
 
     Attributes:
-        features_H: what the next token is predicted from.
-        state: of one sequence.
+        features_H: features from which the next token is predicted.
+        state: state of the model, for one sequence.
     """
 
     features_H: Numbers
@@ -70,13 +71,13 @@ class _Place(NamedTuple):
 
 
 class BestOf:
-    """A decoding loop in which each text has N sequences: what it takes and returns is of the texts.
+    """A decoding loop that draws N candidates for each line of each text, and keeps the best one.
 
     Args:
-        loop: for N sequences of each text, those of one text in a row.
-        reader: the model in it.
-        vocabulary: the model's, of scripts.
-        texts: how many.
+        loop: decoding loop with N sequences for each text, those of one text adjacent.
+        reader: decoder of the model in that loop.
+        vocabulary: the model's vocabulary, which must be for scripts.
+        texts: number of texts.
         candidates: N, 2 or more.
     """
 
@@ -104,7 +105,7 @@ class BestOf:
             text.is_over = text.is_over and not ids
 
     def give_all(self, ids: Sequence[int]) -> None:
-        """Take a long text that is given, up to the end of a line."""
+        """Append a long given text that ends with a whole line."""
         self._loop.give_all(ids)
         for text in self._texts:
             text.page.take(ids)
@@ -114,7 +115,7 @@ class BestOf:
         """Draw one more token of each sequence; see `DecodingLoop.draw`.
 
         Returns:
-            What is settled of each text: nothing while candidates are written, then all of a line.
+            The new ids of each text: none while candidates are written, then those of the line chosen.
         """
         proposed = self._loop.propose(choices, self._excluded(excluded_V))
         taken: list[int | None] = []
@@ -154,7 +155,7 @@ class BestOf:
         text.is_over = True
 
     def _excluded(self, excluded_V: Mask | None) -> Mask | None:
-        """Return what must not come now: no text where a line has been chosen."""
+        """Return the excluded tokens, with all text tokens where the next line has yet to be opened."""
         are_over = [text.is_over for text in self._texts]
         if not any(are_over):
             return excluded_V
@@ -163,7 +164,7 @@ class BestOf:
         return excluded_BV if excluded_V is None else excluded_BV | excluded_V
 
     def _go_on(self, text: "_Text", ids: Sequence[int]) -> list[int | None]:
-        """Return what is taken of ids drawn in a line: what would end it is not, and its sequence waits."""
+        """Add the ids drawn to the candidates and return them; None for an id that would end its line."""
         if not text.lines:
             text.lines = [[] for _ in ids]
             text.are_open = [True for _ in ids]
@@ -189,15 +190,15 @@ class BestOf:
 
 @dataclass
 class _Text:
-    """A text and the candidates for its line.
+    """A text and the candidates for its next line.
 
     Attributes:
-        first: its first sequence.
-        page: what is on it.
-        ends: what the model remembered at its start and the ends of its lines, the last few.
-        is_over: whether a line has been chosen, and the next one is to be opened.
-        lines: the candidates, so far; none between lines.
-        are_open: which of them have not ended.
+        first: number of its first sequence.
+        page: its last lines.
+        ends: states of the model at the start of the text and at the ends of its lines, the last few.
+        is_over: whether a line has been chosen, and the next one has yet to be opened.
+        lines: ids of the candidates so far; empty between lines.
+        are_open: which candidates have not ended.
         places: where the line begins, with and without the last lines.
     """
 
@@ -211,16 +212,16 @@ class _Text:
 
     @property
     def has_candidates(self) -> bool:
-        """Return whether all candidates are written."""
+        """Return whether there are candidates, and all have ended."""
         return bool(self.lines) and not any(self.are_open)
 
 
 class _Critic:
-    """Knows which candidate follows best and is not stale.
+    """A scorer that chooses the best candidate.
 
     Args:
-        reader: the model that has read the texts.
-        vocabulary: the model's.
+        reader: decoder that has read the texts.
+        vocabulary: the model's vocabulary.
     """
 
     def __init__(self, reader: ModelDecoder, vocabulary: Vocabulary) -> None:
@@ -230,17 +231,17 @@ class _Critic:
         self._most = _TOKENS[vocabulary.level]
 
     def begin(self) -> State:
-        """Return what a model remembers at the start of a text."""
+        """Return the state of the model at the start of a text."""
         return self._read([self._end], self._model.initial_state(1)).state
 
     def compare(self, text: _Text) -> tuple[_Place, ...]:
-        """Return where the model stands in a text, and where it would without the last lines."""
+        """Return the place where the next line of a text begins, with and without the last lines."""
         own = _Place(self._reader.features_BH[text.first], self._reader.sequence_state(text.first))
         return own, self._read(text.page.begun, text.ends[-LINES_LEFT_OUT - 1 :][0])
 
-    @np.errstate(all="ignore")  # a model gone wrong scores with infinities and what is no number
+    @np.errstate(all="ignore")  # a diverged model gives infinite or NaN scores
     def best(self, text: _Text) -> int:
-        """Return which of the candidates is best, the first of equals."""
+        """Return the index of the best candidate, the first one of equals."""
         followings_N = self._followings(text.places, [line[: self._most] for line in text.lines])
         scores = [
             round(float(following) - STALENESS * text.page.staleness(line), _DIGITS)
@@ -254,7 +255,7 @@ class _Critic:
         return _Place(features_1TH[0, -1], state)
 
     def _followings(self, places: Sequence[_Place], lines: Sequence[Sequence[int]]) -> Numbers:
-        """Return how much likelier each line is at the first place than at the second: nats, N of them."""
+        """Return by how many nats each line is likelier at the first place than at the second, `(N,)`."""
         steps = max(map(len, lines))
         if not steps:
             return np.zeros(len(lines), np.float32)
@@ -276,10 +277,10 @@ class _Critic:
 
 
 class _Page:
-    """The last lines of a text, and the phrases on them.
+    """The last lines of a text, and their phrases.
 
     Attributes:
-        begun: the ids of the line that has begun, with what opened it.
+        begun: ids of the current line, with those that opened it.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -290,7 +291,7 @@ class _Page:
         self.begun: list[int] = []
 
     def take(self, ids: Sequence[int]) -> None:
-        """Take the next ids of the text."""
+        """Add the next ids of the text."""
         for id_ in ids:
             if not self._vocabulary.is_text[id_] and id_ != self._vocabulary.says:
                 self._close()
@@ -301,12 +302,12 @@ class _Page:
                 self._said = len(self.begun)
 
     def staleness(self, rest: Sequence[int]) -> float:
-        """Return the share of the phrases of a line, from what has begun on, that are on the page: 0 to 1."""
+        """Return the share of phrases on the page, 0 to 1, in the current line continued by `rest`."""
         phrases = self._phrases_of([*self.begun[self._said :], *rest])
         return sum(phrase in self._counts for phrase in phrases) / max(len(phrases), 1)
 
     def _close(self) -> None:
-        """Put the line that has begun onto the page, if it has words."""
+        """Add the current line to the page, if it has words."""
         phrases = self._phrases_of(self.begun[self._said :])
         if not phrases:
             return

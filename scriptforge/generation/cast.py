@@ -1,15 +1,15 @@
 """The cast: who may speak, who speaks next, and whether there are stage directions.
 
-Names become tokens once, in `resolve_cast`; a prompt is built and a text is drawn with these tokens. A
+Names are converted to tokens once, in `resolve_cast`; the prompt and the constraint use these tokens. A
 speaker with a token of their own has a cue of one token, in a mix one for each source. The name of any other
-speaker is spelled after the generic cue, and then only tokens that spell a name of the cast may come:
+speaker is spelled after the generic cue, where only tokens that spell a name of the cast are allowed:
 
     <cue:JERRY> what is …               Jerry has a token
     <cue> new man <says> hello …        Newman has none
 
-With the cast `jerry,newman`, `<cue:JERRY>` and `<cue>` may open a line of dialogue, and no other cue; after
-`<cue>` only `new` may come, after `<cue> new` only `man`, after `<cue> new man` only `<says>`. The module
-knows nothing of models.
+With the cast `jerry,newman`, only `<cue:JERRY>` and `<cue>` may open a line of dialogue; after `<cue>` only
+`new` is allowed, after `<cue> new` only `man`, after `<cue> new man` only `<says>`. The module does not
+depend on models.
 
 Shape letters: B sequences of the batch, V vocabulary.
 """
@@ -28,22 +28,22 @@ from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
 MAX_UNSPOKEN_LINES = 8
-"""Lines that nobody says after which somebody must, where a number of turns was asked for."""
+"""Number of lines without dialogue after which somebody must speak, if a number of turns is requested."""
 
 _NEARLY = 0.8
-"""How alike two names must be, from 0 to 1, for one to be taken for the other misspelled."""
+"""Similarity, from 0 to 1, above which one name is taken for a misspelling of another."""
 
 _NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
 @dataclass(frozen=True)
 class CastMember:
-    """One who may speak.
+    """A speaker who is in the cast, or is to speak next.
 
     Attributes:
-        name: as a person typed it, without what a cue may add: `Jerry (O.S.)` is `Jerry`.
-        cues: the tokens of their own, by source; None is the source of a token that may come anywhere.
-        spelling: without a token of their own, the ids of the name and of `<says>`; else empty.
+        name: name as typed, without the extension of a cue: `Jerry (O.S.)` is `Jerry`.
+        cues: source and id of each cue token of the speaker; the source is None for one allowed anywhere.
+        spelling: for a speaker without a token, the ids of the name and of `<says>`; else empty.
     """
 
     name: str
@@ -51,18 +51,18 @@ class CastMember:
     spelling: tuple[int, ...]
 
     def may_speak_in(self, source: str) -> bool:
-        """Return whether they may come in a source: one without a token may come anywhere."""
+        """Return whether the speaker may speak in a source; one without a token may speak anywhere."""
         return not self.cues or any(own in (None, source) for own, _ in self.cues)
 
 
 @dataclass(frozen=True)
 class ResolvedCast:
-    """What a person asked for about the cast, with every name looked up in the vocabulary.
+    """The requested cast, with every name looked up in the vocabulary.
 
     Attributes:
-        members: those who may speak; empty for everybody.
-        next_speaker: who speaks first of all that is drawn; None leaves it to the model.
-        stage_directions: whether there may be actions, and asides in brackets.
+        members: speakers who may speak; empty for everybody.
+        next_speaker: speaker of the first line of dialogue that is drawn; None leaves it to the model.
+        stage_directions: whether actions, and asides in brackets, are allowed.
     """
 
     members: tuple[CastMember, ...] = ()
@@ -71,16 +71,16 @@ class ResolvedCast:
 
     @property
     def restricts(self) -> bool:
-        """Return whether anything at all is asked for."""
+        """Return whether anything is restricted."""
         return bool(self.members or self.next_speaker or not self.stage_directions)
 
     @property
     def keys(self) -> frozenset[str]:
-        """Return the form that all spellings of a name share, of each who may speak."""
+        """Return the name of each member in the form that all its spellings share."""
         return frozenset(speaker_key(member.name) for member in self.members)
 
     def admits(self, speaker: str) -> bool:
-        """Return whether a speaker, however spelled, is of the cast."""
+        """Return whether a speaker, in any spelling, is in the cast."""
         return not self.members or speaker_key(speaker) in self.keys
 
 
@@ -88,7 +88,7 @@ def resolve_cast(options: GenerateOptions, vocabulary: Vocabulary) -> ResolvedCa
     """Look up the names of a cast; the vocabulary must be for scripts if there are any.
 
     Raises:
-        UsageError: a name cannot be spelled in the vocabulary's tokens, or who is next is not of the cast.
+        UsageError: a name cannot be spelled in the vocabulary, or the next speaker is not in the cast.
     """
     cast = ResolvedCast(
         tuple(_resolve(name, vocabulary) for name in options.cast),
@@ -115,13 +115,18 @@ def _own_tokens(name: str, vocabulary: Vocabulary) -> tuple[tuple[str | None, in
 
 
 def tidy_name(printed: str) -> str:
-    """Return the name in a cue as a person may type it: `Jerry (O.S.)` is Jerry."""
+    """Return the name in a typed cue: `Jerry (O.S.)` is `Jerry`."""
     element = normalise(Element("dialogue", "-", printed))
     return element.speaker if element else ""
 
 
 def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[str]) -> None:
-    """Check that somebody of the training text has each of some names, with a token or among the others.
+    """Check that each name is that of a speaker in the training text.
+
+    Args:
+        names: the names to check.
+        vocabulary: the model's vocabulary, for the speakers with a token.
+        others: names of the other speakers.
 
     Raises:
         UsageError: nobody has one of the names; the nearest are suggested, or the cast is listed.
@@ -134,9 +139,9 @@ def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[s
 
 
 def frequent_near(name: str, vocabulary: Vocabulary) -> str | None:
-    """Return who may be meant by the name of somebody with hardly a line: one of those with a token.
+    """Return the frequent speaker, one with a token, that the name of a rare speaker may be meant for.
 
-    Numbers make a name of their own: Cop 3 is not Cop 2.
+    Names that differ only in numbers are different names: Cop 3 is not Cop 2.
     """
     key = speaker_key(tidy_name(name))
     if vocabulary.speaker_id(key) is not None:
@@ -148,10 +153,10 @@ def frequent_near(name: str, vocabulary: Vocabulary) -> str | None:
 
 
 def check_admitted(cast: ResolvedCast, speakers: Iterable[str]) -> None:
-    """Check that all who are to speak, in the prime or next, are of the cast.
+    """Check that all speakers in the prime, or the next speaker, are in the cast.
 
     Raises:
-        UsageError: one of them is not of the cast.
+        UsageError: one of them is not in the cast.
     """
     for speaker in speakers:
         if not cast.admits(tidy_name(speaker)):
@@ -163,7 +168,7 @@ def check_admitted(cast: ResolvedCast, speakers: Iterable[str]) -> None:
 
 
 def own_cues(cast: ResolvedCast, source: str | None, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Return the cue tokens of those who may speak; in a mix, those of a source, or of any if it is None."""
+    """Return the cue tokens of speakers who may speak; in a mix, in one source, or in any if it is None."""
     return tuple(
         token.id
         for token in vocabulary.speaker_tokens
@@ -174,16 +179,16 @@ def own_cues(cast: ResolvedCast, source: str | None, vocabulary: Vocabulary) -> 
 def find_sources(
     wanted: str | None, speakers: Sequence[str], cast: ResolvedCast, vocabulary: Vocabulary
 ) -> list[str]:
-    """Return the sources of a mix in which all may speak who are to; none where there is no mix.
+    """Return the sources of a mix in which all requested speakers may speak; empty if there is no mix.
 
     Args:
-        wanted: the only source to look at; None for all.
-        speakers: who speaks in the prime.
-        cast: somebody of it, and who is next, must be able to speak there.
-        vocabulary: for scripts.
+        wanted: the only source to consider; None for all.
+        speakers: speakers in the prime.
+        cast: its next speaker and at least one of its members must be able to speak there.
+        vocabulary: a vocabulary for scripts.
 
     Raises:
-        UsageError: there is no such source, or they do not speak there.
+        UsageError: there is no such source, or none in which they may all speak.
     """
     if wanted and not vocabulary.sources:
         raise UsageError("This model was trained on one corpus only.", "Leave --source out.")
@@ -208,8 +213,8 @@ def find_sources(
 class CastConstraint:
     """A cast as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
 
-    With `must_speak`, somebody has to speak after `MAX_UNSPOKEN_LINES` lines that nobody says. Without it, a
-    model that prefers to describe would never reach the number of turns asked for.
+    With `must_speak`, somebody has to speak after `MAX_UNSPOKEN_LINES` lines without dialogue. Otherwise a
+    model that prefers descriptions might never reach the number of turns requested.
     """
 
     def __init__(
@@ -235,15 +240,15 @@ class CastConstraint:
         outside_BV = forbidden_BV | (masks[0] if is_same else np.stack(masks))
         for row, sequence in enumerate(self._sequences):
             if sequence.spelled is not None and sequence.roster.is_closed:
-                # Within a name of the cast its spelling alone decides, also where the grammar would forbid
-                # one of its characters: "Mr. [Smith]" with a bracket must still be spelled to its end.
+                # Within a name of the cast only its spelling counts, even where the grammar would forbid a
+                # character: "Mr. [Smith]", with a bracket, must still be spelled to its end.
                 own_V = sequence.roster.spellings.forbidden_after(sequence.spelled)
                 assert own_V is not None, "nothing else was drawn"
                 outside_BV[row] = own_V
         return outside_BV
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """See `Constraint.advance`; what is given is nobody's turn."""
+        """See `Constraint.advance`; given ids are ignored."""
         if not drawn:
             return
         for sequence, id_ in zip(self._sequences, ids, strict=True):
@@ -266,7 +271,7 @@ class CastConstraint:
             self._sequences[row] = replace(self._sequences[source])
 
     def _outside(self, sequence: "_Sequence") -> Mask:
-        """Return what must not come in a sequence, whatever the rules before forbid."""
+        """Return the tokens that the cast forbids in a sequence."""
         if sequence.spelled is not None:
             return self._unwanted_V
         known = self._silenced_V if sequence.silence >= MAX_UNSPOKEN_LINES else self._outside_V
@@ -274,7 +279,7 @@ class CastConstraint:
 
 
 class _Roster:
-    """Those who may speak, as masks; no members means everybody."""
+    """Speakers who may speak, as masks; no members means everybody."""
 
     def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary) -> None:
         self.is_closed = bool(members)
@@ -288,12 +293,12 @@ class _Roster:
 
 @dataclass
 class _Sequence:
-    """How far one sequence is.
+    """The state of one sequence.
 
     Attributes:
-        roster: who may speak now.
-        spelled: the ids of the name that is being spelled; None between names.
-        silence: how many lines there were since somebody spoke.
+        roster: speakers who may speak now.
+        spelled: ids of the name being spelled, so far; None outside names.
+        silence: number of lines since the last dialogue.
     """
 
     roster: _Roster
@@ -302,7 +307,7 @@ class _Sequence:
 
 
 def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Mask:
-    """Return the tokens that never come: those of stage directions, where there are to be none."""
+    """Return the tokens that are never allowed: those of stage directions, if there are to be none."""
     unwanted_V = np.zeros(vocabulary.size, np.bool_)
     if not cast.stage_directions:
         for id_, text in enumerate(vocabulary.token_texts):

@@ -1,18 +1,18 @@
-"""A limit to copying, kept while a text is written: never more than N words in a row of the training text.
+"""A limit on copying during generation: never more than N words in a row of the training text.
 
-If the last N words of a sequence stand in the training text in the same order, the next word may not begin
-like one that follows them there: a token whose letters begin such a word is forbidden, and so is one that is
-the word and ends it. A word that begins otherwise is another word, so that there is never a run of N + 1
-copied words, at any level, and no token has to be removed again.
+If the last N words of a sequence occur in the training text in a row, the next word must not begin like one
+that follows them there: a token is forbidden if its letters begin such a word, or are the whole word. A word
+that begins otherwise is another word, so a run of N + 1 words is never copied, at any vocabulary level, and
+no token has to be taken back.
 
 For example, let the training text be `It is the goose, and it is the lamp.` and N = 3. After `who? it is the`
-the last three words stand in the text twice, followed by `goose` and by `lamp`. At the word level these two
-tokens are forbidden. At the char level it is `g` and `l`: `goat` would not be a copy, but whether `g` becomes
-`goat` or `goose` is not known before it is too late. After `it is the`, `g` itself could only be given by a
-prime; then `goo` may not become `goose`, but the given letters may stand.
+the last three words occur in the text twice, followed by `goose` and by `lamp`. At the word level these two
+tokens are forbidden. At the char level, `g` and `l` are forbidden: `goat` would not be a copy, but whether
+`g` becomes `goat` or `goose` is not known before it is too late. Only a prime can have letters of `goose`
+there: after a given `goo` the letter `s` is forbidden, but the given letters stay.
 
-`scriptforge.copying.index` says what a word is; names of speakers are no part of the text. The module
-knows nothing of models.
+`scriptforge.copying.index` defines what a word is; names of speakers are not part of the text. The module
+does not depend on models.
 
 Shape letters: B sequences of the batch, V vocabulary.
 """
@@ -33,18 +33,18 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 _REMEMBERED = 1 << 12
 
 CopiedRun = tuple[int, ...]
-"""The words at the end of a text, N at most, that stand in the training text in a row; by their numbers."""
+"""The longest run of words at the end of a text, N at most, that the training text has; as word numbers."""
 
 
 class CopyLimit:
     """The limit as a constraint on B sequences.
 
-    Words that are given count as the others do, but what is given is not forbidden: a prime may copy.
+    Given words count like drawn ones, but are never forbidden: a prime may copy.
 
     Args:
-        index: the training text.
-        vocabulary: the model's.
-        words: N, how many words in a row may be copied, 1 or more.
+        index: index of the training text.
+        vocabulary: the model's vocabulary.
+        words: N, the number of words in a row that may be copied, 1 or more.
         batch_size: B.
 
     Raises:
@@ -61,19 +61,19 @@ class CopyLimit:
 
     @property
     def relaxed(self) -> int:
-        """Return how often it had to let everything pass in a sequence, as nothing else could come there."""
+        """Return how often the limit was ignored in a sequence, since it would have left no token."""
         return sum(sequence.relaxed for sequence in self._sequences)
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
         copying = [sequence.copying() for sequence in self._sequences]
         if not any(copying):
-            return forbidden_BV  # nothing is near a copy, which is usual: the draw then skips `keep_ends`
+            return forbidden_BV  # the usual case; with the mask unchanged, the loop skips `keep_ends`
         rows = zip(forbidden_BV, copying, self._sequences, strict=True)
         return np.stack([_forbidden_row(row_V, ids, sequence) for row_V, ids, sequence in rows])
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """See `Constraint.advance`; given words count as drawn ones do."""
+        """See `Constraint.advance`; given words count like drawn ones."""
         for sequence, id_ in zip(self._sequences, ids, strict=True):
             if id_ is not None:
                 sequence.push(id_)
@@ -85,17 +85,17 @@ class CopyLimit:
 
 
 class _Tokens:
-    """What each token does to the words of a text.
+    """The effect of each token on the words of a text.
 
-    A token's form is its letters, folded, with single boundaries: before the first of several words, between
-    them, after the last. A token of the word level is bounded on both sides, a layout token is a boundary.
+    The form of a token is its folded letters, with a single boundary wherever a word begins or ends. A token
+    of the word level has a boundary on both sides; a layout token is a boundary.
 
     Attributes:
-        is_layout: by id.
-        forms: by id; None for a token that ends within a character, which tells nothing yet.
-        several: the ids of tokens with letters of several words.
-        most_words: the greatest number of words that a token has letters of.
-        cue: what the name of a speaker follows, up to another layout token; None where there are no names.
+        is_layout: whether each token is layout, by id.
+        forms: form of each token, by id; None for one that ends within a character, so that it has none yet.
+        several: ids of the tokens with letters of several words.
+        most_words: maximum number of words that a token has letters of.
+        cue: token that begins a spelled name, which ends at the next layout token; None for plain text.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -115,11 +115,11 @@ class _Tokens:
                 table.setdefault((form.strip(), form.startswith(BOUNDARY)), []).append(id_)
 
     def beginning(self, word: str, *, apart: bool) -> list[int]:
-        """Return the tokens of letters of one word that are the beginning of `word`, or all of it.
+        """Return the tokens with letters of a single word that are the beginning of `word`, or all of it.
 
         Args:
-            word: folded.
-            apart: whether to take only those that end a word before.
+            word: a folded word.
+            apart: whether to return only tokens that begin with a boundary.
         """
         found: list[int] = []
         for is_apart in (True,) if apart else (True, False):
@@ -129,7 +129,7 @@ class _Tokens:
         return found
 
     def form_after(self, kept: Sequence[int], id_: int) -> str | None:
-        """Return the form of tokens that tell nothing yet and one more; None if that tells nothing either."""
+        """Return the form of kept tokens without a form, and one more; None if they still have none."""
         if not kept:
             return self.forms[id_]
         if self.is_layout[id_]:
@@ -138,8 +138,8 @@ class _Tokens:
         return None if text.endswith(_UNFINISHED) else _form(text)
 
     def words_kept(self, kept: Sequence[int]) -> int:
-        """Return how many words, at most, tokens that tell nothing yet hold letters of."""
-        return len(fold(self._vocabulary.decode(kept)).split()) + 1  # which the last character may be
+        """Return the maximum number of words that kept tokens without a form have letters of."""
+        return len(fold(self._vocabulary.decode(kept)).split()) + 1  # the incomplete character may be one
 
     def _form_alone(self, id_: int) -> str | None:
         text = self._texts[id_]
@@ -151,7 +151,7 @@ class _Tokens:
 
 
 class _Rule:
-    """What may follow N copied words, the limit, in the training text of an index."""
+    """The words and tokens that must not follow N copied words, where N is the limit."""
 
     def __init__(self, index: Index, limit: int, tokens: _Tokens) -> None:
         self._index = index
@@ -162,14 +162,14 @@ class _Rule:
         self.beginnings = lru_cache(_REMEMBERED)(self._beginnings)
 
     def goes_too_far(self, run: CopiedRun, letters: str, form: str) -> bool:
-        """Return whether a token makes, or begins, one copied word too many.
+        """Return whether a token completes, or begins, one copied word too many.
 
         Args:
-            run: at the end of the whole words written.
-            letters: those of a word that is begun. If the token ends that word as it is, it is let pass.
-            form: the token's.
+            run: copied run at the end of the complete words.
+            letters: letters of the unfinished word. A token may always end that word as it is.
+            form: form of the token.
         """
-        # A given word that ends here as it is may be a copy: a prime may copy, and cannot be changed.
+        # A word that ends here as it is can only be a copy if it was given, and a prime may copy.
         if letters and form.startswith(BOUNDARY):
             run, letters = self.extended(run, letters), ""
         *whole, begun = (letters + form).split(BOUNDARY)
@@ -180,40 +180,40 @@ class _Rule:
         return bool(begun) and self.may_become_copied(run, begun)
 
     def may_become_copied(self, run: CopiedRun, letters: str) -> bool:
-        """Return whether letters begin a word that follows a run of N words in the training text."""
+        """Return whether letters begin a word that must not follow a run."""
         return any(word.startswith(letters) for word in self.following(run))
 
     def with_next(self, words: tuple[int, ...], word: str) -> tuple[int, ...]:
-        """Return words, by their numbers, and one more; N of them at most, the last ones."""
+        """Return the numbers of the last N words after one more word."""
         return (*words, self._index.number(word))[-self.limit :]
 
     def extended(self, run: CopiedRun, word: str) -> CopiedRun:
-        """Return the run at the end of a text after one more word."""
+        """Return the copied run at the end of a text after one more word."""
         return self.longest(self.with_next(run, word))
 
     def _longest(self, words: tuple[int, ...]) -> CopiedRun:
-        """Return the copied words at the end of some words."""
-        # Only the longest ending that occurs in the training text is kept: what a shorter ending adds later
-        # is found again from there, and equal runs share one entry of the caches.
+        """Return the copied run at the end of some words."""
+        # Words before the longest suffix that occurs can be dropped, since no later run can include them.
+        # Equal runs then share one entry of the caches.
         return words[len(words) - self._index.longest_ending(words) :]
 
     def _following(self, run: CopiedRun) -> frozenset[str]:
-        """Return the words that must not follow a run: none unless it has N words."""
+        """Return the words that must not follow a run; none unless it has N words."""
         return self._index.words_after(run) if len(run) == self.limit else frozenset()
 
     def _beginnings(self, run: CopiedRun, apart: bool) -> list[int]:
-        """Return the tokens of one word that must not follow a run; see `_Tokens.beginning`."""
+        """Return the tokens of a single word that must not follow a run; see `_Tokens.beginning`."""
         return [id_ for word in self.following(run) for id_ in self.tokens.beginning(word, apart=apart)]
 
 
 class _Sequence:
-    """How far one sequence is: the copied words at its end, and what has come of the next word."""
+    """The state of one sequence: the copied run at its end, and the unfinished word after it."""
 
     def __init__(self, rule: _Rule) -> None:
         self._rule = rule
         self._tokens = rule.tokens
-        self._latest: tuple[int, ...] = ()  # words, at the end of which the copied ones are
-        self._is_exact = True  # whether these are the copied ones
+        self._latest: tuple[int, ...] = ()  # last words; the copied run is at their end
+        self._is_exact = True  # whether they are just the copied run
         self._letters = ""
         self._kept: list[int] = []
         self._is_in_name = False
@@ -221,7 +221,7 @@ class _Sequence:
 
     @property
     def _run(self) -> CopiedRun:
-        """Return the copied words at the end; they are looked up where it matters how many they are."""
+        """Return the copied run at the end; it is looked up only when needed."""
         if not self._is_exact:
             self._latest, self._is_exact = self._rule.longest(self._latest), True
         return self._latest
@@ -237,17 +237,17 @@ class _Sequence:
             self._is_in_name = id_ == self._tokens.cue
 
     def copying(self) -> list[int]:
-        """Return the tokens that would make, or begin, one copied word too many."""
+        """Return the tokens that would complete, or begin, one copied word too many."""
         if self._is_in_name or not self._is_near():
-            return []  # the usual case, and the only one that must cost nothing
+            return []  # the usual case, which must be cheap
         forms = self._tokens.forms
         if self._kept or (self._letters and self._rule.may_become_copied(self._run, self._letters)):
-            # What a token makes of the letters or bytes before it depends on these: every token is tried.
-            # Letters that may still become a copied word too many were given.
+            # The form depends on the letters or bytes before the token, so every token is tried. Letters that
+            # can still become a forbidden word were given.
             later = ((id_, self._tokens.form_after(self._kept, id_)) for id_ in range(len(forms)))
             return [id_ for id_, form in later if form and self._goes_too_far(form)]
-        # Else a word begun is certainly no copy, and only a word that begins with this token can be one: such
-        # tokens are looked up by their letters, and only those of several words are tried.
+        # Otherwise an unfinished word is no copy, and only a word that begins with the next token can be one:
+        # tokens of a single word are looked up by their letters, and only those of several words are tried.
         run = self._rule.extended(self._run, self._letters) if self._letters else self._run
         several = [id_ for id_ in self._tokens.several if self._goes_too_far(forms[id_] or "")]
         return self._rule.beginnings(run, bool(self._letters)) + several
@@ -262,7 +262,7 @@ class _Sequence:
             self._is_exact = False
 
     def _is_near(self) -> bool:
-        """Return whether one more token can make a run of more than N words, copied or not."""
+        """Return whether one more token can extend the copied run to more than N words, copied or not."""
         more = bool(self._letters) + self._tokens.most_words
         if self._kept:
             more += self._tokens.words_kept(self._kept)
@@ -273,7 +273,7 @@ class _Sequence:
 
 
 def _forbidden_row(forbidden_V: Mask, copying: Sequence[int], sequence: _Sequence) -> Mask:
-    """Return the mask of one sequence, without the tokens that would copy if something else is left."""
+    """Return the mask of one sequence, with copying tokens forbidden, too, if any token is left then."""
     if not copying:
         return forbidden_V
     limited_V = forbidden_V.copy()
@@ -285,7 +285,7 @@ def _forbidden_row(forbidden_V: Mask, copying: Sequence[int], sequence: _Sequenc
 
 
 def _form(text: str) -> str:
-    """Return a text, folded, with a single boundary where there are several."""
+    """Return a folded text, with a single boundary in place of several in a row."""
     folded = fold(text)
     inner = BOUNDARY.join(folded.split())
     if not inner:

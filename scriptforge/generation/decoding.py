@@ -1,12 +1,12 @@
-"""The decoding loop, and its state, which can be saved in a file and continued.
+"""The decoding loop, and its state, which can be saved to a file and resumed.
 
-Each step has scores from the model, a mask from grammar and constraints, and a draw; the drawn token is what
-the model reads next. The loop takes ids and returns ids, and knows nothing of text.
+In each step the model scores all tokens, grammar and constraints forbid some, and one of the others is drawn,
+which the model reads next. The loop takes and returns ids, and does not depend on text.
 
-A saved state is a safetensors file: arrays, and a few words on which model they belong to. There is no
-pickle.
+A saved state is a safetensors file, without pickle: arrays, and metadata that identifies the model.
 
-Shape letters: B sequences of the batch, L layout tokens, T steps, V vocabulary.
+Shape letters: B sequences of the batch, R rows of the state, B or more, L layout tokens, T steps,
+V vocabulary, H features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 2"
 _PARTS = ("sampler", "decoder")
-_READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with it
+_READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with its length
 
 Copies: TypeAlias = Mapping[int, int]
-"""Which sequences become copies of which others; these stay as they are."""
+"""Maps sequences to the sequences that they become copies of, which stay as they are."""
 
 Saved: TypeAlias = Mapping[str, NDArray[Any]]
-"""What is remembered, by name."""
+"""The arrays of a state, by name."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class DecodingState:
     """All that is needed to continue as if there had been no pause.
 
     Attributes:
-        ids_TB: every id so far, given or drawn.
-        logits_BV: the scores of what comes next.
-        sampler: the state of what draws.
-        decoder: what the model remembers.
+        ids_TB: all ids so far, given or drawn.
+        logits_BV: scores of the next token.
+        sampler: state of the random number generators.
+        decoder: state of the decoder.
     """
 
     ids_TB: Ids
@@ -57,15 +57,15 @@ class DecodingState:
 
 
 class Decoder(Protocol):
-    """What reads B texts, and scores what may come next."""
+    """A reader of B sequences that scores the next token of each."""
 
     def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> Numbers:
-        """Read T more tokens in each sequence; return scores of what may come after them: `logits_BV`.
+        """Read T more tokens in each sequence; return the scores of the next token: `logits_BV`.
 
         Args:
             ids_BT: the tokens.
-            waits_B: of a step of one token, which sequences do not take part; they stay as they are, their
-                tokens, which must be of text, and their scores mean nothing.
+            waits_B: only with T = 1, the sequences that do not take part; their state stays as it is, their
+                token, which must be a text token, is ignored, and their scores are meaningless.
         """
         ...
 
@@ -74,11 +74,11 @@ class Decoder(Protocol):
         ...
 
     def state(self) -> Saved:
-        """Return all that it remembers of what it has read, by name."""
+        """Return the state after all that was read."""
         ...
 
     def restore(self, state: Saved) -> None:
-        """Continue where another decoder of the same kind and batch size stopped.
+        """Continue from the state of another decoder of the same kind and batch size.
 
         Raises:
             ValueError or KeyError: the state is of another kind of decoder or model.
@@ -87,16 +87,16 @@ class Decoder(Protocol):
 
 
 class ModelDecoder:
-    """A model as it is; see `Decoder`.
+    """A `Decoder` that returns a model's scores unchanged.
 
     Args:
-        model: what reads.
+        model: the inference model.
         batch_size: B.
 
     Attributes:
-        model: as given.
+        model: the inference model.
         batch_size: B.
-        features_BH: what the next tokens are predicted from, once something was read.
+        features_BH: features from which the next tokens are predicted, once something was read.
     """
 
     features_BH: Numbers
@@ -121,7 +121,7 @@ class ModelDecoder:
         self._select([copies.get(row, row) for row in range(self.batch_size)])
 
     def sequence_state(self, row: int) -> State:
-        """Return what the model remembers of one sequence."""
+        """Return the state of the model for one sequence."""
         return tuple(array[:, row : row + 1] for array in self._state)
 
     def state(self) -> Saved:
@@ -133,7 +133,7 @@ class ModelDecoder:
         self._state = restored_state(state, "state", self.model.initial_state(self.batch_size))
 
     def _advance(self, ids_RT: Ids, waits_R: Mask | None) -> Numbers:
-        """Read, but in rows that wait; return `features_RTH`."""
+        """Read tokens, leaving the state of rows that wait as it is; return `features_RTH`."""
         features_RTH, state = self.model.features(ids_RT, self._state)
         if waits_R is not None:
             waits_1R1 = waits_R[None, :, None]
@@ -149,7 +149,7 @@ class ModelDecoder:
             new[:, rows] = old[:, sources]
 
     def _select(self, rows: Sequence[int]) -> None:
-        """Replace each row of the state by a copy of another."""
+        """Replace the state by its given rows, which may repeat."""
         self._state = tuple(array.take(rows, 1) for array in self._state)
 
 
@@ -157,12 +157,12 @@ def restored_state(saved: Saved, name: str, like: State) -> State:
     """Return the state of a model that was saved under a name.
 
     Args:
-        saved: arrays by name, `NAME.0` and so on.
-        name: that of the state.
-        like: a state of the same sizes.
+        saved: arrays by name: `NAME.0`, `NAME.1` and so on.
+        name: name of the state.
+        like: a state with the shapes expected.
 
     Raises:
-        ValueError or KeyError: an array is missing, or its size is another.
+        ValueError or KeyError: an array is missing, or has another shape.
     """
     state = tuple(saved[f"{name}.{number}"] for number in range(len(like)))
     if [array.shape for array in state] != [array.shape for array in like]:
@@ -171,15 +171,15 @@ def restored_state(saved: Saved, name: str, like: State) -> State:
 
 
 class DecodingLoop:
-    """The loop, for B sequences.
+    """The decoding loop for B sequences.
 
     Args:
-        decoder: has read nothing yet.
-        grammar: what may come next.
-        rules: what a text is like beyond that, such as made of words.
-        constraints: what else must not come, as asked for.
-        sampler: draws it.
-        layout_size: how many tokens, the first ones of the vocabulary, are no text.
+        decoder: scores the next token; has read nothing yet.
+        grammar: decides which tokens may come next.
+        rules: forbid tokens in any text, such as those that would make a word that does not exist.
+        constraints: forbid tokens because of the options, such as the cast.
+        sampler: draws the next token.
+        layout_size: number of layout tokens, which are the first ids.
         batch_size: B.
     """
 
@@ -205,32 +205,32 @@ class DecodingLoop:
         self._unread_BT: Ids = np.empty((batch_size, 0), np.int64)
         self._waits_B: Mask | None = None
         self._logits_BV: Numbers = np.empty((batch_size, 0), np.float32)
-        # A model gone wrong scores with infinities and what is no number. To enter a context takes a tenth of
-        # the time of `np.errstate`.
+        # A diverged model gives infinite or NaN scores. To run in a context takes a tenth of the time of
+        # `np.errstate`.
         self._quiet = copy_context()
         self._quiet.run(np.seterr, all="ignore")
 
     def give(self, ids: Sequence[int]) -> None:
-        """Take ids that are given and not drawn; the model reads them with the next draw."""
+        """Append given ids to every sequence; the model reads them with the next draw."""
         ids_BT = np.tile(np.array(ids, np.int64), (len(self._unread_BT), 1))
         self._take(ids_BT.T)
         self._unread_BT = np.concatenate([self._unread_BT, ids_BT], axis=1)
 
     def give_all(self, ids: Sequence[int]) -> None:
-        """Take a long text that is given, and read it part by part."""
+        """Append a long given text, and read it part by part."""
         for start in range(0, len(ids), _READ_AT_ONCE):
             self.give(ids[start : start + _READ_AT_ONCE])
             self._read()
 
     def follow(self, ids: Sequence[int], read: Saved) -> None:
-        """Go on behind a text that another decoder has read, all but its last id; nothing was given before.
+        """Continue a text that another decoder has read, all but its last id; nothing was given before.
 
         Args:
-            ids: the end of that text, one id or more, which the rules are told.
-            read: what a decoder of this kind and batch size remembers of it.
+            ids: the last ids of that text, one or more, which all parts but the decoder follow.
+            read: state of a decoder of this kind and batch size after the text without its last id.
 
         Raises:
-            ValueError or KeyError: it is of another kind of decoder or model.
+            ValueError or KeyError: the state is of another kind of decoder or model.
         """
         batch_size = len(self._unread_BT)
         for id_ in ids:
@@ -240,18 +240,18 @@ class DecodingLoop:
         self._unread_BT = np.full((batch_size, 1), ids[-1])
 
     def draw(self, choices: Sequence[int] = (), excluded_V: Mask | None = None) -> list[list[int]]:
-        """Read what is unread, draw the next id of each sequence and take it; return what is settled of each.
+        """Draw the next id of each sequence and take it; return the new ids of each.
 
         Args:
-            choices: if there are any, one of these is drawn.
-            excluded_V: ids that must not come now, where anything else may; true where excluded.
+            choices: if not empty, one of these is drawn.
+            excluded_V: ids not to be drawn now unless nothing else is allowed; true where excluded.
         """
         ids = self.propose(choices, excluded_V)
         self.take(ids)
         return [[id_] for id_ in ids]
 
     def propose(self, choices: Sequence[int] = (), excluded: Mask | None = None) -> list[int]:
-        """Draw as `draw` does, without taking any id; `excluded` may have a row for each sequence, too."""
+        """Draw as `draw` does, without taking the ids; `excluded` may also have one row for each sequence."""
         self._read()
         logits_BV = self._logits_BV
         well_formed_BV = self._grammar.forbidden(self._position)
@@ -282,7 +282,7 @@ class DecodingLoop:
         self._advance(ids, drawn=True)
 
     def copy_sequences(self, copies: Copies) -> None:
-        """Copy the state of some sequences to others; each still draws with its own numbers."""
+        """Copy the state of some sequences to others; each still draws with its own random numbers."""
         self._read()
         self._decoder.copy_sequences(copies)
         self._copy_rules(copies)
@@ -291,19 +291,19 @@ class DecodingLoop:
             self._logits_BV[row] = self._logits_BV[source]
 
     def is_in_line(self, row: int) -> bool:
-        """Return whether a sequence is in the text of a line, and not before it or in a name."""
+        """Return whether a sequence is in the text of a line, rather than before it or in a name."""
         return self._position.is_in_line(row)
 
     def pause(self, *, rollback: bool) -> DecodingState:
         """Return the state from which `resume` continues as if there had been no pause.
 
         Args:
-            rollback: whether the last draw is to be made again then; it must have been of layout tokens. A
-                text ends where a layout token, the opening of the next line, was drawn. Rolled back, this
-                draw is made again after whatever the continuation is given, such as a prime or a cast.
+            rollback: whether to undo the last draw, which must have been of layout tokens. A text ends where
+                the layout token that opens the next line was drawn. If undone, this draw is made again after
+                whatever is given to the continuation, such as a prime or a cast.
 
         Returns:
-            The state of all sequences; the loop itself is not to be used any more.
+            The state of all sequences; the loop must not be used afterwards.
         """
         if rollback:
             self._sampler.rollback()
@@ -319,7 +319,7 @@ class DecodingLoop:
         )
 
     def resume(self, state: DecodingState) -> None:
-        """Continue where another loop paused, before anything else is given or drawn.
+        """Continue from the state of a paused loop, before anything is given or drawn.
 
         Raises:
             ValueError or KeyError: the state is of another model, or damaged.
@@ -330,7 +330,7 @@ class DecodingLoop:
         self._logits_BV = state.logits_BV
 
     def _read(self) -> None:
-        """Read what is unread, after which the scores are those of what may come now."""
+        """Read the unread ids, so that the scores are those of the next token."""
         if self._unread_BT.shape[1]:
             logits_BV = self._quiet.run(self._decoder.read, self._unread_BT, self._waits_B)
             if self._waits_B is not None:
@@ -339,7 +339,7 @@ class DecodingLoop:
             self._unread_BT = self._unread_BT[:, :0]
 
     def _copy_rules(self, copies: Copies) -> None:
-        """Copy the state of some sequences, but for the decoder's, to others."""
+        """Copy the state of some sequences, except the decoder's, to others."""
         self._sampler.copy_sequences(copies)
         for constraint in self._all:
             constraint.copy_sequences(copies)
@@ -348,7 +348,7 @@ class DecodingLoop:
             self._histories[row] = list(self._histories[source])
 
     def _take(self, ids_TB: Ids) -> None:
-        """Follow ids that were not drawn just now."""
+        """Take ids that were not drawn by this loop."""
         for ids in ids_TB.tolist():
             self._advance(ids, drawn=False)
 
@@ -372,18 +372,18 @@ def keep_ends(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, layout_size: 
 
     Args:
         logits_BV: the model's scores.
-        before_BV: what was forbidden without the constraints.
-        after_BV: what is forbidden with them.
-        layout_size: how many tokens, the first ones, are layout.
+        before_BV: tokens forbidden without the constraints.
+        after_BV: tokens forbidden with them.
+        layout_size: number of layout tokens, which are the first ids.
 
     Returns:
-        Scores of which those of allowed layout tokens are raised; where none was allowed before, as they are.
+        Scores with those of allowed layout tokens raised; unchanged where none was allowed before.
     """
     if (loaded := kernel()) is not None:
         return with_ends_kept(loaded, logits_BV, before_BV, after_BV, layout_size)
     layout_BL = logits_BV[:, :layout_size]
     kept_BL = ~after_BV[:, :layout_size]
-    with np.errstate(all="ignore"):  # nothing may be allowed, and a model gone wrong scores with infinities
+    with np.errstate(all="ignore"):  # no layout token may be allowed, and a diverged model's scores infinite
         all_B1, kept_B1 = (
             np.logaddexp.reduce(layout_BL, -1, keepdims=True, where=allowed_BL, initial=-np.inf)
             for allowed_BL in (~before_BV[:, :layout_size], kept_BL)
@@ -394,7 +394,7 @@ def keep_ends(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, layout_size: 
 
 
 def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> None:
-    """Write a state as a safetensors file, with the fingerprint of the weights and the text's seed."""
+    """Write a state to a safetensors file, with the fingerprint of the weights and the text's seed."""
     arrays = {"ids": state.ids_TB, "logits": state.logits_BV}
     for part in _PARTS:
         arrays |= {f"{part}.{name}": array for name, array in getattr(state, part).items()}
@@ -404,10 +404,10 @@ def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> 
 
 
 def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
-    """Return a state, and the seed that its text began with.
+    """Return a saved state, and the seed of its text.
 
     Raises:
-        RunError: the file is missing or damaged, or its model had other weights than this fingerprint.
+        RunError: the file is missing or damaged, or its model's weights have another fingerprint.
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -425,7 +425,7 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
             raise ValueError("its ids are those of no text")
         state = DecodingState(ids_TB.astype(np.int64), arrays["logits"], **parts)
         seed = int(metadata["seed"])
-    # The last two are how NumPy says that it does not know a kind of numbers.
+    # The last two come from NumPy, for data types that it does not know.
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{path.name} is missing or damaged, or is not what --save-state writes.",

@@ -1,16 +1,18 @@
-"""Echoes: what was said a moment ago is not said again more than people do in the training text.
+"""Echoes: a penalty that keeps a text from repeating itself more than the training text does.
 
-A model that is drawn from what is likely says the same phrases over and over, and whole lines twice. So a
-token that would end an echo (`scriptforge.run.echoes`) is made less likely, the further the text is beyond
-people's habits the more, and so is the end of a line that was said before:
+Sampling from likely tokens repeats the same phrases over and over, and whole lines. So a token that would end
+an echo, a repetition of recent text (`scriptforge.run.echoes`), is made less likely, the more so the more
+echoes there are beyond the rate in the training text. The same holds for the end of a line that was said
+before. For example:
 
-    people end an echo of four words with 1 % of the tokens    3 of the last 90 did    × 0.28
+    1 % of the training text's tokens end an echo of four words    3 of the last 90 did    × 0.28
 
-Habits are no rules: who has hardly repeated anything may say “no, no, no”, and a poor model may still end its
-lines. What is left out goes to the other words, so that lines are as long as without.
+The rates are no hard limits: a text that has hardly repeated anything may say “no, no, no”, and a poor model
+can still end its lines. The other text tokens gain what is taken from a token, so that lines keep their
+length.
 
-Shape letters: B sequences of the batch, O lengths of echoes, M lengths of runs, N candidates, V vocabulary,
-X any further dimensions.
+Shape letters: B sequences of the batch, O lengths of echoes, P places (see `RecentText.place`), M lengths of
+runs, N tokens that would end an echo, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -27,17 +29,17 @@ from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
 
 _KEPT_TOKENS, _KEPT_LINES = 0.999, 0.98
-"""How much of what has come still counts after one more token or line."""
+"""Factors by which the counts decay with each further token or line."""
 
 
 class Echoes:
-    """What lowers the scores of echoes in B sequences.
+    """The penalty on echoes, and on overused tokens, for B sequences.
 
     Args:
-        habits: those of people.
-        vocabulary: the model's.
+        habits: rates of echoes in the training text.
+        vocabulary: the model's vocabulary.
         batch_size: B.
-        frequencies: how often people use each token; None leaves overused ones as they are.
+        frequencies: frequencies of tokens in the training text; None for no penalty on overused ones.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Echoes:
         self._habits_PO = np.array(habits.runs).T.copy()
         self._habits_P = np.array(habits.lines)
         self._reaches_OM = np.arange(self._lengths[-1] + 2) >= self._lengths_O[:, None]
-        self._counts_2BO = np.zeros((2, batch_size, len(self._lengths)))  # came, and would have from people
+        self._counts_2BO = np.zeros((2, batch_size, len(self._lengths)))  # observed and expected echoes
         self._memory = self._new_memory(kernel())
         self._counts_2B = np.zeros((2, batch_size))
         self._line_factors_B: NDArray[np.float64] = np.zeros(batch_size)
@@ -63,7 +65,7 @@ class Echoes:
         self._overuse = Overuse(frequencies, vocabulary, batch_size) if frequencies else None
 
     def take(self, ids: Sequence[int]) -> None:
-        """Take a token of each sequence, drawn or given; below 0 where none comes after the end of a line."""
+        """Take the next id of each sequence, drawn or given; below 0 for a sequence that waits."""
         recent = self._recent
         place = recent.place
         own_B = recent.follow(ids)
@@ -106,11 +108,11 @@ class Echoes:
             counts[:] = counts[:, row : row + 1].copy()
 
     def weigh(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
-        """Lower the scores of echoes, and raise the other words of their row as much.
+        """Lower the scores of tokens that would end an echo, and raise the text of their row to compensate.
 
         Args:
-            scores_BV: are changed.
-            text_B1: the logarithm of the sum of the exponentials of those of text, which stays as it is.
+            scores_BV: scores, changed in place.
+            text_B1: log-sum-exp of the scores of text tokens, which stays the same.
         """
         if self._memory is not None:
             self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_B1)
@@ -123,7 +125,7 @@ class Echoes:
             scores_BV[:, : self._layout_size] += factors_B[:, None]
 
     def _weigh_runs(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
-        """Lower the scores of what would end an echo."""
+        """Lower the scores of tokens that would end an echo of a run of tokens."""
         factors_BO = factors(*self._counts_2BO)
         least = factors_BO.min(0).tolist()
         lowered = [length for length, factor in zip(self._lengths, least, strict=True) if factor]
@@ -140,7 +142,7 @@ class Echoes:
         ids_N: NDArray[np.int32],
         factors_N: NDArray[np.floating[Any]],
     ) -> None:
-        """Lower the scores of some text tokens, by the last factor of each, and raise the other ones."""
+        """Lower the scores of some text tokens, by the last factor of each, and raise all text of the row."""
         numbers_N = np.arange(len(rows_N))
         self._owner_BV[rows_N, ids_N] = numbers_N
         last = np.flatnonzero(self._owner_BV[rows_N, ids_N] == numbers_N)

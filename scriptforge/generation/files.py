@@ -1,7 +1,7 @@
-"""The files of generated texts: which format a name asks for, and one text or several in a file or a folder.
+"""The files of generated texts: formats by file name, and one or several texts in a file or a folder.
 
-Knows nothing of how a text is written, and nothing of runs. Of all formats but `txt`, which are many, nothing
-is imported before one is asked for.
+The module does not depend on how a text is generated, or on runs. Formats other than `txt` are imported only
+when one is requested.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from scriptforge.generation.generate import GeneratedText
 
 TEXT_FORMAT = "txt"
-"""The format of which plain text can be, too."""
+"""The format for plain text, which scripts can have, too."""
 
 _APPENDABLE = {TEXT_FORMAT: "", "fountain": "\n"}
-"""The formats of which one file can go on, each with what is between a text and its continuation."""
+"""Formats whose files can be appended to, with the separator between a text and its continuation."""
 
 _PRINT = "Write -o {stem}.pdf"
 _OPEN = "Word processors open -o {stem}.docx, and screenwriting programs -o {stem}.fdx or {stem}.fountain"
@@ -28,14 +28,14 @@ _NOT_WRITTEN = {
     **dict.fromkeys(("ps",), _PRINT),
     **dict.fromkeys(("doc", "odt", "rtf", "pages", "epub", "fdr", "fadein", "celtx", "highland"), _OPEN),
 }
-"""What to do instead, for the suffixes of documents that people may well ask for."""
+"""What to do instead, for the suffixes of common documents that cannot be written."""
 
 
 def format_of(path: Path | None, asked: str | None = None) -> str:
-    """Return the format asked for, else the one that a file's suffix names, else `txt`.
+    """Return the format asked for, else the one of the file's suffix, else `txt`.
 
     Raises:
-        UsageError: the suffix is that of a format that nothing here writes.
+        UsageError: the suffix is that of a document that cannot be written.
     """
     if asked:
         return asked
@@ -48,7 +48,7 @@ def format_of(path: Path | None, asked: str | None = None) -> str:
 
 
 def _written(path: Path) -> str | None:
-    """Return the format of a file's suffix; None if there is none."""
+    """Return the format of a file's suffix; None if it has none."""
     if not path.suffix:
         return None
     from scriptforge.documents.kinds import written_format
@@ -57,7 +57,7 @@ def _written(path: Path) -> str | None:
 
 
 def _is_document(format: str) -> bool:
-    """Return whether a format is no text."""
+    """Return whether a format is binary, such as `pdf`."""
     if format == TEXT_FORMAT:
         return False
     from scriptforge.documents.kinds import DOCUMENT_WRITERS
@@ -66,10 +66,10 @@ def _is_document(format: str) -> bool:
 
 
 def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
-    """Check that so many scripts fit into one document.
+    """Check that one document of a format can hold `count` scripts.
 
     Raises:
-        UsageError: the format holds one script.
+        UsageError: a document holds one script only.
     """
     if count == 1 or format == TEXT_FORMAT:
         return
@@ -79,10 +79,10 @@ def check_several(count: int, format: str, folder: str = "FOLDER") -> None:
 
 
 def lay_out(text: "GeneratedText", format: str) -> str:
-    """Return a text in a format, a key of `scriptforge.screenplay.formats.WRITERS`.
+    """Return a text laid out in a format, a key of `scriptforge.screenplay.formats.WRITERS`.
 
     Raises:
-        UsageError: plain text is asked for as a script, or a document as text.
+        UsageError: plain text cannot be laid out in this format, or the format is binary.
     """
     if format == TEXT_FORMAT:
         return text.text
@@ -93,10 +93,10 @@ def lay_out(text: "GeneratedText", format: str) -> str:
 
 
 def lay_out_several(texts: "Sequence[GeneratedText]", format: str) -> str:
-    """Return several texts in one document; in `txt`, each under its seed.
+    """Return several texts laid out in one document; in `txt`, each below a line with its seed.
 
     Raises:
-        UsageError: the format holds one script, or plain text is asked for as a script.
+        UsageError: the format holds one script, or plain text cannot be laid out in it, or it is binary.
     """
     if len(texts) == 1:
         return lay_out(texts[0], format)
@@ -110,10 +110,10 @@ def lay_out_several(texts: "Sequence[GeneratedText]", format: str) -> str:
 
 
 def check_printable(format: str) -> None:
-    """Check that texts in a format can be shown, and need no file.
+    """Check that texts in a format can be printed in a terminal.
 
     Raises:
-        UsageError: the format is no text.
+        UsageError: the format is binary.
     """
     if _is_document(format):
         raise UsageError(
@@ -123,7 +123,7 @@ def check_printable(format: str) -> None:
 
 
 def _contents(texts: "Sequence[GeneratedText]", format: str) -> str | bytes:
-    """Return what a file holds in which texts are laid out."""
+    """Return the contents of a file with these texts."""
     if _is_document(format):
         from scriptforge.documents.kinds import write as write_document
 
@@ -146,13 +146,13 @@ def _script(text: "GeneratedText", format: str) -> Script:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where texts go: a file, or a folder in which each has a file of its own.
+    """Where texts are written: a file, or a folder with a file for each text.
 
     Attributes:
-        path: a folder if it is one; for several texts also if its name has no suffix of a format.
-        format: what the texts are laid out in.
-        force: whether to replace files that exist.
-        append: whether to write at the end of the file instead.
+        path: the file or folder; for several texts, a name without the suffix of a format is a folder.
+        format: format of the texts.
+        force: whether to replace existing files.
+        append: whether to append to the file instead.
     """
 
     path: Path
@@ -161,15 +161,15 @@ class Destination:
     append: bool = False
 
     def is_folder(self, count: int) -> bool:
-        """Return whether so many texts go into a folder."""
+        """Return whether `count` texts are written to a folder."""
         is_file_name = _written(self.path) is not None
         return self.path.is_dir() or (count > 1 and not is_file_name and not self.append)
 
     def check(self, count: int) -> None:
-        """Check that so many texts can be written, before they are.
+        """Check that `count` texts can be written, before they are generated.
 
         Raises:
-            UsageError: there is a file of that name, or the format does not allow it.
+            UsageError: the file exists, or the format does not allow it.
         """
         if self.append:
             self._check_appending()
@@ -180,13 +180,13 @@ class Destination:
     def write(
         self, texts: "Sequence[GeneratedText]", name: str
     ) -> "Iterator[tuple[Path, list[GeneratedText]]]":
-        """Write texts; in a folder, each file has a name and its seed in its own.
+        """Write texts; in a folder, to files called `NAME-seed-SEED.FORMAT`.
 
         Yields:
-            Each file and what is in it.
+            Each file written, and its texts.
 
         Raises:
-            UsageError: as of `check`, or plain text is asked for as a script.
+            UsageError: as in `check`, or plain text cannot be laid out in the format.
         """
         self.check(len(texts))
         if not self.is_folder(len(texts)):
@@ -216,7 +216,7 @@ class Destination:
             raise UsageError(f"{self.path} is a folder.", "Name the file that is to go on: -o page.txt")
 
     def _whole(self, texts: "Sequence[GeneratedText]") -> str | bytes:
-        """Return all that the file is to hold: what it holds already, if that stays, and the texts."""
+        """Return the whole contents of the file: what it holds already, if appending, and the texts."""
         if not self.append or not self.path.exists():
             return _contents(texts, self.format)
         news = lay_out_several(texts, self.format)
@@ -246,21 +246,21 @@ def save(
     force: bool = False,
     name: str = "script",
 ) -> list[Path]:
-    """Write texts into a file, or each into a file of its own in a folder, as `generate -o` does.
+    """Write texts to a file, or each to a file of its own in a folder, as `generate -o` does.
 
     Args:
-        texts: what `generate` returned.
-        path: the file; for several texts, a name without the suffix of a format is a folder.
+        texts: the texts that `generate` returned.
+        path: the file or folder; for several texts, a name without the suffix of a format is a folder.
         format: `txt`, `fountain`, `fdx`, `json`, `html`, `docx` or `pdf`; None leaves it to the suffix.
-        append: whether to write at the end of the file, which continues a script that was saved.
-        force: whether to replace files that exist.
-        name: what the names of the files in a folder begin with.
+        append: whether to append to the file, such as the continuation of a saved script.
+        force: whether to replace existing files.
+        name: what the names of files in a folder begin with.
 
     Returns:
-        The files.
+        The files written.
 
     Raises:
-        UsageError: the format cannot hold these texts, or there is a file of that name.
+        UsageError: the format cannot hold these texts, or the file exists.
     """
     file = expand_home(path)
     destination = Destination(file, format_of(file, format), force, append)

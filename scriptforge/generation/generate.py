@@ -1,10 +1,10 @@
 """Text from a model: `generate` returns whole texts, `stream` yields one as it is written.
 
-What a person asks for takes one way: the prime is parsed and names are looked up (`cast.py`, `prompt.py`),
-the prompt is given to the decoding loop (`decoding.py`), and the ids that come out become text
-(`transcript.py`). `Generation` is that way for a model; `Session` adds what belongs to a run: it checks names
-against the cast, continues and saves a state, and examines how much was copied. The module knows nothing of
-training, of the command line, and of the Hub: the run is found by the caller.
+Every request takes the same steps: names are looked up and the prime is parsed (`cast.py`, `prompt.py`), the
+prompt is given to the decoding loop (`decoding.py`), and the ids drawn become text (`transcript.py`).
+`Generation` takes them with a model; `Session` adds what needs a run: it checks names against the cast,
+resumes and saves states, and measures how much was copied. The module does not depend on training, the
+command line or the Hub: the caller finds the run.
 
 Shape letters: B sequences of the batch.
 """
@@ -42,10 +42,10 @@ class GeneratedText:
     """One text that a model has written.
 
     Attributes:
-        seed: what would make it again.
-        text: laid out in lines, each with its line end.
-        elements: the same as a script; none if the text is plain.
-        continues: whether it goes on a saved text.
+        seed: seed with which it can be written again.
+        text: the text as lines, each with its line end.
+        elements: the same as elements of a script; empty for plain text.
+        continues: whether it continues a saved text.
     """
 
     seed: int
@@ -55,7 +55,7 @@ class GeneratedText:
 
     @property
     def lines(self) -> "Iterator[Line]":
-        """Return its lines, as originality examines them."""
+        """Return its lines, as `scriptforge.copying` examines them."""
         from scriptforge.copying import lines_of_script, lines_of_text
 
         return lines_of_script(self.elements) if self.elements else lines_of_text(self.text)
@@ -64,16 +64,16 @@ class GeneratedText:
 def generate(
     model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
 ) -> list[GeneratedText]:
-    """Write the texts asked for, all at once; the same options with a seed give the same texts.
+    """Generate the requested texts in one batch; the same options with a seed give the same texts.
 
     Args:
-        model: what writes: a run, a model in training, or an inference model.
-        vocabulary: the one it was trained with.
-        options: what to write.
-        index: of the training text, where `options.max_copy` asks for it.
+        model: a run, a model in training, or an inference model.
+        vocabulary: the vocabulary that it was trained with.
+        options: generation options.
+        index: index of the training text; without it, `options.max_copy` has no effect.
 
     Raises:
-        UsageError: the options do not suit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
+        UsageError: the options do not fit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
     """
     return Generation(model, vocabulary, options, index=index).write()
 
@@ -81,7 +81,7 @@ def generate(
 def stream(
     model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
 ) -> Iterator[str]:
-    """Write the one text asked for, and yield it as it comes; what was yielded never changes.
+    """Generate one text, and yield it piece by piece; pieces already yielded never change.
 
     Arguments and errors are those of `generate`; the `count` must be 1.
     """
@@ -89,23 +89,23 @@ def stream(
 
 
 class Generation:
-    """The writing of B texts, B the `count`: iterating over it writes them, and yields what is new in each.
+    """The generation of B texts, B the `count`: iterating generates them, and yields what is new in each.
 
     Args:
-        model, vocabulary, options, index: as of `generate`.
-        after: where an earlier generation of one text paused. One text without a seed continues its random
-            numbers. If a seed is given, or several texts, or if lines are cut off, the text before is read
-            again and all that follows is drawn anew.
-        seed_before: the seed of that text, by which its exact continuation is known.
-        habits: what people do in the training text.
+        model, vocabulary, options, index: as in `generate`.
+        after: state of an earlier generation of one text to continue. One text without a seed continues with
+            its random numbers. With a seed or several texts, or if lines are cut off, the earlier text is
+            read again and everything after it is drawn anew.
+        seed_before: seed of that text, which is also that of its exact continuation.
+        habits: statistics of the training text.
 
     Attributes:
-        options: what is written.
-        seed: that of the first text, drawn where none was given.
-        draws_anew: whether the seed decides what comes, and not the random numbers of the text before.
+        options: generation options.
+        seed: seed of the first text, drawn if none was given.
+        draws_anew: whether random numbers come from the seed, rather than continue those of an earlier text.
 
     Raises:
-        UsageError: the options do not suit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
+        UsageError: the options do not fit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
         RunError: `after` is of another model.
     """
 
@@ -167,16 +167,16 @@ class Generation:
             yield [sequence.push(ids) for sequence, ids in zip(self._sequences, drawn, strict=True)]
 
     def write(self) -> list[GeneratedText]:
-        """Write all texts and return them."""
+        """Generate all texts and return them."""
         for _ in self:
             pass
         return self.texts
 
     def stream(self) -> Iterator[str]:
-        """Write the one text asked for, and yield it as it comes.
+        """Generate one text, and yield it piece by piece.
 
         Raises:
-            UsageError: several are asked for.
+            UsageError: several texts are requested.
         """
         if self.options.count > 1:
             raise UsageError("Only one text can be streamed.", "Leave count out, or use generate.")
@@ -184,7 +184,7 @@ class Generation:
 
     @property
     def texts(self) -> list[GeneratedText]:
-        """Return the texts, once they are written."""
+        """Return the texts, once they are generated."""
         return [
             GeneratedText(seed, each.text, each.elements, each.continues)
             for seed, each in zip(self._seeds, self._sequences, strict=True)
@@ -192,16 +192,16 @@ class Generation:
 
     @property
     def relaxed(self) -> int:
-        """Return how often more was copied than asked for, since nothing else could come."""
+        """Return how often the limit on copying was ignored, since it would have left no token."""
         return self._copy_limit.relaxed // self.options.best_of if self._copy_limit else 0
 
     def pause(self) -> DecodingState:
-        """Return the state of the one text that was written; a generation `after` it continues seamlessly."""
+        """Return the state at the end of the one text, for a `Generation` with it as `after`."""
         (sequence,) = self._sequences
         return self._loop.pause(rollback=not self._vocabulary.is_text[sequence.latest])
 
     def _check_names(self, names: Sequence[str]) -> None:
-        """Check those whom a person named, where it is known who speaks in the training text."""
+        """Check names that the user gave; for subclasses that know who speaks in the training text."""
 
     def _resume(self, state: DecodingState, before: Sequence[int]) -> None:
         try:
@@ -218,7 +218,7 @@ class Generation:
 
 
 def _ids_before(state: DecodingState | None, back: int, vocabulary: Vocabulary) -> list[int]:
-    """Return the ids of the text that a state continues, without the lines that are cut off; none of none."""
+    """Return the ids of a saved text without its last `back` lines; empty if there is no state."""
     if state is None:
         return []
     ids: list[int] = state.ids_TB[:, 0].tolist()
@@ -236,24 +236,25 @@ def _unfit_state() -> RunError:
 
 
 def _source_of(ids: Sequence[int], vocabulary: Vocabulary) -> str | None:
-    """Return, in a mix, the corpus that a text is written like."""
+    """Return the source of a text; None if it has none yet, or there is no mix."""
     by_id = {id_: source for source, id_ in vocabulary.sources.items()}
     return next((by_id[id_] for id_ in reversed(ids) if id_ in by_id), None)
 
 
 class Session(Generation):
-    """The writing of some texts with a run.
+    """The generation of texts with a run.
 
     Args:
-        run: whose model writes.
-        options: what to write, after which saved state, and where to save the next one.
-        dataset: what the run was trained on; needed for `options.max_copy` and `originality`.
+        run: the run whose model is used.
+        options: generation options, with the saved state to continue and where to save the next one.
+        dataset: the dataset that the run was trained on; needed for `options.max_copy` and `originality`.
 
     Attributes:
-        notes: what a person should know before they read the texts, a line each.
+        run: the run whose model is used.
+        notes: what the user should know before reading the texts, one line each.
 
     Raises:
-        UsageError: the options do not suit the model.
+        UsageError: the options do not fit the model.
         RunError: the state is missing, damaged, or of another model.
     """
 
@@ -284,18 +285,18 @@ class Session(Generation):
             self.save_state(expand_home(self.options.save_state))
 
     def save_state(self, path: Path) -> None:
-        """Save where the one text that was written ends; nothing can be written afterwards."""
+        """Save the state at the end of the one text; nothing can be generated afterwards."""
         save_state(self.pause(), path, weights=self.run.fingerprint, seed=self.seed)
 
     def originality(self) -> "list[OriginalityReport]":
-        """Return how much of each text is copied from the training text, beside what people copy."""
+        """Return a report for each text on how much is copied, with human text as a baseline."""
         from scriptforge.copying import examine_texts
 
         assert self._dataset is not None, "a session that examines its texts needs the dataset"
         return examine_texts([text.lines for text in self.texts], self._dataset, self._index)
 
     def _check_names(self, names: Sequence[str]) -> None:
-        """Check that each name is that of somebody, and question those that hardly speak."""
+        """Check that each name is that of a speaker, and add a note for those that hardly speak."""
         check_known(names, self.run.vocabulary, self.run.description.dataset.cast)
         self.notes += _question_rare(names, self.run.vocabulary)
 
@@ -316,11 +317,11 @@ def _warn_of_unknown_words(run: Run, options: GenerateOptions) -> Iterator[str]:
 
 
 _LITTLE_EPOCHS, _LITTLE_STEPS = 0.1, 500
-"""A model that has read less of its text, in fewer steps, writes the commonest words at best."""
+"""A model trained for fewer epochs and fewer steps writes only the commonest words, at best."""
 
 
 def _names(options: GenerateOptions, prime: Prime) -> list[str]:
-    """Return everybody whom a person named: in the cast, for a voice, as the next one, or in the prime."""
+    """Return all names that the user gave: in the cast, for voices, as next speaker, and in the prime."""
     named = [
         *options.cast,
         *options.voices,
@@ -331,7 +332,7 @@ def _names(options: GenerateOptions, prime: Prime) -> list[str]:
 
 
 def _question_rare(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[str]:
-    """Yield a question for each name that hardly occurs and is nearly that of somebody who speaks often."""
+    """Yield a question for each name of a rare speaker that is nearly that of a frequent one."""
     for name in names:
         meant = frequent_near(name, vocabulary)
         if meant:

@@ -1,18 +1,18 @@
 """The grammar: which tokens may come next, so that whatever a model writes is a script or a plain text.
 
-A grammar is a finite automaton in two tables over states and tokens: what may come in a state, and which
-state follows a token. Both are made once from a vocabulary; a step is then one look-up for all sequences. For
-example, `<cue:JERRY> what is <end>` goes through these states:
+A grammar is a finite automaton, stored as two tables over states and tokens: the tokens allowed in a state,
+and the state that follows a token. Both are built once from a vocabulary; a step is then a table look-up. For
+example, `<cue:JERRY> what is <end>` passes through these states:
 
     OPENING  --<cue:JERRY>-->  TEXT_START  --what-->  TEXT  --is-->  TEXT  --<end>-->  OPENING
 
-In `TEXT_START` only text may come, so that no line is empty; in `TEXT` also what ends the line.
+In `TEXT_START` only text is allowed, so that no line is empty; in `TEXT` also tokens that end the line.
 
-In a mix there is a set of states for each source, so that the state of a sequence tells whose script it is;
-it stays with that source. A further `Constraint`, such as a cast, is one more mask on top of
-`Grammar.forbidden`. The module knows nothing of models and sampling.
+In a mix there is a set of states for each source: the state of a sequence tells its source, which it keeps. A
+further `Constraint`, such as a cast, is one more mask on top of `Grammar.forbidden`. The module does not
+depend on models and sampling.
 
-Shape letters: B sequences of the batch, P states, S sources and none, V vocabulary.
+Shape letters: B sequences of the batch, P states, S sources plus one for none, V vocabulary.
 """
 
 import unicodedata
@@ -28,29 +28,29 @@ from scriptforge.vocabulary import Level, Vocabulary
 from scriptforge.vocabulary.lexicon import is_unspaced
 
 Mask: TypeAlias = NDArray[np.bool_]
-"""Tokens that must not come, true where forbidden: of a sequence, or of each."""
+"""Forbidden tokens, true where forbidden: for one sequence, or for each."""
 
 
 class Constraint(Protocol):
-    """A further rule on what may come next."""
+    """A further rule on which tokens may come next."""
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
-        """Add to what must not come now; called once before each draw.
+        """Forbid further tokens; called once before each draw.
 
         Args:
-            forbidden_BV: what the rules before this one forbid, true where forbidden.
+            forbidden_BV: tokens that earlier rules forbid, true where forbidden; must not be changed.
 
         Returns:
-            A mask of the same shape, in which each sequence has something left; the given one is not changed.
+            A mask of the same shape that leaves each sequence at least one token.
         """
         ...
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """Take the id that came in each sequence.
+        """Take the next id of each sequence.
 
         Args:
-            ids: one for each sequence, or None where nothing came.
-            drawn: whether the ids were drawn; else they were given, by a prompt or by a state restored.
+            ids: one for each sequence, or None where there is none.
+            drawn: whether the ids were drawn; otherwise they were given, by a prompt or a restored state.
         """
         ...
 
@@ -60,10 +60,10 @@ class Constraint(Protocol):
 
 
 class CachedMaskUnion:
-    """Joins a mask to others, of which those of single sequences are the same ones again and again.
+    """The union of a fixed mask with others; cached for single sequences, whose masks recur.
 
     Args:
-        mask_V: what else must not come.
+        mask_V: the fixed mask.
     """
 
     def __init__(self, mask_V: Mask) -> None:
@@ -71,7 +71,7 @@ class CachedMaskUnion:
         self._known: dict[int, tuple[Mask, Mask]] = {}
 
     def __call__(self, mask_BV: Mask) -> Mask:
-        """Return what one of the two forbids, perhaps a mask that was returned before."""
+        """Return the union with a mask, possibly an array that was returned before."""
         given, joined_BV = self._known.get(id(mask_BV), (None, mask_BV))
         if given is mask_BV:
             return joined_BV
@@ -86,22 +86,22 @@ class CachedMaskUnion:
 _MOST_CACHED = 64
 
 NAME_LIMIT = 40
-"""Tokens after which a spelled name is brought to its end."""
+"""Number of tokens after which a spelled name is brought to its end."""
 
 TEXT_LIMITS: dict[Level, int] = {"word": 400, "bpe": 700, "char": 2_000}
-"""Tokens after which a text is brought to its end: more than the longest monologue has."""
+"""Number of tokens after which the text of a line is brought to its end: more than any monologue has."""
 
 BLANK_LIMIT = 40
-"""Tokens of white space after which a plain text must say something."""
+"""Number of tokens of white space after which plain text must continue with something else."""
 
 RUN_LIMITS: dict[Level, int] = {"word": 16, "bpe": 16, "char": 32}
-"""Tokens after which a line that says the same one or two over and over is brought to its end.
+"""Number of tokens after which a line that repeats the same one or two is brought to its end.
 
-A model that has hardly been trained writes dots for ever; people say “no, no, no” and “hahaha” for less.
+An undertrained model writes dots for ever; human runs, such as “no, no, no” and “hahaha”, are shorter.
 """
 
 _PLAIN_RUNS = 4
-"""How many times as long such a run may be in plain text, which has rules and indents."""
+"""Factor by which such a run may be longer in plain text, which has ruled lines and indents."""
 
 _NOT_IN_NAMES = frozenset(":：_()\n")
 _UNWRITABLE = frozenset({"Cc", "Zl", "Zp"})
@@ -109,21 +109,21 @@ _JOINING = frozenset("'’\ufffd")
 
 
 class GrammarState(IntEnum):
-    """The state of a sequence; what may come depends on nothing else but a length."""
+    """The state of a sequence; the allowed tokens depend on it and on lengths alone."""
 
     OPENING = 0
-    """Before a kind token, at the start of a script."""
+    """Before the token that opens an element, at the start of a script."""
     HEADING = 1
     """After `<heading>`, where text may follow but need not."""
     NAME_START = 2
     NAME = 3
     TEXT_START = 4
-    """Before text that must say something: after a kind token, `<says>` or a line break."""
+    """Before text that must not be blank: after a token that opens an element, `<says>` or a line break."""
     TEXT = 5
     BLANK = 6
-    """On a line of plain text that says nothing yet."""
+    """On a line of plain text that is blank so far."""
     LINE = 7
-    """On a line of plain text that says something."""
+    """On a line of plain text that is not blank."""
     SOURCE = 8
     """Before a source token, where a script of a mix begins."""
 
@@ -136,8 +136,8 @@ _OTHER_LIMITS = {
 
 
 Run: TypeAlias = tuple[int, int, int, int]
-"""The end of a text in which only two tokens come: the last one, the other, and how many tokens of the last
-one alone and of both there are at the end."""
+"""A run of at most two different tokens at the end of a text: the last one, the other one, the length of the
+run of the last one alone, and the length of the run of both."""
 
 NO_RUN: Run = (-1, -1, 0, 0)
 
@@ -150,12 +150,12 @@ def _extend(run: Run, id_: int) -> Run:
 
 
 class Position(NamedTuple):
-    """How far each of B sequences is: plain numbers, which for a few sequences are faster than arrays.
+    """The positions of B sequences, in lists, which for few sequences are faster than arrays.
 
     Attributes:
-        states: a `GrammarState` each; in a mix, plus `len(GrammarState)` times the source's number.
-        lengths: tokens since the name or text began; in plain text, since the line or gap did.
-        runs: how long the same one or two of these tokens have come over and over.
+        states: `GrammarState` of each; in a mix, plus `len(GrammarState)` times the number of the source.
+        lengths: number of tokens since the name or text began; in plain text, since the line or gap did.
+        runs: run of the same one or two tokens at the end of that name, text, line or gap.
     """
 
     states: list[int]
@@ -174,15 +174,15 @@ class Position(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What a grammar looks up; P is the number of states.
+    """The tables of a grammar, where P is the number of states.
 
     Attributes:
-        allowed_PV: what may come in a state.
-        closing_PV: what brings a name or text that has grown too long nearer to its end; of every row
-            something is allowed.
-        next_PV: the state after a token, whether or not the token is allowed.
-        resets_PV: where lengths are counted anew.
-        limits: the length in each state from which on only what closes it may come.
+        allowed_PV: tokens allowed in each state.
+        closing_PV: tokens that bring a name or text that is too long closer to its end; in each state, at
+            least one of them is allowed.
+        next_PV: state after each token, whether or not the token is allowed.
+        resets_PV: where the length starts again from 0.
+        limits: length in each state from which only closing tokens are allowed.
         run_limits: the same for the length of a run.
     """
 
@@ -195,10 +195,10 @@ class Rules(NamedTuple):
 
 
 class Grammar:
-    """The rules as tables.
+    """The grammar of a vocabulary.
 
     Args:
-        vocabulary: for scripts, or for plain texts.
+        vocabulary: a vocabulary for scripts or for plain texts.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -210,11 +210,11 @@ class Grammar:
         self._run_limits = rules.run_limits
 
     def start(self, batch_size: int) -> Position:
-        """Return the position of sequences that have read nothing; an `<end>` should come first."""
+        """Return the position of sequences without tokens; their first one should be an `<end>`."""
         return Position([GrammarState.OPENING] * batch_size, [0] * batch_size, [NO_RUN] * batch_size)
 
     def forbidden(self, position: Position) -> Mask:
-        """Return what must not come now: `forbidden_BV`, true where forbidden; something is always left."""
+        """Return the tokens forbidden now: `forbidden_BV`, true where forbidden; at least one is left."""
         rows = [
             state + len(self._limits)
             if length >= self._limits[state] or run[-1] >= self._run_limits[state]
@@ -226,10 +226,7 @@ class Grammar:
         return self._forbidden_2PV[rows]
 
     def advance(self, position: Position, ids: Sequence[int | None]) -> Position:
-        """Return the position after one more token in each sequence, which need not be an allowed one.
-
-        Where there is None, no token comes.
-        """
+        """Return the position after one more token in each sequence, allowed or not; None is no token."""
         after = Position([], [], [])
         for state, length, run, id_ in zip(*position, ids, strict=True):
             if id_ is None:
@@ -237,7 +234,7 @@ class Grammar:
                 after.lengths.append(length)
                 after.runs.append(run)
                 continue
-            step = self._steps[state][id_]  # the next state, as its complement where the length is reset
+            step = self._steps[state][id_]  # the next state; its complement where the length is reset
             after.states.append(step if step >= 0 else ~step)
             after.lengths.append(length + 1 if step >= 0 else 0)
             after.runs.append(_extend(run, id_) if step >= 0 else NO_RUN)
@@ -245,17 +242,17 @@ class Grammar:
 
 
 grammar_of = lru_cache(maxsize=4)(Grammar)
-"""Return the grammar of a vocabulary: always the same one, as long as it is of use."""
+"""Return the grammar of a vocabulary, from a cache."""
 
 
 def build_rules(vocabulary: Vocabulary) -> Rules:
-    """Return the rules of the scripts, or of the plain texts, that a vocabulary was made for."""
+    """Return the rules for the scripts or plain texts that a vocabulary was made for."""
     rules = _plain_rules(vocabulary) if vocabulary.plain else _script_rules(vocabulary)
     return _rules_by_source(rules, vocabulary) if vocabulary.sources else rules
 
 
 def _limits(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
-    """Return the limits of lengths and of runs; those of a name and of a gap are the same."""
+    """Return the limits of lengths and of runs by state; the two differ only within a line."""
     limits = [_OTHER_LIMITS.get(state, TEXT_LIMITS[vocabulary.level]) for state in GrammarState]
     longest_run = RUN_LIMITS[vocabulary.level] * (_PLAIN_RUNS if vocabulary.plain else 1)
     is_line = [state in (GrammarState.TEXT, GrammarState.LINE) for state in GrammarState]
@@ -265,7 +262,7 @@ def _limits(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
 def _script_rules(vocabulary: Vocabulary) -> Rules:
     """Return the rules of elements in normal form: only headings may be empty, and there are no blank lines.
 
-    Bytes that are no whole character count as ink.
+    A part of a character does not count as white space.
     """
     texts = vocabulary.token_texts
     text_V = _text_tokens(vocabulary) & _mask(_is_writable(text) for text in texts)
@@ -296,7 +293,8 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
         vocabulary.is_text, GrammarState.NAME, GrammarState.TEXT_START
     )
     next_PV[:, vocabulary.heading] = GrammarState.HEADING
-    next_PV[GrammarState.OPENING, vocabulary.heading] = GrammarState.TEXT_START  # an empty one parts scenes
+    # A script's first heading must have text: empty headings separate scenes.
+    next_PV[GrammarState.OPENING, vocabulary.heading] = GrammarState.TEXT_START
     next_PV[:, vocabulary.cue] = GrammarState.NAME_START
     next_PV[:, vocabulary.end] = GrammarState.OPENING
 
@@ -307,8 +305,8 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
 def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
     """Return the rules of a mix: those for scripts, once for no source yet and once for each source.
 
-    A script begins with a source token: with any where there was none before, else with the same again. It
-    then has the speakers of that source, and those who may come anywhere.
+    A script begins with a source token: any one if there was none before, else the same one again. Its
+    speakers are those of that source, and those without a source.
     """
     copies = len(vocabulary.sources) + 1
     allowed_SPV = np.repeat(rules.allowed_PV[None], copies, axis=0)
@@ -332,7 +330,7 @@ def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
 
 
 def _plain_rules(vocabulary: Vocabulary) -> Rules:
-    """Return the rules of any text, in which lines and gaps end some time."""
+    """Return the rules of plain text, which only bring long lines and gaps to an end."""
     texts = vocabulary.token_texts
     end_V = _only(vocabulary, vocabulary.end)
     breaks_V = end_V | _mask("\n" in text for text in texts)
@@ -354,14 +352,14 @@ def _plain_rules(vocabulary: Vocabulary) -> Rules:
 
 
 class Boundary(Enum):
-    """What must come after a text that is given, such as a prime."""
+    """What must come after a given text, such as a prime."""
 
     WORD = "its last word ends: a space, a mark or the end of the line comes"
     SPACE = "another word comes on the same line"
     LINE = "the line ends"
 
     def excluded(self, vocabulary: Vocabulary) -> Mask:
-        """Return the tokens that must not come there: `excluded_V`, true where excluded."""
+        """Return the tokens that must not come next: `excluded_V`, true where excluded."""
         if self is Boundary.LINE:
             return vocabulary.is_text
         if self is Boundary.SPACE:
@@ -370,10 +368,10 @@ class Boundary(Enum):
 
 
 def boundary_after(text: str) -> Boundary | None:
-    """Return what must come after a text that somebody typed; None for anything.
+    """Return what must come after a typed text; None for anything.
 
-    A line break ends the line, a space asks for more of it, and a word is whole where words are parted by
-    spaces: `at the bank` may become `at the bank.` and not `at the banker`.
+    A line break ends the line, and a space asks for another word. A word is complete, in writing systems that
+    separate words by spaces: `at the bank` may become `at the bank.` but not `at the banker`.
     """
     if text.endswith(("\n", "\r")):
         return Boundary.LINE
@@ -383,7 +381,7 @@ def boundary_after(text: str) -> Boundary | None:
 
 
 def _continues_word(text: str) -> bool:
-    """Return whether a token right after a word makes it longer: `er`, `'s`, `-`, a part of a character."""
+    """Return whether a token extends the word before it: `er`, `'s`, `-`, a part of a character."""
     return bool(text) and (
         text[0] in _JOINING or _is_in_word(text[0]) or (text[0] == "-" and text[1:2] != "-")
     )
@@ -401,7 +399,7 @@ def _text_tokens(vocabulary: Vocabulary) -> Mask:
 
 
 def _is_writable(text: str) -> bool:
-    """Return whether a token can stand in an element: no control characters, and no line of spaces."""
+    """Return whether a token may occur in an element: no control characters, and no blank line."""
     if text.isprintable():
         return True
     has_blank_line = any(not line.strip() for line in text.split("\n")[1:-1])

@@ -1,14 +1,14 @@
-"""Known names: nobody speaks who does not speak in the training text.
+"""Known names: only speakers of the training text may speak.
 
-A model spells the names of those without a token of their own, and sometimes spells nobody's: “Got cut”,
-“Mar tan”. So after the generic cue only tokens come that spell a name of the cast of the training text:
+A model spells the names of speakers without a token of their own, and sometimes makes one up: “Got cut”,
+“Mar tan”. So after the generic cue only tokens are allowed that spell a name of the training text's cast:
 
     <cue>            `mr`, `new`, `wait`      begin names
-    <cue> new        `man`                    goes on with one
+    <cue> new        `man`                    continues one
     <cue> newman     <says>                   ends it
 
-Names are spelled as they were in training, in one way each. What is given may be anybody's name. The module
-knows nothing of models.
+Each name is spelled in one way, as in training. Given names may be anybody's. The module does not depend on
+models.
 
 Shape letters: B sequences of the batch, V vocabulary.
 """
@@ -22,14 +22,14 @@ from scriptforge.generation.grammar import NAME_LIMIT, Mask
 from scriptforge.vocabulary import Vocabulary
 
 OPENING_BRACKETS = "([{（［"
-"""What opens an aside, and is in few names."""
+"""Brackets that open an aside; few names have one."""
 
 
 class Spellings:
-    """The ways in which some names are spelled.
+    """The spellings of some names, by prefix.
 
     Args:
-        spellings: the ids of each name, and of `<says>` at its end.
+        spellings: ids of each name, with `<says>` at the end.
         vocabulary_size: V.
     """
 
@@ -44,7 +44,7 @@ class Spellings:
         return bool(self._following)
 
     def forbidden_after(self, spelled: tuple[int, ...]) -> Mask | None:
-        """Return what must not come after the beginning of a name, `forbidden_V`; None of no known name."""
+        """Return the tokens forbidden after a prefix, `forbidden_V`; None if no name begins with it."""
         following = self._following.get(spelled)
         if following is None:
             return None
@@ -54,7 +54,7 @@ class Spellings:
 
 
 def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Return the ids of a name and of `<says>`; none if the vocabulary cannot spell it."""
+    """Return the ids of a name and of `<says>`; empty if it is too long or cannot be spelled."""
     ids = vocabulary.encode(name)
     is_spelled = vocabulary.unknown not in ids and 0 < len(ids) <= NAME_LIMIT
     return (*ids, vocabulary.says) if is_spelled else ()
@@ -64,8 +64,8 @@ class KnownNames:
     """Names as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
 
     Args:
-        names: everybody who speaks in the training text; those with a token of their own are not spelled.
-        vocabulary: for scripts.
+        names: names of all speakers in the training text; those with a token are not spelled.
+        vocabulary: a vocabulary for scripts.
         batch_size: B.
     """
 
@@ -106,7 +106,7 @@ class KnownNames:
 
 
 def _spelled(names: Iterable[str], vocabulary: Vocabulary) -> Iterator[tuple[int, ...]]:
-    """Yield how those are spelled who have no token, where they can be."""
+    """Yield the spellings of names without a token, of those that can be spelled."""
     for name in names:
         if vocabulary.speaker_id(name) is None and not any(each in name for each in OPENING_BRACKETS):
             ids = spell(name, vocabulary)

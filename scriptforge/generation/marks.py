@@ -1,14 +1,14 @@
 """Marks: brackets and quotes that are opened in a line are closed in it, and no others are.
 
-    written so far            may not come                                     comes sooner or later
+    written so far            forbidden                                        must come later
     `hello.`                  `)`, `]`, `”`
     `(to kramer`              the end of the line, another `(`, `]`            `)`
     `he said “no (laughs`     the end of the line, another `(` or `“`, `”`     `)`, and then `”`
 
-Nor does a speaker turn to himself: after `(to`, no word comes in Kramer's lines that begins as his name.
+Nor does a speaker turn to himself: in Kramer's lines, the word after `(to` must not begin like his name.
 
-Both as far as people do so in the training text (`scriptforge.run.marks`). Where a line has to end, what is
-open is closed first. Names are let be. What is given may stand as it is. The module knows nothing of models.
+Both hold only as far as they do in the training text (`scriptforge.run.marks`). Where a line has to end, open
+marks are closed first. Names and given text are exempt. The module does not depend on models.
 
 Shape letters: B sequences of the batch, V vocabulary.
 """
@@ -25,9 +25,10 @@ from scriptforge.run.marks import MarkHabits
 from scriptforge.vocabulary import Level, Vocabulary
 
 LONGEST: dict[Level, int] = {"word": 25, "bpe": 35, "char": 120}
-"""Tokens after which what is open is closed: more than nearly all asides have.
+"""Number of tokens after which an open mark is closed: more than nearly all asides have.
 
-A model that cannot end its line may otherwise forget that anything is open.
+Otherwise a model that has forgotten an open mark might never end its line, which it can only do once the mark
+is closed.
 """
 
 _decoder = getincrementaldecoder("utf-8")
@@ -35,13 +36,13 @@ _decoder = getincrementaldecoder("utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is open at the end of a text.
+    """The marks that are open at the end of a text.
 
     Attributes:
-        closing: the marks that close it, the next one last.
-        rest: the first bytes of a character that is not complete.
-        speaker: the cue token of whoever speaks.
-        aside: the text since the last mark that opened; only as far as it is one word and a space.
+        closing: marks that close them, the next one last.
+        rest: first bytes of an incomplete character.
+        speaker: layout token that opened the line, which for a speaker with a token is the cue.
+        aside: text since the last opening mark, while it may be a word such as `to`; otherwise a line break.
     """
 
     closing: str = ""
@@ -51,7 +52,7 @@ class Opened:
 
     @property
     def is_pending(self) -> bool:
-        """Return whether a mark is open, or has perhaps begun: else only a mark changes anything."""
+        """Return whether a mark is open, or may have begun: otherwise only tokens with a mark matter."""
         return bool(self.closing or self.rest)
 
 
@@ -59,8 +60,8 @@ class Marks:
     """The rule as a constraint on B sequences.
 
     Args:
-        habits: those of people.
-        vocabulary: for scripts.
+        habits: use of marks in the training text.
+        vocabulary: a vocabulary for scripts.
         batch_size: B.
     """
 
@@ -72,7 +73,7 @@ class Marks:
         self._opened = [Opened()] * batch_size
         self._lengths = [0] * batch_size
         self._named: set[int] = set()  # the sequences that are in a name
-        self._pending: set[int] = set()  # those in which a mark is open, or has perhaps begun
+        self._pending: set[int] = set()  # those in which a mark is open, or may have begun
         self._narrow = CachedMaskUnion(self._rule.unopened_V)
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
@@ -116,11 +117,11 @@ class Marks:
 
 
 class _Rule:
-    """What tokens do to marks, and which of them may come where.
+    """The effect of tokens on open marks, and which tokens are forbidden.
 
     Attributes:
-        is_marked: whether a token, by its id, has a mark or a part of what may be one.
-        unopened_V: what must not come where nothing is open.
+        is_marked: whether each token, by id, has a mark or part of a character that may be one.
+        unopened_V: tokens forbidden where no mark is open.
     """
 
     def __init__(self, closed: tuple[str, ...], turning: tuple[str, ...], vocabulary: Vocabulary) -> None:
@@ -141,17 +142,17 @@ class _Rule:
         self.unopened_V = self._find_impossible("", b"")
 
     def _may_mark(self, id_: int) -> bool:
-        """Return whether a token has a mark, or a part of what may be one."""
+        """Return whether a token has a mark, or part of a character that may be one."""
         text = self._tokens[id_].decode(errors="replace")
         return not self._marks.isdisjoint(text) or "\N{REPLACEMENT CHARACTER}" in text
 
     def _after(self, opened: Opened, id_: int) -> Opened:
-        """Return what is open after one more text token, which need not be a possible one."""
+        """Return the open marks after one more text token, allowed or not."""
         after, _ = self._walk(opened, id_)
         return after
 
     def _walk(self, opened: Opened, id_: int) -> tuple[Opened, bool]:
-        """Return what is open after one more text token, and whether it may come."""
+        """Return the open marks after one more text token, and whether that token is allowed."""
         if not (opened.rest or self.is_marked[id_]):
             aside = opened.aside + (self._texts[id_] if opened.aside else self._texts[id_].lstrip())
             is_turning = opened.closing and any(word.startswith(aside) for word in self._turning)
@@ -174,7 +175,7 @@ class _Rule:
         ), is_possible
 
     def forbidden_after(self, opened: Opened) -> Mask:
-        """Return what must not come after a text: `forbidden_V`."""
+        """Return the tokens forbidden after a text with these open marks: `forbidden_V`."""
         forbidden_V = self._impossible_after(opened.closing, opened.rest)
         if opened.closing and opened.aside in self._turning and opened.speaker in self._names:
             return forbidden_V | self._own_name(self._names[opened.speaker], opened.aside)
@@ -188,7 +189,7 @@ class _Rule:
         return forbidden_V
 
     def _find_own_name(self, name: str, aside: str) -> Mask:
-        """Return the tokens with which a name begins as the next word of an aside: `forbidden_V`."""
+        """Return the tokens that begin a name as the next word of an aside: `forbidden_V`."""
         forbidden_V = self._nothing_V.copy()
         for id_ in range(self._vocabulary.layout_size, self._vocabulary.size):
             text = f"{aside}{self._texts[id_]}".removeprefix(aside.rstrip())
@@ -198,7 +199,7 @@ class _Rule:
         return forbidden_V
 
     def _find_unclosing(self, opened: Opened) -> Mask:
-        """Return all tokens but those that close what is open, or begin the mark that does: `forbidden_V`."""
+        """Return all tokens except those that close the last open mark, or begin to: `forbidden_V`."""
         mark = opened.closing[-1].encode()
         forbidden_V = ~self._nothing_V
         for id_ in self._marked:
@@ -210,4 +211,4 @@ class _Rule:
 
 
 _rule = lru_cache(maxsize=4)(_Rule)
-"""What was found out of one text is useful for the next."""
+"""Cached, so that later texts reuse what was looked up for earlier ones."""

@@ -1,20 +1,20 @@
-"""A neural cache: what has appeared comes back, above all names and places.
+"""A neural cache: makes tokens likelier that came before in a similar context, above all names and places.
 
-While a model reads, each position is kept with the features that it was predicted from and the token that
-came. Where the features are like those of a position long ago, what came then is likely to come again:
+While a model reads, the cache stores each token with the features that it was predicted from. Where the
+current features are similar to stored ones, the token stored with them is likely to come again:
 
     p(w) = (1 - λ) · p_model(w) + λ · M · p_cache(w)
     p_cache(w) ∝ Σ_i exp(θ · cos(h, h_i)) · [w = x_i]        over the last W positions i
 
-This is for cues and for tokens that say a letter or a digit; M is what the model gives to all of them. White
-space and punctuation are left to the model: brought back, they bring themselves back for ever. The cache
-forgets everything at the token that ends a script. Nothing is learnt, and the weights stay as they are.
+This applies to cues and to tokens with a letter or a digit; M is the model's total probability of these.
+White space and punctuation are left to the model, since in a cache they would reinforce themselves for ever.
+The cache is cleared at the token that ends a script. Nothing is trained: the weights stay as they are.
 
 Source: Grave, Joulin and Usunier 2017, "Improving Neural Language Models with a Continuous Cache",
-arXiv:1612.04426; theirs is for all tokens, and has the dot product in place of the cosine, which was worse on
-every corpus tried.
+arXiv:1612.04426; theirs applies to all tokens, and has the dot product in place of the cosine, which was
+worse on every corpus tried.
 
-Shape letters: B sequences of the batch, T steps, N remembered positions, W the most of them, V vocabulary,
+Shape letters: B sequences of the batch, T steps, N stored positions, W their maximum number, V vocabulary,
 H features.
 """
 
@@ -33,21 +33,21 @@ from scriptforge.vocabulary import Vocabulary
 
 _NOTHING = -1
 _SHORTEST = 1e-12
-_BROKEN = "\ufffd"  # what bytes that are no whole character are decoded to
+_BROKEN = "\ufffd"  # what the bytes of an incomplete character are decoded to
 
 
 @dataclass(frozen=True)
 class CacheParameters:
-    """How strongly what has appeared comes back.
+    """The parameters of a cache.
 
-    With a weight of 0.1 about as many words come back in what is written as in what people write. To expect
-    what people write, twice the weight is better. The defaults were the best for several corpora.
+    With a weight of 0.1, generated text repeats words about as often as human text does. To predict human
+    text, twice that weight is better. The defaults were the best on several corpora.
 
     Attributes:
         weight: λ, the cache's share of the probability, 0 to 0.99.
-        sharpness: θ, how alike two positions must be, 0 or more: at 0 all count the same, the higher the more
-            only the likest count.
-        window: W, how many tokens back the cache remembers, 1 or more.
+        sharpness: θ, 0 or more: at 0 all stored positions count the same, and the higher it is, the more only
+            the most similar ones count.
+        window: W, number of tokens that the cache goes back, 1 or more.
     """
 
     weight: float
@@ -56,24 +56,24 @@ class CacheParameters:
 
 
 def directions(features: Numbers) -> Numbers:
-    """Return features as vectors of length 1, whose products are cosines; the shape stays."""
+    """Return features scaled to length 1, so that their dot products are cosines; same shape."""
     lengths = np.sqrt(np.square(features).sum(-1, keepdims=True))
     unit: Numbers = features / np.maximum(lengths, np.float32(_SHORTEST))
     return unit
 
 
 def attention(queries_TH: Numbers, keys_NH: Numbers, visible_TN: Mask, sharpness: float) -> Numbers:
-    """Return how much each remembered position counts at each step.
+    """Return the attention weights of the stored positions at each step.
 
     Args:
-        queries_TH: directions of the features that the next tokens are predicted from. Like the others, it
-            may have further dimensions in front.
-        keys_NH: directions of those that the remembered tokens were predicted from.
-        visible_TN: which positions a step may look at.
+        queries_TH: directions of the features that the next tokens are predicted from. Like the other arrays,
+            it may have further leading dimensions.
+        keys_NH: directions of the features that the stored tokens were predicted from.
+        visible_TN: positions that each step may attend to.
         sharpness: θ.
 
     Returns:
-        `shares_TN`: each row adds up to 1, or to 0 where a step sees nothing.
+        `shares_TN`: each row adds up to 1, or to 0 where no position is visible.
     """
     scores_TN = np.float32(sharpness) * (queries_TH @ np.swapaxes(keys_NH, -1, -2))
     highest_T1 = scores_TN.max(-1, keepdims=True, where=visible_TN, initial=np.float32(-sharpness - 1))
@@ -83,21 +83,21 @@ def attention(queries_TH: Numbers, keys_NH: Numbers, visible_TN: Mask, sharpness
 
 
 def mix(logarithms: Scores, cached: Scores, applies: Mask, weight: float) -> Scores:
-    """Return the logarithm of the mixture of what the model and the cache expect.
+    """Return the log-probabilities of the mixture of model and cache.
 
     Args:
-        logarithms: of the model's probabilities.
+        logarithms: log-probabilities of the model.
         cached: M times the cache's probabilities of the same tokens.
-        applies: where the cache speaks of a token and remembers anything; elsewhere the model alone is right.
+        applies: where the cache covers a token and is not empty; elsewhere the model's are returned.
         weight: λ.
     """
-    with np.errstate(divide="ignore"):  # the cache may expect nothing of a token
+    with np.errstate(divide="ignore"):  # the cache's probability of a token may be 0
         mixed = np.logaddexp(logarithms + math.log1p(-weight), np.log(np.float32(weight) * cached))
     return np.where(applies, mixed, logarithms)
 
 
 def sayable(vocabulary: Vocabulary) -> Mask:
-    """Return the tokens that the cache speaks of, `sayable_V`; part of a character may be of a letter."""
+    """Return the tokens that the cache covers, `sayable_V`; a part of a character counts as a letter."""
     says_something = (
         not vocabulary.is_text[id_] or any(each.isalnum() or each == _BROKEN for each in text)
         for id_, text in enumerate(vocabulary.token_texts)
@@ -108,15 +108,15 @@ def sayable(vocabulary: Vocabulary) -> Mask:
 
 
 def sayable_mass(logarithms_BV: Scores, sayable_V: Mask) -> Scores:
-    """Return M, what a model gives to all tokens that the cache speaks of: `mass_B1`, a probability."""
+    """Return M, the model's total probability of the tokens that the cache covers: `mass_B1`."""
     mass_B1: Scores = (np.exp(logarithms_BV) * sayable_V).sum(-1, keepdims=True)
     return mass_B1
 
 
 class CachedDecoder:
-    """A decoder with a cache beside it, whose scores are logarithms of probabilities; see `Decoder`.
+    """A `Decoder` with a cache; its scores are log-probabilities.
 
-    Memory and time are in proportion to B · W · H: at 2,000 positions of 512 features, 4 MB a sequence.
+    Memory and time are proportional to B · W · H: with 2,000 positions of 512 features, 4 MB a sequence.
     """
 
     def __init__(self, decoder: ModelDecoder, parameters: CacheParameters, vocabulary: Vocabulary) -> None:
@@ -131,7 +131,7 @@ class CachedDecoder:
         self._count = 0
 
     def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> Scores:
-        """See `Decoder.read`: `logits_BV` are the exact logarithms of the mixture."""
+        """See `Decoder.read`; `logits_BV` are the log-probabilities of the mixture."""
         features_BTH, logits_BV = self._decoder.read_features(ids_BT, waits_B)
         latest_B1H = self._latest_B1H
         self._remember(ids_BT, directions(features_BTH))
@@ -148,7 +148,7 @@ class CachedDecoder:
                 array[row] = array[source]
 
     def state(self) -> Saved:
-        """See `Decoder.state`: and the positions that are remembered, in the ring's order."""
+        """See `Decoder.state`; includes the stored positions, in the order of the ring buffer."""
         used = self._used
         return {
             **self._decoder.state(),
@@ -159,7 +159,7 @@ class CachedDecoder:
         }
 
     def restore(self, state: Saved) -> None:
-        """See `Decoder.restore`; the windows must be the same."""
+        """See `Decoder.restore`; the window must be the same."""
         keys_BNH, values_BN, latest_B1H, counted = (
             state[f"cache.{name}"] for name in ("keys", "values", "latest", "count")
         )
@@ -180,12 +180,12 @@ class CachedDecoder:
         return min(self._count, self._parameters.window)
 
     def _remember(self, ids_BT: Ids, keys_BTH: Numbers) -> None:
-        """Keep each token with the features before it, and forget all up to the last `end`."""
+        """Store each token with the features before it, and forget all up to the last `<end>`."""
         ended_BT = (ids_BT == self._end)[:, ::-1].cumsum(1)[:, ::-1] > 0
         self._values_BW[ended_BT[:, 0]] = _NOTHING
         values_BT = np.where(ended_BT | ~self._sayable_V[ids_BT], _NOTHING, ids_BT)
         if not self._count:
-            values_BT[:, 0] = _NOTHING  # which was not predicted from anything
+            values_BT[:, 0] = _NOTHING  # the first token was not predicted from anything
         shifted_BTH = np.concatenate([self._latest_B1H, keys_BTH[:, :-1]], axis=1)
         window = self._parameters.window
         slots = np.arange(self._count, self._count + ids_BT.shape[1]) % window

@@ -1,12 +1,12 @@
-"""Overuse: no word comes more often than people use it in the training text.
+"""Overuse: a penalty that keeps words from coming more often than in the training text.
 
-What is drawn from the likely is drawn from the frequent: a model says “gonna” 50 times on a page where people
-say it 9 times, and half as many different words. So a token that has come more often than people use it
-(`scriptforge.run.frequencies`) is made less likely, the further beyond the more:
+Sampling from likely tokens favours frequent ones: a model says “gonna” 50 times on a page where people say it
+9 times, and has half as many different words. So a token that has come more often than in the training text
+(`scriptforge.run.frequencies`) is made less likely, the more so the more often it came:
 
-    people's share of “gonna” is 0.2 %    it came 9 times in the last 1,000 tokens    × 0.11
+    0.2 % of the training text is “gonna”    it came 9 times in the last 1,000 tokens    × 0.11
 
-What is left out goes to the other words, so that lines are as long as without.
+The other text tokens gain what is taken from a token, so that lines keep their length.
 
 Shape letters: B sequences of the batch, N tokens that are lowered, V vocabulary, X any dimensions.
 """
@@ -22,24 +22,24 @@ from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
 
 POWER = 2.0
-"""What is twice as frequent as people's becomes a quarter as likely."""
+"""Exponent of the penalty: a token twice as frequent as expected becomes a quarter as likely."""
 
 MOST = 3.0
-"""The logarithm by which the odds of anything are lowered at most."""
+"""Upper limit of the penalty, in nats."""
 
 SETTLING = 1.5
-"""Added to what came and to what was expected: of few tokens no share is known."""
+"""Pseudo-count added to observed and expected counts, since small counts say little about frequencies."""
 
 _STEPS, _KEPT = 16, 0.984
-"""After how many tokens what has come counts less, and how much: that of 1,000 tokens ago a third."""
+"""Number of tokens after which the counts decay, and the factor: 1,000 tokens ago counts about a third."""
 
 
 class Overuse:
-    """What lowers the scores of overused tokens in B sequences.
+    """The penalty on overused tokens for B sequences.
 
     Args:
-        frequencies: how often people use tokens.
-        vocabulary: the model's.
+        frequencies: frequencies of tokens in the training text.
+        vocabulary: the model's vocabulary.
         batch_size: B.
     """
 
@@ -53,7 +53,7 @@ class Overuse:
         self._usage = self._new_usage(kernel())
 
     def take(self, ids_B: NDArray[np.int32]) -> None:
-        """Take a token of each sequence; below 0 where no text comes."""
+        """Take the next id of each sequence; below 0 where it is not a text token."""
         if self._usage is not None:
             self._usage.take(ids_B)
             return
@@ -71,7 +71,7 @@ class Overuse:
                 self._note(row, np.flatnonzero(counts_BV[row]))
 
     def _note(self, row: int, ids_N: NDArray[np.integer[Any]]) -> None:
-        """Look up how overused some tokens are in a sequence."""
+        """Update the penalties of some tokens in a sequence."""
         counts_BV, factors_BV, totals_B, _ = self._counts
         factors_BV[row, ids_N] = factors(counts_BV[row, ids_N], totals_B[row] * self._shares_V[ids_N])
 
@@ -87,11 +87,11 @@ class Overuse:
             values[:] = values[row].copy()
 
     def weigh(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
-        """Lower the scores of what is overused, and raise the other words of their row as much.
+        """Lower the scores of overused tokens, and raise the text of their row to compensate.
 
         Args:
-            scores_BV: are changed.
-            text_B1: the logarithm of the sum of the exponentials of those of text, which stays as it is.
+            scores_BV: scores, changed in place.
+            text_B1: log-sum-exp of the scores of text tokens, which stays the same.
         """
         if self._usage is not None:
             self._usage.lower(scores_BV, text_B1)
@@ -102,7 +102,7 @@ class Overuse:
 
 
 def factors(came_X: NDArray[np.float64], expected_X: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what is added to the scores, 0 or less, given how many came and how many would from people."""
+    """Return the terms to add to scores, 0 or less, given observed and expected counts."""
     ratios_X = np.minimum((expected_X + SETTLING) / (came_X + SETTLING), 1)
     factors_X: NDArray[np.float64] = np.maximum(POWER * np.log(ratios_X), -MOST)
     return factors_X
@@ -116,15 +116,15 @@ def lower(
     factors_N: NDArray[np.floating[Any]],
     most: float,
 ) -> None:
-    """Lower the scores of some text tokens, and raise all text of their rows as much as they lose together.
+    """Lower the scores of some text tokens, and raise all text of their rows to compensate.
 
     Args:
-        scores_BV: are changed.
-        text_B1: the logarithm of the sum of the exponentials of those of text, which stays as it is.
-        layout_size: how many tokens, the first ones, are no text.
-        where: rows and ids of the tokens, `(N,)` each; none twice.
-        factors_N: what is added to each.
-        most: the logarithm by which one is lowered at most, so that something is left to raise.
+        scores_BV: scores, changed in place.
+        text_B1: log-sum-exp of the scores of text tokens, which stays the same.
+        layout_size: number of layout tokens, which are the first ids.
+        where: rows and ids of the tokens, `(N,)` each, without duplicates.
+        factors_N: terms added to their scores, 0 or less.
+        most: upper limit, in nats, of how much one is lowered, so that something is left to raise.
     """
     own_N = scores_BV[where]
     lost_N = np.exp(own_N - text_B1[where[0], 0]) * -np.expm1(factors_N)

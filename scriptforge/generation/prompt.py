@@ -2,7 +2,7 @@
 
 In a script a prime is lines of `name: text`, of which the last is left open for the model to continue. A name
 alone is a cue; words alone begin the line of a speaker whom the model draws. In plain text a prime is taken
-as it is. In both, a word at the end is whole, unless it is asked for that it may go on. For example, with
+as it is. In both, a word at the end is complete, unless the options say that it may go on. For example, with
 Jerry and Elaine as the only speakers with a token of their own:
 
     elaine                <end> <cue:ELAINE>                             given
@@ -10,7 +10,7 @@ Jerry and Elaine as the only speakers with a token of their own:
     what is               <cue:ELAINE> or <cue:JERRY>                    drawn
                           what is                                        given
 
-The module knows nothing of models.
+The module does not depend on models.
 """
 
 import difflib
@@ -28,12 +28,12 @@ from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
 _MISSPELLED = 0.75
-"""How alike a word must be to a name, from 0 to 1, to be taken for that name misspelled."""
+"""Similarity, from 0 to 1, above which a word is taken for a misspelled name."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """Ids that every sequence takes as they are, and what must come next."""
+    """Ids that are the same in every sequence, and what must come after them."""
 
     ids: tuple[int, ...]
     boundary: Boundary | None = None
@@ -41,21 +41,21 @@ class Given:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One id, which the model draws from these."""
+    """One id, which the model draws from `choices`."""
 
     choices: tuple[int, ...]
 
 
 Prompt: TypeAlias = list[Given | Drawn]
-"""What every sequence begins with, part by part."""
+"""The parts that every sequence begins with, in order."""
 
 
 @dataclass(frozen=True)
 class Prime:
-    """What a person typed for a script to begin with.
+    """The parsed prime of a script.
 
     Attributes:
-        elements: lines of which it is known what they are; without `words`, the last is left open.
+        elements: lines whose kind is known; if there are no `words`, the last is left open.
         words: words after them, whose speaker is to be drawn; empty if there are none.
     """
 
@@ -64,12 +64,12 @@ class Prime:
 
     @property
     def speakers(self) -> list[str]:
-        """Return who speaks, in order."""
+        """Return the speakers of its lines, in order."""
         return [element.speaker for element in self.elements if element.speaker]
 
     @property
     def says_something(self) -> bool:
-        """Return whether its last line has text, and is not only a name."""
+        """Return whether its last line has text rather than only a name."""
         return bool(self.words or (self.elements and self.elements[-1].text))
 
 
@@ -77,7 +77,7 @@ def check_options(options: GenerateOptions, vocabulary: Vocabulary) -> None:
     """Check that a model of plain text is not asked for what only a script has.
 
     Raises:
-        UsageError: it is.
+        UsageError: the model is asked for such a thing.
     """
     only_scripts = {
         "a cast": options.cast or options.next_speaker or not options.stage_directions,
@@ -104,20 +104,19 @@ def build_prompt(
     continues: bool = False,
     source: str | None = None,
 ) -> Prompt:
-    """Turn what a person typed into ids.
+    """Return the prompt for the options, as ids.
 
     Args:
-        options: what is asked for; plain text takes its prime from them.
-        cast: what `resolve_cast` makes of the options.
-        prime: what `parse_prime` makes of them.
-        vocabulary: the model's.
-        continues: whether the text before is there already; else an `<end>` comes first, so that a script or
-            text of its own begins.
-        source: in a mix, the corpus that the text before is written like.
+        options: generation options; the prime of plain text is taken from them.
+        cast: result of `resolve_cast` for the options.
+        prime: result of `parse_prime` for the options.
+        vocabulary: the model's vocabulary.
+        continues: whether the prompt continues a text; otherwise an `<end>` comes first, after which a new
+            script or text begins.
+        source: in a mix, source of the text continued.
 
     Raises:
-        UsageError: a name or a word is not in the vocabulary, or somebody is to speak who is not of the cast
-            or not of the source.
+        UsageError: a name or a word is not in the vocabulary, or a speaker is not in the cast or the source.
     """
     end: Prompt = [] if continues else [Given((vocabulary.end,))]
     if vocabulary.plain:
@@ -144,10 +143,10 @@ def build_prompt(
 
 
 def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:
-    """Return plain text as it is, but for a space at its end.
+    """Return the prime of plain text as it is, except for a space at its end.
 
-    In most vocabularies that space belongs to the word after it, so that it is not given but asked for. A
-    line break has ended the line already.
+    In most vocabularies that space belongs to the token of the next word, so that it is not given, but the
+    next token must begin with one. Nothing is required after a line break, which has already ended the line.
     """
     boundary = None if options.prime_open else boundary_after(options.prime)
     text = options.prime
@@ -159,17 +158,17 @@ def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:
 
 
 def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
-    """Read what a person typed as lines of a script; plain text has none.
+    """Parse a typed prime as lines of a script; empty for plain text.
 
-    There may be any number of lines. Where nobody of the cast has a token of their own, words alone are said
-    by one of them.
+    There may be any number of lines. If nobody in the cast has a token of their own, words alone are a line
+    of the next speaker, or of the first in the cast.
 
     Raises:
-        UsageError: a single word seems to be a name misspelled.
+        UsageError: a single word seems to be a misspelled name.
     """
     if not text or vocabulary.plain:
         return Prime(())
-    from scriptforge.screenplay.formats import read  # and with it all formats
+    from scriptforge.screenplay.formats import read  # imports all formats
 
     elements = tuple(read(text.splitlines(), "name-line"))
     if not elements or not _is_bare(elements[-1], text):
@@ -180,7 +179,7 @@ def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
 
 
 def _source_parts(sources: Sequence[str], prime: Prime, vocabulary: Vocabulary) -> Prompt:
-    """Return the token that opens a script of a mix: drawn, unless a prime needs it to be settled."""
+    """Return the token that opens a script of a mix, drawn if there are several and no prime."""
     settled = sources[:1] if prime != Prime() else sources
     return [_choice([vocabulary.sources[source] for source in settled])] if sources else []
 
@@ -188,7 +187,7 @@ def _source_parts(sources: Sequence[str], prime: Prime, vocabulary: Vocabulary) 
 def _script_parts(
     scene: Sequence[Element], prime: Prime, cues: Sequence[int], source: str | None, vocabulary: Vocabulary
 ) -> Prompt:
-    """Return the scene, the prime, and what must follow a scene without a prime: something that happens."""
+    """Return the scene and the prime; a scene without a prime is followed by an action or a cue."""
     if prime.words and not cues:
         action = Element("action", prime.words)
         return [_given_elements([*scene, *prime.elements, action], source, vocabulary)]
@@ -205,7 +204,7 @@ def _choice(ids: Sequence[int]) -> Given | Drawn:
 
 
 def _sole_speaker(words: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Element | None:
-    """Return the line of a speaker without a token, where nobody but such may say it."""
+    """Return words as a line of a speaker without a token; None if a speaker with one may say them."""
     speaker = cast.next_speaker or next(iter(cast.members), None)
     if not speaker or speaker.cues or (not cast.next_speaker and own_cues(cast, None, vocabulary)):
         return None
@@ -213,13 +212,13 @@ def _sole_speaker(words: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Ele
 
 
 def _is_bare(last: Element, prime: str) -> bool:
-    """Return whether the last element is words of which the layout does not tell what they are."""
+    """Return whether the last element is words whose kind the layout does not show."""
     last_line = prime.strip().splitlines()[-1].strip()
     return last.kind == "action" and not parse_line(last_line).understood
 
 
 def _cue_in(words: str, vocabulary: Vocabulary) -> Element | None:
-    """Return the cue that a name alone, if it is not misspelled, stands for, with a colon or without."""
+    """Return the cue for words that are only a name, with or without a colon; None for other words."""
     name = words.removesuffix(":").strip()
     if vocabulary.speaker_id(name) is not None:
         return Element("dialogue", "", name)
@@ -237,7 +236,7 @@ def _is_misspelled_name(word: str, vocabulary: Vocabulary) -> bool:
 
 
 def _given_elements(elements: Sequence[Element], source: str | None, vocabulary: Vocabulary) -> Given:
-    """Return the ids of elements, of which every word must be known."""
+    """Return the ids of elements, all of whose words must be known."""
     for element in elements:
         if vocabulary.speaker_id(element.speaker) is None and vocabulary.unknown_words(element.speaker):
             raise unknown_name("speaker", element.speaker, vocabulary.speakers)

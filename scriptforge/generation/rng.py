@@ -1,7 +1,7 @@
-"""Random numbers: seeds, and a generator for each text, so that a text does not depend on those beside it.
+"""Random numbers: seeds, and a generator for each text, so that a text does not depend on the others.
 
-The generator is the Mersenne twister (Matsumoto and Nishimura 1998), seeded and read as PyTorch does it, so
-that the text of a seed is what it always was.
+The generator is the Mersenne Twister (Matsumoto and Nishimura 1998), seeded and read as in PyTorch, so that a
+seed keeps giving the same text.
 
 Shape letters: B sequences of the batch, R numbers drawn ahead.
 """
@@ -19,15 +19,15 @@ _24_BITS, _32_BITS = (1 << 24) - 1, (1 << 32) - 1
 
 
 def fresh_seed() -> int:
-    """Return a seed that nobody can foresee and everybody can type: 1 to 999,999.
+    """Return an unpredictable seed that is easy to type: 1 to 999,999.
 
-    It comes from the operating system, so that the generators of the process stay as they are.
+    It comes from the operating system, so that the random state of the process stays as it is.
     """
     return 1 + secrets.randbelow(_FRESH_SEEDS - 1)
 
 
 def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
-    """Return the seeds of all candidates of each text: the text's own, and others that follow from it."""
+    """Return the seeds of all candidates of each text: the text's own, and others derived from it."""
     return [
         int(np.random.SeedSequence([seed, each]).generate_state(1)[0]) if each else seed
         for seed in seeds
@@ -36,10 +36,10 @@ def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
 
 
 class BatchRNG:
-    """A random number generator for each of B sequences, so that its numbers depend on its seed alone."""
+    """Random number generators for B sequences; the numbers of each depend on its seed alone."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        # A `RandomState` is seeded with 32 bits; PyTorch, too, ignores the others.
+        # A `RandomState` takes a seed of 32 bits; PyTorch, too, ignores the others.
         self._generators = [np.random.RandomState(seed & _32_BITS) for seed in seeds]
         self._draw_ahead()
 
@@ -52,7 +52,7 @@ class BatchRNG:
         return numbers_2B
 
     def rollback(self) -> None:
-        """Take back the last numbers, which then come again; at most once after each `uniform`."""
+        """Undo the last `uniform`, whose numbers then come again; at most once after each."""
         self._next -= 1
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -60,10 +60,10 @@ class BatchRNG:
         return {"generators": self._before, "next": np.array(self._next)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue where another generator of the same batch size stopped.
+        """Continue from a state of the same batch size.
 
         Raises:
-            ValueError: the state is not one of generators.
+            ValueError: the state is not one of as many generators.
         """
         for generator, words in zip(self._generators, state["generators"], strict=True):
             generator.set_state(("MT19937", words[:-1].astype(np.uint32), int(words[-1]), 0, 0.0))
@@ -77,6 +77,6 @@ class BatchRNG:
         drawn_B2R = np.stack(
             [each.randint(0, 1 << 32, (2, _DRAWN_AHEAD), np.uint32) for each in self._generators]
         )
-        # PyTorch takes the 24 lower bits of each word for a number in single precision.
+        # PyTorch makes a float32 of the 24 lower bits of each word.
         self._numbers_R2B = np.ascontiguousarray((drawn_B2R & _24_BITS).transpose(2, 1, 0)) * 2.0**-24
         self._next = 0

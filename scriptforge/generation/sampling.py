@@ -1,18 +1,18 @@
 """Sampling: filters over the scores, then one draw.
 
 Each filter is a small function from scores to scores, with the name and the paper of its method. It forbids a
-token by setting its score to minus infinity, and never forbids the last one left. In a large vocabulary the
-filters see only those tokens that they could keep. The module knows nothing of models, and of tokens only
-which are text.
+token by setting its score to minus infinity, and never forbids the last one left. With a large vocabulary the
+filters are given only those tokens that they could keep. The module does not depend on models, and of tokens
+it knows only which are text.
 
-Temperature and filters decide which word comes. Whether the line ends then, and who speaks next, is drawn as
-the model says: a cold draw would make lines short, let the busiest speak still more, and leave out headings,
-which open one line in a hundred. Only min-p is heeded. A line's end must be as likely as it asks of a word,
-so that none ends after half a sentence; and a speaker as likely as it asks, beside the likeliest one, so that
-a page is not full of people who speak once.
+Temperature and filters apply to text tokens. Whether the line ends, and who speaks next, is drawn from the
+model's own probabilities: a low temperature would make lines short, let the busiest speaker speak still more,
+and leave out headings, which open one line in a hundred. Only min-p applies here, too. The end of a line must
+reach min-p relative to the likeliest text token, so that no line ends after half a sentence; and a cue must
+reach it relative to the likeliest layout token, so that a page is not full of people who speak once.
 
-Shape letters: B sequences of the batch, L layout tokens, V vocabulary, N tokens looked at, K the best of
-them, R n-grams or rows looked at, W remembered tokens, n tokens in an n-gram, T steps.
+Shape letters: B sequences of the batch, L layout tokens, V vocabulary, N tokens considered, K the best of
+them, R n-grams in the history, W tokens in the history, n tokens in an n-gram.
 """
 
 import math
@@ -36,11 +36,11 @@ Scores: TypeAlias = NDArray[np.floating[Any]]
 Filter: TypeAlias = Callable[[Scores], Scores]
 
 _FIRST_LOOK = 128
-_LEAST_LOGARITHM = -1e4  # of a probability that is none
+_LEAST_LOGARITHM = -1e4  # in place of the logarithm of 0
 
 
 def scale(scores_BN: Scores, temperature: float) -> Scores:
-    """Divide by the temperature; the likeliest token gets 0.
+    """Divide scores by the temperature, shifted so that the likeliest token gets 0.
 
     Source: Ackley, Hinton and Sejnowski 1985, "A Learning Algorithm for Boltzmann Machines".
     """
@@ -49,7 +49,7 @@ def scale(scores_BN: Scores, temperature: float) -> Scores:
 
 
 def keep_top_k(scores_BN: Scores, k: int) -> Scores:
-    """Keep the k likeliest tokens, and those as likely as the last of them.
+    """Keep the k likeliest tokens, and those that tie with the last of them.
 
     Source: Fan, Lewis and Dauphin 2018, arXiv:1805.04833.
     """
@@ -59,7 +59,7 @@ def keep_top_k(scores_BN: Scores, k: int) -> Scores:
 
 
 def keep_top_p(scores_BN: Scores, mass: float) -> Scores:
-    """Keep the fewest, likeliest tokens whose probabilities add up to `mass`.
+    """Keep the smallest set of the likeliest tokens whose probabilities add up to `mass`.
 
     Nucleus sampling. Source: Holtzman et al. 2020,
     "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
@@ -68,7 +68,7 @@ def keep_top_p(scores_BN: Scores, mass: float) -> Scores:
 
 
 def keep_typical(scores_BN: Scores, mass: float) -> Scores:
-    """Keep the most typical tokens, nearest to the expected surprise, up to a probability of `mass`.
+    """Keep the tokens whose surprise is nearest to the expected one, up to a total probability of `mass`.
 
     Source: Meister et al. 2023, "Locally Typical Sampling", arXiv:2202.00666.
     """
@@ -89,16 +89,16 @@ def keep_min_p(scores_BN: Scores, share: float) -> Scores:
 
 
 def logarithms(scores: Scores) -> Scores:
-    """Return the logarithms of the probabilities of all tokens, in the last dimension (log-softmax)."""
+    """Return the log-probabilities of all tokens, over the last dimension (log-softmax)."""
     scaled = scores - scores.max(-1, keepdims=True)
     result: Scores = scaled - np.log(np.exp(scaled).sum(-1, keepdims=True))
     return result
 
 
 def _keep_best(scores_BN: Scores, values_BN: Scores, probabilities_BN: Scores, mass: float) -> Scores:
-    """Keep tokens from the highest value down until their probability reaches `mass`, one at least.
+    """Keep tokens from the highest value down until their total probability reaches `mass`, one at least.
 
-    Looks at the best few first, and at more only where these do not suffice.
+    Looks at the best few first, and at more only if these are not enough.
     """
     size, looked = scores_BN.shape[-1], _FIRST_LOOK
     while True:
@@ -115,7 +115,7 @@ def _keep_best(scores_BN: Scores, values_BN: Scores, probabilities_BN: Scores, m
 
 
 def _best(values_BN: Scores, count: int) -> NDArray[np.intp]:
-    """Return where the greatest values are, the greatest first: `best_BK`."""
+    """Return the indices of the greatest values, the greatest first: `best_BK`."""
     falling_BN = -values_BN
     if count == values_BN.shape[-1]:
         return falling_BN.argsort(-1, kind="stable")
@@ -125,11 +125,11 @@ def _best(values_BN: Scores, count: int) -> NDArray[np.intp]:
 
 
 def penalise_repetition(scores_BV: Scores, history_BW: NDArray[np.int64], penalty: float) -> Scores:
-    """Make tokens that occur in the history less likely: positive scores divided, negative multiplied.
+    """Make tokens in the history less likely: positive scores are divided, negative ones multiplied.
 
     Args:
         scores_BV: scores.
-        history_BW: ids in 0 … V, of which V stands for nothing.
+        history_BW: ids in 0 … V, where V stands for no token.
         penalty: 1 or more.
 
     Source: Keskar et al. 2019, "CTRL", arXiv:1909.05858, for positive scores.
@@ -144,11 +144,11 @@ def penalise_repetition(scores_BV: Scores, history_BW: NDArray[np.int64], penalt
 def forbid_repeated_ngram(scores_BV: Scores, history_BW: NDArray[np.int64], n: int) -> Scores:
     """Forbid each token that would complete an n-gram found in the history.
 
-    A sequence that this would leave nothing stays as it was.
+    A sequence that would have no token left stays as it is.
 
     Args:
         scores_BV: scores.
-        history_BW: ids in 0 … V, of which V stands for nothing; the latest last.
+        history_BW: ids in 0 … V, where V stands for no token; the latest last.
         n: tokens in an n-gram, 1 or more.
 
     Source: Paulus, Xiong and Socher 2018, "A Deep Reinforced Model for Abstractive Summarization",
@@ -165,32 +165,32 @@ def forbid_repeated_ngram(scores_BV: Scores, history_BW: NDArray[np.int64], n: i
 
 
 def _occurring(ids_BN: NDArray[np.int64], scores_BV: Scores) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Return sequences and ids of what occurs in each sequence, where an id of V stands for nothing."""
+    """Return the rows and ids of the tokens that occur, where an id of V stands for no token."""
     rows, places = np.nonzero(ids_BN < scores_BV.shape[-1])
     return rows, ids_BN[rows, places]
 
 
 _COLDEST = 1e-3  # below this temperature the likeliest token is taken
 _RELATIVE_SLACK, _ABSOLUTE_SLACK = 1.001, 1e-6  # see `_least`
-_LARGEST = 1e30  # a model gone wrong scores with infinities and what is no number; draws go on all the same
-_SMALL = 1024  # tokens among which looking for the few that matter takes longer than looking at all
+_LARGEST = 1e30  # in place of the infinite scores of a diverged model, so that draws go on
+_SMALL = 1024  # vocabulary size up to which filtering all tokens is faster than selecting some first
 _BITS_OF_MINUS_INFINITY = np.float32(-np.inf).view(np.int32)
 _GROUP = 64
-_MOST_KEPT = 1 / 32  # of all tokens; to gather more takes longer than to look at all
+_MOST_KEPT = 1 / 32  # maximum share of tokens to select; selecting more is slower than filtering all
 
 
 class Sampler:
-    """Draws one token a step for each of B sequences, and remembers what repetition is measured against.
+    """A sampler that draws one token per step for B sequences, and keeps the history of each.
 
     Args:
-        options: of which those of sampling are read.
-        seeds: one for each sequence; its draws do not depend on the size of the batch.
-        is_text_V: which tokens are text; the others, the first ones, are layout.
-        unspoken: layout tokens that open what nobody says.
-        echoes: what makes echoes less likely, of as many sequences each; empty lets them come.
+        options: generation options, of which those for sampling are used.
+        seeds: one for each sequence, whose draws do not depend on the batch size.
+        is_text_V: which tokens are text; the others, the first ids, are layout.
+        unspoken: layout tokens that open an element without a speaker.
+        echoes: penalties on echoes, each for the same number of sequences; empty for none.
 
     Attributes:
-        rng: what it draws with; all of its state but the ids before, which are to be remembered again.
+        rng: random number generators; all of the state except the history, which `remember` restores.
     """
 
     def __init__(
@@ -215,14 +215,14 @@ class Sampler:
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
     def draw(self, logits_BV: NDArray[np.float32], forbidden_BV: Mask) -> NDArray[np.int64]:
-        """Draw the next token of each sequence; `remember` is told whether it is taken.
+        """Draw the next token of each sequence; to add it to the history, call `remember`.
 
         Args:
             logits_BV: the model's scores.
-            forbidden_BV: tokens that must not come, true where forbidden; something is left in each sequence.
+            forbidden_BV: forbidden tokens, true where forbidden; each sequence must have at least one left.
 
         Returns:
-            ids_B: int64, of which none is forbidden.
+            ids_B: int64, none of them forbidden.
         """
         scores_BV: Scores
         text_B1: Scores
@@ -247,12 +247,12 @@ class Sampler:
         return self._pick(scores_BV, text_B1)
 
     def rollback(self) -> None:
-        """Take back the last draw, which must have been of layout tokens."""
+        """Undo the last draw, which must have been of layout tokens."""
         if self._options.temperature >= _COLDEST:
             self.rng.rollback()
 
     def remember(self, ids: Sequence[int | None]) -> None:
-        """Remember the id that came in each sequence, if any did, as what is not to be repeated."""
+        """Add the next id of each sequence, if there is one, to its history."""
         if self._echoes:
             known = [-1 if id_ is None else id_ for id_ in ids]
             for number, echoes in enumerate(self._echoes):
@@ -264,9 +264,9 @@ class Sampler:
                     self._history_BW[row, -1] = id_
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """Copy what some sequences remember to others; each still draws with its own numbers.
+        """Copy the history of some sequences to others; each still draws with its own random numbers.
 
-        All sequences that have their echoes together become copies of one.
+        All sequences that share a penalty on echoes become copies of one.
         """
         for row, source in copies.items():
             self._history_BW[row] = self._history_BW[source]
@@ -275,7 +275,7 @@ class Sampler:
                 self._echoes[number].copy(row)
 
     def _rows_of(self, number: int) -> slice:
-        """Return the sequences that have their echoes together."""
+        """Return the sequences that share a penalty on echoes."""
         return slice(number * self._together, (number + 1) * self._together)
 
     def _new_drawing(self, rows: int) -> Drawing | None:
@@ -287,7 +287,7 @@ class Sampler:
         return Drawing(loaded, rows, size, self._is_spoken_L, temperature=temperature, min_p=options.min_p)
 
     def _pick(self, scores_BV: Scores, text_B1: Scores) -> NDArray[np.int64]:
-        """Draw first whether layout comes, and then among text where it is to come."""
+        """Draw a layout token or text in general, and then a text token where text was drawn."""
         rolls_2B = self.rng.uniform()
         if self._drawing is not None and self._is_simple and not self._remembers:
             return self._drawing.draw(rolls_2B)
@@ -307,13 +307,13 @@ class Sampler:
     def _pick_layout(
         self, scores_BL: Scores, text_B1: Scores, best_B1: Scores, roll_B1: Scores
     ) -> NDArray[np.int64]:
-        """Draw whether layout comes and not text, and which: an id, L where text is to come.
+        """Draw a layout token, or L in place of any text token: `ids_B`.
 
         Args:
-            scores_BL: those of layout.
-            text_B1: that of all text together.
-            best_B1: that of the likeliest text.
-            roll_B1: in 0 ≤ x < 1.
+            scores_BL: scores of the layout tokens.
+            text_B1: log-sum-exp of the scores of text tokens.
+            best_B1: score of the likeliest text token.
+            roll_B1: random numbers in 0 ≤ x < 1.
         """
         highest_B1 = np.maximum(scores_BL.max(-1, keepdims=True), best_B1)
         weights_BL = np.exp(scores_BL - highest_B1)
@@ -325,14 +325,14 @@ class Sampler:
         return np.where(is_likely_B1[:, 0], places_B, self._layout_size)
 
     def _pick_text(self, text_BV: Scores, best_B1: Scores, roll_B1: Scores) -> NDArray[np.int64]:
-        """Draw among text, some of which may come in each sequence; return places in it."""
+        """Draw a text token in each sequence, where one must be allowed; return indices into text tokens."""
         least_B1 = _least(text_BV, best_B1, self._options)
         if least_B1 is None:
             return self._filter_and_pick(text_BV, roll_B1)
         return self._pick_above(least_B1, text_BV, roll_B1)
 
     def _pick_above(self, least_B1: Scores, scores_BV: Scores, roll_B1: Scores) -> NDArray[np.int64]:
-        """Draw among the tokens whose scores are not below a least one; no filter would keep the others."""
+        """Draw among the tokens with at least a given score; the filters would keep no others."""
         kept_BV = scores_BV >= least_B1
         if len(scores_BV) == 1:
             ids_N = np.flatnonzero(kept_BV)
@@ -349,7 +349,7 @@ class Sampler:
         return np.take_along_axis(ids_BN, self._filter_and_pick(scores_BN, roll_B1)[:, None], -1)[:, 0]
 
     def _filter_and_pick(self, scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:
-        """Filter, and draw."""
+        """Apply the filters, and draw."""
         for apply in self._filters:
             scores_BN = apply(scores_BN)
         return _inverted(scores_BN, roll_B1)
@@ -363,16 +363,16 @@ class Sampler:
 
 
 def _inverted(scores_BN: Scores, roll_B1: Scores) -> NDArray[np.int64]:
-    """Draw by inverting the cumulative distribution at one uniform number a sequence."""
+    """Draw by inverse transform sampling, with one uniform random number for each sequence."""
     cumulative_BN = np.exp(scores_BN).cumsum(-1, dtype=np.float64)
     places_B: NDArray[np.int64] = (cumulative_BN <= roll_B1 * cumulative_BN[:, -1:]).sum(-1)
     return places_B
 
 
-@np.errstate(invalid="ignore")  # infinities of both signs: looked for below
+@np.errstate(invalid="ignore")  # infinities of both signs add up to NaN, which is handled below
 def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: Mask) -> Scores:
-    """Return the scores of what may come, as numbers even if a model scores with infinities or NaN."""
-    # Of a mask that looks like chance, as that of whole words does, adding is five times as fast as choosing.
+    """Return the scores, minus infinity where forbidden, and finite elsewhere even if the logits are not."""
+    # For an irregular mask, such as that of whole words, adding is five times as fast as `np.where`.
     bits_BV = forbidden_BV.astype(np.int32)
     bits_BV *= _BITS_OF_MINUS_INFINITY
     scores_BV = bits_BV.view(np.float32)
@@ -384,7 +384,7 @@ def _allowed(logits_BV: NDArray[np.float32], forbidden_BV: Mask) -> Scores:
 
 
 def _logarithms_of_sums(scores_BN: Scores) -> Scores:
-    """Return the logarithm of the sum of the exponentials of each row; very low if nothing may come."""
+    """Return the log-sum-exp of each row; very low if nothing is allowed."""
     best_B1 = scores_BN.max(-1, keepdims=True, initial=-_LARGEST)
     sums_B1 = np.exp(scores_BN - best_B1).sum(-1, keepdims=True, dtype=np.float64)
     logarithms_B1: Scores = best_B1 + np.log(np.maximum(sums_B1, 1 / _LARGEST))
@@ -392,12 +392,12 @@ def _logarithms_of_sums(scores_BN: Scores) -> Scores:
 
 
 def _least(scores_BV: Scores, best_B1: Scores, options: GenerateOptions) -> Scores | None:
-    """Return a score below which the filters keep nothing, `least_B1`; None if looking at all is as fast.
+    """Return a score below which the filters keep nothing, `least_B1`; None if all tokens must be filtered.
 
-    `best_B1` are the greatest scores.
+    `best_B1` are the greatest scores. A small vocabulary is filtered as a whole, which is as fast.
 
-    Top-k: the maxima of groups of `_GROUP` tokens are tokens themselves, so that the k-th greatest of all
-    tokens is no less than the k-th greatest maximum.
+    Top-k: the maxima of groups of `_GROUP` tokens are scores of tokens themselves, so that the k-th greatest
+    score of all is no less than the k-th greatest maximum.
 
     Min-p keeps tokens whose score, divided by the temperature t, is at least the best one's plus log p, that
     is s ≥ best + t · log p. In exact arithmetic this would be the least score. What is left out must also be
@@ -408,8 +408,8 @@ def _least(scores_BV: Scores, best_B1: Scores, options: GenerateOptions) -> Scor
     - the sum with `best` is rounded by at most 2⁻²⁴ of the greater of the two, of about 6e-8 · |best|;
       1e-6 · |best| allows sixteen times that.
 
-    A least score that is too low costs some more tokens to look at and changes no draw: the filters come
-    after. Tokens below it must not be dropped where top-p or typical sampling need the probabilities of all.
+    A least score that is too low only leaves some more tokens to filter, and changes no draw. Tokens below it
+    must not be dropped where top-p or typical sampling need the probabilities of all.
     """
     size, k = scores_BV.shape[-1], options.top_k
     if size <= _SMALL:

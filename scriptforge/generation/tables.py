@@ -1,7 +1,7 @@
-"""A grammar and a vocabulary as tables in JSON, for programs that have neither scriptforge nor `tokenizers`.
+"""Grammar and vocabulary as JSON tables, for programs that have neither scriptforge nor `tokenizers`.
 
-Two such programs exist: the page of a Space, and the short one that lies beside an exported model. Tables of
-bits and of small numbers are packed and written in base64.
+There are two such programs: the page of a Space, and the short one in the folder of an exported model. Tables
+of bits and of small numbers are packed and encoded in base64.
 """
 
 import base64
@@ -17,18 +17,18 @@ from scriptforge.vocabulary.word import JOIN, SPACE, SPACING
 
 
 def packed(numbers: NDArray[Any]) -> str:
-    """Return numbers, in the order of their bytes, as base64."""
+    """Return the bytes of an array in base64."""
     return base64.b64encode(numbers.tobytes()).decode()
 
 
 def grammar_tables(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return what the grammar looks up, for P states and V tokens.
+    """Return the tables of the grammar, for P states and V tokens.
 
     Returns:
-        `start`, the first state; `limits` and `run_limits`, P numbers each; `allowed` and `closing`, a bit
-        for each state and token, the highest of a byte first: what may come, and what may come where a limit
-        has been reached; `next`, 16 bits for each, the lowest first: the state after it, as its complement
-        where the length is counted anew.
+        `start`, the first state; `limits` and `run_limits`, P numbers each; `allowed` and `closing`, one bit
+        for each state and token, most significant bit first: whether the token is allowed, and whether it is
+        allowed once a limit has been reached; `next`, a little-endian 16-bit integer for each: the state
+        after the token, or its bitwise complement where the length starts again from 0.
     """
     rules = build_rules(vocabulary)
     steps_PV = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).astype("<i2")
@@ -43,12 +43,12 @@ def grammar_tables(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def text_tables(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return what turns ids into a script that can be read back, and who can be asked to speak.
+    """Return the tables that turn ids into a script that can be read back, and the speakers to choose from.
 
     Returns:
-        `pieces`, what each token writes, in UTF-8 whose bytes are given as the characters of those numbers;
-        `joint`, what stands between two pieces; `replace`, pairs of a pattern and what takes its place in the
-        whole text, in this order; `speakers`, by name, the ids that let them begin a script.
+        `pieces`, the text of each token in UTF-8, with each byte given as the character of that number;
+        `joint`, the separator between two pieces; `replace`, pairs of a pattern and its replacement in the
+        whole text, to be applied in order; `speakers`, by name, the ids with which they begin a script.
     """
     is_word = vocabulary.level == "word"
     said = [token.encode() for token in vocabulary.tokens] if is_word else vocabulary.token_bytes
@@ -68,7 +68,7 @@ def text_tables(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _layout_pieces(vocabulary: Vocabulary) -> list[str]:
-    """Return what each layout token writes: it opens a line, and marks what nobody says."""
+    """Return the text of each layout token: the beginning of a line, with a mark if it is not dialogue."""
     if vocabulary.plain:
         return ["\n"]
     pieces = [""] * vocabulary.layout_size

@@ -1,7 +1,7 @@
-"""Ids back into text, as they come: what has been written so far, and what may be shown of it.
+"""Ids converted back to text one by one: what has been written so far, and what may be shown of it.
 
-What is shown is never taken back, and joins to what the screenplay's writer makes of the elements. Knows
-nothing of models.
+What has been shown never changes; in the end it is what the screenplay writer makes of the elements. The
+module does not depend on models.
 """
 
 from abc import ABC, abstractmethod
@@ -16,15 +16,15 @@ from scriptforge.vocabulary import Vocabulary
 
 
 class Transcript(ABC):
-    """The text that one sequence has become so far.
+    """The text of one sequence so far.
 
     Args:
-        vocabulary: of its ids.
+        vocabulary: vocabulary of its ids.
 
     Attributes:
-        elements: the finished elements, in normal form; none in plain text.
-        lines: how many lines are finished: elements in a script, non-blank lines in plain text.
-        turns: how many of them are dialogue; none in plain text.
+        elements: finished elements, in normal form; empty in plain text.
+        lines: number of finished lines: elements in a script, non-blank lines in plain text.
+        turns: number of finished lines of dialogue; 0 in plain text.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -37,7 +37,7 @@ class Transcript(ABC):
     @property
     @abstractmethod
     def is_between_lines(self) -> bool:
-        """Return whether all that was shown ends with a finished line, and no further one has begun."""
+        """Return whether the last line is finished, and the next one has no text yet."""
 
     @abstractmethod
     def push(self, id_: int) -> str:
@@ -50,12 +50,12 @@ def new_transcript(vocabulary: Vocabulary) -> Transcript:
 
 
 def cut_back(ids: Sequence[int], lines: int, vocabulary: Vocabulary) -> list[int]:
-    """Return the ids of a text without its last lines, in the form in which a saved text ends.
+    """Return the ids of a text without its last lines, ending as a saved text does.
 
-    Where a token of plain text ends a line and begins another, one more line goes.
+    Where a token of plain text ends a line and begins another, one more line is removed.
 
     Raises:
-        UsageError: the text has no more lines than are to be cut.
+        UsageError: the text has no more lines than are to be removed.
     """
     transcript = new_transcript(vocabulary)
     stops: list[tuple[int, int]] = []
@@ -75,7 +75,7 @@ def cut_back(ids: Sequence[int], lines: int, vocabulary: Vocabulary) -> list[int
 
 
 class ScriptTranscript(Transcript):
-    """Elements, one `name: text` a line; an `<end>` is not seen."""
+    """The transcript of a script: one element a line, as `name: text`; an `<end>` is not shown."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__(vocabulary)
@@ -105,7 +105,7 @@ class ScriptTranscript(Transcript):
         return shown
 
     def _open(self, opening: Element | None) -> None:
-        """Begin an element, or the name of one where its speaker is not known yet."""
+        """Begin an element; None begins a spelled name, whose speaker is not known yet."""
         self._draft = _Draft(opening) if opening else None
         self._name = ""
         self._stream = self._vocabulary.text_stream()
@@ -128,31 +128,31 @@ class ScriptTranscript(Transcript):
 
 
 class _Draft:
-    """An element that is being written, from its opening without text on, and how much has been shown.
+    """An element that is being written, and how much of it has been shown.
 
-    What nearly every piece does, to add to the last line, is done without looking at the text before it.
+    Nearly every piece is appended to the last line, which is done without looking at the text before it.
     """
 
     def __init__(self, opening: Element) -> None:
         self._opening = opening
         self._text = ""
-        # Those at the end of the last line, if more of it may be added to what is said.
+        # Spaces at the end of the last line; None if the next piece cannot be appended to it as it is.
         self._spaces: str | None = None
         self._shown = 0  # characters
         self._take_up()
 
     @property
     def element(self) -> Element | None:
-        """Return it in normal form; None if nothing is left of it."""
+        """Return the element in normal form; None if nothing is left of it."""
         return normalise(replace(self._opening, text=self._text))
 
     @property
     def has_text(self) -> bool:
-        """Return whether anything but white space has come."""
+        """Return whether it has anything but white space."""
         return bool(self._said)
 
     def extend(self, text: str) -> str:
-        """Add to the text, and return what may now be shown."""
+        """Append to the text, and return what may now be shown."""
         if not text:
             return ""
         self._text += text
@@ -171,7 +171,7 @@ class _Draft:
         return self.show() if self._is_settled() else ""
 
     def show(self) -> str:
-        """Return what has not been shown of the element as it stands."""
+        """Return the part of the element that has not been shown yet."""
         element = self.element
         if element is None:
             return ""
@@ -181,7 +181,7 @@ class _Draft:
         return news
 
     def _take_up(self) -> None:
-        """Look at the whole text: what is said, and whether a piece may be added to it as it is."""
+        """Compute from the whole text what is said, and whether the next piece can be appended to it."""
         element = self.element
         self._kind, self._speaker = (element.kind, element.speaker) if element else ("action", "")
         self._said = element.text if element else ""
@@ -192,8 +192,8 @@ class _Draft:
     def _is_settled(self) -> bool:
         """Return whether the writer would lay out the beginning in the same way, whatever follows.
 
-        A line in capitals may still turn out to look like a transition, `JERRY: GO TO:`, and one that opens
-        with a bracket to close with one. Kinds other than dialogue are short, and shown when they are whole.
+        A line in capitals may still become one that looks like a transition, `JERRY: GO TO:`, and one that
+        opens with a bracket may close with one. Other elements are short, and shown when they are complete.
         """
         if self._kind != "dialogue" or self._speaker.startswith("["):
             return False
@@ -202,9 +202,9 @@ class _Draft:
 
 
 class PlainTranscript(Transcript):
-    """Text as it is; an `<end>` is seen as the line break that it implies, if any.
+    """The transcript of plain text; an `<end>` is shown as the line break that it implies, if any.
 
-    Blank lines and white space at the start of a line are shown when something follows them.
+    Blank lines and white space at the start of a line are shown once something follows them.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -226,7 +226,11 @@ class PlainTranscript(Transcript):
         return shown + self._show("\n" if self._is_line_open else "")
 
     def _show(self, text: str) -> str:
-        """Add to the text, and return it up to its last line break after something, or to its end."""
+        """Append to the text, and return what may now be shown.
+
+        This is all up to the line break after the last visible character, or all if there is none; nothing if
+        the line is blank so far.
+        """
         self._held += text
         ink = len(self._held.rstrip())
         if not ink and not self._is_line_open:
@@ -244,16 +248,16 @@ class PlainTranscript(Transcript):
 
 
 class SizedText:
-    """One text while it is written, and whether it is as long as asked for.
+    """One text while it is written, and whether it has the requested size.
 
     Args:
-        options: of which the size is read.
-        vocabulary: of its ids.
+        options: generation options, of which those for the size are used.
+        vocabulary: vocabulary of its ids.
 
     Attributes:
-        latest: the id that was drawn last.
-        continues: whether it goes on a saved text.
-        is_finished: whether it is as long as asked for; nothing is written afterwards.
+        latest: id drawn last.
+        continues: whether it continues a saved text.
+        is_finished: whether it has the requested size; further ids are ignored.
     """
 
     def __init__(self, options: GenerateOptions, vocabulary: Vocabulary) -> None:
@@ -271,16 +275,16 @@ class SizedText:
 
     @property
     def text(self) -> str:
-        """Return what was written, without the text before that was continued."""
+        """Return the text without the saved text that it continues."""
         return "".join(self._text)
 
     @property
     def elements(self) -> tuple[Element, ...]:
-        """Return the same as elements; none if the text is plain."""
+        """Return the same as elements; empty for plain text."""
         return tuple(self._transcript.elements[self._past_lines :])
 
     def resume(self, ids: Sequence[int]) -> None:
-        """Take what was written and shown before, up to the end of a line."""
+        """Take the ids of a saved text, up to the end of a line."""
         for id_ in (*ids, self._end):
             self._transcript.push(id_)
         self.continues = True

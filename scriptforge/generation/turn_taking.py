@@ -1,14 +1,15 @@
-"""Turn-taking: nobody goes on, or speaks all the time, more than people do in the training text.
+"""Turn-taking: a penalty on speakers who go on, or speak, more often than in the training text.
 
 A model may have learnt too little of who speaks next, or drift: whoever has spoken much speaks still more.
-So the cues of a speaker who is beyond people's habits (`scriptforge.run.turns`) are made less likely, the
-further beyond the more, and what they lose goes to the other cues:
+So the cue of a speaker who is beyond the rates in the training text (`scriptforge.run.turns`) is made less
+likely, the more so the further beyond, and the other cues gain what is taken from it:
 
-    people go on in 3 % of the lines    2 of the last 20 went on    the speaker's own cue   × 0.04
-    the busiest says 28 %               18 of the last 40           that speaker's cue      × 0.04
+    training text                        so far                      made less likely
+    the same speaker goes on: 3 %        2 of the last 20 lines      that speaker's cue    × 0.15
+    lines of the busiest speaker: 28 %   18 of the last 40 lines     that speaker's cue    × 0.04
 
-Habits are no rules: a page may begin with a speaker who goes on, as people's pages do. Where a person says
-who may speak, fewer may speak more: see `among`.
+The rates are no hard limits: a page may begin with a speaker who goes on, as human ones do. If the user
+chooses a small cast, its members may speak more: see `among`.
 
 Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N numbers.
 """
@@ -28,29 +29,29 @@ from scriptforge.run.turns import WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
 _SETTLING = 10
-"""Lines as people would have written them, before the first one: of few lines no share is known."""
+"""Pseudo-count of lines at the rates of the training text, since few lines say little about rates."""
 
 _SAME_POWER, _BUSIEST_POWER = 2, 8
 
 _BUSIEST_OF_FEW = 1.3
-"""How many times their even share the busiest of a few may say."""
+"""Factor by which the busiest of a few speakers may exceed an even share of the lines."""
 
-_LEAST = 1e-3  # lines that are expected of what people never do
+_LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
 
 def among(habits: TurnHabits, members: int) -> TurnHabits:
-    """Return the habits of a cast of so many members, 1 or more: one alone goes on and on."""
+    """Return the habits for a cast of so many members, 1 or more; a single one may always go on."""
     busiest = min(1.0, max(habits.busiest, _BUSIEST_OF_FEW / members))
     return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest)
 
 
 class TurnTaking:
-    """A decoder that lowers cues, around another one.
+    """A decoder that wraps another one, and lowers the scores of cues.
 
     Args:
-        decoder: what reads the text; has read nothing yet.
-        habits: those of people.
-        vocabulary: the model's.
+        decoder: the wrapped decoder; has read nothing yet.
+        habits: rates in the training text.
+        vocabulary: the model's vocabulary.
         batch_size: B.
     """
 
@@ -69,7 +70,7 @@ class TurnTaking:
         self._lowering = Lowering(loaded, self._cues, self._offsets_BS) if loaded is not None else None
 
     def read(self, ids_BT: Ids, waits_B: NDArray[np.bool_] | None = None) -> Numbers:
-        """Read T more tokens in each sequence; see `Decoder.read`."""
+        """See `Decoder.read`."""
         logits_BV = self._decoder.read(ids_BT, waits_B)
         for row, ids in enumerate(ids_BT.tolist()):
             if min(ids, default=self._layout_size) < self._layout_size:
@@ -86,19 +87,19 @@ class TurnTaking:
         self._lowers = bool(self._offsets_BS.any())
 
     def state(self) -> Saved:
-        """Return all that it remembers of what it has read, by name."""
+        """See `Decoder.state`."""
         turns_BN = np.array([turns.numbers() for turns in self._turns])
         return {**self._decoder.state(), "turns": turns_BN}
 
     def restore(self, state: Saved) -> None:
-        """Continue where another one of the same batch size stopped; see `ModelDecoder.restore`."""
+        """See `Decoder.restore`."""
         self._decoder.restore(state)
         for row, numbers in enumerate(state["turns"].tolist()):
             self._turns[row].restore(numbers)
             self._note(row)
 
     def _follow(self, row: int, ids: list[int]) -> None:
-        """Take the openings among some tokens of one sequence."""
+        """Take the tokens of one sequence that open an element."""
         openings = [id_ for id_ in ids if id_ < self._layout_size and id_ != self._says]
         for id_ in openings:
             is_speaker = id_ >= self._first
@@ -107,7 +108,7 @@ class TurnTaking:
             self._note(row)
 
     def _note(self, row: int) -> None:
-        """Look up how likely the cues of one sequence are to be from now on."""
+        """Update the offsets of the cues in one sequence."""
         self._offsets_BS[row] = 0.0
         for id_, offset in self._turns[row].offsets(self._habits).items():
             self._offsets_BS[row, id_ - self._first] = offset
@@ -115,9 +116,9 @@ class TurnTaking:
         self._lowers = bool(self._offsets_BS.any())
 
     def _weigh(self, logits_BV: Numbers) -> Numbers:
-        """Return scores in which the cues of those beyond people's habits are lower, and all others higher.
+        """Return scores with the cues of speakers beyond the rates lowered, and all other cues raised.
 
-        All cues together stay as likely as they are.
+        The total probability of the cues stays the same.
         """
         if not self._lowers:
             return logits_BV
@@ -126,7 +127,7 @@ class TurnTaking:
             return logits_BV
         scores_BV = logits_BV.copy()
         scores_BS = scores_BV.take(self._cues, axis=1)
-        with np.errstate(all="ignore"):  # a model gone wrong scores with infinities and what is no number
+        with np.errstate(all="ignore"):  # a diverged model gives infinite or NaN scores
             weights_BS = np.exp(scores_BS - scores_BS.max(-1, keepdims=True))
             before_B1 = weights_BS.sum(-1, keepdims=True, dtype=np.float64)
             after_B1 = (weights_BS * self._factors_BS).sum(-1, keepdims=True)
@@ -135,7 +136,7 @@ class TurnTaking:
 
 
 class _Turns:
-    """Who said the latest lines of dialogue of a sequence; 0 stands for those without a token."""
+    """The speakers of the latest lines of dialogue of a sequence; 0 stands for those without a token."""
 
     def __init__(self) -> None:
         self._speakers: deque[int] = deque(maxlen=WINDOW)
@@ -143,14 +144,14 @@ class _Turns:
         self._current = 0
 
     def take(self, speaker: int, *, is_line: bool) -> None:
-        """Take the opening of an element, of a line of dialogue or another."""
+        """Take the opening of an element; `is_line` says whether it is dialogue."""
         if is_line:
             self._went_on.append(speaker > 0 and speaker == self._current)
             self._speakers.append(speaker)
         self._current = speaker
 
     def offsets(self, habits: TurnHabits) -> dict[int, float]:
-        """Return what is added to the scores of some speakers' cues, below 0."""
+        """Return the terms to add to the scores of some speakers' cues, below 0."""
         found = {
             speaker: _BUSIEST_POWER * _excess(habits.busiest, count, len(self._speakers))
             for speaker, count in Counter(self._speakers).items()
@@ -160,12 +161,12 @@ class _Turns:
         return {speaker: offset for speaker, offset in found.items() if speaker and offset < 0}
 
     def numbers(self) -> list[int]:
-        """Return all that `restore` needs: always as many numbers."""
+        """Return the state as a list of fixed length."""
         missing = WINDOW - len(self._speakers)
         return [self._current, *self._speakers, *[-1] * missing, *self._went_on, *[-1] * missing]
 
     def restore(self, numbers: list[int]) -> None:
-        """Continue with the turns of another sequence."""
+        """Continue from a state, before anything is taken."""
         self._current, *rest = numbers
         known = [number for number in rest if number >= 0]
         self._speakers.extend(known[: len(known) // 2])
@@ -173,7 +174,7 @@ class _Turns:
 
 
 def _excess(share: float, count: int, lines: int) -> float:
-    """Return the logarithm of how many there should be of what there is, 0 where there are no more."""
+    """Return the log ratio of expected to observed lines; 0 if there are no more than expected."""
     expected = share * (lines + _SETTLING)
     present = count + share * _SETTLING
     return math.log(max(expected, _LEAST) / present) if present > expected else 0.0

@@ -1,7 +1,7 @@
-"""Voices: what a speaker would rather say than somebody else becomes likelier.
+"""Voices: guidance that makes tokens likelier that a speaker would say rather than somebody else.
 
-While a line is written, the model reads the text a second time as if somebody else said it: from the same
-state, another cue, and then the same words.
+While a line is written, the model also reads it as if somebody else said it: from the same state, another
+cue, and then the same words.
 
     … hello. <cue:KRAMER> giddy up    the text, its own row
     … hello. <cue:ELAINE> giddy up    beside it, the contrast
@@ -10,15 +10,16 @@ What KRAMER would say and ELAINE would not is his voice, and is strengthened:
 
     score(w) = own(w) + strength · (own(w) - contrast(w))
 
-Only among words that are plausible anyway: all together stay as likely as they were, and so do other words
-and all layout tokens, so that lines are as long and speakers as frequent as without. Each line is contrasted
-with the next of a few frequent speakers: one row, and in the end as distinct as with all of them at a time.
+This changes only tokens that are plausible anyway. Their total probability stays the same, and so do the
+probabilities of all other tokens, so that lines stay as long and speakers as frequent as they are. Each line
+is contrasted with one speaker, the next of a few frequent ones. This takes one further row only, and makes
+voices as distinct in the end as a contrast with all of them at once.
 
-Sources: Ho and Salimans 2022, arXiv:2207.12598, and Sanchez et al. 2023, arXiv:2306.17806, on guidance
-without a classifier; Li et al. 2023, arXiv:2210.15097, on the bound of plausibility.
+Sources: Ho and Salimans 2022, arXiv:2207.12598, and Sanchez et al. 2023, arXiv:2306.17806, on classifier-free
+guidance; Li et al. 2023, arXiv:2210.15097, on the plausibility constraint.
 
-Shape letters: B sequences of the batch, R = 2B rows with their contrasts or B without, T steps, V vocabulary,
-N plausible tokens of all sequences, H features.
+Shape letters: B sequences of the batch, R rows: 2B with contrasts or B without, T steps, V vocabulary,
+N plausible tokens of all sequences, H features, E inputs of the head.
 """
 
 import math
@@ -40,22 +41,23 @@ from scriptforge.options import DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING, Generat
 from scriptforge.vocabulary import Vocabulary
 
 MOST_OTHERS = 3
-"""With how many others, those with the most lines, a speaker is contrasted in turn."""
+"""Maximum number of others, those with the most lines, with whom a speaker is contrasted in turn."""
 
 PLAUSIBLE = 0.05
-"""The share of the likeliest text token's probability from which on a token is plausible."""
+"""Probability, relative to the likeliest text token's, from which a token is plausible."""
 
 _LEAST = np.float32(math.log(PLAUSIBLE))
 
 
 @dataclass(frozen=True)
 class Voices:
-    """Whose voices are strengthened, how much, and against whom.
+    """Whose voices are strengthened, how much, and in contrast with whom.
 
     Attributes:
-        strengths: above 0, by the speaker's cue token.
-        others: with whom a speaker is contrasted, one or more, by the same token; cue tokens, too.
-        layout_size: how many tokens, the first ones of the vocabulary, are no text.
+        strengths: strength of each voice, above 0, by the speaker's cue token.
+        others: cue tokens of those with whom a speaker is contrasted, by the speaker's cue token; at least
+            one for each voice in `strengths`.
+        layout_size: number of layout tokens, which are the first ids.
     """
 
     strengths: Mapping[int, float]
@@ -64,22 +66,22 @@ class Voices:
 
 
 def default_voice(config: ModelConfig) -> float:
-    """Return how much the voices of a model are strengthened where it was not asked for."""
+    """Return the strength of voices that is used for a model by default."""
     return 0.0 if getattr(config, "speakers", 0) else DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING
 
 
 def resolve_voices(options: GenerateOptions, vocabulary: Vocabulary, config: ModelConfig) -> Voices | None:
     """Look up whose voices are to be strengthened; None if nobody's.
 
-    Where there is nobody to contrast with, voices are left alone unless a person asks for them.
+    If there is nobody to contrast with, there are no voices by default, and to ask for them is an error.
 
     Args:
-        options: what was asked for.
-        vocabulary: the model's.
-        config: the model's sizes.
+        options: generation options.
+        vocabulary: the model's vocabulary.
+        config: the model's config.
 
     Raises:
-        UsageError: a name is not that of a speaker with a token, or such speakers are too few.
+        UsageError: a name is not that of a speaker with a token, or there are too few such speakers.
     """
     others = contrasts(vocabulary)
     if (options.voice or options.voices) and not any(others.values()):
@@ -96,7 +98,7 @@ def resolve_voices(options: GenerateOptions, vocabulary: Vocabulary, config: Mod
 
 
 def contrasts(vocabulary: Vocabulary) -> dict[int, tuple[int, ...]]:
-    """Return with whom each speaker is contrasted, as cue tokens: the frequent ones of the same source."""
+    """Return with whom each speaker is contrasted, as cue tokens: frequent speakers of the same source."""
     frequent: dict[str | None, list[int]] = {}
     for token in vocabulary.speaker_tokens:
         frequent.setdefault(token.source, []).append(token.id)
@@ -115,16 +117,16 @@ def _cues_of(name: str, vocabulary: Vocabulary) -> Iterable[int]:
 
 
 class GuidedDecoder(ModelDecoder):
-    """A model that reads B texts, and beside them their contrasts while any voice is strengthened.
+    """A model decoder that reads B texts, and their contrasts while any voice is strengthened.
 
-    The rows of its state are the B texts, and then their contrasts in the same order. That of a text in which
-    nobody has the word whose voice is strengthened is a copy. A text is paused between lines, where there are
-    no contrasts to save; the saved state is that of a `ModelDecoder`, and how many lines have been opened.
+    The rows of its state are the B texts, and then their contrasts in the same order. The contrast of a text
+    whose current speaker has no strengthened voice is a copy. A text is paused between lines, where there are
+    no contrasts to save; the saved state is that of a `ModelDecoder`, and the number of lines opened so far.
 
     Args:
-        model: what reads.
+        model: the inference model.
         batch_size: B.
-        voices: of whom.
+        voices: the voices to strengthen.
     """
 
     def __init__(self, model: InferenceModel, batch_size: int, voices: Voices) -> None:
@@ -158,7 +160,7 @@ class GuidedDecoder(ModelDecoder):
         return {**own, "voice.openings": np.array(self._openings)}
 
     def restore(self, state: Saved) -> None:
-        """See `Decoder.restore`; a state that was saved without voices will do."""
+        """See `Decoder.restore`; a state that was saved without voices is accepted, too."""
         openings = state.get("voice.openings", np.zeros(self.batch_size, np.int64))
         if openings.shape != (self.batch_size,):
             raise ValueError("the state has another number of sequences")
@@ -168,7 +170,7 @@ class GuidedDecoder(ModelDecoder):
         self._is_contrasted = False
 
     def _parts(self, ids_BT: Ids) -> Sequence[Ids]:
-        """Cut a text before each step at which a line is opened in any sequence."""
+        """Split a text before each step at which a line is opened in any sequence."""
         if ids_BT.shape[1] == 1:
             return [ids_BT]
         places = np.flatnonzero((ids_BT < self._voices.layout_size).any(0)).tolist()
@@ -183,7 +185,7 @@ class GuidedDecoder(ModelDecoder):
             self._strength_B[row] = self._strength_B[source]
 
     def _read_part(self, ids_BT: Ids, waits_B: Mask | None) -> Numbers:
-        """Read a part, of which only the first step may open lines: `features_RTH`."""
+        """Read a part in which only the first step may open lines; return `features_RTH`."""
         first = ids_BT[:, 0].tolist()
         opening = [row for row, id_ in enumerate(first) if id_ < self._voices.layout_size]
         contrasts = self._open(opening, first) if opening else {}
@@ -198,7 +200,7 @@ class GuidedDecoder(ModelDecoder):
         return self._advance(ids_RT, waits_R)
 
     def _open(self, opening: Sequence[int], first: Sequence[int]) -> dict[int, int]:
-        """Begin the contrasts of some sequences anew; return which cues those with a voice are to read."""
+        """Restart the contrasts of some sequences; return the cues that those with a voice read, by row."""
         cues = {}
         for row in opening:
             self._openings[row] += 1
@@ -215,7 +217,7 @@ class GuidedDecoder(ModelDecoder):
         return cues
 
     def _guide(self, logits_BV: Numbers, features_BH: Numbers, contrasts_BH: Numbers) -> None:
-        """Strengthen what the features of each text expect, and its contrast's do not, in the scores."""
+        """Raise the scores, in place, of tokens that each text predicts and its contrast does not."""
         if self._guidance is not None:
             differences_BE = self.model.difference(features_BH, contrasts_BH)
             self._guidance.strengthen(logits_BV, differences_BE, self._strength_B)
@@ -232,14 +234,14 @@ class GuidedDecoder(ModelDecoder):
 def strengthened(
     scores_N: NDArray[np.float32], margins_N: NDArray[np.float32], rows_N: NDArray[np.int64]
 ) -> NDArray[np.floating[Any]]:
-    """Add margins to scores; in each row, the sum of the probabilities stays.
+    """Add margins to scores, so that the total probability in each row stays the same.
 
     Args:
-        scores_N: of some tokens of some rows, one at least of each row.
-        margins_N: what is added.
-        rows_N: the row of each.
+        scores_N: scores of some tokens, at least one in each row.
+        margins_N: terms added to the scores.
+        rows_N: row of each score.
     """
-    with np.errstate(all="ignore"):  # a model gone wrong scores with infinities and what is no number
+    with np.errstate(all="ignore"):  # a diverged model gives infinite or NaN scores
         weights_N = np.exp(scores_N - scores_N.max(initial=-np.inf), dtype=np.float64)
         before_B = np.bincount(rows_N, weights_N)
         after_B = np.bincount(rows_N, weights_N * np.exp(margins_N, dtype=np.float64))

@@ -1,18 +1,18 @@
-"""Whole words: nothing is written but words that the training text has.
+"""Whole words: only words of the training text are written.
 
-A model of characters or pieces of words spells, and sometimes spells what is no word: “grably”, “hurgers”.
-So a token is forbidden if no word of the lexicon can come of it, and a line ends only between words:
+A model of characters or subwords sometimes spells a word that does not exist: “grably”, “hurgers”. So a token
+is forbidden if it cannot lead to a word of the lexicon, and a line ends only between words:
 
-    written so far    may come                          may not come
+    written so far    allowed                           forbidden
     `the gra`         `nd`, `ss`, `vity`                `b` before `ly`, a space, the end of the line
     `the grand`       `ma`, a space, a comma, the end   `x`
     `the it'`         `s`, a space                      `z`
 
-Spellings are walked byte by byte, so that tokens may end within a character: after the first byte of `…` or
-`é` only those that make it a character of the lexicon may come. `scriptforge.vocabulary.lexicon` says what a
-word is. What is given may stand as it is, or go on as a word that begins like it. There is no dead end: a
-spelling begun can be finished, since every byte is a token, and until it is finished that matters more than
-what would end the line. The module knows nothing of models.
+Spellings are followed byte by byte, so that tokens may end within a character: after the first byte of `…` or
+`é` only bytes that can complete a character of the lexicon are allowed. `scriptforge.vocabulary.lexicon`
+defines what a word is. A given word may stand as it is, or go on as a word that begins like it. There are no
+dead ends: since every byte is a token, an unfinished word can always be finished, and finishing it takes
+precedence over rules that would end the line. The module does not depend on models.
 
 Shape letters: B sequences of the batch, V vocabulary.
 """
@@ -33,10 +33,10 @@ from scriptforge.vocabulary.lexicon import APOSTROPHES, is_letter
 _REMEMBERED_BYTES = 1 << 25
 _REMEMBERED_ENDINGS = 1 << 16
 _MANY = 400
-"""Spellings that take longer to look at, one by one, than the tokens that may go on with one of them."""
+"""Number of spellings from which looking up each token among them is faster than looking at each spelling."""
 
 _HIGHEST = b"\xff"
-"""A byte that is in no text, and sorted after all that are."""
+"""A byte that does not occur in UTF-8, and sorts after all that do."""
 
 _APOSTROPHES = tuple(apostrophe.encode() for apostrophe in APOSTROPHES)
 _decoder = getincrementaldecoder("utf-8")
@@ -47,8 +47,8 @@ class Begun(NamedTuple):
 
     Attributes:
         letters: its letters, in UTF-8; empty between words, `_HIGHEST` for a given word unlike any known.
-        rest: the first bytes of a character that is not complete.
-        may_stand: whether it was given as it is, and is a word whatever the lexicon says.
+        rest: first bytes of an incomplete character.
+        may_stand: whether it was given as it is, and so counts as a word even if the lexicon lacks it.
     """
 
     letters: bytes = b""
@@ -58,14 +58,14 @@ class Begun(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Ending:
-    """The end of a text, and what has been found out of what comes after it.
+    """The end of a text, with cached results on what may follow it.
 
     Attributes:
-        begun: the word there.
-        after: the end after one more token that was drawn.
-        forbidden_1V: the tokens that must not come.
-        way_on: a token that may come if the word, or a character in it, has to go on; else None.
-        narrowed: what a single sequence was forbidden before, and with these tokens.
+        begun: the word at the end.
+        after: the ending after one more drawn token, by id.
+        forbidden_1V: forbidden tokens; None if not computed yet.
+        way_on: a token that is allowed, if the word or a character in it has to go on; else None.
+        narrowed: for a single sequence, the mask that was given last, and the result for it.
     """
 
     begun: Begun
@@ -79,7 +79,7 @@ class WholeWords:
     """The rule as a constraint on B sequences.
 
     Args:
-        spelling: the words.
+        spelling: spellings of the words, for the model's vocabulary.
         batch_size: B.
     """
 
@@ -101,7 +101,7 @@ class WholeWords:
         return narrowed_BV
 
     def _forbid_one(self, forbidden_1V: Mask, ending: Ending) -> Mask:
-        """Do the same for a single sequence, where the same masks meet again and again."""
+        """Do the same for a single sequence, where the same masks recur and results are cached."""
         if ending.narrowed is not None and ending.narrowed[0] is forbidden_1V:
             return ending.narrowed[1]
         own_1V = self._spelling.forbidden_after(ending)
@@ -125,11 +125,11 @@ class WholeWords:
 
 
 class Spelling:
-    """What tokens do to the words of a text, and which of them can come in a word.
+    """The effect of tokens on the words of a text, and which tokens may follow a part of a word.
 
     Args:
         lexicon: the words.
-        vocabulary: of a level below that of words.
+        vocabulary: a vocabulary at the bpe or char level.
     """
 
     def __init__(self, lexicon: Lexicon, vocabulary: Vocabulary) -> None:
@@ -150,7 +150,7 @@ class Spelling:
         self._sort_tokens()
 
     def ending(self, begun: Begun) -> Ending:
-        """Return the end of a text with a word begun."""
+        """Return the ending with this word, from the cache if possible."""
         ending = self._endings.get(begun)
         if ending is None:
             if len(self._endings) >= self._most_endings:
@@ -159,7 +159,7 @@ class Spelling:
         return ending
 
     def after(self, ending: Ending, id_: int) -> Ending:
-        """Return the end of a text after one more token, which need not be a possible one."""
+        """Return the ending after one more drawn token, allowed or not."""
         after = ending.after.get(id_)
         if after is None:
             apart = None if ending.begun.rest else self._begun_by_apart.get(id_)
@@ -167,12 +167,12 @@ class Spelling:
         return after
 
     def after_given(self, ending: Ending, id_: int) -> Ending:
-        """Return the same after a token that is given: what it is the end of may be a word."""
+        """Return the ending after a given token, where the word at the end counts as one."""
         after, _ = self._walk(ending.begun, id_)
         return self.ending(after._replace(may_stand=bool(after.letters)))
 
     def forbidden_after(self, ending: Ending) -> Mask:
-        """Return what must not come after the end of a text: `forbidden_1V`."""
+        """Return the tokens forbidden after an ending: `forbidden_1V`."""
         forbidden_1V = ending.forbidden_1V
         if forbidden_1V is None:
             forbidden_V, ending.way_on = self._forbidden_after(ending.begun)
@@ -180,7 +180,7 @@ class Spelling:
         return forbidden_1V
 
     def _forget(self) -> None:
-        """Forget all that can be found out again."""
+        """Clear the cached results."""
         for ending in self._endings.values():
             ending.after.clear()
             ending.forbidden_1V = ending.narrowed = None
@@ -190,7 +190,7 @@ class Spelling:
         return (id_ for id_, is_text in enumerate(self._is_text) if is_text)
 
     def _sort_tokens(self) -> None:
-        """Find out what depends on nothing but whether a word ends before a token."""
+        """Compute the masks that depend only on whether a word ends before the token."""
         walked = {id_: self._walk(Begun(), id_) for id_ in self._text_ids()}
         self._begun_by_apart = {
             id_: begun for id_, (begun, _) in walked.items() if self._tokens[id_].startswith(b" ")
@@ -211,7 +211,7 @@ class Spelling:
         return forbidden_V
 
     def _forbidden_after(self, begun: Begun) -> tuple[Mask, int | None]:
-        """Return what must not come after a word begun, and a token that may if it has to go on."""
+        """Return the tokens forbidden after part of a word, and an allowed one if it has to go on."""
         letters, rest, _ = begun
         if not letters and not rest:
             return self._forbidden_between_words_V, None
@@ -229,13 +229,13 @@ class Spelling:
         return np.zeros(len(self._tokens), np.bool_), None
 
     def _walk(self, begun: Begun, id_: int) -> tuple[Begun, bool]:
-        """Return the word at the end after one more token, and whether the token could come."""
+        """Return the word at the end after one more token, and whether that token is allowed."""
         if not self._is_text[id_]:
             return Begun(), self._may_end(begun)
         letters, rest, may_stand = begun
         token = self._tokens[id_]
         said = token.removeprefix(b" ")
-        if not rest and said.isalpha():  # of ASCII: nearly every token, and nothing has to be decoded
+        if not rest and said.isalpha():  # ASCII letters, as in nearly every token: nothing to decode
             is_apart = len(said) < len(token)
             longer = said if is_apart else letters + said
             if self._begins_word(longer):
@@ -261,7 +261,7 @@ class Spelling:
         return after, is_possible and (not after.rest or self._may_go_on(after))
 
     def _may_end(self, begun: Begun) -> bool:
-        """Return whether a text may end here, or a character that is no letter may come."""
+        """Return whether a text may end here, or continue with a character that is not a letter."""
         letters, rest, may_stand = begun
         if rest:
             return False
@@ -273,7 +273,7 @@ class Spelling:
         )
 
     def _may_go_on(self, begun: Begun) -> bool:
-        """Return whether the first bytes of a character are those of one that may come here."""
+        """Return whether the incomplete character at the end can become one that is allowed here."""
         return self._begins_word(begun.letters + begun.rest) or (
             begun.rest in self._beginnings and self._may_end(begun._replace(rest=b""))
         )
@@ -287,7 +287,7 @@ class Spelling:
         return place < len(self._spellings) and self._spellings[place].startswith(letters)
 
     def _continuing(self, begun: bytes) -> list[int]:
-        """Return the tokens after which a spelling that begins in this way is whole or goes on."""
+        """Return the tokens that extend `begun` to a whole spelling, or to a longer beginning of one."""
         first = bisect_left(self._spellings, begun)
         last = bisect_left(self._spellings, begun + _HIGHEST, first)
         if last - first > _MANY:
@@ -297,7 +297,7 @@ class Spelling:
         return list({id_ for rest in rests for id_ in self._heads(rest)})
 
     def _continuing_many(self, begun: bytes, first: int, last: int) -> Iterator[int]:
-        """Yield the same of many spellings, by looking each token up in them, in their order."""
+        """Yield the same for many spellings, by looking up each token in sorted order."""
         impossible, spellings = _HIGHEST, self._spellings
         for token in self._sorted_tokens:
             if token.startswith(impossible):
@@ -312,7 +312,7 @@ class Spelling:
                 impossible = token
 
     def _find_heads(self, text: bytes) -> list[int]:
-        """Return the tokens that a text begins with."""
+        """Return the tokens that are prefixes of a text."""
         heads: list[int] = []
         for size in range(1, len(text) + 1):
             head = text[:size]
@@ -322,30 +322,30 @@ class Spelling:
         return heads
 
     def _ends_word(self, token: bytes) -> bool:
-        """Return whether a token begins with what is no letter, or with a part of it."""
+        """Return whether a token begins with a character that is not a letter, or with a part of one."""
         text = token.decode(errors="ignore")
         return not is_letter(text[0]) if text else token in self._beginnings
 
 
 def spelling_of(vocabulary: Vocabulary) -> Spelling | None:
-    """Return the spelling of a vocabulary's words; None where tokens are words, or words are not known."""
+    """Return the `Spelling` of a vocabulary; None at the word level or without a lexicon."""
     if vocabulary.lexicon is None or vocabulary.level == "word":
         return None
     return _spelling(vocabulary.lexicon, vocabulary)
 
 
 _spelling = lru_cache(maxsize=2)(Spelling)
-"""What was found out of one text is useful for the next."""
+"""Cached, so that later texts reuse what was looked up for earlier ones."""
 
 
 def _may_join(token: bytes) -> bool:
-    """Return whether a token begins with an apostrophe that a letter follows, as within a word."""
+    """Return whether a token begins with an apostrophe and a letter, as within a word."""
     text = token.decode(errors="ignore")
     return text[:1] in APOSTROPHES and is_letter(text[1:2] or " ")
 
 
 def _is_of_several_words(token: bytes) -> bool:
-    """Return whether a token can end a word that was begun before it, and has more after that."""
+    """Return whether a token can continue the word before it, and also goes on after that word."""
     text = token.decode(errors="ignore")
     letters = text.lstrip(APOSTROPHES)
     begins_in_word = len(text) - len(letters) <= 1 and is_letter(letters[:1] or " ")
